@@ -1,0 +1,48 @@
+/* arch/x86-state.h -- architected x86 state, shared by the CPU frontend, KVM, boot loaders and debuggers. */
+/* SPDX-License-Identifier: MIT */
+/* PURPOSE.  A CPU type of the x86 family provides BP_X86_CPU_ID.  get/set copy the whole state. [main or vcpu; the vCPU is stopped or it is the caller] */
+#ifndef BACKPLANE_ARCH_X86_STATE_H
+#define BACKPLANE_ARCH_X86_STATE_H
+
+#include <backplane/common.h>
+BP_BEGIN_DECLS
+
+#define BP_X86_CPU_ID "bp.x86-cpu/1"
+
+enum { BP_X86_RAX, BP_X86_RCX, BP_X86_RDX, BP_X86_RBX, BP_X86_RSP, BP_X86_RBP, BP_X86_RSI, BP_X86_RDI };
+enum { BP_X86_ES, BP_X86_CS, BP_X86_SS, BP_X86_DS, BP_X86_FS, BP_X86_GS, BP_X86_LDTR, BP_X86_TR };
+
+typedef struct BpX86Segment {
+  uint16_t selector;
+  uint16_t attributes;          /* access rights: bits 0..7 type S DPL P; 12..15 AVL L D/B G (SDM 3A 3.4.5, descriptor bits 40..55) */
+  uint32_t limit;               /* in bytes, already scaled */
+  uint64_t base;
+} BpX86Segment;
+
+typedef struct BpX86State {
+  uint32_t struct_size;
+  uint32_t halted;
+  uint64_t gpr[16];
+  uint64_t rip, rflags;
+  BpX86Segment segment[8];      /* BP_X86_ES .. BP_X86_TR */
+  struct { uint64_t base; uint32_t limit; uint32_t reserved; } gdtr, idtr;
+  uint64_t cr0, cr2, cr3, cr4, cr8, efer;
+  uint64_t dr[8];
+  uint64_t tsc;
+  uint8_t fxsave[512] __attribute__ ((aligned (16)));   /* FXSAVE64 image */
+  uint64_t xcr0;
+  uint8_t ymm_high[16][16];
+} BpX86State;
+
+typedef struct BpX86CpuIface {
+  uint32_t struct_size;
+  void (*get_state) (void *self, BpX86State *state);    /* fills up to state->struct_size */
+  void (*set_state) (void *self, const BpX86State *state);
+  /* MSRs by number; false: there is none such. */
+  bool (*get_msr) (void *self, uint32_t number, uint64_t *value);
+  bool (*set_msr) (void *self, uint32_t number, uint64_t value);
+  void (*cpuid) (void *self, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
+} BpX86CpuIface;
+
+BP_END_DECLS
+#endif

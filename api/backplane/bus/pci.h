@@ -1,0 +1,68 @@
+/* bus/pci.h -- PCI as a device sees it and as a host bridge provides it. */
+/* SPDX-License-Identifier: MIT */
+/*
+ * PURPOSE.  A PCI device's type has properties `bus` (link to BP_PCI_BUS_ID) and `address` ("DD.F"), and registers itself in realize with a
+ * BpPciFunction.  The bus keeps the standard configuration header (PCI Local Bus 3.0, chapter 6) and maps BARs as the guest programs them.
+ */
+#ifndef BACKPLANE_BUS_PCI_H
+#define BACKPLANE_BUS_PCI_H
+
+#include <backplane/memory.h>
+#include <backplane/property.h>
+#include <stdio.h>
+BP_BEGIN_DECLS
+
+#define BP_PCI_BUS_ID "bp.pci-bus/1"
+
+enum { BP_PCI_BAR_MEMORY = 0, BP_PCI_BAR_IO = 1, BP_PCI_BAR_64BIT = 4, BP_PCI_BAR_PREFETCHABLE = 8 };
+
+typedef struct BpPciBar {
+  BpRegion *region;             /* NULL: unused; size a power of two */
+  uint32_t type;                /* BP_PCI_BAR_* */
+} BpPciBar;
+
+/* What the device registers; copied by the bus. */
+typedef struct BpPciFunction {
+  uint32_t struct_size;
+  uint16_t vendor_id, device_id, subsystem_vendor_id, subsystem_id;
+  uint8_t revision, prog_if, subclass, class_code;
+  uint8_t interrupt_pin;        /* 0 none, 1 INTA# .. 4 INTD# */
+  uint8_t header_type;          /* bit 7 multifunction */
+  BpPciBar bars[6];
+  void *self;                   /* passed to the callbacks */
+  /* Device-specific configuration registers (0x40 up, and any the device wants to see).  Called before/after the bus's own handling; may be NULL.
+   * read: returns true and sets *value to answer itself. written: the bus has stored the bytes under the write masks. [locked] */
+  bool (*config_read) (void *self, unsigned offset, unsigned size, uint32_t *value);
+  void (*config_written) (void *self, unsigned offset, unsigned size);
+} BpPciFunction;
+
+typedef struct BpPciSlot BpPciSlot;     /* the bus's side of a registered function */
+
+typedef struct BpPciBusIface {
+  uint32_t struct_size;
+  /* address: device << 3 | function.  NULL: occupied or invalid. [main][configured] */
+  BpPciSlot *(*add) (void *bus, unsigned address, const BpPciFunction *function, GError **error);
+  void (*remove) (void *bus, BpPciSlot *slot);
+  /* The 256 bytes of configuration space, and which bits the guest may write. [locked] */
+  uint8_t *(*config) (void *bus, BpPciSlot *slot);
+  uint8_t *(*write_mask) (void *bus, BpPciSlot *slot);
+  /* Level of the function's interrupt pin. [locked] */
+  void (*set_interrupt) (void *bus, BpPciSlot *slot, int level);
+  /* The address space in which the function does DMA (bus-master enable applies). */
+  BpAddressSpace *(*dma) (void *bus, BpPciSlot *slot);
+  /* PCI configuration reset of one function. [locked] */
+  void (*reset) (void *bus, BpPciSlot *slot);
+} BpPciBusIface;
+
+/* "DD.F" (hex device, function) -> device << 3 | function; -1 when malformed. */
+static inline int bp_pci_address_parse (const char *text)
+{
+  unsigned device, function;
+  char end;
+  if (!text || sscanf (text, "%x.%u%c", &device, &function, &end) != 2 || device > 31 || function > 7)
+    return -1;
+  return (int) (device << 3 | function);
+}
+
+BP_END_DECLS
+#endif

@@ -1,0 +1,32 @@
+/* clock.h -- the machine's clocks and timers. */
+/* SPDX-License-Identifier: MIT */
+/*
+ * PURPOSE.  All times are nanoseconds, signed 64 bits.  Timer callbacks run with the machine lock held [main, or vcpu in deterministic mode][locked].
+ *   virtual   stops with the machine; in deterministic mode it follows executed instructions
+ *   realtime  the host's monotonic clock, never stops
+ *   host      the host's wall clock (CLOCK_REALTIME), may jump; in deterministic mode: a fixed start + virtual
+ */
+#ifndef BACKPLANE_CLOCK_H
+#define BACKPLANE_CLOCK_H
+
+#include <backplane/common.h>
+BP_BEGIN_DECLS
+
+typedef enum BpClock { BP_CLOCK_VIRTUAL, BP_CLOCK_REALTIME, BP_CLOCK_HOST } BpClock;
+#define BP_NS_PER_SECOND INT64_C (1000000000)
+
+BP_EXPORT int64_t bp_clock_now (BpMachine *machine, BpClock clock);
+/* muldiv without overflow: value * num / den */
+static inline uint64_t bp_muldiv (uint64_t value, uint32_t num, uint32_t den)
+{ return (uint64_t) ((unsigned __int128) value * num / den); }
+
+/* A one-shot timer, disarmed at first. [realized] Freed by the owner in unrealize; armed timers of a freed owner are a programmer error. */
+BP_EXPORT BpTimer *bp_timer_new (void *self, BpClock clock, void (*fire) (void *user), void *user);
+BP_EXPORT void bp_timer_free (BpTimer *timer);                 /* NULL is fine */
+BP_EXPORT void bp_timer_arm (BpTimer *timer, int64_t at);      /* absolute; in the past: fires at once, from the loop. [any][locked] */
+BP_EXPORT void bp_timer_cancel (BpTimer *timer);
+BP_EXPORT bool bp_timer_is_armed (const BpTimer *timer);
+BP_EXPORT int64_t bp_timer_expiry (const BpTimer *timer);      /* meaningful while armed */
+
+BP_END_DECLS
+#endif

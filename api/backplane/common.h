@@ -1,0 +1,54 @@
+/* common.h -- what every other public header includes: compiler glue and the library's export mark. */
+/* SPDX-License-Identifier: MIT */
+/*
+ * PURPOSE.  Words used throughout the API:
+ *   self      an instance: a pointer to the state struct that a type declared; the host allocates it, zeroed, and owns it
+ *   [main]    called on the main loop's thread, [vcpu] on a vCPU's thread, [any] on either; [locked] with the machine lock held
+ *   [configured] [realized] [running]   the earliest state in which a call is allowed
+ * Every public struct that crosses the boundary as a table starts with struct_size; tables are only appended to.
+ */
+#ifndef BACKPLANE_COMMON_H
+#define BACKPLANE_COMMON_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+#define BP_BEGIN_DECLS extern "C" {
+#define BP_END_DECLS }
+#else
+#define BP_BEGIN_DECLS
+#define BP_END_DECLS
+#endif
+
+#define BP_EXPORT __attribute__ ((visibility ("default")))
+#define BP_N_ELEMENTS(a) (sizeof (a) / sizeof (a)[0])
+/* true when `table`, whose first member is struct_size, is large enough to hold `member` and it is set */
+#define BP_TABLE_HAS(table, member) \
+  ((table) && (table)->struct_size >= offsetof (__typeof__ (*(table)), member) + sizeof ((table)->member) && (table)->member)
+
+/* Host-side errors carry this GError domain. */
+typedef enum BpError {
+  BP_ERROR_FAILED,              /* anything without a code of its own */
+  BP_ERROR_PLUGIN,              /* a plugin was refused */
+  BP_ERROR_DESCRIPTOR,          /* a machine descriptor is wrong */
+  BP_ERROR_PROPERTY,            /* a property's value is wrong */
+  BP_ERROR_IO                   /* a host file, socket or terminal */
+} BpError;
+#define BP_ERROR (bp_error_quark ())
+BP_BEGIN_DECLS
+BP_EXPORT GQuark bp_error_quark (void);
+BP_END_DECLS
+
+typedef struct BpObject BpObject;               /* the host's side of an instance */
+typedef struct BpMachine BpMachine;
+typedef struct BpRegion BpRegion;
+typedef struct BpAddressSpace BpAddressSpace;
+typedef struct BpPin BpPin;
+typedef struct BpTimer BpTimer;
+typedef struct BpVcpu BpVcpu;
+typedef struct BpTypeDesc BpTypeDesc;
+
+#endif

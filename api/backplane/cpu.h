@@ -1,0 +1,43 @@
+/* cpu.h -- vCPUs: what CPU frontends, accelerators and interrupt controllers share. */
+/* SPDX-License-Identifier: MIT */
+/*
+ * PURPOSE.  Each object of kind cpu has one BpVcpu per instance, with a host thread that runs the accelerator's loop.  The pending
+ * word carries interrupt requests as bits whose meaning belongs to the CPU type; any thread may change it.
+ */
+#ifndef BACKPLANE_CPU_H
+#define BACKPLANE_CPU_H
+
+#include <backplane/common.h>
+BP_BEGIN_DECLS
+
+enum {
+  BP_VCPU_IRQ_HARD = 1 << 0,    /* the maskable interrupt line is high */
+  BP_VCPU_IRQ_NMI = 1 << 1,
+  BP_VCPU_IRQ_SMI = 1 << 2,
+  BP_VCPU_IRQ_INIT = 1 << 3,
+  BP_VCPU_IRQ_SIPI = 1 << 4,
+  BP_VCPU_IRQ_USER = 1 << 8     /* this and above: the CPU type's own */
+};
+
+/* The vCPU of a cpu object. [any][configured] */
+BP_EXPORT BpVcpu *bp_vcpu_of (const void *cpu);
+BP_EXPORT void *bp_vcpu_cpu (BpVcpu *vcpu);                    /* the instance */
+BP_EXPORT unsigned bp_vcpu_index (const BpVcpu *vcpu);
+/* Set or clear pending bits; setting kicks the vCPU when it runs or sleeps on another thread. [any] */
+BP_EXPORT void bp_vcpu_raise (BpVcpu *vcpu, uint32_t bits);
+BP_EXPORT void bp_vcpu_lower (BpVcpu *vcpu, uint32_t bits);
+BP_EXPORT uint32_t bp_vcpu_pending (const BpVcpu *vcpu);
+/* Make the vCPU's loop come around: it leaves guest code, or wakes, and looks at everything again. [any] */
+BP_EXPORT void bp_vcpu_kick (BpVcpu *vcpu);
+/* Runs f on the vCPU's thread between guest instructions; waits for it when `wait` (never from the machine lock's holder that the vCPU may need). [any] */
+BP_EXPORT void bp_vcpu_run_on (BpVcpu *vcpu, void (*f) (void *cpu, void *user), void *user, bool wait);
+BP_EXPORT bool bp_vcpu_is_current (const BpVcpu *vcpu);        /* called on its own thread? */
+
+/* --- for accelerators ---------------------------------------------------------------------- */
+/* Sleeps until kicked or `pending` changes; call without the machine lock. [vcpu] */
+BP_EXPORT void bp_vcpu_wait (BpVcpu *vcpu);
+/* false once the thread must end or the machine is stopped: return from run(). Also performs work queued by run_on. [vcpu] */
+BP_EXPORT bool bp_vcpu_may_run (BpVcpu *vcpu);
+
+BP_END_DECLS
+#endif

@@ -1,0 +1,20 @@
+/* iface/memory-backend.h -- you implement this: host memory for guest RAM. */
+/* SPDX-License-Identifier: MIT */
+/* PURPOSE.  An object of kind memory.  It publishes one region, named "ram" (bp_region_publish), which a [map] or a chipset maps. */
+#ifndef BACKPLANE_IFACE_MEMORY_BACKEND_H
+#define BACKPLANE_IFACE_MEMORY_BACKEND_H
+
+#include <backplane/memory.h>
+BP_BEGIN_DECLS
+
+#define BP_MEMORY_BACKEND_ID "bp.memory-backend/1"
+
+typedef struct BpMemoryBackendIface {
+  uint32_t struct_size;
+  BpRegion *(*region) (void *self);     /* the RAM region, made by configure(); its host memory is there from configure() on */
+  uint64_t (*size) (void *self);        /* bytes */
+  int (*fd) (void *self);               /* file descriptor that others can map, or -1 */
+} BpMemoryBackendIface;
+
+BP_END_DECLS
+#endif

@@ -1,0 +1,49 @@
+/* irq.h -- pins: named lines between objects (interrupts, resets, gates), wired only by the descriptor. */
+/* SPDX-License-Identifier: MIT */
+/*
+ * PURPOSE.  An output pin is a BpPin * in the state struct; raising it calls the input pins it is wired to, synchronously.  Levels are 0/1; an input
+ * is called only on a change of its level, except by pulse (1 then 0).  [any][locked]
+ */
+#ifndef BACKPLANE_IRQ_H
+#define BACKPLANE_IRQ_H
+
+#include <backplane/common.h>
+BP_BEGIN_DECLS
+
+typedef enum BpPinDirection { BP_PIN_OUT, BP_PIN_IN } BpPinDirection;
+
+enum {
+  BP_PIN_REQUIRED = 1 << 0,     /* must be wired */
+  BP_PIN_WIRED_OR = 1 << 1      /* input: several drivers are allowed, high while any is */
+};
+
+typedef struct BpPinDesc {
+  const char *name;             /* "irq", or with count > 1 a stem: "in" makes in0, in1 ...; NULL ends the table */
+  BpPinDirection direction;
+  uint32_t count;
+  uint32_t offset;              /* OUT: of BpPin *field, or of the first of BpPin *field[count] */
+  uint32_t flags;               /* BP_PIN_* */
+  void (*set) (void *self, unsigned index, int level);  /* IN */
+  const char *help;
+} BpPinDesc;
+
+#define BP_PIN_DESC_OUT(name_, T, field, flags_, help_) \
+  { .name = (name_), .direction = BP_PIN_OUT, .count = 1, .offset = (uint32_t) offsetof (T, field), .flags = (flags_), .help = (help_) }
+#define BP_PIN_DESC_OUTS(name_, T, field, n, flags_, help_) \
+  { .name = (name_), .direction = BP_PIN_OUT, .count = (n), .offset = (uint32_t) offsetof (T, field), .flags = (flags_), .help = (help_) }
+#define BP_PIN_DESC_IN(name_, n, set_, flags_, help_) \
+  { .name = (name_), .direction = BP_PIN_IN, .count = (n), .set = (set_), .flags = (flags_), .help = (help_) }
+#define BP_PIN_DESC_END { .name = NULL }
+
+/* Drive an output.  An unwired pin (or NULL) swallows it. */
+BP_EXPORT void bp_pin_set (BpPin *pin, int level);
+static inline void bp_pin_raise (BpPin *pin) { bp_pin_set (pin, 1); }
+static inline void bp_pin_lower (BpPin *pin) { bp_pin_set (pin, 0); }
+static inline void bp_pin_pulse (BpPin *pin) { bp_pin_set (pin, 1); bp_pin_set (pin, 0); }
+/* The level last driven. */
+BP_EXPORT int bp_pin_level (const BpPin *pin);
+/* Adds an output pin at run time of configure() (properties decide how many). */
+BP_EXPORT BpPin *bp_pin_new_out (void *self, const char *name, const char *help);
+
+BP_END_DECLS
+#endif

@@ -1,0 +1,89 @@
+/* object.h -- types as const tables, and what an instance can ask of its host. */
+/* SPDX-License-Identifier: MIT */
+/*
+ * PURPOSE.  A type is a BpTypeDesc: data and callbacks.  The host allocates the state struct (zeroed, 64-byte aligned), sets its
+ * properties, creates its pins and regions, and drives the one life cycle, the same for every kind of object:
+ *     configure   [main] properties are set; check what no row can say; add regions or pins whose number depends on them
+ *     realize     [main] everything is wired and mapped; acquire host resources, create timers
+ *     reset       [main or vcpu, locked] to the state after power-on (cold) or after a reset line (warm)
+ *     unrealize   [main] release what realize acquired (also called after a failed realize of this object)
+ * configure and realize report failure through GError; the message need not name the object, the host adds file, line and section.
+ */
+#ifndef BACKPLANE_OBJECT_H
+#define BACKPLANE_OBJECT_H
+
+#include <backplane/common.h>
+#include <backplane/irq.h>
+#include <backplane/memory.h>
+#include <backplane/property.h>
+#include <backplane/state.h>
+BP_BEGIN_DECLS
+
+/* Which section kinds of a descriptor create the type. */
+typedef enum BpKind {
+  BP_KIND_ACCEL, BP_KIND_CPU, BP_KIND_MEMORY, BP_KIND_BUS, BP_KIND_DEVICE, BP_KIND_BACKEND, BP_KIND_BOOT, BP_KIND_INSTRUMENT, BP_KIND_MONITOR
+} BpKind;
+
+typedef enum BpResetKind { BP_RESET_COLD, BP_RESET_WARM } BpResetKind;
+
+/* An interface that instances of the type implement. */
+typedef struct BpInterfaceDesc {
+  const char *id;               /* "bp.char/1": name and revision; a third party's own starts with its reversed domain.  NULL ends the table */
+  const void *table;            /* starts with struct_size */
+} BpInterfaceDesc;
+
+struct BpTypeDesc {
+  uint32_t struct_size;         /* sizeof (BpTypeDesc), by BP_TYPE */
+  uint16_t property_size, pin_size, region_size, state_size;    /* row sizes, by BP_TYPE */
+  const char *name;             /* "uart-16550", unique among all plugins */
+  const char *description;      /* one line; required */
+  BpKind kind;
+  uint32_t instance_size;
+  const BpTypeDesc *parent;     /* inherits its rows and interfaces; its struct is the first member.  NULL: none */
+  const BpProperty *properties;
+  const BpPinDesc *pins;
+  const BpRegionDesc *regions;
+  const BpInterfaceDesc *interfaces;
+  uint16_t state_version, state_minimum;        /* saved as, and the oldest that can be loaded */
+  const BpStateField *state;
+  bool (*configure) (void *self, GError **error);
+  bool (*realize) (void *self, GError **error);
+  void (*reset) (void *self, BpResetKind kind);
+  void (*unrealize) (void *self);
+  bool (*post_load) (void *self, GError **error);               /* after its state was restored */
+  void (*property_changed) (void *self, const char *name);      /* a RUNTIME property was set */
+};
+
+/* static const BpTypeDesc uart_type = { BP_TYPE ("uart-16550", BP_KIND_DEVICE, Uart), .description = ..., ... }; */
+#define BP_TYPE(name_, kind_, T) \
+  .struct_size = sizeof (BpTypeDesc), .property_size = sizeof (BpProperty), .pin_size = sizeof (BpPinDesc), .region_size = sizeof (BpRegionDesc), \
+  .state_size = sizeof (BpStateField), .name = (name_), .kind = (kind_), .instance_size = sizeof (T)
+
+/* --- what an instance may ask ----------------------------------------------------- */
+
+/* The object's name in the descriptor, e.g. "com1"; never NULL.  [any] */
+BP_EXPORT const char *bp_object_id (const void *self);
+BP_EXPORT const char *bp_object_type_name (const void *self);
+/* The machine it belongs to. [any] */
+BP_EXPORT BpMachine *bp_object_machine (const void *self);
+/* The table under which `self` implements the interface, or NULL. [any] */
+BP_EXPORT const void *bp_object_interface (const void *self, const char *interface_id);
+/* Another object by its id; NULL when there is none.  Prefer links.  [main][configured] */
+BP_EXPORT void *bp_machine_find (BpMachine *machine, const char *id);
+/* Objects that implement an interface, in descriptor order: call with *cursor = 0 first; NULL at the end. [main][configured] */
+BP_EXPORT void *bp_machine_next (BpMachine *machine, const char *interface_id, unsigned *cursor);
+/* The machine's address spaces: "memory" and "io" always exist. NULL when there is no such one. [any][configured] */
+BP_EXPORT BpAddressSpace *bp_machine_address_space (BpMachine *machine, const char *name);
+
+/* --- requests to the machine; done by the main loop, soon. [any] ------------------------ */
+/* warm reset of everything */
+BP_EXPORT void bp_machine_request_reset (BpMachine *machine, const char *reason);
+/* the guest switched itself off, or a test device ended the run: the program ends with `exit_code` (0 for power-off) */
+BP_EXPORT void bp_machine_request_shutdown (BpMachine *machine, int exit_code, const char *reason);
+
+/* The machine lock, under which devices run.  Region and pin callbacks, timers and reset already hold it.  Recursive. [any] */
+BP_EXPORT void bp_machine_lock (BpMachine *machine);
+BP_EXPORT void bp_machine_unlock (BpMachine *machine);
+
+BP_END_DECLS
+#endif

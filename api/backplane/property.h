@@ -1,0 +1,68 @@
+/* property.h -- schema rows of a type's properties: one table parses, checks, describes and documents. */
+/* SPDX-License-Identifier: MIT */
+/*
+ * PURPOSE.  A row says which field of the state struct a key of the descriptor sets, with kind, default, range and help (required: a
+ * test fails on a row without).  The host fills the fields before configure(): defaults first, then the descriptor's values.
+ * Field types: BOOL bool; U8..U64, I8..I64 the stdint type; SIZE uint64_t (bytes; k M G T suffixes); STRING and FILE char * (host
+ * owns it; NULL when unset); ENUM int (index into names); LINK BpLink; LIST char ** (NULL-terminated, comma-separated in text).
+ */
+#ifndef BACKPLANE_PROPERTY_H
+#define BACKPLANE_PROPERTY_H
+
+#include <backplane/common.h>
+BP_BEGIN_DECLS
+
+typedef enum BpPropertyKind {
+  BP_PROPERTY_BOOL, BP_PROPERTY_U8, BP_PROPERTY_U16, BP_PROPERTY_U32, BP_PROPERTY_U64,
+  BP_PROPERTY_I8, BP_PROPERTY_I16, BP_PROPERTY_I32, BP_PROPERTY_I64, BP_PROPERTY_SIZE,
+  BP_PROPERTY_STRING, BP_PROPERTY_FILE /* a path, relative to the descriptor that names it */,
+  BP_PROPERTY_ENUM, BP_PROPERTY_LINK, BP_PROPERTY_LIST
+} BpPropertyKind;
+
+enum {
+  BP_PROPERTY_REQUIRED = 1 << 0,        /* must be given */
+  BP_PROPERTY_RUNTIME = 1 << 1          /* may be changed while running; the type's property_changed is called */
+};
+
+/* A link to another object through an interface.  instance is NULL while unset. */
+typedef struct BpLink {
+  void *instance;
+  const void *table;            /* the interface's table; its type belongs to the interface id */
+} BpLink;
+
+typedef struct BpProperty {
+  const char *name;             /* lower case, words joined by '-'; NULL ends the table */
+  BpPropertyKind kind;
+  uint32_t offset;              /* of the field in the state struct */
+  uint32_t flags;               /* BP_PROPERTY_REQUIRED ... */
+  uint64_t default_int;         /* BOOL, integers (signed ones cast), SIZE, ENUM */
+  const char *default_text;     /* STRING, FILE, LIST; may be NULL */
+  uint64_t min, max;            /* integers and SIZE; both 0: the kind's whole range (signed kinds: cast from int64_t) */
+  const char *const *names;     /* ENUM: NULL-terminated */
+  const char *interface_id;     /* LINK */
+  const char *help;             /* one or two sentences with units; required */
+} BpProperty;
+
+#define BP_PROP_(n, k, T, f, ...) { .name = (n), .kind = (k), .offset = (uint32_t) offsetof (T, f), __VA_ARGS__ }
+#define BP_PROP_BOOL(name_, T, field, default_, help_)  BP_PROP_ (name_, BP_PROPERTY_BOOL, T, field, .default_int = (default_), .help = (help_))
+#define BP_PROP_U8(name_, T, field, default_, help_)    BP_PROP_ (name_, BP_PROPERTY_U8, T, field, .default_int = (default_), .help = (help_))
+#define BP_PROP_U16(name_, T, field, default_, help_)   BP_PROP_ (name_, BP_PROPERTY_U16, T, field, .default_int = (default_), .help = (help_))
+#define BP_PROP_U32(name_, T, field, default_, help_)   BP_PROP_ (name_, BP_PROPERTY_U32, T, field, .default_int = (default_), .help = (help_))
+#define BP_PROP_U64(name_, T, field, default_, help_)   BP_PROP_ (name_, BP_PROPERTY_U64, T, field, .default_int = (default_), .help = (help_))
+#define BP_PROP_U32_RANGE(name_, T, field, default_, min_, max_, help_) \
+  BP_PROP_ (name_, BP_PROPERTY_U32, T, field, .default_int = (default_), .min = (min_), .max = (max_), .help = (help_))
+#define BP_PROP_I64(name_, T, field, default_, help_)   BP_PROP_ (name_, BP_PROPERTY_I64, T, field, .default_int = (uint64_t) (default_), .help = (help_))
+#define BP_PROP_SIZE(name_, T, field, default_, help_)  BP_PROP_ (name_, BP_PROPERTY_SIZE, T, field, .default_int = (default_), .help = (help_))
+#define BP_PROP_SIZE_REQUIRED(name_, T, field, min_, max_, help_) \
+  BP_PROP_ (name_, BP_PROPERTY_SIZE, T, field, .flags = BP_PROPERTY_REQUIRED, .min = (min_), .max = (max_), .help = (help_))
+#define BP_PROP_STRING(name_, T, field, default_, help_) BP_PROP_ (name_, BP_PROPERTY_STRING, T, field, .default_text = (default_), .help = (help_))
+#define BP_PROP_FILE(name_, T, field, flags_, help_)    BP_PROP_ (name_, BP_PROPERTY_FILE, T, field, .flags = (flags_), .help = (help_))
+#define BP_PROP_ENUM(name_, T, field, default_, names_, help_) \
+  BP_PROP_ (name_, BP_PROPERTY_ENUM, T, field, .default_int = (default_), .names = (names_), .help = (help_))
+#define BP_PROP_LINK(name_, T, field, interface_, flags_, help_) \
+  BP_PROP_ (name_, BP_PROPERTY_LINK, T, field, .interface_id = (interface_), .flags = (flags_), .help = (help_))
+#define BP_PROP_LIST(name_, T, field, default_, help_)  BP_PROP_ (name_, BP_PROPERTY_LIST, T, field, .default_text = (default_), .help = (help_))
+#define BP_PROP_END { .name = NULL }
+
+BP_END_DECLS
+#endif

@@ -1,0 +1,48 @@
+/* state.h -- tables of saved state: snapshot, restore and migration are derived from them. */
+/* SPDX-License-Identifier: MIT */
+/*
+ * PURPOSE.  A type lists the fields that make up its state, each with the state version that introduced it.  A newer plugin loads older state: fields
+ * younger than the saved version keep their reset value.  What can be recomputed is not listed; post_load() derives it.
+ */
+#ifndef BACKPLANE_STATE_H
+#define BACKPLANE_STATE_H
+
+#include <backplane/common.h>
+BP_BEGIN_DECLS
+
+typedef enum BpStateKind {
+  BP_STATE_U8, BP_STATE_U16, BP_STATE_U32, BP_STATE_U64,        /* stored little-endian; count > 1: arrays */
+  BP_STATE_BOOL,
+  BP_STATE_BYTES,               /* count bytes as they are */
+  BP_STATE_STRUCT,              /* count structs of `size` bytes described by `fields` */
+  BP_STATE_TIMER                /* BpTimer *: whether and when it fires */
+} BpStateKind;
+
+typedef struct BpStateField {
+  const char *name;             /* NULL ends the table */
+  BpStateKind kind;
+  uint32_t offset;
+  uint32_t count;               /* elements, at least 1 */
+  uint32_t size;                /* of one element */
+  uint16_t since;               /* state version that introduced it, from 1 */
+  uint16_t flags;
+  const struct BpStateField *fields;    /* STRUCT */
+  bool (*needed) (const void *self);    /* NULL: always; else saved as a subsection when true */
+} BpStateField;
+
+#define BP_STATE_(k, T, f, n, ...) \
+  { .name = #f, .kind = (k), .offset = (uint32_t) offsetof (T, f), .count = (n), .size = (uint32_t) sizeof (((T *) 0)->f) / (n), .since = 1, __VA_ARGS__ }
+#define BP_STATE_FIELD_U8(T, f)  BP_STATE_ (BP_STATE_U8, T, f, 1)
+#define BP_STATE_FIELD_U16(T, f) BP_STATE_ (BP_STATE_U16, T, f, 1)
+#define BP_STATE_FIELD_U32(T, f) BP_STATE_ (BP_STATE_U32, T, f, 1)
+#define BP_STATE_FIELD_U64(T, f) BP_STATE_ (BP_STATE_U64, T, f, 1)
+#define BP_STATE_FIELD_BOOL(T, f) BP_STATE_ (BP_STATE_BOOL, T, f, 1)
+#define BP_STATE_FIELD_BYTES(T, f) \
+  { .name = #f, .kind = BP_STATE_BYTES, .offset = (uint32_t) offsetof (T, f), .count = (uint32_t) sizeof (((T *) 0)->f), .size = 1, .since = 1 }
+#define BP_STATE_FIELD_ARRAY(k, T, f, n) BP_STATE_ (k, T, f, n)
+#define BP_STATE_FIELD_TIMER(T, f) BP_STATE_ (BP_STATE_TIMER, T, f, 1)
+#define BP_STATE_FIELD_STRUCTS(T, f, n, fields_) BP_STATE_ (BP_STATE_STRUCT, T, f, n, .fields = (fields_))
+#define BP_STATE_END { .name = NULL }
+
+BP_END_DECLS
+#endif

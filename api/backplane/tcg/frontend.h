@@ -1,0 +1,161 @@
+/* frontend.h -- what a CPU frontend gives to a translating accelerator, and what it gets from it. */
+/* SPDX-License-Identifier: MIT */
+/*
+ * PURPOSE.  A CPU type that can be translated provides interface BP_TCG_FRONTEND_ID, a BpTcgFrontend table.  `env` is the
+ * CPU object's instance state; its first member must be a BpTcgArea, which belongs to the accelerator.  Everything here runs
+ * on the vCPU's thread [vcpu] unless it says otherwise.  Nothing in it takes a "return address": where a helper was
+ * called from is recorded by the generated code, so any helper may raise.
+ *
+ * STABILITY.  Same-minor promise (see plugin.h).
+ */
+#ifndef BACKPLANE_TCG_FRONTEND_H
+#define BACKPLANE_TCG_FRONTEND_H
+
+#include <backplane/tcg/ir.h>
+#include <backplane/tcg/ir-build.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define BP_TCG_FRONTEND_ID "bp.tcg-frontend/1"
+
+typedef enum BpMmuAccess { BP_MMU_LOAD, BP_MMU_STORE, BP_MMU_FETCH } BpMmuAccess;
+
+/* What a page walk found. */
+typedef struct BpTlbFill {
+  uint64_t physical;            /* physical address of the page's first byte, aligned to 4 KiB */
+  uint8_t page_shift;           /* size of the mapping, 12 or more: one invalidation covers it all */
+  uint8_t readable, writable, executable;       /* for this MMU index */
+  uint8_t global;               /* survives an address-space switch */
+  uint8_t reserved[3];
+} BpTlbFill;
+
+/* Under what a block was translated: equal keys and equal bytes at the same place give the same code. */
+typedef struct BpTbKey {
+  uint64_t pc;                  /* guest virtual (linear) address of the first instruction */
+  uint64_t base;                /* what the frontend subtracts for its own pc, e.g. the code segment's base */
+  uint64_t flags;               /* CPU mode bits that the translation depends on */
+} BpTbKey;
+
+typedef struct BpTcgOps BpTcgOps;
+
+/* First member of a translated CPU's state.  Opaque but for what is declared here; 4096 bytes so that it may grow. */
+typedef struct BpTcgArea {
+  const BpTcgOps *ops;          /* the accelerator's services; set before the first call of the frontend */
+  void *vcpu;                   /* BpVcpu *, see cpu.h */
+  uint8_t opaque[4096 - 2 * sizeof (void *)];
+} BpTcgArea;
+
+/* One translation in progress. */
+typedef struct BpTranslation {
+  BpTbKey key;
+  BpIrBlock *ir;
+  uint32_t max_insns;           /* stop after this many guest instructions (1 when stepping) */
+  uint32_t n_insns;             /* out: guest instructions translated, at least 1 */
+  uint32_t n_bytes;             /* out: guest code bytes they cover, from key.pc */
+  uint32_t cflags;              /* BP_TCG_CF_* */
+} BpTranslation;
+
+enum {
+  BP_TCG_CF_NO_CHAIN = 1 << 0,  /* emit no goto_tb/goto_ptr: every block returns to the loop */
+  BP_TCG_CF_ICOUNT   = 1 << 1   /* deterministic mode: a device access must be the last instruction of its block */
+};
+
+/* Services of the accelerator. */
+struct BpTcgOps {
+  uint32_t struct_size;
+
+  /* Copies up to `want` (<= 16) code bytes at linear address `address` into `buffer` while translating; returns how many it got.
+   * Fewer than wanted: the next page cannot be fetched.  With `must` it raises that page's fault instead (and does
+   * not return): use it when the faulting instruction is the first of the block. */
+  unsigned (*fetch) (void *env, BpTranslation *t, uint64_t address, uint8_t *buffer, unsigned want, bool must);
+
+  /* Leave generated code now and deliver what the frontend has recorded in its state: the guest state is first restored to
+   * the start of the current instruction.  Never returns. */
+  void (*raise) (void *env) __attribute__ ((noreturn));
+  /* Leave generated code now without restoring anything: the state is what the frontend says it is. */
+  void (*leave) (void *env) __attribute__ ((noreturn));
+  /* Ask that the current block be left at its end (interrupts were enabled, say). */
+  void (*leave_soon) (void *env);
+  /* Restore pc and flag representation to the start of the current instruction without leaving (helpers that look at them). */
+  void (*restore) (void *env);
+
+  /* Guest virtual memory from a helper, with this CPU's paging; may raise.  Sizes 1, 2, 4, 8. */
+  uint64_t (*load) (void *env, uint64_t address, BpMemOp memop);
+  void (*store) (void *env, uint64_t address, uint64_t value, BpMemOp memop);
+  /* The host address of [address, address+size), which must lie in one page, when it is plain RAM that may be accessed directly
+   * (stores: dirty logs and translated code have been taken care of); NULL when it is a device; raises on a fault. Valid until the next guest access. */
+  void *(*probe) (void *env, uint64_t address, unsigned size, BpMmuAccess access, unsigned mmu_index);
+  /* Guest physical memory and I/O ports.  Never raise; size 1, 2, 4, 8. */
+  uint64_t (*load_physical) (void *env, uint64_t physical, unsigned size);
+  void (*store_physical) (void *env, uint64_t physical, uint64_t value, unsigned size);
+  uint32_t (*io_read) (void *env, uint16_t port, unsigned size);
+  void (*io_write) (void *env, uint16_t port, uint32_t value, unsigned size);
+  /* compare-and-exchange of a physical 4 or 8 byte word (page-table accessed/dirty bits): true when it was `expected`. */
+  bool (*cmpxchg_physical) (void *env, uint64_t physical, uint64_t expected, uint64_t desired, unsigned size);
+
+  /* The software TLB of this vCPU. */
+  void (*tlb_flush) (void *env, bool global_too);
+  void (*tlb_flush_page) (void *env, uint64_t address);
+  /* The guest switched to the address space named by `id` (a CR3 value, say); what was cached for others must not be used. */
+  void (*tlb_switch) (void *env, uint64_t id);
+
+  /* The FP state of env is stored to its copy and no longer resident (call before looking at it from plain C). */
+  void (*fp_store) (void *env);
+
+  /* Instructions executed by this vCPU so far (exact when deterministic), and the machine's virtual time in ns. */
+  uint64_t (*instructions) (void *env);
+  int64_t (*virtual_time) (void *env);
+};
+
+/* The table of a CPU frontend. */
+typedef struct BpTcgFrontend {
+  uint32_t struct_size;
+  const char *name;                     /* "i386" */
+  const BpIrGlobal *globals;
+  uint32_t n_globals;
+  const BpIrHelper *const *helpers;     /* NULL-terminated: every helper, for the text form */
+  uint32_t pc_offset;                   /* from env: the pc that exits store; 32 or 64 bits by pc_size */
+  uint8_t pc_size;                      /* 4 or 8 */
+  uint8_t address_bits;                 /* 32 or 64: width of gld/gst addresses */
+  uint8_t n_mmu_indexes;                /* at most 16 */
+  uint8_t max_insn_bytes;               /* 15 */
+  uint32_t fp_offset;                   /* from env, 64-aligned: 512 bytes in FXSAVE64 layout (SDM 2A table 3-47), 0 = none */
+  uint32_t fp_vectors;                  /* vector registers in use: 8 or 16 */
+
+  /* The key under which the code at the current pc runs. */
+  void (*key) (const void *env, BpTbKey *key);
+  unsigned (*fetch_mmu_index) (const void *env);
+  /* Emits one block into t->ir, beginning at t->key.pc: insn_start before each guest instruction, an END insn last. */
+  void (*translate) (void *env, BpTranslation *t);
+  /* insn_start's values of the instruction being executed, to be put into the state. */
+  void (*restore) (void *env, uint64_t pc, uint32_t word);
+  /* Looks `address` up in the guest's page tables.  false: the fault is recorded in env (and will be raised), or, with `quiet`, nothing
+   * is recorded. */
+  bool (*tlb_fill) (void *env, uint64_t address, BpMmuAccess access, unsigned mmu_index, bool quiet, BpTlbFill *fill);
+  /* Deliver what was recorded before `raise`: an exception or trap.  May itself raise. */
+  void (*deliver) (void *env);
+  /* Take the highest pending enabled interrupt among `pending` (cpu.h BP_VCPU_IRQ_*); true when one was taken. */
+  bool (*interrupt) (void *env, uint32_t pending);
+  /* A halted CPU: whether one of `pending` wakes it. */
+  bool (*wakes) (const void *env, uint32_t pending);
+  bool (*is_halted) (const void *env);
+  /* A host fault happened in generated code, state restored; record the guest's exception. */
+  void (*host_fault) (void *env, BpHostFault fault);
+  /* Portable execution of a native insn on the state's FP copy.  mem points to host memory that holds the operand (and takes
+   * the result); returns the integer result. */
+  uint64_t (*native_portable) (void *env, uint64_t native, uint32_t aux, uint64_t in, void *mem, uint32_t *flags);
+  /* One guest instruction as text, for -d in_asm; returns its length in bytes, 0 when undecodable. */
+  unsigned (*disassemble) (const BpTbKey *key, uint64_t pc, const uint8_t *bytes, unsigned n, char *out, size_t out_size);
+  /* The registers as text, for -d cpu_reset, int, exec. */
+  void (*dump) (const void *env, char *out, size_t out_size);
+} BpTcgFrontend;
+
+/* Services as calls. */
+static inline const BpTcgOps *bp_tcg_ops (const void *env) { return ((const BpTcgArea *) env)->ops; }
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,63 @@
+/* build.h -- the builder's workbench: what machine-build.c, machine-wire.c and machine-map.c share. */
+/* SPDX-License-Identifier: MIT */
+#ifndef CORE_BUILD_H
+#define CORE_BUILD_H
+
+#include "descriptor.h"
+
+typedef struct Item {           /* one object in the making */
+  Section *section;
+  BpObject *object;
+  bool broken;                  /* something about it was reported: what follows from that is not */
+} Item;
+
+typedef struct Build {
+  Descriptor *d;
+  BpMachine *m;
+  GArray *items;                /* of Item, in descriptor order */
+  GHashTable *item_by_object;   /* BpObject * -> index + 1 */
+} Build;
+
+/* A machine with what only its builder and its printers need. */
+typedef struct FullMachine {
+  BpMachine machine;
+  GHashTable *sections;         /* BpObject * -> Section * */
+  GPtrArray *aliases;           /* of BpRegion *: made for maps, freed with the machine */
+  GArray *mappings;             /* of Mapping, in descriptor order */
+  GHashTable *mapped;           /* regions that are in a place of their own */
+  bool realized, started;       /* started: vcpus_start was called once */
+  GSource *request;             /* serves what was requested; NULL: nothing was; under the machine lock */
+  unsigned timeout;             /* seconds; 0: none */
+  int timeout_code;
+} FullMachine;
+
+static inline FullMachine *full_machine (BpMachine *m) { return (FullMachine *) m; }
+
+typedef struct Mapping {        /* one region in one address space */
+  Section *section;
+  Value *value;
+  char *what;                   /* "com1.pio0" */
+  BpRegion *region;             /* what is mapped: the region itself or an alias */
+  BpAddressSpace *space;
+  uint64_t address;
+  int priority;
+  bool background;              /* a container: others may lie over it */
+} Mapping;
+
+Item *build_item (Build *b, BpObject *o);
+/* An object by the id a value names.  NULL with the error appended, or without one when the object is known
+ * to be broken (*silent). */
+BpObject *build_find (Build *b, Section *s, Value *v, const char *id, bool *silent);
+
+/* machine-wire.c */
+void build_wire_key (Build *b, Item *item, Value *v);           /* irq = pic.in4, apic.in4 */
+void build_wire_section (Build *b, Section *s);                 /* [wire] */
+void build_check_pins (Build *b);
+
+/* machine-map.c */
+void build_map_key (Build *b, Item *item, Value *v);            /* pio0 = io@0x3f8 */
+void build_map_section (Build *b, Section *s);                  /* [map] */
+void build_apply_maps (Build *b);                               /* checks them all, then maps */
+void mapping_clear (void *mapping);
+
+#endif

@@ -1,0 +1,115 @@
+/* cmd-describe.c -- `backplane describe`: a type, a module, or the verdict on a plugin's file. */
+/* SPDX-License-Identifier: MIT */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "commands.h"
+#include "report.h"
+
+/* --- options -------------------------------------------------------------------------------- */
+
+static gboolean json;
+
+static gboolean
+add_plugin_path (const char *option, const char *value, gpointer data, GError **error) {
+  plugin_path_prepend (value);
+  return TRUE;
+}
+
+static const GOptionEntry options[] = {
+  { "json", 0, 0, G_OPTION_ARG_NONE, &json, "Print JSON", NULL },
+  { "plugin-path", 0, 0, G_OPTION_ARG_CALLBACK, add_plugin_path,
+    "Search these directories (separated by colons) for plugins first", "DIRS" },
+  G_OPTION_ENTRY_NULL,
+};
+
+/* --- finding what was named ----------------------------------------------------------------- */
+
+static void
+load_all (void) {
+  g_auto (GStrv) ids = plugin_scan ();
+  for (char **id = ids; *id; id++) {
+    plugin_load (*id, NULL);
+  }
+}
+
+static Report *
+describe_file (const char *name, GError **error) {
+  g_autofree char *path = strchr (name, '/') ? g_strdup (name) : g_build_filename (".", name, NULL);
+  BpModule *module = plugin_load (path, error);
+  return module ? describe_module (module) : NULL;
+}
+
+static bool
+is_module (const char *name) {
+  g_auto (GStrv) ids = plugin_scan ();
+  return strcmp (name, plugin_core ()->id) == 0 || g_strv_contains ((const char *const *) ids, name);
+}
+
+static void
+unknown (const char *name, GError **error) {
+  g_autoptr (GPtrArray) types = type_all ();
+  g_autoptr (GPtrArray) names = g_ptr_array_new ();
+  g_auto (GStrv) ids = plugin_scan ();
+  for (unsigned i = 0; i < types->len; i++) {
+    g_ptr_array_add (names, (char *) ((const BpTypeDesc *) g_ptr_array_index (types, i))->name);
+  }
+  for (char **id = ids; *id; id++) {
+    g_ptr_array_add (names, *id);
+  }
+  g_ptr_array_add (names, NULL);
+  const char *nearest = nearest_name (name, (const char *const *) names->pdata);
+  g_autofree char *hint = nearest ? g_strdup_printf ("did you mean `%s`?", nearest)
+                                  : g_strdup ("`backplane list` shows what there is");
+  g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "there is no type or module `%s` (%s)", name, hint);
+}
+
+/* The types of other plugins are looked at only when the name is not a module's. */
+static Report *
+describe (const char *name, GError **error) {
+  if (strchr (name, '/') || g_str_has_suffix (name, ".so")) {
+    return describe_file (name, error);
+  }
+  if (is_module (name)) {
+    BpModule *module = plugin_load (name, error);
+    return module ? describe_module (module) : NULL;
+  }
+  load_all ();
+  const BpTypeDesc *type = type_find (name);
+  if (type) {
+    return describe_type (type);
+  }
+  unknown (name, error);
+  return NULL;
+}
+
+/* --- the command ---------------------------------------------------------------------------- */
+
+int
+cmd_describe (int argc, char **argv) {
+  int status;
+  json = FALSE;
+  if (!command_options (&argc, &argv, "TYPE|MODULE|FILE.so",
+                        "Describes a type or a module, or says why a plugin's file is refused.", options,
+                        &status)) {
+    return status;
+  }
+  if (argc != 2) {
+    return command_usage ("describe", "name one type, module or FILE.so");
+  }
+  g_autoptr (GError) error = NULL;
+  Report *report = describe (argv[1], &error);
+  if (!report) {
+    command_error ("%s", error->message);
+    return EXIT_FAILED;
+  }
+  g_autofree char *text = json ? report_json (report) : report_text (report);
+  report_free (report);
+  if (!text) {
+    command_error ("--json: this program was built without json-glib");
+    return EXIT_FAILED;
+  }
+  printf ("%s%s", text, json ? "\n" : "");
+  return EXIT_OK;
+}

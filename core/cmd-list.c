@@ -1,0 +1,174 @@
+/* cmd-list.c -- `backplane list`: modules, types and machines that can be found. */
+/* SPDX-License-Identifier: MIT */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "commands.h"
+#include "report.h"
+
+/* --- options -------------------------------------------------------------------------------- */
+
+static gboolean json;
+
+static gboolean
+add_plugin_path (const char *option, const char *value, gpointer data, GError **error) {
+  plugin_path_prepend (value);
+  return TRUE;
+}
+
+static const GOptionEntry options[] = {
+  { "json", 0, 0, G_OPTION_ARG_NONE, &json, "Print JSON", NULL },
+  { "plugin-path", 0, 0, G_OPTION_ARG_CALLBACK, add_plugin_path,
+    "Search these directories (separated by colons) for plugins first", "DIRS" },
+  G_OPTION_ENTRY_NULL,
+};
+
+/* --- modules -------------------------------------------------------------------------------- */
+
+static void
+list_module (Report *report, BpModule *module) {
+  report_row (report, module->id, module->desc->version, module->desc->licence, module->path,
+              module->desc->description);
+}
+
+/* Loads what is found; a refused one is listed with the reason. */
+static void
+list_modules (Report *report) {
+  static const char *const columns[] = { "module", "version", "licence", "file", "description", NULL };
+  g_auto (GStrv) ids = plugin_scan ();
+  report_table (report, "modules", columns);
+  list_module (report, plugin_core ());
+  for (char **id = ids; *id; id++) {
+    g_autoptr (GError) error = NULL;
+    BpModule *module = plugin_load (*id, &error);
+    if (module) {
+      list_module (report, module);
+    } else {
+      g_autofree char *refused = g_strdup_printf ("refused: %s", error->message);
+      report_row (report, *id, NULL, NULL, NULL, refused);
+    }
+  }
+}
+
+/* --- types ---------------------------------------------------------------------------------- */
+
+static void
+list_types (Report *report) {
+  static const char *const columns[] = { "type", "section", "module", "description", NULL };
+  g_auto (GStrv) ids = plugin_scan ();
+  for (char **id = ids; *id; id++) {
+    plugin_load (*id, NULL);
+  }
+  g_autoptr (GPtrArray) types = type_all ();
+  report_table (report, "types", columns);
+  for (unsigned i = 0; i < types->len; i++) {
+    const BpTypeDesc *type = g_ptr_array_index (types, i);
+    report_row (report, type->name, kind_name (type->kind), type_module (type)->id, type->description);
+  }
+}
+
+/* --- machines ------------------------------------------------------------------------------- */
+
+static char *
+machine_description (const char *path) {
+  Descriptor *descriptor = descriptor_load (path, NULL);
+  char *description = NULL;
+  for (unsigned i = 0; !description && i < descriptor->sections->len; i++) {
+    const Section *section = g_ptr_array_index (descriptor->sections, i);
+    Value *value = strcmp (section->kind, "machine") == 0 ? section_value (section, "description") : NULL;
+    description = value ? g_strdup (value->text) : NULL;
+  }
+  if (!description && descriptor->errors->len > 0) {
+    description = g_strdup_printf ("wrong: %s", (char *) g_ptr_array_index (descriptor->errors, 0));
+  }
+  descriptor_free (descriptor);
+  return description;
+}
+
+static int
+compare_strings (gconstpointer a, gconstpointer b) {
+  return strcmp (*(const char *const *) a, *(const char *const *) b);
+}
+
+static void
+list_directory (Report *report, const char *directory) {
+  g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
+  GDir *dir = g_dir_open (directory, 0, NULL);
+  const char *name;
+  while (dir && (name = g_dir_read_name (dir))) {
+    if (g_str_has_suffix (name, ".ini")) {
+      g_ptr_array_add (names, g_strdup (name));
+    }
+  }
+  if (dir) {
+    g_dir_close (dir);
+  }
+  g_ptr_array_sort (names, compare_strings);
+  for (unsigned i = 0; i < names->len; i++) {
+    const char *file = g_ptr_array_index (names, i);
+    g_autofree char *path = g_build_filename (directory, file, NULL),
+                    *stem = g_strndup (file, strlen (file) - 4);
+    g_autofree char *description = machine_description (path);
+    report_row (report, stem, path, description);
+  }
+}
+
+static void
+list_machines (Report *report) {
+  static const char *const columns[] = { "machine", "file", "description", NULL };
+  g_auto (GStrv) directories = machine_directories ();
+  report_table (report, "machines", columns);
+  for (char **directory = directories; *directory; directory++) {
+    list_directory (report, *directory);
+  }
+}
+
+/* --- the command ---------------------------------------------------------------------------- */
+
+typedef struct Listing {
+  const char *name;
+  void (*list) (Report *report);
+} Listing;
+
+static const Listing listings[] = { { "modules", list_modules },
+                                    { "types", list_types },
+                                    { "machines", list_machines } };
+
+static bool
+fill (Report *report, const char *wanted) {
+  bool known = false;
+  for (size_t i = 0; i < G_N_ELEMENTS (listings); i++) {
+    if (!wanted || strcmp (wanted, listings[i].name) == 0) {
+      listings[i].list (report);
+      known = true;
+    }
+  }
+  return known;
+}
+
+int
+cmd_list (int argc, char **argv) {
+  int status;
+  json = FALSE;
+  if (!command_options (&argc, &argv, "[modules|types|machines]",
+                        "Lists what can be found; everything when nothing is named.", options, &status)) {
+    return status;
+  }
+  if (argc > 2) {
+    return command_usage ("list", "one of modules, types and machines can be named");
+  }
+  Report *report = report_new ();
+  if (!fill (report, argc > 1 ? argv[1] : NULL)) {
+    report_free (report);
+    return command_usage ("list", "it lists modules, types or machines");
+  }
+  g_autofree char *text = json ? report_json (report) : report_text (report);
+  report_free (report);
+  if (!text) {
+    command_error ("--json: this program was built without json-glib");
+    return EXIT_FAILED;
+  }
+  printf ("%s%s", text, json ? "\n" : "");
+  return EXIT_OK;
+}

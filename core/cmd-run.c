@@ -1,0 +1,115 @@
+/* cmd-run.c -- `backplane run`: builds, realizes and runs a machine. */
+/* SPDX-License-Identifier: MIT */
+#include "commands.h"
+#include "descriptor.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct RunOptions {
+  char **set;
+  char *kernel, *initrd, *append, *topics, *log_file;
+  int timeout;
+} RunOptions;
+
+static RunOptions given;
+
+static gboolean
+take_plugin_path (const char *name, const char *value, void *data, GError **error)
+{
+  plugin_path_prepend (value);
+  return TRUE;
+}
+
+static const GOptionEntry entries[] = {
+  { "set", 0, 0, G_OPTION_ARG_STRING_ARRAY, &given.set, "Set a key of an object; the last one wins",
+    "OBJECT.KEY=VALUE" },
+  { "kernel", 0, 0, G_OPTION_ARG_FILENAME, &given.kernel, "The same as --set boot.kernel=FILE", "FILE" },
+  { "initrd", 0, 0, G_OPTION_ARG_FILENAME, &given.initrd, "The same as --set boot.initrd=FILE", "FILE" },
+  { "append", 0, 0, G_OPTION_ARG_STRING, &given.append, "The same as --set boot.append=TEXT", "TEXT" },
+  { "plugin-path", 0, 0, G_OPTION_ARG_CALLBACK, take_plugin_path, "Search plugins in these directories first",
+    "DIR[:DIR]..." },
+  { "debug", 'd', 0, G_OPTION_ARG_STRING, &given.topics, "Log these topics; `-d help` lists them",
+    "TOPIC[,TOPIC]..." },
+  { "debug-file", 'D', 0, G_OPTION_ARG_FILENAME, &given.log_file, "Write the log to a file", "FILE" },
+  { "machine-timeout", 0, 0, G_OPTION_ARG_INT, &given.timeout,
+    "End the run after so long, with exit code 124", "SECONDS" },
+  G_OPTION_ENTRY_NULL
+};
+
+/* --kernel and its like are --set options that come before the others. */
+static char **
+all_settings (const RunOptions *o)
+{
+  GPtrArray *all = g_ptr_array_new ();
+  const char *const sugar[][2] = { { "kernel", o->kernel },
+                                   { "initrd", o->initrd },
+                                   { "append", o->append } };
+  for (guint i = 0; i < G_N_ELEMENTS (sugar); i++)
+    if (sugar[i][1])
+      g_ptr_array_add (all, g_strdup_printf ("boot.%s=%s", sugar[i][0], sugar[i][1]));
+  for (char **s = o->set; s && *s; s++)
+    g_ptr_array_add (all, g_strdup (*s));
+  g_ptr_array_add (all, NULL);
+  return (char **) g_ptr_array_free (all, FALSE);
+}
+
+static bool
+start_log (const RunOptions *o)
+{
+  g_autoptr (GError) error = NULL;
+  if ((!o->topics || log_set_topics (o->topics, &error)) &&
+      (!o->log_file || log_set_file (o->log_file, &error)))
+    return true;
+  command_error ("%s", error->message);
+  return false;
+}
+
+static int
+run_machine (BpMachine *m)
+{
+  g_autoptr (GError) error = NULL;
+  if (!machine_realize (m, &error)) {
+    command_error ("%s", error->message);
+    return EXIT_FAILED;
+  }
+  if (given.timeout > 0)
+    machine_set_timeout (m, (unsigned) given.timeout, EXIT_TIMED_OUT);
+  return machine_run (m);
+}
+
+static int
+run_file (const char *name)
+{
+  g_auto (GStrv) settings = all_settings (&given);
+  Descriptor *d = NULL;
+  BpMachine *m = command_build (name, settings, &d);
+  if (!m)
+    return EXIT_FAILED;
+  int code = run_machine (m);
+  g_autofree char *reason = code ? g_strdup (m->shutdown_reason) : NULL;
+  machine_free (m);             /* gives the terminal back before anything is said */
+  descriptor_free (d);
+  if (reason)
+    command_error ("%s", reason);
+  return code;
+}
+
+int
+cmd_run (int argc, char **argv)
+{
+  int code;
+  if (!command_options (&argc, &argv, "MACHINE.ini", "Runs a machine until it switches itself off.", entries,
+                        &code))
+    return code;
+  if (given.topics && strcmp (given.topics, "help") == 0) {
+    g_autofree char *text = log_topics_text ();
+    puts (g_strchomp (text));
+    return EXIT_OK;
+  }
+  if (argc != 2)
+    return command_usage ("run", argc < 2 ? "which machine?" : "one machine at a time");
+  if (given.timeout < 0)
+    return command_usage ("run", "--machine-timeout takes a number of seconds");
+  return start_log (&given) ? run_file (argv[1]) : EXIT_USAGE;
+}

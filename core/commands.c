@@ -1,0 +1,203 @@
+/* commands.c -- bp_main: picks the command; and what the commands share: options, machine names, messages. */
+/* SPDX-License-Identifier: MIT */
+#include "commands.h"
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#ifndef MACHINESDIR
+#define MACHINESDIR "/usr/local/share/backplane/machines"
+#endif
+#ifndef PACKAGE_VERSION
+#define PACKAGE_VERSION "unknown"
+#endif
+
+static const Command commands[] = {
+  { "run", "MACHINE.ini [OPTION]...", "run the machine", cmd_run },
+  { "check", "MACHINE.ini", "find everything that is wrong with a descriptor", cmd_check },
+  { "show", "MACHINE.ini [--tree|--map|--effective|--explain OBJECT.KEY|--dot]",
+    "show what a descriptor makes", cmd_show },
+  { "list", "[modules|types|machines]", "list what there is", cmd_list },
+  { "describe", "TYPE|MODULE|FILE.so", "describe a type or a plugin", cmd_describe },
+};
+
+/* --- messages ----------------------------------------------------------------------------- */
+
+void
+command_error (const char *format, ...)
+{
+  va_list arguments;
+  va_start (arguments, format);
+  g_autofree char *message = g_strdup_vprintf (format, arguments);
+  va_end (arguments);
+  fflush (stdout);
+  fprintf (stderr, "backplane: %s\n", message);
+}
+
+int
+command_usage (const char *command, const char *message)
+{
+  command_error ("%s: %s", command, message);
+  fprintf (stderr, "Try `backplane %s --help`.\n", command);
+  return EXIT_USAGE;
+}
+
+/* --- options ------------------------------------------------------------------------------ */
+
+bool
+command_options (int *argc, char ***argv, const char *parameters, const char *summary,
+                 const GOptionEntry *entries, int *exit_code)
+{
+  gboolean help = FALSE;
+  const GOptionEntry help_entry[] = {
+    { "help", 'h', 0, G_OPTION_ARG_NONE, &help, "Show this help and exit", NULL }, G_OPTION_ENTRY_NULL
+  };
+  g_autoptr (GOptionContext) context = g_option_context_new (parameters);
+  g_autoptr (GError) error = NULL;
+  g_autofree char *command = g_strdup ((*argv)[0]);
+  g_autofree char *program = g_strdup_printf ("backplane %s", command);
+  g_option_context_set_help_enabled (context, FALSE);
+  g_option_context_set_summary (context, summary);
+  g_option_context_add_main_entries (context, entries, NULL);
+  g_option_context_add_main_entries (context, help_entry, NULL);
+  g_set_prgname (program);
+  bool good = g_option_context_parse (context, argc, argv, &error);
+  if (good && !help) {
+    if (*argc > 1 && strcmp ((*argv)[1], "--") == 0) {
+      (*argv)[1] = (*argv)[0];
+      (*argv)++;
+      (*argc)--;
+    }
+    return true;
+  }
+  *exit_code = good ? EXIT_OK : command_usage (command, error->message);
+  if (good) {
+    g_autofree char *text = g_option_context_get_help (context, TRUE, NULL);
+    fputs (text, stdout);
+  }
+  return false;
+}
+
+/* --- machines ----------------------------------------------------------------------------- */
+
+char **
+machine_directories (void)
+{
+  const char *text = g_getenv ("BACKPLANE_MACHINES_PATH");
+  GPtrArray *directories = g_ptr_array_new ();
+  g_auto (GStrv) parts = g_strsplit (text ? text : "", ":", -1);
+  for (char **part = parts; *part; part++)
+    if (**part)
+      g_ptr_array_add (directories, g_strdup (*part));
+  g_ptr_array_add (directories, g_strdup (MACHINESDIR));
+  g_ptr_array_add (directories, NULL);
+  return (char **) g_ptr_array_free (directories, FALSE);
+}
+
+char *
+machine_find_file (const char *name, GError **error)
+{
+  if (g_file_test (name, G_FILE_TEST_EXISTS) && !g_file_test (name, G_FILE_TEST_IS_DIR))
+    return g_strdup (name);
+  if (strchr (name, '/')) {
+    g_set_error (error, BP_ERROR, BP_ERROR_DESCRIPTOR, "there is no file `%s`", name);
+    return NULL;
+  }
+  g_auto (GStrv) directories = machine_directories ();
+  g_autofree char *file =
+      g_str_has_suffix (name, ".ini") ? g_strdup (name) : g_strconcat (name, ".ini", NULL);
+  for (char **directory = directories; *directory; directory++) {
+    char *path = g_build_filename (*directory, file, NULL);
+    if (g_file_test (path, G_FILE_TEST_EXISTS))
+      return path;
+    g_free (path);
+  }
+  g_autofree char *searched = g_strjoinv (", ", directories);
+  g_set_error (error, BP_ERROR, BP_ERROR_DESCRIPTOR, "there is no machine `%s` here nor in: %s", name,
+               searched);
+  return NULL;
+}
+
+static void
+print_errors (const Descriptor *d)
+{
+  fflush (stdout);
+  for (guint i = 0; i < d->errors->len; i++)
+    fprintf (stderr, "backplane: %s\n", (char *) d->errors->pdata[i]);
+  if (d->errors->len > 1)
+    fprintf (stderr, "backplane: %s: %u errors\n", d->path, d->errors->len);
+}
+
+BpMachine *
+command_build (const char *name, char **set_options, Descriptor **descriptor)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *path = machine_find_file (name, &error);
+  if (!path) {
+    command_error ("%s", error->message);
+    return NULL;
+  }
+  Descriptor *d = descriptor_load (path, set_options);
+  BpMachine *m = machine_build (d);
+  if (!m) {
+    print_errors (d);
+    g_clear_pointer (&d, descriptor_free);
+  }
+  *descriptor = d;
+  return m;
+}
+
+/* --- the program -------------------------------------------------------------------------- */
+
+static void
+print_usage (FILE *out)
+{
+  fputs ("Usage: backplane COMMAND [ARGUMENT]...\n"
+         "Assembles machines from plug-in modules described in .ini files, and runs them.\n\n", out);
+  for (guint i = 0; i < G_N_ELEMENTS (commands); i++)
+    fprintf (out, "  %-10s%s\n            backplane %s %s\n", commands[i].name, commands[i].help,
+             commands[i].name, commands[i].arguments);
+  fputs ("\n  --help      this text; after a command, its options\n  --version   the version and licence\n",
+         out);
+}
+
+static const Command *
+command_find (const char *name)
+{
+  const char *names[G_N_ELEMENTS (commands) + 1] = { NULL };
+  for (guint i = 0; i < G_N_ELEMENTS (commands); i++) {
+    if (strcmp (commands[i].name, name) == 0)
+      return &commands[i];
+    names[i] = commands[i].name;
+  }
+  const char *hint = nearest_name (name, names);
+  if (hint)
+    command_error ("unknown command `%s` (did you mean `%s`?)", name, hint);
+  else
+    command_error ("unknown command `%s`", name);
+  fputs ("Try `backplane --help`.\n", stderr);
+  return NULL;
+}
+
+int
+bp_main (int argc, char **argv)
+{
+  setlocale (LC_CTYPE, "");
+  if (argc < 2) {
+    print_usage (stderr);
+    return EXIT_USAGE;
+  }
+  if (strcmp (argv[1], "--help") == 0 || strcmp (argv[1], "-h") == 0 || strcmp (argv[1], "help") == 0) {
+    print_usage (stdout);
+    return EXIT_OK;
+  }
+  if (strcmp (argv[1], "--version") == 0) {
+    printf ("backplane %s\nABI %d.%d\nLicence: MIT\n", PACKAGE_VERSION, BP_ABI_MAJOR, BP_ABI_MINOR);
+    return EXIT_OK;
+  }
+  const Command *command = command_find (argv[1]);
+  return command ? command->run (argc - 1, argv + 1) : EXIT_USAGE;
+}

@@ -1,0 +1,45 @@
+/* commands.h -- the program's commands, one a file, and what they share. */
+/* SPDX-License-Identifier: MIT */
+#ifndef CORE_COMMANDS_H
+#define CORE_COMMANDS_H
+
+#include "machine.h"
+
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_TIMED_OUT = 124 };
+
+/* argv[0] is the command's own name; the return value is the program's exit code. */
+typedef struct Command {
+  const char *name;
+  const char *arguments;        /* "MACHINE.ini [OPTION]..." */
+  const char *help;             /* one line */
+  int (*run) (int argc, char **argv);
+} Command;
+
+int cmd_run (int argc, char **argv);
+int cmd_check (int argc, char **argv);
+int cmd_show (int argc, char **argv);
+int cmd_list (int argc, char **argv);
+int cmd_describe (int argc, char **argv);
+
+/* The whole program (main.c only calls it). */
+BP_EXPORT int bp_main (int argc, char **argv);
+
+/* --- commands.c --------------------------------------------------------------------------- */
+/* "backplane: message" on stderr. */
+void command_error (const char *format, ...) G_GNUC_PRINTF (1, 2);
+/* Parses options with GOption.  False: *exit_code says how the program ends (0 after --help, EXIT_USAGE with
+ * the message printed). */
+bool command_options (int *argc, char ***argv, const char *parameters, const char *summary,
+                      const GOptionEntry *entries, int *exit_code);
+/* The usage error of a wrong number of operands. */
+int command_usage (const char *command, const char *message);
+/* MACHINE.ini as a path, or by name in $BACKPLANE_MACHINES_PATH and the installed machines; NULL with the
+ * places searched. */
+char *machine_find_file (const char *name, GError **error);
+/* Directories searched for machines, NULL-terminated. */
+char **machine_directories (void);
+/* Loads the descriptor and builds the machine; prints every error.  NULL when there was one; *descriptor is
+ * then freed. */
+BpMachine *command_build (const char *name, char **set_options, Descriptor **descriptor);
+
+#endif

@@ -1,0 +1,143 @@
+/* descriptor.h -- how the reader, parser, schema, builder and printer of descriptors work together. */
+/* SPDX-License-Identifier: MIT */
+/*
+ * reader   bytes of one file -> sections and key/value pairs with their origin (machine-reader.c; includes inih)
+ * parser   files, includes, overrides, --set -> one Descriptor (machine-parse.c)
+ * schema   what a section may hold, values checked against types (machine-schema.c)
+ * builder  Descriptor -> BpMachine (machine-build.c, machine-wire.c, machine-map.c)
+ * The structs of machine.h are the first members of the ones here: what holds a Value holds a FullValue.
+ */
+#ifndef CORE_DESCRIPTOR_H
+#define CORE_DESCRIPTOR_H
+
+#include "machine.h"
+
+/* --- machine-reader.c --------------------------------------------------------------------- */
+
+/* A value's text both ways: `whole` is everything to the end of the line, `bare` stops at a ` ;` comment.
+ * Which one counts is the schema's to say: kernel command lines may hold ` ;`, a number may not. */
+typedef struct ReaderValue {
+  const char *key, *whole, *bare;
+  bool quoted, extends;         /* was in quotes; key += value */
+} ReaderValue;
+
+typedef struct ReaderClient {
+  void (*section) (void *user, const Origin *origin, const char *kind, const char *name);
+  void (*value) (void *user, const Origin *origin, const ReaderValue *value);
+  void (*error) (void *user, const Origin *origin, const char *key, const char *message);
+} ReaderClient;
+
+/* Reads a descriptor's text.  Origins' texts live in `strings`. */
+void reader_read (const char *data, size_t size, const char *file, GStringChunk *strings,
+                  const ReaderClient *client, void *user);
+/* Splits "value", value or value ; comment.  NULL when fine, else what is wrong; *whole and *bare are the
+ * caller's. */
+char *reader_split_value (const char *text, char **whole, char **bare, bool *quoted);
+bool reader_is_key (const char *text, size_t length);
+
+/* --- machine-parse.c ---------------------------------------------------------------------- */
+
+typedef struct OldValue {       /* element of Value.history */
+  char *text;                   /* NULL: it was not set */
+  Origin origin;
+} OldValue;
+
+typedef struct FullValue {
+  Value value;                  /* text NULL: unset by an override */
+  char *bare;                   /* text without comments; NULL: the same */
+} FullValue;
+
+typedef struct FullSection {
+  Section section;
+  GHashTable *by_key;           /* key -> Value * */
+  char *label;                  /* "device com1", for messages */
+} FullSection;
+
+typedef struct FullDescriptor {
+  Descriptor descriptor;
+  GStringChunk *strings;
+  GPtrArray *files;             /* of char *: canonical paths read, in order of inclusion */
+  GArray *error_places;         /* of ErrorPlace, parallel to errors */
+  GHashTable *error_texts;      /* the same error of several objects of one section is said once */
+  GHashTable *bad_modules;      /* names of modules that did not load */
+} FullDescriptor;
+
+static inline FullSection *full_section (const Section *s) { return (FullSection *) s; }
+static inline FullDescriptor *full_descriptor (const Descriptor *d) { return (FullDescriptor *) d; }
+
+/* The section that makes or holds `id`: an object's id, "machine", "accel", "cpu", "boot", "clock", or "map
+ * low". */
+Section *descriptor_section (const Descriptor *d, const char *id);
+/* Drops the value's ` ;` comment for good: its kind is not one that may hold it. */
+void value_drop_comment (Value *v);
+/* "device com1", "boot" */
+const char *section_label (const Section *s);
+/* The id of the section's object when it makes one: "com1", "accel". */
+const char *section_id (const Section *s);
+/* Puts errors in the order of files and lines. */
+void descriptor_sort_errors (Descriptor *d);
+/* Directory that relative paths in a value are relative to; free it. */
+char *origin_directory (const Origin *origin);
+
+/* --- machine-schema.c --------------------------------------------------------------------- */
+
+typedef struct SectionKind {
+  const char *name;
+  bool is_object;
+  BpKind kind;                  /* is_object */
+  bool may_be_unnamed;
+  const char *const *keys;      /* reserved keys; for those that make no object: all of them */
+  const char *help;
+} SectionKind;
+
+const SectionKind *section_kind (const char *name);             /* NULL: no such kind */
+const char *const *section_kind_names (void);
+
+/* A region's place: "memory@0xfebf0000 prio 1 size 4K". */
+typedef struct Place {
+  char *space;
+  uint64_t address;
+  bool has_size;
+  uint64_t size;
+  int priority;
+} Place;
+/* NULL when fine, else what is wrong; place->space is the caller's. */
+char *place_parse (const char *text, Place *place);
+/* Items of a comma-separated list, blanks stripped; free with g_strfreev. */
+char **list_split (const char *text);
+bool parse_switch (const char *text, bool *value);              /* on/off, yes/no, true/false, 1/0 */
+
+/* The type of a section's object; NULL with the error appended. */
+const BpTypeDesc *schema_type (Descriptor *d, Section *s);
+/* Loads the modules the sections name. */
+void schema_load_modules (Descriptor *d);
+/* Keys and values of sections that make no object. */
+void schema_check_plain (Descriptor *d, Section *s);
+/* Every name a key of the object may have, NULL-terminated; free with g_free (names are borrowed). */
+const char **schema_keys (BpObject *o);
+/* What kind of key it is. */
+typedef enum KeyRole { KEY_RESERVED, KEY_PROPERTY, KEY_PIN, KEY_REGION, KEY_UNKNOWN } KeyRole;
+KeyRole schema_key_role (Section *s, BpObject *o, const char *key);
+/* Checks that an existing file of a FILE property can be read; false with the error appended. */
+bool schema_check_file (Descriptor *d, Section *s, Value *v, const char *path);
+
+/* --- machine-build.c, machine-explain.c --------------------------------------------------- */
+
+Section *object_section (BpObject *o);
+/* The value's text for this object: ${index} is replaced by a CPU's number; free it. */
+char *value_text (const Value *v, const BpObject *o);
+
+void explain_tree (BpMachine *m, GString *out);
+void explain_map (BpMachine *m, GString *out);
+void explain_effective (BpMachine *m, GString *out);
+bool explain_value (BpMachine *m, const char *path, GString *out, GError **error);
+void explain_dot (BpMachine *m, GString *out);
+
+/* --- machine-run.c ------------------------------------------------------------------------ */
+void machine_unrealize (BpMachine *m);
+/* Ends the run with `exit_code` after so many seconds. */
+void machine_set_timeout (BpMachine *m, unsigned seconds, int exit_code);
+/* Forgets requests that nobody will serve. */
+void machine_drop_requests (BpMachine *m);
+
+#endif

@@ -1,0 +1,148 @@
+/* loop.c -- the main loop and I/O threads: posted calls and watched file descriptors. */
+/* SPDX-License-Identifier: MIT */
+#include "machine.h"
+#include <glib-unix.h>
+
+struct BpLoop {
+  GMainContext *context;
+  GMainLoop *loop;              /* an I/O thread's; the main loop is run by the machine */
+  GThread *thread;
+};
+
+/* --- life cycle ------------------------------------------------------------------------------- */
+
+BpLoop *
+loop_main_new (void)
+{
+  BpLoop *loop = g_new0 (BpLoop, 1);
+  loop->context = g_main_context_ref (g_main_context_default ());
+  return loop;
+}
+
+static void *
+run_thread (void *data)
+{
+  BpLoop *loop = data;
+  g_main_context_push_thread_default (loop->context);
+  g_main_loop_run (loop->loop);
+  g_main_context_pop_thread_default (loop->context);
+  return NULL;
+}
+
+BpLoop *
+bp_loop_new_thread (const char *name)
+{
+  BpLoop *loop = g_new0 (BpLoop, 1);
+  loop->context = g_main_context_new ();
+  loop->loop = g_main_loop_new (loop->context, FALSE);
+  loop->thread = g_thread_new (name, run_thread, loop);
+  return loop;
+}
+
+static void
+quit (void *loop)
+{
+  g_main_loop_quit (((BpLoop *) loop)->loop);
+}
+
+void
+bp_loop_free (BpLoop *loop)
+{
+  if (!loop)
+    return;
+  if (loop->thread) {
+    bp_loop_post (loop, false, NULL, quit, loop);       /* after what was posted before */
+    g_thread_join (loop->thread);
+    g_main_loop_unref (loop->loop);
+  }
+  g_main_context_unref (loop->context);
+  g_free (loop);
+}
+
+BpLoop *
+bp_loop_main (BpMachine *machine)
+{
+  return machine->main_loop;
+}
+
+GMainContext *
+bp_loop_context (BpLoop *loop)
+{
+  return loop->context;
+}
+
+/* --- posted calls ----------------------------------------------------------------------------- */
+
+typedef struct Post {
+  BpMachine *machine;           /* locked around the call; NULL: not */
+  void (*f) (void *user);
+  void *user;
+} Post;
+
+static gboolean
+run_post (void *data)
+{
+  Post *post = data;
+  if (post->machine)
+    bp_machine_lock (post->machine);
+  post->f (post->user);
+  if (post->machine)
+    bp_machine_unlock (post->machine);
+  return G_SOURCE_REMOVE;
+}
+
+void
+bp_loop_post (BpLoop *loop, bool locked, BpMachine *machine, void (*f) (void *user), void *user)
+{
+  g_assert (!locked || machine);
+  Post *post = g_new (Post, 1);
+  *post = (Post) { locked ? machine : NULL, f, user };
+  GSource *source = g_idle_source_new ();
+  g_source_set_priority (source, G_PRIORITY_DEFAULT);
+  g_source_set_callback (source, run_post, post, g_free);
+  g_source_attach (source, loop->context);
+  g_source_unref (source);
+}
+
+/* --- watched file descriptors ----------------------------------------------------------------- */
+
+typedef struct Watch {
+  BpMachine *machine;
+  bool (*ready) (void *user, GIOCondition condition);
+  void *user;
+} Watch;
+
+static gboolean
+run_watch (int fd, GIOCondition condition, void *data)
+{
+  Watch *watch = data;
+  GSource *source = g_main_current_source ();
+  if (watch->machine)
+    bp_machine_lock (watch->machine);
+  /* While this thread waited for the lock, its holder may have unwatched. */
+  bool keep = !g_source_is_destroyed (source) && watch->ready (watch->user, condition);
+  if (watch->machine)
+    bp_machine_unlock (watch->machine);
+  return keep;
+}
+
+unsigned
+bp_loop_watch_fd (BpLoop *loop, BpMachine *machine, int fd, GIOCondition condition,
+                  bool (*ready) (void *user, GIOCondition condition), void *user)
+{
+  Watch *watch = g_new (Watch, 1);
+  *watch = (Watch) { machine, ready, user };
+  GSource *source = g_unix_fd_source_new (fd, condition);
+  g_source_set_callback (source, G_SOURCE_FUNC (run_watch), watch, g_free);
+  unsigned id = g_source_attach (source, loop->context);
+  g_source_unref (source);
+  return id;
+}
+
+void
+bp_loop_unwatch (BpLoop *loop, unsigned id)
+{
+  GSource *source = g_main_context_find_source_by_id (loop->context, id);
+  if (source)
+    g_source_destroy (source);
+}

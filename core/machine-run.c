@@ -1,0 +1,260 @@
+/* machine-run.c -- a built machine's life: realize, reset, run, and what ends or restarts it. */
+/* SPDX-License-Identifier: MIT */
+#include "build.h"
+#include <backplane/log.h>
+#include <glib-unix.h>
+#include <signal.h>
+
+/* --- realize ------------------------------------------------------------------------------ */
+
+static void
+prefix_section (BpObject *o, GError **error)
+{
+  Section *s = object_section (o);
+  if (s->origin.line)
+    g_prefix_error (error, "%s:%u: [%s]: ", s->origin.file, s->origin.line, section_label (s));
+  else
+    g_prefix_error (error, "%s: [%s]: ", s->origin.file, section_label (s));
+}
+
+static bool
+check_boot (BpMachine *m, GError **error)
+{
+  const BpBootIface *iface = m->boot ? type_interface (m->boot->type, BP_BOOT_ID) : NULL;
+  if (!BP_TABLE_HAS (iface, check) || iface->check (object_instance (m->boot), error))
+    return true;
+  prefix_section (m->boot, error);
+  return false;
+}
+
+/* unrealize releases what configure and realize acquired; a type's is called once. */
+void
+machine_unrealize (BpMachine *m)
+{
+  for (guint i = m->realize_order->len; i-- > 0;) {
+    BpObject *o = m->realize_order->pdata[i];
+    if (o->stage != OBJECT_REALIZED)
+      continue;
+    object_unrealize (o);
+    o->stage = OBJECT_NEW;
+  }
+}
+
+bool
+machine_realize (BpMachine *m, GError **error)
+{
+  FullMachine *fm = full_machine (m);
+  g_assert (!fm->realized);
+  bool good = true;
+  for (guint i = 0; good && i < m->realize_order->len; i++) {
+    BpObject *o = m->realize_order->pdata[i];
+    good = object_realize (o, error);
+    if (!good) {
+      prefix_section (o, error);
+      o->stage = OBJECT_NEW;    /* a failed realize was followed by its unrealize */
+    }
+  }
+  good = good && check_boot (m, error) && (m->vcpus->len == 0 || vcpus_init (m, error));
+  if (!good)
+    machine_unrealize (m);
+  fm->realized = good;
+  return good;
+}
+
+/* --- reset -------------------------------------------------------------------------------- */
+
+static void
+load_boot (BpMachine *m)
+{
+  const BpBootIface *iface = m->boot ? type_interface (m->boot->type, BP_BOOT_ID) : NULL;
+  g_autoptr (GError) error = NULL;
+  if (!BP_TABLE_HAS (iface, load) || iface->load (object_instance (m->boot), &error))
+    return;
+  prefix_section (m->boot, &error);
+  bp_machine_request_shutdown (m, 1, error ? error->message : "the boot program could not be loaded");
+}
+
+static void
+synchronise (BpMachine *m)
+{
+  if (!BP_TABLE_HAS (m->accel_iface, vcpu_synchronise))
+    return;
+  for (guint i = 0; i < m->vcpus->len; i++)
+    m->accel_iface->vcpu_synchronise (object_instance (m->accel), m->vcpus->pdata[i]);
+}
+
+void
+machine_reset (BpMachine *m, BpResetKind kind)
+{
+  bp_machine_lock (m);
+  for (guint i = 0; i < m->objects->len; i++) {
+    BpObject *o = m->objects->pdata[i];
+    for (guint j = 0; j < o->pins->len; j++)
+      pin_reset (g_array_index (o->pins, ObjectPin, j).pin);
+  }
+  for (guint i = 0; i < m->realize_order->len; i++)
+    object_reset (m->realize_order->pdata[i], kind);
+  load_boot (m);
+  synchronise (m);
+  bp_machine_unlock (m);
+}
+
+/* --- requests ----------------------------------------------------------------------------- */
+
+static void
+restart (BpMachine *m)
+{
+  g_autoptr (GError) error = NULL;
+  vcpus_stop (m);
+  machine_reset (m, BP_RESET_WARM);
+  if (!m->shutdown_requested && !vcpus_start (m, &error))
+    bp_machine_request_shutdown (m, 1, error->message);
+}
+
+static gboolean
+serve (void *user)
+{
+  BpMachine *m = user;
+  FullMachine *fm = full_machine (m);
+  bp_machine_lock (m);
+  bool reset = m->reset_requested, shutdown = m->shutdown_requested;
+  m->reset_requested = false;
+  g_clear_pointer (&fm->request, g_source_unref);
+  bp_machine_unlock (m);
+  if (shutdown && m->run_loop)
+    g_main_loop_quit (m->run_loop);
+  else if (reset && fm->started)
+    restart (m);
+  return G_SOURCE_REMOVE;
+}
+
+/* Under the machine lock. */
+static void
+request (BpMachine *m)
+{
+  FullMachine *fm = full_machine (m);
+  if (fm->request)
+    return;
+  fm->request = g_idle_source_new ();
+  g_source_set_priority (fm->request, G_PRIORITY_DEFAULT);
+  g_source_set_callback (fm->request, serve, m, NULL);
+  g_source_attach (fm->request, bp_loop_context (m->main_loop));
+}
+
+void
+machine_drop_requests (BpMachine *m)
+{
+  FullMachine *fm = full_machine (m);
+  bp_machine_lock (m);
+  if (fm->request) {
+    g_source_destroy (fm->request);
+    g_clear_pointer (&fm->request, g_source_unref);
+  }
+  bp_machine_unlock (m);
+}
+
+void
+bp_machine_request_reset (BpMachine *machine, const char *reason)
+{
+  bp_log (BP_LOG_CPU_RESET, "machine reset: %s", reason ? reason : "requested");
+  if (machine->exit_on_reset) {
+    bp_machine_request_shutdown (machine, 0, reason);
+    return;
+  }
+  bp_machine_lock (machine);
+  machine->reset_requested = true;
+  request (machine);
+  bp_machine_unlock (machine);
+}
+
+void
+bp_machine_request_shutdown (BpMachine *machine, int exit_code, const char *reason)
+{
+  bp_machine_lock (machine);
+  if (!machine->shutdown_requested) {   /* the first reason counts */
+    machine->shutdown_requested = true;
+    machine->exit_code = exit_code;
+    machine->shutdown_reason = g_strdup (reason);
+  }
+  request (machine);
+  bp_machine_unlock (machine);
+}
+
+/* --- run ---------------------------------------------------------------------------------- */
+
+void
+machine_set_timeout (BpMachine *m, unsigned seconds, int exit_code)
+{
+  full_machine (m)->timeout = seconds;
+  full_machine (m)->timeout_code = exit_code;
+}
+
+static gboolean
+on_timeout (void *user)
+{
+  BpMachine *m = user;
+  g_autofree char *reason = g_strdup_printf ("timed out after %u seconds", full_machine (m)->timeout);
+  bp_machine_request_shutdown (m, full_machine (m)->timeout_code, reason);
+  return G_SOURCE_REMOVE;
+}
+
+/* The source goes, and with it the handler: a second signal ends the program at once. */
+static gboolean
+on_signal (void *user)
+{
+  bp_machine_request_shutdown (user, 1, "interrupted");
+  return G_SOURCE_REMOVE;
+}
+
+static GSource *
+attach (BpMachine *m, GSource *source, GSourceFunc f)
+{
+  g_source_set_callback (source, f, m, NULL);
+  g_source_attach (source, bp_loop_context (m->main_loop));
+  return source;
+}
+
+static void
+detach (GSource *source)
+{
+  if (source) {
+    g_source_destroy (source);
+    g_source_unref (source);
+  }
+}
+
+static void
+run_loop (BpMachine *m)
+{
+  unsigned seconds = full_machine (m)->timeout;
+  GSource *interrupt = attach (m, g_unix_signal_source_new (SIGINT), on_signal);
+  GSource *terminate = attach (m, g_unix_signal_source_new (SIGTERM), on_signal);
+  GSource *timeout = seconds ? attach (m, g_timeout_source_new_seconds (seconds), on_timeout) : NULL;
+  m->run_loop = g_main_loop_new (bp_loop_context (m->main_loop), FALSE);
+  if (!m->shutdown_requested)
+    g_main_loop_run (m->run_loop);
+  g_clear_pointer (&m->run_loop, g_main_loop_unref);
+  detach (timeout);
+  detach (terminate);
+  detach (interrupt);
+}
+
+int
+machine_run (BpMachine *m)
+{
+  FullMachine *fm = full_machine (m);
+  g_autoptr (GError) error = NULL;
+  g_assert (fm->realized);
+  machine_reset (m, BP_RESET_COLD);
+  fm->started = true;
+  if (!m->shutdown_requested) {
+    clock_start (m);
+    if (!vcpus_start (m, &error))
+      bp_machine_request_shutdown (m, 1, error->message);
+    run_loop (m);
+  }
+  vcpus_stop (m);
+  clock_stop (m);
+  vcpus_join (m);
+  return m->exit_code;
+}

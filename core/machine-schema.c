@@ -1,0 +1,440 @@
+/* machine-schema.c -- what sections may hold: kinds, modules, types, and the grammars inside values. */
+/* SPDX-License-Identifier: MIT */
+#include "descriptor.h"
+#include <errno.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* --- section kinds ------------------------------------------------------------------------ */
+
+#define KEYS(...) (const char *const[]) { __VA_ARGS__, NULL }
+
+static const SectionKind kinds[] = {
+  { "machine", false, 0, true, KEYS ("format", "description", "include", "on-reset"), "the machine as a whole" },
+  { "accel", true, BP_KIND_ACCEL, true, KEYS ("module", "type"), "what runs the vCPUs" },
+  { "cpu", true, BP_KIND_CPU, true, KEYS ("module", "type", "count"), "one vCPU or several alike" },
+  { "memory", true, BP_KIND_MEMORY, false, KEYS ("module", "type"), "host memory for guest RAM" },
+  { "bus", true, BP_KIND_BUS, false, KEYS ("module", "type"), "a bus" },
+  { "device", true, BP_KIND_DEVICE, false, KEYS ("module", "type"), "a device" },
+  { "backend", true, BP_KIND_BACKEND, false, KEYS ("module", "type"), "the host's side of a device" },
+  { "map", false, 0, false, KEYS ("region", "at", "offset", "size", "readonly", "priority"),
+    "a region's place in an address space" },
+  { "wire", false, 0, false, KEYS ("from", "to"), "wires between pins" },
+  { "clock", false, 0, true, KEYS ("mode", "shift"), "how virtual time passes" },
+  { "boot", true, BP_KIND_BOOT, true, KEYS ("module", "type"), "what puts a program into the machine" },
+  { "instrument", true, BP_KIND_INSTRUMENT, false, KEYS ("module", "type"), "an instrumentation plugin" },
+  { "monitor", true, BP_KIND_MONITOR, true, KEYS ("module", "type"), "a monitor" },
+  { "plugin", false, 0, false, KEYS ("module"), "a plugin to load" },
+  { "override", false, 0, true, NULL, "changes keys of another section" },
+  { "include", false, 0, true, KEYS ("file"), "reads another file first" },
+};
+
+const SectionKind *
+section_kind (const char *name)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (kinds); i++)
+    if (strcmp (kinds[i].name, name) == 0)
+      return &kinds[i];
+  return NULL;
+}
+
+const char *const *
+section_kind_names (void)
+{
+  static const char *names[G_N_ELEMENTS (kinds) + 1];
+  for (guint i = 0; i < G_N_ELEMENTS (kinds); i++)
+    names[i] = kinds[i].name;
+  return names;
+}
+
+/* --- small grammars ----------------------------------------------------------------------- */
+
+bool
+parse_switch (const char *text, bool *value)
+{
+  static const char *const on[] = { "on", "yes", "true", "1", NULL }, *const off[] = { "off", "no", "false",
+                                                                                       "0", NULL };
+  *value = g_strv_contains (on, text);
+  return *value || g_strv_contains (off, text);
+}
+
+char **
+list_split (const char *text)
+{
+  GPtrArray *items = g_ptr_array_new ();
+  g_auto (GStrv) parts = g_strsplit (text, ",", -1);
+  for (char **part = parts; *part; part++)
+    if (*g_strstrip (*part))
+      g_ptr_array_add (items, g_strdup (*part));
+  g_ptr_array_add (items, NULL);
+  return (char **) g_ptr_array_free (items, FALSE);
+}
+
+static bool
+parse_priority (const char *text, int *priority)
+{
+  char *end;
+  errno = 0;
+  gint64 n = g_ascii_strtoll (text, &end, 10);
+  if (end == text || *end || errno || n < G_MININT || n > G_MAXINT)
+    return false;
+  *priority = (int) n;
+  return true;
+}
+
+/* The words after the address: prio N, size S; `=` may stand between. */
+static char *
+place_options (char **words, Place *place)
+{
+  for (; *words; words += 2) {
+    if (!words[1])
+      return g_strdup_printf ("`%s` after the address has no value; write `prio N` or `size S`", words[0]);
+    if (strcmp (words[0], "prio") == 0 || strcmp (words[0], "priority") == 0) {
+      if (!parse_priority (words[1], &place->priority))
+        return g_strdup_printf ("`%s` is not a priority (a whole number)", words[1]);
+    } else if (strcmp (words[0], "size") == 0) {
+      place->has_size = true;
+      if (!parse_size (words[1], &place->size) || place->size == 0)
+        return g_strdup_printf ("`%s` is not a size", words[1]);
+    } else {
+      return g_strdup_printf ("`%s` after the address is unknown; write `prio N` or `size S`", words[0]);
+    }
+  }
+  return NULL;
+}
+
+char *
+place_parse (const char *text, Place *place)
+{
+  *place = (Place) { 0 };
+  const char *at = strchr (text, '@');
+  if (!at)
+    return g_strdup_printf (
+        "`%s` is not a place; write SPACE@ADDRESS, for example memory@0xfec00000 or io@0x3f8", text);
+  place->space = g_strstrip (g_strndup (text, (gsize) (at - text)));
+  g_autofree char *rest = g_strstrip (g_strdelimit (g_strdup (at + 1), "=\t", ' '));
+  g_auto (GStrv) split = g_strsplit (rest, " ", -1);
+  char **to = split;
+  for (char **from = split; *from; from++) {    /* runs of blanks leave empty words */
+    if (**from)
+      *to++ = *from;
+    else
+      g_free (*from);
+  }
+  *to = NULL;
+  if (!split[0] || !parse_size (split[0], &place->address))
+    return g_strdup_printf ("`%s` is not an address", split[0] ? split[0] : "");
+  return place_options (split + 1, place);
+}
+
+/* --- modules and types -------------------------------------------------------------------- */
+
+/* What `module =` names: a plugin's id, or a path relative to the descriptor. */
+static char *
+module_name (Section *s)
+{
+  Value *v = section_value (s, "module");
+  if (!v)
+    return NULL;
+  value_drop_comment (v);
+  if (!strchr (v->text, '/') || g_path_is_absolute (v->text))
+    return g_strdup (v->text);
+  g_autofree char *directory = origin_directory (&v->origin);
+  return g_build_filename (directory, v->text, NULL);
+}
+
+static BpModule *
+module_of (Descriptor *d, Section *s)
+{
+  g_autofree char *name = module_name (s);
+  return name && !g_hash_table_contains (full_descriptor (d)->bad_modules, name) ? plugin_load (name, NULL)
+                                                                                 : NULL;
+}
+
+static void
+report_module (Descriptor *d, Section *s, const char *name, const char *message)
+{
+  Value *v = section_value (s, "module");
+  g_autofree char *found = plugin_find (name, NULL);
+  g_auto (GStrv) names = found ? NULL : plugin_scan ();
+  descriptor_error (d, &v->origin, s, "module", nearest_name (name, (const char *const *)names), "%s",
+                    message);
+}
+
+/* A module that does not load is reported once, whoever else names it. */
+void
+schema_load_modules (Descriptor *d)
+{
+  GHashTable *bad = full_descriptor (d)->bad_modules;
+  for (guint i = 0; i < d->sections->len; i++) {
+    Section *s = d->sections->pdata[i];
+    if (strcmp (s->kind, "machine") == 0 || strcmp (s->kind, "map") == 0)
+      continue;
+    g_autofree char *name = module_name (s);
+    g_autoptr (GError) error = NULL;
+    if (name && !g_hash_table_contains (bad, name) && !plugin_load (name, &error)) {
+      report_module (d, s, name, error->message);
+      g_hash_table_add (bad, g_steal_pointer (&name));
+    }
+  }
+}
+
+static const char **
+type_names (BpKind kind)
+{
+  g_autoptr (GPtrArray) all = type_all ();
+  GPtrArray *names = g_ptr_array_new ();
+  for (guint i = 0; i < all->len; i++)
+    if (((const BpTypeDesc *) all->pdata[i])->kind == kind)
+      g_ptr_array_add (names, (void *) ((const BpTypeDesc *) all->pdata[i])->name);
+  g_ptr_array_add (names, NULL);
+  return (const char **) g_ptr_array_free (names, FALSE);
+}
+
+/* The module's only type of the kind. */
+static const BpTypeDesc *
+only_type (Descriptor *d, Section *s, BpModule *module, const SectionKind *kind)
+{
+  g_autoptr (GString) names = g_string_new (NULL);
+  const BpTypeDesc *found = NULL;
+  unsigned n = 0;
+  for (const BpTypeDesc *const *t = module->desc->types; t && *t; t++) {
+    if ((*t)->kind != kind->kind)
+      continue;
+    g_string_append_printf (names, "%s%s", n++ ? ", " : "", (*t)->name);
+    found = type_find ((*t)->name);
+  }
+  if (n == 1 && found)
+    return found;
+  Value *v = section_value (s, "module");
+  if (n == 0)
+    descriptor_error (d, &v->origin, s, "module", NULL, "the plugin `%s` has no type for a [%s] section",
+                      module->id, kind->name);
+  else
+    descriptor_error (d, &v->origin, s, "module", NULL,
+                      "the plugin `%s` has several types for a [%s]; add `type =` one of: %s", module->id,
+                      kind->name, names->str);
+  return NULL;
+}
+
+/* A type whose plugin no section names: the plugins on the search path are loaded until one has it. */
+static const BpTypeDesc *
+type_on_path (const char *name)
+{
+  g_auto (GStrv) ids = plugin_scan ();
+  const BpTypeDesc *type = NULL;
+  for (char **id = ids; !type && *id; id++)
+    if (plugin_load (*id, NULL))
+      type = type_find (name);
+  return type;
+}
+
+/* Without a type no key can be judged, but a mistyped `type` or `module` can. */
+static void
+report_typeless (Descriptor *d, Section *s, const SectionKind *kind)
+{
+  for (guint i = 0; i < s->values->len; i++) {
+    Value *v = s->values->pdata[i];
+    const char *hint = nearest_name (v->key, kind->keys);
+    if (hint) {
+      descriptor_error (d, &v->origin, s, v->key, hint, "unknown key, and the section has no type");
+      return;
+    }
+  }
+  descriptor_error (d, NULL, s, NULL, NULL,
+                    "the key `type` (or `module`, where the plugin has one type for a [%s]) is missing",
+                    kind->name);
+}
+
+const BpTypeDesc *
+schema_type (Descriptor *d, Section *s)
+{
+  const SectionKind *kind = section_kind (s->kind);
+  BpModule *module = module_of (d, s);
+  Value *v = section_value (s, "type");
+  if (!v) {
+    if (module)
+      return only_type (d, s, module, kind);
+    if (!section_value (s, "module"))
+      report_typeless (d, s, kind);
+    return NULL;
+  }
+  value_drop_comment (v);
+  const BpTypeDesc *type = type_find (v->text);
+  if (!type && !section_value (s, "module"))
+    type = type_on_path (v->text);
+  if (!type) {
+    g_autofree const char **names = type_names (kind->kind);
+    if (!module && section_value (s, "module"))
+      return NULL;              /* its module did not load, and that was said */
+    descriptor_error (d, &v->origin, s, "type", nearest_name (v->text, names),
+                      "no plugin here has a type `%s`", v->text);
+    return NULL;
+  }
+  if (type->kind != kind->kind) {
+    descriptor_error (d, &v->origin, s, "type", NULL, "`%s` belongs into a [%s] section, not into a [%s]",
+                      v->text, kind_name (type->kind), kind->name);
+    return NULL;
+  }
+  if (module && type_module (type) != module) {
+    descriptor_error (d, &v->origin, s, "type", NULL, "`%s` is not of the plugin `%s` but of `%s`", v->text,
+                      module->id, type_module (type)->id);
+    return NULL;
+  }
+  return type;
+}
+
+/* --- keys --------------------------------------------------------------------------------- */
+
+static bool
+in_list (const char *const *list, const char *word)
+{
+  return list && g_strv_contains (list, word);
+}
+
+KeyRole
+schema_key_role (Section *s, BpObject *o, const char *key)
+{
+  if (in_list (section_kind (s->kind)->keys, key))
+    return KEY_RESERVED;
+  if (object_property (o, key))
+    return KEY_PROPERTY;
+  if (object_pin (o, key))
+    return KEY_PIN;
+  if (object_region (o, key))
+    return KEY_REGION;
+  return KEY_UNKNOWN;
+}
+
+const char **
+schema_keys (BpObject *o)
+{
+  GPtrArray *names = g_ptr_array_new ();
+  for (guint i = 0; i < o->properties->len; i++)
+    g_ptr_array_add (names, (void *) g_array_index (o->properties, BpProperty, i).name);
+  for (guint i = 0; i < o->pins->len; i++)
+    if (g_array_index (o->pins, ObjectPin, i).desc.direction == BP_PIN_OUT)
+      g_ptr_array_add (names, g_array_index (o->pins, ObjectPin, i).name);
+  for (guint i = 0; i < o->regions->len; i++)
+    g_ptr_array_add (names, g_array_index (o->regions, ObjectRegion, i).name);
+  for (const char *const *key = section_kind (kind_name (o->type->kind))->keys; *key; key++)
+    g_ptr_array_add (names, (void *) *key);
+  g_ptr_array_add (names, NULL);
+  return (const char **) g_ptr_array_free (names, FALSE);
+}
+
+bool
+schema_check_file (Descriptor *d, Section *s, Value *v, const char *path)
+{
+  if (g_file_test (path, G_FILE_TEST_IS_DIR)) {
+    descriptor_error (d, &v->origin, s, v->key, NULL, "`%s` is a directory, not a file", path);
+    return false;
+  }
+  if (access (path, R_OK) == 0)
+    return true;
+  descriptor_error (d, &v->origin, s, v->key, NULL, "cannot read `%s`: %s", path, g_strerror (errno));
+  return false;
+}
+
+/* --- sections that make no object --------------------------------------------------------- */
+
+static void
+check_required (Descriptor *d, Section *s, const char *key)
+{
+  Value *v = section_value (s, key);
+  if (!v)
+    descriptor_error (d, NULL, s, NULL, NULL, "the key `%s` is missing", key);
+  else if (!*v->text)
+    descriptor_error (d, &v->origin, s, key, NULL, "the value is empty");
+}
+
+static void
+check_format (Descriptor *d, Section *s)
+{
+  Value *v = section_value (s, "format");
+  if (v && strcmp (v->text, "1") != 0)
+    descriptor_error (d, &v->origin, s, "format", NULL, "`%s` is not a format this program reads; it reads 1",
+                      v->text);
+}
+
+static void
+check_on_reset (Descriptor *d, Section *s)
+{
+  static const char *const ways[] = { "reset", "exit", NULL };
+  Value *v = section_value (s, "on-reset");
+  if (v && !g_strv_contains (ways, v->text))
+    descriptor_error (d, &v->origin, s, "on-reset", nearest_name (v->text, ways), "`%s` is neither reset nor exit", v->text);
+}
+
+static void
+check_clock (Descriptor *d, Section *s)
+{
+  static const char *const modes[] = { "host", "instructions", NULL };
+  Value *mode = section_value (s, "mode"), *shift = section_value (s, "shift");
+  uint64_t n;
+  if (mode && !g_strv_contains (modes, mode->text))
+    descriptor_error (d, &mode->origin, s, "mode", nearest_name (mode->text, modes),
+                      "`%s` is neither host nor instructions", mode->text);
+  if (shift && (!parse_size (shift->text, &n) || n > 16))
+    descriptor_error (d, &shift->origin, s, "shift", NULL,
+                      "`%s` is not in 0..16 (an instruction takes 2 to that power nanoseconds)", shift->text);
+  else if (shift && (!mode || strcmp (mode->text, "host") == 0))
+    descriptor_error (d, &shift->origin, s, "shift", NULL, "it counts only with mode = instructions");
+}
+
+static void
+check_map (Descriptor *d, Section *s)
+{
+  static const char *const sizes[] = { "offset", "size" };
+  uint64_t n;
+  bool on;
+  int priority;
+  check_required (d, s, "region");
+  check_required (d, s, "at");
+  Value *at = section_value (s, "at");
+  Place place = { 0 };
+  g_autofree char *wrong = at && *at->text ? place_parse (at->text, &place) : NULL;
+  if (wrong)
+    descriptor_error (d, &at->origin, s, "at", NULL, "%s", wrong);
+  g_free (place.space);
+  for (guint i = 0; i < G_N_ELEMENTS (sizes); i++) {
+    Value *v = section_value (s, sizes[i]);
+    if (v && (!parse_size (v->text, &n) || (n == 0 && i == 1)))
+      descriptor_error (d, &v->origin, s, v->key, NULL, "`%s` is not a size (bytes; K, M, G or T may follow)",
+                        v->text);
+  }
+  Value *readonly = section_value (s, "readonly"), *prio = section_value (s, "priority");
+  if (readonly && !parse_switch (readonly->text, &on))
+    descriptor_error (d, &readonly->origin, s, "readonly", NULL, "`%s` is neither on nor off",
+                      readonly->text);
+  if (prio && !parse_priority (prio->text, &priority))
+    descriptor_error (d, &prio->origin, s, "priority", NULL, "`%s` is not a priority (a whole number)",
+                      prio->text);
+}
+
+void
+schema_check_plain (Descriptor *d, Section *s)
+{
+  const SectionKind *kind = section_kind (s->kind);
+  for (guint i = 0; i < s->values->len; i++) {
+    Value *v = s->values->pdata[i];
+    if (!in_list (kind->keys, v->key))
+      descriptor_error (d, &v->origin, s, v->key, nearest_name (v->key, kind->keys), "unknown key");
+    if (strcmp (v->key, "description") != 0)
+      value_drop_comment (v);
+  }
+  if (strcmp (s->kind, "machine") == 0) {
+    check_format (d, s);
+    check_on_reset (d, s);
+  } else if (strcmp (s->kind, "clock") == 0)
+    check_clock (d, s);
+  else if (strcmp (s->kind, "map") == 0)
+    check_map (d, s);
+  else if (strcmp (s->kind, "plugin") == 0)
+    check_required (d, s, "module");
+  else if (strcmp (s->kind, "wire") == 0) {
+    check_required (d, s, "from");
+    check_required (d, s, "to");
+  }
+}

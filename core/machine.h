@@ -1,0 +1,92 @@
+/* machine.h -- the machine: its parsed descriptor, its objects, its threads; what the core's own files may use. */
+/* SPDX-License-Identifier: MIT */
+#ifndef CORE_MACHINE_H
+#define CORE_MACHINE_H
+
+#include "object.h"
+#include <backplane/iface/accel.h>
+#include <backplane/iface/boot.h>
+#include <backplane/loop.h>
+
+/* --- the descriptor as parsed (machine-parse.c) ------------------------------------------------ */
+
+typedef struct Origin {         /* where a value came from */
+  const char *file;             /* interned; "--set" for the command line */
+  unsigned line;
+  const char *text;             /* the raw line */
+} Origin;
+
+typedef struct Value {
+  char *key, *text;
+  Origin origin;
+  GArray *history;              /* of struct { char *text; Origin origin; }: overridden values, oldest first; may be NULL */
+} Value;
+
+typedef struct Section {
+  char *kind, *name;            /* "device", "com1"; [machine] has an empty name */
+  Origin origin;
+  GPtrArray *values;            /* of Value *, in order of first appearance */
+} Section;
+
+typedef struct Descriptor {
+  char *path;
+  GPtrArray *sections;          /* of Section *, in order; overrides and includes already folded in */
+  GHashTable *by_name;          /* object name -> Section * */
+  GPtrArray *errors;            /* of char *: "file.ini:line: [section] key: what is wrong (did you mean ...?)" */
+} Descriptor;
+
+Descriptor *descriptor_load (const char *path, char **set_options);    /* never NULL; look at errors */
+void descriptor_free (Descriptor *d);
+/* Appends an error; hint may be NULL, else becomes "(did you mean `hint`?)". */
+void descriptor_error (Descriptor *d, const Origin *origin, const Section *section, const char *key, const char *hint, const char *format, ...)
+  G_GNUC_PRINTF (6, 7);
+Value *section_value (const Section *s, const char *key);               /* NULL: not given */
+
+/* --- the machine (machine-build.c, machine-run.c) ------------------------------------------------ */
+
+struct BpMachine {
+  Descriptor *descriptor;
+  GPtrArray *objects;           /* of BpObject *, in descriptor order */
+  GHashTable *by_id;            /* id -> BpObject * */
+  GPtrArray *realize_order;     /* of BpObject * */
+  GPtrArray *address_spaces;    /* of BpAddressSpace * */
+  BpRegion *memory_root, *io_root;
+  BpObject *accel, *boot;
+  const BpAccelIface *accel_iface;
+  GRecMutex lock;               /* the machine lock */
+  BpLoop *main_loop;
+  struct ClockState *clock;     /* clock.c */
+  GPtrArray *vcpus;             /* of BpVcpu *, by index */
+  bool deterministic;
+  unsigned icount_shift;
+  int exit_code;
+  bool shutdown_requested, reset_requested;
+  bool exit_on_reset;           /* [machine] on-reset = exit: a reset by the guest ends the run */
+  char *shutdown_reason;
+  GMainLoop *run_loop;
+};
+
+/* Parse result -> objects, created, checked, mapped, wired, configured (nothing realized).  NULL and errors in the descriptor when anything is wrong. */
+BpMachine *machine_build (Descriptor *d);
+bool machine_realize (BpMachine *m, GError **error);
+void machine_reset (BpMachine *m, BpResetKind kind);    /* vCPUs stopped; also loads the boot program */
+int machine_run (BpMachine *m);                         /* runs until shutdown; the exit code */
+void machine_free (BpMachine *m);
+
+/* --- clock.c, cpu.c, loop.c: their host side ---------------------------------------------------------- */
+void clock_init (BpMachine *m);
+void clock_finish (BpMachine *m);
+void clock_start (BpMachine *m);                        /* virtual time runs */
+void clock_stop (BpMachine *m);
+BpVcpu *vcpu_new (BpObject *cpu, unsigned index);
+void vcpu_free (BpVcpu *vcpu);
+bool vcpus_init (BpMachine *m, GError **error);         /* accel->vcpu_init on each that had none; vcpus_start does too */
+bool vcpus_start (BpMachine *m, GError **error);        /* threads; calls accel->vcpu_init on each first time */
+void vcpus_stop (BpMachine *m);                         /* returns when all are out of guest code, parked */
+void vcpus_join (BpMachine *m);
+BpLoop *loop_main_new (void);
+
+/* --- descriptions for people (machine-explain.c, plugin-describe.c) ------------------------------------------ */
+void memory_print_map (BpAddressSpace *as, GString *out);               /* flat map, one line a range (memory-flatten.c) */
+
+#endif

@@ -1,0 +1,163 @@
+/* object.h -- the host's side of types and instances: what the core's own files may use. */
+/* SPDX-License-Identifier: MIT */
+#ifndef CORE_OBJECT_H
+#define CORE_OBJECT_H
+
+#include <backplane/cpu.h>
+#include <backplane/object.h>
+#include <backplane/plugin.h>
+
+/* --- plugins (plugin-load.c, plugin-abi.c) ---------------------------------------------- */
+
+typedef struct BpModule {
+  char *id, *path;              /* "hw-pc", where it was loaded from; the core's built-in types: "core", NULL */
+  const BpPluginDesc *desc;
+  struct _GModule *handle;
+} BpModule;
+
+/* Directories searched, in order: --plugin-path entries, $BACKPLANE_PLUGIN_PATH, beside the descriptor, libdir.  Colon-separated text. */
+void plugin_path_prepend (const char *directories);
+void plugin_path_set_descriptor (const char *directory);
+/* name: "hw-pc", or a path when it holds a '/'.  Loading twice gives the same module.  Every step of the refusal ladder has its own message. */
+BpModule *plugin_load (const char *name, GError **error);
+/* What is wrong with a descriptor, NULL when fine (plugin-abi.c; a pure function of the descriptor). */
+char *plugin_verdict (const BpPluginDesc *desc);
+GPtrArray *plugin_loaded (void);                        /* of BpModule *, in load order */
+/* Ids (file names without .so) of the plugins found on the search path, without loading them. */
+char **plugin_scan (void);
+/* The file a name would be loaded from, or NULL with the paths searched in the message. */
+char *plugin_find (const char *name, GError **error);
+
+/* --- types (object-type.c) ---------------------------------------------------------------- */
+
+bool type_register (const BpTypeDesc *type, BpModule *module, GError **error);         /* duplicates are refused */
+const BpTypeDesc *type_find (const char *name);
+BpModule *type_module (const BpTypeDesc *type);
+GPtrArray *type_all (void);                             /* of const BpTypeDesc *, by name */
+const char *kind_name (BpKind kind);                    /* "device" */
+/* Rows of a type and its parents, parents first; *size-safe: rows are found by the type's own row size and copied to ours. Free with g_array_unref. */
+GArray *type_properties (const BpTypeDesc *type);       /* of BpProperty */
+GArray *type_pins (const BpTypeDesc *type);             /* of BpPinDesc */
+GArray *type_regions (const BpTypeDesc *type);          /* of BpRegionDesc */
+GArray *type_state (const BpTypeDesc *type);            /* of BpStateField */
+const void *type_interface (const BpTypeDesc *type, const char *interface_id);
+/* The candidate most like `word` (edit distance, transpositions count one), or NULL when none is near. candidates: NULL-terminated. */
+const char *nearest_name (const char *word, const char *const *candidates);
+
+/* --- instances (object-instance.c, object-property.c) ----------------------------------------- */
+
+typedef struct ObjectPin {
+  char *name;                   /* "irq", "in3" */
+  BpPinDesc desc;
+  unsigned index;               /* within desc.count */
+  BpPin *pin;
+} ObjectPin;
+
+typedef struct ObjectRegion {
+  char *name;
+  char *help;
+  BpRegion *region;
+} ObjectRegion;
+
+typedef enum ObjectStage { OBJECT_NEW, OBJECT_CONFIGURED, OBJECT_REALIZED } ObjectStage;
+
+struct BpObject {
+  uint32_t magic;               /* OBJECT_MAGIC: what a stray pointer lacks */
+  ObjectStage stage;
+  char *id;
+  const BpTypeDesc *type;
+  BpMachine *machine;
+  GArray *properties;           /* BpProperty rows (flattened) */
+  GArray *pins;                 /* ObjectPin */
+  GArray *regions;              /* ObjectRegion */
+  BpVcpu *vcpu;                 /* kind cpu */
+  GPtrArray *owned_strings;
+  GByteArray *given;            /* one byte a property: set since object_new */
+  bool released;                /* unrealize was called after the last realize, or instead of it */
+  /* the instance follows, 64-byte aligned */
+};
+#define OBJECT_MAGIC 0x4a424f42u
+
+static inline void *object_instance (BpObject *o) { return (uint8_t *) o + ((sizeof (BpObject) + 63) & ~(size_t) 63); }
+static inline BpObject *object_of (const void *self) { return (BpObject *) ((uint8_t *) self - ((sizeof (BpObject) + 63) & ~(size_t) 63)); }
+
+/* Allocates the instance, sets every property to its default, creates the pins and regions of its type's tables. */
+BpObject *object_new (const BpTypeDesc *type, const char *id, BpMachine *machine);
+void object_free (BpObject *object);                    /* unrealized first when need be */
+/* Sets a property from text.  LINK properties are set with object_set_link (machine-build.c resolves names).  base_directory: for FILE. */
+bool object_set (BpObject *object, const char *name, const char *text, const char *base_directory, GError **error);
+bool object_set_link (BpObject *object, const char *name, BpObject *target, GError **error);
+const BpProperty *object_property (BpObject *object, const char *name);         /* NULL: none */
+char *object_get (BpObject *object, const char *name);  /* as text that object_set would take; NULL: none or unset */
+/* Checks a value against a row without an object (`backplane check`): NULL when fine, else what is wrong. */
+char *property_check (const BpProperty *property, const char *text);
+char *property_range_text (const BpProperty *property); /* "0..15", "on, off", for describe and messages */
+const char *property_kind_name (BpPropertyKind kind);
+bool parse_size (const char *text, uint64_t *value);    /* 0x.., decimal, k M G T suffixes */
+bool object_configure (BpObject *object, GError **error);
+bool object_realize (BpObject *object, GError **error);
+void object_reset (BpObject *object, BpResetKind kind);
+void object_unrealize (BpObject *object);
+ObjectPin *object_pin (BpObject *object, const char *name);             /* NULL: none */
+ObjectRegion *object_region (BpObject *object, const char *name);
+
+/* --- pins (irq.c) ------------------------------------------------------------------------------ */
+BpPin *pin_new (BpObject *owner, const BpPinDesc *desc, unsigned index);
+void pin_free (BpPin *pin);
+bool pin_connect (BpPin *out, BpPin *in, GError **error);               /* two drivers of an input that is not WIRED_OR: an error */
+GPtrArray *pin_targets (BpPin *out);                                    /* of BpPin * */
+BpObject *pin_owner (BpPin *pin);
+char *pin_path (BpPin *pin);                                            /* "pic.in4" */
+bool pin_is_connected (BpPin *pin);
+void pin_reset (BpPin *pin);                                            /* level 0 without calling anyone */
+
+/* --- state (state.c) -------------------------------------------------------------------------- */
+/* One object's state as bytes (little-endian, self-describing by field name) and back.  Load into an object that was reset: what the state
+ * lacks keeps its value.  A refused state changes nothing. */
+void state_save (BpObject *object, GByteArray *out);
+bool state_load (BpObject *object, const uint8_t *data, size_t size, GError **error);
+
+/* --- who frees what is returned above -------------------------------------------------------- */
+/* plugin_loaded, type_all, pin_targets: g_ptr_array_unref.  plugin_scan: g_strfreev.  char *: g_free. */
+
+/* --- more of plugins (plugin-load.c, plugin-file.c) ------------------------------------------- */
+/* Names that the descriptor mentions anywhere: when plugin_load meets a plugin that requires an interface which one of these provides,
+ * it loads that one first, so that the order of sections does not matter.  Call before the first plugin_load. */
+void plugin_offer (const char *const *names);
+/* The module of the types built into the core; plugin_load ("core") gives it, and it comes first in plugin_loaded. */
+BpModule *plugin_core (void);
+/* What keeps the file from being handed to the host's linker (which may crash on a truncated one), NULL when fine. */
+char *plugin_file_verdict (const char *path);
+/* NULL-terminated: the interface ids that the headers of this ABI define. */
+const char *const *plugin_core_interfaces (void);
+
+/* --- more of types (object-type.c, type-check.c) ----------------------------------------------- */
+/* What is wrong with a type's tables (offsets outside the instance, rows without help, names used twice), NULL when fine. */
+char *type_verdict (const BpTypeDesc *type);
+/* Rows of one table alone, each row_size bytes apart, ended by one without a name, copied into rows of our size. Free with g_array_unref. */
+GArray *rows_copy (const void *rows, size_t row_size, size_t our_size);
+extern const BpTypeDesc stub_type;                      /* stub.c */
+
+/* --- more of instances (object-instance.c) ------------------------------------------------------ */
+/* Appends a region to those that the descriptor can map; from now on the object frees it. */
+void object_add_region (BpObject *object, const char *name, BpRegion *region, const char *help);
+/* bp_region_free of an owned region calls this, so that an owner may free what it published.  Unknown regions are ignored. */
+void object_forget_region (BpObject *object, BpRegion *region);
+/* Call the type's callback, its own or the nearest ancestor's. */
+bool object_post_load (BpObject *object, GError **error);
+void object_property_changed (BpObject *object, const char *name);
+void property_set_default (BpObject *object, const BpProperty *property, uint8_t *self);
+char *property_default_text (const BpProperty *property);               /* as text that object_set would take; NULL: none */
+
+/* --- log (log.c) ---------------------------------------------------------------------------------- */
+/* list: "in_asm,int", "all", or "" for none.  An unknown topic is an error that names the nearest.  For "help" print log_topics_text. */
+bool log_set_topics (const char *list, GError **error);
+bool log_set_file (const char *path, GError **error);   /* truncated; NULL: stderr again */
+char *log_topics_text (void);                           /* one line a topic, with what it shows */
+
+/* --- descriptions for people (plugin-describe.c) --------------------------------------------------- */
+struct Report *describe_type (const BpTypeDesc *type);  /* report.h; free with report_free */
+struct Report *describe_module (BpModule *module);
+char *state_field_text (const BpStateField *field);     /* "u8[16]" */
+
+#endif

@@ -1,0 +1,150 @@
+/* plugin-describe.c -- types and modules as reports: what `backplane describe` prints. */
+/* SPDX-License-Identifier: MIT */
+
+#include <string.h>
+
+#include "object.h"
+#include "report.h"
+
+/* --- rows ----------------------------------------------------------------------------------- */
+
+static void
+describe_properties (Report *report, const BpTypeDesc *type) {
+  static const char *const columns[] = { "property", "kind", "default", "range", "flags", "help", NULL };
+  g_autoptr (GArray) rows = type_properties (type);
+  report_table (report, "properties", columns);
+  for (unsigned i = 0; i < rows->len; i++) {
+    const BpProperty *p = &g_array_index (rows, BpProperty, i);
+    bool required = p->flags & BP_PROPERTY_REQUIRED, runtime = p->flags & BP_PROPERTY_RUNTIME;
+    g_autofree char *value = required ? NULL : property_default_text (p);
+    g_autofree char *range = property_range_text (p);
+    const char *flags = required && runtime ? "required, runtime"
+                        : required          ? "required"
+                        : runtime           ? "runtime"
+                                            : NULL;
+    report_row (report, p->name, property_kind_name (p->kind), value, range, flags, p->help);
+  }
+}
+
+static void
+describe_pins (Report *report, const BpTypeDesc *type) {
+  static const char *const columns[] = { "pin", "direction", "flags", "help", NULL };
+  g_autoptr (GArray) rows = type_pins (type);
+  report_table (report, "pins", columns);
+  for (unsigned i = 0; i < rows->len; i++) {
+    const BpPinDesc *pin = &g_array_index (rows, BpPinDesc, i);
+    bool required = pin->flags & BP_PIN_REQUIRED, wired_or = pin->flags & BP_PIN_WIRED_OR;
+    g_autofree char *name = pin->count > 1
+                                ? g_strdup_printf ("%s0..%s%u", pin->name, pin->name, pin->count - 1)
+                                : g_strdup (pin->name);
+    const char *flags = required && wired_or ? "required, wired-or"
+                        : required           ? "required"
+                        : wired_or           ? "wired-or"
+                                             : NULL;
+    report_row (report, name, pin->direction == BP_PIN_IN ? "in" : "out", flags, pin->help);
+  }
+}
+
+static void
+describe_regions (Report *report, const BpTypeDesc *type) {
+  static const char *const columns[] = { "region", "bytes", "help", NULL };
+  g_autoptr (GArray) rows = type_regions (type);
+  report_table (report, "regions", columns);
+  for (unsigned i = 0; i < rows->len; i++) {
+    const BpRegionDesc *region = &g_array_index (rows, BpRegionDesc, i);
+    g_autofree char *size = g_strdup_printf ("%" G_GUINT64_FORMAT, region->size);
+    report_row (report, region->name, size, region->help);
+  }
+}
+
+static void
+describe_interfaces (Report *report, const BpTypeDesc *type) {
+  static const char *const columns[] = { "interface", "from", NULL };
+  report_table (report, "interfaces", columns);
+  for (const BpTypeDesc *t = type; t; t = t->parent) {
+    for (const BpInterfaceDesc *row = t->interfaces; row && row->id; row++) {
+      report_row (report, row->id, t->name);
+    }
+  }
+}
+
+char *
+state_field_text (const BpStateField *field) {
+  static const char *const names[] = {
+    [BP_STATE_U8] = "u8",         [BP_STATE_U16] = "u16",     [BP_STATE_U32] = "u32",
+    [BP_STATE_U64] = "u64",       [BP_STATE_BOOL] = "bool",   [BP_STATE_BYTES] = "bytes",
+    [BP_STATE_STRUCT] = "struct", [BP_STATE_TIMER] = "timer",
+  };
+  const char *name = (unsigned) field->kind < G_N_ELEMENTS (names) ? names[field->kind] : "?";
+  return field->count > 1 ? g_strdup_printf ("%s[%u]", name, field->count) : g_strdup (name);
+}
+
+static void
+describe_state_rows (Report *report, const BpTypeDesc *type, const GArray *rows, const char *prefix) {
+  for (unsigned i = 0; i < rows->len; i++) {
+    const BpStateField *f = &g_array_index (rows, BpStateField, i);
+    g_autofree char *name = g_strconcat (prefix, f->name, NULL), *kind = state_field_text (f);
+    g_autofree char *since = g_strdup_printf ("%u", f->since);
+    report_row (report, name, kind, since, f->needed ? "when needed" : "always");
+    if (f->kind == BP_STATE_STRUCT) {
+      g_autoptr (GArray) nested = rows_copy (f->fields, type->state_size, sizeof (BpStateField));
+      g_autofree char *deeper = g_strconcat (name, ".", NULL);
+      describe_state_rows (report, type, nested, deeper);
+    }
+  }
+}
+
+static void
+describe_state (Report *report, const BpTypeDesc *type) {
+  static const char *const columns[] = { "field", "kind", "since", "saved", NULL };
+  g_autoptr (GArray) rows = type_state (type);
+  report_table (report, "state", columns);
+  describe_state_rows (report, type, rows, "");
+}
+
+/* --- types and modules ---------------------------------------------------------------------- */
+
+Report *
+describe_type (const BpTypeDesc *type) {
+  Report *report = report_new ();
+  BpModule *module = type_module (type);
+  report_value (report, "type", type->name);
+  report_value (report, "description", type->description);
+  report_value (report, "section", kind_name (type->kind));
+  report_value (report, "module", module ? module->id : NULL);
+  report_value (report, "parent", type->parent ? type->parent->name : NULL);
+  if (type->state_version) {
+    g_autofree char *versions =
+        g_strdup_printf ("%u (loads %u and later)", type->state_version, MAX (type->state_minimum, 1));
+    report_value (report, "state version", versions);
+  }
+  describe_properties (report, type);
+  describe_pins (report, type);
+  describe_regions (report, type);
+  describe_interfaces (report, type);
+  describe_state (report, type);
+  return report;
+}
+
+Report *
+describe_module (BpModule *module) {
+  const BpPluginDesc *desc = module->desc;
+  Report *report = report_new ();
+  g_autofree char *abi = g_strdup_printf (
+      "%u.%u%s", desc->abi_major, desc->abi_minor,
+      desc->build_flags & BP_PLUGIN_SAME_MINOR ? " (and no other minor)" : " (and every later minor)");
+  g_autofree char *required =
+      desc->requires_interfaces ? g_strjoinv (", ", (char **) desc->requires_interfaces) : NULL;
+  report_value (report, "module", desc->id);
+  report_value (report, "description", desc->description);
+  report_value (report, "version", desc->version);
+  report_value (report, "licence", desc->licence);
+  report_value (report, "ABI", abi);
+  report_value (report, "file", module->path);
+  report_value (report, "requires", required);
+  report_value (report, "verdict", "loads");
+  for (const BpTypeDesc *const *type = desc->types; type && *type; type++) {
+    report_add (report, "types", describe_type (type_find ((*type)->name)));
+  }
+  return report;
+}

@@ -1,0 +1,252 @@
+/* type-check.c -- whether a type's tables hold together; a pure function of the type. */
+/* SPDX-License-Identifier: MIT */
+
+#include <string.h>
+
+#include "object.h"
+
+/* The check in progress: the first thing found wrong is kept. */
+typedef struct Check {
+  const BpTypeDesc *type;
+  BpTypeDesc ours;
+  GHashTable *keys;             /* names that the descriptor uses as keys */
+  char *wrong;
+} Check;
+
+static bool G_GNUC_PRINTF (2, 3)
+refuse (Check *check, const char *format, ...) {
+  if (!check->wrong) {
+    va_list args;
+    va_start (args, format);
+    g_autofree char *reason = g_strdup_vprintf (format, args);
+    va_end (args);
+    check->wrong = g_strdup_printf ("type `%s`: %s", check->ours.name, reason);
+  }
+  return false;
+}
+
+static bool
+inside (const Check *check, uint64_t offset, uint64_t size) {
+  return offset + size <= check->ours.instance_size;
+}
+
+static bool
+key_is_new (Check *check, char *key) {
+  if (!g_hash_table_add (check->keys, key)) {
+    return refuse (check, "the name `%s` stands for two things (a descriptor could not tell them apart)",
+                   key);
+  }
+  return true;
+}
+
+/* --- properties ----------------------------------------------------------------------------- */
+
+static size_t
+property_field_size (BpPropertyKind kind) {
+  switch (kind) {
+  case BP_PROPERTY_BOOL: return sizeof (bool);
+  case BP_PROPERTY_U8: case BP_PROPERTY_I8: return 1;
+  case BP_PROPERTY_U16: case BP_PROPERTY_I16: return 2;
+  case BP_PROPERTY_U32: case BP_PROPERTY_I32: return 4;
+  case BP_PROPERTY_U64: case BP_PROPERTY_I64: case BP_PROPERTY_SIZE: return 8;
+  case BP_PROPERTY_STRING: case BP_PROPERTY_FILE: case BP_PROPERTY_LIST: return sizeof (char *);
+  case BP_PROPERTY_ENUM: return sizeof (int);
+  case BP_PROPERTY_LINK: return sizeof (BpLink);
+  }
+  return 0;
+}
+
+static bool
+enum_is_fine (Check *check, const BpProperty *p) {
+  unsigned n = 0;
+  while (p->names && p->names[n]) {
+    n++;
+  }
+  return (n > 0 && p->default_int < n) ||
+         refuse (check, "property `%s`: an enum needs names, and its default must be one of them", p->name);
+}
+
+static bool
+property_is_fine (Check *check, const BpProperty *p) {
+  size_t size = property_field_size (p->kind);
+  if (!size) {
+    return refuse (check, "property `%s` has the unknown kind %d", p->name, (int) p->kind);
+  }
+  if (!inside (check, p->offset, size)) {
+    return refuse (check, "property `%s` lies outside the instance", p->name);
+  }
+  if (!p->help || !*p->help) {
+    return refuse (check, "property `%s` has no help", p->name);
+  }
+  return key_is_new (check, g_strdup (p->name)) && (p->kind != BP_PROPERTY_ENUM || enum_is_fine (check, p));
+}
+
+/* --- pins and regions ----------------------------------------------------------------------- */
+
+static bool
+pin_is_fine (Check *check, const BpPinDesc *pin) {
+  if (pin->count == 0 || pin->count > 65536) {
+    return refuse (check, "pin `%s` has a count of %u", pin->name, pin->count);
+  }
+  if (pin->direction == BP_PIN_IN && !pin->set) {
+    return refuse (check, "input pin `%s` has no callback", pin->name);
+  }
+  if (pin->direction == BP_PIN_OUT &&
+      !inside (check, pin->offset, (uint64_t) pin->count * sizeof (BpPin *))) {
+    return refuse (check, "output pin `%s` lies outside the instance", pin->name);
+  }
+  if (pin->count == 1) {
+    return key_is_new (check, g_strdup (pin->name));
+  }
+  for (unsigned i = 0; i < pin->count; i++) {
+    if (!key_is_new (check, g_strdup_printf ("%s%u", pin->name, i))) {
+      return false;
+    }
+  }
+  return true;
+}
+
+static bool
+region_is_fine (Check *check, const BpRegionDesc *region) {
+  if (!region->ops) {
+    return refuse (check, "region `%s` has no callbacks", region->name);
+  }
+  if (!inside (check, region->offset, sizeof (BpRegion *))) {
+    return refuse (check, "region `%s` lies outside the instance", region->name);
+  }
+  return key_is_new (check, g_strdup (region->name));
+}
+
+/* --- saved state ---------------------------------------------------------------------------- */
+
+static size_t
+state_element_size (BpStateKind kind) {
+  switch (kind) {
+  case BP_STATE_U8: case BP_STATE_BYTES: return 1;
+  case BP_STATE_U16: return 2;
+  case BP_STATE_U32: return 4;
+  case BP_STATE_U64: return 8;
+  case BP_STATE_BOOL: return sizeof (bool);
+  case BP_STATE_TIMER: return sizeof (BpTimer *);
+  case BP_STATE_STRUCT: return 0;
+  }
+  return 0;
+}
+
+/* Rows of a struct of `size` bytes. */
+static bool
+state_is_fine (Check *check, const GArray *rows, uint64_t size, unsigned depth) {
+  g_autoptr (GHashTable) names = g_hash_table_new (g_str_hash, g_str_equal);
+  for (unsigned i = 0; i < rows->len; i++) {
+    const BpStateField *f = &g_array_index (rows, BpStateField, i);
+    if (!g_hash_table_add (names, (char *) f->name)) {
+      return refuse (check, "saved field `%s` is there twice", f->name);
+    }
+    if ((unsigned) f->kind > BP_STATE_TIMER || strlen (f->name) > UINT16_MAX) {
+      return refuse (check, "saved field `%s` has the unknown kind %d", f->name, (int) f->kind);
+    }
+    if (f->count == 0 || (uint64_t) f->offset + (uint64_t) f->count * f->size > size) {
+      return refuse (check, "saved field `%s` lies outside its struct", f->name);
+    }
+    if (f->kind != BP_STATE_STRUCT && f->size != state_element_size (f->kind)) {
+      return refuse (check, "saved field `%s`: its kind has %u bytes, the member %u", f->name,
+                     (unsigned) state_element_size (f->kind), f->size);
+    }
+    if (f->since == 0 || f->since > check->ours.state_version) {
+      return refuse (check, "saved field `%s` is since version %u, and the state's version is %u", f->name,
+                     f->since, check->ours.state_version);
+    }
+    if (f->kind == BP_STATE_STRUCT) {
+      if (!f->fields || depth == 8) {
+        return refuse (check, "saved field `%s`: a struct needs fields, and nests at most 8 deep", f->name);
+      }
+      g_autoptr (GArray) nested = rows_copy (f->fields, check->ours.state_size, sizeof (BpStateField));
+      if (!state_is_fine (check, nested, f->size, depth + 1)) {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
+/* --- the type ------------------------------------------------------------------------------- */
+
+static bool
+name_is_fine (const char *name) {
+  if (!name || !g_ascii_isalnum (*name)) {
+    return false;
+  }
+  for (; *name; name++) {
+    if (!g_ascii_isalnum (*name) && !strchr ("-_.+", *name)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+static bool
+head_is_fine (Check *check) {
+  const BpTypeDesc *t = &check->ours;
+  if (!name_is_fine (t->name)) {
+    check->wrong =
+        g_strdup_printf ("a type has the name `%s`: letters, digits, '-', '_', '.' and '+' are allowed",
+                         t->name ? t->name : "");
+    return false;
+  }
+  if (!t->description || !*t->description) {
+    return refuse (check, "there is no description");
+  }
+  if (!kind_name (t->kind)) {
+    return refuse (check, "unknown kind %d", (int) t->kind);
+  }
+  if (t->instance_size == 0) {
+    return refuse (check, "the instance has no size");
+  }
+  unsigned generations = 0;
+  for (const BpTypeDesc *p = t->parent; p; p = p->parent) {
+    if (p->instance_size > t->instance_size || ++generations > 16) {
+      return refuse (check, "the parent `%s` is larger, or its ancestry has no end", p->name);
+    }
+  }
+  if (t->state_minimum > t->state_version) {
+    return refuse (check, "the oldest loadable state version %u is above the current one, %u",
+                   t->state_minimum, t->state_version);
+  }
+  return true;
+}
+
+static void
+check_tables (Check *check) {
+  g_autoptr (GArray) properties = type_properties (&check->ours);
+  g_autoptr (GArray) pins = type_pins (&check->ours);
+  g_autoptr (GArray) regions = type_regions (&check->ours);
+  g_autoptr (GArray) state = type_state (&check->ours);
+  bool fine = key_is_new (check, g_strdup ("module")) && key_is_new (check, g_strdup ("type"));
+  for (unsigned i = 0; fine && i < properties->len; i++) {
+    fine = property_is_fine (check, &g_array_index (properties, BpProperty, i));
+  }
+  for (unsigned i = 0; fine && i < pins->len; i++) {
+    fine = pin_is_fine (check, &g_array_index (pins, BpPinDesc, i));
+  }
+  for (unsigned i = 0; fine && i < regions->len; i++) {
+    fine = region_is_fine (check, &g_array_index (regions, BpRegionDesc, i));
+  }
+  if (fine) {
+    state_is_fine (check, state, check->ours.instance_size, 0);
+  }
+}
+
+char *
+type_verdict (const BpTypeDesc *type) {
+  Check check = { .type = type };
+  if (type->struct_size < offsetof (BpTypeDesc, property_changed) + sizeof type->property_changed) {
+    return g_strdup ("a type's table is too short to be one");
+  }
+  memcpy (&check.ours, type, MIN (type->struct_size, sizeof check.ours));
+  check.keys = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  if (head_is_fine (&check)) {
+    check_tables (&check);
+  }
+  g_hash_table_unref (check.keys);
+  return check.wrong;
+}

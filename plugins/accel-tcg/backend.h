@@ -1,0 +1,63 @@
+/* backend.h -- what a host (host-x64, host-interp) gives to the translator: one struct. */
+/* SPDX-License-Identifier: MIT */
+#ifndef ACCEL_TCG_BACKEND_H
+#define ACCEL_TCG_BACKEND_H
+
+#include <glib.h>
+#include "tcg.h"
+
+/* A region of memory mapped twice: written at `rw`, executed at `rx`; never both at one address (code-buffer.c). */
+typedef struct CodeBuffer {
+  uint8_t *rw;
+  const uint8_t *rx;
+  size_t size, used;
+} CodeBuffer;
+
+bool code_buffer_init (CodeBuffer *buffer, size_t size, GError **error);
+void code_buffer_finish (CodeBuffer *buffer);
+
+typedef struct BackendBlock {           /* what compile() is given besides the IR */
+  Tb *tb;                               /* key, mode, n_insns, cflags set; compile fills code .. exit_unlinked, marks, insns */
+  const BpTcgFrontend *frontend;
+  CodeBuffer *buffer;
+  GString *dump;                        /* -d out_asm: appended to when not NULL */
+} BackendBlock;
+
+/* Exit values of execute(): the block left by, with the exit number in the low bits. */
+#define TCG_EXIT_TB(v)     ((Tb *) ((v) & ~(uintptr_t) 7))
+#define TCG_EXIT_NUMBER(v) ((unsigned) ((v) & 7))       /* 0, 1: link that exit; 2: look the pc up; 3: not entered, or asked to leave; 4: goto_ptr miss */
+
+typedef struct Backend {
+  const char *name;
+  unsigned max_pins;                    /* globals it can keep in registers */
+  /* Emits entry, exit and slow-path thunks for this frontend at the buffer's start. */
+  bool (*begin) (CodeBuffer *buffer, const BpTcgFrontend *frontend, GError **error);
+  /* Compiles ir (which it may modify).  false: the buffer is full and nothing was taken from it. */
+  bool (*compile) (const BackendBlock *block, BpIrBlock *ir);
+  /* Runs from tb until something returns to the loop. */
+  uintptr_t (*execute) (void *env, Tb *tb);
+  /* Make exit n of tb jump to `target` (NULL: fall through again).  Atomic with respect to running code, async-signal-safe. */
+  void (*link) (CodeBuffer *buffer, Tb *tb, unsigned n, const Tb *target);
+  /* Frees what compile allocated outside the buffer. */
+  void (*release) (Tb *tb);
+  bool resident_fp;                     /* native insns run on the host's registers */
+  const uint8_t *leave_code;            /* begin() sets it: jumping here returns to the loop with exit number 3 */
+} Backend;
+
+extern Backend backend_x64, backend_interp;
+
+/* --- passes over the IR, in the order tb-translate.c runs them --------------------- */
+bool ir_verify (const BpIrBlock *ir, GError **error);   /* every rule of ir.h; debug builds and tests */
+void ir_print (const BpIrBlock *ir, GString *out);
+bool ir_parse (BpIrBlock *ir, const char *text, GError **error);
+extern const BpIrOpInfo ir_op_info[BP_IR_N_OPS];
+extern const char *const ir_cond_names[14];
+
+void opt_fold (BpIrBlock *ir);          /* constants, copies, algebra, dead branches */
+void opt_flags (BpIrBlock *ir);         /* setcond + brcond fusion and the like */
+void opt_liveness (BpIrBlock *ir);      /* removes what no one reads, globals overwritten before any use, FAULT or exit included */
+
+/* -1, or the index of the tb->insns entry that host address `pc` belongs to */
+int tb_insn_at (const Tb *tb, const uint8_t *pc);
+
+#endif

@@ -1,0 +1,338 @@
+/* exec-loop.c -- a vCPU's life: find a block, run until something returns, see to what has happened.  Built with -mgeneral-regs-only. */
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+#include "machine-tcg.h"
+
+/* --- where generated code was ---------------------------------------------------------- */
+
+/* The guest instruction being executed, from the return address that the thunk recorded. */
+static const TbInsn *
+current_insn (TcgVcpu *v, Tb **tb_out)
+{
+  Tb *tb = v->ret_pc ? tb_at (v->machine, v->ret_pc - 1) : NULL;
+  *tb_out = tb;
+  if (!tb)
+    return NULL;
+  int i = tb_insn_at (tb, (const uint8_t *) v->ret_pc - 1);
+  return i < 0 ? NULL : &tb->insns[i];
+}
+
+/* Puts pc and flag representation of the current instruction into the state. */
+void
+tcg_restore (TcgVcpu *v)
+{
+  Tb *tb;
+  const TbInsn *insn = current_insn (v, &tb);
+  if (insn)
+    v->frontend->restore (v, insn->pc, insn->word);
+}
+
+/* What follows the current instruction in its block (`executed`: and is not the instruction itself) was paid for but not run. */
+static void
+refund (TcgVcpu *v, unsigned executed)
+{
+  Tb *tb;
+  const TbInsn *insn = current_insn (v, &tb);
+  if (insn && tb->cflags & BP_TCG_CF_ICOUNT)
+    v->icount_left += (int64_t) (tb->n_insns - (uint32_t) (insn - tb->insns) - executed);
+}
+
+/* --- leaving ------------------------------------------------------------------------------ */
+
+static void leave (TcgVcpu *v) __attribute__ ((noreturn));
+static void
+leave (TcgVcpu *v)
+{
+  v->ret_pc = 0;
+  siglongjmp (*v->leave_buffer, 1);
+}
+
+void
+tcg_leave_loop (TcgVcpu *v)
+{
+  fp_leave (v);
+  refund (v, 1);
+  leave (v);
+}
+
+void
+tcg_raise (TcgVcpu *v)
+{
+  fp_leave (v);
+  tcg_restore (v);
+  refund (v, 0);
+  tcg_extra (v)->in_event = true;
+  leave (v);
+}
+
+void
+tcg_host_fault (TcgVcpu *v, BpHostFault fault)
+{
+  fp_leave (v);
+  tcg_restore (v);
+  refund (v, 0);
+  v->ret_pc = 0;                /* restored: once is enough */
+  v->frontend->host_fault (v, fault);
+  tcg_extra (v)->in_event = true;
+  leave (v);
+}
+
+void
+tcg_redo_alone (TcgVcpu *v)
+{
+  fp_leave (v);
+  tcg_restore (v);
+  refund (v, 0);
+  tcg_extra (v)->one_insn = true;
+  leave (v);
+}
+
+void
+tcg_leave_soon (TcgVcpu *v)
+{
+  v->exit_request = 1;
+  v->events |= TCG_EVENT_LEAVE;
+  v->jump_cache = v->jump_cache_empty;
+}
+
+/* Take the direct jumps out of the block that the vCPU is in, so that it comes back to the loop at its end. */
+void
+tcg_leave_block (void *env)
+{
+  TcgVcpu *v = env;
+  TcgMachine *m = v->machine;
+  Tb *tb = tb_at (m, v->ret_pc - 1);
+  v->events &= ~(uint32_t) TCG_EVENT_LEAVE;
+  v->exit_request = 1;
+  v->jump_cache = v->jump_cache_empty;
+  for (unsigned n = 0; tb && n < 2; n++)
+    if (tb->exit_jump[n] != TB_NO_EXIT)
+      m->backend->link (&m->buffer, tb, n, NULL);
+}
+
+/* --- finding the next block --------------------------------------------------------------------- */
+
+/* RAM address of the instruction at `linear`, ~0 when it is not in RAM.  May raise the fetch's fault. */
+static uint64_t
+fetch_ram_address (TcgVcpu *v, uint64_t linear, bool *global)
+{
+  unsigned mmu = v->frontend->fetch_mmu_index (v);
+  TlbEntry *e = tlb_entry (v, linear, mmu);
+  if ((e->fetch & (TLB_PAGE_MASK | TLB_INVALID)) != (linear & TLB_PAGE_MASK))
+    tlb_fill (v, linear, BP_MMU_FETCH, mmu);
+  TlbFull *f = &tcg_softmmu (v)->mode[mmu].full[tlb_index (v, linear, mmu)];
+  *global = f->global;
+  return f->ram_address == ~(uint64_t) 0 ? ~(uint64_t) 0 : f->ram_address + (linear & ~TLB_PAGE_MASK);
+}
+
+/* A block that runs into a second page is the right one only while that page is still the one it was made from. */
+static bool
+second_page_holds (TcgVcpu *v, const Tb *tb)
+{
+  bool global;
+  return tb->physical[1] == ~(uint64_t) 0
+         || fetch_ram_address (v, (tb->key.pc & TLB_PAGE_MASK) + (1u << TLB_PAGE_BITS), &global) == tb->physical[1];
+}
+
+static uint32_t
+block_cflags (TcgMachine *m)
+{
+  return (m->deterministic ? BP_TCG_CF_ICOUNT : 0) | (m->chain ? 0 : BP_TCG_CF_NO_CHAIN);
+}
+
+/* The block at the current pc, translated when there is none; max_insns 0: as long as it may be. */
+static Tb *
+exec_find (TcgVcpu *v, uint32_t max_insns)
+{
+  TcgMachine *m = v->machine;
+  BpTbKey key;
+  bool global;
+  v->frontend->key (v, &key);
+  uint64_t ram = fetch_ram_address (v, key.pc, &global);
+  uint32_t cflags = block_cflags (m) | (max_insns ? BP_TCG_CF_NO_CHAIN : 0) | max_insns << TB_MAX_INSNS_SHIFT;
+  if (ram != ~(uint64_t) 0) {
+    Tb *tb = tb_lookup (m, &key, ram, cflags);
+    if (tb && second_page_holds (v, tb))
+      return tb;
+    if (tb)
+      tb_invalidate (m, tb);    /* an alias with another second page: make it anew */
+  }
+  return tb_translate (v, &key, cflags);
+}
+
+const void *
+tcg_lookup (void *env, uint64_t pc)
+{
+  TcgVcpu *v = env;
+  TcgMachine *m = v->machine;
+  if (v->exit_request)
+    return m->backend->leave_code;
+  BpTbKey key;
+  bool global;
+  uintptr_t ret_pc = v->ret_pc;
+  v->ret_pc = 0;                /* the jump is done: a fault now belongs to the target */
+  v->frontend->key (v, &key);
+  uint64_t ram = fetch_ram_address (v, key.pc, &global);
+  Tb *tb = ram == ~(uint64_t) 0 ? NULL : tb_lookup (m, &key, ram, block_cflags (m));
+  v->ret_pc = ret_pc;
+  if (!tb || tb->physical[1] != ~(uint64_t) 0)
+    return m->backend->leave_code;
+  jump_cache_enter (v, pc, tb, global);
+  v->entering = tb;             /* a kick from here on must find it */
+  return tb->code;
+}
+
+/* --- one turn ------------------------------------------------------------------------------------- */
+
+static void
+log_block (TcgVcpu *v, const Tb *tb)
+{
+  char text[2048] = "";
+  v->frontend->dump (v, text, sizeof text);
+  bp_log (BP_LOG_EXEC, "block %u: pc %" G_GINT64_MODIFIER "x flags %" G_GINT64_MODIFIER "x, %u insns\n%s", bp_vcpu_index (v->vcpu), tb->key.pc,
+          tb->key.flags, tb->n_insns, text);
+}
+
+/* Kicks take the jumps out of the block that runs; the loop clears them and puts the jump cache back. */
+static void
+requests_clear (TcgVcpu *v)
+{
+  __atomic_store_n (&v->exit_request, 0, __ATOMIC_SEQ_CST);
+  v->events = 0;
+  v->fp_dropped = 0;
+  v->jump_cache = v->jump_cache_full;
+}
+
+static void
+run_block (TcgVcpu *v, Tb *tb)
+{
+  VcpuExtra *x = tcg_extra (v);
+  TcgMachine *m = v->machine;
+  if (bp_log_on (BP_LOG_EXEC))
+    log_block (v, tb);
+  v->entering = tb;
+  uintptr_t result = m->backend->execute (v, tb);
+  v->entering = NULL;
+  unsigned n = TCG_EXIT_NUMBER (result);
+  x->last_tb = n < 2 ? TCG_EXIT_TB (result) : NULL;
+  x->last_exit = n;
+}
+
+/* A direct jump is right only while what it skips, the look-up, would find the same: same page, same mode. */
+static void
+link_blocks (TcgMachine *m, Tb *from, unsigned n, Tb *to)
+{
+  if (!m->chain || from->invalid || to->physical[1] != ~(uint64_t) 0 || from->mode != to->mode
+      || ((from->key.pc ^ to->key.pc) & TLB_PAGE_MASK) != 0)
+    return;
+  g_mutex_lock (&m->lock);
+  tb_link (m, from, n, to);
+  g_mutex_unlock (&m->lock);
+}
+
+/* Runs blocks until somebody asks to leave. */
+static void
+run_blocks (TcgVcpu *v)
+{
+  VcpuExtra *x = tcg_extra (v);
+  TcgMachine *m = v->machine;
+  while (!__atomic_load_n (&v->exit_request, __ATOMIC_ACQUIRE)) {
+    if (m->deterministic && v->icount_left <= 0)
+      return;
+    if (G_UNLIKELY (x->one_insn)) {
+      x->one_insn = false;
+      run_block (v, exec_find (v, 1));
+      x->last_tb = NULL;
+      continue;
+    }
+    Tb *last = x->last_tb;
+    Tb *tb = exec_find (v, 0);
+    if (m->deterministic && (int64_t) tb->n_insns > v->icount_left)
+      tb = exec_find (v, (uint32_t) v->icount_left);
+    else if (last && last == x->last_tb)
+      link_blocks (m, last, x->last_exit, tb);
+    run_block (v, tb);
+    if (G_UNLIKELY (x->look_again)) {
+      x->look_again = false;
+      return;
+    }
+  }
+}
+
+/* What waits for the vCPU between blocks; false when it must not run guest code now. */
+static bool
+see_to_events (TcgVcpu *v)
+{
+  VcpuExtra *x = tcg_extra (v);
+  const BpTcgFrontend *f = v->frontend;
+  if (x->in_event) {
+    x->in_event = false;
+    x->last_tb = NULL;
+    f->deliver (v);
+  }
+  uint32_t pending = bp_vcpu_pending (v->vcpu);
+  if (f->is_halted (v) && !f->wakes (v, pending))
+    return false;
+  if (pending) {
+    if (f->interrupt (v, pending))
+      x->last_tb = NULL;
+    else if (f->wakes (v, pending))
+      x->look_again = true;
+  }
+  return !f->is_halted (v);
+}
+
+/* The clock of a deterministic machine stands while its CPU sleeps: go on to the next timer. */
+static bool
+sleep_deterministic (TcgVcpu *v)
+{
+  TcgMachine *m = v->machine;
+  int64_t next = bp_machine_next_virtual_timer (m->machine);
+  if (next == INT64_MAX)
+    return false;
+  int64_t now = icount_time (m);
+  if (next > now)
+    tcg_extra (v)->icount_skew += (uint64_t) ((next - now) >> m->icount_shift) + 1;
+  bp_machine_run_virtual_timers (m->machine);
+  return true;
+}
+
+void
+exec_run (TcgVcpu *v)
+{
+  VcpuExtra *x = tcg_extra (v);
+  TcgMachine *m = v->machine;
+  sigjmp_buf leave;
+  v->leave_buffer = &leave;
+  signals_thread (v);
+  while (bp_vcpu_may_run (v->vcpu)) {
+    if (sigsetjmp (leave, 0)) {
+      v->entering = NULL;
+      v->ret_pc = 0;
+    }
+    if (m->deterministic)
+      icount_stop (v);
+    requests_clear (v);
+    if (!bp_vcpu_may_run (v->vcpu))
+      break;
+    if (G_UNLIKELY (tcg_softmmu (v)->pending_flush)) {
+      __atomic_store_n (&tcg_softmmu (v)->pending_flush, 0, __ATOMIC_SEQ_CST);
+      phys_cache_flush (v);
+      tlb_flush (v, true);
+      x->last_tb = NULL;
+    }
+    if (m->deterministic && icount_time (m) >= bp_machine_next_virtual_timer (m->machine))
+      bp_machine_run_virtual_timers (m->machine);
+    if (!see_to_events (v)) {
+      if (!m->deterministic || !sleep_deterministic (v))
+        bp_vcpu_wait (v->vcpu);
+      continue;
+    }
+    if (m->deterministic)
+      icount_start (v);
+    run_blocks (v);
+  }
+  if (m->deterministic)
+    icount_stop (v);
+  signals_thread (NULL);
+}

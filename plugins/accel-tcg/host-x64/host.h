@@ -1,0 +1,237 @@
+/* host.h -- the x86-64 host: register roles, stack frame, thunks, and the state of one compilation. */
+/* SPDX-License-Identifier: MIT */
+/*
+ * REGISTERS.  rbp = env.  rsp = the frame below.  rax, rcx, rdx, rdi are temporaries.  The other ten hold pinned globals
+ * for as long as generated code runs; an i32 is always zero-extended to 64 bits.  The hottest global gets rbx: it alone of the
+ * preserved registers has a name for its second byte (bh).
+ *
+ * BLOCKS.  Every block starts with this register state, whoever enters it, and with nothing on the stack.
+ */
+#ifndef HOST_X64_HOST_H
+#define HOST_X64_HOST_H
+
+#include "../backend.h"
+#include "../regalloc.h"
+#include "encode.h"
+
+#define MAX_PINS 10
+extern const uint8_t x64_pins[MAX_PINS];
+
+#define TEMPORARIES (1u << RAX | 1u << RCX | 1u << RDX | 1u << RDI)
+#define HAS_HIGH_BYTE (1u << RAX | 1u << RCX | 1u << RDX | 1u << RBX)
+#define CALLER_SAVED (1u << RAX | 1u << RCX | 1u << RDX | 1u << RSI | 1u << RDI \
+                      | 1u << R8 | 1u << R9 | 1u << R10 | 1u << R11)
+
+/* The frame: arguments on the way to thunks, their result, saved temporaries, spill slots. */
+#define FRAME_ARG(i) (8 * (i))
+#define FRAME_RESULT 56
+#define FRAME_SLOT(i) (64 + 8 * (int32_t) (i))
+#define FRAME_SAVE(i) (FRAME_SLOT (RA_MAX_SLOTS) + 8 * (i))
+#define FRAME_FLAGS FRAME_SAVE (4)
+#define FRAME_SIZE (FRAME_SAVE (5) + 8 + 8)     /* with the return address and six pushes: 16-aligned */
+_Static_assert (FRAME_SIZE % 16 == 8, "calls out of blocks need an aligned stack");
+
+#define ENV(field) x64_mem (RBP, (int32_t) offsetof (TcgVcpu, field))
+
+/* What the CPU can do; a test may clear bits after begin() to see the fallbacks. */
+enum { CPU_BMI2 = 1, CPU_BMI1 = 2, CPU_LZCNT = 4, CPU_POPCNT = 8, CPU_MOVBE = 16 };
+
+typedef enum SlowThunk {
+  SLOW_LOAD, SLOW_STORE, SLOW_ATOMIC, SLOW_CMPXCHG, SLOW_NATIVE_OPERAND, SLOW_NATIVE_COMMIT, N_SLOW_THUNKS
+} SlowThunk;
+
+/* What a helper does with globals chooses its thunk. */
+typedef enum CallThunk { CALL_WRITES, CALL_READS, CALL_NO_GLOBALS, N_CALL_THUNKS } CallThunk;
+
+typedef struct X64Host {
+  const BpTcgFrontend *frontend;
+  unsigned cpu;                         /* CPU_* */
+  unsigned n_pins;
+  struct { uint8_t reg; uint8_t wide; uint32_t offset; } pin[MAX_PINS];
+  RaHost ra;
+  /* thunks, at their writable addresses (jumps are relative) */
+  uint8_t *slow[N_SLOW_THUNKS], *call[N_CALL_THUNKS][2 /* leaves FP state alone */];
+  uint8_t *exit, *leave, *miss, *events, *fp_store, *fp_load_x87, *fp_load_sse;
+  uintptr_t (*enter) (void *env, const void *code);
+} X64Host;
+extern X64Host x64_host;
+
+bool x64_thunks_emit (CodeBuffer *buffer, Enc *e);
+
+/* --- one compilation ----------------------------------------------------------------------- */
+
+/* What the host's flags say now. */
+typedef struct Flags {
+  bool in_use;                  /* flags must survive: constants are not made by xor */
+  bool compare;                 /* as after cmp of the values a, b */
+  bool logic;                   /* as after test of `result`: CF = OF = 0 */
+  bool b_const;                 /* b is the constant b_value */
+  BpIrType type;
+  uint32_t a, b;                /* value numbers */
+  uint32_t result;              /* 0, or the value that ZF and SF describe */
+  int64_t b_value;
+} Flags;
+
+typedef struct Gen Gen;
+
+/* The value of a temp as an operand. */
+typedef struct Operand {
+  enum { IN_REGISTER, IS_IMMEDIATE, IN_MEMORY } kind;
+  uint8_t reg;
+  X64Mem mem;
+  int64_t imm;
+} Operand;
+
+/* Code for a rare case, put after the block: emit() runs with the guest instruction restored for marks. */
+typedef struct Late {
+  void (*emit) (Gen *g, const struct Late *late);
+  uint8_t *from;                /* rel32 of the jump there */
+  uint8_t *back;                /* where to go on */
+  int32_t insn;                 /* guest instruction index */
+  BpIrType type;
+  uint32_t aux;                 /* memop, or the native insn's aux */
+  uint32_t op;                  /* BpIrOp; icount: insns */
+  Operand address, value, other;
+  uint8_t result, entry;        /* registers */
+  uint64_t native;
+  uint32_t stale;               /* registers that hold addends which do not outlive a call of C */
+  uint16_t stale_slot[2];       /* and spill slots, RA_NO_SLOT */
+} Late;
+
+/* Accesses of one basic block through one base value, near to each other: the first proves the page of all of them and leaves
+ * the TLB entry's addend in a register, 0 when it cannot; the others test that register only. */
+#define SHARE_NONE 0xffffu
+typedef struct Share {
+  uint32_t base;                /* value number while analysing */
+  int32_t low, high;            /* displacements of the lowest and highest byte */
+  int32_t start;                /* of the first access */
+  uint32_t first, last, count;  /* insns */
+  uint8_t mmu_index;
+  bool store, dead;
+  BpTemp addend;                /* BP_IR_NONE until the first is compiled */
+} Share;
+
+typedef struct Fixup {
+  uint8_t *rel32;
+  uint32_t label;
+} Fixup;
+
+struct Gen {
+  Enc e;
+  uint8_t *start;
+  const BackendBlock *block;
+  BpIrBlock *ir;
+  Regalloc ra;
+  Flags flags;
+  uint32_t at;                  /* IR insn */
+  int32_t insn;                 /* guest instruction, -1 before the first */
+  unsigned fp_known;            /* BP_NATIVE_* known to be resident here */
+  uint8_t **label;              /* label -> code, NULL: not yet */
+  uint32_t labels_size;
+  uint32_t *label_refs;
+  uint16_t *share_of;           /* insn -> index in shares, SHARE_NONE */
+  uint32_t share_of_size, n_live_shares;
+  uint16_t live_share[2];
+  GArray *shares;
+  GArray *fixups, *late, *marks, *insns, *lines;        /* of Fixup, Late, TbMark, TbInsn, uint32_t offsets */
+  uint32_t exit_jump[2], exit_unlinked[2];
+  uint32_t hot_insns, hot_bytes;        /* before the out-of-line code, for the dump */
+  uint32_t restart[2][2], n_restart;
+  uint8_t direct_exit[2];       /* the conditional jump itself was linked: goto_tb emits nothing */
+};
+
+#define W(type) ((type) == BP_IR_I64 ? X64_W : 0)
+
+/* target.c */
+void x64_mark (Gen *g);                                 /* the next host instruction belongs to the current guest instruction */
+void x64_call_marked (Gen *g, const uint8_t *thunk);    /* call, with a mark */
+Late *x64_late (Gen *g, void (*emit) (Gen *g, const Late *late), uint8_t *from);
+
+/* select.c */
+enum { ALLOW_IMM = 1, ALLOW_MEM = 2, ALLOW_IMM64 = 4 };
+Operand x64_operand (Gen *g, BpTemp t, unsigned allow);
+X64Mem x64_home_mem (RaHome home);
+void x64_constant (Gen *g, unsigned dst, int64_t value, BpIrType type);
+static inline unsigned x64_operand_reg (Operand o) { return o.kind == IN_REGISTER ? o.reg : RA_NONE; }
+static inline uint32_t x64_operand_mask (Operand o) { return o.kind == IN_REGISTER ? 1u << o.reg : 0; }
+void x64_move_operand (Gen *g, BpIrType type, unsigned dst, Operand src);
+void x64_alu_operand (Gen *g, X64Alu alu, BpIrType type, unsigned dst, Operand src);
+void x64_select (Gen *g, const BpIrInsn *insn);
+void x64_flags_result (Gen *g, BpIrType type, BpTemp t, bool logic);
+
+/* One row of select.def: what carries out an op, and two numbers of encoding for it. */
+typedef struct SelectRow {
+  void (*emit) (Gen *g, const BpIrInsn *insn);
+  bool keeps_flags;
+  uint32_t code, extra;
+} SelectRow;
+extern const SelectRow x64_row[BP_IR_N_OPS];
+
+/* compare.c */
+unsigned x64_compare (Gen *g, BpIrType type, BpIrCond cond, BpTemp a, BpTemp b);      /* emits what sets flags; the cc */
+void x64_setcond (Gen *g, const BpIrInsn *insn);
+void x64_movcond (Gen *g, const BpIrInsn *insn);
+void x64_brcond (Gen *g, const BpIrInsn *insn);
+
+/* arith.c */
+void x64_binary (Gen *g, const BpIrInsn *insn);
+void x64_add (Gen *g, const BpIrInsn *insn);
+void x64_and_not (Gen *g, const BpIrInsn *insn);
+void x64_unary (Gen *g, const BpIrInsn *insn);
+void x64_carry (Gen *g, const BpIrInsn *insn);
+void x64_shift (Gen *g, const BpIrInsn *insn);
+bool x64_address_chain (Gen *g);        /* several adds and a shift as one lea; advances g->at */
+
+/* multiply.c */
+void x64_multiply (Gen *g, const BpIrInsn *insn);
+void x64_wide_multiply (Gen *g, const BpIrInsn *insn);
+void x64_divide (Gen *g, const BpIrInsn *insn);
+
+/* bits.c */
+void x64_count_zeros (Gen *g, const BpIrInsn *insn);
+void x64_popcnt (Gen *g, const BpIrInsn *insn);
+void x64_bswap (Gen *g, const BpIrInsn *insn);
+void x64_extend (Gen *g, const BpIrInsn *insn);
+void x64_deposit (Gen *g, const BpIrInsn *insn);
+void x64_extract (Gen *g, const BpIrInsn *insn);
+
+/* memory.c */
+void x64_guest_load (Gen *g, const BpIrInsn *insn);
+void x64_guest_store (Gen *g, const BpIrInsn *insn);
+void x64_guest_atomic (Gen *g, const BpIrInsn *insn);
+void x64_guest_cmpxchg (Gen *g, const BpIrInsn *insn);
+/* share.c */
+void x64_share_analyse (Gen *g);        /* before ra_begin: adds the temps for addends */
+Share *x64_share_of (Gen *g);           /* of the current insn, or NULL */
+bool x64_share_begin (Gen *g, Share *share);            /* false: too many at a time */
+void x64_share_end (Gen *g);            /* after the insn: forgets an addend that was used for the last time */
+void x64_share_stale (Gen *g, Late *late);              /* notes what a call of C makes stale */
+void x64_share_clear (Gen *g, const Late *late);        /* emits its clearing */
+
+/* One access: what to probe for, and in which registers. */
+typedef struct Probe {
+  Operand address;              /* a register, or a constant below 2^32 */
+  unsigned entry, work;         /* scratch registers; entry holds the addend afterwards */
+  unsigned bytes, mmu_index;
+  bool store, aligned, wide;
+  int32_t before, after;        /* bytes around it that the page must hold as well */
+} Probe;
+/* Emits it; *miss: rel32 of the jump to the slow path.  The host address. */
+X64Mem x64_probe (Gen *g, const Probe *probe, uint8_t **miss);
+/* A guest address as an operand that a probe takes. */
+Operand x64_address (Gen *g, BpTemp t);
+void x64_put_argument (Gen *g, unsigned i, Operand o);          /* for a slow thunk; memory goes through rax */
+
+/* control.c */
+void x64_call (Gen *g, const BpIrInsn *insn);
+void x64_goto_tb (Gen *g, const BpIrInsn *insn);
+void x64_exit_tb (Gen *g, const BpIrInsn *insn);
+void x64_goto_ptr (Gen *g, const BpIrInsn *insn);
+void x64_label (Gen *g, const BpIrInsn *insn);
+void x64_icount (Gen *g);
+void x64_label_jump (Gen *g, unsigned cc, uint32_t label, uint8_t *compare);   /* compare: where what sets the flags begins */
+
+/* native.c */
+void x64_native (Gen *g, const BpIrInsn *insn);
+
+#endif

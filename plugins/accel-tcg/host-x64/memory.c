@@ -1,0 +1,515 @@
+/* memory.c -- guest memory: the inline probe of the software TLB, and the slow paths. */
+/* SPDX-License-Identifier: MIT */
+#include "host.h"
+
+#define BYTE_SWAPPED(memop) (((memop) & BP_MO_BE) && ((memop) & BP_MO_SIZE) != BP_MO_8)
+
+/* --- the probe -------------------------------------------------------------------------- */
+
+Operand
+x64_address (Gen *g, BpTemp t)
+{
+  const BpIrTemp *ir = &g->ir->temps[t];
+  if (ra_is_const (&g->ra, t) && (ir->type == BP_IR_I32 || ir->value == (int64_t) (ir->value & INT32_MAX))) {
+    Operand o = { .kind = IS_IMMEDIATE };
+    o.imm = ir->type == BP_IR_I32 ? (int64_t) (uint32_t) ir->value : ir->value;
+    return o;
+  }
+  return x64_operand (g, t, 0);
+}
+
+static X64Mem
+tlb_field (const Probe *p, size_t offset)
+{
+  return x64_mem (RBP, (int32_t) (offsetof (TcgVcpu, tlb) + p->mmu_index * sizeof (TlbFast) + offset));
+}
+
+/* The last byte's page is compared, or, when it must be aligned, the page and the bits that have to be 0. */
+static uint64_t
+compare_mask (const Probe *p)
+{
+  return p->aligned ? TLB_PAGE_MASK | (p->bytes - 1) : TLB_PAGE_MASK;
+}
+
+static void
+probe_constant (Gen *g, const Probe *p)
+{
+  Enc *e = &g->e;
+  uint64_t address = (uint64_t) p->address.imm;
+  uint64_t page = (p->aligned ? address : address + p->bytes - 1) & compare_mask (p);
+  enc_mov_ri (e, p->entry, (int64_t) (address >> (TLB_PAGE_BITS - 5)));
+  enc_alu_rm (e, ALU_AND, 0, p->entry, tlb_field (p, offsetof (TlbFast, mask)));
+  enc_alu_rm (e, ALU_ADD, X64_W, p->entry, tlb_field (p, offsetof (TlbFast, table)));
+  enc_alu_mi (e, ALU_CMP, p->wide ? X64_W : 0,
+              x64_mem (p->entry, p->store ? offsetof (TlbEntry, store) : offsetof (TlbEntry, load)), (int32_t) page);
+}
+
+static void
+probe_register (Gen *g, const Probe *p)
+{
+  Enc *e = &g->e;
+  bool shared = p->before || p->after;
+  uint32_t w = p->wide ? X64_W : 0;
+  unsigned address = p->address.reg;
+  _Static_assert (sizeof (TlbEntry) == 32, "the index is shifted by 5");
+  if (p->before) {
+    enc_rm (e, OP_LEA | w, p->work, x64_mem (address, -p->before));
+    address = p->work;
+  }
+  if (x64_host.cpu & CPU_BMI2) {                /* what is rotated in from below is masked off */
+    enc_rorx (e, w, p->entry, address, TLB_PAGE_BITS - 5);
+  } else {
+    enc_mov_rr (e, w, p->entry, address);
+    enc_shift_ri (e, SHIFT_SHR, w, p->entry, TLB_PAGE_BITS - 5);
+  }
+  enc_alu_rm (e, ALU_AND, 0, p->entry, tlb_field (p, offsetof (TlbFast, mask)));
+  enc_alu_rm (e, ALU_ADD, X64_W, p->entry, tlb_field (p, offsetof (TlbFast, table)));
+  if (p->aligned || (p->bytes == 1 && !shared))
+    enc_mov_rr (e, w, p->work, address);
+  else
+    enc_rm (e, OP_LEA | w, p->work, x64_mem (p->address.reg, (int32_t) p->bytes - 1 + p->after));
+  enc_alu_ri (e, ALU_AND, w, p->work, (int32_t) compare_mask (p));
+  enc_alu_rm (e, ALU_CMP, w, p->work,
+              x64_mem (p->entry, p->store ? offsetof (TlbEntry, store) : offsetof (TlbEntry, load)));
+}
+
+static inline bool
+is_high_constant (Operand address)
+{
+  return address.kind == IS_IMMEDIATE && address.imm > INT32_MAX;
+}
+
+/* With the addend in p->entry. */
+static X64Mem
+host_address (Gen *g, const Probe *p)
+{
+  if (p->address.kind == IN_REGISTER)
+    return x64_mem_index (p->address.reg, p->entry, 0, 0);
+  if (!is_high_constant (p->address))
+    return x64_mem (p->entry, (int32_t) p->address.imm);
+  enc_mov_ri (&g->e, p->work, p->address.imm);
+  return x64_mem_index (p->entry, p->work, 0, 0);
+}
+
+X64Mem
+x64_probe (Gen *g, const Probe *p, uint8_t **miss)
+{
+  if (p->address.kind == IS_IMMEDIATE)
+    probe_constant (g, p);
+  else
+    probe_register (g, p);
+  *miss = enc_jcc (&g->e, CC_NE);
+  enc_load (&g->e, X64_W, p->entry, x64_mem (p->entry, offsetof (TlbEntry, addend)));
+  return host_address (g, p);
+}
+
+static Probe
+probe_for (BpMemOp memop, bool store, Operand address, unsigned entry, unsigned work)
+{
+  unsigned bytes = BP_MO_BYTES (memop);
+  return (Probe) { .address = address, .entry = entry, .work = work, .bytes = bytes,
+                   .mmu_index = BP_MO_MMU_INDEX (memop), .store = store,
+                   .aligned = bytes > 1 && (memop & BP_MO_ALIGN), .wide = memop & BP_MO_ADDR64 };
+}
+
+/* --- slow paths ----------------------------------------------------------------------------- */
+
+void
+x64_put_argument (Gen *g, unsigned i, Operand o)
+{
+  X64Mem to = x64_mem (RSP, FRAME_ARG ((int32_t) i));
+  if (o.kind == IN_REGISTER) {
+    enc_store (&g->e, X64_W, o.reg, to);
+  } else if (o.kind == IS_IMMEDIATE && o.imm == (int32_t) o.imm) {
+    enc_mov_mi (&g->e, X64_W, to, (int32_t) o.imm);
+  } else if (o.kind == IS_IMMEDIATE) {
+    X64Mem high = to;
+    high.disp += 4;
+    enc_mov_mi (&g->e, 0, to, (int32_t) o.imm);
+    enc_mov_mi (&g->e, 0, high, (int32_t) (o.imm >> 32));
+  } else {
+    enc_load (&g->e, X64_W, RAX, o.mem);
+    enc_store (&g->e, X64_W, RAX, to);
+  }
+}
+
+static void
+put_number (Gen *g, unsigned i, uint32_t number)
+{
+  enc_mov_mi (&g->e, 0, x64_mem (RSP, FRAME_ARG ((int32_t) i)), (int32_t) number);
+}
+
+static void
+finish_slow (Gen *g, const Late *late, SlowThunk thunk)
+{
+  x64_call_marked (g, x64_host.slow[thunk]);
+  if (late->result != X64_NO_REG)
+    enc_load (&g->e, W (late->type), late->result, x64_mem (RSP, FRAME_RESULT));
+  x64_share_clear (g, late);
+  enc_jmp_to (&g->e, late->back);
+}
+
+static void
+late_load (Gen *g, const Late *late)
+{
+  x64_put_argument (g, 1, late->address);
+  put_number (g, 2, late->aux);
+  finish_slow (g, late, SLOW_LOAD);
+}
+
+static void
+late_store (Gen *g, const Late *late)
+{
+  x64_put_argument (g, 1, late->address);
+  x64_put_argument (g, 2, late->value);
+  put_number (g, 3, late->aux);
+  finish_slow (g, late, SLOW_STORE);
+}
+
+/* rax is free in these two: it takes the result. */
+static void
+late_atomic (Gen *g, const Late *late)
+{
+  x64_put_argument (g, 1, late->address);
+  x64_put_argument (g, 2, late->value);
+  put_number (g, 3, late->aux);
+  put_number (g, 4, late->op);
+  finish_slow (g, late, SLOW_ATOMIC);
+}
+
+static void
+late_cmpxchg (Gen *g, const Late *late)
+{
+  x64_put_argument (g, 1, late->address);
+  x64_put_argument (g, 2, late->other);
+  x64_put_argument (g, 3, late->value);
+  put_number (g, 4, late->aux);
+  finish_slow (g, late, SLOW_CMPXCHG);
+}
+
+static Late *
+slow_path (Gen *g, const BpIrInsn *insn, void (*emit) (Gen *g, const Late *late), uint8_t *miss, Operand address)
+{
+  Late *late = x64_late (g, emit, miss);
+  late->type = (BpIrType) insn->type;
+  late->aux = insn->aux;
+  late->op = insn->op;
+  late->address = address;
+  late->back = g->e.p;
+  x64_share_stale (g, late);
+  return late;
+}
+
+/* --- loads and stores --------------------------------------------------------------------------- */
+
+/* Extends register r, which holds a value of the memop's size. */
+static void
+extend (Gen *g, BpIrType type, BpMemOp memop, unsigned r)
+{
+  bool sign = memop & BP_MO_SIGN;
+  uint32_t w = sign ? W (type) : 0;
+  switch (memop & BP_MO_SIZE) {
+  case BP_MO_8: enc_rr (&g->e, (sign ? OP_MOVSX8 : OP_MOVZX8) | w, r, r); break;
+  case BP_MO_16: enc_rr (&g->e, (sign ? OP_MOVSX16 : OP_MOVZX16) | w, r, r); break;
+  case BP_MO_32:
+    if (sign && type == BP_IR_I64)
+      enc_rr (&g->e, OP_MOVSXD, r, r);
+    break;
+  }
+}
+
+static void
+load_swapped (Gen *g, BpIrType type, BpMemOp memop, unsigned dst, X64Mem mem)
+{
+  unsigned size = memop & BP_MO_SIZE;
+  if (size == BP_MO_16) {
+    enc_rm (&g->e, OP_MOVZX16, dst, mem);
+    enc_rr (&g->e, 0xc1 | X64_P66, SHIFT_ROL, dst);
+    enc_u8 (&g->e, 8);
+    if (memop & BP_MO_SIGN)
+      enc_rr (&g->e, OP_MOVSX16 | W (type), dst, dst);
+    return;
+  }
+  uint32_t w = size == BP_MO_64 ? X64_W : 0;
+  if (x64_host.cpu & CPU_MOVBE) {
+    enc_rm (&g->e, OP_MOVBE_LOAD | w, dst, mem);
+  } else {
+    enc_load (&g->e, w, dst, mem);
+    enc_bswap (&g->e, w, dst);
+  }
+  extend (g, type, memop, dst);
+}
+
+static void
+load_plain (Gen *g, BpIrType type, BpMemOp memop, unsigned dst, X64Mem mem)
+{
+  bool sign = memop & BP_MO_SIGN;
+  uint32_t w = sign ? W (type) : 0, op;
+  switch (memop & BP_MO_SIZE) {
+  case BP_MO_8: op = (sign ? OP_MOVSX8 : OP_MOVZX8) | w; break;
+  case BP_MO_16: op = (sign ? OP_MOVSX16 : OP_MOVZX16) | w; break;
+  case BP_MO_32: op = sign && type == BP_IR_I64 ? OP_MOVSXD : OP_MOV_LOAD; break;
+  default: op = OP_MOV_LOAD | X64_W; break;
+  }
+  enc_rm (&g->e, op, dst, mem);
+}
+
+static void
+store_immediate (Gen *g, BpMemOp memop, X64Mem mem, int64_t value)
+{
+  switch (memop & BP_MO_SIZE) {
+  case BP_MO_8:
+    enc_rm (&g->e, 0xc6, 0, mem);
+    enc_u8 (&g->e, (uint8_t) value);
+    break;
+  case BP_MO_16:
+    enc_rm (&g->e, 0xc7 | X64_P66, 0, mem);
+    enc_u16 (&g->e, (uint16_t) value);
+    break;
+  default:
+    enc_mov_mi (&g->e, (memop & BP_MO_SIZE) == BP_MO_64 ? X64_W : 0, mem, (int32_t) value);
+  }
+}
+
+static void
+store_register (Gen *g, BpMemOp memop, X64Mem mem, unsigned r)
+{
+  static const uint32_t op[4] = { OP_MOV8_STORE, OP_MOV16_STORE, OP_MOV_STORE, OP_MOV_STORE | X64_W };
+  static const uint32_t swapped[4] = { 0, OP_MOVBE_STORE | X64_P66, OP_MOVBE_STORE, OP_MOVBE_STORE | X64_W };
+  bool movbe = BYTE_SWAPPED (memop);
+  enc_rm (&g->e, movbe ? swapped[memop & 3] : op[memop & 3], r, mem);
+}
+
+/* --- shared probes ------------------------------------------------------------------------------- */
+
+/* The page was not proved for the whole range: an inline probe for this access alone, before C is asked.  The addend's register is free
+ * for it (it holds 0, and will again); one more is needed. */
+static void
+late_shared (Gen *g, const Late *late)
+{
+  Enc *e = &g->e;
+  bool store = late->op == BP_IR_gst;
+  unsigned address = x64_operand_reg (late->address), addend = late->entry, work = late->result;
+  X64Mem saved = x64_mem (RSP, FRAME_ARG (6));
+  bool save = store || !(TEMPORARIES >> work & 1) || work == address;
+  if (save) {
+    uint32_t busy = x64_operand_mask (late->address) | 1u << addend | (store ? x64_operand_mask (late->value) : 0);
+    for (work = RAX; busy >> work & 1; work++)
+      ;                         /* one of rax, rcx, rdx and rbx is not among the three */
+    enc_store (e, X64_W, work, saved);
+  }
+  Probe probe = probe_for (late->aux, store, late->address, addend, work);
+  uint8_t *miss;
+  X64Mem mem = x64_probe (g, &probe, &miss);
+  if (save && is_high_constant (late->address)) {       /* work is part of the host's address */
+    enc_alu_rr (e, ALU_ADD, X64_W, addend, work);
+    mem = x64_mem (addend, 0);
+  }
+  if (save)
+    enc_load (e, X64_W, work, saved);
+  if (!store)
+    load_plain (g, late->type, late->aux, late->result, mem);
+  else if (late->value.kind == IS_IMMEDIATE)
+    store_immediate (g, late->aux, mem, late->value.imm);
+  else
+    store_register (g, late->aux, mem, late->value.reg);
+  enc_alu_rr (e, ALU_XOR, 0, addend, addend);
+  enc_jmp_to (e, late->back);
+  enc_patch (miss, e->p);
+  if (save)
+    enc_load (e, X64_W, work, saved);
+  (store ? late_store : late_load) (g, late);
+}
+
+/* Where to access: after a probe of its own, a probe for all that share it, or just a test that there was one.  *share becomes NULL when
+ * the access is on its own after all. */
+static X64Mem
+site (Gen *g, Probe *probe, Share **share, uint8_t **miss)
+{
+  Share *s = *share;
+  if (s && s->first == g->at && !x64_share_begin (g, s))
+    s = *share = NULL;
+  if (s && s->first != g->at) {
+    enc_rr (&g->e, OP_TEST | X64_W, probe->entry, probe->entry);
+    *miss = enc_jcc (&g->e, CC_E);
+    return host_address (g, probe);
+  }
+  if (s && probe->address.kind == IN_REGISTER) {
+    probe->before = s->start - s->low;
+    probe->after = s->high - (s->start + (int32_t) probe->bytes - 1);
+  }
+  if (s)
+    probe->store = s->store;
+  X64Mem mem = x64_probe (g, probe, miss);
+  if (s)
+    ra_hold (&g->ra, s->addend, probe->entry);
+  return mem;
+}
+
+/* --- the two ops --------------------------------------------------------------------------------------- */
+
+void
+x64_guest_load (Gen *g, const BpIrInsn *insn)
+{
+  BpIrType type = (BpIrType) insn->type;
+  BpMemOp memop = insn->aux;
+  Regalloc *ra = &g->ra;
+  Share *share = x64_share_of (g);
+  bool proved = share && share->first != g->at;
+  Operand address = x64_address (g, insn->a[1]);
+  unsigned entry = proved ? ra_use (ra, share->addend, 0) : ra_scratch (ra, 0);
+  /* The result's register is made ready before the probe, and serves in it unless it is pinned: a fault must find those unchanged. */
+  ra_release_dead (ra);
+  bool needs_work = !proved || is_high_constant (address);
+  unsigned dst = ra_define (ra, insn->a[0], RA_NONE, proved ? 0 : x64_operand_mask (address));
+  unsigned work = dst;
+  if (needs_work && (!(TEMPORARIES >> dst & 1) || dst == x64_operand_reg (address)))
+    work = ra_scratch (ra, 0);
+  Probe probe = probe_for (memop, false, address, entry, work);
+  uint8_t *miss;
+  X64Mem mem = site (g, &probe, &share, &miss);
+  if (BYTE_SWAPPED (memop))
+    load_swapped (g, type, memop, dst, mem);
+  else
+    load_plain (g, type, memop, dst, mem);
+  Late *late = slow_path (g, insn, share ? late_shared : late_load, miss, address);
+  late->result = (uint8_t) dst;
+  late->entry = (uint8_t) entry;
+  ra_defined (ra, insn->a[0], 0);
+}
+
+void
+x64_guest_store (Gen *g, const BpIrInsn *insn)
+{
+  BpMemOp memop = insn->aux;
+  Regalloc *ra = &g->ra;
+  bool swap = BYTE_SWAPPED (memop), by_hand = swap && !(x64_host.cpu & CPU_MOVBE);
+  Operand address = x64_address (g, insn->a[1]);
+  Operand value = x64_operand (g, insn->a[0], swap ? 0 : ALLOW_IMM);
+  Share *share = x64_share_of (g);
+  bool proved = share && share->first != g->at;
+  unsigned entry = proved ? ra_use (ra, share->addend, 0) : ra_scratch (ra, 0);
+  unsigned work = proved && !is_high_constant (address) ? entry : ra_scratch (ra, 0);
+  Probe probe = probe_for (memop, true, address, entry, work);
+  uint8_t *miss;
+  X64Mem mem = site (g, &probe, &share, &miss);
+  if (value.kind == IS_IMMEDIATE) {
+    store_immediate (g, memop, mem, value.imm);
+  } else if (by_hand) {
+    if (mem.index == work) {            /* a high constant address: work is in use, so make one register of it */
+      enc_alu_rr (&g->e, ALU_ADD, X64_W, entry, work);
+      mem = x64_mem (entry, 0);
+    }
+    enc_mov_rr (&g->e, X64_W, work, value.reg);
+    enc_bswap (&g->e, X64_W, work);
+    if ((memop & BP_MO_SIZE) != BP_MO_64)
+      enc_shift_ri (&g->e, SHIFT_SHR, X64_W, work, (memop & BP_MO_SIZE) == BP_MO_32 ? 32 : 48);
+    store_register (g, memop & ~BP_MO_BE, mem, work);
+  } else {
+    store_register (g, memop, mem, value.reg);
+  }
+  Late *late = slow_path (g, insn, share ? late_shared : late_store, miss, address);
+  late->value = value;
+  late->result = X64_NO_REG;
+  late->entry = (uint8_t) entry;
+  ra_release_dead (ra);
+}
+
+/* --- atomic read-modify-write: the result in rax ------------------------------------------------------ */
+
+/* An opcode for the access size: the byte form is the even one. */
+static uint32_t
+sized (uint32_t op, BpMemOp memop)
+{
+  switch (memop & BP_MO_SIZE) {
+  case BP_MO_8: return (op - 1) | X64_B8REG;
+  case BP_MO_16: return op | X64_P66;
+  case BP_MO_64: return op | X64_W;
+  default: return op;
+  }
+}
+
+/* Other byte orders are left to the slow path. */
+static uint8_t *
+always_slow (Gen *g)
+{
+  return enc_jmp (&g->e);
+}
+
+static void
+atomic_inline (Gen *g, const BpIrInsn *insn, X64Mem mem, Operand value, unsigned spare)
+{
+  const SelectRow *row = &x64_row[insn->op];
+  BpIrType type = (BpIrType) insn->type;
+  Enc *e = &g->e;
+  if (row->code) {
+    x64_move_operand (g, type, RAX, value);
+    enc_rm (e, sized (row->code, insn->aux), RAX, mem);
+  } else if (insn->mark & 1) {                          /* no one reads the result */
+    x64_move_operand (g, type, spare, value);
+    enc_rm (e, sized (row->extra << 3 | 1, insn->aux) | X64_LOCK, spare, mem);
+    return;
+  } else {
+    load_plain (g, BP_IR_I64, insn->aux & BP_MO_SIZE, RAX, mem);
+    uint8_t *again = e->p;
+    x64_move_operand (g, type, spare, value);
+    enc_alu_rr (e, (X64Alu) row->extra, X64_W, spare, RAX);
+    enc_rm (e, sized (OP_CMPXCHG, insn->aux) | X64_LOCK, spare, mem);
+    enc_jcc_to (e, CC_NE, again);
+  }
+  extend (g, type, insn->aux, RAX);
+}
+
+void
+x64_guest_atomic (Gen *g, const BpIrInsn *insn)
+{
+  BpMemOp memop = insn->aux;
+  Regalloc *ra = &g->ra;
+  ra_take (ra, RAX);
+  Operand address = x64_operand (g, insn->a[1], 0);
+  unsigned entry = ra_scratch (ra, 0), spare = ra_scratch (ra, 0);
+  Operand value = x64_operand (g, insn->a[2], ALLOW_IMM64 | ALLOW_MEM);
+  uint8_t *miss;
+  if (BYTE_SWAPPED (memop)) {
+    miss = always_slow (g);
+  } else {
+    Probe probe = probe_for (memop, true, address, entry, RAX);
+    X64Mem mem = x64_probe (g, &probe, &miss);
+    atomic_inline (g, insn, mem, value, spare);
+  }
+  Late *late = slow_path (g, insn, late_atomic, miss, address);
+  late->value = value;
+  late->result = RAX;
+  ra_release_dead (ra);
+  ra_define_in (ra, insn->a[0], 0, RAX);
+}
+
+void
+x64_guest_cmpxchg (Gen *g, const BpIrInsn *insn)
+{
+  BpIrType type = (BpIrType) insn->type;
+  BpMemOp memop = insn->aux;
+  Regalloc *ra = &g->ra;
+  ra_take (ra, RAX);
+  Operand address = x64_operand (g, insn->a[1], 0), desired = x64_operand (g, insn->a[3], 0);
+  unsigned entry = ra_scratch (ra, 0);
+  Operand expected = x64_operand (g, insn->a[2], ALLOW_IMM64 | ALLOW_MEM);
+  uint8_t *miss;
+  if (BYTE_SWAPPED (memop)) {
+    miss = always_slow (g);
+  } else {
+    Probe probe = probe_for (memop, true, address, entry, RAX);
+    X64Mem mem = x64_probe (g, &probe, &miss);
+    x64_move_operand (g, type, RAX, expected);
+    enc_rm (&g->e, sized (OP_CMPXCHG, memop) | X64_LOCK, desired.reg, mem);
+    if ((memop & BP_MO_SIZE) == BP_MO_32)
+      enc_mov_rr (&g->e, 0, RAX, RAX);  /* expected may have had more bits */
+    extend (g, type, memop, RAX);
+  }
+  Late *late = slow_path (g, insn, late_cmpxchg, miss, address);
+  late->value = desired;
+  late->other = expected;
+  late->result = RAX;
+  ra_release_dead (ra);
+  ra_define_in (ra, insn->a[0], 0, RAX);
+}

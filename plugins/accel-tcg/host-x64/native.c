@@ -1,0 +1,185 @@
+/* native.c -- the guest's own x87, MMX and SSE instructions, executed on the host's registers. */
+/* SPDX-License-Identifier: MIT */
+#include "host.h"
+
+/* --- residency ---------------------------------------------------------------------------- */
+
+static void
+late_fp_load (Gen *g, const Late *late)
+{
+  enc_call_to (&g->e, late->op & BP_NATIVE_X87 ? x64_host.fp_load_x87 : x64_host.fp_load_sse);
+  enc_jmp_to (&g->e, late->back);
+}
+
+static void
+need_resident (Gen *g, unsigned bits)
+{
+  bits |= bits & BP_NATIVE_X87 ? BP_NATIVE_SSE : 0;     /* x87 state never comes alone */
+  if ((g->fp_known & bits) == bits)
+    return;
+  enc_test_m8 (&g->e, ENV (fp_resident), bits & BP_NATIVE_X87 ? BP_NATIVE_X87 : BP_NATIVE_SSE);
+  Late *late = x64_late (g, late_fp_load, enc_jcc (&g->e, CC_E));
+  late->op = bits;
+  late->back = g->e.p;
+  g->fp_known |= bits;
+}
+
+/* --- the instruction -------------------------------------------------------------------------- */
+
+/* Everything that the fast and the slow path share: host registers of the operands. */
+typedef struct Native {
+  uint64_t code;
+  unsigned out, in;             /* integer registers, X64_NO_REG */
+} Native;
+
+static unsigned
+register_field (const Native *n, BpIrNativeOperand kind, unsigned number)
+{
+  return kind == BP_NATIVE_OUT ? n->out : kind == BP_NATIVE_IN ? n->in : number;
+}
+
+static void
+emit_instruction (Gen *g, const Native *n, X64Mem mem)
+{
+  Enc *e = &g->e;
+  uint64_t code = n->code;
+  uint32_t op = (uint32_t) (code & 0x1fff);             /* opcode, map, prefix, W: laid out as in encode.h */
+  x64_mark (g);
+  if (BP_NATIVE_NO_MODRM (code)) {
+    if (!enc_begin (e))
+      return;
+    if (BP_NATIVE_MAP (code))
+      enc_u8 (e, 0x0f);
+    enc_u8 (e, BP_NATIVE_OPCODE (code));
+    return;
+  }
+  unsigned reg = register_field (n, BP_NATIVE_REG_KIND (code), BP_NATIVE_REG (code));
+  bool memory = BP_NATIVE_RM_KIND (code) == BP_NATIVE_MEM;
+  unsigned rm = memory ? 0 : register_field (n, BP_NATIVE_RM_KIND (code), BP_NATIVE_RM (code));
+  if (BP_NATIVE_VEX (code)) {
+    op |= BP_NATIVE_VEX_L (code) ? X64_L : 0;
+    if (memory)
+      enc_vex_rm (e, op, reg, BP_NATIVE_VVVV (code), mem);
+    else
+      enc_vex_rr (e, op, reg, BP_NATIVE_VVVV (code), rm);
+  } else if (memory) {
+    enc_rm (e, op, reg, mem);
+  } else {
+    enc_rr (e, op, reg, rm);
+  }
+  if (BP_NATIVE_HAS_IMM (code))
+    enc_u8 (e, BP_NATIVE_IMM8 (code));
+}
+
+/* CF PF AF ZF SF from rax's low byte. */
+static void
+set_flags (Gen *g)
+{
+  enc_rr (&g->e, 0x8a, RSP /* ah */, RAX);
+  enc_u8 (&g->e, 0x9e);                                 /* sahf */
+}
+
+static void
+get_flags (Gen *g, unsigned to)
+{
+  if (!enc_begin (&g->e))
+    return;
+  enc_u8 (&g->e, 0x9c);                                 /* pushfq */
+  enc_pop (&g->e, to);
+  enc_alu_ri (&g->e, ALU_AND, 0, to, 0x8d5);            /* CF PF AF ZF SF OF */
+}
+
+static void
+late_native (Gen *g, const Late *late)
+{
+  Native n = { late->native, late->result, late->value.reg };
+  x64_put_argument (g, 1, late->address);
+  enc_mov_mi (&g->e, 0, x64_mem (RSP, FRAME_ARG (2)), (int32_t) late->aux);
+  x64_call_marked (g, x64_host.slow[SLOW_NATIVE_OPERAND]);
+  enc_load (&g->e, X64_W, late->entry, x64_mem (RSP, FRAME_RESULT));
+  if (BP_NATIVE_FLAGS_IN (n.code))
+    set_flags (g);
+  emit_instruction (g, &n, x64_mem (late->entry, 0));
+  if (late->aux & BP_NATIVE_MEM_WRITE)
+    x64_call_marked (g, x64_host.slow[SLOW_NATIVE_COMMIT]);     /* its arguments are still in the frame */
+  x64_share_clear (g, late);
+  enc_jmp_to (&g->e, late->back);
+}
+
+/* --- the op ---------------------------------------------------------------------------------------- */
+
+static void
+with_memory (Gen *g, const BpIrInsn *insn, const Native *n, Operand address, unsigned entry, unsigned work)
+{
+  uint32_t aux = insn->aux;
+  Probe probe = { .address = address, .entry = entry, .work = work, .bytes = BP_NATIVE_MEM_SIZE (aux),
+                  .mmu_index = BP_NATIVE_MEM_MMU_INDEX (aux), .store = aux & BP_NATIVE_MEM_WRITE,
+                  .aligned = aux & BP_NATIVE_MEM_ALIGN, .wide = aux & BP_NATIVE_MEM_ADDR64 };
+  uint8_t *miss;
+  X64Mem mem = x64_probe (g, &probe, &miss);
+  if (BP_NATIVE_FLAGS_IN (n->code))
+    set_flags (g);
+  emit_instruction (g, n, mem);
+  Late *late = x64_late (g, late_native, miss);
+  late->native = n->code;
+  late->aux = aux;
+  late->address = address;
+  late->entry = (uint8_t) entry;
+  late->result = (uint8_t) n->out;
+  late->value.reg = (uint8_t) n->in;
+  late->back = g->e.p;
+  x64_share_stale (g, late);
+}
+
+void
+x64_native (Gen *g, const BpIrInsn *insn)
+{
+  uint64_t code = (uint64_t) insn->imm;
+  Regalloc *ra = &g->ra;
+  BpTemp d0 = insn->a[0], d1 = insn->a[1];
+  Native n = { code, X64_NO_REG, X64_NO_REG };
+  bool memory = BP_NATIVE_RM_KIND (code) == BP_NATIVE_MEM && !BP_NATIVE_NO_MODRM (code);
+  bool rax_out = BP_NATIVE_RAX_OUT (code), flags_in = BP_NATIVE_FLAGS_IN (code);
+
+  need_resident (g, BP_NATIVE_STATE (code));
+  if (rax_out || flags_in)
+    ra_take (ra, RAX);
+  Operand address = { .kind = IS_IMMEDIATE };
+  unsigned entry = RA_NONE, work = RA_NONE;
+  if (memory) {
+    address = x64_address (g, insn->a[3]);
+    entry = ra_scratch (ra, 0);
+  }
+  if (insn->a[2] != BP_IR_NONE)
+    n.in = ra_use (ra, insn->a[2], 0);
+  if (flags_in)
+    x64_move_operand (g, BP_IR_I32, RAX, x64_operand (g, insn->a[4], ALLOW_IMM64 | ALLOW_MEM));
+  else if (rax_out)
+    x64_constant (g, RAX, 0, BP_IR_I32);
+  ra_release_dead (ra);
+  /* The probe's work register: the one of the result if it is a temporary, as that is written last. */
+  if (d0 != BP_IR_NONE && !rax_out) {
+    n.out = ra_define (ra, d0, RA_NONE, x64_operand_mask (address) | (n.in != X64_NO_REG ? 1u << n.in : 0));
+    if ((TEMPORARIES >> n.out & 1) && n.out != x64_operand_reg (address) && n.out != n.in)
+      work = n.out;
+  }
+  if (memory && work == RA_NONE)
+    work = ra_scratch (ra, 0);
+
+  if (memory) {
+    with_memory (g, insn, &n, address, entry, work);
+  } else {
+    if (flags_in)
+      set_flags (g);
+    emit_instruction (g, &n, x64_mem (RAX, 0));
+  }
+  if (BP_NATIVE_FLAGS_OUT (code) && d1 != BP_IR_NONE) {
+    unsigned flags = ra_define (ra, d1, RA_NONE, 0);
+    get_flags (g, flags);
+    ra_defined (ra, d1, 1);
+  }
+  if (d0 != BP_IR_NONE && rax_out)
+    ra_define_in (ra, d0, 0, RAX);
+  else if (d0 != BP_IR_NONE)
+    ra_defined (ra, d0, 0);
+}

@@ -1,0 +1,215 @@
+/* select.c -- operands, moves and the state's memory; the table that sends each op to its selector. */
+/* SPDX-License-Identifier: MIT */
+#include "host.h"
+#include "../ir-info.h"
+
+/* --- operands ------------------------------------------------------------------------ */
+
+X64Mem
+x64_home_mem (RaHome home)
+{
+  return home.in_state ? x64_mem (RBP, (int32_t) home.offset) : x64_mem (RSP, FRAME_SLOT (home.offset));
+}
+
+Operand
+x64_operand (Gen *g, BpTemp t, unsigned allow)
+{
+  Operand o = { .kind = IN_REGISTER };
+  const BpIrTemp *ir = &g->ir->temps[t];
+  if (ra_is_const (&g->ra, t) && ((allow & ALLOW_IMM64) || ((allow & ALLOW_IMM) && ir->value == (int32_t) ir->value))) {
+    o.kind = IS_IMMEDIATE;
+    o.imm = ir->value;
+  } else if (ra_register (&g->ra, t) == RA_NONE && (allow & ALLOW_MEM) && !ra_is_const (&g->ra, t)) {
+    o.kind = IN_MEMORY;
+    o.mem = x64_home_mem (ra_home (&g->ra, t));
+  } else {
+    o.reg = (uint8_t) ra_use (&g->ra, t, 0);
+  }
+  return o;
+}
+
+void
+x64_constant (Gen *g, unsigned dst, int64_t value, BpIrType type)
+{
+  if (value == 0 && !g->flags.in_use)
+    enc_alu_rr (&g->e, ALU_XOR, 0, dst, dst);
+  else
+    enc_mov_ri (&g->e, dst, type == BP_IR_I32 ? (int64_t) (uint32_t) value : value);
+}
+
+/* Does not change flags when they are in use. */
+void
+x64_move_operand (Gen *g, BpIrType type, unsigned dst, Operand src)
+{
+  if (src.kind == IS_IMMEDIATE)
+    x64_constant (g, dst, src.imm, type);
+  else if (src.kind == IN_MEMORY)
+    enc_load (&g->e, W (type), dst, src.mem);
+  else if (src.reg != dst)
+    enc_mov_rr (&g->e, W (type), dst, src.reg);
+}
+
+void
+x64_alu_operand (Gen *g, X64Alu alu, BpIrType type, unsigned dst, Operand src)
+{
+  if (src.kind == IS_IMMEDIATE)
+    enc_alu_ri (&g->e, alu, W (type), dst, (int32_t) src.imm);
+  else if (src.kind == IN_MEMORY)
+    enc_alu_rm (&g->e, alu, W (type), dst, src.mem);
+  else
+    enc_alu_rr (&g->e, alu, W (type), dst, src.reg);
+}
+
+void
+x64_flags_result (Gen *g, BpIrType type, BpTemp t, bool logic)
+{
+  g->flags = (Flags) { .in_use = true, .logic = logic, .type = type, .result = ra_value (&g->ra, t) };
+}
+
+/* --- bookkeeping and moves -------------------------------------------------------------- */
+
+static void
+x64_nothing (Gen *g, const BpIrInsn *insn)
+{
+}
+
+static void
+x64_insn_start (Gen *g, const BpIrInsn *insn)
+{
+  TbInsn entry = { .pc = (uint64_t) insn->imm, .word = insn->aux };
+  g_array_append_val (g->insns, entry);
+  uint32_t offset = (uint32_t) (g->e.p - g->start);
+  g_array_append_val (g->lines, offset);
+  g->insn++;
+}
+
+static void
+x64_discard (Gen *g, const BpIrInsn *insn)
+{
+  ra_forget (&g->ra, insn->a[0]);
+}
+
+/* Also ext32u. */
+static void
+x64_mov (Gen *g, const BpIrInsn *insn)
+{
+  Regalloc *ra = &g->ra;
+  BpTemp d = insn->a[0], s = insn->a[1];
+  BpIrType type = (BpIrType) g->ir->temps[s].type;
+  if (d == s)
+    return;
+  bool in_state = g->ir->temps[d].kind == BP_IR_TEMP_GLOBAL && !ra_is_pinned (ra, d);
+  if (!in_state && ra_is_const (ra, s)) {
+    x64_constant (g, ra_define (ra, d, RA_NONE, 0), g->ir->temps[s].value, type);
+    ra_defined (ra, d, 0);
+    return;
+  }
+  Operand src = x64_operand (g, s, ALLOW_IMM | (in_state ? 0 : ALLOW_MEM));
+  if (in_state && insn->op == BP_IR_mov) {
+    X64Mem home = x64_home_mem (ra_home (ra, d));
+    if (src.kind == IS_IMMEDIATE)
+      enc_mov_mi (&g->e, W (type), home, (int32_t) src.imm);
+    else
+      enc_store (&g->e, W (type), src.reg, home);
+    ra_release_dead (ra);
+    ra_defined_in_memory (ra, d);
+    return;
+  }
+  if (src.kind == IN_REGISTER && ra_copy (ra, d, s, 0)) {
+    if (ra_dies (ra, 1))
+      ra_release_dead (ra);
+    return;
+  }
+  uint32_t value = ra_value (ra, s);
+  ra_release_dead (ra);
+  unsigned dst = ra_define (ra, d, src.kind == IN_REGISTER ? src.reg : RA_NONE, 0);
+  x64_move_operand (g, type, dst, src);
+  ra_defined (ra, d, 0);
+  if (src.kind == IN_REGISTER)
+    ra->temps[d].value = value;
+}
+
+/* --- the state and what it points to ----------------------------------------------------------- */
+
+static X64Mem
+host_address (Gen *g, BpTemp base, int64_t offset)
+{
+  unsigned r = ra_use (&g->ra, base, 0);
+  if (offset == (int32_t) offset)
+    return x64_mem (r, (int32_t) offset);
+  unsigned far = ra_scratch (&g->ra, 0);
+  enc_mov_ri (&g->e, far, offset);
+  return x64_mem_index (r, far, 0, 0);
+}
+
+static void
+x64_host_load (Gen *g, const BpIrInsn *insn)
+{
+  const SelectRow *row = &x64_row[insn->op];
+  X64Mem mem = host_address (g, insn->a[1], insn->imm);
+  ra_release_dead (&g->ra);
+  unsigned dst = ra_define (&g->ra, insn->a[0], RA_NONE, 0);
+  uint32_t code = row->code;
+  if (code == OP_MOVSXD && insn->type == BP_IR_I32)
+    code = OP_MOV_LOAD;
+  else if (insn->op == BP_IR_ld64 || (!row->extra && insn->type == BP_IR_I64))
+    code |= X64_W;
+  enc_rm (&g->e, code, dst, mem);
+  ra_defined (&g->ra, insn->a[0], 0);
+}
+
+static void
+x64_host_store (Gen *g, const BpIrInsn *insn)
+{
+  const SelectRow *row = &x64_row[insn->op];
+  Operand value = x64_operand (g, insn->a[0], ALLOW_IMM);
+  X64Mem mem = host_address (g, insn->a[1], insn->imm);
+  if (value.kind == IN_REGISTER) {
+    enc_rm (&g->e, row->code, value.reg, mem);
+  } else {
+    enc_rm (&g->e, row->extra, 0, mem);
+    if (insn->op == BP_IR_st8)
+      enc_u8 (&g->e, (uint8_t) value.imm);
+    else if (insn->op == BP_IR_st16)
+      enc_u16 (&g->e, (uint16_t) value.imm);
+    else
+      enc_u32 (&g->e, (uint32_t) value.imm);
+  }
+  ra_release_dead (&g->ra);
+}
+
+/* Loads and stores of x86 are ordered but for a store before a later load (SDM vol. 3, 9.2). */
+static void
+x64_fence (Gen *g, const BpIrInsn *insn)
+{
+  if (insn->aux == 3)
+    enc_alu_mi (&g->e, ALU_OR, X64_LOCK, x64_mem (RSP, FRAME_RESULT), 0);
+}
+
+static void
+x64_br (Gen *g, const BpIrInsn *insn)
+{
+  ra_block_end (&g->ra);
+  x64_label_jump (g, CC_ALWAYS, insn->aux, g->e.p);
+}
+
+/* --- dispatch ------------------------------------------------------------------------------------- */
+
+const SelectRow x64_row[BP_IR_N_OPS] = {
+#define ROW(op, function, keeps_flags, code, extra) [BP_IR_##op] = { function, keeps_flags, code, extra },
+#include "select.def"
+#undef ROW
+};
+
+void
+x64_select (Gen *g, const BpIrInsn *insn)
+{
+  const SelectRow *row = &x64_row[insn->op];
+  if (!row->keeps_flags)
+    g->flags = (Flags) { 0 };
+  ra_insn (&g->ra, g->at);
+  if ((insn->op == BP_IR_shl || insn->op == BP_IR_add) && x64_address_chain (g))
+    return;
+  row->emit (g, insn);
+  x64_share_end (g);
+}

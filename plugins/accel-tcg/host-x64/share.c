@@ -1,0 +1,216 @@
+/* share.c -- which guest accesses can share one probe, and the addends that are alive while code is selected. */
+/* SPDX-License-Identifier: MIT */
+#include "host.h"
+#include "../ir-info.h"
+#include <string.h>
+
+#define SPAN 128                /* bytes: a longer range lies in two pages too often */
+#define MAX_OPEN 8              /* ranges looked at together */
+
+/* --- analysis ------------------------------------------------------------------------- */
+
+/* What a temp is known to be: a value number and a displacement. */
+typedef struct Symbol {
+  uint32_t epoch, base;
+  int32_t displacement;
+} Symbol;
+
+#define CONSTANT_BASE 0u        /* the displacement is the address */
+
+typedef struct Analysis {
+  Gen *g;
+  Symbol *symbols;
+  uint32_t epoch, next;
+  uint16_t open[MAX_OPEN];      /* shares that may still grow */
+  unsigned n_open;
+} Analysis;
+
+static Symbol
+symbol_of (Analysis *a, BpTemp t)
+{
+  const BpIrTemp *temp = &a->g->ir->temps[t];
+  if (temp->kind == BP_IR_TEMP_CONST && temp->type == BP_IR_I32)
+    return (Symbol) { a->epoch, CONSTANT_BASE, (int32_t) temp->value };
+  Symbol *s = &a->symbols[t];
+  if (s->epoch != a->epoch)
+    *s = (Symbol) { a->epoch, a->next++, 0 };
+  return *s;
+}
+
+static bool
+constant (const BpIrBlock *ir, BpTemp t, int64_t *value)
+{
+  *value = ir->temps[t].value;
+  return ir->temps[t].kind == BP_IR_TEMP_CONST;
+}
+
+static void
+follow (Analysis *a, const BpIrInsn *insn)
+{
+  const BpIrBlock *ir = a->g->ir;
+  int64_t c;
+  Symbol s = { a->epoch, a->next, 0 };
+  if (insn->op == BP_IR_mov) {
+    s = symbol_of (a, insn->a[1]);
+  } else if ((insn->op == BP_IR_add || insn->op == BP_IR_sub) && constant (ir, insn->a[2], &c)) {
+    s = symbol_of (a, insn->a[1]);
+    int64_t d = s.displacement + (insn->op == BP_IR_add ? c : -c);
+    if (d == (int32_t) d)
+      s.displacement = (int32_t) d;
+    else
+      s = (Symbol) { a->epoch, a->next++, 0 };
+  } else {
+    for (unsigned k = 0; k < ir_op_info[insn->op].n_out; k++)
+      if (insn->a[k] != BP_IR_NONE)
+        a->symbols[insn->a[k]] = (Symbol) { a->epoch, a->next++, 0 };
+    return;
+  }
+  a->symbols[insn->a[0]] = s;
+}
+
+static bool
+joins (Share *share, Symbol s, int32_t last, const BpIrInsn *insn)
+{
+  int32_t low = MIN (share->low, s.displacement), high = MAX (share->high, last);
+  if (share->base != s.base || share->mmu_index != BP_MO_MMU_INDEX (insn->aux) || (int64_t) high - low >= SPAN)
+    return false;
+  if (s.base == CONSTANT_BASE && ((low ^ high) & ~0xfff))
+    return false;
+  share->low = low, share->high = high;
+  return true;
+}
+
+static void
+enter (Analysis *a, uint32_t i)
+{
+  Gen *g = a->g;
+  const BpIrInsn *insn = &g->ir->insns[i];
+  if (insn->aux & (BP_MO_ALIGN | BP_MO_BE))
+    return;
+  Symbol s = symbol_of (a, insn->a[1]);
+  int64_t last = (int64_t) s.displacement + BP_MO_BYTES (insn->aux) - 1;
+  if (last != (int32_t) last || (s.base == CONSTANT_BASE && ((s.displacement ^ last) & ~0xfff)))
+    return;
+  for (unsigned k = 0; k < a->n_open; k++) {
+    Share *share = &g_array_index (g->shares, Share, a->open[k]);
+    if (!joins (share, s, (int32_t) last, insn))
+      continue;
+    share->store |= insn->op == BP_IR_gst;
+    share->last = i;
+    share->count++;
+    g->share_of[i] = a->open[k];
+    return;
+  }
+  if (g->shares->len >= SHARE_NONE - 1)
+    return;
+  Share share = { .base = s.base, 
+                  .start = s.displacement, .low = s.displacement, .high = (int32_t) last, .first = i, .last = i, .count = 1,
+                  .mmu_index = (uint8_t) BP_MO_MMU_INDEX (insn->aux), .store = insn->op == BP_IR_gst,
+                  .addend = BP_IR_NONE };
+  if (a->n_open == MAX_OPEN) {
+    memmove (a->open, a->open + 1, sizeof a->open - sizeof a->open[0]);
+    a->n_open--;
+  }
+  g->share_of[i] = a->open[a->n_open++] = (uint16_t) g->shares->len;
+  g_array_append_val (g->shares, share);
+}
+
+void
+x64_share_analyse (Gen *g)
+{
+  static _Thread_local Symbol *symbols;
+  static _Thread_local uint32_t symbols_size;
+  BpIrBlock *ir = g->ir;
+  if (symbols_size < ir->n_temps) {
+    symbols_size = ir->n_temps * 2;
+    symbols = g_renew (Symbol, symbols, symbols_size);
+  }
+  memset (symbols, 0, ir->n_temps * sizeof *symbols);
+  if (g->share_of_size < ir->n_insns) {
+    g->share_of_size = ir->n_insns * 2;
+    g->share_of = g_renew (uint16_t, g->share_of, g->share_of_size);
+  }
+  g_array_set_size (g->shares, 0);
+  g->n_live_shares = 0;
+  Analysis a = { .g = g, .symbols = symbols, .epoch = 1, .next = CONSTANT_BASE + 1 };
+  for (uint32_t i = 0; i < ir->n_insns; i++) {
+    const BpIrInsn *insn = &ir->insns[i];
+    g->share_of[i] = SHARE_NONE;
+    if (insn->op == BP_IR_gld || insn->op == BP_IR_gst)
+      enter (&a, i);
+    bool pure_call = insn->op == BP_IR_call && (ir_helper (insn)->flags & BP_HELPER_PURE);
+    if ((ir_op_info[insn->op].attributes & BP_IR_ATTR_END) || (insn->op == BP_IR_call && !pure_call))
+      a.n_open = 0;
+    if (insn->op == BP_IR_label || (insn->op == BP_IR_call && !pure_call))
+      a.epoch++;
+    if (ir_op_info[insn->op].n_out > 0)
+      follow (&a, insn);
+  }
+  /* The addends are locals that no insn names. */
+  for (unsigned k = 0; k < g->shares->len; k++) {
+    Share *share = &g_array_index (g->shares, Share, k);
+    if (share->count > 1 && ir->n_temps < BP_IR_NONE - 1)
+      share->addend = bp_ir_local (ir, BP_IR_I64);
+    else
+      share->dead = true;
+  }
+}
+
+/* --- while selecting --------------------------------------------------------------------- */
+
+Share *
+x64_share_of (Gen *g)
+{
+  uint16_t k = g->share_of[g->at];
+  Share *share = k != SHARE_NONE ? &g_array_index (g->shares, Share, k) : NULL;
+  return share && !share->dead ? share : NULL;
+}
+
+bool
+x64_share_begin (Gen *g, Share *share)
+{
+  if (g->n_live_shares == G_N_ELEMENTS (g->live_share)) {
+    share->dead = true;
+    return false;
+  }
+  g->live_share[g->n_live_shares++] = g->share_of[g->at];
+  return true;
+}
+
+void
+x64_share_end (Gen *g)
+{
+  for (unsigned k = 0; k < g->n_live_shares; k++) {
+    Share *share = &g_array_index (g->shares, Share, g->live_share[k]);
+    if (share->last != g->at)
+      continue;
+    ra_forget (&g->ra, share->addend);
+    g->live_share[k] = g->live_share[--g->n_live_shares];
+    return;
+  }
+}
+
+void
+x64_share_stale (Gen *g, Late *late)
+{
+  late->stale_slot[0] = late->stale_slot[1] = RA_NO_SLOT;
+  for (unsigned k = 0; k < g->n_live_shares; k++) {
+    const Share *share = &g_array_index (g->shares, Share, g->live_share[k]);
+    const RaTemp *t = &g->ra.temps[share->addend];
+    if (t->reg != RA_NONE)
+      late->stale |= 1u << t->reg;
+    if (t->in_memory)
+      late->stale_slot[k] = t->slot;
+  }
+}
+
+void
+x64_share_clear (Gen *g, const Late *late)
+{
+  for (unsigned r = 0; r < RA_REGS; r++)
+    if (late->stale >> r & 1)
+      enc_alu_rr (&g->e, ALU_XOR, 0, r, r);
+  for (unsigned k = 0; k < 2; k++)
+    if (late->stale_slot[k] != RA_NO_SLOT)
+      enc_mov_mi (&g->e, X64_W, x64_home_mem ((RaHome) { false, late->stale_slot[k] }), 0);
+}

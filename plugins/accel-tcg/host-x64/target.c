@@ -1,0 +1,297 @@
+/* target.c -- the x86-64 host as a Backend: set-up, the compile loop, linking of exits. */
+/* SPDX-License-Identifier: MIT */
+#include "host.h"
+#include "thunks.h"
+#include <cpuid.h>
+#include <string.h>
+
+X64Host x64_host;
+
+/* Hot globals in registers that C functions preserve; the first one has a name for its second byte. */
+const uint8_t x64_pins[MAX_PINS] = { RBX, R14, R15, R12, R13, RSI, R8, R9, R10, R11 };
+static const uint8_t temporaries_in_order[] = { RAX, RCX, RDX, RDI, RA_NONE };
+
+/* --- what the allocator emits --------------------------------------------------------------- */
+
+static void
+ra_emit_move (void *gen, unsigned dst, unsigned src, BpIrType type)
+{
+  enc_mov_rr (&((Gen *) gen)->e, W (type), dst, src);
+}
+
+static void
+ra_emit_constant (void *gen, unsigned dst, int64_t value, BpIrType type)
+{
+  x64_constant (gen, dst, value, type);
+}
+
+static void
+ra_emit_load (void *gen, unsigned dst, RaHome home, BpIrType type)
+{
+  enc_load (&((Gen *) gen)->e, W (type), dst, x64_home_mem (home));
+}
+
+static void
+ra_emit_store (void *gen, unsigned src, RaHome home, BpIrType type)
+{
+  enc_store (&((Gen *) gen)->e, W (type), src, x64_home_mem (home));
+}
+
+/* --- set-up -------------------------------------------------------------------------------------- */
+
+/* SDM vol. 2, CPUID: leaves 1, 7 and 80000001h. */
+static unsigned
+detect_cpu (void)
+{
+  unsigned a, b, c, d, found = 0;
+  if (__get_cpuid (1, &a, &b, &c, &d)) {
+    found |= c & bit_POPCNT ? CPU_POPCNT : 0;
+    found |= c & bit_MOVBE ? CPU_MOVBE : 0;
+  }
+  if (__get_cpuid_count (7, 0, &a, &b, &c, &d)) {
+    found |= b & bit_BMI ? CPU_BMI1 : 0;
+    found |= b & bit_BMI2 ? CPU_BMI2 : 0;
+  }
+  if (__get_cpuid (0x80000001, &a, &b, &c, &d))
+    found |= c & bit_LZCNT ? CPU_LZCNT : 0;
+  return found;
+}
+
+static bool
+x64_begin (CodeBuffer *buffer, const BpTcgFrontend *frontend, GError **error)
+{
+  x64_host = (X64Host) { .frontend = frontend, .cpu = detect_cpu () };
+  for (uint32_t i = 0; i < frontend->n_globals && x64_host.n_pins < MAX_PINS; i++) {
+    const BpIrGlobal *global = &frontend->globals[i];
+    if (!global->pin)
+      continue;
+    unsigned k = x64_host.n_pins++;
+    x64_host.pin[k].reg = x64_pins[k];
+    x64_host.pin[k].wide = global->type == BP_IR_I64;
+    x64_host.pin[k].offset = global->offset;
+  }
+  x64_host.ra = (RaHost) {
+    .temporaries = TEMPORARIES, .order = temporaries_in_order, .pins = x64_pins, .n_pins = MAX_PINS, .env = RBP,
+    .move = ra_emit_move, .constant = ra_emit_constant, .load = ra_emit_load, .store = ra_emit_store,
+  };
+  Enc e = { buffer->rw + buffer->used, buffer->rw + buffer->size, false, 0 };
+  if (!x64_thunks_emit (buffer, &e)) {
+    g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOSPC, "code buffer of %zu bytes is too small for the x86-64 host",
+                 buffer->size);
+    return false;
+  }
+  buffer->used = (size_t) (e.p - buffer->rw);
+  backend_x64.leave_code = buffer->rx + (x64_host.leave - buffer->rw);
+  return true;
+}
+
+/* --- marks and out-of-line code --------------------------------------------------------------------- */
+
+/* A mark holds until the next one.  Return addresses are looked up less one, so that they belong to their call. */
+void
+x64_mark (Gen *g)
+{
+  if (g->insn < 0)
+    return;
+  const TbMark *last = g->marks->len ? &g_array_index (g->marks, TbMark, g->marks->len - 1) : NULL;
+  if (last && last->insn == (uint32_t) g->insn)
+    return;
+  TbMark mark = { (uint32_t) (g->e.p - g->start), (uint32_t) g->insn };
+  g_array_append_val (g->marks, mark);
+}
+
+void
+x64_call_marked (Gen *g, const uint8_t *thunk)
+{
+  x64_mark (g);
+  enc_call_to (&g->e, thunk);
+}
+
+Late *
+x64_late (Gen *g, void (*emit) (Gen *g, const Late *late), uint8_t *from)
+{
+  g_array_set_size (g->late, g->late->len + 1);
+  Late *late = &g_array_index (g->late, Late, g->late->len - 1);
+  memset (late, 0, sizeof *late);
+  late->emit = emit;
+  late->from = from;
+  late->insn = g->insn;
+  late->stale_slot[0] = late->stale_slot[1] = RA_NO_SLOT;
+  return late;
+}
+
+static void
+emit_late (Gen *g)
+{
+  int32_t insn = g->insn;
+  for (unsigned i = 0; i < g->late->len; i++) {
+    Late late = g_array_index (g->late, Late, i);
+    g->insn = late.insn;
+    enc_patch (late.from, g->e.p);
+    late.emit (g, &late);
+  }
+  g->insn = insn;
+}
+
+/* --- compiling ------------------------------------------------------------------------------------------ */
+
+static void
+gen_arrays (Gen *g)
+{
+  if (g->fixups)
+    return;
+  g->fixups = g_array_new (false, false, sizeof (Fixup));
+  g->late = g_array_new (false, false, sizeof (Late));
+  g->marks = g_array_new (false, false, sizeof (TbMark));
+  g->insns = g_array_new (false, false, sizeof (TbInsn));
+  g->lines = g_array_new (false, false, sizeof (uint32_t));
+  g->shares = g_array_new (false, false, sizeof (Share));
+}
+
+static void
+gen_begin (Gen *g, const BackendBlock *block, BpIrBlock *ir)
+{
+  CodeBuffer *buffer = block->buffer;
+  gen_arrays (g);
+  g_array_set_size (g->fixups, 0);
+  g_array_set_size (g->late, 0);
+  g_array_set_size (g->marks, 0);
+  g_array_set_size (g->insns, 0);
+  g_array_set_size (g->lines, 0);
+  g->block = block;
+  g->ir = ir;
+  size_t first = (buffer->used + 15) & ~(size_t) 15;
+  g->start = buffer->rw + MIN (first, buffer->size);
+  g->e = (Enc) { g->start, buffer->rw + buffer->size, false, 0 };
+  g->flags = (Flags) { 0 };
+  g->insn = -1;
+  g->fp_known = 0;
+  g->n_restart = 0;
+  g->hot_insns = 0;
+  for (unsigned n = 0; n < 2; n++)
+    g->exit_jump[n] = g->exit_unlinked[n] = TB_NO_EXIT, g->direct_exit[n] = false;
+  if (g->labels_size < ir->n_labels) {
+    g->labels_size = ir->n_labels * 2;
+    g->label = g_renew (uint8_t *, g->label, g->labels_size);
+    g->label_refs = g_renew (uint32_t, g->label_refs, g->labels_size);
+  }
+  for (uint32_t i = 0; i < ir->n_labels; i++)
+    g->label[i] = NULL, g->label_refs[i] = 0;
+  for (uint32_t i = 0; i < ir->n_insns; i++)
+    if (ir->insns[i].op == BP_IR_br || ir->insns[i].op == BP_IR_brcond)
+      g->label_refs[ir->insns[i].aux]++;
+}
+
+static void
+resolve_labels (Gen *g)
+{
+  for (unsigned i = 0; i < g->fixups->len; i++) {
+    Fixup fixup = g_array_index (g->fixups, Fixup, i);
+    enc_patch (fixup.rel32, g->label[fixup.label]);
+  }
+}
+
+static void
+dump (const Gen *g, GString *out)
+{
+  uint32_t size = (uint32_t) (g->e.p - g->start), next = 0;
+  g_string_append_printf (out, "host x86-64: %u insns (%u bytes) in line, %u (%u) out of line, at %p\n", g->hot_insns,
+                          g->hot_bytes, g->e.n_insns - g->hot_insns, size - g->hot_bytes,
+                          (const void *) g->block->tb->code);
+  for (unsigned i = 0; i <= g->lines->len; i++) {
+    uint32_t end = i < g->lines->len ? g_array_index (g->lines, uint32_t, i) : size;
+    while (next < end) {
+      g_string_append_printf (out, "  +%04x ", next);
+      for (unsigned k = 0; k < 16 && next < end; k++)
+        g_string_append_printf (out, " %02x", g->start[next++]);
+      g_string_append_c (out, '\n');
+    }
+    if (i < g->lines->len)
+      g_string_append_printf (out, " guest %#" G_GINT64_MODIFIER "x\n", g_array_index (g->insns, TbInsn, i).pc);
+  }
+}
+
+static void
+commit (Gen *g)
+{
+  Tb *tb = g->block->tb;
+  CodeBuffer *buffer = g->block->buffer;
+  tb->code = buffer->rx + (g->start - buffer->rw);
+  tb->code_size = (uint32_t) (g->e.p - g->start);
+  tb->n_marks = g->marks->len;
+  tb->marks = g_memdup2 (g->marks->data, g->marks->len * sizeof (TbMark));
+  tb->insns = g_memdup2 (g->insns->data, g->insns->len * sizeof (TbInsn));
+  for (unsigned n = 0; n < 2; n++) {
+    tb->restart[n].from = n < g->n_restart ? g->restart[n][0] : 0;
+    tb->restart[n].to = n < g->n_restart ? g->restart[n][1] : 0;
+    tb->exit_jump[n] = g->exit_jump[n];
+    tb->exit_unlinked[n] = g->exit_unlinked[n];
+    if (g->exit_jump[n] != TB_NO_EXIT)
+      enc_patch (g->start + g->exit_jump[n], g->start + g->exit_unlinked[n]);
+  }
+  buffer->used = (size_t) (g->e.p - buffer->rw);
+}
+
+static bool
+x64_compile (const BackendBlock *block, BpIrBlock *ir)
+{
+  static _Thread_local Gen gen;         /* keeps its arrays from block to block */
+  Gen *g = &gen;
+  gen_begin (g, block, ir);
+  x64_share_analyse (g);
+  ra_begin (&g->ra, &x64_host.ra, g, ir);
+  if (block->tb->cflags & BP_TCG_CF_ICOUNT)
+    x64_icount (g);
+  for (g->at = 0; g->at < ir->n_insns && !g->e.full; g->at++)
+    x64_select (g, &ir->insns[g->at]);
+  g->hot_insns = g->e.n_insns;
+  g->hot_bytes = (uint32_t) (g->e.p - g->start);
+  if (!g->e.full)
+    emit_late (g);
+  if (g->e.full)
+    return false;
+  resolve_labels (g);
+  commit (g);
+  if (block->dump)
+    dump (g, block->dump);
+  return true;
+}
+
+/* --- running and linking ------------------------------------------------------------------------------------ */
+
+static uintptr_t
+x64_execute (void *env, Tb *tb)
+{
+  return x64_host.enter (env, tb->code);
+}
+
+static void
+x64_link (CodeBuffer *buffer, Tb *tb, unsigned n, const Tb *target)
+{
+  if (tb->exit_jump[n] == TB_NO_EXIT)
+    return;
+  const uint8_t *from = tb->code + tb->exit_jump[n];
+  const uint8_t *to = target ? target->code : tb->code + tb->exit_unlinked[n];
+  int32_t distance = (int32_t) (to - (from + 4));
+  __atomic_store_n ((int32_t *) (void *) (buffer->rw + (from - buffer->rx)), distance, __ATOMIC_RELEASE);
+}
+
+static void
+x64_release (Tb *tb)
+{
+  g_free (tb->marks);
+  g_free (tb->insns);
+  tb->marks = NULL;
+  tb->insns = NULL;
+}
+
+Backend backend_x64 = {
+  .name = "x86-64",
+  .max_pins = MAX_PINS,
+  .begin = x64_begin,
+  .compile = x64_compile,
+  .execute = x64_execute,
+  .link = x64_link,
+  .release = x64_release,
+  .resident_fp = true,
+};

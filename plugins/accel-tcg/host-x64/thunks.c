@@ -1,0 +1,385 @@
+/* thunks.c -- generated routines at the buffer's start: entry, exit, slow paths, helper calls, FP state. */
+/* SPDX-License-Identifier: MIT */
+#include "host.h"
+#include "thunks.h"
+#include <string.h>
+#include <ucontext.h>
+
+void (*x64_fp_store) (void *env);
+
+/* Offsets in the FXSAVE image (SDM vol. 1, table 10-2). */
+#define FX_MXCSR 24
+#define FX_XMM(i) (160 + 16 * (i))
+#define MXCSR_DEFAULT 0x1f80
+
+/* --- pieces ------------------------------------------------------------------------ */
+
+static X64Mem
+pin_slot (unsigned i)
+{
+  return x64_mem (RBP, (int32_t) x64_host.pin[i].offset);
+}
+
+static void
+store_pins (Enc *e, uint32_t mask)
+{
+  for (unsigned i = 0; i < x64_host.n_pins; i++)
+    if (mask >> x64_host.pin[i].reg & 1)
+      enc_store (e, x64_host.pin[i].wide ? X64_W : 0, x64_host.pin[i].reg, pin_slot (i));
+}
+
+static void
+load_pins (Enc *e, uint32_t mask)
+{
+  for (unsigned i = 0; i < x64_host.n_pins; i++)
+    if (mask >> x64_host.pin[i].reg & 1)
+      enc_load (e, x64_host.pin[i].wide ? X64_W : 0, x64_host.pin[i].reg, pin_slot (i));
+}
+
+static void
+call_c (Enc *e, void (*function) (void))
+{
+  enc_mov_ri (e, RAX, (int64_t) (intptr_t) function);
+  enc_call_r (e, RAX);
+}
+
+static X64Mem
+fx (int32_t offset)
+{
+  return x64_mem (RBP, (int32_t) x64_host.frontend->fp_offset + offset);
+}
+
+static const uint8_t argument_registers[6] = { RDI, RSI, RDX, RCX, R8, R9 };
+
+static void
+load_arguments (Enc *e, unsigned first, unsigned n, int32_t below)
+{
+  for (unsigned i = first; i < n; i++)
+    enc_load (e, X64_W, argument_registers[i], x64_mem (RSP, below + FRAME_ARG ((int32_t) i)));
+}
+
+static void
+align (Enc *e)
+{
+  while (!e->full && ((uintptr_t) e->p & 15))
+    enc_u8 (e, 0xcc);
+}
+
+/* --- FP state: called with rbp = env; no general register changes ---------------------- */
+
+static void
+emit_store_sse (Enc *e)
+{
+  for (unsigned i = 0; i < x64_host.frontend->fp_vectors; i++)
+    enc_rm (e, OP_MOVAPS_STORE, i, fx (FX_XMM ((int32_t) i)));
+  enc_rm (e, 0xae | X64_0F, 3, fx (FX_MXCSR));          /* stmxcsr */
+}
+
+static void
+emit_fp_store (Enc *e)
+{
+  align (e);
+  uint8_t *constant = e->p;
+  enc_u32 (e, MXCSR_DEFAULT);
+  align (e);
+  x64_host.fp_store = e->p;
+  if (x64_host.frontend->fp_offset) {
+    enc_test_m8 (e, ENV (fp_resident), BP_NATIVE_X87);
+    uint8_t *sse = enc_jcc (e, CC_E);
+    enc_rm (e, 0xae | X64_0F | X64_W, 0, fx (0));       /* fxsave64 */
+    enc_u8 (e, 0xdb), enc_u8 (e, 0xe3);                 /* fninit */
+    uint8_t *join = enc_jmp (e);
+    enc_patch (sse, e->p);
+    emit_store_sse (e);
+    enc_patch (join, e->p);
+    enc_rm (e, 0xae | X64_0F, 2, x64_mem (X64_NO_REG, 0));      /* ldmxcsr [rip + ...], by hand: */
+    if (!e->full) {
+      e->p -= 6;                /* ModRM, SIB, disp32 */
+      enc_u8 (e, 0x15);
+      enc_u32 (e, (uint32_t) (constant - (e->p + 4)));
+    }
+  }
+  enc_mov_mi (e, 0, ENV (fp_resident), 0);
+  enc_ret (e);
+}
+
+/* Loading clears what was noted as dropped: the copy in env is what is live now. */
+static void
+emit_loaded (Enc *e, unsigned bits)
+{
+  enc_mov_mi (e, 0, ENV (fp_resident), (int32_t) bits);
+  enc_mov_mi (e, 0, ENV (fp_dropped), 0);
+  enc_alu_mi (e, ALU_AND, 0, ENV (events), ~TCG_EVENT_FP_DROPPED);
+  enc_ret (e);
+}
+
+static void
+emit_fp_load (Enc *e)
+{
+  align (e);
+  x64_host.fp_load_x87 = e->p;
+  if (x64_host.frontend->fp_offset) {
+    enc_test_m8 (e, ENV (fp_resident), BP_NATIVE_SSE);
+    uint8_t *none = enc_jcc (e, CC_E);
+    emit_store_sse (e);
+    enc_patch (none, e->p);
+    enc_rm (e, 0xae | X64_0F | X64_W, 1, fx (0));       /* fxrstor64 */
+  }
+  emit_loaded (e, BP_NATIVE_X87 | BP_NATIVE_SSE);
+
+  align (e);
+  x64_host.fp_load_sse = e->p;
+  if (x64_host.frontend->fp_offset) {
+    for (unsigned i = 0; i < x64_host.frontend->fp_vectors; i++)
+      enc_rm (e, OP_MOVAPS_LOAD, i, fx (FX_XMM ((int32_t) i)));
+    enc_rm (e, 0xae | X64_0F, 2, fx (FX_MXCSR));        /* ldmxcsr */
+  }
+  emit_loaded (e, BP_NATIVE_SSE);
+}
+
+/* --- entry and exit ------------------------------------------------------------------------ */
+
+static const uint8_t preserved[6] = { RBP, RBX, R12, R13, R14, R15 };
+
+static uint8_t *
+emit_enter (Enc *e)
+{
+  align (e);
+  uint8_t *enter = e->p;
+  for (unsigned i = 0; i < 6; i++)
+    enc_push (e, preserved[i]);
+  enc_alu_ri (e, ALU_SUB, X64_W, RSP, FRAME_SIZE);
+  enc_mov_rr (e, X64_W, RBP, RDI);
+  enc_mov_rr (e, X64_W, RAX, RSI);
+  load_pins (e, ~0u);
+  enc_alu_mi (e, ALU_CMP, 0, ENV (exit_request), 0);
+  uint8_t *refused = enc_jcc (e, CC_NE);
+  enc_jmp_r (e, RAX);
+  enc_patch (refused, e->p);
+  x64_host.leave = e->p;
+  enc_mov_ri (e, RAX, 3);
+
+  x64_host.exit = e->p;
+  store_pins (e, ~0u);
+  enc_mov_mi (e, X64_W, ENV (ret_pc), 0);
+  enc_alu_mi (e, ALU_CMP, 0, ENV (fp_resident), 0);
+  uint8_t *plain = enc_jcc (e, CC_E);
+  enc_call_to (e, x64_host.fp_store);
+  enc_patch (plain, e->p);
+  enc_alu_ri (e, ALU_ADD, X64_W, RSP, FRAME_SIZE);
+  for (unsigned i = 6; i-- > 0;)
+    enc_pop (e, preserved[i]);
+  enc_ret (e);
+  return enter;
+}
+
+/* void (void *env) for C. */
+static uint8_t *
+emit_fp_store_for_c (Enc *e)
+{
+  align (e);
+  uint8_t *at = e->p;
+  enc_push (e, RBP);
+  enc_mov_rr (e, X64_W, RBP, RDI);
+  enc_alu_mi (e, ALU_CMP, 0, ENV (fp_resident), 0);
+  uint8_t *none = enc_jcc (e, CC_E);
+  enc_call_to (e, x64_host.fp_store);
+  enc_patch (none, e->p);
+  enc_pop (e, RBP);
+  enc_ret (e);
+  return at;
+}
+
+/*
+ * ret_pc is left as it is on the way back into a block: a signal that arrives after the events were tested still finds there which block
+ * to unlink.  The exit clears it.
+ */
+
+/* --- on the way back from C -------------------------------------------------------------------- */
+
+/* Pinned globals are in env; may use any caller-saved register. */
+static void
+emit_events (Enc *e)
+{
+  align (e);
+  x64_host.events = e->p;
+  enc_alu_ri (e, ALU_SUB, X64_W, RSP, 8);
+  enc_test_m8 (e, ENV (events), TCG_EVENT_LEAVE);
+  uint8_t *stay = enc_jcc (e, CC_E);
+  enc_alu_mi (e, ALU_AND, 0, ENV (events), ~TCG_EVENT_LEAVE);
+  enc_mov_rr (e, X64_W, RDI, RBP);
+  call_c (e, (void (*) (void)) tcg_leave_block);
+  enc_patch (stay, e->p);
+  enc_test_m8 (e, ENV (events), TCG_EVENT_FP_DROPPED);
+  uint8_t *done = enc_jcc (e, CC_E);
+  enc_test_m8 (e, ENV (fp_dropped), BP_NATIVE_X87);
+  uint8_t *sse = enc_jcc (e, CC_E);
+  enc_call_to (e, x64_host.fp_load_x87);
+  uint8_t *loaded = enc_jmp (e);
+  enc_patch (sse, e->p);
+  enc_test_m8 (e, ENV (fp_dropped), BP_NATIVE_SSE);
+  uint8_t *nothing = enc_jcc (e, CC_E);
+  enc_call_to (e, x64_host.fp_load_sse);
+  enc_patch (nothing, e->p);
+  enc_patch (loaded, e->p);
+  enc_alu_mi (e, ALU_AND, 0, ENV (events), ~TCG_EVENT_FP_DROPPED);
+  enc_patch (done, e->p);
+  enc_alu_ri (e, ALU_ADD, X64_W, RSP, 8);
+  enc_ret (e);
+}
+
+/* rsp is 16-aligned here; the result of the C function is kept. */
+static void
+emit_check_events (Enc *e, int32_t below, bool keep_result)
+{
+  enc_alu_mi (e, ALU_CMP, 0, ENV (events), 0);
+  uint8_t *quiet = enc_jcc (e, CC_E);
+  if (keep_result)
+    enc_store (e, X64_W, RAX, x64_mem (RSP, below + FRAME_RESULT));
+  enc_call_to (e, x64_host.events);
+  if (keep_result)
+    enc_load (e, X64_W, RAX, x64_mem (RSP, below + FRAME_RESULT));
+  enc_patch (quiet, e->p);
+}
+
+/* --- slow paths ------------------------------------------------------------------------------------ */
+
+static const uint8_t temporaries[4] = { RAX, RCX, RDX, RDI };
+
+/* Out-of-line code stores arguments 1 .. n-1 in the frame and calls; every register is preserved, the result is in the frame. */
+static void
+emit_slow (Enc *e, SlowThunk which, void (*function) (void), unsigned n_args)
+{
+  align (e);
+  x64_host.slow[which] = e->p;
+  for (unsigned i = 0; i < 4; i++)
+    enc_store (e, X64_W, temporaries[i], x64_mem (RSP, 8 + FRAME_SAVE ((int32_t) i)));
+  store_pins (e, ~0u);
+  enc_load (e, X64_W, RAX, x64_mem (RSP, 0));
+  enc_store (e, X64_W, RAX, ENV (ret_pc));
+  enc_alu_ri (e, ALU_SUB, X64_W, RSP, 8);
+  enc_mov_rr (e, X64_W, RDI, RBP);
+  load_arguments (e, 1, n_args, 16);
+  call_c (e, function);
+  enc_store (e, X64_W, RAX, x64_mem (RSP, 16 + FRAME_RESULT));
+  emit_check_events (e, 0, false);
+  enc_alu_ri (e, ALU_ADD, X64_W, RSP, 8);
+  load_pins (e, CALLER_SAVED);
+  for (unsigned i = 0; i < 4; i++)
+    enc_load (e, X64_W, temporaries[i], x64_mem (RSP, 8 + FRAME_SAVE ((int32_t) i)));
+  enc_ret (e);
+}
+
+/* Blocks put the arguments in the frame and the function in rax, and call; the result is in rax, the temporaries are lost. */
+static void
+emit_call (Enc *e, CallThunk which, bool fp_safe)
+{
+  bool globals = which != CALL_NO_GLOBALS;
+  align (e);
+  x64_host.call[which][fp_safe] = e->p;
+  store_pins (e, globals ? ~0u : CALLER_SAVED);
+  if (globals) {
+    enc_load (e, X64_W, RCX, x64_mem (RSP, 0));
+    enc_store (e, X64_W, RCX, ENV (ret_pc));
+  }
+  if (!fp_safe) {
+    enc_alu_mi (e, ALU_CMP, 0, ENV (fp_resident), 0);
+    uint8_t *none = enc_jcc (e, CC_E);
+    enc_call_to (e, x64_host.fp_store);
+    enc_patch (none, e->p);
+  }
+  load_arguments (e, 0, 6, 8);
+  enc_push_m (e, x64_mem (RSP, 8 + FRAME_ARG (6)));     /* the seventh argument; aligns the stack as well */
+  enc_call_r (e, RAX);
+  if (globals)
+    emit_check_events (e, 16, true);
+  enc_alu_ri (e, ALU_ADD, X64_W, RSP, 8);
+  load_pins (e, which == CALL_WRITES ? ~0u : CALLER_SAVED);
+  enc_ret (e);
+}
+
+/* The inline jump cache missed: rax = guest pc, the return address names the block. */
+static void
+emit_miss (Enc *e)
+{
+  align (e);
+  x64_host.miss = e->p;
+  enc_pop (e, RCX);
+  enc_store (e, X64_W, RCX, ENV (ret_pc));
+  store_pins (e, ~0u);
+  enc_mov_rr (e, X64_W, RDI, RBP);
+  enc_mov_rr (e, X64_W, RSI, RAX);
+  call_c (e, (void (*) (void)) tcg_lookup);
+  emit_check_events (e, 0, true);
+  load_pins (e, CALLER_SAVED);
+  enc_alu_mi (e, ALU_CMP, 0, ENV (exit_request), 0);
+  enc_jcc_to (e, CC_NE, x64_host.leave);
+  enc_jmp_r (e, RAX);
+}
+
+bool
+x64_thunks_emit (CodeBuffer *buffer, Enc *e)
+{
+  emit_fp_store (e);
+  emit_fp_load (e);
+  uint8_t *enter = emit_enter (e), *fp_store_for_c = emit_fp_store_for_c (e);
+  emit_events (e);
+  emit_slow (e, SLOW_LOAD, (void (*) (void)) tcg_slow_load, 3);
+  emit_slow (e, SLOW_STORE, (void (*) (void)) tcg_slow_store, 4);
+  emit_slow (e, SLOW_ATOMIC, (void (*) (void)) tcg_slow_atomic, 5);
+  emit_slow (e, SLOW_CMPXCHG, (void (*) (void)) tcg_slow_cmpxchg, 5);
+  emit_slow (e, SLOW_NATIVE_OPERAND, (void (*) (void)) tcg_native_operand, 3);
+  emit_slow (e, SLOW_NATIVE_COMMIT, (void (*) (void)) tcg_native_commit, 3);
+  for (unsigned which = 0; which < N_CALL_THUNKS; which++)
+    for (unsigned fp_safe = 0; fp_safe < 2; fp_safe++)
+      emit_call (e, (CallThunk) which, fp_safe);
+  emit_miss (e);
+  align (e);
+  if (e->full)
+    return false;
+  x64_host.enter = (uintptr_t (*) (void *, const void *)) (uintptr_t) (buffer->rx + (enter - buffer->rw));
+  x64_fp_store = (void (*) (void *)) (uintptr_t) (buffer->rx + (fp_store_for_c - buffer->rw));
+  return true;
+}
+
+/* --- signals: see thunks.h -------------------------------------------------------------------------- */
+
+bool
+x64_restart (const struct Tb *tb, void *context)
+{
+  ucontext_t *uc = context;
+  uint64_t offset = (uint64_t) uc->uc_mcontext.gregs[REG_RIP] - (uintptr_t) tb->code;
+  for (unsigned i = 0; i < 2; i++)
+    if (offset > tb->restart[i].from && offset < tb->restart[i].to) {
+      uc->uc_mcontext.gregs[REG_RIP] = (greg_t) (uintptr_t) (tb->code + tb->restart[i].from);
+      return true;
+    }
+  return false;
+}
+
+void
+x64_store_context (void *env, const void *context)
+{
+  static const uint8_t greg[16] = {
+    [RAX] = REG_RAX, [RCX] = REG_RCX, [RDX] = REG_RDX, [RBX] = REG_RBX, [RSP] = REG_RSP, [RBP] = REG_RBP,
+    [RSI] = REG_RSI, [RDI] = REG_RDI, [R8] = REG_R8, [R9] = REG_R9, [R10] = REG_R10, [R11] = REG_R11,
+    [R12] = REG_R12, [R13] = REG_R13, [R14] = REG_R14, [R15] = REG_R15,
+  };
+  const ucontext_t *uc = context;
+  TcgVcpu *vcpu = tcg_vcpu (env);
+  for (unsigned i = 0; i < x64_host.n_pins; i++) {
+    uint64_t value = (uint64_t) uc->uc_mcontext.gregs[greg[x64_host.pin[i].reg]];
+    memcpy ((uint8_t *) env + x64_host.pin[i].offset, &value, x64_host.pin[i].wide ? 8 : 4);
+  }
+  const uint8_t *image = (const uint8_t *) uc->uc_mcontext.fpregs;
+  uint8_t *to = (uint8_t *) env + x64_host.frontend->fp_offset;
+  if (!vcpu->fp_resident || !x64_host.frontend->fp_offset || !image)
+    return;
+  if (vcpu->fp_resident & BP_NATIVE_X87) {
+    memcpy (to, image, 464);            /* the rest is the kernel's own (SDM: available to software) */
+  } else {
+    memcpy (to + FX_MXCSR, image + FX_MXCSR, 4);
+    memcpy (to + FX_XMM (0), image + FX_XMM (0), 16 * x64_host.frontend->fp_vectors);
+  }
+  vcpu->fp_resident = 0;
+}

@@ -1,0 +1,55 @@
+/* icount.c -- deterministic mode: virtual time follows the instructions executed. */
+/* SPDX-License-Identifier: MIT */
+/*
+ * The loop grants a budget up to the next virtual timer; each block takes its instructions off icount_left at its start, and the loop
+ * runs a shortened block for the rest.  So a timer fires at the same instruction in every run.
+ */
+#include "machine-tcg.h"
+
+#define BUDGET_MAX 1000000
+
+void
+icount_start (TcgVcpu *v)
+{
+  VcpuExtra *x = tcg_extra (v);
+  TcgMachine *m = v->machine;
+  int64_t next = bp_machine_next_virtual_timer (m->machine), now = icount_time (m);
+  int64_t left = BUDGET_MAX;
+  if (next != INT64_MAX) {
+    int64_t until = (next - now + ((INT64_C (1) << m->icount_shift) - 1)) >> m->icount_shift;
+    left = until < 1 ? 1 : until < left ? until : left;
+  }
+  x->icount_budget = left;
+  v->icount_left = left;
+}
+
+void
+icount_stop (TcgVcpu *v)
+{
+  VcpuExtra *x = tcg_extra (v);
+  x->icount_done += (uint64_t) (x->icount_budget - v->icount_left);
+  x->icount_budget = v->icount_left = 0;
+}
+
+uint64_t
+icount_now (TcgVcpu *v)
+{
+  VcpuExtra *x = tcg_extra (v);
+  int64_t left = v->icount_left;
+  Tb *tb = v->ret_pc ? tb_at (v->machine, v->ret_pc - 1) : NULL;
+  if (tb && tb->cflags & BP_TCG_CF_ICOUNT) {
+    int i = tb_insn_at (tb, (const uint8_t *) v->ret_pc - 1);
+    if (i >= 0)
+      left += (int64_t) (tb->n_insns - (uint32_t) i);
+  }
+  return x->icount_done + (uint64_t) (x->icount_budget - left);
+}
+
+int64_t
+icount_time (TcgMachine *m)
+{
+  if (m->vcpus->len == 0)
+    return 0;
+  TcgVcpu *v = m->vcpus->pdata[0];
+  return (int64_t) ((icount_now (v) + tcg_extra (v)->icount_skew) << m->icount_shift);
+}

@@ -1,0 +1,181 @@
+/* machine-tcg.h -- the translator's state of one machine, and the functions that its C files share. */
+/* SPDX-License-Identifier: MIT */
+#ifndef ACCEL_TCG_MACHINE_TCG_H
+#define ACCEL_TCG_MACHINE_TCG_H
+
+#include <backplane/cpu.h>
+#include <backplane/iface/accel.h>
+#include <backplane/log.h>
+#include <backplane/object.h>
+#include "backend.h"
+
+/* --- physical pages: a direct-mapped cache of the flat view, so that fills need no look-up in it --------------- */
+
+typedef struct PhysPage {
+  uint64_t page;                /* physical page address; ~0: empty */
+  uint8_t *host;                /* NULL: not plain memory (or smaller than a page) */
+  uint64_t ram_address;         /* ~0: not RAM */
+  uint64_t readonly;
+} PhysPage;
+#define PHYS_CACHE_BITS 12
+
+/* --- software TLB, the part that generated code does not see ---------------------------------------------------- */
+
+typedef struct TlbFull {
+  uint64_t physical;            /* page */
+  uint64_t ram_address;         /* page; ~0 when not RAM */
+  uint8_t global, watched_by_log;
+} TlbFull;
+
+typedef struct TlbMode {
+  TlbFull *full;
+  uint32_t *journal;            /* indexes of entries filled since the last flush, globals apart; 2 * entries */
+  uint32_t n_journal;
+  uint32_t entries;
+  uint32_t fills;               /* since the last resize decision */
+  uint64_t large_base, large_mask;      /* span that covers every large page cached; large_base ~0: none */
+} TlbMode;
+
+typedef struct Softmmu {
+  TlbMode mode[16];
+  unsigned n_modes;
+  PhysPage phys[1 << PHYS_CACHE_BITS];
+  BpAddressSpace *memory, *io;
+  uint32_t *jump_journal;       /* jump-cache indexes that hold something; the top bit marks a global page's */
+  uint32_t n_jump_journal;
+  uint8_t jump_pages[4096];     /* linear pages (hashed) that jump-cache entries were made from */
+  uint32_t pending_flush;       /* set by other threads, done before the next block */
+} Softmmu;
+
+/* --- the machine ------------------------------------------------------------------------------------------------ */
+
+#define TB_HASH_BITS 15
+#define MODE_HASH_BITS 8
+
+typedef struct TbMode {         /* an interned (base, flags) */
+  uint64_t base, flags;
+  uint32_t id;
+  struct TbMode *next;
+} TbMode;
+
+/* Blocks of a RAM page; the page's CODE dirty bit is clear while there are any. */
+typedef struct CodePage {
+  uint64_t page;                /* ram_address >> 12 */
+  Tb *first;                    /* through page_next[which], low bit of the pointer = which */
+  struct CodePage *next;
+} CodePage;
+
+typedef struct TcgMachine {
+  void *self;                   /* the accel object */
+  BpMachine *machine;
+  const BpTcgFrontend *frontend;
+  Backend *backend;
+  CodeBuffer buffer;
+  size_t buffer_start;          /* used after begin(): what a flush goes back to */
+  GMutex lock;                  /* translation, linking, invalidation */
+  Tb *hash[1 << TB_HASH_BITS];
+  TbMode *modes[1 << MODE_HASH_BITS];
+  uint32_t n_modes;
+  CodePage *pages[4096];
+  Tb **by_address;              /* sorted by code: appended as code is */
+  uint32_t n_by_address, by_address_size;
+  GPtrArray *vcpus;             /* of TcgVcpu * */
+  unsigned listener;
+  bool deterministic, optimise, chain, log_exec;
+  unsigned icount_shift;
+  uint64_t n_translated, n_flushes, n_invalidated;
+} TcgMachine;
+
+/* What the accelerator keeps for one vCPU beyond TcgVcpu. */
+typedef struct VcpuExtra {
+  TcgMachine *tcg;
+  BpVcpu *vcpu;
+  BpIrBlock ir;
+  Tb *scratch;                  /* the block being translated */
+  bool in_event;                /* deliver() what was recorded */
+  bool look_again;              /* an interrupt is only held off by the instruction before: look after one block */
+  bool one_insn;                /* the next block must be a single instruction, outside the cache */
+  Tb *last_tb;                  /* block and exit that wait to be linked */
+  unsigned last_exit;
+  uint64_t fetch_linear;        /* the translation in progress: linear address of its first page */
+  uint64_t fetch_page[2];       /* RAM addresses of the pages it has read, ~0 none */
+  int64_t icount_budget;        /* what icount_left started from */
+  uint64_t icount_done;         /* instructions before that */
+  uint64_t icount_skew;         /* instructions' worth of time skipped while halted */
+  bool finish;
+} VcpuExtra;
+
+static inline Softmmu *tcg_softmmu (TcgVcpu *v) { return (Softmmu *) v->softmmu; }
+static inline VcpuExtra *tcg_extra (TcgVcpu *v) { return (VcpuExtra *) v->extra; }
+
+/* softmmu-tlb.c */
+void softmmu_init (TcgVcpu *v, BpAddressSpace *memory, BpAddressSpace *io);
+void softmmu_finish (TcgVcpu *v);
+void tlb_flush (TcgVcpu *v, bool global_too);
+void tlb_flush_page (TcgVcpu *v, uint64_t address);
+void tlb_watch_page (TcgVcpu *v, uint64_t ram_page);    /* stores to the RAM page take the slow path from now on */
+void phys_cache_flush (TcgVcpu *v);
+PhysPage *phys_page (TcgVcpu *v, uint64_t physical);
+/* Makes the entry for address valid for the access, or raises. */
+TlbEntry *tlb_fill (TcgVcpu *v, uint64_t address, BpMmuAccess access, unsigned mmu);
+bool tlb_fill_quiet (TcgVcpu *v, uint64_t address, BpMmuAccess access, unsigned mmu);
+static inline uint32_t tlb_index (const TcgVcpu *v, uint64_t address, unsigned mmu)
+{ return (uint32_t) ((address >> TLB_PAGE_BITS) & (v->tlb[mmu].mask >> 5)); }
+static inline TlbEntry *tlb_entry (const TcgVcpu *v, uint64_t address, unsigned mmu)
+{ return &v->tlb[mmu].table[tlb_index (v, address, mmu)]; }
+/* Resident FP state is put away before code that may use the host's FP registers. */
+static inline void fp_leave (TcgVcpu *v) { if (v->fp_resident) tcg_fp_store (v); }
+
+/* softmmu-access.c */
+void *softmmu_probe (void *env, uint64_t address, unsigned size, BpMmuAccess access, unsigned mmu);
+
+/* tb-cache.c */
+uint32_t tb_mode (TcgMachine *m, uint64_t base, uint64_t flags);
+Tb *tb_lookup (TcgMachine *m, const BpTbKey *key, uint64_t physical, uint32_t cflags);
+void tb_insert (TcgMachine *m, Tb *tb);
+Tb *tb_at (TcgMachine *m, uintptr_t pc);                /* the block that a host code address lies in, or NULL; async-signal-safe */
+void tb_link (TcgMachine *m, Tb *tb, unsigned n, Tb *target);
+void tb_register_code (TcgMachine *m, Tb *tb);
+void jump_cache_enter (TcgVcpu *v, uint64_t pc, const Tb *tb, bool global);
+void jump_cache_flush (TcgVcpu *v, bool global_too);
+void jump_cache_flush_page (TcgVcpu *v, uint64_t page);
+void jump_cache_forget (TcgVcpu *v, const Tb *tb);
+
+/* tb-invalidate.c */
+void tb_invalidate (TcgMachine *m, Tb *tb);
+/* Blocks that overlap [ram_address, +size) go.  Returns whether `current` was one of them. */
+bool tb_invalidate_range (TcgMachine *m, uint64_t ram_address, uint64_t size, const Tb *current);
+bool code_page_has_code (TcgMachine *m, uint64_t ram_address);
+void tb_flush_all (TcgMachine *m);                      /* no vCPU in generated code */
+void tb_code_written (void *user, uint64_t ram_address, uint64_t size);        /* the core's code listener */
+
+/* tb-translate.c */
+#define TB_MAX_INSNS_SHIFT 16   /* tb->cflags: limit of instructions above, 0 none */
+Tb *tb_translate (TcgVcpu *v, const BpTbKey *key, uint32_t cflags);     /* may raise */
+unsigned translate_fetch (void *env, BpTranslation *t, uint64_t address, uint8_t *buffer, unsigned want, bool must);
+
+/* exec-loop.c */
+void exec_run (TcgVcpu *v);
+void tcg_leave_loop (TcgVcpu *v) __attribute__ ((noreturn));
+void tcg_restore (TcgVcpu *v);
+void tcg_raise (TcgVcpu *v) __attribute__ ((noreturn));
+void tcg_host_fault (TcgVcpu *v, BpHostFault fault) __attribute__ ((noreturn));
+void tcg_leave_soon (TcgVcpu *v);
+/* A store is about to change the block that is running: redo its instruction alone, outside the cache. */
+void tcg_redo_alone (TcgVcpu *v) __attribute__ ((noreturn));
+
+/* icount.c */
+uint64_t icount_now (TcgVcpu *v);                       /* instructions executed, exact inside a block too */
+void icount_start (TcgVcpu *v);
+void icount_stop (TcgVcpu *v);
+int64_t icount_time (TcgMachine *m);
+
+/* runtime.c */
+extern const BpTcgOps tcg_ops;
+
+/* signals.c */
+bool signals_install (GError **error);
+void signals_thread (TcgVcpu *v);                       /* this thread runs v from now on; NULL: no longer */
+void signals_kick (uint64_t pthread_id);
+
+#endif

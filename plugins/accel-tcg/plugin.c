@@ -1,0 +1,256 @@
+/* plugin.c -- the accel-tcg type: properties, vCPU set-up, and the plugin's descriptor. */
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+#include <backplane/device.h>
+#include "machine-tcg.h"
+
+enum { BACKEND_AUTO, BACKEND_X64, BACKEND_INTERP };
+static const char *const backend_names[] = { "auto", "x64", "interp", NULL };
+
+typedef struct Accel {
+  int backend;
+  uint64_t code_cache;
+  bool optimise, chain;
+  TcgMachine *tcg;
+} Accel;
+
+/* --- the machine --------------------------------------------------------------------- */
+
+static void
+on_memory_change (void *user)
+{
+  TcgMachine *m = user;
+  for (unsigned i = 0; i < m->vcpus->len; i++) {
+    TcgVcpu *v = m->vcpus->pdata[i];
+    __atomic_store_n (&tcg_softmmu (v)->pending_flush, 1, __ATOMIC_SEQ_CST);
+    if (bp_vcpu_is_current (v->vcpu)) {
+      phys_cache_flush (v);
+      tlb_flush (v, true);
+      tcg_leave_soon (v);
+    } else
+      bp_vcpu_kick (v->vcpu);
+  }
+}
+
+static void
+on_dirty_cleared (void *user, uint64_t ram_address, uint64_t size)
+{
+  on_memory_change (user);      /* cached "needs no care" must be learned again */
+}
+
+static const BpMemoryListener memory_listener = { .struct_size = sizeof (BpMemoryListener), .commit = on_memory_change };
+static const BpDirtyWatcher dirty_watcher = { .struct_size = sizeof (BpDirtyWatcher), .cleared = on_dirty_cleared };
+
+static Backend *
+choose_backend (const Accel *a)
+{
+#ifdef HAVE_HOST_X64
+  if (a->backend != BACKEND_INTERP)
+    return &backend_x64;
+#endif
+  return &backend_interp;
+}
+
+static bool
+accel_configure (void *self, GError **error)
+{
+#ifndef HAVE_HOST_X64
+  Accel *a = self;
+  if (a->backend == BACKEND_X64) {
+    g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "backend = x64: this build has no x86-64 code generator (use interp)");
+    return false;
+  }
+#endif
+  return true;
+}
+
+static bool
+accel_realize (void *self, GError **error)
+{
+  Accel *a = self;
+  TcgMachine *m = g_new0 (TcgMachine, 1);
+  a->tcg = m;
+  m->self = self;
+  m->machine = bp_object_machine (self);
+  m->backend = choose_backend (a);
+  m->optimise = a->optimise;
+  m->chain = a->chain && !bp_log_on (BP_LOG_EXEC);
+  m->deterministic = bp_machine_is_deterministic (m->machine, &m->icount_shift);
+  m->vcpus = g_ptr_array_new ();
+  m->by_address_size = (uint32_t) (a->code_cache / 96);
+  m->by_address = g_new (Tb *, m->by_address_size);
+  g_mutex_init (&m->lock);
+  return signals_install (error);
+}
+
+static void
+accel_unrealize (void *self)
+{
+  Accel *a = self;
+  TcgMachine *m = a->tcg;
+  if (!m)
+    return;
+  if (m->frontend) {
+    bp_as_unlisten (bp_machine_address_space (m->machine, "memory"), m->listener);
+    bp_dirty_set_code_listener (NULL, NULL);
+    bp_dirty_set_watcher (NULL, NULL);
+    tb_flush_all (m);
+    code_buffer_finish (&m->buffer);
+  }
+  g_ptr_array_unref (m->vcpus);
+  g_free (m->by_address);
+  g_mutex_clear (&m->lock);
+  g_free (m);
+  a->tcg = NULL;
+}
+
+/* The first vCPU brings the frontend; its register layout shapes the thunks. */
+static bool
+begin (Accel *a, const BpTcgFrontend *frontend, GError **error)
+{
+  TcgMachine *m = a->tcg;
+  if (!code_buffer_init (&m->buffer, a->code_cache, error) || !m->backend->begin (&m->buffer, frontend, error))
+    return false;
+  m->frontend = frontend;
+  m->buffer_start = m->buffer.used;
+  m->listener = bp_as_listen (bp_machine_address_space (m->machine, "memory"), &memory_listener, m);
+  bp_dirty_set_code_listener (tb_code_written, m);
+  bp_dirty_set_watcher (&dirty_watcher, m);
+  return true;
+}
+
+/* --- vCPUs ------------------------------------------------------------------------------- */
+
+static bool
+vcpu_init (void *self, BpVcpu *vcpu, GError **error)
+{
+  Accel *a = self;
+  void *cpu = bp_vcpu_cpu (vcpu);
+  const BpTcgFrontend *frontend = bp_object_interface (cpu, BP_TCG_FRONTEND_ID);
+  if (!frontend) {
+    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "CPU type %s cannot be translated: it lacks interface %s", bp_object_type_name (cpu),
+                 BP_TCG_FRONTEND_ID);
+    return false;
+  }
+  if (bp_vcpu_index (vcpu) > 0) {
+    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "accel-tcg runs one vCPU; set [cpu] count = 1");
+    return false;
+  }
+  if (!a->tcg->frontend && !begin (a, frontend, error))
+    return false;
+  TcgVcpu *v = cpu;
+  VcpuExtra *x = g_new0 (VcpuExtra, 1);
+  v->ops = &tcg_ops;
+  v->vcpu = vcpu;
+  v->frontend = frontend;
+  v->machine = a->tcg;
+  v->extra = x;
+  x->tcg = a->tcg;
+  x->vcpu = vcpu;
+  bp_ir_block_init (&x->ir, frontend->globals, frontend->n_globals, frontend->helpers);
+  softmmu_init (v, bp_machine_address_space (a->tcg->machine, "memory"), bp_machine_address_space (a->tcg->machine, "io"));
+  g_ptr_array_add (a->tcg->vcpus, v);
+  return true;
+}
+
+static void
+vcpu_run (void *self, BpVcpu *vcpu)
+{
+  exec_run (bp_vcpu_cpu (vcpu));
+}
+
+static void
+vcpu_kick (void *self, BpVcpu *vcpu, GThread *thread, uint64_t pthread_id)
+{
+  signals_kick (pthread_id);
+}
+
+static void
+vcpu_synchronise (void *self, BpVcpu *vcpu)
+{
+  TcgVcpu *v = bp_vcpu_cpu (vcpu);
+  VcpuExtra *x = v->extra;
+  if (!x)
+    return;
+  phys_cache_flush (v);
+  tlb_flush (v, true);
+  x->last_tb = NULL;
+  x->in_event = x->one_insn = false;
+}
+
+static void
+vcpu_finish (void *self, BpVcpu *vcpu)
+{
+  TcgVcpu *v = bp_vcpu_cpu (vcpu);
+  VcpuExtra *x = v->extra;
+  if (!x)
+    return;
+  g_ptr_array_remove (x->tcg->vcpus, v);
+  softmmu_finish (v);
+  bp_ir_block_finish (&x->ir);
+  g_free (x->scratch);
+  g_free (x);
+  v->extra = NULL;
+}
+
+static int64_t
+virtual_time (void *self)
+{
+  Accel *a = self;
+  return a->tcg && a->tcg->deterministic ? icount_time (a->tcg) : -1;
+}
+
+static void
+timer_moved (void *self, int64_t at)
+{
+  Accel *a = self;
+  if (!a->tcg)
+    return;
+  for (unsigned i = 0; i < a->tcg->vcpus->len; i++) {   /* a new budget is due */
+    TcgVcpu *v = a->tcg->vcpus->pdata[i];
+    if (bp_vcpu_is_current (v->vcpu))
+      tcg_leave_soon (v);
+    else
+      bp_vcpu_kick (v->vcpu);
+  }
+}
+
+static const BpAccelIface accel_iface = {
+  .struct_size = sizeof (BpAccelIface),
+  .vcpu_init = vcpu_init,
+  .vcpu_run = vcpu_run,
+  .vcpu_kick = vcpu_kick,
+  .vcpu_synchronise = vcpu_synchronise,
+  .vcpu_finish = vcpu_finish,
+  .virtual_time = virtual_time,
+  .timer_moved = timer_moved,
+};
+
+/* --- tables ---------------------------------------------------------------------------------- */
+
+static const BpProperty accel_properties[] = {
+  BP_PROP_ENUM ("backend", Accel, backend, BACKEND_AUTO, backend_names,
+                "Code generator: x64 emits host code, interp interprets the IR (slow, the reference), auto takes the best there is."),
+  { .name = "code-cache", .kind = BP_PROPERTY_SIZE, .offset = offsetof (Accel, code_cache), .default_int = 64u << 20, .min = 1u << 20,
+    .max = UINT64_C (1) << 30, .help = "Size of the code cache in bytes; when it is full, all translated code is dropped." },
+  BP_PROP_BOOL ("optimise", Accel, optimise, true, "Run the optimising passes over the IR; off helps to find a pass that is wrong."),
+  BP_PROP_BOOL ("chain", Accel, chain, true, "Let blocks jump to each other directly; off returns to the loop after each block."),
+  BP_PROP_END
+};
+
+static const BpInterfaceDesc accel_interfaces[] = { { BP_ACCEL_ID, &accel_iface }, { NULL, NULL } };
+
+static const BpTypeDesc accel_type = {
+  BP_TYPE ("accel-tcg", BP_KIND_ACCEL, Accel),
+  .description = "Binary translator: guest code becomes host code, block by block",
+  .properties = accel_properties,
+  .interfaces = accel_interfaces,
+  .configure = accel_configure,
+  .realize = accel_realize,
+  .unrealize = accel_unrealize,
+};
+
+static const BpTypeDesc *const types[] = { &accel_type, NULL };
+
+BP_PLUGIN_DEFINE_FLAGS (BP_PLUGIN_SAME_MINOR, .id = "accel-tcg", .version = "0.1", .licence = "MIT", .description = "TCG-style binary translator",
+                        .types = types);

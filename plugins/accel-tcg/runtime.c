@@ -1,0 +1,189 @@
+/* runtime.c -- the services of frontend.h's BpTcgOps.  Built with -mgeneral-regs-only: FP_SAFE helpers call them. */
+/* SPDX-License-Identifier: MIT */
+#include <backplane/clock.h>
+#include "machine-tcg.h"
+#ifdef HAVE_HOST_X64
+#include "host-x64/thunks.h"
+#endif
+
+static void ops_raise (void *env) __attribute__ ((noreturn));
+static void ops_leave (void *env) __attribute__ ((noreturn));
+static void ops_raise (void *env) { tcg_raise (env); }
+static void ops_leave (void *env) { tcg_leave_loop (env); }
+static void ops_leave_soon (void *env) { tcg_leave_soon (env); }
+static void ops_restore (void *env) { tcg_restore (env); }
+
+static uint64_t
+ops_load (void *env, uint64_t address, BpMemOp memop)
+{
+  TcgVcpu *v = env;
+  unsigned size = BP_MO_BYTES (memop);
+  TlbEntry *e = tlb_entry (v, address, BP_MO_MMU_INDEX (memop));
+  if (((address + size - 1) & TLB_PAGE_MASK) == e->load && (address & TLB_PAGE_MASK) == e->load
+      && !(memop & (BP_MO_ALIGN | BP_MO_BE | BP_MO_SIGN))) {
+    const void *p = (const void *) (uintptr_t) (address + e->addend);
+    switch (size) {
+    case 1:
+      return *(const uint8_t *) p;
+    case 2:
+      return *(const uint16_t __attribute__ ((aligned (1))) *) p;
+    case 4:
+      return *(const uint32_t __attribute__ ((aligned (1))) *) p;
+    default:
+      return *(const uint64_t __attribute__ ((aligned (1))) *) p;
+    }
+  }
+  return tcg_slow_load (env, address, memop);
+}
+
+static void
+ops_store (void *env, uint64_t address, uint64_t value, BpMemOp memop)
+{
+  tcg_slow_store (env, address, value, memop);
+}
+
+/* --- physical memory and ports ----------------------------------------------------------- */
+
+static uint64_t
+ops_load_physical (void *env, uint64_t physical, unsigned size)
+{
+  TcgVcpu *v = env;
+  PhysPage *p = phys_page (v, physical);
+  if (G_LIKELY (p->host && !(physical & (size - 1)))) {
+    const void *at = p->host + (physical & ~TLB_PAGE_MASK);
+    switch (size) {
+    case 1:
+      return *(const uint8_t *) at;
+    case 2:
+      return *(const uint16_t *) at;
+    case 4:
+      return *(const uint32_t *) at;
+    default:
+      return *(const uint64_t *) at;
+    }
+  }
+  fp_leave (v);
+  return bp_as_load (tcg_softmmu (v)->memory, physical, size);
+}
+
+static void
+ops_store_physical (void *env, uint64_t physical, uint64_t value, unsigned size)
+{
+  TcgVcpu *v = env;
+  fp_leave (v);
+  bp_as_store (tcg_softmmu (v)->memory, physical, value, size);
+}
+
+static bool
+ops_cmpxchg_physical (void *env, uint64_t physical, uint64_t expected, uint64_t desired, unsigned size)
+{
+  TcgVcpu *v = env;
+  PhysPage *p = phys_page (v, physical);
+  if (p->host && !p->readonly && !(physical & (size - 1))) {
+    void *at = p->host + (physical & ~TLB_PAGE_MASK);
+    bool done;
+    if (size == 4) {
+      uint32_t was = (uint32_t) expected;
+      done = __atomic_compare_exchange_n ((uint32_t *) at, &was, (uint32_t) desired, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    } else
+      done = __atomic_compare_exchange_n ((uint64_t *) at, &expected, desired, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    if (done) {
+      fp_leave (v);
+      if (!bp_dirty_test_all (p->ram_address))
+        bp_dirty_mark (p->ram_address + (physical & ~TLB_PAGE_MASK), size);
+    }
+    return done;
+  }
+  if (ops_load_physical (env, physical, size) != expected)
+    return false;
+  ops_store_physical (env, physical, desired, size);
+  return true;
+}
+
+static void
+after_port (TcgVcpu *v)
+{
+  if (bp_vcpu_pending (v->vcpu) && !v->exit_request)
+    tcg_leave_soon (v);
+}
+
+static uint32_t
+ops_io_read (void *env, uint16_t port, unsigned size)
+{
+  TcgVcpu *v = env;
+  fp_leave (v);
+  uint32_t value = (uint32_t) bp_as_load (tcg_softmmu (v)->io, port, size);
+  after_port (v);
+  return value;
+}
+
+static void
+ops_io_write (void *env, uint16_t port, uint32_t value, unsigned size)
+{
+  TcgVcpu *v = env;
+  fp_leave (v);
+  bp_as_store (tcg_softmmu (v)->io, port, value, size);
+  after_port (v);
+}
+
+/* --- TLB, clocks ----------------------------------------------------------------------------- */
+
+static void ops_tlb_flush (void *env, bool global_too) { tlb_flush (env, global_too); }
+static void ops_tlb_flush_page (void *env, uint64_t address) { tlb_flush_page (env, address); }
+/* A write of CR3 also drops what was cached for the new address space, so there is nothing to keep per id. */
+static void ops_tlb_switch (void *env, uint64_t id) { tlb_flush (env, false); }
+static void ops_fp_store (void *env) { fp_leave (env); }
+
+static uint64_t
+ops_instructions (void *env)
+{
+  fp_leave (env);
+  return icount_now (env);
+}
+
+static int64_t
+ops_virtual_time (void *env)
+{
+  TcgVcpu *v = env;
+  fp_leave (v);
+  return bp_clock_now (((TcgMachine *) v->machine)->machine, BP_CLOCK_VIRTUAL);
+}
+
+const BpTcgOps tcg_ops = {
+  .struct_size = sizeof (BpTcgOps),
+  .fetch = translate_fetch,
+  .raise = ops_raise,
+  .leave = ops_leave,
+  .leave_soon = ops_leave_soon,
+  .restore = ops_restore,
+  .load = ops_load,
+  .store = ops_store,
+  .probe = softmmu_probe,
+  .load_physical = ops_load_physical,
+  .store_physical = ops_store_physical,
+  .io_read = ops_io_read,
+  .io_write = ops_io_write,
+  .cmpxchg_physical = ops_cmpxchg_physical,
+  .tlb_flush = ops_tlb_flush,
+  .tlb_flush_page = ops_tlb_flush_page,
+  .tlb_switch = ops_tlb_switch,
+  .fp_store = ops_fp_store,
+  .instructions = ops_instructions,
+  .virtual_time = ops_virtual_time,
+};
+
+/* --- resident FP state --------------------------------------------------------------------------- */
+
+void
+tcg_fp_store (void *env)
+{
+#ifdef HAVE_HOST_X64
+  TcgVcpu *v = env;
+  uint32_t resident = v->fp_resident;
+  if (!resident)
+    return;
+  x64_fp_store (env);
+  v->fp_dropped |= resident;
+  v->events |= TCG_EVENT_FP_DROPPED;
+#endif
+}

@@ -1,0 +1,154 @@
+/* signals.c -- what reaches a vCPU's thread as a host signal: kicks, and faults inside generated code. */
+/* SPDX-License-Identifier: MIT */
+/*
+ * A kick takes the direct jumps out of the block that runs and swaps the jump cache for an empty one, so that the vCPU comes back to its
+ * loop at the block's end; blocks themselves never poll.  The handler runs on the vCPU's thread: nothing else executes meanwhile.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <ucontext.h>
+#include "machine-tcg.h"
+#ifdef HAVE_HOST_X64
+#include "host-x64/thunks.h"
+#endif
+
+#define KICK_SIGNAL SIGUSR1
+
+static __thread TcgVcpu *current __attribute__ ((tls_model ("initial-exec")));
+static struct sigaction old_fpe;
+
+static void
+unlink_exits (TcgMachine *m, Tb *tb)
+{
+  for (unsigned n = 0; tb && n < 2; n++)
+    if (tb->exit_jump[n] != TB_NO_EXIT)
+      m->backend->link (&m->buffer, tb, n, NULL);
+}
+
+static uintptr_t
+context_pc (const ucontext_t *context)
+{
+#ifdef __x86_64__
+  return (uintptr_t) context->uc_mcontext.gregs[REG_RIP];
+#else
+  return 0;
+#endif
+}
+
+static void
+on_kick (int signal, siginfo_t *info, void *context)
+{
+  TcgVcpu *v = current;
+  if (!v)
+    return;
+  int saved_errno = errno;
+  TcgMachine *m = v->machine;
+  tcg_leave_soon (v);
+  if (m->backend->resident_fp) {        /* native code: the block may be anywhere on the way in or out */
+    Tb *tb = tb_at (m, context_pc (context));
+    unlink_exits (m, tb);
+#ifdef HAVE_HOST_X64
+    if (tb)
+      x64_restart (tb, context);        /* inside a look-up the next block may be at hand already */
+#endif
+    uintptr_t ret_pc = v->ret_pc;
+    if (ret_pc)
+      unlink_exits (m, tb_at (m, ret_pc - 1));
+    unlink_exits (m, v->entering);
+  }
+  errno = saved_errno;
+}
+
+static BpHostFault
+fault_of (const siginfo_t *info, const uint8_t *pc)
+{
+  if (info->si_code == FPE_INTDIV || info->si_code == FPE_INTOVF)
+    return BP_HOST_FAULT_DIVIDE;
+  while (*pc == 0x66 || *pc == 0xf2 || *pc == 0xf3 || (*pc & 0xf0) == 0x40)
+    pc++;
+  bool x87 = (*pc >= 0xd8 && *pc <= 0xdf) || *pc == 0x9b;
+  return x87 ? BP_HOST_FAULT_FP : BP_HOST_FAULT_SIMD;
+}
+
+#ifdef HAVE_HOST_X64
+/* Where a fault inside a block goes on, outside the signal handler: the guest's registers are in env already. */
+static void
+fault_entry (TcgVcpu *v, uint32_t fault)
+{
+  uint32_t mxcsr = 0x1f80;
+  __asm__ volatile ("fninit\n\tldmxcsr %0" : : "m" (mxcsr));  /* the signal's return brought the guest's control words back */
+  tcg_host_fault (v, (BpHostFault) fault);
+}
+
+static bool
+take_fault (ucontext_t *c, const siginfo_t *info)
+{
+  TcgVcpu *v = current;
+  uintptr_t pc = context_pc (c);
+  if (!v || !v->machine->backend->resident_fp || !tb_at (v->machine, pc))
+    return false;
+  greg_t *g = c->uc_mcontext.gregs;
+  x64_store_context (v, c);
+  v->ret_pc = pc + 1;
+  g[REG_RIP] = (greg_t) (uintptr_t) fault_entry;
+  g[REG_RDI] = (greg_t) (uintptr_t) v;
+  g[REG_RSI] = fault_of (info, (const uint8_t *) pc);
+  g[REG_RSP] = (g[REG_RSP] & ~(greg_t) 15) - 8;
+  return true;
+}
+#endif
+
+static void
+on_fpe (int signal, siginfo_t *info, void *context)
+{
+#ifdef HAVE_HOST_X64
+  if (take_fault (context, info))
+    return;
+#endif
+  sigaction (SIGFPE, &old_fpe, NULL);   /* not ours: let it happen again for whoever it belongs to */
+}
+
+bool
+signals_install (GError **error)
+{
+  static bool installed;
+  if (installed)
+    return true;
+  struct sigaction action;
+  memset (&action, 0, sizeof action);
+  action.sa_flags = SA_SIGINFO | SA_RESTART;
+  sigemptyset (&action.sa_mask);
+  action.sa_sigaction = on_kick;
+  if (sigaction (KICK_SIGNAL, &action, NULL)) {
+    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "cannot install the vCPU signal: %s", g_strerror (errno));
+    return false;
+  }
+  sigaddset (&action.sa_mask, KICK_SIGNAL);
+  action.sa_sigaction = on_fpe;
+  sigaction (SIGFPE, &action, &old_fpe);
+  installed = true;
+  return true;
+}
+
+void
+signals_thread (TcgVcpu *v)
+{
+  current = v;
+  if (v) {
+    sigset_t set;
+    sigemptyset (&set);
+    sigaddset (&set, KICK_SIGNAL);
+    pthread_sigmask (SIG_UNBLOCK, &set, NULL);
+  }
+}
+
+void
+signals_kick (uint64_t pthread_id)
+{
+  pthread_kill ((pthread_t) pthread_id, KICK_SIGNAL);
+}

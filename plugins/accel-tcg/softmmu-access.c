@@ -1,0 +1,368 @@
+/* softmmu-access.c -- guest memory when the inline probe missed, and for helpers.  Built with -mgeneral-regs-only. */
+/* SPDX-License-Identifier: MIT */
+#include "machine-tcg.h"
+
+#define PAGE_OFFSET(a) ((a) & ~TLB_PAGE_MASK)
+
+/* --- small pieces --------------------------------------------------------------------- */
+
+static inline uint64_t
+tag_of (const TlbEntry *e, BpMmuAccess access)
+{
+  return access == BP_MMU_LOAD ? e->load : access == BP_MMU_STORE ? e->store : e->fetch;
+}
+
+/* The entry that covers `address` for this access, filled when it has to be (may raise). */
+static inline TlbEntry *
+entry_for (TcgVcpu *v, uint64_t address, BpMmuAccess access, unsigned mmu)
+{
+  TlbEntry *e = tlb_entry (v, address, mmu);
+  uint64_t tag = tag_of (e, access);
+  if (G_UNLIKELY ((tag & (TLB_PAGE_MASK | TLB_INVALID)) != (address & TLB_PAGE_MASK)))
+    e = tlb_fill (v, address, access, mmu);
+  return e;
+}
+
+static inline bool
+crosses (uint64_t address, unsigned size)
+{
+  return PAGE_OFFSET (address) + size > 1u << TLB_PAGE_BITS;
+}
+
+static inline uint64_t
+wrap (const TcgVcpu *v, uint64_t address)
+{
+  return v->frontend->address_bits == 32 ? (uint32_t) address : address;
+}
+
+static inline uint64_t
+read_host (const uint8_t *p, unsigned size)
+{
+  switch (size) {
+  case 1:
+    return *p;
+  case 2: {
+    uint16_t x;
+    __builtin_memcpy (&x, p, 2);
+    return x;
+  }
+  case 4: {
+    uint32_t x;
+    __builtin_memcpy (&x, p, 4);
+    return x;
+  }
+  default: {
+    uint64_t x;
+    __builtin_memcpy (&x, p, 8);
+    return x;
+  }
+  }
+}
+
+static inline void
+write_host (uint8_t *p, uint64_t value, unsigned size)
+{
+  switch (size) {
+  case 1:
+    *p = (uint8_t) value;
+    break;
+  case 2:
+    __builtin_memcpy (p, &value, 2);
+    break;
+  case 4:
+    __builtin_memcpy (p, &value, 4);
+    break;
+  default:
+    __builtin_memcpy (p, &value, 8);
+  }
+}
+
+static inline uint64_t
+swap (uint64_t value, unsigned size)
+{
+  return size == 2 ? __builtin_bswap16 ((uint16_t) value) : size == 4 ? __builtin_bswap32 ((uint32_t) value)
+         : size == 8 ? __builtin_bswap64 (value) : value;
+}
+
+static inline uint64_t
+sign_extend (uint64_t value, unsigned size)
+{
+  unsigned shift = 64 - 8 * size;
+  return (uint64_t) ((int64_t) (value << shift) >> shift);
+}
+
+static void
+check_alignment (TcgVcpu *v, uint64_t address, BpMemOp memop)
+{
+  if (memop & BP_MO_ALIGN && address & (BP_MO_BYTES (memop) - 1))
+    tcg_host_fault (v, BP_HOST_FAULT_ALIGN);
+}
+
+/* --- devices ------------------------------------------------------------------------------ */
+
+/* What a device did may have raised an interrupt for this very vCPU, which only looks between blocks. */
+static void
+after_device (TcgVcpu *v)
+{
+  if (bp_vcpu_pending (v->vcpu) && !v->exit_request)
+    tcg_leave_soon (v);
+}
+
+static uint64_t
+device_read (TcgVcpu *v, uint64_t physical, unsigned size)
+{
+  fp_leave (v);
+  uint64_t value = bp_as_load (tcg_softmmu (v)->memory, physical, size);
+  after_device (v);
+  return value;
+}
+
+static void
+device_write (TcgVcpu *v, uint64_t physical, uint64_t value, unsigned size)
+{
+  fp_leave (v);
+  bp_as_store (tcg_softmmu (v)->memory, physical, value, size);
+  after_device (v);
+}
+
+/* --- stores to watched pages ------------------------------------------------------------------ */
+
+/* The page holds translated code, or somebody logs writes to it.  Afterwards [address, +size) may be written directly. */
+static void
+before_watched_store (TcgVcpu *v, TlbEntry *e, uint64_t ram_address, unsigned size)
+{
+  TcgMachine *m = v->machine;
+  fp_leave (v);
+  if (code_page_has_code (m, ram_address)) {
+    g_mutex_lock (&m->lock);
+    Tb *current = v->ret_pc ? tb_at (m, v->ret_pc - 1) : NULL;
+    bool hit = tb_invalidate_range (m, ram_address, size, current);
+    g_mutex_unlock (&m->lock);
+    if (hit && current->n_insns > 1)
+      tcg_redo_alone (v);
+  }
+  bp_dirty_mark (ram_address, size);
+  if (bp_dirty_test_all (ram_address))
+    e->store &= ~(uint64_t) TLB_WATCHED;
+}
+
+/* --- within one page ---------------------------------------------------------------------------- */
+
+static uint64_t
+load_in_page (TcgVcpu *v, uint64_t address, unsigned size, unsigned mmu)
+{
+  TlbEntry *e = entry_for (v, address, BP_MMU_LOAD, mmu);
+  if (G_LIKELY (!(e->load & TLB_DEVICE)))
+    return read_host ((uint8_t *) (uintptr_t) (address + e->addend), size);
+  TlbFull *f = &tcg_softmmu (v)->mode[mmu].full[tlb_index (v, address, mmu)];
+  return device_read (v, f->physical + PAGE_OFFSET (address), size);
+}
+
+static void
+store_in_page (TcgVcpu *v, uint64_t address, uint64_t value, unsigned size, unsigned mmu)
+{
+  TlbEntry *e = entry_for (v, address, BP_MMU_STORE, mmu);
+  TlbFull *f = &tcg_softmmu (v)->mode[mmu].full[tlb_index (v, address, mmu)];
+  if (G_UNLIKELY (e->store & TLB_DEVICE)) {
+    device_write (v, f->physical + PAGE_OFFSET (address), value, size);
+    return;
+  }
+  if (e->store & TLB_WATCHED)
+    before_watched_store (v, e, f->ram_address + PAGE_OFFSET (address), size);
+  write_host ((uint8_t *) (uintptr_t) (address + e->addend), value, size);
+}
+
+/* --- across two pages: both must be accessible before anything happens ------------------------------ */
+
+static uint64_t
+load_across (TcgVcpu *v, uint64_t address, unsigned size, unsigned mmu)
+{
+  unsigned first = (1u << TLB_PAGE_BITS) - (unsigned) PAGE_OFFSET (address);
+  uint64_t second = wrap (v, address + first), value = 0;
+  entry_for (v, address, BP_MMU_LOAD, mmu);
+  entry_for (v, second, BP_MMU_LOAD, mmu);
+  for (unsigned i = 0; i < size; i++)
+    value |= load_in_page (v, i < first ? address + i : wrap (v, address + i), 1, mmu) << 8 * i;
+  return value;
+}
+
+static void
+store_across (TcgVcpu *v, uint64_t address, uint64_t value, unsigned size, unsigned mmu)
+{
+  unsigned first = (1u << TLB_PAGE_BITS) - (unsigned) PAGE_OFFSET (address);
+  entry_for (v, address, BP_MMU_STORE, mmu);
+  entry_for (v, wrap (v, address + first), BP_MMU_STORE, mmu);
+  for (unsigned i = 0; i < size; i++)
+    store_in_page (v, wrap (v, address + i), (value >> 8 * i) & 0xff, 1, mmu);
+}
+
+/* --- entry points of generated code --------------------------------------------------------------- */
+
+uint64_t
+tcg_slow_load (void *env, uint64_t address, BpMemOp memop)
+{
+  TcgVcpu *v = env;
+  unsigned size = BP_MO_BYTES (memop), mmu = BP_MO_MMU_INDEX (memop);
+  check_alignment (v, address, memop);
+  uint64_t value = crosses (address, size) ? load_across (v, address, size, mmu) : load_in_page (v, address, size, mmu);
+  if (memop & BP_MO_BE)
+    value = swap (value, size);
+  return memop & BP_MO_SIGN ? sign_extend (value, size) : value;
+}
+
+void
+tcg_slow_store (void *env, uint64_t address, uint64_t value, BpMemOp memop)
+{
+  TcgVcpu *v = env;
+  unsigned size = BP_MO_BYTES (memop), mmu = BP_MO_MMU_INDEX (memop);
+  check_alignment (v, address, memop);
+  if (memop & BP_MO_BE)
+    value = swap (value, size);
+  if (crosses (address, size))
+    store_across (v, address, value, size, mmu);
+  else
+    store_in_page (v, address, value, size, mmu);
+}
+
+static uint64_t
+combine (uint32_t op, uint64_t old, uint64_t value)
+{
+  switch (op) {
+  case BP_IR_gfetch_add:
+    return old + value;
+  case BP_IR_gfetch_and:
+    return old & value;
+  case BP_IR_gfetch_or:
+    return old | value;
+  case BP_IR_gfetch_xor:
+    return old ^ value;
+  default:
+    return value;
+  }
+}
+
+#define ATOMIC_RMW(T, p, op, value) \
+  ((op) == BP_IR_gfetch_add ? __atomic_fetch_add ((T *) (p), (T) (value), __ATOMIC_SEQ_CST) \
+   : (op) == BP_IR_gfetch_and ? __atomic_fetch_and ((T *) (p), (T) (value), __ATOMIC_SEQ_CST) \
+   : (op) == BP_IR_gfetch_or ? __atomic_fetch_or ((T *) (p), (T) (value), __ATOMIC_SEQ_CST) \
+   : (op) == BP_IR_gfetch_xor ? __atomic_fetch_xor ((T *) (p), (T) (value), __ATOMIC_SEQ_CST) \
+   : __atomic_exchange_n ((T *) (p), (T) (value), __ATOMIC_SEQ_CST))
+
+uint64_t
+tcg_slow_atomic (void *env, uint64_t address, uint64_t value, BpMemOp memop, uint32_t op)
+{
+  TcgVcpu *v = env;
+  unsigned size = BP_MO_BYTES (memop), mmu = BP_MO_MMU_INDEX (memop);
+  check_alignment (v, address, memop);
+  void *p = crosses (address, size) ? NULL : softmmu_probe (env, address, size, BP_MMU_STORE, mmu);
+  uint64_t old;
+  if (!p) {                     /* a device, or a split lock: not atomic, as on a single bus master */
+    if (crosses (address, size)) {
+      entry_for (v, address, BP_MMU_STORE, mmu);
+      entry_for (v, wrap (v, address + size - 1), BP_MMU_STORE, mmu);
+    }
+    BpMemOp plain = memop & ~(BpMemOp) BP_MO_SIGN;
+    old = tcg_slow_load (env, address, plain);
+    tcg_slow_store (env, address, combine (op, old, value), plain);
+  } else if (size == 1)
+    old = ATOMIC_RMW (uint8_t, p, op, value);
+  else if (size == 2)
+    old = ATOMIC_RMW (uint16_t, p, op, value);
+  else if (size == 4)
+    old = ATOMIC_RMW (uint32_t, p, op, value);
+  else
+    old = ATOMIC_RMW (uint64_t, p, op, value);
+  return memop & BP_MO_SIGN ? sign_extend (old, size) : old;
+}
+
+#define ATOMIC_CAS(T, p, old) \
+  ({ T was = (T) expected; \
+     __atomic_compare_exchange_n ((T *) (p), &was, (T) desired, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
+     (old) = was; })
+
+uint64_t
+tcg_slow_cmpxchg (void *env, uint64_t address, uint64_t expected, uint64_t desired, BpMemOp memop)
+{
+  TcgVcpu *v = env;
+  unsigned size = BP_MO_BYTES (memop), mmu = BP_MO_MMU_INDEX (memop);
+  check_alignment (v, address, memop);
+  void *p = crosses (address, size) ? NULL : softmmu_probe (env, address, size, BP_MMU_STORE, mmu);
+  uint64_t old, mask = size == 8 ? ~(uint64_t) 0 : ((uint64_t) 1 << 8 * size) - 1;
+  if (!p) {
+    if (crosses (address, size)) {
+      entry_for (v, address, BP_MMU_STORE, mmu);
+      entry_for (v, wrap (v, address + size - 1), BP_MMU_STORE, mmu);
+    }
+    BpMemOp plain = memop & ~(BpMemOp) BP_MO_SIGN;
+    old = tcg_slow_load (env, address, plain);
+    tcg_slow_store (env, address, old == (expected & mask) ? desired : old, plain);
+  } else if (size == 1)
+    ATOMIC_CAS (uint8_t, p, old);
+  else if (size == 2)
+    ATOMIC_CAS (uint16_t, p, old);
+  else if (size == 4)
+    ATOMIC_CAS (uint32_t, p, old);
+  else
+    ATOMIC_CAS (uint64_t, p, old);
+  return memop & BP_MO_SIGN ? sign_extend (old, size) : old;
+}
+
+/* --- operands of native insns -------------------------------------------------------------------------- */
+
+void *
+tcg_native_operand (void *env, uint64_t address, uint32_t aux)
+{
+  TcgVcpu *v = env;
+  unsigned size = BP_NATIVE_MEM_SIZE (aux), mmu = BP_NATIVE_MEM_MMU_INDEX (aux);
+  BpMmuAccess access = aux & BP_NATIVE_MEM_WRITE ? BP_MMU_STORE : BP_MMU_LOAD;
+  if (aux & BP_NATIVE_MEM_ALIGN && address & (size - 1))
+    tcg_host_fault (v, BP_HOST_FAULT_ALIGN);
+  v->bounce_direct = NULL;
+  if (!crosses (address, size)) {
+    v->bounce_direct = softmmu_probe (env, address, size, access, mmu);
+    if (v->bounce_direct)
+      return v->bounce_direct;
+  } else {
+    entry_for (v, address, access, mmu);
+    entry_for (v, wrap (v, address + size - 1), access, mmu);
+  }
+  if (aux & BP_NATIVE_MEM_READ)
+    for (unsigned i = 0; i < size; ) {
+      unsigned n = size - i >= 8 && !crosses (wrap (v, address + i), 8) ? 8 : size - i >= 4 && !crosses (wrap (v, address + i), 4) ? 4 : 1;
+      uint64_t part = load_in_page (v, wrap (v, address + i), n, mmu);
+      write_host (v->bounce + i, part, n);
+      i += n;
+    }
+  return v->bounce;
+}
+
+void
+tcg_native_commit (void *env, uint64_t address, uint32_t aux)
+{
+  TcgVcpu *v = env;
+  unsigned size = BP_NATIVE_MEM_SIZE (aux), mmu = BP_NATIVE_MEM_MMU_INDEX (aux);
+  if (v->bounce_direct)
+    return;
+  for (unsigned i = 0; i < size; ) {
+    unsigned n = size - i >= 8 && !crosses (wrap (v, address + i), 8) ? 8 : size - i >= 4 && !crosses (wrap (v, address + i), 4) ? 4 : 1;
+    store_in_page (v, wrap (v, address + i), read_host (v->bounce + i, n), n, mmu);
+    i += n;
+  }
+}
+
+/* --- for helpers --------------------------------------------------------------------------------------------- */
+
+void *
+softmmu_probe (void *env, uint64_t address, unsigned size, BpMmuAccess access, unsigned mmu)
+{
+  TcgVcpu *v = env;
+  TlbEntry *e = entry_for (v, address, access, mmu);
+  uint64_t tag = tag_of (e, access);
+  if (tag & TLB_DEVICE)
+    return NULL;
+  if (access == BP_MMU_STORE && tag & TLB_WATCHED) {
+    TlbFull *f = &tcg_softmmu (v)->mode[mmu].full[tlb_index (v, address, mmu)];
+    before_watched_store (v, e, f->ram_address + PAGE_OFFSET (address), size);
+  }
+  return (void *) (uintptr_t) (address + e->addend);
+}

@@ -1,0 +1,202 @@
+/* tb-translate.c -- from guest bytes to a block: frontend, passes, backend, in one visible list. */
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+#include "machine-tcg.h"
+
+#define MAX_INSNS 64
+
+/* --- code bytes ----------------------------------------------------------------------- */
+
+/* Copies bytes of one page; they may come from a device (then nothing of the block is kept). */
+static void
+fetch_in_page (TcgVcpu *v, uint64_t linear, unsigned mmu, uint8_t *buffer, unsigned n)
+{
+  Softmmu *s = tcg_softmmu (v);
+  TlbEntry *e = tlb_entry (v, linear, mmu);
+  TlbFull *f = &s->mode[mmu].full[tlb_index (v, linear, mmu)];
+  VcpuExtra *x = tcg_extra (v);
+  unsigned which = (linear & TLB_PAGE_MASK) != x->fetch_linear;
+  x->fetch_page[which] = f->ram_address;
+  if (!(e->fetch & TLB_DEVICE)) {
+    memcpy (buffer, (uint8_t *) (uintptr_t) (linear + e->addend), n);
+    return;
+  }
+  for (unsigned i = 0; i < n; i++)
+    buffer[i] = (uint8_t) bp_as_load (s->memory, f->physical + (linear & ~TLB_PAGE_MASK) + i, 1);
+}
+
+static bool
+fetch_ready (TcgVcpu *v, uint64_t linear, unsigned mmu, bool must)
+{
+  TlbEntry *e = tlb_entry (v, linear, mmu);
+  if ((e->fetch & (TLB_PAGE_MASK | TLB_INVALID)) == (linear & TLB_PAGE_MASK))
+    return true;
+  if (!must)
+    return tlb_fill_quiet (v, linear, BP_MMU_FETCH, mmu);
+  tlb_fill (v, linear, BP_MMU_FETCH, mmu);
+  return true;
+}
+
+unsigned
+translate_fetch (void *env, BpTranslation *t, uint64_t address, uint8_t *buffer, unsigned want, bool must)
+{
+  TcgVcpu *v = env;
+  unsigned mmu = v->frontend->fetch_mmu_index (v);
+  unsigned in_page = (1u << TLB_PAGE_BITS) - (unsigned) (address & ~TLB_PAGE_MASK);
+  unsigned first = want < in_page ? want : in_page;
+  if (v->frontend->address_bits == 32)
+    address = (uint32_t) address;
+  if (!fetch_ready (v, address, mmu, must))
+    return 0;
+  fetch_in_page (v, address, mmu, buffer, first);
+  if (first == want)
+    return want;
+  uint64_t second = address + first;
+  if (v->frontend->address_bits == 32)
+    second = (uint32_t) second;
+  if (!fetch_ready (v, second, mmu, must))
+    return first;
+  fetch_in_page (v, second, mmu, buffer + first, want - first);
+  return want;
+}
+
+/* --- dumps ------------------------------------------------------------------------------- */
+
+static void
+log_ir (BpLogTopic topic, const char *what, const Tb *tb, const BpIrBlock *ir)
+{
+  GString *text = g_string_new (NULL);
+  ir_print (ir, text);
+  bp_log (topic, "%s of block at %" G_GINT64_MODIFIER "x:\n%s", what, tb->key.pc, text->str);
+  g_string_free (text, TRUE);
+}
+
+static void
+log_guest_code (TcgVcpu *v, const BpTranslation *t)
+{
+  GString *text = g_string_new (NULL);
+  uint64_t pc = t->key.pc, end = t->key.pc + t->n_bytes;
+  BpTranslation scratch = *t;
+  while (pc < end) {
+    uint8_t bytes[16];
+    char line[160] = "";
+    unsigned got = translate_fetch (v, &scratch, pc, bytes, 15, false);
+    unsigned n = v->frontend->disassemble (&t->key, pc, bytes, got, line, sizeof line);
+    g_string_append_printf (text, "0x%08" G_GINT64_MODIFIER "x:  %s\n", pc, n ? line : "(bad)");
+    pc += n ? n : 1;
+  }
+  bp_log (BP_LOG_IN_ASM, "block, %u insns, flags %" G_GINT64_MODIFIER "x\n%s", t->n_insns, t->key.flags, text->str);
+  g_string_free (text, TRUE);
+}
+
+/* --- the pass list -------------------------------------------------------------------------- */
+
+static void
+run_passes (TcgMachine *m, const Tb *tb, BpIrBlock *ir)
+{
+  if (bp_log_on (BP_LOG_OP))
+    log_ir (BP_LOG_OP, "IR", tb, ir);
+#ifdef IR_VERIFY
+  GError *error = NULL;
+  if (!ir_verify (ir, &error))
+    g_error ("%s", error->message);
+#endif
+  if (m->optimise) {
+    opt_fold (ir);
+    opt_flags (ir);
+    opt_liveness (ir);
+  }
+  if (bp_log_on (BP_LOG_OP_OPT))
+    log_ir (BP_LOG_OP_OPT, "optimised IR", tb, ir);
+}
+
+static bool
+compile (TcgMachine *m, Tb *tb, BpIrBlock *ir)
+{
+  BackendBlock block = { .tb = tb, .frontend = m->frontend, .buffer = &m->buffer };
+  if (bp_log_on (BP_LOG_OUT_ASM))
+    block.dump = g_string_new (NULL);
+  bool done = m->n_by_address < m->by_address_size && m->backend->compile (&block, ir);
+  if (block.dump) {
+    if (done)
+      bp_log (BP_LOG_OUT_ASM, "host code of block at %" G_GINT64_MODIFIER "x, %u bytes:\n%s", tb->key.pc, tb->code_size, block.dump->str);
+    g_string_free (block.dump, TRUE);
+  }
+  return done;
+}
+
+/* Emits the IR of one block; may raise (the first instruction cannot be fetched). */
+static void
+translate_ir (TcgVcpu *v, Tb *tb)
+{
+  VcpuExtra *x = tcg_extra (v);
+  uint32_t limit = tb->cflags >> TB_MAX_INSNS_SHIFT;
+  BpTranslation t = { .key = tb->key, .ir = &x->ir, .max_insns = limit ? limit : MAX_INSNS, .cflags = tb->cflags & 0xffff };
+  x->fetch_linear = tb->key.pc & TLB_PAGE_MASK;
+  x->fetch_page[0] = x->fetch_page[1] = ~(uint64_t) 0;
+  bp_ir_block_reset (&x->ir);
+  v->frontend->translate (v, &t);
+  tb->n_insns = t.n_insns;
+  tb->n_bytes = t.n_bytes;
+  if (bp_log_on (BP_LOG_IN_ASM))
+    log_guest_code (v, &t);
+}
+
+static void
+place (TcgVcpu *v, Tb *tb)
+{
+  VcpuExtra *x = tcg_extra (v);
+  bool two_pages = ((tb->key.pc + tb->n_bytes - 1) ^ tb->key.pc) & TLB_PAGE_MASK;
+  if (x->fetch_page[0] == ~(uint64_t) 0 || (two_pages && x->fetch_page[1] == ~(uint64_t) 0)) {
+    tb->physical[0] = tb->physical[1] = ~(uint64_t) 0;  /* not all in RAM: run once */
+    return;
+  }
+  tb->physical[0] = x->fetch_page[0] + (tb->key.pc & ~TLB_PAGE_MASK);
+  tb->physical[1] = two_pages ? x->fetch_page[1] : ~(uint64_t) 0;
+  for (unsigned i = 0; i < (two_pages ? 2 : 1); i++)
+    if (!code_page_has_code (v->machine, x->fetch_page[i])) {
+      bp_dirty_clear (BP_DIRTY_CODE, x->fetch_page[i], 1u << TLB_PAGE_BITS);
+      for (unsigned k = 0; k < v->machine->vcpus->len; k++)
+        tlb_watch_page (v->machine->vcpus->pdata[k], x->fetch_page[i]);
+    }
+}
+
+/* The scratch block survives a raise out of the frontend: it is the vCPU's own, reused by the next translation. */
+static Tb *
+scratch_tb (TcgVcpu *v, const BpTbKey *key, uint32_t cflags)
+{
+  VcpuExtra *x = tcg_extra (v);
+  if (!x->scratch)
+    x->scratch = g_new (Tb, 1);
+  memset (x->scratch, 0, sizeof *x->scratch);
+  x->scratch->key = *key;
+  x->scratch->cflags = cflags;
+  x->scratch->exit_jump[0] = x->scratch->exit_jump[1] = TB_NO_EXIT;
+  return x->scratch;
+}
+
+Tb *
+tb_translate (TcgVcpu *v, const BpTbKey *key, uint32_t cflags)
+{
+  VcpuExtra *x = tcg_extra (v);
+  TcgMachine *m = v->machine;
+  Tb *tb = scratch_tb (v, key, cflags);
+  tb->mode = tb_mode (m, key->base, key->flags);
+  translate_ir (v, tb);
+  place (v, tb);
+  x->scratch = NULL;
+  g_mutex_lock (&m->lock);
+  run_passes (m, tb, &x->ir);
+  if (!compile (m, tb, &x->ir)) {
+    tb_flush_all (m);
+    g_mutex_unlock (&m->lock);
+    g_free (tb);
+    return tb_translate (v, key, cflags);
+  }
+  m->n_translated++;
+  tb_register_code (m, tb);
+  if (tb->physical[0] != ~(uint64_t) 0)
+    tb_insert (m, tb);
+  g_mutex_unlock (&m->lock);
+  return tb;
+}

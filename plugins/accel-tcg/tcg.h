@@ -1,0 +1,137 @@
+/* tcg.h -- the accelerator's own view of a vCPU and of translation blocks: what generated code and C runtime share. */
+/* SPDX-License-Identifier: MIT */
+#ifndef ACCEL_TCG_TCG_H
+#define ACCEL_TCG_TCG_H
+
+#include <backplane/tcg/frontend.h>
+#include <setjmp.h>
+#include <stdatomic.h>
+
+/* --- software TLB --------------------------------------------------------------- */
+
+#define TLB_PAGE_BITS 12
+#define TLB_PAGE_MASK (~(uint64_t) 0xfff)
+/* Low bits of a tag: any set makes the inline compare fail, so that the access takes the slow path. */
+#define TLB_INVALID   1u        /* nothing cached */
+#define TLB_DEVICE    2u        /* not plain RAM */
+#define TLB_WATCHED   4u        /* stores: the page holds translated code or a dirty log wants to know */
+
+/* 32 bytes; generated code indexes by ((address >> 12) << 5) & mask. */
+typedef struct TlbEntry {
+  uint64_t load, store, fetch;  /* page address for that access, plus TLB_* bits */
+  uint64_t addend;              /* host address = guest address + addend */
+} TlbEntry;
+
+typedef struct TlbFast {
+  uint64_t mask;                /* (entries - 1) << 5 */
+  TlbEntry *table;
+} TlbFast;
+
+/* --- jump cache: guest pc and mode -> host code ------------------------------------ */
+
+#define JUMP_CACHE_BITS 12
+typedef struct JumpEntry {
+  uint64_t pc;                  /* guest pc as the frontend's goto_ptr gives it (pc_size bits) */
+  uint64_t mode;                /* the mode id of (base, flags); ~0 = empty */
+  const void *code;
+  uint64_t reserved;
+} JumpEntry;
+/* index = (pc ^ (pc >> JUMP_CACHE_BITS)) & ((1 << JUMP_CACHE_BITS) - 1) */
+
+/* --- the vCPU ------------------------------------------------------------------------ */
+
+enum { TCG_EVENT_FP_DROPPED = 1, TCG_EVENT_LEAVE = 2 };
+
+struct Tb;
+
+/* Overlays BpTcgArea at the start of env. */
+typedef struct TcgVcpu {
+  const BpTcgOps *ops;
+  void *vcpu;
+  const BpTcgFrontend *frontend;
+  struct TcgMachine *machine;
+  /* Written by generated code's thunks on the way into C: the address in the block to which they will return.  0 in the loop. */
+  uintptr_t ret_pc;
+  /* Set by C, tested by thunks on the way back to the block: TCG_EVENT_*. */
+  uint32_t events;
+  uint32_t exit_request;                /* the entry thunk does not enter a block while it is set */
+  /* Which FP state (BP_NATIVE_X87 | BP_NATIVE_SSE) is in the host's registers; X87 implies SSE.  fp_dropped: what C stored away. */
+  uint32_t fp_resident, fp_dropped;
+  JumpEntry *jump_cache;                /* the live one, or an empty one while leaving is wanted */
+  int64_t icount_left;                  /* deterministic mode: instructions until the next event */
+  TlbFast tlb[16];
+  uint64_t spare[8];
+  /* Operand of a native insn that cannot be reached directly. */
+  uint8_t bounce[512] __attribute__ ((aligned (64)));
+  /* --- below: C only --- */
+  JumpEntry *jump_cache_full, *jump_cache_empty;
+  struct Tb *entering;                  /* block about to be entered by the loop */
+  sigjmp_buf *leave_buffer;
+  void *softmmu;                        /* struct Softmmu * */
+  void *extra;                          /* struct VcpuExtra * */
+  void *bounce_direct;                  /* native store: where the operand really went, NULL = bounce */
+} TcgVcpu;
+_Static_assert (sizeof (TcgVcpu) <= sizeof (BpTcgArea), "the vCPU's area is full");
+
+static inline TcgVcpu *tcg_vcpu (void *env) { return (TcgVcpu *) env; }
+
+/* --- translation blocks ------------------------------------------------------------- */
+
+/* From a host code address to the guest instruction that was executing: marks are sorted by offset, each holds until the next. */
+typedef struct TbMark {
+  uint32_t offset;              /* from tb->code */
+  uint32_t insn;                /* index into tb->insns */
+} TbMark;
+
+typedef struct TbInsn {
+  uint64_t pc;
+  uint32_t word;                /* the frontend's state word */
+  uint32_t reserved;
+} TbInsn;
+
+#define TB_NO_EXIT 0xffffffffu
+
+typedef struct Tb {
+  BpTbKey key;
+  uint64_t physical[2];         /* of the first byte, and of the second page's start (~0 when it has none) */
+  uint32_t n_bytes, n_insns;
+  uint32_t cflags;
+  uint32_t mode;                /* interned (base, flags): see tb-cache.c */
+  /* host code */
+  const uint8_t *code;          /* executable view (host-interp: the block itself) */
+  uint32_t code_size;
+  uint32_t n_marks;
+  TbMark *marks;
+  TbInsn *insns;                /* n_insns */
+  /* direct exits */
+  uint32_t exit_jump[2];        /* offset of the 4-byte aligned rel32 of the patchable jump, TB_NO_EXIT without */
+  uint32_t exit_unlinked[2];    /* offset where that jump goes while unlinked */
+  struct Tb *exit_target[2];
+  struct Tb *incoming;          /* blocks that jump here: list through incoming_next[exit], low bit of pointers = exit */
+  struct Tb *incoming_next[2];
+  /* look-up and invalidation */
+  struct Tb *hash_next;
+  struct Tb *page_next[2];
+  bool invalid;
+  struct { uint32_t from, to; } restart[2];     /* jump-cache look-ups that may be done again from the start (host-x64) */
+} Tb;
+
+/* --- runtime entry points for generated code (softmmu-access.c, exec-loop.c) ----------
+ * Built with -mgeneral-regs-only: they leave resident FP state alone, or store it and set fp_dropped + TCG_EVENT_FP_DROPPED. */
+uint64_t tcg_slow_load (void *env, uint64_t address, BpMemOp memop);            /* extended to 64 bits as memop says */
+void tcg_slow_store (void *env, uint64_t address, uint64_t value, BpMemOp memop);
+uint64_t tcg_slow_atomic (void *env, uint64_t address, uint64_t value, BpMemOp memop, uint32_t op /* BP_IR_gxchg.. */);
+uint64_t tcg_slow_cmpxchg (void *env, uint64_t address, uint64_t expected, uint64_t desired, BpMemOp memop);
+/* Where a native insn finds (or puts) its memory operand: guest RAM or env->bounce.  Raises before anything is done.  After a store
+ * through such an address, _commit writes the bounce buffer to the guest if it was used. */
+void *tcg_native_operand (void *env, uint64_t address, uint32_t aux);
+void tcg_native_commit (void *env, uint64_t address, uint32_t aux);
+/* The code for guest pc under the current block's base and flags; the exit thunk's address when the loop must decide. */
+const void *tcg_lookup (void *env, uint64_t pc);
+/* A thunk found TCG_EVENT_LEAVE: unlink the block that ret_pc lies in. */
+void tcg_leave_block (void *env);
+
+/* Stores resident FP state into env and notes that it was dropped (thunks reload it).  Any thread state: [vcpu]. */
+void tcg_fp_store (void *env);
+
+#endif

@@ -1,0 +1,221 @@
+/* stdio.c -- char-stdio: the program's own terminal, raw, with Ctrl-A as its escape; or a pipe. */
+/* SPDX-License-Identifier: MIT */
+#include "stream.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#define ESCAPE 0x01             /* Ctrl-A */
+
+typedef struct CharStdio {
+  CharBase base;
+  /* wiring */
+  bool escape, signals;
+  /* derived */
+  bool escaped;                 /* the last byte was the escape */
+} CharStdio;
+
+/* There is one terminal, and signal handlers have no other way to find it. */
+static CharStdio *owner;
+static struct termios cooked, raw;
+static volatile sig_atomic_t is_raw;
+
+/* --- terminal ----------------------------------------------------------------------------- */
+
+static void
+set_cooked (void)
+{
+  if (is_raw)
+    tcsetattr (STDIN_FILENO, TCSANOW, &cooked);
+}
+
+/* Dies of the signal as if nothing had been caught, with the terminal as it was. */
+static void
+on_fatal (int number)
+{
+  set_cooked ();
+  signal (number, SIG_DFL);
+  raise (number);
+}
+
+static void
+on_stop (int number)
+{
+  int error = errno;
+  set_cooked ();
+  raise (SIGSTOP);
+  errno = error;
+}
+
+/* Whoever stopped the program may have changed the terminal meanwhile. */
+static void
+on_continue (int number)
+{
+  int error = errno;
+  if (is_raw && tcgetpgrp (STDIN_FILENO) == getpgrp ())
+    tcsetattr (STDIN_FILENO, TCSANOW, &raw);
+  errno = error;
+}
+
+/* A signal that somebody handles already stays theirs: an accelerator may live from SIGSEGV. */
+static void
+catch_signal (int number, void (*handler) (int), int flags)
+{
+  struct sigaction now, ours = { .sa_handler = handler, .sa_flags = flags };
+  sigemptyset (&ours.sa_mask);
+  if (sigaction (number, NULL, &now) == 0 && now.sa_handler == SIG_DFL)
+    sigaction (number, &ours, NULL);
+}
+
+static void
+release_signal (int number, void (*handler) (int))
+{
+  struct sigaction now;
+  if (sigaction (number, NULL, &now) == 0 && now.sa_handler == handler)
+    signal (number, SIG_DFL);
+}
+
+static const int fatal[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGHUP, SIGQUIT, SIGINT, SIGTERM };
+
+static void
+set_raw (bool signals)
+{
+  static bool at_exit;
+  raw = cooked;
+  raw.c_iflag &= ~(tcflag_t) (IGNBRK | BRKINT | PARMRK | ISTRIP | INLCR | IGNCR | ICRNL | IXON);
+  raw.c_lflag &= ~(tcflag_t) (ECHO | ECHONL | ICANON | IEXTEN | (signals ? 0 : ISIG));
+  raw.c_cflag = (raw.c_cflag & ~(tcflag_t) (CSIZE | PARENB)) | CS8;
+  raw.c_cc[VMIN] = 1;
+  raw.c_cc[VTIME] = 0;
+  if (!at_exit)
+    atexit (set_cooked);
+  at_exit = true;
+  for (guint i = 0; i < G_N_ELEMENTS (fatal); i++)
+    catch_signal (fatal[i], on_fatal, SA_NODEFER);
+  catch_signal (SIGTSTP, on_stop, SA_RESTART);
+  catch_signal (SIGCONT, on_continue, SA_RESTART);
+  is_raw = tcsetattr (STDIN_FILENO, TCSANOW, &raw) == 0;
+}
+
+static void
+give_back (void)
+{
+  set_cooked ();
+  is_raw = 0;
+  for (guint i = 0; i < G_N_ELEMENTS (fatal); i++)
+    release_signal (fatal[i], on_fatal);
+  release_signal (SIGTSTP, on_stop);
+  release_signal (SIGCONT, on_continue);
+}
+
+/* --- events ------------------------------------------------------------------------------- */
+
+static void
+say (CharStdio *stdio, const char *text)
+{
+  char_stream_write (stdio, (const uint8_t *) text, strlen (text));
+}
+
+/* The byte after the escape; true when it is one for the guest. */
+static bool
+command (CharStdio *stdio, uint8_t c)
+{
+  switch (c) {
+  case 'x': case 'X':
+    bp_machine_request_shutdown (bp_object_machine (stdio), 0, "Ctrl-A X");
+    return false;
+  case 'c': case 'C':
+    say (stdio, "\nbackplane: no monitor is configured\n");
+    return false;
+  case 'b': case 'B':
+    char_stream_event (stdio, BP_CHAR_BREAK);
+    return false;
+  case 'h': case 'H': case '?':
+    say (stdio, "\nCtrl-A X       end the machine\n"
+                "Ctrl-A C       go to the monitor\n"
+                "Ctrl-A B       send a break\n"
+                "Ctrl-A Ctrl-A  send Ctrl-A\n"
+                "Ctrl-A H       this help\n");
+    return false;
+  default:
+    return c == ESCAPE;
+  }
+}
+
+static size_t
+filter (void *self, uint8_t *data, size_t size)
+{
+  CharStdio *stdio = self;
+  size_t kept = 0;
+  for (size_t i = 0; stdio->escape && i < size; i++) {
+    bool for_guest = stdio->escaped ? command (stdio, data[i]) : data[i] != ESCAPE;
+    stdio->escaped = !stdio->escaped && data[i] == ESCAPE;
+    if (for_guest)
+      data[kept++] = data[i];
+  }
+  return stdio->escape ? kept : size;
+}
+
+/* Whoever read the output is gone: there is nobody to run for. */
+static void
+broken (void *self)
+{
+  bp_machine_request_shutdown (bp_object_machine (self), 1, "standard output was closed");
+}
+
+/* --- life cycle --------------------------------------------------------------------------- */
+
+static bool
+stdio_realize (void *self, GError **error)
+{
+  CharStdio *stdio = self;
+  static const CharHooks hooks = { .filter = filter, .broken = broken };
+  if (owner) {
+    g_set_error (error, BP_ERROR, BP_ERROR_IO, "standard input and output belong to `%s` already",
+                 bp_object_id (owner));
+    return false;
+  }
+  owner = stdio;
+  signal (SIGPIPE, SIG_IGN);    /* write() tells */
+  char_stream_set_hooks (self, &hooks);
+  bool terminal = isatty (STDIN_FILENO) && tcgetattr (STDIN_FILENO, &cooked) == 0;
+  if (terminal)
+    set_raw (stdio->signals);
+  char_stream_open (self, STDIN_FILENO, STDOUT_FILENO, false, terminal);
+  return true;
+}
+
+static void
+stdio_unrealize (void *self)
+{
+  char_stream_finish (self, owner == self);
+  if (owner != self)
+    return;
+  give_back ();
+  owner = NULL;
+}
+
+/* --- tables ------------------------------------------------------------------------------- */
+
+static const BpProperty properties[] = {
+  BP_PROP_BOOL ("escape", CharStdio, escape, true,
+                "Whether Ctrl-A is the escape: X ends the machine, C goes to the monitor, B sends a break, H "
+                "helps, Ctrl-A sends itself."),
+  BP_PROP_BOOL ("signals", CharStdio, signals, false,
+                "Whether Ctrl-C and its like act on the program instead of going to the guest."),
+  BP_PROP_END
+};
+
+static const BpInterfaceDesc interfaces[] = { { BP_CHAR_ID, &char_stream_iface }, { NULL, NULL } };
+
+const BpTypeDesc char_stdio_type = {
+  BP_TYPE ("char-stdio", BP_KIND_BACKEND, CharStdio),
+  .description = "the program's standard input and output; a terminal is switched to raw mode",
+  .properties = properties,
+  .interfaces = interfaces,
+  .realize = stdio_realize,
+  .unrealize = stdio_unrealize,
+};

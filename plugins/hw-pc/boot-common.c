@@ -1,0 +1,77 @@
+/* boot-common.c -- files, RAM size and the flat protected-mode start that boot loaders share. */
+/* SPDX-License-Identifier: MIT */
+#include <backplane/iface/memory-backend.h>
+#include <string.h>
+#include "boot.h"
+
+#define PCI_HOLE UINT64_C (0xe0000000)
+
+uint64_t
+boot_ram_total (const BootCommon *boot)
+{
+  const BpMemoryBackendIface *t = boot->ram.table;
+  return BP_TABLE_HAS (t, size) ? t->size (boot->ram.instance) : 0;
+}
+
+uint64_t
+boot_ram_size (const BootCommon *boot)
+{
+  return MIN (boot_ram_total (boot), PCI_HOLE);
+}
+
+uint64_t
+boot_high_ram (const BootCommon *boot, BpAddressSpace *memory)
+{
+  uint64_t rest = boot_ram_total (boot) - boot_ram_size (boot);
+  const BpFlatRange *r = rest ? bp_as_lookup (memory, BOOT_HIGH_BASE) : NULL;
+  bool there = r && r->host && !r->readonly;
+  if (r)
+    bp_as_leave (memory);
+  return there ? rest : 0;
+}
+
+bool
+boot_read_file (const char *path, uint8_t **data, size_t *size, GError **error)
+{
+  GError *why = NULL;
+  if (g_file_get_contents (path, (char **) data, size, &why))
+    return true;
+  g_set_error (error, BP_ERROR, BP_ERROR_IO, "%s", why->message);
+  g_error_free (why);
+  return false;
+}
+
+static uint64_t
+flat_descriptor (bool code)
+{
+  return code ? UINT64_C (0x00cf9b000000ffff) : UINT64_C (0x00cf93000000ffff);
+}
+
+void
+boot_enter_flat32 (BootCommon *boot, BpAddressSpace *memory, uint32_t gdt_address, uint16_t code, uint16_t data, uint32_t entry,
+                   const uint64_t gpr[8])
+{
+  const BpX86CpuIface *cpu = boot->cpu.table;
+  uint64_t gdt[8] = { 0 };
+  gdt[code >> 3] = flat_descriptor (true);
+  gdt[data >> 3] = flat_descriptor (false);
+  bp_as_write (memory, gdt_address, gdt, sizeof gdt);
+  BpX86State s;
+  memset (&s, 0, sizeof s);
+  s.struct_size = sizeof s;
+  cpu->get_state (boot->cpu.instance, &s);
+  memcpy (s.gpr, gpr, 8 * sizeof gpr[0]);
+  s.rip = entry;
+  s.rflags = 2;
+  s.cr0 = 0x11;
+  s.gdtr.base = gdt_address;
+  s.gdtr.limit = sizeof gdt - 1;
+  s.idtr.base = 0;
+  s.idtr.limit = 0;
+  BpX86Segment flat = { .selector = data, .attributes = 0xc093, .limit = 0xffffffff };
+  for (unsigned i = BP_X86_ES; i <= BP_X86_GS; i++)
+    s.segment[i] = flat;
+  s.segment[BP_X86_CS] = (BpX86Segment) { .selector = code, .attributes = 0xc09b, .limit = 0xffffffff };
+  s.halted = 0;
+  cpu->set_state (boot->cpu.instance, &s);
+}

@@ -1,0 +1,232 @@
+/* boot-linux.c -- starts a Linux bzImage by the 32-bit boot protocol (Documentation/arch/x86/boot.rst). */
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+#include "boot.h"
+
+/* --- layout in guest memory ------------------------------------------------------- */
+
+#define GDT_ADDRESS   0x1000u
+#define ZERO_PAGE     0x10000u
+#define CMDLINE       0x20000u
+#define CMDLINE_ROOM  0x10000u
+#define STACK_TOP     0x9f000u
+#define LOW_RAM_END   0x9fc00u
+#define KERNEL_BASE   0x100000u
+
+/* Offsets in the setup header and the zero page. */
+enum {
+  SETUP_SECTS = 0x1f1, SETUP_SYSSIZE = 0x1f4, SETUP_BOOT_FLAG = 0x1fe, SETUP_JUMP = 0x200, SETUP_MAGIC = 0x202, SETUP_VERSION = 0x206,
+  SETUP_TYPE_OF_LOADER = 0x210, SETUP_LOADFLAGS = 0x211, SETUP_CODE32_START = 0x214, SETUP_RAMDISK_IMAGE = 0x218, SETUP_RAMDISK_SIZE = 0x21c,
+  SETUP_HEAP_END = 0x224, SETUP_CMDLINE_PTR = 0x228, SETUP_INITRD_MAX = 0x22c, SETUP_ALIGNMENT = 0x230, SETUP_RELOCATABLE = 0x234,
+  SETUP_CMDLINE_SIZE = 0x238, SETUP_PREF_ADDRESS = 0x258, SETUP_INIT_SIZE = 0x260,
+  ZERO_E820_ENTRIES = 0x1e8, ZERO_E820 = 0x2d0, ZERO_ALT_MEM_K = 0x1e0, ZERO_EXT_MEM_K = 0x002
+};
+enum { LOADED_HIGH = 1, CAN_USE_HEAP = 0x80 };
+enum { E820_RAM = 1, E820_RESERVED = 2 };
+
+/* --- state: saved | wiring | derived ---------------------------------------- */
+
+typedef struct BootLinux {
+  BootCommon common;
+  char *kernel, *initrd, *append;
+  BpAddressSpace *memory;
+  uint8_t *image, *initrd_data;
+  size_t image_size, initrd_size;
+  uint32_t setup_size, kernel_address, initrd_address;
+} BootLinux;
+
+static uint32_t get32 (const uint8_t *p) { uint32_t v; memcpy (&v, p, 4); return v; }
+static uint16_t get16 (const uint8_t *p) { uint16_t v; memcpy (&v, p, 2); return v; }
+static void put32 (uint8_t *p, uint32_t v) { memcpy (p, &v, 4); }
+static void put64 (uint8_t *p, uint64_t v) { memcpy (p, &v, 8); }
+
+/* --- what can be wrong with the files ------------------------------------------------ */
+
+static bool
+refuse (GError **error, const char *path, const char *format, ...)
+{
+  va_list args;
+  va_start (args, format);
+  char *text = g_strdup_vprintf (format, args);
+  va_end (args);
+  g_set_error (error, BP_ERROR, BP_ERROR_IO, "%s: %s", path, text);
+  g_free (text);
+  return false;
+}
+
+static bool
+check_kernel (BootLinux *b, GError **error)
+{
+  const uint8_t *h = b->image;
+  if (b->image_size < 0x268 || get16 (h + SETUP_BOOT_FLAG) != 0xaa55 || memcmp (h + SETUP_MAGIC, "HdrS", 4) != 0)
+    return refuse (error, b->kernel, "not a Linux bzImage (no boot header)");
+  if (get16 (h + SETUP_VERSION) < 0x0202 || !(h[SETUP_LOADFLAGS] & LOADED_HIGH))
+    return refuse (error, b->kernel, "boot protocol %u.%02u is too old (2.02 and a high-loaded kernel are needed)", h[SETUP_VERSION + 1],
+                   h[SETUP_VERSION]);
+  unsigned sectors = h[SETUP_SECTS] ? h[SETUP_SECTS] : 4;
+  b->setup_size = (sectors + 1) * 512;
+  uint64_t wanted = (uint64_t) b->setup_size + (uint64_t) get32 (h + SETUP_SYSSIZE) * 16;
+  if (b->image_size <= b->setup_size || b->image_size + 15 < wanted)
+    return refuse (error, b->kernel, "truncated: it has %zu bytes, its header says %" G_GUINT64_FORMAT, b->image_size, wanted);
+  return true;
+}
+
+/* Where the kernel goes: where it was linked for, unless it can be moved and RAM ends before. */
+static bool
+place_kernel (BootLinux *b, uint64_t ram, GError **error)
+{
+  const uint8_t *h = b->image;
+  uint64_t size = b->image_size - b->setup_size, init_size = size;
+  b->kernel_address = KERNEL_BASE;
+  if (get16 (h + SETUP_VERSION) >= 0x020a) {
+    uint64_t preferred;
+    memcpy (&preferred, h + SETUP_PREF_ADDRESS, 8);
+    init_size = MAX (size, get32 (h + SETUP_INIT_SIZE));
+    if (preferred >= KERNEL_BASE && preferred + init_size <= ram)
+      b->kernel_address = (uint32_t) preferred;
+    else if (!h[SETUP_RELOCATABLE])
+      return refuse (error, b->kernel, "needs RAM up to %" G_GUINT64_FORMAT " MiB, the machine has %" G_GUINT64_FORMAT " MiB",
+                     (preferred + init_size + 0xfffff) >> 20, ram >> 20);
+  }
+  if (b->kernel_address + init_size > ram)
+    return refuse (error, b->kernel, "needs RAM up to %" G_GUINT64_FORMAT " MiB, the machine has %" G_GUINT64_FORMAT " MiB",
+                   (b->kernel_address + init_size + 0xfffff) >> 20, ram >> 20);
+  if (b->initrd_size) {
+    uint64_t limit = get16 (h + SETUP_VERSION) >= 0x0203 ? get32 (h + SETUP_INITRD_MAX) : 0x37ffffff;
+    uint64_t end = MIN (ram, limit + 1), floor = b->kernel_address + init_size;
+    uint64_t start = end < b->initrd_size ? 0 : (end - b->initrd_size) & ~UINT64_C (0xfff);
+    if (start < floor)
+      return refuse (error, b->initrd, "%zu bytes do not fit between the kernel's end (%" G_GUINT64_FORMAT " MiB) and the end of RAM (%" G_GUINT64_FORMAT
+                     " MiB)", b->initrd_size, (floor + 0xfffff) >> 20, end >> 20);
+    b->initrd_address = (uint32_t) start;
+  }
+  return true;
+}
+
+/* The files are in memory only while they are looked at or copied to the guest. */
+static void
+forget_files (BootLinux *b)
+{
+  g_clear_pointer (&b->image, g_free);
+  g_clear_pointer (&b->initrd_data, g_free);
+  b->initrd_size = 0;
+}
+
+static bool
+read_files (BootLinux *b, GError **error)
+{
+  uint64_t ram = boot_ram_size (&b->common);
+  if (!boot_read_file (b->kernel, &b->image, &b->image_size, error) || !check_kernel (b, error))
+    return false;
+  if (b->initrd && *b->initrd) {
+    if (!boot_read_file (b->initrd, &b->initrd_data, &b->initrd_size, error))
+      return false;
+    if (!b->initrd_size)
+      return refuse (error, b->initrd, "is empty");
+  }
+  uint32_t room = get16 (b->image + SETUP_VERSION) >= 0x0206 ? MIN (get32 (b->image + SETUP_CMDLINE_SIZE), CMDLINE_ROOM - 1) : 255;
+  if (b->append && strlen (b->append) > room)
+    return refuse (error, b->kernel, "the command line has %zu characters, this kernel takes %u", strlen (b->append), room);
+  return place_kernel (b, ram, error);
+}
+
+static bool
+boot_check (void *self, GError **error)
+{
+  bool fine = read_files (self, error);
+  forget_files (self);
+  return fine;
+}
+
+/* --- loading ----------------------------------------------------------------------------- */
+
+static void
+add_e820 (uint8_t *zero, uint64_t start, uint64_t end, uint32_t type)
+{
+  uint8_t *entry = zero + ZERO_E820 + 20 * zero[ZERO_E820_ENTRIES]++;
+  put64 (entry, start);
+  put64 (entry + 8, end - start);
+  put32 (entry + 16, type);
+}
+
+static void
+fill_zero_page (BootLinux *b, uint8_t *zero)
+{
+  uint64_t ram = boot_ram_size (&b->common), high = boot_high_ram (&b->common, b->memory);
+  unsigned header_end = 0x202 + b->image[0x201];
+  memcpy (zero + SETUP_SECTS, b->image + SETUP_SECTS, MIN (header_end, 0x290u) - SETUP_SECTS);
+  zero[SETUP_TYPE_OF_LOADER] = 0xff;
+  zero[SETUP_LOADFLAGS] |= CAN_USE_HEAP;
+  put32 (zero + SETUP_HEAP_END, 0xfe00);
+  put32 (zero + SETUP_CODE32_START, b->kernel_address);
+  put32 (zero + SETUP_RAMDISK_IMAGE, b->initrd_address);
+  put32 (zero + SETUP_RAMDISK_SIZE, (uint32_t) b->initrd_size);
+  put32 (zero + SETUP_CMDLINE_PTR, CMDLINE);
+  put32 (zero + ZERO_ALT_MEM_K, (uint32_t) ((ram - KERNEL_BASE) >> 10));
+  add_e820 (zero, 0, LOW_RAM_END, E820_RAM);
+  add_e820 (zero, LOW_RAM_END, 0xa0000, E820_RESERVED);
+  add_e820 (zero, 0xf0000, KERNEL_BASE, E820_RESERVED);
+  add_e820 (zero, KERNEL_BASE, ram, E820_RAM);
+  if (high)
+    add_e820 (zero, BOOT_HIGH_BASE, BOOT_HIGH_BASE + high, E820_RAM);
+}
+
+static bool
+copy_to_guest (BootLinux *b, GError **error)
+{
+  uint8_t zero[4096] = { 0 };
+  const char *append = b->append ? b->append : "";
+  fill_zero_page (b, zero);
+  if (bp_as_write (b->memory, b->kernel_address, b->image + b->setup_size, b->image_size - b->setup_size)
+      && bp_as_write (b->memory, ZERO_PAGE, zero, sizeof zero) && bp_as_write (b->memory, CMDLINE, append, strlen (append) + 1)
+      && (!b->initrd_size || bp_as_write (b->memory, b->initrd_address, b->initrd_data, b->initrd_size)))
+    return true;
+  g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "guest memory has holes where kernel, initrd or boot data should go");
+  return false;
+}
+
+static bool
+boot_load (void *self, GError **error)
+{
+  BootLinux *b = self;
+  bool fine = read_files (b, error) && copy_to_guest (b, error);
+  forget_files (b);
+  if (!fine)
+    return false;
+  uint64_t gpr[8] = { [BP_X86_RSI] = ZERO_PAGE, [BP_X86_RSP] = STACK_TOP };
+  boot_enter_flat32 (&b->common, b->memory, GDT_ADDRESS, 0x10, 0x18, b->kernel_address, gpr);
+  return true;
+}
+
+/* --- life cycle: realize, reset ------------------------------------------------------------ */
+
+static bool
+boot_realize (void *self, GError **error)
+{
+  BootLinux *b = self;
+  b->memory = bp_machine_address_space (bp_object_machine (self), "memory");
+  return true;
+}
+
+/* --- tables: properties, type ----------------------------------------------------------------- */
+
+static const BpProperty boot_properties[] = {
+  BP_PROP_FILE ("kernel", BootLinux, kernel, BP_PROPERTY_REQUIRED, "The kernel, a bzImage."),
+  BP_PROP_FILE ("initrd", BootLinux, initrd, 0, "Initial RAM disk, loaded as high as the kernel allows; none by default."),
+  BP_PROP_STRING ("append", BootLinux, append, "", "The kernel's command line."),
+  BP_PROP_LINK ("cpu", BootLinux, common.cpu, BP_X86_CPU_ID, BP_PROPERTY_REQUIRED, "The CPU that starts the kernel."),
+  BP_PROP_LINK ("ram", BootLinux, common.ram, "bp.memory-backend/1", BP_PROPERTY_REQUIRED,
+                "The memory backend mapped from address 0: its size goes into the memory map that the kernel is given."),
+  BP_PROP_END
+};
+
+static const BpBootIface boot_iface = { .struct_size = sizeof (BpBootIface), .check = boot_check, .load = boot_load };
+static const BpInterfaceDesc boot_interfaces[] = { { BP_BOOT_ID, &boot_iface }, { NULL, NULL } };
+
+const BpTypeDesc boot_linux_type = {
+  BP_TYPE ("boot-linux", BP_KIND_BOOT, BootLinux),
+  .description = "Starts a Linux bzImage directly, without firmware",
+  .properties = boot_properties,
+  .interfaces = boot_interfaces,
+  .realize = boot_realize,
+};

@@ -1,0 +1,29 @@
+/* boot.h -- what the boot loaders of this plugin share. */
+/* SPDX-License-Identifier: MIT */
+#ifndef HW_PC_BOOT_H
+#define HW_PC_BOOT_H
+
+#include <backplane/arch/x86-state.h>
+#include <backplane/iface/boot.h>
+#include "hw-pc.h"
+
+/* The first part of a boot loader's state. */
+typedef struct BootCommon {
+  BpLink cpu;                   /* the CPU that starts */
+  BpLink ram;                   /* memory backend: how much RAM there is */
+} BootCommon;
+
+/* RAM from address 0 up, below the PCI hole. */
+uint64_t boot_ram_size (const BootCommon *boot);
+/* All of it. */
+uint64_t boot_ram_total (const BootCommon *boot);
+/* The part of it that the machine maps from BOOT_HIGH_BASE up; 0: none. */
+uint64_t boot_high_ram (const BootCommon *boot, BpAddressSpace *memory);
+#define BOOT_HIGH_BASE UINT64_C (0x100000000)
+/* Reads a whole file; the message names it. */
+bool boot_read_file (const char *path, uint8_t **data, size_t *size, GError **error);
+/* Flat 32-bit protected mode, paging and interrupts off, at `entry`; a GDT with selectors `code` and `data` is put at `gdt_address`. */
+void boot_enter_flat32 (BootCommon *boot, BpAddressSpace *memory, uint32_t gdt_address, uint16_t code, uint16_t data, uint32_t entry,
+                        const uint64_t gpr[8]);
+
+#endif

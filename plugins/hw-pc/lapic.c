@@ -1,0 +1,568 @@
+/* lapic.c -- local APIC in xAPIC mode (Intel SDM 3A, chapter 11): vectors, LVT, IPIs, MMIO page. */
+/* SPDX-License-Identifier: MIT */
+#include <backplane/arch/x86-state.h>
+#include <backplane/cpu.h>
+#include <string.h>
+#include "lapic.h"
+
+/* --- registers -------------------------------------------------------------- */
+
+enum {                          /* offset >> 4 */
+  REG_ID = 0x02, REG_VERSION = 0x03, REG_TPR = 0x08, REG_APR = 0x09, REG_PPR = 0x0a, REG_EOI = 0x0b, REG_RRD = 0x0c, REG_LDR = 0x0d, REG_DFR = 0x0e,
+  REG_SPURIOUS = 0x0f, REG_ISR = 0x10, REG_TMR = 0x18, REG_IRR = 0x20, REG_ESR = 0x28, REG_ICR_LOW = 0x30, REG_ICR_HIGH = 0x31, REG_LVT_TIMER = 0x32,
+  REG_LVT_LAST = 0x37, REG_INITIAL_COUNT = 0x38, REG_CURRENT_COUNT = 0x39, REG_DIVIDE = 0x3e
+};
+enum { BASE_BSP = 1 << 8, BASE_ENABLE = 1 << 11 };
+#define BASE_RESERVED (UINT64_C (0x6ff) | ~((UINT64_C (1) << 36) - 1))
+#define BASE_DEFAULT UINT64_C (0xfee00000)
+enum { SPURIOUS_ENABLE = 1 << 8, SPURIOUS_FOCUS_OFF = 1 << 9 };
+enum { ESR_SEND_ILLEGAL = 1 << 5, ESR_RECEIVE_ILLEGAL = 1 << 6, ESR_REGISTER = 1 << 7 };
+enum { ICR_LOGICAL = 1 << 11, ICR_ASSERT = 1 << 14, ICR_LEVEL = 1 << 15 };
+enum { VERSION = 0x14 | 5 << 16 };      /* five is the last entry of the LVT */
+
+/* --- vectors ------------------------------------------------------------------------ */
+
+static bool test_bit (const uint32_t *bits, unsigned n) { return bits[n >> 5] >> (n & 31) & 1; }
+static void set_bit (uint32_t *bits, unsigned n) { bits[n >> 5] |= 1u << (n & 31); }
+static void clear_bit (uint32_t *bits, unsigned n) { bits[n >> 5] &= ~(1u << (n & 31)); }
+
+static int
+highest (const uint32_t *bits)
+{
+  for (int i = 7; i >= 0; i--)
+    if (bits[i])
+      return i * 32 + 31 - __builtin_clz (bits[i]);
+  return -1;
+}
+
+static bool is_on (const Lapic *l) { return l->base & BASE_ENABLE; }
+static bool is_enabled (const Lapic *l) { return is_on (l) && l->spurious & SPURIOUS_ENABLE; }
+
+/* 11.8.3.1: the class that interrupts must exceed. */
+static uint8_t
+processor_priority (const Lapic *l)
+{
+  int in_service = highest (l->isr);
+  uint8_t service_class = in_service < 0 ? 0 : (uint8_t) (in_service & 0xf0);
+  return (l->tpr & 0xf0) >= service_class ? l->tpr : service_class;
+}
+
+/* The vector that the processor may take now, or -1. */
+static int
+deliverable (const Lapic *l)
+{
+  int vector = is_enabled (l) ? highest (l->irr) : -1;
+  return vector >= 0 && (vector & 0xf0) > (processor_priority (l) & 0xf0) ? vector : -1;
+}
+
+/* The PIC's line comes through: the APIC is off, or LINT0 is in ExtINT mode, or an I/O APIC sent it. */
+static bool
+external_pending (const Lapic *l)
+{
+  uint32_t lint0 = l->lvt[LVT_LINT0];
+  bool through = !is_on (l) || (!(lint0 & LVT_MASKED) && (lint0 >> 8 & 7) == APIC_EXTINT);
+  return (through && l->lint & 1) || l->external;
+}
+
+static void
+update (Lapic *l)
+{
+  bp_pin_set (l->intr, deliverable (l) >= 0 || external_pending (l));
+}
+
+static void
+request (Lapic *l, uint8_t vector, bool level)
+{
+  set_bit (l->irr, vector);
+  if (level)
+    set_bit (l->tmr, vector);
+  else
+    clear_bit (l->tmr, vector);
+  update (l);
+}
+
+static void
+report_error (Lapic *l, uint8_t bit)
+{
+  l->esr_pending |= bit;
+  uint32_t entry = l->lvt[LVT_ERROR];
+  if (!(entry & LVT_MASKED) && (entry & 0xff) >= 16)
+    request (l, (uint8_t) entry, false);
+}
+
+static void
+accept_vector (Lapic *l, uint8_t vector, bool level)
+{
+  if (!is_enabled (l))
+    return;
+  if (vector < 16)
+    report_error (l, ESR_RECEIVE_ILLEGAL);
+  else
+    request (l, vector, level);
+}
+
+/* --- events (input, timers) ------------------------------------------------------------ */
+
+void
+lapic_deliver_local (Lapic *l, unsigned index)
+{
+  uint32_t entry = l->lvt[index];
+  bool lint = index == LVT_LINT0 || index == LVT_LINT1, level = lint && entry & LVT_LEVEL;
+  if (entry & LVT_MASKED || !is_on (l))
+    return;
+  switch ((ApicDelivery) (entry >> 8 & 7)) {
+  case APIC_SMI:
+    bp_pin_pulse (l->smi);
+    break;
+  case APIC_NMI:
+    bp_pin_pulse (l->nmi);
+    break;
+  case APIC_INIT:
+    bp_pin_pulse (l->init);
+    break;
+  case APIC_EXTINT:             /* the line itself counts, not its edges */
+    update (l);
+    break;
+  default:
+    if (level && entry & LVT_REMOTE_IRR)
+      break;
+    if (level)
+      l->lvt[index] |= LVT_REMOTE_IRR;
+    accept_vector (l, (uint8_t) entry, level);
+  }
+}
+
+static void
+set_lint (void *self, unsigned index, int level)
+{
+  Lapic *l = self;
+  l->lint = (uint8_t) (level ? l->lint | 1 << index : l->lint & ~(1 << index));
+  if (level)
+    lapic_deliver_local (l, index ? LVT_LINT1 : LVT_LINT0);
+  update (l);
+}
+
+/* --- messages -------------------------------------------------------------------------------- */
+
+/* 11.6.2: physical IDs, or a match of the logical ID, flat or by cluster. */
+static bool
+bus_is_addressed (void *self, const ApicMessage *m)
+{
+  const Lapic *l = self;
+  uint8_t logical = (uint8_t) (l->ldr >> 24);
+  if (!is_on (l))
+    return false;
+  if (m->destination == 0xff)
+    return true;
+  if (!m->logical)
+    return m->destination == l->id;
+  if (l->dfr >> 28 == 0xf)
+    return m->destination & logical;
+  return m->destination >> 4 == logical >> 4 && m->destination & logical & 0x0f;
+}
+
+/* The focus processor, which has the vector already, comes before all. */
+static int
+bus_priority (void *self, uint8_t vector)
+{
+  const Lapic *l = self;
+  if (!is_enabled (l))
+    return -1;
+  bool focus = !(l->spurious & SPURIOUS_FOCUS_OFF) && (test_bit (l->irr, vector) || test_bit (l->isr, vector));
+  return focus ? 0 : 1 + processor_priority (l);
+}
+
+static void
+bus_deliver (void *self, const ApicMessage *m)
+{
+  Lapic *l = self;
+  if (!is_on (l))
+    return;
+  switch (m->delivery) {
+  case APIC_FIXED:
+  case APIC_LOWEST:
+    accept_vector (l, m->vector, m->level);
+    break;
+  case APIC_SMI:
+    bp_pin_pulse (l->smi);
+    break;
+  case APIC_NMI:
+    bp_pin_pulse (l->nmi);
+    break;
+  case APIC_INIT:
+    bp_pin_pulse (l->init);
+    break;
+  case APIC_EXTINT:
+    l->external = true;
+    update (l);
+    break;
+  case APIC_STARTUP:
+    bp_log_unimp (l, "start-up message (vector %02x)", m->vector);
+    break;
+  default:
+    bp_log_guest (l, "message with delivery mode %u", m->delivery);
+  }
+}
+
+static const ApicBusIface bus_iface = {
+  .struct_size = sizeof (ApicBusIface), .is_addressed = bus_is_addressed, .priority = bus_priority, .deliver = bus_deliver
+};
+
+static void
+send_ipi (Lapic *l)
+{
+  unsigned shorthand = l->icr_low >> 18 & 3;
+  ApicMessage m = { .delivery = (ApicDelivery) (l->icr_low >> 8 & 7), .vector = (uint8_t) l->icr_low, .destination = (uint8_t) (l->icr_high >> 24),
+                    .logical = l->icr_low & ICR_LOGICAL };
+  if (m.delivery <= APIC_LOWEST && m.vector < 16) {
+    report_error (l, ESR_SEND_ILLEGAL);
+    return;
+  }
+  if (m.delivery == APIC_INIT && l->icr_low & ICR_LEVEL && !(l->icr_low & ICR_ASSERT))
+    return;                     /* INIT level de-assert: synchronizes arbitration IDs, which do not exist any more */
+  switch (shorthand) {
+  case 0:
+    apic_bus_send (&l->bus, &m);
+    break;
+  case 1:
+    if (m.delivery > APIC_LOWEST)
+      bp_log_guest (l, "message of delivery mode %u to itself", m.delivery);
+    else
+      bus_deliver (l, &m);
+    break;
+  default:
+    apic_bus_broadcast (&l->bus, &m, shorthand == 3 ? l : NULL);
+  }
+}
+
+static void
+end_of_interrupt (Lapic *l)
+{
+  int vector = highest (l->isr);
+  if (vector < 0)
+    return;
+  clear_bit (l->isr, (unsigned) vector);
+  for (unsigned i = LVT_LINT0; i <= LVT_LINT1; i++) {
+    if (!(l->lvt[i] & LVT_REMOTE_IRR) || (l->lvt[i] & 0xff) != (uint32_t) vector)
+      continue;
+    l->lvt[i] &= ~(uint32_t) LVT_REMOTE_IRR;
+    if (l->lint >> (i - LVT_LINT0) & 1)
+      lapic_deliver_local (l, i);
+  }
+  if (test_bit (l->tmr, (unsigned) vector))
+    apic_bus_end_of_interrupt (&l->bus, (uint8_t) vector);
+  update (l);
+}
+
+/* --- guest access -------------------------------------------------------------------- */
+
+static uint32_t
+read_register (Lapic *l, unsigned reg)
+{
+  switch (reg) {
+  case REG_ID: return (uint32_t) l->id << 24;
+  case REG_VERSION: return VERSION;
+  case REG_TPR: return l->tpr;
+  case REG_PPR: return processor_priority (l);
+  case REG_LDR: return l->ldr;
+  case REG_DFR: return l->dfr;
+  case REG_SPURIOUS: return l->spurious;
+  case REG_ISR ... REG_ISR + 7: return l->isr[reg - REG_ISR];
+  case REG_TMR ... REG_TMR + 7: return l->tmr[reg - REG_TMR];
+  case REG_IRR ... REG_IRR + 7: return l->irr[reg - REG_IRR];
+  case REG_ESR: return l->esr;
+  case REG_ICR_LOW: return l->icr_low;
+  case REG_ICR_HIGH: return l->icr_high;
+  case REG_LVT_TIMER ... REG_LVT_LAST:
+    lapic_timer_sync (l);
+    return l->lvt[reg - REG_LVT_TIMER];
+  case REG_INITIAL_COUNT: return l->initial_count;
+  case REG_CURRENT_COUNT: return lapic_timer_count (l);
+  case REG_DIVIDE: return l->divide;
+  case REG_APR: case REG_RRD: case REG_EOI: return 0;
+  default:
+    bp_log_guest (l, "read of register %02x0, which does not exist", reg);
+    report_error (l, ESR_REGISTER);
+    return 0;
+  }
+}
+
+static void
+write_lvt (Lapic *l, unsigned index, uint32_t value)
+{
+  static const uint32_t writable[LVT_COUNT] = {
+    [LVT_TIMER] = 0x300ff, [LVT_THERMAL] = 0x107ff, [LVT_COUNTER] = 0x107ff, [LVT_LINT0] = 0x1a7ff, [LVT_LINT1] = 0x1a7ff, [LVT_ERROR] = 0x100ff
+  };
+  lapic_timer_sync (l);
+  uint32_t kept = value & LVT_LEVEL ? l->lvt[index] & LVT_REMOTE_IRR : 0;
+  l->lvt[index] = (value & writable[index]) | kept;
+  if (!(l->spurious & SPURIOUS_ENABLE))
+    l->lvt[index] |= LVT_MASKED;        /* 11.4.7.2 */
+  lapic_timer_sync (l);
+  if (index == LVT_TIMER)
+    lapic_timer_arm (l);
+  bool lint = index == LVT_LINT0 || index == LVT_LINT1;
+  if (lint && l->lvt[index] & LVT_LEVEL && l->lint >> (index - LVT_LINT0) & 1)
+    lapic_deliver_local (l, index);
+}
+
+static void
+write_spurious (Lapic *l, uint32_t value)
+{
+  l->spurious = value & 0x3ff;
+  if (l->spurious & SPURIOUS_ENABLE)
+    return;
+  for (unsigned i = 0; i < LVT_COUNT; i++)
+    l->lvt[i] |= LVT_MASKED;
+  lapic_timer_arm (l);
+}
+
+static void
+write_register (Lapic *l, unsigned reg, uint32_t value)
+{
+  switch (reg) {
+  case REG_ID:
+    l->id = (uint8_t) (value >> 24);
+    break;
+  case REG_TPR:
+    l->tpr = (uint8_t) value;
+    break;
+  case REG_EOI:
+    end_of_interrupt (l);
+    break;
+  case REG_LDR:
+    l->ldr = value & 0xff000000;
+    break;
+  case REG_DFR:
+    l->dfr = value | 0x0fffffff;
+    break;
+  case REG_SPURIOUS:
+    write_spurious (l, value);
+    break;
+  case REG_ESR:                 /* a write shows what was detected since the last one */
+    l->esr = l->esr_pending;
+    l->esr_pending = 0;
+    break;
+  case REG_ICR_LOW:
+    l->icr_low = value & 0x000ccfff;
+    send_ipi (l);
+    break;
+  case REG_ICR_HIGH:
+    l->icr_high = value & 0xff000000;
+    break;
+  case REG_LVT_TIMER ... REG_LVT_LAST:
+    write_lvt (l, reg - REG_LVT_TIMER, value);
+    break;
+  case REG_INITIAL_COUNT:
+    lapic_timer_start (l, value);
+    break;
+  case REG_DIVIDE:
+    lapic_timer_set_divide (l, value & 0xb);
+    break;
+  default:
+    bp_log_guest (l, "write of register %02x0, which is read-only or does not exist", reg);
+    report_error (l, ESR_REGISTER);
+  }
+  update (l);
+}
+
+/* Every processor sees its own APIC at the one address.  Without a linked CPU there is only one. */
+static Lapic *
+of_current_processor (Lapic *mapped)
+{
+  if (!mapped->cpu.instance || bp_vcpu_is_current (bp_vcpu_of (mapped->cpu.instance)))
+    return mapped;
+  for (unsigned i = 0; i < mapped->bus.members->len; i++) {
+    const BpLink *member = &g_array_index (mapped->bus.members, BpLink, i);
+    Lapic *l = member->instance;
+    if (member->table == &bus_iface && l->cpu.instance && bp_vcpu_is_current (bp_vcpu_of (l->cpu.instance)))
+      return l;
+  }
+  return mapped;
+}
+
+static uint64_t
+lapic_read (void *self, uint64_t offset, unsigned size)
+{
+  return offset & 0xc ? 0 : read_register (of_current_processor (self), (unsigned) (offset >> 4));
+}
+
+static void
+lapic_write (void *self, uint64_t offset, uint64_t value, unsigned size)
+{
+  if (!(offset & 0xc))
+    write_register (of_current_processor (self), (unsigned) (offset >> 4), (uint32_t) value);
+}
+
+/* --- the processor's side ---------------------------------------------------------------------- */
+
+static int
+acknowledge (void *self)
+{
+  Lapic *l = self;
+  const BpInterruptControllerIface *pic = l->pic.table;
+  int vector = deliverable (l);
+  if (vector >= 0) {
+    clear_bit (l->irr, (unsigned) vector);
+    set_bit (l->isr, (unsigned) vector);
+  } else if (external_pending (l)) {
+    l->external = false;
+    vector = BP_TABLE_HAS (pic, acknowledge) ? pic->acknowledge (l->pic.instance) : -1;
+  }
+  update (l);
+  return vector;
+}
+
+static uint64_t apic_base_read (void *self) { return ((Lapic *) self)->base; }
+
+static void
+registers_reset (Lapic *l)
+{
+  memset (l->irr, 0, sizeof l->irr);
+  memset (l->isr, 0, sizeof l->isr);
+  memset (l->tmr, 0, sizeof l->tmr);
+  l->id = l->initial_id;
+  l->esr = l->esr_pending = 0;
+  l->external = false;
+  l->ldr = l->icr_low = l->icr_high = 0;
+  l->dfr = 0xffffffff;
+  l->spurious = 0xff;
+  for (unsigned i = 0; i < LVT_COUNT; i++)
+    l->lvt[i] = LVT_MASKED;
+  if (l->virtual_wire && l->bsp) {
+    l->lvt[LVT_LINT0] = (uint32_t) APIC_EXTINT << 8;
+    l->lvt[LVT_LINT1] = (uint32_t) APIC_NMI << 8;
+  }
+  l->divide = 0;
+  lapic_timer_start (l, 0);
+}
+
+/* 11.4.3: switched off, it loses what it knew.  The page follows the base. */
+static bool
+apic_base_write (void *self, uint64_t value)
+{
+  Lapic *l = self;
+  if (value & BASE_RESERVED)
+    return false;
+  bool was_on = is_on (l);
+  l->base = value;
+  if (was_on && !is_on (l))
+    registers_reset (l);
+  bp_memory_begin ();
+  bp_region_set_enabled (l->mmio, is_on (l));
+  bp_region_set_offset (l->mmio, value & ~UINT64_C (0xfff));
+  bp_memory_commit ();
+  update (l);
+  return true;
+}
+
+static uint8_t priority_read (void *self) { return ((Lapic *) self)->tpr >> 4; }
+
+static void
+priority_write (void *self, uint8_t priority)
+{
+  Lapic *l = self;
+  l->tpr = (uint8_t) (priority << 4);
+  update (l);
+}
+
+/* --- life cycle: realize, reset ------------------------------------------------------------ */
+
+static bool
+lapic_realize (void *self, GError **error)
+{
+  Lapic *l = self;
+  apic_bus_join (&l->bus, bp_object_machine (self));
+  l->timer = bp_timer_new (self, BP_CLOCK_VIRTUAL, lapic_timer_fire, l);
+  return true;
+}
+
+static void
+lapic_unrealize (void *self)
+{
+  Lapic *l = self;
+  apic_bus_leave (&l->bus);
+  bp_timer_free (l->timer);
+  l->timer = NULL;
+}
+
+static void
+lapic_reset (void *self, BpResetKind kind)
+{
+  Lapic *l = self;
+  l->tpr = l->lint = 0;
+  l->base = 0;
+  registers_reset (l);
+  apic_base_write (l, BASE_DEFAULT | BASE_ENABLE | (l->bsp ? BASE_BSP : 0));
+}
+
+static bool
+lapic_post_load (void *self, GError **error)
+{
+  Lapic *l = self;
+  uint64_t base = l->base & ~BASE_RESERVED;
+  l->divide &= 0xb;
+  return apic_base_write (l, base);
+}
+
+/* --- tables: properties, saved fields, type -------------------------------------------------- */
+
+static const BpProperty lapic_properties[] = {
+  BP_PROP_ ("id", BP_PROPERTY_U8, Lapic, initial_id, .default_int = 0, .max = 254, .help = "APIC ID after reset; the CPU's apic-id should be the same."),
+  BP_PROP_BOOL ("bsp", Lapic, bsp, true, "Whether its processor is the one that starts the machine (bit 8 of the APIC base MSR)."),
+  BP_PROP_BOOL ("virtual-wire", Lapic, virtual_wire, true,
+                "Set up LINT0 for the PIC and LINT1 for NMI at reset, as firmware leaves them; off: masked, as the chip comes out of reset."),
+  BP_PROP_U32_RANGE ("timer-frequency", Lapic, timer_hz, 1000000000, 1000, 4000000000u, "Input of the timer's divider in Hz."),
+  BP_PROP_LINK ("pic", Lapic, pic, BP_INTERRUPT_CONTROLLER_ID, 0, "The PIC that gives the vector of external interrupts; its intr pin goes to lint0."),
+  BP_PROP_LINK ("cpu", Lapic, cpu, BP_X86_CPU_ID, 0, "Its processor; needed where there are several, which see their own APICs at one address."),
+  BP_PROP_END
+};
+
+static const BpRegionOps lapic_ops = BP_REGION_OPS (.read = lapic_read, .write = lapic_write, .impl_min = 4, .impl_max = 4);
+static const BpRegionDesc lapic_regions[] = {
+  BP_REGION_DESC ("mmio0", Lapic, mmio, &lapic_ops, 0x1000, "The registers, 0xfee00000; the guest moves them through the APIC base MSR."),
+  BP_REGION_DESC_END
+};
+
+static const BpPinDesc lapic_pins[] = {
+  BP_PIN_DESC_IN ("lint", 2, set_lint, BP_PIN_WIRED_OR, "Local interrupt inputs: lint0 from the PIC's intr, lint1 for NMI in a PC."),
+  BP_PIN_DESC_OUT ("intr", Lapic, intr, 0, "Interrupt request to the CPU, which gets the vector through its link to this object."),
+  BP_PIN_DESC_OUT ("nmi", Lapic, nmi, 0, "Non-maskable interrupt to the CPU, a pulse."),
+  BP_PIN_DESC_OUT ("smi", Lapic, smi, 0, "System management interrupt to the CPU, a pulse."),
+  BP_PIN_DESC_OUT ("init", Lapic, init, 0, "INIT to the CPU, a pulse."),
+  BP_PIN_DESC_END
+};
+
+static const BpInterruptControllerIface controller_iface = {
+  .struct_size = sizeof (BpInterruptControllerIface), .acknowledge = acknowledge, .apic_base_read = apic_base_read,
+  .apic_base_write = apic_base_write, .priority_read = priority_read, .priority_write = priority_write
+};
+static const BpInterfaceDesc lapic_interfaces[] = {
+  { BP_INTERRUPT_CONTROLLER_ID, &controller_iface }, { APIC_BUS_ID, &bus_iface }, { NULL, NULL }
+};
+
+static const BpStateField lapic_state[] = {
+  BP_STATE_FIELD_U64 (Lapic, base), BP_STATE_FIELD_ARRAY (BP_STATE_U32, Lapic, irr, 8), BP_STATE_FIELD_ARRAY (BP_STATE_U32, Lapic, isr, 8),
+  BP_STATE_FIELD_ARRAY (BP_STATE_U32, Lapic, tmr, 8), BP_STATE_FIELD_ARRAY (BP_STATE_U32, Lapic, lvt, LVT_COUNT), BP_STATE_FIELD_U8 (Lapic, id),
+  BP_STATE_FIELD_U8 (Lapic, tpr), BP_STATE_FIELD_U8 (Lapic, esr), BP_STATE_FIELD_U8 (Lapic, esr_pending), BP_STATE_FIELD_U8 (Lapic, lint),
+  BP_STATE_FIELD_BOOL (Lapic, external), BP_STATE_FIELD_U32 (Lapic, ldr), BP_STATE_FIELD_U32 (Lapic, dfr), BP_STATE_FIELD_U32 (Lapic, spurious),
+  BP_STATE_FIELD_U32 (Lapic, icr_low), BP_STATE_FIELD_U32 (Lapic, icr_high), BP_STATE_FIELD_U32 (Lapic, divide),
+  BP_STATE_FIELD_U32 (Lapic, initial_count), BP_STATE_FIELD_BOOL (Lapic, counting), BP_STATE_FIELD_U64 (Lapic, zero_at),
+  BP_STATE_FIELD_TIMER (Lapic, timer), BP_STATE_END
+};
+
+const BpTypeDesc lapic_type = {
+  BP_TYPE ("lapic", BP_KIND_DEVICE, Lapic),
+  .description = "Local APIC of a processor, xAPIC mode",
+  .properties = lapic_properties,
+  .regions = lapic_regions,
+  .pins = lapic_pins,
+  .interfaces = lapic_interfaces,
+  .state_version = 1,
+  .state_minimum = 1,
+  .state = lapic_state,
+  .realize = lapic_realize,
+  .unrealize = lapic_unrealize,
+  .reset = lapic_reset,
+  .post_load = lapic_post_load,
+};

@@ -1,0 +1,15 @@
+/* plugin.c -- hw-pc: the chips of a PC, and the loaders that start programs on it. */
+/* SPDX-License-Identifier: MIT */
+#include "hw-pc.h"
+
+static const BpTypeDesc *const types[] = {
+  &i8259_pair_type,
+  &i8254_type,
+  &mc146818_type,
+  &uart_16550_type,
+  &boot_linux_type,
+  NULL
+};
+
+BP_PLUGIN_DEFINE (.id = "hw-pc", .version = "0.1", .licence = "MIT", .description = "Chips of a PC: interrupt controllers, timers, UART, PCI, boot loaders",
+                  .types = types);

@@ -1,0 +1,76 @@
+/* port92.c -- system control port A of the PS/2: fast A20 and fast reset. */
+/* SPDX-License-Identifier: MIT */
+#include "hw-pc.h"
+
+/* --- registers -------------------------------------------------------------- */
+
+enum { FAST_RESET = 1 << 0, FAST_A20 = 1 << 1, WRITABLE = 0xcb };      /* 6, 7: disk lamp; 3: password lock */
+
+/* --- state: saved | wiring | derived ---------------------------------------- */
+
+typedef struct Port92 {
+  uint8_t value;
+  BpPin *a20;
+  BpRegion *port;
+} Port92;
+
+/* --- guest access -------------------------------------------------------------------- */
+
+static uint64_t
+port_read (void *self, uint64_t offset, unsigned size)
+{
+  return ((Port92 *) self)->value;
+}
+
+static void
+port_write (void *self, uint64_t offset, uint64_t value, unsigned size)
+{
+  Port92 *p = self;
+  bool reset = value & ~(uint64_t) p->value & FAST_RESET;
+  p->value = (uint8_t) value & WRITABLE;
+  bp_pin_set (p->a20, p->value & FAST_A20);
+  if (reset)
+    bp_machine_request_reset (bp_object_machine (p), "port 0x92");
+}
+
+/* --- life cycle: realize, reset ------------------------------------------------------------ */
+
+static void
+port_reset (void *self, BpResetKind kind)
+{
+  Port92 *p = self;
+  p->value = 0;
+  bp_pin_lower (p->a20);
+}
+
+static bool
+port_post_load (void *self, GError **error)
+{
+  Port92 *p = self;
+  bp_pin_set (p->a20, p->value & FAST_A20);
+  return true;
+}
+
+/* --- tables: properties, saved fields, type -------------------------------------------------- */
+
+static const BpRegionOps port_ops = BP_REGION_OPS (.read = port_read, .write = port_write, .impl_max = 1);
+static const BpRegionDesc port_regions[] = {
+  BP_REGION_DESC ("pio0", Port92, port, &port_ops, 1, "The port, 0x92 in a PC."), BP_REGION_DESC_END
+};
+static const BpPinDesc port_pins[] = {
+  BP_PIN_DESC_OUT ("a20", Port92, a20, 0, "Bit 1: lets address line 20 through, together with the keyboard controller's pin of that name."),
+  BP_PIN_DESC_END
+};
+static const BpStateField port_state[] = { BP_STATE_FIELD_U8 (Port92, value), BP_STATE_END };
+
+const BpTypeDesc port92_type = {
+  BP_TYPE ("port92", BP_KIND_DEVICE, Port92),
+  .description = "System control port A: fast A20 gate and fast reset",
+  .regions = port_regions,
+  .pins = port_pins,
+  .state_version = 1,
+  .state_minimum = 1,
+  .state = port_state,
+  .reset = port_reset,
+  .post_load = port_post_load,
+};

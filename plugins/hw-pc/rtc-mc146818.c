@@ -1,0 +1,377 @@
+/* rtc-mc146818.c -- Motorola MC146818A real-time clock and 128 bytes of CMOS RAM. */
+/* SPDX-License-Identifier: MIT */
+#include <time.h>
+#include "hw-pc.h"
+
+/* --- registers -------------------------------------------------------------- */
+
+enum {
+  REG_SECONDS, REG_SECONDS_ALARM, REG_MINUTES, REG_MINUTES_ALARM, REG_HOURS, REG_HOURS_ALARM, REG_WEEKDAY, REG_DAY, REG_MONTH, REG_YEAR,
+  REG_A, REG_B, REG_C, REG_D, REG_CENTURY = 0x32
+};
+enum { A_UIP = 0x80, A_DIVIDER = 0x70, A_RATE = 0x0f, A_RUNNING = 0x20 };
+enum { B_24H = 2, B_BINARY = 4, B_UPDATE = 0x10, B_ALARM = 0x20, B_PERIODIC = 0x40, B_SET = 0x80 };
+enum { C_UPDATE = 0x10, C_ALARM = 0x20, C_PERIODIC = 0x40, C_IRQF = 0x80 };
+enum { D_VALID = 0x80 };
+
+#define PERIOD_HZ 32768u
+#define UPDATE_NS 244000                /* the time registers are unstable for so long before the second */
+
+/* --- state: saved | wiring | derived ---------------------------------------- */
+
+typedef struct Rtc {
+  uint8_t cmos[128];            /* REG_A .. REG_D and the alarm live here; the time itself is base + clock */
+  uint8_t index;
+  int64_t base;                 /* seconds since 1970 that the guest's clock shows, at host-clock time 0 */
+  int64_t frozen;               /* the same while B_SET holds it */
+  int64_t periodic_next, second_next;
+  BpTimer *periodic, *second;
+  BpPin *irq;
+  BpRegion *ports;
+  bool local_time;
+  char *start;
+} Rtc;
+
+static int64_t now (Rtc *r, BpClock clock) { return bp_clock_now (bp_object_machine (r), clock); }
+
+/* --- the time registers ------------------------------------------------------------ */
+
+static bool is_halted (const Rtc *r) { return r->cmos[REG_B] & B_SET || (r->cmos[REG_A] & A_DIVIDER) != A_RUNNING; }
+
+static int64_t
+guest_seconds (Rtc *r)
+{
+  return is_halted (r) ? r->frozen : r->base + now (r, BP_CLOCK_HOST) / BP_NS_PER_SECOND;
+}
+
+static uint8_t encode (const Rtc *r, int n) { return (uint8_t) (r->cmos[REG_B] & B_BINARY ? n : n / 10 << 4 | n % 10); }
+static int decode (const Rtc *r, uint8_t v) { return r->cmos[REG_B] & B_BINARY ? v : (v >> 4) * 10 + (v & 15); }
+
+static uint8_t
+encode_hour (const Rtc *r, int hour)
+{
+  if (r->cmos[REG_B] & B_24H)
+    return encode (r, hour);
+  return (uint8_t) (encode (r, hour % 12 ? hour % 12 : 12) | (hour >= 12 ? 0x80 : 0));
+}
+
+static int
+decode_hour (const Rtc *r, uint8_t v)
+{
+  if (r->cmos[REG_B] & B_24H)
+    return decode (r, v);
+  return decode (r, v & 0x7f) % 12 + (v & 0x80 ? 12 : 0);
+}
+
+static uint8_t
+time_register (Rtc *r, unsigned index)
+{
+  time_t t = (time_t) guest_seconds (r);
+  struct tm tm;
+  gmtime_r (&t, &tm);
+  switch (index) {
+  case REG_SECONDS:
+    return encode (r, tm.tm_sec);
+  case REG_MINUTES:
+    return encode (r, tm.tm_min);
+  case REG_HOURS:
+    return encode_hour (r, tm.tm_hour);
+  case REG_WEEKDAY:
+    return encode (r, tm.tm_wday + 1);
+  case REG_DAY:
+    return encode (r, tm.tm_mday);
+  case REG_MONTH:
+    return encode (r, tm.tm_mon + 1);
+  case REG_YEAR:
+    return encode (r, tm.tm_year % 100);
+  default:
+    return encode (r, 19 + tm.tm_year / 100);
+  }
+}
+
+static void
+set_time_register (Rtc *r, unsigned index, uint8_t value)
+{
+  time_t t = (time_t) guest_seconds (r);
+  struct tm tm;
+  gmtime_r (&t, &tm);
+  switch (index) {
+  case REG_SECONDS:
+    tm.tm_sec = decode (r, value);
+    break;
+  case REG_MINUTES:
+    tm.tm_min = decode (r, value);
+    break;
+  case REG_HOURS:
+    tm.tm_hour = decode_hour (r, value);
+    break;
+  case REG_DAY:
+    tm.tm_mday = decode (r, value);
+    break;
+  case REG_MONTH:
+    tm.tm_mon = decode (r, value) - 1;
+    break;
+  case REG_YEAR:
+    tm.tm_year = tm.tm_year / 100 * 100 + decode (r, value);
+    break;
+  case REG_CENTURY:
+    tm.tm_year = (decode (r, value) - 19) * 100 + tm.tm_year % 100;
+    break;
+  default:                      /* the day of the week follows from the date */
+    return;
+  }
+  int64_t seconds = (int64_t) timegm (&tm);
+  r->frozen = seconds;
+  r->base = seconds - now (r, BP_CLOCK_HOST) / BP_NS_PER_SECOND;
+}
+
+/* --- events (input, timers) ------------------------------------------------------------ */
+
+static void
+update_irq (Rtc *r)
+{
+  bool on = r->cmos[REG_C] & r->cmos[REG_B] & (C_UPDATE | C_ALARM | C_PERIODIC);
+  r->cmos[REG_C] = (uint8_t) ((r->cmos[REG_C] & ~C_IRQF) | (on ? C_IRQF : 0));
+  bp_pin_set (r->irq, on);
+}
+
+static int64_t
+period (const Rtc *r)
+{
+  unsigned rate = r->cmos[REG_A] & A_RATE;
+  if (rate == 0)
+    return 0;
+  if (rate < 3)
+    rate += 7;
+  return (int64_t) bp_muldiv ((uint64_t) 1 << (rate - 1), (uint32_t) BP_NS_PER_SECOND, PERIOD_HZ);
+}
+
+static void
+arm_periodic (Rtc *r)
+{
+  int64_t ns = period (r);
+  if (!ns || !(r->cmos[REG_B] & B_PERIODIC)) {
+    bp_timer_cancel (r->periodic);
+    return;
+  }
+  int64_t t = now (r, BP_CLOCK_VIRTUAL);
+  r->periodic_next = (t / ns + 1) * ns;
+  bp_timer_arm (r->periodic, r->periodic_next);
+}
+
+static void
+on_periodic (void *user)
+{
+  Rtc *r = user;
+  r->cmos[REG_C] |= C_PERIODIC;
+  update_irq (r);
+  arm_periodic (r);
+}
+
+static bool
+alarm_matches (Rtc *r)
+{
+  static const uint8_t pairs[3][2] = { { REG_SECONDS_ALARM, REG_SECONDS }, { REG_MINUTES_ALARM, REG_MINUTES }, { REG_HOURS_ALARM, REG_HOURS } };
+  for (unsigned i = 0; i < 3; i++) {
+    uint8_t alarm = r->cmos[pairs[i][0]];
+    if ((alarm & 0xc0) != 0xc0 && alarm != time_register (r, pairs[i][1]))
+      return false;
+  }
+  return true;
+}
+
+/* Updates are only watched while somebody can see them. */
+static void
+arm_second (Rtc *r)
+{
+  if (is_halted (r) || !(r->cmos[REG_B] & (B_UPDATE | B_ALARM))) {
+    bp_timer_cancel (r->second);
+    return;
+  }
+  int64_t t = now (r, BP_CLOCK_HOST);
+  r->second_next = (t / BP_NS_PER_SECOND + 1) * BP_NS_PER_SECOND;
+  bp_timer_arm (r->second, r->second_next);
+}
+
+static void
+on_second (void *user)
+{
+  Rtc *r = user;
+  r->cmos[REG_C] |= C_UPDATE;
+  if (alarm_matches (r))
+    r->cmos[REG_C] |= C_ALARM;
+  update_irq (r);
+  arm_second (r);
+}
+
+/* --- guest access -------------------------------------------------------------------- */
+
+static bool is_time (unsigned index) { return index <= REG_YEAR && index != 1 && index != 3 && index != 5; }
+
+static uint8_t
+read_register (Rtc *r, unsigned index)
+{
+  uint8_t value;
+  if (is_time (index) || index == REG_CENTURY)
+    return time_register (r, index);
+  switch (index) {
+  case REG_A:
+    if (!is_halted (r) && now (r, BP_CLOCK_HOST) % BP_NS_PER_SECOND >= BP_NS_PER_SECOND - UPDATE_NS)
+      return r->cmos[REG_A] | A_UIP;
+    return r->cmos[REG_A];
+  case REG_C:
+    value = r->cmos[REG_C];
+    r->cmos[REG_C] = 0;
+    update_irq (r);
+    return value;
+  case REG_D:
+    return D_VALID;
+  default:
+    return r->cmos[index];
+  }
+}
+
+static void
+write_mode (Rtc *r, unsigned index, uint8_t value)
+{
+  int64_t seconds = guest_seconds (r);
+  r->cmos[index] = index == REG_A ? value & 0x7f : value;
+  r->frozen = seconds;
+  r->base = seconds - now (r, BP_CLOCK_HOST) / BP_NS_PER_SECOND;
+  arm_periodic (r);
+  arm_second (r);
+  update_irq (r);
+}
+
+static void
+write_register (Rtc *r, unsigned index, uint8_t value)
+{
+  if (is_time (index) || index == REG_CENTURY)
+    set_time_register (r, index, value);
+  else if (index == REG_A || index == REG_B)
+    write_mode (r, index, value);
+  else if (index != REG_C && index != REG_D)
+    r->cmos[index] = value;
+}
+
+static uint64_t
+rtc_read (void *self, uint64_t offset, unsigned size)
+{
+  Rtc *r = self;
+  return offset ? read_register (r, r->index) : 0xff;
+}
+
+static void
+rtc_write (void *self, uint64_t offset, uint64_t value, unsigned size)
+{
+  Rtc *r = self;
+  if (offset)
+    write_register (r, r->index, (uint8_t) value);
+  else
+    r->index = value & 0x7f;    /* bit 7 masks NMI in the chipset, which has no source here */
+}
+
+/* --- life cycle: realize, reset ------------------------------------------------------------ */
+
+/* "now", or a date that makes runs repeatable. */
+static bool
+parse_start (Rtc *r, int64_t *seconds, GError **error)
+{
+  *seconds = INT64_MIN;
+  if (!r->start || !*r->start || g_strcmp0 (r->start, "now") == 0)
+    return true;
+  GTimeZone *utc = g_time_zone_new_utc ();
+  GDateTime *t = g_date_time_new_from_iso8601 (r->start, utc);
+  g_time_zone_unref (utc);
+  if (!t) {
+    g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "start = %s is neither `now' nor a date and time such as 2024-02-29T12:00:00Z", r->start);
+    return false;
+  }
+  *seconds = g_date_time_to_unix (t);
+  g_date_time_unref (t);
+  return true;
+}
+
+static bool
+rtc_configure (void *self, GError **error)
+{
+  int64_t ignored;
+  return parse_start (self, &ignored, error);
+}
+
+static bool
+rtc_realize (void *self, GError **error)
+{
+  Rtc *r = self;
+  int64_t start;
+  if (!parse_start (r, &start, error))
+    return false;
+  if (start != INT64_MIN)
+    r->base = start - now (r, BP_CLOCK_HOST) / BP_NS_PER_SECOND;
+  else if (r->local_time) {
+    GDateTime *t = g_date_time_new_now_local ();
+    r->base = g_date_time_get_utc_offset (t) / G_USEC_PER_SEC;
+    g_date_time_unref (t);
+  }
+  r->periodic = bp_timer_new (self, BP_CLOCK_VIRTUAL, on_periodic, r);
+  r->second = bp_timer_new (self, BP_CLOCK_HOST, on_second, r);
+  r->cmos[REG_A] = 0x26;
+  r->cmos[REG_B] = B_24H;
+  return true;
+}
+
+static void
+rtc_unrealize (void *self)
+{
+  Rtc *r = self;
+  bp_timer_free (r->periodic);
+  bp_timer_free (r->second);
+  r->periodic = r->second = NULL;
+}
+
+/* The battery keeps time and memory; RESET only clears the interrupt enables and flags. */
+static void
+rtc_reset (void *self, BpResetKind kind)
+{
+  Rtc *r = self;
+  r->cmos[REG_B] &= (uint8_t) ~(B_PERIODIC | B_ALARM | B_UPDATE);
+  r->cmos[REG_C] = 0;
+  r->index = 0;
+  bp_timer_cancel (r->periodic);
+  bp_timer_cancel (r->second);
+  bp_pin_lower (r->irq);
+}
+
+/* --- tables: properties, saved fields, type -------------------------------------------------- */
+
+static const BpProperty rtc_properties[] = {
+  BP_PROP_STRING ("start", Rtc, start, "now", "Date and time that the clock shows at power-on: `now', or ISO 8601 in UTC such as 2024-02-29T12:00:00Z."),
+  BP_PROP_BOOL ("local-time", Rtc, local_time, false, "With start = now: keep local time instead of UTC."),
+  BP_PROP_END
+};
+
+static const BpRegionOps rtc_ops = BP_REGION_OPS (.read = rtc_read, .write = rtc_write, .impl_max = 1);
+static const BpRegionDesc rtc_regions[] = {
+  BP_REGION_DESC ("pio0", Rtc, ports, &rtc_ops, 2, "Index and data port, 0x70 in a PC."), BP_REGION_DESC_END
+};
+static const BpPinDesc rtc_pins[] = { BP_PIN_DESC_OUT ("irq", Rtc, irq, 0, "Interrupt request, IRQ 8 in a PC."), BP_PIN_DESC_END };
+
+static const BpStateField rtc_state[] = {
+  BP_STATE_FIELD_BYTES (Rtc, cmos), BP_STATE_FIELD_U8 (Rtc, index), BP_STATE_FIELD_U64 (Rtc, base), BP_STATE_FIELD_U64 (Rtc, frozen),
+  BP_STATE_FIELD_TIMER (Rtc, periodic), BP_STATE_FIELD_TIMER (Rtc, second), BP_STATE_END
+};
+
+const BpTypeDesc mc146818_type = {
+  BP_TYPE ("mc146818", BP_KIND_DEVICE, Rtc),
+  .description = "Motorola MC146818A real-time clock with 128 bytes of CMOS RAM",
+  .properties = rtc_properties,
+  .regions = rtc_regions,
+  .pins = rtc_pins,
+  .state_version = 1,
+  .state_minimum = 1,
+  .state = rtc_state,
+  .configure = rtc_configure,
+  .realize = rtc_realize,
+  .unrealize = rtc_unrealize,
+  .reset = rtc_reset,
+};

@@ -1,0 +1,237 @@
+/* common.c -- what the memory backends share: mapping, hints, allocation ahead of use, release. */
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "mem-backend.h"
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23  /* Linux 5.14 */
+#endif
+
+#define HUGE_PAGE_SIZE (UINT64_C (2) << 20)
+#define MAX_THREADS 64
+
+/* --- mapping ---------------------------------------------------------------------------------- */
+
+bool
+mem_backend_check_size (const MemBackend *base, uint64_t page_size, GError **error)
+{
+  if (base->size && base->size % page_size == 0)
+    return true;
+  g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY,
+               "size is %" G_GUINT64_FORMAT
+               " bytes; it must be a multiple of the page size, %" G_GUINT64_FORMAT " bytes",
+               base->size, page_size);
+  return false;
+}
+
+void
+mem_backend_set_fd (MemBackend *base, int fd)
+{
+  base->fd = fd;
+  base->has_fd = fd >= 0;
+}
+
+static bool
+fail_memory (const MemBackend *base, int code, GError **error)
+{
+  g_set_error (error, BP_ERROR, BP_ERROR_FAILED,
+               "cannot get %" G_GUINT64_FORMAT " bytes (%" G_GUINT64_FORMAT " MiB) of memory: %s", base->size,
+               base->size >> 20, g_strerror (code));
+  return false;
+}
+
+/* Address space for the memory, aligned so that huge pages can serve it, and a page behind it that nothing
+ * may touch. */
+static bool
+reserve (MemBackend *base, uint64_t page_size, GError **error)
+{
+  uint64_t align = MAX (page_size, HUGE_PAGE_SIZE);
+  if (base->size > (UINT64_C (1) << 47))
+    return fail_memory (base, ENOMEM, error);
+  base->reserved = base->size + align + page_size;
+  void *p = mmap (NULL, base->reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (p == MAP_FAILED)
+    return fail_memory (base, errno, error);
+  base->reservation = p;
+  base->host = (uint8_t *) (((uintptr_t) p + align - 1) & ~(uintptr_t) (align - 1));
+  return true;
+}
+
+/* --- hints ------------------------------------------------------------------------------------ */
+
+static void
+hint (const MemBackend *base, int advice, const char *what)
+{
+  if (madvise (base->host, base->size, advice) != 0)
+    bp_warn (base, "%s has no effect on this host: %s", what, g_strerror (errno));
+}
+
+static void
+apply_hints (const MemBackend *base)
+{
+  if (base->merge)
+    hint (base, MADV_MERGEABLE, "merge = on");
+  if (!base->dump)
+    hint (base, MADV_DONTDUMP, "dump = off");
+  if (base->huge_pages == HUGE_PAGES_ON)
+    hint (base, MADV_HUGEPAGE, "hugepages = on");
+  else if (base->huge_pages == HUGE_PAGES_OFF)
+    hint (base, MADV_NOHUGEPAGE, "hugepages = off");
+}
+
+/* --- allocation ahead of use ------------------------------------------------------------------ */
+
+typedef struct Populate {
+  uint8_t *start;
+  uint64_t size, page_size;
+  int code;                     /* errno */
+} Populate;
+
+static void *
+populate (void *data)
+{
+  Populate *p = data;
+  if (!p->size || madvise (p->start, p->size, MADV_POPULATE_WRITE) == 0)
+    return NULL;
+  p->code = errno;
+  if (errno == EINVAL) {        /* an older kernel: touch every page, keeping what it holds */
+    p->code = 0;
+    for (uint64_t at = 0; at < p->size; at += p->page_size) {
+      volatile uint8_t *byte = p->start + at;
+      *byte = *byte;
+    }
+  }
+  return NULL;
+}
+
+static bool
+populate_all (MemBackend *base, uint64_t page_size, GError **error)
+{
+  uint64_t n_pages = base->size / page_size;
+  unsigned n = (unsigned) MIN ((uint64_t) CLAMP (base->prealloc_threads, 1, MAX_THREADS), n_pages);
+  Populate parts[MAX_THREADS];
+  GThread *threads[MAX_THREADS] = { NULL };
+  for (unsigned i = 0; i < n; i++) {
+    uint64_t first = n_pages * i / n, end = n_pages * (i + 1) / n;
+    parts[i] = (Populate) { base->host + first * page_size, (end - first) * page_size, page_size, 0 };
+    threads[i] = i ? g_thread_try_new ("prealloc", populate, &parts[i], NULL) : NULL;
+    if (!threads[i] && i)
+      populate (&parts[i]);
+  }
+  populate (&parts[0]);
+  int code = parts[0].code;
+  for (unsigned i = 1; i < n; i++) {
+    if (threads[i])
+      g_thread_join (threads[i]);
+    code = code ? code : parts[i].code;
+  }
+  return code == 0 || fail_memory (base, code, error);
+}
+
+/* --- the whole -------------------------------------------------------------------------------- */
+
+static void
+release (MemBackend *base)
+{
+  if (base->reservation)
+    munmap (base->reservation, base->reserved);
+  base->reservation = NULL;
+  base->host = NULL;
+  if (base->has_fd)
+    close (base->fd);
+  mem_backend_set_fd (base, -1);
+}
+
+bool
+mem_backend_map (MemBackend *base, int fd, uint64_t offset, uint64_t page_size, GError **error)
+{
+  mem_backend_set_fd (base, fd);
+  if (!mem_backend_check_size (base, page_size, error) || !reserve (base, page_size, error)) {
+    release (base);
+    return false;
+  }
+  int flags = MAP_FIXED | (base->share ? MAP_SHARED : MAP_PRIVATE) | (fd < 0 ? MAP_ANONYMOUS : 0);
+  if (!base->prealloc && page_size == (uint64_t) sysconf (_SC_PAGESIZE))
+    flags |= MAP_NORESERVE;     /* huge pages are reserved in any case: to run out of them later is SIGBUS */
+  if (mmap (base->host, base->size, PROT_READ | PROT_WRITE, flags, fd, (off_t) offset) == MAP_FAILED) {
+    fail_memory (base, errno, error);
+    release (base);
+    return false;
+  }
+  apply_hints (base);
+  if (base->prealloc && !populate_all (base, page_size, error)) {
+    release (base);
+    return false;
+  }
+  base->region = bp_region_new_ram (base, "ram", base->host, base->size);
+  bp_region_publish (base, base->region, "the memory");
+  return true;
+}
+
+/* The region is the host's to free, later; disabled it shows nothing and nobody reads through it. */
+void
+mem_backend_unrealize (void *self)
+{
+  MemBackend *base = self;
+  if (base->region)
+    bp_region_set_enabled (base->region, false);
+  release (base);
+}
+
+/* --- tables ----------------------------------------------------------------------------------- */
+
+static BpRegion *
+get_region (void *self)
+{
+  return ((MemBackend *) self)->region;
+}
+
+static uint64_t
+get_size (void *self)
+{
+  return ((MemBackend *) self)->size;
+}
+
+/* A private mapping's changes are not in the file: others would see something else. */
+static int
+get_fd (void *self)
+{
+  const MemBackend *base = self;
+  return base->has_fd && base->share ? base->fd : -1;
+}
+
+static const BpMemoryBackendIface iface = {
+  .struct_size = sizeof iface, .region = get_region, .size = get_size, .fd = get_fd,
+};
+
+static const BpInterfaceDesc interfaces[] = { { BP_MEMORY_BACKEND_ID, &iface }, { NULL, NULL } };
+
+static const char *const huge_page_names[] = { "default", "on", "off", NULL };
+
+static const BpProperty properties[] = {
+  BP_PROP_SIZE_REQUIRED (
+    "size", MemBackend, size, 4096, UINT64_C (1) << 47,
+    "Bytes of memory; a multiple of the page size (4K; with hugetlb, of the huge page)."),
+  BP_PROP_BOOL ("prealloc", MemBackend, prealloc, false,
+                "Get every page from the host before the machine starts, so that it cannot run out later; "
+                "otherwise at first use."),
+  BP_PROP_U32_RANGE ("prealloc-threads", MemBackend, prealloc_threads, 1, 1, MAX_THREADS,
+                     "Threads that share the work of prealloc."),
+  BP_PROP_BOOL ("merge", MemBackend, merge, false,
+                "Let the host merge equal pages of this and other memory (KSM)."),
+  BP_PROP_BOOL ("dump", MemBackend, dump, true, "Include the memory in core dumps of the program."),
+  BP_PROP_ENUM ("hugepages", MemBackend, huge_pages, HUGE_PAGES_DEFAULT, huge_page_names,
+                "Transparent huge pages: on or off for this memory, or as the host is set (default)."),
+  BP_PROP_END
+};
+
+const BpTypeDesc mem_backend_type = {
+  BP_TYPE ("memory-backend", BP_KIND_MEMORY, MemBackend),
+  .description = "What all memory backends share",
+  .properties = properties,
+  .interfaces = interfaces,
+};

@@ -1,0 +1,258 @@
+/* cpu.c -- the CPU type: properties, pins, life cycle, registers after reset, registers as text. */
+/* SPDX-License-Identifier: MIT */
+#include <backplane/iface/interrupt-controller.h>
+#include <backplane/log.h>
+#include <string.h>
+#include "cpu.h"
+#include "plugin.h"
+
+/* --- reset (SDM 3A table 9-1) ---------------------------------------------------------------- */
+
+static void
+reset_segments (X86Cpu *env)
+{
+  for (unsigned i = X86_ES; i <= X86_GS; i++)
+    x86_set_segment (env, i, 0, 0, 0xffff, 0x93);
+  x86_set_segment (env, X86_CS, 0xf000, 0xffff0000, 0xffff, 0x9b);
+  x86_set_segment (env, BP_X86_LDTR, 0, 0, 0xffff, 0x82);
+  x86_set_segment (env, BP_X86_TR, 0, 0, 0xffff, 0x8b);
+  env->gdtr.base = env->idtr.base = 0;
+  env->gdtr.limit = env->idtr.limit = 0xffff;
+}
+
+static void
+reset_fpu (X86Cpu *env)
+{
+  memset (env->fp, 0, sizeof env->fp);
+  env->fp[0] = 0x40;                    /* control word */
+  env->fp[4] = 0xff;                    /* tag word 5555: all valid (zero) */
+  env->fp[24] = 0x80;                   /* MXCSR 1f80 */
+  env->fp[25] = 0x1f;
+  env->fp[28] = 0xff;                   /* MXCSR mask ffff */
+  env->fp[29] = 0xff;
+}
+
+static void
+reset_msrs (X86Cpu *env)
+{
+  env->efer = 0;
+  env->sysenter_cs = env->sysenter_esp = env->sysenter_eip = 0;
+  env->tsc_offset = 0;
+  env->pat = G_GUINT64_CONSTANT (0x0007040600070406);
+  env->mcg_status = 0;
+  env->misc_enable = 1 | 1 << 11 | 1 << 12;     /* fast strings; no branch traces, no PEBS */
+  env->mtrr_def = 0;
+  memset (env->mtrr_fixed, 0, sizeof env->mtrr_fixed);
+  memset (env->mtrr_variable, 0, sizeof env->mtrr_variable);
+}
+
+void
+x86_reset_registers (X86Cpu *env, bool init)
+{
+  uint32_t kept_cr0 = init ? (uint32_t) env->cr0 & (CR0_CD | CR0_NW) : CR0_CD | CR0_NW;
+  memset (env->gpr, 0, sizeof env->gpr);
+  env->gpr[X86_RDX] = x86_signature (env);
+  env->cc_dst = env->cc_src = env->cc_src2 = 0;
+  env->cc_op = CC_EFLAGS;
+  env->df = 1;
+  env->eip = 0xfff0;
+  env->eflags = 2;
+  env->hflags = 0;
+  env->cr0 = CR0_ET | kept_cr0;
+  env->cr2 = env->cr3 = env->cr4 = 0;
+  memset (env->pdpte, 0, sizeof env->pdpte);
+  memset (env->dr, 0, sizeof env->dr);
+  env->dr[6] = 0xffff0ff0;
+  env->dr[7] = 0x400;
+  env->halted = HALTED_NOT;
+  env->exc_vector = env->exc_old = -1;
+  env->nmi_masked = 0;
+  env->new_task = 0;
+  if (!init) {
+    reset_fpu (env);
+    reset_msrs (env);
+  }
+  reset_segments (env);
+}
+
+/* --- pins --------------------------------------------------------------------------------------- */
+
+static void
+raise_on_edge (void *self, int level, uint32_t bits)
+{
+  if (level)
+    bp_vcpu_raise (bp_vcpu_of (self), bits);
+}
+
+static void
+set_intr (void *self, unsigned index, int level)
+{
+  if (level)
+    bp_vcpu_raise (bp_vcpu_of (self), BP_VCPU_IRQ_HARD);
+  else
+    bp_vcpu_lower (bp_vcpu_of (self), BP_VCPU_IRQ_HARD);
+}
+
+static void
+set_nmi (void *self, unsigned index, int level)
+{
+  raise_on_edge (self, level, BP_VCPU_IRQ_NMI);
+}
+
+static void
+set_smi (void *self, unsigned index, int level)
+{
+  raise_on_edge (self, level, BP_VCPU_IRQ_SMI);
+}
+
+static void
+set_init (void *self, unsigned index, int level)
+{
+  raise_on_edge (self, level, BP_VCPU_IRQ_INIT);
+}
+
+static void
+set_reset (void *self, unsigned index, int level)
+{
+  raise_on_edge (self, level, X86_IRQ_RESET);
+}
+
+static void
+apply_a20 (void *cpu, void *user)
+{
+  X86Cpu *env = cpu;
+  uint32_t mask = GPOINTER_TO_UINT (user);
+  if (env->a20_mask == mask)
+    return;
+  env->a20_mask = mask;
+  if (env->tcg.ops)
+    env->tcg.ops->tlb_flush (env, true);
+}
+
+/* The guest expects the gate to have switched when its OUT is done: on its own thread it does so at once. */
+static void
+set_a20 (void *self, unsigned index, int level)
+{
+  X86Cpu *env = self;
+  void *mask = GUINT_TO_POINTER (level ? 0xffffffffu : ~(1u << 20));
+  if (!env->tcg.ops || bp_vcpu_is_current (bp_vcpu_of (self)))
+    apply_a20 (self, mask);
+  else
+    bp_vcpu_run_on (bp_vcpu_of (self), apply_a20, mask, false);
+}
+
+/* --- registers as text -------------------------------------------------------------------------------- */
+
+static void
+dump_segment (const X86Cpu *env, GString *s, const char *name, unsigned seg)
+{
+  const BpX86Segment *g = &env->segment[seg];
+  g_string_append_printf (s, "%-3s=%04x %08x %08x %04x\n", name, g->selector, (uint32_t) g->base, g->limit, g->attributes);
+}
+
+void
+x86_dump (const void *opaque, char *out, size_t out_size)
+{
+  static const char *const names[8] = { "ES", "CS", "SS", "DS", "FS", "GS", "LDT", "TR" };
+  const X86Cpu *env = opaque;
+  uint32_t fl = x86_eflags ((X86Cpu *) env);
+  GString *s = g_string_sized_new (1024);
+  g_string_append_printf (s, "EAX=%08x EBX=%08x ECX=%08x EDX=%08x\nESI=%08x EDI=%08x EBP=%08x ESP=%08x\n",
+                          (uint32_t) env->gpr[X86_RAX], (uint32_t) env->gpr[X86_RBX], (uint32_t) env->gpr[X86_RCX],
+                          (uint32_t) env->gpr[X86_RDX], (uint32_t) env->gpr[X86_RSI], (uint32_t) env->gpr[X86_RDI],
+                          (uint32_t) env->gpr[X86_RBP], (uint32_t) env->gpr[X86_RSP]);
+  g_string_append_printf (s, "EIP=%08x EFL=%08x [%c%c%c%c%c%c%c] CPL=%u II=%u A20=%u HLT=%u\n", (uint32_t) env->eip, fl,
+                          fl & X86_FL_DF ? 'D' : '-', fl & X86_FL_OF ? 'O' : '-', fl & X86_FL_SF ? 'S' : '-', fl & X86_FL_ZF ? 'Z' : '-',
+                          fl & X86_FL_AF ? 'A' : '-', fl & X86_FL_PF ? 'P' : '-', fl & X86_FL_CF ? 'C' : '-', x86_cpl (env),
+                          env->hflags & HF_INHIBIT ? 1u : 0u, env->a20_mask >> 20 & 1, env->halted);
+  for (unsigned i = 0; i < 8; i++)
+    dump_segment (env, s, names[i], i);
+  g_string_append_printf (s, "GDT=     %08x %08x\nIDT=     %08x %08x\n", (uint32_t) env->gdtr.base, env->gdtr.limit,
+                          (uint32_t) env->idtr.base, env->idtr.limit);
+  g_string_append_printf (s, "CR0=%08x CR2=%08x CR3=%08x CR4=%08x EFER=%08x\nDR6=%08x DR7=%08x", (uint32_t) env->cr0, (uint32_t) env->cr2,
+                          (uint32_t) env->cr3, (uint32_t) env->cr4, (uint32_t) env->efer, (uint32_t) env->dr[6], (uint32_t) env->dr[7]);
+  g_strlcpy (out, s->str, out_size);
+  g_string_free (s, TRUE);
+}
+
+/* --- life cycle -------------------------------------------------------------------------------------------- */
+
+static bool
+configure (void *self, GError **error)
+{
+  X86Cpu *env = self;
+  env->a20_mask = 0xffffffff;
+  return x86_configure_features (env, error);
+}
+
+static bool
+realize (void *self, GError **error)
+{
+  X86Cpu *env = self;
+  env->memory = bp_machine_address_space (bp_object_machine (self), "memory");
+  env->io = bp_machine_address_space (bp_object_machine (self), "io");
+  return true;
+}
+
+/* The A20 gate is a pin: whoever drives it says so again after a reset.  Until then it is open. */
+static void
+reset (void *self, BpResetKind kind)
+{
+  X86Cpu *env = self;
+  env->a20_mask = 0xffffffff;
+  bp_vcpu_lower (bp_vcpu_of (self), ~(uint32_t) BP_VCPU_IRQ_HARD);
+  x86_reset_registers (env, false);
+}
+
+static bool
+post_load (void *self, GError **error)
+{
+  X86Cpu *env = self;
+  env->hflags &= HF_INHIBIT;
+  x86_update_hflags (env);
+  return true;
+}
+
+/* --- tables ------------------------------------------------------------------------------------------------ */
+
+static const char *const on_halt_names[] = { "wait", "exit", NULL };
+
+static const BpProperty properties[] = {
+  BP_PROP_ENUM ("model", X86Cpu, model, 4, x86_model_names, "The processor's CPUID identity and its set of features; max has all that are provided."),
+  BP_PROP_STRING ("features", X86Cpu, features, NULL,
+                  "Features to add to the model's or take from them, as in +sse3,-cx8; the names are those of CPUID in lower case."),
+  BP_PROP_ ("tsc-frequency", BP_PROPERTY_U64, X86Cpu, tsc_frequency, .default_int = 2400000000u, .min = 1000000, .max = 4294967295u,
+            .help = "Ticks of the time-stamp counter in a second of virtual time, in Hz."),
+  BP_PROP_U32_RANGE ("apic-id", X86Cpu, apic_id, 0, 0, 254, "Initial APIC identifier that CPUID leaf 1 reports."),
+  BP_PROP_BOOL ("hypervisor", X86Cpu, hypervisor, false, "Whether CPUID tells the guest that it runs in a virtual machine (leaf 1, ECX bit 31)."),
+  BP_PROP_ENUM ("on-halt", X86Cpu, exit_on_halt, 0, on_halt_names,
+                "What HLT with interrupts disabled does: wait (for NMI, INIT or reset) or exit (end the run with code 0)."),
+  BP_PROP_LINK ("intc", X86Cpu, intc, BP_INTERRUPT_CONTROLLER_ID, 0,
+                "The interrupt controller that answers this processor's interrupt acknowledge: a PIC, or the local APIC."),
+  BP_PROP_END
+};
+
+static const BpPinDesc pins[] = {
+  BP_PIN_DESC_IN ("intr", 1, set_intr, 0, "Maskable interrupt request, by level; the controller linked as intc gives the vector."),
+  BP_PIN_DESC_IN ("nmi", 1, set_nmi, BP_PIN_WIRED_OR, "Non-maskable interrupt, by rising edge."),
+  BP_PIN_DESC_IN ("smi", 1, set_smi, BP_PIN_WIRED_OR, "System management interrupt, by rising edge; not modelled: logged as unimplemented."),
+  BP_PIN_DESC_IN ("init", 1, set_init, BP_PIN_WIRED_OR, "INIT#: resets the processor but not its FPU and MSRs, by rising edge."),
+  BP_PIN_DESC_IN ("reset", 1, set_reset, BP_PIN_WIRED_OR, "RESET#: resets this processor alone, by rising edge."),
+  BP_PIN_DESC_IN ("a20", 1, set_a20, 0, "A20M#, inverted: 1 lets address line 20 through, 0 forces it low.  Open until driven."),
+  BP_PIN_DESC_OUT ("ferr", X86Cpu, ferr, 0, "FERR#: an unmasked x87 exception while CR0.NE is 0; a PC wires it to interrupt line 13."),
+  BP_PIN_DESC_END
+};
+
+static const BpInterfaceDesc interfaces[] = {
+  { BP_TCG_FRONTEND_ID, &x86_frontend },
+  { BP_X86_CPU_ID, &x86_cpu_iface },
+  { NULL, NULL }
+};
+
+const BpTypeDesc x86_cpu_type = {
+  BP_TYPE ("x86-cpu", BP_KIND_CPU, X86Cpu),
+  .description = "32-bit x86 processor, 486 to SSE2 and beyond",
+  .properties = properties, .pins = pins, .interfaces = interfaces,
+  .state_version = 1, .state_minimum = 1, .state = x86_state_fields,
+  .configure = configure, .realize = realize, .reset = reset, .post_load = post_load
+};

@@ -1,0 +1,358 @@
+/* cpuid.c -- models and features: what CPUID announces, and what the decoder may accept (SDM 2A CPUID). */
+/* SPDX-License-Identifier: MIT */
+#include <backplane/iface/interrupt-controller.h>
+#include <string.h>
+#include "cpu.h"
+
+/* --- tables ---------------------------------------------------------------------------- */
+
+typedef struct X86Model {
+  const char *name;
+  uint8_t family, model, stepping;
+  uint32_t last_basic, last_extended;   /* last_extended 0: there are none */
+  const char *features;         /* names apart by blanks; NULL: all that are provided */
+  const char *brand;            /* at most 47 characters */
+} X86Model;
+
+static const X86Model models[] = {
+#define MODEL(...) { __VA_ARGS__ },
+#include "cpu-models.def"
+#undef MODEL
+};
+
+const char *const x86_model_names[] = {
+#define MODEL(name, ...) name,
+#include "cpu-models.def"
+#undef MODEL
+  NULL
+};
+
+typedef enum Word { WORD_D1, WORD_C1, WORD_B7, WORD_DX, WORD_CX } Word;
+typedef enum Provided { PROVIDED_NO, PROVIDED_YES, PROVIDED_HOST } Provided;
+
+typedef struct FeatureBit {
+  const char *name;
+  uint8_t word, bit, feature, provided;
+} FeatureBit;
+
+static const FeatureBit bits[] = {
+#define BIT(word_, bit_, name_, feature_, provided_) { name_, WORD_##word_, bit_, X86_FEATURE_##feature_, PROVIDED_##provided_ },
+#include "cpu-features.def"
+#undef BIT
+};
+
+#define BIT_D1(n) (1u << (n))
+enum { D1_VME = 1, D1_DE = 2, D1_PSE = 3, D1_TSC = 4, D1_PAE = 6, D1_MCE = 7, D1_APIC = 9, D1_PGE = 13, D1_PSE36 = 17, D1_FXSR = 24, D1_SSE = 25 };
+#define DX_NX (1u << 20)
+#define C1_HYPERVISOR (1u << 31)
+
+/* --- features -------------------------------------------------------------------------------- */
+
+static uint32_t *
+word (X86Cpu *env, unsigned w)
+{
+  switch ((Word) w) {
+  case WORD_D1: return &env->cpuid_1_edx;
+  case WORD_C1: return &env->cpuid_1_ecx;
+  case WORD_B7: return &env->cpuid_7_ebx;
+  case WORD_DX: return &env->cpuid_80000001_edx;
+  case WORD_CX: break;
+  }
+  return &env->cpuid_80000001_ecx;
+}
+
+static bool
+host_has (unsigned feature)
+{
+#ifdef __x86_64__
+  switch (feature) {
+  case X86_FEATURE_SSE3: return __builtin_cpu_supports ("sse3");
+  case X86_FEATURE_SSSE3: return __builtin_cpu_supports ("ssse3");
+  case X86_FEATURE_SSE41: return __builtin_cpu_supports ("sse4.1");
+  case X86_FEATURE_SSE42: return __builtin_cpu_supports ("sse4.2");
+  case X86_FEATURE_AES: return __builtin_cpu_supports ("aes");
+  case X86_FEATURE_PCLMULQDQ: return __builtin_cpu_supports ("pclmul");
+  default: return false;
+  }
+#else
+  return false;
+#endif
+}
+
+static bool
+is_provided (const FeatureBit *b)
+{
+  return b->provided == PROVIDED_YES || (b->provided == PROVIDED_HOST && host_has (b->feature));
+}
+
+/* Optimal string alignment distance, for words of less than 32 characters. */
+static unsigned
+distance (const char *a, const char *b)
+{
+  unsigned d[33][33];
+  size_t n = strlen (a), m = strlen (b);
+  if (n > 31 || m > 31)
+    return 99;
+  for (size_t i = 0; i <= n; i++)
+    for (size_t j = 0; j <= m; j++) {
+      if (!i || !j) {
+        d[i][j] = (unsigned) (i + j);
+        continue;
+      }
+      unsigned best = MIN (MIN (d[i - 1][j], d[i][j - 1]) + 1, d[i - 1][j - 1] + (a[i - 1] != b[j - 1]));
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        best = MIN (best, d[i - 2][j - 2] + 1);
+      d[i][j] = best;
+    }
+  return d[n][m];
+}
+
+static const FeatureBit *
+find_bit (const char *name)
+{
+  for (size_t i = 0; i < G_N_ELEMENTS (bits); i++)
+    if (!strcmp (bits[i].name, name))
+      return &bits[i];
+  return NULL;
+}
+
+static void
+unknown_feature (const char *name, GError **error)
+{
+  const char *nearest = NULL;
+  unsigned best = 1 + (unsigned) strlen (name) / 2;
+  for (size_t i = 0; i < G_N_ELEMENTS (bits); i++) {
+    unsigned d = distance (name, bits[i].name);
+    if (d < best) {
+      best = d;
+      nearest = bits[i].name;
+    }
+  }
+  if (nearest)
+    g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "features: no feature `%s` (did you mean `%s`?)", name, nearest);
+  else
+    g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "features: no feature `%s`", name);
+}
+
+/* One element of the property: "+name" or "-name". */
+static bool
+switch_feature (X86Cpu *env, const char *text, GError **error)
+{
+  bool on = text[0] != '-';
+  const char *name = text[0] == '+' || text[0] == '-' ? text + 1 : text;
+  const FeatureBit *b = find_bit (name);
+  if (!b) {
+    unknown_feature (name, error);
+    return false;
+  }
+  if (on && !is_provided (b)) {
+    g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "features: `%s` is not provided%s", name,
+                 b->provided == PROVIDED_HOST ? " on this host, which lacks it" : "");
+    return false;
+  }
+  if (on)
+    *word (env, b->word) |= 1u << b->bit;
+  else
+    *word (env, b->word) &= ~(1u << b->bit);
+  return true;
+}
+
+static bool
+switch_features (X86Cpu *env, GError **error)
+{
+  bool ok = true;
+  char **list = g_strsplit_set (env->features ? env->features : "", ", ", -1);
+  for (char **p = list; *p && ok; p++)
+    if (**p)
+      ok = switch_feature (env, *p, error);
+  g_strfreev (list);
+  return ok;
+}
+
+static void
+model_features (X86Cpu *env, const X86Model *m)
+{
+  char **names = m->features ? g_strsplit (m->features, " ", -1) : NULL;
+  for (size_t i = 0; i < G_N_ELEMENTS (bits); i++)
+    if (names ? g_strv_contains ((const char *const *) names, bits[i].name) : is_provided (&bits[i]))
+      *word (env, bits[i].word) |= 1u << bits[i].bit;
+  g_strfreev (names);
+}
+
+/* --- what follows from the bits ------------------------------------------------------------------ */
+
+static bool
+has (const X86Cpu *env, unsigned d1_bit)
+{
+  return env->cpuid_1_edx >> d1_bit & 1;
+}
+
+static void
+derive_decoder_features (X86Cpu *env, const X86Model *m)
+{
+  bool *f = env->feature;
+  memset (f, 0, sizeof env->feature);
+  for (size_t i = 0; i < G_N_ELEMENTS (bits); i++)
+    if (*word (env, bits[i].word) >> bits[i].bit & 1)
+      f[bits[i].feature] = true;
+  f[X86_FEATURE_NONE] = true;
+  f[X86_FEATURE_I486] = m->family >= 4;
+  f[X86_FEATURE_CPUID] = true;
+  f[X86_FEATURE_RDPMC] = m->family >= 6;
+  f[X86_FEATURE_HINT_NOP] = m->family >= 6;
+  f[X86_FEATURE_FCMOV] = f[X86_FEATURE_FPU] && f[X86_FEATURE_CMOV];
+  f[X86_FEATURE_FISTTP] = f[X86_FEATURE_FPU] && f[X86_FEATURE_SSE3];
+}
+
+static void
+derive_cr4 (X86Cpu *env, const X86Model *m)
+{
+  uint32_t v = 0;
+  v |= has (env, D1_VME) ? CR4_VME | CR4_PVI : 0;
+  v |= has (env, D1_TSC) ? CR4_TSD : 0;
+  v |= has (env, D1_DE) ? CR4_DE : 0;
+  v |= has (env, D1_PSE) ? CR4_PSE : 0;
+  v |= has (env, D1_PAE) ? CR4_PAE : 0;
+  v |= has (env, D1_MCE) ? CR4_MCE : 0;
+  v |= has (env, D1_PGE) ? CR4_PGE : 0;
+  v |= m->family >= 6 ? CR4_PCE : 0;
+  v |= has (env, D1_FXSR) ? CR4_OSFXSR : 0;
+  v |= has (env, D1_SSE) ? CR4_OSXMMEXCPT : 0;
+  env->cr4_allowed = v;
+  env->physical_bits = has (env, D1_PAE) || has (env, D1_PSE36) ? 36 : 32;
+}
+
+bool
+x86_configure_features (X86Cpu *env, GError **error)
+{
+  const X86Model *m = &models[env->model];
+  env->model_row = m;
+  env->cpuid_1_edx = env->cpuid_1_ecx = env->cpuid_7_ebx = env->cpuid_80000001_edx = env->cpuid_80000001_ecx = 0;
+  model_features (env, m);
+  if (!switch_features (env, error))
+    return false;
+  derive_decoder_features (env, m);
+  derive_cr4 (env, m);
+  if (env->hypervisor)
+    env->cpuid_1_ecx |= C1_HYPERVISOR;
+  return true;
+}
+
+unsigned
+x86_family (const X86Cpu *env)
+{
+  return env->model_row->family;
+}
+
+uint32_t
+x86_signature (const X86Cpu *env)
+{
+  const X86Model *m = env->model_row;
+  return (uint32_t) (m->model >> 4) << 16 | (uint32_t) m->family << 8 | (uint32_t) (m->model & 15) << 4 | m->stepping;
+}
+
+bool
+x86_has_apic (const X86Cpu *env)
+{
+  const BpInterruptControllerIface *intc = env->intc.table;
+  return BP_TABLE_HAS (intc, apic_base_read);
+}
+
+/* --- the instruction --------------------------------------------------------------------------------- */
+
+static uint32_t
+text_word (const char *text, size_t at)
+{
+  uint32_t v = 0;
+  for (size_t i = 0, n = strlen (text); i < 4; i++)
+    v |= at + i < n ? (uint32_t) (uint8_t) text[at + i] << 8 * i : 0;
+  return v;
+}
+
+static void
+leaf_1 (const X86Cpu *env, uint32_t out[4])
+{
+  out[0] = x86_signature (env);
+  out[1] = env->apic_id << 24 | (env->feature[X86_FEATURE_CLFLUSH] ? 8 << 8 : 0);
+  out[2] = env->cpuid_1_ecx;
+  out[3] = env->cpuid_1_edx;
+  if (x86_has_apic (env))
+    out[3] |= BIT_D1 (D1_APIC);
+}
+
+/* 32 KiB L1 caches with 8 ways, 2 MiB L2 with 8 ways, lines of 64 bytes: the leaves 2, 4 and 80000006 say the same. */
+static void
+leaf_4 (uint32_t subleaf, uint32_t out[4])
+{
+  static const struct { uint8_t type, level; uint16_t sets; } caches[3] = { { 1, 1, 64 }, { 2, 1, 64 }, { 3, 2, 4096 } };
+  if (subleaf >= G_N_ELEMENTS (caches))
+    return;
+  out[0] = caches[subleaf].type | (uint32_t) caches[subleaf].level << 5 | 1 << 8;
+  out[1] = 63 | 7u << 22;
+  out[2] = caches[subleaf].sets - 1u;
+}
+
+static void
+basic_leaf (const X86Cpu *env, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+{
+  switch (leaf) {
+  case 0:
+    out[0] = env->model_row->last_basic;
+    out[1] = text_word ("GenuineIntel", 0);
+    out[3] = text_word ("GenuineIntel", 4);
+    out[2] = text_word ("GenuineIntel", 8);
+    break;
+  case 1:
+    leaf_1 (env, out);
+    break;
+  case 2:       /* TLBs 01 03; L1 30 (code) 2c (data); L2 7d; one round */
+    out[0] = 0x00030101;
+    out[3] = 0x002c307d;
+    break;
+  case 4:
+    leaf_4 (subleaf, out);
+    break;
+  case 7:
+    if (subleaf == 0)
+      out[1] = env->cpuid_7_ebx;
+    break;
+  }
+}
+
+static void
+extended_leaf (const X86Cpu *env, uint32_t leaf, uint32_t out[4])
+{
+  switch (leaf) {
+  case 0x80000000:
+    out[0] = env->model_row->last_extended;
+    break;
+  case 0x80000001:
+    out[2] = env->cpuid_80000001_ecx;
+    out[3] = env->cpuid_80000001_edx;
+    break;
+  case 0x80000002:
+  case 0x80000003:
+  case 0x80000004:
+    for (unsigned i = 0; i < 4; i++)
+      out[i] = text_word (env->model_row->brand, 16 * (leaf - 0x80000002) + 4 * i);
+    break;
+  case 0x80000006:
+    out[2] = 2048u << 16 | 6 << 12 | 64;
+    break;
+  case 0x80000008:
+    out[0] = env->physical_bits | 32 << 8;
+    break;
+  }
+}
+
+/* A leaf that there is not gives what the last basic leaf gives. */
+void
+x86_cpuid (X86Cpu *env, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+{
+  const X86Model *m = env->model_row;
+  out[0] = out[1] = out[2] = out[3] = 0;
+  if (leaf >= 0x80000000 && leaf <= m->last_extended)
+    extended_leaf (env, leaf, out);
+  else
+    basic_leaf (env, leaf <= m->last_basic ? leaf : m->last_basic, subleaf, out);
+}

@@ -1,0 +1,188 @@
+/* address.c -- effective addresses, segments, guest memory, the stack. */
+/* SPDX-License-Identifier: MIT */
+
+#include "translate.h"
+
+/* --- effective addresses ------------------------------------------------------------------------------------------ */
+
+static BpTemp
+add_part (Translator *s, BpTemp sum, BpTemp part)
+{
+  return sum == BP_IR_NONE ? part : op3 (s, BP_IR_add, sum, part);
+}
+
+static BpTemp
+offset_plus (Translator *s, const X86Mem *mem, uint32_t displacement)
+{
+  BpTemp sum = BP_IR_NONE;
+  uint32_t disp = (uint32_t) mem->disp + displacement;
+  if (mem->base != X86_NO_REG)
+    sum = gpr (mem->base);
+  if (mem->index != X86_NO_REG) {
+    BpTemp index = gpr (mem->index);
+    sum = add_part (s, sum, mem->scale ? op3i (s, BP_IR_shl, index, mem->scale) : index);
+  }
+  if (sum == BP_IR_NONE)
+    return i32 (s, mem->adsize == 2 ? disp & 0xffff : disp);
+  if (disp != 0)
+    sum = op3i (s, BP_IR_add, sum, disp);
+  return mem->adsize == 2 ? zx (s, sum, 2) : sum;
+}
+
+BpTemp
+emit_offset (Translator *s, const X86Mem *mem)
+{
+  return offset_plus (s, mem, 0);
+}
+
+/* --- segments ------------------------------------------------------------------------------------------------------ */
+
+/* Code segments are flat for reading; writing through one is a fault in protected mode. */
+static bool
+is_flat (const Translator *s, unsigned seg, unsigned access)
+{
+  return (s->hflags & HF_FLAT (seg)) && !(seg == X86_CS && (access & X86_ACCESS_W) && s->is_protected);
+}
+
+static BpTemp
+add_base (Translator *s, unsigned seg, BpTemp offset)
+{
+  if (s->hflags & HF_BASE0 (seg))
+    return offset;
+  return op3 (s, BP_IR_add, load_env32 (s, offsetof (X86Cpu, segment[seg].base)), offset);
+}
+
+/* Only the limit can be wrong. */
+static bool
+needs_limit_only (const Translator *s, unsigned seg, unsigned access)
+{
+  return (!(access & X86_ACCESS_W) || (s->key & KEY_WRITE (seg))) && (!(access & X86_ACCESS_R) || (s->key & KEY_READ (seg)));
+}
+
+static BpTemp
+call_segment_check (Translator *s, unsigned seg, BpTemp offset, unsigned size, unsigned access)
+{
+  BpTemp r = local (s);
+  emit_call (s, H_segment_check, r, BP_IR_ENV, i32 (s, seg), offset, i32 (s, size | (access & X86_ACCESS_W ? 1u << 8 : 0)));
+  return r;
+}
+
+/* Branches to `good` when [offset, offset + size) lies below the limit. */
+static void
+branch_below_limit (Translator *s, unsigned seg, BpTemp offset, unsigned adsize, unsigned size, uint32_t good)
+{
+  BpTemp limit = load_env32 (s, offsetof (X86Cpu, segment[seg].limit));
+  if (adsize == 2) {
+    BpTemp last = size == 1 ? offset : op3i (s, BP_IR_add, offset, size - 1);
+    bp_ir_brcond (s->b, BP_IR_I32, BP_IR_LEU, last, limit, good);
+    return;
+  }
+  BpTemp last64 = bp_ir_local (s->b, BP_IR_I64), limit64 = bp_ir_local (s->b, BP_IR_I64);
+  bp_ir_op2 (s->b, BP_IR_ext32u, BP_IR_I64, last64, offset);
+  if (size > 1)
+    bp_ir_op3 (s->b, BP_IR_add, BP_IR_I64, last64, last64, bp_ir_i64 (s->b, size - 1));
+  bp_ir_op2 (s->b, BP_IR_ext32u, BP_IR_I64, limit64, limit);
+  bp_ir_brcond (s->b, BP_IR_I64, BP_IR_LEU, last64, limit64, good);
+}
+
+BpTemp
+emit_linear (Translator *s, unsigned seg, BpTemp offset, unsigned adsize, unsigned size, unsigned access)
+{
+  if (is_flat (s, seg, access) || size == 0)
+    return add_base (s, seg, offset);
+  if (!needs_limit_only (s, seg, access))
+    return call_segment_check (s, seg, offset, size, access);
+  uint32_t good = bp_ir_label_new (s->b);
+  branch_below_limit (s, seg, offset, adsize, size, good);
+  call_segment_check (s, seg, offset, size, access);
+  bp_ir_label (s->b, good);
+  return add_base (s, seg, offset);
+}
+
+BpTemp
+operand_linear (Translator *s, const X86Insn *insn, unsigned i)
+{
+  const X86Operand *o = &insn->operand[i];
+  bool is_the_one = (int) i == insn->mem_operand;
+  if (is_the_one && s->linear != BP_IR_NONE)
+    return s->linear;
+  BpTemp offset = emit_offset (s, &o->mem);
+  BpTemp linear = emit_linear (s, o->mem.seg, offset, o->mem.adsize, o->size, o->access);
+  if (is_the_one)       /* may be a register itself: none changes before the last access */
+    s->linear = linear;
+  return linear;
+}
+
+BpTemp
+operand_linear_at (Translator *s, const X86Insn *insn, unsigned i, uint32_t displacement, unsigned size, unsigned access)
+{
+  const X86Mem *mem = &insn->operand[i].mem;
+  return emit_linear (s, mem->seg, offset_plus (s, mem, displacement), mem->adsize, size, access);
+}
+
+/* --- memory --------------------------------------------------------------------------------------------------------- */
+
+BpMemOp
+memop (const Translator *s, unsigned size)
+{
+  BpMemOp align = (s->hflags & HF_AC) && size > 1 ? BP_MO_ALIGN : 0;
+  return log2_size (size) | BP_MO_MMU (s->mmu) | align;
+}
+
+BpTemp
+emit_load (Translator *s, BpTemp linear, unsigned size)
+{
+  BpTemp r = local (s);
+  bp_ir_gld (s->b, BP_IR_I32, r, linear, memop (s, size));
+  return r;
+}
+
+void
+emit_store (Translator *s, BpTemp value, BpTemp linear, unsigned size)
+{
+  bp_ir_gst (s->b, value, linear, memop (s, size));
+}
+
+/* --- the stack -------------------------------------------------------------------------------------------------------- */
+
+BpTemp
+stack_pointer (Translator *s)
+{
+  return s->ss32 ? gpr (X86_RSP) : zx (s, gpr (X86_RSP), 2);
+}
+
+BpTemp
+stack_add (Translator *s, BpTemp sp, int32_t delta)
+{
+  BpTemp r = op3i (s, BP_IR_add, sp, (uint32_t) delta);
+  return s->ss32 ? r : zx (s, r, 2);
+}
+
+void
+set_stack_pointer (Translator *s, BpTemp sp)
+{
+  write_gpr (s, X86_RSP, s->ss32 ? 4 : 2, false, sp);
+}
+
+BpTemp
+stack_load (Translator *s, BpTemp sp, unsigned size)
+{
+  BpTemp linear = emit_linear (s, X86_SS, sp, s->ss32 ? 4 : 2, size, X86_ACCESS_R), r = local (s);
+  bp_ir_gld (s->b, BP_IR_I32, r, linear, memop (s, size) | BP_MO_STACK);
+  return r;
+}
+
+void
+stack_store (Translator *s, BpTemp value, BpTemp sp, unsigned size)
+{
+  BpTemp linear = emit_linear (s, X86_SS, sp, s->ss32 ? 4 : 2, size, X86_ACCESS_W);
+  bp_ir_gst (s->b, value, linear, memop (s, size) | BP_MO_STACK);
+}
+
+void
+emit_push (Translator *s, BpTemp value, unsigned size)
+{
+  BpTemp sp = stack_add (s, gpr (X86_RSP), -(int32_t) size);
+  stack_store (s, value, sp, size);
+  set_stack_pointer (s, sp);
+}

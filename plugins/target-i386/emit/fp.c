@@ -1,0 +1,157 @@
+/* fp.c -- x87, MMX and SSE: dispatch, pending exceptions, and the `native` insn that most instructions become. */
+/* SPDX-License-Identifier: MIT */
+
+#include "fp.h"
+
+/* --- pending exceptions ----------------------------------------------------------------------------------------------- */
+
+/* Does it report an x87 exception that an earlier instruction left pending? */
+static bool
+is_waiting (const X86Insn *insn)
+{
+  switch (insn->unit) {
+  case X86_UNIT_X87: return !(insn->attributes & X86_A_NO_WAIT);
+  case X86_UNIT_WAIT:
+  case X86_UNIT_MMX: return true;
+  case X86_UNIT_SSE: return insn->attributes & X86_A_MMX_STATE;
+  default: return false;
+  }
+}
+
+/* With CR0.NE set the host's own exception at the waiting instruction raises #MF.  With it clear the guest wants FERR#. */
+static void
+emit_pending (Translator *s)
+{
+  if (!(s->hflags & HF_NE))
+    emit_call (s, H_fp_pending, BP_IR_NONE, BP_IR_ENV);
+}
+
+/* --- the native insn ------------------------------------------------------------------------------------------------- */
+
+static uint64_t
+native_opcode (const X86Insn *insn)
+{
+  unsigned prefix = insn->mandatory == 0x66 ? 1 : insn->mandatory == 0xf3 ? 2 : insn->mandatory == 0xf2 ? 3 : 0;
+  uint64_t n = BP_NATIVE_MAKE (insn->opcode, insn->map, prefix);
+  if (insn->has_imm8)
+    n |= BP_NATIVE_SET_IMM8 (insn->imm8);
+  return n;
+}
+
+static uint64_t
+native_state (const X86Insn *insn)
+{
+  unsigned state = BP_NATIVE_X87;
+  if (insn->unit == X86_UNIT_SSE)
+    state = BP_NATIVE_SSE | (insn->attributes & X86_A_MMX_STATE ? BP_NATIVE_X87 : 0);
+  return BP_NATIVE_SET_STATE (state);
+}
+
+static uint32_t
+native_memory (const Translator *s, const X86Insn *insn)
+{
+  const X86Operand *o = &insn->operand[insn->mem_operand];
+  uint32_t aux = o->size | BP_NATIVE_MEM_MMU (s->mmu);
+  if (o->access & X86_ACCESS_R)
+    aux |= BP_NATIVE_MEM_READ;
+  if (o->access & X86_ACCESS_W)
+    aux |= BP_NATIVE_MEM_WRITE;
+  bool checked = (s->hflags & HF_AC) && (o->size == 2 || o->size == 4 || o->size == 8);
+  if (insn->mem_align || checked)
+    aux |= BP_NATIVE_MEM_ALIGN;
+  return aux;
+}
+
+/* Among the instructions that write a general register, which name it in modrm.rm: MOVD, and the PEXTRs of map 0F 3A. */
+static bool
+result_is_rm (const X86Insn *insn)
+{
+  return insn->map == 3 || (insn->map == 1 && insn->opcode == 0x7e);
+}
+
+typedef struct Integers {
+  const X86Operand *in, *out;
+} Integers;
+
+static Integers
+integer_operands (const X86Insn *insn)
+{
+  Integers x = { NULL, NULL };
+  for (unsigned i = 0; i < insn->n_operands; i++) {
+    const X86Operand *o = &insn->operand[i];
+    if (o->kind != X86_OPERAND_GPR)
+      continue;
+    if (i == 0)
+      x.out = o;
+    else
+      x.in = o;
+  }
+  return x;
+}
+
+static uint64_t
+native_fields (const X86Insn *insn, Integers x)
+{
+  if (!insn->has_modrm || (insn->map == 1 && insn->opcode == 0x77))
+    return BP_NATIVE_SET_NO_MODRM;
+  if (insn->op == X86_OP_FNSTSW && x.out)
+    return BP_NATIVE_SET_RAX_OUT | BP_NATIVE_SET_REG (BP_NATIVE_FIELD, insn->reg) | BP_NATIVE_SET_RM (BP_NATIVE_FIELD, insn->rm);
+  BpIrNativeOperand reg = BP_NATIVE_FIELD, rm = insn->mem_operand >= 0 ? BP_NATIVE_MEM : BP_NATIVE_FIELD;
+  if (x.in)
+    rm = BP_NATIVE_IN;
+  if (x.out && result_is_rm (insn))
+    rm = BP_NATIVE_OUT;
+  else if (x.out)
+    reg = BP_NATIVE_OUT;
+  /* the number of a general register is nobody's business: the translator chooses one */
+  unsigned reg_number = insn->reg | (insn->rex & 4 ? 8 : 0), rm_number = insn->rm | (insn->rex & 1 ? 8 : 0);
+  return BP_NATIVE_SET_REG (reg, reg == BP_NATIVE_FIELD ? reg_number : 0)
+         | BP_NATIVE_SET_RM (rm, rm == BP_NATIVE_FIELD ? rm_number : 0);
+}
+
+void
+emit_native (Translator *s, const X86Insn *insn)
+{
+  Integers x = integer_operands (insn);
+  uint64_t n = native_opcode (insn) | native_state (insn) | native_fields (insn, x);
+  BpTemp out = BP_IR_NONE, flags_out = BP_IR_NONE, in = BP_IR_NONE, address = BP_IR_NONE, flags_in = BP_IR_NONE;
+  uint32_t aux = 0;
+  if (insn->mem_operand >= 0) {
+    aux = native_memory (s, insn);
+    address = operand_linear (s, insn, (unsigned) insn->mem_operand);
+  }
+  if (insn->flags_read) {
+    n |= BP_NATIVE_SET_FLAGS_IN;
+    flags_in = flags_value (s);
+  }
+  if (insn->flags_written) {
+    n |= BP_NATIVE_SET_FLAGS_OUT;
+    flags_out = local (s);
+  }
+  if (x.in)
+    in = read_gpr (s, x.in->reg, 4, false);
+  if (x.out)
+    out = local (s);
+  bp_ir_native (s->b, n, aux, out, flags_out, in, address, flags_in);
+  if (x.out)
+    write_gpr (s, x.out->reg, x.out->size, false, out);
+  if (insn->flags_written)
+    flags_set_eflags (s, flags_out);
+}
+
+/* --- dispatch ------------------------------------------------------------------------------------------------------------ */
+
+bool
+emit_fp (Translator *s, const X86Insn *insn)
+{
+  if (is_waiting (insn))
+    emit_pending (s);
+  switch (insn->unit) {
+  case X86_UNIT_X87:
+  case X86_UNIT_WAIT:
+  case X86_UNIT_FXSR: return emit_x87 (s, insn);
+  case X86_UNIT_MMX: return emit_mmx (s, insn);
+  case X86_UNIT_SSE: return emit_sse (s, insn);
+  default: return false;
+  }
+}

@@ -1,0 +1,287 @@
+/* translate.c -- one block of guest code into IR: keys, globals, fetching, checks before each instruction. */
+/* SPDX-License-Identifier: MIT */
+
+#include <string.h>
+
+#include "translate.h"
+
+#define REGISTER(name, n) { name, offsetof (X86Cpu, gpr[n]), BP_IR_I32, 1 }
+
+const BpIrGlobal x86_globals[G_N] = {
+  [G_EAX] = REGISTER ("eax", BP_X86_RAX),
+  [G_ECX] = REGISTER ("ecx", BP_X86_RCX),
+  [G_EDX] = REGISTER ("edx", BP_X86_RDX),
+  [G_EBX] = REGISTER ("ebx", BP_X86_RBX),
+  [G_ESP] = REGISTER ("esp", BP_X86_RSP),
+  [G_EBP] = REGISTER ("ebp", BP_X86_RBP),
+  [G_ESI] = REGISTER ("esi", BP_X86_RSI),
+  [G_EDI] = REGISTER ("edi", BP_X86_RDI),
+  [G_CC_DST] = { "cc_dst", offsetof (X86Cpu, cc_dst), BP_IR_I32, 1 },
+  [G_CC_SRC] = { "cc_src", offsetof (X86Cpu, cc_src), BP_IR_I32, 1 },
+  [G_CC_SRC2] = { "cc_src2", offsetof (X86Cpu, cc_src2), BP_IR_I32, 0 },
+};
+
+/* --- keys ----------------------------------------------------------------------------------------------------------- */
+
+/* How a segment that is not flat may be accessed, when nothing but its limit can be wrong.  Outside protected mode types are not
+ * looked at. */
+static uint64_t
+segment_access (const X86Cpu *env, unsigned seg)
+{
+  uint32_t a = env->segment[seg].attributes;
+  bool is_code = a & SEG_CODE;
+  if (!x86_is_protected (env))
+    return !is_code && (a & SEG_EXPAND_DOWN) ? 0 : KEY_READ (seg) | KEY_WRITE (seg);
+  if (!(a & SEG_P) || !(a & SEG_S) || (!is_code && (a & SEG_EXPAND_DOWN)))
+    return 0;
+  if (is_code)
+    return a & SEG_WRITABLE ? KEY_READ (seg) : 0;
+  return KEY_READ (seg) | (a & SEG_WRITABLE ? KEY_WRITE (seg) : 0);
+}
+
+void
+x86_block_key (const void *cpu, BpTbKey *key)
+{
+  const X86Cpu *env = cpu;
+  const BpX86Segment *cs = &env->segment[BP_X86_CS];
+  uint32_t hflags = env->hflags;
+  uint64_t flags = hflags & x86_key_mask (hflags);
+  for (unsigned seg = X86_ES; seg <= X86_GS; seg++)
+    if (!(hflags & HF_FLAT (seg)))
+      flags |= segment_access (env, seg);
+  if (!(hflags & HF_FLAT (X86_CS)))
+    flags |= (uint64_t) (cs->limit < 1u << 20 ? cs->limit : cs->limit >> 12) << KEY_CS_LIMIT_SHIFT;
+  key->base = cs->base;
+  key->pc = (uint32_t) (cs->base + env->eip);
+  key->flags = flags;
+}
+
+void
+x86_restore (void *cpu, uint64_t pc, uint32_t word)
+{
+  X86Cpu *env = cpu;
+  env->eip = pc;
+  if ((word & WORD_CC_OP) != CC_DYNAMIC)
+    env->cc_op = word & WORD_CC_OP;
+  if ((word & WORD_RMW) && env->exc_vector == EXC_PF)
+    env->exc_error |= 2;
+}
+
+/* --- fetching ------------------------------------------------------------------------------------------------------------ */
+
+typedef enum Fetched { FETCH_OK, FETCH_STOP, FETCH_RAISE_UD, FETCH_RAISE_GP } Fetched;
+
+/* Bytes of code from here to CS's limit, at most an instruction's. */
+static unsigned
+bytes_below_limit (const Translator *s)
+{
+  if (s->pc > s->cs_limit)
+    return 0;
+  uint64_t n = s->cs_limit - s->pc + 1;
+  return n < X86_MAX_INSN_LENGTH ? (unsigned) n : X86_MAX_INSN_LENGTH;
+}
+
+/* Decodes the instruction at s->pc.  One that reaches into the next page is translated only as a block's first. */
+static Fetched
+fetch (Translator *s, X86Insn *insn)
+{
+  const BpTcgOps *ops = s->env->tcg.ops;
+  uint8_t bytes[16];
+  uint32_t linear = (uint32_t) (s->cs_base + s->pc);
+  unsigned in_page = 4096 - (linear & 4095), allowed = bytes_below_limit (s);
+  unsigned want = MIN (allowed, in_page), got = 0;
+  bool is_first = s->t->n_insns == 0;
+
+  memset (insn, 0, sizeof *insn);
+  if (want > 0) {
+    got = ops->fetch (s->env, s->t, linear, bytes, want, is_first);
+    if (got == 0)
+      return FETCH_STOP;
+  }
+  X86DecodeResult result = x86_decode (bytes, got, s->mode, insn);
+  if (result == X86_DECODE_NEED_MORE && got < allowed) {
+    if (!is_first)
+      return FETCH_STOP;
+    got = ops->fetch (s->env, s->t, linear, bytes, allowed, true);
+    result = x86_decode (bytes, got, s->mode, insn);
+  }
+  switch (result) {
+  case X86_DECODE_OK: return FETCH_OK;
+  case X86_DECODE_UD: return FETCH_RAISE_UD;
+  default: return FETCH_RAISE_GP;       /* too long, or beyond the limit */
+  }
+}
+
+/* --- checks in the order decode.h gives ------------------------------------------------------------------------------------ */
+
+static bool
+has_feature (const Translator *s, const X86Insn *insn)
+{
+  return insn->feature == X86_FEATURE_NONE || s->env->feature[insn->feature];
+}
+
+/* #UD or #NM by what the instruction's unit asks of CR0 and CR4 (decode.h, X86Unit); -1: go on. */
+static int
+unit_fault (const Translator *s, const X86Insn *insn)
+{
+  uint32_t h = s->hflags;
+  switch (insn->unit) {
+  case X86_UNIT_X87:
+  case X86_UNIT_FXSR: return h & (HF_EM | HF_TS) ? EXC_NM : -1;
+  case X86_UNIT_WAIT: return (h & (HF_MP | HF_TS)) == (HF_MP | HF_TS) ? EXC_NM : -1;
+  case X86_UNIT_MMX: return h & HF_EM ? EXC_UD : h & HF_TS ? EXC_NM : -1;
+  case X86_UNIT_SSE: return (h & HF_EM) || !(h & HF_OSFXSR) ? EXC_UD : h & HF_TS ? EXC_NM : -1;
+  case X86_UNIT_XSAVE: return EXC_UD;
+  default: return -1;
+  }
+}
+
+/* In virtual-8086 mode with IOPL below 3; with CR4.VME the helpers know more. */
+static bool
+is_v86_sensitive (const Translator *s, const X86Insn *insn)
+{
+  return (insn->attributes & X86_A_VM86) && s->is_vm86 && s->iopl < 3 && !(s->hflags & HF_VME);
+}
+
+/* Emits the fault that this instruction raises whatever its operands are; true when there is one. */
+static bool
+emit_certain_fault (Translator *s, X86Insn *insn)
+{
+  int vector = -1;
+  while (!has_feature (s, insn))
+    if (!x86_insn_without_feature (insn)) {
+      vector = EXC_UD;
+      break;
+    }
+  if (vector < 0 && (insn->attributes & X86_A_PMODE_ONLY) && !s->is_protected)
+    vector = EXC_UD;
+  if (vector < 0)
+    vector = unit_fault (s, insn);
+  if (vector >= 0) {
+    emit_raise (s, (unsigned) vector);
+    return true;
+  }
+  if (((insn->attributes & X86_A_PRIV0) && s->cpl != 0) || is_v86_sensitive (s, insn)) {
+    emit_raise_error (s, EXC_GP, 0);
+    return true;
+  }
+  return false;
+}
+
+/* --- the block --------------------------------------------------------------------------------------------------------------- */
+
+static void
+init (Translator *s, X86Cpu *env, BpTranslation *t)
+{
+  memset (s, 0, sizeof *s);
+  s->env = env;
+  s->t = t;
+  s->b = t->ir;
+  s->key = t->key.flags;
+  s->hflags = (uint32_t) t->key.flags;
+  s->mode = s->hflags & HF_CS32 ? X86_MODE_32 : X86_MODE_16;
+  s->word = BP_IR_I32;
+  s->cpl = s->hflags & HF_CPL;
+  s->mmu = s->cpl == 3 ? MMU_USER : MMU_KERNEL;
+  s->iopl = (s->hflags & HF_IOPL) >> __builtin_ctz (HF_IOPL);
+  s->ss32 = s->hflags & HF_SS32;
+  s->is_vm86 = s->hflags & HF_VM;
+  s->is_protected = (s->hflags & (HF_PE | HF_VM)) == HF_PE;
+  s->cs_base = t->key.base;
+  s->cs_limit = s->hflags & HF_FLAT (X86_CS) ? 0xffffffffu : env->segment[BP_X86_CS].limit;
+  s->pc = (uint32_t) (t->key.pc - t->key.base);
+  s->cc_op = CC_DYNAMIC;
+  s->cc_op_stored = true;
+  s->cc_first = s->cc_second = BP_IR_NONE;
+}
+
+/* States that last for one instruction end when it starts; RF also keeps its breakpoint from firing again. */
+static void
+emit_one_shot_states (Translator *s)
+{
+  uint32_t mode = s->hflags & (HF_INHIBIT | HF_RF);
+  if (mode) {
+    SET_ENV32 (s, hflags, op3i (s, BP_IR_and, ENV32 (s, hflags), ~mode));
+    s->mode_changed = true;
+  }
+  if (mode & HF_RF)
+    SET_ENV32 (s, eflags, op3i (s, BP_IR_and, ENV32 (s, eflags), ~(uint32_t) X86_FL_RF));
+  else if (s->hflags & HF_BREAKPOINTS)
+    emit_call (s, H_check_breakpoint, BP_IR_NONE, BP_IR_ENV, i32 (s, (uint32_t) (s->cs_base + s->pc)));
+}
+
+static void
+emit_insn (Translator *s, X86Insn *insn)
+{
+  if (emit_certain_fault (s, insn)) {
+    s->ended = true;
+    return;
+  }
+  s->end_block |= (insn->attributes & X86_A_ENDS_BLOCK) != 0;
+  if (insn->unit != X86_UNIT_INT) {
+    if (!emit_fp (s, insn))
+      emit_ud (s, insn);
+    return;
+  }
+  Emit *emit = x86_emit[insn->op];
+  (emit != NULL ? emit : emit_ud) (s, insn);
+}
+
+/* ARPL decides after the load whether it writes. */
+static bool
+reads_to_write (const X86Insn *insn)
+{
+  return insn->mem_operand >= 0 && insn->mem_access == X86_ACCESS_RW && insn->op != X86_OP_ARPL;
+}
+
+/* One instruction; false when the block ends before it. */
+static bool
+translate_insn (Translator *s)
+{
+  X86Insn insn;
+  BpTranslation *t = s->t;
+  Fetched fetched = fetch (s, &insn);
+  if (fetched == FETCH_STOP)
+    return false;
+  unsigned length = insn.length ? insn.length : 1;
+  s->next_pc = s->pc + length;
+  s->linear = BP_IR_NONE;
+  bp_ir_insn_start (s->b, s->pc, s->cc_op | (fetched == FETCH_OK && reads_to_write (&insn) ? WORD_RMW : 0));
+  emit_one_shot_states (s);
+  if (fetched == FETCH_OK) {
+    emit_insn (s, &insn);
+  } else {
+    if (fetched == FETCH_RAISE_UD)
+      emit_raise (s, EXC_UD);
+    else
+      emit_raise_error (s, EXC_GP, 0);
+    s->ended = true;
+  }
+  t->n_insns++;
+  t->n_bytes += length;
+  s->pc = s->next_pc;
+  return true;
+}
+
+/* So many temps that the next instruction might not find room for its own. */
+#define TEMPS_FULL 48000
+
+static bool
+is_full (const Translator *s)
+{
+  bool left_page = ((uint32_t) (s->cs_base + s->pc) ^ s->t->key.pc) >> 12;
+  return s->t->n_insns >= s->t->max_insns || left_page || s->b->n_temps > TEMPS_FULL || s->end_block
+         || (s->hflags & HF_TF) || s->mode_changed;
+}
+
+void
+x86_translate (void *cpu, BpTranslation *t)
+{
+  Translator s;
+  init (&s, cpu, t);
+  t->n_insns = t->n_bytes = 0;
+  while (translate_insn (&s) && !s.ended && !is_full (&s))
+    ;
+  if (!s.ended)
+    emit_jump_to (&s, s.pc, 0);
+}

@@ -1,0 +1,217 @@
+/* translate.h -- the translator's working state, and the vocabulary its emitters share. */
+/* SPDX-License-Identifier: MIT */
+/*
+ * An emitter (emit_*) turns one decoded instruction into IR.  What it may count on: insn_start has been emitted, the
+ * feature, mode, privilege and unit checks that decode.h lists before memory faults have been made, and nothing of the
+ * guest's state has changed yet.  What it owes: registers and flags are written after the last insn that can fault.
+ *
+ * A value of 1 or 2 bytes lives in an i32 temp whose upper bits are unspecified; zx() and sx() define them.
+ */
+#ifndef TARGET_I386_EMIT_TRANSLATE_H
+#define TARGET_I386_EMIT_TRANSLATE_H
+
+#include <glib.h>
+#include "../cpu.h"
+
+/* --- the block key ---------------------------------------------------------------------------------------------
+ * key.flags: hflags in the low half (HF_BASE0 left out in real and virtual-8086 mode, HF_RF without breakpoints); above
+ * it, for segments that are not flat, what their accesses need to know while translating. */
+#define KEY_READ(seg)  ((uint64_t) 1 << (32 + (seg)))   /* present, readable, expands up: only the limit is checked */
+#define KEY_WRITE(seg) ((uint64_t) 1 << (38 + (seg)))
+#define KEY_CS_LIMIT_SHIFT 44           /* 20 bits: CS's limit, in pages from 1 MiB on; 0 when CS is flat */
+
+/* The bits of hflags that the key takes in the mode that hflags describes. */
+static inline uint32_t
+x86_key_mask (uint32_t hflags)
+{
+  uint32_t mask = 0xffffffffu;
+  if ((hflags & (HF_PE | HF_VM)) != HF_PE)
+    mask &= ~(63u << HF_BASE0_SHIFT);
+  if (!(hflags & HF_BREAKPOINTS))
+    mask &= ~(uint32_t) HF_RF;
+  return mask;
+}
+
+/* insn_start's state word: CC_* in the low byte, and: */
+#define WORD_CC_OP 0xffu
+#define WORD_RMW   (1u << 8)            /* memory is read to be written: a page fault of the load is one of a store (SDM 3A 4.7) */
+
+void x86_block_key (const void *env, BpTbKey *key);
+void x86_translate (void *env, BpTranslation *t);
+void x86_restore (void *env, uint64_t pc, uint32_t word);
+extern const BpIrGlobal x86_globals[G_N];
+
+/* --- helpers ---------------------------------------------------------------------------------------------------- */
+
+enum {
+#define HELPER(name, result, flags, n, args) H_##name,
+#include "../helpers.def"
+#undef HELPER
+  H_N
+};
+extern const BpIrHelper x86_helpers[H_N];
+extern const BpIrHelper *const x86_helper_list[H_N + 1];
+
+/* --- the translator ----------------------------------------------------------------------------------------------- */
+
+typedef struct Translator {
+  X86Cpu *env;
+  BpTranslation *t;
+  BpIrBlock *b;
+  uint64_t key;                 /* key.flags */
+  uint32_t hflags;              /* its low half */
+  X86Mode mode;
+  BpIrType word;                /* type of the general registers' globals */
+  unsigned mmu, cpl, iopl;
+  bool ss32, is_protected, is_vm86;
+  uint64_t cs_base, cs_limit;
+
+  uint64_t pc, next_pc;         /* offsets in CS of this instruction and the one after it */
+  bool ended;                   /* the block has its end */
+  bool end_block;               /* end it after this instruction */
+  bool mode_changed;            /* the exits of this block go through the execution loop */
+  bool skip_trap;               /* no single-step trap after this instruction */
+  BpTemp linear;                /* the memory operand's linear address, once computed */
+
+  /* flags: see flags.c */
+  unsigned cc_op;               /* CC_*, CC_DYNAMIC when only env->cc_op knows */
+  bool cc_op_stored;            /* env->cc_op holds it */
+  BpTemp cc_first, cc_second;   /* operands of the latest subtraction, NONE when unknown */
+  uint32_t cc_first_version, cc_second_version;
+  uint32_t version[16];         /* of each general register: counts the writes */
+} Translator;
+
+typedef void Emit (Translator *s, const X86Insn *insn);
+extern Emit *const x86_emit[X86_OP__COUNT];     /* emit/table.c; NULL: another unit's */
+
+/* x87, MMX and SSE (units X87, WAIT, FXSR, MMX, SSE).  The unit's #UD and #NM have been checked; pending exceptions (#MF) have
+ * not.  false: the instruction is not provided, and becomes #UD. */
+bool emit_fp (Translator *s, const X86Insn *insn);
+
+/* --- small words (operands.c) ---------------------------------------------------------------------------------- */
+
+static inline BpIrType op_type (unsigned size) { return size == 8 ? BP_IR_I64 : BP_IR_I32; }
+static inline BpTemp gpr (unsigned reg) { return bp_ir_global (G_EAX + reg); }
+static inline BpTemp i32 (Translator *s, uint32_t v) { return bp_ir_i32 (s->b, (int32_t) v); }
+static inline BpTemp local (Translator *s) { return bp_ir_local (s->b, BP_IR_I32); }
+static inline unsigned log2_size (unsigned size) { return (unsigned) __builtin_ctz (size); }
+static inline uint32_t size_mask (unsigned size) { return size >= 4 ? 0xffffffffu : (1u << (8 * size)) - 1; }
+static inline uint32_t sign_bit (unsigned size) { return 1u << (8 * size - 1); }
+
+BpTemp op2 (Translator *s, BpIrOp op, BpTemp x);                        /* a new i32 local = op x */
+BpTemp op3 (Translator *s, BpIrOp op, BpTemp x, BpTemp y);
+BpTemp op3i (Translator *s, BpIrOp op, BpTemp x, uint32_t y);
+BpTemp zx (Translator *s, BpTemp x, unsigned size);
+BpTemp sx (Translator *s, BpTemp x, unsigned size);
+BpTemp copy (Translator *s, BpTemp x);
+BpTemp extract (Translator *s, BpTemp x, unsigned pos, unsigned len);
+BpTemp load_env32 (Translator *s, size_t offset);
+void store_env32 (Translator *s, size_t offset, BpTemp value);
+#define ENV32(s, field) load_env32 (s, offsetof (X86Cpu, field))
+#define SET_ENV32(s, field, value) store_env32 (s, offsetof (X86Cpu, field), value)
+
+BpTemp read_gpr (Translator *s, unsigned reg, unsigned size, bool high);
+void write_gpr (Translator *s, unsigned reg, unsigned size, bool high, BpTemp value);
+void gpr_changed (Translator *s, unsigned reg);
+void all_gprs_changed (Translator *s);  /* a helper may have written any */
+
+BpTemp operand (Translator *s, const X86Insn *insn, unsigned i);       /* upper bits unspecified */
+BpTemp operand_zx (Translator *s, const X86Insn *insn, unsigned i);
+BpTemp operand_sx (Translator *s, const X86Insn *insn, unsigned i);
+void set_operand (Translator *s, const X86Insn *insn, unsigned i, BpTemp value);
+/* A register of the full word as destination: it may be computed in place.  NONE otherwise. */
+BpTemp operand_in_place (Translator *s, const X86Insn *insn, unsigned i);
+void touch_operand (Translator *s, const X86Insn *insn);      /* of memory: read and write it back */
+bool is_mem (const X86Insn *insn, unsigned i);
+bool same_register (const X86Insn *insn);      /* operands 0 and 1 are one register */
+
+/* Calls a helper; the arguments (BpTemp, env among them as BP_IR_ENV) are as many as its row says. */
+void emit_call (Translator *s, unsigned helper, BpTemp result, ...);
+void emit_raise (Translator *s, unsigned vector);
+void emit_raise_error (Translator *s, unsigned vector, uint32_t error);
+
+/* --- addresses (address.c) ----------------------------------------------------------------------------------------- */
+
+BpTemp emit_offset (Translator *s, const X86Mem *mem);                  /* effective address, truncated */
+/* Segment checks and base; access is X86_ACCESS_*.  adsize bounds the offset: 2 says that it is below 64 KiB. */
+BpTemp emit_linear (Translator *s, unsigned seg, BpTemp offset, unsigned adsize, unsigned size, unsigned access);
+BpTemp operand_linear (Translator *s, const X86Insn *insn, unsigned i); /* the memory operand's; computed once an instruction */
+/* Another part of the memory operand, `displacement` bytes on; the offset wraps at the address size. */
+BpTemp operand_linear_at (Translator *s, const X86Insn *insn, unsigned i, uint32_t displacement, unsigned size, unsigned access);
+BpMemOp memop (const Translator *s, unsigned size);
+BpTemp emit_load (Translator *s, BpTemp linear, unsigned size);         /* zero-extended; size 1, 2, 4 */
+void emit_store (Translator *s, BpTemp value, BpTemp linear, unsigned size);
+
+BpTemp stack_pointer (Translator *s);                                   /* ESP, or SP zero-extended */
+BpTemp stack_add (Translator *s, BpTemp sp, int32_t delta);             /* wraps at the stack's width */
+void set_stack_pointer (Translator *s, BpTemp sp);
+BpTemp stack_load (Translator *s, BpTemp sp, unsigned size);
+void stack_store (Translator *s, BpTemp value, BpTemp sp, unsigned size);
+void emit_push (Translator *s, BpTemp value, unsigned size);
+
+/* --- flags (flags.c) ------------------------------------------------------------------------------------------------- */
+
+typedef enum CcKind { K_ADD, K_ADC, K_SUB, K_SBB, K_LOGIC, K_INC, K_DEC, K_SHL, K_SAR, K_MUL } CcKind;
+
+typedef struct Compare {
+  BpIrType type;
+  BpIrCond cond;
+  BpTemp a, b;
+} Compare;
+
+/* The cc globals have been written: from here on they mean this.  Last thing an instruction does. */
+void flags_set (Translator *s, CcKind kind, unsigned size);
+void flags_set_sub (Translator *s, unsigned size, BpTemp first, BpTemp second);        /* remembers the operands too */
+void flags_set_eflags (Translator *s, BpTemp eflags);                   /* the six arithmetic flags as bits */
+void flags_set_logic (Translator *s, unsigned size, BpTemp result);
+void flags_dynamic (Translator *s);     /* a helper has written the cc globals and env->cc_op */
+void flags_store_op (Translator *s);    /* env->cc_op is current */
+BpTemp flags_value (Translator *s);     /* as EFLAGS bits; changes nothing */
+void flags_materialize (Translator *s); /* make EFLAGS bits the representation; only when nothing faults after it */
+BpTemp flags_carry (Translator *s);     /* 0 or 1 */
+/* The test for an X86Cond.  may_commit: nothing that follows in this instruction faults. */
+Compare flags_condition (Translator *s, unsigned condition, bool may_commit);
+BpTemp flags_setcond (Translator *s, unsigned condition, bool may_commit);     /* 0 or 1 */
+void brcond (Translator *s, Compare c, uint32_t label);
+BpTemp movcond (Translator *s, Compare c, BpTemp if_true, BpTemp if_false);
+static inline Compare negated (Compare c) { c.cond ^= 1; return c; }
+/* From here on the flags are: `count` zero, what they were; else cc globals computed as given. */
+void flags_set_shift_by (Translator *s, BpTemp count, CcKind kind, unsigned size, BpTemp dst, BpTemp src);
+
+/* --- leaving the block (control-flow.c) ---------------------------------------------------------------------------- */
+
+void emit_jump_to (Translator *s, uint64_t target, unsigned slot);      /* slot: exit 0 or 1 */
+void emit_jump_indirect (Translator *s, BpTemp target);                 /* within CS's limit already */
+void emit_exit_dynamic (Translator *s);                                 /* env->eip stored by a helper; mode may have changed */
+/* Leave through the loop when a helper has changed the mode that this block was translated for. */
+void emit_check_mode (Translator *s);
+void emit_next_eip (Translator *s);                                     /* env->eip = the next instruction */
+
+/* --- the emitters ------------------------------------------------------------------------------------------------------ */
+
+/* integer.c */
+Emit emit_add, emit_or, emit_adc, emit_sbb, emit_and, emit_sub, emit_xor, emit_cmp, emit_test, emit_not, emit_neg, emit_inc,
+  emit_dec, emit_xadd, emit_cmpxchg, emit_cmpxchg8b;
+/* multiply.c */
+Emit emit_mul, emit_imul, emit_imul2, emit_imul3, emit_div, emit_idiv, emit_aam, emit_aad, emit_bcd;
+/* move.c */
+Emit emit_mov, emit_movzx, emit_movsx, emit_movbe, emit_lea, emit_xchg, emit_bswap, emit_setcc, emit_cmovcc, emit_xlat, emit_cbw,
+  emit_cwd, emit_nop, emit_flag_carry, emit_direction, emit_lahf, emit_sahf, emit_salc;
+/* stack.c */
+Emit emit_push_insn, emit_pop, emit_pusha, emit_popa, emit_pushf, emit_popf, emit_enter, emit_leave;
+/* shift.c, rotate.c, bits.c */
+Emit emit_shl, emit_shr, emit_sar, emit_shld, emit_shrd, emit_rol, emit_ror, emit_rcl, emit_rcr;
+Emit emit_bit, emit_bsf, emit_bsr, emit_tzcnt, emit_lzcnt, emit_popcnt, emit_crc32, emit_adcx;
+/* string.c */
+Emit emit_movs, emit_cmps, emit_scas, emit_lods, emit_stos, emit_ins, emit_outs, emit_in, emit_out;
+/* control-flow.c */
+Emit emit_jcc, emit_jcxz, emit_loop, emit_jmp, emit_call_near, emit_ret, emit_jmpf, emit_callf, emit_retf, emit_iret, emit_int,
+  emit_int3, emit_int1, emit_into, emit_bound, emit_ud, emit_sysenter, emit_sysexit;
+/* system.c, segment.c */
+Emit emit_push_seg, emit_pop_seg, emit_mov_to_seg, emit_mov_from_seg, emit_load_far_pointer, emit_arpl, emit_lar, emit_verr, emit_sldt,
+  emit_lldt, emit_sgdt, emit_lgdt;
+Emit emit_mov_to_cr, emit_mov_from_cr, emit_mov_to_dr, emit_mov_from_dr, emit_smsw, emit_lmsw, emit_clts, emit_invlpg, emit_hlt,
+  emit_cpuid, emit_rdtsc, emit_rdpmc, emit_rdmsr, emit_wrmsr, emit_monitor, emit_mwait, emit_cli, emit_sti, emit_fence, emit_clflush,
+  emit_wbinvd;
+
+#endif

@@ -1,0 +1,133 @@
+/* common.h -- what the system half of the runtime shares: descriptors, stacks, privileged memory access. */
+/* SPDX-License-Identifier: MIT */
+/*
+ * PURPOSE.  Every multi-step operation here (event delivery, far transfer, task switch) is written in two halves: first all loads, checks
+ * and stores to memory, any of which may raise and leave, then the registers, which cannot fail.  A fault in between finds the old state.
+ * Files that include this are built with -mgeneral-regs-only and call no libc: what logs or takes locks puts the FP state away first.
+ */
+#ifndef TARGET_I386_RUNTIME_COMMON_H
+#define TARGET_I386_RUNTIME_COMMON_H
+
+#include "../cpu.h"
+
+#define LIKELY(x) __builtin_expect (!!(x), 1)
+#define UNLIKELY(x) __builtin_expect (!!(x), 0)
+
+/* --- registers ----------------------------------------------------------------------- */
+
+static inline uint32_t gpr (const X86Cpu *env, unsigned n) { return (uint32_t) env->gpr[n]; }
+static inline void set_gpr (X86Cpu *env, unsigned n, uint32_t value) { env->gpr[n] = value; }
+static inline unsigned iopl (const X86Cpu *env) { return env->eflags >> 12 & 3; }
+static inline bool in_v86 (const X86Cpu *env) { return env->eflags & X86_FL_VM; }
+/* Real or virtual-8086 mode: selectors are paragraphs. */
+static inline bool is_paragraph_mode (const X86Cpu *env) { return !(env->cr0 & CR0_PE) || in_v86 (env); }
+
+/* Puts n low bytes (2 or 4) of value into a register that keeps the rest. */
+static inline uint32_t merge (uint32_t old, uint32_t value, uint32_t mask) { return (old & ~mask) | (value & mask); }
+
+/* --- descriptors (SDM 3A 3.4.5) ----------------------------------------------------------- */
+
+typedef struct X86Descriptor {
+  uint32_t lo, hi;
+  uint32_t address;             /* linear, where it was read */
+} X86Descriptor;
+
+enum {
+  DESC_TYPE_SHIFT = 8, DESC_ACCESSED = 1u << 8, DESC_WRITABLE = 1u << 9 /* code: readable */, DESC_EXPAND_DOWN = 1u << 10 /* code: conforming */,
+  DESC_CODE = 1u << 11, DESC_S = 1u << 12, DESC_P = 1u << 15, DESC_DB = 1u << 22, DESC_G = 1u << 23, DESC_BUSY = 1u << 9
+};
+
+/* System descriptor types (SDM 3A table 3-2). */
+enum {
+  SYS_TSS16 = 1, SYS_LDT = 2, SYS_TSS16_BUSY = 3, SYS_CALL16 = 4, SYS_TASK_GATE = 5, SYS_INT16 = 6, SYS_TRAP16 = 7,
+  SYS_TSS32 = 9, SYS_TSS32_BUSY = 11, SYS_CALL32 = 12, SYS_INT32 = 14, SYS_TRAP32 = 15
+};
+
+static inline unsigned desc_dpl (const X86Descriptor *d) { return d->hi >> 13 & 3; }
+static inline unsigned desc_type (const X86Descriptor *d) { return d->hi >> DESC_TYPE_SHIFT & 15; }
+static inline uint32_t desc_base (const X86Descriptor *d)
+{ return d->lo >> 16 | (d->hi & 0xff) << 16 | (d->hi & 0xff000000); }
+static inline uint32_t desc_limit (const X86Descriptor *d)
+{
+  uint32_t limit = (d->lo & 0xffff) | (d->hi & 0xf0000);
+  return d->hi & DESC_G ? limit << 12 | 0xfff : limit;
+}
+static inline uint32_t desc_attributes (const X86Descriptor *d) { return d->hi >> 8 & 0xf0ff; }
+static inline bool desc_is_code (const X86Descriptor *d) { return (d->hi & (DESC_S | DESC_CODE)) == (DESC_S | DESC_CODE); }
+static inline bool desc_is_writable_data (const X86Descriptor *d)
+{ return (d->hi & (DESC_S | DESC_CODE | DESC_WRITABLE)) == (DESC_S | DESC_WRITABLE); }
+static inline bool desc_is_conforming (const X86Descriptor *d) { return d->hi & DESC_EXPAND_DOWN; }
+
+static inline bool selector_is_null (unsigned selector) { return !(selector & 0xfffc); }
+/* The error code that names a selector. */
+static inline uint32_t selector_error (unsigned selector, uint32_t ext) { return (selector & 0xfffc) | ext; }
+
+/* --- segment.c ----------------------------------------------------------------------------- */
+
+/* Reads the descriptor; false: the selector lies beyond its table (null selectors are the caller's business). May raise #PF. */
+bool x86_fetch_descriptor (X86Cpu *env, unsigned selector, X86Descriptor *d);
+void x86_mark_accessed (X86Cpu *env, X86Descriptor *d);
+void x86_mark_busy (X86Cpu *env, uint32_t address, bool busy);
+/* Into the register, without touching hflags: the caller updates them once at the end. */
+void x86_put_segment (X86Cpu *env, unsigned seg, unsigned selector, uint32_t base, uint32_t limit, uint32_t attributes);
+void x86_put_descriptor (X86Cpu *env, unsigned seg, unsigned selector, const X86Descriptor *d);
+void x86_put_null (X86Cpu *env, unsigned seg, unsigned selector);
+/* As real mode (base and selector only) or virtual-8086 mode (all of it) loads a segment register. */
+void x86_put_paragraph (X86Cpu *env, unsigned seg, unsigned selector);
+void x86_put_v86 (X86Cpu *env, unsigned seg, unsigned selector);
+/* [offset, offset + size) inside the segment? */
+bool x86_in_limit (uint32_t attributes, uint32_t limit, uint32_t offset, uint32_t size);
+/* Data segments that the privilege level may not keep after a return to it are nulled. */
+void x86_null_inaccessible (X86Cpu *env, unsigned cpl);
+
+/* --- stacks ---------------------------------------------------------------------------------- */
+
+/* A stack being pushed to or popped from: nothing of the CPU changes until its user commits sp. */
+typedef struct X86Stack {
+  uint32_t base, limit, attributes;
+  uint32_t sp, mask;            /* sp counts modulo mask + 1 */
+  uint32_t error;               /* of the #SS that a violation raises */
+  uint32_t mmu;
+} X86Stack;
+
+static inline uint32_t stack_mask (uint32_t attributes) { return attributes & SEG_DB ? 0xffffffff : 0xffff; }
+void x86_stack_current (X86Cpu *env, X86Stack *s, uint32_t error);
+void x86_stack_of (X86Stack *s, const X86Descriptor *d, uint32_t sp, unsigned cpl, uint32_t error);
+/* #SS unless `count` items of `size` bytes can be pushed; popped from here on. */
+void x86_stack_room (X86Cpu *env, const X86Stack *s, unsigned count, unsigned size);
+void x86_stack_holds (X86Cpu *env, const X86Stack *s, unsigned count, unsigned size);
+void x86_push (X86Cpu *env, X86Stack *s, uint32_t value, unsigned size);       /* size 2 or 4 */
+uint32_t x86_pop (X86Cpu *env, X86Stack *s, unsigned size);
+static inline void commit_sp (X86Cpu *env, const X86Stack *s) { set_gpr (env, X86_RSP, merge (gpr (env, X86_RSP), s->sp, s->mask)); }
+
+/* --- task.c ---------------------------------------------------------------------------------- */
+
+typedef enum X86TaskReason { TASK_JMP, TASK_CALL, TASK_IRET, TASK_EVENT } X86TaskReason;
+
+/* The stack of an inner privilege level that the current TSS names, checked: #TS, #SS. */
+void x86_inner_stack (X86Cpu *env, unsigned cpl, uint32_t ext, uint16_t *ss, X86Descriptor *d, uint32_t *esp);
+/* `next` is the eip saved in the old task; eflags what is saved there.  d: the new TSS's descriptor, type and P checked. */
+void x86_task_switch (X86Cpu *env, unsigned selector, const X86Descriptor *d, X86TaskReason reason, uint32_t next, uint32_t eflags, uint32_t ext);
+/* Selector of a task gate -> checked TSS descriptor; errors carry the TSS selector. */
+void x86_task_gate_target (X86Cpu *env, const X86Descriptor *gate, uint32_t ext, uint16_t *selector, X86Descriptor *d);
+
+/* --- far.c, debug.c, control.c, exception.c -------------------------------------------------------- */
+
+/* #DB before the next instruction, state as it is now: a trap's delivery. */
+void x86_pend_trap (X86Cpu *env, uint32_t dr6_bits);
+void x86_log_event (X86Cpu *env, unsigned vector, uint32_t error, unsigned kind, uint32_t eip);
+void x86_set_cr3 (X86Cpu *env, uint64_t value);         /* checked before: switches and flushes */
+#define DR6_B0 1u
+#define DR6_BD (1u << 13)
+#define DR6_BS (1u << 14)
+#define DR6_BT (1u << 15)
+#define DR7_GD (1u << 13)
+#define DR7_LOCAL 0x155u
+
+/* Memory at a privilege level of its own: pushes on an inner stack. */
+static inline uint32_t load_at (X86Cpu *env, uint32_t linear, unsigned size, uint32_t mmu)
+{ return (uint32_t) env->tcg.ops->load (env, linear, (size == 2 ? BP_MO_16 : BP_MO_32) | BP_MO_MMU (mmu)); }
+static inline void store_at (X86Cpu *env, uint32_t linear, uint32_t value, unsigned size, uint32_t mmu)
+{ env->tcg.ops->store (env, linear, value, (size == 2 ? BP_MO_16 : BP_MO_32) | BP_MO_MMU (mmu)); }
+
+#endif

@@ -1,0 +1,261 @@
+/* msr.c -- model-specific registers, the time-stamp counter, CPUID as an instruction (SDM 4 chapter 2). */
+/* SPDX-License-Identifier: MIT */
+/* Ordinary code: the FP state has been stored before any of these is called. */
+#include <backplane/clock.h>
+#include <backplane/iface/interrupt-controller.h>
+#include <backplane/log.h>
+#include "common.h"
+#include "helpers.h"
+
+/* --- numbers --------------------------------------------------------------------------- */
+
+enum {
+  MSR_P5_MC_ADDR = 0x0, MSR_P5_MC_TYPE = 0x1, MSR_TSC = 0x10, MSR_PLATFORM_ID = 0x17, MSR_APIC_BASE = 0x1b, MSR_EBL_CR_POWERON = 0x2a,
+  MSR_UPDATE_TRIGGER = 0x79, MSR_UPDATE_REVISION = 0x8b, MSR_MTRR_CAP = 0xfe, MSR_SYSENTER_CS = 0x174, MSR_SYSENTER_ESP = 0x175,
+  MSR_SYSENTER_EIP = 0x176, MSR_MCG_CAP = 0x179, MSR_MCG_STATUS = 0x17a, MSR_MISC_ENABLE = 0x1a0, MSR_DEBUGCTL = 0x1d9,
+  MSR_MTRR_VARIABLE = 0x200, MSR_MTRR_FIX64K = 0x250, MSR_MTRR_FIX16K = 0x258, MSR_MTRR_FIX4K = 0x268, MSR_PAT = 0x277, MSR_MTRR_DEF = 0x2ff
+};
+#define MSR_EFER 0xc0000080u
+
+#define N_VARIABLE_MTRRS 8
+#define MTRR_CAP (N_VARIABLE_MTRRS | 1 << 8 /* fixed ranges */ | 1 << 10 /* write combining */)
+
+static bool has_mtrr (const X86Cpu *env) { return env->cpuid_1_edx >> 12 & 1; }
+static bool has_mca (const X86Cpu *env) { return env->cpuid_1_edx >> 14 & 1; }
+static bool has_pat (const X86Cpu *env) { return env->cpuid_1_edx >> 16 & 1; }
+static bool has_nx (const X86Cpu *env) { return env->cpuid_80000001_edx >> 20 & 1; }
+
+/* --- time-stamp counter ------------------------------------------------------------------- */
+
+/* It follows virtual time, which in deterministic mode follows executed instructions. */
+static uint64_t
+tsc_now (X86Cpu *env)
+{
+  uint64_t ns = (uint64_t) env->tcg.ops->virtual_time (env);
+  return bp_muldiv (ns, (uint32_t) env->tsc_frequency, BP_NS_PER_SECOND) + env->tsc_offset;
+}
+
+uint64_t
+helper_rdtsc (X86Cpu *env)
+{
+  if (env->cr4 & CR4_TSD && x86_cpl (env) != 0)
+    x86_raise_error (env, EXC_GP, 0);
+  return tsc_now (env);
+}
+
+/* There are no performance counters. */
+uint64_t
+helper_rdpmc (X86Cpu *env)
+{
+  x86_raise_error (env, EXC_GP, 0);
+}
+
+/* --- local APIC ------------------------------------------------------------------------------ */
+
+static bool
+apic_base_read (X86Cpu *env, uint64_t *value)
+{
+  const BpInterruptControllerIface *intc = env->intc.table;
+  BpMachine *machine = bp_object_machine (env);
+  if (!x86_has_apic (env))
+    return false;
+  bp_machine_lock (machine);
+  *value = intc->apic_base_read (env->intc.instance);
+  bp_machine_unlock (machine);
+  return true;
+}
+
+static bool
+apic_base_write (X86Cpu *env, uint64_t value)
+{
+  const BpInterruptControllerIface *intc = env->intc.table;
+  BpMachine *machine = bp_object_machine (env);
+  if (!BP_TABLE_HAS (intc, apic_base_write))
+    return false;
+  bp_machine_lock (machine);
+  bool ok = intc->apic_base_write (env->intc.instance, value);
+  bp_machine_unlock (machine);
+  return ok;
+}
+
+/* --- memory types: kept, of no effect ---------------------------------------------------------- */
+
+static uint64_t *
+mtrr_register (X86Cpu *env, uint32_t number)
+{
+  if (!has_mtrr (env))
+    return NULL;
+  if (number - MSR_MTRR_VARIABLE < 2 * N_VARIABLE_MTRRS)
+    return &env->mtrr_variable[number - MSR_MTRR_VARIABLE];
+  if (number == MSR_MTRR_FIX64K)
+    return &env->mtrr_fixed[0];
+  if (number - MSR_MTRR_FIX16K < 2)
+    return &env->mtrr_fixed[1 + number - MSR_MTRR_FIX16K];
+  if (number - MSR_MTRR_FIX4K < 8)
+    return &env->mtrr_fixed[3 + number - MSR_MTRR_FIX4K];
+  return number == MSR_MTRR_DEF ? &env->mtrr_def : NULL;
+}
+
+/* Each byte is one of the types in the set. */
+static bool
+types_valid (uint64_t value, unsigned set)
+{
+  for (unsigned i = 0; i < 8; i++, value >>= 8)
+    if ((value & 0xff) > 7 || !(set >> (value & 0xff) & 1))
+      return false;
+  return true;
+}
+
+#define MTRR_TYPES 0x73u        /* UC WC WT WP WB */
+#define PAT_TYPES 0xf3u         /* and UC- */
+
+static bool
+mtrr_valid (const X86Cpu *env, uint32_t number, uint64_t value)
+{
+  uint64_t beyond = ~(uint64_t) 0 << env->physical_bits;
+  if (number == MSR_MTRR_DEF)
+    return !(value & ~(uint64_t) 0xcff) && types_valid (value & 0xff, MTRR_TYPES);
+  if (number - MSR_MTRR_VARIABLE < 2 * N_VARIABLE_MTRRS)
+    return number & 1 ? !(value & (beyond | 0x7ff)) : !(value & (beyond | 0xf00)) && types_valid (value & 0xff, MTRR_TYPES);
+  return types_valid (value, MTRR_TYPES);
+}
+
+/* --- read, write ----------------------------------------------------------------------------------- */
+
+static const uint64_t *
+plain_register (const X86Cpu *env, uint32_t number)
+{
+  switch (number) {
+  case MSR_SYSENTER_CS: return env->feature[X86_FEATURE_SEP] ? &env->sysenter_cs : NULL;
+  case MSR_SYSENTER_ESP: return env->feature[X86_FEATURE_SEP] ? &env->sysenter_esp : NULL;
+  case MSR_SYSENTER_EIP: return env->feature[X86_FEATURE_SEP] ? &env->sysenter_eip : NULL;
+  case MSR_MCG_STATUS: return has_mca (env) ? &env->mcg_status : NULL;
+  case MSR_MISC_ENABLE: return x86_family (env) >= 6 ? &env->misc_enable : NULL;
+  case MSR_PAT: return has_pat (env) ? &env->pat : NULL;
+  case MSR_EFER: return has_nx (env) ? &env->efer : NULL;
+  }
+  return NULL;
+}
+
+bool
+x86_msr_read (X86Cpu *env, uint32_t number, uint64_t *value)
+{
+  const uint64_t *plain = plain_register (env, number);
+  if (!plain)
+    plain = mtrr_register (env, number);
+  if (plain) {
+    *value = *plain;
+    return true;
+  }
+  switch (number) {
+  case MSR_TSC:
+    *value = tsc_now (env);
+    return true;
+  case MSR_APIC_BASE:
+    return apic_base_read (env, value);
+  case MSR_MTRR_CAP:
+    *value = MTRR_CAP;
+    return has_mtrr (env);
+  case MSR_MCG_CAP:
+    *value = 0;
+    return has_mca (env);
+  case MSR_UPDATE_REVISION:
+    *value = (uint64_t) 1 << 32;
+    return true;
+  case MSR_P5_MC_ADDR:
+  case MSR_P5_MC_TYPE:
+  case MSR_PLATFORM_ID:
+  case MSR_EBL_CR_POWERON:
+  case MSR_DEBUGCTL:
+    *value = 0;
+    return true;
+  }
+  return false;
+}
+
+static bool
+efer_write (X86Cpu *env, uint64_t value)
+{
+  if (!has_nx (env) || value & ~(uint64_t) EFER_NXE)
+    return false;
+  bool changed = env->efer != value;
+  env->efer = value;
+  x86_update_hflags (env);
+  if (changed && env->tcg.ops)
+    env->tcg.ops->tlb_flush (env, true);
+  return true;
+}
+
+bool
+x86_msr_write (X86Cpu *env, uint32_t number, uint64_t value)
+{
+  uint64_t *mtrr = mtrr_register (env, number);
+  if (mtrr) {
+    if (!mtrr_valid (env, number, value))
+      return false;
+    *mtrr = value;
+    return true;
+  }
+  switch (number) {
+  case MSR_TSC:
+    env->tsc_offset += value - tsc_now (env);
+    return true;
+  case MSR_APIC_BASE:
+    return apic_base_write (env, value);
+  case MSR_EFER:
+    return efer_write (env, value);
+  case MSR_PAT:
+    if (!types_valid (value, PAT_TYPES))
+      return false;
+    break;
+  case MSR_UPDATE_TRIGGER:
+  case MSR_UPDATE_REVISION:
+  case MSR_EBL_CR_POWERON:
+  case MSR_P5_MC_ADDR:
+  case MSR_P5_MC_TYPE:
+    return true;
+  case MSR_DEBUGCTL:
+    if (value)
+      bp_log_unimp (env, "IA32_DEBUGCTL = %" G_GINT64_MODIFIER "x: no branch records, no branch steps", value);
+    return true;
+  }
+  uint64_t *plain = (uint64_t *) plain_register (env, number);
+  if (plain)
+    *plain = value;
+  return plain;
+}
+
+/* --- instructions -------------------------------------------------------------------------------------- */
+
+uint64_t
+helper_rdmsr (X86Cpu *env)
+{
+  uint64_t value;
+  uint32_t number = gpr (env, X86_RCX);
+  if (!x86_msr_read (env, number, &value)) {
+    bp_log_unimp (env, "read of MSR %08x", number);
+    x86_raise_error (env, EXC_GP, 0);
+  }
+  return value;
+}
+
+void
+helper_wrmsr (X86Cpu *env)
+{
+  uint32_t number = gpr (env, X86_RCX);
+  uint64_t value = (uint64_t) gpr (env, X86_RDX) << 32 | gpr (env, X86_RAX);
+  if (!x86_msr_write (env, number, value)) {
+    bp_log_unimp (env, "write of MSR %08x = %016" G_GINT64_MODIFIER "x", number, value);
+    x86_raise_error (env, EXC_GP, 0);
+  }
+}
+
+void
+helper_cpuid (X86Cpu *env)
+{
+  static const uint8_t order[4] = { X86_RAX, X86_RBX, X86_RCX, X86_RDX };
+  uint32_t out[4];
+  x86_cpuid (env, gpr (env, X86_RAX), gpr (env, X86_RCX), out);
+  for (unsigned i = 0; i < 4; i++)
+    set_gpr (env, order[i], out[i]);
+}

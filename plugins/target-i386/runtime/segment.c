@@ -1,0 +1,397 @@
+/* segment.c -- segment registers and descriptor tables: loads, checks, what instructions ask about selectors. */
+/* SPDX-License-Identifier: MIT */
+#include "common.h"
+#include "helpers.h"
+
+/* --- mode bits ------------------------------------------------------------------------- */
+
+static uint32_t
+segment_bits (const X86Cpu *env)
+{
+  uint32_t bits = 0;
+  for (unsigned seg = X86_ES; seg <= X86_GS; seg++) {
+    const BpX86Segment *s = &env->segment[seg];
+    /* S, P and W/R; expand-down data is never flat, conforming code is */
+    uint32_t type = s->attributes & (SEG_S | SEG_P | SEG_WRITABLE);
+    bool expand_down = (s->attributes & (SEG_CODE | SEG_EXPAND_DOWN)) == SEG_EXPAND_DOWN;
+    bool code = s->attributes & SEG_CODE;
+    if (s->base == 0)
+      bits |= HF_BASE0 (seg);
+    if (s->limit == 0xffffffff && type == (SEG_S | SEG_P | SEG_WRITABLE) && !expand_down && code == (seg == X86_CS))
+      bits |= HF_FLAT (seg);
+  }
+  return bits;
+}
+
+void
+x86_update_hflags (X86Cpu *env)
+{
+  uint32_t eflags = env->eflags, dr7 = (uint32_t) env->dr[7];
+  uint32_t f = (env->hflags & HF_INHIBIT) | segment_bits (env);
+  unsigned cpl = 0;
+  if (env->cr0 & CR0_PE) {
+    f |= HF_PE;
+    cpl = eflags & X86_FL_VM ? 3 : env->segment[X86_SS].attributes >> SEG_DPL_SHIFT & 3;
+    if (eflags & X86_FL_VM)
+      f |= HF_VM;
+  }
+  f |= cpl;
+  f |= env->segment[X86_CS].attributes & SEG_DB && !(f & HF_VM) ? HF_CS32 : 0;
+  f |= env->segment[X86_SS].attributes & SEG_DB && !(f & HF_VM) ? HF_SS32 : 0;
+  f |= eflags & X86_FL_TF ? HF_TF : 0;
+  f |= (eflags >> 12 & 3) << 7;
+  f |= env->cr0 & CR0_MP ? HF_MP : 0;
+  f |= env->cr0 & CR0_EM ? HF_EM : 0;
+  f |= env->cr0 & CR0_TS ? HF_TS : 0;
+  f |= env->cr0 & CR0_NE ? HF_NE : 0;
+  f |= env->cr4 & CR4_OSFXSR ? HF_OSFXSR : 0;
+  f |= cpl == 3 && env->cr0 & CR0_AM && eflags & X86_FL_AC ? HF_AC : 0;
+  f |= eflags & X86_FL_RF ? HF_RF : 0;
+  f |= env->cr4 & (f & HF_VM ? CR4_VME : CR4_PVI) && f & HF_PE ? HF_VME : 0;
+  for (unsigned i = 0; i < 4; i++)
+    if (dr7 >> 2 * i & 3 && !(dr7 >> (16 + 4 * i) & 3))
+      f |= HF_BREAKPOINTS;
+  env->hflags = f;
+}
+
+/* --- registers ------------------------------------------------------------------------- */
+
+void
+x86_put_segment (X86Cpu *env, unsigned seg, unsigned selector, uint32_t base, uint32_t limit, uint32_t attributes)
+{
+  BpX86Segment *s = &env->segment[seg];
+  s->selector = (uint16_t) selector;
+  s->attributes = (uint16_t) attributes;
+  s->limit = limit;
+  s->base = base;
+}
+
+void
+x86_set_segment (X86Cpu *env, unsigned seg, uint16_t selector, uint64_t base, uint32_t limit, uint32_t attributes)
+{
+  x86_put_segment (env, seg, selector, (uint32_t) base, limit, attributes);
+  x86_update_hflags (env);
+}
+
+void
+x86_put_descriptor (X86Cpu *env, unsigned seg, unsigned selector, const X86Descriptor *d)
+{
+  x86_put_segment (env, seg, selector, desc_base (d), desc_limit (d), desc_attributes (d));
+}
+
+void
+x86_put_null (X86Cpu *env, unsigned seg, unsigned selector)
+{
+  x86_put_segment (env, seg, selector, 0, 0, 0);
+}
+
+/* Limit and rights stay what protected mode left ("unreal mode"); a register that it left unusable becomes usable. */
+void
+x86_put_paragraph (X86Cpu *env, unsigned seg, unsigned selector)
+{
+  BpX86Segment *s = &env->segment[seg];
+  bool usable = (s->attributes & (SEG_S | SEG_P)) == (SEG_S | SEG_P);
+  x86_put_segment (env, seg, selector, selector << 4, usable ? s->limit : 0xffff, usable ? s->attributes : 0x93);
+}
+
+void
+x86_put_v86 (X86Cpu *env, unsigned seg, unsigned selector)
+{
+  x86_put_segment (env, seg, selector, selector << 4, 0xffff, 0xf3);
+}
+
+void
+x86_null_inaccessible (X86Cpu *env, unsigned cpl)
+{
+  static const uint8_t data[4] = { X86_ES, X86_DS, X86_FS, X86_GS };
+  for (unsigned i = 0; i < 4; i++) {
+    const BpX86Segment *s = &env->segment[data[i]];
+    bool conforming = (s->attributes & (SEG_CODE | SEG_EXPAND_DOWN)) == (SEG_CODE | SEG_EXPAND_DOWN);
+    if (s->attributes & SEG_S && !conforming && (s->attributes >> SEG_DPL_SHIFT & 3u) < cpl)
+      x86_put_null (env, data[i], 0);
+  }
+}
+
+/* --- descriptor tables --------------------------------------------------------------------- */
+
+bool
+x86_fetch_descriptor (X86Cpu *env, unsigned selector, X86Descriptor *d)
+{
+  uint32_t base, limit;
+  if (selector & 4) {
+    const BpX86Segment *ldt = &env->segment[BP_X86_LDTR];
+    if (!(ldt->attributes & SEG_P))
+      return false;
+    base = (uint32_t) ldt->base;
+    limit = ldt->limit;
+  } else {
+    base = (uint32_t) env->gdtr.base;
+    limit = env->gdtr.limit;
+  }
+  if ((selector | 7) > limit)
+    return false;
+  d->address = base + (selector & 0xfff8);
+  uint64_t raw = x86_load_kernel (env, d->address, BP_MO_64);
+  d->lo = (uint32_t) raw;
+  d->hi = (uint32_t) (raw >> 32);
+  return true;
+}
+
+void
+x86_mark_accessed (X86Cpu *env, X86Descriptor *d)
+{
+  if (d->hi & DESC_ACCESSED)
+    return;
+  d->hi |= DESC_ACCESSED;
+  x86_store_kernel (env, d->address + 5, d->hi >> 8 & 0xff, BP_MO_8);
+}
+
+void
+x86_mark_busy (X86Cpu *env, uint32_t address, bool busy)
+{
+  uint32_t rights = (uint32_t) x86_load_kernel (env, address + 5, BP_MO_8);
+  x86_store_kernel (env, address + 5, busy ? rights | 2 : rights & ~2u, BP_MO_8);
+}
+
+/* --- limits -------------------------------------------------------------------------------------- */
+
+bool
+x86_in_limit (uint32_t attributes, uint32_t limit, uint32_t offset, uint32_t size)
+{
+  uint32_t last = offset + size - 1;
+  if ((attributes & (SEG_CODE | SEG_EXPAND_DOWN)) == SEG_EXPAND_DOWN)
+    return offset > limit && last >= offset && last <= (attributes & SEG_DB ? 0xffffffff : 0xffff);
+  return limit == 0xffffffff || (last >= offset && last <= limit);
+}
+
+uint32_t
+helper_segment_check (X86Cpu *env, uint32_t seg, uint32_t offset, uint32_t size_write)
+{
+  const BpX86Segment *s = &env->segment[seg];
+  unsigned attributes = s->attributes;
+  bool write = size_write >> 8 & 1;
+  bool ok = true;
+  if (x86_is_protected (env)) {
+    ok = (attributes & (SEG_S | SEG_P)) == (SEG_S | SEG_P);
+    if (write)
+      ok = ok && (attributes & (SEG_CODE | SEG_WRITABLE)) == SEG_WRITABLE;
+    else if (attributes & SEG_CODE)
+      ok = ok && attributes & SEG_WRITABLE;
+  }
+  if (UNLIKELY (!ok || !x86_in_limit (attributes, s->limit, offset, size_write & 0xff)))
+    x86_raise_error (env, seg == X86_SS ? EXC_SS : EXC_GP, 0);
+  return (uint32_t) s->base + offset;
+}
+
+void
+helper_branch_check (X86Cpu *env, uint32_t target)
+{
+  if (target > env->segment[X86_CS].limit)
+    x86_raise_error (env, EXC_GP, 0);
+}
+
+/* --- stacks ---------------------------------------------------------------------------------------- */
+
+void
+x86_stack_current (X86Cpu *env, X86Stack *s, uint32_t error)
+{
+  const BpX86Segment *ss = &env->segment[X86_SS];
+  s->base = (uint32_t) ss->base;
+  s->limit = ss->limit;
+  s->attributes = ss->attributes;
+  s->mask = env->hflags & HF_SS32 ? 0xffffffff : 0xffff;
+  s->sp = gpr (env, X86_RSP);
+  s->error = error;
+  s->mmu = x86_mmu_index (env);
+}
+
+void
+x86_stack_of (X86Stack *s, const X86Descriptor *d, uint32_t sp, unsigned cpl, uint32_t error)
+{
+  s->base = desc_base (d);
+  s->limit = desc_limit (d);
+  s->attributes = desc_attributes (d);
+  s->mask = stack_mask (s->attributes);
+  s->sp = sp;
+  s->error = error;
+  s->mmu = cpl == 3 ? MMU_USER : MMU_KERNEL;
+}
+
+void
+x86_stack_room (X86Cpu *env, const X86Stack *s, unsigned count, unsigned size)
+{
+  if (LIKELY (s->limit == 0xffffffff && !(s->attributes & SEG_EXPAND_DOWN)))
+    return;
+  for (unsigned i = 1; i <= count; i++)
+    if (!x86_in_limit (s->attributes, s->limit, (s->sp - i * size) & s->mask, size))
+      x86_raise_error (env, EXC_SS, s->error);
+}
+
+void
+x86_stack_holds (X86Cpu *env, const X86Stack *s, unsigned count, unsigned size)
+{
+  if (LIKELY (s->limit == 0xffffffff && !(s->attributes & SEG_EXPAND_DOWN)))
+    return;
+  for (unsigned i = 0; i < count; i++)
+    if (!x86_in_limit (s->attributes, s->limit, (s->sp + i * size) & s->mask, size))
+      x86_raise_error (env, EXC_SS, s->error);
+}
+
+void
+x86_push (X86Cpu *env, X86Stack *s, uint32_t value, unsigned size)
+{
+  s->sp -= size;
+  store_at (env, s->base + (s->sp & s->mask), value, size, s->mmu);
+}
+
+uint32_t
+x86_pop (X86Cpu *env, X86Stack *s, unsigned size)
+{
+  uint32_t value = load_at (env, s->base + (s->sp & s->mask), size, s->mmu);
+  s->sp += size;
+  return value;
+}
+
+/* --- loading segment registers --------------------------------------------------------------------------- */
+
+static void
+load_stack_segment (X86Cpu *env, unsigned selector)
+{
+  X86Descriptor d;
+  unsigned cpl = x86_cpl (env);
+  uint32_t error = selector_error (selector, 0);
+  if (selector_is_null (selector))
+    x86_raise_error (env, EXC_GP, 0);
+  if (!x86_fetch_descriptor (env, selector, &d) || (selector & 3) != cpl || !desc_is_writable_data (&d) || desc_dpl (&d) != cpl)
+    x86_raise_error (env, EXC_GP, error);
+  if (!(d.hi & DESC_P))
+    x86_raise_error (env, EXC_SS, error);
+  x86_mark_accessed (env, &d);
+  x86_put_descriptor (env, X86_SS, selector, &d);
+}
+
+static void
+load_data_segment (X86Cpu *env, unsigned seg, unsigned selector)
+{
+  X86Descriptor d;
+  uint32_t error = selector_error (selector, 0);
+  if (selector_is_null (selector)) {
+    x86_put_null (env, seg, selector);
+    return;
+  }
+  if (!x86_fetch_descriptor (env, selector, &d) || !(d.hi & DESC_S) || (d.hi & (DESC_CODE | DESC_WRITABLE)) == DESC_CODE)
+    x86_raise_error (env, EXC_GP, error);
+  if ((!desc_is_code (&d) || !desc_is_conforming (&d)) && ((selector & 3) > desc_dpl (&d) || x86_cpl (env) > desc_dpl (&d)))
+    x86_raise_error (env, EXC_GP, error);
+  if (!(d.hi & DESC_P))
+    x86_raise_error (env, EXC_NP, error);
+  x86_mark_accessed (env, &d);
+  x86_put_descriptor (env, seg, selector, &d);
+}
+
+void
+helper_load_seg (X86Cpu *env, uint32_t seg, uint32_t selector)
+{
+  selector &= 0xffff;
+  if (in_v86 (env))
+    x86_put_v86 (env, seg, selector);
+  else if (is_paragraph_mode (env))
+    x86_put_paragraph (env, seg, selector);
+  else if (seg == X86_SS)
+    load_stack_segment (env, selector);
+  else
+    load_data_segment (env, seg, selector);
+  x86_update_hflags (env);
+}
+
+void
+helper_lldt (X86Cpu *env, uint32_t selector)
+{
+  X86Descriptor d;
+  selector &= 0xffff;
+  if (selector_is_null (selector)) {
+    x86_put_null (env, BP_X86_LDTR, selector);
+    return;
+  }
+  uint32_t error = selector_error (selector, 0);
+  if (selector & 4 || !x86_fetch_descriptor (env, selector, &d) || d.hi & DESC_S || desc_type (&d) != SYS_LDT)
+    x86_raise_error (env, EXC_GP, error);
+  if (!(d.hi & DESC_P))
+    x86_raise_error (env, EXC_NP, error);
+  x86_put_descriptor (env, BP_X86_LDTR, selector, &d);
+}
+
+void
+helper_ltr (X86Cpu *env, uint32_t selector)
+{
+  X86Descriptor d;
+  selector &= 0xffff;
+  if (selector_is_null (selector))
+    x86_raise_error (env, EXC_GP, 0);
+  uint32_t error = selector_error (selector, 0);
+  if (selector & 4 || !x86_fetch_descriptor (env, selector, &d) || d.hi & DESC_S
+      || (desc_type (&d) != SYS_TSS16 && desc_type (&d) != SYS_TSS32))
+    x86_raise_error (env, EXC_GP, error);
+  if (!(d.hi & DESC_P))
+    x86_raise_error (env, EXC_NP, error);
+  x86_mark_busy (env, d.address, true);
+  d.hi |= DESC_BUSY;
+  x86_put_descriptor (env, BP_X86_TR, selector, &d);
+}
+
+/* --- questions about selectors ---------------------------------------------------------------------------------- */
+
+/* The descriptor is visible at max (CPL, RPL); conforming code always is. */
+static bool
+is_visible (const X86Cpu *env, unsigned selector, const X86Descriptor *d)
+{
+  if (desc_is_code (d) && desc_is_conforming (d))
+    return true;
+  return desc_dpl (d) >= x86_cpl (env) && desc_dpl (d) >= (selector & 3);
+}
+
+static bool
+fetch_visible (X86Cpu *env, unsigned selector, X86Descriptor *d)
+{
+  return !selector_is_null (selector) && x86_fetch_descriptor (env, selector, d) && is_visible (env, selector, d);
+}
+
+#define TYPE_BIT(type) (1u << (type))
+#define LSL_TYPES (TYPE_BIT (SYS_TSS16) | TYPE_BIT (SYS_LDT) | TYPE_BIT (SYS_TSS16_BUSY) | TYPE_BIT (SYS_TSS32) | TYPE_BIT (SYS_TSS32_BUSY))
+#define LAR_TYPES (LSL_TYPES | TYPE_BIT (SYS_CALL16) | TYPE_BIT (SYS_TASK_GATE) | TYPE_BIT (SYS_CALL32))
+
+uint64_t
+helper_lar (X86Cpu *env, uint32_t selector)
+{
+  X86Descriptor d;
+  selector &= 0xffff;
+  if (!fetch_visible (env, selector, &d) || (!(d.hi & DESC_S) && !(LAR_TYPES >> desc_type (&d) & 1)))
+    return 0;
+  return (uint64_t) 1 << 32 | (d.hi & 0x00f0ff00);
+}
+
+uint64_t
+helper_lsl (X86Cpu *env, uint32_t selector)
+{
+  X86Descriptor d;
+  selector &= 0xffff;
+  if (!fetch_visible (env, selector, &d) || (!(d.hi & DESC_S) && !(LSL_TYPES >> desc_type (&d) & 1)))
+    return 0;
+  return (uint64_t) 1 << 32 | desc_limit (&d);
+}
+
+uint32_t
+helper_verr (X86Cpu *env, uint32_t selector)
+{
+  X86Descriptor d;
+  selector &= 0xffff;
+  return fetch_visible (env, selector, &d) && d.hi & DESC_S && (d.hi & (DESC_CODE | DESC_WRITABLE)) != DESC_CODE;
+}
+
+uint32_t
+helper_verw (X86Cpu *env, uint32_t selector)
+{
+  X86Descriptor d;
+  selector &= 0xffff;
+  return fetch_visible (env, selector, &d) && desc_is_writable_data (&d);
+}

@@ -1,0 +1,148 @@
+/* state.c -- the CPU's state for others: the saved fields, and the architected registers that loaders, debuggers and KVM exchange. */
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+#include "cpu.h"
+
+/* --- saved state --------------------------------------------------------------------------- */
+
+static const BpStateField segment_fields[] = {
+  BP_STATE_FIELD_U16 (BpX86Segment, selector),
+  BP_STATE_FIELD_U16 (BpX86Segment, attributes),
+  BP_STATE_FIELD_U32 (BpX86Segment, limit),
+  BP_STATE_FIELD_U64 (BpX86Segment, base),
+  BP_STATE_END
+};
+
+const BpStateField x86_state_fields[] = {
+  BP_STATE_FIELD_ARRAY (BP_STATE_U64, X86Cpu, gpr, 16),
+  BP_STATE_FIELD_U64 (X86Cpu, cc_dst),
+  BP_STATE_FIELD_U64 (X86Cpu, cc_src),
+  BP_STATE_FIELD_U64 (X86Cpu, cc_src2),
+  BP_STATE_FIELD_U64 (X86Cpu, eip),
+  BP_STATE_FIELD_U32 (X86Cpu, cc_op),
+  BP_STATE_FIELD_U32 (X86Cpu, df),
+  BP_STATE_FIELD_U32 (X86Cpu, eflags),
+  BP_STATE_FIELD_U32 (X86Cpu, hflags),  /* for HF_INHIBIT; the rest is derived */
+  BP_STATE_FIELD_STRUCTS (X86Cpu, segment, 8, segment_fields),
+  BP_STATE_FIELD_U64 (X86Cpu, gdtr.base),
+  BP_STATE_FIELD_U32 (X86Cpu, gdtr.limit),
+  BP_STATE_FIELD_U64 (X86Cpu, idtr.base),
+  BP_STATE_FIELD_U32 (X86Cpu, idtr.limit),
+  BP_STATE_FIELD_U64 (X86Cpu, cr0),
+  BP_STATE_FIELD_U64 (X86Cpu, cr2),
+  BP_STATE_FIELD_U64 (X86Cpu, cr3),
+  BP_STATE_FIELD_U64 (X86Cpu, cr4),
+  BP_STATE_FIELD_ARRAY (BP_STATE_U64, X86Cpu, pdpte, 4),
+  BP_STATE_FIELD_ARRAY (BP_STATE_U64, X86Cpu, dr, 8),
+  BP_STATE_FIELD_U64 (X86Cpu, efer),
+  BP_STATE_FIELD_U32 (X86Cpu, a20_mask),
+  BP_STATE_FIELD_U32 (X86Cpu, halted),
+  BP_STATE_FIELD_BYTES (X86Cpu, fp),
+  BP_STATE_FIELD_U64 (X86Cpu, sysenter_cs),
+  BP_STATE_FIELD_U64 (X86Cpu, sysenter_esp),
+  BP_STATE_FIELD_U64 (X86Cpu, sysenter_eip),
+  BP_STATE_FIELD_U64 (X86Cpu, tsc_offset),
+  BP_STATE_FIELD_U64 (X86Cpu, pat),
+  BP_STATE_FIELD_U64 (X86Cpu, mcg_status),
+  BP_STATE_FIELD_U64 (X86Cpu, misc_enable),
+  BP_STATE_FIELD_U64 (X86Cpu, mtrr_def),
+  BP_STATE_FIELD_ARRAY (BP_STATE_U64, X86Cpu, mtrr_fixed, 11),
+  BP_STATE_FIELD_ARRAY (BP_STATE_U64, X86Cpu, mtrr_variable, 16),
+  BP_STATE_FIELD_U32 (X86Cpu, exc_vector),
+  BP_STATE_FIELD_U32 (X86Cpu, exc_error),
+  BP_STATE_FIELD_U32 (X86Cpu, exc_has_error),
+  BP_STATE_FIELD_U32 (X86Cpu, exc_is_int),
+  BP_STATE_FIELD_U64 (X86Cpu, exc_next_eip),
+  BP_STATE_FIELD_U32 (X86Cpu, exc_old),
+  BP_STATE_FIELD_U32 (X86Cpu, nmi_masked),
+  BP_STATE_END
+};
+
+/* --- architected state --------------------------------------------------------------------------- */
+
+static bool
+is_running_here (const X86Cpu *env)
+{
+  return env->tcg.ops && env->tcg.vcpu && bp_vcpu_is_current (env->tcg.vcpu);
+}
+
+static void
+get_state (void *self, BpX86State *out)
+{
+  X86Cpu *env = self;
+  BpX86State s = { .struct_size = MIN (out->struct_size, (uint32_t) sizeof s), .halted = env->halted };
+  if (is_running_here (env))
+    env->tcg.ops->fp_store (env);
+  memcpy (s.gpr, env->gpr, sizeof s.gpr);
+  s.rip = env->eip;
+  s.rflags = x86_eflags (env);
+  memcpy (s.segment, env->segment, sizeof s.segment);
+  memcpy (&s.gdtr, &env->gdtr, sizeof s.gdtr);
+  memcpy (&s.idtr, &env->idtr, sizeof s.idtr);
+  s.cr0 = env->cr0;
+  s.cr2 = env->cr2;
+  s.cr3 = env->cr3;
+  s.cr4 = env->cr4;
+  s.efer = env->efer;
+  memcpy (s.dr, env->dr, sizeof s.dr);
+  if (env->tcg.ops)
+    x86_msr_read (env, 0x10, &s.tsc);
+  memcpy (s.fxsave, env->fp, sizeof s.fxsave);
+  s.xcr0 = 3;
+  memcpy (out, &s, s.struct_size);
+}
+
+/* A caller whose struct is older leaves what it does not know as it is. */
+static void
+set_state (void *self, const BpX86State *in)
+{
+  X86Cpu *env = self;
+  BpX86State s = { .struct_size = sizeof s };
+  get_state (self, &s);
+  memcpy (&s, in, MIN (in->struct_size, (uint32_t) sizeof s));
+  env->halted = s.halted;
+  memcpy (env->gpr, s.gpr, sizeof s.gpr);
+  env->eip = s.rip;
+  memcpy (env->segment, s.segment, sizeof s.segment);
+  memcpy (&env->gdtr, &s.gdtr, sizeof s.gdtr);
+  memcpy (&env->idtr, &s.idtr, sizeof s.idtr);
+  env->cr0 = s.cr0 | CR0_ET;
+  env->cr2 = s.cr2;
+  env->cr3 = s.cr3;
+  env->cr4 = s.cr4 & env->cr4_allowed;
+  env->efer = s.efer;
+  memcpy (env->dr, s.dr, sizeof s.dr);
+  memcpy (env->fp, s.fxsave, sizeof s.fxsave);
+  env->hflags = 0;
+  x86_set_eflags (env, (uint32_t) s.rflags, X86_FL_ALL);
+  x86_update_hflags (env);
+  if (!env->tcg.ops)
+    return;
+  if (env->cr0 & CR0_PG && env->cr4 & CR4_PAE)
+    x86_load_pdptes (env, env->cr3);
+  if (is_running_here (env))
+    env->tcg.ops->tlb_flush (env, true);
+}
+
+static bool
+get_msr (void *self, uint32_t number, uint64_t *value)
+{
+  return x86_msr_read (self, number, value);
+}
+
+static bool
+set_msr (void *self, uint32_t number, uint64_t value)
+{
+  return x86_msr_write (self, number, value);
+}
+
+static void
+get_cpuid (void *self, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+{
+  x86_cpuid (self, leaf, subleaf, out);
+}
+
+const BpX86CpuIface x86_cpu_iface = {
+  .struct_size = sizeof (BpX86CpuIface), .get_state = get_state, .set_state = set_state, .get_msr = get_msr, .set_msr = set_msr,
+  .cpuid = get_cpuid
+};

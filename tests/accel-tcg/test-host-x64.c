@@ -1,0 +1,874 @@
+/* test-host-x64.c -- blocks on the host: exits, slow paths, helpers, resident FP state, faults, deterministic mode. */
+/* SPDX-License-Identifier: MIT */
+#include "backend.h"
+#include "host-x64/host.h"
+#include "host-x64/thunks.h"
+#include <check.h>
+#include <math.h>
+#include <signal.h>
+#include <string.h>
+#include <ucontext.h>
+
+/* --- a CPU ------------------------------------------------------------------------------- */
+
+#define PAGE 0x10000u           /* the only guest page that the TLB maps */
+
+typedef struct Cpu {
+  BpTcgArea area;
+  uint32_t r[10], pc, other;
+  uint8_t fp[512] __attribute__ ((aligned (64)));
+  TlbEntry tlb[16];
+  JumpEntry cache[1 << JUMP_CACHE_BITS];
+  sigjmp_buf raised;
+  uintptr_t fault_pc;
+} Cpu;
+
+#define R(i, n) { n, (uint32_t) offsetof (Cpu, r[i]), BP_IR_I32, 1 }
+static const BpIrGlobal globals[] = {
+  R (0, "r0"), R (1, "r1"), R (2, "r2"), R (3, "r3"), R (4, "r4"), R (5, "r5"), R (6, "r6"), R (7, "r7"), R (8, "r8"),
+  R (9, "r9"), { "other", (uint32_t) offsetof (Cpu, other), BP_IR_I32, 0 },
+};
+
+static const BpTcgFrontend frontend = {
+  .struct_size = sizeof frontend, .name = "test", .globals = globals, .n_globals = G_N_ELEMENTS (globals),
+  .pc_offset = offsetof (Cpu, pc), .pc_size = 4, .address_bits = 32, .n_mmu_indexes = 1,
+  .fp_offset = offsetof (Cpu, fp), .fp_vectors = 8,
+};
+
+static Cpu *cpu;
+static TcgVcpu *vcpu;
+static CodeBuffer buffer;
+static BpIrBlock ir;
+static uint8_t page[4096] __attribute__ ((aligned (4096)));
+static uint8_t slow_page[4096];         /* what the slow paths see at any other address */
+
+static struct {
+  unsigned loads, stores, atomics, commits, lookups, left;
+  uint64_t address, value;
+  uint32_t memop, on_load;              /* events that a slow load causes */
+  const void *lookup;
+  bool wrong;
+} seen;
+
+static BpTemp g (unsigned i) { return bp_ir_global (i); }
+static BpTemp c32 (int32_t v) { return bp_ir_i32 (&ir, v); }
+static BpTemp t32 (void) { return bp_ir_local (&ir, BP_IR_I32); }
+
+/* Guest memory for the test of shared probes: a page is one of several buffers; an access to page MODEL_DEVICE exchanges
+ * the buffers of all others and empties the TLB. */
+#define MODEL_PAGES 16
+#define MODEL_DEVICE 7u
+
+typedef struct Model {
+  bool on, exchanged;
+  uint8_t memory[2 * MODEL_PAGES][4096];
+} Model;
+static Model model;
+
+static uint8_t *
+model_byte (Model *m, uint32_t address)
+{
+  unsigned at = (address >> 12) % MODEL_PAGES;
+  return &m->memory[at + (m->exchanged ? MODEL_PAGES : 0)][address & 0xfff];
+}
+
+static uint64_t
+model_do (Model *m, uint32_t address, uint64_t value, BpMemOp memop, bool store)
+{
+  unsigned n = BP_MO_BYTES (memop), unused = 64 - 8 * n;
+  uint64_t loaded = 0;
+  for (unsigned i = 0; i < n; i++) {
+    if (store)
+      *model_byte (m, address + i) = (uint8_t) (value >> 8 * i);
+    loaded |= (uint64_t) *model_byte (m, address + i) << 8 * i;
+  }
+  if ((address >> 12) % MODEL_PAGES == MODEL_DEVICE)
+    m->exchanged = !m->exchanged;
+  return memop & BP_MO_SIGN ? (uint64_t) ((int64_t) (loaded << unused) >> unused) : loaded;
+}
+
+static uint64_t
+model_access (uint64_t address, uint64_t value, BpMemOp memop, bool store)
+{
+  uint32_t at = (uint32_t) address;
+  uint64_t result = model_do (&model, at, value, memop, store);
+  if ((at >> 12) % MODEL_PAGES == MODEL_DEVICE) {
+    for (unsigned i = 0; i < 16; i++)
+      cpu->tlb[i] = (TlbEntry) { TLB_INVALID, TLB_INVALID, TLB_INVALID, 0 };
+  } else {
+    uint64_t tag = at & TLB_PAGE_MASK, read_only = (at >> 12) % 3 == 1 ? TLB_WATCHED : 0;
+    cpu->tlb[(at >> 12) & 15] = (TlbEntry) { tag, tag | read_only, TLB_INVALID,
+                                             (uintptr_t) model_byte (&model, (uint32_t) tag) - tag };
+  }
+  return result;
+}
+
+uint64_t
+tcg_slow_load (void *env, uint64_t address, BpMemOp memop)
+{
+  seen.wrong |= env != cpu || vcpu->ret_pc == 0;        /* Check's own functions would change resident FP state */
+  seen.loads++;
+  seen.address = address;
+  seen.memop = memop;
+  if (model.on)
+    return model_access (address, 0, memop, false);
+  if (seen.on_load & TCG_EVENT_FP_DROPPED)
+    tcg_fp_store (env);
+  vcpu->events |= seen.on_load & TCG_EVENT_LEAVE;
+  memset (cpu->r, 0x5a, sizeof (uint32_t));     /* a load does not change globals: this must not be seen (r0 is preserved) */
+  uint64_t value = 0;
+  memcpy (&value, slow_page + (address & 0xff), BP_MO_BYTES (memop));
+  return value;
+}
+
+void
+tcg_slow_store (void *env, uint64_t address, uint64_t value, BpMemOp memop)
+{
+  seen.stores++;
+  seen.address = address;
+  seen.value = value;
+  if (model.on)
+    model_access (address, value, memop, true);
+  seen.memop = memop;
+}
+
+uint64_t
+tcg_slow_atomic (void *env, uint64_t address, uint64_t value, BpMemOp memop, uint32_t op)
+{
+  seen.atomics++;
+  seen.address = address;
+  seen.value = value;
+  return op;
+}
+
+uint64_t
+tcg_slow_cmpxchg (void *env, uint64_t address, uint64_t expected, uint64_t desired, BpMemOp memop)
+{
+  seen.atomics++;
+  seen.address = address;
+  return expected * 1000 + desired;
+}
+
+void *
+tcg_native_operand (void *env, uint64_t address, uint32_t aux)
+{
+  seen.loads++;
+  seen.address = address;
+  tcg_fp_store (env);           /* as a page walk through C would */
+  return slow_page + (address & 0xff);
+}
+
+void
+tcg_native_commit (void *env, uint64_t address, uint32_t aux)
+{
+  seen.wrong |= address != seen.address;
+  seen.commits++;
+}
+
+const void *
+tcg_lookup (void *env, uint64_t pc)
+{
+  seen.lookups++;
+  seen.address = pc;
+  return seen.lookup ? seen.lookup : backend_x64.leave_code;
+}
+
+void
+tcg_leave_block (void *env)
+{
+  seen.left++;
+}
+
+void
+tcg_fp_store (void *env)
+{
+  vcpu->fp_dropped |= vcpu->fp_resident;
+  if (vcpu->fp_resident)
+    vcpu->events |= TCG_EVENT_FP_DROPPED;
+  x64_fp_store (env);
+}
+
+/* --- running blocks ---------------------------------------------------------------------------- */
+
+static void
+setup (void)
+{
+  GError *error = NULL;
+  cpu = g_aligned_alloc0 (1, sizeof *cpu, 64);
+  vcpu = tcg_vcpu (cpu);
+  ck_assert (code_buffer_init (&buffer, 1 << 20, &error));
+  ck_assert (backend_x64.begin (&buffer, &frontend, &error));
+  bp_ir_block_init (&ir, globals, G_N_ELEMENTS (globals), NULL);
+  for (unsigned i = 0; i < 16; i++)
+    cpu->tlb[i] = (TlbEntry) { TLB_INVALID, TLB_INVALID, TLB_INVALID, 0 };
+  cpu->tlb[(PAGE >> 12) & 15] = (TlbEntry) { PAGE, PAGE, PAGE, (uintptr_t) page - PAGE };
+  vcpu->tlb[0] = (TlbFast) { 15 << 5, cpu->tlb };
+  memset (cpu->cache, 0xff, sizeof cpu->cache);
+  vcpu->jump_cache = cpu->cache;
+  uint16_t fcw = 0x037f;
+  uint32_t mxcsr = 0x1f80;
+  memcpy (cpu->fp, &fcw, 2);
+  memcpy (cpu->fp + 24, &mxcsr, 4);
+  memset (&seen, 0, sizeof seen);
+  for (unsigned i = 0; i < 10; i++)
+    cpu->r[i] = 0x1000 + i;
+}
+
+static void
+teardown (void)
+{
+  code_buffer_finish (&buffer);
+  bp_ir_block_finish (&ir);
+  g_aligned_free (cpu);
+}
+
+static Tb *
+compile_with (uint32_t cflags)
+{
+  Tb *tb = g_aligned_alloc0 (1, sizeof *tb, 64);
+  tb->cflags = cflags;
+  for (uint32_t i = 0; i < ir.n_insns; i++)
+    tb->n_insns += ir.insns[i].op == BP_IR_insn_start;
+  BackendBlock block = { tb, &frontend, &buffer, NULL };
+  ck_assert (backend_x64.compile (&block, &ir));
+  bp_ir_block_reset (&ir);
+  return tb;
+}
+
+static Tb *compile (void) { return compile_with (0); }
+
+static void
+release (Tb *tb)
+{
+  backend_x64.release (tb);
+  g_aligned_free (tb);
+}
+
+static unsigned
+run (Tb *tb)
+{
+  uintptr_t result = backend_x64.execute (cpu, tb);
+  ck_assert_uint_eq (vcpu->ret_pc, 0);
+  ck_assert_uint_eq (vcpu->fp_resident, 0);
+  ck_assert (!seen.wrong);
+  return TCG_EXIT_NUMBER (result);
+}
+
+static unsigned
+run_once (void)
+{
+  bp_ir_exit_tb (&ir, 2);
+  Tb *tb = compile ();
+  unsigned n = run (tb);
+  release (tb);
+  return n;
+}
+
+/* --- exits -------------------------------------------------------------------------------------- */
+
+/* r0 += amount; exits 0. */
+static Tb *
+adder (int32_t amount)
+{
+  bp_ir_insn_start (&ir, 0x100, 0);
+  bp_ir_op3 (&ir, BP_IR_add, BP_IR_I32, g (0), g (0), c32 (amount));
+  bp_ir_goto_tb (&ir, 0);
+  bp_ir_exit_tb (&ir, 0);
+  return compile ();
+}
+
+START_TEST (test_link)
+{
+  Tb *a = adder (1), *b = adder (100);
+  cpu->r[0] = 0;
+  ck_assert_uint_eq (run (a), 0);
+  ck_assert_uint_eq (cpu->r[0], 1);
+  ck_assert_uint_eq (a->exit_jump[0] % 4, 0);
+  ck_assert_uint_eq (a->exit_jump[1], TB_NO_EXIT);
+  backend_x64.link (&buffer, a, 0, b);
+  uintptr_t result = backend_x64.execute (cpu, a);
+  ck_assert_ptr_eq (TCG_EXIT_TB (result), b);
+  ck_assert_uint_eq (cpu->r[0], 102);
+  backend_x64.link (&buffer, a, 0, NULL);
+  result = backend_x64.execute (cpu, a);
+  ck_assert_ptr_eq (TCG_EXIT_TB (result), a);
+  ck_assert_uint_eq (cpu->r[0], 103);
+  release (a);
+  release (b);
+}
+END_TEST
+
+/* A conditional jump that is linked itself: count r1 down in a loop of one block. */
+START_TEST (test_link_conditional)
+{
+  uint32_t taken = bp_ir_label_new (&ir);
+  bp_ir_insn_start (&ir, 0x100, 0);
+  bp_ir_op3 (&ir, BP_IR_sub, BP_IR_I32, g (1), g (1), c32 (1));
+  bp_ir_brcond (&ir, BP_IR_I32, BP_IR_NE, g (1), c32 (0), taken);
+  bp_ir_goto_tb (&ir, 0);
+  bp_ir_exit_tb (&ir, 0);
+  bp_ir_label (&ir, taken);
+  bp_ir_goto_tb (&ir, 1);
+  bp_ir_exit_tb (&ir, 1);
+  Tb *tb = compile ();
+  cpu->r[1] = 5;
+  ck_assert_uint_eq (run (tb), 1);
+  ck_assert_uint_eq (cpu->r[1], 4);
+  ck_assert_uint_eq (tb->exit_jump[1] % 4, 0);
+  backend_x64.link (&buffer, tb, 1, tb);
+  ck_assert_uint_eq (run (tb), 0);
+  ck_assert_uint_eq (cpu->r[1], 0);
+  release (tb);
+}
+END_TEST
+
+START_TEST (test_goto_ptr)
+{
+  Tb *target = adder (7);
+  bp_ir_insn_start (&ir, 0x200, 0);
+  bp_ir_goto_ptr (&ir, g (2));
+  Tb *tb = compile ();
+  uint32_t pc = 0x8048123;
+  cpu->r[0] = 0;
+  cpu->r[2] = pc;
+  ck_assert_uint_eq (run (tb), 3);              /* the stub's look-up finds nothing */
+  ck_assert_uint_eq (seen.lookups, 1);
+  ck_assert_uint_eq (seen.address, pc);
+  seen.lookup = target->code;
+  ck_assert_uint_eq (run (tb), 0);
+  ck_assert_uint_eq (cpu->r[0], 7);
+  ck_assert_uint_eq (cpu->r[9], 0x1009);
+  JumpEntry *entry = &cpu->cache[(pc ^ (pc >> JUMP_CACHE_BITS)) & ((1 << JUMP_CACHE_BITS) - 1)];
+  *entry = (JumpEntry) { pc, tb->mode, target->code, 0 };
+  ck_assert_uint_eq (run (tb), 0);
+  ck_assert_uint_eq (cpu->r[0], 14);
+  ck_assert_uint_eq (seen.lookups, 2);
+  entry->mode = tb->mode + 1;
+  ck_assert_uint_eq (run (tb), 0);
+  ck_assert_uint_eq (seen.lookups, 3);
+  release (tb);
+  release (target);
+}
+END_TEST
+
+START_TEST (test_exit_request)
+{
+  Tb *tb = adder (1);
+  cpu->r[0] = 0;
+  vcpu->exit_request = 1;
+  ck_assert_uint_eq (run (tb), 3);
+  ck_assert_uint_eq (cpu->r[0], 0);
+  release (tb);
+}
+END_TEST
+
+START_TEST (test_icount)
+{
+  bp_ir_insn_start (&ir, 0x100, 0);
+  bp_ir_insn_start (&ir, 0x101, 0);
+  bp_ir_exit_tb (&ir, 2);
+  Tb *tb = compile_with (BP_TCG_CF_ICOUNT);
+  vcpu->icount_left = 3;
+  ck_assert_uint_eq (run (tb), 2);
+  ck_assert_int_eq (vcpu->icount_left, 1);
+  ck_assert_uint_eq (run (tb), 3);
+  ck_assert_int_eq (vcpu->icount_left, 1);
+  release (tb);
+}
+END_TEST
+
+START_TEST (test_full_buffer)
+{
+  size_t size = buffer.size;
+  Tb *tb = g_aligned_alloc0 (1, sizeof *tb, 64);
+  BackendBlock block = { tb, &frontend, &buffer, NULL };
+  for (unsigned i = 0; i < 40; i++)
+    bp_ir_gst (&ir, g (i % 10), g (0), BP_MO_32);
+  bp_ir_exit_tb (&ir, 0);
+  for (unsigned left = 0; left < 2000; left += 37) {
+    size_t used = buffer.used;
+    buffer.size = used + left;
+    ck_assert (!backend_x64.compile (&block, &ir));
+    ck_assert_uint_eq (buffer.used, used);
+    ck_assert_ptr_null (tb->code);
+  }
+  buffer.size = size;
+  release (tb);
+}
+END_TEST
+
+/* --- memory ------------------------------------------------------------------------------------- */
+
+START_TEST (test_fast_and_slow)
+{
+  uint32_t word = 0xcafe1234;
+  memcpy (page + 0x10, &word, 4);
+  memcpy (slow_page + 0x20, &word, 4);
+  BpTemp a = t32 (), b = t32 (), keep[6];
+  for (unsigned i = 0; i < 6; i++) {            /* more values than temporaries: some are spilled */
+    keep[i] = t32 ();
+    bp_ir_op3 (&ir, BP_IR_xor, BP_IR_I32, keep[i], g (i), g (i + 1));
+  }
+  bp_ir_gld (&ir, BP_IR_I32, a, c32 (PAGE + 0x10), BP_MO_32);
+  bp_ir_gld (&ir, BP_IR_I32, b, g (1), BP_MO_32);
+  bp_ir_gst (&ir, a, g (2), BP_MO_32);
+  bp_ir_gst (&ir, b, c32 (PAGE + 0x40), BP_MO_16);
+  for (unsigned i = 0; i < 6; i++)
+    bp_ir_mov (&ir, BP_IR_I32, g (4 + i), keep[i]);
+  cpu->r[1] = 0x20020;
+  cpu->r[2] = 0xfffffffe;
+  uint32_t r[10];
+  memcpy (r, cpu->r, sizeof r);
+  run_once ();
+  ck_assert_uint_eq (seen.loads, 1);
+  ck_assert_uint_eq (seen.stores, 1);
+  ck_assert_uint_eq (seen.address, 0xfffffffe);
+  ck_assert_uint_eq (seen.value, word);
+  ck_assert_uint_eq (page[0x40] | page[0x41] << 8, 0x1234);
+  ck_assert_uint_eq (cpu->r[0], r[0]);
+  for (unsigned i = 0; i < 6; i++)
+    ck_assert_uint_eq (cpu->r[4 + i], r[i] ^ r[i + 1]);
+}
+END_TEST
+
+/* The last byte lies in the next page: never inline. */
+START_TEST (test_page_crossing)
+{
+  BpTemp t = t32 ();
+  bp_ir_gld (&ir, BP_IR_I32, t, g (1), BP_MO_32);
+  bp_ir_gld (&ir, BP_IR_I32, t, g (2), BP_MO_32);
+  bp_ir_gld (&ir, BP_IR_I32, t, g (3), BP_MO_32 | BP_MO_ALIGN);
+  bp_ir_mov (&ir, BP_IR_I32, g (0), t);
+  cpu->r[1] = PAGE + 0xffc;
+  cpu->r[2] = PAGE + 0xffd;
+  cpu->r[3] = PAGE + 0x102;
+  run_once ();
+  ck_assert_uint_eq (seen.loads, 2);
+  ck_assert_uint_eq (seen.memop, BP_MO_32 | BP_MO_ALIGN);
+}
+END_TEST
+
+START_TEST (test_leave_event)
+{
+  bp_ir_gld (&ir, BP_IR_I32, g (3), g (1), BP_MO_8);
+  seen.on_load = TCG_EVENT_LEAVE;
+  slow_page[1] = 99;
+  cpu->r[1] = 0x20001;
+  run_once ();
+  ck_assert_uint_eq (seen.left, 1);
+  ck_assert_uint_eq (vcpu->events, 0);
+  ck_assert_uint_eq (cpu->r[3], 99);
+}
+END_TEST
+
+START_TEST (test_slow_atomics)
+{
+  bp_ir_gatomic (&ir, BP_IR_gfetch_add, BP_IR_I32, g (3), g (1), g (2), BP_MO_32);
+  bp_ir_gcmpxchg (&ir, BP_IR_I32, g (4), g (1), g (2), c32 (7), BP_MO_32);
+  cpu->r[1] = 0x30000;
+  cpu->r[2] = 5;
+  run_once ();
+  ck_assert_uint_eq (seen.atomics, 2);
+  ck_assert_uint_eq (cpu->r[3], BP_IR_gfetch_add);
+  ck_assert_uint_eq (cpu->r[4], 5007);
+}
+END_TEST
+
+/* Random accesses through few bases, near page borders and the ends of the address space, against a plain model. */
+static void
+shared_block (GRand *rng, unsigned round, Model *want, uint32_t *r)
+{
+  for (unsigned k = 0; k < 2; k++) {
+    uint32_t border = (uint32_t) g_rand_int_range (rng, 0, 17) << (g_rand_boolean (rng) ? 12 : 28);
+    r[k] = border + (uint32_t) g_rand_int_range (rng, -90, 90);
+    cpu->r[k] = r[k];
+  }
+  for (unsigned i = 0; i < 14; i++) {
+    unsigned k = g_rand_int_range (rng, 0, 8) < 6 ? 0 : 1, size = (unsigned) g_rand_int_range (rng, 0, 3);
+    int32_t disp = g_rand_int_range (rng, -70, 70);
+    BpMemOp memop = size | (g_rand_boolean (rng) ? BP_MO_SIGN : 0);
+    BpTemp address = t32 (), value = t32 ();
+    if (round & 2 && k == 1) {  /* a constant address */
+      address = c32 ((int32_t) (r[k] + (uint32_t) disp));
+    } else {
+      bp_ir_op3 (&ir, BP_IR_add, BP_IR_I32, address, g (k), c32 (disp));
+    }
+    unsigned x = (unsigned) g_rand_int_range (rng, 2, 10);
+    switch (g_rand_int_range (rng, 0, 4)) {
+    case 0:
+      bp_ir_gst (&ir, g (x), address, memop & BP_MO_SIZE);
+      model_do (want, r[k] + (uint32_t) disp, r[x], memop, true);
+      break;
+    case 1:                     /* read, modify, write */
+      bp_ir_gld (&ir, BP_IR_I32, value, address, memop & BP_MO_SIZE);
+      bp_ir_op3 (&ir, BP_IR_add, BP_IR_I32, value, value, g (x));
+      bp_ir_gst (&ir, value, address, memop & BP_MO_SIZE);
+      uint32_t sum = (uint32_t) model_do (want, r[k] + (uint32_t) disp, 0, memop & BP_MO_SIZE, false) + r[x];
+      model_do (want, r[k] + (uint32_t) disp, sum, memop, true);
+      break;
+    case 2:                     /* the base moves, as a stack pointer does */
+      bp_ir_gst (&ir, g (x), address, memop & BP_MO_SIZE);
+      model_do (want, r[k] + (uint32_t) disp, r[x], memop, true);
+      bp_ir_mov (&ir, BP_IR_I32, g (k), address);
+      r[k] += (uint32_t) disp;
+      break;
+    default:
+      bp_ir_gld (&ir, BP_IR_I32, g (x), address, memop);
+      r[x] = (uint32_t) model_do (want, r[k] + (uint32_t) disp, 0, memop, false);
+    }
+  }
+}
+
+START_TEST (test_shared_probes)
+{
+  GRand *rng = g_rand_new_with_seed (20);
+  static Model want;
+  unsigned accesses = 0, features = x64_host.cpu;
+  size_t used = buffer.used;
+  model.on = true;
+  for (unsigned i = 0; i < 2 * MODEL_PAGES; i++)
+    for (unsigned k = 0; k < 4096; k++)
+      model.memory[i][k] = (uint8_t) g_rand_int (rng);
+  want = model;
+  for (unsigned round = 0; round < 4000; round++) {
+    uint32_t r[10];
+    memcpy (r, cpu->r, sizeof r);
+    x64_host.cpu = round & 1 ? 0 : features;
+    shared_block (rng, round, &want, r);
+    seen.loads = seen.stores = 0;
+    run_once ();
+    accesses += seen.loads + seen.stores;
+    for (unsigned i = 0; i < 10; i++)
+      ck_assert_msg (cpu->r[i] == r[i], "round %u: r%u is %#x, not %#x", round, i, cpu->r[i], r[i]);
+    ck_assert_msg (memcmp (&model, &want, sizeof want) == 0, "round %u: memory", round);
+    buffer.used = used;         /* the code is not needed again */
+  }
+  ck_assert_uint_lt (accesses, 4000 * 14);      /* most take the fast path */
+  model.on = false;
+  g_rand_free (rng);
+}
+END_TEST
+
+/* --- helpers ------------------------------------------------------------------------------------ */
+
+static uint32_t
+h_swap (Cpu *env, uint32_t x)
+{
+  ck_assert (vcpu->ret_pc != 0);
+  uint32_t r = env->r[8];
+  env->r[8] = env->r[0];
+  env->r[0] = r;
+  env->other += x;
+  return x + 1;
+}
+
+static void
+h_fp (Cpu *env)
+{
+  ck_assert_uint_eq (vcpu->fp_resident, 0);
+  volatile double x = env->r[0];
+  env->r[0] = (uint32_t) (x * 1.5);
+}
+
+static void __attribute__ ((noreturn))
+h_raise (Cpu *env)
+{
+  env->fault_pc = vcpu->ret_pc;
+  vcpu->ret_pc = 0;
+  siglongjmp (env->raised, 1);
+}
+
+static const BpIrHelper swap = { "swap", (void (*) (void)) h_swap, 0, 2, 1, BP_IR_I32, { BP_IR_I64, BP_IR_I32 } };
+static const BpIrHelper fp = { "fp", (void (*) (void)) h_fp, BP_HELPER_FP_STATE, 1, 0, BP_IR_I32, { BP_IR_I64 } };
+static const BpIrHelper raise_it = { "raise", (void (*) (void)) h_raise, BP_HELPER_NO_RETURN, 1, 0, BP_IR_I32, { BP_IR_I64 } };
+
+START_TEST (test_helper_writes)
+{
+  BpTemp args[2] = { BP_IR_ENV, g (5) }, copy = t32 (), result = t32 ();
+  bp_ir_mov (&ir, BP_IR_I32, copy, g (8));              /* a copy of a global survives the global's change */
+  bp_ir_op3 (&ir, BP_IR_add, BP_IR_I32, g (10), g (10), c32 (3));
+  bp_ir_call (&ir, &swap, result, args, 2);
+  bp_ir_op3 (&ir, BP_IR_add, BP_IR_I32, g (6), g (8), result);
+  bp_ir_op3 (&ir, BP_IR_sub, BP_IR_I32, g (7), copy, g (10));
+  run_once ();
+  ck_assert_uint_eq (cpu->r[0], 0x1008);
+  ck_assert_uint_eq (cpu->r[8], 0x1000);
+  ck_assert_uint_eq (cpu->other, 3 + 0x1005);
+  ck_assert_uint_eq (cpu->r[6], 0x1000 + 0x1006);
+  ck_assert_uint_eq (cpu->r[7], 0x1008 - (3 + 0x1005));
+}
+END_TEST
+
+START_TEST (test_raise_and_marks)
+{
+  BpTemp args[1] = { BP_IR_ENV };
+  bp_ir_insn_start (&ir, 0x100, 1);
+  bp_ir_gst (&ir, g (0), c32 (PAGE), BP_MO_32);
+  bp_ir_insn_start (&ir, 0x104, 2);
+  bp_ir_op3 (&ir, BP_IR_add, BP_IR_I32, g (8), g (8), g (9));
+  bp_ir_insn_start (&ir, 0x106, 3);
+  bp_ir_call (&ir, &raise_it, BP_IR_NONE, args, 1);
+  Tb *tb = compile ();
+  ck_assert_uint_eq (tb->n_insns, 3);
+  if (sigsetjmp (cpu->raised, 0) == 0)
+    run (tb);
+  int i = -1;
+  for (unsigned k = 0; k < tb->n_marks; k++)
+    if (tb->code + tb->marks[k].offset <= (const uint8_t *) cpu->fault_pc - 1)
+      i = (int) tb->marks[k].insn;
+  ck_assert_int_eq (i, 2);
+  ck_assert_uint_eq (tb->insns[2].pc, 0x106);
+  ck_assert_uint_eq (tb->insns[2].word, 3);
+  ck_assert_uint_eq (cpu->r[8], 0x1008 + 0x1009);       /* what the state holds is current */
+  release (tb);
+}
+END_TEST
+
+/* --- native -------------------------------------------------------------------------------------- */
+
+#define REG(n) BP_NATIVE_SET_REG (BP_NATIVE_FIELD, n)
+#define RM(n) BP_NATIVE_SET_RM (BP_NATIVE_FIELD, n)
+#define SSE BP_NATIVE_SET_STATE (BP_NATIVE_SSE)
+#define X87 BP_NATIVE_SET_STATE (BP_NATIVE_X87)
+
+static float *xmm (unsigned i) { return (float *) (void *) (cpu->fp + 160 + 16 * i); }
+
+static void
+native (uint64_t code, uint32_t mem, BpTemp out, BpTemp flags_out, BpTemp in, BpTemp address, BpTemp flags_in)
+{
+  bp_ir_native (&ir, code, mem, out, flags_out, in, address, flags_in);
+}
+
+static void
+simple (uint64_t code)
+{
+  native (code, 0, BP_IR_NONE, BP_IR_NONE, BP_IR_NONE, BP_IR_NONE, BP_IR_NONE);
+}
+
+START_TEST (test_sse)
+{
+  const uint64_t addps = BP_NATIVE_MAKE (0x58, 1, 0) | SSE;
+  for (unsigned i = 0; i < 4; i++)
+    xmm (1)[i] = (float) i, xmm (2)[i] = 10.5f;
+  simple (addps | REG (1) | RM (2));
+  simple (addps | REG (1) | RM (1));
+  run_once ();
+  for (unsigned i = 0; i < 4; i++)
+    ck_assert (xmm (1)[i] == 2 * ((float) i + 10.5f));
+}
+END_TEST
+
+/* movups xmm3, [r1]; movups [r2], xmm3, by the TLB and past it */
+START_TEST (test_sse_memory)
+{
+  const uint64_t load = BP_NATIVE_MAKE (0x10, 1, 0) | SSE | REG (3) | BP_NATIVE_SET_RM (BP_NATIVE_MEM, 0);
+  const uint64_t store = BP_NATIVE_MAKE (0x11, 1, 0) | SSE | REG (3) | BP_NATIVE_SET_RM (BP_NATIVE_MEM, 0);
+  for (unsigned slow = 0; slow < 4; slow++) {
+    memset (slow_page, 0, sizeof slow_page);
+    memset (page, 0, sizeof page);
+    for (unsigned i = 0; i < 16; i++)
+      page[0x104 + i] = slow_page[0x44 + i] = (uint8_t) (i * 7 + slow);
+    native (load, 16 | BP_NATIVE_MEM_READ, BP_IR_NONE, BP_IR_NONE, BP_IR_NONE, g (1), BP_IR_NONE);
+    native (store, 16 | BP_NATIVE_MEM_WRITE, BP_IR_NONE, BP_IR_NONE, BP_IR_NONE, g (2), BP_IR_NONE);
+    cpu->r[1] = slow & 1 ? 0x50044 : PAGE + 0x104;
+    cpu->r[2] = slow & 2 ? 0x60088 : PAGE + 0x208;
+    seen.loads = seen.commits = 0;
+    run_once ();
+    const uint8_t *to = slow & 2 ? slow_page + 0x88 : page + 0x208;
+    for (unsigned i = 0; i < 16; i++)
+      ck_assert_uint_eq (to[i], (uint8_t) (i * 7 + slow));
+    ck_assert_uint_eq (seen.loads, (slow & 1) + (slow >> 1));
+    ck_assert_uint_eq (seen.commits, slow >> 1);
+    ck_assert_uint_eq (vcpu->events, 0);
+  }
+}
+END_TEST
+
+START_TEST (test_sse_align)
+{
+  const uint64_t movaps = BP_NATIVE_MAKE (0x28, 1, 0) | SSE | REG (3) | BP_NATIVE_SET_RM (BP_NATIVE_MEM, 0);
+  native (movaps, 16 | BP_NATIVE_MEM_READ | BP_NATIVE_MEM_ALIGN, BP_IR_NONE, BP_IR_NONE, BP_IR_NONE, g (1), BP_IR_NONE);
+  cpu->r[1] = PAGE + 0x108;
+  /* The stub does not raise: its buffer is aligned. */
+  cpu->r[1] = PAGE + 0x100;
+  run_once ();
+  ck_assert_uint_eq (seen.loads, 0);
+}
+END_TEST
+
+/* cvttss2si r3, xmm1; movd xmm4, r5; ucomiss xmm1, xmm2 -> flags */
+START_TEST (test_sse_integers)
+{
+  xmm (1)[0] = -77.9f;
+  xmm (2)[0] = -77.9f;
+  native (BP_NATIVE_MAKE (0x2c, 1, 2) | SSE | BP_NATIVE_SET_REG (BP_NATIVE_OUT, 0) | RM (1), 0,
+          g (3), BP_IR_NONE, BP_IR_NONE, BP_IR_NONE, BP_IR_NONE);
+  native (BP_NATIVE_MAKE (0x6e, 1, 1) | SSE | REG (4) | BP_NATIVE_SET_RM (BP_NATIVE_IN, 0), 0,
+          BP_IR_NONE, BP_IR_NONE, g (5), BP_IR_NONE, BP_IR_NONE);
+  native (BP_NATIVE_MAKE (0x2e, 1, 0) | SSE | BP_NATIVE_SET_FLAGS_OUT | REG (1) | RM (2), 0,
+          BP_IR_NONE, g (6), BP_IR_NONE, BP_IR_NONE, BP_IR_NONE);
+  run_once ();
+  ck_assert_int_eq ((int32_t) cpu->r[3], -77);
+  ck_assert_uint_eq (*(uint32_t *) (void *) xmm (4), 0x1005);
+  ck_assert_uint_eq (cpu->r[6], 0x40);                  /* equal: ZF */
+}
+END_TEST
+
+/* fld1; fldpi; fadd st0, st1; fcomi; fnstsw ax; fstp m64, by the TLB and past it; and fcmovb with flags in. */
+START_TEST (test_x87)
+{
+  for (unsigned slow = 0; slow < 2; slow++) {
+    simple (BP_NATIVE_MAKE (0xd9, 0, 0) | X87 | REG (5) | RM (0));          /* fld1 */
+    simple (BP_NATIVE_MAKE (0xd9, 0, 0) | X87 | REG (5) | RM (3));          /* fldpi */
+    native (BP_NATIVE_MAKE (0xda, 0, 0) | X87 | BP_NATIVE_SET_FLAGS_IN | REG (0) | RM (1),
+            0, BP_IR_NONE, BP_IR_NONE, BP_IR_NONE, BP_IR_NONE, g (7));                                                 /* fcmovb st1 */
+    simple (BP_NATIVE_MAKE (0xd8, 0, 0) | X87 | REG (0) | RM (1));          /* fadd st0, st1 */
+    native (BP_NATIVE_MAKE (0xdf, 0, 0) | X87 | BP_NATIVE_SET_RAX_OUT | REG (4) | RM (0),
+            0, g (9), BP_IR_NONE, BP_IR_NONE, BP_IR_NONE, BP_IR_NONE);                                                 /* fnstsw ax */
+    native (BP_NATIVE_MAKE (0xdd, 0, 0) | X87 | REG (3) | BP_NATIVE_SET_RM (BP_NATIVE_MEM, 0),
+            8 | BP_NATIVE_MEM_WRITE, BP_IR_NONE, BP_IR_NONE, BP_IR_NONE, g (1), BP_IR_NONE);                           /* fstp m64 */
+    simple (BP_NATIVE_MAKE (0xdd, 0, 0) | X87 | REG (3) | RM (0));          /* fstp st0 */
+    cpu->r[1] = slow ? 0x70008 : PAGE + 8;
+    cpu->r[7] = slow;                                   /* CF */
+    run_once ();
+    double result;
+    memcpy (&result, slow ? slow_page + 8 : page + 8, 8);
+    ck_assert (result == (slow ? 2.0 : M_PI + 1));
+    ck_assert_uint_eq (cpu->r[9] >> 11 & 7, 6);         /* top of stack */
+    ck_assert_uint_eq (cpu->fp[4], 0);                  /* abridged tag word: all empty */
+  }
+}
+END_TEST
+
+/* SSE resident, then x87 wanted as well; a helper between that uses the host's registers. */
+START_TEST (test_residency)
+{
+  BpTemp args[1] = { BP_IR_ENV };
+  const uint64_t addss = BP_NATIVE_MAKE (0x58, 1, 2) | SSE | REG (0) | RM (1);
+  xmm (0)[0] = 1;
+  xmm (1)[0] = 2;
+  simple (addss);
+  simple (BP_NATIVE_MAKE (0xd9, 0, 0) | X87 | REG (5) | RM (0));
+  simple (addss);
+  bp_ir_call (&ir, &fp, BP_IR_NONE, args, 1);
+  simple (addss);
+  bp_ir_gld (&ir, BP_IR_I32, g (4), g (1), BP_MO_32);
+  simple (addss);
+  seen.on_load = TCG_EVENT_FP_DROPPED;
+  cpu->r[0] = 100;
+  cpu->r[1] = 0x90000;
+  run_once ();
+  ck_assert (xmm (0)[0] == 9);
+  ck_assert_uint_eq (cpu->r[0], 150);
+  ck_assert_uint_eq (seen.loads, 1);
+  ck_assert_uint_eq (cpu->fp[4], 0x80);                 /* one x87 register in use */
+  ck_assert_uint_eq (vcpu->fp_dropped, 0);
+}
+END_TEST
+
+/* --- host faults ------------------------------------------------------------------------------------ */
+
+static void
+on_fpe (int signal_number, siginfo_t *info, void *context)
+{
+  x64_store_context (cpu, context);
+  cpu->fault_pc = (uintptr_t) ((ucontext_t *) context)->uc_mcontext.gregs[REG_RIP];
+  siglongjmp (cpu->raised, 1);
+}
+
+START_TEST (test_faults)
+{
+  struct sigaction action = { .sa_sigaction = on_fpe, .sa_flags = SA_SIGINFO | SA_NODEFER }, old;
+  sigaction (SIGFPE, &action, &old);
+  BpTemp q = t32 (), r = t32 ();
+  xmm (1)[0] = 3;
+  xmm (2)[0] = 0;
+  bp_ir_insn_start (&ir, 0x100, 0);
+  simple (BP_NATIVE_MAKE (0x58, 1, 2) | SSE | REG (1) | RM (1));
+  bp_ir_op3 (&ir, BP_IR_add, BP_IR_I32, g (3), g (3), g (4));
+  bp_ir_insn_start (&ir, 0x102, 0);
+  bp_ir_op5 (&ir, BP_IR_divu2, BP_IR_I32, q, r, g (0), c32 (0), g (1));
+  bp_ir_mov (&ir, BP_IR_I32, g (0), q);
+  bp_ir_mov (&ir, BP_IR_I32, g (2), r);
+  bp_ir_insn_start (&ir, 0x104, 0);
+  simple (BP_NATIVE_MAKE (0x5e, 1, 2) | SSE | REG (1) | RM (2));
+  bp_ir_exit_tb (&ir, 2);
+  Tb *tb = compile ();
+  for (unsigned part = 0; part < 2; part++) {
+    uint32_t mxcsr = 0x1f80 & ~(part ? 0x200u : 0u);    /* unmask divide-by-zero */
+    memcpy (cpu->fp + 24, &mxcsr, 4);
+    cpu->r[0] = 17;
+    cpu->r[1] = part ? 5 : 0;
+    cpu->r[3] = 1, cpu->r[4] = 2;
+    xmm (1)[0] = 3;
+    if (sigsetjmp (cpu->raised, 1) == 0) {
+      run (tb);
+      ck_abort_msg ("no fault");
+    }
+    int insn = -1;
+    for (unsigned k = 0; k < tb->n_marks; k++)
+      if (tb->code + tb->marks[k].offset <= (const uint8_t *) cpu->fault_pc)
+        insn = (int) tb->marks[k].insn;
+    ck_assert_int_eq (insn, part ? 2 : 1);
+    ck_assert_uint_eq (cpu->r[3], 3);
+    ck_assert_uint_eq (cpu->r[0], part ? 3 : 17);
+    ck_assert_uint_eq (cpu->r[2], part ? 2 : 0x1002);
+    ck_assert (xmm (1)[0] == 6);
+    ck_assert_uint_eq (vcpu->fp_resident, 0);
+  }
+  sigaction (SIGFPE, &old, NULL);
+  release (tb);
+}
+END_TEST
+
+/* A signal in the middle of the jump-cache look-up starts it again. */
+START_TEST (test_restart)
+{
+  bp_ir_insn_start (&ir, 0x200, 0);
+  bp_ir_op3 (&ir, BP_IR_add, BP_IR_I32, g (2), g (2), c32 (1));
+  bp_ir_goto_ptr (&ir, g (2));
+  Tb *tb = compile ();
+  ucontext_t uc = { 0 };
+  ck_assert_uint_lt (tb->restart[0].from, tb->restart[0].to);
+  uc.uc_mcontext.gregs[REG_RIP] = (greg_t) (uintptr_t) (tb->code + tb->restart[0].to - 1);
+  ck_assert (x64_restart (tb, &uc));
+  ck_assert_uint_eq ((uintptr_t) uc.uc_mcontext.gregs[REG_RIP], (uintptr_t) (tb->code + tb->restart[0].from));
+  ck_assert (!x64_restart (tb, &uc));
+  release (tb);
+}
+END_TEST
+
+int
+main (void)
+{
+  Suite *suite = suite_create ("host-x64");
+  TCase *tcase = tcase_create ("all");
+  tcase_add_checked_fixture (tcase, setup, teardown);
+  tcase_add_test (tcase, test_link);
+  tcase_add_test (tcase, test_link_conditional);
+  tcase_add_test (tcase, test_goto_ptr);
+  tcase_add_test (tcase, test_exit_request);
+  tcase_add_test (tcase, test_icount);
+  tcase_add_test (tcase, test_full_buffer);
+  tcase_add_test (tcase, test_fast_and_slow);
+  tcase_add_test (tcase, test_page_crossing);
+  tcase_add_test (tcase, test_leave_event);
+  tcase_add_test (tcase, test_slow_atomics);
+  tcase_add_test (tcase, test_shared_probes);
+  tcase_add_test (tcase, test_helper_writes);
+  tcase_add_test (tcase, test_raise_and_marks);
+  tcase_add_test (tcase, test_sse);
+  tcase_add_test (tcase, test_sse_memory);
+  tcase_add_test (tcase, test_sse_align);
+  tcase_add_test (tcase, test_sse_integers);
+  tcase_add_test (tcase, test_x87);
+  tcase_add_test (tcase, test_residency);
+  tcase_add_test (tcase, test_faults);
+  tcase_add_test (tcase, test_restart);
+  suite_add_tcase (suite, tcase);
+  SRunner *runner = srunner_create (suite);
+  srunner_run_all (runner, CK_NORMAL);
+  int failed = srunner_ntests_failed (runner);
+  srunner_free (runner);
+  return failed == 0 ? 0 : 1;
+}

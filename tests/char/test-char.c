@@ -1,0 +1,499 @@
+/* test-char.c -- the character backends, each with a device of the test's own at its end. */
+/* SPDX-License-Identifier: MIT */
+#include "build.h"
+#include "char-backends/stream.h"
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+
+/* --- the device --------------------------------------------------------------------------- */
+
+typedef struct Port {
+  BpLink backend;
+  GString *input;
+  size_t room;                  /* what can_receive answers */
+  unsigned n_opened, n_closed, n_breaks;
+} Port;
+
+static size_t
+port_room (void *user)
+{
+  return ((Port *) user)->room;
+}
+
+static void
+port_receive (void *user, const uint8_t *data, size_t size)
+{
+  Port *port = user;
+  ck_assert_uint_le (size, port->room);
+  port->room -= size;
+  g_string_append_len (port->input, (const char *) data, (gssize) size);
+}
+
+static void
+port_event (void *user, BpCharEvent event)
+{
+  Port *port = user;
+  port->n_opened += event == BP_CHAR_OPENED;
+  port->n_closed += event == BP_CHAR_CLOSED;
+  port->n_breaks += event == BP_CHAR_BREAK;
+}
+
+static bool
+port_realize (void *self, GError **error)
+{
+  static const BpCharHandlers handlers = { sizeof handlers, port_room, port_receive, port_event };
+  Port *port = self;
+  port->input = g_string_new (NULL);
+  port->room = 1 << 20;
+  if (bp_char_attach (&port->backend, &handlers, port))
+    return true;
+  g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "the backend is in use");
+  return false;
+}
+
+static void
+port_unrealize (void *self)
+{
+  Port *port = self;
+  bp_char_attach (&port->backend, NULL, NULL);
+  if (port->input)
+    g_string_free (port->input, TRUE);
+  port->input = NULL;
+}
+
+static const BpProperty port_properties[] = {
+  BP_PROP_LINK ("backend", Port, backend, BP_CHAR_ID, 0, "The backend."), BP_PROP_END
+};
+static const BpTypeDesc port_type = { BP_TYPE ("test-port", BP_KIND_DEVICE, Port), .description = "a port",
+                                      .properties = port_properties, .realize = port_realize,
+                                      .unrealize = port_unrealize };
+
+/* --- machines ----------------------------------------------------------------------------- */
+
+static char *directory;
+static BpMachine *m;
+static Descriptor *d;
+static Port *port;
+
+static void
+enter (void)
+{
+  static const BpTypeDesc *const types[] = {
+    &char_stdio_type, &char_file_type, &char_null_type, &char_socket_type, &char_pty_type, &port_type, NULL
+  };
+  static BpPluginDesc desc = {
+    .magic = BP_PLUGIN_MAGIC, .struct_size = sizeof desc, .id = "test", .version = "1", .types = types
+  };
+  static BpModule module = { .id = (char *) "test", .desc = &desc };
+  for (guint i = 0; types[i]; i++)
+    if (!type_find (types[i]->name))
+      ck_assert (type_register (types[i], &module, NULL));
+  directory = g_dir_make_tmp ("backplane-char-XXXXXX", NULL);
+  ck_assert_int_eq (g_chdir (directory), 0);
+}
+
+static void
+leave (void)
+{
+  GDir *dir = g_dir_open (".", 0, NULL);
+  const char *name;
+  while ((name = g_dir_read_name (dir)))
+    g_unlink (name);
+  g_dir_close (dir);
+  ck_assert_int_eq (g_chdir ("/"), 0);
+  g_rmdir (directory);
+  g_free (directory);
+}
+
+/* Builds a port with the backend; false with the message of a failed realize. */
+static bool
+start (const char *backend, char **message)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *text =
+      g_strdup_printf ("[device port]\ntype = test-port\nbackend = b\n[backend b]\n%s\n", backend);
+  ck_assert (g_file_set_contents ("m.ini", text, -1, NULL));
+  d = descriptor_load ("m.ini", NULL);
+  m = machine_build (d);
+  ck_assert_msg (m != NULL, "%s", d->errors->len ? (char *) d->errors->pdata[0] : "");
+  bool good = machine_realize (m, &error);
+  if (!good && message)
+    *message = g_strdup (error->message);
+  ck_assert_msg (good || message, "%s", error ? error->message : "");
+  port = good ? bp_machine_find (m, "port") : NULL;
+  return good;
+}
+
+static void
+stop (void)
+{
+  g_clear_pointer (&m, machine_free);
+  g_clear_pointer (&d, descriptor_free);
+}
+
+static void
+say (const char *text)
+{
+  bp_char_write (&port->backend, (const uint8_t *) text, strlen (text));
+}
+
+/* Runs the loop until the port has received the text, or for five seconds. */
+static void
+expect_input (const char *text)
+{
+  gint64 end = g_get_monotonic_time () + 5 * G_USEC_PER_SEC;
+  while (strcmp (port->input->str, text) != 0 && g_get_monotonic_time () < end)
+    if (!g_main_context_iteration (NULL, FALSE))
+      g_usleep (1000);
+  ck_assert_str_eq (port->input->str, text);
+}
+
+static void
+spin (void)
+{
+  for (unsigned i = 0; i < 50; i++)
+    if (!g_main_context_iteration (NULL, FALSE))
+      g_usleep (500);
+}
+
+static void
+expect_read (int fd, const char *text)
+{
+  char buffer[256] = "";
+  size_t n = 0;
+  gint64 end = g_get_monotonic_time () + 5 * G_USEC_PER_SEC;
+  fcntl (fd, F_SETFL, fcntl (fd, F_GETFL) | O_NONBLOCK);
+  while (n < strlen (text) && g_get_monotonic_time () < end) {
+    ssize_t got = read (fd, buffer + n, sizeof buffer - 1 - n);
+    if (got > 0)
+      n += (size_t) got;
+    else
+      spin ();
+  }
+  ck_assert_str_eq (buffer, text);
+}
+
+static int
+connect_unix (const char *path)
+{
+  struct sockaddr_un sun = { .sun_family = AF_UNIX };
+  g_strlcpy (sun.sun_path, path, sizeof sun.sun_path);
+  int fd = socket (AF_UNIX, SOCK_STREAM, 0);
+  ck_assert_int_eq (connect (fd, (struct sockaddr *) &sun, sizeof sun), 0);
+  return fd;
+}
+
+/* --- null and file ------------------------------------------------------------------------ */
+
+START_TEST (null)
+{
+  start ("type = char-null", NULL);
+  say ("gone");
+  bp_char_accept_input (&port->backend);
+  spin ();
+  ck_assert_str_eq (port->input->str, "");
+  stop ();
+}
+END_TEST
+
+START_TEST (file)
+{
+  g_autofree char *contents = NULL;
+  ck_assert (g_file_set_contents ("in", "hello", -1, NULL));
+  start ("type = char-file\npath = out\ninput = in", NULL);
+  say ("one ");
+  say ("two");
+  expect_input ("hello");
+  stop ();
+  start ("type = char-file\npath = out\nappend = on", NULL);
+  say (" three");
+  stop ();
+  ck_assert (g_file_get_contents ("out", &contents, NULL, NULL));
+  ck_assert_str_eq (contents, "one two three");
+}
+END_TEST
+
+START_TEST (file_errors)
+{
+  char *message = NULL;
+  ck_assert (!start ("type = char-file\npath = none/out", &message));
+  ck_assert_msg (strstr (message, "m.ini:4: [backend b]: cannot open `none/out`: No such file") != NULL, "%s",
+                 message);
+  g_free (message);
+  stop ();
+}
+END_TEST
+
+/* Input waits until the device can take it, in order and complete. */
+START_TEST (flow_control)
+{
+  g_autofree char *text = g_strnfill (20000, 'x');
+  for (unsigned i = 0; i < 20000; i++)
+    text[i] = (char) ('a' + i % 26);
+  ck_assert (g_file_set_contents ("in", text, -1, NULL));
+  start ("type = char-file\npath = out\ninput = in", NULL);
+  port->room = 3;
+  spin ();
+  ck_assert_uint_eq (port->input->len, 3);
+  spin ();
+  ck_assert_uint_eq (port->input->len, 3);
+  for (unsigned i = 0; i < 20000 && port->input->len < 20000; i++) {
+    port->room = 100;
+    bp_char_accept_input (&port->backend);
+    while (g_main_context_iteration (NULL, FALSE))
+      ;
+  }
+  ck_assert_str_eq (port->input->str, text);
+  stop ();
+}
+END_TEST
+
+START_TEST (one_device_at_a_time)
+{
+  char *message = NULL;
+  ck_assert (!start ("type = char-null\n[device other]\ntype = test-port\nbackend = b", &message));
+  ck_assert_ptr_nonnull (strstr (message, "[device other]: the backend is in use"));
+  g_free (message);
+  stop ();
+}
+END_TEST
+
+/* --- sockets ------------------------------------------------------------------------------ */
+
+START_TEST (unix_server)
+{
+  start ("type = char-socket\naddress = unix:s", NULL);
+  say ("nobody hears this");
+  int fd = connect_unix ("s");
+  spin ();
+  ck_assert_uint_eq (port->n_opened, 1);
+  ck_assert_int_eq (write (fd, "ping", 4), 4);
+  expect_input ("ping");
+  say ("pong");
+  expect_read (fd, "pong");
+  close (fd);
+  spin ();
+  ck_assert_uint_eq (port->n_closed, 1);
+  fd = connect_unix ("s");      /* and the next one */
+  spin ();
+  say ("again");
+  expect_read (fd, "again");
+  close (fd);
+  stop ();
+  ck_assert (!g_file_test ("s", G_FILE_TEST_EXISTS));
+}
+END_TEST
+
+START_TEST (client)
+{
+  start ("type = char-socket\naddress = unix:s", NULL);
+  BpMachine *server = m;
+  Descriptor *server_d = d;
+  Port *server_port = port;
+  start ("type = char-socket\naddress = unix:s\nserver = off", NULL);
+  say ("from the client");
+  Port *client_port = port;
+  port = server_port;
+  expect_input ("from the client");
+  say ("from the server");
+  port = client_port;
+  expect_input ("from the server");
+  stop ();
+  m = server;
+  d = server_d;
+  stop ();
+}
+END_TEST
+
+START_TEST (stale_and_taken)
+{
+  char *message = NULL;
+  struct sockaddr_un sun = { .sun_family = AF_UNIX, .sun_path = "s" };
+  int old = socket (AF_UNIX, SOCK_STREAM, 0);
+  ck_assert_int_eq (bind (old, (struct sockaddr *) &sun, sizeof sun), 0);
+  ck_assert_int_eq (listen (old, 1), 0);
+  ck_assert (!start ("type = char-socket\naddress = unix:s", &message));
+  ck_assert_msg (strstr (message, "cannot listen on unix:s: Address already in use") != NULL, "%s", message);
+  g_free (message);
+  stop ();
+  ck_assert (g_file_test ("s", G_FILE_TEST_EXISTS));    /* it is not ours */
+  close (old);
+  start ("type = char-socket\naddress = unix:s", NULL);  /* nobody answers any more */
+  stop ();
+}
+END_TEST
+
+START_TEST (socket_errors)
+{
+  char *message = NULL;
+  ck_assert (!start ("type = char-socket\naddress = unix:none\nserver = off", &message));
+  ck_assert_ptr_nonnull (strstr (message, "cannot connect to unix:none: No such file"));
+  g_free (message);
+  stop ();
+  ck_assert (g_file_set_contents ("m.ini", "[backend b]\ntype = char-socket\naddress = udp:1\n", -1, NULL));
+  d = descriptor_load ("m.ini", NULL);
+  ck_assert_ptr_null (machine_build (d));
+  ck_assert_ptr_nonnull (strstr (d->errors->pdata[0], "`udp:1` is neither unix:PATH nor tcp:HOST:PORT"));
+  stop ();
+}
+END_TEST
+
+/* Buffered output is written before the socket closes, however slowly it is read. */
+START_TEST (nothing_is_lost_at_the_end)
+{
+  g_autofree char *text = g_strnfill (4 << 20, 'z');
+  start ("type = char-socket\naddress = unix:s", NULL);
+  pid_t reader = fork ();
+  if (reader == 0) {
+    int fd = connect_unix ("s");
+    static char buffer[65536];
+    size_t n = 0;
+    ssize_t got;
+    while ((got = read (fd, buffer, sizeof buffer)) > 0)
+      n += (size_t) got;
+    _exit (n == 4 << 20 ? 0 : 1);
+  }
+  while (port->n_opened == 0)
+    spin ();
+  bp_char_write (&port->backend, (const uint8_t *) text, 4 << 20);
+  stop ();
+  int status;
+  ck_assert_int_eq (waitpid (reader, &status, 0), reader);
+  ck_assert_int_eq (status, 0);
+}
+END_TEST
+
+/* --- pty and stdio ------------------------------------------------------------------------ */
+
+START_TEST (pty)
+{
+  start ("type = char-pty\nlink = tty", NULL);
+  int fd = open ("tty", O_RDWR | O_NOCTTY | O_NONBLOCK);
+  ck_assert_int_ge (fd, 0);
+  ck_assert_int_eq (write (fd, "in\r", 3), 3);
+  expect_input ("in\r");
+  say ("out\n");
+  expect_read (fd, "out\n");
+  close (fd);
+  stop ();
+  ck_assert (!g_file_test ("tty", G_FILE_TEST_IS_SYMLINK));
+}
+END_TEST
+
+/* A child whose terminal is a new pty: bytes to type, and what it must print. */
+static void
+in_terminal (const char *typed, const char *printed, int code)
+{
+  int master = posix_openpt (O_RDWR | O_NOCTTY);
+  ck_assert (master >= 0 && grantpt (master) == 0 && unlockpt (master) == 0);
+  g_autofree char *path = g_strdup (ptsname (master));
+  int slave = open (path, O_RDWR | O_NOCTTY);
+  struct termios before, after;
+  tcgetattr (slave, &before);
+  pid_t pid = fork ();
+  if (pid == 0) {
+    setsid ();
+    dup2 (slave, 0);
+    dup2 (slave, 1);
+    start ("type = char-stdio", NULL);
+    say ("ready\n");
+    machine_set_timeout (m, 5, 124);
+    int result = machine_run (m);
+    g_autofree char *got = g_strdup_printf ("<%s|%u>\n", port->input->str, port->n_breaks);
+    say (got);
+    stop ();
+    _exit (result);
+  }
+  expect_read (master, "ready\r\n");
+  ck_assert_int_eq (write (master, typed, strlen (typed)), (ssize_t) strlen (typed));
+  expect_read (master, printed);
+  int status;
+  ck_assert_int_eq (waitpid (pid, &status, 0), pid);
+  ck_assert_int_eq (WEXITSTATUS (status), code);
+  tcgetattr (slave, &after);
+  ck_assert_uint_eq (before.c_lflag, after.c_lflag);
+  ck_assert_uint_eq (before.c_iflag, after.c_iflag);
+  close (slave);
+  close (master);
+}
+
+START_TEST (stdio_escapes)
+{
+  in_terminal ("a\x03\rb\x01\x01\x01" "b\x01qc\x01x", "<a\x03\rb\x01" "c|1>\r\n", 0);
+  in_terminal ("\x01" "c\x01x", "\r\nbackplane: no monitor is configured\r\n<|0>\r\n", 0);
+}
+END_TEST
+
+START_TEST (stdio_pipe)
+{
+  int in[2], out[2];
+  ck_assert_int_eq (pipe (in), 0);
+  ck_assert_int_eq (pipe (out), 0);
+  pid_t pid = fork ();
+  if (pid == 0) {
+    dup2 (in[0], 0);
+    dup2 (out[1], 1);
+    close (in[1]);
+    start ("type = char-stdio\nescape = off", NULL);
+    expect_input ("piped\x01x");
+    spin ();
+    say ("seen\n");
+    stop ();
+    _exit (0);
+  }
+  ck_assert_int_eq (write (in[1], "piped\x01x", 7), 7);
+  close (in[1]);
+  expect_read (out[0], "seen\n");
+  int status;
+  ck_assert_int_eq (waitpid (pid, &status, 0), pid);
+  ck_assert_int_eq (status, 0);
+}
+END_TEST
+
+START_TEST (stdio_once)
+{
+  char *message = NULL;
+  ck_assert (!start ("type = char-stdio\n[backend c]\ntype = char-stdio", &message));
+  ck_assert_ptr_nonnull (strstr (message, "[backend c]: standard input and output belong to `b` already"));
+  g_free (message);
+  stop ();
+}
+END_TEST
+
+int
+main (void)
+{
+  Suite *suite = suite_create ("char-backends");
+  TCase *tcase = tcase_create ("char");
+  tcase_add_checked_fixture (tcase, enter, leave);
+  tcase_set_timeout (tcase, 30);
+  tcase_add_test (tcase, null);
+  tcase_add_test (tcase, file);
+  tcase_add_test (tcase, file_errors);
+  tcase_add_test (tcase, flow_control);
+  tcase_add_test (tcase, one_device_at_a_time);
+  tcase_add_test (tcase, unix_server);
+  tcase_add_test (tcase, client);
+  tcase_add_test (tcase, stale_and_taken);
+  tcase_add_test (tcase, socket_errors);
+  tcase_add_test (tcase, nothing_is_lost_at_the_end);
+  tcase_add_test (tcase, pty);
+  tcase_add_test (tcase, stdio_escapes);
+  tcase_add_test (tcase, stdio_pipe);
+  tcase_add_test (tcase, stdio_once);
+  suite_add_tcase (suite, tcase);
+  SRunner *runner = srunner_create (suite);
+  srunner_run_all (runner, CK_NORMAL);
+  int failures = srunner_ntests_failed (runner);
+  srunner_free (runner);
+  return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,298 @@
+/* test-state.c -- saved state: tables there and back, older and newer versions, damage. */
+/* SPDX-License-Identifier: MIT */
+
+#include <check.h>
+#include <string.h>
+
+#include "object.h"
+
+/* --- two versions of one type --------------------------------------------------------------- */
+
+typedef struct Channel {
+  uint16_t count;
+  bool busy;
+} Channel;
+
+typedef struct Chip {
+  uint8_t control;
+  uint32_t regs[3];
+  bool ready;
+  uint8_t fifo[8];
+  uint32_t fifo_used;
+  Channel channels[2];
+  uint64_t divisor;             /* since version 2 */
+  unsigned n_post_load;
+  bool refuse;
+} Chip;
+
+static bool
+fifo_needed (const void *self) {
+  return ((const Chip *) self)->fifo_used > 0;
+}
+
+static bool
+chip_post_load (void *self, GError **error) {
+  Chip *chip = self;
+  chip->n_post_load++;
+  if (chip->refuse) {
+    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "it does not add up");
+  }
+  return !chip->refuse;
+}
+
+static const BpStateField channel_state[] = { BP_STATE_FIELD_U16 (Channel, count),
+                                              BP_STATE_FIELD_BOOL (Channel, busy), BP_STATE_END };
+
+#define COMMON_STATE \
+  BP_STATE_FIELD_ARRAY (BP_STATE_U32, Chip, regs, 3), BP_STATE_FIELD_BOOL (Chip, ready), \
+      { .name = "fifo", \
+        .kind = BP_STATE_BYTES, \
+        .offset = offsetof (Chip, fifo), \
+        .count = 8, \
+        .size = 1, \
+        .since = 1, \
+        .needed = fifo_needed }, \
+      BP_STATE_FIELD_U32 (Chip, fifo_used), BP_STATE_FIELD_STRUCTS (Chip, channels, 2, channel_state)
+
+static const BpStateField state_1[] = { BP_STATE_FIELD_U8 (Chip, control), COMMON_STATE, BP_STATE_END };
+static const BpStateField state_2[] = {
+  COMMON_STATE,
+  BP_STATE_FIELD_U8 (Chip, control),
+  { .name = "divisor",
+    .kind = BP_STATE_U64,
+    .offset = offsetof (Chip, divisor),
+    .count = 1,
+    .size = 8,
+    .since = 2 },
+  BP_STATE_END,
+};
+
+static const BpTypeDesc type_1 = { BP_TYPE ("chip", BP_KIND_DEVICE, Chip),
+                                   .description = "a chip",
+                                   .state_version = 1,
+                                   .state_minimum = 1,
+                                   .state = state_1,
+                                   .post_load = chip_post_load };
+static const BpTypeDesc type_2 = { BP_TYPE ("chip", BP_KIND_DEVICE, Chip),
+                                   .description = "a chip",
+                                   .state_version = 2,
+                                   .state_minimum = 1,
+                                   .state = state_2,
+                                   .post_load = chip_post_load };
+
+static const Chip sample = {
+  .control = 0x81,
+  .regs = { 1, 0x80000000, 3 },
+  .ready = true,
+  .fifo = "abcdefg",
+  .fifo_used = 7,
+  .channels = { { 10, false }, { 20, true } },
+  .divisor = 99,
+};
+
+static GByteArray *
+saved (const BpTypeDesc *type, const Chip *contents) {
+  BpObject *object = object_new (type, "chip0", NULL);
+  memcpy (object_instance (object), contents, sizeof *contents);
+  GByteArray *bytes = g_byte_array_new ();
+  state_save (object, bytes);
+  object_free (object);
+  return bytes;
+}
+
+/* What is wrong, or NULL. */
+static char *
+loaded (const BpTypeDesc *type, const uint8_t *data, size_t size, Chip *contents) {
+  GError *error = NULL;
+  BpObject *object = object_new (type, "chip0", NULL);
+  memcpy (object_instance (object), contents, sizeof *contents);
+  bool fine = state_load (object, data, size, &error);
+  memcpy (contents, object_instance (object), sizeof *contents);
+  object_free (object);
+  char *wrong = error ? g_strdup (error->message) : NULL;
+  ck_assert (fine == !wrong);
+  g_clear_error (&error);
+  return wrong;
+}
+
+static void
+refused (const BpTypeDesc *type, const GByteArray *bytes, const char *because) {
+  Chip chip = { 0 }, before = { 0 };
+  g_autofree char *wrong = loaded (type, bytes->data, bytes->len, &chip);
+  ck_assert_ptr_nonnull (wrong);
+  ck_assert_msg (strstr (wrong, because) != NULL, "%s", wrong);
+  ck_assert_mem_eq (&chip, &before, sizeof chip);
+}
+
+/* --- tests ---------------------------------------------------------------------------------- */
+
+START_TEST (there_and_back) {
+  g_autoptr (GByteArray) bytes = saved (&type_2, &sample);
+  Chip chip = { 0 };
+  ck_assert_ptr_null (loaded (&type_2, bytes->data, bytes->len, &chip));
+  ck_assert_uint_eq (chip.control, 0x81);
+  ck_assert_uint_eq (chip.regs[1], 0x80000000);
+  ck_assert (chip.ready);
+  ck_assert_str_eq ((char *) chip.fifo, "abcdefg");
+  ck_assert_uint_eq (chip.channels[1].count, 20);
+  ck_assert (chip.channels[1].busy && !chip.channels[0].busy);
+  ck_assert_uint_eq (chip.divisor, 99);
+  ck_assert_uint_eq (chip.n_post_load, 1);
+}
+END_TEST
+
+START_TEST (older_state) {
+  g_autoptr (GByteArray) bytes = saved (&type_1, &sample);
+  Chip chip = { .divisor = 12 };
+  ck_assert_ptr_null (loaded (&type_2, bytes->data, bytes->len, &chip));
+  ck_assert_uint_eq (chip.control, 0x81);
+  ck_assert_uint_eq (chip.divisor, 12);         /* younger than the state: its reset value */
+}
+END_TEST
+
+START_TEST (newer_state) {
+  g_autoptr (GByteArray) bytes = saved (&type_2, &sample);
+  refused (&type_1, bytes, "field `divisor` is not known: the state was saved as version 2");
+}
+END_TEST
+
+START_TEST (too_old_a_state) {
+  g_autoptr (GByteArray) bytes = saved (&type_1, &sample);
+  BpTypeDesc type = type_2;
+  type.state_minimum = 2;
+  refused (&type, bytes, "saved as version 1");
+}
+END_TEST
+
+START_TEST (subsections) {
+  Chip contents = sample;
+  contents.fifo_used = 0;
+  g_autoptr (GByteArray) with = saved (&type_2, &sample), without = saved (&type_2, &contents);
+  ck_assert_uint_lt (without->len, with->len);
+  Chip chip = { .fifo = "old" };
+  ck_assert_ptr_null (loaded (&type_2, without->data, without->len, &chip));
+  ck_assert_str_eq ((char *) chip.fifo, "old");
+}
+END_TEST
+
+START_TEST (a_missing_field) {
+  static const BpStateField fewer[] = { COMMON_STATE, BP_STATE_END };
+  BpTypeDesc type = type_1;
+  type.state = fewer;
+  g_autoptr (GByteArray) bytes = saved (&type, &sample);
+  refused (&type_1, bytes, "field `control` is missing");
+}
+END_TEST
+
+START_TEST (another_type) {
+  BpTypeDesc type = type_1;
+  type.name = "other";
+  g_autoptr (GByteArray) bytes = saved (&type, &sample);
+  refused (&type_1, bytes, "of an object of type `other`");
+}
+END_TEST
+
+START_TEST (wider_integers) {
+  /* `control` becomes 32 bits in a later version; going back works while the value fits */
+  typedef struct Wide { uint32_t control; } Wide;
+  static const BpStateField narrow_state[] = {
+    { .name = "control", .kind = BP_STATE_U8, .offset = 0, .count = 1, .size = 1, .since = 1 }, BP_STATE_END
+  };
+  static const BpStateField wide_state[] = { BP_STATE_FIELD_U32 (Wide, control), BP_STATE_END };
+  BpTypeDesc narrow = type_1, wide = type_1;
+  narrow.state = narrow_state;
+  wide.state = wide_state;
+  Chip contents = { .control = 0x7f };
+  g_autoptr (GByteArray) bytes = saved (&narrow, &contents);
+  Chip chip = { 0 };
+  ck_assert_ptr_null (loaded (&wide, bytes->data, bytes->len, &chip));
+  ck_assert_uint_eq (chip.control, 0x7f);
+  *(uint32_t *) (void *) &contents = 0x100;
+  g_autoptr (GByteArray) large = saved (&wide, &contents);
+  refused (&narrow, large, "does not fit");
+}
+END_TEST
+
+START_TEST (arrays_that_grew) {
+  static const BpStateField two[] = { { .name = "regs",
+                                        .kind = BP_STATE_U32,
+                                        .offset = offsetof (Chip, regs),
+                                        .count = 2,
+                                        .size = 4,
+                                        .since = 1 },
+                                      BP_STATE_END };
+  static const BpStateField three[] = { BP_STATE_FIELD_ARRAY (BP_STATE_U32, Chip, regs, 3), BP_STATE_END };
+  BpTypeDesc old = type_1, young = type_2;
+  old.state = two;
+  young.state = three;
+  g_autoptr (GByteArray) bytes = saved (&old, &sample);
+  Chip chip = { .regs = { 7, 7, 7 } };
+  ck_assert_ptr_null (loaded (&young, bytes->data, bytes->len, &chip));
+  ck_assert_uint_eq (chip.regs[1], 0x80000000);
+  ck_assert_uint_eq (chip.regs[2], 7);
+  g_autoptr (GByteArray) longer = saved (&young, &sample);
+  refused (&old, longer, "3 elements");
+}
+END_TEST
+
+START_TEST (a_refusing_post_load) {
+  g_autoptr (GByteArray) bytes = saved (&type_1, &sample);
+  Chip chip = { .refuse = true };
+  g_autofree char *wrong = loaded (&type_1, bytes->data, bytes->len, &chip);
+  ck_assert_str_eq (wrong, "it does not add up");
+}
+END_TEST
+
+START_TEST (every_truncation_is_refused) {
+  g_autoptr (GByteArray) bytes = saved (&type_2, &sample);
+  for (unsigned size = 0; size < bytes->len; size++) {
+    g_autofree uint8_t *exact =
+        g_memdup2 (bytes->data, size); /* so that a memory checker sees a read beyond */
+    Chip chip = { 0 }, before = { 0 };
+    g_autofree char *wrong = loaded (&type_2, exact, size, &chip);
+    ck_assert_ptr_nonnull (wrong);
+    ck_assert_mem_eq (&chip, &before, sizeof chip);
+  }
+  g_byte_array_append (bytes, (const uint8_t *) "x", 1);
+  refused (&type_2, bytes, "after the end");
+}
+END_TEST
+
+START_TEST (damage_does_not_crash) {
+  g_autoptr (GByteArray) bytes = saved (&type_2, &sample);
+  GRand *rand = g_rand_new_with_seed (1);
+  for (unsigned i = 0; i < 20000; i++) {
+    g_autofree uint8_t *damaged = g_memdup2 (bytes->data, bytes->len);
+    for (unsigned n = 0; n < 3; n++) {
+      damaged[g_rand_int_range (rand, 0, (int) bytes->len)] = (uint8_t) g_rand_int (rand);
+    }
+    Chip chip = { 0 };
+    g_free (loaded (&type_2, damaged, bytes->len, &chip));
+  }
+  g_rand_free (rand);
+}
+END_TEST
+
+int
+main (void) {
+  Suite *suite = suite_create ("state");
+  TCase *tests = tcase_create ("state");
+  tcase_add_test (tests, there_and_back);
+  tcase_add_test (tests, older_state);
+  tcase_add_test (tests, newer_state);
+  tcase_add_test (tests, too_old_a_state);
+  tcase_add_test (tests, subsections);
+  tcase_add_test (tests, a_missing_field);
+  tcase_add_test (tests, another_type);
+  tcase_add_test (tests, wider_integers);
+  tcase_add_test (tests, arrays_that_grew);
+  tcase_add_test (tests, a_refusing_post_load);
+  tcase_add_test (tests, every_truncation_is_refused);
+  tcase_add_test (tests, damage_does_not_crash);
+  suite_add_tcase (suite, tests);
+  SRunner *runner = srunner_create (suite);
+  srunner_run_all (runner, CK_NORMAL);
+  int n_failed = srunner_ntests_failed (runner);
+  srunner_free (runner);
+  return n_failed ? 1 : 0;
+}

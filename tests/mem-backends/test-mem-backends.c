@@ -1,0 +1,294 @@
+/* test-mem-backends.c -- memory backends: what they map, what they refuse and how they say it. */
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "object.h"
+#include <backplane/iface/memory-backend.h>
+#include <backplane/log.h>
+#include <check.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+const BpPluginDesc *bp_plugin_query (void);
+
+static char *directory;
+static char *path;              /* of a file in it */
+
+static void
+setup (void)
+{
+  directory = g_dir_make_tmp ("bp-mem-XXXXXX", NULL);
+  path = g_build_filename (directory, "ram", NULL);
+}
+
+static void
+teardown (void)
+{
+  g_unlink (path);
+  g_rmdir (directory);
+  g_clear_pointer (&path, g_free);
+  g_clear_pointer (&directory, g_free);
+}
+
+static const BpTypeDesc *
+find_type (const char *name)
+{
+  for (const BpTypeDesc *const *t = bp_plugin_query ()->types; *t; t++)
+    if (!strcmp ((*t)->name, name))
+      return *t;
+  ck_abort_msg ("no type %s", name);
+}
+
+/* settings: "size=4K path=..."; configured, or NULL with *message set. */
+static BpObject *
+make (const char *type, const char *settings, char **message)
+{
+  BpObject *o = object_new (find_type (type), "ram", NULL);
+  char **words = g_strsplit (settings, " ", -1);
+  GError *error = NULL;
+  bool ok = true;
+  for (unsigned i = 0; ok && words[i]; i++) {
+    char *value = strchr (words[i], '=');
+    *value++ = 0;
+    ok = object_set (o, words[i], value, directory, &error);
+  }
+  ok = ok && object_configure (o, &error) && object_realize (o, &error);
+  g_strfreev (words);
+  if (ok)
+    return o;
+  ck_assert_ptr_nonnull (error);
+  if (message)
+    *message = g_strdup (error->message);
+  g_clear_error (&error);
+  object_free (o);
+  return NULL;
+}
+
+static const BpMemoryBackendIface *
+table (BpObject *o)
+{
+  return type_interface (o->type, BP_MEMORY_BACKEND_ID);
+}
+
+static uint8_t *
+host_of (BpObject *o)
+{
+  return bp_region_ram (table (o)->region (object_instance (o)));
+}
+
+static void
+check_refused (const char *type, const char *settings, const char *const *parts)
+{
+  char *message = NULL;
+  BpObject *o = make (type, settings, &message);
+  ck_assert_msg (!o, "%s: not refused", settings);
+  for (; *parts; parts++)
+    ck_assert_msg (strstr (message, *parts) != NULL, "`%s` lacks `%s`", message, *parts);
+  g_free (message);
+}
+#define REFUSED(type, settings, ...)                                                                         \
+  check_refused (type, settings, (const char *const[]){ __VA_ARGS__, NULL })
+
+/* --- what all share --------------------------------------------------------------------------- */
+
+START_TEST (common)
+{
+  static const char *const types[] = { "memory-anonymous", "memory-memfd", "memory-file" };
+  const char *extra = _i == 2 ? " path=ram create=on" : "";
+  char *settings = g_strconcat ("size=3M prealloc=on prealloc-threads=3 dump=off hugepages=on", extra, NULL);
+  BpObject *o = make (types[_i], settings, NULL);
+  ck_assert_ptr_nonnull (o);
+  ck_assert_ptr_nonnull (object_region (o, "ram"));
+  ck_assert_ptr_eq (object_region (o, "ram")->region, table (o)->region (object_instance (o)));
+  ck_assert_uint_eq (table (o)->size (object_instance (o)), 3 << 20);
+  ck_assert_uint_eq (bp_region_size (object_region (o, "ram")->region), 3 << 20);
+  uint8_t *host = host_of (o);
+  ck_assert_uint_eq ((uintptr_t) host % (2 << 20), 0);          /* huge pages could serve it */
+  unsigned char resident[768];
+  ck_assert_int_eq (mincore (host, 3 << 20, resident), 0);
+  for (unsigned i = 0; i < 768; i++)
+    ck_assert (resident[i] & 1);                                /* prealloc */
+  ck_assert (host[0] == 0 && host[(3 << 20) - 1] == 0);
+  memset (host, 0xa5, 3 << 20);
+
+  BpRegion *root = bp_region_new_container (NULL, "root", UINT64_MAX);
+  BpAddressSpace *as = bp_address_space_new (NULL, "memory", root);
+  bp_region_add (root, 0, object_region (o, "ram")->region, 0);
+  ck_assert_uint_eq (bp_as_load (as, 0x2ffffe, 2), 0xa5a5);
+  object_unrealize (o);
+  ck_assert_uint_eq (bp_as_load (as, 0x1000, 4), 0xffffffff);   /* gone from the map before its memory went */
+  object_free (o);
+  bp_address_space_free (as);
+  bp_region_free (root);
+  g_free (settings);
+}
+END_TEST
+
+START_TEST (guard_page)
+{
+  BpObject *o = make ("memory-anonymous", "size=64K", NULL);
+  uint8_t *end = host_of (o) + (64 << 10);
+  int fds[2];
+  ck_assert_int_eq (pipe (fds), 0);
+  ck_assert_int_eq (write (fds[1], end - 1, 1), 1);
+  ck_assert_int_eq (write (fds[1], end, 1), -1);                /* EFAULT */
+  close (fds[0]);
+  close (fds[1]);
+  object_free (o);
+}
+END_TEST
+
+START_TEST (refused_sizes)
+{
+  REFUSED ("memory-anonymous", "merge=off", "size");
+  REFUSED ("memory-anonymous", "size=6000", "6000", "multiple", "4096");
+  REFUSED ("memory-file", "size=6000 path=ram create=on", "6000", "4096");
+  ck_assert (g_access (path, F_OK) != 0);       /* refused before anything was made */
+  REFUSED ("memory-anonymous", "size=127T prealloc=off", "cannot get", "memory");
+  REFUSED ("memory-anonymous", "size=1K", "size");
+  REFUSED ("memory-memfd", "size=2M hugetlb-size=2M", "hugetlb is off");
+  REFUSED ("memory-memfd", "size=6M hugetlb=on hugetlb-size=3M", "power of two");
+  REFUSED ("memory-memfd", "size=1M hugetlb=on hugetlb-size=2M", "");   /* no such pages */
+}
+END_TEST
+
+START_TEST (every_property_has_help)
+{
+  for (const BpTypeDesc *const *t = bp_plugin_query ()->types; *t; t++) {
+    GArray *rows = type_properties (*t);
+    ck_assert_uint_ge (rows->len, 7);
+    for (unsigned i = 0; i < rows->len; i++)
+      ck_assert (g_array_index (rows, BpProperty, i).help && *g_array_index (rows, BpProperty, i).help);
+    g_array_unref (rows);
+  }
+}
+END_TEST
+
+/* --- files ------------------------------------------------------------------------------------ */
+
+static void
+write_file (size_t size, char byte)
+{
+  char *data = g_malloc (size);
+  memset (data, byte, size);
+  ck_assert (g_file_set_contents (path, data, (gssize) size, NULL));
+  g_free (data);
+}
+
+static char
+byte_of_file (size_t at)
+{
+  char *data = NULL;
+  size_t size;
+  ck_assert (g_file_get_contents (path, &data, &size, NULL));
+  ck_assert_uint_lt (at, size);
+  char byte = data[at];
+  g_free (data);
+  return byte;
+}
+
+START_TEST (file_shared_and_private)
+{
+  write_file (0x6000, 'a');
+  BpObject *o = make ("memory-file", "size=16K offset=4K path=ram", NULL);
+  ck_assert_ptr_nonnull (o);
+  ck_assert_int_ge (table (o)->fd (object_instance (o)), 0);
+  host_of (o)[1] = 'b';
+  object_free (o);
+  ck_assert (byte_of_file (0x1001) == 'b' && byte_of_file (0x1002) == 'a');
+  o = make ("memory-file", "size=16K path=ram share=off", NULL);
+  ck_assert_int_eq (table (o)->fd (object_instance (o)), -1);
+  ck_assert_uint_eq (host_of (o)[0x1001], 'b');
+  host_of (o)[1] = 'c';
+  object_free (o);
+  ck_assert_int_eq (byte_of_file (1), 'a');
+}
+END_TEST
+
+START_TEST (file_readonly)
+{
+  write_file (0x4000, 'a');
+  ck_assert_int_eq (g_chmod (path, 0400), 0);
+  if (geteuid () != 0)          /* root may write anything */
+    REFUSED ("memory-file", "size=16K path=ram", "cannot be written", "readonly = on");
+  BpObject *o = make ("memory-file", "size=16K path=ram readonly=on", NULL);
+  ck_assert_ptr_nonnull (o);
+  BpRegion *root = bp_region_new_container (NULL, "root", UINT64_MAX);
+  BpAddressSpace *as = bp_address_space_new (NULL, "memory", root);
+  bp_region_add (root, 0, object_region (o, "ram")->region, 0);
+  bp_as_store (as, 0, 'x', 1);
+  ck_assert_uint_eq (bp_as_load (as, 0, 1), 'a');
+  ck_assert (bp_as_write_rom (as, 0, "y", 1));  /* into the machine's copy */
+  ck_assert_uint_eq (bp_as_load (as, 0, 1), 'y');
+  object_free (o);
+  bp_address_space_free (as);
+  bp_region_free (root);
+  ck_assert_int_eq (byte_of_file (0), 'a');
+  REFUSED ("memory-file", "size=16K path=ram readonly=on create=on", "exclude");
+}
+END_TEST
+
+START_TEST (file_create_and_lengthen)
+{
+  REFUSED ("memory-file", "size=8K path=ram", "does not exist", "create = on", path);
+  BpObject *o = make ("memory-file", "size=8K path=ram create=on", NULL);
+  ck_assert_ptr_nonnull (o);
+  host_of (o)[8191] = 'z';
+  object_free (o);
+  ck_assert_int_eq (byte_of_file (8191), 'z');
+  REFUSED ("memory-file", "size=12K path=ram", "8192 bytes long", "12288");
+  REFUSED ("memory-file", "size=8K offset=4K path=ram", "offset 4096", "8192", "12288");
+  o = make ("memory-file", "size=12K path=ram create=on prealloc=on", NULL);
+  ck_assert_uint_eq (host_of (o)[8191], 'z');
+  object_free (o);
+  REFUSED ("memory-file", "size=4K offset=100 path=ram", "offset is 100");
+  REFUSED ("memory-file", "size=4K path=.", "");
+  REFUSED ("memory-file", "size=4K path=none/such create=on", "cannot create", "none/such");
+}
+END_TEST
+
+/* --- memfd ------------------------------------------------------------------------------------ */
+
+START_TEST (memfd_is_shared_and_sealed)
+{
+  BpObject *o = make ("memory-memfd", "size=64K", NULL);
+  int fd = table (o)->fd (object_instance (o));
+  ck_assert_int_ge (fd, 0);
+  uint8_t *other = mmap (NULL, 64 << 10, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  ck_assert (other != MAP_FAILED);
+  other[5] = 0x42;
+  ck_assert_uint_eq (host_of (o)[5], 0x42);
+  munmap (other, 64 << 10);
+  ck_assert_int_eq (ftruncate (fd, 0), -1);
+  object_free (o);
+  o = make ("memory-memfd", "size=64K seal=off share=off", NULL);
+  ck_assert_int_eq (table (o)->fd (object_instance (o)), -1);
+  object_free (o);
+}
+END_TEST
+
+int
+main (void)
+{
+  Suite *suite = suite_create ("mem-backends");
+  TCase *tcase = tcase_create ("all");
+  tcase_add_checked_fixture (tcase, setup, teardown);
+  tcase_add_loop_test (tcase, common, 0, 3);
+  tcase_add_test (tcase, guard_page);
+  tcase_add_test (tcase, refused_sizes);
+  tcase_add_test (tcase, every_property_has_help);
+  tcase_add_test (tcase, file_shared_and_private);
+  tcase_add_test (tcase, file_readonly);
+  tcase_add_test (tcase, file_create_and_lengthen);
+  tcase_add_test (tcase, memfd_is_shared_and_sealed);
+  suite_add_tcase (suite, tcase);
+  SRunner *runner = srunner_create (suite);
+  srunner_run_all (runner, CK_NORMAL);
+  int failed = srunner_ntests_failed (runner);
+  srunner_free (runner);
+  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

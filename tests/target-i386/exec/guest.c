@@ -1,0 +1,379 @@
+/* guest.c -- runs a case through decoder, translator and IR interpreter, over a flat memory of its own. */
+/* SPDX-License-Identifier: MIT */
+
+#include "exec.h"
+
+#include <glib.h>
+#include <setjmp.h>
+#include <string.h>
+
+#include <signal.h>
+#include <ucontext.h>
+
+#include "accel-tcg/backend.h"
+#ifdef HAVE_HOST_X64
+#include "accel-tcg/host-x64/thunks.h"
+#endif
+#include "target-i386/cpu.h"
+#include "target-i386/emit/translate.h"
+#include "target-i386/runtime/helpers.h"
+
+static X86Cpu *cpu;
+static sigjmp_buf out;
+static const Tb *running;
+static ExecState *state;
+static const uint8_t *code;
+static Backend *backend;
+static bool optimise;
+static CodeBuffer buffer;
+static size_t buffer_start;             /* behind the backend's thunks */
+
+/* --- memory ------------------------------------------------------------------------------------------------------------ */
+
+/* The host's byte for a guest address; NULL: not mapped so. */
+static uint8_t *
+byte_at (uint32_t address, bool write)
+{
+  if (address - EXEC_CODE < EXEC_PAGE)
+    return write ? NULL : (uint8_t *) &code[address - EXEC_CODE];
+  if (address - EXEC_DATA < sizeof state->data)
+    return write && address - EXEC_DATA >= EXEC_DATA_SIZE ? NULL : &state->data[address - EXEC_DATA];
+  if (address - EXEC_STACK < sizeof state->stack)
+    return &state->stack[address - EXEC_STACK];
+  return NULL;
+}
+
+static void
+restore (void *env)
+{
+  uintptr_t ret = tcg_vcpu (env)->ret_pc;
+  if (ret == 0 || running == NULL)
+    return;
+  int i = tb_insn_at (running, (const uint8_t *) ret - 1);
+  g_assert (i >= 0);
+  x86_restore (env, running->insns[i].pc, running->insns[i].word);
+}
+
+static void __attribute__ ((noreturn))
+leave_with (int vector, uint32_t error, uint32_t cr2)
+{
+  cpu->exc_vector = vector;
+  cpu->exc_error = error;
+  restore (cpu);
+  tcg_vcpu (cpu)->ret_pc = 0;
+  state->vector = vector;
+  state->error = cpu->exc_error;
+  state->cr2 = cr2;
+  siglongjmp (out, 1);
+}
+
+static void __attribute__ ((noreturn))
+page_fault (uint32_t address, bool write)
+{
+  bool present = byte_at (address, false) != NULL;
+  leave_with (EXC_PF, (present ? 1 : 0) | (write ? 2 : 0) | 4, address);
+}
+
+/* All bytes are there, or the first that is not faults; as the processor does, at its own address or the next page's start. */
+static void
+check (uint32_t address, unsigned size, bool write)
+{
+  for (unsigned i = 0; i < size; i++)
+    if (byte_at (address + i, write) == NULL)
+      page_fault (address + i, write);
+}
+
+static uint64_t
+load (void *env, uint64_t address, BpMemOp memop)
+{
+  uint64_t value = 0;
+  unsigned size = BP_MO_BYTES (memop);
+  check ((uint32_t) address, size, false);
+  for (unsigned i = 0; i < size; i++)
+    value |= (uint64_t) *byte_at ((uint32_t) address + i, false) << (8 * i);
+  if (memop & BP_MO_SIGN && size < 8)
+    value = (uint64_t) ((int64_t) (value << (64 - 8 * size)) >> (64 - 8 * size));
+  return value;
+}
+
+static void
+store (void *env, uint64_t address, uint64_t value, BpMemOp memop)
+{
+  unsigned size = BP_MO_BYTES (memop);
+  check ((uint32_t) address, size, true);
+  for (unsigned i = 0; i < size; i++)
+    *byte_at ((uint32_t) address + i, true) = (uint8_t) (value >> (8 * i));
+}
+
+uint64_t tcg_slow_load (void *env, uint64_t address, BpMemOp memop) { return load (env, address, memop); }
+void tcg_slow_store (void *env, uint64_t address, uint64_t value, BpMemOp memop) { store (env, address, value, memop); }
+
+uint64_t
+tcg_slow_atomic (void *env, uint64_t address, uint64_t value, BpMemOp memop, uint32_t op)
+{
+  check ((uint32_t) address, BP_MO_BYTES (memop), true);
+  uint64_t old = load (env, address, memop);
+  uint64_t r = op == BP_IR_gxchg ? value : op == BP_IR_gfetch_add ? old + value : op == BP_IR_gfetch_and ? old & value
+               : op == BP_IR_gfetch_or ? old | value : old ^ value;
+  store (env, address, r, memop);
+  return old;
+}
+
+uint64_t
+tcg_slow_cmpxchg (void *env, uint64_t address, uint64_t expected, uint64_t desired, BpMemOp memop)
+{
+  unsigned bits = 8 * BP_MO_BYTES (memop);
+  uint64_t mask = bits == 64 ? ~(uint64_t) 0 : ((uint64_t) 1 << bits) - 1;
+  check ((uint32_t) address, BP_MO_BYTES (memop), true);
+  uint64_t old = load (env, address, memop);
+  if (((old ^ expected) & mask) == 0)
+    store (env, address, desired, memop);
+  return old;
+}
+
+const void *tcg_lookup (void *env, uint64_t pc) { return backend->leave_code; }
+void tcg_leave_block (void *env) { }
+void tcg_fp_store (void *env) { }
+void *tcg_native_operand (void *env, uint64_t address, uint32_t aux) { g_assert_not_reached (); }
+void tcg_native_commit (void *env, uint64_t address, uint32_t aux) { g_assert_not_reached (); }
+
+static void *
+probe (void *env, uint64_t address, unsigned size, BpMmuAccess access, unsigned mmu_index)
+{
+  check ((uint32_t) address, size, access == BP_MMU_STORE);
+  return byte_at ((uint32_t) address, access == BP_MMU_STORE);
+}
+
+static unsigned
+fetch (void *env, BpTranslation *t, uint64_t address, uint8_t *bytes, unsigned want, bool must)
+{
+  unsigned n = 0;
+  while (n < want && (uint32_t) address + n - EXEC_CODE < EXEC_PAGE) {
+    bytes[n] = code[(uint32_t) address + n - EXEC_CODE];
+    n++;
+  }
+  if (n < want && must) {
+    uint32_t at = (uint32_t) address + n;
+    bool present = byte_at (at, false) != NULL;
+    leave_with (EXC_PF, 4 | 16 | (present ? 1 : 0), at);
+  }
+  return n;
+}
+
+static uint32_t io_read (void *env, uint16_t port, unsigned size) { return 0; }
+static void io_write (void *env, uint16_t port, uint32_t value, unsigned size) { }
+static void nothing (void *env) { }
+
+static void __attribute__ ((noreturn))
+raise_recorded (void *env)
+{
+  leave_with (cpu->exc_vector, cpu->exc_error, 0);
+}
+
+static const BpTcgOps ops = {
+  .struct_size = sizeof ops, .fetch = fetch, .raise = raise_recorded, .restore = restore, .load = load, .store = store,
+  .probe = probe, .io_read = io_read, .io_write = io_write, .leave_soon = nothing, .fp_store = nothing
+};
+
+/* --- what the runtime would do: here every exception ends the case --------------------------------------------------------- */
+
+void x86_raise (X86Cpu *env, unsigned vector) { leave_with ((int) vector, 0, 0); }
+void x86_raise_error (X86Cpu *env, unsigned vector, uint32_t error) { leave_with ((int) vector, error, 0); }
+void helper_raise (X86Cpu *env, uint32_t vector) { x86_raise (env, vector); }
+void helper_raise_error (X86Cpu *env, uint32_t vector, uint32_t error) { x86_raise_error (env, vector, error); }
+void helper_check_io (X86Cpu *env, uint32_t port, uint32_t size) { x86_raise_error (env, EXC_GP, 0); }
+void helper_cli (X86Cpu *env) { x86_raise_error (env, EXC_GP, 0); }
+void helper_sti (X86Cpu *env) { x86_raise_error (env, EXC_GP, 0); }
+uint32_t helper_read_eflags (X86Cpu *env) { return x86_eflags (env); }
+
+void
+helper_interrupt (X86Cpu *env, uint32_t vector, uint32_t next)
+{
+  restore (env);
+  tcg_vcpu (env)->ret_pc = 0;
+  env->eip = next;
+  leave_with ((int) vector, 0, 0);
+}
+
+#ifdef HAVE_HOST_X64
+/* A division in generated code, from the handler of its signal. */
+bool
+exec_guest_fault (int number, void *context)
+{
+  uintptr_t pc = (uintptr_t) ((ucontext_t *) context)->uc_mcontext.gregs[REG_RIP];
+  if (number != SIGFPE || running == NULL || tb_insn_at (running, (const uint8_t *) pc) < 0)
+    return false;
+  x64_store_context (cpu, context);
+  tcg_vcpu (cpu)->ret_pc = pc + 1;
+  leave_with (EXC_DE, 0, 0);
+}
+#else
+bool
+exec_guest_fault (int number, void *context)
+{
+  return false;
+}
+#endif
+
+void
+x86_host_fault (void *env, BpHostFault fault)
+{
+  cpu->exc_vector = EXC_DE;
+  cpu->exc_error = 0;
+}
+
+static void
+tlb_start (TcgVcpu *vcpu)
+{
+  static TlbEntry none = { .load = TLB_INVALID, .store = TLB_INVALID, .fetch = TLB_INVALID };
+  static JumpEntry jumps[1 << JUMP_CACHE_BITS];
+  for (unsigned i = 0; i < 16; i++)
+    vcpu->tlb[i] = (TlbFast) { 0, &none };
+  for (unsigned i = 0; i < G_N_ELEMENTS (jumps); i++)
+    jumps[i].mode = ~(uint64_t) 0;
+  vcpu->jump_cache = jumps;
+}
+
+static bool
+choose_backend (const char *how)
+{
+  GError *error = NULL;
+  backend = &backend_interp;
+  optimise = strcmp (how, "interp") != 0;
+  if (!strcmp (how, "x64")) {
+#ifdef HAVE_HOST_X64
+    backend = &backend_x64;
+#else
+    return false;
+#endif
+  }
+  if (backend != &backend_interp && !code_buffer_init (&buffer, 1 << 20, &error))
+    g_error ("%s", error->message);
+  if (!backend->begin (&buffer, &x86_frontend, &error))
+    g_error ("%s", error->message);
+  buffer_start = buffer.used;
+  return true;
+}
+
+/* --- running ---------------------------------------------------------------------------------------------------------------- */
+
+bool
+exec_guest_start (const char *how)
+{
+  if (!choose_backend (how))
+    return false;
+  cpu = g_malloc0 (sizeof *cpu + 64);
+  cpu = (X86Cpu *) (((uintptr_t) cpu + 63) & ~(uintptr_t) 63);
+  cpu->tcg.ops = &ops;
+  tcg_vcpu (cpu)->frontend = &x86_frontend;
+  tlb_start (tcg_vcpu (cpu));
+  for (unsigned i = 0; i < X86_FEATURE__COUNT; i++)
+    cpu->feature[i] = true;
+  cpu->cr0 = CR0_PE | CR0_PG | CR0_ET | CR0_NE | CR0_WP;
+  cpu->eflags = 2 | X86_FL_IF;
+  return true;
+}
+
+static void
+put_state (const ExecState *s)
+{
+  for (unsigned i = 0; i < 8; i++)
+    cpu->gpr[i] = s->gpr[i];
+  cpu->eip = s->eip;
+  for (unsigned seg = X86_ES; seg <= X86_DS; seg++) {
+    const ExecSegment *d = exec_segment (s->mode, seg);
+    cpu->segment[seg] = (BpX86Segment) { d->selector, d->attributes, d->limit, d->base };
+  }
+  x86_set_eflags (cpu, s->eflags, X86_FL_ARITH | X86_FL_DF);
+}
+
+static void
+get_state (ExecState *s)
+{
+  for (unsigned i = 0; i < 8; i++)
+    s->gpr[i] = (uint32_t) cpu->gpr[i];
+  s->eip = (uint32_t) cpu->eip;
+  s->eflags = x86_eflags (cpu) & (X86_FL_ARITH | X86_FL_DF);
+}
+
+static void
+print_ir (const char *what, const BpIrBlock *ir)
+{
+  GString *text = g_string_new (NULL);
+  ir_print (ir, text);
+  g_printerr ("%s:\n%s\n", what, text->str);
+  g_string_free (text, TRUE);
+}
+
+static void
+check_ir (const BpIrBlock *ir)
+{
+  GError *error = NULL;
+  if (!ir_verify (ir, &error)) {
+    print_ir ("wrong", ir);
+    g_error ("%s", error->message);
+  }
+}
+
+static void
+run_block (bool explain)
+{
+  static BpIrBlock ir;
+  static Tb tb;
+  if (ir.insns == NULL)
+    bp_ir_block_init (&ir, x86_globals, G_N, x86_helper_list);
+  bp_ir_block_reset (&ir);
+  BpTranslation t = { .ir = &ir, .max_insns = 64 };
+  x86_block_key (cpu, &t.key);
+  running = NULL;
+  x86_translate (cpu, &t);
+  if (explain)
+    print_ir ("translated", &ir);
+  check_ir (&ir);
+  if (optimise) {
+    opt_fold (&ir);
+    opt_flags (&ir);
+    opt_liveness (&ir);
+    if (explain)
+      print_ir ("optimised", &ir);
+    check_ir (&ir);
+  }
+  if (tb.code != NULL)
+    backend->release (&tb);
+  buffer.used = buffer_start;
+  memset (&tb, 0, sizeof tb);
+  tb.key = t.key;
+  BackendBlock block = { &tb, &x86_frontend, &buffer, NULL };
+  tb.n_insns = t.n_insns;
+  tb.n_bytes = t.n_bytes;
+  g_assert (backend->compile (&block, &ir));
+  running = &tb;
+  backend->execute (cpu, &tb);
+}
+
+static void
+run (const uint8_t *bytes, ExecState *s, bool explain)
+{
+  code = bytes;
+  state = s;
+  running = NULL;
+  tcg_vcpu (cpu)->ret_pc = 0;
+  put_state (s);
+  if (sigsetjmp (out, 1) == 0)
+    for (;;)
+      run_block (explain);
+  get_state (s);
+}
+
+void
+exec_guest (const uint8_t *bytes, ExecState *s)
+{
+  run (bytes, s, false);
+}
+
+void
+exec_guest_explain (const uint8_t *bytes, const ExecState *before)
+{
+  ExecState copy = *before;
+  run (bytes, &copy, true);
+}

@@ -1,0 +1,145 @@
+/* test-exec.c -- random user-mode instructions: this processor and the translator must agree. */
+/* SPDX-License-Identifier: MIT */
+/*
+ * test-exec [way [first seed [cases]]]: ways are interp, opt, x64 (exec.h); without arguments, what `make check` runs.  A disagreement prints the case, both results, and the
+ * IR; the seed makes it again.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "generate.h"
+
+static void
+print_case (const Case *c)
+{
+  for (unsigned i = 0; i < c->n_steps; i++) {
+    char text[96];
+    x86_disasm (&c->step[i].insn, case_eip (c, c->step[i].offset), text, sizeof text);
+    printf ("  %08x  %-44s", case_eip (c, c->step[i].offset), text);
+    for (unsigned k = 0; k < c->step[i].insn.length; k++)
+      printf (" %02x", c->code[c->step[i].offset + k]);
+    printf ("\n");
+  }
+}
+
+static void
+print_state (const char *who, const ExecState *s)
+{
+  static const char *const names[8] = { "eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi" };
+  printf ("  %-7s", who);
+  for (unsigned i = 0; i < 8; i++)
+    printf (" %s=%08x", names[i], s->gpr[i]);
+  printf ("\n          eip=%08x eflags=%08x vector=%d error=%x cr2=%08x\n", s->eip, s->eflags, s->vector, s->error, s->cr2);
+}
+
+static void
+print_memory (const char *what, uint32_t base, const uint8_t *x, const uint8_t *y, size_t n)
+{
+  unsigned shown = 0;
+  for (size_t i = 0; i < n && shown < 8; i++)
+    if (x[i] != y[i]) {
+      printf ("  %s %08zx: native %02x translated %02x\n", what, base + i, x[i], y[i]);
+      shown++;
+    }
+}
+
+/* An access across the top of the address space: #GP or #SS here, a wrap there, and a hole in either case. */
+static bool
+is_wrap (const ExecState *x, const ExecState *y)
+{
+  return (x->vector == 12 || x->vector == 13) && y->vector == 14 && x->eip == y->eip && y->cr2 + 64 < 128;
+}
+
+/* Read-modify-write across the end of the read-only page: the processor asks for write permission first, page by page. */
+static bool
+is_split (const ExecState *x, const ExecState *y)
+{
+  uint32_t end = EXEC_DATA + 3 * EXEC_PAGE;
+  return x->vector == 14 && y->vector == 14 && x->eip == y->eip && y->cr2 == end && end - x->cr2 < 8;
+}
+
+static bool
+agree (const Case *c, const ExecState *x, const ExecState *y)
+{
+  uint32_t mask = ~case_undefined (c, x->eip);
+  if (is_wrap (x, y) || is_split (x, y))
+    return true;
+  return !memcmp (x->gpr, y->gpr, sizeof x->gpr) && x->eip == y->eip && !((x->eflags ^ y->eflags) & mask) && x->vector == y->vector
+         && x->error == y->error && x->cr2 == y->cr2 && !memcmp (x->data, y->data, sizeof x->data)
+         && !memcmp (x->stack, y->stack, sizeof x->stack);
+}
+
+/* How the cases ended, by mode: a generator that only makes faults tests nothing. */
+static unsigned endings[EXEC_N_MODES][32];
+
+static void
+print_endings (void)
+{
+  static const char *const names[EXEC_N_MODES] = { "flat 32-bit", "small 32-bit", "small 16-bit" };
+  for (unsigned mode = 0; mode < EXEC_N_MODES; mode++) {
+    printf ("  %s:", names[mode]);
+    for (unsigned v = 0; v < 32; v++)
+      if (endings[mode][v])
+        printf (" %u ended by %u,", endings[mode][v], v);
+    printf ("\n");
+  }
+  memset (endings, 0, sizeof endings);
+}
+
+static bool
+run_case (uint64_t seed, ExecMode mode, unsigned n_insns)
+{
+  static Case c;
+  static ExecState native, guest;
+  case_generate (&c, seed, mode, n_insns);
+  native = guest = c.start;
+  exec_native (c.code, &native);
+  exec_guest (c.code, &guest);
+  endings[mode][native.vector & 31]++;
+  if (agree (&c, &native, &guest))
+    return true;
+  printf ("seed %llu, mode %d, %u instructions:\n", (unsigned long long) seed, mode, n_insns);
+  print_case (&c);
+  print_state ("before", &c.start);
+  print_state ("native", &native);
+  print_state ("guest", &guest);
+  printf ("  flags not compared: %x\n", case_undefined (&c, native.eip));
+  print_memory ("data", EXEC_DATA, native.data, guest.data, sizeof native.data);
+  print_memory ("stack", EXEC_STACK, native.stack, guest.stack, sizeof native.stack);
+  fflush (stdout);
+  if (getenv ("EXEC_EXPLAIN"))
+    exec_guest_explain (c.code, &c.start);
+  return false;
+}
+
+static unsigned
+run_cases (uint64_t first, unsigned n)
+{
+  static const ExecMode modes[4] = { EXEC_FLAT32, EXEC_SMALL16, EXEC_FLAT32, EXEC_SMALL32 };
+  unsigned wrong = 0;
+  for (unsigned i = 0; i < n && wrong < 10; i++)
+    wrong += !run_case (first + i, modes[i & 3], 1 + i % 12);
+  return wrong;
+}
+
+int
+main (int argc, char **argv)
+{
+  static const char *const all[] = { "interp", "opt", "x64" };
+  uint64_t first = argc > 2 ? strtoull (argv[2], NULL, 0) : 1;
+  unsigned n = argc > 3 ? (unsigned) atoi (argv[3]) : 20000, wrong = 0;
+  if (!exec_native_start ()) {
+    printf ("this host does not run 32-bit code next to the test: skipped\n");
+    return 77;
+  }
+  for (unsigned i = 0; i < sizeof all / sizeof *all; i++) {
+    if ((argc > 1 && strcmp (argv[1], all[i])) || !exec_guest_start (all[i]))
+      continue;
+    unsigned here = run_cases (first, n);
+    printf ("%s: %u cases from seed %llu, %u wrong\n", all[i], n, (unsigned long long) first, here);
+    print_endings ();
+    wrong += here;
+  }
+  return wrong != 0;
+}

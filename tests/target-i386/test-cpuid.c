@@ -1,0 +1,274 @@
+/* test-cpuid.c -- models, features, CPUID leaves, MSRs, reset and the exchange of state of the x86 CPU type. */
+/* SPDX-License-Identifier: MIT */
+#define STUB_WITH_CPU
+#include "stub-machine.h"
+#include "target-i386/plugin.h"
+
+/* The translator's table is not part of this test. */
+const BpTcgFrontend x86_frontend;
+
+enum { M_486, M_PENTIUM, M_PENTIUM3, M_BASE32, M_MAX };
+
+static uint32_t out[4];
+
+static void
+leaf (uint32_t number, uint32_t subleaf)
+{
+  x86_cpuid (env, number, subleaf, out);
+}
+
+static void
+configured (int model, const char *features)
+{
+  GError *error = NULL;
+  env->model = model;
+  env->features = (char *) features;
+  ck_assert (x86_configure_features (env, &error));
+  ck_assert_ptr_null (error);
+}
+
+static void
+refused (const char *features, const char *message)
+{
+  GError *error = NULL;
+  env->model = M_MAX;
+  env->features = (char *) features;
+  ck_assert (!x86_configure_features (env, &error));
+  ck_assert_str_eq (error->message, message);
+  g_error_free (error);
+}
+
+/* --- models ------------------------------------------------------------------------------------- */
+
+START_TEST (model_names_end_the_table)
+{
+  ck_assert_str_eq (x86_model_names[M_486], "486");
+  ck_assert_str_eq (x86_model_names[M_MAX], "max");
+  ck_assert_ptr_null (x86_model_names[M_MAX + 1]);
+}
+END_TEST
+
+START_TEST (model_486)
+{
+  configured (M_486, NULL);
+  leaf (0, 0);
+  ck_assert_uint_eq (out[0], 1);
+  ck_assert_int_eq (memcmp (&out[1], "Genu", 4), 0);
+  leaf (1, 0);
+  ck_assert_uint_eq (out[0], 0x480);
+  ck_assert_uint_eq (out[3], 3);
+  leaf (0x80000000, 0);                 /* there is none: the last basic leaf's values */
+  ck_assert_uint_eq (out[0], 0x480);
+  ck_assert_uint_eq (env->cr4_allowed, CR4_VME | CR4_PVI);
+  ck_assert (!env->feature[X86_FEATURE_TSC] && env->feature[X86_FEATURE_FPU] && !env->feature[X86_FEATURE_CMOV]);
+  ck_assert_uint_eq (env->physical_bits, 32);
+}
+END_TEST
+
+START_TEST (model_max)
+{
+  configured (M_MAX, NULL);
+  leaf (1, 0);
+  ck_assert_uint_eq (out[0], 0x106ca);
+  ck_assert_uint_eq (out[3] & 0x07808171, 0x07808171);  /* FPU PSE TSC MSR PAE CX8 CMOV MMX FXSR SSE SSE2 */
+  ck_assert_uint_eq (out[1] >> 8 & 0xff, 8);
+  ck_assert (!(out[3] >> 9 & 1));                       /* no local APIC is linked */
+  ck_assert (!(out[2] >> 31));
+  leaf (0x40000000, 0);
+  uint32_t eax = out[0];
+  leaf (7, 0);
+  ck_assert_uint_eq (eax, out[0]);
+  leaf (0x80000002, 0);
+  ck_assert_int_eq (memcmp (out, "Backplane 32-bit", 16), 0);
+  leaf (0x80000008, 0);
+  ck_assert_uint_eq (out[0], 32 << 8 | 36);
+  leaf (4, 2);
+  ck_assert_uint_eq ((out[2] + 1) * ((out[1] >> 22) + 1) * 64, 2u << 20);
+  leaf (4, 3);
+  ck_assert_uint_eq (out[0], 0);
+  ck_assert_uint_eq (env->cr4_allowed & 0x6ff, 0x6ff);
+}
+END_TEST
+
+START_TEST (every_model_is_sane)
+{
+  for (int m = 0; x86_model_names[m]; m++) {
+    configured (m, NULL);
+    leaf (0x80000000, 0);
+    ck_assert (out[0] == 0x80000008 || m < M_BASE32);
+    ck_assert (env->feature[X86_FEATURE_NONE] && env->feature[X86_FEATURE_CPUID]);
+    ck_assert (!env->feature[X86_FEATURE_SSE2] || env->feature[X86_FEATURE_FXSR]);
+  }
+}
+END_TEST
+
+/* --- features ---------------------------------------------------------------------------------------- */
+
+START_TEST (features_switch)
+{
+  configured (M_BASE32, "-sse2, -nx,+movbe");
+  ck_assert (!env->feature[X86_FEATURE_SSE2] && env->feature[X86_FEATURE_MOVBE]);
+  leaf (0x80000001, 0);
+  ck_assert_uint_eq (out[3] >> 20 & 1, 0);
+  configured (M_486, "+cx8");
+  ck_assert (env->feature[X86_FEATURE_CX8]);
+  env->hypervisor = true;
+  configured (M_MAX, NULL);
+  leaf (1, 0);
+  ck_assert_uint_eq (out[2] >> 31, 1);
+}
+END_TEST
+
+START_TEST (features_refused)
+{
+  refused ("+sse22", "features: no feature `sse22` (did you mean `sse2`?)");
+  refused ("-mmxx", "features: no feature `mmxx` (did you mean `mmx`?)");
+  refused ("+qwertyuiop", "features: no feature `qwertyuiop`");
+  refused ("+avx", "features: `avx` is not provided");
+  configured (M_MAX, "-avx");
+}
+END_TEST
+
+/* --- MSRs ------------------------------------------------------------------------------------------------ */
+
+static uint64_t
+msr (uint32_t number)
+{
+  uint64_t value = 0;
+  ck_assert (x86_msr_read (env, number, &value));
+  return value;
+}
+
+START_TEST (msrs)
+{
+  uint64_t value;
+  configured (M_MAX, NULL);
+  x86_reset_registers (env, false);
+  ck_assert_uint_eq (msr (0x277), G_GUINT64_CONSTANT (0x0007040600070406));
+  ck_assert (x86_msr_write (env, 0x277, 0x0106));
+  ck_assert (!x86_msr_write (env, 0x277, 2));
+  ck_assert (x86_msr_write (env, 0x174, 0x10));
+  ck_assert_uint_eq (msr (0x174), 0x10);
+  ck_assert_uint_eq (msr (0xfe), 0x508);
+  ck_assert (x86_msr_write (env, 0x201, 0xfff000800));
+  ck_assert (!x86_msr_write (env, 0x201, (uint64_t) 1 << 36));
+  ck_assert (!x86_msr_write (env, 0x2ff, 2));
+  ck_assert (!x86_msr_write (env, 0x26f, 0x02));
+  ck_assert (x86_msr_write (env, 0x26f, 0x0606060606060606));
+  ck_assert_uint_eq (msr (0x179), 0);
+  ck_assert (!x86_msr_write (env, 0xfe, 0));
+  ck_assert (x86_msr_write (env, 0xc0000080, EFER_NXE));
+  ck_assert_uint_eq (stub.flushes_all, 1);
+  ck_assert (!x86_msr_write (env, 0xc0000080, EFER_LME));
+  ck_assert (!x86_msr_read (env, 0x1b, &value));
+  ck_assert (!x86_msr_read (env, 0x12345678, &value));
+  set_gpr (env, X86_RCX, 0x12345678);
+  FAULTS (EXC_GP, 0, helper_rdmsr (env));
+  FAULTS (EXC_GP, 0, helper_wrmsr (env));
+  FAULTS (EXC_GP, 0, helper_rdpmc (env));
+  configured (M_MAX, "-nx");
+  ck_assert (!x86_msr_read (env, 0xc0000080, &value));
+}
+END_TEST
+
+START_TEST (time_stamp_counter)
+{
+  configured (M_MAX, NULL);
+  env->tsc_frequency = 2400000000u;
+  stub.time = 1000;
+  ck_assert_uint_eq (helper_rdtsc (env), 2400);
+  ck_assert (x86_msr_write (env, 0x10, 100));
+  stub.time = 2000;
+  ck_assert_uint_eq (helper_rdtsc (env), 2500);
+  enter_protected (3);
+  env->cr4 = CR4_TSD;
+  FAULTS (EXC_GP, 0, helper_rdtsc (env));
+}
+END_TEST
+
+/* --- reset, state -------------------------------------------------------------------------------------------- */
+
+START_TEST (after_reset)
+{
+  configured (M_MAX, NULL);
+  x86_reset_registers (env, false);
+  ck_assert_uint_eq (env->eip, 0xfff0);
+  ck_assert_uint_eq (env->segment[X86_CS].base, 0xffff0000);
+  ck_assert_uint_eq (env->segment[X86_CS].selector, 0xf000);
+  ck_assert_uint_eq (env->cr0, 0x60000010);
+  ck_assert_uint_eq (x86_eflags (env), 2);
+  ck_assert_uint_eq (gpr (env, X86_RDX), 0x106ca);
+  ck_assert_uint_eq (env->dr[7], 0x400);
+  ck_assert_uint_eq (env->hflags & (HF_PE | HF_CPL | HF_CS32), 0);
+  env->cr0 = CR0_PE | CR0_ET | CR0_CD;
+  env->pat = 7;
+  env->fp[0] = 0x7f;
+  x86_reset_registers (env, true);
+  ck_assert_uint_eq (env->cr0, CR0_ET | CR0_CD);
+  ck_assert_uint_eq (env->pat, 7);
+  ck_assert_uint_eq (env->fp[0], 0x7f);
+}
+END_TEST
+
+START_TEST (state_goes_out_and_in)
+{
+  BpX86State s = { .struct_size = sizeof s };
+  configured (M_MAX, NULL);
+  x86_reset_registers (env, false);
+  x86_cpu_iface.get_state (env, &s);
+  ck_assert_uint_eq (s.rip, 0xfff0);
+  ck_assert_uint_eq (s.fxsave[24], 0x80);
+  s.rip = 0x100000;
+  s.rflags = 2 | X86_FL_ZF | X86_FL_DF | X86_FL_IF;
+  s.cr0 = CR0_PE;
+  s.segment[BP_X86_CS] = (BpX86Segment) { 0x10, 0xc09b, 0xffffffff, 0 };
+  for (unsigned i = 0; i < 6; i++)
+    if (i != BP_X86_CS)
+      s.segment[i] = (BpX86Segment) { 0x18, 0xc093, 0xffffffff, 0 };
+  x86_cpu_iface.set_state (env, &s);
+  ck_assert_uint_eq (env->eip, 0x100000);
+  ck_assert_uint_eq (x86_eflags (env), 2 | X86_FL_ZF | X86_FL_DF | X86_FL_IF);
+  ck_assert_uint_eq (env->hflags & (HF_PE | HF_CS32 | HF_SS32), HF_PE | HF_CS32 | HF_SS32);
+  for (unsigned i = 0; i < 6; i++)
+    ck_assert (env->hflags & HF_FLAT (i) && env->hflags & HF_BASE0 (i));
+}
+END_TEST
+
+START_TEST (type_tables)
+{
+  char text[2048];
+  for (const BpProperty *p = x86_cpu_type.properties; p->name; p++)
+    ck_assert (p->help && *p->help);
+  for (const BpPinDesc *p = x86_cpu_type.pins; p->name; p++)
+    ck_assert (p->help && *p->help);
+  for (const BpStateField *f = x86_cpu_type.state; f->name; f++)
+    ck_assert (f->size && f->count);
+  configured (M_MAX, NULL);
+  x86_reset_registers (env, false);
+  x86_dump (env, text, sizeof text);
+  ck_assert_ptr_nonnull (strstr (text, "EIP=0000fff0"));
+}
+END_TEST
+
+static void
+add (TCase *tc)
+{
+  tcase_add_test (tc, model_names_end_the_table);
+  tcase_add_test (tc, model_486);
+  tcase_add_test (tc, model_max);
+  tcase_add_test (tc, every_model_is_sane);
+  tcase_add_test (tc, features_switch);
+  tcase_add_test (tc, features_refused);
+  tcase_add_test (tc, msrs);
+  tcase_add_test (tc, time_stamp_counter);
+  tcase_add_test (tc, after_reset);
+  tcase_add_test (tc, state_goes_out_and_in);
+  tcase_add_test (tc, type_tables);
+}
+
+int
+main (void)
+{
+  void (*const tests[]) (TCase *) = { add };
+  return run_suite ("cpuid", tests, 1);
+}

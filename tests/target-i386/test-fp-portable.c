@@ -1,0 +1,432 @@
+/* test-fp-portable.c -- the portable x87, MMX and SSE against this very processor: same state in, same state out. */
+/* SPDX-License-Identifier: MIT */
+
+#include <check.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fp-native.h"
+
+static unsigned rounds = 40;    /* states tried for each instruction */
+
+/* --- operands ------------------------------------------------------------------------------------------------------- */
+
+static uint64_t seed = 0x9e3779b97f4a7c15;
+
+static uint64_t
+random64 (void)
+{
+  seed ^= seed << 13;
+  seed ^= seed >> 7;
+  seed ^= seed << 17;
+  return seed * 0x2545f4914f6cdd1d;
+}
+
+static unsigned
+below (unsigned n)
+{
+  return (unsigned) (random64 () >> 33) % n;
+}
+
+/* Significands that make rounding interesting: few ones, at either end. */
+static uint64_t
+pattern (void)
+{
+  switch (below (5)) {
+  case 0: return random64 ();
+  case 1: return (uint64_t) 1 << below (64);
+  case 2: return ~(uint64_t) 0 << below (64);
+  case 3: return ((uint64_t) 1 << below (64)) - 1;
+  default: return random64 () & ~(uint64_t) 0 << below (64);
+  }
+}
+
+static uint32_t
+random_single (void)
+{
+  static const uint32_t special[] = {
+    0, 0x80000000, 0x3f800000, 0xbf800000, 0x7f800000, 0xff800000, 0x7fc00000, 0xffc00000, 0x7f800001, 0xffa00000, 1, 0x807fffff,
+    0x00800000, 0x7f7fffff, 0x4f000000, 0xcf000000, 0x4effffff, 0x3f000000, 0x3fc00000, 0x40200000, 0x7fc12345, 0x007fffff
+  };
+  if (below (3) == 0)
+    return special[below (sizeof special / sizeof *special)];
+  unsigned exponent = below (2) ? 120 + below (16) : below (256);
+  return (uint32_t) (random64 () & 0x80000000) | exponent << 23 | (uint32_t) (pattern () >> 41 & 0x7fffff);
+}
+
+static uint64_t
+random_double (void)
+{
+  static const uint64_t special[] = {
+    0, 0x8000000000000000, 0x3ff0000000000000, 0xbff0000000000000, 0x7ff0000000000000, 0xfff0000000000000, 0x7ff8000000000000,
+    0xfff8000000000000, 0x7ff0000000000001, 0xfff4000000000000, 1, 0x800fffffffffffff, 0x0010000000000000, 0x7fefffffffffffff,
+    0x41dfffffffc00000, 0x41e0000000000000, 0xc1e0000000000000, 0xc1e0000000200000, 0x43e0000000000000, 0x3fe0000000000000,
+    0x3ff8000000000000, 0x4004000000000000, 0x3810000000000000, 0x36a0000000000000, 0x47efffffe0000000, 0x47effffff0000000
+  };
+  if (below (3) == 0)
+    return special[below (sizeof special / sizeof *special)];
+  unsigned exponent = below (3) == 0 ? below (2048) : below (2) ? 1010 + below (70) : 870 + below (300);
+  return (random64 () & 0x8000000000000000) | (uint64_t) exponent << 52 | (pattern () >> 12);
+}
+
+static FxRegister
+random_extended (void)
+{
+  static const FxRegister special[] = {
+    { 0, 0, { 0 } }, { 0, 0x8000, { 0 } }, { 0x8000000000000000, 0x3fff, { 0 } }, { 0x8000000000000000, 0xbfff, { 0 } },
+    { 0x8000000000000000, 0x7fff, { 0 } }, { 0x8000000000000000, 0xffff, { 0 } }, { 0xc000000000000000, 0x7fff, { 0 } },
+    { 0xc000000000000000, 0xffff, { 0 } }, { 0x8000000000000001, 0x7fff, { 0 } }, { 0xa000000000000000, 0xffff, { 0 } },
+    { 0xc000000000000123, 0x7fff, { 0 } }, { 1, 0, { 0 } }, { 0x7fffffffffffffff, 0x8000, { 0 } }, { 0x8000000000000000, 0, { 0 } },
+    { 0x8000000000000000, 1, { 0 } }, { 0xffffffffffffffff, 0x7ffe, { 0 } }, { 0x4000000000000000, 0x7fff, { 0 } },
+    { 0x4000000000000000, 0x4000, { 0 } }, { 0, 0x7fff, { 0 } }, { 0x8000000000000000, 0x403e, { 0 } },
+    { 0x8000000000000000, 0xc03e, { 0 } }, { 0xffffffffffffffff, 0x403d, { 0 } }, { 0xc000000000000000, 0x3fff, { 0 } },
+    { 0x8000000000000000, 0x3ffe, { 0 } }, { 0x8000000000000000, 0x4000, { 0 } }
+  };
+  FxRegister r = { .sig = pattern () | 0x8000000000000000 };
+  switch (below (8)) {
+  case 0:
+  case 1: return special[below (sizeof special / sizeof *special)];
+  case 2: r.sign_exp = (uint16_t) below (0x8000); break;
+  case 3: r.sign_exp = (uint16_t) (16383 - 1080 + below (120)); break;
+  case 4: r.sign_exp = (uint16_t) below (70); break;
+  case 5: r.sign_exp = (uint16_t) (0x7ffe - below (70)); break;
+  default: r.sign_exp = (uint16_t) (16383 - 4 + below (below (2) ? 10 : 70)); break;
+  }
+  r.sign_exp |= (uint16_t) (below (2) << 15);
+  return r;
+}
+
+static void
+random_vector (FxVector *v, bool is_double)
+{
+  bool numbers = below (8);
+  for (unsigned i = 0; i < 4; i++) {
+    if (!numbers)
+      v->d[i] = (uint32_t) pattern ();
+    else if (!is_double)
+      v->d[i] = random_single ();
+    else if (!(i & 1))
+      v->q[i / 2] = random_double ();
+  }
+}
+
+/* masked: no exception is to be delivered */
+static void
+random_state (FpState *s, bool is_double, bool masked)
+{
+  FxImage *f = &s->image;
+  memset (s, 0, sizeof *s);
+  f->fcw = (uint16_t) (0x40 | below (4) << 8 | below (4) << 10 | (masked || below (4) ? 0x3f : below (64)));
+  f->fsw = (uint16_t) ((random64 () & (masked ? 0x473f : 0x4700)) | below (8) << 11);
+  f->tags = below (4) ? 0xff : (uint8_t) random64 ();
+  if (below (3) == 0)
+    f->tags &= (uint8_t) ~(1u << ((fx_top (f) + 7) & 7));       /* room to push */
+  fx_update_pending (f);
+  f->mxcsr = (masked ? 0x1f80 : below (64) << 7) | below (4) << 13 | (below (4) == 0) << 6 | (uint32_t) (below (4) == 0) << 15
+             | (masked ? below (64) : 0);
+  for (unsigned i = 0; i < 8; i++)
+    f->st[i] = random_extended ();
+  for (unsigned i = 0; i < 16; i++)
+    random_vector (&f->xmm[i], is_double);
+  s->integer = below (2) ? random64 () : pattern () & 0xffffffff;
+  s->flags = (uint32_t) random64 () & X86_FL_ARITH;
+}
+
+/* Memory by what the instruction takes it for. */
+static void
+random_memory (FpState *s, const FpCase *c, bool is_double)
+{
+  FxVector v;
+  random_vector (&v, is_double);
+  memcpy (s->memory, &v, 16);
+  if (c->insn.unit != X86_UNIT_X87)
+    return;
+  unsigned opcode = c->insn.opcode;
+  bool integer = opcode == 0xda || opcode == 0xdb || opcode == 0xde || opcode == 0xdf;
+  uint64_t bits = integer ? pattern () : c->mem_size == 4 ? random_single () : random_double ();
+  memcpy (s->memory, &bits, 8);
+  if (c->insn.op == X86_OP_FBLD)
+    for (unsigned i = 0; i < 10; i++)
+      s->memory[i] = (uint8_t) (below (10) | below (10) << 4);
+  else if (c->mem_size == 10) {
+    FxRegister r = random_extended ();
+    memcpy (s->memory, &r, 10);
+  }
+}
+
+/* --- comparison ------------------------------------------------------------------------------------------------------------- */
+
+static unsigned failures, cases, runs;
+static uint64_t last_failure;
+
+typedef enum Tolerance { EXACT, LAST_PLACE, ESTIMATE, SKIP } Tolerance;
+
+static Tolerance
+tolerance (const X86Insn *insn)
+{
+  switch (insn->op) {
+  case X86_OP_F2XM1:
+  case X86_OP_FYL2X:
+  case X86_OP_FYL2XP1:
+  case X86_OP_FPTAN:
+  case X86_OP_FPATAN:
+  case X86_OP_FSIN:
+  case X86_OP_FCOS:
+  case X86_OP_FSINCOS: return LAST_PLACE;
+  case X86_OP_RCPPS:
+  case X86_OP_RCPSS:
+  case X86_OP_RSQRTPS:
+  case X86_OP_RSQRTSS: return ESTIMATE;
+  default: return EXACT;
+  }
+}
+
+static bool
+close_extended (const FxRegister *a, const FxRegister *b)
+{
+  long double x, y;
+  if (memcmp (a, b, 10) == 0)
+    return true;
+  memcpy (&x, a, 10);
+  memcpy (&y, b, 10);
+  if (isnan (x) || isnan (y) || isinf (x) || isinf (y))
+    return false;
+  return fabsl (x - y) <= fabsl (y) * 0x1p-61L + 0x1p-16440L;
+}
+
+static bool
+close_single (uint32_t a, uint32_t b)
+{
+  float x, y;
+  memcpy (&x, &a, 4);
+  memcpy (&y, &b, 4);
+  return a == b || fabsf (x - y) <= fabsf (y) * 0x1p-11f + 0x1p-126f;
+}
+
+static const char *
+difference (const FpCase *c, const FpState *host, const FpState *ours)
+{
+  const FxImage *h = &host->image, *o = &ours->image;
+  Tolerance t = tolerance (&c->insn);
+  uint16_t ignored = t == LAST_PLACE ? FSW_C1 : 0;
+  if (host->exception != ours->exception)
+    return "exception";
+  if (h->fcw != o->fcw)
+    return "control word";
+  if ((h->fsw ^ o->fsw) & ~ignored)
+    return "status word";
+  if (h->tags != o->tags)
+    return "tags";
+  if (h->mxcsr != o->mxcsr)
+    return "mxcsr";
+  for (unsigned i = 0; i < 8; i++)
+    if (t == LAST_PLACE ? !close_extended (&h->st[i], &o->st[i]) : memcmp (&h->st[i], &o->st[i], 10) != 0)
+      return "st register";
+  for (unsigned i = 0; i < 32; i++)
+    if (t == ESTIMATE ? !close_single (h->xmm[i / 4].d[i & 3], o->xmm[i / 4].d[i & 3]) : h->xmm[i / 4].d[i & 3] != o->xmm[i / 4].d[i & 3])
+      return "xmm register";
+  if (memcmp (host->memory, ours->memory, 16) != 0)
+    return "memory";
+  if (host->exception >= 0)
+    return NULL;
+  if (BP_NATIVE_FLAGS_OUT (c->native) && ((host->flags ^ ours->flags) & X86_FL_ARITH))
+    return "flags";
+  bool out = BP_NATIVE_REG_KIND (c->native) == BP_NATIVE_OUT || BP_NATIVE_RM_KIND (c->native) == BP_NATIVE_OUT;
+  if (out && (uint32_t) host->integer != (uint32_t) ours->integer)
+    return "integer result";
+  if (BP_NATIVE_RAX_OUT (c->native) && (uint16_t) host->integer != (uint16_t) ours->integer)
+    return "ax";
+  return NULL;
+}
+
+static void
+print_state (const char *name, const FpState *s)
+{
+  const FxImage *f = &s->image;
+  fprintf (stderr, "  %-5s exc %d fcw %04x fsw %04x tags %02x mxcsr %04x int %llx flags %x mem", name, s->exception, f->fcw, f->fsw, f->tags,
+           f->mxcsr, (unsigned long long) s->integer, s->flags & X86_FL_ARITH);
+  for (unsigned i = 0; i < 16; i++)
+    fprintf (stderr, "%s%02x", i & 3 ? "" : " ", s->memory[i]);
+  fprintf (stderr, "\n    st ");
+  for (unsigned i = 0; i < 8; i++)
+    fprintf (stderr, " %04x:%016llx", f->st[i].sign_exp, (unsigned long long) f->st[i].sig);
+  fprintf (stderr, "\n    xmm");
+  for (unsigned i = 0; i < 4; i++)
+    fprintf (stderr, " %016llx_%016llx", (unsigned long long) f->xmm[i].q[1], (unsigned long long) f->xmm[i].q[0]);
+  fprintf (stderr, "\n");
+}
+
+static void
+compare_one (const FpCase *c, const FpState *start)
+{
+  static FpState host, ours;
+  host = ours = *start;
+  fp_native_run (c, &host);
+  fp_portable_run (c, &ours);
+  runs++;
+  const char *what = difference (c, &host, &ours);
+  if (!what)
+    return;
+  failures++;
+  if (failures > 100000 || c->native == last_failure)        /* one of each will do */
+    return;
+  last_failure = c->native;
+  fprintf (stderr, "%s: %s differs\n", c->text, what);
+  print_state ("start", start);
+  print_state ("host", &host);
+  print_state ("ours", &ours);
+}
+
+/* Results of the trigonometric functions at large arguments depend on how long the processor's pi is. */
+static bool
+is_comparable (const FpCase *c, const FpState *s)
+{
+  if (tolerance (&c->insn) != LAST_PLACE)
+    return true;
+  unsigned exponent = s->image.st[0].sign_exp & 0x7fff;
+  switch (c->insn.op) {
+  case X86_OP_F2XM1: return exponent < 16383 || exponent == 0x7fff;
+  case X86_OP_FYL2XP1: return exponent < 16381;
+  case X86_OP_FPATAN: return true;
+  case X86_OP_FYL2X: return true;
+  default: return exponent < 16383 || exponent >= 16383 + 63;
+  }
+}
+
+static void
+compare_case (const FpCase *c)
+{
+  static FpState start;
+  cases++;
+  for (unsigned i = 0; i < rounds; i++) {
+    bool is_double = i & 1, masked = i % 4 != 3;
+    random_state (&start, is_double, masked);
+    random_memory (&start, c, is_double);
+    if (is_comparable (c, &start))
+      compare_one (c, &start);
+  }
+}
+
+static void
+compare_bytes (const uint8_t *bytes, unsigned n)
+{
+  FpCase c;
+  if (fp_case_make (&c, bytes, n))
+    compare_case (&c);
+}
+
+/* --- the instructions ---------------------------------------------------------------------------------------------------------- */
+
+START_TEST (test_x87)
+{
+  for (unsigned opcode = 0xd8; opcode <= 0xdf; opcode++) {
+    for (unsigned reg = 0; reg < 8; reg++)
+      compare_bytes ((uint8_t[]) { (uint8_t) opcode, (uint8_t) (reg << 3 | 2) }, 2);
+    for (unsigned modrm = 0xc0; modrm <= 0xff; modrm++)
+      compare_bytes ((uint8_t[]) { (uint8_t) opcode, (uint8_t) modrm }, 2);
+  }
+  compare_bytes ((uint8_t[]) { 0x9b }, 1);
+  ck_assert_uint_eq (failures, 0);
+}
+END_TEST
+
+static unsigned
+start_of (uint8_t *bytes, unsigned map, unsigned prefix)
+{
+  static const uint8_t prefixes[4] = { 0, 0x66, 0xf3, 0xf2 };
+  unsigned n = 0;
+  if (prefix)
+    bytes[n++] = prefixes[prefix];
+  bytes[n++] = 0x0f;
+  if (map > 1)
+    bytes[n++] = map == 2 ? 0x38 : 0x3a;
+  return n;
+}
+
+static void
+compare_encoding (unsigned map, unsigned prefix, unsigned opcode, uint8_t modrm)
+{
+  uint8_t bytes[8];
+  unsigned n = start_of (bytes, map, prefix);
+  bytes[n++] = (uint8_t) opcode;
+  bytes[n++] = modrm;
+  compare_bytes (bytes, n);
+  if (below (2) || map == 3)
+    bytes[n] = (uint8_t) random64 ();
+  else
+    bytes[n] = (uint8_t) below (20);
+  compare_bytes (bytes, n + 1);
+}
+
+/* Everything that the decoder takes for MMX or SSE: from memory, between two registers, and a register with itself. */
+static void
+compare_map (unsigned map)
+{
+  for (unsigned opcode = 0; opcode < 256; opcode++)
+    for (unsigned prefix = 0; prefix < 4 && (map > 1 || (opcode != 0x38 && opcode != 0x3a)); prefix++) {
+      unsigned groups = map == 1 && opcode >= 0x71 && opcode <= 0x73 ? 8 : 1;
+      for (unsigned k = 0; k < 4; k++) {
+        static const uint8_t modrm[4] = { 0x0a, 0xc1, 0xca, 0xdb };     /* r1, [edx]; r0, r1; r1, r2; r3, r3 */
+        for (unsigned g = 0; g < groups; g++)
+          compare_encoding (map, prefix, opcode, groups == 8 ? (uint8_t) (0xc1 | g << 3) : modrm[k]);
+      }
+    }
+}
+
+START_TEST (test_0f)
+{
+  failures = 0;
+  compare_map (1);
+  uint8_t emms[2] = { 0x0f, 0x77 }, stmxcsr[3] = { 0x0f, 0xae, 0x1a };
+  compare_bytes (emms, 2);
+  compare_bytes (stmxcsr, 3);
+  ck_assert_uint_eq (failures, 0);
+}
+END_TEST
+
+START_TEST (test_0f38)
+{
+  failures = 0;
+  compare_map (2);
+  ck_assert_uint_eq (failures, 0);
+}
+END_TEST
+
+START_TEST (test_0f3a)
+{
+  failures = 0;
+  for (unsigned i = 0; i < 6; i++)
+    compare_map (3);
+  ck_assert_uint_eq (failures, 0);
+}
+END_TEST
+
+int
+main (int argc, char **argv)
+{
+  if (!fp_native_open ()) {
+    fprintf (stderr, "not an x86-64 host: nothing to compare with\n");
+    return 77;
+  }
+  if (argc > 1)
+    rounds = (unsigned) atoi (argv[1]);
+  if (argc > 2)
+    seed ^= (uint64_t) atoll (argv[2]) << 20;
+  Suite *suite = suite_create ("fp-portable");
+  TCase *tcase = tcase_create ("against the processor");
+  tcase_set_timeout (tcase, 120);
+  tcase_add_test (tcase, test_x87);
+  tcase_add_test (tcase, test_0f);
+  tcase_add_test (tcase, test_0f38);
+  tcase_add_test (tcase, test_0f3a);
+  suite_add_tcase (suite, tcase);
+  SRunner *runner = srunner_create (suite);
+  srunner_set_fork_status (runner, CK_NOFORK);
+  srunner_run_all (runner, CK_NORMAL);
+  printf ("%u instructions, %u comparisons\n", cases, runs);
+  int failed = srunner_ntests_failed (runner);
+  srunner_free (runner);
+  return failed != 0;
+}
