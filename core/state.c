@@ -182,7 +182,8 @@ refuse (Reader *r, const char *format, ...) {
 static bool
 take (Reader *r, size_t size, const uint8_t **bytes) {
   if ((size_t) (r->end - r->at) < size) {
-    return refuse (r, "the saved state ends too early");
+    refuse (r, "the saved state ends too early");
+    return false;
   }
   *bytes = r->at;
   r->at += size;

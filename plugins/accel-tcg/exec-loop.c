@@ -24,7 +24,7 @@ tcg_restore (TcgVcpu *v)
   Tb *tb;
   const TbInsn *insn = current_insn (v, &tb);
   if (insn)
-    v->frontend->restore (v, insn->pc, insn->word);
+    v->frontend->restore (v, tb_insn_pc (tb, (unsigned) (insn - tb->insns)), insn->word);
 }
 
 /* What follows the current instruction in its block (`executed`: and is not the instruction itself) was paid for but not run. */
@@ -248,7 +248,7 @@ run_blocks (TcgVcpu *v)
     Tb *last = x->last_tb;
     Tb *tb = exec_find (v, 0);
     if (m->deterministic && (int64_t) tb->n_insns > v->icount_left)
-      tb = exec_find (v, (uint32_t) v->icount_left);
+      tb = exec_find (v, (uint32_t) MIN (v->icount_left, 255));
     else if (last && last == x->last_tb)
       link_blocks (m, last, x->last_exit, tb);
     run_block (v, tb);

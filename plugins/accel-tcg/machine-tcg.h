@@ -49,7 +49,7 @@ typedef struct Softmmu {
 
 /* --- the machine ------------------------------------------------------------------------------------------------ */
 
-#define TB_HASH_BITS 15
+#define TB_HASH_BITS 16
 #define MODE_HASH_BITS 8
 
 typedef struct TbMode {         /* an interned (base, flags) */
@@ -91,7 +91,7 @@ typedef struct VcpuExtra {
   TcgMachine *tcg;
   BpVcpu *vcpu;
   BpIrBlock ir;
-  Tb *scratch;                  /* the block being translated */
+  Tb scratch;                   /* the block being translated, until its IR is done */
   bool in_event;                /* deliver() what was recorded */
   bool look_again;              /* an interrupt is only held off by the instruction before: look after one block */
   bool one_insn;                /* the next block must be a single instruction, outside the cache */

@@ -188,7 +188,6 @@ vcpu_finish (void *self, BpVcpu *vcpu)
   g_ptr_array_remove (x->tcg->vcpus, v);
   softmmu_finish (v);
   bp_ir_block_finish (&x->ir);
-  g_free (x->scratch);
   g_free (x);
   v->extra = NULL;
 }

@@ -53,14 +53,14 @@ note_crossing (Regalloc *ra, BpTemp t)
   ra->crossing[ra->n_crossing++] = t;
 }
 
-/* `base` serves as "first block seen in, plus one" here. */
+/* `value` serves as "first block seen in, plus one" here. */
 static void
 find_crossing (Regalloc *ra)
 {
   const BpIrBlock *ir = ra->ir;
   ra->n_crossing = 0;
   for (uint32_t t = 0; t < ir->n_temps; t++)
-    ra->temps[t].base = 0;
+    ra->temps[t].value = 0;
   for (uint32_t i = 0; i < ir->n_insns; i++) {
     const BpIrInsn *insn = &ir->insns[i];
     unsigned n = ir_n_operands (insn);
@@ -69,20 +69,22 @@ find_crossing (Regalloc *ra)
       if (t == BP_IR_NONE || ir->temps[t].kind != BP_IR_TEMP_LOCAL)
         continue;
       RaTemp *temp = &ra->temps[t];
-      if (temp->base == 0)
-        temp->base = ra->block_of[i] + 1;
-      else if (temp->base != ra->block_of[i] + 1 && !temp->crosses)
+      if (temp->value == 0)
+        temp->value = ra->block_of[i] + 1;
+      else if (temp->value != ra->block_of[i] + 1 && !temp->crosses)
         note_crossing (ra, t);
     }
   }
   for (uint32_t t = 0; t < ir->n_temps; t++)
-    ra->temps[t].base = ra->temps[t].value;
+    ra->temps[t].value = t + 1;
 }
 
 static uint64_t
 bit_of (const Regalloc *ra, BpTemp t)
 {
-  return t != BP_IR_NONE && ra->temps[t].crosses && ra->temps[t].bit < 64 ? (uint64_t) 1 << ra->temps[t].bit : 0;
+  if (t == BP_IR_NONE || !ra->temps[t].crosses || ra->temps[t].bit >= 64)
+    return 0;
+  return (uint64_t) 1 << ra->temps[t].bit;
 }
 
 /* What is live after the last insn of the block that ends at i. */

@@ -28,7 +28,7 @@ ra_begin (Regalloc *ra, const RaHost *host, void *gen, BpIrBlock *ir)
   unsigned pins = 0;
   for (uint32_t t = 0; t < ir->n_temps; t++) {
     RaTemp *temp = &ra->temps[t];
-    *temp = (RaTemp) { .value = t + 1, .base = t + 1, .next = BP_IR_NONE, .slot = RA_NO_SLOT, .reg = RA_NONE,
+    *temp = (RaTemp) { .value = t + 1, .next = BP_IR_NONE, .slot = RA_NO_SLOT, .reg = RA_NONE,
                        .pin = RA_NONE };
     if (ir->temps[t].kind != BP_IR_TEMP_GLOBAL)
       continue;
@@ -314,8 +314,8 @@ ra_save_copies (Regalloc *ra, unsigned pin)
   }
 }
 
-/* The register of the global that local t, made by the current insn, will be moved to; RA_NONE when there is none or when the
- * global is looked at before.  `prefer` is taken when several fit. */
+/* The register of the global that local t, made by the current insn, will be moved to; RA_NONE when there
+ * is none or when the global is looked at before. `prefer` is taken when several fit. */
 static unsigned
 coming_pin (const Regalloc *ra, BpTemp t, unsigned prefer)
 {
@@ -363,9 +363,7 @@ coming_pin (const Regalloc *ra, BpTemp t, unsigned prefer)
 static void
 new_value (Regalloc *ra, BpTemp t)
 {
-  RaTemp *temp = &ra->temps[t];
-  temp->value = temp->base = ra->next_value++;
-  temp->displacement = 0;
+  ra->temps[t].value = ra->next_value++;
 }
 
 unsigned
@@ -472,8 +470,6 @@ ra_copy (Regalloc *ra, BpTemp t, BpTemp s, unsigned slot)
     return false;
   }
   to->value = from.value;
-  to->base = from.base;
-  to->displacement = from.displacement;
   if (!is_local (ra, t) && to->pin == RA_NONE) {
     ra->host->store (ra->gen, to->reg, ra_home (ra, t), type_of (ra, t));
     to->in_memory = true;

@@ -1,18 +1,19 @@
 /* regalloc.h -- where temps live while a block is compiled: pinned registers, temporaries, spill slots. */
 /* SPDX-License-Identifier: MIT */
 /*
- * PURPOSE.  Host-independent.  The host's select code walks the IR once, forwards, and asks here for places; what must be
- * emitted to make room (moves, spills, reloads) goes through the four calls of RaHost.
+ * PURPOSE. Host-independent. The host's select code walks the IR once, forwards, and asks here for places;
+ * what must be emitted to make room (moves, spills, reloads) goes through the four calls of RaHost.
  *
- * PLACES.  A pinned global always is in its register.  Every other global is in the CPU's state at all times (writes
- * go through) and may have a copy in a temporary register.  A local is in a register, in its spill slot, or both; several
- * temps with one value may share a register, a pinned one included: `mov` costs nothing until one of them is written.
+ * PLACES. A pinned global always is in its register. Every other global is in the CPU's state at all times
+ * (writes go through) and may have a copy in a temporary register. A local is in a register, in its spill
+ * slot, or both; several temps with one value may share a register, a pinned one included: `mov` costs
+ * nothing until one of them is written.
  *
- * COALESCING.  A local that ra_define() makes and that is soon moved into a pinned global is computed right in that global's
- * register, when nothing can observe the global in between.
+ * COALESCING. A local that ra_define() makes and that is soon moved into a pinned global is computed right in
+ * that global's register, when nothing can observe the global in between.
  *
- * One insn at a time: ra_insn(); ra_use_* for inputs, ra_release_dead() once they are in registers; ra_define() for the
- * outputs.  Registers handed out stay locked until the next ra_insn().
+ * One insn at a time: ra_insn(); ra_use_* for inputs, ra_release_dead() once they are in registers;
+ * ra_define() for the outputs. Registers handed out stay locked until the next ra_insn().
  */
 #ifndef ACCEL_TCG_REGALLOC_H
 #define ACCEL_TCG_REGALLOC_H
@@ -45,8 +46,6 @@ typedef struct RaHost {
 
 typedef struct RaTemp {
   uint32_t value;               /* equal numbers: equal values */
-  uint32_t base;                /* value number of an address's base, when value = base + displacement */
-  int32_t displacement;
   BpTemp next;                  /* in the list of temps that share reg */
   uint16_t slot;
   uint8_t reg;                  /* RA_NONE: only in memory, or a constant, or dead */
@@ -66,7 +65,8 @@ typedef struct Regalloc {
   uint32_t locked;              /* registers not to be given away during it */
   uint32_t dying;               /* registers whose last user is the current insn's input */
   uint32_t next_value;
-  BpTemp head[RA_REGS];         /* temps that share a register (pinned: the locals that are copies of its global) */
+  /* temps that share a register (pinned: the locals that are copies of its global) */
+  BpTemp head[RA_REGS];
   BpTemp pin_global[RA_REGS];   /* the global that owns it, BP_IR_NONE */
   uint8_t slot_used[RA_MAX_SLOTS];
   uint16_t freed[16];           /* slots of temps that die at the current insn: not to be reused within it */
@@ -94,8 +94,10 @@ void ra_insn (Regalloc *ra, uint32_t at);
 static inline unsigned ra_register (const Regalloc *ra, BpTemp t) { return ra->temps[t].reg; }
 static inline bool ra_is_pinned (const Regalloc *ra, BpTemp t) { return ra->temps[t].pin != RA_NONE; }
 static inline uint32_t ra_value (const Regalloc *ra, BpTemp t) { return ra->temps[t].value; }
-static inline bool ra_is_const (const Regalloc *ra, BpTemp t) { return ra->ir->temps[t].kind == BP_IR_TEMP_CONST; }
-static inline bool ra_dies (const Regalloc *ra, unsigned slot) { return ra->ir->insns[ra->at].mark >> slot & 1; }
+static inline bool ra_is_const (const Regalloc *ra,
+                                BpTemp t) { return ra->ir->temps[t].kind == BP_IR_TEMP_CONST; }
+static inline bool ra_dies (const Regalloc *ra,
+                            unsigned slot) { return ra->ir->insns[ra->at].mark >> slot & 1; }
 RaHome ra_home (Regalloc *ra, BpTemp t);
 
 /* Brings t into a register of `mask` (0: any) and locks it. */
@@ -107,30 +109,34 @@ void ra_take (Regalloc *ra, unsigned r);
 /* The value of a local is in its slot as well (or t is a constant or a global in the state). */
 void ra_to_memory (Regalloc *ra, BpTemp t);
 
-/* The current insn's last uses: forgets those temps; their registers may become its outputs but nothing else. */
+/* The current insn's last uses: forgets those temps; their registers may become its outputs but nothing
+ * else. */
 void ra_release_dead (Regalloc *ra);
-/* The register in which output t is to be made.  `prefer`: a register that would be handy (or RA_NONE); `avoid`: mask of those that
- * would not.  Follow with ra_defined() when the value is there. */
+/* The register in which output t is to be made. `prefer`: a register that would be handy (or RA_NONE);
+ * `avoid`: mask of those that would not. Follow with ra_defined() when the value is there. */
 unsigned ra_define (Regalloc *ra, BpTemp t, unsigned prefer, uint32_t avoid);
 void ra_defined (Regalloc *ra, BpTemp t, unsigned slot);
 /* Output t was made in temporary r (which ra_take gave): moves it where it belongs. */
 void ra_define_in (Regalloc *ra, BpTemp t, unsigned slot, unsigned r);
 /* Output t, a global in the state, was changed there. */
 void ra_defined_in_memory (Regalloc *ra, BpTemp t);
-/* Output t takes over the value of input s without code, if it can: true.  Else the caller defines t and moves. */
+/* Output t takes over the value of input s without code, if it can: true. Else the caller defines t and
+ * moves. */
 bool ra_copy (Regalloc *ra, BpTemp t, BpTemp s, unsigned slot);
 void ra_forget (Regalloc *ra, BpTemp t);
-/* Scratch register r holds the value of local t from now on, until ra_forget (for temps that no insn names). */
+/* Scratch register r holds the value of local t from now on, until ra_forget (for temps that no insn
+ * names). */
 void ra_hold (Regalloc *ra, BpTemp t, unsigned r);
-/* A write to register `pin` is about to happen otherwise than by ra_define: copies of its global move away. */
+/* A write to register `pin` is about to happen otherwise than by ra_define: copies of its global move
+ * away. */
 void ra_save_copies (Regalloc *ra, unsigned pin);
 
 /* Before control leaves the basic block at insn `at`: locals that live on are in their slots. */
 void ra_block_end (Regalloc *ra);
 /* At a label: nothing is known but the pins and the slots. */
 void ra_block_begin (Regalloc *ra);
-/* Before a call that changes every temporary: what lives on is in memory, and the temporaries are empty.  With writes_globals copies of
- * globals do not survive either. */
+/* Before a call that changes every temporary: what lives on is in memory, and the temporaries are empty.
+ * With writes_globals copies of globals do not survive either. */
 void ra_call (Regalloc *ra, bool writes_globals);
 
 #endif

@@ -75,9 +75,7 @@ tb_flush_all (TcgMachine *m)
 {
   m->n_flushes++;
   for (uint32_t i = 0; i < m->n_by_address; i++) {
-    Tb *tb = m->by_address[i];
-    m->backend->release (tb);
-    g_free (tb);
+    m->backend->release (m->by_address[i]);
   }
   m->n_by_address = 0;
   memset (m->hash, 0, sizeof m->hash);

@@ -4,6 +4,7 @@
 #include "machine-tcg.h"
 
 #define MAX_INSNS 64
+_Static_assert (MAX_INSNS <= TB_MAX_INSNS, "marks hold the number of an instruction in 8 bits");
 
 /* --- code bytes ----------------------------------------------------------------------- */
 
@@ -98,8 +99,8 @@ run_passes (TcgMachine *m, const Tb *tb, BpIrBlock *ir)
     log_ir (BP_LOG_OP, "IR", tb, ir);
 #ifdef IR_VERIFY
   GError *error = NULL;
-  if (!ir_verify (ir, &error))
-    g_error ("%s", error->message);
+  ir_verify (ir, &error);
+  g_assert_no_error (error);
 #endif
   if (m->optimise) {
     opt_fold (ir);
@@ -131,7 +132,7 @@ translate_ir (TcgVcpu *v, Tb *tb)
 {
   VcpuExtra *x = tcg_extra (v);
   uint32_t limit = tb->cflags >> TB_MAX_INSNS_SHIFT;
-  BpTranslation t = { .key = tb->key, .ir = &x->ir, .max_insns = limit ? limit : MAX_INSNS, .cflags = tb->cflags & 0xffff };
+  BpTranslation t = { .key = tb->key, .ir = &x->ir, .max_insns = limit ? MIN (limit, MAX_INSNS) : MAX_INSNS, .cflags = tb->cflags & 0xffff };
   x->fetch_linear = tb->key.pc & TLB_PAGE_MASK;
   x->fetch_page[0] = x->fetch_page[1] = ~(uint64_t) 0;
   bp_ir_block_reset (&x->ir);
@@ -161,18 +162,17 @@ place (TcgVcpu *v, Tb *tb)
     }
 }
 
-/* The scratch block survives a raise out of the frontend: it is the vCPU's own, reused by the next translation. */
+/* Blocks live in the code buffer, before their code; NULL: it is full. */
 static Tb *
-scratch_tb (TcgVcpu *v, const BpTbKey *key, uint32_t cflags)
+allocate (TcgMachine *m, const Tb *scratch)
 {
-  VcpuExtra *x = tcg_extra (v);
-  if (!x->scratch)
-    x->scratch = g_new (Tb, 1);
-  memset (x->scratch, 0, sizeof *x->scratch);
-  x->scratch->key = *key;
-  x->scratch->cflags = cflags;
-  x->scratch->exit_jump[0] = x->scratch->exit_jump[1] = TB_NO_EXIT;
-  return x->scratch;
+  size_t first = (m->buffer.used + 63) & ~(size_t) 63;
+  if (first + sizeof (Tb) > m->buffer.size)
+    return NULL;
+  Tb *tb = (Tb *) (void *) (m->buffer.rw + first);
+  *tb = *scratch;
+  m->buffer.used = first + sizeof (Tb);
+  return tb;
 }
 
 Tb *
@@ -180,17 +180,17 @@ tb_translate (TcgVcpu *v, const BpTbKey *key, uint32_t cflags)
 {
   VcpuExtra *x = tcg_extra (v);
   TcgMachine *m = v->machine;
-  Tb *tb = scratch_tb (v, key, cflags);
-  tb->mode = tb_mode (m, key->base, key->flags);
-  translate_ir (v, tb);
-  place (v, tb);
-  x->scratch = NULL;
+  x->scratch = (Tb) { .key = *key, .cflags = cflags, .mode = tb_mode (m, key->base, key->flags), .exit_jump = { TB_NO_EXIT, TB_NO_EXIT } };
+  translate_ir (v, &x->scratch);
+  place (v, &x->scratch);
   g_mutex_lock (&m->lock);
-  run_passes (m, tb, &x->ir);
-  if (!compile (m, tb, &x->ir)) {
+  run_passes (m, &x->scratch, &x->ir);
+  size_t used = m->buffer.used;
+  Tb *tb = allocate (m, &x->scratch);
+  if (!tb || !compile (m, tb, &x->ir)) {
+    m->buffer.used = used;
     tb_flush_all (m);
     g_mutex_unlock (&m->lock);
-    g_free (tb);
     return tb_translate (v, key, cflags);
   }
   m->n_translated++;

@@ -79,14 +79,14 @@ static inline TcgVcpu *tcg_vcpu (void *env) { return (TcgVcpu *) env; }
 
 /* From a host code address to the guest instruction that was executing: marks are sorted by offset, each holds until the next. */
 typedef struct TbMark {
-  uint32_t offset;              /* from tb->code */
-  uint32_t insn;                /* index into tb->insns */
+  uint32_t offset : 24;         /* from tb->code */
+  uint32_t insn : 8;            /* index into tb->insns */
 } TbMark;
+#define TB_MAX_INSNS 255
 
 typedef struct TbInsn {
-  uint64_t pc;
+  uint32_t pc_delta;            /* the frontend's pc, less that of the block's first instruction */
   uint32_t word;                /* the frontend's state word */
-  uint32_t reserved;
 } TbInsn;
 
 #define TB_NO_EXIT 0xffffffffu
@@ -115,6 +115,9 @@ typedef struct Tb {
   bool invalid;
   struct { uint32_t from, to; } restart[2];     /* jump-cache look-ups that may be done again from the start (host-x64) */
 } Tb;
+
+/* The pc that insn_start gave for instruction i. */
+static inline uint64_t tb_insn_pc (const Tb *tb, unsigned i) { return tb->key.pc - tb->key.base + tb->insns[i].pc_delta; }
 
 /* --- runtime entry points for generated code (softmmu-access.c, exec-loop.c) ----------
  * Built with -mgeneral-regs-only: they leave resident FP state alone, or store it and set fp_dropped + TCG_EVENT_FP_DROPPED. */

@@ -4,8 +4,6 @@
 #include <string.h>
 #include "boot.h"
 
-#define PCI_HOLE UINT64_C (0xe0000000)
-
 uint64_t
 boot_ram_total (const BootCommon *boot)
 {
@@ -16,7 +14,7 @@ boot_ram_total (const BootCommon *boot)
 uint64_t
 boot_ram_size (const BootCommon *boot)
 {
-  return MIN (boot_ram_total (boot), PCI_HOLE);
+  return MIN (boot_ram_total (boot), PC_RAM_LIMIT);
 }
 
 uint64_t
@@ -34,6 +32,10 @@ bool
 boot_read_file (const char *path, uint8_t **data, size_t *size, GError **error)
 {
   GError *why = NULL;
+  if (!path || !*path) {
+    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "there is no kernel to start: name one with `kernel = FILE`, or on the command line with --kernel FILE");
+    return false;
+  }
   if (g_file_get_contents (path, (char **) data, size, &why))
     return true;
   g_set_error (error, BP_ERROR, BP_ERROR_IO, "%s", why->message);

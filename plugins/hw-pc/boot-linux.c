@@ -211,7 +211,7 @@ boot_realize (void *self, GError **error)
 /* --- tables: properties, type ----------------------------------------------------------------- */
 
 static const BpProperty boot_properties[] = {
-  BP_PROP_FILE ("kernel", BootLinux, kernel, BP_PROPERTY_REQUIRED, "The kernel, a bzImage."),
+  BP_PROP_FILE ("kernel", BootLinux, kernel, 0, "The kernel, a bzImage."),
   BP_PROP_FILE ("initrd", BootLinux, initrd, 0, "Initial RAM disk, loaded as high as the kernel allows; none by default."),
   BP_PROP_STRING ("append", BootLinux, append, "", "The kernel's command line."),
   BP_PROP_LINK ("cpu", BootLinux, common.cpu, BP_X86_CPU_ID, BP_PROPERTY_REQUIRED, "The CPU that starts the kernel."),

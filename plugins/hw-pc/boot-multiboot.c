@@ -401,7 +401,7 @@ boot_realize (void *self, GError **error)
 /* --- tables: properties, type ----------------------------------------------------------------- */
 
 static const BpProperty boot_properties[] = {
-  BP_PROP_FILE ("kernel", BootMultiboot, kernel, BP_PROPERTY_REQUIRED, "The kernel: a file with a Multiboot 1 header, ELF32 or with load addresses."),
+  BP_PROP_FILE ("kernel", BootMultiboot, kernel, 0, "The kernel: a file with a Multiboot 1 header, ELF32 or with load addresses."),
   BP_PROP_FILE ("initrd", BootMultiboot, initrd, 0, "A file that becomes the first module; none by default."),
   BP_PROP_LIST ("modules", BootMultiboot, modules, NULL,
                 "Further modules, each a file and, after a blank, the arguments that it is given; files are relative to the working directory."),

@@ -11,7 +11,8 @@ static int64_t now (const Lapic *l) { return bp_clock_now (bp_object_machine (l)
 static unsigned
 divisor (const Lapic *l)
 {
-  return 1u << (((l->divide & 3) | (l->divide >> 1 & 4)) + 1 & 7);
+  unsigned power = (l->divide & 3) | (l->divide >> 1 & 4);
+  return power == 7 ? 1 : 2u << power;
 }
 
 /* Rounded up, so that a count is over when its time is. */

@@ -93,6 +93,8 @@ static void
 pair_set_in (void *self, unsigned index, int level)
 {
   Pair *p = self;
+  if (index == 2)
+    return;
   set_line (p, &p->chip[index >> 3], index & 7, level);
   update (p);
 }
@@ -125,6 +127,7 @@ pair_acknowledge (void *self)
       accept_request (slave, (unsigned) m);
     vector = slave->vector_base + (m < 0 ? 7 : m);
     accept_request (master, 2);
+    set_line (p, master, 2, 0);         /* the slave's INT falls at INTA; what else it has is a new edge */
   } else {
     accept_request (master, (unsigned) n);
     vector = master->vector_base + n;
@@ -261,7 +264,9 @@ static void
 elcr_write (void *self, uint64_t offset, uint64_t value, unsigned size)
 {
   Pair *p = self;
-  p->chip[offset].elcr = (uint8_t) value & (offset ? 0xde : 0xf8);
+  Chip *c = &p->chip[offset];
+  c->elcr = (uint8_t) value & (offset ? 0xde : 0xf8);
+  c->irr = (uint8_t) ((c->irr & ~c->elcr) | (c->lines & c->elcr));
   update (p);
 }
 
@@ -274,6 +279,18 @@ pair_reset (void *self, BpResetKind kind)
   for (unsigned i = 0; i < 2; i++)
     p->chip[i] = (Chip) { .imr = 0 };
   bp_pin_lower (p->intr);
+}
+
+static bool
+pair_post_load (void *self, GError **error)
+{
+  Pair *p = self;
+  for (unsigned i = 0; i < 2; i++) {
+    p->chip[i].priority_add &= 7;
+    p->chip[i].init_state &= 3;
+  }
+  update (p);
+  return true;
 }
 
 /* --- tables: properties, saved fields, type -------------------------------------------------- */
@@ -290,7 +307,7 @@ static const BpRegionDesc pair_regions[] = {
 };
 
 static const BpPinDesc pair_pins[] = {
-  BP_PIN_DESC_IN ("in", 16, pair_set_in, 0, "Interrupt requests IRQ0 to IRQ15; IRQ2 is the cascade and is not for devices."),
+  BP_PIN_DESC_IN ("in", 16, pair_set_in, BP_PIN_WIRED_OR, "Interrupt requests IRQ0 to IRQ15; IRQ2 is the cascade and is not for devices."),
   BP_PIN_DESC_OUT ("intr", Pair, intr, 0, "INT of the master, to the CPU or to LINT0 of a local APIC."),
   BP_PIN_DESC_END
 };
@@ -318,4 +335,5 @@ const BpTypeDesc i8259_pair_type = {
   .state_minimum = 1,
   .state = pair_state,
   .reset = pair_reset,
+  .post_load = pair_post_load,
 };

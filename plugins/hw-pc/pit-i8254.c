@@ -3,6 +3,8 @@
 #include "hw-pc.h"
 
 #define PIT_HZ 1193182u
+#define SHORT_PERIOD 60         /* ticks: 50 us */
+#define SHORTEST_SLEEP_NS INT64_C (50000)
 
 /* --- registers -------------------------------------------------------------- */
 
@@ -26,7 +28,8 @@ typedef struct Counter {
 typedef struct Pit {
   Counter counter[3];
   uint8_t port_b;
-  BpTimer *timer;               /* next edge of counter 0's output */
+  uint64_t edge;                /* next edge of counter 0's output, in ticks since its start */
+  BpTimer *timer;               /* fires then */
   BpPin *out0, *out2;
   BpRegion *ports, *port_b_region;
 } Pit;
@@ -72,16 +75,16 @@ current_count (Pit *p, const Counter *c)
     value = (uint32_t) ((c->reload & ~1u) - 2 * t % (c->reload & ~1u ? c->reload & ~1u : 2));
     break;
   default:
-    value = (uint32_t) ((c->reload - t) % range + range) % range;
+    value = c->reload % range + range - (uint32_t) (t % range);
   }
   value %= range;
   return c->bcd ? to_bcd (value) : (uint16_t) value;
 }
 
+/* The output pin, t ticks after the start. */
 static int
-output (Pit *p, const Counter *c)
+output_at (const Counter *c, uint64_t t)
 {
-  uint64_t t = elapsed (p, c);
   switch (c->mode) {
   case 0:
     return c->loaded && t >= c->reload;
@@ -96,11 +99,13 @@ output (Pit *p, const Counter *c)
   }
 }
 
-/* Ticks since the start at which the output changes next; 0: never. */
+static int output (Pit *p, const Counter *c) { return output_at (c, elapsed (p, c)); }
+
+/* Ticks since the start at which the output changes after t; 0: never. */
 static uint64_t
-next_edge (Pit *p, const Counter *c)
+next_edge (const Counter *c, uint64_t t)
 {
-  uint64_t t = elapsed (p, c), base = t - t % c->reload;
+  uint64_t base = t - t % c->reload;
   if (!c->loaded || (!c->gate && !is_gated_by_edge (c)) || (is_gated_by_edge (c) && !c->triggered))
     return 0;
   switch (c->mode) {
@@ -116,16 +121,43 @@ next_edge (Pit *p, const Counter *c)
   }
 }
 
+/* However short the guest makes the period, the host is not asked to do more than this. */
+static void
+arm (Pit *p, const Counter *c)
+{
+  int64_t soonest = is_periodic (c) && c->reload < SHORT_PERIOD ? now (p) + SHORTEST_SLEEP_NS : 0;
+  if (p->edge)
+    bp_timer_arm (p->timer, MAX (c->start + ticks_to_ns (p->edge), soonest));
+  else
+    bp_timer_cancel (p->timer);
+}
+
 static void
 update_counter0 (Pit *p)
 {
   Counter *c = &p->counter[0];
-  bp_pin_set (p->out0, output (p, c));
-  uint64_t edge = next_edge (p, c);
-  if (edge)
-    bp_timer_arm (p->timer, c->start + ticks_to_ns (edge));
-  else
-    bp_timer_cancel (p->timer);
+  uint64_t t = elapsed (p, c);
+  bp_pin_set (p->out0, output_at (c, t));
+  p->edge = next_edge (c, t);
+  arm (p, c);
+}
+
+/* The edge is made as of its own time, though the host is late; else a pulse of one tick, which mode 2 makes, would be missed.  Whole periods
+ * that have gone by are lost. */
+static void
+run_counter0 (Pit *p)
+{
+  Counter *c = &p->counter[0];
+  uint64_t t = elapsed (p, c);
+  if (!p->edge || p->edge > t) {
+    arm (p, c);
+    return;
+  }
+  bp_pin_set (p->out0, output_at (c, p->edge));
+  p->edge = next_edge (c, p->edge);
+  if (is_periodic (c) && p->edge && p->edge < t)
+    p->edge += (t - p->edge) / c->reload * c->reload;
+  arm (p, c);
 }
 
 static void
@@ -145,8 +177,8 @@ load_count (Pit *p, Counter *c, uint32_t value)
   if (c->bcd)
     value = from_bcd ((uint16_t) value);
   c->reload = value ? value : c->bcd ? 10000 : 65536;
-  if (c->mode == 3 && c->reload == 1)
-    c->reload = 2;
+  if (is_periodic (c) && c->reload == 1)
+    c->reload = 2;              /* illegal (table 2 and 3) */
   /* In modes 2 and 3 a new count takes effect at the end of the period; restarting at once is what software can tell apart only by
    * reading back, and is how a stopped counter starts. */
   if (!is_gated_by_edge (c)) {
@@ -280,7 +312,7 @@ static uint64_t
 port_b_read (void *self, uint64_t offset, unsigned size)
 {
   Pit *p = self;
-  uint8_t value = p->port_b & (PORTB_GATE2 | PORTB_SPEAKER);
+  uint8_t value = p->port_b;
   if ((now (p) / 15085) & 1)    /* refresh toggles about every 15.085 us */
     value |= PORTB_REFRESH;
   if (output (p, &p->counter[2]))
@@ -341,9 +373,27 @@ pit_reset (void *self, BpResetKind kind)
   for (unsigned i = 0; i < 3; i++)
     p->counter[i] = (Counter) { .reload = 65536, .access = ACCESS_BOTH, .mode = 3, .gate = i != 2 };
   p->port_b = 0;
+  p->edge = 0;
   bp_timer_cancel (p->timer);
   bp_pin_lower (p->out0);
   bp_pin_lower (p->out2);
+}
+
+/* What a damaged state could hold would divide by zero. */
+static bool
+pit_post_load (void *self, GError **error)
+{
+  Pit *p = self;
+  for (unsigned i = 0; i < 3; i++) {
+    Counter *c = &p->counter[i];
+    if (c->reload < 1 || c->reload > 65536 || c->mode > 5 || c->access > ACCESS_BOTH || (is_periodic (c) && c->reload < 2)) {
+      g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "counter %u holds an impossible state", i);
+      return false;
+    }
+  }
+  bp_pin_set (p->out0, output (p, &p->counter[0]));
+  bp_pin_set (p->out2, output (p, &p->counter[2]));
+  return true;
 }
 
 /* --- tables: properties, saved fields, type -------------------------------------------------- */
@@ -372,7 +422,8 @@ static const BpStateField counter_state[] = {
   BP_STATE_FIELD_BOOL (Counter, gate), BP_STATE_FIELD_BOOL (Counter, triggered), BP_STATE_END
 };
 static const BpStateField pit_state[] = {
-  BP_STATE_FIELD_STRUCTS (Pit, counter, 3, counter_state), BP_STATE_FIELD_U8 (Pit, port_b), BP_STATE_FIELD_TIMER (Pit, timer), BP_STATE_END
+  BP_STATE_FIELD_STRUCTS (Pit, counter, 3, counter_state), BP_STATE_FIELD_U8 (Pit, port_b), BP_STATE_FIELD_U64 (Pit, edge),
+  BP_STATE_FIELD_TIMER (Pit, timer), BP_STATE_END
 };
 
 const BpTypeDesc i8254_type = {
@@ -386,4 +437,5 @@ const BpTypeDesc i8254_type = {
   .realize = pit_realize,
   .unrealize = pit_unrealize,
   .reset = pit_reset,
+  .post_load = pit_post_load,
 };

@@ -7,7 +7,21 @@ static const BpTypeDesc *const types[] = {
   &i8254_type,
   &mc146818_type,
   &uart_16550_type,
+  &i8042_type,
+  &port92_type,
+  &lapic_type,
+  &ioapic_type,
+  &i440fx_type,
+  &piix3_type,
+  &bios_rom_type,
+  &fw_cfg_type,
+  &post_port_type,
+  &debug_console_type,
+  &debug_exit_type,
+  &pc_testdev_type,
+  &pci_testdev_type,
   &boot_linux_type,
+  &boot_multiboot_type,
   NULL
 };
 

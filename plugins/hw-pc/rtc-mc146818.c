@@ -20,11 +20,11 @@ enum { D_VALID = 0x80 };
 /* --- state: saved | wiring | derived ---------------------------------------- */
 
 typedef struct Rtc {
-  uint8_t cmos[128];            /* REG_A .. REG_D and the alarm live here; the time itself is base + clock */
+  uint8_t cmos[128];            /* the registers; those of the time count only while the clock is halted, else the time is base + host clock */
   uint8_t index;
   int64_t base;                 /* seconds since 1970 that the guest's clock shows, at host-clock time 0 */
-  int64_t frozen;               /* the same while B_SET holds it */
-  int64_t periodic_next, second_next;
+  uint64_t periods_seen;        /* periodic ticks and seconds up to the last read of register C */
+  int64_t seconds_seen;
   BpTimer *periodic, *second;
   BpPin *irq;
   BpRegion *ports;
@@ -38,11 +38,7 @@ static int64_t now (Rtc *r, BpClock clock) { return bp_clock_now (bp_object_mach
 
 static bool is_halted (const Rtc *r) { return r->cmos[REG_B] & B_SET || (r->cmos[REG_A] & A_DIVIDER) != A_RUNNING; }
 
-static int64_t
-guest_seconds (Rtc *r)
-{
-  return is_halted (r) ? r->frozen : r->base + now (r, BP_CLOCK_HOST) / BP_NS_PER_SECOND;
-}
+static int64_t guest_seconds (Rtc *r) { return r->base + now (r, BP_CLOCK_HOST) / BP_NS_PER_SECOND; }
 
 static uint8_t encode (const Rtc *r, int n) { return (uint8_t) (r->cmos[REG_B] & B_BINARY ? n : n / 10 << 4 | n % 10); }
 static int decode (const Rtc *r, uint8_t v) { return r->cmos[REG_B] & B_BINARY ? v : (v >> 4) * 10 + (v & 15); }
@@ -63,66 +59,70 @@ decode_hour (const Rtc *r, uint8_t v)
   return decode (r, v & 0x7f) % 12 + (v & 0x80 ? 12 : 0);
 }
 
+static const uint8_t time_registers[] = { REG_SECONDS, REG_MINUTES, REG_HOURS, REG_WEEKDAY, REG_DAY, REG_MONTH, REG_YEAR, REG_CENTURY };
+
 static uint8_t
-time_register (Rtc *r, unsigned index)
+register_of (const Rtc *r, unsigned index, const struct tm *tm)
+{
+  switch (index) {
+  case REG_SECONDS:
+    return encode (r, tm->tm_sec);
+  case REG_MINUTES:
+    return encode (r, tm->tm_min);
+  case REG_HOURS:
+    return encode_hour (r, tm->tm_hour);
+  case REG_WEEKDAY:
+    return encode (r, tm->tm_wday + 1);
+  case REG_DAY:
+    return encode (r, tm->tm_mday);
+  case REG_MONTH:
+    return encode (r, tm->tm_mon + 1);
+  case REG_YEAR:
+    return encode (r, MAX (tm->tm_year + 1900, 0) % 100);
+  default:
+    return encode (r, MAX (tm->tm_year + 1900, 0) / 100 % 100);
+  }
+}
+
+/* The time registers as of now. */
+static void
+latch_time (Rtc *r)
 {
   time_t t = (time_t) guest_seconds (r);
   struct tm tm;
   gmtime_r (&t, &tm);
-  switch (index) {
-  case REG_SECONDS:
-    return encode (r, tm.tm_sec);
-  case REG_MINUTES:
-    return encode (r, tm.tm_min);
-  case REG_HOURS:
-    return encode_hour (r, tm.tm_hour);
-  case REG_WEEKDAY:
-    return encode (r, tm.tm_wday + 1);
-  case REG_DAY:
-    return encode (r, tm.tm_mday);
-  case REG_MONTH:
-    return encode (r, tm.tm_mon + 1);
-  case REG_YEAR:
-    return encode (r, tm.tm_year % 100);
-  default:
-    return encode (r, 19 + tm.tm_year / 100);
-  }
+  for (unsigned i = 0; i < G_N_ELEMENTS (time_registers); i++)
+    r->cmos[time_registers[i]] = register_of (r, time_registers[i], &tm);
+}
+
+/* The clock goes on from what the registers hold; the day of the week follows from the date. */
+static void
+start_from_registers (Rtc *r)
+{
+  const uint8_t *c = r->cmos;
+  struct tm tm = { .tm_sec = decode (r, c[REG_SECONDS]), .tm_min = decode (r, c[REG_MINUTES]), .tm_hour = decode_hour (r, c[REG_HOURS]),
+                   .tm_mday = decode (r, c[REG_DAY]), .tm_mon = decode (r, c[REG_MONTH]) - 1,
+                   .tm_year = decode (r, c[REG_CENTURY]) * 100 + decode (r, c[REG_YEAR]) - 1900 };
+  r->base = (int64_t) timegm (&tm) - now (r, BP_CLOCK_HOST) / BP_NS_PER_SECOND;
+}
+
+static uint8_t
+time_register (Rtc *r, unsigned index)
+{
+  if (!is_halted (r))
+    latch_time (r);
+  return r->cmos[index];
 }
 
 static void
 set_time_register (Rtc *r, unsigned index, uint8_t value)
 {
-  time_t t = (time_t) guest_seconds (r);
-  struct tm tm;
-  gmtime_r (&t, &tm);
-  switch (index) {
-  case REG_SECONDS:
-    tm.tm_sec = decode (r, value);
-    break;
-  case REG_MINUTES:
-    tm.tm_min = decode (r, value);
-    break;
-  case REG_HOURS:
-    tm.tm_hour = decode_hour (r, value);
-    break;
-  case REG_DAY:
-    tm.tm_mday = decode (r, value);
-    break;
-  case REG_MONTH:
-    tm.tm_mon = decode (r, value) - 1;
-    break;
-  case REG_YEAR:
-    tm.tm_year = tm.tm_year / 100 * 100 + decode (r, value);
-    break;
-  case REG_CENTURY:
-    tm.tm_year = (decode (r, value) - 19) * 100 + tm.tm_year % 100;
-    break;
-  default:                      /* the day of the week follows from the date */
-    return;
-  }
-  int64_t seconds = (int64_t) timegm (&tm);
-  r->frozen = seconds;
-  r->base = seconds - now (r, BP_CLOCK_HOST) / BP_NS_PER_SECOND;
+  bool runs = !is_halted (r);
+  if (runs)
+    latch_time (r);
+  r->cmos[index] = value;
+  if (runs)
+    start_from_registers (r);
 }
 
 /* --- events (input, timers) ------------------------------------------------------------ */
@@ -154,9 +154,7 @@ arm_periodic (Rtc *r)
     bp_timer_cancel (r->periodic);
     return;
   }
-  int64_t t = now (r, BP_CLOCK_VIRTUAL);
-  r->periodic_next = (t / ns + 1) * ns;
-  bp_timer_arm (r->periodic, r->periodic_next);
+  bp_timer_arm (r->periodic, (now (r, BP_CLOCK_VIRTUAL) / ns + 1) * ns);
 }
 
 static void
@@ -188,9 +186,7 @@ arm_second (Rtc *r)
     bp_timer_cancel (r->second);
     return;
   }
-  int64_t t = now (r, BP_CLOCK_HOST);
-  r->second_next = (t / BP_NS_PER_SECOND + 1) * BP_NS_PER_SECOND;
-  bp_timer_arm (r->second, r->second_next);
+  bp_timer_arm (r->second, (now (r, BP_CLOCK_HOST) / BP_NS_PER_SECOND + 1) * BP_NS_PER_SECOND);
 }
 
 static void
@@ -208,6 +204,20 @@ on_second (void *user)
 
 static bool is_time (unsigned index) { return index <= REG_YEAR && index != 1 && index != 3 && index != 5; }
 
+/* Flags are set whether or not their interrupts are enabled; for guests that only poll, no timer runs. */
+static void
+note_passed_ticks (Rtc *r)
+{
+  int64_t ns = period (r), second = now (r, BP_CLOCK_HOST) / BP_NS_PER_SECOND;
+  uint64_t periods = ns ? (uint64_t) (now (r, BP_CLOCK_VIRTUAL) / ns) : 0;
+  if (ns && periods != r->periods_seen)
+    r->cmos[REG_C] |= C_PERIODIC;
+  if (!is_halted (r) && second != r->seconds_seen)
+    r->cmos[REG_C] |= C_UPDATE;
+  r->periods_seen = periods;
+  r->seconds_seen = second;
+}
+
 static uint8_t
 read_register (Rtc *r, unsigned index)
 {
@@ -220,6 +230,7 @@ read_register (Rtc *r, unsigned index)
       return r->cmos[REG_A] | A_UIP;
     return r->cmos[REG_A];
   case REG_C:
+    note_passed_ticks (r);
     value = r->cmos[REG_C];
     r->cmos[REG_C] = 0;
     update_irq (r);
@@ -234,10 +245,17 @@ read_register (Rtc *r, unsigned index)
 static void
 write_mode (Rtc *r, unsigned index, uint8_t value)
 {
-  int64_t seconds = guest_seconds (r);
+  bool was_halted = is_halted (r);
+  note_passed_ticks (r);
+  if (!was_halted)
+    latch_time (r);
   r->cmos[index] = index == REG_A ? value & 0x7f : value;
-  r->frozen = seconds;
-  r->base = seconds - now (r, BP_CLOCK_HOST) / BP_NS_PER_SECOND;
+  if (value & B_SET && index == REG_B)
+    r->cmos[REG_B] &= (uint8_t) ~B_UPDATE;
+  if (was_halted && !is_halted (r))
+    start_from_registers (r);
+  if (index == REG_A && period (r))
+    r->periods_seen = (uint64_t) (now (r, BP_CLOCK_VIRTUAL) / period (r));
   arm_periodic (r);
   arm_second (r);
   update_irq (r);
@@ -317,6 +335,7 @@ rtc_realize (void *self, GError **error)
   r->second = bp_timer_new (self, BP_CLOCK_HOST, on_second, r);
   r->cmos[REG_A] = 0x26;
   r->cmos[REG_B] = B_24H;
+  latch_time (r);
   return true;
 }
 
@@ -335,11 +354,21 @@ rtc_reset (void *self, BpResetKind kind)
 {
   Rtc *r = self;
   r->cmos[REG_B] &= (uint8_t) ~(B_PERIODIC | B_ALARM | B_UPDATE);
-  r->cmos[REG_C] = 0;
   r->index = 0;
+  note_passed_ticks (r);
+  r->cmos[REG_C] = 0;
   bp_timer_cancel (r->periodic);
   bp_timer_cancel (r->second);
   bp_pin_lower (r->irq);
+}
+
+static bool
+rtc_post_load (void *self, GError **error)
+{
+  Rtc *r = self;
+  r->index &= 0x7f;
+  update_irq (r);
+  return true;
 }
 
 /* --- tables: properties, saved fields, type -------------------------------------------------- */
@@ -357,7 +386,8 @@ static const BpRegionDesc rtc_regions[] = {
 static const BpPinDesc rtc_pins[] = { BP_PIN_DESC_OUT ("irq", Rtc, irq, 0, "Interrupt request, IRQ 8 in a PC."), BP_PIN_DESC_END };
 
 static const BpStateField rtc_state[] = {
-  BP_STATE_FIELD_BYTES (Rtc, cmos), BP_STATE_FIELD_U8 (Rtc, index), BP_STATE_FIELD_U64 (Rtc, base), BP_STATE_FIELD_U64 (Rtc, frozen),
+  BP_STATE_FIELD_BYTES (Rtc, cmos), BP_STATE_FIELD_U8 (Rtc, index), BP_STATE_FIELD_U64 (Rtc, base), BP_STATE_FIELD_U64 (Rtc, periods_seen),
+  BP_STATE_FIELD_U64 (Rtc, seconds_seen),
   BP_STATE_FIELD_TIMER (Rtc, periodic), BP_STATE_FIELD_TIMER (Rtc, second), BP_STATE_END
 };
 
@@ -374,4 +404,5 @@ const BpTypeDesc mc146818_type = {
   .realize = rtc_realize,
   .unrealize = rtc_unrealize,
   .reset = rtc_reset,
+  .post_load = rtc_post_load,
 };

@@ -9,9 +9,9 @@ enum { REG_DATA, REG_IER, REG_IIR, REG_LCR, REG_MCR, REG_LSR, REG_MSR, REG_SCR }
 enum { IER_RECEIVE = 1, IER_TRANSMIT = 2, IER_LINE = 4, IER_MODEM = 8 };
 enum { IIR_NONE = 1, IIR_MODEM = 0, IIR_TRANSMIT = 2, IIR_RECEIVE = 4, IIR_LINE = 6, IIR_TIMEOUT = 12, IIR_FIFOS = 0xc0 };
 enum { FCR_ENABLE = 1, FCR_RECEIVE_RESET = 2, FCR_TRANSMIT_RESET = 4 };
-enum { LCR_DLAB = 0x80, LCR_BREAK = 0x40 };
+enum { LCR_DLAB = 0x80 };
 enum { MCR_DTR = 1, MCR_RTS = 2, MCR_OUT1 = 4, MCR_OUT2 = 8, MCR_LOOP = 16 };
-enum { LSR_READY = 1, LSR_OVERRUN = 2, LSR_BREAK = 16, LSR_THRE = 32, LSR_IDLE = 64, LSR_FIFO_ERROR = 128 };
+enum { LSR_READY = 1, LSR_OVERRUN = 2, LSR_BREAK = 16, LSR_THRE = 32, LSR_IDLE = 64 };
 enum { MSR_CTS = 16, MSR_DSR = 32, MSR_RI = 64, MSR_DCD = 128 };
 
 #define FIFO_SIZE 16
@@ -76,6 +76,8 @@ push (Uart *u, uint8_t byte)
 {
   if (u->fifo_count == capacity (u)) {
     u->lsr |= LSR_OVERRUN;
+    if (!has_fifos (u))         /* the newer character takes the register; in FIFO mode it is the one that is lost */
+      u->fifo[u->fifo_head] = byte;
     return;
   }
   u->fifo[(u->fifo_head + u->fifo_count++) % FIFO_SIZE] = byte;
@@ -279,6 +281,7 @@ uart_realize (void *self, GError **error)
   u->timeout = bp_timer_new (self, BP_CLOCK_VIRTUAL, on_timeout, u);
   if (!bp_char_attach (&u->backend, &handlers, u)) {
     g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "its backend is in use by another device");
+    u->backend = (BpLink) { NULL, NULL };       /* not ours to detach */
     return false;
   }
   return true;
@@ -299,13 +302,23 @@ uart_reset (void *self, BpResetKind kind)
   Uart *u = self;
   u->fifo_head = u->fifo_count = 0;
   u->ier = u->fcr = u->lcr = u->scr = 0;
-  u->mcr = MCR_OUT2;
+  u->mcr = 0;
   u->lsr = LSR_THRE | LSR_IDLE;
   u->msr = MSR_DCD | MSR_DSR | MSR_CTS;
   u->divisor = 12;
   u->transmit_pending = u->timeout_pending = false;
   bp_timer_cancel (u->timeout);
   bp_pin_lower (u->irq);
+}
+
+static bool
+uart_post_load (void *self, GError **error)
+{
+  Uart *u = self;
+  u->fifo_head %= FIFO_SIZE;
+  u->fifo_count = MIN (u->fifo_count, (uint8_t) capacity (u));
+  update_irq (u);
+  return true;
 }
 
 /* --- tables: properties, saved fields, type -------------------------------------------------- */
@@ -342,4 +355,5 @@ const BpTypeDesc uart_16550_type = {
   .realize = uart_realize,
   .unrealize = uart_unrealize,
   .reset = uart_reset,
+  .post_load = uart_post_load,
 };

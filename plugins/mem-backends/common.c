@@ -1,6 +1,5 @@
 /* common.c -- what the memory backends share: mapping, hints, allocation ahead of use, release. */
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE
 #include "mem-backend.h"
 #include <errno.h>
 #include <string.h>

@@ -1,6 +1,5 @@
 /* file.c -- memory-file: RAM whose bytes are those of a host file. */
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE
 #include "mem-backend.h"
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,5 @@
 /* memfd.c -- memory-memfd: RAM from a nameless file in memory, whose descriptor other processes can map. */
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE
 #include "mem-backend.h"
 #include <errno.h>
 #include <fcntl.h>

@@ -88,7 +88,7 @@ restore (void *env)
 {
   FakeCpu *cpu = env;
   int i = tb_insn_at (cpu->tb, (const uint8_t *) tcg_vcpu (env)->ret_pc - 1);
-  cpu->fault_pc = i < 0 ? ~(uint64_t) 0 : cpu->tb->insns[i].pc;
+  cpu->fault_pc = i < 0 ? ~(uint64_t) 0 : tb_insn_pc (cpu->tb, (unsigned) i);
   cpu->fault_word = i < 0 ? ~0u : cpu->tb->insns[i].word;
 }
 

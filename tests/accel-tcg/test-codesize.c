@@ -1,8 +1,8 @@
 /* test-codesize.c -- host instructions per guest block, against the record in codesize/expected. */
 /* SPDX-License-Identifier: MIT */
 /*
- * Each line of the record: a block's file, its guest instructions, and the host instructions in line and out of
- * line that host-x64 makes of it with every CPU feature.  A better or worse code generator shows as a diff:
+ * Each line of the record: a block's file, its guest instructions, and the host instructions in line and out
+ * of line that host-x64 makes of it with every CPU feature. A better or worse code generator shows as a diff:
  * CODESIZE_UPDATE=1 writes the record anew.
  */
 #include "fake-cpu.h"
@@ -46,7 +46,8 @@ measure (CodeBuffer *buffer, const char *directory, const char *name)
   for (uint32_t i = 0; i < ir.n_insns; i++)
     guest += ir.insns[i].op == BP_IR_insn_start;
   ck_assert (backend_x64.compile (&block, &ir));
-  ck_assert_int_eq (sscanf (dump->str, "host x86-64: %u insns (%u bytes) in line, %u", &hot, &hot_bytes, &late), 3);
+  ck_assert_int_eq (sscanf (dump->str, "host x86-64: %u insns (%u bytes) in line, %u", &hot, &hot_bytes,
+                            &late), 3);
   backend_x64.release (tb);
   bp_ir_block_finish (&ir);
   g_aligned_free (tb);
@@ -66,7 +67,8 @@ START_TEST (test_codesize)
 {
   CodeBuffer buffer;
   GError *error = NULL;
-  char *directory = data_directory (), *record = g_build_filename (directory, "expected", NULL), *expected = NULL;
+  char *directory = data_directory (), *record = g_build_filename (directory, "expected",
+                                                                   NULL), *expected = NULL;
   GPtrArray *names = g_ptr_array_new_with_free_func (g_free);
   GString *is = g_string_new ("# block: guest instructions, host instructions in line, out of line\n");
   GDir *dir = g_dir_open (directory, 0, NULL);

@@ -32,18 +32,25 @@ START_TEST (test_golden)
   CASE (enc_mov_ri (e, R9, 0xffffffff), "41b9ffffffff")   /* mov r9d,0xffffffff */
   CASE (enc_mov_ri (e, R10, -2), "49c7c2feffffff")   /* mov r10,0xfffffffffffffffe */
   CASE (enc_mov_ri (e, RDX, 0x123456789abcdef0), "48baf0debc9a78563412")   /* movabs rdx,0x123456789abcdef0 */
-  CASE (enc_mov_mi (e, 0, x64_mem (RBP, 0x102c), 0x1010), "c7852c10000010100000")   /* mov DWORD PTR [rbp+0x102c],0x1010 */
-  CASE (enc_mov_mi (e, X64_W, x64_mem (RSP, 8), -1), "48c7442408ffffffff")   /* mov QWORD PTR [rsp+0x8],0xffffffffffffffff */
+  /* mov DWORD PTR [rbp+0x102c],0x1010 */
+  CASE (enc_mov_mi (e, 0, x64_mem (RBP, 0x102c), 0x1010), "c7852c10000010100000")
+  /* mov QWORD PTR [rsp+0x8],0xffffffffffffffff */
+  CASE (enc_mov_mi (e, X64_W, x64_mem (RSP, 8), -1), "48c7442408ffffffff")
   CASE (enc_load (e, 0, RAX, x64_mem (RBX, 0)), "8b03")   /* mov eax,DWORD PTR [rbx] */
   CASE (enc_load (e, X64_W, R15, x64_mem (R13, 0)), "4d8b7d00")   /* mov r15,QWORD PTR [r13+0x0] */
   CASE (enc_load (e, 0, RAX, x64_mem (R12, 0)), "418b0424")   /* mov eax,DWORD PTR [r12] */
   CASE (enc_load (e, 0, RDI, x64_mem (RBP, -128)), "8b7d80")   /* mov edi,DWORD PTR [rbp-0x80] */
   CASE (enc_load (e, 0, RDI, x64_mem (RBP, 128)), "8bbd80000000")   /* mov edi,DWORD PTR [rbp+0x80] */
-  CASE (enc_load (e, 0, RAX, x64_mem_index (RBX, R14, 2, 8)), "428b44b308")   /* mov eax,DWORD PTR [rbx+r14*4+0x8] */
-  CASE (enc_load (e, 0, RAX, x64_mem_index (R13, RCX, 0, 0)), "418b440d00")   /* mov eax,DWORD PTR [r13+rcx*1+0x0] */
-  CASE (enc_load (e, 0, RAX, x64_mem_index (X64_NO_REG, RCX, 3, 16)), "8b04cd10000000")   /* mov eax,DWORD PTR [rcx*8+0x10] */
-  CASE (enc_load (e, 0, RAX, x64_mem (X64_NO_REG, 0x1000)), "8b042500100000")   /* mov eax,DWORD PTR ds:0x1000 */
-  CASE (enc_store (e, 0, R11, x64_mem_index (RAX, RCX, 0, 0)), "44891c08")   /* mov DWORD PTR [rax+rcx*1],r11d */
+  /* mov eax,DWORD PTR [rbx+r14*4+0x8] */
+  CASE (enc_load (e, 0, RAX, x64_mem_index (RBX, R14, 2, 8)), "428b44b308")
+  /* mov eax,DWORD PTR [r13+rcx*1+0x0] */
+  CASE (enc_load (e, 0, RAX, x64_mem_index (R13, RCX, 0, 0)), "418b440d00")
+  /* mov eax,DWORD PTR [rcx*8+0x10] */
+  CASE (enc_load (e, 0, RAX, x64_mem_index (X64_NO_REG, RCX, 3, 16)), "8b04cd10000000")
+  /* mov eax,DWORD PTR ds:0x1000 */
+  CASE (enc_load (e, 0, RAX, x64_mem (X64_NO_REG, 0x1000)), "8b042500100000")
+  /* mov DWORD PTR [rax+rcx*1],r11d */
+  CASE (enc_store (e, 0, R11, x64_mem_index (RAX, RCX, 0, 0)), "44891c08")
   CASE (enc_store (e, X64_W, RSI, x64_mem (RSP, 0)), "48893424")   /* mov QWORD PTR [rsp],rsi */
   CASE (enc_rm (e, OP_MOV8_STORE, RDI, x64_mem (RAX, 0)), "408838")   /* mov BYTE PTR [rax],dil */
   CASE (enc_rm (e, OP_MOV8_STORE, RBX, x64_mem (RAX, 0)), "8818")   /* mov BYTE PTR [rax],bl */
@@ -59,12 +66,14 @@ START_TEST (test_golden)
   CASE (enc_rr (e, OP_MOVSX16, RCX, RDX), "0fbfca")   /* movsx ecx,dx */
   CASE (enc_rr (e, OP_MOVSXD, RCX, RDX), "4863ca")   /* movsxd rcx,edx */
   CASE (enc_rm (e, OP_MOVSX8, RCX, x64_mem (RDX, 0)), "0fbe0a")   /* movsx ecx,BYTE PTR [rdx] */
-  CASE (enc_rm (e, OP_LEA, RAX, x64_mem_index (R12, R13, 1, -4)), "438d446cfc")   /* lea eax,[r12+r13*2-0x4] */
+  /* lea eax,[r12+r13*2-0x4] */
+  CASE (enc_rm (e, OP_LEA, RAX, x64_mem_index (R12, R13, 1, -4)), "438d446cfc")
   CASE (enc_rm (e, OP_LEA | X64_W, R8, x64_mem (RSI, 300)), "4c8d862c010000")   /* lea r8,[rsi+0x12c] */
   CASE (enc_alu_rr (e, ALU_ADD, 0, RBX, R14), "4103de")   /* add ebx,r14d */
   CASE (enc_alu_rr (e, ALU_XOR, X64_W, R9, RAX), "4c33c8")   /* xor r9,rax */
   CASE (enc_alu_rm (e, ALU_SUB, 0, RDX, x64_mem (RBP, 0x60)), "2b5560")   /* sub edx,DWORD PTR [rbp+0x60] */
-  CASE (enc_alu_mr (e, ALU_AND, X64_W, x64_mem (RBP, 0x60), RDX), "48215560")   /* and QWORD PTR [rbp+0x60],rdx */
+  /* and QWORD PTR [rbp+0x60],rdx */
+  CASE (enc_alu_mr (e, ALU_AND, X64_W, x64_mem (RBP, 0x60), RDX), "48215560")
   CASE (enc_alu_ri (e, ALU_ADC, 0, RSI, 1), "83d601")   /* adc esi,0x1 */
   CASE (enc_alu_ri (e, ALU_AND, 0, RDX, -4096), "81e200f0ffff")   /* and edx,0xfffff000 */
   CASE (enc_alu_ri (e, ALU_AND, X64_W, RDX, -4096), "4881e200f0ffff")   /* and rdx,0xfffffffffffff000 */
@@ -72,8 +81,10 @@ START_TEST (test_golden)
   CASE (enc_alu_ri (e, ALU_SBB, X64_W, RAX, 0x1234), "481d34120000")   /* sbb rax,0x1234 */
   CASE (enc_alu_ri (e, ALU_SUB, X64_W, R15, 0x80), "4981ef80000000")   /* sub r15,0x80 */
   CASE (enc_alu_mi (e, ALU_CMP, 0, x64_mem (RBP, 0x2c), 0), "837d2c00")   /* cmp DWORD PTR [rbp+0x2c],0x0 */
-  CASE (enc_alu_mi (e, ALU_SUB, X64_W, x64_mem (RBP, 0x40), 1000), "48816d40e8030000")   /* sub QWORD PTR [rbp+0x40],0x3e8 */
-  CASE (enc_alu_mi (e, ALU_OR, X64_LOCK, x64_mem (RSP, 56), 0), "f0834c243800")   /* lock or DWORD PTR [rsp+0x38],0x0 */
+  /* sub QWORD PTR [rbp+0x40],0x3e8 */
+  CASE (enc_alu_mi (e, ALU_SUB, X64_W, x64_mem (RBP, 0x40), 1000), "48816d40e8030000")
+  /* lock or DWORD PTR [rsp+0x38],0x0 */
+  CASE (enc_alu_mi (e, ALU_OR, X64_LOCK, x64_mem (RSP, 56), 0), "f0834c243800")
   CASE (enc_rr (e, OP_TEST, RCX, RCX), "85c9")   /* test ecx,ecx */
   CASE (enc_test_ri (e, 0, RBX, 0x40), "f6c340")   /* test bl,0x40 */
   CASE (enc_test_ri (e, 0, RSI, 0x40), "40f6c640")   /* test sil,0x40 */
@@ -104,23 +115,32 @@ START_TEST (test_golden)
   CASE (enc_rr (e, OP_POPCNT, RAX, R9), "f3410fb8c1")   /* popcnt eax,r9d */
   CASE (enc_rr (e, OP_BSR, RAX, RBX), "0fbdc3")   /* bsr eax,ebx */
   CASE (enc_rm (e, OP_MOVBE_LOAD, RAX, x64_mem (RBX, 0)), "0f38f003")   /* movbe eax,DWORD PTR [rbx] */
-  CASE (enc_rm (e, OP_MOVBE_STORE | X64_P66, RAX, x64_mem (RBX, 0)), "660f38f103")   /* movbe WORD PTR [rbx],ax */
+  /* movbe WORD PTR [rbx],ax */
+  CASE (enc_rm (e, OP_MOVBE_STORE | X64_P66, RAX, x64_mem (RBX, 0)), "660f38f103")
   CASE (enc_vex_rr (e, OP_ANDN, RAX, RBX, R14), "c4c260f2c6")   /* andn eax,ebx,r14d */
   CASE (enc_vex_rr (e, OP_SHLX | X64_W, RAX, RCX, R14), "c4c2f1f7c6")   /* shlx rax,r14,rcx */
-  CASE (enc_vex_rm (e, OP_SARX, RAX, R9, x64_mem (RSP, 64)), "c4e232f7442440")   /* sarx eax,DWORD PTR [rsp+0x40],r9d */
+  /* sarx eax,DWORD PTR [rsp+0x40],r9d */
+  CASE (enc_vex_rm (e, OP_SARX, RAX, R9, x64_mem (RSP, 64)), "c4e232f7442440")
   CASE (enc_vex_rr (e, OP_SHRX, R8, RAX, RDX), "c4627bf7c2")   /* shrx r8d,edx,eax */
   CASE (enc_vex_rr (e, 0x58 | X64_0F, 1, 2, 3), "c5e858cb")   /* vaddps xmm1,xmm2,xmm3 */
-  CASE (enc_vex_rr (e, 0x58 | X64_0F | X64_P66 | X64_L, 9, 2, 11), "c4416d58cb")   /* vaddpd ymm9,ymm2,ymm11 */
+  /* vaddpd ymm9,ymm2,ymm11 */
+  CASE (enc_vex_rr (e, 0x58 | X64_0F | X64_P66 | X64_L, 9, 2, 11), "c4416d58cb")
   CASE (enc_rr (e, 0x58 | X64_0F | X64_PF2, 1, 10), "f2410f58ca")   /* addsd xmm1,xmm10 */
-  CASE (enc_rm (e, 0x58 | X64_0F | X64_PF3, 1, x64_mem_index (RAX, RCX, 0, 0)), "f30f580c08")   /* addss xmm1,DWORD PTR [rax+rcx*1] */
+  /* addss xmm1,DWORD PTR [rax+rcx*1] */
+  CASE (enc_rm (e, 0x58 | X64_0F | X64_PF3, 1, x64_mem_index (RAX, RCX, 0, 0)), "f30f580c08")
   CASE (enc_rr (e, 0x6e | X64_0F | X64_P66, 3, R12), "66410f6edc")   /* movd xmm3,r12d */
-  CASE (enc_rm (e, OP_MOVAPS_STORE, 7, x64_mem (RBP, 0x1200)), "0f29bd00120000")   /* movaps XMMWORD PTR [rbp+0x1200],xmm7 */
-  CASE (enc_rm (e, 0xae | X64_0F | X64_W, 0, x64_mem (RBP, 0x1100)), "480fae8500110000")   /* fxsave64 [rbp+0x1100] */
+  /* movaps XMMWORD PTR [rbp+0x1200],xmm7 */
+  CASE (enc_rm (e, OP_MOVAPS_STORE, 7, x64_mem (RBP, 0x1200)), "0f29bd00120000")
+  /* fxsave64 [rbp+0x1100] */
+  CASE (enc_rm (e, 0xae | X64_0F | X64_W, 0, x64_mem (RBP, 0x1100)), "480fae8500110000")
   CASE (enc_rr (e, 0xd8, 0, 1), "d8c1")   /* fadd st,st(1) */
   CASE (enc_rm (e, 0xdd, 3, x64_mem_index (RAX, RCX, 0, 0)), "dd1c08")   /* fstp QWORD PTR [rax+rcx*1] */
-  CASE (enc_rm (e, OP_CMPXCHG | X64_LOCK, RDX, x64_mem (RCX, 0)), "f00fb111")   /* lock cmpxchg DWORD PTR [rcx],edx */
-  CASE (enc_rm (e, 0xb0 | X64_0F | X64_B8REG | X64_LOCK, RDI, x64_mem (RCX, 0)), "f0400fb039")   /* lock cmpxchg BYTE PTR [rcx],dil */
-  CASE (enc_rm (e, OP_XADD | X64_LOCK | X64_P66, RDX, x64_mem (RCX, 0)), "f0660fc111")   /* lock xadd WORD PTR [rcx],dx */
+  /* lock cmpxchg DWORD PTR [rcx],edx */
+  CASE (enc_rm (e, OP_CMPXCHG | X64_LOCK, RDX, x64_mem (RCX, 0)), "f00fb111")
+  /* lock cmpxchg BYTE PTR [rcx],dil */
+  CASE (enc_rm (e, 0xb0 | X64_0F | X64_B8REG | X64_LOCK, RDI, x64_mem (RCX, 0)), "f0400fb039")
+  /* lock xadd WORD PTR [rcx],dx */
+  CASE (enc_rm (e, OP_XADD | X64_LOCK | X64_P66, RDX, x64_mem (RCX, 0)), "f0660fc111")
   CASE (enc_rm (e, OP_XCHG | X64_W, RAX, x64_mem (RCX, 0)), "488701")   /* xchg QWORD PTR [rcx],rax */
   CASE (enc_push (e, R12), "4154")   /* push r12 */
   CASE (enc_pop (e, RBP), "5d")   /* pop rbp */

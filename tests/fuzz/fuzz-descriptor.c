@@ -9,14 +9,25 @@
 
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
 
+static char *directory;
+
+static void
+leave_directory (void)
+{
+  g_unlink ("m.ini");
+  g_rmdir (directory);
+  g_free (directory);
+}
+
 /* An empty directory of its own: includes and files find nothing but the descriptor. */
 static void
 enter_directory (void)
 {
-  g_autofree char *directory = g_dir_make_tmp ("backplane-fuzz-XXXXXX", NULL);
+  directory = g_dir_make_tmp ("backplane-fuzz-XXXXXX", NULL);
   if (!directory || g_chdir (directory))
     abort ();
   g_setenv ("BACKPLANE_PLUGIN_PATH", directory, TRUE);
+  atexit (leave_directory);
 }
 
 static void

@@ -1,6 +1,5 @@
 /* test-mem-backends.c -- memory backends: what they map, what they refuse and how they say it. */
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE
 #include "object.h"
 #include <backplane/iface/memory-backend.h>
 #include <backplane/log.h>

@@ -9,10 +9,14 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#ifdef __x86_64__
+#include <cpuid.h>
+#endif
+
 #include "fp-native.h"
 #include "target-i386/runtime/helpers.h"
 
-/* --- the portable side ---------------------------------------------------------------------------------------------- */
+/* --- the portable side ---------------------------------------------------------------------------------- */
 
 static X86Cpu cpu;
 static sigjmp_buf leave;
@@ -44,12 +48,13 @@ fp_portable_run (const FpCase *c, FpState *state)
   cpu.cr4 = CR4_OSXMMEXCPT;
   raised = -1;
   if (sigsetjmp (leave, 0) == 0)
-    state->integer = x86_native_portable (&cpu, c->native, c->aux, state->integer, memory ? state->memory : NULL, &state->flags);
+    state->integer = x86_native_portable (&cpu, c->native, c->aux, state->integer,
+                                          memory ? state->memory : NULL, &state->flags);
   state->exception = raised;
   memcpy (&state->image, cpu.fp, sizeof cpu.fp);
 }
 
-/* --- cases ------------------------------------------------------------------------------------------------------------ */
+/* --- cases ---------------------------------------------------------------------------------------------- */
 
 static bool
 is_native (const X86Insn *insn)
@@ -74,7 +79,7 @@ is_native (const X86Insn *insn)
   switch (insn->feature) {
   case X86_FEATURE_AES:
   case X86_FEATURE_SHA: return false;
-  default: return insn->unit == X86_UNIT_X87 || insn->unit == X86_UNIT_MMX || insn->unit == X86_UNIT_SSE || insn->unit == X86_UNIT_WAIT;
+  default: return insn->unit != X86_UNIT_INT && insn->unit != X86_UNIT_FXSR && insn->unit != X86_UNIT_XSAVE;
   }
 }
 
@@ -82,9 +87,12 @@ is_native (const X86Insn *insn)
 static uint64_t
 describe (const X86Insn *insn)
 {
-  unsigned prefix = insn->mandatory == 0x66 ? 1 : insn->mandatory == 0xf3 ? 2 : insn->mandatory == 0xf2 ? 3 : 0;
+  uint8_t byte = insn->mandatory;
+  unsigned prefix = byte == 0x66 ? 1 : byte == 0xf3 ? 2 : byte == 0xf2 ? 3 : 0;
   uint64_t n = BP_NATIVE_MAKE (insn->opcode, insn->map, prefix);
-  unsigned state = insn->unit == X86_UNIT_SSE ? BP_NATIVE_SSE | (insn->attributes & X86_A_MMX_STATE ? BP_NATIVE_X87 : 0u) : BP_NATIVE_X87;
+  unsigned state = insn->unit == X86_UNIT_SSE ? BP_NATIVE_SSE : BP_NATIVE_X87;
+  if (insn->attributes & X86_A_MMX_STATE)
+    state |= BP_NATIVE_X87;
   n |= BP_NATIVE_SET_STATE (state);
   if (insn->has_imm8)
     n |= BP_NATIVE_SET_IMM8 (insn->imm8);
@@ -115,24 +123,25 @@ fp_case_make (FpCase *c, const uint8_t *bytes, unsigned n)
 {
   static char text[128];
   memset (c, 0, sizeof *c);
-  if (x86_decode (bytes, n, X86_MODE_32, &c->insn) != X86_DECODE_OK || c->insn.length != n || !is_native (&c->insn))
+  if (x86_decode (bytes, n, X86_MODE_32, &c->insn) != X86_DECODE_OK || c->insn.length != n)
+    return false;
+  if (!is_native (&c->insn))
     return false;
   c->native = describe (&c->insn);
   if (c->insn.mem_operand >= 0) {
     const X86Operand *o = &c->insn.operand[c->insn.mem_operand];
     c->mem_size = (uint8_t) o->size;
-    c->aux = o->size | (o->access & X86_ACCESS_R ? BP_NATIVE_MEM_READ : 0) | (o->access & X86_ACCESS_W ? BP_NATIVE_MEM_WRITE : 0);
+    c->aux = o->size | (o->access & X86_ACCESS_R ? BP_NATIVE_MEM_READ : 0)
+             | (o->access & X86_ACCESS_W ? BP_NATIVE_MEM_WRITE : 0);
   }
   x86_disasm (&c->insn, 0, text, sizeof text);
   c->text = text;
   return true;
 }
 
-/* --- the native side ------------------------------------------------------------------------------------------------------ */
+/* --- the native side ------------------------------------------------------------------------------------ */
 
 #ifdef __x86_64__
-
-typedef void Stub (FxImage *image, FpState *state, uint8_t *memory);
 
 static uint8_t *code;
 static volatile sig_atomic_t running;
@@ -148,6 +157,13 @@ on_fault (int number, siginfo_t *info, void *context)
   memcpy (target, u->uc_mcontext.fpregs, sizeof *target);
   raised = number == SIGFPE ? 0 : number == SIGILL ? EXC_UD : EXC_GP;
   siglongjmp (leave, 1);
+}
+
+bool
+fp_native_is_amd (void)
+{
+  unsigned a, b, c, d;
+  return __get_cpuid (0, &a, &b, &c, &d) && c == signature_AMD_ecx;
 }
 
 bool
@@ -170,7 +186,8 @@ put (uint8_t *p, const char *bytes, unsigned n)
 
 #define PUT(p, string) ((p) = put ((p), (string), sizeof (string) - 1))
 
-/* Arguments in rdi, rsi, rdx; memory operand [rdx], which 32-bit code calls [edx]; integer register: as encoded. */
+/* Arguments in rdi, rsi, rdx; memory operand [rdx], which 32-bit code calls [edx]; integer register: as
+ * encoded. */
 static void
 generate (const FpCase *c)
 {
@@ -203,8 +220,9 @@ fp_native_run (const FpCase *c, FpState *state)
     __asm__ volatile ("call *%3"
                       : "+D" (target), "+S" (base)
                       : "d" (state->memory), "r" (code)
-                      : "rax", "rcx", "rbx", "r8", "memory", "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6",
-                        "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+                      : "rax", "rcx", "rbx", "r8", "memory", "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4",
+                        "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13",
+                        "xmm14", "xmm15");
     running = 0;
   }
   __asm__ volatile ("fninit; ldmxcsr %0" : : "m" (mxcsr));
@@ -216,6 +234,7 @@ fp_native_run (const FpCase *c, FpState *state)
 
 #else
 
+bool fp_native_is_amd (void) { return false; }
 bool fp_native_open (void) { return false; }
 void fp_native_run (const FpCase *c, FpState *state) { }
 

@@ -1,4 +1,4 @@
-/* fp-native.h -- one FP instruction on the host's processor and on the portable code, from the same state: for comparison. */
+/* fp-native.h -- one FP instruction on the host's processor and on the portable code, from one state. */
 /* SPDX-License-Identifier: MIT */
 #ifndef TEST_FP_NATIVE_H
 #define TEST_FP_NATIVE_H
@@ -22,10 +22,12 @@ typedef struct FpCase {
   uint8_t mem_size;
 } FpCase;
 
-/* From the bytes of an instruction (memory operand: [edx], integer register: any).  false: not an instruction that becomes a native. */
+/* From the bytes of an instruction (memory operand: [edx], integer register: any). false: not an
+ * instruction that becomes a native. */
 bool fp_case_make (FpCase *c, const uint8_t *bytes, unsigned n);
 
 bool fp_native_open (void);     /* false: this host cannot run them */
+bool fp_native_is_amd (void);
 void fp_native_run (const FpCase *c, FpState *state);
 void fp_portable_run (const FpCase *c, FpState *state);
 

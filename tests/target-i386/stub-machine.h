@@ -20,7 +20,7 @@
 typedef struct Stub {
   sigjmp_buf leave;
   bool in_insn, raised, left;
-  unsigned flushes_all, flushes, switches, page_flushes, leave_soons, resets;
+  unsigned flushes_all, flushes, switches, page_flushes, leave_soons, resets, shutdowns;
   uint32_t pending;
   int64_t time;
   int vector;                   /* what the controller answers */
@@ -167,6 +167,7 @@ BpMachine *bp_object_machine (const void *self) { return NULL; }
 void bp_machine_lock (BpMachine *machine) { }
 void bp_machine_unlock (BpMachine *machine) { }
 void bp_machine_request_reset (BpMachine *machine, const char *reason) { stub.resets++; }
+void bp_machine_request_shutdown (BpMachine *machine, int exit_code, const char *reason) { stub.shutdowns++; }
 BpAddressSpace *bp_machine_address_space (BpMachine *machine, const char *name) { return NULL; }
 BpVcpu *bp_vcpu_of (const void *cpu) { return NULL; }
 void bp_vcpu_raise (BpVcpu *vcpu, uint32_t bits) { stub.pending |= bits; }

@@ -1,7 +1,6 @@
 /* test-decode.c -- the x86 decoder: bytes to text from a data file, and what must hold for any bytes. */
 /* SPDX-License-Identifier: MIT */
 
-#define _GNU_SOURCE
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>

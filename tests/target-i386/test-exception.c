@@ -316,6 +316,14 @@ START_TEST (halt)
   ATTEMPT (helper_hlt (env, INSN_EIP + 1));
   ck_assert (stub.left && x86_is_halted (env));
   ck_assert_uint_eq (env->eip, INSN_EIP + 1);
+  ck_assert_uint_eq (stub.shutdowns, 0);
+  env->exit_on_halt = 1;
+  env->eflags |= X86_FL_IF;
+  ATTEMPT (helper_hlt (env, INSN_EIP + 1));
+  ck_assert_uint_eq (stub.shutdowns, 0);
+  env->eflags &= ~X86_FL_IF;
+  ATTEMPT (helper_hlt (env, INSN_EIP + 1));
+  ck_assert_uint_eq (stub.shutdowns, 1);
 }
 END_TEST
 

@@ -1,4 +1,4 @@
-/* test-fp-portable.c -- the portable x87, MMX and SSE against this very processor: same state in, same state out. */
+/* test-fp-portable.c -- the portable x87, MMX and SSE against this very processor: same state in and out. */
 /* SPDX-License-Identifier: MIT */
 
 #include <check.h>
@@ -11,7 +11,7 @@
 
 static unsigned rounds = 40;    /* states tried for each instruction */
 
-/* --- operands ------------------------------------------------------------------------------------------------------- */
+/* --- operands ------------------------------------------------------------------------------------------- */
 
 static uint64_t seed = 0x9e3779b97f4a7c15;
 
@@ -47,8 +47,9 @@ static uint32_t
 random_single (void)
 {
   static const uint32_t special[] = {
-    0, 0x80000000, 0x3f800000, 0xbf800000, 0x7f800000, 0xff800000, 0x7fc00000, 0xffc00000, 0x7f800001, 0xffa00000, 1, 0x807fffff,
-    0x00800000, 0x7f7fffff, 0x4f000000, 0xcf000000, 0x4effffff, 0x3f000000, 0x3fc00000, 0x40200000, 0x7fc12345, 0x007fffff
+    0, 0x80000000, 0x3f800000, 0xbf800000, 0x7f800000, 0xff800000, 0x7fc00000, 0xffc00000, 0x7f800001,
+    0xffa00000, 1, 0x807fffff, 0x00800000, 0x7f7fffff, 0x4f000000, 0xcf000000, 0x4effffff, 0x3f000000,
+    0x3fc00000, 0x40200000, 0x7fc12345, 0x007fffff
   };
   if (below (3) == 0)
     return special[below (sizeof special / sizeof *special)];
@@ -60,10 +61,11 @@ static uint64_t
 random_double (void)
 {
   static const uint64_t special[] = {
-    0, 0x8000000000000000, 0x3ff0000000000000, 0xbff0000000000000, 0x7ff0000000000000, 0xfff0000000000000, 0x7ff8000000000000,
-    0xfff8000000000000, 0x7ff0000000000001, 0xfff4000000000000, 1, 0x800fffffffffffff, 0x0010000000000000, 0x7fefffffffffffff,
-    0x41dfffffffc00000, 0x41e0000000000000, 0xc1e0000000000000, 0xc1e0000000200000, 0x43e0000000000000, 0x3fe0000000000000,
-    0x3ff8000000000000, 0x4004000000000000, 0x3810000000000000, 0x36a0000000000000, 0x47efffffe0000000, 0x47effffff0000000
+    0, 0x8000000000000000, 0x3ff0000000000000, 0xbff0000000000000, 0x7ff0000000000000, 0xfff0000000000000,
+    0x7ff8000000000000, 0xfff8000000000000, 0x7ff0000000000001, 0xfff4000000000000, 1, 0x800fffffffffffff,
+    0x0010000000000000, 0x7fefffffffffffff, 0x41dfffffffc00000, 0x41e0000000000000, 0xc1e0000000000000,
+    0xc1e0000000200000, 0x43e0000000000000, 0x3fe0000000000000, 0x3ff8000000000000, 0x4004000000000000,
+    0x3810000000000000, 0x36a0000000000000, 0x47efffffe0000000, 0x47effffff0000000
   };
   if (below (3) == 0)
     return special[below (sizeof special / sizeof *special)];
@@ -74,20 +76,23 @@ random_double (void)
 static FxRegister
 random_extended (void)
 {
-  static const FxRegister special[] = {
-    { 0, 0, { 0 } }, { 0, 0x8000, { 0 } }, { 0x8000000000000000, 0x3fff, { 0 } }, { 0x8000000000000000, 0xbfff, { 0 } },
-    { 0x8000000000000000, 0x7fff, { 0 } }, { 0x8000000000000000, 0xffff, { 0 } }, { 0xc000000000000000, 0x7fff, { 0 } },
-    { 0xc000000000000000, 0xffff, { 0 } }, { 0x8000000000000001, 0x7fff, { 0 } }, { 0xa000000000000000, 0xffff, { 0 } },
-    { 0xc000000000000123, 0x7fff, { 0 } }, { 1, 0, { 0 } }, { 0x7fffffffffffffff, 0x8000, { 0 } }, { 0x8000000000000000, 0, { 0 } },
-    { 0x8000000000000000, 1, { 0 } }, { 0xffffffffffffffff, 0x7ffe, { 0 } }, { 0x4000000000000000, 0x7fff, { 0 } },
-    { 0x4000000000000000, 0x4000, { 0 } }, { 0, 0x7fff, { 0 } }, { 0x8000000000000000, 0x403e, { 0 } },
-    { 0x8000000000000000, 0xc03e, { 0 } }, { 0xffffffffffffffff, 0x403d, { 0 } }, { 0xc000000000000000, 0x3fff, { 0 } },
-    { 0x8000000000000000, 0x3ffe, { 0 } }, { 0x8000000000000000, 0x4000, { 0 } }
+  static const struct { uint64_t sig; uint16_t sign_exp; } special[] = {
+    { 0, 0 }, { 0, 0x8000 }, { 0x8000000000000000, 0x3fff }, { 0x8000000000000000, 0xbfff },
+    { 0x8000000000000000, 0x7fff }, { 0x8000000000000000, 0xffff }, { 0xc000000000000000, 0x7fff },
+    { 0xc000000000000000, 0xffff }, { 0x8000000000000001, 0x7fff }, { 0xa000000000000000, 0xffff },
+    { 0xc000000000000123, 0x7fff }, { 1, 0 }, { 0x7fffffffffffffff, 0x8000 }, { 0x8000000000000000, 0 },
+    { 0x8000000000000000, 1 }, { 0xffffffffffffffff, 0x7ffe }, { 0x4000000000000000, 0x7fff },
+    { 0x4000000000000000, 0x4000 }, { 0, 0x7fff }, { 0x8000000000000000, 0x403e },
+    { 0x8000000000000000, 0xc03e }, { 0xffffffffffffffff, 0x403d }, { 0xc000000000000000, 0x3fff },
+    { 0x8000000000000000, 0x3ffe }, { 0x8000000000000000, 0x4000 }
   };
   FxRegister r = { .sig = pattern () | 0x8000000000000000 };
   switch (below (8)) {
   case 0:
-  case 1: return special[below (sizeof special / sizeof *special)];
+  case 1: {
+    unsigned i = below (sizeof special / sizeof *special);
+    return (FxRegister) { .sig = special[i].sig, .sign_exp = special[i].sign_exp };
+  }
   case 2: r.sign_exp = (uint16_t) below (0x8000); break;
   case 3: r.sign_exp = (uint16_t) (16383 - 1080 + below (120)); break;
   case 4: r.sign_exp = (uint16_t) below (70); break;
@@ -124,8 +129,8 @@ random_state (FpState *s, bool is_double, bool masked)
   if (below (3) == 0)
     f->tags &= (uint8_t) ~(1u << ((fx_top (f) + 7) & 7));       /* room to push */
   fx_update_pending (f);
-  f->mxcsr = (masked ? 0x1f80 : below (64) << 7) | below (4) << 13 | (below (4) == 0) << 6 | (uint32_t) (below (4) == 0) << 15
-             | (masked ? below (64) : 0);
+  f->mxcsr = masked ? 0x1f80 | below (64) : below (64) << 7;
+  f->mxcsr |= below (4) << 13 | (below (4) == 0) << 6 | (uint32_t) (below (4) == 0) << 15;
   for (unsigned i = 0; i < 8; i++)
     f->st[i] = random_extended ();
   for (unsigned i = 0; i < 16; i++)
@@ -156,12 +161,16 @@ random_memory (FpState *s, const FpCase *c, bool is_double)
   }
 }
 
-/* --- comparison ------------------------------------------------------------------------------------------------------------- */
+/* --- comparison ----------------------------------------------------------------------------------------- */
 
 static unsigned failures, cases, runs;
 static uint64_t last_failure;
 
-typedef enum Tolerance { EXACT, LAST_PLACE, ESTIMATE, SKIP } Tolerance;
+typedef enum Tolerance { EXACT, LAST_PLACE, ESTIMATE } Tolerance;
+
+/* The portable code follows AMD where the vendors differ: C1 where a manual leaves it open, the loads and
+ * MMX transitions of instructions that raise, how much one FPREM does. Elsewhere those are not looked at. */
+static bool host_is_amd;
 
 static Tolerance
 tolerance (const X86Insn *insn)
@@ -197,12 +206,12 @@ close_extended (const FxRegister *a, const FxRegister *b)
 }
 
 static bool
-close_single (uint32_t a, uint32_t b)
+close_single (uint32_t a, uint32_t b, bool estimate)
 {
   float x, y;
   memcpy (&x, &a, 4);
   memcpy (&y, &b, 4);
-  return a == b || fabsf (x - y) <= fabsf (y) * 0x1p-11f + 0x1p-126f;
+  return a == b || (estimate && fabsf (x - y) <= fabsf (y) * 0x1p-11f + 0x1p-126f);
 }
 
 static const char *
@@ -210,7 +219,7 @@ difference (const FpCase *c, const FpState *host, const FpState *ours)
 {
   const FxImage *h = &host->image, *o = &ours->image;
   Tolerance t = tolerance (&c->insn);
-  uint16_t ignored = t == LAST_PLACE ? FSW_C1 : 0;
+  uint16_t ignored = t == LAST_PLACE || !host_is_amd ? FSW_C1 : 0;
   if (host->exception != ours->exception)
     return "exception";
   if (h->fcw != o->fcw)
@@ -225,7 +234,7 @@ difference (const FpCase *c, const FpState *host, const FpState *ours)
     if (t == LAST_PLACE ? !close_extended (&h->st[i], &o->st[i]) : memcmp (&h->st[i], &o->st[i], 10) != 0)
       return "st register";
   for (unsigned i = 0; i < 32; i++)
-    if (t == ESTIMATE ? !close_single (h->xmm[i / 4].d[i & 3], o->xmm[i / 4].d[i & 3]) : h->xmm[i / 4].d[i & 3] != o->xmm[i / 4].d[i & 3])
+    if (!close_single (h->xmm[i / 4].d[i & 3], o->xmm[i / 4].d[i & 3], t == ESTIMATE))
       return "xmm register";
   if (memcmp (host->memory, ours->memory, 16) != 0)
     return "memory";
@@ -233,7 +242,8 @@ difference (const FpCase *c, const FpState *host, const FpState *ours)
     return NULL;
   if (BP_NATIVE_FLAGS_OUT (c->native) && ((host->flags ^ ours->flags) & X86_FL_ARITH))
     return "flags";
-  bool out = BP_NATIVE_REG_KIND (c->native) == BP_NATIVE_OUT || BP_NATIVE_RM_KIND (c->native) == BP_NATIVE_OUT;
+  uint64_t n = c->native;
+  bool out = BP_NATIVE_REG_KIND (n) == BP_NATIVE_OUT || BP_NATIVE_RM_KIND (n) == BP_NATIVE_OUT;
   if (out && (uint32_t) host->integer != (uint32_t) ours->integer)
     return "integer result";
   if (BP_NATIVE_RAX_OUT (c->native) && (uint16_t) host->integer != (uint16_t) ours->integer)
@@ -245,8 +255,9 @@ static void
 print_state (const char *name, const FpState *s)
 {
   const FxImage *f = &s->image;
-  fprintf (stderr, "  %-5s exc %d fcw %04x fsw %04x tags %02x mxcsr %04x int %llx flags %x mem", name, s->exception, f->fcw, f->fsw, f->tags,
-           f->mxcsr, (unsigned long long) s->integer, s->flags & X86_FL_ARITH);
+  fprintf (stderr, "  %-5s exc %d fcw %04x fsw %04x tags %02x mxcsr %04x int %llx flags %x mem", name,
+           s->exception, f->fcw, f->fsw, f->tags, f->mxcsr, (unsigned long long) s->integer,
+           s->flags & X86_FL_ARITH);
   for (unsigned i = 0; i < 16; i++)
     fprintf (stderr, "%s%02x", i & 3 ? "" : " ", s->memory[i]);
   fprintf (stderr, "\n    st ");
@@ -254,7 +265,8 @@ print_state (const char *name, const FpState *s)
     fprintf (stderr, " %04x:%016llx", f->st[i].sign_exp, (unsigned long long) f->st[i].sig);
   fprintf (stderr, "\n    xmm");
   for (unsigned i = 0; i < 4; i++)
-    fprintf (stderr, " %016llx_%016llx", (unsigned long long) f->xmm[i].q[1], (unsigned long long) f->xmm[i].q[0]);
+    fprintf (stderr, " %016llx_%016llx", (unsigned long long) f->xmm[i].q[1],
+             (unsigned long long) f->xmm[i].q[0]);
   fprintf (stderr, "\n");
 }
 
@@ -266,11 +278,13 @@ compare_one (const FpCase *c, const FpState *start)
   fp_native_run (c, &host);
   fp_portable_run (c, &ours);
   runs++;
+  if (host.exception == EXC_UD && c->insn.feature != X86_FEATURE_FPU)
+    return;                     /* not on this processor */
   const char *what = difference (c, &host, &ours);
   if (!what)
     return;
   failures++;
-  if (failures > 100000 || c->native == last_failure)        /* one of each will do */
+  if (failures > 10 || c->native == last_failure)        /* one of each will do */
     return;
   last_failure = c->native;
   fprintf (stderr, "%s: %s differs\n", c->text, what);
@@ -283,6 +297,9 @@ compare_one (const FpCase *c, const FpState *start)
 static bool
 is_comparable (const FpCase *c, const FpState *s)
 {
+  bool differs = c->insn.op == X86_OP_FPREM || c->insn.op == X86_OP_FPREM1 || c->insn.op == X86_OP_CVTPI2PS;
+  if (!host_is_amd && differs)
+    return false;
   if (tolerance (&c->insn) != LAST_PLACE)
     return true;
   unsigned exponent = s->image.st[0].sign_exp & 0x7fff;
@@ -301,7 +318,7 @@ compare_case (const FpCase *c)
   static FpState start;
   cases++;
   for (unsigned i = 0; i < rounds; i++) {
-    bool is_double = i & 1, masked = i % 4 != 3;
+    bool is_double = i & 1, masked = i % 4 != 3 || !host_is_amd;
     random_state (&start, is_double, masked);
     random_memory (&start, c, is_double);
     if (is_comparable (c, &start))
@@ -317,7 +334,7 @@ compare_bytes (const uint8_t *bytes, unsigned n)
     compare_case (&c);
 }
 
-/* --- the instructions ---------------------------------------------------------------------------------------------------------- */
+/* --- the instructions ----------------------------------------------------------------------------------- */
 
 START_TEST (test_x87)
 {
@@ -360,7 +377,8 @@ compare_encoding (unsigned map, unsigned prefix, unsigned opcode, uint8_t modrm)
   compare_bytes (bytes, n + 1);
 }
 
-/* Everything that the decoder takes for MMX or SSE: from memory, between two registers, and a register with itself. */
+/* Everything that the decoder takes for MMX or SSE: from memory, between two registers, and a register
+ * with itself. */
 static void
 compare_map (unsigned map)
 {
@@ -368,7 +386,7 @@ compare_map (unsigned map)
     for (unsigned prefix = 0; prefix < 4 && (map > 1 || (opcode != 0x38 && opcode != 0x3a)); prefix++) {
       unsigned groups = map == 1 && opcode >= 0x71 && opcode <= 0x73 ? 8 : 1;
       for (unsigned k = 0; k < 4; k++) {
-        static const uint8_t modrm[4] = { 0x0a, 0xc1, 0xca, 0xdb };     /* r1, [edx]; r0, r1; r1, r2; r3, r3 */
+        static const uint8_t modrm[4] = { 0x0a, 0xc1, 0xca, 0xdb };   /* r1, [edx]; r0, r1; r1, r2; r3, r3 */
         for (unsigned g = 0; g < groups; g++)
           compare_encoding (map, prefix, opcode, groups == 8 ? (uint8_t) (0xc1 | g << 3) : modrm[k]);
       }
@@ -410,6 +428,7 @@ main (int argc, char **argv)
     fprintf (stderr, "not an x86-64 host: nothing to compare with\n");
     return 77;
   }
+  host_is_amd = fp_native_is_amd ();
   if (argc > 1)
     rounds = (unsigned) atoi (argv[1]);
   if (argc > 2)

@@ -78,9 +78,6 @@ x64_add (Gen *g, const BpIrInsn *insn)
     s0 = insn->a[2], s1 = insn->a[1];
   if ((s0 == d || s1 == d) && s0 != s1 && in_place (g, insn, s0 == d ? s1 : s0))
     return;
-  uint32_t base = ra->temps[s0].base;
-  int64_t displacement = ra->temps[s0].displacement + (ra_is_const (ra, s1) ? g->ir->temps[s1].value : 0);
-  bool keep_base = ra_is_const (ra, s1) && displacement == (int32_t) displacement;
   Operand b = x64_operand (g, s1, ALLOW_IMM | ALLOW_MEM), a = x64_operand (g, s0, ALLOW_IMM | ALLOW_MEM);
   ra_release_dead (ra);
   unsigned r = ra_define (ra, d, x64_operand_reg (a), 0);
@@ -95,8 +92,6 @@ x64_add (Gen *g, const BpIrInsn *insn)
     x64_alu_operand (g, ALU_ADD, type, r, b);
   }
   ra_defined (ra, d, 0);
-  if (keep_base)
-    ra->temps[d].base = base, ra->temps[d].displacement = (int32_t) displacement;
   if (!lea)
     x64_flags_result (g, type, d, false);
 }
@@ -222,49 +217,60 @@ chain_extends (const Gen *g, Chain *c, const BpIrInsn *insn)
   return insn->a[slot] == c->result && (insn->mark >> slot & 1) && chain_takes (g, c, insn->a[3 - slot]);
 }
 
-bool
-x64_address_chain (Gen *g)
+/* `add t, result, (x << n)` from two insns, of which `shift` is the first. */
+static bool
+chain_takes_shift (const Gen *g, Chain *c, const BpIrInsn *shift, BpIrType type)
+{
+  const BpIrInsn *sum = shift + 1;
+  if (c->index != BP_IR_NONE || c->last + 2 >= g->ir->n_insns || !is_small_shift (g, shift, type)
+      || !is_local (g, shift->a[0]) || shift->a[0] == c->result || shift->a[1] == c->result
+      || !is_local (g, c->result))
+    return false;
+  bool forward = sum->a[1] == c->result && sum->a[2] == shift->a[0];
+  bool backward = sum->a[2] == c->result && sum->a[1] == shift->a[0];
+  if (sum->op != BP_IR_add || sum->type != type || !(forward || backward) || (sum->mark & 6) != 6)
+    return false;
+  c->index = shift->a[1];
+  c->scale = (unsigned) g->ir->temps[shift->a[2]].value;
+  return true;
+}
+
+/* The longest chain that begins at the current insn; false when a lea would not be better. */
+static bool
+chain_find (const Gen *g, Chain *c)
 {
   const BpIrInsn *insn = &g->ir->insns[g->at];
   BpIrType type = (BpIrType) insn->type;
-  Regalloc *ra = &g->ra;
-  Chain c = { BP_IR_NONE, BP_IR_NONE, insn->a[0], 0, 0, g->at };
+  *c = (Chain) { BP_IR_NONE, BP_IR_NONE, insn->a[0], 0, 0, g->at };
   if (insn->op == BP_IR_shl) {
     if (!is_small_shift (g, insn, type))
       return false;
-    c.index = insn->a[1];
-    c.scale = (unsigned) g->ir->temps[insn->a[2]].value;
-  } else if (!chain_takes (g, &c, insn->a[1]) || !chain_takes (g, &c, insn->a[2])) {
+    c->index = insn->a[1];
+    c->scale = (unsigned) g->ir->temps[insn->a[2]].value;
+  } else if (!chain_takes (g, c, insn->a[1]) || !chain_takes (g, c, insn->a[2])) {
     return false;
   }
-  while (c.last + 1 < g->ir->n_insns) {
-    const BpIrInsn *next = &g->ir->insns[c.last + 1];
-    if (next->type == type && chain_extends (g, &c, next)) {
-      c.last += 1;
-    } else if (c.index == BP_IR_NONE && is_small_shift (g, next, type) && c.last + 2 < g->ir->n_insns
-               && is_local (g, next->a[0]) && next->a[0] != c.result && next->a[1] != c.result) {
-      const BpIrInsn *sum = next + 1;
-      Chain try = c;
-      if (sum->op != BP_IR_add || sum->type != type || sum->a[1] == sum->a[2] || !is_local (g, c.result))
-        break;
-      bool straight = sum->a[1] == c.result && sum->a[2] == next->a[0];
-      if ((!straight && !(sum->a[2] == c.result && sum->a[1] == next->a[0])) || (sum->mark & 6) != 6)
-        break;
-      try.index = next->a[1];
-      try.scale = (unsigned) g->ir->temps[next->a[2]].value;
-      c = try;
-      c.last += 2;
-      next = sum;
-    } else {
+  while (c->last + 1 < g->ir->n_insns) {
+    const BpIrInsn *next = &g->ir->insns[c->last + 1];
+    if (next->type == type && chain_extends (g, c, next))
+      c->last += 1;
+    else if (chain_takes_shift (g, c, next, type))
+      c->last += 2;
+    else
       break;
-    }
-    c.result = next->a[0];
+    c->result = g->ir->insns[c->last].a[0];
   }
-  if (c.last == g->at || (c.base != BP_IR_NONE && ra_is_const (ra, c.base)))
-    return false;
+  return c->last > g->at;
+}
 
-  uint32_t base_value = c.base != BP_IR_NONE ? ra->temps[c.base].base : 0;
-  int64_t displacement = c.base != BP_IR_NONE ? ra->temps[c.base].displacement + c.disp : 0;
+bool
+x64_address_chain (Gen *g)
+{
+  Regalloc *ra = &g->ra;
+  BpIrType type = (BpIrType) g->ir->insns[g->at].type;
+  Chain c;
+  if (!chain_find (g, &c))
+    return false;
   unsigned base = c.base != BP_IR_NONE ? ra_use (ra, c.base, 0) : X64_NO_REG;
   unsigned index = c.index != BP_IR_NONE ? ra_use (ra, c.index, 0) : X64_NO_REG;
   for (uint32_t i = g->at; i <= c.last; i++) {
@@ -279,8 +285,6 @@ x64_address_chain (Gen *g)
     enc_rm (&g->e, OP_LEA | W (type), d,
             (X64Mem) { (uint8_t) base, (uint8_t) index, (uint8_t) c.scale, (int32_t) c.disp });
   ra_defined (ra, c.result, 0);
-  if (index == X64_NO_REG && displacement == (int32_t) displacement)
-    ra->temps[c.result].base = base_value, ra->temps[c.result].displacement = (int32_t) displacement;
   return true;
 }
 

@@ -52,7 +52,8 @@ x64_count_zeros (Gen *g, const BpIrInsn *insn)
   bool direct = x64_host.cpu & (insn->op == BP_IR_clz ? CPU_LZCNT : CPU_BMI1);
   bool is_width = ra_is_const (&g->ra, insn->a[2]) && g->ir->temps[insn->a[2]].value == width_of (type);
   Operand a = x64_operand (g, insn->a[1], ALLOW_MEM);
-  Operand otherwise = direct && is_width ? (Operand) { .kind = IS_IMMEDIATE } : x64_operand (g, insn->a[2], ALLOW_MEM);
+  Operand otherwise = direct && is_width ? (Operand) { .kind = IS_IMMEDIATE } : x64_operand (g, insn->a[2],
+                                                                                             ALLOW_MEM);
   unsigned to = RA_NONE;
   if (!direct || !is_width)
     to = ra_scratch (&g->ra, 0);
@@ -140,7 +141,8 @@ x64_extend (Gen *g, const BpIrInsn *insn)
 
 /* Rotates the field to the top, shifts it out while the new one comes in, rotates back. */
 static void
-deposit_anywhere (Gen *g, BpIrType type, unsigned d, unsigned field, unsigned spare, unsigned pos, unsigned len)
+deposit_anywhere (Gen *g, BpIrType type, unsigned d, unsigned field, unsigned spare, unsigned pos,
+                  unsigned len)
 {
   unsigned width = width_of (type);
   uint32_t w = W (type);
@@ -235,7 +237,8 @@ extract_from (Gen *g, BpIrType type, bool is_signed, unsigned d, Operand a, unsi
   if (len == width) {
     x64_move_operand (g, type, d, a);
   } else if (pos == 0 && (len == 8 || len == 16 || len == 32)) {
-    uint32_t op = len == 8 ? (is_signed ? OP_MOVSX8 : OP_MOVZX8) : len == 16 ? (is_signed ? OP_MOVSX16 : OP_MOVZX16)
+    uint32_t op = len == 8 ? (is_signed ? OP_MOVSX8 : OP_MOVZX8) : len == 16 ? (is_signed ? OP_MOVSX16
+                                                                                : OP_MOVZX16)
                 : is_signed ? OP_MOVSXD : OP_MOV_LOAD;
     op_operand (g, op | sw, d, a);
   } else if (pos == 8 && len == 8 && a.kind == IN_REGISTER && (HAS_HIGH_BYTE >> a.reg & 1) && d < 8 && !sw) {

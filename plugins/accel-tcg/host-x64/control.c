@@ -26,7 +26,8 @@ x64_label (Gen *g, const BpIrInsn *insn)
   g->label[insn->aux] = g->e.p;
 }
 
-/* The exit that label's code begins with, when only one jump goes there: that jump itself can be linked.  -1: none. */
+/* The exit that label's code begins with, when only one jump goes there: that jump itself can be linked.
+ * -1: none. */
 static int
 exit_at (const Gen *g, uint32_t label)
 {
@@ -40,8 +41,8 @@ exit_at (const Gen *g, uint32_t label)
   return i < ir->n_insns && ir->insns[i].op == BP_IR_goto_tb ? (int) ir->insns[i].aux : -1;
 }
 
-/* Makes the next jump's rel32, `opcode` bytes on, 4-byte aligned: no-operations go before `from`, so that a compare stays next to
- * its jump. */
+/* Makes the next jump's rel32, `opcode` bytes on, 4-byte aligned: no-operations go before `from`, so that
+ * a compare stays next to its jump. */
 static void
 align_jump (Gen *g, unsigned opcode, uint8_t *from)
 {
@@ -159,7 +160,16 @@ x64_goto_ptr (Gen *g, const BpIrInsn *insn)
 static void
 late_icount (Gen *g, const Late *late)
 {
+  const BackendBlock *block = g->block;
+  const BpTcgFrontend *frontend = block->frontend;
+  uint64_t pc = block->tb->key.pc - block->tb->key.base;
   enc_alu_mi (&g->e, ALU_ADD, X64_W, ENV (icount_left), (int32_t) late->op);
+  if (frontend->pc_size == 4) {         /* whoever jumped here has not stored the pc */
+    enc_mov_mi (&g->e, 0, x64_mem (RBP, (int32_t) frontend->pc_offset), (int32_t) pc);
+  } else {
+    enc_mov_ri (&g->e, RAX, (int64_t) pc);
+    enc_store (&g->e, X64_W, RAX, x64_mem (RBP, (int32_t) frontend->pc_offset));
+  }
   leave_with (g, 3);
 }
 
@@ -190,7 +200,8 @@ x64_call (Gen *g, const BpIrInsn *insn)
   ra_release_dead (ra);
   ra_call (ra, writes);
   enc_mov_ri (&g->e, RAX, (int64_t) (intptr_t) helper->function);
-  x64_call_marked (g, x64_host.call[no_globals ? CALL_NO_GLOBALS : writes ? CALL_WRITES : CALL_READS][fp_safe]);
+  x64_call_marked (g, x64_host.call[no_globals ? CALL_NO_GLOBALS : writes ? CALL_WRITES
+                                    : CALL_READS][fp_safe]);
   if (!fp_safe)
     g->fp_known = 0;
   if (helper->flags & BP_HELPER_NO_RETURN) {

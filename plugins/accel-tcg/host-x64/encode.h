@@ -1,9 +1,10 @@
 /* encode.h -- x86-64 instructions as bytes (Intel SDM volume 2).  Knows nothing of the translator. */
 /* SPDX-License-Identifier: MIT */
 /*
- * An opcode is a number with the fields of its encoding (X64_OP...): byte, map, mandatory prefix, REX.W, and whether its
- * register operands are bytes (then spl..dil need a REX prefix).  Three functions encode any ModRM form from that;
- * the named ones below are the ones in common use.  When the space runs out nothing more is written and `full` is set.
+ * An opcode is a number with the fields of its encoding (X64_OP...): byte, map, mandatory prefix, REX.W, and
+ * whether its register operands are bytes (then spl..dil need a REX prefix). Three functions encode any ModRM
+ * form from that; the named ones below are the ones in common use. When the space runs out nothing more is
+ * written and `full` is set.
  */
 #ifndef HOST_X64_ENCODE_H
 #define HOST_X64_ENCODE_H
@@ -62,7 +63,8 @@ typedef enum X64Alu { ALU_ADD, ALU_OR, ALU_ADC, ALU_SBB, ALU_AND, ALU_SUB, ALU_X
 /* Shifts: number in c0, c1, d1, d3 /n. */
 typedef enum X64Shift { SHIFT_ROL, SHIFT_ROR, SHIFT_SHL = 4, SHIFT_SHR = 5, SHIFT_SAR = 7 } X64Shift;
 /* f7 /n */
-typedef enum X64Unary { UNARY_NOT = 2, UNARY_NEG = 3, UNARY_MUL = 4, UNARY_IMUL = 5, UNARY_DIV = 6, UNARY_IDIV = 7 } X64Unary;
+typedef enum X64Unary { UNARY_NOT = 2, UNARY_NEG = 3, UNARY_MUL = 4, UNARY_IMUL = 5, UNARY_DIV = 6,
+                        UNARY_IDIV = 7 } X64Unary;
 
 #define OP_MOV_LOAD   0x8bu
 #define OP_MOV_STORE  0x89u
@@ -124,7 +126,8 @@ void enc_alu_rm (Enc *e, X64Alu alu, uint32_t w, unsigned dst, X64Mem src);
 void enc_alu_mr (Enc *e, X64Alu alu, uint32_t w, X64Mem dst, unsigned src);
 void enc_alu_ri (Enc *e, X64Alu alu, uint32_t w, unsigned dst, int32_t value);
 void enc_alu_mi (Enc *e, X64Alu alu, uint32_t w, X64Mem dst, int32_t value);
-void enc_test_ri (Enc *e, uint32_t w, unsigned reg, int32_t value);      /* may shrink to a byte when that gives the same ZF */
+/* may shrink to a byte when that gives the same ZF */
+void enc_test_ri (Enc *e, uint32_t w, unsigned reg, int32_t value);
 void enc_test_m8 (Enc *e, X64Mem mem, unsigned value);
 void enc_imul_rri (Enc *e, uint32_t w, unsigned dst, unsigned src, int32_t value);
 void enc_shift_ri (Enc *e, X64Shift shift, uint32_t w, unsigned reg, unsigned count);

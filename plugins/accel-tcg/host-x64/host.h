@@ -1,9 +1,9 @@
 /* host.h -- the x86-64 host: register roles, stack frame, thunks, and the state of one compilation. */
 /* SPDX-License-Identifier: MIT */
 /*
- * REGISTERS.  rbp = env.  rsp = the frame below.  rax, rcx, rdx, rdi are temporaries.  The other ten hold pinned globals
- * for as long as generated code runs; an i32 is always zero-extended to 64 bits.  The hottest global gets rbx: it alone of the
- * preserved registers has a name for its second byte (bh).
+ * REGISTERS. rbp = env. rsp = the frame below. rax, rcx, rdx, rdi are temporaries. The other ten hold pinned
+ * globals for as long as generated code runs; an i32 is always zero-extended to 64 bits. The hottest global
+ * gets rbx: it alone of the preserved registers has a name for its second byte (bh).
  *
  * BLOCKS.  Every block starts with this register state, whoever enters it, and with nothing on the stack.
  */
@@ -98,8 +98,9 @@ typedef struct Late {
   uint16_t stale_slot[2];       /* and spill slots, RA_NO_SLOT */
 } Late;
 
-/* Accesses of one basic block through one base value, near to each other: the first proves the page of all of them and leaves
- * the TLB entry's addend in a register, 0 when it cannot; the others test that register only. */
+/* Accesses of one basic block through one base value, near to each other: the first proves the page of all
+ * of them and leaves the TLB entry's addend in a register, 0 when it cannot; the others test that register
+ * only. */
 #define SHARE_NONE 0xffffu
 typedef struct Share {
   uint32_t base;                /* value number while analysing */
@@ -143,7 +144,8 @@ struct Gen {
 #define W(type) ((type) == BP_IR_I64 ? X64_W : 0)
 
 /* target.c */
-void x64_mark (Gen *g);                                 /* the next host instruction belongs to the current guest instruction */
+/* the next host instruction belongs to the current guest instruction */
+void x64_mark (Gen *g);
 void x64_call_marked (Gen *g, const uint8_t *thunk);    /* call, with a mark */
 Late *x64_late (Gen *g, void (*emit) (Gen *g, const Late *late), uint8_t *from);
 
@@ -168,7 +170,8 @@ typedef struct SelectRow {
 extern const SelectRow x64_row[BP_IR_N_OPS];
 
 /* compare.c */
-unsigned x64_compare (Gen *g, BpIrType type, BpIrCond cond, BpTemp a, BpTemp b);      /* emits what sets flags; the cc */
+/* emits what sets flags; the cc */
+unsigned x64_compare (Gen *g, BpIrType type, BpIrCond cond, BpTemp a, BpTemp b);
 void x64_setcond (Gen *g, const BpIrInsn *insn);
 void x64_movcond (Gen *g, const BpIrInsn *insn);
 void x64_brcond (Gen *g, const BpIrInsn *insn);
@@ -204,7 +207,8 @@ void x64_guest_cmpxchg (Gen *g, const BpIrInsn *insn);
 void x64_share_analyse (Gen *g);        /* before ra_begin: adds the temps for addends */
 Share *x64_share_of (Gen *g);           /* of the current insn, or NULL */
 bool x64_share_begin (Gen *g, Share *share);            /* false: too many at a time */
-void x64_share_end (Gen *g);            /* after the insn: forgets an addend that was used for the last time */
+/* after the insn: forgets an addend that was used for the last time */
+void x64_share_end (Gen *g);
 void x64_share_stale (Gen *g, Late *late);              /* notes what a call of C makes stale */
 void x64_share_clear (Gen *g, const Late *late);        /* emits its clearing */
 
@@ -220,7 +224,8 @@ typedef struct Probe {
 X64Mem x64_probe (Gen *g, const Probe *probe, uint8_t **miss);
 /* A guest address as an operand that a probe takes. */
 Operand x64_address (Gen *g, BpTemp t);
-void x64_put_argument (Gen *g, unsigned i, Operand o);          /* for a slow thunk; memory goes through rax */
+/* for a slow thunk; memory goes through rax */
+void x64_put_argument (Gen *g, unsigned i, Operand o);
 
 /* control.c */
 void x64_call (Gen *g, const BpIrInsn *insn);
@@ -229,7 +234,8 @@ void x64_exit_tb (Gen *g, const BpIrInsn *insn);
 void x64_goto_ptr (Gen *g, const BpIrInsn *insn);
 void x64_label (Gen *g, const BpIrInsn *insn);
 void x64_icount (Gen *g);
-void x64_label_jump (Gen *g, unsigned cc, uint32_t label, uint8_t *compare);   /* compare: where what sets the flags begins */
+/* compare: where what sets the flags begins */
+void x64_label_jump (Gen *g, unsigned cc, uint32_t label, uint8_t *compare);
 
 /* native.c */
 void x64_native (Gen *g, const BpIrInsn *insn);

@@ -41,7 +41,8 @@ probe_constant (Gen *g, const Probe *p)
   enc_alu_rm (e, ALU_AND, 0, p->entry, tlb_field (p, offsetof (TlbFast, mask)));
   enc_alu_rm (e, ALU_ADD, X64_W, p->entry, tlb_field (p, offsetof (TlbFast, table)));
   enc_alu_mi (e, ALU_CMP, p->wide ? X64_W : 0,
-              x64_mem (p->entry, p->store ? offsetof (TlbEntry, store) : offsetof (TlbEntry, load)), (int32_t) page);
+              x64_mem (p->entry, p->store ? offsetof (TlbEntry, store)
+                       : offsetof (TlbEntry, load)), (int32_t) page);
 }
 
 static void
@@ -188,7 +189,8 @@ late_cmpxchg (Gen *g, const Late *late)
 }
 
 static Late *
-slow_path (Gen *g, const BpIrInsn *insn, void (*emit) (Gen *g, const Late *late), uint8_t *miss, Operand address)
+slow_path (Gen *g, const BpIrInsn *insn, void (*emit) (Gen *g, const Late *late), uint8_t *miss,
+           Operand address)
 {
   Late *late = x64_late (g, emit, miss);
   late->type = (BpIrType) insn->type;
@@ -282,8 +284,8 @@ store_register (Gen *g, BpMemOp memop, X64Mem mem, unsigned r)
 
 /* --- shared probes ------------------------------------------------------------------------------- */
 
-/* The page was not proved for the whole range: an inline probe for this access alone, before C is asked.  The addend's register is free
- * for it (it holds 0, and will again); one more is needed. */
+/* The page was not proved for the whole range: an inline probe for this access alone, before C is asked.
+ * The addend's register is free for it (it holds 0, and will again); one more is needed. */
 static void
 late_shared (Gen *g, const Late *late)
 {
@@ -293,7 +295,8 @@ late_shared (Gen *g, const Late *late)
   X64Mem saved = x64_mem (RSP, FRAME_ARG (6));
   bool save = store || !(TEMPORARIES >> work & 1) || work == address;
   if (save) {
-    uint32_t busy = x64_operand_mask (late->address) | 1u << addend | (store ? x64_operand_mask (late->value) : 0);
+    uint32_t busy = x64_operand_mask (late->address) | 1u << addend | (store ? x64_operand_mask (late->value)
+                                                                       : 0);
     for (work = RAX; busy >> work & 1; work++)
       ;                         /* one of rax, rcx, rdx and rbx is not among the three */
     enc_store (e, X64_W, work, saved);
@@ -321,8 +324,8 @@ late_shared (Gen *g, const Late *late)
   (store ? late_store : late_load) (g, late);
 }
 
-/* Where to access: after a probe of its own, a probe for all that share it, or just a test that there was one.  *share becomes NULL when
- * the access is on its own after all. */
+/* Where to access: after a probe of its own, a probe for all that share it, or just a test that there was
+ * one. *share becomes NULL when the access is on its own after all. */
 static X64Mem
 site (Gen *g, Probe *probe, Share **share, uint8_t **miss)
 {
@@ -358,7 +361,8 @@ x64_guest_load (Gen *g, const BpIrInsn *insn)
   bool proved = share && share->first != g->at;
   Operand address = x64_address (g, insn->a[1]);
   unsigned entry = proved ? ra_use (ra, share->addend, 0) : ra_scratch (ra, 0);
-  /* The result's register is made ready before the probe, and serves in it unless it is pinned: a fault must find those unchanged. */
+  /* The result's register is made ready before the probe, and serves in it unless it is pinned: a fault
+   * must find those unchanged. */
   ra_release_dead (ra);
   bool needs_work = !proved || is_high_constant (address);
   unsigned dst = ra_define (ra, insn->a[0], RA_NONE, proved ? 0 : x64_operand_mask (address));
@@ -396,7 +400,8 @@ x64_guest_store (Gen *g, const BpIrInsn *insn)
   if (value.kind == IS_IMMEDIATE) {
     store_immediate (g, memop, mem, value.imm);
   } else if (by_hand) {
-    if (mem.index == work) {            /* a high constant address: work is in use, so make one register of it */
+    /* a high constant address: work is in use, so make one register of it */
+    if (mem.index == work) {
       enc_alu_rr (&g->e, ALU_ADD, X64_W, entry, work);
       mem = x64_mem (entry, 0);
     }

@@ -63,7 +63,8 @@ x64_wide_multiply (Gen *g, const BpIrInsn *insn)
   unsigned other = 5 - slot;
   claim (g, RAX, insn->a[slot], slot);
   ra_take (ra, RDX);
-  Operand b = x64_operand (g, insn->a[other], ALLOW_MEM), a = x64_operand (g, insn->a[slot], ALLOW_IMM64 | ALLOW_MEM);
+  Operand b = x64_operand (g, insn->a[other], ALLOW_MEM), a = x64_operand (g, insn->a[slot], ALLOW_IMM64
+                                                                           | ALLOW_MEM);
   x64_move_operand (g, type, RAX, a);
   on_rax (g, x64_row[insn->op].code, type, b);
   ra_release_dead (ra);

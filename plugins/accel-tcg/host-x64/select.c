@@ -16,7 +16,8 @@ x64_operand (Gen *g, BpTemp t, unsigned allow)
 {
   Operand o = { .kind = IN_REGISTER };
   const BpIrTemp *ir = &g->ir->temps[t];
-  if (ra_is_const (&g->ra, t) && ((allow & ALLOW_IMM64) || ((allow & ALLOW_IMM) && ir->value == (int32_t) ir->value))) {
+  if (ra_is_const (&g->ra, t) && ((allow & ALLOW_IMM64) || ((allow & ALLOW_IMM)
+                                                            && ir->value == (int32_t) ir->value))) {
     o.kind = IS_IMMEDIATE;
     o.imm = ir->value;
   } else if (ra_register (&g->ra, t) == RA_NONE && (allow & ALLOW_MEM) && !ra_is_const (&g->ra, t)) {
@@ -76,7 +77,7 @@ x64_nothing (Gen *g, const BpIrInsn *insn)
 static void
 x64_insn_start (Gen *g, const BpIrInsn *insn)
 {
-  TbInsn entry = { .pc = (uint64_t) insn->imm, .word = insn->aux };
+  TbInsn entry = { (uint32_t) ((uint64_t) insn->imm - (g->block->tb->key.pc - g->block->tb->key.base)), insn->aux };
   g_array_append_val (g->insns, entry);
   uint32_t offset = (uint32_t) (g->e.p - g->start);
   g_array_append_val (g->lines, offset);

@@ -1,4 +1,5 @@
-/* share.c -- which guest accesses can share one probe, and the addends that are alive while code is selected. */
+/* share.c -- which guest accesses can share one probe, and the addends that are alive while code is
+ * selected. */
 /* SPDX-License-Identifier: MIT */
 #include "host.h"
 #include "../ir-info.h"
@@ -41,7 +42,7 @@ static bool
 constant (const BpIrBlock *ir, BpTemp t, int64_t *value)
 {
   *value = ir->temps[t].value;
-  return ir->temps[t].kind == BP_IR_TEMP_CONST;
+  return ir->temps[t].kind == BP_IR_TEMP_CONST && *value == (int32_t) *value;
 }
 
 static void
@@ -72,7 +73,8 @@ static bool
 joins (Share *share, Symbol s, int32_t last, const BpIrInsn *insn)
 {
   int32_t low = MIN (share->low, s.displacement), high = MAX (share->high, last);
-  if (share->base != s.base || share->mmu_index != BP_MO_MMU_INDEX (insn->aux) || (int64_t) high - low >= SPAN)
+  if (share->base != s.base || share->mmu_index != BP_MO_MMU_INDEX (insn->aux)
+      || (int64_t) high - low >= SPAN)
     return false;
   if (s.base == CONSTANT_BASE && ((low ^ high) & ~0xfff))
     return false;
@@ -103,10 +105,11 @@ enter (Analysis *a, uint32_t i)
   }
   if (g->shares->len >= SHARE_NONE - 1)
     return;
-  Share share = { .base = s.base, 
-                  .start = s.displacement, .low = s.displacement, .high = (int32_t) last, .first = i, .last = i, .count = 1,
-                  .mmu_index = (uint8_t) BP_MO_MMU_INDEX (insn->aux), .store = insn->op == BP_IR_gst,
-                  .addend = BP_IR_NONE };
+  Share share = {
+    .base = s.base, .start = s.displacement, .low = s.displacement, .high = (int32_t) last,
+    .first = i, .last = i, .count = 1, .addend = BP_IR_NONE,
+    .mmu_index = (uint8_t) BP_MO_MMU_INDEX (insn->aux), .store = insn->op == BP_IR_gst,
+  };
   if (a->n_open == MAX_OPEN) {
     memmove (a->open, a->open + 1, sizeof a->open - sizeof a->open[0]);
     a->n_open--;

@@ -71,12 +71,14 @@ x64_begin (CodeBuffer *buffer, const BpTcgFrontend *frontend, GError **error)
     x64_host.pin[k].offset = global->offset;
   }
   x64_host.ra = (RaHost) {
-    .temporaries = TEMPORARIES, .order = temporaries_in_order, .pins = x64_pins, .n_pins = MAX_PINS, .env = RBP,
+    .temporaries = TEMPORARIES, .order = temporaries_in_order,
+    .pins = x64_pins, .n_pins = MAX_PINS, .env = RBP,
     .move = ra_emit_move, .constant = ra_emit_constant, .load = ra_emit_load, .store = ra_emit_store,
   };
   Enc e = { buffer->rw + buffer->used, buffer->rw + buffer->size, false, 0 };
   if (!x64_thunks_emit (buffer, &e)) {
-    g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOSPC, "code buffer of %zu bytes is too small for the x86-64 host",
+    g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOSPC,
+                 "code buffer of %zu bytes is too small for the x86-64 host",
                  buffer->size);
     return false;
   }
@@ -87,7 +89,8 @@ x64_begin (CodeBuffer *buffer, const BpTcgFrontend *frontend, GError **error)
 
 /* --- marks and out-of-line code --------------------------------------------------------------------- */
 
-/* A mark holds until the next one.  Return addresses are looked up less one, so that they belong to their call. */
+/* A mark holds until the next one. Return addresses are looked up less one, so that they belong to their
+ * call. */
 void
 x64_mark (Gen *g)
 {
@@ -195,7 +198,8 @@ static void
 dump (const Gen *g, GString *out)
 {
   uint32_t size = (uint32_t) (g->e.p - g->start), next = 0;
-  g_string_append_printf (out, "host x86-64: %u insns (%u bytes) in line, %u (%u) out of line, at %p\n", g->hot_insns,
+  g_string_append_printf (out, "host x86-64: %u insns (%u bytes) in line, %u (%u) out of line, at %p\n",
+                          g->hot_insns,
                           g->hot_bytes, g->e.n_insns - g->hot_insns, size - g->hot_bytes,
                           (const void *) g->block->tb->code);
   for (unsigned i = 0; i <= g->lines->len; i++) {
@@ -207,7 +211,8 @@ dump (const Gen *g, GString *out)
       g_string_append_c (out, '\n');
     }
     if (i < g->lines->len)
-      g_string_append_printf (out, " guest %#" G_GINT64_MODIFIER "x\n", g_array_index (g->insns, TbInsn, i).pc);
+      g_string_append_printf (out, " guest %#" G_GINT64_MODIFIER "x\n",
+                              tb_insn_pc (g->block->tb, i));
   }
 }
 
@@ -219,8 +224,11 @@ commit (Gen *g)
   tb->code = buffer->rx + (g->start - buffer->rw);
   tb->code_size = (uint32_t) (g->e.p - g->start);
   tb->n_marks = g->marks->len;
-  tb->marks = g_memdup2 (g->marks->data, g->marks->len * sizeof (TbMark));
-  tb->insns = g_memdup2 (g->insns->data, g->insns->len * sizeof (TbInsn));
+  uint8_t *tables = g->start + ((tb->code_size + 7) & ~(uint32_t) 7);     /* behind the code: they come and go with it */
+  tb->insns = (TbInsn *) (void *) tables;
+  tb->marks = (TbMark *) (void *) (tables + g->insns->len * sizeof (TbInsn));
+  memcpy (tb->insns, g->insns->data, g->insns->len * sizeof (TbInsn));
+  memcpy (tb->marks, g->marks->data, g->marks->len * sizeof (TbMark));
   for (unsigned n = 0; n < 2; n++) {
     tb->restart[n].from = n < g->n_restart ? g->restart[n][0] : 0;
     tb->restart[n].to = n < g->n_restart ? g->restart[n][1] : 0;
@@ -229,7 +237,7 @@ commit (Gen *g)
     if (g->exit_jump[n] != TB_NO_EXIT)
       enc_patch (g->start + g->exit_jump[n], g->start + g->exit_unlinked[n]);
   }
-  buffer->used = (size_t) (g->e.p - buffer->rw);
+  buffer->used = (size_t) ((uint8_t *) (tb->marks + tb->n_marks) - buffer->rw);
 }
 
 static bool
@@ -248,7 +256,7 @@ x64_compile (const BackendBlock *block, BpIrBlock *ir)
   g->hot_bytes = (uint32_t) (g->e.p - g->start);
   if (!g->e.full)
     emit_late (g);
-  if (g->e.full)
+  if (g->e.full || (size_t) (g->e.end - g->e.p) < 8 + g->insns->len * sizeof (TbInsn) + g->marks->len * sizeof (TbMark))
     return false;
   resolve_labels (g);
   commit (g);
@@ -257,7 +265,8 @@ x64_compile (const BackendBlock *block, BpIrBlock *ir)
   return true;
 }
 
-/* --- running and linking ------------------------------------------------------------------------------------ */
+/* --- running and linking
+ * ------------------------------------------------------------------------------------ */
 
 static uintptr_t
 x64_execute (void *env, Tb *tb)
@@ -279,8 +288,6 @@ x64_link (CodeBuffer *buffer, Tb *tb, unsigned n, const Tb *target)
 static void
 x64_release (Tb *tb)
 {
-  g_free (tb->marks);
-  g_free (tb->insns);
   tb->marks = NULL;
   tb->insns = NULL;
 }

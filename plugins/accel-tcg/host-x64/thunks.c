@@ -191,8 +191,8 @@ emit_fp_store_for_c (Enc *e)
 }
 
 /*
- * ret_pc is left as it is on the way back into a block: a signal that arrives after the events were tested still finds there which block
- * to unlink.  The exit clears it.
+ * ret_pc is left as it is on the way back into a block: a signal that arrives after the events were tested
+ * still finds there which block to unlink. The exit clears it.
  */
 
 /* --- on the way back from C -------------------------------------------------------------------- */
@@ -246,7 +246,8 @@ emit_check_events (Enc *e, int32_t below, bool keep_result)
 
 static const uint8_t temporaries[4] = { RAX, RCX, RDX, RDI };
 
-/* Out-of-line code stores arguments 1 .. n-1 in the frame and calls; every register is preserved, the result is in the frame. */
+/* Out-of-line code stores arguments 1 .. n-1 in the frame and calls; every register is preserved, the
+ * result is in the frame. */
 static void
 emit_slow (Enc *e, SlowThunk which, void (*function) (void), unsigned n_args)
 {
@@ -270,7 +271,8 @@ emit_slow (Enc *e, SlowThunk which, void (*function) (void), unsigned n_args)
   enc_ret (e);
 }
 
-/* Blocks put the arguments in the frame and the function in rax, and call; the result is in rax, the temporaries are lost. */
+/* Blocks put the arguments in the frame and the function in rax, and call; the result is in rax, the
+ * temporaries are lost. */
 static void
 emit_call (Enc *e, CallThunk which, bool fp_safe)
 {

@@ -3,7 +3,7 @@
 
 #include "translate.h"
 
-/* --- effective addresses ------------------------------------------------------------------------------------------ */
+/* --- effective addresses ---------------------------------------------------------------------- */
 
 static BpTemp
 add_part (Translator *s, BpTemp sum, BpTemp part)
@@ -35,7 +35,7 @@ emit_offset (Translator *s, const X86Mem *mem)
   return offset_plus (s, mem, 0);
 }
 
-/* --- segments ------------------------------------------------------------------------------------------------------ */
+/* --- segments --------------------------------------------------------------------------------- */
 
 /* Code segments are flat for reading; writing through one is a fault in protected mode. */
 static bool
@@ -56,14 +56,16 @@ add_base (Translator *s, unsigned seg, BpTemp offset)
 static bool
 needs_limit_only (const Translator *s, unsigned seg, unsigned access)
 {
-  return (!(access & X86_ACCESS_W) || (s->key & KEY_WRITE (seg))) && (!(access & X86_ACCESS_R) || (s->key & KEY_READ (seg)));
+  return (!(access & X86_ACCESS_W) || (s->key & KEY_WRITE (seg)))
+         && (!(access & X86_ACCESS_R) || (s->key & KEY_READ (seg)));
 }
 
 static BpTemp
 call_segment_check (Translator *s, unsigned seg, BpTemp offset, unsigned size, unsigned access)
 {
   BpTemp r = local (s);
-  emit_call (s, H_segment_check, r, BP_IR_ENV, i32 (s, seg), offset, i32 (s, size | (access & X86_ACCESS_W ? 1u << 8 : 0)));
+  emit_call (s, H_segment_check, r, BP_IR_ENV, i32 (s, seg), offset,
+             i32 (s, size | (access & X86_ACCESS_W ? 1u << 8 : 0)));
   return r;
 }
 
@@ -114,13 +116,14 @@ operand_linear (Translator *s, const X86Insn *insn, unsigned i)
 }
 
 BpTemp
-operand_linear_at (Translator *s, const X86Insn *insn, unsigned i, uint32_t displacement, unsigned size, unsigned access)
+operand_linear_at (Translator *s, const X86Insn *insn, unsigned i, uint32_t displacement, unsigned size,
+                   unsigned access)
 {
   const X86Mem *mem = &insn->operand[i].mem;
   return emit_linear (s, mem->seg, offset_plus (s, mem, displacement), mem->adsize, size, access);
 }
 
-/* --- memory --------------------------------------------------------------------------------------------------------- */
+/* --- memory ----------------------------------------------------------------------------------- */
 
 BpMemOp
 memop (const Translator *s, unsigned size)
@@ -143,7 +146,7 @@ emit_store (Translator *s, BpTemp value, BpTemp linear, unsigned size)
   bp_ir_gst (s->b, value, linear, memop (s, size));
 }
 
-/* --- the stack -------------------------------------------------------------------------------------------------------- */
+/* --- the stack -------------------------------------------------------------------------------- */
 
 BpTemp
 stack_pointer (Translator *s)

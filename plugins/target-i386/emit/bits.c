@@ -6,10 +6,10 @@
 #define CC_DST bp_ir_global (G_CC_DST)
 #define CC_SRC bp_ir_global (G_CC_SRC)
 
-/* --- BT, BTS, BTR, BTC ------------------------------------------------------------------------------------------------ */
+/* --- BT, BTS, BTR, BTC ------------------------------------------------------------------------ */
 
-/* CF becomes bit 0 of `shifted`, ZF stays; PF, AF, SF and OF are undefined.  Every known representation but EFLAGS has ZF in
- * cc_dst, and so has one whose CF is the low bit of cc_src. */
+/* CF becomes bit 0 of `shifted`, ZF stays; PF, AF, SF and OF are undefined.  Every known representation but
+ * EFLAGS has ZF in cc_dst, and so has one whose CF is the low bit of cc_src. */
 static void
 set_carry_keep_zero (Translator *s, BpTemp shifted)
 {
@@ -23,7 +23,8 @@ set_carry_keep_zero (Translator *s, BpTemp shifted)
   flags_set_eflags (s, flags);
 }
 
-/* A register as bit index reaches beyond the operand: bits are counted from the operand's address in both directions. */
+/* A register as bit index reaches beyond the operand: bits are counted from the operand's address in both
+ * directions. */
 static BpTemp
 bit_string_linear (Translator *s, const X86Insn *insn)
 {
@@ -45,9 +46,10 @@ changed (Translator *s, X86Op op, BpTemp x, BpTemp mask)
 static BpTemp
 locked_change (Translator *s, const X86Insn *insn, BpTemp mask)
 {
-  BpIrOp op = insn->op == X86_OP_BTS ? BP_IR_gfetch_or : insn->op == X86_OP_BTR ? BP_IR_gfetch_and : BP_IR_gfetch_xor;
+  bool sets = insn->op == X86_OP_BTS, resets = insn->op == X86_OP_BTR;
+  BpIrOp op = sets ? BP_IR_gfetch_or : resets ? BP_IR_gfetch_and : BP_IR_gfetch_xor;
   BpTemp old = local (s), linear = operand_linear (s, insn, 0);
-  if (insn->op == X86_OP_BTR)
+  if (resets)
     mask = op2 (s, BP_IR_not, mask);
   bp_ir_gatomic (s->b, op, BP_IR_I32, old, linear, mask, memop (s, insn->operand[0].size));
   return old;
@@ -71,7 +73,7 @@ emit_bit (Translator *s, const X86Insn *insn)
   set_carry_keep_zero (s, op3 (s, BP_IR_shr, old, index));
 }
 
-/* --- scans and counts ------------------------------------------------------------------------------------------------------ */
+/* --- scans and counts ------------------------------------------------------------------------- */
 
 /* A source of 0 leaves the destination alone. */
 static void
@@ -129,7 +131,7 @@ emit_popcnt (Translator *s, const X86Insn *insn)
   flags_set_eflags (s, op3i (s, BP_IR_shl, none, 6));
 }
 
-/* --- the rest ------------------------------------------------------------------------------------------------------------------ */
+/* --- the rest --------------------------------------------------------------------------------- */
 
 void
 emit_crc32 (Translator *s, const X86Insn *insn)
@@ -145,7 +147,8 @@ emit_adcx (Translator *s, const X86Insn *insn)
 {
   unsigned pos = insn->op == X86_OP_ADCX ? 0 : 11;
   BpTemp src = copy (s, operand (s, insn, 1)), dst = copy (s, operand (s, insn, 0)), old = flags_value (s);
-  BpTemp carry = extract (s, old, pos, 1), r = local (s), below = local (s), equal = local (s), flags = local (s);
+  BpTemp carry = extract (s, old, pos, 1), r = local (s);
+  BpTemp below = local (s), equal = local (s), flags = local (s);
   bp_ir_op4 (s->b, BP_IR_addc, BP_IR_I32, r, dst, src, carry);
   bp_ir_setcond (s->b, BP_IR_I32, BP_IR_LTU, below, r, dst);
   bp_ir_setcond (s->b, BP_IR_I32, BP_IR_EQ, equal, r, dst);

@@ -3,7 +3,7 @@
 
 #include "translate.h"
 
-/* --- leaving the block ------------------------------------------------------------------------------------------------ */
+/* --- leaving the block ------------------------------------------------------------------------ */
 
 static void
 set_eip (Translator *s, uint64_t eip)
@@ -87,7 +87,7 @@ emit_jump_indirect (Translator *s, BpTemp target)
     bp_ir_goto_ptr (s->b, target);
 }
 
-/* --- near ------------------------------------------------------------------------------------------------------------------ */
+/* --- near ------------------------------------------------------------------------------------- */
 
 /* #GP(0) at this instruction when the target, of `size` bytes, lies beyond CS's limit. */
 static void
@@ -184,7 +184,7 @@ emit_ret (Translator *s, const X86Insn *insn)
   s->ended = true;
 }
 
-/* --- far -------------------------------------------------------------------------------------------------------------------- */
+/* --- far -------------------------------------------------------------------------------------- */
 
 typedef struct FarPointer {
   BpTemp selector, offset;
@@ -215,7 +215,8 @@ emit_far (Translator *s, const X86Insn *insn, unsigned helper)
 {
   FarPointer to = far_pointer (s, insn);
   flags_store_op (s);
-  emit_call (s, helper, BP_IR_NONE, BP_IR_ENV, to.selector, to.offset, i32 (s, insn->opsize), i32 (s, (uint32_t) s->next_pc));
+  emit_call (s, helper, BP_IR_NONE, BP_IR_ENV, to.selector, to.offset, i32 (s, insn->opsize),
+             i32 (s, (uint32_t) s->next_pc));
   end_far (s);
 }
 
@@ -236,7 +237,8 @@ emit_iret (Translator *s, const X86Insn *insn)
 {
   flags_store_op (s);
   if (s->is_protected)
-    emit_call (s, H_iret_protected, BP_IR_NONE, BP_IR_ENV, i32 (s, insn->opsize), i32 (s, (uint32_t) s->next_pc));
+    emit_call (s, H_iret_protected, BP_IR_NONE, BP_IR_ENV, i32 (s, insn->opsize),
+               i32 (s, (uint32_t) s->next_pc));
   else
     emit_call (s, H_iret_real, BP_IR_NONE, BP_IR_ENV, i32 (s, insn->opsize));
   end_far (s);
@@ -258,7 +260,7 @@ emit_sysexit (Translator *s, const X86Insn *insn)
   end_far (s);
 }
 
-/* --- interrupts --------------------------------------------------------------------------------------------------------------- */
+/* --- interrupts ------------------------------------------------------------------------------- */
 
 static void
 emit_interrupt (Translator *s, uint32_t vector)

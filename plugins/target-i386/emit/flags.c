@@ -3,14 +3,14 @@
 
 #include "translate.h"
 
-/* --- the representation ------------------------------------------------------------------------------------------- */
+/* --- the representation ----------------------------------------------------------------------- */
 
 enum { USES_DST = 1, USES_SRC = 2, USES_SRC2 = 4, USES_ALL = 7 };
 
 static bool has_kind (unsigned op) { return op >= CC_ADD8; }
 static CcKind kind_of (unsigned op) { return (CcKind) ((op - CC_ADD8) >> 2); }
 static unsigned size_of (unsigned op) { return 1u << ((op - CC_ADD8) & 3); }
-static unsigned make_op (CcKind kind, unsigned size) { return CC_ADD8 + 4 * (unsigned) kind + log2_size (size); }
+static unsigned make_op (CcKind kind, unsigned size) { return CC_ADD8 + 4 * kind + log2_size (size); }
 
 static unsigned
 uses_of (unsigned op)
@@ -46,6 +46,7 @@ set_op (Translator *s, unsigned op)
     s->cc_op_stored = false;
   }
   s->cc_first = s->cc_second = BP_IR_NONE;
+  s->pending = 0;
 }
 
 void
@@ -91,19 +92,54 @@ flags_dynamic (Translator *s)
   s->cc_op_stored = true;
 }
 
+/* --- flags not computed yet ------------------------------------------------------------------- */
+
+static uint32_t pending_kind (uint32_t pending) { return pending >> WORD_PENDING_SHIFT & 7; }
+static unsigned pending_reg (uint32_t pending) { return pending >> WORD_PENDING_REG_SHIFT & 15; }
+static unsigned pending_size (uint32_t pending) { return 1u << (pending >> WORD_PENDING_SIZE_SHIFT & 3); }
+
+void
+flags_set_pending (Translator *s, const X86Insn *insn, unsigned kind)
+{
+  s->pending = kind << WORD_PENDING_SHIFT | (uint32_t) insn->operand[0].reg << WORD_PENDING_REG_SHIFT
+               | log2_size (insn->operand[0].size) << WORD_PENDING_SIZE_SHIFT;
+  s->cc_first = s->cc_second = BP_IR_NONE;
+}
+
+/* The block ended early, or someone looks after all: compute them. */
+static void
+flush_pending (Translator *s)
+{
+  uint32_t pending = s->pending, kind = pending_kind (pending);
+  if (pending == 0)
+    return;
+  s->pending = 0;
+  BpTemp result = gpr (pending_reg (pending));
+  unsigned size = pending_size (pending);
+  if (kind == PENDING_INC || kind == PENDING_DEC) {
+    bp_ir_mov (s->b, BP_IR_I32, CC_SRC, flags_carry (s));
+    bp_ir_mov (s->b, BP_IR_I32, CC_DST, result);
+    flags_set (s, kind == PENDING_INC ? K_INC : K_DEC, size);
+  } else {
+    flags_set_rotated (s, BP_IR_NONE, result, size, kind == PENDING_ROL);
+  }
+}
+
 void
 flags_store_op (Translator *s)
 {
+  flush_pending (s);
   if (!s->cc_op_stored)
     SET_ENV32 (s, cc_op, i32 (s, s->cc_op));
   s->cc_op_stored = true;
 }
 
-/* --- all of them ------------------------------------------------------------------------------------------------------ */
+/* --- all of them ------------------------------------------------------------------------------ */
 
 BpTemp
 flags_value (Translator *s)
 {
+  flush_pending (s);
   if (s->cc_op == CC_EFLAGS)
     return CC_SRC;
   unsigned uses = uses_of (s->cc_op);
@@ -121,7 +157,7 @@ flags_materialize (Translator *s)
     flags_set_eflags (s, flags_value (s));
 }
 
-/* --- tests on a known representation ----------------------------------------------------------------------------- */
+/* --- tests on a known representation ---------------------------------------------------------- */
 
 static Compare
 compare (BpIrCond cond, BpTemp a, BpTemp b)
@@ -190,7 +226,8 @@ compare_with_carry (Translator *s, BpTemp x, unsigned size)
 {
   if (size < 4)
     return compare (BP_IR_LTU, zx (s, x, size), op3 (s, BP_IR_add, zx (s, CC_SRC, size), CC_SRC2));
-  BpTemp a = bp_ir_local (s->b, BP_IR_I64), b = bp_ir_local (s->b, BP_IR_I64), c = bp_ir_local (s->b, BP_IR_I64);
+  BpTemp a = bp_ir_local (s->b, BP_IR_I64), b = bp_ir_local (s->b, BP_IR_I64),
+      c = bp_ir_local (s->b, BP_IR_I64);
   bp_ir_op2 (s->b, BP_IR_ext32u, BP_IR_I64, a, x);
   bp_ir_op2 (s->b, BP_IR_ext32u, BP_IR_I64, b, CC_SRC);
   bp_ir_op2 (s->b, BP_IR_ext32u, BP_IR_I64, c, CC_SRC2);
@@ -263,7 +300,8 @@ signed_test (Translator *s, CcKind kind, unsigned size, BpIrCond cond, Compare *
   switch (kind) {
   case K_SUB: *c = compare_operands (s, cond, true, size); return true;
   case K_LOGIC: *c = compare (cond, sx (s, CC_DST, size), i32 (s, 0)); return true;
-  case K_INC: *c = compare (cond, sx (s, op3i (s, BP_IR_sub, CC_DST, 1), size), i32 (s, (uint32_t) -1)); return true;
+  case K_INC: *c = compare (cond, sx (s, op3i (s, BP_IR_sub, CC_DST, 1), size),
+  i32 (s, (uint32_t) -1)); return true;
   case K_DEC: *c = compare (cond, sx (s, op3i (s, BP_IR_add, CC_DST, 1), size), i32 (s, 1)); return true;
   default: return false;
   }
@@ -286,7 +324,7 @@ known_test (Translator *s, unsigned condition, Compare *c)
   }
 }
 
-/* --- tests on EFLAGS bits ----------------------------------------------------------------------------------------------- */
+/* --- tests on EFLAGS bits --------------------------------------------------------------------- */
 
 /* SF != OF in the place of SF. */
 static BpTemp
@@ -307,18 +345,20 @@ eflags_test (Translator *s, unsigned condition, BpTemp eflags)
   case X86_COND_P: return test_bits (s, eflags, X86_FL_PF);
   case X86_COND_L: return test_bits (s, less_bit (s, eflags), X86_FL_SF);
   default: {
-    BpTemp less = op3i (s, BP_IR_and, less_bit (s, eflags), X86_FL_SF), zero = op3i (s, BP_IR_and, eflags, X86_FL_ZF);
+    BpTemp less = op3i (s, BP_IR_and, less_bit (s, eflags), X86_FL_SF),
+        zero = op3i (s, BP_IR_and, eflags, X86_FL_ZF);
     return compare (BP_IR_NE, op3 (s, BP_IR_or, less, zero), i32 (s, 0));
   }
   }
 }
 
-/* --- conditions ------------------------------------------------------------------------------------------------------------- */
+/* --- conditions ------------------------------------------------------------------------------- */
 
 Compare
 flags_condition (Translator *s, unsigned condition, bool may_commit)
 {
   Compare c;
+  flush_pending (s);
   if (!has_kind (s->cc_op) || !known_test (s, condition, &c)) {
     if (may_commit)
       flags_materialize (s);
@@ -349,6 +389,7 @@ flags_setcond (Translator *s, unsigned condition, bool may_commit)
 BpTemp
 flags_carry (Translator *s)
 {
+  flush_pending (s);
   if (s->cc_op == CC_EFLAGS)
     return op3i (s, BP_IR_and, CC_SRC, X86_FL_CF);
   if (has_kind (s->cc_op))
@@ -380,8 +421,32 @@ movcond (Translator *s, Compare c, BpTemp if_true, BpTemp if_false)
 }
 
 void
+flags_set_carry_overflow (Translator *s, BpTemp count, BpTemp carry, BpTemp overflow)
+{
+  BpTemp old = flags_value (s);
+  BpTemp kept = op3i (s, BP_IR_and, old, ~(uint32_t) (X86_FL_CF | X86_FL_OF));
+  BpTemp flags = op3 (s, BP_IR_or, op3 (s, BP_IR_or, kept, carry), op3i (s, BP_IR_shl, overflow, 11));
+  if (count != BP_IR_NONE)
+    flags = movcond (s, compare (BP_IR_EQ, count, i32 (s, 0)), old, flags);
+  flags_set_eflags (s, flags);
+}
+
+/* OF: left, the top bit against the carry; right, the top two bits (SDM 2B; for counts above 1 it is
+ * undefined). */
+void
+flags_set_rotated (Translator *s, BpTemp count, BpTemp result, unsigned size, bool left)
+{
+  unsigned bits = 8 * size;
+  BpTemp top = extract (s, result, bits - 1, 1);
+  BpTemp carry = left ? op3i (s, BP_IR_and, result, 1) : top;
+  BpTemp other = left ? carry : extract (s, result, bits - 2, 1);
+  flags_set_carry_overflow (s, count, carry, op3 (s, BP_IR_xor, top, other));
+}
+
+void
 flags_set_shift_by (Translator *s, BpTemp count, CcKind kind, unsigned size, BpTemp dst, BpTemp src)
 {
+  flush_pending (s);
   unsigned uses = uses_of (s->cc_op);
   BpTemp zero = i32 (s, 0);
   BpTemp old_op = s->cc_op == CC_DYNAMIC ? ENV32 (s, cc_op) : i32 (s, s->cc_op);

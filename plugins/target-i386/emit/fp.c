@@ -1,9 +1,9 @@
-/* fp.c -- x87, MMX and SSE: dispatch, pending exceptions, and the `native` insn that most instructions become. */
+/* fp.c -- x87, MMX and SSE: dispatch, pending exceptions, and the `native` insn that most become. */
 /* SPDX-License-Identifier: MIT */
 
 #include "fp.h"
 
-/* --- pending exceptions ----------------------------------------------------------------------------------------------- */
+/* --- pending exceptions --------------------------------------------------------------------------------- */
 
 /* Does it report an x87 exception that an earlier instruction left pending? */
 static bool
@@ -18,7 +18,8 @@ is_waiting (const X86Insn *insn)
   }
 }
 
-/* With CR0.NE set the host's own exception at the waiting instruction raises #MF.  With it clear the guest wants FERR#. */
+/* With CR0.NE set the host's own exception at the waiting instruction raises #MF. With it clear the guest
+ * wants FERR#. */
 static void
 emit_pending (Translator *s)
 {
@@ -26,12 +27,13 @@ emit_pending (Translator *s)
     emit_call (s, H_fp_pending, BP_IR_NONE, BP_IR_ENV);
 }
 
-/* --- the native insn ------------------------------------------------------------------------------------------------- */
+/* --- the native insn ------------------------------------------------------------------------------------ */
 
 static uint64_t
 native_opcode (const X86Insn *insn)
 {
-  unsigned prefix = insn->mandatory == 0x66 ? 1 : insn->mandatory == 0xf3 ? 2 : insn->mandatory == 0xf2 ? 3 : 0;
+  uint8_t byte = insn->mandatory;
+  unsigned prefix = byte == 0x66 ? 1 : byte == 0xf3 ? 2 : byte == 0xf2 ? 3 : 0;
   uint64_t n = BP_NATIVE_MAKE (insn->opcode, insn->map, prefix);
   if (insn->has_imm8)
     n |= BP_NATIVE_SET_IMM8 (insn->imm8);
@@ -62,7 +64,8 @@ native_memory (const Translator *s, const X86Insn *insn)
   return aux;
 }
 
-/* Among the instructions that write a general register, which name it in modrm.rm: MOVD, and the PEXTRs of map 0F 3A. */
+/* Among the instructions that write a general register, which name it in modrm.rm: MOVD, and the PEXTRs of
+ * map 0F 3A. */
 static bool
 result_is_rm (const X86Insn *insn)
 {
@@ -95,7 +98,8 @@ native_fields (const X86Insn *insn, Integers x)
   if (!insn->has_modrm || (insn->map == 1 && insn->opcode == 0x77))
     return BP_NATIVE_SET_NO_MODRM;
   if (insn->op == X86_OP_FNSTSW && x.out)
-    return BP_NATIVE_SET_RAX_OUT | BP_NATIVE_SET_REG (BP_NATIVE_FIELD, insn->reg) | BP_NATIVE_SET_RM (BP_NATIVE_FIELD, insn->rm);
+    return BP_NATIVE_SET_RAX_OUT | BP_NATIVE_SET_REG (BP_NATIVE_FIELD, insn->reg)
+           | BP_NATIVE_SET_RM (BP_NATIVE_FIELD, insn->rm);
   BpIrNativeOperand reg = BP_NATIVE_FIELD, rm = insn->mem_operand >= 0 ? BP_NATIVE_MEM : BP_NATIVE_FIELD;
   if (x.in)
     rm = BP_NATIVE_IN;
@@ -114,7 +118,8 @@ emit_native (Translator *s, const X86Insn *insn)
 {
   Integers x = integer_operands (insn);
   uint64_t n = native_opcode (insn) | native_state (insn) | native_fields (insn, x);
-  BpTemp out = BP_IR_NONE, flags_out = BP_IR_NONE, in = BP_IR_NONE, address = BP_IR_NONE, flags_in = BP_IR_NONE;
+  BpTemp out = BP_IR_NONE, in = BP_IR_NONE, address = BP_IR_NONE;
+  BpTemp flags_out = BP_IR_NONE, flags_in = BP_IR_NONE;
   uint32_t aux = 0;
   if (insn->mem_operand >= 0) {
     aux = native_memory (s, insn);
@@ -139,7 +144,7 @@ emit_native (Translator *s, const X86Insn *insn)
     flags_set_eflags (s, flags_out);
 }
 
-/* --- dispatch ------------------------------------------------------------------------------------------------------------ */
+/* --- dispatch ------------------------------------------------------------------------------------------- */
 
 bool
 emit_fp (Translator *s, const X86Insn *insn)

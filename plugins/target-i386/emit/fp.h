@@ -5,7 +5,8 @@
 
 #include "translate.h"
 
-/* The instruction as itself: its encoding, memory operand, general registers and flags all follow from the decoder's value. */
+/* The instruction as itself: its encoding, memory operand, general registers and flags all follow from the
+ * decoder's value. */
 void emit_native (Translator *s, const X86Insn *insn);
 
 /* false: not provided */

@@ -1,10 +1,89 @@
-/* frontend.c -- the table through which an accelerator drives this CPU type. */
+/* frontend.c -- the table through which an accelerator drives this CPU type; block keys, restoring. */
 /* SPDX-License-Identifier: MIT */
+/*
+ * Keys are made and instructions restored while the guest's FP registers may be in the host's: this file is
+ * built with -mgeneral-regs-only.
+ */
 
 #include <stdio.h>
 
 #include "../runtime/helpers.h"
 #include "translate.h"
+
+/* --- keys ------------------------------------------------------------------------------------- */
+
+/* How a segment that is not flat may be accessed, when nothing but its limit can be wrong.  Outside protected
+ * mode types are not
+ * looked at. */
+static uint64_t
+segment_access (const X86Cpu *env, unsigned seg)
+{
+  uint32_t a = env->segment[seg].attributes;
+  bool is_code = a & SEG_CODE;
+  if (!x86_is_protected (env))
+    return !is_code && (a & SEG_EXPAND_DOWN) ? 0 : KEY_READ (seg) | KEY_WRITE (seg);
+  if (!(a & SEG_P) || !(a & SEG_S) || (!is_code && (a & SEG_EXPAND_DOWN)))
+    return 0;
+  if (is_code)
+    return a & SEG_WRITABLE ? KEY_READ (seg) : 0;
+  return KEY_READ (seg) | (a & SEG_WRITABLE ? KEY_WRITE (seg) : 0);
+}
+
+void
+x86_block_key (const void *cpu, BpTbKey *key)
+{
+  const X86Cpu *env = cpu;
+  const BpX86Segment *cs = &env->segment[BP_X86_CS];
+  uint32_t hflags = env->hflags;
+  uint64_t flags = hflags & x86_key_mask (hflags);
+  for (unsigned seg = X86_ES; seg <= X86_GS; seg++)
+    if (!(hflags & HF_FLAT (seg)))
+      flags |= segment_access (env, seg);
+  if (!(hflags & HF_FLAT (X86_CS)))
+    flags |= (uint64_t) (cs->limit < 1u << 20 ? cs->limit : cs->limit >> 12) << KEY_CS_LIMIT_SHIFT;
+  key->base = cs->base;
+  key->pc = (uint32_t) (cs->base + env->eip);
+  key->flags = flags;
+}
+
+/* --- back to the start of an instruction ------------------------------------------------------ */
+
+/* The flags that a PENDING_* operation would have left.  Doing it twice changes nothing. */
+static void
+restore_pending (X86Cpu *env, uint32_t word)
+{
+  unsigned kind = word >> WORD_PENDING_SHIFT & 7, log2 = word >> WORD_PENDING_SIZE_SHIFT & 3,
+    bits = 8u << log2;
+  uint32_t result = (uint32_t) env->gpr[word >> WORD_PENDING_REG_SHIFT & 15];
+  uint32_t flags = x86_compute_cc (env->cc_op, (uint32_t) env->cc_dst, (uint32_t) env->cc_src,
+                                   (uint32_t) env->cc_src2);
+  if (kind == PENDING_INC || kind == PENDING_DEC) {
+    env->cc_dst = result;
+    env->cc_src = flags & X86_FL_CF;
+    env->cc_op = (kind == PENDING_INC ? CC_INC8 : CC_DEC8) + log2;
+    return;
+  }
+  uint32_t top = result >> (bits - 1) & 1, carry = kind == PENDING_ROL ? result & 1 : top;
+  uint32_t other = kind == PENDING_ROL ? carry : result >> (bits - 2) & 1;
+  env->cc_src = (flags & ~(uint32_t) (X86_FL_CF | X86_FL_OF)) | (carry ? X86_FL_CF : 0)
+    | (top != other ? X86_FL_OF : 0);
+  env->cc_op = CC_EFLAGS;
+}
+
+void
+x86_restore (void *cpu, uint64_t pc, uint32_t word)
+{
+  X86Cpu *env = cpu;
+  env->eip = (uint32_t) pc;
+  if ((word & WORD_CC_OP) != CC_DYNAMIC)
+    env->cc_op = word & WORD_CC_OP;
+  if (word & WORD_PENDING_MASK)
+    restore_pending (env, word);
+  if ((word & WORD_RMW) && env->exc_vector == EXC_PF)
+    env->exc_error |= 2;
+}
+
+/* --- the table -------------------------------------------------------------------------------- */
 
 /* The TLB knows two privileges; CPL 3 is the user. */
 static unsigned

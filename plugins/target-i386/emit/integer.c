@@ -23,8 +23,8 @@ fetch_op (Translator *s, const X86Insn *insn, BpIrOp op, BpTemp x)
   return old;
 }
 
-/* A result goes to operand 0, and with its second operand to the flags: to memory first, since that may fault; to a register last,
- * since the second operand may be (part of) that register. */
+/* A result goes to operand 0, and with its second operand to the flags: to memory first, since that may fault;
+ * to a register last, since the second operand may be (part of) that register. */
 static void
 store_result (Translator *s, const X86Insn *insn, BpTemp r, BpTemp src)
 {
@@ -67,7 +67,7 @@ kept_source (const X86Insn *insn, BpTemp src)
   return !is_mem (insn, 0) && src == gpr (insn->operand[0].reg) ? BP_IR_NONE : src;
 }
 
-/* --- ADD, SUB, ADC, SBB ---------------------------------------------------------------------------------------------- */
+/* --- ADD, SUB, ADC, SBB ----------------------------------------------------------------------- */
 
 void
 emit_add (Translator *s, const X86Insn *insn)
@@ -98,7 +98,8 @@ emit_sub (Translator *s, const X86Insn *insn)
     set_cc (s, op3 (s, BP_IR_sub, first, src), src);
   } else {
     first = kept_operand (s, insn);
-    compute (s, insn, BP_IR_sub, operand_in_place (s, insn, 0) != BP_IR_NONE ? gpr (insn->operand[0].reg) : first, src, src);
+    BpTemp in_place = operand_in_place (s, insn, 0);
+    compute (s, insn, BP_IR_sub, in_place != BP_IR_NONE ? in_place : first, src, src);
   }
   flags_set_sub (s, size, first, second);
 }
@@ -159,7 +160,7 @@ emit_sbb (Translator *s, const X86Insn *insn)
   flags_set (s, K_SBB, size);
 }
 
-/* --- AND, OR, XOR, TEST, NOT --------------------------------------------------------------------------------------------- */
+/* --- AND, OR, XOR, TEST, NOT ------------------------------------------------------------------ */
 
 static void
 emit_logic (Translator *s, const X86Insn *insn, BpIrOp op, BpIrOp atomic_op)
@@ -212,7 +213,7 @@ emit_not (Translator *s, const X86Insn *insn)
     set_operand (s, insn, 0, op2 (s, BP_IR_not, operand (s, insn, 0)));
 }
 
-/* --- one operand ------------------------------------------------------------------------------------------------------------- */
+/* --- one operand ------------------------------------------------------------------------------ */
 
 static BpTemp
 locked_neg (Translator *s, const X86Insn *insn)
@@ -242,9 +243,15 @@ emit_neg (Translator *s, const X86Insn *insn)
   flags_set_sub (s, insn->operand[0].size, i32 (s, 0), old);
 }
 
+/* The carry stays; only when it is another block's is it expensive to say what it was. */
 static void
 emit_step (Translator *s, const X86Insn *insn, BpIrOp op, CcKind kind)
 {
+  if (s->cc_op == CC_DYNAMIC && s->pending == 0 && flags_die_unseen (s, insn, false)) {
+    set_operand (s, insn, 0, op3i (s, op, operand (s, insn, 0), 1));
+    flags_set_pending (s, insn, kind == K_INC ? PENDING_INC : PENDING_DEC);
+    return;
+  }
   BpTemp carry = flags_carry (s);
   if (insn->lock) {
     BpTemp delta = i32 (s, kind == K_INC ? 1 : (uint32_t) -1);
@@ -258,7 +265,7 @@ emit_step (Translator *s, const X86Insn *insn, BpIrOp op, CcKind kind)
 void emit_inc (Translator *s, const X86Insn *insn) { emit_step (s, insn, BP_IR_add, K_INC); }
 void emit_dec (Translator *s, const X86Insn *insn) { emit_step (s, insn, BP_IR_sub, K_DEC); }
 
-/* --- exchanges ------------------------------------------------------------------------------------------------------------------- */
+/* --- exchanges -------------------------------------------------------------------------------- */
 
 void
 emit_xadd (Translator *s, const X86Insn *insn)
@@ -307,7 +314,8 @@ emit_cmpxchg (Translator *s, const X86Insn *insn)
 static BpTemp
 pair (Translator *s, unsigned low, unsigned high)
 {
-  BpTemp l = bp_ir_local (s->b, BP_IR_I64), h = bp_ir_local (s->b, BP_IR_I64), r = bp_ir_local (s->b, BP_IR_I64);
+  BpTemp l = bp_ir_local (s->b, BP_IR_I64), h = bp_ir_local (s->b, BP_IR_I64),
+      r = bp_ir_local (s->b, BP_IR_I64);
   bp_ir_op2 (s->b, BP_IR_ext32u, BP_IR_I64, l, gpr (low));
   bp_ir_op2 (s->b, BP_IR_ext32u, BP_IR_I64, h, gpr (high));
   bp_ir_deposit (s->b, BP_IR_I64, r, l, h, 32, 32);
@@ -334,7 +342,8 @@ emit_cmpxchg8b (Translator *s, const X86Insn *insn)
     return;
   }
   BpTemp expected = pair (s, X86_RAX, X86_RDX), desired = pair (s, X86_RBX, X86_RCX);
-  BpTemp linear = operand_linear (s, insn, 0), old = bp_ir_local (s->b, BP_IR_I64), equal = bp_ir_local (s->b, BP_IR_I64);
+  BpTemp linear = operand_linear (s, insn, 0), old = bp_ir_local (s->b, BP_IR_I64),
+      equal = bp_ir_local (s->b, BP_IR_I64);
   BpMemOp align = s->hflags & HF_AC ? BP_MO_ALIGN : 0;
   bp_ir_gcmpxchg (s->b, BP_IR_I64, old, linear, expected, desired, BP_MO_64 | BP_MO_MMU (s->mmu) | align);
   bp_ir_setcond (s->b, BP_IR_I64, BP_IR_EQ, equal, old, expected);

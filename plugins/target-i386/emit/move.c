@@ -36,7 +36,8 @@ emit_movbe (Translator *s, const X86Insn *insn)
 void
 emit_bswap (Translator *s, const X86Insn *insn)
 {
-  set_operand (s, insn, 0, insn->operand[0].size == 2 ? i32 (s, 0) : op2 (s, BP_IR_bswap, operand (s, insn, 0)));
+  set_operand (s, insn, 0, insn->operand[0].size == 2 ? i32 (s, 0)
+               : op2 (s, BP_IR_bswap, operand (s, insn, 0)));
 }
 
 void
@@ -53,7 +54,8 @@ emit_xchg (Translator *s, const X86Insn *insn)
   BpTemp value = operand (s, insn, r), old;
   if (is_mem (insn, m)) {
     old = local (s);
-    bp_ir_gatomic (s->b, BP_IR_gxchg, BP_IR_I32, old, operand_linear (s, insn, m), value, memop (s, insn->operand[m].size));
+    bp_ir_gatomic (s->b, BP_IR_gxchg, BP_IR_I32, old, operand_linear (s, insn, m), value,
+                   memop (s, insn->operand[m].size));
     set_operand (s, insn, r, old);
     return;
   }
@@ -108,14 +110,16 @@ emit_nop (Translator *s, const X86Insn *insn)
 {
 }
 
-/* --- single flags ------------------------------------------------------------------------------------------------------- */
+/* --- single flags ----------------------------------------------------------------------------- */
 
 /* CLC, STC, CMC */
 void
 emit_flag_carry (Translator *s, const X86Insn *insn)
 {
   static const struct { uint16_t op; BpIrOp how; uint32_t mask; } rows[] = {
-    { X86_OP_CLC, BP_IR_and, ~(uint32_t) X86_FL_CF }, { X86_OP_STC, BP_IR_or, X86_FL_CF }, { X86_OP_CMC, BP_IR_xor, X86_FL_CF }
+    { X86_OP_CLC, BP_IR_and, ~(uint32_t) X86_FL_CF },
+    { X86_OP_STC, BP_IR_or, X86_FL_CF },
+    { X86_OP_CMC, BP_IR_xor, X86_FL_CF }
   };
   for (unsigned i = 0; i < G_N_ELEMENTS (rows); i++)
     if (insn->op == rows[i].op)

@@ -70,7 +70,7 @@ multiply_into (Translator *s, const X86Insn *insn, unsigned i, unsigned k)
 void emit_imul2 (Translator *s, const X86Insn *insn) { multiply_into (s, insn, 0, 1); }
 void emit_imul3 (Translator *s, const X86Insn *insn) { multiply_into (s, insn, 1, 2); }
 
-/* --- division: the flags are undefined, and stay --------------------------------------------------------------------- */
+/* --- division: the flags are undefined, and stay ---------------------------------------------- */
 
 static void
 raise_unless_equal (Translator *s, BpTemp x, BpTemp y)
@@ -111,13 +111,14 @@ divide (Translator *s, const X86Insn *insn, bool is_signed)
 void emit_div (Translator *s, const X86Insn *insn) { divide (s, insn, false); }
 void emit_idiv (Translator *s, const X86Insn *insn) { divide (s, insn, true); }
 
-/* --- decimal --------------------------------------------------------------------------------------------------------------- */
+/* --- decimal ---------------------------------------------------------------------------------- */
 
 void
 emit_aam (Translator *s, const X86Insn *insn)
 {
   BpTemp divisor = i32 (s, insn->operand[0].imm & 0xff), quotient = local (s), remainder = local (s);
-  bp_ir_op5 (s->b, BP_IR_divu2, BP_IR_I32, quotient, remainder, zx (s, gpr (X86_RAX), 1), i32 (s, 0), divisor);
+  bp_ir_op5 (s->b, BP_IR_divu2, BP_IR_I32, quotient, remainder, zx (s, gpr (X86_RAX), 1), i32 (s, 0),
+             divisor);
   write_gpr (s, X86_RAX, 1, false, remainder);
   write_gpr (s, X86_RAX, 1, true, quotient);
   flags_set_logic (s, 1, remainder);
@@ -137,7 +138,8 @@ emit_aad (Translator *s, const X86Insn *insn)
 void
 emit_bcd (Translator *s, const X86Insn *insn)
 {
-  unsigned helper = insn->op == X86_OP_DAA ? H_daa : insn->op == X86_OP_DAS ? H_das : insn->op == X86_OP_AAA ? H_aaa : H_aas;
+  X86Op op = (X86Op) insn->op;
+  unsigned helper = op == X86_OP_DAA ? H_daa : op == X86_OP_DAS ? H_das : op == X86_OP_AAA ? H_aaa : H_aas;
   flags_store_op (s);
   emit_call (s, helper, BP_IR_NONE, BP_IR_ENV);
   flags_dynamic (s);

@@ -5,7 +5,7 @@
 
 #include "translate.h"
 
-/* --- small words ---------------------------------------------------------------------------------------------- */
+/* --- small words ------------------------------------------------------------------------------ */
 
 BpTemp
 op2 (Translator *s, BpIrOp op, BpTemp x)
@@ -87,7 +87,7 @@ store_env32 (Translator *s, size_t offset, BpTemp value)
   bp_ir_st (s->b, BP_IR_st32, value, BP_IR_ENV, (int64_t) offset);
 }
 
-/* --- general registers ------------------------------------------------------------------------------------------- */
+/* --- general registers ------------------------------------------------------------------------ */
 
 BpTemp
 read_gpr (Translator *s, unsigned reg, unsigned size, bool high)
@@ -118,7 +118,7 @@ write_gpr (Translator *s, unsigned reg, unsigned size, bool high, BpTemp value)
   gpr_changed (s, reg);
 }
 
-/* --- operands of an instruction --------------------------------------------------------------------------------- */
+/* --- operands of an instruction --------------------------------------------------------------- */
 
 bool
 is_mem (const X86Insn *insn, unsigned i)
@@ -130,7 +130,8 @@ bool
 same_register (const X86Insn *insn)
 {
   const X86Operand *x = &insn->operand[0], *y = &insn->operand[1];
-  return x->kind == X86_OPERAND_GPR && y->kind == X86_OPERAND_GPR && x->reg == y->reg && x->high == y->high && x->size == y->size;
+  return x->kind == X86_OPERAND_GPR && y->kind == X86_OPERAND_GPR && x->reg == y->reg && x->high == y->high
+         && x->size == y->size;
 }
 
 BpTemp
@@ -188,7 +189,7 @@ touch_operand (Translator *s, const X86Insn *insn)
     set_operand (s, insn, 0, operand (s, insn, 0));
 }
 
-/* --- calls --------------------------------------------------------------------------------------------------------- */
+/* --- calls ------------------------------------------------------------------------------------ */
 
 void
 emit_call (Translator *s, unsigned helper, BpTemp result, ...)

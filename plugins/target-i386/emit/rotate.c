@@ -3,19 +3,7 @@
 
 #include "translate.h"
 
-/* CF and OF as given (0 or 1 each), the rest as it was; nothing changes where count, if not NONE, is 0. */
-static void
-set_carry_overflow (Translator *s, BpTemp count, BpTemp carry, BpTemp overflow)
-{
-  BpTemp old = flags_value (s);
-  BpTemp kept = op3i (s, BP_IR_and, old, ~(uint32_t) (X86_FL_CF | X86_FL_OF));
-  BpTemp flags = op3 (s, BP_IR_or, op3 (s, BP_IR_or, kept, carry), op3i (s, BP_IR_shl, overflow, 11));
-  if (count != BP_IR_NONE)
-    flags = movcond (s, (Compare) { BP_IR_I32, BP_IR_EQ, count, i32 (s, 0) }, old, flags);
-  flags_set_eflags (s, flags);
-}
-
-/* --- ROL, ROR ------------------------------------------------------------------------------------------------------------- */
+/* --- ROL, ROR --------------------------------------------------------------------------------- */
 
 /* The value repeated over 32 bits: a rotation of that is the rotation, repeated. */
 static BpTemp
@@ -28,12 +16,10 @@ repeated (Translator *s, const X86Insn *insn)
   return size == 1 ? op3i (s, BP_IR_mul, x, 0x01010101) : op3 (s, BP_IR_or, x, op3i (s, BP_IR_shl, x, 16));
 }
 
-/* OF: left, the top bit against the carry; right, the top two bits (SDM 2B; for counts above 1 it is undefined). */
 static void
-emit_rotate (Translator *s, const X86Insn *insn, BpIrOp op)
+emit_rotate (Translator *s, const X86Insn *insn, bool left)
 {
   const X86Operand *by = &insn->operand[1];
-  unsigned bits = 8 * insn->operand[0].size;
   BpTemp count = BP_IR_NONE, amount;
   if (by->kind == X86_OPERAND_IMM) {
     if ((by->imm & 31) == 0) {
@@ -44,21 +30,19 @@ emit_rotate (Translator *s, const X86Insn *insn, BpIrOp op)
   } else {
     amount = count = op3i (s, BP_IR_and, gpr (X86_RCX), 31);
   }
-  BpTemp r = op3 (s, op, repeated (s, insn), amount);
+  bool unseen = count == BP_IR_NONE && s->pending == 0 && flags_die_unseen (s, insn, false);
+  BpTemp r = op3 (s, left ? BP_IR_rotl : BP_IR_rotr, repeated (s, insn), amount);
   set_operand (s, insn, 0, r);
-  BpTemp top = extract (s, r, bits - 1, 1);
-  if (op == BP_IR_rotl) {
-    BpTemp carry = op3i (s, BP_IR_and, r, 1);
-    set_carry_overflow (s, count, carry, op3 (s, BP_IR_xor, top, carry));
-  } else {
-    set_carry_overflow (s, count, top, op3 (s, BP_IR_xor, top, extract (s, r, bits - 2, 1)));
-  }
+  if (unseen)
+    flags_set_pending (s, insn, left ? PENDING_ROL : PENDING_ROR);
+  else
+    flags_set_rotated (s, count, r, insn->operand[0].size, left);
 }
 
-void emit_rol (Translator *s, const X86Insn *insn) { emit_rotate (s, insn, BP_IR_rotl); }
-void emit_ror (Translator *s, const X86Insn *insn) { emit_rotate (s, insn, BP_IR_rotr); }
+void emit_rol (Translator *s, const X86Insn *insn) { emit_rotate (s, insn, true); }
+void emit_ror (Translator *s, const X86Insn *insn) { emit_rotate (s, insn, false); }
 
-/* --- RCL, RCR -------------------------------------------------------------------------------------------------------------- */
+/* --- RCL, RCR --------------------------------------------------------------------------------- */
 
 static void
 rotate_carry_by_one (Translator *s, const X86Insn *insn, bool left)
@@ -75,7 +59,7 @@ rotate_carry_by_one (Translator *s, const X86Insn *insn, bool left)
     overflow = op3 (s, BP_IR_xor, carry, extract (s, x, bits - 1, 1));
   }
   set_operand (s, insn, 0, r);
-  set_carry_overflow (s, BP_IR_NONE, out, overflow);
+  flags_set_carry_overflow (s, BP_IR_NONE, out, overflow);
 }
 
 static void
@@ -100,7 +84,7 @@ emit_rotate_carry (Translator *s, const X86Insn *insn, bool left)
   set_operand (s, insn, 0, r);
   BpTemp top = extract (s, r, bits - 1, 1);
   BpTemp overflow = op3 (s, BP_IR_xor, top, left ? carry : extract (s, r, bits - 2, 1));
-  set_carry_overflow (s, by->kind == X86_OPERAND_IMM ? BP_IR_NONE : count, carry, overflow);
+  flags_set_carry_overflow (s, by->kind == X86_OPERAND_IMM ? BP_IR_NONE : count, carry, overflow);
 }
 
 void emit_rcl (Translator *s, const X86Insn *insn) { emit_rotate_carry (s, insn, true); }

@@ -3,9 +3,9 @@
 
 #include "translate.h"
 
-/* --- loading a segment register --------------------------------------------------------------------------------------
- * In two steps: the load, which may fault, and after the instruction's other results the question whether this block's mode still
- * holds.  Mostly it does (a flat segment for a flat one), and the block goes on. */
+/* --- loading a segment register ------------------------------------------------------------------
+ * In two steps: the load, which may fault, and after the instruction's other results the question whether
+ * this block's mode still holds.  Mostly it does (a flat segment for a flat one), and the block goes on. */
 
 static BpTemp
 load_attributes (Translator *s, unsigned seg)
@@ -43,11 +43,13 @@ leave_when_mode_changed (Translator *s, unsigned seg, BpTemp before)
   s->end_block = false;
 }
 
-/* Interrupts and traps wait until the instruction after MOV SS and POP SS is done. */
+/* Interrupts and traps wait until the instruction after MOV SS and POP SS is done, and a breakpoint on that one does not fire
+ * (SDM 3A 6.8.3): as after an IRET with RF, which is what its mode bit says. */
 static void
 inhibit (Translator *s)
 {
-  SET_ENV32 (s, hflags, op3i (s, BP_IR_or, ENV32 (s, hflags), HF_INHIBIT));
+  uint32_t bits = HF_INHIBIT | (s->hflags & HF_BREAKPOINTS ? HF_RF : 0);
+  SET_ENV32 (s, hflags, op3i (s, BP_IR_or, ENV32 (s, hflags), bits));
   s->skip_trap = true;
 }
 
@@ -77,7 +79,8 @@ emit_pop_seg (Translator *s, const X86Insn *insn)
 void
 emit_load_far_pointer (Translator *s, const X86Insn *insn)
 {
-  static const struct { uint16_t op, seg; } rows[] = { { X86_OP_LES, X86_ES }, { X86_OP_LSS, X86_SS }, { X86_OP_LDS, X86_DS },
+  static const struct { uint16_t op, seg; } rows[] = { { X86_OP_LES, X86_ES }, { X86_OP_LSS, X86_SS },
+                                                       { X86_OP_LDS, X86_DS },
                                                        { X86_OP_LFS, X86_FS }, { X86_OP_LGS, X86_GS } };
   unsigned seg = X86_DS;
   for (unsigned i = 0; i < G_N_ELEMENTS (rows); i++)
@@ -91,7 +94,7 @@ emit_load_far_pointer (Translator *s, const X86Insn *insn)
   leave_when_mode_changed (s, seg, before);
 }
 
-/* --- reading them ------------------------------------------------------------------------------------------------------ */
+/* --- reading them ----------------------------------------------------------------------------- */
 
 static BpTemp
 selector_of (Translator *s, unsigned seg)
@@ -127,7 +130,7 @@ emit_lldt (Translator *s, const X86Insn *insn)
   emit_call (s, insn->op == X86_OP_LLDT ? H_lldt : H_ltr, BP_IR_NONE, BP_IR_ENV, operand_zx (s, insn, 0));
 }
 
-/* --- questions about selectors: the answer is in ZF ------------------------------------------------------------------- */
+/* --- questions about selectors: the answer is in ZF ------------------------------------------- */
 
 static void
 set_zero_flag (Translator *s, BpTemp zero)
@@ -171,7 +174,8 @@ emit_arpl (Translator *s, const X86Insn *insn)
 {
   uint32_t keep = bp_ir_label_new (s->b);
   bool in_memory = is_mem (insn, 0);
-  BpTemp dst = in_memory ? emit_load (s, arpl_linear (s, insn, X86_ACCESS_R), 2) : copy (s, operand (s, insn, 0));
+  BpTemp dst = in_memory ? emit_load (s, arpl_linear (s, insn, X86_ACCESS_R), 2)
+      : copy (s, operand (s, insn, 0));
   BpTemp src = copy (s, operand (s, insn, 1)), raised = local (s), r = local (s);
   BpTemp rpl = op3i (s, BP_IR_and, dst, 3), wanted = op3i (s, BP_IR_and, src, 3);
   bp_ir_setcond (s->b, BP_IR_I32, BP_IR_LTU, raised, rpl, wanted);
@@ -185,7 +189,7 @@ emit_arpl (Translator *s, const X86Insn *insn)
   set_zero_flag (s, raised);
 }
 
-/* --- descriptor-table registers ------------------------------------------------------------------------------------------- */
+/* --- descriptor-table registers --------------------------------------------------------------- */
 
 typedef struct TableRegister {
   size_t base, limit;

@@ -1,8 +1,8 @@
 /* shift.c -- SHL, SHR, SAR and the double shifts. */
 /* SPDX-License-Identifier: MIT */
 /*
- * Flags: the result, and the operand shifted by one less, whose top (SHL) or low bit is CF.  A count of zero, which an immediate
- * shows and CL does not, leaves the flags alone; memory is accessed all the same.
+ * Flags: the result, and the operand shifted by one less, whose top (SHL) or low bit is CF.  A count of
+ * zero, which an immediate shows and CL does not, leaves the flags alone; memory is accessed all the same.
  */
 
 #include "translate.h"
@@ -23,8 +23,10 @@ finish_fixed (Translator *s, const X86Insn *insn, CcKind kind, BpTemp result, Bp
 static void
 finish_by_cl (Translator *s, const X86Insn *insn, CcKind kind, BpTemp count, BpTemp result, BpTemp before)
 {
+  bool unseen = s->pending == 0 && flags_die_unseen (s, insn, true);
   set_operand (s, insn, 0, result);
-  flags_set_shift_by (s, count, kind, insn->operand[0].size, result, before);
+  if (!unseen)
+    flags_set_shift_by (s, count, kind, insn->operand[0].size, result, before);
 }
 
 static BpTemp
@@ -42,7 +44,8 @@ emit_shift (Translator *s, const X86Insn *insn, BpIrOp op, CcKind kind)
     touch_operand (s, insn);
     return;
   }
-  BpTemp x = op == BP_IR_shl ? operand (s, insn, 0) : op == BP_IR_shr ? operand_zx (s, insn, 0) : operand_sx (s, insn, 0);
+  BpTemp x = op == BP_IR_shl ? operand (s, insn, 0) : op == BP_IR_shr ? operand_zx (s, insn, 0)
+      : operand_sx (s, insn, 0);
   if (by->kind == X86_OPERAND_IMM) {
     BpTemp before = fixed > 1 ? op3i (s, op, x, fixed - 1) : is_mem (insn, 0) ? x : copy (s, x);
     finish_fixed (s, insn, kind, op3i (s, op, x, fixed), before);
@@ -57,7 +60,7 @@ void emit_shl (Translator *s, const X86Insn *insn) { emit_shift (s, insn, BP_IR_
 void emit_shr (Translator *s, const X86Insn *insn) { emit_shift (s, insn, BP_IR_shr, K_SAR); }
 void emit_sar (Translator *s, const X86Insn *insn) { emit_shift (s, insn, BP_IR_sar, K_SAR); }
 
-/* --- SHLD, SHRD --------------------------------------------------------------------------------------------------------- */
+/* --- SHLD, SHRD ------------------------------------------------------------------------------- */
 
 typedef struct Double {
   BpTemp result, before;        /* before: shifted by one less, for CF */

@@ -1,4 +1,4 @@
-/* sse.c -- SSE instructions on XMM registers: natives, but for MXCSR and what uses fixed general registers. */
+/* sse.c -- SSE instructions on XMM registers: natives, but for MXCSR, MASKMOV, implied operands. */
 /* SPDX-License-Identifier: MIT */
 
 #include "fp.h"
@@ -17,7 +17,8 @@ emit_maskmov (Translator *s, const X86Insn *insn)
 {
   const X86Operand *o = &insn->operand[2];
   BpTemp linear = emit_linear (s, o->mem.seg, emit_offset (s, &o->mem), o->mem.adsize, o->size, X86_ACCESS_W);
-  uint32_t registers = insn->operand[0].reg | (uint32_t) insn->operand[1].reg << 4 | (o->size == 16 ? 1u << 8 : 0);
+  uint32_t source = insn->operand[0].reg, mask = insn->operand[1].reg, is_xmm = o->size == 16;
+  uint32_t registers = source | mask << 4 | is_xmm << 8;
   emit_call (s, H_maskmov, BP_IR_NONE, BP_IR_ENV, linear, i32 (s, registers));
 }
 
@@ -27,7 +28,8 @@ emit_sse (Translator *s, const X86Insn *insn)
   switch (insn->op) {
   case X86_OP_LDMXCSR: emit_ldmxcsr (s, insn); return true;
   case X86_OP_MASKMOVDQU: emit_maskmov (s, insn); return true;
-  /* These work on EAX, EDX and ECX without naming them, which a native insn cannot say: no CPU model announces SSE4.2's strings. */
+  /* These work on EAX, EDX and ECX without naming them, which a native insn cannot say: no CPU model
+   * announces SSE4.2's strings. */
   case X86_OP_PCMPESTRM:
   case X86_OP_PCMPESTRI:
   case X86_OP_PCMPISTRI: return false;

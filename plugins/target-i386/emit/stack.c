@@ -10,7 +10,8 @@ emit_push_insn (Translator *s, const X86Insn *insn)
   emit_push (s, operand (s, insn, 0), insn->opsize);
 }
 
-/* An address that uses ESP sees it after the increment (SDM 2B, POP); a store that faults must still find it before. */
+/* An address that uses ESP sees it after the increment (SDM 2B, POP); a store that faults must still find it
+ * before. */
 static void
 pop_to_memory (Translator *s, const X86Insn *insn, BpTemp value, BpTemp sp)
 {
@@ -55,7 +56,8 @@ emit_popa (Translator *s, const X86Insn *insn)
   BpTemp value[8];
   for (unsigned i = 0; i < 8; i++)
     if (7 - i != X86_RSP)
-      value[7 - i] = stack_load (s, i == 0 ? stack_pointer (s) : stack_add (s, gpr (X86_RSP), (int32_t) (size * i)), size);
+      value[7 - i] = stack_load (s, i == 0 ? stack_pointer (s)
+                                 : stack_add (s, gpr (X86_RSP), (int32_t) (size * i)), size);
   BpTemp sp = stack_add (s, gpr (X86_RSP), (int32_t) (8 * size));
   for (unsigned reg = X86_RAX; reg <= X86_RDI; reg++)
     if (reg != X86_RSP)
@@ -85,7 +87,7 @@ emit_popf (Translator *s, const X86Insn *insn)
   emit_check_mode (s);          /* the block ends here in any case: an interrupt may be due */
 }
 
-/* --- frames -------------------------------------------------------------------------------------------------------------- */
+/* --- frames ----------------------------------------------------------------------------------- */
 
 /* The frame pointer as an offset in the stack: EBP, or BP zero-extended. */
 static BpTemp
@@ -100,8 +102,10 @@ emit_enter (Translator *s, const X86Insn *insn)
   unsigned size = insn->opsize, level = insn->operand[1].imm & 31;
   uint32_t room = (uint32_t) insn->operand[0].imm & 0xffff;
   uint32_t below = size;
-  BpTemp frame = copy (s, stack_add (s, gpr (X86_RSP), -(int32_t) size));
-  stack_store (s, gpr (X86_RBP), frame, size);
+  BpTemp pushed = stack_add (s, gpr (X86_RSP), -(int32_t) size), frame = copy (s, pushed);
+  stack_store (s, gpr (X86_RBP), pushed, size);
+  if (!s->ss32)                 /* FrameTemp is all of ESP, whose upper half a 16-bit push leaves alone */
+    bp_ir_deposit (s->b, BP_IR_I32, frame, gpr (X86_RSP), frame, 0, 16);
   for (unsigned i = 1; i < level; i++) {
     below += size;
     BpTemp outer = stack_load (s, stack_add (s, frame_pointer (s), -(int32_t) (size * i)), size);

@@ -4,19 +4,21 @@
 #include "../runtime/helpers.h"
 #include "translate.h"
 
-/* --- one element -------------------------------------------------------------------------------------------------- */
+/* --- one element ------------------------------------------------------------------------------ */
 
 static BpTemp
 element_linear (Translator *s, const X86Insn *insn, unsigned i)
 {
   const X86Operand *o = &insn->operand[i];
-  return emit_linear (s, o->mem.seg, zx (s, gpr (o->mem.base), o->mem.adsize), o->mem.adsize, o->size, o->access);
+  return emit_linear (s, o->mem.seg, zx (s, gpr (o->mem.base), o->mem.adsize), o->mem.adsize, o->size,
+                      o->access);
 }
 
 static BpTemp
 element (Translator *s, const X86Insn *insn, unsigned i)
 {
-  return is_mem (insn, i) ? emit_load (s, element_linear (s, insn, i), insn->operand[i].size) : operand (s, insn, i);
+  return is_mem (insn, i) ? emit_load (s, element_linear (s, insn, i), insn->operand[i].size)
+         : operand (s, insn, i);
 }
 
 /* Moves the index registers of the memory operands on. */
@@ -34,7 +36,7 @@ advance (Translator *s, const X86Insn *insn)
   }
 }
 
-/* --- repeated --------------------------------------------------------------------------------------------------------- */
+/* --- repeated --------------------------------------------------------------------------------- */
 
 static uint32_t
 string_mode (const Translator *s, const X86Insn *insn)
@@ -55,7 +57,8 @@ string_mode (const Translator *s, const X86Insn *insn)
   return mode;
 }
 
-/* Not done after one call (an interrupt wants in, or single steps): come back to this instruction through the loop. */
+/* Not done after one call (an interrupt wants in, or single steps): come back to this instruction through the
+ * loop. */
 static void
 emit_repeated (Translator *s, const X86Insn *insn, unsigned helper)
 {
@@ -72,7 +75,7 @@ emit_repeated (Translator *s, const X86Insn *insn, unsigned helper)
   bp_ir_label (s->b, done);
 }
 
-/* --- the instructions -------------------------------------------------------------------------------------------------- */
+/* --- the instructions ------------------------------------------------------------------------- */
 
 void
 emit_movs (Translator *s, const X86Insn *insn)
@@ -126,7 +129,7 @@ emit_compare (Translator *s, const X86Insn *insn, unsigned helper)
 void emit_cmps (Translator *s, const X86Insn *insn) { emit_compare (s, insn, H_rep_cmps); }
 void emit_scas (Translator *s, const X86Insn *insn) { emit_compare (s, insn, H_rep_scas); }
 
-/* --- ports ----------------------------------------------------------------------------------------------------------------- */
+/* --- ports ------------------------------------------------------------------------------------ */
 
 /* IOPL and the TSS's bitmap (SDM 1, chapter 19.5). */
 static void

@@ -19,7 +19,7 @@ set_edx_eax (Translator *s, BpTemp wide)
   write_gpr (s, X86_RDX, 4, false, op2 (s, BP_IR_trunc, high));
 }
 
-/* --- control and debug registers -------------------------------------------------------------------------------------- */
+/* --- control and debug registers -------------------------------------------------------------- */
 
 void
 emit_mov_to_cr (Translator *s, const X86Insn *insn)
@@ -81,7 +81,7 @@ emit_invlpg (Translator *s, const X86Insn *insn)
   change_mode (s);
 }
 
-/* --- identification, time, model-specific registers ------------------------------------------------------------------- */
+/* --- identification, time, model-specific registers ------------------------------------------- */
 
 void
 emit_cpuid (Translator *s, const X86Insn *insn)
@@ -111,7 +111,7 @@ emit_wrmsr (Translator *s, const X86Insn *insn)
   change_mode (s);
 }
 
-/* --- halting and interrupts ----------------------------------------------------------------------------------------------- */
+/* --- halting and interrupts ------------------------------------------------------------------- */
 
 void
 emit_hlt (Translator *s, const X86Insn *insn)
@@ -162,12 +162,13 @@ emit_sti (Translator *s, const X86Insn *insn)
   change_mode (s);
 }
 
-/* --- caches and ordering ----------------------------------------------------------------------------------------------------- */
+/* --- caches and ordering ---------------------------------------------------------------------- */
 
 void
 emit_fence (Translator *s, const X86Insn *insn)
 {
-  bp_ir_append (s->b, BP_IR_fence, BP_IR_I32)->aux = insn->op == X86_OP_LFENCE ? 1 : insn->op == X86_OP_SFENCE ? 2 : 3;
+  bp_ir_append (s->b, BP_IR_fence, BP_IR_I32)->aux = insn->op == X86_OP_LFENCE ? 1
+    : insn->op == X86_OP_SFENCE ? 2 : 3;
 }
 
 /* There is no cache to flush, but the address must be readable. */

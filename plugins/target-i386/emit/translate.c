@@ -1,4 +1,4 @@
-/* translate.c -- one block of guest code into IR: keys, globals, fetching, checks before each instruction. */
+/* translate.c -- one block of guest code into IR: globals, fetching, checks before each instruction. */
 /* SPDX-License-Identifier: MIT */
 
 #include <string.h>
@@ -21,53 +21,7 @@ const BpIrGlobal x86_globals[G_N] = {
   [G_CC_SRC2] = { "cc_src2", offsetof (X86Cpu, cc_src2), BP_IR_I32, 0 },
 };
 
-/* --- keys ----------------------------------------------------------------------------------------------------------- */
-
-/* How a segment that is not flat may be accessed, when nothing but its limit can be wrong.  Outside protected mode types are not
- * looked at. */
-static uint64_t
-segment_access (const X86Cpu *env, unsigned seg)
-{
-  uint32_t a = env->segment[seg].attributes;
-  bool is_code = a & SEG_CODE;
-  if (!x86_is_protected (env))
-    return !is_code && (a & SEG_EXPAND_DOWN) ? 0 : KEY_READ (seg) | KEY_WRITE (seg);
-  if (!(a & SEG_P) || !(a & SEG_S) || (!is_code && (a & SEG_EXPAND_DOWN)))
-    return 0;
-  if (is_code)
-    return a & SEG_WRITABLE ? KEY_READ (seg) : 0;
-  return KEY_READ (seg) | (a & SEG_WRITABLE ? KEY_WRITE (seg) : 0);
-}
-
-void
-x86_block_key (const void *cpu, BpTbKey *key)
-{
-  const X86Cpu *env = cpu;
-  const BpX86Segment *cs = &env->segment[BP_X86_CS];
-  uint32_t hflags = env->hflags;
-  uint64_t flags = hflags & x86_key_mask (hflags);
-  for (unsigned seg = X86_ES; seg <= X86_GS; seg++)
-    if (!(hflags & HF_FLAT (seg)))
-      flags |= segment_access (env, seg);
-  if (!(hflags & HF_FLAT (X86_CS)))
-    flags |= (uint64_t) (cs->limit < 1u << 20 ? cs->limit : cs->limit >> 12) << KEY_CS_LIMIT_SHIFT;
-  key->base = cs->base;
-  key->pc = (uint32_t) (cs->base + env->eip);
-  key->flags = flags;
-}
-
-void
-x86_restore (void *cpu, uint64_t pc, uint32_t word)
-{
-  X86Cpu *env = cpu;
-  env->eip = pc;
-  if ((word & WORD_CC_OP) != CC_DYNAMIC)
-    env->cc_op = word & WORD_CC_OP;
-  if ((word & WORD_RMW) && env->exc_vector == EXC_PF)
-    env->exc_error |= 2;
-}
-
-/* --- fetching ------------------------------------------------------------------------------------------------------------ */
+/* --- fetching --------------------------------------------------------------------------------- */
 
 typedef enum Fetched { FETCH_OK, FETCH_STOP, FETCH_RAISE_UD, FETCH_RAISE_GP } Fetched;
 
@@ -81,7 +35,8 @@ bytes_below_limit (const Translator *s)
   return n < X86_MAX_INSN_LENGTH ? (unsigned) n : X86_MAX_INSN_LENGTH;
 }
 
-/* Decodes the instruction at s->pc.  One that reaches into the next page is translated only as a block's first. */
+/* Decodes the instruction at s->pc.  One that reaches into the next page is translated only as a block's
+ * first. */
 static Fetched
 fetch (Translator *s, X86Insn *insn)
 {
@@ -112,7 +67,7 @@ fetch (Translator *s, X86Insn *insn)
   }
 }
 
-/* --- checks in the order decode.h gives ------------------------------------------------------------------------------------ */
+/* --- checks in the order decode.h gives ------------------------------------------------------- */
 
 static bool
 has_feature (const Translator *s, const X86Insn *insn)
@@ -168,7 +123,7 @@ emit_certain_fault (Translator *s, X86Insn *insn)
   return false;
 }
 
-/* --- the block --------------------------------------------------------------------------------------------------------------- */
+/* --- the block -------------------------------------------------------------------------------- */
 
 static void
 init (Translator *s, X86Cpu *env, BpTranslation *t)
@@ -246,7 +201,8 @@ translate_insn (Translator *s)
   unsigned length = insn.length ? insn.length : 1;
   s->next_pc = s->pc + length;
   s->linear = BP_IR_NONE;
-  bp_ir_insn_start (s->b, s->pc, s->cc_op | (fetched == FETCH_OK && reads_to_write (&insn) ? WORD_RMW : 0));
+  bp_ir_insn_start (s->b, s->pc, s->cc_op | s->pending
+                    | (fetched == FETCH_OK && reads_to_write (&insn) ? WORD_RMW : 0));
   emit_one_shot_states (s);
   if (fetched == FETCH_OK) {
     emit_insn (s, &insn);

@@ -1,9 +1,10 @@
 /* translate.h -- the translator's working state, and the vocabulary its emitters share. */
 /* SPDX-License-Identifier: MIT */
 /*
- * An emitter (emit_*) turns one decoded instruction into IR.  What it may count on: insn_start has been emitted, the
- * feature, mode, privilege and unit checks that decode.h lists before memory faults have been made, and nothing of the
- * guest's state has changed yet.  What it owes: registers and flags are written after the last insn that can fault.
+ * An emitter (emit_*) turns one decoded instruction into IR.  What it may count on: insn_start has been
+ * emitted, the feature, mode, privilege and unit checks that decode.h lists before memory faults have been
+ * made, and nothing of the guest's state has changed yet.  What it owes: registers and flags are written
+ * after the last insn that can fault.
  *
  * A value of 1 or 2 bytes lives in an i32 temp whose upper bits are unspecified; zx() and sx() define them.
  */
@@ -13,9 +14,10 @@
 #include <glib.h>
 #include "../cpu.h"
 
-/* --- the block key ---------------------------------------------------------------------------------------------
- * key.flags: hflags in the low half (HF_BASE0 left out in real and virtual-8086 mode, HF_RF without breakpoints); above
- * it, for segments that are not flat, what their accesses need to know while translating. */
+/* --- the block key -------------------------------------------------------------------------------
+ * key.flags: hflags in the low half (HF_BASE0 left out in real and virtual-8086 mode, HF_RF without
+ * breakpoints); above it, for segments that are not flat, what their accesses need to know while
+ * translating. */
 #define KEY_READ(seg)  ((uint64_t) 1 << (32 + (seg)))   /* present, readable, expands up: only the limit is checked */
 #define KEY_WRITE(seg) ((uint64_t) 1 << (38 + (seg)))
 #define KEY_CS_LIMIT_SHIFT 44           /* 20 bits: CS's limit, in pages from 1 MiB on; 0 when CS is flat */
@@ -36,12 +38,21 @@ x86_key_mask (uint32_t hflags)
 #define WORD_CC_OP 0xffu
 #define WORD_RMW   (1u << 8)            /* memory is read to be written: a page fault of the load is one of a store (SDM 3A 4.7) */
 
+/* An operation whose flags have not been computed, because they die unseen unless something faults first
+ * (lookahead.c): the register
+ * holds its result, the cc globals still the flags before it. */
+#define WORD_PENDING_SHIFT 9            /* 3 bits: PENDING_* */
+#define WORD_PENDING_REG_SHIFT 12       /* 4 bits */
+#define WORD_PENDING_SIZE_SHIFT 16      /* 2 bits: log2 of the bytes */
+#define WORD_PENDING_MASK (0x1ffu << WORD_PENDING_SHIFT)
+enum { PENDING_NONE, PENDING_INC, PENDING_DEC, PENDING_ROL, PENDING_ROR };
+
 void x86_block_key (const void *env, BpTbKey *key);
 void x86_translate (void *env, BpTranslation *t);
 void x86_restore (void *env, uint64_t pc, uint32_t word);
 extern const BpIrGlobal x86_globals[G_N];
 
-/* --- helpers ---------------------------------------------------------------------------------------------------- */
+/* --- helpers ---------------------------------------------------------------------------------- */
 
 enum {
 #define HELPER(name, result, flags, n, args) H_##name,
@@ -52,7 +63,7 @@ enum {
 extern const BpIrHelper x86_helpers[H_N];
 extern const BpIrHelper *const x86_helper_list[H_N + 1];
 
-/* --- the translator ----------------------------------------------------------------------------------------------- */
+/* --- the translator --------------------------------------------------------------------------- */
 
 typedef struct Translator {
   X86Cpu *env;
@@ -74,6 +85,7 @@ typedef struct Translator {
   BpTemp linear;                /* the memory operand's linear address, once computed */
 
   /* flags: see flags.c */
+  uint32_t pending;             /* WORD_PENDING_* bits of the state word; 0: none */
   unsigned cc_op;               /* CC_*, CC_DYNAMIC when only env->cc_op knows */
   bool cc_op_stored;            /* env->cc_op holds it */
   BpTemp cc_first, cc_second;   /* operands of the latest subtraction, NONE when unknown */
@@ -84,11 +96,12 @@ typedef struct Translator {
 typedef void Emit (Translator *s, const X86Insn *insn);
 extern Emit *const x86_emit[X86_OP__COUNT];     /* emit/table.c; NULL: another unit's */
 
-/* x87, MMX and SSE (units X87, WAIT, FXSR, MMX, SSE).  The unit's #UD and #NM have been checked; pending exceptions (#MF) have
+/* x87, MMX and SSE (units X87, WAIT, FXSR, MMX, SSE).  The unit's #UD and #NM have been checked; pending
+ * exceptions (#MF) have
  * not.  false: the instruction is not provided, and becomes #UD. */
 bool emit_fp (Translator *s, const X86Insn *insn);
 
-/* --- small words (operands.c) ---------------------------------------------------------------------------------- */
+/* --- small words (operands.c) ----------------------------------------------------------------- */
 
 static inline BpIrType op_type (unsigned size) { return size == 8 ? BP_IR_I64 : BP_IR_I32; }
 static inline BpTemp gpr (unsigned reg) { return bp_ir_global (G_EAX + reg); }
@@ -130,14 +143,18 @@ void emit_call (Translator *s, unsigned helper, BpTemp result, ...);
 void emit_raise (Translator *s, unsigned vector);
 void emit_raise_error (Translator *s, unsigned vector, uint32_t error);
 
-/* --- addresses (address.c) ----------------------------------------------------------------------------------------- */
+/* --- addresses (address.c) -------------------------------------------------------------------- */
 
 BpTemp emit_offset (Translator *s, const X86Mem *mem);                  /* effective address, truncated */
-/* Segment checks and base; access is X86_ACCESS_*.  adsize bounds the offset: 2 says that it is below 64 KiB. */
-BpTemp emit_linear (Translator *s, unsigned seg, BpTemp offset, unsigned adsize, unsigned size, unsigned access);
-BpTemp operand_linear (Translator *s, const X86Insn *insn, unsigned i); /* the memory operand's; computed once an instruction */
+/* Segment checks and base; access is X86_ACCESS_*.  adsize bounds the offset: 2 says that it is below 64 KiB.
+ * */
+BpTemp emit_linear (Translator *s, unsigned seg, BpTemp offset, unsigned adsize, unsigned size,
+                    unsigned access);
+/* the memory operand's; computed once an instruction */
+BpTemp operand_linear (Translator *s, const X86Insn *insn, unsigned i);
 /* Another part of the memory operand, `displacement` bytes on; the offset wraps at the address size. */
-BpTemp operand_linear_at (Translator *s, const X86Insn *insn, unsigned i, uint32_t displacement, unsigned size, unsigned access);
+BpTemp operand_linear_at (Translator *s, const X86Insn *insn, unsigned i, uint32_t displacement,
+                          unsigned size, unsigned access);
 BpMemOp memop (const Translator *s, unsigned size);
 BpTemp emit_load (Translator *s, BpTemp linear, unsigned size);         /* zero-extended; size 1, 2, 4 */
 void emit_store (Translator *s, BpTemp value, BpTemp linear, unsigned size);
@@ -149,7 +166,7 @@ BpTemp stack_load (Translator *s, BpTemp sp, unsigned size);
 void stack_store (Translator *s, BpTemp value, BpTemp sp, unsigned size);
 void emit_push (Translator *s, BpTemp value, unsigned size);
 
-/* --- flags (flags.c) ------------------------------------------------------------------------------------------------- */
+/* --- flags (flags.c) -------------------------------------------------------------------------- */
 
 typedef enum CcKind { K_ADD, K_ADC, K_SUB, K_SBB, K_LOGIC, K_INC, K_DEC, K_SHL, K_SAR, K_MUL } CcKind;
 
@@ -161,13 +178,15 @@ typedef struct Compare {
 
 /* The cc globals have been written: from here on they mean this.  Last thing an instruction does. */
 void flags_set (Translator *s, CcKind kind, unsigned size);
-void flags_set_sub (Translator *s, unsigned size, BpTemp first, BpTemp second);        /* remembers the operands too */
+/* remembers the operands too */
+void flags_set_sub (Translator *s, unsigned size, BpTemp first, BpTemp second);
 void flags_set_eflags (Translator *s, BpTemp eflags);                   /* the six arithmetic flags as bits */
 void flags_set_logic (Translator *s, unsigned size, BpTemp result);
 void flags_dynamic (Translator *s);     /* a helper has written the cc globals and env->cc_op */
 void flags_store_op (Translator *s);    /* env->cc_op is current */
 BpTemp flags_value (Translator *s);     /* as EFLAGS bits; changes nothing */
-void flags_materialize (Translator *s); /* make EFLAGS bits the representation; only when nothing faults after it */
+/* make EFLAGS bits the representation; only when nothing faults after it */
+void flags_materialize (Translator *s);
 BpTemp flags_carry (Translator *s);     /* 0 or 1 */
 /* The test for an X86Cond.  may_commit: nothing that follows in this instruction faults. */
 Compare flags_condition (Translator *s, unsigned condition, bool may_commit);
@@ -175,27 +194,43 @@ BpTemp flags_setcond (Translator *s, unsigned condition, bool may_commit);     /
 void brcond (Translator *s, Compare c, uint32_t label);
 BpTemp movcond (Translator *s, Compare c, BpTemp if_true, BpTemp if_false);
 static inline Compare negated (Compare c) { c.cond ^= 1; return c; }
+/* CF and OF as given (0 or 1 each), the rest as it was; nothing changes where count, if not NONE, is 0. */
+void flags_set_carry_overflow (Translator *s, BpTemp count, BpTemp carry, BpTemp overflow);
+/* The flags of ROL or ROR, from the result. */
+void flags_set_rotated (Translator *s, BpTemp count, BpTemp result, unsigned size, bool left);
 /* From here on the flags are: `count` zero, what they were; else cc globals computed as given. */
 void flags_set_shift_by (Translator *s, BpTemp count, CcKind kind, unsigned size, BpTemp dst, BpTemp src);
 
-/* --- leaving the block (control-flow.c) ---------------------------------------------------------------------------- */
+/* --- looking ahead (lookahead.c) -------------------------------------------------------------- */
+
+/* The instruction's flags are overwritten in this block before anything reads them, and its destination
+ * register is not written
+ * until then.  without_faults: nor can anything fault until they are. */
+bool flags_die_unseen (const Translator *s, const X86Insn *insn, bool without_faults);
+/* Leaves the flags of a PENDING_* operation on a register to whoever asks for them. */
+void flags_set_pending (Translator *s, const X86Insn *insn, unsigned kind);
+
+/* --- leaving the block (control-flow.c) ------------------------------------------------------- */
 
 void emit_jump_to (Translator *s, uint64_t target, unsigned slot);      /* slot: exit 0 or 1 */
 void emit_jump_indirect (Translator *s, BpTemp target);                 /* within CS's limit already */
-void emit_exit_dynamic (Translator *s);                                 /* env->eip stored by a helper; mode may have changed */
+/* env->eip stored by a helper; mode may have changed */
+void emit_exit_dynamic (Translator *s);
 /* Leave through the loop when a helper has changed the mode that this block was translated for. */
 void emit_check_mode (Translator *s);
 void emit_next_eip (Translator *s);                                     /* env->eip = the next instruction */
 
-/* --- the emitters ------------------------------------------------------------------------------------------------------ */
+/* --- the emitters ----------------------------------------------------------------------------- */
 
 /* integer.c */
-Emit emit_add, emit_or, emit_adc, emit_sbb, emit_and, emit_sub, emit_xor, emit_cmp, emit_test, emit_not, emit_neg, emit_inc,
+Emit emit_add, emit_or, emit_adc, emit_sbb, emit_and, emit_sub, emit_xor, emit_cmp, emit_test, emit_not,
+  emit_neg, emit_inc,
   emit_dec, emit_xadd, emit_cmpxchg, emit_cmpxchg8b;
 /* multiply.c */
 Emit emit_mul, emit_imul, emit_imul2, emit_imul3, emit_div, emit_idiv, emit_aam, emit_aad, emit_bcd;
 /* move.c */
-Emit emit_mov, emit_movzx, emit_movsx, emit_movbe, emit_lea, emit_xchg, emit_bswap, emit_setcc, emit_cmovcc, emit_xlat, emit_cbw,
+Emit emit_mov, emit_movzx, emit_movsx, emit_movbe, emit_lea, emit_xchg, emit_bswap, emit_setcc, emit_cmovcc,
+  emit_xlat, emit_cbw,
   emit_cwd, emit_nop, emit_flag_carry, emit_direction, emit_lahf, emit_sahf, emit_salc;
 /* stack.c */
 Emit emit_push_insn, emit_pop, emit_pusha, emit_popa, emit_pushf, emit_popf, emit_enter, emit_leave;
@@ -205,13 +240,17 @@ Emit emit_bit, emit_bsf, emit_bsr, emit_tzcnt, emit_lzcnt, emit_popcnt, emit_crc
 /* string.c */
 Emit emit_movs, emit_cmps, emit_scas, emit_lods, emit_stos, emit_ins, emit_outs, emit_in, emit_out;
 /* control-flow.c */
-Emit emit_jcc, emit_jcxz, emit_loop, emit_jmp, emit_call_near, emit_ret, emit_jmpf, emit_callf, emit_retf, emit_iret, emit_int,
+Emit emit_jcc, emit_jcxz, emit_loop, emit_jmp, emit_call_near, emit_ret, emit_jmpf, emit_callf, emit_retf,
+  emit_iret, emit_int,
   emit_int3, emit_int1, emit_into, emit_bound, emit_ud, emit_sysenter, emit_sysexit;
 /* system.c, segment.c */
-Emit emit_push_seg, emit_pop_seg, emit_mov_to_seg, emit_mov_from_seg, emit_load_far_pointer, emit_arpl, emit_lar, emit_verr, emit_sldt,
+Emit emit_push_seg, emit_pop_seg, emit_mov_to_seg, emit_mov_from_seg, emit_load_far_pointer, emit_arpl,
+  emit_lar, emit_verr, emit_sldt,
   emit_lldt, emit_sgdt, emit_lgdt;
-Emit emit_mov_to_cr, emit_mov_from_cr, emit_mov_to_dr, emit_mov_from_dr, emit_smsw, emit_lmsw, emit_clts, emit_invlpg, emit_hlt,
-  emit_cpuid, emit_rdtsc, emit_rdpmc, emit_rdmsr, emit_wrmsr, emit_monitor, emit_mwait, emit_cli, emit_sti, emit_fence, emit_clflush,
+Emit emit_mov_to_cr, emit_mov_from_cr, emit_mov_to_dr, emit_mov_from_dr, emit_smsw, emit_lmsw, emit_clts,
+  emit_invlpg, emit_hlt,
+  emit_cpuid, emit_rdtsc, emit_rdpmc, emit_rdmsr, emit_wrmsr, emit_monitor, emit_mwait, emit_cli, emit_sti,
+  emit_fence, emit_clflush,
   emit_wbinvd;
 
 #endif

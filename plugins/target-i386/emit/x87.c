@@ -3,7 +3,8 @@
 
 #include "fp.h"
 
-/* The environment has four layouts: 16 or 32 bits, real or protected mode (SDM vol. 1, figures 8-9 to 8-12). */
+/* The environment has four layouts: 16 or 32 bits, real or protected mode (SDM vol. 1, figures 8-9 to
+ * 8-12). */
 static void
 emit_image (Translator *s, const X86Insn *insn, unsigned helper)
 {

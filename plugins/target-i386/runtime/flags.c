@@ -4,7 +4,7 @@
 #include "../cpu.h"
 #include "helpers.h"
 
-/* --- the arithmetic flags ------------------------------------------------------------------------------------------- */
+/* --- the arithmetic flags --------------------------------------------------------------------- */
 
 typedef struct Operation {
   uint64_t dst, src, src2;      /* truncated to the width */
@@ -33,11 +33,13 @@ flag_if (bool set, uint32_t flag)
 static uint32_t
 result_flags (const Operation *o)
 {
-  return flag_if (!__builtin_parity ((unsigned) (o->dst & 0xff)), X86_FL_PF) | flag_if (o->dst == 0, X86_FL_ZF)
+  return flag_if (!__builtin_parity ((unsigned) (o->dst & 0xff)), X86_FL_PF)
+         | flag_if (o->dst == 0, X86_FL_ZF)
          | flag_if (top_bit (o, o->dst), X86_FL_SF);
 }
 
-/* first + second = result: AF is where the sum differs from the exclusive or, OF where both operands differ from it. */
+/* first + second = result: AF is where the sum differs from the exclusive or, OF where both operands differ
+ * from it. */
 static uint32_t
 add_flags (const Operation *o, uint64_t first, uint64_t carry_in)
 {
@@ -52,7 +54,8 @@ sub_flags (const Operation *o, uint64_t first, uint64_t borrow_in)
 {
   uint64_t second = o->src, result = o->dst;
   bool borrow = borrow_in ? first <= second : first < second;
-  return result_flags (o) | flag_if (borrow, X86_FL_CF) | flag_if ((first ^ second ^ result) & 0x10, X86_FL_AF)
+  return result_flags (o) | flag_if (borrow, X86_FL_CF)
+         | flag_if ((first ^ second ^ result) & 0x10, X86_FL_AF)
          | flag_if (top_bit (o, (first ^ second) & (first ^ result)), X86_FL_OF);
 }
 
@@ -60,7 +63,8 @@ static uint32_t
 step_flags (const Operation *o, bool down)
 {
   uint64_t extreme = ((uint64_t) 1 << (o->bits - 1)) - down;
-  return result_flags (o) | flag_if (o->src != 0, X86_FL_CF) | flag_if ((o->dst & 0xf) == (down ? 0xf : 0), X86_FL_AF)
+  return result_flags (o) | flag_if (o->src != 0, X86_FL_CF)
+         | flag_if ((o->dst & 0xf) == (down ? 0xf : 0), X86_FL_AF)
          | flag_if (o->dst == extreme, X86_FL_OF);
 }
 
@@ -103,7 +107,7 @@ helper_compute_cc (uint32_t cc_op, uint32_t dst, uint32_t src, uint32_t src2)
   return x86_compute_cc (cc_op, dst, src, src2);
 }
 
-/* --- the register ------------------------------------------------------------------------------------------------------ */
+/* --- the register ----------------------------------------------------------------------------- */
 
 static uint32_t
 arithmetic_flags (const X86Cpu *env)

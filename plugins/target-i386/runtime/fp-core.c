@@ -10,7 +10,7 @@ const FpFormat fp_single = { 24, -126, 127, 0, false };
 const FpFormat fp_double = { 53, -1022, 1023, 0, false };
 const FpFormat fp_extended = { 64, -16382, 16383, 24576, false };
 
-/* --- numbers ------------------------------------------------------------------------------------------------------ */
+/* --- numbers -------------------------------------------------------------------------------------------- */
 
 static FpWide
 wide (uint64_t high)
@@ -84,7 +84,7 @@ fp_from_int (int64_t value)
   return fp_from_magnitude (value < 0, value < 0 ? -(uint64_t) value : (uint64_t) value);
 }
 
-/* --- unpacking -------------------------------------------------------------------------------------------------------- */
+/* --- unpacking ------------------------------------------------------------------------------------------ */
 
 /* fraction: left-aligned below the integer bit */
 static FpNumber
@@ -94,7 +94,8 @@ unpack (bool sign, int biased, int biased_max, int bias, uint64_t fraction)
     if (fraction == 0)
       return fp_infinity (sign);
     bool quiet = fraction & INTEGER_BIT >> 1;
-    return (FpNumber) { .kind = quiet ? KIND_QNAN : KIND_SNAN, .sign = sign, .sig = wide (INTEGER_BIT | fraction) };
+    FpWide sig = wide (INTEGER_BIT | fraction);
+    return (FpNumber) { .kind = quiet ? KIND_QNAN : KIND_SNAN, .sign = sign, .sig = sig };
   }
   if (biased == 0) {
     FpNumber x = fp_make (sign, 1 - bias, wide (fraction));
@@ -116,8 +117,8 @@ fp_unpack64 (uint64_t bits)
   return unpack (bits >> 63, bits >> 52 & 0x7ff, 0x7ff, 1023, (bits & 0xfffffffffffffull) << 11);
 }
 
-/* The integer bit is explicit: wherever it contradicts the exponent the encoding is unsupported (SDM vol. 1, 8.2.2), but for
- * pseudo-denormals. */
+/* The integer bit is explicit: wherever it contradicts the exponent the encoding is unsupported (SDM vol.
+ * 1, 8.2.2), but for pseudo-denormals. */
 FpNumber
 fp_unpack80 (uint64_t sig, uint16_t sign_exp)
 {
@@ -133,7 +134,7 @@ fp_unpack80 (uint64_t sig, uint16_t sign_exp)
   return unpack (sign, biased, 0x7fff, 16383, sig & ~INTEGER_BIT);
 }
 
-/* --- packing ------------------------------------------------------------------------------------------------------------ */
+/* --- packing -------------------------------------------------------------------------------------------- */
 
 /* Biased exponent and the high 64 bits of the significand, integer bit included. */
 static uint64_t
@@ -144,7 +145,7 @@ fields (const FpNumber *x, int32_t exp_min, int biased_max, int *biased)
   case KIND_FINITE:
     if (x->exp < exp_min) {
       *biased = 0;
-      return (uint64_t) (x->sig >> 64 >> (exp_min - x->exp));
+      return exp_min - x->exp < 64 ? (uint64_t) (x->sig >> 64) >> (exp_min - x->exp) : 0;
     }
     *biased = x->exp - exp_min + 1;
     return (uint64_t) (x->sig >> 64);
@@ -177,7 +178,7 @@ fp_pack80 (const FpNumber *x, uint16_t *sign_exp)
   return sig;
 }
 
-/* --- rounding ----------------------------------------------------------------------------------------------------------- */
+/* --- rounding ------------------------------------------------------------------------------------------- */
 
 /* Keeps the bits of sig above `drop`; carry: the result is 2^128. */
 static bool
@@ -311,7 +312,7 @@ fp_to_int (int64_t *value, FpNumber x, unsigned bits, FpRounding rounding)
   return flags;
 }
 
-/* --- arithmetic ----------------------------------------------------------------------------------------------------------- */
+/* --- arithmetic ----------------------------------------------------------------------------------------- */
 
 static uint32_t
 invalid (FpNumber *r)
@@ -320,12 +321,13 @@ invalid (FpNumber *r)
   return FP_IE;
 }
 
+_Static_assert (KIND_ZERO < KIND_FINITE && KIND_FINITE < KIND_INFINITY, "kinds are in order of magnitude");
+
 static int
 compare_magnitude (const FpNumber *a, const FpNumber *b)
 {
-  int kind_a = a->kind == KIND_ZERO ? 0 : a->kind == KIND_FINITE ? 1 : 2, kind_b = b->kind == KIND_ZERO ? 0 : b->kind == KIND_FINITE ? 1 : 2;
-  if (kind_a != kind_b || kind_a != 1)
-    return kind_a - kind_b;
+  if (a->kind != b->kind || a->kind != KIND_FINITE)
+    return (int) a->kind - (int) b->kind;
   if (a->exp != b->exp)
     return a->exp < b->exp ? -1 : 1;
   return a->sig < b->sig ? -1 : a->sig > b->sig;
@@ -367,7 +369,8 @@ fp_add (FpNumber *r, FpNumber a, FpNumber b, FpRounding rounding)
     b = t;
   }
   /* two bits of room: one for a carry, and the sticky bit stays below everything that counts */
-  FpWide x = a.sig >> 2 | (a.sig & 3 ? 1 : 0), y = shift_right_sticky (b.sig >> 2 | (b.sig & 3 ? 1 : 0), (uint32_t) (a.exp - b.exp));
+  FpWide x = shift_right_sticky (a.sig, 2), y = shift_right_sticky (b.sig, 2);
+  y = shift_right_sticky (y, (uint32_t) (a.exp - b.exp));
   if (a.sign == b.sign)
     *r = fp_make (a.sign, a.exp + 2, x + y);
   else if (c == 0)

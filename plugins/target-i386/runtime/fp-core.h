@@ -1,9 +1,10 @@
-/* fp-core.h -- binary floating point in integers: numbers unpacked, operations exact until they are rounded. */
+/* fp-core.h -- binary floating point in integers: numbers unpacked, exact until they are rounded. */
 /* SPDX-License-Identifier: MIT */
 /*
- * PURPOSE.  What x87 and SSE have in common: IEEE 754 arithmetic on a wide unpacked form.  An operation gives the exact result,
- * with what does not fit in 128 bits collected in the lowest one; fp_round then makes a value of some format of it and says
- * which exceptions that meant.  What the units do differently (which NaN wins, what an unmasked exception leaves) is theirs.
+ * PURPOSE.  What x87 and SSE have in common: IEEE 754 arithmetic on a wide unpacked form.  An operation
+ * gives the exact result, with what does not fit in 128 bits collected in the lowest one; fp_round then
+ * makes a value of some format of it and says which exceptions that meant.  What the units do differently
+ * (which NaN wins, what an unmasked exception leaves) is theirs.
  */
 #ifndef TARGET_I386_RUNTIME_FP_CORE_H
 #define TARGET_I386_RUNTIME_FP_CORE_H
@@ -13,8 +14,12 @@
 
 typedef unsigned __int128 FpWide;
 
-/* Exceptions: the bits of the x87 status word and of MXCSR.  FP_UP is no exception: the result was rounded away from zero. */
-enum { FP_IE = 1, FP_DE = 2, FP_ZE = 4, FP_OE = 8, FP_UE = 16, FP_PE = 32, FP_ALL = 63, FP_PRE = FP_IE | FP_DE | FP_ZE, FP_UP = 1 << 9 };
+/* Exceptions: the bits of the x87 status word and of MXCSR. FP_UP is no exception: the result was rounded
+ * away from zero. */
+enum {
+  FP_IE = 1, FP_DE = 2, FP_ZE = 4, FP_OE = 8, FP_UE = 16, FP_PE = 32,
+  FP_ALL = 63, FP_PRE = FP_IE | FP_DE | FP_ZE, FP_UP = 1 << 9
+};
 
 /* The RC field. */
 typedef enum FpRounding { FP_NEAREST, FP_DOWN, FP_UPWARD, FP_CHOP } FpRounding;
@@ -32,7 +37,7 @@ typedef struct FpNumber {
 typedef struct FpFormat {
   int precision;                /* bits of significand */
   int32_t exp_min, exp_max;     /* of normal numbers */
-  int32_t wrap;                 /* what an unmasked overflow or underflow moves the exponent by; 0: the result is not wanted then */
+  int32_t wrap;                 /* moves the exponent after unmasked overflow or underflow; 0: no result */
   bool flush;                   /* results too small are zero */
 } FpFormat;
 

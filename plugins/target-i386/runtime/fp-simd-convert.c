@@ -3,13 +3,14 @@
 
 #include "fp-simd-float.h"
 
-/* --- to integers -------------------------------------------------------------------------------------------------------- */
+/* --- to integers ---------------------------------------------------------------------------------------- */
 
 static int64_t
 to_int (Simd *s, Width width, unsigned lane, unsigned bits, bool truncate)
 {
   int64_t value;
-  s->exceptions |= fp_to_int (&value, simd_number (s, &s->s, width, lane), bits, truncate ? FP_CHOP : simd_rounding (s));
+  FpRounding rounding = truncate ? FP_CHOP : simd_rounding (s);
+  s->exceptions |= fp_to_int (&value, simd_number (s, &s->s, width, lane), bits, rounding);
   return value;
 }
 
@@ -42,7 +43,7 @@ void simd_cvttss2si (Simd *s) { scalar_to_int (s, SINGLE, true); }
 void simd_cvtsd2si (Simd *s) { scalar_to_int (s, DOUBLE, false); }
 void simd_cvttsd2si (Simd *s) { scalar_to_int (s, DOUBLE, true); }
 
-/* --- from integers -------------------------------------------------------------------------------------------------------- */
+/* --- from integers -------------------------------------------------------------------------------------- */
 
 static void
 from_int (Simd *s, Width width, unsigned lane, int64_t value)
@@ -61,10 +62,17 @@ lanes_from_int (Simd *s, Width width, unsigned lanes)
 void simd_cvtpi2ps (Simd *s) { lanes_from_int (s, SINGLE, 2); }
 void simd_cvtdq2ps (Simd *s) { lanes_from_int (s, SINGLE, 4); }
 void simd_cvtdq2pd (Simd *s) { lanes_from_int (s, DOUBLE, 2); }
-void simd_cvtsi2ss (Simd *s) { from_int (s, SINGLE, 0, BP_NATIVE_W (s->x->native) ? s->s.sq[0] : s->s.sd[0]); }
-void simd_cvtsi2sd (Simd *s) { from_int (s, DOUBLE, 0, BP_NATIVE_W (s->x->native) ? s->s.sq[0] : s->s.sd[0]); }
 
-/* --- between formats ------------------------------------------------------------------------------------------------------ */
+static int64_t
+integer_operand (const Simd *s)
+{
+  return BP_NATIVE_W (s->x->native) ? s->s.sq[0] : s->s.sd[0];
+}
+
+void simd_cvtsi2ss (Simd *s) { from_int (s, SINGLE, 0, integer_operand (s)); }
+void simd_cvtsi2sd (Simd *s) { from_int (s, DOUBLE, 0, integer_operand (s)); }
+
+/* --- between formats ------------------------------------------------------------------------------------ */
 
 static FpNumber
 change (Simd *s, Width from, unsigned lane)
@@ -110,8 +118,9 @@ simd_cvtsd2ss (Simd *s)
   simd_put (&s->d, SINGLE, 0, &r);
 }
 
-/* --- ROUNDPS and kin: imm has a rounding mode, bit 2 to take MXCSR's, bit 3 to keep quiet about inexactness ------------------ */
+/* --- ROUNDPS and kin ------------------------------------------------------------------------------------ */
 
+/* imm: a rounding mode; bit 2: MXCSR's instead; bit 3: inexactness is not reported */
 static void
 round_lanes (Simd *s, Width width, unsigned lanes)
 {

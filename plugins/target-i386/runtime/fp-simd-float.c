@@ -1,9 +1,9 @@
-/* fp-simd-float.c -- portable SSE: floating-point arithmetic and comparison under MXCSR (SDM vol. 1, 11.5). */
+/* fp-simd-float.c -- portable SSE: floating-point arithmetic and comparison (SDM vol. 1, 11.5). */
 /* SPDX-License-Identifier: MIT */
 
 #include "fp-simd-float.h"
 
-/* --- lanes as numbers -------------------------------------------------------------------------------------------------- */
+/* --- lanes as numbers ----------------------------------------------------------------------------------- */
 
 static FpNumber
 denormals_are_zeros (const Simd *s, FpNumber x)
@@ -31,7 +31,7 @@ simd_round (Simd *s, FpNumber r, Width width, uint32_t flags)
 {
   FpFormat format = width == SINGLE ? fp_single : fp_double;
   format.flush = simd_mxcsr (s) & MXCSR_FTZ;
-  s->exceptions |= flags | fp_round (&r, &format, simd_rounding (s), simd_mxcsr (s) >> MXCSR_MASK_SHIFT & FP_ALL);
+  s->exceptions |= flags | fp_round (&r, &format, simd_rounding (s), simd_masked (s));
   return r;
 }
 
@@ -47,7 +47,7 @@ simd_nan (FpNumber *r, const FpNumber *a, const FpNumber *b, uint32_t *flags)
   return true;
 }
 
-/* --- arithmetic ------------------------------------------------------------------------------------------------------------ */
+/* --- arithmetic ----------------------------------------------------------------------------------------- */
 
 typedef enum Operation { ADD, SUB, MUL, DIV } Operation;
 
@@ -76,7 +76,8 @@ static void
 arithmetic_lanes (Simd *s, Operation operation, Width width, unsigned lanes)
 {
   for (unsigned i = 0; i < lanes; i++) {
-    FpNumber r = arithmetic (s, operation, width, simd_number (s, &s->d, width, i), simd_number (s, &s->s, width, i));
+    FpNumber a = simd_number (s, &s->d, width, i), b = simd_number (s, &s->s, width, i);
+    FpNumber r = arithmetic (s, operation, width, a, b);
     simd_put (&s->d, width, i, &r);
   }
 }
@@ -112,7 +113,7 @@ square_roots (Simd *s, Width width, unsigned lanes)
 
 FLOATS (sqrt, square_roots)
 
-/* --- across and alternating ---------------------------------------------------------------------------------------------------- */
+/* --- across and alternating ----------------------------------------------------------------------------- */
 
 static void
 horizontal (Simd *s, Operation operation, Width width, unsigned lanes)
@@ -121,7 +122,8 @@ horizontal (Simd *s, Operation operation, Width width, unsigned lanes)
   for (unsigned i = 0; i < lanes; i++) {
     const FxVector *v = i < lanes / 2 ? &s->d : &s->s;
     unsigned from = 2 * i % lanes;
-    FpNumber x = arithmetic (s, operation, width, simd_number (s, v, width, from), simd_number (s, v, width, from + 1));
+    FpNumber a = simd_number (s, v, width, from), b = simd_number (s, v, width, from + 1);
+    FpNumber x = arithmetic (s, operation, width, a, b);
     simd_put (&r, width, i, &x);
   }
   s->d = r;
@@ -158,14 +160,15 @@ intermediate (const Simd *s, Width width, FpNumber r)
 static bool
 step_raises (Simd *s)
 {
-  if (s->exceptions & FP_ALL & ~(simd_mxcsr (s) >> MXCSR_MASK_SHIFT))
+  if (s->exceptions & FP_ALL & ~simd_masked (s))
     return true;
   s->x->f->mxcsr |= s->exceptions & FP_ALL;
   s->exceptions = 0;
   return false;
 }
 
-/* imm: the products that count, and the lanes that get the sum.  Products, sums and the sum of sums are steps of which each may raise. */
+/* imm: the products that count, and the lanes that get the sum. Products, sums and the sum of sums are
+ * steps of which each may raise. */
 static void
 dot_product (Simd *s, Width width, unsigned lanes)
 {
@@ -174,8 +177,10 @@ dot_product (Simd *s, Width width, unsigned lanes)
     if (s->imm >> (4 + i) & 1)
       t[i] = arithmetic (s, MUL, width, simd_number (s, &s->d, width, i), simd_number (s, &s->s, width, i));
   for (unsigned step = lanes; step > 1 && !step_raises (s); step /= 2)
-    for (unsigned i = 0; i < step / 2; i++)
-      t[i] = arithmetic (s, ADD, width, intermediate (s, width, t[2 * i]), intermediate (s, width, t[2 * i + 1]));
+    for (unsigned i = 0; i < step / 2; i++) {
+      FpNumber a = intermediate (s, width, t[2 * i]), b = intermediate (s, width, t[2 * i + 1]);
+      t[i] = arithmetic (s, ADD, width, a, b);
+    }
   FpNumber zero = fp_zero (false);
   for (unsigned i = 0; i < lanes; i++)
     simd_put (&s->d, width, i, s->imm >> i & 1 ? &t[0] : &zero);
@@ -184,7 +189,7 @@ dot_product (Simd *s, Width width, unsigned lanes)
 void simd_dpps (Simd *s) { dot_product (s, SINGLE, 4); }
 void simd_dppd (Simd *s) { dot_product (s, DOUBLE, 2); }
 
-/* --- comparison ------------------------------------------------------------------------------------------------------------------ */
+/* --- comparison ----------------------------------------------------------------------------------------- */
 
 typedef enum Order { LESS, EQUAL, GREATER, UNORDERED } Order;
 
@@ -271,10 +276,10 @@ void simd_comisd (Simd *s) { compare_to_eflags (s, DOUBLE, false); }
 void simd_ucomiss (Simd *s) { compare_to_eflags (s, SINGLE, true); }
 void simd_ucomisd (Simd *s) { compare_to_eflags (s, DOUBLE, true); }
 
-/* --- approximations ------------------------------------------------------------------------------------------------------------ */
+/* --- approximations ------------------------------------------------------------------------------------- */
 /*
- * RCP and RSQRT are bounded by 1.5 * 2^-12 relative error; which value they give is every processor's own.  Here it is the true
- * one cut to 13 bits.  They raise nothing, and take and give no denormals.
+ * RCP and RSQRT are bounded by 1.5 * 2^-12 relative error; which value they give is every processor's own.
+ * Here it is the true one cut to 13 bits.  They raise nothing, and take and give no denormals.
  */
 
 typedef enum Estimate { RECIPROCAL, RECIPROCAL_ROOT } Estimate;

@@ -7,7 +7,17 @@
 
 typedef enum Width { SINGLE, DOUBLE } Width;
 
-static inline FpRounding simd_rounding (const Simd *s) { return (FpRounding) (simd_mxcsr (s) >> MXCSR_RC_SHIFT & 3); }
+static inline FpRounding
+simd_rounding (const Simd *s)
+{
+  return (FpRounding) (simd_mxcsr (s) >> MXCSR_RC_SHIFT & 3);
+}
+
+static inline uint32_t
+simd_masked (const Simd *s)
+{
+  return simd_mxcsr (s) >> MXCSR_MASK_SHIFT & FP_ALL;
+}
 
 /* Denormals are zeros when MXCSR says so. */
 FpNumber simd_number (const Simd *s, const FxVector *v, Width width, unsigned lane);

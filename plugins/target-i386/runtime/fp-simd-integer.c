@@ -25,7 +25,7 @@ clamp (int value, int low, int high)
 #define SAT_SW(x) clamp ((x), -32768, 32767)
 #define SAT_UW(x) clamp ((x), 0, 65535)
 
-/* --- comparison --------------------------------------------------------------------------------------------------- */
+/* --- comparison ----------------------------------------------------------------------------------------- */
 
 LANES (pcmpgtb, int8_t, sb, a > b ? -1 : 0)
 LANES (pcmpgtw, int16_t, sw, a > b ? -1 : 0)
@@ -49,7 +49,7 @@ LANES (pmaxsd, int32_t, sd, a > b ? a : b)
 LANES (pmaxuw, uint16_t, w, a > b ? a : b)
 LANES (pmaxud, uint32_t, d, a > b ? a : b)
 
-/* --- addition and subtraction ---------------------------------------------------------------------------------------- */
+/* --- addition and subtraction --------------------------------------------------------------------------- */
 
 LANES (paddb, uint8_t, b, a + b)
 LANES (paddw, uint16_t, w, a + b)
@@ -77,7 +77,8 @@ LANES (pabsb, int8_t, sb, b < 0 ? -b : b)
 LANES (pabsw, int16_t, sw, b < 0 ? -b : b)
 LANES (pabsd, int32_t, sd, b < 0 ? (int32_t) -(uint32_t) b : b)
 
-/* Neighbours: those of the destination make the lower half of the result, those of the source the upper one. */
+/* Neighbours: those of the destination make the lower half of the result, those of the source the upper
+ * one. */
 #define NEIGHBOURS(name, T, field, expression) \
   void simd_##name (Simd *s) \
   { \
@@ -98,7 +99,7 @@ NEIGHBOURS (phsubw, int16_t, sw, a - b)
 NEIGHBOURS (phsubd, uint32_t, d, a - b)
 NEIGHBOURS (phsubsw, int16_t, sw, SAT_SW (a - b))
 
-/* --- multiplication ------------------------------------------------------------------------------------------------------ */
+/* --- multiplication ------------------------------------------------------------------------------------- */
 
 LANES (pmullw, int16_t, sw, (int32_t) a * b)
 LANES (pmulhw, int16_t, sw, ((int32_t) a * b) >> 16)
@@ -112,8 +113,8 @@ void
 simd_pmaddwd (Simd *s)
 {
   for (unsigned i = 0; i < s->bytes / 4; i++) {
-    uint32_t low = (uint32_t) (s->d.sw[2 * i] * s->s.sw[2 * i]), high = (uint32_t) (s->d.sw[2 * i + 1] * s->s.sw[2 * i + 1]);
-    s->d.d[i] = low + high;
+    int32_t low = s->d.sw[2 * i] * s->s.sw[2 * i], high = s->d.sw[2 * i + 1] * s->s.sw[2 * i + 1];
+    s->d.d[i] = (uint32_t) low + (uint32_t) high;
   }
 }
 
@@ -178,7 +179,7 @@ simd_pclmulqdq (Simd *s)
   s->d.q[1] = (uint64_t) (product >> 64);
 }
 
-/* --- bits, shifts ------------------------------------------------------------------------------------------------------------ */
+/* --- bits, shifts --------------------------------------------------------------------------------------- */
 
 LANES (pand, uint64_t, q, a & b)
 LANES (pandn, uint64_t, q, ~a & b)
@@ -262,6 +263,7 @@ simd_shift64 (Simd *s)
 void
 simd_ptest (Simd *s)
 {
-  bool zero = !((s->d.q[0] & s->s.q[0]) | (s->d.q[1] & s->s.q[1])), carry = !((~s->d.q[0] & s->s.q[0]) | (~s->d.q[1] & s->s.q[1]));
+  bool zero = !((s->d.q[0] & s->s.q[0]) | (s->d.q[1] & s->s.q[1]));
+  bool carry = !((~s->d.q[0] & s->s.q[0]) | (~s->d.q[1] & s->s.q[1]));
   *s->x->flags = (zero ? X86_FL_ZF : 0) | (carry ? X86_FL_CF : 0);
 }

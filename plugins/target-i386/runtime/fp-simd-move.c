@@ -3,7 +3,7 @@
 
 #include "fp-simd.h"
 
-/* --- moves -------------------------------------------------------------------------------------------------------- */
+/* --- moves ---------------------------------------------------------------------------------------------- */
 
 void simd_copy (Simd *s) { s->d = s->s; }
 void simd_move_low32 (Simd *s) { s->d.d[0] = s->s.d[0]; }
@@ -42,7 +42,7 @@ void simd_movsldup (Simd *s) { s->d = (FxVector) { .d = { s->s.d[0], s->s.d[0], 
 void simd_movshdup (Simd *s) { s->d = (FxVector) { .d = { s->s.d[1], s->s.d[1], s->s.d[3], s->s.d[3] } }; }
 void simd_movddup (Simd *s) { s->d = (FxVector) { .q = { s->s.q[0], s->s.q[0] } }; }
 
-/* --- general registers ------------------------------------------------------------------------------------------------ */
+/* --- general registers ---------------------------------------------------------------------------------- */
 
 static void
 integer_result (Simd *s, uint32_t value)
@@ -91,7 +91,7 @@ simd_insertps (Simd *s)
       s->d.d[i] = 0;
 }
 
-/* --- interleaving ------------------------------------------------------------------------------------------------------ */
+/* --- interleaving --------------------------------------------------------------------------------------- */
 
 #define UNPACK(name, T, field) \
   static void name (Simd *s, bool high) \
@@ -119,7 +119,7 @@ void simd_unpack_high16 (Simd *s) { unpack16 (s, true); }
 void simd_unpack_high32 (Simd *s) { unpack32 (s, true); }
 void simd_unpack_high64 (Simd *s) { unpack64 (s, true); }
 
-/* --- narrowing and widening ---------------------------------------------------------------------------------------------- */
+/* --- narrowing and widening ----------------------------------------------------------------------------- */
 
 static int
 clamp (int value, int low, int high)
@@ -164,7 +164,7 @@ WIDEN (pmovzxwd, d, w)
 WIDEN (pmovzxwq, q, w)
 WIDEN (pmovzxdq, q, d)
 
-/* --- shuffles ------------------------------------------------------------------------------------------------------------ */
+/* --- shuffles ------------------------------------------------------------------------------------------- */
 
 static void
 shuffle_words (Simd *s, unsigned from)
@@ -221,7 +221,7 @@ simd_palignr (Simd *s)
   s->d = r;
 }
 
-/* --- blends: by the bits of the immediate, or by the top bits of XMM0's lanes --------------------------------------------- */
+/* --- blends: by the bits of the immediate, or by the top bits of XMM0's lanes --------------------------- */
 
 #define BLEND(name, field, selected) \
   void simd_##name (Simd *s) \

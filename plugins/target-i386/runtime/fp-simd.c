@@ -1,4 +1,4 @@
-/* fp-simd.c -- portable MMX and SSE: finds an instruction's row, fetches its operands, puts the result away. */
+/* fp-simd.c -- portable MMX and SSE: an instruction's row, its operands, where the result goes. */
 /* SPDX-License-Identifier: MIT */
 
 #include <string.h>
@@ -13,7 +13,7 @@ static const SimdRow rows[N_MAPS][256][4] = {
 #undef SIMD
 };
 
-/* --- operands ------------------------------------------------------------------------------------------------------- */
+/* --- operands ------------------------------------------------------------------------------------------- */
 
 static FxVector
 low_bytes (const void *from, unsigned size)
@@ -76,7 +76,7 @@ put_result (Simd *s, unsigned shape)
     put_register (x->f, BP_NATIVE_REG (x->native), shape & REG_M, &s->d);
 }
 
-/* --- exceptions (SDM vol. 1, 11.5) ----------------------------------------------------------------------------------- */
+/* --- exceptions (SDM vol. 1, 11.5) ---------------------------------------------------------------------- */
 
 static void
 report (Simd *s)
@@ -90,7 +90,7 @@ report (Simd *s)
     x86_raise (x->env, x->env->cr4 & CR4_OSXMMEXCPT ? EXC_XM : EXC_UD);
 }
 
-/* --- execution ----------------------------------------------------------------------------------------------------------- */
+/* --- execution ------------------------------------------------------------------------------------------ */
 
 static void
 empty_mmx (FpInsn *x)
@@ -124,7 +124,8 @@ execute_mxcsr (FpInsn *x)
 bool
 fp_simd_execute (FpInsn *x)
 {
-  unsigned map = BP_NATIVE_MAP (x->native), opcode = BP_NATIVE_OPCODE (x->native), prefix = BP_NATIVE_PREFIX (x->native);
+  uint64_t n = x->native;
+  unsigned map = BP_NATIVE_MAP (n), opcode = BP_NATIVE_OPCODE (n), prefix = BP_NATIVE_PREFIX (n);
   if (map == 1 && opcode == 0x77) {
     empty_mmx (x);
     return true;
@@ -137,9 +138,11 @@ fp_simd_execute (FpInsn *x)
     return false;
   if (enters_mmx (x, shape) && (x->f->fsw & FSW_ES))
     x86_raise (x->env, EXC_MF);
-  FxVector reg = shape & (REG_G | GROUP) ? (FxVector) { .q = { 0, 0 } } : get_register (x->f, BP_NATIVE_REG (x->native), shape & REG_M);
+  FxVector reg = { .q = { 0, 0 } };
+  if (!(shape & (REG_G | GROUP)))
+    reg = get_register (x->f, BP_NATIVE_REG (n), shape & REG_M);
   FxVector rm = shape & TO_RM && x->mem ? reg : get_rm (x, shape);
-  Simd s = { .x = x, .bytes = shape & (REG_M | RM_M) ? 8 : 16, .imm = BP_NATIVE_IMM8 (x->native), .reg = BP_NATIVE_REG (x->native) };
+  Simd s = { .x = x, .bytes = shape & MM ? 8 : 16, .imm = BP_NATIVE_IMM8 (n), .reg = BP_NATIVE_REG (n) };
   s.d = shape & (TO_RM | GROUP) ? rm : reg;
   s.s = shape & TO_RM ? reg : rm;
   row->function (&s);

@@ -5,13 +5,14 @@
 
 #include "fp.h"
 
-/* Where a row's operands are: the register files that modrm.reg and modrm.rm name.  Memory in rm follows from the native insn. */
+/* Where a row's operands are: the register files that modrm.reg and modrm.rm name. Memory in rm follows
+ * from the native insn. */
 enum {
   REG_X = 0, REG_M = 1, REG_G = 2,      /* XMM, MMX, general (only written) */
   RM_X = 0, RM_M = 4, RM_G = 8,
   TO_RM = 16,                   /* rm is the destination, reg the source */
   NO_RESULT = 32,               /* flags or an integer are all that comes of it */
-  GROUP = 64,                   /* modrm.reg is part of the opcode: rm is the destination, and there is no other operand */
+  GROUP = 64,                   /* modrm.reg is part of the opcode: rm is the only operand */
   MM = REG_M | RM_M
 };
 

@@ -1,8 +1,9 @@
-/* fp-state.c -- the FP state as a whole: environments, FSAVE and FXSAVE images, MXCSR, and what else has no native form. */
+/* fp-state.c -- the FP state as a whole: environments, FSAVE and FXSAVE images, MXCSR; and MASKMOV. */
 /* SPDX-License-Identifier: MIT */
 /*
- * The instruction and operand pointers (FIP, FDP, FOP and their selectors) are not tracked: natives run at host addresses.  They are
- * stored as zero, which is what AMD's processors store of them while no exception is pending.
+ * The instruction and operand pointers (FIP, FDP, FOP and their selectors) are not tracked: natives run at
+ * host addresses.  They are stored as zero, which is what AMD's processors store of them while no exception
+ * is pending.
  */
 
 #include <string.h>
@@ -12,7 +13,7 @@
 
 enum { ENVIRONMENT_16 = 14, ENVIRONMENT_32 = 28, FX_SIZE_32 = 288, FORMAT_SIZE = 0xff };
 
-/* --- guest memory in pieces -------------------------------------------------------------------------------------------- */
+/* --- guest memory in pieces ----------------------------------------------------------------------------- */
 
 /* Faults of a multi-part access come before its first part is done: it touches at most two pages. */
 static void
@@ -58,7 +59,7 @@ put16 (uint8_t *p, uint16_t value)
   memcpy (p, &value, 2);
 }
 
-/* --- tags: two bits a register in memory, one in FXSAVE's image (SDM vol. 1, 8.1.7) ---------------------------------------- */
+/* --- tags: two bits a register in memory, one in FXSAVE's image (SDM vol. 1, 8.1.7) --------------------- */
 
 enum { TAG_VALID, TAG_ZERO, TAG_SPECIAL, TAG_EMPTY };
 
@@ -92,7 +93,7 @@ short_tags (uint16_t full)
   return (uint8_t) tags;
 }
 
-/* --- environment (SDM vol. 1, figures 8-9 to 8-12) ---------------------------------------------------------------------- */
+/* --- environment (SDM vol. 1, figures 8-9 to 8-12) ------------------------------------------------------ */
 
 static unsigned
 environment_size (uint32_t format)
@@ -100,8 +101,9 @@ environment_size (uint32_t format)
   return (format & FORMAT_SIZE) == 2 ? ENVIRONMENT_16 : ENVIRONMENT_32;
 }
 
-/* Real and protected formats differ in the pointers alone.  The 32-bit ones leave the upper halves of the words all ones; that of the last
- * (the operand's selector) is only so in the protected format, where the real one holds pointer bits. */
+/* Real and protected formats differ in the pointers alone. The 32-bit ones leave the upper halves of the
+ * words all ones; that of the last (the operand's selector) is only so in the protected format, where the
+ * real one holds pointer bits. */
 static void
 store_environment (const FxImage *f, uint32_t format, uint8_t *image)
 {
@@ -158,7 +160,7 @@ helper_fldenv (X86Cpu *env, uint32_t linear, uint32_t format)
   load_environment (fx_image (env), format, image);
 }
 
-/* --- FSAVE, FRSTOR: the environment, then eight registers of ten bytes --------------------------------------------------- */
+/* --- FSAVE, FRSTOR: the environment, then eight registers of ten bytes ---------------------------------- */
 
 void
 helper_fnsave (X86Cpu *env, uint32_t linear, uint32_t format)
@@ -188,7 +190,7 @@ helper_frstor (X86Cpu *env, uint32_t linear, uint32_t format)
   }
 }
 
-/* --- FXSAVE, FXRSTOR in 32-bit mode (SDM vol. 1, table 10-2): the registers up to XMM7 -------------------------------------- */
+/* --- FXSAVE, FXRSTOR in 32-bit mode (SDM vol. 1, table 10-2): the registers up to XMM7 ------------------ */
 
 static void
 check_alignment (X86Cpu *env, uint32_t linear)
@@ -234,7 +236,7 @@ helper_fxrstor (X86Cpu *env, uint32_t linear)
   fx_set_control (f, image.fcw);
 }
 
-/* --- the rest ---------------------------------------------------------------------------------------------------------------- */
+/* --- the rest ------------------------------------------------------------------------------------------- */
 
 void
 helper_ldmxcsr (X86Cpu *env, uint32_t value)

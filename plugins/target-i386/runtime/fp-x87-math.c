@@ -1,8 +1,9 @@
 /* fp-x87-math.c -- portable x87: remainder, scaling, decimal, and the transcendental functions. */
 /* SPDX-License-Identifier: MIT */
 /*
- * All but the last are exact.  The architecture bounds a transcendental result only to an error below one unit in the last place
- * (SDM vol. 1, 8.3.10), and processors differ in the last bit; here the host's long double functions stand in for them.
+ * All but the last are exact.  The architecture bounds a transcendental result only to an error below one
+ * unit in the last place (SDM vol. 1, 8.3.10), and processors differ in the last bit; here the host's long
+ * double functions stand in for them.
  */
 
 #include <math.h>
@@ -20,12 +21,11 @@ put_indefinite (FxImage *f, unsigned i)
   st_set (f, i, &x);
 }
 
-/* --- rounding, roots, scaling ------------------------------------------------------------------------------------------ */
+/* --- rounding, roots, scaling --------------------------------------------------------------------------- */
 
 static void
 square_root (FxImage *f, FpNumber a)
 {
-  static const int bits[4] = { 24, 64, 53, 64 };
   FpNumber r;
   uint32_t flags = 0;
   if (!x87_nan (&r, &a, &flags)) {
@@ -33,7 +33,7 @@ square_root (FxImage *f, FpNumber a)
     if (!(flags & FP_IE) && a.denormal)
       flags |= FP_DE;
   }
-  x87_finish (f, 0, r, flags, bits[f->fcw >> 8 & 3]);
+  x87_finish (f, 0, r, flags, x87_precision (f));
 }
 
 static void
@@ -107,7 +107,7 @@ extract (FxImage *f, FpNumber a)
   st_set (f, 0, &fraction);
 }
 
-/* --- remainder ------------------------------------------------------------------------------------------------------------ */
+/* --- remainder ------------------------------------------------------------------------------------------ */
 
 /* a - b * q for the integer q that `steps` bits of long division give; q's low bits in *quotient. */
 static FpNumber
@@ -156,7 +156,8 @@ remainder_cc (FxImage *f, bool special, bool partial, uint64_t q)
     x87_set_cc (f, FSW_C1 | FSW_C2, 0);
     return;
   }
-  x87_set_cc (f, FSW_CC, partial ? FSW_C2 : (q & 4 ? FSW_C0 : 0) | (q & 2 ? FSW_C3 : 0) | (q & 1 ? FSW_C1 : 0));
+  unsigned low_bits = (q & 4 ? FSW_C0 : 0) | (q & 2 ? FSW_C3 : 0) | (q & 1 ? FSW_C1 : 0);
+  x87_set_cc (f, FSW_CC, partial ? FSW_C2 : low_bits);
 }
 
 static void
@@ -187,11 +188,11 @@ partial_remainder (FxImage *f, FpNumber a, FpNumber b, bool nearest)
         r = nearest_remainder (r, b, &quotient);
     }
   }
-  if (FINISH (f, 0, r, flags) || special)
-    remainder_cc (f, special, partial, quotient);
+  bool done = FINISH (f, 0, r, flags);
+  remainder_cc (f, special || !done, partial, quotient);
 }
 
-/* --- decimal ---------------------------------------------------------------------------------------------------------------- */
+/* --- decimal -------------------------------------------------------------------------------------------- */
 
 void
 x87_load_bcd (FxImage *f, const uint8_t *mem)
@@ -238,7 +239,7 @@ x87_store_bcd (FxImage *f, uint8_t *mem)
   st_pop (f);
 }
 
-/* --- transcendental functions --------------------------------------------------------------------------------------------------- */
+/* --- transcendental functions --------------------------------------------------------------------------- */
 
 static long double
 to_host (FpNumber x)
@@ -262,8 +263,9 @@ from_host (long double x)
   return fp_make (sign, exp - 1, (FpWide) (uint64_t) ldexpl (fraction, 64) << 64);
 }
 
-/* No result of these but a few special ones is a number of 64 bits: says so in the lowest bit, which makes it inexact, and
- * underflow when it is tiny.  One so small that the host had nothing but zero for it becomes tiny again. */
+/* No result of these but a few special ones is a number of 64 bits: says so in the lowest bit, which makes
+ * it inexact, and underflow when it is tiny. One so small that the host had nothing but zero for it
+ * becomes tiny again. */
 static FpNumber
 inexact (FpNumber r)
 {
@@ -276,7 +278,8 @@ inexact (FpNumber r)
 
 #define LN2 0.693147180559945309417232121458176568L
 
-/* Below this the first term of a series is all that 64 bits see of it; the host's functions would only lose denormals. */
+/* Below this the first term of a series is all that 64 bits see of it; the host's functions would only
+ * lose denormals. */
 enum { TINY = -70 };
 
 static const FpFormat unbounded = { 64, INT32_MIN / 2, INT32_MAX / 2, 0, false };
@@ -336,7 +339,9 @@ logarithm (FxImage *f, FpNumber x, FpNumber y, bool plus_1)
   bool negative = is_one ? plus_1 && x.sign : plus_1 ? x.sign : x.exp < 0 || is_pole;
   if (!x87_nan2 (&r, &x, &y, &flags)) {
     bool domain = plus_1 ? x.kind == KIND_INFINITY && x.sign : x.sign && x.kind != KIND_ZERO;
-    if (domain || (y.kind == KIND_ZERO && (is_pole || x.kind == KIND_INFINITY)) || (y.kind == KIND_INFINITY && is_one)) {
+    bool zero_times_infinity = (y.kind == KIND_ZERO && (is_pole || x.kind == KIND_INFINITY))
+                               || (y.kind == KIND_INFINITY && is_one);
+    if (domain || zero_times_infinity) {
       r = fp_default_nan ();
       flags = FP_IE;
     } else {
@@ -345,7 +350,8 @@ logarithm (FxImage *f, FpNumber x, FpNumber y, bool plus_1)
       bool sign = y.sign != (x.kind == KIND_INFINITY ? false : negative);
       if (is_pole) {
         r = fp_infinity (sign);
-        flags |= y.kind == KIND_INFINITY ? 0 : FP_ZE;
+        if (y.kind != KIND_INFINITY)
+          flags = FP_ZE;
       } else if (x.kind == KIND_INFINITY || y.kind == KIND_INFINITY)
         r = fp_infinity (sign);
       else if (is_one || y.kind == KIND_ZERO)
@@ -356,7 +362,8 @@ logarithm (FxImage *f, FpNumber x, FpNumber y, bool plus_1)
         fp_round (&log2, &unbounded, FP_NEAREST, 0);
         fp_mul (&r, log2, y);
         exact = !plus_1 && x.sig << 1 == 0;
-        flags |= FP_PE;         /* whether or not */
+        if (exact)              /* to the processor it is not */
+          flags |= FP_PE | (r.exp < fp_extended.exp_min ? FP_UE : 0);
       }
     }
   }
@@ -453,16 +460,17 @@ circular (FxImage *f, FpNumber a, Circular which)
       fp_round (&r[1], &fp_extended, x87_rounding (f), FP_ALL);
     }
   }
-  if (!FINISH (f, 0, r[0], flags))
-    return;
+  bool done = FINISH (f, 0, r[0], flags);
   x87_set_cc (f, FSW_C2, 0);
+  if (!done)
+    return;
   if (two) {
     st_push (f);
     st_set (f, 0, &r[1]);
   }
 }
 
-/* --- FXAM ----------------------------------------------------------------------------------------------------------------------- */
+/* --- FXAM ----------------------------------------------------------------------------------------------- */
 
 static void
 examine (FxImage *f)
@@ -484,11 +492,11 @@ examine (FxImage *f)
   x87_set_cc (f, FSW_CC, class | (f->st[0].sign_exp & 0x8000 ? FSW_C1 : 0));
 }
 
-/* --- by number --------------------------------------------------------------------------------------------------------------------- */
+/* --- by number ------------------------------------------------------------------------------------------ */
 
 enum {
-  D9_F2XM1, D9_FYL2X, D9_FPTAN, D9_FPATAN, D9_FXTRACT, D9_FPREM1, D9_FDECSTP, D9_FINCSTP, D9_FPREM, D9_FYL2XP1, D9_FSQRT,
-  D9_FSINCOS, D9_FRNDINT, D9_FSCALE, D9_FSIN, D9_FCOS, D9_FXAM = 0x25
+  D9_F2XM1, D9_FYL2X, D9_FPTAN, D9_FPATAN, D9_FXTRACT, D9_FPREM1, D9_FDECSTP, D9_FINCSTP, D9_FPREM,
+  D9_FYL2XP1, D9_FSQRT, D9_FSINCOS, D9_FRNDINT, D9_FSCALE, D9_FSIN, D9_FCOS, D9_FXAM = 0x25
 };
 
 static bool
@@ -503,10 +511,18 @@ takes_two (unsigned number)
   return pops (number) || number == D9_FPREM || number == D9_FPREM1 || number == D9_FSCALE;
 }
 
+/* C2 is part of their result: not finished */
+static bool
+uses_c2 (unsigned number)
+{
+  return number == D9_FPREM || number == D9_FPREM1 || number == D9_FPTAN || number == D9_FSINCOS
+         || number >= D9_FSIN;
+}
+
 static void
 underflow (FxImage *f, unsigned number)
 {
-  if (number == D9_FPREM || number == D9_FPREM1 || number == D9_FPTAN || number >= D9_FSIN || number == D9_FSINCOS)
+  if (uses_c2 (number))
     x87_set_cc (f, FSW_C2, 0);
   if (!x87_stack_fault (f, false))
     return;

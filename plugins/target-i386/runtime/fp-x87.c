@@ -1,11 +1,11 @@
-/* fp-x87.c -- portable x87: the stack, loads, stores, arithmetic, comparison, control (SDM vol. 1, chapter 8). */
+/* fp-x87.c -- portable x87: stack, loads, stores, arithmetic, comparison (SDM vol. 1, chapter 8). */
 /* SPDX-License-Identifier: MIT */
 
 #include <string.h>
 
 #include "fp-x87.h"
 
-/* --- the stack ---------------------------------------------------------------------------------------------------- */
+/* --- the stack ------------------------------------------------------------------------------------------ */
 
 void
 fx_set_top (FxImage *f, unsigned top)
@@ -64,7 +64,7 @@ st_pop (FxImage *f)
   fx_set_top (f, (fx_top (f) + 1) & 7);
 }
 
-/* --- exceptions ------------------------------------------------------------------------------------------------------ */
+/* --- exceptions ----------------------------------------------------------------------------------------- */
 
 bool
 x87_report (FxImage *f, uint32_t flags)
@@ -74,7 +74,8 @@ x87_report (FxImage *f, uint32_t flags)
   return !(flags & FP_PRE & ~x87_masked (f));
 }
 
-/* FCOMI leaves C1 alone, but for a stack fault (where AMD's manual and its processors agree; Intel's clears it). */
+/* FCOMI leaves C1 alone, but for a stack fault (where AMD's manual and its processors agree; Intel's
+ * clears it). */
 static bool
 report_but_c1 (FxImage *f, uint32_t flags)
 {
@@ -93,7 +94,7 @@ x87_set_cc (FxImage *f, unsigned mask, unsigned value)
   f->fsw = (uint16_t) ((f->fsw & ~mask) | value);
 }
 
-/* --- NaNs (SDM vol. 1, table 4-7) -------------------------------------------------------------------------------------- */
+/* --- NaNs (SDM vol. 1, table 4-7) ----------------------------------------------------------------------- */
 
 bool
 x87_nan (FpNumber *r, const FpNumber *a, uint32_t *flags)
@@ -140,16 +141,9 @@ x87_nan2 (FpNumber *r, const FpNumber *a, const FpNumber *b, uint32_t *flags)
   return true;
 }
 
-/* --- arithmetic ----------------------------------------------------------------------------------------------------------- */
+/* --- arithmetic ----------------------------------------------------------------------------------------- */
 
 enum { OP_ADD, OP_MUL, OP_COM, OP_COMP, OP_SUB, OP_SUBR, OP_DIV, OP_DIVR };     /* modrm.reg of D8 */
-
-static int
-precision (const FxImage *f)
-{
-  static const int bits[4] = { 24, 64, 53, 64 };
-  return bits[f->fcw >> 8 & 3];
-}
 
 bool
 x87_finish (FxImage *f, unsigned i, FpNumber r, uint32_t flags, int bits)
@@ -203,16 +197,18 @@ arithmetic (FxImage *f, unsigned op, FpNumber b, bool b_empty, unsigned dst, boo
   } else {
     FpNumber r;
     uint32_t flags = binary (&r, op, st_get (f, 0), b, x87_rounding (f));
-    if (!x87_finish (f, dst, r, flags, precision (f)))
+    if (!x87_finish (f, dst, r, flags, x87_precision (f)))
       return;
   }
   if (pop)
     st_pop (f);
 }
 
-/* --- comparison ----------------------------------------------------------------------------------------------------------- */
+/* --- comparison ----------------------------------------------------------------------------------------- */
 
-enum { RESULT_GREATER = 0, RESULT_LESS = FSW_C0, RESULT_EQUAL = FSW_C3, RESULT_UNORDERED = FSW_C0 | FSW_C2 | FSW_C3 };
+enum {
+  RESULT_GREATER = 0, RESULT_LESS = FSW_C0, RESULT_EQUAL = FSW_C3, RESULT_UNORDERED = FSW_C0 | FSW_C2 | FSW_C3
+};
 
 /* quiet: FUCOM, to which a QNaN is no invalid operand */
 static unsigned
@@ -264,12 +260,13 @@ compare_to_eflags (FpInsn *x, unsigned i, bool quiet, bool pop)
   else
     result = compare (st_get (f, 0), st_get (f, i), quiet, &flags);
   bool go_on = report_but_c1 (f, flags);
-  *x->flags = (result & FSW_C0 ? X86_FL_CF : 0) | (result & FSW_C2 ? X86_FL_PF : 0) | (result & FSW_C3 ? X86_FL_ZF : 0);
+  *x->flags = (result & FSW_C0 ? X86_FL_CF : 0) | (result & FSW_C2 ? X86_FL_PF : 0)
+              | (result & FSW_C3 ? X86_FL_ZF : 0);
   if (go_on && pop)
     st_pop (f);
 }
 
-/* --- loads ------------------------------------------------------------------------------------------------------------------ */
+/* --- loads ---------------------------------------------------------------------------------------------- */
 
 static int64_t
 read_int (const uint8_t *mem, unsigned size)
@@ -376,7 +373,7 @@ load_constant (FxImage *f, unsigned n)
   return true;
 }
 
-/* --- stores ----------------------------------------------------------------------------------------------------------------- */
+/* --- stores --------------------------------------------------------------------------------------------- */
 
 static void
 write_float (uint8_t *mem, unsigned size, const FpNumber *x)
@@ -455,7 +452,7 @@ store_register (FxImage *f, unsigned i, bool pop)
     st_pop (f);
 }
 
-/* --- register shuffling --------------------------------------------------------------------------------------------------- */
+/* --- register shuffling --------------------------------------------------------------------------------- */
 
 static void
 exchange (FxImage *f, unsigned i)
@@ -506,7 +503,7 @@ change_sign (FxImage *f, bool clear)
   f->st[0].sign_exp = clear ? f->st[0].sign_exp & 0x7fff : f->st[0].sign_exp ^ 0x8000;
 }
 
-/* --- decoding: memory forms ------------------------------------------------------------------------------------------------- */
+/* --- decoding: memory forms ----------------------------------------------------------------------------- */
 
 static void
 arithmetic_or_compare (FxImage *f, unsigned op, FpNumber b)
@@ -587,7 +584,7 @@ execute_memory (FpInsn *x, unsigned opcode, unsigned reg)
   }
 }
 
-/* --- decoding: register forms ------------------------------------------------------------------------------------------------ */
+/* --- decoding: register forms --------------------------------------------------------------------------- */
 
 static bool
 execute_d9 (FpInsn *x, unsigned reg, unsigned rm)
@@ -722,7 +719,8 @@ is_waiting (unsigned opcode, bool memory, unsigned reg)
 bool
 fp_x87_execute (FpInsn *x)
 {
-  unsigned opcode = BP_NATIVE_OPCODE (x->native), reg = BP_NATIVE_REG (x->native), rm = BP_NATIVE_RM (x->native);
+  uint64_t n = x->native;
+  unsigned opcode = BP_NATIVE_OPCODE (n), reg = BP_NATIVE_REG (n), rm = BP_NATIVE_RM (n);
   bool memory = x->mem;
   if (is_waiting (opcode, memory, reg) && (x->f->fsw & FSW_ES))
     x86_raise (x->env, EXC_MF);

@@ -1,4 +1,4 @@
-/* fp.h -- the state's copy of the FP registers, an FXSAVE64 image, as a struct; its status word and its rules. */
+/* fp.h -- the state's copy of the FP registers, an FXSAVE64 image, as a struct; and its rules. */
 /* SPDX-License-Identifier: MIT */
 #ifndef TARGET_I386_RUNTIME_FP_H
 #define TARGET_I386_RUNTIME_FP_H
@@ -23,7 +23,8 @@ typedef union FxVector {
   int64_t sq[2];
 } FxVector;
 
-/* SDM vol. 2A, table 3-47.  st[] counts from the top of the stack; the tag byte has a bit per physical register. */
+/* SDM vol. 2A, table 3-47. st[] counts from the top of the stack; the tag byte has a bit per physical
+ * register. */
 typedef struct __attribute__ ((may_alias)) FxImage {
   uint16_t fcw, fsw;
   uint8_t tags, reserved;
@@ -39,11 +40,15 @@ _Static_assert (sizeof (FxImage) == 512, "FXSAVE image");
 static inline FxImage *fx_image (X86Cpu *env) { return (FxImage *) env->fp; }
 
 enum {
-  FSW_STACK = 1 << 6, FSW_ES = 1 << 7, FSW_C0 = 1 << 8, FSW_C1 = 1 << 9, FSW_C2 = 1 << 10, FSW_TOP_SHIFT = 11, FSW_C3 = 1 << 14, FSW_B = 1 << 15,
+  FSW_STACK = 1 << 6, FSW_ES = 1 << 7, FSW_C0 = 1 << 8, FSW_C1 = 1 << 9, FSW_C2 = 1 << 10, FSW_TOP_SHIFT = 11,
+  FSW_C3 = 1 << 14, FSW_B = 1 << 15,
   FSW_CC = FSW_C0 | FSW_C1 | FSW_C2 | FSW_C3
 };
 enum { FCW_MASKS = 0x3f, FCW_ALWAYS = 0x40, FCW_VALID = 0x1f7f, FCW_INIT = 0x37f };
-enum { MXCSR_DAZ = 1 << 6, MXCSR_MASK_SHIFT = 7, MXCSR_RC_SHIFT = 13, MXCSR_FTZ = 1 << 15, MXCSR_INIT = 0x1f80, MXCSR_VALID = 0xffff };
+enum {
+  MXCSR_DAZ = 1 << 6, MXCSR_MASK_SHIFT = 7, MXCSR_RC_SHIFT = 13, MXCSR_FTZ = 1 << 15, MXCSR_INIT = 0x1f80,
+  MXCSR_VALID = 0xffff
+};
 
 static inline unsigned fx_top (const FxImage *f) { return f->fsw >> FSW_TOP_SHIFT & 7; }
 
@@ -74,7 +79,7 @@ fx_enter_mmx (FxImage *f)
   f->tags = 0xff;
 }
 
-/* --- portable execution of native insns: fp-portable.c dispatches to these ------------------------------------------- */
+/* --- portable execution of native insns: fp-portable.c dispatches to these ------------------------------ */
 
 typedef struct FpInsn {
   X86Cpu *env;

@@ -95,6 +95,7 @@ void helper_ldmxcsr (X86Cpu *env, uint32_t value);
 void helper_fp_pending (X86Cpu *env);
 void helper_maskmov (X86Cpu *env, uint32_t linear, uint32_t registers);
 /* Not a helper: frontend->native_portable. */
-uint64_t x86_native_portable (void *env, uint64_t native, uint32_t aux, uint64_t in, void *mem, uint32_t *flags);
+uint64_t x86_native_portable (void *env, uint64_t native, uint32_t aux, uint64_t in, void *mem,
+                              uint32_t *flags);
 
 #endif

@@ -4,7 +4,7 @@
 #include "../cpu.h"
 #include "helpers.h"
 
-/* --- decimal (SDM 2A/2B: AAA, AAS, DAA, DAS) --------------------------------------------------------------------------- */
+/* --- decimal (SDM 2A/2B: AAA, AAS, DAA, DAS) -------------------------------------------------- */
 
 static uint32_t
 flags_now (const X86Cpu *env)
@@ -34,7 +34,8 @@ byte_result_flags (uint32_t al)
 static void
 adjust_packed (X86Cpu *env, bool subtract)
 {
-  uint32_t flags = flags_now (env), ax = (uint32_t) env->gpr[X86_RAX] & 0xffff, old = ax & 0xff, al = old, result = 0;
+  uint32_t flags = flags_now (env), ax = (uint32_t) env->gpr[X86_RAX] & 0xffff, result = 0;
+  uint32_t old = ax & 0xff, al = old;
   if ((al & 0xf) > 9 || flags & X86_FL_AF) {
     /* a borrow or carry out of the low adjustment counts */
     if (subtract ? al < 6 : al > 0xf9)
@@ -71,7 +72,7 @@ adjust_unpacked (X86Cpu *env, bool subtract)
 void helper_aaa (X86Cpu *env) { adjust_unpacked (env, false); }
 void helper_aas (X86Cpu *env) { adjust_unpacked (env, true); }
 
-/* --- rotations through carry: of bits + 1 ----------------------------------------------------------------------------------- */
+/* --- rotations through carry: of bits + 1 ----------------------------------------------------- */
 
 static uint64_t
 rotate_left (uint64_t value, unsigned count, unsigned width)
@@ -100,7 +101,7 @@ helper_rcr (uint32_t value, uint32_t count, uint32_t carry, uint32_t bits)
   return rotate_through (value, (bits + 1 - count % (bits + 1)) % (bits + 1), carry, bits);
 }
 
-/* --- CRC32: the polynomial 11EDC6F41, reflected (SDM 2A, CRC32) -------------------------------------------------------------- */
+/* --- CRC32: the polynomial 11EDC6F41, reflected (SDM 2A, CRC32) ------------------------------- */
 
 uint32_t
 helper_crc32 (uint32_t crc, uint32_t data, uint32_t bytes)

@@ -1,9 +1,9 @@
 /* string.c -- string instructions with REP: whole pages at a time, restartable after every piece. */
 /* SPDX-License-Identifier: MIT */
 /*
- * Registers are updated after each piece, so that a fault in the next one, or leaving for an interrupt, finds an instruction that
- * just continues when it is executed again.  Flags of SCAS and CMPS change only on the way out (SDM 2B, REP: a fault leaves them as
- * they were before the instruction).
+ * Registers are updated after each piece, so that a fault in the next one, or leaving for an interrupt,
+ * finds an instruction that just continues when it is executed again.  Flags of SCAS and CMPS change only
+ * on the way out (SDM 2B, REP: a fault leaves them as they were before the instruction).
  */
 #include <glib.h>
 #include <string.h>
@@ -33,7 +33,7 @@ string_begin (X86Cpu *env, uint32_t mode)
                     mode & X86_STR_ADDRESS16 ? 0xffff : 0xffffffff, mode, env->df < 0 };
 }
 
-/* --- registers ------------------------------------------------------------------------------------------------------------ */
+/* --- registers -------------------------------------------------------------------------------- */
 
 static uint32_t
 get_reg (const String *s, unsigned reg)
@@ -87,7 +87,7 @@ must_pause (const String *s, unsigned *pieces)
   return s->env->eflags & X86_FL_IF && vcpu != NULL && bp_vcpu_pending (vcpu) != 0;
 }
 
-/* --- memory -------------------------------------------------------------------------------------------------------------------- */
+/* --- memory ----------------------------------------------------------------------------------- */
 
 static BpMemOp
 memop (const String *s)
@@ -205,7 +205,7 @@ accumulator (const String *s)
   return s->size == 4 ? eax : eax & ((1u << (8 * s->size)) - 1);
 }
 
-/* --- MOVS, STOS, LODS ---------------------------------------------------------------------------------------------------------------- */
+/* --- MOVS, STOS, LODS ------------------------------------------------------------------------- */
 
 /* One element after the other where that shows: the destination runs into what is still to be read. */
 static void
@@ -230,7 +230,8 @@ helper_rep_movs (X86Cpu *env, uint32_t mode)
   uint32_t n;
   while ((n = remaining (&s)) != 0) {
     Piece from = find_piece (&s, s.source_seg, X86_RSI, BP_MMU_LOAD, n);
-    uint32_t value = from.host != NULL ? 0 : load (&s, from.linear);    /* faults before the destination does */
+    /* faults before the destination does */
+    uint32_t value = from.host != NULL ? 0 : load (&s, from.linear);
     Piece to = find_piece (&s, X86_ES, X86_RDI, BP_MMU_STORE, from.n);
     if (from.host != NULL && to.host != NULL) {
       shorten (&s, &from, to.n);
@@ -300,7 +301,7 @@ helper_rep_lods (X86Cpu *env, uint32_t mode)
   return 1;
 }
 
-/* --- SCAS, CMPS --------------------------------------------------------------------------------------------------------------------------- */
+/* --- SCAS, CMPS ------------------------------------------------------------------------------- */
 
 typedef struct Comparison {
   uint32_t first, second;
@@ -377,7 +378,7 @@ helper_rep_cmps (X86Cpu *env, uint32_t mode)
   return comparison_done (env, &s, &c, 1);
 }
 
-/* --- INS, OUTS: a port access cannot be taken back, so memory is asked first ----------------------------------------------------------------- */
+/* --- INS, OUTS: a port access cannot be taken back, so memory is asked first ------------------ */
 
 uint32_t
 helper_rep_ins (X86Cpu *env, uint32_t mode)

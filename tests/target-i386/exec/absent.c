@@ -13,6 +13,9 @@
 #undef HELPER
 
 ABSENT (x86_deliver)
+ABSENT (x86_host_fault)
+ABSENT (x86_raise)
+ABSENT (x86_raise_error)
 ABSENT (x86_interrupt)
 ABSENT (x86_wakes)
 ABSENT (x86_is_halted)

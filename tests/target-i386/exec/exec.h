@@ -18,7 +18,8 @@ enum { EXEC_END = 3 };                  /* the vector of the INT3 that ends each
 /* What the segment registers hold.  Only flat ones come from the host's GDT, the others from an LDT. */
 typedef enum ExecMode {
   EXEC_FLAT32,                  /* ES CS SS DS flat */
-  EXEC_SMALL32,                 /* 32-bit code, data and stack, each in a segment with a limit; ES may not be written */
+  /* 32-bit code, data and stack, each in a segment with a limit; ES may not be written */
+  EXEC_SMALL32,
   EXEC_SMALL16,                 /* 16-bit code and stack; ES expands down */
   EXEC_N_MODES
 } ExecMode;
@@ -43,7 +44,8 @@ typedef struct ExecState {
 /* code: EXEC_PAGE bytes.  state: in and out. */
 bool exec_native_start (void);          /* false: this host cannot */
 void exec_native (const uint8_t *code, ExecState *state);
-bool exec_guest_start (const char *how);         /* "interp", "opt" (interpreted after the passes), "x64"; false: not here */
+/* "interp", "opt" (interpreted after the passes), "x64"; false: not here */
+bool exec_guest_start (const char *how);
 void exec_guest (const uint8_t *code, ExecState *state);
 /* A signal while no native case runs; it does not return when it was the guest's. */
 bool exec_guest_fault (int number, void *context);

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-/* --- random numbers ---------------------------------------------------------------------------------------------- */
+/* --- random numbers --------------------------------------------------------------------------- */
 
 static uint64_t random_state;
 
@@ -26,26 +26,33 @@ static bool percent (uint32_t n) { return below (100) < n; }
 static uint32_t
 random_value (void)
 {
-  static const uint32_t edges[] = { 0, 1, 2, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x10000, 0x7fffffff, 0x80000000, 0xffffffff,
-                                    0xfffffffe, 0xffff8000, 0xffffff80, 0x99, 0x9a, 31, 32, 33 };
+  static const uint32_t edges[] = {
+    0, 1, 2, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x10000, 0x7fffffff, 0x80000000, 0xffffffff,
+    0xfffffffe, 0xffff8000, 0xffffff80, 0x99, 0x9a, 31, 32, 33
+  };
   return percent (40) ? edges[below (sizeof edges / sizeof *edges)] : percent (30) ? below (64) : random32 ();
 }
 
-/* --- which instructions ---------------------------------------------------------------------------------------------- */
+/* --- which instructions ----------------------------------------------------------------------- */
 
-/* Those that ring 3 can run, or that fault in the same way everywhere; nothing that enters the host's kernel on purpose. */
+/* Those that ring 3 can run, or that fault in the same way everywhere; nothing that enters the host's kernel
+ * on purpose. */
 static const uint16_t allowed[] = {
-  X86_OP_ADD, X86_OP_OR, X86_OP_ADC, X86_OP_SBB, X86_OP_AND, X86_OP_SUB, X86_OP_XOR, X86_OP_CMP, X86_OP_TEST, X86_OP_NOT, X86_OP_NEG,
-  X86_OP_INC, X86_OP_DEC, X86_OP_MUL, X86_OP_IMUL, X86_OP_IMUL2, X86_OP_IMUL3, X86_OP_DIV, X86_OP_IDIV, X86_OP_ROL, X86_OP_ROR,
-  X86_OP_RCL, X86_OP_RCR, X86_OP_SHL, X86_OP_SHR, X86_OP_SAR, X86_OP_SHLD, X86_OP_SHRD, X86_OP_BT, X86_OP_BTS, X86_OP_BTR, X86_OP_BTC,
-  X86_OP_BSF, X86_OP_BSR, X86_OP_TZCNT, X86_OP_LZCNT, X86_OP_POPCNT, X86_OP_CRC32, X86_OP_ADCX, X86_OP_ADOX, X86_OP_DAA, X86_OP_DAS,
-  X86_OP_AAA, X86_OP_AAS, X86_OP_AAM, X86_OP_AAD, X86_OP_CBW, X86_OP_CWD, X86_OP_MOV, X86_OP_MOV_FROM_SEG, X86_OP_MOVZX, X86_OP_MOVSX,
-  X86_OP_MOVBE, X86_OP_MOVNTI, X86_OP_LEA, X86_OP_XCHG, X86_OP_XADD, X86_OP_CMPXCHG, X86_OP_CMPXCHG8B, X86_OP_BSWAP, X86_OP_SETCC,
-  X86_OP_CMOVCC, X86_OP_XLAT, X86_OP_PUSH, X86_OP_POP, X86_OP_PUSHA, X86_OP_POPA, X86_OP_ENTER, X86_OP_LEAVE, X86_OP_NOP, X86_OP_CLC,
-  X86_OP_STC, X86_OP_CMC, X86_OP_CLD, X86_OP_STD, X86_OP_LAHF, X86_OP_SAHF, X86_OP_SALC, X86_OP_MOVS, X86_OP_CMPS, X86_OP_SCAS,
-  X86_OP_LODS, X86_OP_STOS, X86_OP_JCC, X86_OP_JCXZ, X86_OP_LOOP, X86_OP_LOOPE, X86_OP_LOOPNE, X86_OP_JMP, X86_OP_CALL, X86_OP_RET,
-  X86_OP_INTO, X86_OP_BOUND, X86_OP_ARPL, X86_OP_HLT, X86_OP_CLI, X86_OP_STI, X86_OP_IN, X86_OP_OUT, X86_OP_INS, X86_OP_OUTS,
-  X86_OP_WBINVD, X86_OP_RDMSR, X86_OP_MOV_TO_CR, X86_OP_UD2, X86_OP_LFENCE, X86_OP_MFENCE, X86_OP_SFENCE
+  X86_OP_ADD, X86_OP_OR, X86_OP_ADC, X86_OP_SBB, X86_OP_AND, X86_OP_SUB, X86_OP_XOR, X86_OP_CMP,
+  X86_OP_TEST, X86_OP_NOT, X86_OP_NEG, X86_OP_INC, X86_OP_DEC, X86_OP_MUL, X86_OP_IMUL, X86_OP_IMUL2,
+  X86_OP_IMUL3, X86_OP_DIV, X86_OP_IDIV, X86_OP_ROL, X86_OP_ROR, X86_OP_RCL, X86_OP_RCR, X86_OP_SHL,
+  X86_OP_SHR, X86_OP_SAR, X86_OP_SHLD, X86_OP_SHRD, X86_OP_BT, X86_OP_BTS, X86_OP_BTR, X86_OP_BTC,
+  X86_OP_BSF, X86_OP_BSR, X86_OP_TZCNT, X86_OP_LZCNT, X86_OP_POPCNT, X86_OP_CRC32, X86_OP_ADCX,
+  X86_OP_ADOX, X86_OP_DAA, X86_OP_DAS, X86_OP_AAA, X86_OP_AAS, X86_OP_AAM, X86_OP_AAD, X86_OP_CBW,
+  X86_OP_CWD, X86_OP_MOV, X86_OP_MOV_FROM_SEG, X86_OP_MOVZX, X86_OP_MOVSX, X86_OP_MOVBE, X86_OP_MOVNTI,
+  X86_OP_LEA, X86_OP_XCHG, X86_OP_XADD, X86_OP_CMPXCHG, X86_OP_CMPXCHG8B, X86_OP_BSWAP, X86_OP_SETCC,
+  X86_OP_CMOVCC, X86_OP_XLAT, X86_OP_PUSH, X86_OP_POP, X86_OP_PUSHA, X86_OP_POPA, X86_OP_ENTER,
+  X86_OP_LEAVE, X86_OP_NOP, X86_OP_CLC, X86_OP_STC, X86_OP_CMC, X86_OP_CLD, X86_OP_STD, X86_OP_LAHF,
+  X86_OP_SAHF, X86_OP_SALC, X86_OP_MOVS, X86_OP_CMPS, X86_OP_SCAS, X86_OP_LODS, X86_OP_STOS, X86_OP_JCC,
+  X86_OP_JCXZ, X86_OP_LOOP, X86_OP_LOOPE, X86_OP_LOOPNE, X86_OP_JMP, X86_OP_CALL, X86_OP_RET, X86_OP_INTO,
+  X86_OP_BOUND, X86_OP_ARPL, X86_OP_HLT, X86_OP_CLI, X86_OP_STI, X86_OP_IN, X86_OP_OUT, X86_OP_INS,
+  X86_OP_OUTS, X86_OP_WBINVD, X86_OP_RDMSR, X86_OP_MOV_TO_CR, X86_OP_UD2, X86_OP_LFENCE, X86_OP_MFENCE,
+  X86_OP_SFENCE
 };
 
 static bool
@@ -65,7 +72,8 @@ is_allowed (const X86Insn *insn)
   case X86_OP_LOOPE:
   case X86_OP_LOOPNE: return !(insn->prefixes & (X86_PREFIX_REP | X86_PREFIX_REPNE));
   case X86_OP_SHLD:
-  case X86_OP_SHRD: return insn->opsize == 4 || (insn->operand[2].kind == X86_OPERAND_IMM && (insn->imm8 & 31) <= 16);
+  case X86_OP_SHRD: return insn->opsize == 4
+  || (insn->operand[2].kind == X86_OPERAND_IMM && (insn->imm8 & 31) <= 16);
   /* faults end the case: seldom */
   case X86_OP_HLT: case X86_OP_CLI: case X86_OP_STI: case X86_OP_IN: case X86_OP_OUT: case X86_OP_INS: case X86_OP_OUTS:
   case X86_OP_WBINVD: case X86_OP_RDMSR: case X86_OP_MOV_TO_CR: case X86_OP_UD2: return percent (4);
@@ -85,17 +93,20 @@ writes_esp (const X86Insn *insn)
   return false;
 }
 
-/* --- the case's mode --------------------------------------------------------------------------------------------------- */
+/* --- the case's mode -------------------------------------------------------------------------- */
 
 static ExecMode exec_mode;
 
 static bool is_16 (void) { return exec_mode == EXEC_SMALL16; }
 static X86Mode decode_mode (void) { return is_16 () ? X86_MODE_16 : X86_MODE_32; }
-static X86DecodeResult decode (const uint8_t *bytes, size_t n, X86Insn *insn) { return x86_decode (bytes, n, decode_mode (), insn); }
+static X86DecodeResult decode (const uint8_t *bytes, size_t n,
+                               X86Insn *insn) { return x86_decode (bytes, n, decode_mode (), insn); }
 X86Mode case_decode_mode (const Case *c) { return c->start.mode == EXEC_SMALL16 ? X86_MODE_16 : X86_MODE_32; }
-uint32_t case_eip (const Case *c, uint32_t offset) { return EXEC_CODE + offset - exec_segment (c->start.mode, X86_CS)->base; }
+uint32_t case_eip (const Case *c,
+                   uint32_t offset) { return EXEC_CODE + offset - exec_segment (c->start.mode,
+                                                                                X86_CS)->base; }
 
-/* --- one instruction --------------------------------------------------------------------------------------------------- */
+/* --- one instruction -------------------------------------------------------------------------- */
 
 typedef struct Draft {
   uint8_t bytes[24];
@@ -136,14 +147,17 @@ draft (Draft *d)
   for (unsigned i = n; i < sizeof d->bytes; i++)
     d->bytes[i] = (uint8_t) (percent (50) ? random_value () : random32 ());
   X86DecodeResult r = decode (d->bytes, X86_MAX_INSN_LENGTH, &d->insn);
-  if ((r != X86_DECODE_OK && d->insn.op != X86_OP_UD2) || d->insn.unit != X86_UNIT_INT || !is_allowed (&d->insn))
+  if ((r != X86_DECODE_OK && d->insn.op != X86_OP_UD2) || d->insn.unit != X86_UNIT_INT
+      || !is_allowed (&d->insn))
     return false;
-  if (d->insn.opcode != d->bytes[d->modrm_at - 1] || (d->insn.has_modrm && d->insn.modrm != d->bytes[d->modrm_at]))
-    return false;       /* the byte meant as opcode is a prefix or an escape: fields would be patched in the wrong place */
+  if (d->insn.opcode != d->bytes[d->modrm_at - 1]
+      || (d->insn.has_modrm && d->insn.modrm != d->bytes[d->modrm_at]))
+    /* the byte meant as opcode is a prefix or an escape: fields would be patched in the wrong place */
+    return false;
   return !writes_esp (&d->insn) || percent (10) || d->insn.op == X86_OP_POP;
 }
 
-/* --- addresses --------------------------------------------------------------------------------------------------------------- */
+/* --- addresses -------------------------------------------------------------------------------- */
 
 static uint32_t
 random_data_address (void)
@@ -156,7 +170,8 @@ random_data_address (void)
   if (where < 94)
     return EXEC_DATA + EXEC_DATA_SIZE - below (16) + below (64);
   if (where < 97)
-    return EXEC_DATA + EXEC_DATA_SIZE + below (EXEC_PAGE - 16); /* not across its end: which page faults first is a matter of taste */
+    /* not across its end: which page faults first is a matter of taste */
+    return EXEC_DATA + EXEC_DATA_SIZE + below (EXEC_PAGE - 16);
   return percent (50) ? EXEC_DATA - below (8) : EXEC_CODE + below (64);
 }
 
@@ -190,7 +205,8 @@ append (Case *c, const uint8_t *bytes, unsigned n, unsigned *at)
 static void
 append_mov (Case *c, unsigned reg, uint32_t value, unsigned *at)
 {
-  uint8_t bytes[6] = { 0x66, (uint8_t) (0xb8 + reg), (uint8_t) value, (uint8_t) (value >> 8), (uint8_t) (value >> 16), (uint8_t) (value >> 24) };
+  uint8_t bytes[6] = { 0x66, (uint8_t) (0xb8 + reg), (uint8_t) value, (uint8_t) (value >> 8),
+                       (uint8_t) (value >> 16), (uint8_t) (value >> 24) };
   append (c, is_16 () ? bytes : bytes + 1, is_16 () ? 6 : 5, at);
 }
 
@@ -233,15 +249,22 @@ aim (Case *c, Draft *d, unsigned i, unsigned *at)
   return true;
 }
 
-static uint32_t stack_offset (uint32_t offset) { return EXEC_STACK + offset - exec_segment (exec_mode, X86_SS)->base; }
+static uint32_t
+stack_offset (uint32_t offset)
+{
+  return EXEC_STACK + offset - exec_segment (exec_mode, X86_SS)->base;
+}
 
 static bool
 set_up_string (Case *c, Draft *d, unsigned *at)
 {
   if (d->insn.adsize == 2 && !is_16 ())
     return percent (10);
-  append_mov (c, X86_RSI, random_offset (d->insn.seg_override == X86_NO_REG ? X86_DS : d->insn.seg_override), at);
-  append_mov (c, X86_RDI, percent (30) ? EXEC_DATA + 200 + below (24) - exec_segment (exec_mode, X86_ES)->base : random_offset (X86_ES), at);
+  append_mov (c, X86_RSI, random_offset (d->insn.seg_override == X86_NO_REG ? X86_DS : d->insn.seg_override),
+              at);
+  append_mov (c, X86_RDI, percent (30)
+              ? EXEC_DATA + 200 + below (24) - exec_segment (exec_mode, X86_ES)->base
+                : random_offset (X86_ES), at);
   if (d->insn.rep)
     append_mov (c, X86_RCX, percent (80) ? below (20) : below (6000), at);
   return true;
@@ -317,7 +340,8 @@ add_insn (Case *c, unsigned *at)
   for (;;) {
     Draft d;
     unsigned steps = c->n_steps, place = *at;
-    if (!draft (&d) || d.insn.op == X86_OP_RET || (is_branch (&d.insn) && d.insn.operand[0].kind != X86_OPERAND_REL))
+    if (!draft (&d) || d.insn.op == X86_OP_RET
+        || (is_branch (&d.insn) && d.insn.operand[0].kind != X86_OPERAND_REL))
       continue;
     if (!set_up (c, &d, at)) {
       c->n_steps = steps;
@@ -330,7 +354,7 @@ add_insn (Case *c, unsigned *at)
   }
 }
 
-/* --- the case ------------------------------------------------------------------------------------------------------------------ */
+/* --- the case --------------------------------------------------------------------------------- */
 
 static void
 patch (Case *c, unsigned i, unsigned from_end, unsigned size, uint32_t value)
@@ -440,7 +464,8 @@ case_undefined (const Case *c, uint32_t eip)
     if (eip != case_eip (c, c->step[i].offset))
       continue;
     /* a fault in the middle of REP CMPS: Intel restores the flags, AMD leaves those of the last comparison */
-    return insn->rep && (insn->op == X86_OP_CMPS || insn->op == X86_OP_SCAS) ? X86_FL_ARITH : c->step[i].undefined_before;
+    return insn->rep && (insn->op == X86_OP_CMPS || insn->op == X86_OP_SCAS) ? X86_FL_ARITH
+           : c->step[i].undefined_before;
   }
   for (unsigned i = 0; i < c->n_steps; i++)     /* traps: behind INT3, the last one */
     if (eip == case_eip (c, c->step[i].offset) + c->step[i].insn.length)

@@ -13,7 +13,8 @@ typedef struct CaseStep {
   X86Insn insn;
   uint32_t offset;              /* in the code page */
   int target;                   /* index of the step that a branch goes to, -1: none */
-  bool is_computed;             /* a branch to what the step before it loaded or pushed: nothing else may lead here */
+  /* a branch to what the step before it loaded or pushed: nothing else may lead here */
+  bool is_computed;
   uint32_t undefined_before;    /* flags that no manual defines when this step starts */
 } CaseStep;
 

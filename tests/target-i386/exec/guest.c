@@ -28,7 +28,7 @@ static bool optimise;
 static CodeBuffer buffer;
 static size_t buffer_start;             /* behind the backend's thunks */
 
-/* --- memory ------------------------------------------------------------------------------------------------------------ */
+/* --- memory ----------------------------------------------------------------------------------- */
 
 /* The host's byte for a guest address; NULL: not mapped so. */
 static uint8_t *
@@ -51,7 +51,7 @@ restore (void *env)
     return;
   int i = tb_insn_at (running, (const uint8_t *) ret - 1);
   g_assert (i >= 0);
-  x86_restore (env, running->insns[i].pc, running->insns[i].word);
+  x86_restore (env, tb_insn_pc (running, (unsigned) i), running->insns[i].word);
 }
 
 static void __attribute__ ((noreturn))
@@ -74,7 +74,8 @@ page_fault (uint32_t address, bool write)
   leave_with (EXC_PF, (present ? 1 : 0) | (write ? 2 : 0) | 4, address);
 }
 
-/* All bytes are there, or the first that is not faults; as the processor does, at its own address or the next page's start. */
+/* All bytes are there, or the first that is not faults; as the processor does, at its own address or the next
+ * page's start. */
 static void
 check (uint32_t address, unsigned size, bool write)
 {
@@ -106,14 +107,16 @@ store (void *env, uint64_t address, uint64_t value, BpMemOp memop)
 }
 
 uint64_t tcg_slow_load (void *env, uint64_t address, BpMemOp memop) { return load (env, address, memop); }
-void tcg_slow_store (void *env, uint64_t address, uint64_t value, BpMemOp memop) { store (env, address, value, memop); }
+void tcg_slow_store (void *env, uint64_t address, uint64_t value,
+                     BpMemOp memop) { store (env, address, value, memop); }
 
 uint64_t
 tcg_slow_atomic (void *env, uint64_t address, uint64_t value, BpMemOp memop, uint32_t op)
 {
   check ((uint32_t) address, BP_MO_BYTES (memop), true);
   uint64_t old = load (env, address, memop);
-  uint64_t r = op == BP_IR_gxchg ? value : op == BP_IR_gfetch_add ? old + value : op == BP_IR_gfetch_and ? old & value
+  uint64_t r = op == BP_IR_gxchg ? value : op == BP_IR_gfetch_add ? old + value : op == BP_IR_gfetch_and
+      ? old & value
                : op == BP_IR_gfetch_or ? old | value : old ^ value;
   store (env, address, r, memop);
   return old;
@@ -171,16 +174,18 @@ raise_recorded (void *env)
 }
 
 static const BpTcgOps ops = {
-  .struct_size = sizeof ops, .fetch = fetch, .raise = raise_recorded, .restore = restore, .load = load, .store = store,
+  .struct_size = sizeof ops, .fetch = fetch, .raise = raise_recorded, .restore = restore, .load = load,
+    .store = store,
   .probe = probe, .io_read = io_read, .io_write = io_write, .leave_soon = nothing, .fp_store = nothing
 };
 
-/* --- what the runtime would do: here every exception ends the case --------------------------------------------------------- */
+/* --- what the runtime would do: here every exception ends the case ---------------------------- */
 
 void x86_raise (X86Cpu *env, unsigned vector) { leave_with ((int) vector, 0, 0); }
 void x86_raise_error (X86Cpu *env, unsigned vector, uint32_t error) { leave_with ((int) vector, error, 0); }
 void helper_raise (X86Cpu *env, uint32_t vector) { x86_raise (env, vector); }
-void helper_raise_error (X86Cpu *env, uint32_t vector, uint32_t error) { x86_raise_error (env, vector, error); }
+void helper_raise_error (X86Cpu *env, uint32_t vector,
+                         uint32_t error) { x86_raise_error (env, vector, error); }
 void helper_check_io (X86Cpu *env, uint32_t port, uint32_t size) { x86_raise_error (env, EXC_GP, 0); }
 void helper_cli (X86Cpu *env) { x86_raise_error (env, EXC_GP, 0); }
 void helper_sti (X86Cpu *env) { x86_raise_error (env, EXC_GP, 0); }
@@ -255,7 +260,7 @@ choose_backend (const char *how)
   return true;
 }
 
-/* --- running ---------------------------------------------------------------------------------------------------------------- */
+/* --- running ---------------------------------------------------------------------------------- */
 
 bool
 exec_guest_start (const char *how)

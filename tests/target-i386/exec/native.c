@@ -1,8 +1,9 @@
 /* native.c -- runs a case as 32-bit code on this very processor. */
 /* SPDX-License-Identifier: MIT */
 /*
- * No assembly: a signal handler edits the context it returns to.  SIGUSR1's handler enters the case (compatibility mode is
- * only another code selector), the case ends with INT3 or a fault, and that signal's handler goes back to where SIGUSR1 came from.
+ * No assembly: a signal handler edits the context it returns to.  SIGUSR1's handler enters the case
+ * (compatibility mode is only another code selector), the case ends with INT3 or a fault, and that signal's
+ * handler goes back to where SIGUSR1 came from.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -78,7 +79,8 @@ static bool
 set_segment (const ExecSegment *s)
 {
   struct user_desc d = {
-    .entry_number = s->selector >> 3, .base_addr = s->base, .limit = s->limit, .seg_32bit = s->attributes >> 14 & 1, .useable = 1,
+    .entry_number = s->selector >> 3, .base_addr = s->base, .limit = s->limit,
+      .seg_32bit = s->attributes >> 14 & 1, .useable = 1,
     .contents = s->attributes & 8 ? 2 : s->attributes & 4 ? 1 : 0, .read_exec_only = !(s->attributes & 2)
   };
   return syscall (SYS_modify_ldt, 1, &d, sizeof d) == 0;
@@ -101,8 +103,10 @@ exec_native_start (void)
   static uint8_t stack[1 << 16];
   stack_t alternative = { .ss_sp = stack, .ss_size = sizeof stack };
   struct sigaction action = { .sa_flags = SA_SIGINFO | SA_ONSTACK };
-  if (!map (EXEC_CODE, EXEC_PAGE, PROT_READ | PROT_WRITE) || !map (EXEC_DATA, 3 * EXEC_PAGE, PROT_READ | PROT_WRITE)
-      || !map (EXEC_STACK, EXEC_PAGE, PROT_READ | PROT_WRITE) || !set_segments () || sigaltstack (&alternative, NULL))
+  if (!map (EXEC_CODE, EXEC_PAGE, PROT_READ | PROT_WRITE)
+      || !map (EXEC_DATA, 3 * EXEC_PAGE, PROT_READ | PROT_WRITE)
+      || !map (EXEC_STACK, EXEC_PAGE, PROT_READ | PROT_WRITE) || !set_segments ()
+        || sigaltstack (&alternative, NULL))
     return false;
   sigfillset (&action.sa_mask);
   action.sa_sigaction = enter;
@@ -125,7 +129,8 @@ exec_native (const uint8_t *code, ExecState *state)
   mprotect (view (EXEC_DATA + 2 * EXEC_PAGE), EXEC_PAGE, PROT_READ);
   current = state;
   __asm__ volatile ("mov %0, %%es\n\tmov %1, %%ds"
-                    : : "r" ((uint32_t) exec_segment (state->mode, 0)->selector), "r" ((uint32_t) exec_segment (state->mode, 3)->selector));
+                    : : "r" ((uint32_t) exec_segment (state->mode, 0)->selector),
+                      "r" ((uint32_t) exec_segment (state->mode, 3)->selector));
   raise (SIGUSR1);
   memcpy (state->data, view (EXEC_DATA), sizeof state->data);
   memcpy (state->stack, view (EXEC_STACK), sizeof state->stack);

@@ -13,9 +13,11 @@
 #define FLAT 0x8000             /* limit in pages */
 
 static const ExecSegment segments[EXEC_N_MODES][4] = {
-  [EXEC_FLAT32] = { { 0x2b, DATA32 | FLAT, 0, 0xffffffff }, { 0x23, CODE32 | FLAT, 0, 0xffffffff }, { 0x2b, DATA32 | FLAT, 0, 0xffffffff },
+  [EXEC_FLAT32] = { { 0x2b, DATA32 | FLAT, 0, 0xffffffff }, { 0x23, CODE32 | FLAT, 0, 0xffffffff },
+                    { 0x2b, DATA32 | FLAT, 0, 0xffffffff },
                     { 0x2b, DATA32 | FLAT, 0, 0xffffffff } },
-  [EXEC_SMALL32] = { { LDT (0), READ_ONLY, EXEC_DATA, 0x2fff }, { LDT (1), CODE32, EXEC_CODE, 0xfff }, { LDT (2), DATA32, EXEC_STACK, 0xfff },
+  [EXEC_SMALL32] = { { LDT (0), READ_ONLY, EXEC_DATA, 0x2fff }, { LDT (1), CODE32, EXEC_CODE, 0xfff },
+                     { LDT (2), DATA32, EXEC_STACK, 0xfff },
                      { LDT (3), DATA32, EXEC_DATA, 0x1fff } },
   [EXEC_SMALL16] = { { LDT (4), DOWN16, EXEC_DATA - 0x1000, 0xfff }, { LDT (5), CODE16, EXEC_CODE, 0xfff },
                      { LDT (6), DATA16, EXEC_STACK, 0xfff }, { LDT (7), DATA16, EXEC_DATA, 0x2fff } },

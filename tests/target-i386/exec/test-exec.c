@@ -1,7 +1,8 @@
 /* test-exec.c -- random user-mode instructions: this processor and the translator must agree. */
 /* SPDX-License-Identifier: MIT */
 /*
- * test-exec [way [first seed [cases]]]: ways are interp, opt, x64 (exec.h); without arguments, what `make check` runs.  A disagreement prints the case, both results, and the
+ * test-exec [way [first seed [cases]]]: ways are interp, opt, x64 (exec.h); without arguments, what `make
+ * check` runs.  A disagreement prints the case, both results, and the
  * IR; the seed makes it again.
  */
 #include <stdio.h>
@@ -30,7 +31,8 @@ print_state (const char *who, const ExecState *s)
   printf ("  %-7s", who);
   for (unsigned i = 0; i < 8; i++)
     printf (" %s=%08x", names[i], s->gpr[i]);
-  printf ("\n          eip=%08x eflags=%08x vector=%d error=%x cr2=%08x\n", s->eip, s->eflags, s->vector, s->error, s->cr2);
+  printf ("\n          eip=%08x eflags=%08x vector=%d error=%x cr2=%08x\n", s->eip, s->eflags, s->vector,
+          s->error, s->cr2);
 }
 
 static void
@@ -51,7 +53,8 @@ is_wrap (const ExecState *x, const ExecState *y)
   return (x->vector == 12 || x->vector == 13) && y->vector == 14 && x->eip == y->eip && y->cr2 + 64 < 128;
 }
 
-/* Read-modify-write across the end of the read-only page: the processor asks for write permission first, page by page. */
+/* Read-modify-write across the end of the read-only page: the processor asks for write permission first, page
+ * by page. */
 static bool
 is_split (const ExecState *x, const ExecState *y)
 {
@@ -65,7 +68,8 @@ agree (const Case *c, const ExecState *x, const ExecState *y)
   uint32_t mask = ~case_undefined (c, x->eip);
   if (is_wrap (x, y) || is_split (x, y))
     return true;
-  return !memcmp (x->gpr, y->gpr, sizeof x->gpr) && x->eip == y->eip && !((x->eflags ^ y->eflags) & mask) && x->vector == y->vector
+  return !memcmp (x->gpr, y->gpr, sizeof x->gpr) && x->eip == y->eip && !((x->eflags ^ y->eflags) & mask)
+         && x->vector == y->vector
          && x->error == y->error && x->cr2 == y->cr2 && !memcmp (x->data, y->data, sizeof x->data)
          && !memcmp (x->stack, y->stack, sizeof x->stack);
 }

@@ -1,0 +1,319 @@
+/* pci-bus.c -- PCI configuration spaces (PCI Local Bus 3.0, chapter 6): registers, BARs, interrupt lines, DMA spaces. */
+/* SPDX-License-Identifier: MIT */
+#include "pci-bus.h"
+#include <string.h>
+
+typedef struct Bar {
+  BpRegion *region;
+  uint32_t type;
+  bool mapped;
+  uint64_t address;             /* where, while mapped */
+} Bar;
+
+struct BpPciSlot {
+  PciBus *bus;
+  unsigned address;
+  BpPciFunction function;
+  uint8_t *config;              /* in bus->state */
+  uint8_t write_mask[256], clear_mask[256];     /* writable; cleared by writing ones */
+  Bar bars[6];
+  bool driven;                  /* counts in its line */
+  BpRegion *dma_root, *dma_window;
+  BpAddressSpace *dma;
+};
+
+/* --- BARs --------------------------------------------------------------------------------- */
+
+static uint32_t get32 (const uint8_t *p) { return (uint32_t) (p[0] | p[1] << 8 | p[2] << 16) | (uint32_t) p[3] << 24; }
+
+static void
+put32 (uint8_t *p, uint32_t value)
+{
+  for (unsigned i = 0; i < 4; i++)
+    p[i] = (uint8_t) (value >> 8 * i);
+}
+
+/* Where the guest wants it; false: nowhere.  What a guest writes to learn the size, all ones, is nowhere. */
+static bool
+bar_place (const BpPciSlot *s, unsigned n, uint64_t *address)
+{
+  const Bar *bar = &s->bars[n];
+  uint16_t command = pci_get16 (s->config, PCI_COMMAND);
+  uint64_t at = get32 (s->config + PCI_BAR0 + 4 * n), last;
+  if (bar->type & BP_PCI_BAR_IO) {
+    at &= ~UINT64_C (3);
+    last = at + bp_region_size (bar->region) - 1;
+    *address = at;
+    return command & PCI_COMMAND_IO && at && last <= 0xffff;
+  }
+  at &= ~UINT64_C (15);
+  if (bar->type & BP_PCI_BAR_64BIT)
+    at |= (uint64_t) get32 (s->config + PCI_BAR0 + 4 * n + 4) << 32;
+  last = at + bp_region_size (bar->region) - 1;
+  *address = at;
+  if (!(command & PCI_COMMAND_MEMORY) || !at || last < at || last == UINT64_MAX || last == UINT32_MAX)
+    return false;
+  return bar->type & BP_PCI_BAR_64BIT || last < UINT32_MAX;
+}
+
+static void
+map_bar (BpPciSlot *s, unsigned n)
+{
+  Bar *bar = &s->bars[n];
+  uint64_t address;
+  bool wanted = bar->region && bar_place (s, n, &address);
+  if (bar->mapped && (!wanted || address != bar->address)) {
+    bp_region_remove (bar->region);
+    bar->mapped = false;
+  }
+  if (!wanted || bar->mapped)
+    return;
+  bp_region_add (bar->type & BP_PCI_BAR_IO ? s->bus->io : s->bus->memory, address, bar->region, 1);
+  bar->mapped = true;
+  bar->address = address;
+}
+
+/* --- interrupt lines --------------------------------------------------------------------------- */
+
+/* Device d's INTA# is wired to line d - 1, and so on round, as on every i440FX board. */
+static unsigned
+line_of (const BpPciSlot *s)
+{
+  return ((s->address >> 3) + 3 + s->function.interrupt_pin - 1u) & 3;
+}
+
+static void
+update_line (BpPciSlot *s)
+{
+  PciBus *bus = s->bus;
+  bool level = bus->state[s->address].level && s->function.interrupt_pin;
+  if (level)
+    s->config[PCI_STATUS] |= PCI_STATUS_INTERRUPT;
+  else
+    s->config[PCI_STATUS] &= (uint8_t) ~PCI_STATUS_INTERRUPT;
+  s->driven = level && !(pci_get16 (s->config, PCI_COMMAND) & PCI_COMMAND_NO_INTERRUPT);
+  bool any = false;
+  for (unsigned i = 0; i < PCI_N_FUNCTIONS && !any; i++)
+    any = bus->slots[i] && bus->slots[i]->driven && line_of (bus->slots[i]) == line_of (s);
+  bp_pin_set (bus->intx[line_of (s)], any);
+}
+
+/* Everything that follows from the registers. */
+static void
+follow (BpPciSlot *s)
+{
+  bp_memory_begin ();
+  for (unsigned i = 0; i < 6; i++)
+    map_bar (s, i);
+  if (s->dma_window)
+    bp_region_set_enabled (s->dma_window, pci_get16 (s->config, PCI_COMMAND) & PCI_COMMAND_MASTER);
+  bp_memory_commit ();
+  update_line (s);
+}
+
+/* --- configuration cycles ---------------------------------------------------------------------- */
+
+uint32_t
+pci_bus_config_read (PciBus *bus, unsigned address, unsigned offset, unsigned size)
+{
+  BpPciSlot *s = address < PCI_N_FUNCTIONS ? bus->slots[address] : NULL;
+  uint32_t value = 0;
+  if (!s || offset + size > 256)
+    return UINT32_MAX >> (32 - 8 * size);
+  if (s->function.config_read && s->function.config_read (s->function.self, offset, size, &value))
+    return value;
+  for (unsigned i = 0; i < size; i++)
+    value |= (uint32_t) s->config[offset + i] << 8 * i;
+  return value;
+}
+
+void
+pci_bus_config_write (PciBus *bus, unsigned address, unsigned offset, uint32_t value, unsigned size)
+{
+  BpPciSlot *s = address < PCI_N_FUNCTIONS ? bus->slots[address] : NULL;
+  if (!s || offset + size > 256)
+    return;
+  for (unsigned i = 0; i < size; i++) {
+    uint8_t byte = (uint8_t) (value >> 8 * i), mask = s->write_mask[offset + i];
+    uint8_t kept = (uint8_t) (s->config[offset + i] & ~(byte & s->clear_mask[offset + i]));
+    s->config[offset + i] = (uint8_t) ((kept & ~mask) | (byte & mask));
+  }
+  if (offset < PCI_BAR_END && offset + size > PCI_COMMAND)
+    follow (s);
+  if (s->function.config_written)
+    s->function.config_written (s->function.self, offset, size);
+}
+
+/* --- slots --------------------------------------------------------------------------------------- */
+
+static bool
+bar_is_fine (const BpPciFunction *f, unsigned n, GError **error)
+{
+  const BpPciBar *bar = &f->bars[n];
+  uint64_t size = bp_region_size (bar->region), least = bar->type & BP_PCI_BAR_IO ? 4 : 16, most = bar->type & BP_PCI_BAR_IO ? 256 : UINT64_C (1) << 31;
+  bool wide = bar->type & BP_PCI_BAR_64BIT;
+  if (wide)
+    most = UINT64_C (1) << 46;
+  if (size >= least && size <= most && !(size & (size - 1)) && !(wide && (n == 5 || f->bars[n + 1].region)))
+    return true;
+  g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "BAR %u of 0x%" G_GINT64_MODIFIER "x bytes is impossible: a power of two from %" G_GUINT64_FORMAT
+               " up, and a 64-bit one takes two places", n, size, least);
+  return false;
+}
+
+static void
+write_reset_values (BpPciSlot *s)
+{
+  const BpPciFunction *f = &s->function;
+  uint8_t *c = s->config;
+  memset (c, 0, 256);
+  pci_put16 (c, PCI_VENDOR, f->vendor_id);
+  pci_put16 (c, PCI_DEVICE, f->device_id);
+  c[PCI_REVISION] = f->revision;
+  c[PCI_REVISION + 1] = f->prog_if;
+  c[PCI_REVISION + 2] = f->subclass;
+  c[PCI_CLASS] = f->class_code;
+  c[PCI_HEADER_TYPE] = f->header_type;
+  pci_put16 (c, PCI_SUBSYSTEM, f->subsystem_vendor_id);
+  pci_put16 (c, PCI_SUBSYSTEM + 2, f->subsystem_id);
+  c[PCI_INTERRUPT_PIN] = f->interrupt_pin;
+  for (unsigned i = 0; i < 6; i++)
+    if (s->bars[i].region)
+      put32 (c + PCI_BAR0 + 4 * i, s->bars[i].type);
+}
+
+static void
+set_masks (BpPciSlot *s)
+{
+  pci_put16 (s->write_mask, PCI_COMMAND, 0x0547);
+  pci_put16 (s->clear_mask, PCI_STATUS, 0xf900);
+  s->write_mask[0x0c] = s->write_mask[PCI_INTERRUPT_LINE] = 0xff;       /* cache line size */
+  s->write_mask[0x0d] = 0xf8;                                           /* latency timer */
+  for (unsigned i = 0; i < 6; i++) {
+    const Bar *bar = &s->bars[i];
+    if (!bar->region)
+      continue;
+    uint64_t mask = ~(bp_region_size (bar->region) - 1);
+    put32 (s->write_mask + PCI_BAR0 + 4 * i, (uint32_t) mask & (bar->type & BP_PCI_BAR_IO ? 0xfffffffc : 0xfffffff0));
+    if (bar->type & BP_PCI_BAR_64BIT)
+      put32 (s->write_mask + PCI_BAR0 + 4 * i + 4, (uint32_t) (mask >> 32));
+  }
+}
+
+static BpPciSlot *
+add (void *self, unsigned address, const BpPciFunction *function, GError **error)
+{
+  PciBus *bus = self;
+  if (address >= PCI_N_FUNCTIONS || bus->slots[address]) {
+    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, address < PCI_N_FUNCTIONS ? "the place %02x.%x on `%s' is taken" : "there is no place %02x.%x on `%s'",
+                 address >> 3, address & 7, bp_object_id (bus));
+    return NULL;
+  }
+  BpPciSlot *s = g_new0 (BpPciSlot, 1);
+  memcpy (&s->function, function, MIN (function->struct_size, sizeof s->function));
+  for (unsigned i = 0; i < 6; i++) {
+    if (s->function.bars[i].region && !bar_is_fine (&s->function, i, error)) {
+      g_free (s);
+      return NULL;
+    }
+    s->bars[i] = (Bar) { .region = s->function.bars[i].region, .type = s->function.bars[i].type };
+  }
+  s->function.interrupt_pin = MIN (s->function.interrupt_pin, 4);
+  s->bus = bus;
+  s->address = address;
+  s->config = bus->state[address].config;
+  bus->slots[address] = s;
+  set_masks (s);
+  write_reset_values (s);
+  return s;
+}
+
+static void
+reset (void *self, BpPciSlot *s)
+{
+  write_reset_values (s);
+  s->bus->state[s->address].level = false;
+  follow (s);
+}
+
+static void
+remove_slot (void *self, BpPciSlot *s)
+{
+  PciBus *bus = self;
+  memset (s->config, 0, 256);
+  bus->state[s->address].level = false;
+  follow (s);                   /* takes the BARs and the line away */
+  bus->slots[s->address] = NULL;
+  if (s->dma)
+    bp_address_space_free (s->dma);
+  bp_region_free (s->dma_window);
+  bp_region_free (s->dma_root);
+  g_free (s);
+}
+
+static uint8_t *config (void *self, BpPciSlot *s) { return s->config; }
+static uint8_t *write_mask (void *self, BpPciSlot *s) { return s->write_mask; }
+
+static void
+set_interrupt (void *self, BpPciSlot *s, int level)
+{
+  if (s->bus->state[s->address].level == (level != 0))
+    return;
+  s->bus->state[s->address].level = level != 0;
+  update_line (s);
+}
+
+/* The machine's memory, seen while the function may be a bus master. */
+static BpAddressSpace *
+dma (void *self, BpPciSlot *s)
+{
+  BpMachine *machine = bp_object_machine (self);
+  if (s->dma)
+    return s->dma;
+  BpRegion *system = bp_address_space_root (bp_machine_address_space (machine, "memory"));
+  char name[32];
+  g_snprintf (name, sizeof name, "dma %02x.%x", s->address >> 3, s->address & 7);
+  s->dma_root = bp_region_new_container (self, name, UINT64_MAX);
+  s->dma_window = bp_region_new_alias (self, "memory", system, 0, UINT64_MAX);
+  bp_region_set_enabled (s->dma_window, pci_get16 (s->config, PCI_COMMAND) & PCI_COMMAND_MASTER);
+  bp_region_add (s->dma_root, 0, s->dma_window, 0);
+  s->dma = bp_address_space_new (machine, name, s->dma_root);
+  return s->dma;
+}
+
+/* --- the whole bus ------------------------------------------------------------------------------ */
+
+void
+pci_bus_reset (PciBus *bus)
+{
+  for (unsigned i = 0; i < PCI_N_FUNCTIONS; i++)
+    if (bus->slots[i])
+      reset (bus, bus->slots[i]);
+}
+
+void
+pci_bus_post_load (PciBus *bus)
+{
+  for (unsigned i = 0; i < PCI_N_FUNCTIONS; i++)
+    if (bus->slots[i])
+      follow (bus->slots[i]);
+}
+
+void
+pci_bus_free (PciBus *bus)
+{
+  for (unsigned i = 0; i < PCI_N_FUNCTIONS; i++)
+    if (bus->slots[i])
+      remove_slot (bus, bus->slots[i]);
+}
+
+/* --- tables: saved fields, interface ------------------------------------------------------------- */
+
+const BpStateField pci_function_state[] = {
+  BP_STATE_FIELD_BYTES (PciFunctionState, config), BP_STATE_FIELD_BOOL (PciFunctionState, level), BP_STATE_END
+};
+
+const BpPciBusIface pci_bus_iface = {
+  .struct_size = sizeof (BpPciBusIface), .add = add, .remove = remove_slot, .config = config, .write_mask = write_mask,
+  .set_interrupt = set_interrupt, .dma = dma, .reset = reset
+};

@@ -1,0 +1,60 @@
+/* pci-bus.h -- a PCI bus as a host bridge of this plugin keeps it: configuration spaces, BARs, interrupt lines, DMA. */
+/* SPDX-License-Identifier: MIT */
+#ifndef HW_PC_PCI_BUS_H
+#define HW_PC_PCI_BUS_H
+
+#include <backplane/bus/pci.h>
+#include <backplane/device.h>
+
+enum {                          /* offsets in configuration space (PCI Local Bus 3.0, 6.1) */
+  PCI_VENDOR = 0x00, PCI_DEVICE = 0x02, PCI_COMMAND = 0x04, PCI_STATUS = 0x06, PCI_REVISION = 0x08, PCI_CLASS = 0x0b, PCI_HEADER_TYPE = 0x0e,
+  PCI_BAR0 = 0x10, PCI_BAR_END = 0x28, PCI_SUBSYSTEM = 0x2c, PCI_INTERRUPT_LINE = 0x3c, PCI_INTERRUPT_PIN = 0x3d
+};
+enum { PCI_COMMAND_IO = 1 << 0, PCI_COMMAND_MEMORY = 1 << 1, PCI_COMMAND_MASTER = 1 << 2, PCI_COMMAND_NO_INTERRUPT = 1 << 10 };
+enum { PCI_STATUS_INTERRUPT = 1 << 3 };
+#define PCI_N_FUNCTIONS 256
+
+typedef struct PciFunctionState {       /* saved */
+  uint8_t config[256];
+  bool level;                   /* of the interrupt pin */
+} PciFunctionState;
+
+/* The first member of a host bridge's state, so that the interface's `bus` is this. */
+typedef struct PciBus {
+  PciFunctionState state[PCI_N_FUNCTIONS];
+  BpPin *intx[4];               /* the bridge's PCI interrupt lines, after the board's swizzle */
+  BpRegion *memory, *io;        /* containers: PCI's memory and I/O space */
+  BpPciSlot *slots[PCI_N_FUNCTIONS];
+} PciBus;
+
+extern const BpPciBusIface pci_bus_iface;
+extern const BpStateField pci_function_state[];
+#define PCI_BUS_STATE_FIELDS(T) BP_STATE_FIELD_STRUCTS (T, bus.state, PCI_N_FUNCTIONS, pci_function_state)
+
+/* --- for the host bridge ------------------------------------------------------------------ */
+/* One cycle of configuration access; a function that is not there reads ones. [locked] */
+uint32_t pci_bus_config_read (PciBus *bus, unsigned address, unsigned offset, unsigned size);
+void pci_bus_config_write (PciBus *bus, unsigned address, unsigned offset, uint32_t value, unsigned size);
+void pci_bus_reset (PciBus *bus);
+void pci_bus_post_load (PciBus *bus);   /* what follows from the configuration spaces: mappings and lines */
+void pci_bus_free (PciBus *bus);        /* the slots that are left */
+
+/* --- for devices ---------------------------------------------------------------------------- */
+static inline uint16_t pci_get16 (const uint8_t *config, unsigned offset) { return (uint16_t) (config[offset] | config[offset + 1] << 8); }
+static inline void
+pci_put16 (uint8_t *config, unsigned offset, uint16_t value)
+{
+  config[offset] = (uint8_t) value;
+  config[offset + 1] = (uint8_t) (value >> 8);
+}
+
+/* --- port 0xcf9 ------------------------------------------------------------------------------- */
+/* The port lies inside the host bridge's configuration address register; a bridge that passes byte accesses on implements this, and the
+ * south bridge attaches its register. */
+#define RESET_PORT_ID "bp.pc-reset-port/1"
+typedef struct ResetPortIface {
+  uint32_t struct_size;
+  void (*attach) (void *bridge, uint8_t (*read) (void *self), void (*write) (void *self, uint8_t value), void *self);   /* NULL: detach */
+} ResetPortIface;
+
+#endif

@@ -1,0 +1,178 @@
+/* test-boot-multiboot.c -- what a Multiboot kernel finds, and which files are refused. */
+/* SPDX-License-Identifier: MIT */
+#include <elf.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include "hw-pc-test.h"
+
+static char *folder;
+
+static char *
+write_file (const char *name, const void *bytes, size_t size)
+{
+  if (!folder)
+    folder = g_dir_make_tmp ("multiboot-XXXXXX", NULL);
+  char *path = g_build_filename (folder, name, NULL);
+  ck_assert (g_file_set_contents (path, bytes, (gssize) size, NULL));
+  return path;
+}
+
+static void
+put32 (uint8_t *p, uint32_t value)
+{
+  memcpy (p, &value, 4);
+}
+
+static void
+header (uint8_t *p, uint32_t flags)
+{
+  put32 (p, 0x1badb002);
+  put32 (p + 4, flags);
+  put32 (p + 8, -(0x1badb002 + flags));
+}
+
+/* An ELF file of 0x2000 bytes whose segment, with 0x800 zeros behind, goes to `address`. */
+static void
+elf (uint8_t file[0x2000], uint32_t address, uint32_t flags)
+{
+  memset (file, 0xcc, 0x2000);
+  Elf32_Ehdr e = { .e_ident = { 0x7f, 'E', 'L', 'F', ELFCLASS32, ELFDATA2LSB, 1 }, .e_type = ET_EXEC, .e_machine = EM_386, .e_version = 1,
+                   .e_entry = address + 0x40, .e_phoff = sizeof e, .e_ehsize = sizeof e, .e_phentsize = sizeof (Elf32_Phdr), .e_phnum = 1 };
+  Elf32_Phdr p = { .p_type = PT_LOAD, .p_offset = 0x1000, .p_vaddr = address, .p_paddr = address, .p_filesz = 0x1000, .p_memsz = 0x1800 };
+  memcpy (file, &e, sizeof e);
+  memcpy (file + sizeof e, &p, sizeof p);
+  header (file + 0x1000, flags);
+}
+
+static char *
+machine (const char *boot)
+{
+  return g_strconcat ("[memory ram]\ntype = harness-ram\nsize = 16M\n[map ram0]\nregion = ram\nat = memory@0\n[cpu]\ntype = harness-cpu\n"
+                      "[boot]\ntype = boot-multiboot\ncpu = cpu0\nram = ram\n", boot, NULL);
+}
+
+static char *
+text_at (Harness *h, uint32_t address)
+{
+  GString *s = g_string_new (NULL);
+  for (char c; (c = (char) harness_read (h, "memory", address++, 1)) != 0 && s->len < 500;)
+    g_string_append_c (s, c);
+  return g_string_free (s, FALSE);
+}
+
+START_TEST (an_elf_kernel_finds_its_information)
+{
+  uint8_t file[0x2000];
+  elf (file, 0x400000, 3);
+  char *kernel = write_file ("kernel", file, sizeof file), *env = write_file ("env", "NR_CPUS=1\n", 10), *more = write_file ("more", "xyz", 3);
+  char *keys = g_strdup_printf ("kernel = %s\ninitrd = %s\nmodules = %s one two\nappend = -v 2\n", kernel, env, more);
+  char *ini = machine (keys);
+  Harness *h = harness_new (hw_pc (), ini);
+  BpX86State *s = harness_cpu_state (h, "cpu0");
+  uint32_t info = (uint32_t) s->gpr[BP_X86_RBX];
+  ck_assert_uint_eq (s->gpr[BP_X86_RAX], 0x2badb002);
+  ck_assert_uint_eq (s->rip, 0x400040);
+  ck_assert_uint_eq (s->cr0 & 0x80000001, 1);
+  ck_assert_uint_eq (s->rflags, 2);
+  ck_assert_uint_eq (s->segment[BP_X86_CS].limit, 0xffffffff);
+  ck_assert (info >= 0x20000 && info < 0xa0000);
+  ck_assert_uint_eq (read32 (h, 0x400000), 0x1badb002);
+  ck_assert_uint_eq (harness_read (h, "memory", 0x401000, 1), 0);       /* zeros behind the segment */
+  ck_assert_uint_eq (read32 (h, info) & 0x24d, 0x24d);
+  ck_assert_uint_eq (read32 (h, info + 4), 639);
+  ck_assert_uint_eq (read32 (h, info + 8), 15 * 1024);
+  char *line = text_at (h, read32 (h, info + 16)), *wanted = g_strdup_printf ("%s -v 2", kernel);
+  ck_assert_str_eq (line, wanted);
+  ck_assert_uint_eq (read32 (h, info + 20), 2);
+  uint32_t module = read32 (h, info + 24), start = read32 (h, module);
+  ck_assert_uint_eq (start & 0xfff, 0);
+  ck_assert_uint_ge (start, 0x401800);
+  ck_assert_uint_eq (read32 (h, module + 4) - start, 10);
+  ck_assert_uint_eq (harness_read (h, "memory", start, 1), 'N');
+  char *argument = text_at (h, read32 (h, module + 24));
+  ck_assert_msg (g_str_has_suffix (argument, "/more one two"), "%s", argument);
+  uint64_t available = 0;
+  for (uint32_t at = read32 (h, info + 48), end = at + read32 (h, info + 44); at < end; at += read32 (h, at) + 4)
+    if (read32 (h, at + 20) == 1)
+      available += harness_read (h, "memory", at + 12, 8);
+  ck_assert_uint_eq (available, 0x9fc00 + (15 << 20));
+  harness_write (h, "memory", 0x400000, 0, 8);
+  harness_reset (h, BP_RESET_WARM);
+  ck_assert_uint_eq (read32 (h, 0x400000), 0x1badb002);                 /* loaded again */
+  harness_free (h);
+  g_free (line), g_free (wanted), g_free (argument), g_free (kernel), g_free (env), g_free (more), g_free (keys), g_free (ini);
+}
+END_TEST
+
+START_TEST (a_flat_kernel_says_where_it_goes)
+{
+  uint8_t file[0x1000];
+  memset (file, 0x90, sizeof file);
+  header (file + 0x20, 0x10000);
+  put32 (file + 0x20 + 12, 0x200020);
+  put32 (file + 0x20 + 16, 0x200000);
+  put32 (file + 0x20 + 20, 0x200800);
+  put32 (file + 0x20 + 24, 0x201000);
+  put32 (file + 0x20 + 28, 0x200100);
+  char *kernel = write_file ("flat", file, sizeof file), *keys = g_strdup_printf ("kernel = %s\n", kernel), *ini = machine (keys);
+  Harness *h = harness_new (hw_pc (), ini);
+  ck_assert_uint_eq (harness_cpu_state (h, "cpu0")->rip, 0x200100);
+  ck_assert_uint_eq (harness_read (h, "memory", 0x2007ff, 1), 0x90);
+  ck_assert_uint_eq (harness_read (h, "memory", 0x200800, 1), 0);
+  harness_free (h);
+  g_free (kernel), g_free (keys), g_free (ini);
+}
+END_TEST
+
+static void
+expect_refusal (const uint8_t *file, size_t size, const char *word)
+{
+  char *kernel = write_file ("bad", file, size), *keys = g_strdup_printf ("kernel = %s\n", kernel), *ini = machine (keys);
+  char *text = harness_refusal (hw_pc (), ini);
+  ck_assert_msg (strstr (text, word) && strstr (text, kernel), "instead of `%s': %s", word, text);
+  g_free (kernel), g_free (keys), g_free (ini), g_free (text);
+}
+
+START_TEST (bad_kernels_are_named)
+{
+  uint8_t file[0x2000];
+  elf (file, 0x400000, 0);
+  expect_refusal (file, 0, "not a Multiboot kernel");
+  expect_refusal (file, 0x1004, "not a Multiboot kernel");
+  expect_refusal (file, 0x1800, "truncated");
+  put32 (file + 0x1008, 0);
+  expect_refusal (file, sizeof file, "not a Multiboot kernel");
+  elf (file, 0x400000, 0x8000);
+  expect_refusal (file, sizeof file, "0x8000");
+  elf (file, 0x0ffff000, 0);
+  expect_refusal (file, sizeof file, "needs RAM");
+  elf (file, 0x400000, 0);
+  file[EI_CLASS] = ELFCLASS64;
+  expect_refusal (file, sizeof file, "32-bit");
+  elf (file, 0x400000, 0);
+  put32 (file + offsetof (Elf32_Ehdr, e_phoff), 0xfffffff0);
+  expect_refusal (file, sizeof file, "truncated");
+  elf (file, 0x400000, 0x10000);
+  expect_refusal (file, sizeof file, "contradict");
+}
+END_TEST
+
+/* Whatever the bytes are: a refusal or a kernel, and nothing else. */
+START_TEST (random_damage_is_harmless)
+{
+  uint8_t file[0x2000];
+  GRand *random = g_rand_new_with_seed (1);
+  for (unsigned i = 0; i < 300; i++) {
+    elf (file, 0x400000, i & 1 ? 0x10003 : 3);
+    for (unsigned n = g_rand_int_range (random, 1, 8); n; n--)
+      file[g_rand_boolean (random) ? g_rand_int_range (random, 0, 0x54) : g_rand_int_range (random, 0x1000, 0x1020)] = (uint8_t) g_rand_int (random);
+    char *kernel = write_file ("damaged", file, sizeof file), *keys = g_strdup_printf ("kernel = %s\n", kernel), *ini = machine (keys);
+    g_free (harness_refusal (hw_pc (), ini));
+    g_free (kernel), g_free (keys), g_free (ini);
+  }
+  g_rand_free (random);
+}
+END_TEST
+
+HARNESS_MAIN ("boot-multiboot", an_elf_kernel_finds_its_information, a_flat_kernel_says_where_it_goes, bad_kernels_are_named,
+              random_damage_is_harmless)

@@ -1,0 +1,314 @@
+/* test-emit.c -- what the translator makes of short blocks: their extent, their ends, the shape of common code. */
+/* SPDX-License-Identifier: MIT */
+
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "accel-tcg/backend.h"
+#include "target-i386/cpu.h"
+#include "target-i386/emit/translate.h"
+
+#define FLAT_USER                                                                                         \
+  (3 | HF_PE | HF_CS32 | HF_SS32 | HF_BASE0 (X86_ES) | HF_BASE0 (X86_CS) | HF_BASE0 (X86_SS) | HF_BASE0 (X86_DS) \
+   | HF_FLAT (X86_ES) | HF_FLAT (X86_CS) | HF_FLAT (X86_SS) | HF_FLAT (X86_DS))
+#define FLAT_KERNEL (FLAT_USER & ~3)
+
+static X86Cpu *env;
+static BpIrBlock ir;
+static BpTranslation t;
+static GString *text;
+static const uint8_t *code;
+static size_t code_size;
+static uint64_t code_start;
+
+/* The page after the first is not there. */
+static unsigned
+fetch (void *cpu, BpTranslation *translation, uint64_t address, uint8_t *buffer, unsigned want, bool must)
+{
+  unsigned n = 0;
+  for (; n < want && address + n - code_start < code_size; n++)
+    buffer[n] = code[address + n - code_start];
+  ck_assert (n > 0 || !must);
+  return n;
+}
+
+static void
+translate_at (uint64_t pc, uint64_t flags, const uint8_t *bytes, size_t n)
+{
+  static const BpTcgOps ops = { .struct_size = sizeof ops, .fetch = fetch };
+  env->tcg.ops = &ops;
+  env->segment[BP_X86_CS].limit = 0xffff;
+  memset (env->feature, 1, sizeof env->feature);
+  code = bytes, code_size = n, code_start = pc;
+  bp_ir_block_reset (&ir);
+  t = (BpTranslation) { .key = { pc, 0, flags }, .ir = &ir, .max_insns = 64, .cflags = t.cflags };
+  x86_translate (env, &t);
+  GError *error = NULL;
+  ck_assert_msg (ir_verify (&ir, &error), "%s", error ? error->message : "");
+  g_string_truncate (text, 0);
+  ir_print (&ir, text);
+}
+
+#define TRANSLATE(flags, ...) \
+  do { \
+    static const uint8_t bytes[] = { __VA_ARGS__ }; \
+    translate_at (0x1000, flags, bytes, sizeof bytes); \
+  } while (0)
+
+static unsigned
+count_op (BpIrOp op)
+{
+  unsigned n = 0;
+  for (unsigned i = 0; i < ir.n_insns; i++)
+    n += ir.insns[i].op == op;
+  return n;
+}
+
+static bool
+calls (unsigned helper)
+{
+  for (unsigned i = 0; i < ir.n_insns; i++)
+    if (ir.insns[i].op == BP_IR_call && ir.insns[i].imm == (int64_t) (intptr_t) &x86_helpers[helper])
+      return true;
+  return false;
+}
+
+static const BpIrInsn *
+last_of (BpIrOp op)
+{
+  for (unsigned i = ir.n_insns; i-- > 0;)
+    if (ir.insns[i].op == op)
+      return &ir.insns[i];
+  ck_abort_msg ("no such insn in\n%s", text->str);
+}
+
+/* --- extent ------------------------------------------------------------------------------------------ */
+
+START_TEST (test_extent)
+{
+  TRANSLATE (FLAT_USER, 0x90, 0x89, 0xc8, 0xeb, 0x00);                  /* nop; mov eax, ecx; jmp */
+  ck_assert_uint_eq (t.n_insns, 3);
+  ck_assert_uint_eq (t.n_bytes, 5);
+  ck_assert_uint_eq (count_op (BP_IR_insn_start), 3);
+}
+END_TEST
+
+START_TEST (test_page_end)
+{
+  static const uint8_t bytes[] = { 0x90, 0x90, 0xb8, 1, 2, 3, 4, 0x90 };
+  translate_at (0x1ffc, FLAT_USER, bytes, sizeof bytes);                /* mov eax, imm crosses: left to a block of its own */
+  ck_assert_uint_eq (t.n_insns, 2);
+  ck_assert_uint_eq (t.n_bytes, 2);
+  translate_at (0x1ffe, FLAT_USER, bytes + 2, sizeof bytes - 2);
+  ck_assert_uint_eq (t.n_insns, 1);
+  ck_assert_uint_eq (t.n_bytes, 5);
+  translate_at (0x1ffe, FLAT_USER, bytes, 2);                           /* exactly to the end */
+  ck_assert_uint_eq (t.n_insns, 2);
+  ck_assert_uint_eq (count_op (BP_IR_goto_ptr), 1);                     /* the next page may be elsewhere tomorrow */
+}
+END_TEST
+
+START_TEST (test_beyond_limit)
+{
+  static const uint8_t bytes[] = { 0x90, 0xb8, 1, 2 };
+  translate_at (0xfffe, HF_PE, bytes, sizeof bytes);                    /* 16-bit code up to limit 0xffff */
+  ck_assert_uint_eq (t.n_insns, 2);
+  ck_assert (calls (H_raise_error));
+}
+END_TEST
+
+/* --- ends ---------------------------------------------------------------------------------------------- */
+
+START_TEST (test_jcc_links_both_ways)
+{
+  TRANSLATE (FLAT_USER, 0x39, 0xd8, 0x7c, 0x10);                        /* cmp eax, ebx; jl */
+  ck_assert_uint_eq (count_op (BP_IR_goto_tb), 2);
+  const BpIrInsn *branch = last_of (BP_IR_brcond);
+  ck_assert_uint_eq (branch->cond, BP_IR_LT);
+  ck_assert_uint_eq (branch->a[0], gpr (X86_RAX));                      /* the operands themselves, not their difference */
+  ck_assert_uint_eq (branch->a[1], gpr (X86_RBX));
+}
+END_TEST
+
+START_TEST (test_operand_overwritten)
+{
+  TRANSLATE (FLAT_USER, 0x39, 0xd8, 0xb8, 0, 0, 0, 0, 0x7c, 0x10);      /* cmp eax, ebx; mov eax, 0; jl */
+  ck_assert_uint_ne (last_of (BP_IR_brcond)->a[0], gpr (X86_RAX));
+}
+END_TEST
+
+START_TEST (test_single_step)
+{
+  TRANSLATE (FLAT_USER | HF_TF, 0x90, 0x90);
+  ck_assert_uint_eq (t.n_insns, 1);
+  ck_assert (calls (H_single_step));
+  TRANSLATE (FLAT_USER | HF_TF, 0x74, 0x00);
+  ck_assert_uint_eq (count_op (BP_IR_goto_tb), 0);
+}
+END_TEST
+
+START_TEST (test_shadow_lasts_one_instruction)
+{
+  TRANSLATE (FLAT_KERNEL | HF_INHIBIT, 0x90, 0x90);
+  ck_assert_uint_eq (t.n_insns, 1);
+  ck_assert_uint_eq (last_of (BP_IR_exit_tb)->aux, 2);
+}
+END_TEST
+
+START_TEST (test_breakpoints)
+{
+  TRANSLATE (FLAT_USER | HF_BREAKPOINTS, 0x90, 0xeb, 0);
+  ck_assert (calls (H_check_breakpoint));
+  TRANSLATE (FLAT_USER | HF_BREAKPOINTS | HF_RF, 0x90, 0x90);
+  ck_assert (!calls (H_check_breakpoint));
+  ck_assert_uint_eq (t.n_insns, 1);
+}
+END_TEST
+
+START_TEST (test_no_chain)
+{
+  t.cflags = BP_TCG_CF_NO_CHAIN;
+  TRANSLATE (FLAT_USER, 0x74, 0x10);
+  ck_assert_uint_eq (count_op (BP_IR_goto_tb) + count_op (BP_IR_goto_ptr), 0);
+  t.cflags = 0;
+}
+END_TEST
+
+START_TEST (test_port_ends_deterministic_block)
+{
+  t.cflags = BP_TCG_CF_ICOUNT;
+  TRANSLATE (FLAT_KERNEL, 0xec, 0x90, 0x90, 0xeb, 0);
+  ck_assert_uint_eq (t.n_insns, 1);
+  t.cflags = 0;
+  TRANSLATE (FLAT_KERNEL, 0xec, 0x90, 0x90, 0xeb, 0);
+  ck_assert_uint_eq (t.n_insns, 4);
+}
+END_TEST
+
+START_TEST (test_flat_segment_load_goes_on)
+{
+  TRANSLATE (FLAT_KERNEL, 0x8e, 0xd8, 0x90, 0xeb, 0);                   /* mov ds, ax */
+  ck_assert_uint_eq (t.n_insns, 3);
+  TRANSLATE (FLAT_KERNEL, 0x8e, 0xd0, 0x90);                            /* mov ss, ax */
+  ck_assert_uint_eq (t.n_insns, 1);
+}
+END_TEST
+
+/* --- checks -------------------------------------------------------------------------------------------- */
+
+START_TEST (test_privilege)
+{
+  TRANSLATE (FLAT_USER, 0xf4);                                          /* hlt */
+  ck_assert (calls (H_raise_error));
+  TRANSLATE (FLAT_KERNEL, 0xf4);
+  ck_assert (calls (H_hlt));
+  TRANSLATE (0, 0x0f, 0x00, 0xc0);                                      /* sldt in real mode */
+  ck_assert (calls (H_raise));
+}
+END_TEST
+
+START_TEST (test_port_permission)
+{
+  TRANSLATE (FLAT_USER, 0xec);
+  ck_assert (calls (H_check_io));
+  TRANSLATE (FLAT_USER | HF_IOPL, 0xec);
+  ck_assert (!calls (H_check_io));
+  TRANSLATE (FLAT_USER | HF_IOPL | HF_VM, 0xec);
+  ck_assert (calls (H_check_io));
+}
+END_TEST
+
+START_TEST (test_alignment)
+{
+  TRANSLATE (FLAT_USER | HF_AC, 0x8b, 0x03);
+  ck_assert (last_of (BP_IR_gld)->aux & BP_MO_ALIGN);
+  TRANSLATE (FLAT_USER | HF_AC, 0x8a, 0x03);
+  ck_assert (!(last_of (BP_IR_gld)->aux & BP_MO_ALIGN));
+}
+END_TEST
+
+/* --- flags ----------------------------------------------------------------------------------------------- */
+
+START_TEST (test_flags_that_die_are_not_made)
+{
+  TRANSLATE (FLAT_USER, 0x40, 0x8b, 0x0b, 0x39, 0xd8, 0x74, 0);         /* inc eax; mov ecx, [ebx]; cmp eax, ebx; jz */
+  ck_assert (!calls (H_compute_cc));
+  TRANSLATE (FLAT_USER, 0x40, 0x8b, 0x03, 0x39, 0xd8, 0x74, 0);         /* the result is overwritten: the fault needs it */
+  ck_assert (calls (H_compute_cc));
+  TRANSLATE (FLAT_USER, 0x40, 0x72, 0);                                 /* inc eax; jb */
+  ck_assert (calls (H_compute_cc));
+}
+END_TEST
+
+START_TEST (test_pending_flags_are_restored)
+{
+  TRANSLATE (FLAT_USER, 0x40, 0x8b, 0x0b, 0x39, 0xd8, 0x74, 0);
+  uint32_t word = 0;
+  for (unsigned i = 0, seen = 0; i < ir.n_insns; i++)
+    if (ir.insns[i].op == BP_IR_insn_start && seen++ == 1)
+      word = ir.insns[i].aux;
+  env->gpr[X86_RAX] = 0x80000000;
+  env->cc_op = CC_EFLAGS;
+  env->cc_src = X86_FL_CF | X86_FL_ZF;
+  for (unsigned twice = 0; twice < 2; twice++) {
+    x86_restore (env, 0x1001, word);
+    ck_assert_uint_eq (env->eip, 0x1001);
+    ck_assert_uint_eq (x86_eflags (env) & X86_FL_ARITH, X86_FL_CF | X86_FL_OF | X86_FL_SF | X86_FL_PF | X86_FL_AF);
+  }
+}
+END_TEST
+
+/* --- keys ------------------------------------------------------------------------------------------------- */
+
+START_TEST (test_key)
+{
+  BpTbKey a, b;
+  env->segment[BP_X86_CS] = (BpX86Segment) { 0xf000, 0x93, 0xffff, 0xf0000 };
+  env->eip = 0xfff0;
+  env->hflags = 0;
+  x86_block_key (env, &a);
+  ck_assert_uint_eq (a.pc, 0xffff0);
+  ck_assert_uint_eq (a.base, 0xf0000);
+  env->hflags = HF_BASE0 (X86_DS);      /* real mode adds bases always: one translation for all */
+  x86_block_key (env, &b);
+  ck_assert_uint_eq (a.flags, b.flags);
+  env->segment[BP_X86_CS].limit = 0x7fff;
+  x86_block_key (env, &b);
+  ck_assert_uint_ne (a.flags, b.flags);
+  env->hflags = HF_PE;
+  env->segment[BP_X86_DS] = (BpX86Segment) { 8, 0xf1, 0xfff, 0 };       /* read-only */
+  x86_block_key (env, &a);
+  ck_assert ((a.flags & KEY_READ (X86_DS)) && !(a.flags & KEY_WRITE (X86_DS)));
+  env->segment[BP_X86_DS].attributes = 0;
+  x86_block_key (env, &a);
+  ck_assert (!(a.flags & (KEY_READ (X86_DS) | KEY_WRITE (X86_DS))));
+}
+END_TEST
+
+int
+main (void)
+{
+  const TTest *const tests[] = {
+    test_extent, test_page_end, test_beyond_limit, test_jcc_links_both_ways, test_operand_overwritten, test_single_step,
+    test_shadow_lasts_one_instruction, test_breakpoints, test_no_chain, test_port_ends_deterministic_block,
+    test_flat_segment_load_goes_on, test_privilege, test_port_permission, test_alignment, test_flags_that_die_are_not_made,
+    test_pending_flags_are_restored, test_key
+  };
+  env = aligned_alloc (64, (sizeof *env + 63) / 64 * 64);
+  memset (env, 0, sizeof *env);
+  env->exc_vector = -1;
+  env->df = 1;
+  text = g_string_new (NULL);
+  bp_ir_block_init (&ir, x86_globals, G_N, x86_helper_list);
+  Suite *suite = suite_create ("emit");
+  TCase *c = tcase_create ("emit");
+  for (unsigned i = 0; i < G_N_ELEMENTS (tests); i++)
+    tcase_add_test (c, tests[i]);
+  suite_add_tcase (suite, c);
+  SRunner *runner = srunner_create (suite);
+  srunner_run_all (runner, CK_NORMAL);
+  int failed = srunner_ntests_failed (runner);
+  srunner_free (runner);
+  return failed != 0;
+}
