@@ -44,9 +44,21 @@ check_size (const BiosRom *b, uint64_t size, GError **error)
   return true;
 }
 
+/* Without a file the descriptor can still be checked: a block of empty ROM stands in. */
+static bool
+no_image (BiosRom *b)
+{
+  b->size = BLOCK;
+  b->host = g_aligned_alloc (1, BLOCK, 4096);
+  memset (b->host, 0xff, BLOCK);
+  return true;
+}
+
 static bool
 read_image (BiosRom *b, GError **error)
 {
+  if (!b->file)
+    return no_image (b);
   FILE *f = fopen (b->file, "rb");
   if (!f)
     return refuse (error, b, "%s", g_strerror (errno));
@@ -87,6 +99,16 @@ rom_configure (void *self, GError **error)
   return true;
 }
 
+static bool
+rom_realize (void *self, GError **error)
+{
+  BiosRom *b = self;
+  if (b->file)
+    return true;
+  g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "there is no BIOS image: name one with `file = FILE', or with --set %s.file=FILE", bp_object_id (b));
+  return false;
+}
+
 /* The host memory goes last: regions wait for their readers when they are freed. */
 static void
 rom_unrealize (void *self)
@@ -103,7 +125,7 @@ rom_unrealize (void *self)
 /* --- tables: properties, saved fields, type -------------------------------------------------- */
 
 static const BpProperty rom_properties[] = {
-  BP_PROP_FILE ("file", BiosRom, file, BP_PROPERTY_REQUIRED, "The image: a multiple of 64 KiB, 16 MiB at most, the reset vector 16 bytes before its end."),
+  BP_PROP_FILE ("file", BiosRom, file, 0, "The image: a multiple of 64 KiB, 16 MiB at most, the reset vector 16 bytes before its end."),
   BP_PROP_END
 };
 
@@ -112,5 +134,6 @@ const BpTypeDesc bios_rom_type = {
   .description = "Flat BIOS image in ROM",
   .properties = rom_properties,
   .configure = rom_configure,
+  .realize = rom_realize,
   .unrealize = rom_unrealize,
 };

@@ -173,8 +173,6 @@ take_elf (BootMultiboot *b, uint64_t ram, GError **error)
     if (!take_segment (b, ram, &p, i, error))
       return false;
   }
-  if (b->pieces->len == 0)
-    return refuse (error, b->kernel, "has no loadable segment");
   b->entry = physical_entry (b, &e);
   return true;
 }
@@ -336,7 +334,11 @@ read_files (BootMultiboot *b, GError **error)
   bool flat = get32 (b->image + b->header + 4) & HEADER_ADDRESSES;
   if (get32 (b->image + b->header + 4) & HEADER_VIDEO)
     bp_log_unimp (b, "%s asks for a video mode; it gets none", b->kernel);
-  return (flat ? take_addresses (b, ram, error) : take_elf (b, ram, error)) && read_modules (b, ram, error) && place_info (b, ram, error);
+  if (!(flat ? take_addresses (b, ram, error) : take_elf (b, ram, error)))
+    return false;
+  if (!kernel_is_in (b, b->entry, (uint64_t) b->entry + 1))
+    return refuse (error, b->kernel, "its entry point 0x%x is outside of what is loaded", b->entry);
+  return read_modules (b, ram, error) && place_info (b, ram, error);
 }
 
 static bool

@@ -28,9 +28,10 @@ typedef struct Counter {
 typedef struct Pit {
   Counter counter[3];
   uint8_t port_b;
+  bool out0_level;              /* as driven, which lags behind when the host does */
   uint64_t edge;                /* next edge of counter 0's output, in ticks since its start */
   BpTimer *timer;               /* fires then */
-  BpPin *out0, *out2;
+  BpPin *out0;
   BpRegion *ports, *port_b_region;
 } Pit;
 
@@ -133,11 +134,18 @@ arm (Pit *p, const Counter *c)
 }
 
 static void
+drive_out0 (Pit *p, int level)
+{
+  p->out0_level = level != 0;
+  bp_pin_set (p->out0, level);
+}
+
+static void
 update_counter0 (Pit *p)
 {
   Counter *c = &p->counter[0];
   uint64_t t = elapsed (p, c);
-  bp_pin_set (p->out0, output_at (c, t));
+  drive_out0 (p, output_at (c, t));
   p->edge = next_edge (c, t);
   arm (p, c);
 }
@@ -153,7 +161,7 @@ run_counter0 (Pit *p)
     arm (p, c);
     return;
   }
-  bp_pin_set (p->out0, output_at (c, p->edge));
+  drive_out0 (p, output_at (c, p->edge));
   p->edge = next_edge (c, p->edge);
   if (is_periodic (c) && p->edge && p->edge < t)
     p->edge += (t - p->edge) / c->reload * c->reload;
@@ -165,8 +173,6 @@ update (Pit *p, const Counter *c)
 {
   if (c == &p->counter[0])
     update_counter0 (p);
-  else if (c == &p->counter[2])
-    bp_pin_set (p->out2, output (p, c));
 }
 
 /* --- guest access -------------------------------------------------------------------- */
@@ -330,15 +336,10 @@ port_b_write (void *self, uint64_t offset, uint64_t value, unsigned size)
 
 /* --- events (input, timers) ------------------------------------------------------------ */
 
-/* The timer may come late by more than a tick: edges that lie behind are still driven, so that none is lost. */
 static void
 on_edge (void *user)
 {
-  Pit *p = user;
-  int level = output (p, &p->counter[0]);
-  if (level == bp_pin_level (p->out0))
-    bp_pin_set (p->out0, !level);
-  update_counter0 (p);
+  run_counter0 (user);
 }
 
 static void
@@ -375,8 +376,7 @@ pit_reset (void *self, BpResetKind kind)
   p->port_b = 0;
   p->edge = 0;
   bp_timer_cancel (p->timer);
-  bp_pin_lower (p->out0);
-  bp_pin_lower (p->out2);
+  drive_out0 (p, 0);
 }
 
 /* What a damaged state could hold would divide by zero. */
@@ -391,8 +391,7 @@ pit_post_load (void *self, GError **error)
       return false;
     }
   }
-  bp_pin_set (p->out0, output (p, &p->counter[0]));
-  bp_pin_set (p->out2, output (p, &p->counter[2]));
+  bp_pin_set (p->out0, p->out0_level);
   return true;
 }
 
@@ -409,7 +408,6 @@ static const BpRegionDesc pit_regions[] = {
 
 static const BpPinDesc pit_pins[] = {
   BP_PIN_DESC_OUT ("out0", Pit, out0, 0, "Output of counter 0, IRQ 0 in a PC."),
-  BP_PIN_DESC_OUT ("out2", Pit, out2, 0, "Output of counter 2, the speaker's tone."),
   BP_PIN_DESC_IN ("gate0", 1, set_gate_pin, 0, "Gate of counter 0; high unless wired."),
   BP_PIN_DESC_END
 };
@@ -422,8 +420,8 @@ static const BpStateField counter_state[] = {
   BP_STATE_FIELD_BOOL (Counter, gate), BP_STATE_FIELD_BOOL (Counter, triggered), BP_STATE_END
 };
 static const BpStateField pit_state[] = {
-  BP_STATE_FIELD_STRUCTS (Pit, counter, 3, counter_state), BP_STATE_FIELD_U8 (Pit, port_b), BP_STATE_FIELD_U64 (Pit, edge),
-  BP_STATE_FIELD_TIMER (Pit, timer), BP_STATE_END
+  BP_STATE_FIELD_STRUCTS (Pit, counter, 3, counter_state), BP_STATE_FIELD_U8 (Pit, port_b), BP_STATE_FIELD_BOOL (Pit, out0_level),
+  BP_STATE_FIELD_U64 (Pit, edge), BP_STATE_FIELD_TIMER (Pit, timer), BP_STATE_END
 };
 
 const BpTypeDesc i8254_type = {

@@ -28,7 +28,8 @@ vary (GByteArray *bytes, GRand *rand)
 {
   for (gint32 n = g_rand_int_range (rand, 1, 5); n > 0 && bytes->len > 0; n--) {
     guint at = (guint) g_rand_int_range (rand, 0, (gint32) bytes->len);
-    guint length = MIN (bytes->len - at, (guint) g_rand_int_range (rand, 1, 17));
+    guint length = (guint) g_rand_int_range (rand, 1, 17);
+    length = MIN (length, bytes->len - at);
     switch (g_rand_int_range (rand, 0, 5)) {
     case 0: bytes->data[at] = (uint8_t) g_rand_int (rand); break;
     case 1: bytes->data[at] ^= (uint8_t) (1u << g_rand_int_range (rand, 0, 8)); break;

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <glib/gstdio.h>
 #include <string.h>
+#include <unistd.h>
 #include "hw-pc-test.h"
 
 /* A file whose first four bytes of each 64 KiB are its number. */
@@ -79,4 +80,12 @@ START_TEST (odd_sizes_are_refused)
 }
 END_TEST
 
-HARNESS_MAIN ("bios-rom", the_image_ends_at_the_top, a_small_image_is_all_low, odd_sizes_are_refused)
+START_TEST (without_a_file_nothing_runs)
+{
+  char *text = harness_refusal (hw_pc (), "[device bios]\ntype = bios-rom\ntop = memory@0xff000000\n");
+  ck_assert_msg (strstr (text, "--set bios.file="), "%s", text);
+  g_free (text);
+}
+END_TEST
+
+HARNESS_MAIN ("bios-rom", without_a_file_nothing_runs, the_image_ends_at_the_top, a_small_image_is_all_low, odd_sizes_are_refused)

@@ -152,8 +152,16 @@ START_TEST (bad_kernels_are_named)
   elf (file, 0x400000, 0);
   put32 (file + offsetof (Elf32_Ehdr, e_phoff), 0xfffffff0);
   expect_refusal (file, sizeof file, "truncated");
+  elf (file, 0x400000, 0);
+  put32 (file + offsetof (Elf32_Ehdr, e_entry), 0x500000);
+  expect_refusal (file, sizeof file, "entry point");
   elf (file, 0x400000, 0x10000);
+  expect_refusal (file, sizeof file, "entry point");
+  put32 (file + 0x1000 + 16, 0xccccccdd);
   expect_refusal (file, sizeof file, "contradict");
+  elf (file, 0x400000, 0);
+  file[offsetof (Elf32_Ehdr, e_phnum)] = 0;
+  expect_refusal (file, sizeof file, "program headers");
 }
 END_TEST
 

@@ -205,7 +205,7 @@ far_pointer (Translator *s, const X86Insn *insn)
 static void
 end_far (Translator *s)
 {
-  flags_dynamic (s);
+  flags_dynamic (s, CC_EFLAGS);
   emit_exit_dynamic (s);
   s->ended = true;
 }

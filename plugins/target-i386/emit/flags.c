@@ -10,6 +10,7 @@ enum { USES_DST = 1, USES_SRC = 2, USES_SRC2 = 4, USES_ALL = 7 };
 static bool has_kind (unsigned op) { return op >= CC_ADD8; }
 static CcKind kind_of (unsigned op) { return (CcKind) ((op - CC_ADD8) >> 2); }
 static unsigned size_of (unsigned op) { return 1u << ((op - CC_ADD8) & 3); }
+static bool is_step (unsigned op) { return op >= CC_INC8 && op <= CC_DEC64; }
 static unsigned make_op (CcKind kind, unsigned size) { return CC_ADD8 + 4 * kind + log2_size (size); }
 
 static unsigned
@@ -86,10 +87,11 @@ flags_set_logic (Translator *s, unsigned size, BpTemp result)
 }
 
 void
-flags_dynamic (Translator *s)
+flags_dynamic (Translator *s, unsigned likely)
 {
   set_op (s, CC_DYNAMIC);
   s->cc_op_stored = true;
+  s->cc_guess = likely;
 }
 
 /* --- flags not computed yet ------------------------------------------------------------------- */
@@ -104,6 +106,12 @@ flags_set_pending (Translator *s, const X86Insn *insn, unsigned kind)
   s->pending = kind << WORD_PENDING_SHIFT | (uint32_t) insn->operand[0].reg << WORD_PENDING_REG_SHIFT
                | log2_size (insn->operand[0].size) << WORD_PENDING_SIZE_SHIFT;
   s->cc_first = s->cc_second = BP_IR_NONE;
+}
+
+bool
+flags_pending_is_rotation (const Translator *s)
+{
+  return pending_kind (s->pending) == PENDING_ROL || pending_kind (s->pending) == PENDING_ROR;
 }
 
 /* The block ended early, or someone looks after all: compute them. */
@@ -220,19 +228,28 @@ compare_operands (Translator *s, BpIrCond cond, bool is_signed, unsigned size)
   return compare (cond, zx (s, first, size), zx (s, second, size));
 }
 
-/* x87-like widening for a carry or borrow in: x cond src + carry, without losing the top bit. */
+/* With a carry or borrow in: x cond src + carry, without losing the top bit. */
 static Compare
-compare_with_carry (Translator *s, BpTemp x, unsigned size)
+compare_with_carry (Translator *s, BpIrCond cond, bool is_signed, BpTemp x, unsigned size)
 {
-  if (size < 4)
-    return compare (BP_IR_LTU, zx (s, x, size), op3 (s, BP_IR_add, zx (s, CC_SRC, size), CC_SRC2));
+  if (size < 4) {
+    BpTemp src = is_signed ? sx (s, CC_SRC, size) : zx (s, CC_SRC, size);
+    return compare (cond, is_signed ? sx (s, x, size) : zx (s, x, size), op3 (s, BP_IR_add, src, CC_SRC2));
+  }
+  BpIrOp widen = is_signed ? BP_IR_ext32s : BP_IR_ext32u;
   BpTemp a = bp_ir_local (s->b, BP_IR_I64), b = bp_ir_local (s->b, BP_IR_I64),
       c = bp_ir_local (s->b, BP_IR_I64);
-  bp_ir_op2 (s->b, BP_IR_ext32u, BP_IR_I64, a, x);
-  bp_ir_op2 (s->b, BP_IR_ext32u, BP_IR_I64, b, CC_SRC);
+  bp_ir_op2 (s->b, widen, BP_IR_I64, a, x);
+  bp_ir_op2 (s->b, widen, BP_IR_I64, b, CC_SRC);
   bp_ir_op2 (s->b, BP_IR_ext32u, BP_IR_I64, c, CC_SRC2);
   bp_ir_op3 (s->b, BP_IR_add, BP_IR_I64, b, b, c);
-  return (Compare) { BP_IR_I64, BP_IR_LTU, a, b };
+  return (Compare) { BP_IR_I64, cond, a, b };
+}
+
+static BpTemp
+sbb_first (Translator *s)
+{
+  return op3 (s, BP_IR_add, op3 (s, BP_IR_add, CC_DST, CC_SRC), CC_SRC2);
 }
 
 static bool
@@ -240,11 +257,9 @@ carry_test (Translator *s, CcKind kind, unsigned size, Compare *c)
 {
   switch (kind) {
   case K_ADD: *c = compare (BP_IR_LTU, zx (s, CC_DST, size), zx (s, CC_SRC, size)); return true;
-  case K_ADC: *c = compare_with_carry (s, CC_DST, size); return true;
+  case K_ADC: *c = compare_with_carry (s, BP_IR_LTU, false, CC_DST, size); return true;
   case K_SUB: *c = compare_operands (s, BP_IR_LTU, false, size); return true;
-  case K_SBB:
-    *c = compare_with_carry (s, op3 (s, BP_IR_add, op3 (s, BP_IR_add, CC_DST, CC_SRC), CC_SRC2), size);
-    return true;
+  case K_SBB: *c = compare_with_carry (s, BP_IR_LTU, false, sbb_first (s), size); return true;
   case K_LOGIC: *c = never (s); return true;
   case K_INC:
   case K_DEC:
@@ -299,6 +314,7 @@ signed_test (Translator *s, CcKind kind, unsigned size, BpIrCond cond, Compare *
 {
   switch (kind) {
   case K_SUB: *c = compare_operands (s, cond, true, size); return true;
+  case K_SBB: *c = compare_with_carry (s, cond, true, sbb_first (s), size); return true;
   case K_LOGIC: *c = compare (cond, sx (s, CC_DST, size), i32 (s, 0)); return true;
   case K_INC: *c = compare (cond, sx (s, op3i (s, BP_IR_sub, CC_DST, 1), size),
   i32 (s, (uint32_t) -1)); return true;
@@ -352,19 +368,15 @@ eflags_test (Translator *s, unsigned condition, BpTemp eflags)
   }
 }
 
-/* --- conditions ------------------------------------------------------------------------------- */
-
-Compare
-flags_condition (Translator *s, unsigned condition, bool may_commit)
+/* What s->cc_op says, tested without asking for all the flags; false: that cannot be. */
+static bool
+direct_test (Translator *s, unsigned condition, Compare *c)
 {
-  Compare c;
-  flush_pending (s);
-  if (!has_kind (s->cc_op) || !known_test (s, condition, &c)) {
-    if (may_commit)
-      flags_materialize (s);
-    c = eflags_test (s, condition, flags_value (s));
+  if (s->cc_op == CC_EFLAGS) {
+    *c = eflags_test (s, condition, CC_SRC);
+    return true;
   }
-  return condition & 1 ? negated (c) : c;
+  return has_kind (s->cc_op) && known_test (s, condition, c);
 }
 
 static BpTemp
@@ -380,28 +392,118 @@ setcond_of (Translator *s, Compare c)
   return op2 (s, BP_IR_trunc, wide);
 }
 
+/* --- guessing --------------------------------------------------------------------------------- */
+
+/*
+ * Where only env->cc_op knows (the flags are another block's, say) a call would have to find out.  But a place
+ * is mostly reached with flags of one kind, and it is translated because it is being reached: the kind of now is
+ * tested inline, and the call is made when it turns out to be another.
+ */
+
+/* Takes the guess for the truth, until check_guess; false: there is none. */
+static bool
+begin_guess (Translator *s)
+{
+  if (s->cc_op != CC_DYNAMIC || s->cc_guess == CC_DYNAMIC)
+    return false;
+  s->cc_op = s->cc_guess;
+  return true;
+}
+
+/* The result is made: to `done` when the guess was right. */
+static void
+check_guess (Translator *s, BpTemp op, uint32_t done)
+{
+  s->cc_op = CC_DYNAMIC;
+  bp_ir_brcond (s->b, BP_IR_I32, BP_IR_EQ, op, i32 (s, s->cc_guess), done);
+}
+
+static BpTemp
+call_compute_cc (Translator *s, BpTemp op)
+{
+  BpTemp eflags = local (s);
+  emit_call (s, H_compute_cc, eflags, op, CC_DST, CC_SRC, CC_SRC2);
+  return eflags;
+}
+
+static bool
+guessed_test (Translator *s, unsigned condition, Compare *c)
+{
+  if (!begin_guess (s))
+    return false;
+  if (!direct_test (s, condition, c)) {
+    s->cc_op = CC_DYNAMIC;
+    return false;
+  }
+  BpTemp op = ENV32 (s, cc_op), r = copy (s, setcond_of (s, *c));
+  uint32_t done = bp_ir_label_new (s->b);
+  check_guess (s, op, done);
+  bp_ir_mov (s->b, BP_IR_I32, r, setcond_of (s, eflags_test (s, condition, call_compute_cc (s, op))));
+  bp_ir_label (s->b, done);
+  *c = compare (BP_IR_NE, r, i32 (s, 0));
+  return true;
+}
+
+/* --- conditions ------------------------------------------------------------------------------- */
+
+Compare
+flags_condition (Translator *s, unsigned condition, bool may_commit)
+{
+  Compare c;
+  flush_pending (s);
+  if (!direct_test (s, condition, &c) && !guessed_test (s, condition, &c)) {
+    if (may_commit)
+      flags_materialize (s);
+    c = eflags_test (s, condition, flags_value (s));
+  }
+  return condition & 1 ? negated (c) : c;
+}
+
 BpTemp
 flags_setcond (Translator *s, unsigned condition, bool may_commit)
 {
   return setcond_of (s, flags_condition (s, condition, may_commit));
 }
 
+/* The carry by what s->cc_op says. */
+static BpTemp
+direct_carry (Translator *s)
+{
+  if (s->cc_op == CC_EFLAGS)
+    return op3i (s, BP_IR_and, CC_SRC, X86_FL_CF);
+  switch (kind_of (s->cc_op)) {
+  case K_LOGIC: return i32 (s, 0);
+  case K_INC:
+  case K_DEC: return CC_SRC;
+  case K_SAR: return op3i (s, BP_IR_and, CC_SRC, 1);
+  case K_SHL: return extract (s, CC_SRC, 8 * size_of (s->cc_op) - 1, 1);
+  default: return flags_setcond (s, X86_COND_B, false);
+  }
+}
+
+/* Besides the guess, INC and DEC are tried, which hand the carry on: a loop on them may have been entered with
+ * other flags. */
+static BpTemp
+guessed_carry (Translator *s)
+{
+  BpTemp op = ENV32 (s, cc_op), r = local (s);
+  uint32_t done = bp_ir_label_new (s->b);
+  if (!is_step (s->cc_guess) && begin_guess (s)) {
+    bp_ir_mov (s->b, BP_IR_I32, r, direct_carry (s));
+    check_guess (s, op, done);
+  }
+  bp_ir_mov (s->b, BP_IR_I32, r, CC_SRC);
+  bp_ir_brcond (s->b, BP_IR_I32, BP_IR_LTU, op3i (s, BP_IR_sub, op, CC_INC8), i32 (s, CC_DEC64 + 1 - CC_INC8), done);
+  bp_ir_op3 (s->b, BP_IR_and, BP_IR_I32, r, call_compute_cc (s, op), i32 (s, X86_FL_CF));
+  bp_ir_label (s->b, done);
+  return r;
+}
+
 BpTemp
 flags_carry (Translator *s)
 {
   flush_pending (s);
-  if (s->cc_op == CC_EFLAGS)
-    return op3i (s, BP_IR_and, CC_SRC, X86_FL_CF);
-  if (has_kind (s->cc_op))
-    switch (kind_of (s->cc_op)) {
-    case K_LOGIC: return i32 (s, 0);
-    case K_INC:
-    case K_DEC: return CC_SRC;
-    case K_SAR: return op3i (s, BP_IR_and, CC_SRC, 1);
-    case K_SHL: return extract (s, CC_SRC, 8 * size_of (s->cc_op) - 1, 1);
-    default: return flags_setcond (s, X86_COND_B, false);
-    }
-  return op3i (s, BP_IR_and, flags_value (s), X86_FL_CF);
+  return s->cc_op == CC_DYNAMIC ? guessed_carry (s) : direct_carry (s);
 }
 
 void
@@ -457,5 +559,6 @@ flags_set_shift_by (Translator *s, BpTemp count, CcKind kind, unsigned size, BpT
   SET_ENV32 (s, cc_op, op);
   s->cc_op = CC_DYNAMIC;
   s->cc_op_stored = true;
+  s->cc_guess = make_op (kind, size);
   s->cc_first = s->cc_second = BP_IR_NONE;
 }

@@ -142,5 +142,5 @@ emit_bcd (Translator *s, const X86Insn *insn)
   unsigned helper = op == X86_OP_DAA ? H_daa : op == X86_OP_DAS ? H_das : op == X86_OP_AAA ? H_aaa : H_aas;
   flags_store_op (s);
   emit_call (s, helper, BP_IR_NONE, BP_IR_ENV);
-  flags_dynamic (s);
+  flags_dynamic (s, CC_EFLAGS);
 }

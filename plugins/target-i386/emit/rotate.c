@@ -30,9 +30,12 @@ emit_rotate (Translator *s, const X86Insn *insn, bool left)
   } else {
     amount = count = op3i (s, BP_IR_and, gpr (X86_RCX), 31);
   }
-  bool unseen = count == BP_IR_NONE && s->pending == 0 && flags_die_unseen (s, insn, false);
+  bool fixed = count == BP_IR_NONE;
+  bool unseen = fixed && (s->pending == 0 || flags_pending_is_rotation (s)) && flags_die_unseen (s, insn, false);
   BpTemp r = op3 (s, left ? BP_IR_rotl : BP_IR_rotr, repeated (s, insn), amount);
   set_operand (s, insn, 0, r);
+  if (fixed && flags_pending_is_rotation (s))
+    s->pending = 0;             /* what it would have changed is changed again */
   if (unseen)
     flags_set_pending (s, insn, left ? PENDING_ROL : PENDING_ROR);
   else

@@ -82,7 +82,7 @@ emit_popf (Translator *s, const X86Insn *insn)
   BpTemp value = stack_load (s, stack_pointer (s), insn->opsize);
   flags_store_op (s);
   emit_call (s, H_popf, BP_IR_NONE, BP_IR_ENV, value, i32 (s, insn->opsize));
-  flags_dynamic (s);
+  flags_dynamic (s, CC_EFLAGS);
   set_stack_pointer (s, stack_add (s, gpr (X86_RSP), insn->opsize));
   emit_check_mode (s);          /* the block ends here in any case: an interrupt may be due */
 }

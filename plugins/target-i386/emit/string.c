@@ -68,7 +68,7 @@ emit_repeated (Translator *s, const X86Insn *insn, unsigned helper)
   flags_store_op (s);
   emit_call (s, helper, finished, BP_IR_ENV, i32 (s, string_mode (s, insn)));
   if (compares)
-    flags_dynamic (s);
+    flags_dynamic (s, CC_SUB8 + log2_size (insn->operand[0].size));
   bp_ir_brcond (s->b, BP_IR_I32, BP_IR_NE, finished, i32 (s, 0), done);
   SET_ENV32 (s, eip, i32 (s, (uint32_t) s->pc));
   emit_exit_dynamic (s);

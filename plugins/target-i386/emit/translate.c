@@ -147,6 +147,7 @@ init (Translator *s, X86Cpu *env, BpTranslation *t)
   s->pc = (uint32_t) (t->key.pc - t->key.base);
   s->cc_op = CC_DYNAMIC;
   s->cc_op_stored = true;
+  s->cc_guess = env->cc_op;
   s->cc_first = s->cc_second = BP_IR_NONE;
 }
 

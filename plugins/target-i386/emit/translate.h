@@ -88,6 +88,7 @@ typedef struct Translator {
   uint32_t pending;             /* WORD_PENDING_* bits of the state word; 0: none */
   unsigned cc_op;               /* CC_*, CC_DYNAMIC when only env->cc_op knows */
   bool cc_op_stored;            /* env->cc_op holds it */
+  unsigned cc_guess;            /* CC_DYNAMIC: what env->cc_op most likely says, CC_DYNAMIC when that is anyone's guess */
   BpTemp cc_first, cc_second;   /* operands of the latest subtraction, NONE when unknown */
   uint32_t cc_first_version, cc_second_version;
   uint32_t version[16];         /* of each general register: counts the writes */
@@ -182,7 +183,8 @@ void flags_set (Translator *s, CcKind kind, unsigned size);
 void flags_set_sub (Translator *s, unsigned size, BpTemp first, BpTemp second);
 void flags_set_eflags (Translator *s, BpTemp eflags);                   /* the six arithmetic flags as bits */
 void flags_set_logic (Translator *s, unsigned size, BpTemp result);
-void flags_dynamic (Translator *s);     /* a helper has written the cc globals and env->cc_op */
+/* A helper has written the cc globals and env->cc_op, which most likely says `likely`. */
+void flags_dynamic (Translator *s, unsigned likely);
 void flags_store_op (Translator *s);    /* env->cc_op is current */
 BpTemp flags_value (Translator *s);     /* as EFLAGS bits; changes nothing */
 /* make EFLAGS bits the representation; only when nothing faults after it */
@@ -209,6 +211,7 @@ void flags_set_shift_by (Translator *s, BpTemp count, CcKind kind, unsigned size
 bool flags_die_unseen (const Translator *s, const X86Insn *insn, bool without_faults);
 /* Leaves the flags of a PENDING_* operation on a register to whoever asks for them. */
 void flags_set_pending (Translator *s, const X86Insn *insn, unsigned kind);
+bool flags_pending_is_rotation (const Translator *s);
 
 /* --- leaving the block (control-flow.c) ------------------------------------------------------- */
 

@@ -1,0 +1,280 @@
+/* test-host-i440fx.c -- configuration cycles, BARs, shadowing, SMRAM, interrupt routing and reset of the host bridge and its south bridge. */
+/* SPDX-License-Identifier: MIT */
+#include <backplane/bus/pci.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "hw-pc-test.h"
+
+static const char board[] =
+  "[memory ram]\ntype = harness-ram\nsize = 16M\n"
+  "[device host]\ntype = i440fx\nram = ram\npio0 = io@0xcf8\npio1 = io@0xcfc\nmemory = memory@0\nshadow = memory@0xa0000 prio 10\nio = io@0\n"
+  "pirq0 = piix.pirq0\npirq1 = piix.pirq1\npirq2 = piix.pirq2\npirq3 = piix.pirq3\n"
+  "[device piix]\ntype = piix3\nbus = host\nirq5 = probe.in5\nirq11 = probe.in11\n"
+  "[device test]\ntype = pci-testdev\nbus = host\naddress = 03.0\n[device probe]\ntype = harness-probe\n";
+
+/* --- a device that interrupts and does DMA --------------------------------------------------- */
+
+typedef struct Master {
+  BpLink bus;
+  BpPciSlot *slot;
+} Master;
+
+static bool
+master_realize (void *self, GError **error)
+{
+  Master *m = self;
+  BpPciFunction f = { .struct_size = sizeof f, .vendor_id = 0x1234, .device_id = 0x5678, .interrupt_pin = 1, .self = m };
+  m->slot = ((const BpPciBusIface *) m->bus.table)->add (m->bus.instance, 4 << 3, &f, error);
+  return m->slot != NULL;
+}
+
+static void
+master_unrealize (void *self)
+{
+  Master *m = self;
+  if (m->slot)
+    ((const BpPciBusIface *) m->bus.table)->remove (m->bus.instance, m->slot);
+  m->slot = NULL;
+}
+
+static const BpProperty master_properties[] = { BP_PROP_LINK ("bus", Master, bus, BP_PCI_BUS_ID, BP_PROPERTY_REQUIRED, "The bus."), BP_PROP_END };
+static const BpTypeDesc master_type = {
+  BP_TYPE ("test-master", BP_KIND_DEVICE, Master), .description = "Interrupts and does DMA", .properties = master_properties,
+  .realize = master_realize, .unrealize = master_unrealize
+};
+
+/* --- helpers ------------------------------------------------------------------------------------ */
+
+static uint32_t
+config_get (Harness *h, unsigned device, unsigned reg, unsigned size)
+{
+  out32 (h, 0xcf8, 0x80000000u | device << 11 | (reg & 0xfc));
+  return (uint32_t) harness_read (h, "io", 0xcfc + (reg & 3), size);
+}
+
+static void
+config_put (Harness *h, unsigned device, unsigned reg, uint32_t value, unsigned size)
+{
+  out32 (h, 0xcf8, 0x80000000u | device << 11 | (reg & 0xfc));
+  harness_write (h, "io", 0xcfc + (reg & 3), value, size);
+}
+
+static Harness *
+start (const char *more)
+{
+  const BpTypeDesc *own[] = { &master_type, NULL };
+  g_free (harness_refusal (own, ""));           /* registers the type */
+  char *ini = g_strconcat (board, more, NULL);
+  Harness *h = harness_new (hw_pc (), ini);
+  g_free (ini);
+  return h;
+}
+
+/* --- tests ---------------------------------------------------------------------------------------- */
+
+START_TEST (functions_are_found)
+{
+  Harness *h = start ("");
+  ck_assert_uint_eq (config_get (h, 0, 0, 4), 0x12378086);
+  ck_assert_uint_eq (config_get (h, 0, 8, 4), 0x06000002);
+  ck_assert_uint_eq (config_get (h, 1, 0, 4), 0x70008086);
+  ck_assert_uint_eq (config_get (h, 1, 0x0e, 1), 0x80);
+  ck_assert_uint_eq (config_get (h, 2, 0, 4), 0xffffffff);
+  ck_assert_uint_eq (config_get (h, 3, 2, 2), 0x0005);
+  ck_assert_uint_eq (config_get (h, 3, 0x2c, 4), 0x11001af4);
+  config_put (h, 0, 0, 0, 4);
+  ck_assert_uint_eq (config_get (h, 0, 0, 4), 0x12378086);
+  out32 (h, 0xcf8, 0x80010000);                 /* bus 1 */
+  ck_assert_uint_eq (in32 (h, 0xcfc), 0xffffffff);
+  out32 (h, 0xcf8, 0x00000000);
+  ck_assert_uint_eq (in32 (h, 0xcfc), 0xffffffff);
+  out32 (h, 0xcf8, 0x80001234);
+  out8 (h, 0xcf8, 0x55);                        /* a byte is not for the register */
+  ck_assert_uint_eq (in32 (h, 0xcf8), 0x80001234);
+  harness_free (h);
+}
+END_TEST
+
+START_TEST (bars_are_sized_and_mapped)
+{
+  Harness *h = start ("");
+  config_put (h, 3, 0x10, 0xffffffff, 4);
+  config_put (h, 3, 0x14, 0xffffffff, 4);
+  config_put (h, 3, 0x18, 0xffffffff, 4);
+  ck_assert_uint_eq (config_get (h, 3, 0x10, 4), 0xfffff000);
+  ck_assert_uint_eq (config_get (h, 3, 0x14, 4), 0xffffff01);
+  ck_assert_uint_eq (config_get (h, 3, 0x18, 4), 0);
+  config_put (h, 3, 0x10, 0xfeb00000, 4);
+  config_put (h, 3, 0x14, 0xc000, 4);
+  ck_assert_uint_eq (read32 (h, 0xfeb00004), 0xffffffff);
+  config_put (h, 3, 4, 3, 2);
+  harness_write (h, "memory", 0xfeb00000, 0, 1);
+  ck_assert_uint_eq (read32 (h, 0xfeb00004), 0x800);
+  out8 (h, 0xc000, 2);
+  ck_assert_uint_eq (in8 (h, 0xc001), 1);
+  ck_assert_uint_eq (in8 (h, 0xc010), 'd');
+  out8 (h, 0xc080, 0x11);
+  out8 (h, 0xc080, (uint8_t) in32 (h, 0xc008));
+  ck_assert_uint_eq (in32 (h, 0xc00c), 1);
+  config_put (h, 3, 0x10, 0xfea00000, 4);
+  ck_assert_uint_eq (read32 (h, 0xfeb00004), 0xffffffff);
+  ck_assert_uint_eq (read32 (h, 0xfea00004), 0x800);
+  config_put (h, 3, 0x10, 0x00200000, 4);       /* RAM comes first */
+  write32 (h, 0x200004, 7);
+  ck_assert_uint_eq (read32 (h, 0x200004), 7);
+  config_put (h, 3, 0x10, 0xfea00000, 4);
+  harness_round_trip (h);
+  ck_assert_uint_eq (read32 (h, 0xfea00004), 0x800);
+  harness_reset (h, BP_RESET_WARM);
+  ck_assert_uint_eq (read32 (h, 0xfea00004), 0xffffffff);
+  ck_assert_uint_eq (config_get (h, 3, 0x10, 4), 0);
+  harness_free (h);
+}
+END_TEST
+
+START_TEST (shadowing_goes_through_its_modes)
+{
+  char *path = NULL, *image = g_malloc0 (0x10000);
+  int fd = g_file_open_tmp ("bios-XXXXXX", &path, NULL);
+  close (fd);
+  memset (image, 0xb0, 0x10000);
+  g_file_set_contents (path, image, 0x10000, NULL);
+  char *bios = g_strdup_printf ("[device bios]\ntype = bios-rom\nfile = %s\nlow = memory@0xf0000\n", path);
+  Harness *h = start (bios);
+  ck_assert_uint_eq (harness_read (h, "memory", 0xf1234, 1), 0xb0);
+  harness_write (h, "memory", 0xf1234, 0x11, 1);
+  config_put (h, 0, 0x59, 0x20, 1);             /* read ROM, write RAM */
+  ck_assert_uint_eq (harness_read (h, "memory", 0xf1234, 1), 0xb0);
+  harness_write (h, "memory", 0xf1234, 0x22, 1);
+  harness_write (h, "memory", 0xfffff, 0x33, 1);
+  ck_assert_uint_eq (harness_read (h, "memory", 0xf1234, 1), 0xb0);
+  config_put (h, 0, 0x59, 0x10, 1);             /* RAM, read-only */
+  ck_assert_uint_eq (harness_read (h, "memory", 0xf1234, 1), 0x22);
+  ck_assert_uint_eq (harness_read (h, "memory", 0xfffff, 1), 0x33);
+  harness_write (h, "memory", 0xf1234, 0x44, 1);
+  ck_assert_uint_eq (harness_read (h, "memory", 0xf1234, 1), 0x22);
+  config_put (h, 0, 0x59, 0x30, 1);
+  harness_write (h, "memory", 0xf1234, 0x44, 1);
+  ck_assert_uint_eq (harness_read (h, "memory", 0xf1234, 1), 0x44);
+  config_put (h, 0, 0x5c, 0x0233, 2);           /* d0000 and d4000: RAM; d8000: written only */
+  write32 (h, 0xd4000, 0xd4);
+  write32 (h, 0xd8000, 0xd8);
+  harness_round_trip (h);
+  ck_assert_uint_eq (harness_read (h, "memory", 0xf1234, 1), 0x44);
+  ck_assert_uint_eq (read32 (h, 0xd4000), 0xd4);
+  ck_assert_uint_eq (read32 (h, 0xd8000), 0xffffffff);
+  config_put (h, 0, 0x5d, 0x01, 1);
+  ck_assert_uint_eq (read32 (h, 0xd8000), 0xd8);
+  ck_assert_uint_eq (read32 (h, 0xd0000), 0);
+  harness_reset (h, BP_RESET_WARM);
+  ck_assert_uint_eq (harness_read (h, "memory", 0xf1234, 1), 0xb0);
+  harness_free (h);
+  g_unlink (path);
+  g_free (path), g_free (image), g_free (bios);
+}
+END_TEST
+
+START_TEST (smram_opens_until_locked)
+{
+  Harness *h = start ("");
+  write32 (h, 0xa0000, 1);
+  ck_assert_uint_eq (read32 (h, 0xa0000), 0xffffffff);
+  config_put (h, 0, 0x72, 0x4a, 1);
+  write32 (h, 0xa0000, 0x12);
+  ck_assert_uint_eq (read32 (h, 0xa0000), 0x12);
+  config_put (h, 0, 0x72, 0x5a, 1);
+  ck_assert_uint_eq (config_get (h, 0, 0x72, 1), 0x1a);
+  ck_assert_uint_eq (read32 (h, 0xa0000), 0xffffffff);
+  config_put (h, 0, 0x72, 0x4a, 1);
+  ck_assert_uint_eq (config_get (h, 0, 0x72, 1), 0x1a);
+  harness_free (h);
+}
+END_TEST
+
+START_TEST (ram_has_its_holes)
+{
+  Harness *h = start ("");
+  write32 (h, 0x9fffc, 1);
+  ck_assert_uint_eq (read32 (h, 0x9fffc), 1);
+  write32 (h, 0xfffffc, 2);
+  ck_assert_uint_eq (read32 (h, 0xfffffc), 2);
+  ck_assert_uint_eq (read32 (h, 0x1000000), 0xffffffff);
+  ck_assert_uint_eq (config_get (h, 0, 0x60, 1), 2);    /* 16 MiB in units of 8 */
+  harness_free (h);
+}
+END_TEST
+
+START_TEST (interrupts_are_routed)
+{
+  Harness *h = start ("[device master]\ntype = test-master\nbus = host\n");
+  Master *m = harness_object (h, "master");
+  const BpPciBusIface *bus = m->bus.table;
+  config_put (h, 1, 0x60, 0x0b808080, 4);       /* line D to IRQ 11 */
+  bus->set_interrupt (m->bus.instance, m->slot, 1);
+  ck_assert_int_eq (harness_level (h, "host.pirq3"), 1);        /* device 4, INTA# */
+  ck_assert_int_eq (harness_level (h, "piix.irq11"), 1);
+  ck_assert_uint_eq (config_get (h, 4, 6, 2) & 8, 8);
+  harness_round_trip (h);
+  ck_assert_int_eq (harness_level (h, "piix.irq11"), 1);
+  config_put (h, 1, 0x63, 0x05, 1);
+  ck_assert_int_eq (harness_level (h, "piix.irq11"), 0);
+  ck_assert_int_eq (harness_level (h, "piix.irq5"), 1);
+  config_put (h, 4, 4, 0x400, 2);               /* interrupt disable */
+  ck_assert_int_eq (harness_level (h, "piix.irq5"), 0);
+  config_put (h, 4, 4, 0x000, 2);
+  bus->set_interrupt (m->bus.instance, m->slot, 0);
+  ck_assert_int_eq (harness_level (h, "piix.irq5"), 0);
+  config_put (h, 1, 0x63, 0x0d, 1);             /* IRQ 13 is nobody's */
+  bus->set_interrupt (m->bus.instance, m->slot, 1);
+  ck_assert_int_eq (harness_level (h, "piix.irq13"), 0);
+  harness_free (h);
+}
+END_TEST
+
+START_TEST (dma_needs_a_bus_master)
+{
+  Harness *h = start ("[device master]\ntype = test-master\nbus = host\n");
+  Master *m = harness_object (h, "master");
+  const BpPciBusIface *bus = m->bus.table;
+  BpAddressSpace *dma = bus->dma (m->bus.instance, m->slot);
+  uint32_t value = 0x1234;
+  ck_assert (!bp_as_write (dma, 0x100000, &value, 4));
+  config_put (h, 4, 4, 4, 2);
+  ck_assert (bp_as_write (dma, 0x100000, &value, 4));
+  ck_assert_uint_eq (read32 (h, 0x100000), 0x1234);
+  harness_free (h);
+}
+END_TEST
+
+START_TEST (port_cf9_resets)
+{
+  Harness *h = start ("");
+  out32 (h, 0xcf8, 0x80000000);
+  out8 (h, 0xcf9, 0x02);
+  ck_assert (!harness_take_reset (h));
+  ck_assert_uint_eq (in8 (h, 0xcf9), 0x02);
+  out8 (h, 0xcf9, 0x06);
+  ck_assert (harness_take_reset (h));
+  ck_assert_uint_eq (in32 (h, 0xcf8), 0x80000000);
+  harness_free (h);
+}
+END_TEST
+
+START_TEST (wrong_places_are_refused)
+{
+  static const struct { const char *more, *word; } cases[] = {
+    { "[device other]\ntype = pci-testdev\nbus = host\naddress = 03.0\n", "taken" },
+    { "[device other]\ntype = pci-testdev\nbus = host\naddress = 3\n", "DEVICE.FUNCTION" },
+    { "[device other]\ntype = pci-testdev\nbus = ram\naddress = 04.0\n", "bp.pci-bus/1" }
+  };
+  for (unsigned i = 0; i < G_N_ELEMENTS (cases); i++) {
+    char *ini = g_strconcat (board, cases[i].more, NULL), *text = harness_refusal (hw_pc (), ini);
+    ck_assert_msg (strstr (text, cases[i].word), "%s", text);
+    g_free (text), g_free (ini);
+  }
+}
+END_TEST
+
+HARNESS_MAIN ("host-i440fx", functions_are_found, bars_are_sized_and_mapped, shadowing_goes_through_its_modes, smram_opens_until_locked,
+              ram_has_its_holes, interrupts_are_routed, dma_needs_a_bus_master, port_cf9_resets, wrong_places_are_refused)
