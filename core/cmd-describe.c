@@ -12,7 +12,8 @@
 static gboolean json;
 
 static gboolean
-add_plugin_path (const char *option, const char *value, gpointer data, GError **error) {
+add_plugin_path (const char *option, const char *value, gpointer data, GError **error)
+{
   plugin_path_prepend (value);
   return TRUE;
 }
@@ -27,7 +28,8 @@ static const GOptionEntry options[] = {
 /* --- finding what was named ----------------------------------------------------------------- */
 
 static void
-load_all (void) {
+load_all (void)
+{
   g_auto (GStrv) ids = plugin_scan ();
   for (char **id = ids; *id; id++) {
     plugin_load (*id, NULL);
@@ -35,20 +37,23 @@ load_all (void) {
 }
 
 static Report *
-describe_file (const char *name, GError **error) {
+describe_file (const char *name, GError **error)
+{
   g_autofree char *path = strchr (name, '/') ? g_strdup (name) : g_build_filename (".", name, NULL);
   BpModule *module = plugin_load (path, error);
   return module ? describe_module (module) : NULL;
 }
 
 static bool
-is_module (const char *name) {
+is_module (const char *name)
+{
   g_auto (GStrv) ids = plugin_scan ();
   return strcmp (name, plugin_core ()->id) == 0 || g_strv_contains ((const char *const *) ids, name);
 }
 
 static void
-unknown (const char *name, GError **error) {
+unknown (const char *name, GError **error)
+{
   g_autoptr (GPtrArray) types = type_all ();
   g_autoptr (GPtrArray) names = g_ptr_array_new ();
   g_auto (GStrv) ids = plugin_scan ();
@@ -67,7 +72,8 @@ unknown (const char *name, GError **error) {
 
 /* The types of other plugins are looked at only when the name is not a module's. */
 static Report *
-describe (const char *name, GError **error) {
+describe (const char *name, GError **error)
+{
   if (strchr (name, '/') || g_str_has_suffix (name, ".so")) {
     return describe_file (name, error);
   }
@@ -87,7 +93,8 @@ describe (const char *name, GError **error) {
 /* --- the command ---------------------------------------------------------------------------- */
 
 int
-cmd_describe (int argc, char **argv) {
+cmd_describe (int argc, char **argv)
+{
   int status;
   json = FALSE;
   if (!command_options (&argc, &argv, "TYPE|MODULE|FILE.so",

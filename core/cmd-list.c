@@ -12,7 +12,8 @@
 static gboolean json;
 
 static gboolean
-add_plugin_path (const char *option, const char *value, gpointer data, GError **error) {
+add_plugin_path (const char *option, const char *value, gpointer data, GError **error)
+{
   plugin_path_prepend (value);
   return TRUE;
 }
@@ -27,14 +28,16 @@ static const GOptionEntry options[] = {
 /* --- modules -------------------------------------------------------------------------------- */
 
 static void
-list_module (Report *report, BpModule *module) {
+list_module (Report *report, BpModule *module)
+{
   report_row (report, module->id, module->desc->version, module->desc->licence, module->path,
               module->desc->description);
 }
 
 /* Loads what is found; a refused one is listed with the reason. */
 static void
-list_modules (Report *report) {
+list_modules (Report *report)
+{
   static const char *const columns[] = { "module", "version", "licence", "file", "description", NULL };
   g_auto (GStrv) ids = plugin_scan ();
   report_table (report, "modules", columns);
@@ -54,7 +57,8 @@ list_modules (Report *report) {
 /* --- types ---------------------------------------------------------------------------------- */
 
 static void
-list_types (Report *report) {
+list_types (Report *report)
+{
   static const char *const columns[] = { "type", "section", "module", "description", NULL };
   g_auto (GStrv) ids = plugin_scan ();
   for (char **id = ids; *id; id++) {
@@ -71,7 +75,8 @@ list_types (Report *report) {
 /* --- machines ------------------------------------------------------------------------------- */
 
 static char *
-machine_description (const char *path) {
+machine_description (const char *path)
+{
   Descriptor *descriptor = descriptor_load (path, NULL);
   char *description = NULL;
   for (unsigned i = 0; !description && i < descriptor->sections->len; i++) {
@@ -87,12 +92,14 @@ machine_description (const char *path) {
 }
 
 static int
-compare_strings (gconstpointer a, gconstpointer b) {
+compare_strings (gconstpointer a, gconstpointer b)
+{
   return strcmp (*(const char *const *) a, *(const char *const *) b);
 }
 
 static void
-list_directory (Report *report, const char *directory) {
+list_directory (Report *report, const char *directory)
+{
   g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
   GDir *dir = g_dir_open (directory, 0, NULL);
   const char *name;
@@ -115,7 +122,8 @@ list_directory (Report *report, const char *directory) {
 }
 
 static void
-list_machines (Report *report) {
+list_machines (Report *report)
+{
   static const char *const columns[] = { "machine", "file", "description", NULL };
   g_auto (GStrv) directories = machine_directories ();
   report_table (report, "machines", columns);
@@ -136,7 +144,8 @@ static const Listing listings[] = { { "modules", list_modules },
                                     { "machines", list_machines } };
 
 static bool
-fill (Report *report, const char *wanted) {
+fill (Report *report, const char *wanted)
+{
   bool known = false;
   for (size_t i = 0; i < G_N_ELEMENTS (listings); i++) {
     if (!wanted || strcmp (wanted, listings[i].name) == 0) {
@@ -148,7 +157,8 @@ fill (Report *report, const char *wanted) {
 }
 
 int
-cmd_list (int argc, char **argv) {
+cmd_list (int argc, char **argv)
+{
   int status;
   json = FALSE;
   if (!command_options (&argc, &argv, "[modules|types|machines]",

@@ -35,9 +35,6 @@ bool command_options (int *argc, char ***argv, const char *parameters, const cha
 int command_usage (const char *command, const char *message);
 /* MACHINE.ini as a path, or by name in $BACKPLANE_MACHINES_PATH and the installed machines; NULL with the
  * places searched. */
-char *machine_find_file (const char *name, GError **error);
-/* Directories searched for machines, NULL-terminated. */
-char **machine_directories (void);
 /* Loads the descriptor and builds the machine; prints every error.  NULL when there was one; *descriptor is
  * then freed. */
 BpMachine *command_build (const char *name, char **set_options, Descriptor **descriptor);

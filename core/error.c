@@ -4,6 +4,7 @@
 #include <backplane/common.h>
 
 GQuark
-bp_error_quark (void) {
+bp_error_quark (void)
+{
   return g_quark_from_static_string ("backplane-error");
 }

@@ -34,7 +34,8 @@ enum { DEEPEST = 32 };
 /* --- wiring --------------------------------------------------------------------------------- */
 
 BpPin *
-pin_new (BpObject *owner, const BpPinDesc *desc, unsigned index) {
+pin_new (BpObject *owner, const BpPinDesc *desc, unsigned index)
+{
   BpPin *pin = g_new0 (BpPin, 1);
   pin->owner = owner;
   pin->desc = *desc;
@@ -45,7 +46,8 @@ pin_new (BpObject *owner, const BpPinDesc *desc, unsigned index) {
 }
 
 static bool
-wire_find (BpPin *out, BpPin *in, unsigned *at) {
+wire_find (BpPin *out, BpPin *in, unsigned *at)
+{
   for (unsigned i = 0; i < out->wires->len; i++) {
     if (g_array_index (out->wires, Wire, i).in == in) {
       *at = i;
@@ -56,7 +58,8 @@ wire_find (BpPin *out, BpPin *in, unsigned *at) {
 }
 
 void
-pin_free (BpPin *pin) {
+pin_free (BpPin *pin)
+{
   if (!pin) {
     return;
   }
@@ -78,7 +81,8 @@ pin_free (BpPin *pin) {
 }
 
 bool
-pin_connect (BpPin *out, BpPin *in, GError **error) {
+pin_connect (BpPin *out, BpPin *in, GError **error)
+{
   g_autofree char *from = pin_path (out), *to = pin_path (in);
   unsigned at;
   if (out->desc.direction != BP_PIN_OUT) {
@@ -108,7 +112,8 @@ pin_connect (BpPin *out, BpPin *in, GError **error) {
 }
 
 GPtrArray *
-pin_targets (BpPin *out) {
+pin_targets (BpPin *out)
+{
   GPtrArray *targets = g_ptr_array_new ();
   for (unsigned i = 0; i < out->wires->len; i++) {
     g_ptr_array_add (targets, g_array_index (out->wires, Wire, i).in);
@@ -117,18 +122,21 @@ pin_targets (BpPin *out) {
 }
 
 BpObject *
-pin_owner (BpPin *pin) {
+pin_owner (BpPin *pin)
+{
   return pin->owner;
 }
 
 char *
-pin_path (BpPin *pin) {
+pin_path (BpPin *pin)
+{
   return pin->desc.count > 1 ? g_strdup_printf ("%s.%s%u", pin->owner->id, pin->desc.name, pin->index)
                              : g_strdup_printf ("%s.%s", pin->owner->id, pin->desc.name);
 }
 
 bool
-pin_is_connected (BpPin *pin) {
+pin_is_connected (BpPin *pin)
+{
   return pin->wires->len > 0 || pin->drivers->len > 0;
 }
 
@@ -136,7 +144,8 @@ pin_is_connected (BpPin *pin) {
 
 /* The input's level follows from its drivers; the device hears of a change only. */
 static void
-input_update (BpPin *in) {
+input_update (BpPin *in)
+{
   int level = in->n_high > 0 || in->forced;
   if (level != in->level) {
     in->level = level;
@@ -148,7 +157,8 @@ input_update (BpPin *in) {
  * outer one then finds nothing left to carry: each wire takes the level that the pin has now, not the one it
  * had when the call began. */
 static void
-output_update (BpPin *out) {
+output_update (BpPin *out)
+{
   for (unsigned i = 0; i < out->wires->len; i++) {
     Wire *wire = &g_array_index (out->wires, Wire, i);
     BpPin *in = wire->in;
@@ -161,7 +171,8 @@ output_update (BpPin *out) {
 }
 
 static void
-report_loop (BpPin *out) {
+report_loop (BpPin *out)
+{
   if (!out->loop_reported) {
     g_autofree char *path = pin_path (out);
     bp_warn (NULL, "%s drives itself through its wires and never settles; the change is dropped", path);
@@ -170,7 +181,8 @@ report_loop (BpPin *out) {
 }
 
 void
-bp_pin_set (BpPin *pin, int level) {
+bp_pin_set (BpPin *pin, int level)
+{
   level = level != 0;
   if (!pin) {
     return;
@@ -194,12 +206,14 @@ bp_pin_set (BpPin *pin, int level) {
 }
 
 int
-bp_pin_level (const BpPin *pin) {
+bp_pin_level (const BpPin *pin)
+{
   return pin ? pin->level : 0;
 }
 
 void
-pin_reset (BpPin *pin) {
+pin_reset (BpPin *pin)
+{
   pin->level = 0;
   pin->forced = 0;
   for (unsigned i = 0; i < pin->wires->len; i++) {
@@ -211,7 +225,8 @@ pin_reset (BpPin *pin) {
 }
 
 BpPin *
-bp_pin_new_out (void *self, const char *name, const char *help) {
+bp_pin_new_out (void *self, const char *name, const char *help)
+{
   BpObject *object = object_of (self);
   g_return_val_if_fail (object->magic == OBJECT_MAGIC, NULL);
   g_return_val_if_fail (object->stage == OBJECT_NEW, NULL);

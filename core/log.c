@@ -37,7 +37,8 @@ static bool write_failed;
 /* --- choosing ------------------------------------------------------------------------------- */
 
 static const Topic *
-topic_find (const char *name) {
+topic_find (const char *name)
+{
   for (size_t i = 0; i < G_N_ELEMENTS (topics); i++) {
     if (strcmp (topics[i].name, name) == 0) {
       return &topics[i];
@@ -47,7 +48,8 @@ topic_find (const char *name) {
 }
 
 static const char *
-topic_name (BpLogTopic bit) {
+topic_name (BpLogTopic bit)
+{
   for (size_t i = 0; i < G_N_ELEMENTS (topics); i++) {
     if (topics[i].bit == bit) {
       return topics[i].name;
@@ -57,7 +59,8 @@ topic_name (BpLogTopic bit) {
 }
 
 static void
-topic_unknown (const char *name, GError **error) {
+topic_unknown (const char *name, GError **error)
+{
   const char *names[G_N_ELEMENTS (topics) + 1] = { NULL };
   for (size_t i = 0; i < G_N_ELEMENTS (topics); i++) {
     names[i] = topics[i].name;
@@ -69,7 +72,8 @@ topic_unknown (const char *name, GError **error) {
 }
 
 bool
-log_set_topics (const char *list, GError **error) {
+log_set_topics (const char *list, GError **error)
+{
   uint32_t mask = 0;
   g_auto (GStrv) names = g_strsplit (list, ",", -1);
   for (char **name = names; *name; name++) {
@@ -92,7 +96,8 @@ log_set_topics (const char *list, GError **error) {
 }
 
 char *
-log_topics_text (void) {
+log_topics_text (void)
+{
   GString *text = g_string_new (NULL);
   for (size_t i = 0; i < G_N_ELEMENTS (topics); i++) {
     g_string_append_printf (text, "%-13s %s\n", topics[i].name, topics[i].help);
@@ -102,7 +107,8 @@ log_topics_text (void) {
 }
 
 bool
-log_set_file (const char *path, GError **error) {
+log_set_file (const char *path, GError **error)
+{
   FILE *opened = NULL;
   if (path) {
     opened = fopen (path, "we");
@@ -127,7 +133,8 @@ log_set_file (const char *path, GError **error) {
 /* --- writing -------------------------------------------------------------------------------- */
 
 static void
-write_line (GString *line) {
+write_line (GString *line)
+{
   while (line->len > 0 && line->str[line->len - 1] == '\n') {
     g_string_truncate (line, line->len - 1);
   }
@@ -142,12 +149,14 @@ write_line (GString *line) {
 }
 
 static const char *
-id_of (const void *self) {
+id_of (const void *self)
+{
   return self ? bp_object_id (self) : "-";
 }
 
 void
-bp_log_write (BpLogTopic topic, const char *format, ...) {
+bp_log_write (BpLogTopic topic, const char *format, ...)
+{
   if (!bp_log_on (topic)) {
     return;
   }
@@ -161,7 +170,8 @@ bp_log_write (BpLogTopic topic, const char *format, ...) {
 }
 
 void
-bp_log_object (const void *self, BpLogTopic topic, const char *format, ...) {
+bp_log_object (const void *self, BpLogTopic topic, const char *format, ...)
+{
   if (!bp_log_on (topic)) {
     return;
   }
@@ -176,7 +186,8 @@ bp_log_object (const void *self, BpLogTopic topic, const char *format, ...) {
 }
 
 void
-bp_warn (const void *self, const char *format, ...) {
+bp_warn (const void *self, const char *format, ...)
+{
   GString *line = g_string_new ("backplane: warning: ");
   if (self) {
     g_string_append_printf (line, "%s: ", id_of (self));

@@ -201,7 +201,7 @@ effective_value (const Section *s, const Value *v, BpObject *o, GString *out)
       g_string_append (out, old->text ? ", replaces " : ", was unset at ");
       if (old->text)
         append_quoted (out, old->text);
-      g_string_append_c (out, ' ');
+      g_string_append (out, old->text ? " from " : "");
       append_origin (out, &old->origin);
     }
     g_string_append_c (out, '\n');

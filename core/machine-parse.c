@@ -458,7 +458,8 @@ include_list (Loader *l, const RawValue *value)
     g_autofree char *path = g_path_is_absolute (*name) || strcmp (directory, ".") == 0
                                 ? g_strdup (*name)
                                 : g_build_filename (directory, *name, NULL);
-    load_file (l, path, &value->origin);
+    g_autofree char *shipped = g_file_test (path, G_FILE_TEST_EXISTS) ? NULL : machine_find_file (*name, NULL);
+    load_file (l, shipped ? shipped : path, &value->origin);
   }
   if (!names[0])
     descriptor_error (l->d, &value->origin, NULL, value->key, NULL, "no file is named");

@@ -55,8 +55,10 @@ machine_realize (BpMachine *m, GError **error)
     }
   }
   good = good && check_boot (m, error) && (m->vcpus->len == 0 || vcpus_init (m, error));
-  if (!good)
+  if (!good) {
+    vcpus_join (m);             /* those that were made are the accelerator's: they go before it does */
     machine_unrealize (m);
+  }
   fm->realized = good;
   return good;
 }

@@ -35,6 +35,11 @@ typedef struct Descriptor {
   GPtrArray *errors;            /* of char *: "file.ini:line: [section] key: what is wrong (did you mean ...?)" */
 } Descriptor;
 
+/* machine-path.c: $BACKPLANE_MACHINES_PATH, then the installed machines; free with g_strfreev. */
+char **machine_directories (void);
+/* `name` as a file, or, when it holds no '/', NAME or NAME.ini in those directories. */
+char *machine_find_file (const char *name, GError **error);
+
 Descriptor *descriptor_load (const char *path, char **set_options);    /* never NULL; look at errors */
 void descriptor_free (Descriptor *d);
 /* Appends an error; hint may be NULL, else becomes "(did you mean `hint`?)". */

@@ -9,18 +9,21 @@ enum { LONGEST = 63 };          /* names beyond it are compared no further: nobo
 
 /* Case and the choice of '-' or '_' are never the difference that matters. */
 static char
-fold (char c) {
+fold (char c)
+{
   return c == '_' ? '-' : g_ascii_tolower (c);
 }
 
 static unsigned
-least (unsigned a, unsigned b, unsigned c) {
+least (unsigned a, unsigned b, unsigned c)
+{
   return MIN (MIN (a, b), c);
 }
 
 /* Edits that turn a into b: insert, delete, replace, swap two neighbours. */
 static unsigned
-distance (const char *a, size_t a_length, const char *b, size_t b_length) {
+distance (const char *a, size_t a_length, const char *b, size_t b_length)
+{
   unsigned rows[3][LONGEST + 1];
   unsigned *before = rows[0], *last = rows[1], *row = rows[2];
   for (size_t j = 0; j <= b_length; j++) {
@@ -45,13 +48,15 @@ distance (const char *a, size_t a_length, const char *b, size_t b_length) {
 
 /* "uart" is short for "uart-16550", "serial" is not for "serials". */
 static bool
-abbreviates (const char *word, size_t length, const char *name) {
+abbreviates (const char *word, size_t length, const char *name)
+{
   return length >= 2 && g_ascii_strncasecmp (word, name, length) == 0 &&
          (name[length] == '-' || name[length] == '.');
 }
 
 const char *
-nearest_name (const char *word, const char *const *candidates) {
+nearest_name (const char *word, const char *const *candidates)
+{
   size_t length = strlen (word);
   if (length == 0 || length > LONGEST || !candidates) {
     return NULL;

@@ -23,21 +23,24 @@
 /* --- making and freeing --------------------------------------------------------------------- */
 
 static void
-pin_clear (void *data) {
+pin_clear (void *data)
+{
   ObjectPin *entry = data;
   g_free (entry->name);
   pin_free (entry->pin);
 }
 
 static void
-region_clear (void *data) {
+region_clear (void *data)
+{
   ObjectRegion *entry = data;
   g_free (entry->name);
   g_free (entry->help);
 }
 
 static void
-create_pins (BpObject *object) {
+create_pins (BpObject *object)
+{
   g_autoptr (GArray) rows = type_pins (object->type);
   for (unsigned i = 0; i < rows->len; i++) {
     BpPinDesc *row = &g_array_index (rows, BpPinDesc, i);
@@ -54,7 +57,8 @@ create_pins (BpObject *object) {
 }
 
 static void
-create_regions (BpObject *object) {
+create_regions (BpObject *object)
+{
   g_autoptr (GArray) rows = type_regions (object->type);
   void *self = object_instance (object);
   for (unsigned i = 0; i < rows->len; i++) {
@@ -66,7 +70,8 @@ create_regions (BpObject *object) {
 }
 
 static void
-set_defaults (BpObject *object) {
+set_defaults (BpObject *object)
+{
   uint8_t *self = object_instance (object);
   for (unsigned i = 0; i < object->properties->len; i++) {
     property_set_default (object, &g_array_index (object->properties, BpProperty, i), self);
@@ -74,7 +79,8 @@ set_defaults (BpObject *object) {
 }
 
 BpObject *
-object_new (const BpTypeDesc *type, const char *id, BpMachine *machine) {
+object_new (const BpTypeDesc *type, const char *id, BpMachine *machine)
+{
   BpObject *object = g_aligned_alloc0 (1, INSTANCE_OFFSET + type->instance_size, 64);
   object->magic = OBJECT_MAGIC;
   object->stage = OBJECT_NEW;
@@ -99,7 +105,8 @@ object_new (const BpTypeDesc *type, const char *id, BpMachine *machine) {
 }
 
 static void
-free_regions (BpObject *object) {
+free_regions (BpObject *object)
+{
   while (object->regions->len > 0) {
     BpRegion *region = g_array_index (object->regions, ObjectRegion, object->regions->len - 1).region;
     g_array_set_size (object->regions, object->regions->len - 1);
@@ -109,7 +116,8 @@ free_regions (BpObject *object) {
 
 /* At most once a realize. */
 static void
-release (BpObject *object) {
+release (BpObject *object)
+{
   void (*unrealize) (void *) = CALLBACK (object, unrealize);
   if (unrealize && !object->released) {
     object->released = true;
@@ -118,7 +126,8 @@ release (BpObject *object) {
 }
 
 void
-object_free (BpObject *object) {
+object_free (BpObject *object)
+{
   if (!object) {
     return;
   }
@@ -140,7 +149,8 @@ object_free (BpObject *object) {
 
 /* A callback that failed without a word still gets an error. */
 static bool
-failed (GError *reason, const char *step, GError **error) {
+failed (GError *reason, const char *step, GError **error)
+{
   if (!reason) {
     g_set_error (&reason, BP_ERROR, BP_ERROR_FAILED, "%s failed without giving a reason", step);
   }
@@ -149,7 +159,8 @@ failed (GError *reason, const char *step, GError **error) {
 }
 
 static bool
-required_are_given (BpObject *object, GError **error) {
+required_are_given (BpObject *object, GError **error)
+{
   for (unsigned i = 0; i < object->properties->len; i++) {
     const BpProperty *p = &g_array_index (object->properties, BpProperty, i);
     if ((p->flags & BP_PROPERTY_REQUIRED) && !object->given->data[i]) {
@@ -162,7 +173,8 @@ required_are_given (BpObject *object, GError **error) {
 }
 
 bool
-object_configure (BpObject *object, GError **error) {
+object_configure (BpObject *object, GError **error)
+{
   g_assert (object->stage == OBJECT_NEW);
   if (!required_are_given (object, error)) {
     return false;
@@ -177,7 +189,8 @@ object_configure (BpObject *object, GError **error) {
 }
 
 bool
-object_realize (BpObject *object, GError **error) {
+object_realize (BpObject *object, GError **error)
+{
   g_assert (object->stage == OBJECT_CONFIGURED);
   bool (*realize) (void *, GError **) = CALLBACK (object, realize);
   GError *reason = NULL;
@@ -191,7 +204,8 @@ object_realize (BpObject *object, GError **error) {
 }
 
 void
-object_reset (BpObject *object, BpResetKind kind) {
+object_reset (BpObject *object, BpResetKind kind)
+{
   g_assert (object->stage == OBJECT_REALIZED);
   void (*reset) (void *, BpResetKind) = CALLBACK (object, reset);
   if (reset) {
@@ -200,7 +214,8 @@ object_reset (BpObject *object, BpResetKind kind) {
 }
 
 void
-object_unrealize (BpObject *object) {
+object_unrealize (BpObject *object)
+{
   if (object->stage == OBJECT_REALIZED) {
     object->stage = OBJECT_CONFIGURED;
     release (object);
@@ -208,7 +223,8 @@ object_unrealize (BpObject *object) {
 }
 
 bool
-object_post_load (BpObject *object, GError **error) {
+object_post_load (BpObject *object, GError **error)
+{
   bool (*post_load) (void *, GError **) = CALLBACK (object, post_load);
   GError *reason = NULL;
   if (post_load && !post_load (object_instance (object), &reason)) {
@@ -218,7 +234,8 @@ object_post_load (BpObject *object, GError **error) {
 }
 
 void
-object_property_changed (BpObject *object, const char *name) {
+object_property_changed (BpObject *object, const char *name)
+{
   void (*changed) (void *, const char *) = CALLBACK (object, property_changed);
   if (changed) {
     changed (object_instance (object), name);
@@ -228,7 +245,8 @@ object_property_changed (BpObject *object, const char *name) {
 /* --- pins and regions ----------------------------------------------------------------------- */
 
 ObjectPin *
-object_pin (BpObject *object, const char *name) {
+object_pin (BpObject *object, const char *name)
+{
   for (unsigned i = 0; i < object->pins->len; i++) {
     ObjectPin *entry = &g_array_index (object->pins, ObjectPin, i);
     if (strcmp (entry->name, name) == 0) {
@@ -239,7 +257,8 @@ object_pin (BpObject *object, const char *name) {
 }
 
 ObjectRegion *
-object_region (BpObject *object, const char *name) {
+object_region (BpObject *object, const char *name)
+{
   for (unsigned i = 0; i < object->regions->len; i++) {
     ObjectRegion *entry = &g_array_index (object->regions, ObjectRegion, i);
     if (strcmp (entry->name, name) == 0) {
@@ -250,13 +269,15 @@ object_region (BpObject *object, const char *name) {
 }
 
 void
-object_add_region (BpObject *object, const char *name, BpRegion *region, const char *help) {
+object_add_region (BpObject *object, const char *name, BpRegion *region, const char *help)
+{
   ObjectRegion entry = { .name = g_strdup (name), .help = g_strdup (help), .region = region };
   g_array_append_val (object->regions, entry);
 }
 
 void
-object_forget_region (BpObject *object, BpRegion *region) {
+object_forget_region (BpObject *object, BpRegion *region)
+{
   for (unsigned i = 0; i < object->regions->len; i++) {
     if (g_array_index (object->regions, ObjectRegion, i).region == region) {
       g_array_remove_index (object->regions, i);
@@ -268,32 +289,37 @@ object_forget_region (BpObject *object, BpRegion *region) {
 /* --- what an instance may ask --------------------------------------------------------------- */
 
 static BpObject *
-checked (const void *self) {
+checked (const void *self)
+{
   BpObject *object = object_of (self);
   g_assert (object->magic == OBJECT_MAGIC);
   return object;
 }
 
 const char *
-bp_object_id (const void *self) {
+bp_object_id (const void *self)
+{
   g_return_val_if_fail (self, "?");
   return checked (self)->id;
 }
 
 const char *
-bp_object_type_name (const void *self) {
+bp_object_type_name (const void *self)
+{
   g_return_val_if_fail (self, "?");
   return checked (self)->type->name;
 }
 
 BpMachine *
-bp_object_machine (const void *self) {
+bp_object_machine (const void *self)
+{
   g_return_val_if_fail (self, NULL);
   return checked (self)->machine;
 }
 
 const void *
-bp_object_interface (const void *self, const char *interface_id) {
+bp_object_interface (const void *self, const char *interface_id)
+{
   g_return_val_if_fail (self && interface_id, NULL);
   return type_interface (checked (self)->type, interface_id);
 }

@@ -16,19 +16,22 @@ static const char *const kind_names[] = {
 };
 
 const char *
-property_kind_name (BpPropertyKind kind) {
+property_kind_name (BpPropertyKind kind)
+{
   return (unsigned) kind < G_N_ELEMENTS (kind_names) ? kind_names[kind] : "?";
 }
 
 /* --- numbers -------------------------------------------------------------------------------- */
 
 static bool
-is_signed (BpPropertyKind kind) {
+is_signed (BpPropertyKind kind)
+{
   return kind >= BP_PROPERTY_I8 && kind <= BP_PROPERTY_I64;
 }
 
 static unsigned
-width (BpPropertyKind kind) {
+width (BpPropertyKind kind)
+{
   switch (kind) {
   case BP_PROPERTY_U8: case BP_PROPERTY_I8: return 8;
   case BP_PROPERTY_U16: case BP_PROPERTY_I16: return 16;
@@ -39,7 +42,8 @@ width (BpPropertyKind kind) {
 
 /* What the kind and the row's range allow, as the row's own numbers (signed ones cast). */
 static void
-limits (const BpProperty *p, uint64_t *min, uint64_t *max) {
+limits (const BpProperty *p, uint64_t *min, uint64_t *max)
+{
   unsigned bits = width (p->kind);
   *min = is_signed (p->kind) ? (uint64_t) -(INT64_C (1) << (bits - 2)) * 2 : 0;
   *max = UINT64_MAX >> (64 - bits) >> is_signed (p->kind);
@@ -52,7 +56,8 @@ limits (const BpProperty *p, uint64_t *min, uint64_t *max) {
 }
 
 static bool
-in_limits (const BpProperty *p, uint64_t value) {
+in_limits (const BpProperty *p, uint64_t value)
+{
   uint64_t min, max;
   limits (p, &min, &max);
   return is_signed (p->kind) ? (int64_t) value >= (int64_t) min && (int64_t) value <= (int64_t) max
@@ -61,7 +66,8 @@ in_limits (const BpProperty *p, uint64_t value) {
 
 /* Decimal or 0x...; no sign, no leading blanks. */
 static bool
-parse_digits (const char *text, uint64_t *value, const char **rest) {
+parse_digits (const char *text, uint64_t *value, const char **rest)
+{
   bool hex = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
   const char *digits = hex ? text + 2 : text;
   if (hex ? !g_ascii_isxdigit (*digits) : !g_ascii_isdigit (*digits)) {
@@ -75,7 +81,8 @@ parse_digits (const char *text, uint64_t *value, const char **rest) {
 }
 
 bool
-parse_size (const char *text, uint64_t *value) {
+parse_size (const char *text, uint64_t *value)
+{
   static const char suffixes[] = "kmgt";
   const char *rest;
   if (!parse_digits (text, value, &rest)) {
@@ -93,13 +100,15 @@ parse_size (const char *text, uint64_t *value) {
 }
 
 static bool
-parse_unsigned (const char *text, uint64_t *value) {
+parse_unsigned (const char *text, uint64_t *value)
+{
   const char *rest;
   return parse_digits (text, value, &rest) && !*rest;
 }
 
 static bool
-parse_signed (const char *text, uint64_t *value) {
+parse_signed (const char *text, uint64_t *value)
+{
   bool negative = *text == '-';
   if (!parse_unsigned (text + (negative || *text == '+'), value) ||
       *value > (uint64_t) INT64_MAX + negative) {
@@ -110,7 +119,8 @@ parse_signed (const char *text, uint64_t *value) {
 }
 
 static char *
-print_size (uint64_t value) {
+print_size (uint64_t value)
+{
   static const char suffixes[] = "KMGT";
   unsigned n = 0;
   while (n < 4 && value && value % 1024 == 0) {
@@ -122,7 +132,8 @@ print_size (uint64_t value) {
 }
 
 static char *
-print_number (BpPropertyKind kind, uint64_t value) {
+print_number (BpPropertyKind kind, uint64_t value)
+{
   return kind == BP_PROPERTY_SIZE ? print_size (value)
          : is_signed (kind)       ? g_strdup_printf ("%" G_GINT64_FORMAT, (int64_t) value)
                                   : g_strdup_printf ("%" G_GUINT64_FORMAT, value);
@@ -131,7 +142,8 @@ print_number (BpPropertyKind kind, uint64_t value) {
 /* --- checking ------------------------------------------------------------------------------- */
 
 static char *
-parse_number (const BpProperty *p, const char *text, uint64_t *value) {
+parse_number (const BpProperty *p, const char *text, uint64_t *value)
+{
   bool understood = p->kind == BP_PROPERTY_SIZE ? parse_size (text, value)
                     : is_signed (p->kind)       ? parse_signed (text, value)
                                                 : parse_unsigned (text, value);
@@ -148,7 +160,8 @@ parse_number (const BpProperty *p, const char *text, uint64_t *value) {
 }
 
 static char *
-parse_bool (const char *text, uint64_t *value) {
+parse_bool (const char *text, uint64_t *value)
+{
   static const char *const words[] = { "off", "on", "false", "true", "no", "yes", "0", "1", NULL };
   for (unsigned i = 0; words[i]; i++) {
     if (g_ascii_strcasecmp (text, words[i]) == 0) {
@@ -160,7 +173,8 @@ parse_bool (const char *text, uint64_t *value) {
 }
 
 static char *
-parse_enum (const BpProperty *p, const char *text, uint64_t *value) {
+parse_enum (const BpProperty *p, const char *text, uint64_t *value)
+{
   for (unsigned i = 0; p->names[i]; i++) {
     if (strcmp (text, p->names[i]) == 0) {
       *value = i;
@@ -175,7 +189,8 @@ parse_enum (const BpProperty *p, const char *text, uint64_t *value) {
 
 /* NULL when fine, else what is wrong.  Numbers, BOOL and ENUM have a value; a text stands for itself. */
 static char *
-parse_value (const BpProperty *p, const char *text, uint64_t *value) {
+parse_value (const BpProperty *p, const char *text, uint64_t *value)
+{
   switch (p->kind) {
   case BP_PROPERTY_BOOL:
     return parse_bool (text, value);
@@ -194,13 +209,15 @@ parse_value (const BpProperty *p, const char *text, uint64_t *value) {
 }
 
 char *
-property_check (const BpProperty *property, const char *text) {
+property_check (const BpProperty *property, const char *text)
+{
   uint64_t value;
   return parse_value (property, text, &value);
 }
 
 char *
-property_range_text (const BpProperty *property) {
+property_range_text (const BpProperty *property)
+{
   switch (property->kind) {
   case BP_PROPERTY_BOOL:
     return g_strdup ("on, off");
@@ -231,7 +248,8 @@ property_range_text (const BpProperty *property) {
 /* --- fields --------------------------------------------------------------------------------- */
 
 static char *
-own (BpObject *object, char *text) {
+own (BpObject *object, char *text)
+{
   g_ptr_array_add (object->owned_strings, text);
   return text;
 }
@@ -239,7 +257,8 @@ own (BpObject *object, char *text) {
 /* The vector and its words belong to the object; what a field held before stays valid until the object is
  * freed. */
 static char **
-own_list (BpObject *object, const char *text) {
+own_list (BpObject *object, const char *text)
+{
   char **words = *text ? g_strsplit (text, ",", -1) : g_new0 (char *, 1);
   for (char **word = words; *word; word++) {
     g_strstrip (*word);
@@ -250,7 +269,8 @@ own_list (BpObject *object, const char *text) {
 }
 
 static void
-store_number (BpPropertyKind kind, void *field, uint64_t value) {
+store_number (BpPropertyKind kind, void *field, uint64_t value)
+{
   switch (kind) {
   case BP_PROPERTY_BOOL: *(bool *) field = value != 0; break;
   case BP_PROPERTY_ENUM: *(int *) field = (int) value; break;
@@ -262,7 +282,8 @@ store_number (BpPropertyKind kind, void *field, uint64_t value) {
 }
 
 static uint64_t
-load_number (BpPropertyKind kind, const void *field) {
+load_number (BpPropertyKind kind, const void *field)
+{
   switch (kind) {
   case BP_PROPERTY_BOOL: return *(const bool *) field;
   case BP_PROPERTY_ENUM: return (uint64_t) * (const int *) field;
@@ -277,7 +298,8 @@ load_number (BpPropertyKind kind, const void *field) {
 }
 
 void
-property_set_default (BpObject *object, const BpProperty *p, uint8_t *self) {
+property_set_default (BpObject *object, const BpProperty *p, uint8_t *self)
+{
   void *field = self + p->offset;
   switch (p->kind) {
   case BP_PROPERTY_STRING:
@@ -298,7 +320,8 @@ property_set_default (BpObject *object, const BpProperty *p, uint8_t *self) {
 
 static void
 store_text (BpObject *object, const BpProperty *p, void *field, const char *text,
-            const char *base_directory) {
+            const char *base_directory)
+{
   if (p->kind == BP_PROPERTY_LIST) {
     *(char ***) field = own_list (object, text);
   } else if (p->kind == BP_PROPERTY_FILE && base_directory && !g_path_is_absolute (text)) {
@@ -311,7 +334,8 @@ store_text (BpObject *object, const BpProperty *p, void *field, const char *text
 /* --- by name -------------------------------------------------------------------------------- */
 
 static int
-property_index (BpObject *object, const char *name) {
+property_index (BpObject *object, const char *name)
+{
   for (unsigned i = 0; i < object->properties->len; i++) {
     if (strcmp (g_array_index (object->properties, BpProperty, i).name, name) == 0) {
       return (int) i;
@@ -321,7 +345,8 @@ property_index (BpObject *object, const char *name) {
 }
 
 static bool
-no_such (BpObject *object, const char *name, GError **error) {
+no_such (BpObject *object, const char *name, GError **error)
+{
   g_autofree const char **names = g_new0 (const char *, object->properties->len + 1);
   for (unsigned i = 0; i < object->properties->len; i++) {
     names[i] = g_array_index (object->properties, BpProperty, i).name;
@@ -335,7 +360,8 @@ no_such (BpObject *object, const char *name, GError **error) {
 
 /* The row's index when it may be set now, else -1. */
 static int
-settable (BpObject *object, const char *name, GError **error) {
+settable (BpObject *object, const char *name, GError **error)
+{
   int index = property_index (object, name);
   if (index < 0) {
     no_such (object, name, error);
@@ -351,7 +377,8 @@ settable (BpObject *object, const char *name, GError **error) {
 }
 
 static void
-note_set (BpObject *object, int index) {
+note_set (BpObject *object, int index)
+{
   object->given->data[index] = 1;
   if (object->stage == OBJECT_REALIZED) {
     object_property_changed (object, g_array_index (object->properties, BpProperty, index).name);
@@ -360,7 +387,8 @@ note_set (BpObject *object, int index) {
 
 bool
 object_set (BpObject *object, const char *name, const char *text, const char *base_directory,
-            GError **error) {
+            GError **error)
+{
   int index = settable (object, name, error);
   if (index < 0) {
     return false;
@@ -386,7 +414,8 @@ object_set (BpObject *object, const char *name, const char *text, const char *ba
 }
 
 bool
-object_set_link (BpObject *object, const char *name, BpObject *target, GError **error) {
+object_set_link (BpObject *object, const char *name, BpObject *target, GError **error)
+{
   int index = settable (object, name, error);
   if (index < 0) {
     return false;
@@ -414,13 +443,15 @@ object_set_link (BpObject *object, const char *name, BpObject *target, GError **
 }
 
 const BpProperty *
-object_property (BpObject *object, const char *name) {
+object_property (BpObject *object, const char *name)
+{
   int index = property_index (object, name);
   return index < 0 ? NULL : &g_array_index (object->properties, BpProperty, index);
 }
 
 char *
-object_get (BpObject *object, const char *name) {
+object_get (BpObject *object, const char *name)
+{
   const BpProperty *p = object_property (object, name);
   if (!p) {
     return NULL;
@@ -445,7 +476,8 @@ object_get (BpObject *object, const char *name) {
 }
 
 char *
-property_default_text (const BpProperty *p) {
+property_default_text (const BpProperty *p)
+{
   switch (p->kind) {
   case BP_PROPERTY_BOOL:
     return g_strdup (p->default_int ? "on" : "off");

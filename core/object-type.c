@@ -21,14 +21,16 @@ static const char *const kind_names[] = {
 };
 
 const char *
-kind_name (BpKind kind) {
+kind_name (BpKind kind)
+{
   return (unsigned) kind < G_N_ELEMENTS (kind_names) ? kind_names[kind] : NULL;
 }
 
 /* --- registering ---------------------------------------------------------------------------- */
 
 static void
-copy_desc (BpTypeDesc *ours, const BpTypeDesc *theirs) {
+copy_desc (BpTypeDesc *ours, const BpTypeDesc *theirs)
+{
   memset (ours, 0, sizeof *ours);
   memcpy (ours, theirs, MIN (theirs->struct_size, sizeof *ours));
 }
@@ -36,7 +38,8 @@ copy_desc (BpTypeDesc *ours, const BpTypeDesc *theirs) {
 /* A parent is registered under its own name when it can be created, and found here; an abstract one is kept
  * for its children only. */
 static const BpTypeDesc *
-our_parent (const BpTypeDesc *theirs) {
+our_parent (const BpTypeDesc *theirs)
+{
   TypeEntry *entry = g_hash_table_lookup (registry, theirs->name);
   if (entry && entry->original == theirs) {
     return &entry->desc;
@@ -50,7 +53,8 @@ our_parent (const BpTypeDesc *theirs) {
 }
 
 static void
-add (const BpTypeDesc *type, BpModule *module) {
+add (const BpTypeDesc *type, BpModule *module)
+{
   TypeEntry *entry = g_new0 (TypeEntry, 1);
   copy_desc (&entry->desc, type);
   entry->original = type;
@@ -63,7 +67,8 @@ add (const BpTypeDesc *type, BpModule *module) {
 }
 
 static GHashTable *
-types (void) {
+types (void)
+{
   if (!registry) {
     registry = g_hash_table_new (g_str_hash, g_str_equal);
     BpModule *core = plugin_core ();
@@ -75,12 +80,14 @@ types (void) {
 }
 
 static TypeEntry *
-entry_find (const char *name) {
+entry_find (const char *name)
+{
   return name ? g_hash_table_lookup (types (), name) : NULL;
 }
 
 bool
-type_register (const BpTypeDesc *type, BpModule *module, GError **error) {
+type_register (const BpTypeDesc *type, BpModule *module, GError **error)
+{
   g_autofree char *wrong = type_verdict (type);
   if (wrong) {
     g_set_error_literal (error, BP_ERROR, BP_ERROR_PLUGIN, wrong);
@@ -97,25 +104,29 @@ type_register (const BpTypeDesc *type, BpModule *module, GError **error) {
 }
 
 const BpTypeDesc *
-type_find (const char *name) {
+type_find (const char *name)
+{
   TypeEntry *entry = entry_find (name);
   return entry ? &entry->desc : NULL;
 }
 
 BpModule *
-type_module (const BpTypeDesc *type) {
+type_module (const BpTypeDesc *type)
+{
   TypeEntry *entry = entry_find (type->name);
   return entry && (type == &entry->desc || type == entry->original) ? entry->module : NULL;
 }
 
 static int
-compare_names (gconstpointer a, gconstpointer b) {
+compare_names (gconstpointer a, gconstpointer b)
+{
   const BpTypeDesc *const *left = a, *const *right = b;
   return strcmp ((*left)->name, (*right)->name);
 }
 
 GPtrArray *
-type_all (void) {
+type_all (void)
+{
   if (!by_name) {
     GHashTableIter iter;
     gpointer entry;
@@ -132,7 +143,8 @@ type_all (void) {
 /* --- tables --------------------------------------------------------------------------------- */
 
 static void
-rows_append (GArray *to, const void *rows, size_t row_size) {
+rows_append (GArray *to, const void *rows, size_t row_size)
+{
   size_t our_size = g_array_get_element_size (to);
   if (row_size == 0) {
     row_size = our_size;        /* a type written without BP_TYPE */
@@ -149,14 +161,16 @@ rows_append (GArray *to, const void *rows, size_t row_size) {
 }
 
 GArray *
-rows_copy (const void *rows, size_t row_size, size_t our_size) {
+rows_copy (const void *rows, size_t row_size, size_t our_size)
+{
   GArray *copies = g_array_new (FALSE, TRUE, (guint) our_size);
   rows_append (copies, rows, row_size);
   return copies;
 }
 
 static void
-append_properties (GArray *to, const BpTypeDesc *type) {
+append_properties (GArray *to, const BpTypeDesc *type)
+{
   if (type->parent) {
     append_properties (to, type->parent);
   }
@@ -164,14 +178,16 @@ append_properties (GArray *to, const BpTypeDesc *type) {
 }
 
 GArray *
-type_properties (const BpTypeDesc *type) {
+type_properties (const BpTypeDesc *type)
+{
   GArray *rows = g_array_new (FALSE, TRUE, sizeof (BpProperty));
   append_properties (rows, type);
   return rows;
 }
 
 static void
-append_pins (GArray *to, const BpTypeDesc *type) {
+append_pins (GArray *to, const BpTypeDesc *type)
+{
   if (type->parent) {
     append_pins (to, type->parent);
   }
@@ -179,14 +195,16 @@ append_pins (GArray *to, const BpTypeDesc *type) {
 }
 
 GArray *
-type_pins (const BpTypeDesc *type) {
+type_pins (const BpTypeDesc *type)
+{
   GArray *rows = g_array_new (FALSE, TRUE, sizeof (BpPinDesc));
   append_pins (rows, type);
   return rows;
 }
 
 static void
-append_regions (GArray *to, const BpTypeDesc *type) {
+append_regions (GArray *to, const BpTypeDesc *type)
+{
   if (type->parent) {
     append_regions (to, type->parent);
   }
@@ -194,14 +212,16 @@ append_regions (GArray *to, const BpTypeDesc *type) {
 }
 
 GArray *
-type_regions (const BpTypeDesc *type) {
+type_regions (const BpTypeDesc *type)
+{
   GArray *rows = g_array_new (FALSE, TRUE, sizeof (BpRegionDesc));
   append_regions (rows, type);
   return rows;
 }
 
 static void
-append_state (GArray *to, const BpTypeDesc *type) {
+append_state (GArray *to, const BpTypeDesc *type)
+{
   if (type->parent) {
     append_state (to, type->parent);
   }
@@ -209,14 +229,16 @@ append_state (GArray *to, const BpTypeDesc *type) {
 }
 
 GArray *
-type_state (const BpTypeDesc *type) {
+type_state (const BpTypeDesc *type)
+{
   GArray *rows = g_array_new (FALSE, TRUE, sizeof (BpStateField));
   append_state (rows, type);
   return rows;
 }
 
 const void *
-type_interface (const BpTypeDesc *type, const char *interface_id) {
+type_interface (const BpTypeDesc *type, const char *interface_id)
+{
   for (; type; type = type->parent) {
     for (const BpInterfaceDesc *row = type->interfaces; row && row->id; row++) {
       if (strcmp (row->id, interface_id) == 0) {

@@ -24,7 +24,8 @@ static const FlagName flag_names[] = {
 };
 
 static char *
-flag_verdict (uint32_t theirs) {
+flag_verdict (uint32_t theirs)
+{
   uint32_t different = (theirs ^ BP_BUILD_FLAGS) & BUILD_FLAGS_MASK & ~HARMLESS_FLAGS;
   if (!different) {
     return NULL;
@@ -43,7 +44,8 @@ flag_verdict (uint32_t theirs) {
 }
 
 static char *
-version_verdict (const BpPluginDesc *desc) {
+version_verdict (const BpPluginDesc *desc)
+{
   if (desc->abi_major != BP_ABI_MAJOR) {
     return g_strdup_printf (
         "other ABI major: the plugin was built for ABI %u.%u, this Backplane has %u.%u; rebuild the plugin",
@@ -63,7 +65,8 @@ version_verdict (const BpPluginDesc *desc) {
 }
 
 static char *
-text_verdict (const BpPluginDesc *desc) {
+text_verdict (const BpPluginDesc *desc)
+{
   const char *texts[][2] = {
     { "id", desc->id },
     { "version", desc->version },
@@ -79,7 +82,8 @@ text_verdict (const BpPluginDesc *desc) {
 }
 
 char *
-plugin_verdict (const BpPluginDesc *desc) {
+plugin_verdict (const BpPluginDesc *desc)
+{
   if (desc->magic != BP_PLUGIN_MAGIC) {
     return g_strdup_printf ("wrong magic: the descriptor begins with 0x%08x instead of 0x%08x", desc->magic,
                             BP_PLUGIN_MAGIC);

@@ -9,7 +9,8 @@
 /* --- rows ----------------------------------------------------------------------------------- */
 
 static void
-describe_properties (Report *report, const BpTypeDesc *type) {
+describe_properties (Report *report, const BpTypeDesc *type)
+{
   static const char *const columns[] = { "property", "kind", "default", "range", "flags", "help", NULL };
   g_autoptr (GArray) rows = type_properties (type);
   report_table (report, "properties", columns);
@@ -27,7 +28,8 @@ describe_properties (Report *report, const BpTypeDesc *type) {
 }
 
 static void
-describe_pins (Report *report, const BpTypeDesc *type) {
+describe_pins (Report *report, const BpTypeDesc *type)
+{
   static const char *const columns[] = { "pin", "direction", "flags", "help", NULL };
   g_autoptr (GArray) rows = type_pins (type);
   report_table (report, "pins", columns);
@@ -46,7 +48,8 @@ describe_pins (Report *report, const BpTypeDesc *type) {
 }
 
 static void
-describe_regions (Report *report, const BpTypeDesc *type) {
+describe_regions (Report *report, const BpTypeDesc *type)
+{
   static const char *const columns[] = { "region", "bytes", "help", NULL };
   g_autoptr (GArray) rows = type_regions (type);
   report_table (report, "regions", columns);
@@ -58,7 +61,8 @@ describe_regions (Report *report, const BpTypeDesc *type) {
 }
 
 static void
-describe_interfaces (Report *report, const BpTypeDesc *type) {
+describe_interfaces (Report *report, const BpTypeDesc *type)
+{
   static const char *const columns[] = { "interface", "from", NULL };
   report_table (report, "interfaces", columns);
   for (const BpTypeDesc *t = type; t; t = t->parent) {
@@ -69,7 +73,8 @@ describe_interfaces (Report *report, const BpTypeDesc *type) {
 }
 
 char *
-state_field_text (const BpStateField *field) {
+state_field_text (const BpStateField *field)
+{
   static const char *const names[] = {
     [BP_STATE_U8] = "u8",         [BP_STATE_U16] = "u16",     [BP_STATE_U32] = "u32",
     [BP_STATE_U64] = "u64",       [BP_STATE_BOOL] = "bool",   [BP_STATE_BYTES] = "bytes",
@@ -80,7 +85,8 @@ state_field_text (const BpStateField *field) {
 }
 
 static void
-describe_state_rows (Report *report, const BpTypeDesc *type, const GArray *rows, const char *prefix) {
+describe_state_rows (Report *report, const BpTypeDesc *type, const GArray *rows, const char *prefix)
+{
   for (unsigned i = 0; i < rows->len; i++) {
     const BpStateField *f = &g_array_index (rows, BpStateField, i);
     g_autofree char *name = g_strconcat (prefix, f->name, NULL), *kind = state_field_text (f);
@@ -95,7 +101,8 @@ describe_state_rows (Report *report, const BpTypeDesc *type, const GArray *rows,
 }
 
 static void
-describe_state (Report *report, const BpTypeDesc *type) {
+describe_state (Report *report, const BpTypeDesc *type)
+{
   static const char *const columns[] = { "field", "kind", "since", "saved", NULL };
   g_autoptr (GArray) rows = type_state (type);
   report_table (report, "state", columns);
@@ -105,7 +112,8 @@ describe_state (Report *report, const BpTypeDesc *type) {
 /* --- types and modules ---------------------------------------------------------------------- */
 
 Report *
-describe_type (const BpTypeDesc *type) {
+describe_type (const BpTypeDesc *type)
+{
   Report *report = report_new ();
   BpModule *module = type_module (type);
   report_value (report, "type", type->name);
@@ -127,7 +135,8 @@ describe_type (const BpTypeDesc *type) {
 }
 
 Report *
-describe_module (BpModule *module) {
+describe_module (BpModule *module)
+{
   const BpPluginDesc *desc = module->desc;
   Report *report = report_new ();
   g_autofree char *abi = g_strdup_printf (

@@ -16,18 +16,21 @@ typedef struct Segments {       /* where an ELF header says its program headers 
 } Segments;
 
 static bool
-read_at (int fd, uint64_t offset, void *to, size_t size) {
+read_at (int fd, uint64_t offset, void *to, size_t size)
+{
   return pread (fd, to, size, (off_t) offset) == (ssize_t) size;
 }
 
 static bool
-is_native (const unsigned char *ident) {
+is_native (const unsigned char *ident)
+{
   return ident[EI_CLASS] == (sizeof (void *) == 8 ? ELFCLASS64 : ELFCLASS32) &&
          ident[EI_DATA] == (G_BYTE_ORDER == G_LITTLE_ENDIAN ? ELFDATA2LSB : ELFDATA2MSB);
 }
 
 static bool
-segments_find (int fd, Segments *segments) {
+segments_find (int fd, Segments *segments)
+{
   if (sizeof (void *) == 8) {
     Elf64_Ehdr header;
     if (!read_at (fd, 0, &header, sizeof header)) {
@@ -46,7 +49,8 @@ segments_find (int fd, Segments *segments) {
 
 /* The bytes of the file that the segment takes. */
 static bool
-segment_extent (int fd, const Segments *segments, unsigned i, uint64_t *offset, uint64_t *size) {
+segment_extent (int fd, const Segments *segments, unsigned i, uint64_t *offset, uint64_t *size)
+{
   uint64_t at = segments->offset + (uint64_t) i * segments->size;
   if (sizeof (void *) == 8) {
     Elf64_Phdr header;
@@ -67,14 +71,16 @@ segment_extent (int fd, const Segments *segments, unsigned i, uint64_t *offset, 
 }
 
 static char *
-truncated (uint64_t have, uint64_t need) {
+truncated (uint64_t have, uint64_t need)
+{
   return g_strdup_printf ("the file is truncated: it has %" G_GUINT64_FORMAT
                           " bytes and its headers speak of %" G_GUINT64_FORMAT,
                           have, need);
 }
 
 static char *
-contents_verdict (int fd, uint64_t file_size) {
+contents_verdict (int fd, uint64_t file_size)
+{
   unsigned char ident[EI_NIDENT];
   if (!read_at (fd, 0, ident, sizeof ident) || memcmp (ident, ELFMAG, SELFMAG) != 0) {
     return g_strdup ("it is not a shared object (no ELF header)");
@@ -99,7 +105,8 @@ contents_verdict (int fd, uint64_t file_size) {
 }
 
 char *
-plugin_file_verdict (const char *path) {
+plugin_file_verdict (const char *path)
+{
   struct stat status;
   int fd = open (path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) {

@@ -48,13 +48,15 @@ static const BpPluginDesc core_desc = {
 };
 
 BpModule *
-plugin_core (void) {
+plugin_core (void)
+{
   static BpModule core = { .id = (char *) "core", .desc = &core_desc };
   return &core;
 }
 
 const char *const *
-plugin_core_interfaces (void) {
+plugin_core_interfaces (void)
+{
   static const char *const ids[] = {
     BP_ACCEL_ID,          BP_BOOT_ID,    BP_CHAR_ID,         BP_INTERRUPT_CONTROLLER_ID,
     BP_MEMORY_BACKEND_ID, BP_PCI_BUS_ID, BP_TCG_FRONTEND_ID, NULL,
@@ -63,7 +65,8 @@ plugin_core_interfaces (void) {
 }
 
 static GPtrArray *
-modules (void) {
+modules (void)
+{
   if (!loaded) {
     loaded = g_ptr_array_new ();
     g_ptr_array_add (loaded, plugin_core ());
@@ -72,27 +75,31 @@ modules (void) {
 }
 
 GPtrArray *
-plugin_loaded (void) {
+plugin_loaded (void)
+{
   return g_ptr_array_ref (modules ());
 }
 
 /* --- finding -------------------------------------------------------------------------------- */
 
 void
-plugin_path_prepend (const char *directories) {
+plugin_path_prepend (const char *directories)
+{
   char *longer = prepended ? g_strdup_printf ("%s:%s", directories, prepended) : g_strdup (directories);
   g_free (prepended);
   prepended = longer;
 }
 
 void
-plugin_path_set_descriptor (const char *directory) {
+plugin_path_set_descriptor (const char *directory)
+{
   g_free (descriptor_directory);
   descriptor_directory = g_strdup (directory);
 }
 
 void
-plugin_offer (const char *const *names) {
+plugin_offer (const char *const *names)
+{
   if (!offered) {
     offered = g_ptr_array_new_with_free_func (g_free);
   }
@@ -102,7 +109,8 @@ plugin_offer (const char *const *names) {
 }
 
 static void
-append_directories (GPtrArray *path, const char *text) {
+append_directories (GPtrArray *path, const char *text)
+{
   g_auto (GStrv) parts = g_strsplit (text ? text : "", ":", -1);
   for (char **part = parts; *part; part++) {
     if (**part && !g_ptr_array_find_with_equal_func (path, *part, g_str_equal, NULL)) {
@@ -112,7 +120,8 @@ append_directories (GPtrArray *path, const char *text) {
 }
 
 static GPtrArray *
-search_path (void) {
+search_path (void)
+{
   GPtrArray *path = g_ptr_array_new_with_free_func (g_free);
   append_directories (path, prepended);
   append_directories (path, g_getenv ("BACKPLANE_PLUGIN_PATH"));
@@ -125,12 +134,14 @@ search_path (void) {
 }
 
 static int
-compare_strings (gconstpointer a, gconstpointer b) {
+compare_strings (gconstpointer a, gconstpointer b)
+{
   return strcmp (*(const char *const *) a, *(const char *const *) b);
 }
 
 static void
-scan_directory (const char *directory, GPtrArray *ids) {
+scan_directory (const char *directory, GPtrArray *ids)
+{
   GDir *dir = g_dir_open (directory, 0, NULL);
   const char *name;
   while (dir && (name = g_dir_read_name (dir))) {
@@ -150,7 +161,8 @@ scan_directory (const char *directory, GPtrArray *ids) {
 }
 
 char **
-plugin_scan (void) {
+plugin_scan (void)
+{
   g_autoptr (GPtrArray) path = search_path ();
   GPtrArray *ids = g_ptr_array_new ();
   for (unsigned i = 0; i < path->len; i++) {
@@ -162,7 +174,8 @@ plugin_scan (void) {
 }
 
 static char *
-find_path (const char *name, GError **error) {
+find_path (const char *name, GError **error)
+{
   if (!g_path_is_absolute (name) && descriptor_directory) {
     char *beside = g_build_filename (descriptor_directory, name, NULL);
     if (g_file_test (beside, G_FILE_TEST_EXISTS)) {
@@ -178,7 +191,8 @@ find_path (const char *name, GError **error) {
 }
 
 char *
-plugin_find (const char *name, GError **error) {
+plugin_find (const char *name, GError **error)
+{
   if (strchr (name, '/')) {
     return find_path (name, error);
   }
@@ -204,7 +218,8 @@ plugin_find (const char *name, GError **error) {
 /* --- interfaces ----------------------------------------------------------------------------- */
 
 static bool
-desc_provides (const BpPluginDesc *desc, const char *interface_id) {
+desc_provides (const BpPluginDesc *desc, const char *interface_id)
+{
   for (const BpTypeDesc *const *type = desc->types; type && *type; type++) {
     if (type_interface (*type, interface_id)) {
       return true;
@@ -214,7 +229,8 @@ desc_provides (const BpPluginDesc *desc, const char *interface_id) {
 }
 
 static bool
-interface_is_known (const BpPluginDesc *desc, const char *interface_id) {
+interface_is_known (const BpPluginDesc *desc, const char *interface_id)
+{
   if (g_strv_contains (plugin_core_interfaces (), interface_id) || desc_provides (desc, interface_id)) {
     return true;
   }
@@ -229,7 +245,8 @@ interface_is_known (const BpPluginDesc *desc, const char *interface_id) {
 
 /* Opens a file far enough to read its descriptor. */
 static GModule *
-open_file (const char *path, const BpPluginDesc **desc, GError **error) {
+open_file (const char *path, const BpPluginDesc **desc, GError **error)
+{
   gpointer query;
   g_autofree char *wrong = plugin_file_verdict (path);
   if (wrong) {
@@ -258,7 +275,8 @@ open_file (const char *path, const BpPluginDesc **desc, GError **error) {
 }
 
 static bool
-file_provides (const char *name, const char *interface_id) {
+file_provides (const char *name, const char *interface_id)
+{
   const BpPluginDesc *desc;
   g_autofree char *path = plugin_find (name, NULL);
   GModule *handle = path ? open_file (path, &desc, NULL) : NULL;
@@ -271,7 +289,8 @@ file_provides (const char *name, const char *interface_id) {
 
 /* Loads the plugin that the descriptor names elsewhere and that brings the interface. */
 static bool
-load_offered (const char *interface_id) {
+load_offered (const char *interface_id)
+{
   static int depth;             /* two plugins may each require what the other brings */
   bool found = false;
   for (unsigned i = 0; offered && depth < 8 && !found && i < offered->len; i++) {
@@ -284,7 +303,8 @@ load_offered (const char *interface_id) {
 }
 
 static char *
-provider_on_path (const char *interface_id) {
+provider_on_path (const char *interface_id)
+{
   g_auto (GStrv) ids = plugin_scan ();
   for (char **id = ids; *id; id++) {
     if (file_provides (*id, interface_id)) {
@@ -295,7 +315,8 @@ provider_on_path (const char *interface_id) {
 }
 
 static bool
-check_interfaces (const char *path, const BpPluginDesc *desc, GError **error) {
+check_interfaces (const char *path, const BpPluginDesc *desc, GError **error)
+{
   for (const char *const *id = desc->requires_interfaces; id && *id; id++) {
     if (interface_is_known (desc, *id) || load_offered (*id)) {
       continue;
@@ -313,7 +334,8 @@ check_interfaces (const char *path, const BpPluginDesc *desc, GError **error) {
 /* --- loading -------------------------------------------------------------------------------- */
 
 static BpModule *
-loaded_by_id (const char *id) {
+loaded_by_id (const char *id)
+{
   for (unsigned i = 0; i < modules ()->len; i++) {
     BpModule *module = g_ptr_array_index (modules (), i);
     if (strcmp (module->id, id) == 0) {
@@ -324,7 +346,8 @@ loaded_by_id (const char *id) {
 }
 
 static BpModule *
-loaded_by_path (const char *path) {
+loaded_by_path (const char *path)
+{
   for (unsigned i = 0; i < modules ()->len; i++) {
     BpModule *module = g_ptr_array_index (modules (), i);
     if (module->path && strcmp (module->path, path) == 0) {
@@ -336,7 +359,8 @@ loaded_by_path (const char *path) {
 
 /* Every type is checked before the first is registered: a refused plugin leaves nothing behind. */
 static bool
-check_types (const char *path, const BpPluginDesc *desc, GError **error) {
+check_types (const char *path, const BpPluginDesc *desc, GError **error)
+{
   g_autoptr (GHashTable) names = g_hash_table_new (g_str_hash, g_str_equal);
   for (const BpTypeDesc *const *type = desc->types; type && *type; type++) {
     g_autofree char *wrong = type_verdict (*type);
@@ -356,7 +380,8 @@ check_types (const char *path, const BpPluginDesc *desc, GError **error) {
 }
 
 static bool
-call_load (const char *path, const BpPluginDesc *desc, GError **error) {
+call_load (const char *path, const BpPluginDesc *desc, GError **error)
+{
   GError *reason = NULL;
   if (!desc->load || desc->load (&reason)) {
     return true;
@@ -368,7 +393,8 @@ call_load (const char *path, const BpPluginDesc *desc, GError **error) {
 }
 
 static bool
-check_all (const char *path, const char *expected_id, const BpPluginDesc *desc, GError **error) {
+check_all (const char *path, const char *expected_id, const BpPluginDesc *desc, GError **error)
+{
   BpModule *same = loaded_by_id (desc->id);
   if (expected_id && strcmp (expected_id, desc->id) != 0) {
     g_set_error (error, BP_ERROR, BP_ERROR_PLUGIN,
@@ -387,7 +413,8 @@ check_all (const char *path, const char *expected_id, const BpPluginDesc *desc, 
 
 /* expected_id: what the plugin must call itself, NULL when it was named by its file. */
 static BpModule *
-load_file (const char *path, const char *expected_id, GError **error) {
+load_file (const char *path, const char *expected_id, GError **error)
+{
   const BpPluginDesc *theirs;
   GModule *handle = open_file (path, &theirs, error);
   if (!handle) {
@@ -415,7 +442,8 @@ load_file (const char *path, const char *expected_id, GError **error) {
 }
 
 BpModule *
-plugin_load (const char *name, GError **error) {
+plugin_load (const char *name, GError **error)
+{
   g_autofree char *id =
       g_str_has_suffix (name, ".so") ? g_strndup (name, strlen (name) - 3) : g_strdup (name);
   bool by_path = strchr (name, '/') != NULL;

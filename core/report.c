@@ -29,7 +29,8 @@ struct Report {
 /* --- filling -------------------------------------------------------------------------------- */
 
 static void
-table_free (void *data) {
+table_free (void *data)
+{
   Table *table = data;
   g_free (table->name);
   g_strfreev (table->columns);
@@ -38,7 +39,8 @@ table_free (void *data) {
 }
 
 Report *
-report_new (void) {
+report_new (void)
+{
   Report *report = g_new0 (Report, 1);
   report->values = g_ptr_array_new_with_free_func (g_free);
   report->tables = g_ptr_array_new_with_free_func (table_free);
@@ -47,7 +49,8 @@ report_new (void) {
 }
 
 void
-report_free (Report *report) {
+report_free (Report *report)
+{
   if (report) {
     g_ptr_array_unref (report->values);
     g_ptr_array_unref (report->tables);
@@ -58,7 +61,8 @@ report_free (Report *report) {
 }
 
 void
-report_value (Report *report, const char *key, const char *value) {
+report_value (Report *report, const char *key, const char *value)
+{
   if (value) {
     g_ptr_array_add (report->values, g_strdup (key));
     g_ptr_array_add (report->values, g_strdup (value));
@@ -66,7 +70,8 @@ report_value (Report *report, const char *key, const char *value) {
 }
 
 void
-report_table (Report *report, const char *name, const char *const *columns) {
+report_table (Report *report, const char *name, const char *const *columns)
+{
   Table *table = g_new0 (Table, 1);
   table->name = g_strdup (name);
   table->columns = g_strdupv ((char **) columns);
@@ -76,7 +81,8 @@ report_table (Report *report, const char *name, const char *const *columns) {
 }
 
 void
-report_row (Report *report, ...) {
+report_row (Report *report, ...)
+{
   Table *table = g_ptr_array_index (report->tables, report->tables->len - 1);
   va_list args;
   va_start (args, report);
@@ -87,7 +93,8 @@ report_row (Report *report, ...) {
 }
 
 void
-report_add (Report *report, const char *name, Report *inner) {
+report_add (Report *report, const char *name, Report *inner)
+{
   g_assert (!report->inner_name || g_str_equal (report->inner_name, name));
   g_free (report->inner_name);
   report->inner_name = g_strdup (name);
@@ -97,22 +104,26 @@ report_add (Report *report, const char *name, Report *inner) {
 /* --- text ----------------------------------------------------------------------------------- */
 
 static const char *
-cell (const Table *table, unsigned row, unsigned column) {
+cell (const Table *table, unsigned row, unsigned column)
+{
   return g_ptr_array_index (table->cells, row * table->n_columns + column);
 }
 
 static unsigned
-n_rows (const Table *table) {
+n_rows (const Table *table)
+{
   return table->cells->len / table->n_columns;
 }
 
 static unsigned
-text_width (const char *text) {
+text_width (const char *text)
+{
   return (unsigned) (text ? g_utf8_strlen (text, -1) : 1);
 }
 
 static unsigned
-column_width (const Table *table, unsigned column) {
+column_width (const Table *table, unsigned column)
+{
   unsigned width = text_width (table->columns[column]);
   for (unsigned row = 0; row < n_rows (table); row++) {
     width = MAX (width, text_width (cell (table, row, column)));
@@ -121,7 +132,8 @@ column_width (const Table *table, unsigned column) {
 }
 
 static void
-pad (GString *out, const char *text, unsigned width) {
+pad (GString *out, const char *text, unsigned width)
+{
   g_string_append (out, text);
   for (unsigned n = text_width (text); n < width; n++) {
     g_string_append_c (out, ' ');
@@ -129,7 +141,8 @@ pad (GString *out, const char *text, unsigned width) {
 }
 
 static void
-end_line (GString *out) {
+end_line (GString *out)
+{
   while (out->len > 0 && out->str[out->len - 1] == ' ') {
     g_string_truncate (out, out->len - 1);
   }
@@ -137,7 +150,8 @@ end_line (GString *out) {
 }
 
 static void
-table_text (const Table *table, GString *out) {
+table_text (const Table *table, GString *out)
+{
   g_autofree unsigned *widths = g_new (unsigned, table->n_columns);
   for (unsigned column = 0; column < table->n_columns; column++) {
     widths[column] = column_width (table, column) + 2;
@@ -155,7 +169,8 @@ table_text (const Table *table, GString *out) {
 }
 
 static void
-append_text (const Report *report, GString *out) {
+append_text (const Report *report, GString *out)
+{
   for (unsigned i = 0; i < report->values->len; i += 2) {
     pad (out, g_ptr_array_index (report->values, i), 14);
     g_string_append (out, g_ptr_array_index (report->values, i + 1));
@@ -181,7 +196,8 @@ append_text (const Report *report, GString *out) {
 }
 
 char *
-report_text (const Report *report) {
+report_text (const Report *report)
+{
   GString *out = g_string_new (NULL);
   append_text (report, out);
   return g_string_free (out, FALSE);
@@ -191,7 +207,8 @@ report_text (const Report *report) {
 
 #ifdef HAVE_JSON_GLIB
 static void
-table_json (const Table *table, JsonBuilder *builder) {
+table_json (const Table *table, JsonBuilder *builder)
+{
   json_builder_begin_array (builder);
   for (unsigned row = 0; row < n_rows (table); row++) {
     json_builder_begin_object (builder);
@@ -205,7 +222,8 @@ table_json (const Table *table, JsonBuilder *builder) {
 }
 
 static void
-append_json (const Report *report, JsonBuilder *builder) {
+append_json (const Report *report, JsonBuilder *builder)
+{
   json_builder_begin_object (builder);
   for (unsigned i = 0; i < report->values->len; i += 2) {
     json_builder_set_member_name (builder, g_ptr_array_index (report->values, i));
@@ -228,7 +246,8 @@ append_json (const Report *report, JsonBuilder *builder) {
 }
 
 char *
-report_json (const Report *report) {
+report_json (const Report *report)
+{
   g_autoptr (JsonBuilder) builder = json_builder_new ();
   append_json (report, builder);
   g_autoptr (JsonNode) root = json_builder_get_root (builder);
@@ -236,7 +255,8 @@ report_json (const Report *report) {
 }
 #else
 char *
-report_json (const Report *report) {
+report_json (const Report *report)
+{
   return NULL;
 }
 #endif

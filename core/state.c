@@ -20,7 +20,8 @@ enum { STATE_FORMAT = 1, TIMER_BYTES = 9 };
 /* --- saving --------------------------------------------------------------------------------- */
 
 static void
-put (GByteArray *out, uint64_t value, unsigned size) {
+put (GByteArray *out, uint64_t value, unsigned size)
+{
   uint8_t bytes[8];
   for (unsigned i = 0; i < size; i++) {
     bytes[i] = (uint8_t) (value >> 8 * i);
@@ -29,7 +30,8 @@ put (GByteArray *out, uint64_t value, unsigned size) {
 }
 
 static void
-put_text (GByteArray *out, const char *text) {
+put_text (GByteArray *out, const char *text)
+{
   size_t length = strlen (text);
   g_assert (length <= UINT16_MAX);
   put (out, length, 2);
@@ -38,13 +40,15 @@ put_text (GByteArray *out, const char *text) {
 
 /* Fills in a u32 that was put as 0 before its value was known. */
 static void
-patch_u32 (GByteArray *out, unsigned at, uint32_t value) {
+patch_u32 (GByteArray *out, unsigned at, uint32_t value)
+{
   uint32_t bytes = GUINT32_TO_LE (value);
   memcpy (out->data + at, &bytes, sizeof bytes);
 }
 
 static unsigned
-integer_size (BpStateKind kind) {
+integer_size (BpStateKind kind)
+{
   switch (kind) {
   case BP_STATE_U8: return 1;
   case BP_STATE_U16: return 2;
@@ -55,7 +59,8 @@ integer_size (BpStateKind kind) {
 }
 
 static uint64_t
-load_integer (const uint8_t *at, unsigned size) {
+load_integer (const uint8_t *at, unsigned size)
+{
   switch (size) {
   case 1: return *at;
   case 2: return *(const uint16_t *) at;
@@ -65,7 +70,8 @@ load_integer (const uint8_t *at, unsigned size) {
 }
 
 static void
-store_integer (uint8_t *at, unsigned size, uint64_t value) {
+store_integer (uint8_t *at, unsigned size, uint64_t value)
+{
   switch (size) {
   case 1: *at = (uint8_t) value; break;
   case 2: *(uint16_t *) at = (uint16_t) value; break;
@@ -78,7 +84,8 @@ static void save_fields (GByteArray *out, const BpTypeDesc *type, const void *se
                          const uint8_t *base);
 
 static void
-save_timer (GByteArray *out, const BpTimer *timer) {
+save_timer (GByteArray *out, const BpTimer *timer)
+{
   bool armed = timer && bp_timer_is_armed (timer);
   put (out, armed, 1);
   put (out, armed ? (uint64_t) bp_timer_expiry (timer) : 0, 8);
@@ -86,7 +93,8 @@ save_timer (GByteArray *out, const BpTimer *timer) {
 
 static void
 save_element (GByteArray *out, const BpTypeDesc *type, const void *self, const BpStateField *f,
-              const uint8_t *at) {
+              const uint8_t *at)
+{
   switch (f->kind) {
   case BP_STATE_BOOL:
     put (out, *(const bool *) at, 1);
@@ -108,7 +116,8 @@ save_element (GByteArray *out, const BpTypeDesc *type, const void *self, const B
 
 static void
 save_field (GByteArray *out, const BpTypeDesc *type, const void *self, const BpStateField *f,
-            const uint8_t *base) {
+            const uint8_t *base)
+{
   put_text (out, f->name);
   put (out, f->kind, 1);
   put (out, f->count, 4);
@@ -127,7 +136,8 @@ save_field (GByteArray *out, const BpTypeDesc *type, const void *self, const BpS
 /* rows end with one without a name; `needed` is asked about the instance, at whatever depth the row is. */
 static void
 save_fields (GByteArray *out, const BpTypeDesc *type, const void *self, const BpStateField *rows,
-             const uint8_t *base) {
+             const uint8_t *base)
+{
   unsigned count_at = out->len;
   uint32_t count = 0;
   put (out, 0, 4);
@@ -141,7 +151,8 @@ save_fields (GByteArray *out, const BpTypeDesc *type, const void *self, const Bp
 }
 
 void
-state_save (BpObject *object, GByteArray *out) {
+state_save (BpObject *object, GByteArray *out)
+{
   const BpTypeDesc *type = object->type;
   const void *self = object_instance (object);
   BpModule *module = type_module (type);
@@ -180,7 +191,8 @@ refuse (Reader *r, const char *format, ...) {
 }
 
 static bool
-take (Reader *r, size_t size, const uint8_t **bytes) {
+take (Reader *r, size_t size, const uint8_t **bytes)
+{
   if ((size_t) (r->end - r->at) < size) {
     refuse (r, "the saved state ends too early");
     return false;
@@ -191,7 +203,8 @@ take (Reader *r, size_t size, const uint8_t **bytes) {
 }
 
 static bool
-get (Reader *r, unsigned size, uint64_t *value) {
+get (Reader *r, unsigned size, uint64_t *value)
+{
   const uint8_t *bytes;
   if (!take (r, size, &bytes)) {
     return false;
@@ -204,7 +217,8 @@ get (Reader *r, unsigned size, uint64_t *value) {
 }
 
 static char *
-get_text (Reader *r) {
+get_text (Reader *r)
+{
   uint64_t length;
   const uint8_t *bytes;
   if (!get (r, 2, &length) || !take (r, length, &bytes)) {
@@ -216,7 +230,8 @@ get_text (Reader *r) {
 static bool load_fields (Reader *r, const GArray *rows, uint8_t *base);
 
 static bool
-load_timer (Reader *r, const BpStateField *f, BpTimer *timer) {
+load_timer (Reader *r, const BpStateField *f, BpTimer *timer)
+{
   uint64_t armed, expiry;
   if (!get (r, 1, &armed) || !get (r, 8, &expiry)) {
     return false;
@@ -235,7 +250,8 @@ load_timer (Reader *r, const BpStateField *f, BpTimer *timer) {
 
 /* Integers may have become wider since they were saved, or narrower while they still fit. */
 static bool
-load_integer_element (Reader *r, const BpStateField *f, BpStateKind saved, uint8_t *at) {
+load_integer_element (Reader *r, const BpStateField *f, BpStateKind saved, uint8_t *at)
+{
   unsigned size = integer_size (f->kind);
   uint64_t value;
   if (!get (r, integer_size (saved), &value)) {
@@ -252,7 +268,8 @@ load_integer_element (Reader *r, const BpStateField *f, BpStateKind saved, uint8
 }
 
 static bool
-load_element (Reader *r, const BpStateField *f, BpStateKind saved, uint8_t *at) {
+load_element (Reader *r, const BpStateField *f, BpStateKind saved, uint8_t *at)
+{
   uint64_t value;
   switch (f->kind) {
   case BP_STATE_BOOL:
@@ -275,7 +292,8 @@ load_element (Reader *r, const BpStateField *f, BpStateKind saved, uint8_t *at) 
 }
 
 static bool
-load_payload (Reader *r, const BpStateField *f, BpStateKind saved, uint64_t count, uint8_t *base) {
+load_payload (Reader *r, const BpStateField *f, BpStateKind saved, uint64_t count, uint8_t *base)
+{
   uint8_t *at = base + f->offset;
   if (f->kind == BP_STATE_BYTES) {
     const uint8_t *bytes;
@@ -296,7 +314,8 @@ load_payload (Reader *r, const BpStateField *f, BpStateKind saved, uint64_t coun
 }
 
 static bool
-shape_is_fine (Reader *r, const BpStateField *f, uint64_t kind, uint64_t count) {
+shape_is_fine (Reader *r, const BpStateField *f, uint64_t kind, uint64_t count)
+{
   bool both_integers = kind <= BP_STATE_U64 && f->kind <= BP_STATE_U64;
   if (kind > BP_STATE_TIMER || (kind != f->kind && !both_integers)) {
     return refuse (r, "field `%s` was saved as something else", f->name);
@@ -311,7 +330,8 @@ shape_is_fine (Reader *r, const BpStateField *f, uint64_t kind, uint64_t count) 
 }
 
 static const BpStateField *
-row_find (const GArray *rows, const char *name, unsigned *index) {
+row_find (const GArray *rows, const char *name, unsigned *index)
+{
   for (*index = 0; *index < rows->len; (*index)++) {
     const BpStateField *f = &g_array_index (rows, BpStateField, *index);
     if (strcmp (f->name, name) == 0) {
@@ -322,7 +342,8 @@ row_find (const GArray *rows, const char *name, unsigned *index) {
 }
 
 static bool
-unknown_field (Reader *r, const char *name) {
+unknown_field (Reader *r, const char *name)
+{
   if (r->version > r->type->state_version) {
     return refuse (r,
                    "field `%s` is not known: the state was saved as version %u (by %s), and this plugin "
@@ -333,7 +354,8 @@ unknown_field (Reader *r, const char *name) {
 }
 
 static bool
-load_field (Reader *r, const GArray *rows, bool *seen, uint8_t *base) {
+load_field (Reader *r, const GArray *rows, bool *seen, uint8_t *base)
+{
   uint64_t kind, count, size;
   g_autofree char *name = get_text (r);
   if (!name || !get (r, 1, &kind) || !get (r, 4, &count) || !get (r, 4, &size)) {
@@ -365,7 +387,8 @@ load_field (Reader *r, const GArray *rows, bool *seen, uint8_t *base) {
 }
 
 static bool
-none_is_missing (Reader *r, const GArray *rows, const bool *seen) {
+none_is_missing (Reader *r, const GArray *rows, const bool *seen)
+{
   for (unsigned i = 0; i < rows->len; i++) {
     const BpStateField *f = &g_array_index (rows, BpStateField, i);
     if (!seen[i] && !f->needed && f->since <= r->version) {
@@ -376,7 +399,8 @@ none_is_missing (Reader *r, const GArray *rows, const bool *seen) {
 }
 
 static bool
-load_fields (Reader *r, const GArray *rows, uint8_t *base) {
+load_fields (Reader *r, const GArray *rows, uint8_t *base)
+{
   uint64_t count;
   if (!get (r, 4, &count)) {
     return false;
@@ -391,7 +415,8 @@ load_fields (Reader *r, const GArray *rows, uint8_t *base) {
 }
 
 static bool
-load_head (Reader *r) {
+load_head (Reader *r)
+{
   const uint8_t *magic;
   uint64_t format, version;
   if (!take (r, 4, &magic) || !get (r, 2, &format) || !get (r, 2, &version)) {
@@ -419,7 +444,8 @@ load_head (Reader *r) {
 }
 
 static bool
-load_pass (Reader *r, const uint8_t *data, size_t size, const GArray *rows, bool store) {
+load_pass (Reader *r, const uint8_t *data, size_t size, const GArray *rows, bool store)
+{
   r->at = data;
   r->end = data + size;
   r->store = store;
@@ -430,7 +456,8 @@ load_pass (Reader *r, const uint8_t *data, size_t size, const GArray *rows, bool
 }
 
 bool
-state_load (BpObject *object, const uint8_t *data, size_t size, GError **error) {
+state_load (BpObject *object, const uint8_t *data, size_t size, GError **error)
+{
   Reader reader = { .type = object->type, .self = object_instance (object) };
   g_autoptr (GArray) rows = type_state (object->type);
   bool loaded = load_pass (&reader, data, size, rows, false) && load_pass (&reader, data, size, rows, true);

@@ -17,7 +17,8 @@ typedef struct Stub {
 /* --- guest access --------------------------------------------------------------------------- */
 
 static uint64_t
-stub_read (void *self, uint64_t offset, unsigned size) {
+stub_read (void *self, uint64_t offset, unsigned size)
+{
   Stub *stub = self;
   if (stub->log) {
     bp_log_unimp (stub, "read of %u bytes at 0x%" G_GINT64_MODIFIER "x", size, offset);
@@ -26,7 +27,8 @@ stub_read (void *self, uint64_t offset, unsigned size) {
 }
 
 static void
-stub_write (void *self, uint64_t offset, uint64_t value, unsigned size) {
+stub_write (void *self, uint64_t offset, uint64_t value, unsigned size)
+{
   Stub *stub = self;
   if (stub->log) {
     bp_log_unimp (stub, "write of 0x%0*" G_GINT64_MODIFIER "x at 0x%" G_GINT64_MODIFIER "x", (int) size * 2,
@@ -37,7 +39,8 @@ stub_write (void *self, uint64_t offset, uint64_t value, unsigned size) {
 /* --- life cycle ----------------------------------------------------------------------------- */
 
 static bool
-stub_configure (void *self, GError **error) {
+stub_configure (void *self, GError **error)
+{
   Stub *stub = self;
   bp_region_set_size (stub->regs, stub->size);
   return true;

@@ -26,12 +26,14 @@ refuse (Check *check, const char *format, ...) {
 }
 
 static bool
-inside (const Check *check, uint64_t offset, uint64_t size) {
+inside (const Check *check, uint64_t offset, uint64_t size)
+{
   return offset + size <= check->ours.instance_size;
 }
 
 static bool
-key_is_new (Check *check, char *key) {
+key_is_new (Check *check, char *key)
+{
   if (!g_hash_table_add (check->keys, key)) {
     return refuse (check, "the name `%s` stands for two things (a descriptor could not tell them apart)",
                    key);
@@ -42,7 +44,8 @@ key_is_new (Check *check, char *key) {
 /* --- properties ----------------------------------------------------------------------------- */
 
 static size_t
-property_field_size (BpPropertyKind kind) {
+property_field_size (BpPropertyKind kind)
+{
   switch (kind) {
   case BP_PROPERTY_BOOL: return sizeof (bool);
   case BP_PROPERTY_U8: case BP_PROPERTY_I8: return 1;
@@ -57,7 +60,8 @@ property_field_size (BpPropertyKind kind) {
 }
 
 static bool
-enum_is_fine (Check *check, const BpProperty *p) {
+enum_is_fine (Check *check, const BpProperty *p)
+{
   unsigned n = 0;
   while (p->names && p->names[n]) {
     n++;
@@ -67,7 +71,8 @@ enum_is_fine (Check *check, const BpProperty *p) {
 }
 
 static bool
-property_is_fine (Check *check, const BpProperty *p) {
+property_is_fine (Check *check, const BpProperty *p)
+{
   size_t size = property_field_size (p->kind);
   if (!size) {
     return refuse (check, "property `%s` has the unknown kind %d", p->name, (int) p->kind);
@@ -84,7 +89,8 @@ property_is_fine (Check *check, const BpProperty *p) {
 /* --- pins and regions ----------------------------------------------------------------------- */
 
 static bool
-pin_is_fine (Check *check, const BpPinDesc *pin) {
+pin_is_fine (Check *check, const BpPinDesc *pin)
+{
   if (pin->count == 0 || pin->count > 65536) {
     return refuse (check, "pin `%s` has a count of %u", pin->name, pin->count);
   }
@@ -107,7 +113,8 @@ pin_is_fine (Check *check, const BpPinDesc *pin) {
 }
 
 static bool
-region_is_fine (Check *check, const BpRegionDesc *region) {
+region_is_fine (Check *check, const BpRegionDesc *region)
+{
   if (!region->ops) {
     return refuse (check, "region `%s` has no callbacks", region->name);
   }
@@ -120,7 +127,8 @@ region_is_fine (Check *check, const BpRegionDesc *region) {
 /* --- saved state ---------------------------------------------------------------------------- */
 
 static size_t
-state_element_size (BpStateKind kind) {
+state_element_size (BpStateKind kind)
+{
   switch (kind) {
   case BP_STATE_U8: case BP_STATE_BYTES: return 1;
   case BP_STATE_U16: return 2;
@@ -135,7 +143,8 @@ state_element_size (BpStateKind kind) {
 
 /* Rows of a struct of `size` bytes. */
 static bool
-state_is_fine (Check *check, const GArray *rows, uint64_t size, unsigned depth) {
+state_is_fine (Check *check, const GArray *rows, uint64_t size, unsigned depth)
+{
   g_autoptr (GHashTable) names = g_hash_table_new (g_str_hash, g_str_equal);
   for (unsigned i = 0; i < rows->len; i++) {
     const BpStateField *f = &g_array_index (rows, BpStateField, i);
@@ -172,7 +181,8 @@ state_is_fine (Check *check, const GArray *rows, uint64_t size, unsigned depth) 
 /* --- the type ------------------------------------------------------------------------------- */
 
 static bool
-name_is_fine (const char *name) {
+name_is_fine (const char *name)
+{
   if (!name || !g_ascii_isalnum (*name)) {
     return false;
   }
@@ -185,7 +195,8 @@ name_is_fine (const char *name) {
 }
 
 static bool
-head_is_fine (Check *check) {
+head_is_fine (Check *check)
+{
   const BpTypeDesc *t = &check->ours;
   if (!name_is_fine (t->name)) {
     check->wrong =
@@ -216,7 +227,8 @@ head_is_fine (Check *check) {
 }
 
 static void
-check_tables (Check *check) {
+check_tables (Check *check)
+{
   g_autoptr (GArray) properties = type_properties (&check->ours);
   g_autoptr (GArray) pins = type_pins (&check->ours);
   g_autoptr (GArray) regions = type_regions (&check->ours);
@@ -237,7 +249,8 @@ check_tables (Check *check) {
 }
 
 char *
-type_verdict (const BpTypeDesc *type) {
+type_verdict (const BpTypeDesc *type)
+{
   Check check = { .type = type };
   if (type->struct_size < offsetof (BpTypeDesc, property_changed) + sizeof type->property_changed) {
     return g_strdup ("a type's table is too short to be one");

@@ -11,8 +11,8 @@ AC_DEFUN([BACKPLANE_PLUGIN], [
   m4_popdef([bp_var])
 ])
 
-# BP_SANITIZER(OPTION, SANITIZER): --enable-OPTION compiles everything with -fsanitize=SANITIZER.
+# BP_SANITIZER(OPTION, SANITIZER): --enable-OPTION compiles everything with -fsanitize=SANITIZER; what it finds ends the program.
 AC_DEFUN([BP_SANITIZER], [
   AC_ARG_ENABLE([$1], [AS_HELP_STRING([--enable-$1], [compile with -fsanitize=$2])], [], [enable_$1=no])
-  AS_IF([test "$enable_$1" = yes], [SANITIZE_FLAGS="$SANITIZE_FLAGS -fsanitize=$2 -fno-omit-frame-pointer"])
+  AS_IF([test "$enable_$1" = yes], [SANITIZE_FLAGS="$SANITIZE_FLAGS -fsanitize=$2 -fno-sanitize-recover=$2 -fno-omit-frame-pointer"])
 ])

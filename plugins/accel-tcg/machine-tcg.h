@@ -136,6 +136,7 @@ void tb_insert (TcgMachine *m, Tb *tb);
 Tb *tb_at (TcgMachine *m, uintptr_t pc);                /* the block that a host code address lies in, or NULL; async-signal-safe */
 void tb_link (TcgMachine *m, Tb *tb, unsigned n, Tb *target);
 void tb_register_code (TcgMachine *m, Tb *tb);
+void tb_cache_finish (TcgMachine *m);
 void jump_cache_enter (TcgVcpu *v, uint64_t pc, const Tb *tb, bool global);
 void jump_cache_flush (TcgVcpu *v, bool global_too);
 void jump_cache_flush_page (TcgVcpu *v, uint64_t page);

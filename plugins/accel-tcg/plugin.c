@@ -97,6 +97,7 @@ accel_unrealize (void *self)
     tb_flush_all (m);
     code_buffer_finish (&m->buffer);
   }
+  tb_cache_finish (m);
   g_ptr_array_unref (m->vcpus);
   g_free (m->by_address);
   g_mutex_clear (&m->lock);

@@ -109,6 +109,22 @@ tb_remove (TcgMachine *m, Tb *tb)
   }
 }
 
+/* The blocks themselves went with tb_flush_all. */
+void
+tb_cache_finish (TcgMachine *m)
+{
+  for (unsigned i = 0; i < BP_N_ELEMENTS (m->pages); i++)
+    for (CodePage *p = m->pages[i], *next; p; p = next) {
+      next = p->next;
+      g_free (p);
+    }
+  for (unsigned i = 0; i < BP_N_ELEMENTS (m->modes); i++)
+    for (TbMode *p = m->modes[i], *next; p; p = next) {
+      next = p->next;
+      g_free (p);
+    }
+}
+
 /* --- by host address --------------------------------------------------------------------- */
 
 /* Code is emitted upwards, so that appending keeps the array sorted.  It is allocated once: a signal handler may be reading. */

@@ -174,11 +174,12 @@ char_stream_accept_input (void *self)
 bool
 char_stream_attach (void *self, const BpCharHandlers *handlers, void *user)
 {
-  CharStream *s = char_stream (self);
   if (!handlers) {
-    s->attached = false;
+    if (((CharBase *) self)->stream)    /* a device may let go after the backend did */
+      char_stream (self)->attached = false;
     return true;
   }
+  CharStream *s = char_stream (self);
   if (s->attached)
     return false;
   memset (&s->handlers, 0, sizeof s->handlers);

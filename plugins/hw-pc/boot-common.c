@@ -1,7 +1,12 @@
 /* boot-common.c -- files, RAM size and the flat protected-mode start that boot loaders share. */
 /* SPDX-License-Identifier: MIT */
 #include <backplane/iface/memory-backend.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include "boot.h"
 
 uint64_t
@@ -28,19 +33,41 @@ boot_high_ram (const BootCommon *boot, BpAddressSpace *memory)
   return there ? rest : 0;
 }
 
+/* Mapped, not read: images are tens of megabytes that would stay with the process. */
 bool
-boot_read_file (const char *path, uint8_t **data, size_t *size, GError **error)
+boot_map_file (const char *path, uint8_t **data, size_t *size, GError **error)
 {
-  GError *why = NULL;
   if (!path || !*path) {
     g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "there is no kernel to start: name one with `kernel = FILE`, or on the command line with --kernel FILE");
     return false;
   }
-  if (g_file_get_contents (path, (char **) data, size, &why))
-    return true;
-  g_set_error (error, BP_ERROR, BP_ERROR_IO, "%s", why->message);
-  g_error_free (why);
-  return false;
+  int fd = open (path, O_RDONLY | O_CLOEXEC), reason = 0;
+  struct stat st;
+  void *map = NULL;
+  if (fd < 0 || fstat (fd, &st))
+    reason = errno;
+  else if (!S_ISREG (st.st_mode))
+    reason = EINVAL;
+  else if (st.st_size > 0 && (map = mmap (NULL, (size_t) st.st_size, PROT_READ, MAP_PRIVATE, fd, 0)) == MAP_FAILED)
+    reason = errno;
+  if (fd >= 0)
+    close (fd);
+  if (reason) {
+    g_set_error (error, BP_ERROR, BP_ERROR_IO, "cannot read `%s`: %s", path, reason == EINVAL ? "not a regular file" : g_strerror (reason));
+    return false;
+  }
+  *data = map;
+  *size = (size_t) st.st_size;
+  return true;
+}
+
+void
+boot_unmap_file (uint8_t **data, size_t *size)
+{
+  if (*data)
+    munmap (*data, *size);
+  *data = NULL;
+  *size = 0;
 }
 
 static uint64_t

@@ -107,19 +107,18 @@ place_kernel (BootLinux *b, uint64_t ram, GError **error)
 static void
 forget_files (BootLinux *b)
 {
-  g_clear_pointer (&b->image, g_free);
-  g_clear_pointer (&b->initrd_data, g_free);
-  b->initrd_size = 0;
+  boot_unmap_file (&b->image, &b->image_size);
+  boot_unmap_file (&b->initrd_data, &b->initrd_size);
 }
 
 static bool
 read_files (BootLinux *b, GError **error)
 {
   uint64_t ram = boot_ram_size (&b->common);
-  if (!boot_read_file (b->kernel, &b->image, &b->image_size, error) || !check_kernel (b, error))
+  if (!boot_map_file (b->kernel, &b->image, &b->image_size, error) || !check_kernel (b, error))
     return false;
   if (b->initrd && *b->initrd) {
-    if (!boot_read_file (b->initrd, &b->initrd_data, &b->initrd_size, error))
+    if (!boot_map_file (b->initrd, &b->initrd_data, &b->initrd_size, error))
       return false;
     if (!b->initrd_size)
       return refuse (error, b->initrd, "is empty");
@@ -172,13 +171,15 @@ fill_zero_page (BootLinux *b, uint8_t *zero)
 }
 
 /* Kernels that find no other way reboot through the firmware's entry at ffff:0 or f000:fff0.  There is no firmware; this code shuts the
- * processor down (triple fault), which resets the machine: mov ax, f000; mov ds, ax; lidt [ffe0] (six zero bytes); int3. */
-static bool
+ * processor down (triple fault), which resets the machine: mov ax, f000; mov ds, ax; lidt [ffe0] (six zero bytes); int3.  A chipset that
+ * keeps RAM away from there has a reset port. */
+static void
 write_reset_vector (BootLinux *b)
 {
   static const uint8_t code[] = { 0xb8, 0x00, 0xf0, 0x8e, 0xd8, 0x0f, 0x01, 0x1e, 0xe0, 0xff, 0xcc };
   static const uint8_t no_idt[6] = { 0 };
-  return bp_as_write (b->memory, 0xfffe0, no_idt, sizeof no_idt) && bp_as_write (b->memory, 0xffff0, code, sizeof code);
+  bp_as_write (b->memory, 0xfffe0, no_idt, sizeof no_idt);
+  bp_as_write (b->memory, 0xffff0, code, sizeof code);
 }
 
 static bool
@@ -187,7 +188,8 @@ copy_to_guest (BootLinux *b, GError **error)
   uint8_t zero[4096] = { 0 };
   const char *append = b->append ? b->append : "";
   fill_zero_page (b, zero);
-  if (write_reset_vector (b) && bp_as_write (b->memory, b->kernel_address, b->image + b->setup_size, b->image_size - b->setup_size)
+  write_reset_vector (b);
+  if (bp_as_write (b->memory, b->kernel_address, b->image + b->setup_size, b->image_size - b->setup_size)
       && bp_as_write (b->memory, ZERO_PAGE, zero, sizeof zero) && bp_as_write (b->memory, CMDLINE, append, strlen (append) + 1)
       && (!b->initrd_size || bp_as_write (b->memory, b->initrd_address, b->initrd_data, b->initrd_size)))
     return true;

@@ -185,7 +185,7 @@ module_clear (void *data)
   Module *m = data;
   g_free (m->path);
   g_free (m->text);
-  g_free (m->data);
+  boot_unmap_file (&m->data, &m->size);
 }
 
 /* The string that the kernel gets is the whole, the file its first `path_length` characters. */
@@ -193,7 +193,7 @@ static bool
 read_module (BootMultiboot *b, const char *text, size_t path_length, uint64_t *at, uint64_t ram, GError **error)
 {
   Module m = { .path = g_strndup (text, path_length), .text = g_strdup (text) };
-  bool fine = boot_read_file (m.path, &m.data, &m.size, error);
+  bool fine = boot_map_file (m.path, &m.data, &m.size, error);
   if (fine && (*at > ram || m.size > ram - *at))
     fine = refuse (error, m.path, "%zu bytes do not fit above 0x%" G_GINT64_MODIFIER "x: the machine has %" G_GUINT64_FORMAT " MiB", m.size, *at,
                    ram >> 20);
@@ -315,7 +315,7 @@ place_info (BootMultiboot *b, uint64_t ram, GError **error)
 static void
 forget_files (BootMultiboot *b)
 {
-  g_clear_pointer (&b->image, g_free);
+  boot_unmap_file (&b->image, &b->image_size);
   g_clear_pointer (&b->pieces, g_array_unref);
   g_clear_pointer (&b->loaded, g_array_unref);
   g_clear_pointer (&b->info, g_byte_array_unref);
@@ -329,7 +329,7 @@ read_files (BootMultiboot *b, GError **error)
   b->pieces = g_array_new (FALSE, FALSE, sizeof (Piece));
   b->loaded = g_array_new (FALSE, FALSE, sizeof (Module));
   g_array_set_clear_func (b->loaded, module_clear);
-  if (!boot_read_file (b->kernel, &b->image, &b->image_size, error) || !find_header (b, error))
+  if (!boot_map_file (b->kernel, &b->image, &b->image_size, error) || !find_header (b, error))
     return false;
   bool flat = get32 (b->image + b->header + 4) & HEADER_ADDRESSES;
   if (get32 (b->image + b->header + 4) & HEADER_VIDEO)

@@ -20,8 +20,9 @@ uint64_t boot_ram_total (const BootCommon *boot);
 /* The part of it that the machine maps from BOOT_HIGH_BASE up; 0: none. */
 uint64_t boot_high_ram (const BootCommon *boot, BpAddressSpace *memory);
 #define BOOT_HIGH_BASE UINT64_C (0x100000000)
-/* Reads a whole file; the message names it. */
-bool boot_read_file (const char *path, uint8_t **data, size_t *size, GError **error);
+/* A whole file, read-only, until boot_unmap_file; *data is NULL when it is empty.  The message names the file. */
+bool boot_map_file (const char *path, uint8_t **data, size_t *size, GError **error);
+void boot_unmap_file (uint8_t **data, size_t *size);
 /* Flat 32-bit protected mode, paging and interrupts off, at `entry`; a GDT with selectors `code` and `data` is put at `gdt_address`. */
 void boot_enter_flat32 (BootCommon *boot, BpAddressSpace *memory, uint32_t gdt_address, uint16_t code, uint16_t data, uint32_t entry,
                         const uint64_t gpr[8]);

@@ -39,6 +39,7 @@ typedef struct I440fx {
   uint32_t config_address;
   uint8_t smram;                /* as last accepted */
   BpLink ram;
+  bool bios_ram;
   BpRegion *address_ports, *data_ports;
   BpRegion *memory, *shadow;    /* containers that the descriptor maps */
   BpRegion *ram_parts[3], *smram_window;
@@ -307,6 +308,7 @@ bridge_reset (void *self, BpResetKind kind)
   c[0x57] = 0x01;
   uint64_t rows = MIN (ram_size (h) / (8 * MIB), 255);
   memset (c + DRB0, (int) MAX (rows, 1), 8);    /* one row holds all */
+  c[PAM0] = h->bios_ram ? (PAM_READ | PAM_WRITE) << 4 : 0;
   c[SMRAM] = h->smram = SMRAM_FIXED;
   h->config_address = 0;
   map_segments (h);
@@ -328,6 +330,8 @@ bridge_post_load (void *self, GError **error)
 static const BpProperty bridge_properties[] = {
   BP_PROP_LINK ("ram", I440fx, ram, BP_MEMORY_BACKEND_ID, BP_PROPERTY_REQUIRED,
                 "The memory backend: mapped from 0 up to 3.5 GiB, what is left of it from 4 GiB up."),
+  BP_PROP_BOOL ("bios-ram", I440fx, bios_ram, false,
+                "RAM at 0xf0000 to 0xfffff from reset on, as firmware leaves it; for machines that start a kernel without firmware."),
   BP_PROP_END
 };
 

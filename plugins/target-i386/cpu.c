@@ -238,7 +238,8 @@ static const BpPinDesc pins[] = {
   BP_PIN_DESC_IN ("smi", 1, set_smi, BP_PIN_WIRED_OR, "System management interrupt, by rising edge; not modelled: logged as unimplemented."),
   BP_PIN_DESC_IN ("init", 1, set_init, BP_PIN_WIRED_OR, "INIT#: resets the processor but not its FPU and MSRs, by rising edge."),
   BP_PIN_DESC_IN ("reset", 1, set_reset, BP_PIN_WIRED_OR, "RESET#: resets this processor alone, by rising edge."),
-  BP_PIN_DESC_IN ("a20", 1, set_a20, 0, "A20M#, inverted: 1 lets address line 20 through, 0 forces it low.  Open until driven."),
+  BP_PIN_DESC_IN ("a20", 1, set_a20, BP_PIN_WIRED_OR,
+                  "A20M#, inverted: 1 lets address line 20 through, 0 forces it low.  Open until driven; several drivers are ORed."),
   BP_PIN_DESC_OUT ("ferr", X86Cpu, ferr, 0, "FERR#: an unmasked x87 exception while CR0.NE is 0; a PC wires it to interrupt line 13."),
   BP_PIN_DESC_END
 };

@@ -23,6 +23,7 @@
  *   SHL       result               operand << (count-1)   -       (CF = its top bit)
  *   SAR       result               operand >> (count-1)   -       (CF = its low bit; SHR too)
  *   MUL       low result           nonzero: CF=OF=1    -
+ *   ROL, ROR  result of a LOGIC    result of rotating  -          (CF OF of the rotation, the rest of the LOGIC before it)
  */
 enum {
   CC_DYNAMIC, CC_EFLAGS,
@@ -31,6 +32,7 @@ enum {
   CC_LOGIC8, CC_LOGIC16, CC_LOGIC32, CC_LOGIC64, CC_INC8, CC_INC16, CC_INC32, CC_INC64,
   CC_DEC8, CC_DEC16, CC_DEC32, CC_DEC64, CC_SHL8, CC_SHL16, CC_SHL32, CC_SHL64,
   CC_SAR8, CC_SAR16, CC_SAR32, CC_SAR64, CC_MUL8, CC_MUL16, CC_MUL32, CC_MUL64,
+  CC_ROL8, CC_ROL16, CC_ROL32, CC_ROL64, CC_ROR8, CC_ROR16, CC_ROR32, CC_ROR64,
   CC_N_OPS
 };
 
@@ -93,7 +95,7 @@ typedef struct X86Cpu {
   uint32_t cc_op;               /* CC_*, never CC_DYNAMIC here */
   int32_t df;                   /* 1, or -1 when EFLAGS.DF is set */
   uint32_t eflags;              /* all but the arithmetic flags and DF, which are zero here; bit 1 set */
-  uint32_t hflags;              /* HF_*: derived, see x86_update_hflags */
+  uint32_t hflags;              /* HF_*: derived, see x86_update_hflags and x86_update_mode */
   BpX86Segment segment[8];      /* BP_X86_ES .. BP_X86_TR; a null selector: attributes 0 */
   struct { uint64_t base; uint32_t limit; uint32_t reserved; } gdtr, idtr;
   uint64_t cr0, cr2, cr3, cr4;
@@ -162,7 +164,8 @@ enum {
 /* --- functions that all parts share ------------------------------------------------------------------------------ */
 
 /* runtime/segment.c */
-void x86_update_hflags (X86Cpu *env);           /* after any change of segments, CR0, CR4, EFLAGS.VM/TF/IOPL/AC, EFER, DR7 */
+void x86_update_hflags (X86Cpu *env);           /* all of them, from a state that was put there */
+void x86_update_mode (X86Cpu *env);             /* after any change of CS, SS, CR0, CR4, EFLAGS.VM/TF/IOPL/AC/RF, EFER, DR7 */
 void x86_set_segment (X86Cpu *env, unsigned seg, uint16_t selector, uint64_t base, uint32_t limit, uint32_t attributes);
 /* runtime/flags.c */
 uint32_t x86_compute_cc (uint32_t cc_op, uint64_t dst, uint64_t src, uint64_t src2);   /* CF PF AF ZF SF OF as EFLAGS bits */

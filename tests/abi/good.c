@@ -9,7 +9,8 @@ typedef struct Good {
 } Good;
 
 static bool
-good_configure (void *self, GError **error) {
+good_configure (void *self, GError **error)
+{
   Good *good = self;
   good->id = bp_object_id (good);
   return true;

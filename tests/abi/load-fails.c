@@ -12,7 +12,8 @@ static const BpTypeDesc type = { BP_TYPE ("load-fails", BP_KIND_DEVICE, Nothing)
 static const BpTypeDesc *const types[] = { &type, NULL };
 
 static bool
-load (GError **error) {
+load (GError **error)
+{
   g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "the moon is not full");
   return false;
 }

@@ -14,7 +14,8 @@ static const BpTypeDesc *const types[] = { &type, NULL };
 void bp_function_of_the_future (void);
 
 static bool
-load (GError **error) {
+load (GError **error)
+{
   bp_function_of_the_future ();
   return true;
 }

@@ -14,7 +14,8 @@ static const BpTypeDesc *const types[] = { &type, NULL };
 BP_EXPORT const BpPluginDesc *bp_plugin_query (void);
 
 const BpPluginDesc *
-bp_plugin_query (void) {
+bp_plugin_query (void)
+{
   static const BpPluginDesc desc = {
     .magic = BP_PLUGIN_MAGIC,
     .struct_size = sizeof (BpPluginDesc),

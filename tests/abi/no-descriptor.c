@@ -6,6 +6,7 @@
 BP_EXPORT const BpPluginDesc *bp_plugin_query (void);
 
 const BpPluginDesc *
-bp_plugin_query (void) {
+bp_plugin_query (void)
+{
   return NULL;
 }

@@ -6,6 +6,7 @@
 BP_EXPORT int some_library_function (void);
 
 int
-some_library_function (void) {
+some_library_function (void)
+{
   return 1;
 }

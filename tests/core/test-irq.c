@@ -17,7 +17,8 @@ typedef struct Chip {
 } Chip;
 
 static void
-chip_set (void *self, unsigned index, int level) {
+chip_set (void *self, unsigned index, int level)
+{
   Chip *chip = self;
   chip->level[index] = level;
   chip->n_calls++;
@@ -27,7 +28,8 @@ chip_set (void *self, unsigned index, int level) {
 }
 
 static bool
-chip_configure (void *self, GError **error) {
+chip_configure (void *self, GError **error)
+{
   Chip *chip = self;
   chip->late = bp_pin_new_out (chip, "late", "made by configure");
   return chip->late != NULL;
@@ -46,26 +48,30 @@ static const BpTypeDesc type = { BP_TYPE ("chip", BP_KIND_DEVICE, Chip), .descri
 static BpObject *a, *b, *c;
 
 static Chip *
-chip (BpObject *object) {
+chip (BpObject *object)
+{
   return object_instance (object);
 }
 
 static BpPin *
-pin (BpObject *object, const char *name) {
+pin (BpObject *object, const char *name)
+{
   ObjectPin *entry = object_pin (object, name);
   ck_assert_ptr_nonnull (entry);
   return entry->pin;
 }
 
 static void
-setup (void) {
+setup (void)
+{
   a = object_new (&type, "a", NULL);
   b = object_new (&type, "b", NULL);
   c = object_new (&type, "c", NULL);
 }
 
 static void
-teardown (void) {
+teardown (void)
+{
   object_free (a);
   object_free (b);
   object_free (c);
@@ -116,7 +122,8 @@ START_TEST (wired_or_is_high_while_any_is) {
 END_TEST
 
 static void
-refused (BpPin *out, BpPin *in, const char *because) {
+refused (BpPin *out, BpPin *in, const char *because)
+{
   GError *error = NULL;
   ck_assert (!pin_connect (out, in, &error));
   ck_assert_msg (strstr (error->message, because) != NULL, "%s", error->message);
@@ -229,7 +236,8 @@ START_TEST (freeing_an_end_unwires) {
 END_TEST
 
 int
-main (void) {
+main (void)
+{
   Suite *suite = suite_create ("irq");
   TCase *tests = tcase_create ("irq");
   tcase_add_test (tests, a_change_reaches_every_input_once);

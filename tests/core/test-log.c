@@ -12,7 +12,8 @@
 static const BpTypeDesc type = { BP_TYPE ("log-device", BP_KIND_DEVICE, int), .description = "speaks" };
 
 static char *
-new_file (void) {
+new_file (void)
+{
   GError *error = NULL;
   char *path = NULL;
   int fd = g_file_open_tmp ("backplane-log-XXXXXX", &path, &error);
@@ -24,7 +25,8 @@ new_file (void) {
 
 /* Frees path. */
 static char *
-contents (char *path) {
+contents (char *path)
+{
   char *text = NULL;
   ck_assert (log_set_file (NULL, NULL));
   ck_assert (g_file_get_contents (path, &text, NULL, NULL));
@@ -83,7 +85,8 @@ START_TEST (lines_go_to_the_file) {
 END_TEST
 
 static gpointer
-writer (gpointer data) {
+writer (gpointer data)
+{
   for (unsigned i = 0; i < 500; i++) {
     bp_log (BP_LOG_EXEC, "%s", (const char *) data);
   }
@@ -116,7 +119,8 @@ START_TEST (a_file_that_cannot_be_written) {
 END_TEST
 
 int
-main (void) {
+main (void)
+{
   Suite *suite = suite_create ("log");
   TCase *tests = tcase_create ("log");
   tcase_add_test (tests, topics_become_bits);

@@ -208,7 +208,7 @@ START_TEST (runs_resets_and_ends)
   toy_exit_code = 7;
   toy_resets = 2;
   ck_assert (machine_realize (m, NULL));
-  toy_events->len = 0;
+  g_ptr_array_set_size (toy_events, 0);
   ck_assert_int_eq (machine_run (m), 7);
   ck_assert_str_eq (m->shutdown_reason, "a test");
   g_autofree char *seen = events ();

@@ -78,7 +78,7 @@ START_TEST (effective)
   holds ("[device com1]\ntype = toy-uart\n");
   holds ("label = \"  quoted\"\n");
   holds ("description = a toy ; really\n");
-  holds ("; --set com1.depth=8, replaces \"32\" toy-");
+  holds ("; --set com1.depth=8, replaces \"32\" from toy-");
   ck_assert_ptr_null (strstr (out->str, "override"));
   BpMachine *again = toy_build (out->str, NULL, &errors);
   ck_assert_msg (again != NULL, "%s", errors);

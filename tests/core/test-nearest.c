@@ -63,7 +63,8 @@ START_TEST (very_long_words) {
 END_TEST
 
 int
-main (void) {
+main (void)
+{
   Suite *suite = suite_create ("nearest");
   TCase *tests = tcase_create ("nearest");
   tcase_add_test (tests, one_edit);

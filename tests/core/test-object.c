@@ -23,22 +23,26 @@ typedef struct Child {
 } Child;
 
 static uint64_t
-base_read (void *self, uint64_t offset, unsigned size) {
+base_read (void *self, uint64_t offset, unsigned size)
+{
   return 0x55;
 }
 
 static void
-base_write (void *self, uint64_t offset, uint64_t value, unsigned size) {
+base_write (void *self, uint64_t offset, uint64_t value, unsigned size)
+{
 }
 
 static bool
-base_configure (void *self, GError **error) {
+base_configure (void *self, GError **error)
+{
   ((Base *) self)->n_configured++;
   return true;
 }
 
 static bool
-base_realize (void *self, GError **error) {
+base_realize (void *self, GError **error)
+{
   Base *base = self;
   base->n_realized++;
   if (base->refuse_realize) {
@@ -51,17 +55,20 @@ base_realize (void *self, GError **error) {
 }
 
 static void
-base_reset (void *self, BpResetKind kind) {
+base_reset (void *self, BpResetKind kind)
+{
   ((Base *) self)->n_reset++;
 }
 
 static void
-base_unrealize (void *self) {
+base_unrealize (void *self)
+{
   ((Base *) self)->n_unrealized++;
 }
 
 static void
-child_reset (void *self, BpResetKind kind) {
+child_reset (void *self, BpResetKind kind)
+{
   ((Child *) self)->n_child_reset++;
 }
 
@@ -200,7 +207,8 @@ END_TEST
 /* --- what a type must not be ---------------------------------------------------------------- */
 
 static void
-wrong (const BpTypeDesc *type, const char *because) {
+wrong (const BpTypeDesc *type, const char *because)
+{
   g_autofree char *verdict = type_verdict (type);
   ck_assert_ptr_nonnull (verdict);
   ck_assert_msg (strstr (verdict, because) != NULL, "%s", verdict);
@@ -322,7 +330,8 @@ START_TEST (a_failed_realize_is_undone) {
 END_TEST
 
 static void
-count_call (void *self) {
+count_call (void *self)
+{
   (**(unsigned **) self)++;
 }
 
@@ -379,7 +388,8 @@ START_TEST (stub_has_its_size) {
 END_TEST
 
 int
-main (void) {
+main (void)
+{
   Suite *suite = suite_create ("object");
   TCase *tests = tcase_create ("object");
   tcase_add_test (tests, the_core_brings_stub);

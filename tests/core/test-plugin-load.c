@@ -11,13 +11,15 @@
 #define PLUGINS BUILDDIR "/tests/abi/.libs"
 
 static void
-setup (void) {
+setup (void)
+{
   g_setenv ("BACKPLANE_PLUGIN_PATH", PLUGINS, TRUE);
 }
 
 /* The message. */
 static char *
-refusal (const char *name) {
+refusal (const char *name)
+{
   GError *error = NULL;
   setup ();
   BpModule *module = plugin_load (name, &error);
@@ -30,7 +32,8 @@ refusal (const char *name) {
 }
 
 static void
-refused (const char *name, const char *because) {
+refused (const char *name, const char *because)
+{
   g_autofree char *message = refusal (name), *again = refusal (name);
   ck_assert_msg (strstr (message, because) != NULL, "%s", message);
   ck_assert_str_eq (message, again);
@@ -95,7 +98,8 @@ START_TEST (not_a_plugin) {
 END_TEST
 
 static void
-refused_abi (const char *name, const char *rung, unsigned major, unsigned minor) {
+refused_abi (const char *name, const char *rung, unsigned major, unsigned minor)
+{
   g_autofree char *because = g_strdup_printf ("%s %u.%u, ", rung, major, minor);
   g_autofree char *ours = g_strdup_printf ("this Backplane has %u.%u", BP_ABI_MAJOR, BP_ABI_MINOR);
   refused (name, because);
@@ -222,7 +226,8 @@ START_TEST (descriptions) {
 END_TEST
 
 int
-main (void) {
+main (void)
+{
   Suite *suite = suite_create ("plugin-load");
   TCase *tests = tcase_create ("plugin-load");
   tcase_add_test (tests, not_found);

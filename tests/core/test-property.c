@@ -26,7 +26,8 @@ typedef struct Thing {
 } Thing;
 
 static void
-thing_changed (void *self, const char *name) {
+thing_changed (void *self, const char *name)
+{
   g_strlcpy (((Thing *) self)->changed, name, sizeof ((Thing *) self)->changed);
 }
 
@@ -61,13 +62,15 @@ static BpObject *object;
 static Thing *thing;
 
 static void
-setup (void) {
+setup (void)
+{
   object = object_new (&type, "it", NULL);
   thing = object_instance (object);
 }
 
 static void
-refused (const char *name, const char *text, const char *because) {
+refused (const char *name, const char *text, const char *because)
+{
   GError *error = NULL;
   ck_assert_msg (!object_set (object, name, text, NULL, &error), "%s = %s", name, text);
   ck_assert_msg (strstr (error->message, because) != NULL, "%s", error->message);
@@ -75,7 +78,8 @@ refused (const char *name, const char *text, const char *because) {
 }
 
 static void
-round_trip (const char *name, const char *text, const char *expected) {
+round_trip (const char *name, const char *text, const char *expected)
+{
   ck_assert_msg (object_set (object, name, text, "/base", NULL), "%s = %s", name, text);
   g_autofree char *got = object_get (object, name);
   ck_assert_str_eq (got, expected);
@@ -228,7 +232,8 @@ START_TEST (sizes) {
 END_TEST
 
 int
-main (void) {
+main (void)
+{
   Suite *suite = suite_create ("property");
   TCase *tests = tcase_create ("property");
   tcase_add_test (tests, defaults);

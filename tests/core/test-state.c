@@ -26,12 +26,14 @@ typedef struct Chip {
 } Chip;
 
 static bool
-fifo_needed (const void *self) {
+fifo_needed (const void *self)
+{
   return ((const Chip *) self)->fifo_used > 0;
 }
 
 static bool
-chip_post_load (void *self, GError **error) {
+chip_post_load (void *self, GError **error)
+{
   Chip *chip = self;
   chip->n_post_load++;
   if (chip->refuse) {
@@ -91,7 +93,8 @@ static const Chip sample = {
 };
 
 static GByteArray *
-saved (const BpTypeDesc *type, const Chip *contents) {
+saved (const BpTypeDesc *type, const Chip *contents)
+{
   BpObject *object = object_new (type, "chip0", NULL);
   memcpy (object_instance (object), contents, sizeof *contents);
   GByteArray *bytes = g_byte_array_new ();
@@ -102,7 +105,8 @@ saved (const BpTypeDesc *type, const Chip *contents) {
 
 /* What is wrong, or NULL. */
 static char *
-loaded (const BpTypeDesc *type, const uint8_t *data, size_t size, Chip *contents) {
+loaded (const BpTypeDesc *type, const uint8_t *data, size_t size, Chip *contents)
+{
   GError *error = NULL;
   BpObject *object = object_new (type, "chip0", NULL);
   memcpy (object_instance (object), contents, sizeof *contents);
@@ -116,7 +120,8 @@ loaded (const BpTypeDesc *type, const uint8_t *data, size_t size, Chip *contents
 }
 
 static void
-refused (const BpTypeDesc *type, const GByteArray *bytes, const char *because) {
+refused (const BpTypeDesc *type, const GByteArray *bytes, const char *because)
+{
   Chip chip = { 0 }, before = { 0 };
   g_autofree char *wrong = loaded (type, bytes->data, bytes->len, &chip);
   ck_assert_ptr_nonnull (wrong);
@@ -274,7 +279,8 @@ START_TEST (damage_does_not_crash) {
 END_TEST
 
 int
-main (void) {
+main (void)
+{
   Suite *suite = suite_create ("state");
   TCase *tests = tcase_create ("state");
   tcase_add_test (tests, there_and_back);

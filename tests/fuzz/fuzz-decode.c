@@ -9,7 +9,8 @@
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
 
 static void
-require (bool condition) {
+require (bool condition)
+{
   if (!condition) {
     abort ();
   }
@@ -17,7 +18,8 @@ require (bool condition) {
 
 /* A shorter view of a whole instruction must ask for more; a longer one must not change it. */
 static void
-check_views (const uint8_t *bytes, size_t avail, X86Mode mode, const X86Insn *whole, X86DecodeResult result) {
+check_views (const uint8_t *bytes, size_t avail, X86Mode mode, const X86Insn *whole, X86DecodeResult result)
+{
   X86Insn part;
   for (size_t n = 0; n < whole->length; n++) {
     require (x86_decode (bytes, n, mode, &part) == X86_DECODE_NEED_MORE);
@@ -33,7 +35,8 @@ check_views (const uint8_t *bytes, size_t avail, X86Mode mode, const X86Insn *wh
 /* The first byte chooses the mode; the rest is decoded as a stream, each instruction where the last one
  * ended. */
 int
-LLVMFuzzerTestOneInput (const uint8_t *data, size_t size) {
+LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
+{
   if (size == 0) {
     return 0;
   }

@@ -1,4 +1,4 @@
-/* check-paging.c -- 4 KiB pages: aliases, accessed and dirty bits, page faults, code changed through an alias. */
+/* check-paging.c -- 4 KiB pages: aliases, accessed and dirty bits, faults, code changed through an alias. */
 /* SPDX-License-Identifier: MIT */
 #include "guest.h"
 
@@ -31,7 +31,8 @@ paging_on (void)
     directory[i] = i << 22 | PDE_LARGE | PTE_W | PTE_P;
   directory[WINDOW >> 22] = (uint32_t) table | PTE_W | PTE_P;
   __asm__ volatile ("mov %%cr4, %%eax; or $0x10, %%eax; mov %%eax, %%cr4; mov %0, %%cr3;"
-                    "mov %%cr0, %%eax; or $0x80010000, %%eax; mov %%eax, %%cr0" : : "r" (directory) : "eax", "memory");
+                    "mov %%cr0, %%eax; or $0x80010000, %%eax; mov %%eax, %%cr0"
+                    : : "r" (directory) : "eax", "memory");
 }
 
 static void
@@ -44,14 +45,16 @@ static uint32_t
 load_or_trap (volatile uint32_t *address)
 {
   uint32_t v = 0;
-  __asm__ volatile ("movl $1f, %1; movl (%2), %0; 1:" : "+r" (v), "=m" (expected_trap.resume) : "r" (address) : "memory");
+  __asm__ volatile ("movl $1f, %1; movl (%2), %0; 1:"
+                    : "+r" (v), "=m" (expected_trap.resume) : "r" (address) : "memory");
   return v;
 }
 
 static void
 store_or_trap (volatile uint32_t *address, uint32_t v)
 {
-  __asm__ volatile ("movl $1f, %0; movl %2, (%1); 1:" : "=m" (expected_trap.resume) : "r" (address), "r" (v) : "memory");
+  __asm__ volatile ("movl $1f, %0; movl %2, (%1); 1:"
+                    : "=m" (expected_trap.resume) : "r" (address), "r" (v) : "memory");
 }
 
 static bool
@@ -71,7 +74,8 @@ check_aliases (void)
   table[0] = physical | PTE_W | PTE_P;
   table[1] = physical | PTE_P;
   *window (0, 5) = 0xfeedface;
-  check (*window (1, 5) == 0xfeedface && *(volatile uint32_t *) (frame + 20) == 0xfeedface, "two pages show one frame");
+  check (*window (1, 5) == 0xfeedface && *(volatile uint32_t *) (frame + 20) == 0xfeedface,
+         "two pages show one frame");
   check ((table[0] & (PTE_A | PTE_D)) == (PTE_A | PTE_D), "a store sets accessed and dirty");
   check ((table[1] & (PTE_A | PTE_D)) == PTE_A, "a load sets accessed alone");
 }
@@ -79,8 +83,12 @@ check_aliases (void)
 static void
 check_faults (void)
 {
+  directory[WINDOW >> 22] &= ~(uint32_t) PTE_A;
+  __asm__ volatile ("mov %0, %%cr3" : : "r" (directory) : "memory");
   load_or_trap (window (2, 0));
   check (faulted (0, window (2, 0)), "a load from an absent page faults");
+  check (!(((volatile uint32_t *) directory)[WINDOW >> 22] & PTE_A),
+         "a walk that faults sets no accessed bit");
   store_or_trap (window (2, 7), 1);
   check (faulted (FAULT_WRITE, window (2, 7)), "a store to an absent page faults");
   store_or_trap (window (1, 5), 0);

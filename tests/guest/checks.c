@@ -29,7 +29,8 @@ check_start (uint32_t magic, const BootInfo *info)
 {
   check (magic == MULTIBOOT_LOADED, "started by a Multiboot loader");
   uint32_t upper = (RAM_SIZE >> 10) - 1024;
-  check ((info->flags & INFO_MEMORY) && info->mem_upper > upper - 1024 && info->mem_upper <= upper, "the loader tells how much RAM there is");
+  check ((info->flags & INFO_MEMORY) && info->mem_upper > upper - 1024 && info->mem_upper <= upper,
+         "the loader tells how much RAM there is");
   if (info->flags & INFO_CMDLINE) {
     put_text ("command line: ");
     put_text ((const char *) info->cmdline);
@@ -52,7 +53,8 @@ check_memory (void)
   *(volatile uint32_t *) (bytes + 4094) = 0x44332211;
   check (TEST_RAM[1023] == 0x22110000 && TEST_RAM[1024] == 0x00004433, "a store may cross a page");
   *(volatile uint16_t *) (bytes + 4095) = 0xbeef;
-  check (bytes[4095] == 0xef && bytes[4096] == 0xbe && *(volatile uint32_t *) (bytes + 4094) == 0x44beef11, "narrow stores change no more");
+  check (bytes[4095] == 0xef && bytes[4096] == 0xbe && *(volatile uint32_t *) (bytes + 4094) == 0x44beef11,
+         "narrow stores change no more");
 
   uint32_t count = 1000;
   const void *from = (const void *) (bytes + 8192);
@@ -69,11 +71,30 @@ check_exceptions (void)
   uint32_t quotient = 1, eip;
   __asm__ volatile ("movl $1f, %1; movl $2f, %2; xorl %%edx, %%edx; xorl %%ecx, %%ecx; 2: divl %%ecx; 1:"
                     : "+a" (quotient), "=m" (expected_trap.resume), "=m" (eip) : : "ecx", "edx", "memory");
-  check (!expected_trap.resume && expected_trap.vector == 0 && expected_trap.eip == eip, "DIV by zero raises #DE at the DIV");
+  check (!expected_trap.resume && expected_trap.vector == 0 && expected_trap.eip == eip,
+         "DIV by zero raises #DE at the DIV");
   __asm__ volatile ("movl $1f, %0; ud2; 1:" : "=m" (expected_trap.resume) : : "memory");
   check (!expected_trap.resume && expected_trap.vector == 6, "UD2 raises #UD");
-  __asm__ volatile ("movl $1f, %0; movl $0x1000, %%eax; movl %%eax, %%fs; 1:" : "=m" (expected_trap.resume) : : "eax", "memory");
-  check (!expected_trap.resume && expected_trap.vector == 13 && expected_trap.error == 0x1000, "a selector beyond the GDT raises #GP");
+  __asm__ volatile ("movl $1f, %0; movl $0x1000, %%eax; movl %%eax, %%fs; 1:"
+                    : "=m" (expected_trap.resume) : : "eax", "memory");
+  check (!expected_trap.resume && expected_trap.vector == 13 && expected_trap.error == 0x1000,
+         "a selector beyond the GDT raises #GP");
+  expected_trap.resume = 0;
+}
+
+/* DR0 on the instruction at 2: once by itself, once in the shadow of MOV SS (SDM 3A 6.8.3). */
+static void
+check_breakpoints (void)
+{
+  __asm__ volatile ("movl $1f, %0; movl $2f, %%eax; movl %%eax, %%dr0;"
+                    "movl $0x402, %%eax; movl %%eax, %%dr7; nop; 2: nop; 1:"
+                    : "=m" (expected_trap.resume) : : "eax", "memory");
+  check (!expected_trap.resume && expected_trap.vector == 1, "a breakpoint on an instruction raises #DB");
+  __asm__ volatile ("movl $1f, %0; movl $2f, %%eax; movl %%eax, %%dr0;"
+                    "movl %%ss, %%eax; movl %%eax, %%ss; 2: nop; 1:"
+                    : "=m" (expected_trap.resume) : : "eax", "memory");
+  check (expected_trap.resume != 0, "a breakpoint right after MOV SS does not");
+  __asm__ volatile ("movl %0, %%dr7" : : "r" (0x400));
   expected_trap.resume = 0;
 }
 
@@ -82,7 +103,8 @@ static void
 check_stub (void)
 {
   volatile uint32_t *widget = (volatile uint32_t *) WIDGET_ADDRESS;
-  check (widget[0] == WIDGET_VALUE && widget[3] == WIDGET_VALUE, "the stub's registers read as its descriptor says");
+  check (widget[0] == WIDGET_VALUE && widget[3] == WIDGET_VALUE,
+         "the stub's registers read as its descriptor says");
   widget[1] = 0;
   check (widget[1] == WIDGET_VALUE, "the stub takes a write and forgets it");
 }
@@ -162,6 +184,7 @@ guest_main (uint32_t magic, const BootInfo *info)
   check_start (magic, info);
   check_memory ();
   check_exceptions ();
+  check_breakpoints ();
   check_paging ();
   check_stub ();
   check_timer ();

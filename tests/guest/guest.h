@@ -15,9 +15,25 @@ enum { PORT_UART = 0x3f8, PORT_PIC1 = 0x20, PORT_PIC2 = 0xa0, PORT_PIT = 0x40, P
 enum { EXIT_PASSED = 0x10, EXIT_FAILED = 0x11, EXIT_PANIC = 0x12 };
 enum { VECTOR_IRQ0 = 0x20, N_VECTORS = 48 };
 
-static inline void out8 (uint16_t port, uint8_t v) { __asm__ volatile ("outb %0, %1" : : "a" (v), "Nd" (port)); }
-static inline void out32 (uint16_t port, uint32_t v) { __asm__ volatile ("outl %0, %1" : : "a" (v), "Nd" (port)); }
-static inline uint8_t in8 (uint16_t port) { uint8_t v; __asm__ volatile ("inb %1, %0" : "=a" (v) : "Nd" (port)); return v; }
+static inline void
+out8 (uint16_t port, uint8_t v)
+{
+  __asm__ volatile ("outb %0, %1" : : "a" (v), "Nd" (port));
+}
+
+static inline void
+out32 (uint16_t port, uint32_t v)
+{
+  __asm__ volatile ("outl %0, %1" : : "a" (v), "Nd" (port));
+}
+
+static inline uint8_t
+in8 (uint16_t port)
+{
+  uint8_t v;
+  __asm__ volatile ("inb %1, %0" : "=a" (v) : "Nd" (port));
+  return v;
+}
 
 /* --- console.c: the UART, polled --------------------------------------------- */
 
@@ -34,7 +50,7 @@ typedef struct TrapFrame {
   uint32_t eip, cs, eflags;
 } TrapFrame;
 
-/* An instruction that is to fault stores where to go on into `resume` first; the other fields say what came. */
+/* An instruction that is to fault stores where to go on into `resume` first; the rest says what came. */
 typedef struct TrapExpected {
   uint32_t resume;
   uint32_t vector, error, eip, cr2;

@@ -21,11 +21,13 @@ traps_init (void)
     uint32_t stub = (uint32_t) (vector_stubs + 16 * i);
     idt[i] = (Gate) { (uint16_t) stub, 0x08, 0x8e00, (uint16_t) (stub >> 16) };
   }
-  struct { uint16_t limit; uint32_t base; } __attribute__ ((packed)) pointer = { sizeof idt - 1, (uint32_t) idt };
+  struct { uint16_t limit; uint32_t base; } __attribute__ ((packed)) pointer =
+    { sizeof idt - 1, (uint32_t) idt };
   __asm__ volatile ("lidt %0" : : "m" (pointer));
 
   /* 8259A data sheet: ICW1 to ICW4, then all lines masked. */
-  static const uint8_t master[] = { VECTOR_IRQ0, 0x04, 0x01, 0xff }, slave[] = { VECTOR_IRQ0 + 8, 0x02, 0x01, 0xff };
+  static const uint8_t master[] = { VECTOR_IRQ0, 0x04, 0x01, 0xff };
+  static const uint8_t slave[] = { VECTOR_IRQ0 + 8, 0x02, 0x01, 0xff };
   out8 (PORT_PIC1, 0x11);
   out8 (PORT_PIC2, 0x11);
   for (unsigned i = 0; i < sizeof master; i++) {

@@ -205,6 +205,17 @@ START_TEST (ram_has_its_holes)
 }
 END_TEST
 
+START_TEST (bios_ram_is_there_from_the_start)
+{
+  Harness *h = harness_new (hw_pc (), "[memory ram]\ntype = harness-ram\nsize = 2M\n[device host]\ntype = i440fx\nram = ram\nbios-ram = on\n"
+                                      "memory = memory@0\nshadow = memory@0xa0000 prio 10\n");
+  write32 (h, 0xffff0, 0x1234);
+  ck_assert_uint_eq (read32 (h, 0xffff0), 0x1234);
+  ck_assert_uint_eq (read32 (h, 0xefffc), 0xffffffff);
+  harness_free (h);
+}
+END_TEST
+
 START_TEST (interrupts_are_routed)
 {
   Harness *h = start ("[device master]\ntype = test-master\nbus = host\n");
@@ -277,4 +288,4 @@ START_TEST (wrong_places_are_refused)
 END_TEST
 
 HARNESS_MAIN ("host-i440fx", functions_are_found, bars_are_sized_and_mapped, shadowing_goes_through_its_modes, smram_opens_until_locked,
-              ram_has_its_holes, interrupts_are_routed, dma_needs_a_bus_master, port_cf9_resets, wrong_places_are_refused)
+              ram_has_its_holes, bios_ram_is_there_from_the_start, interrupts_are_routed, dma_needs_a_bus_master, port_cf9_resets, wrong_places_are_refused)

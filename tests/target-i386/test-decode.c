@@ -30,7 +30,8 @@ static const X86Mode all_modes[] = { X86_MODE_16, X86_MODE_32, X86_MODE_64 };
 /* --- helpers -------------------------------------------------------------------------------------------- */
 
 static size_t
-parse_hex (const char *text, uint8_t *bytes, size_t size) {
+parse_hex (const char *text, uint8_t *bytes, size_t size)
+{
   size_t n = 0;
   unsigned value;
   for (; n < size && sscanf (text, "%2x", &value) == 1; text += 2) {
@@ -46,21 +47,24 @@ parse_hex (const char *text, uint8_t *bytes, size_t size) {
 }
 
 static X86DecodeResult
-decode_hex (const char *hex, X86Mode mode, X86Insn *insn) {
+decode_hex (const char *hex, X86Mode mode, X86Insn *insn)
+{
   uint8_t bytes[32];
   size_t n = parse_hex (hex, bytes, sizeof bytes);
   return x86_decode (bytes, n, mode, insn);
 }
 
 static X86Insn
-decode_ok (const char *hex, X86Mode mode) {
+decode_ok (const char *hex, X86Mode mode)
+{
   X86Insn insn;
   ck_assert_msg (decode_hex (hex, mode, &insn) == X86_DECODE_OK, "%s does not decode", hex);
   return insn;
 }
 
 static uint64_t
-next_random (uint64_t *state) {
+next_random (uint64_t *state)
+{
   *state ^= *state << 13;
   *state ^= *state >> 7;
   *state ^= *state << 17;
@@ -69,7 +73,8 @@ next_random (uint64_t *state) {
 
 /* Random bytes that get past the first opcode often: prefixes and escapes are common. */
 static void
-random_bytes (uint64_t *state, uint8_t *bytes, size_t n) {
+random_bytes (uint64_t *state, uint8_t *bytes, size_t n)
+{
   static const uint8_t popular[16] = { 0x66, 0x67, 0xf2, 0xf3, 0xf0, 0x2e, 0x64, 0x48,
                                        0x0f, 0x0f, 0x0f, 0xd9, 0xdd, 0xff, 0x81, 0xc1 };
   for (size_t i = 0; i < n; i++) {
@@ -81,7 +86,8 @@ random_bytes (uint64_t *state, uint8_t *bytes, size_t n) {
 /* --- text: decode-cases.txt ----------------------------------------------------------------------------- */
 
 static void
-check_case (unsigned line, unsigned bits, const char *hex, const char *text, unsigned length) {
+check_case (unsigned line, unsigned bits, const char *hex, const char *text, unsigned length)
+{
   uint8_t bytes[32];
   char printed[128];
   X86Insn insn;
@@ -123,7 +129,8 @@ END_TEST
 /* --- what holds for any bytes --------------------------------------------------------------------------- */
 
 static void
-check_value (const X86Insn *insn) {
+check_value (const X86Insn *insn)
+{
   HOLDS (insn->op < X86_OP__COUNT);
   HOLDS (insn->op != X86_OP_INVALID);
   HOLDS (insn->feature < X86_FEATURE__COUNT);
@@ -148,7 +155,8 @@ check_value (const X86Insn *insn) {
 
 /* More bytes never change a settled answer, and fewer always ask for more. */
 static void
-check_monotone (const uint8_t *bytes, X86Mode mode) {
+check_monotone (const uint8_t *bytes, X86Mode mode)
+{
   X86Insn whole, part;
   X86DecodeResult result = x86_decode (bytes, 16, mode, &whole);
   HOLDS (result != X86_DECODE_NEED_MORE);
@@ -251,7 +259,8 @@ END_TEST
 /* --- LOCK ----------------------------------------------------------------------------------------------- */
 
 static bool
-may_lock (X86Op op) {
+may_lock (X86Op op)
+{
   switch (op) {
   case X86_OP_ADD:
   case X86_OP_OR:
@@ -532,7 +541,8 @@ END_TEST
 /* --- suite ---------------------------------------------------------------------------------------------- */
 
 int
-main (void) {
+main (void)
+{
   Suite *suite = suite_create ("target-i386/decode");
   TCase *tests = tcase_create ("decode");
   tcase_set_timeout (tests, 60);

@@ -7,7 +7,7 @@
 #include "target-i386/cpu.h"
 
 void
-x86_update_hflags (X86Cpu *env)
+x86_update_mode (X86Cpu *env)
 {
 }
 
@@ -69,6 +69,20 @@ START_TEST (test_steps)
 }
 END_TEST
 
+/* What a logic operation left, and of a rotation that followed it CF and OF (SDM 2B, ROL, for a count of 1). */
+START_TEST (test_rotations)
+{
+  for (unsigned logic = 0; logic < 256; logic++)
+    for (unsigned x = 0; x < 256; x++) {
+      unsigned left = (x << 1 | x >> 7) & 0xff, right = (x >> 1 | x << 7) & 0xff;
+      uint32_t rol = (left & 1 ? X86_FL_CF : 0) | ((left ^ x) & 0x80 ? X86_FL_OF : 0);
+      uint32_t ror = (x & 1 ? X86_FL_CF : 0) | ((right ^ x) & 0x80 ? X86_FL_OF : 0);
+      ck_assert_uint_eq (x86_compute_cc (CC_ROL8, logic | NOISE, left | NOISE, 0), result_flags (logic) | rol);
+      ck_assert_uint_eq (x86_compute_cc (CC_ROR8, logic | NOISE, right | NOISE, 0), result_flags (logic) | ror);
+    }
+}
+END_TEST
+
 START_TEST (test_widths)
 {
   ck_assert_uint_eq (x86_compute_cc (CC_ADD16, 0x10000, 1, 0), X86_FL_CF | X86_FL_ZF | X86_FL_PF | X86_FL_AF);
@@ -110,6 +124,7 @@ main (void)
   TCase *t = tcase_create ("flags");
   tcase_add_test (t, test_sums_and_differences);
   tcase_add_test (t, test_steps);
+  tcase_add_test (t, test_rotations);
   tcase_add_test (t, test_widths);
   tcase_add_test (t, test_register);
   suite_add_tcase (suite, t);

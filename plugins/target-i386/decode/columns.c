@@ -9,7 +9,8 @@ static const uint32_t flags_of_condition[8] = {
 };
 
 static void
-set_condition (X86Insn *insn, const Row *row) {
+set_condition (X86Insn *insn, const Row *row)
+{
   switch (insn->op) {
   case X86_OP_FCMOVB: insn->cond = X86_COND_B; break;
   case X86_OP_FCMOVE: insn->cond = X86_COND_Z; break;
@@ -27,14 +28,16 @@ set_condition (X86Insn *insn, const Row *row) {
 }
 
 static void
-make_undefined (X86Insn *insn, uint32_t flags) {
+make_undefined (X86Insn *insn, uint32_t flags)
+{
   insn->flags_undefined |= flags;
   insn->flags_written &= ~flags;
 }
 
 /* Shifts and rotates by an immediate: what is defined depends on the masked count. */
 static void
-refine_immediate_count (X86Insn *insn, FlagEffect effect) {
+refine_immediate_count (X86Insn *insn, FlagEffect effect)
+{
   unsigned size = insn->operand[0].size;
   unsigned count = insn->imm8 & (size == 8 ? 63 : 31);
   if (count == 0) {
@@ -53,7 +56,8 @@ refine_immediate_count (X86Insn *insn, FlagEffect effect) {
 }
 
 static void
-set_flags (X86Insn *insn, const Row *row) {
+set_flags (X86Insn *insn, const Row *row)
+{
   const FlagInfo *info = &x86_flag_info[row->flags];
   insn->flags_read = info->read;
   insn->flags_written = info->written;
@@ -79,7 +83,8 @@ set_flags (X86Insn *insn, const Row *row) {
 }
 
 static void
-set_rep (X86Insn *insn, const Row *row, uint8_t last_rep) {
+set_rep (X86Insn *insn, const Row *row, uint8_t last_rep)
+{
   if (!last_rep) {
     return;
   }
@@ -92,7 +97,8 @@ set_rep (X86Insn *insn, const Row *row, uint8_t last_rep) {
 }
 
 static void
-set_alignment (X86Insn *insn, const Row *row) {
+set_alignment (X86Insn *insn, const Row *row)
+{
   if (insn->mem_operand < 0) {
     return;
   }
@@ -102,7 +108,8 @@ set_alignment (X86Insn *insn, const Row *row) {
 }
 
 void
-x86_set_columns (X86Insn *insn, const Row *row, uint8_t last_rep) {
+x86_set_columns (X86Insn *insn, const Row *row, uint8_t last_rep)
+{
   insn->branch = (row->columns >> COLUMN_BRANCH_SHIFT) & 15;
   insn->unit = (row->columns >> COLUMN_UNIT_SHIFT) & 15;
   insn->feature = row->columns >> COLUMN_FEATURE_SHIFT;
@@ -116,7 +123,8 @@ x86_set_columns (X86Insn *insn, const Row *row, uint8_t last_rep) {
 /* --- the same bytes on a lesser processor --------------------------------------------------------------- */
 
 static bool
-become_scan (X86Insn *insn, X86Op op) {
+become_scan (X86Insn *insn, X86Op op)
+{
   const FlagInfo *info = &x86_flag_info[FLAGS_scan];
   insn->op = op;
   insn->feature = X86_FEATURE_NONE;
@@ -128,7 +136,8 @@ become_scan (X86Insn *insn, X86Op op) {
 }
 
 bool
-x86_insn_without_feature (X86Insn *insn) {
+x86_insn_without_feature (X86Insn *insn)
+{
   switch (insn->op) {
   case X86_OP_LZCNT: return become_scan (insn, X86_OP_BSR);
   case X86_OP_TZCNT: return become_scan (insn, X86_OP_BSF);

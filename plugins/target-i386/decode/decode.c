@@ -16,7 +16,8 @@ typedef struct Decoder {
 
 /* Stop here: every step returns false once the result is settled. */
 static bool
-stop (Decoder *d, X86DecodeResult result) {
+stop (Decoder *d, X86DecodeResult result)
+{
   d->result = result;
   return false;
 }
@@ -24,7 +25,8 @@ stop (Decoder *d, X86DecodeResult result) {
 /* --- fetching ------------------------------------------------------------------------------------------- */
 
 static bool
-fetch8 (Decoder *d, uint8_t *value) {
+fetch8 (Decoder *d, uint8_t *value)
+{
   if (d->pos >= X86_MAX_INSN_LENGTH) {
     return stop (d, X86_DECODE_TOO_LONG);
   }
@@ -37,7 +39,8 @@ fetch8 (Decoder *d, uint8_t *value) {
 }
 
 static bool
-fetch_le (Decoder *d, unsigned size, uint64_t *value) {
+fetch_le (Decoder *d, unsigned size, uint64_t *value)
+{
   uint64_t result = 0;
   for (unsigned i = 0; i < size; i++) {
     uint8_t byte;
@@ -51,19 +54,22 @@ fetch_le (Decoder *d, unsigned size, uint64_t *value) {
 }
 
 static int64_t
-sign_extend (uint64_t value, unsigned size) {
+sign_extend (uint64_t value, unsigned size)
+{
   unsigned shift = 64 - 8 * size;
   return size == 0 ? 0 : (int64_t) (value << shift) >> shift;
 }
 
 static uint64_t
-truncate_to (uint64_t value, unsigned size) {
+truncate_to (uint64_t value, unsigned size)
+{
   return size >= 8 ? value : value & ((1ull << (8 * size)) - 1);
 }
 
 /* The modrm byte is fetched by whoever needs it first: a node of the tree or an operand. */
 static bool
-need_modrm (Decoder *d) {
+need_modrm (Decoder *d)
+{
   X86Insn *insn = d->insn;
   if (insn->has_modrm) {
     return true;
@@ -81,13 +87,15 @@ need_modrm (Decoder *d) {
 /* --- prefixes ------------------------------------------------------------------------------------------- */
 
 static void
-apply_segment (X86Insn *insn, uint8_t seg) {
+apply_segment (X86Insn *insn, uint8_t seg)
+{
   insn->prefixes |= X86_PREFIX_SEG;
   insn->seg_override = seg;
 }
 
 static void
-apply_prefix (Decoder *d, uint8_t byte) {
+apply_prefix (Decoder *d, uint8_t byte)
+{
   X86Insn *insn = d->insn;
   if (byte >= 0x40 && byte <= 0x4f) {
     insn->rex = byte;
@@ -118,7 +126,8 @@ apply_prefix (Decoder *d, uint8_t byte) {
 /* --- effective sizes ------------------------------------------------------------------------------------ */
 
 static uint8_t
-effective_adsize (const X86Insn *insn) {
+effective_adsize (const X86Insn *insn)
+{
   bool toggled = insn->prefixes & X86_PREFIX_ADSIZE;
   switch (insn->mode) {
   case X86_MODE_16: return toggled ? 4 : 2;
@@ -128,7 +137,8 @@ effective_adsize (const X86Insn *insn) {
 }
 
 static uint8_t
-effective_opsize (const X86Insn *insn, uint64_t columns) {
+effective_opsize (const X86Insn *insn, uint64_t columns)
+{
   bool toggled = insn->prefixes & X86_PREFIX_OPSIZE;
   if (insn->mode == X86_MODE_16) {
     return toggled ? 4 : 2;
@@ -146,7 +156,8 @@ effective_opsize (const X86Insn *insn, uint64_t columns) {
 }
 
 static uint16_t
-size_of (const X86Insn *insn, Size size) {
+size_of (const X86Insn *insn, Size size)
+{
   bool is_64 = insn->mode == X86_MODE_64;
   switch (size) {
   case SIZE_b: return 1;
@@ -173,7 +184,8 @@ size_of (const X86Insn *insn, Size size) {
 /* --- the walk through the maps -------------------------------------------------------------------------- */
 
 static unsigned
-prefix_column (const Decoder *d) {
+prefix_column (const Decoder *d)
+{
   if (d->last_rep) {
     return d->last_rep == 0xf3 ? 2 : 3;
   }
@@ -181,7 +193,8 @@ prefix_column (const Decoder *d) {
 }
 
 static bool
-rows_differ (const Row *a, const Row *b) {
+rows_differ (const Row *a, const Row *b)
+{
   return a->kind != b->kind || a->op != b->op || a->sub != b->sub ||
          memcmp (a->operands, b->operands, sizeof a->operands) != 0;
 }
@@ -189,7 +202,8 @@ rows_differ (const Row *a, const Row *b) {
 /* A prefix is mandatory when it chose another row than its absence would have (66 BSF is only a 16-bit
  * BSF). */
 static const Row *
-choose_by_prefix (Decoder *d, const Row *node) {
+choose_by_prefix (Decoder *d, const Row *node)
+{
   static const uint8_t prefix[4] = { 0, 0x66, 0xf3, 0xf2 };
   unsigned column = prefix_column (d);
   if (rows_differ (&node->sub[column], &node->sub[0])) {
@@ -199,7 +213,8 @@ choose_by_prefix (Decoder *d, const Row *node) {
 }
 
 static bool
-next_opcode (Decoder *d, const Row **row) {
+next_opcode (Decoder *d, const Row **row)
+{
   X86Insn *insn = d->insn;
   uint8_t escape = insn->opcode;
   if (!fetch8 (d, &insn->opcode)) {
@@ -211,19 +226,22 @@ next_opcode (Decoder *d, const Row **row) {
 }
 
 static unsigned
-opsize_column (const X86Insn *insn) {
+opsize_column (const X86Insn *insn)
+{
   uint8_t size = effective_opsize (insn, 0);
   return size == 2 ? 0 : size == 4 ? 1 : 2;
 }
 
 static unsigned
-modrm_column (const X86Insn *insn, NodeKind kind) {
+modrm_column (const X86Insn *insn, NodeKind kind)
+{
   return kind == NODE_BY_REG ? insn->reg : kind == NODE_BY_RM ? insn->rm : insn->mod == 3;
 }
 
 /* From a row down to its leaf.  Ends on NODE_OP, NODE_UD or NODE_PREFIX. */
 static bool
-walk (Decoder *d, const Row **row) {
+walk (Decoder *d, const Row **row)
+{
   X86Insn *insn = d->insn;
   for (;;) {
     const Row *node = *row;
@@ -252,7 +270,8 @@ walk (Decoder *d, const Row **row) {
 
 /* Prefixes and opcode: finds the leaf. */
 static bool
-find_row (Decoder *d, const Row **row) {
+find_row (Decoder *d, const Row **row)
+{
   do {
     if (!fetch8 (d, &d->insn->opcode)) {
       return false;
@@ -278,7 +297,8 @@ find_row (Decoder *d, const Row **row) {
 /* --- effective addresses -------------------------------------------------------------------------------- */
 
 static uint8_t
-effective_segment (const X86Insn *insn, uint8_t by_default) {
+effective_segment (const X86Insn *insn, uint8_t by_default)
+{
   uint8_t seg = insn->seg_override;
   if (seg == X86_NO_REG || (insn->mode == X86_MODE_64 && seg < X86_FS)) {
     return by_default;
@@ -287,7 +307,8 @@ effective_segment (const X86Insn *insn, uint8_t by_default) {
 }
 
 static bool
-fetch_disp (Decoder *d, X86Mem *mem, uint8_t size) {
+fetch_disp (Decoder *d, X86Mem *mem, uint8_t size)
+{
   uint64_t value;
   if (!fetch_le (d, size, &value)) {
     return false;
@@ -299,7 +320,8 @@ fetch_disp (Decoder *d, X86Mem *mem, uint8_t size) {
 
 /* SDM vol. 2, table 2-1. */
 static bool
-parse_mem16 (Decoder *d, X86Mem *mem) {
+parse_mem16 (Decoder *d, X86Mem *mem)
+{
   static const uint8_t base[8] = { X86_RBX, X86_RBX, X86_RBP, X86_RBP, X86_RSI, X86_RDI, X86_RBP, X86_RBX };
   static const uint8_t index[8] = { X86_RSI,    X86_RDI,    X86_RSI,    X86_RDI,
                                     X86_NO_REG, X86_NO_REG, X86_NO_REG, X86_NO_REG };
@@ -314,7 +336,8 @@ parse_mem16 (Decoder *d, X86Mem *mem) {
 
 /* SDM vol. 2, tables 2-2 and 2-3; 2.2.1 for REX and RIP-relative addresses. */
 static bool
-parse_mem32 (Decoder *d, X86Mem *mem) {
+parse_mem32 (Decoder *d, X86Mem *mem)
+{
   X86Insn *insn = d->insn;
   uint8_t disp_size = insn->mod == 2 ? 4 : insn->mod;
   uint8_t base = insn->rm;
@@ -340,12 +363,14 @@ parse_mem32 (Decoder *d, X86Mem *mem) {
 }
 
 static void
-init_mem (const X86Insn *insn, X86Mem *mem) {
+init_mem (const X86Insn *insn, X86Mem *mem)
+{
   *mem = (X86Mem) { .base = X86_NO_REG, .index = X86_NO_REG, .adsize = insn->adsize };
 }
 
 static bool
-parse_modrm_mem (Decoder *d, X86Mem *mem) {
+parse_modrm_mem (Decoder *d, X86Mem *mem)
+{
   init_mem (d->insn, mem);
   if (!(d->insn->adsize == 2 ? parse_mem16 (d, mem) : parse_mem32 (d, mem))) {
     return false;
@@ -358,7 +383,8 @@ parse_modrm_mem (Decoder *d, X86Mem *mem) {
 /* --- operands ------------------------------------------------------------------------------------------- */
 
 static bool
-set_reg (X86Operand *operand, X86OperandKind kind, uint8_t reg) {
+set_reg (X86Operand *operand, X86OperandKind kind, uint8_t reg)
+{
   operand->kind = kind;
   operand->reg = reg;
   return true;
@@ -366,13 +392,15 @@ set_reg (X86Operand *operand, X86OperandKind kind, uint8_t reg) {
 
 /* Without REX, byte registers 4 to 7 are AH CH DH BH. */
 static bool
-set_gpr (const X86Insn *insn, X86Operand *operand, uint8_t reg) {
+set_gpr (const X86Insn *insn, X86Operand *operand, uint8_t reg)
+{
   operand->high = operand->size == 1 && !insn->rex && reg >= 4;
   return set_reg (operand, X86_OPERAND_GPR, operand->high ? reg - 4 : reg);
 }
 
 static bool
-set_implicit_mem (const X86Insn *insn, X86Operand *operand, uint8_t base, uint8_t seg) {
+set_implicit_mem (const X86Insn *insn, X86Operand *operand, uint8_t base, uint8_t seg)
+{
   operand->kind = X86_OPERAND_MEM;
   init_mem (insn, &operand->mem);
   operand->mem.base = base;
@@ -381,21 +409,24 @@ set_implicit_mem (const X86Insn *insn, X86Operand *operand, uint8_t base, uint8_
 }
 
 static bool
-set_modrm_mem (X86Operand *operand, const X86Mem *mem) {
+set_modrm_mem (X86Operand *operand, const X86Mem *mem)
+{
   operand->kind = X86_OPERAND_MEM;
   operand->mem = *mem;
   return true;
 }
 
 static bool
-set_control (Decoder *d, X86Operand *operand, uint8_t reg) {
+set_control (Decoder *d, X86Operand *operand, uint8_t reg)
+{
   static const uint16_t provided = 1 << 0 | 1 << 2 | 1 << 3 | 1 << 4;
   uint16_t legal = provided | (d->insn->mode == X86_MODE_64 ? 1 << 8 : 0);
   return (legal >> reg) & 1 ? set_reg (operand, X86_OPERAND_CR, reg) : stop (d, X86_DECODE_UD);
 }
 
 static bool
-set_segment (Decoder *d, X86Operand *operand) {
+set_segment (Decoder *d, X86Operand *operand)
+{
   uint8_t reg = d->insn->reg;
   if (reg > X86_GS || (reg == X86_CS && d->insn->op == X86_OP_MOV_TO_SEG)) {
     return stop (d, X86_DECODE_UD);
@@ -407,7 +438,8 @@ set_segment (Decoder *d, X86Operand *operand) {
 }
 
 static bool
-fetch_imm (Decoder *d, X86Operand *operand, unsigned encoded) {
+fetch_imm (Decoder *d, X86Operand *operand, unsigned encoded)
+{
   uint64_t value;
   if (!fetch_le (d, encoded, &value)) {
     return false;
@@ -423,7 +455,8 @@ fetch_imm (Decoder *d, X86Operand *operand, unsigned encoded) {
 
 /* Iz of a 64-bit instruction: four bytes, sign-extended. */
 static bool
-fetch_operand_imm (Decoder *d, X86Operand *operand, Size size) {
+fetch_operand_imm (Decoder *d, X86Operand *operand, Size size)
+{
   unsigned encoded = operand->size;
   if (size == SIZE_z && d->insn->opsize == 8) {
     operand->size = 8;
@@ -432,7 +465,8 @@ fetch_operand_imm (Decoder *d, X86Operand *operand, Size size) {
 }
 
 static bool
-fetch_rel (Decoder *d, X86Operand *operand) {
+fetch_rel (Decoder *d, X86Operand *operand)
+{
   uint64_t value;
   if (!fetch_le (d, operand->size, &value)) {
     return false;
@@ -443,7 +477,8 @@ fetch_rel (Decoder *d, X86Operand *operand) {
 }
 
 static bool
-fetch_far (Decoder *d, X86Operand *operand) {
+fetch_far (Decoder *d, X86Operand *operand)
+{
   uint64_t offset, selector;
   if (!fetch_le (d, d->insn->opsize, &offset) || !fetch_le (d, 2, &selector)) {
     return false;
@@ -455,7 +490,8 @@ fetch_far (Decoder *d, X86Operand *operand) {
 }
 
 static bool
-fetch_moffs (Decoder *d, X86Operand *operand) {
+fetch_moffs (Decoder *d, X86Operand *operand)
+{
   X86Insn *insn = d->insn;
   uint64_t offset;
   if (!fetch_le (d, insn->adsize, &offset)) {
@@ -469,7 +505,8 @@ fetch_moffs (Decoder *d, X86Operand *operand) {
 
 /* modrm.rm as a register of the wanted file, or as memory; memory may be narrower than the register. */
 static bool
-set_rm (Decoder *d, X86Operand *operand, X86OperandKind kind, const X86Mem *mem, uint16_t mem_size) {
+set_rm (Decoder *d, X86Operand *operand, X86OperandKind kind, const X86Mem *mem, uint16_t mem_size)
+{
   const X86Insn *insn = d->insn;
   uint8_t reg = insn->rm | (insn->rex & 1 ? 8 : 0);
   if (insn->mod != 3) {
@@ -483,12 +520,14 @@ set_rm (Decoder *d, X86Operand *operand, X86OperandKind kind, const X86Mem *mem,
 }
 
 static bool
-register_only (Decoder *d, X86Operand *operand, X86OperandKind kind) {
+register_only (Decoder *d, X86Operand *operand, X86OperandKind kind)
+{
   return d->insn->mod == 3 ? set_rm (d, operand, kind, NULL, 0) : stop (d, X86_DECODE_UD);
 }
 
 static bool
-set_operand (Decoder *d, X86Operand *operand, const TokenInfo *token, const X86Mem *mem) {
+set_operand (Decoder *d, X86Operand *operand, const TokenInfo *token, const X86Mem *mem)
+{
   X86Insn *insn = d->insn;
   uint8_t reg = insn->reg | (insn->rex & 4 ? 8 : 0);
   uint8_t low = (insn->opcode & 7) | (insn->rex & 1 ? 8 : 0);
@@ -543,7 +582,8 @@ set_operand (Decoder *d, X86Operand *operand, const TokenInfo *token, const X86M
 }
 
 static uint8_t
-access_of (const Row *row, unsigned index, const TokenInfo *token) {
+access_of (const Row *row, unsigned index, const TokenInfo *token)
+{
   if (token->method == METHOD_M && token->size == SIZE_0) {
     return X86_ACCESS_NONE;
   }
@@ -558,7 +598,8 @@ access_of (const Row *row, unsigned index, const TokenInfo *token) {
 
 /* modrm, SIB and displacement come before every immediate, whatever the order of the operands. */
 static bool
-fetch_address (Decoder *d, const Row *row, X86Mem *mem) {
+fetch_address (Decoder *d, const Row *row, X86Mem *mem)
+{
   bool wants_modrm = false, any_mod = false;
   for (unsigned i = 0; i < 3; i++) {
     uint8_t method = x86_token_info[row->operands[i]].method;
@@ -575,7 +616,8 @@ fetch_address (Decoder *d, const Row *row, X86Mem *mem) {
 }
 
 static bool
-set_operands (Decoder *d, const Row *row) {
+set_operands (Decoder *d, const Row *row)
+{
   X86Insn *insn = d->insn;
   X86Mem mem;
   init_mem (insn, &mem);
@@ -603,7 +645,8 @@ set_operands (Decoder *d, const Row *row) {
 /* Bytes that mean nothing keep their encoding fields, but no operands or columns of the row that refused
  * them. */
 static void
-forget_row (X86Insn *insn) {
+forget_row (X86Insn *insn)
+{
   insn->op = X86_OP_INVALID;
   insn->n_operands = 0;
   memset (insn->operand, 0, sizeof insn->operand);
@@ -616,7 +659,8 @@ forget_row (X86Insn *insn) {
 
 /* LOCK: only where the table allows it, and only on a memory destination. */
 static bool
-check_lock (Decoder *d) {
+check_lock (Decoder *d)
+{
   X86Insn *insn = d->insn;
   if (!(insn->prefixes & X86_PREFIX_LOCK)) {
     return true;
@@ -631,7 +675,8 @@ check_lock (Decoder *d) {
 /* --- entry points --------------------------------------------------------------------------------------- */
 
 static void
-decode_row (Decoder *d) {
+decode_row (Decoder *d)
+{
   X86Insn *insn = d->insn;
   const Row *row;
   if (!find_row (d, &row)) {
@@ -655,7 +700,8 @@ decode_row (Decoder *d) {
 }
 
 X86DecodeResult
-x86_decode (const uint8_t *bytes, size_t avail, X86Mode mode, X86Insn *out) {
+x86_decode (const uint8_t *bytes, size_t avail, X86Mode mode, X86Insn *out)
+{
   memset (out, 0, sizeof *out);
   out->mode = mode;
   out->seg_override = X86_NO_REG;
@@ -667,7 +713,8 @@ x86_decode (const uint8_t *bytes, size_t avail, X86Mode mode, X86Insn *out) {
 }
 
 uint64_t
-x86_branch_target (const X86Insn *insn, uint64_t pc) {
+x86_branch_target (const X86Insn *insn, uint64_t pc)
+{
   uint64_t target = pc + insn->length + (uint64_t) insn->operand[0].rel;
   return truncate_to (target, insn->opsize);
 }

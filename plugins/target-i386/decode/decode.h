@@ -260,7 +260,8 @@ const char *x86_op_stem (X86Op op);           /* "add" */
 const char *x86_feature_name (X86Feature feature);
 
 static inline bool
-x86_insn_is_memory (const X86Insn *insn) {
+x86_insn_is_memory (const X86Insn *insn)
+{
   return insn->mem_operand >= 0;
 }
 

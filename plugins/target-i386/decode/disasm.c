@@ -36,17 +36,20 @@ static const char *const names_high[4] = { "ah", "ch", "dh", "bh" };
 static const char *const names16[8] = { "ax", "cx", "dx", "bx", "sp", "bp", "si", "di" };
 
 const char *
-x86_op_name (X86Op op) {
+x86_op_name (X86Op op)
+{
   return op < X86_OP__COUNT ? op_names[op] : "?";
 }
 
 const char *
-x86_op_stem (X86Op op) {
+x86_op_stem (X86Op op)
+{
   return op < X86_OP__COUNT ? op_stems[op] : "?";
 }
 
 const char *
-x86_feature_name (X86Feature feature) {
+x86_feature_name (X86Feature feature)
+{
   return feature < X86_FEATURE__COUNT ? feature_names[feature] : "?";
 }
 
@@ -71,7 +74,8 @@ add (Text *text, const char *format, ...) {
 }
 
 static void
-add_signed_hex (Text *text, int64_t value) {
+add_signed_hex (Text *text, int64_t value)
+{
   if (value < 0) {
     add (text, "-0x%" PRIx64, -(uint64_t) value);
   } else {
@@ -82,7 +86,8 @@ add_signed_hex (Text *text, int64_t value) {
 /* --- operands ------------------------------------------------------------------------------------------- */
 
 static void
-add_gpr (Text *text, uint8_t reg, unsigned size, bool high) {
+add_gpr (Text *text, uint8_t reg, unsigned size, bool high)
+{
   static const char suffix[9] = { [1] = 'b', [2] = 'w', [4] = 'd' };
   if (reg >= 8 && size == 8) {
     add (text, "%%r%d", reg);
@@ -97,7 +102,8 @@ add_gpr (Text *text, uint8_t reg, unsigned size, bool high) {
 
 /* A SIB byte that names no index shows as %eiz or %riz, unless there was no other way to say %esp. */
 static bool
-shows_no_index (const X86Insn *insn, const X86Mem *mem) {
+shows_no_index (const X86Insn *insn, const X86Mem *mem)
+{
   if (!insn->has_sib || mem->index != X86_NO_REG) {
     return false;
   }
@@ -107,7 +113,8 @@ shows_no_index (const X86Insn *insn, const X86Mem *mem) {
 }
 
 static void
-add_index (Text *text, const X86Insn *insn, const X86Mem *mem) {
+add_index (Text *text, const X86Insn *insn, const X86Mem *mem)
+{
   if (mem->index != X86_NO_REG) {
     add (text, ",");
     add_gpr (text, mem->index, mem->adsize, false);
@@ -122,7 +129,8 @@ add_index (Text *text, const X86Insn *insn, const X86Mem *mem) {
 }
 
 static void
-add_mem (Text *text, const X86Insn *insn, const X86Operand *operand, bool always_segment) {
+add_mem (Text *text, const X86Insn *insn, const X86Operand *operand, bool always_segment)
+{
   const X86Mem *mem = &operand->mem;
   bool has_base = mem->base != X86_NO_REG;
   bool has_registers = has_base || mem->index != X86_NO_REG || shows_no_index (insn, mem);
@@ -149,14 +157,16 @@ add_mem (Text *text, const X86Insn *insn, const X86Operand *operand, bool always
 }
 
 static bool
-is_port_access (const X86Insn *insn) {
+is_port_access (const X86Insn *insn)
+{
   return insn->op == X86_OP_IN || insn->op == X86_OP_OUT || insn->op == X86_OP_INS || insn->op == X86_OP_OUTS;
 }
 
 /* Of two stack operands one is the top by definition (%st), the other by number, which may be zero: %st(0).
  * */
 static bool
-is_numbered_st (const X86Insn *insn, unsigned index) {
+is_numbered_st (const X86Insn *insn, unsigned index)
+{
   if (insn->n_operands == 1) {
     return true;
   }
@@ -165,7 +175,8 @@ is_numbered_st (const X86Insn *insn, unsigned index) {
 }
 
 static void
-add_operand (Text *text, const X86Insn *insn, unsigned index, uint64_t pc) {
+add_operand (Text *text, const X86Insn *insn, unsigned index, uint64_t pc)
+{
   const X86Operand *operand = &insn->operand[index];
   switch ((X86OperandKind) operand->kind) {
   case X86_OPERAND_GPR:
@@ -197,13 +208,15 @@ add_operand (Text *text, const X86Insn *insn, unsigned index, uint64_t pc) {
 /* --- mnemonics ------------------------------------------------------------------------------------------ */
 
 static char
-size_letter (unsigned size) {
+size_letter (unsigned size)
+{
   return size == 1 ? 'b' : size == 2 ? 'w' : size == 4 ? 'l' : 'q';
 }
 
 /* The size a stack, return or branch instruction has when no prefix says otherwise; far ones stay 32-bit. */
 static unsigned
-native_size (const X86Insn *insn) {
+native_size (const X86Insn *insn)
+{
   bool far = (insn->op >= X86_OP_JMPF && insn->op <= X86_OP_IRET);
   if (far && insn->mode == X86_MODE_64) {
     return 4;
@@ -212,12 +225,14 @@ native_size (const X86Insn *insn) {
 }
 
 static bool
-is_x87_integer (X86Op op) {
+is_x87_integer (X86Op op)
+{
   return (op >= X86_OP_FIADD && op <= X86_OP_FIDIVR) || (op >= X86_OP_FILD && op <= X86_OP_FISTTP);
 }
 
 static const char *
-x87_suffix (const X86Insn *insn, const X86Operand *operand) {
+x87_suffix (const X86Insn *insn, const X86Operand *operand)
+{
   bool arithmetic = insn->op >= X86_OP_FADD && insn->op <= X86_OP_FDIVR;
   bool move = insn->op >= X86_OP_FLD && insn->op <= X86_OP_FSTP;
   if (is_x87_integer (insn->op)) {
@@ -232,7 +247,8 @@ x87_suffix (const X86Insn *insn, const X86Operand *operand) {
 /* A memory operand with no register beside it does not tell its own size.  The CL of a shift does not
  * count. */
 static bool
-needs_size_letter (const X86Insn *insn) {
+needs_size_letter (const X86Insn *insn)
+{
   switch (insn->op) {
   case X86_OP_ADD ... X86_OP_BTC:
   case X86_OP_MOV:
@@ -247,7 +263,8 @@ needs_size_letter (const X86Insn *insn) {
 }
 
 static bool
-is_stack_sized (const X86Insn *insn) {
+is_stack_sized (const X86Insn *insn)
+{
   switch (insn->op) {
   case X86_OP_PUSH:
   case X86_OP_POP:
@@ -268,7 +285,8 @@ is_stack_sized (const X86Insn *insn) {
 }
 
 static void
-add_predicate (Text *text, const X86Insn *insn) {
+add_predicate (Text *text, const X86Insn *insn)
+{
   static const char *const predicates[8] = { "eq", "lt", "le", "unord", "neq", "nlt", "nle", "ord" };
   const char *stem = x86_op_stem (insn->op);
   if (insn->imm8 < 8) {
@@ -280,7 +298,8 @@ add_predicate (Text *text, const X86Insn *insn) {
 
 /* The stems whose printed form depends on the sizes in a way of its own; false: not one of them. */
 static bool
-add_special_mnemonic (Text *text, const X86Insn *insn) {
+add_special_mnemonic (Text *text, const X86Insn *insn)
+{
   const char *stem = x86_op_stem (insn->op);
   unsigned column = insn->opsize == 2 ? 0 : insn->opsize == 4 ? 1 : 2;
   switch (insn->op) {
@@ -355,7 +374,8 @@ add_special_mnemonic (Text *text, const X86Insn *insn) {
 }
 
 static void
-add_mnemonic (Text *text, const X86Insn *insn) {
+add_mnemonic (Text *text, const X86Insn *insn)
+{
   if (add_special_mnemonic (text, insn)) {
     return;
   }
@@ -370,7 +390,8 @@ add_mnemonic (Text *text, const X86Insn *insn) {
 }
 
 static void
-add_prefixes (Text *text, const X86Insn *insn) {
+add_prefixes (Text *text, const X86Insn *insn)
+{
   static const char *const rep_names[] = { "", "rep ", "repz ", "repnz " };
   if (insn->lock) {
     add (text, "lock ");
@@ -388,7 +409,8 @@ add_prefixes (Text *text, const X86Insn *insn) {
 /* What the mnemonic already says: the top of the x87 stack, the memory of MASKMOVx, a predicate, a count of
  * one. */
 static bool
-is_implied (const X86Insn *insn, unsigned index) {
+is_implied (const X86Insn *insn, unsigned index)
+{
   const X86Operand *operand = &insn->operand[index];
   switch (insn->op) {
   case X86_OP_FCOM:
@@ -405,7 +427,8 @@ is_implied (const X86Insn *insn, unsigned index) {
 
 /* Which operands are printed: sources first (AT&T), but ENTER and BOUND keep their order. */
 static unsigned
-printed_operands (const X86Insn *insn, unsigned order[X86_MAX_OPERANDS]) {
+printed_operands (const X86Insn *insn, unsigned order[X86_MAX_OPERANDS])
+{
   unsigned n = 0;
   bool intel_order = insn->op == X86_OP_ENTER || insn->op == X86_OP_BOUND;
   for (unsigned i = 0; i < insn->n_operands; i++) {
@@ -419,7 +442,8 @@ printed_operands (const X86Insn *insn, unsigned order[X86_MAX_OPERANDS]) {
 }
 
 size_t
-x86_disasm (const X86Insn *insn, uint64_t pc, char *buf, size_t size) {
+x86_disasm (const X86Insn *insn, uint64_t pc, char *buf, size_t size)
+{
   if (size == 0) {
     return 0;
   }

@@ -262,16 +262,19 @@ emit_sysexit (Translator *s, const X86Insn *insn)
 
 /* --- interrupts ------------------------------------------------------------------------------- */
 
+/* No trap follows it: the handler starts with TF clear. */
 static void
 emit_interrupt (Translator *s, uint32_t vector)
 {
+  flags_store_op (s);
+  set_eip (s, s->pc);
   emit_call (s, H_interrupt, BP_IR_NONE, BP_IR_ENV, i32 (s, vector), i32 (s, (uint32_t) s->next_pc));
+  bp_ir_exit_tb (s->b, 2);
 }
 
 void
 emit_int (Translator *s, const X86Insn *insn)
 {
-  flags_store_op (s);
   emit_interrupt (s, insn->operand[0].imm & 0xff);
   s->ended = true;
 }
@@ -279,7 +282,6 @@ emit_int (Translator *s, const X86Insn *insn)
 void
 emit_int3 (Translator *s, const X86Insn *insn)
 {
-  flags_store_op (s);
   emit_interrupt (s, EXC_BP);
   s->ended = true;
 }

@@ -264,8 +264,10 @@ carry_test (Translator *s, CcKind kind, unsigned size, Compare *c)
   case K_INC:
   case K_DEC:
   case K_MUL: *c = compare (BP_IR_NE, CC_SRC, i32 (s, 0)); return true;
-  case K_SHL: *c = test_sign (s, CC_SRC, size); return true;
-  case K_SAR: *c = test_bits (s, CC_SRC, 1); return true;
+  case K_SHL:
+  case K_ROR: *c = test_sign (s, CC_SRC, size); return true;
+  case K_SAR:
+  case K_ROL: *c = test_bits (s, CC_SRC, 1); return true;
   default: return false;
   }
 }
@@ -475,8 +477,10 @@ direct_carry (Translator *s)
   case K_LOGIC: return i32 (s, 0);
   case K_INC:
   case K_DEC: return CC_SRC;
-  case K_SAR: return op3i (s, BP_IR_and, CC_SRC, 1);
-  case K_SHL: return extract (s, CC_SRC, 8 * size_of (s->cc_op) - 1, 1);
+  case K_SAR:
+  case K_ROL: return op3i (s, BP_IR_and, CC_SRC, 1);
+  case K_SHL:
+  case K_ROR: return extract (s, CC_SRC, 8 * size_of (s->cc_op) - 1, 1);
   default: return flags_setcond (s, X86_COND_B, false);
   }
 }
@@ -533,12 +537,25 @@ flags_set_carry_overflow (Translator *s, BpTemp count, BpTemp carry, BpTemp over
   flags_set_eflags (s, flags);
 }
 
+/* A logic operation's flags, or those with the CF and OF of a rotation. */
+static bool
+is_logic (unsigned op, unsigned size)
+{
+  return op == make_op (K_LOGIC, size) || op == make_op (K_ROL, size) || op == make_op (K_ROR, size);
+}
+
 /* OF: left, the top bit against the carry; right, the top two bits (SDM 2B; for counts above 1 it is
  * undefined). */
 void
 flags_set_rotated (Translator *s, BpTemp count, BpTemp result, unsigned size, bool left)
 {
   unsigned bits = 8 * size;
+  flush_pending (s);
+  if (count == BP_IR_NONE && is_logic (s->cc_op, size)) {
+    bp_ir_mov (s->b, BP_IR_I32, CC_SRC, result);
+    flags_set (s, left ? K_ROL : K_ROR, size);
+    return;
+  }
   BpTemp top = extract (s, result, bits - 1, 1);
   BpTemp carry = left ? op3i (s, BP_IR_and, result, 1) : top;
   BpTemp other = left ? carry : extract (s, result, bits - 2, 1);

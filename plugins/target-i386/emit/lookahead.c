@@ -10,10 +10,24 @@
 
 #define REACH 8                 /* instructions */
 
+/* By a count other than zero that is known. */
+static bool
+is_fixed (const X86Insn *insn)
+{
+  return insn->operand[1].kind == X86_OPERAND_IMM && (insn->operand[1].imm & 31) != 0;
+}
+
+static bool
+is_fixed_rotation (const X86Insn *insn)
+{
+  return (insn->op == X86_OP_ROL || insn->op == X86_OP_ROR) && is_fixed (insn);
+}
+
 static bool
 overwrites_flags (const X86Insn *insn)
 {
   switch (insn->op) {
+  case X86_OP_SHL: case X86_OP_SHR: case X86_OP_SAR: return is_fixed (insn);
   case X86_OP_ADD: case X86_OP_SUB: case X86_OP_CMP: case X86_OP_AND: case X86_OP_OR: case X86_OP_XOR: case X86_OP_TEST: case X86_OP_NEG:
   case X86_OP_IMUL2: case X86_OP_IMUL3: return true;
   default: return false;
@@ -39,6 +53,7 @@ is_neutral (const X86Insn *insn, unsigned reg)
 {
   switch (insn->op) {
   case X86_OP_MOV: case X86_OP_MOVZX: case X86_OP_MOVSX: case X86_OP_LEA: case X86_OP_PUSH: case X86_OP_POP: return !writes_register (insn, reg);
+  case X86_OP_NOT: case X86_OP_BSWAP: return !writes_register (insn, reg);
   case X86_OP_NOP: return true;
   default: return false;
   }
@@ -76,7 +91,7 @@ flags_die_unseen (const Translator *s, const X86Insn *insn, bool without_faults)
     X86Insn next;
     if (!peek (s, pc, &next) || (without_faults && may_fault (&next)))
       return false;
-    if (overwrites_flags (&next))
+    if (overwrites_flags (&next) || (is_fixed_rotation (insn) && is_fixed_rotation (&next)))
       return true;
     if (!is_neutral (&next, o->reg))
       return false;

@@ -169,7 +169,7 @@ void emit_push (Translator *s, BpTemp value, unsigned size);
 
 /* --- flags (flags.c) -------------------------------------------------------------------------- */
 
-typedef enum CcKind { K_ADD, K_ADC, K_SUB, K_SBB, K_LOGIC, K_INC, K_DEC, K_SHL, K_SAR, K_MUL } CcKind;
+typedef enum CcKind { K_ADD, K_ADC, K_SUB, K_SBB, K_LOGIC, K_INC, K_DEC, K_SHL, K_SAR, K_MUL, K_ROL, K_ROR } CcKind;
 
 typedef struct Compare {
   BpIrType type;

@@ -68,7 +68,7 @@ static inline uint32_t selector_error (unsigned selector, uint32_t ext) { return
 bool x86_fetch_descriptor (X86Cpu *env, unsigned selector, X86Descriptor *d);
 void x86_mark_accessed (X86Cpu *env, X86Descriptor *d);
 void x86_mark_busy (X86Cpu *env, uint32_t address, bool busy);
-/* Into the register, without touching hflags: the caller updates them once at the end. */
+/* Into the register and its bits of hflags; the caller updates the rest, x86_update_mode, once at the end. */
 void x86_put_segment (X86Cpu *env, unsigned seg, unsigned selector, uint32_t base, uint32_t limit, uint32_t attributes);
 void x86_put_descriptor (X86Cpu *env, unsigned seg, unsigned selector, const X86Descriptor *d);
 void x86_put_null (X86Cpu *env, unsigned seg, unsigned selector);
@@ -113,6 +113,8 @@ void x86_task_gate_target (X86Cpu *env, const X86Descriptor *gate, uint32_t ext,
 
 /* --- far.c, debug.c, control.c, exception.c -------------------------------------------------------- */
 
+/* Interrupts or NMIs have been enabled: one that is pending is taken after the block. */
+void x86_look_for_interrupts (X86Cpu *env);
 /* #DB before the next instruction, state as it is now: a trap's delivery. */
 void x86_pend_trap (X86Cpu *env, uint32_t dr6_bits);
 void x86_log_event (X86Cpu *env, unsigned vector, uint32_t error, unsigned kind, uint32_t eip);

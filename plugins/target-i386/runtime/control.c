@@ -39,7 +39,7 @@ write_cr0 (X86Cpu *env, uint32_t value)
     /* The privilege level lives in SS.DPL and is 0 on both sides of this switch. */
     env->segment[X86_SS].attributes &= (uint16_t) ~(3u << SEG_DPL_SHIFT);
   }
-  x86_update_hflags (env);
+  x86_update_mode (env);
   if (changed & CR0_PAGING)
     env->tcg.ops->tlb_flush (env, true);
 }
@@ -68,7 +68,7 @@ write_cr4 (X86Cpu *env, uint32_t value)
   if (changed & CR4_PAGING && value & CR4_PAE && env->cr0 & CR0_PG)
     load_pdptes_or_fault (env, env->cr3);
   env->cr4 = value;
-  x86_update_hflags (env);
+  x86_update_mode (env);
   if (changed & CR4_PAGING)
     env->tcg.ops->tlb_flush (env, true);
 }
@@ -128,7 +128,7 @@ void
 helper_clts (X86Cpu *env)
 {
   env->cr0 &= ~(uint64_t) CR0_TS;
-  x86_update_hflags (env);
+  x86_update_mode (env);
 }
 
 void
@@ -173,7 +173,7 @@ helper_sti (X86Cpu *env)
       return;
     env->eflags |= X86_FL_IF;
     env->hflags |= HF_INHIBIT;
-    env->tcg.ops->leave_soon (env);
+    x86_look_for_interrupts (env);
   } else if (uses_vif (env)) {
     if (env->eflags & X86_FL_VIP)
       x86_raise_error (env, EXC_GP, 0);
@@ -240,5 +240,5 @@ helper_popf (X86Cpu *env, uint32_t value, uint32_t size)
     mask |= X86_FL_IOPL;
   x86_set_eflags (env, value & ~(uint32_t) X86_FL_RF, mask);
   if (!was_enabled && env->eflags & X86_FL_IF)
-    env->tcg.ops->leave_soon (env);
+    x86_look_for_interrupts (env);
 }

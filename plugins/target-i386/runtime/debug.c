@@ -49,7 +49,7 @@ helper_mov_to_dr (X86Cpu *env, uint32_t number, uint32_t value)
   for (unsigned i = 0; i < 4 && !env->data_breakpoint_warned; i++)
     if (value >> 2 * i & 3 && value >> (16 + 4 * i) & 3)
       warn_data_breakpoint (env);
-  x86_update_hflags (env);
+  x86_update_mode (env);
 }
 
 uint32_t

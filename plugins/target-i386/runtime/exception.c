@@ -67,27 +67,15 @@ helper_raise_error (X86Cpu *env, uint32_t vector, uint32_t error)
   x86_raise_error (env, vector, error);
 }
 
-static void __attribute__ ((noreturn))
-raise_software (X86Cpu *env, unsigned vector, unsigned kind, uint32_t next)
-{
-  env->exc_vector = (int32_t) vector;
-  env->exc_error = 0;
-  env->exc_has_error = 0;
-  env->exc_is_int = kind;
-  env->exc_next_eip = next;
-  env->tcg.ops->raise (env);
-}
-
-void
-helper_interrupt (X86Cpu *env, uint32_t vector, uint32_t next)
-{
-  raise_software (env, vector & 0xff, EXC_KIND_INT, next);
-}
-
 void
 helper_icebp (X86Cpu *env, uint32_t next)
 {
-  raise_software (env, EXC_DB, EXC_KIND_ICEBP, next);
+  env->exc_vector = EXC_DB;
+  env->exc_error = 0;
+  env->exc_has_error = 0;
+  env->exc_is_int = EXC_KIND_ICEBP;
+  env->exc_next_eip = next;
+  env->tcg.ops->raise (env);
 }
 
 /* --- the event being delivered --------------------------------------------------------------- */
@@ -110,7 +98,7 @@ commit_event (X86Cpu *env, const Event *ev, uint32_t eip)
   env->hflags &= ~HF_INHIBIT;
   if (ev->vector == EXC_DB && !ev->software)
     env->dr[7] &= ~(uint64_t) DR7_GD;
-  x86_update_hflags (env);
+  x86_update_mode (env);
 }
 
 /* --- real mode, and virtual-8086 interrupts that the redirection bitmap leaves to the 8086 program ----- */
@@ -374,6 +362,18 @@ x86_deliver (void *opaque)
   deliver_event (env, &ev);
 }
 
+/* INT n, INT3, INTO, without leaving generated code.  The state is that of the instruction; a fault on the way belongs to it. */
+void
+helper_interrupt (X86Cpu *env, uint32_t vector, uint32_t next)
+{
+  Event ev = { .vector = vector & 0xff, .software = true, .eip = next, .eflags = x86_eflags (env) };
+  bool was_enabled = env->eflags & X86_FL_IF;
+  env->exc_old = -1;
+  deliver_event (env, &ev);
+  if (!was_enabled)
+    x86_look_for_interrupts (env);      /* a task gate may have enabled them */
+}
+
 static void
 deliver_external (X86Cpu *env, unsigned vector)
 {
@@ -397,6 +397,15 @@ acknowledge (X86Cpu *env)
   int vector = intc->acknowledge (env->intc.instance);
   bp_machine_unlock (machine);
   return vector;
+}
+
+/* Somebody who waited may be let in now.  One who comes later makes itself heard. */
+void
+x86_look_for_interrupts (X86Cpu *env)
+{
+  env->tcg.ops->fp_store (env);
+  if (bp_vcpu_pending (env->tcg.vcpu))
+    env->tcg.ops->leave_soon (env);
 }
 
 static void __attribute__ ((noinline))

@@ -19,7 +19,7 @@ jump_real (X86Cpu *env, unsigned selector, uint32_t offset)
   else
     x86_put_paragraph (env, X86_CS, selector);
   env->eip = offset;
-  x86_update_hflags (env);
+  x86_update_mode (env);
 }
 
 static void
@@ -27,7 +27,7 @@ commit_code (X86Cpu *env, unsigned selector, const X86Descriptor *d, unsigned cp
 {
   x86_put_descriptor (env, X86_CS, (selector & ~3u) | cpl, d);
   env->eip = offset;
-  x86_update_hflags (env);
+  x86_update_mode (env);
 }
 
 /* The target's descriptor: in a table, or #GP naming it. */
@@ -349,7 +349,7 @@ finish_iret (X86Cpu *env, uint32_t eflags, uint32_t mask)
     eflags &= ~(uint32_t) X86_FL_RF;    /* it would only shield the next instruction from breakpoints: there are none */
   x86_set_eflags (env, eflags, mask);
   if (nmi_was_masked || (!was_enabled && env->eflags & X86_FL_IF))
-    env->tcg.ops->leave_soon (env);
+    x86_look_for_interrupts (env);
 }
 
 /* Virtual-8086 mode extensions: IF stands for VIF. */
@@ -422,7 +422,7 @@ iret_to_v86 (X86Cpu *env, X86Stack *s, uint32_t eip, unsigned cs, uint32_t eflag
     x86_put_v86 (env, order[i], selector[i]);
   env->eip = eip;
   finish_iret (env, eflags, X86_FL_ALL);
-  x86_update_hflags (env);
+  x86_update_mode (env);
 }
 
 void
@@ -482,7 +482,7 @@ helper_sysenter (X86Cpu *env)
   put_flat (env, X86_SS, cs + 8, 0xc093);
   set_gpr (env, X86_RSP, (uint32_t) env->sysenter_esp);
   env->eip = (uint32_t) env->sysenter_eip;
-  x86_update_hflags (env);
+  x86_update_mode (env);
 }
 
 void
@@ -495,5 +495,5 @@ helper_sysexit (X86Cpu *env)
   put_flat (env, X86_SS, (cs + 24) | 3, 0xc0f3);
   set_gpr (env, X86_RSP, gpr (env, X86_RCX));
   env->eip = gpr (env, X86_RDX);
-  x86_update_hflags (env);
+  x86_update_mode (env);
 }

@@ -74,6 +74,13 @@ shift_flags (const Operation *o, bool carry)
   return result_flags (o) | flag_if (carry, X86_FL_CF) | flag_if (top_bit (o, o->dst ^ o->src), X86_FL_OF);
 }
 
+/* As emit/flags.c's flags_set_rotated. */
+static uint32_t
+rotate_flags (const Operation *o, bool carry, bool other)
+{
+  return result_flags (o) | flag_if (carry, X86_FL_CF) | flag_if (top_bit (o, o->src) != other, X86_FL_OF);
+}
+
 #define WIDTHS(name) case name##8: case name##16: case name##32: case name##64
 
 uint32_t
@@ -97,6 +104,8 @@ x86_compute_cc (uint32_t cc_op, uint64_t dst, uint64_t src, uint64_t src2)
   WIDTHS (CC_SAR): return shift_flags (&o, o.src & 1);
   /* overflow may show in bits of src beyond the width */
   WIDTHS (CC_MUL): return result_flags (&o) | flag_if (src != 0, X86_FL_CF | X86_FL_OF);
+  WIDTHS (CC_ROL): return rotate_flags (&o, o.src & 1, o.src & 1);
+  WIDTHS (CC_ROR): return rotate_flags (&o, top_bit (&o, o.src), o.src >> (o.bits - 2) & 1);
   default: return 0;
   }
 }
@@ -135,5 +144,5 @@ x86_set_eflags (X86Cpu *env, uint32_t value, uint32_t mask)
     env->df = value & X86_FL_DF ? -1 : 1;
   uint32_t rest = mask & ~(uint32_t) (X86_FL_ARITH | X86_FL_DF);
   env->eflags = (env->eflags & ~rest) | (value & rest) | 2;
-  x86_update_hflags (env);
+  x86_update_mode (env);
 }

@@ -8,7 +8,7 @@
 /* exception.c, debug.c */
 void helper_raise (X86Cpu *env, uint32_t vector) __attribute__ ((noreturn));
 void helper_raise_error (X86Cpu *env, uint32_t vector, uint32_t error) __attribute__ ((noreturn));
-void helper_interrupt (X86Cpu *env, uint32_t vector, uint32_t next) __attribute__ ((noreturn));
+void helper_interrupt (X86Cpu *env, uint32_t vector, uint32_t next);
 void helper_icebp (X86Cpu *env, uint32_t next) __attribute__ ((noreturn));
 void helper_hlt (X86Cpu *env, uint32_t next) __attribute__ ((noreturn));
 void helper_single_step (X86Cpu *env) __attribute__ ((noreturn));

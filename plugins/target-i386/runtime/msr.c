@@ -180,7 +180,7 @@ efer_write (X86Cpu *env, uint64_t value)
     return false;
   bool changed = env->efer != value;
   env->efer = value;
-  x86_update_hflags (env);
+  x86_update_mode (env);
   if (changed && env->tcg.ops)
     env->tcg.ops->tlb_flush (env, true);
   return true;

@@ -5,29 +5,41 @@
 
 /* --- mode bits ------------------------------------------------------------------------- */
 
+#define SEGMENT_BITS (63u << HF_BASE0_SHIFT | 63u << HF_FLAT_SHIFT)
+
 static uint32_t
-segment_bits (const X86Cpu *env)
+segment_bits (const BpX86Segment *s, unsigned seg)
 {
-  uint32_t bits = 0;
-  for (unsigned seg = X86_ES; seg <= X86_GS; seg++) {
-    const BpX86Segment *s = &env->segment[seg];
-    /* S, P and W/R; expand-down data is never flat, conforming code is */
-    uint32_t type = s->attributes & (SEG_S | SEG_P | SEG_WRITABLE);
-    bool expand_down = (s->attributes & (SEG_CODE | SEG_EXPAND_DOWN)) == SEG_EXPAND_DOWN;
-    bool code = s->attributes & SEG_CODE;
-    if (s->base == 0)
-      bits |= HF_BASE0 (seg);
-    if (s->limit == 0xffffffff && type == (SEG_S | SEG_P | SEG_WRITABLE) && !expand_down && code == (seg == X86_CS))
-      bits |= HF_FLAT (seg);
-  }
-  return bits;
+  /* S, P and W/R; expand-down data is never flat, conforming code is */
+  uint32_t type = s->attributes & (SEG_S | SEG_P | SEG_WRITABLE);
+  bool expand_down = (s->attributes & (SEG_CODE | SEG_EXPAND_DOWN)) == SEG_EXPAND_DOWN;
+  bool code = s->attributes & SEG_CODE, whole = s->limit == 0xffffffff && type == (SEG_S | SEG_P | SEG_WRITABLE);
+  return (s->base == 0 ? HF_BASE0 (seg) : 0)
+         | (whole && !expand_down && code == (seg == X86_CS) ? HF_FLAT (seg) : 0);
+}
+
+static void
+update_segment_bits (X86Cpu *env, unsigned seg)
+{
+  if (seg <= X86_GS)
+    env->hflags = (env->hflags & ~(HF_BASE0 (seg) | HF_FLAT (seg))) | segment_bits (&env->segment[seg], seg);
+}
+
+static uint32_t
+enabled_instruction_breakpoints (uint32_t dr7)
+{
+  uint32_t f = 0;
+  for (unsigned i = 0; i < 4 && dr7 & 0xff; i++)
+    if (dr7 >> 2 * i & 3 && !(dr7 >> (16 + 4 * i) & 3))
+      f = HF_BREAKPOINTS;
+  return f;
 }
 
 void
-x86_update_hflags (X86Cpu *env)
+x86_update_mode (X86Cpu *env)
 {
-  uint32_t eflags = env->eflags, dr7 = (uint32_t) env->dr[7];
-  uint32_t f = (env->hflags & HF_INHIBIT) | segment_bits (env);
+  uint32_t eflags = env->eflags;
+  uint32_t f = env->hflags & (HF_INHIBIT | SEGMENT_BITS);
   unsigned cpl = 0;
   if (env->cr0 & CR0_PE) {
     f |= HF_PE;
@@ -48,10 +60,15 @@ x86_update_hflags (X86Cpu *env)
   f |= cpl == 3 && env->cr0 & CR0_AM && eflags & X86_FL_AC ? HF_AC : 0;
   f |= eflags & X86_FL_RF ? HF_RF : 0;
   f |= env->cr4 & (f & HF_VM ? CR4_VME : CR4_PVI) && f & HF_PE ? HF_VME : 0;
-  for (unsigned i = 0; i < 4; i++)
-    if (dr7 >> 2 * i & 3 && !(dr7 >> (16 + 4 * i) & 3))
-      f |= HF_BREAKPOINTS;
-  env->hflags = f;
+  env->hflags = f | enabled_instruction_breakpoints ((uint32_t) env->dr[7]);
+}
+
+void
+x86_update_hflags (X86Cpu *env)
+{
+  for (unsigned seg = X86_ES; seg <= X86_GS; seg++)
+    update_segment_bits (env, seg);
+  x86_update_mode (env);
 }
 
 /* --- registers ------------------------------------------------------------------------- */
@@ -64,13 +81,14 @@ x86_put_segment (X86Cpu *env, unsigned seg, unsigned selector, uint32_t base, ui
   s->attributes = (uint16_t) attributes;
   s->limit = limit;
   s->base = base;
+  update_segment_bits (env, seg);
 }
 
 void
 x86_set_segment (X86Cpu *env, unsigned seg, uint16_t selector, uint64_t base, uint32_t limit, uint32_t attributes)
 {
   x86_put_segment (env, seg, selector, (uint32_t) base, limit, attributes);
-  x86_update_hflags (env);
+  x86_update_mode (env);
 }
 
 void
@@ -301,7 +319,8 @@ helper_load_seg (X86Cpu *env, uint32_t seg, uint32_t selector)
     load_stack_segment (env, selector);
   else
     load_data_segment (env, seg, selector);
-  x86_update_hflags (env);
+  if (seg == X86_SS)
+    x86_update_mode (env);
 }
 
 void

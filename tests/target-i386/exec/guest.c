@@ -27,6 +27,7 @@ static Backend *backend;
 static bool optimise;
 static CodeBuffer buffer;
 static size_t buffer_start;             /* behind the backend's thunks */
+static uint32_t true_cc_op;             /* while translating */
 
 /* --- memory ----------------------------------------------------------------------------------- */
 
@@ -156,6 +157,7 @@ fetch (void *env, BpTranslation *t, uint64_t address, uint8_t *bytes, unsigned w
     n++;
   }
   if (n < want && must) {
+    cpu->cc_op = true_cc_op;
     uint32_t at = (uint32_t) address + n;
     bool present = byte_at (at, false) != NULL;
     leave_with (EXC_PF, 4 | 16 | (present ? 1 : 0), at);
@@ -320,6 +322,20 @@ check_ir (const BpIrBlock *ir)
   }
 }
 
+/* Blocks of varied length, so that flags are often another block's; and of what those are, the translator is told the
+ * truth or anything, since the block may be entered with others later. */
+static void
+translate (BpTranslation *t)
+{
+  uint32_t dice = (uint32_t) t->key.pc * 2654435761u >> 8;
+  t->max_insns = dice & 3 ? 64 : 1 + (dice >> 2) % 3;
+  true_cc_op = cpu->cc_op;
+  if (dice & 16)
+    cpu->cc_op = (dice >> 5) % CC_N_OPS;
+  x86_translate (cpu, t);
+  cpu->cc_op = true_cc_op;
+}
+
 static void
 run_block (bool explain)
 {
@@ -328,10 +344,10 @@ run_block (bool explain)
   if (ir.insns == NULL)
     bp_ir_block_init (&ir, x86_globals, G_N, x86_helper_list);
   bp_ir_block_reset (&ir);
-  BpTranslation t = { .ir = &ir, .max_insns = 64 };
+  BpTranslation t = { .ir = &ir };
   x86_block_key (cpu, &t.key);
   running = NULL;
-  x86_translate (cpu, &t);
+  translate (&t);
   if (explain)
     print_ir ("translated", &ir);
   check_ir (&ir);
