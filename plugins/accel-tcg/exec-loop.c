@@ -110,28 +110,46 @@ tcg_leave_block (void *env)
       m->backend->link (&m->buffer, tb, n, NULL);
 }
 
+void
+tcg_after_device (TcgVcpu *v)
+{
+  uint32_t pending = bp_vcpu_pending (v->vcpu);
+  if (G_UNLIKELY (pending) && !v->exit_request && v->frontend->wakes (v, pending))
+    tcg_leave_soon (v);
+}
+
 /* --- finding the next block --------------------------------------------------------------------- */
 
-/* RAM address of the instruction at `linear`, ~0 when it is not in RAM.  May raise the fetch's fault. */
+/* RAM address of the instruction at `linear`, ~0 when it is not in RAM.  Raises the fetch's fault, or, with `quiet`, returns ~0. */
 static uint64_t
-fetch_ram_address (TcgVcpu *v, uint64_t linear, bool *global)
+fetch_ram_address (TcgVcpu *v, uint64_t linear, bool quiet, bool *global)
 {
   unsigned mmu = v->frontend->fetch_mmu_index (v);
   TlbEntry *e = tlb_entry (v, linear, mmu);
-  if ((e->fetch & (TLB_PAGE_MASK | TLB_INVALID)) != (linear & TLB_PAGE_MASK))
-    tlb_fill (v, linear, BP_MMU_FETCH, mmu);
+  if ((e->fetch & (TLB_PAGE_MASK | TLB_INVALID)) != (linear & TLB_PAGE_MASK)) {
+    if (!quiet)
+      tlb_fill (v, linear, BP_MMU_FETCH, mmu);
+    else if (!tlb_fill_quiet (v, linear, BP_MMU_FETCH, mmu))
+      return ~(uint64_t) 0;
+  }
   TlbFull *f = &tcg_softmmu (v)->mode[mmu].full[tlb_index (v, linear, mmu)];
   *global = f->global;
   return f->ram_address == ~(uint64_t) 0 ? ~(uint64_t) 0 : f->ram_address + (linear & ~TLB_PAGE_MASK);
 }
 
-/* A block that runs into a second page is the right one only while that page is still the one it was made from. */
+/* A block that runs into a second page is the right one only while that page is still the one it was made from.  When it is not there
+ * at all, that is for the instruction that needs it to raise. */
 static bool
-second_page_holds (TcgVcpu *v, const Tb *tb)
+second_page_holds (TcgVcpu *v, const Tb *tb, bool *global)
 {
-  bool global;
-  return tb->physical[1] == ~(uint64_t) 0
-         || fetch_ram_address (v, (tb->key.pc & TLB_PAGE_MASK) + (1u << TLB_PAGE_BITS), &global) == tb->physical[1];
+  if (tb->physical[1] == ~(uint64_t) 0)
+    return true;
+  bool second_global;
+  uint64_t second = tlb_wrap (v, (tb->key.pc & TLB_PAGE_MASK) + (1u << TLB_PAGE_BITS));
+  if (fetch_ram_address (v, second, true, &second_global) != tb->physical[1])
+    return false;
+  *global &= second_global;
+  return true;
 }
 
 static uint32_t
@@ -148,14 +166,17 @@ exec_find (TcgVcpu *v, uint32_t max_insns)
   BpTbKey key;
   bool global;
   v->frontend->key (v, &key);
-  uint64_t ram = fetch_ram_address (v, key.pc, &global);
+  uint64_t ram = fetch_ram_address (v, key.pc, false, &global);
   uint32_t cflags = block_cflags (m) | (max_insns ? BP_TCG_CF_NO_CHAIN : 0) | max_insns << TB_MAX_INSNS_SHIFT;
   if (ram != ~(uint64_t) 0) {
     Tb *tb = tb_lookup (m, &key, ram, cflags);
-    if (tb && second_page_holds (v, tb))
+    if (tb && second_page_holds (v, tb, &global))
       return tb;
-    if (tb)
-      tb_invalidate (m, tb);    /* an alias with another second page: make it anew */
+    if (tb) {                   /* an alias with another second page: make it anew */
+      g_mutex_lock (&m->lock);
+      tb_invalidate (m, tb);
+      g_mutex_unlock (&m->lock);
+    }
   }
   return tb_translate (v, &key, cflags);
 }
@@ -172,10 +193,12 @@ tcg_lookup (void *env, uint64_t pc)
   uintptr_t ret_pc = v->ret_pc;
   v->ret_pc = 0;                /* the jump is done: a fault now belongs to the target */
   v->frontend->key (v, &key);
-  uint64_t ram = fetch_ram_address (v, key.pc, &global);
+  uint64_t ram = fetch_ram_address (v, key.pc, false, &global);
   Tb *tb = ram == ~(uint64_t) 0 ? NULL : tb_lookup (m, &key, ram, block_cflags (m));
+  if (tb && !second_page_holds (v, tb, &global))
+    tb = NULL;
   v->ret_pc = ret_pc;
-  if (!tb || tb->physical[1] != ~(uint64_t) 0)
+  if (!tb)
     return m->backend->leave_code;
   jump_cache_enter (v, pc, tb, global);
   v->entering = tb;             /* a kick from here on must find it */
@@ -210,6 +233,7 @@ run_block (TcgVcpu *v, Tb *tb)
   TcgMachine *m = v->machine;
   if (bp_log_on (BP_LOG_EXEC))
     log_block (v, tb);
+  x->last_tb = NULL;            /* (the block may be left by a jump) */
   v->entering = tb;
   uintptr_t result = m->backend->execute (v, tb);
   v->entering = NULL;
@@ -218,12 +242,12 @@ run_block (TcgVcpu *v, Tb *tb)
   x->last_exit = n;
 }
 
-/* A direct jump is right only while what it skips, the look-up, would find the same: same page, same mode. */
+/* A direct jump is right only while what it skips, the look-up, would find the same: same page, mapped to the same place, same mode. */
 static void
 link_blocks (TcgMachine *m, Tb *from, unsigned n, Tb *to)
 {
-  if (!m->chain || from->invalid || to->physical[1] != ~(uint64_t) 0 || from->mode != to->mode
-      || ((from->key.pc ^ to->key.pc) & TLB_PAGE_MASK) != 0)
+  if (!m->chain || to->physical[0] == ~(uint64_t) 0 || to->physical[1] != ~(uint64_t) 0 || from->mode != to->mode
+      || ((from->key.pc ^ to->key.pc) & TLB_PAGE_MASK) != 0 || ((from->physical[0] ^ to->physical[0]) & TLB_PAGE_MASK) != 0)
     return;
   g_mutex_lock (&m->lock);
   tb_link (m, from, n, to);
@@ -240,9 +264,12 @@ run_blocks (TcgVcpu *v)
     if (m->deterministic && v->icount_left <= 0)
       return;
     if (G_UNLIKELY (x->one_insn)) {
+      Tb *one = exec_find (v, 1);
       x->one_insn = false;
-      run_block (v, exec_find (v, 1));
+      run_block (v, one);
       x->last_tb = NULL;
+      if (x->look_again)
+        break;
       continue;
     }
     Tb *last = x->last_tb;
@@ -252,11 +279,8 @@ run_blocks (TcgVcpu *v)
     else if (last && last == x->last_tb)
       link_blocks (m, last, x->last_exit, tb);
     run_block (v, tb);
-    if (G_UNLIKELY (x->look_again)) {
-      x->look_again = false;
-      return;
-    }
   }
+  x->look_again = false;
 }
 
 /* What waits for the vCPU between blocks; false when it must not run guest code now. */
@@ -277,7 +301,7 @@ see_to_events (TcgVcpu *v)
     if (f->interrupt (v, pending))
       x->last_tb = NULL;
     else if (f->wakes (v, pending))
-      x->look_again = true;
+      x->one_insn = x->look_again = true;
   }
   return !f->is_halted (v);
 }
@@ -300,27 +324,24 @@ sleep_deterministic (TcgVcpu *v)
 void
 exec_run (TcgVcpu *v)
 {
-  VcpuExtra *x = tcg_extra (v);
   TcgMachine *m = v->machine;
   sigjmp_buf leave;
   v->leave_buffer = &leave;
+  v->frame = 0;
   signals_thread (v);
   while (bp_vcpu_may_run (v->vcpu)) {
     if (sigsetjmp (leave, 0)) {
       v->entering = NULL;
       v->ret_pc = 0;
+      translate_abandon (v);
     }
     if (m->deterministic)
       icount_stop (v);
     requests_clear (v);
+    if (G_UNLIKELY (__atomic_load_n (&tcg_softmmu (v)->asked, __ATOMIC_SEQ_CST)))
+      softmmu_do_asked (v);
     if (!bp_vcpu_may_run (v->vcpu))
       break;
-    if (G_UNLIKELY (tcg_softmmu (v)->pending_flush)) {
-      __atomic_store_n (&tcg_softmmu (v)->pending_flush, 0, __ATOMIC_SEQ_CST);
-      phys_cache_flush (v);
-      tlb_flush (v, true);
-      x->last_tb = NULL;
-    }
     if (m->deterministic && icount_time (m) >= bp_machine_next_virtual_timer (m->machine))
       bp_machine_run_virtual_timers (m->machine);
     if (!see_to_events (v)) {

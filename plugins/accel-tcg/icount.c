@@ -29,6 +29,7 @@ icount_stop (TcgVcpu *v)
   VcpuExtra *x = tcg_extra (v);
   x->icount_done += (uint64_t) (x->icount_budget - v->icount_left);
   x->icount_budget = v->icount_left = 0;
+  __atomic_store_n (&x->icount_seen, x->icount_done + x->icount_skew, __ATOMIC_RELEASE);
 }
 
 uint64_t
@@ -51,5 +52,7 @@ icount_time (TcgMachine *m)
   if (m->vcpus->len == 0)
     return 0;
   TcgVcpu *v = m->vcpus->pdata[0];
-  return (int64_t) ((icount_now (v) + tcg_extra (v)->icount_skew) << m->icount_shift);
+  VcpuExtra *x = tcg_extra (v);
+  uint64_t n = bp_vcpu_is_current (v->vcpu) ? icount_now (v) + x->icount_skew : __atomic_load_n (&x->icount_seen, __ATOMIC_ACQUIRE);
+  return (int64_t) (n << m->icount_shift);
 }

@@ -18,7 +18,8 @@ static const char *const operand_words[4] = { "field", "out", "in", "mem" };
 static const struct {
   const char *name;
   uint32_t bit;
-} memop_words[] = { { "align", BP_MO_ALIGN }, { "addr64", BP_MO_ADDR64 }, { "stack", BP_MO_STACK } };
+} memop_words[] = { { "align", BP_MO_ALIGN }, { "addr64", BP_MO_ADDR64 }, { "stack", BP_MO_STACK },
+  { "rmw", BP_MO_RMW }, { "top", BP_MO_TOP } };
 
 /* The fields of a native insn: those of imm, then those of aux. */
 typedef struct NativeField {

@@ -24,7 +24,7 @@ typedef struct PhysPage {
 typedef struct TlbFull {
   uint64_t physical;            /* page */
   uint64_t ram_address;         /* page; ~0 when not RAM */
-  uint8_t global, watched_by_log;
+  uint8_t global;
 } TlbFull;
 
 typedef struct TlbMode {
@@ -36,15 +36,26 @@ typedef struct TlbMode {
   uint64_t large_base, large_mask;      /* span that covers every large page cached; large_base ~0: none */
 } TlbMode;
 
+/* Indexes of jump-cache entries, each once. */
+typedef struct JumpList {
+  uint32_t n;
+  uint16_t index[1 << JUMP_CACHE_BITS];
+} JumpList;
+
+/* What other threads ask of a vCPU's TLB. */
+enum {
+  SOFTMMU_MAP = 1,              /* the memory map changed: forget everything */
+  SOFTMMU_LOG = 2               /* dirty bits were cleared: stores need care again */
+};
+
 typedef struct Softmmu {
   TlbMode mode[16];
   unsigned n_modes;
   PhysPage phys[1 << PHYS_CACHE_BITS];
   BpAddressSpace *memory, *io;
-  uint32_t *jump_journal;       /* jump-cache indexes that hold something; the top bit marks a global page's */
-  uint32_t n_jump_journal;
+  JumpList jumps[2];            /* what was entered since the last flush, of other pages and of global ones */
   uint8_t jump_pages[4096];     /* linear pages (hashed) that jump-cache entries were made from */
-  uint32_t pending_flush;       /* set by other threads, done before the next block */
+  uint32_t asked;               /* atomic: SOFTMMU_* that is still to be done */
 } Softmmu;
 
 /* --- the machine ------------------------------------------------------------------------------------------------ */
@@ -81,7 +92,8 @@ typedef struct TcgMachine {
   uint32_t n_by_address, by_address_size;
   GPtrArray *vcpus;             /* of TcgVcpu * */
   unsigned listener;
-  bool deterministic, optimise, chain, log_exec;
+  bool deterministic, optimise, chain;
+  int logged;                   /* atomic: somebody has cleared dirty bits, so dropping a TLB entry needs care */
   unsigned icount_shift;
   uint64_t n_translated, n_flushes, n_invalidated;
 } TcgMachine;
@@ -98,11 +110,12 @@ typedef struct VcpuExtra {
   Tb *last_tb;                  /* block and exit that wait to be linked */
   unsigned last_exit;
   uint64_t fetch_linear;        /* the translation in progress: linear address of its first page */
-  uint64_t fetch_page[2];       /* RAM addresses of the pages it has read, ~0 none */
+  uint64_t fetch_page[2];       /* under the machine's lock: RAM addresses of the pages it has read, ~0 none */
+  bool fetch_stale;             /* ditto: one of them was written meanwhile */
   int64_t icount_budget;        /* what icount_left started from */
   uint64_t icount_done;         /* instructions before that */
   uint64_t icount_skew;         /* instructions' worth of time skipped while halted */
-  bool finish;
+  uint64_t icount_seen;         /* atomic: done + skew as other threads see it */
 } VcpuExtra;
 
 static inline Softmmu *tcg_softmmu (TcgVcpu *v) { return (Softmmu *) v->softmmu; }
@@ -114,6 +127,8 @@ void softmmu_finish (TcgVcpu *v);
 void tlb_flush (TcgVcpu *v, bool global_too);
 void tlb_flush_page (TcgVcpu *v, uint64_t address);
 void tlb_watch_page (TcgVcpu *v, uint64_t ram_page);    /* stores to the RAM page take the slow path from now on */
+void softmmu_ask (TcgVcpu *v, uint32_t what);           /* [any]: done at once on the vCPU's thread, else before its next block */
+void softmmu_do_asked (TcgVcpu *v);
 void phys_cache_flush (TcgVcpu *v);
 PhysPage *phys_page (TcgVcpu *v, uint64_t physical);
 /* Makes the entry for address valid for the access, or raises. */
@@ -121,6 +136,8 @@ TlbEntry *tlb_fill (TcgVcpu *v, uint64_t address, BpMmuAccess access, unsigned m
 bool tlb_fill_quiet (TcgVcpu *v, uint64_t address, BpMmuAccess access, unsigned mmu);
 static inline uint32_t tlb_index (const TcgVcpu *v, uint64_t address, unsigned mmu)
 { return (uint32_t) ((address >> TLB_PAGE_BITS) & (v->tlb[mmu].mask >> 5)); }
+static inline uint64_t tlb_wrap (const TcgVcpu *v, uint64_t address)
+{ return v->frontend->address_bits == 32 ? (uint32_t) address : address; }
 static inline TlbEntry *tlb_entry (const TcgVcpu *v, uint64_t address, unsigned mmu)
 { return &v->tlb[mmu].table[tlb_index (v, address, mmu)]; }
 /* Resident FP state is put away before code that may use the host's FP registers. */
@@ -137,22 +154,26 @@ Tb *tb_at (TcgMachine *m, uintptr_t pc);                /* the block that a host
 void tb_link (TcgMachine *m, Tb *tb, unsigned n, Tb *target);
 void tb_register_code (TcgMachine *m, Tb *tb);
 void tb_cache_finish (TcgMachine *m);
+void jump_cache_init (TcgVcpu *v);
+void jump_cache_finish (TcgVcpu *v);
 void jump_cache_enter (TcgVcpu *v, uint64_t pc, const Tb *tb, bool global);
 void jump_cache_flush (TcgVcpu *v, bool global_too);
 void jump_cache_flush_page (TcgVcpu *v, uint64_t page);
-void jump_cache_forget (TcgVcpu *v, const Tb *tb);
+void jump_cache_forget (TcgVcpu *v, const Tb *tb);      /* [any] */
+CodePage *code_page_find (TcgMachine *m, uint64_t page);
+bool code_page_has_code (TcgMachine *m, uint64_t ram_address);
+void tb_invalidate (TcgMachine *m, Tb *tb);             /* [any], under the lock */
 
 /* tb-invalidate.c */
-void tb_invalidate (TcgMachine *m, Tb *tb);
-/* Blocks that overlap [ram_address, +size) go.  Returns whether `current` was one of them. */
+/* Blocks that overlap [ram_address, +size) go.  Returns whether `current` was one of them.  [any], under the lock */
 bool tb_invalidate_range (TcgMachine *m, uint64_t ram_address, uint64_t size, const Tb *current);
-bool code_page_has_code (TcgMachine *m, uint64_t ram_address);
-void tb_flush_all (TcgMachine *m);                      /* no vCPU in generated code */
+void tb_flush_all (TcgMachine *m);                      /* no vCPU in generated code; under the lock once there are vCPUs */
 void tb_code_written (void *user, uint64_t ram_address, uint64_t size);        /* the core's code listener */
 
 /* tb-translate.c */
 #define TB_MAX_INSNS_SHIFT 16   /* tb->cflags: limit of instructions above, 0 none */
 Tb *tb_translate (TcgVcpu *v, const BpTbKey *key, uint32_t cflags);     /* may raise */
+void translate_abandon (TcgVcpu *v);                    /* it raised */
 unsigned translate_fetch (void *env, BpTranslation *t, uint64_t address, uint8_t *buffer, unsigned want, bool must);
 
 /* exec-loop.c */
@@ -162,6 +183,8 @@ void tcg_restore (TcgVcpu *v);
 void tcg_raise (TcgVcpu *v) __attribute__ ((noreturn));
 void tcg_host_fault (TcgVcpu *v, BpHostFault fault) __attribute__ ((noreturn));
 void tcg_leave_soon (TcgVcpu *v);
+/* A device may have raised an interrupt for the very vCPU that accessed it, which only looks between blocks. */
+void tcg_after_device (TcgVcpu *v);
 /* A store is about to change the block that is running: redo its instruction alone, outside the cache. */
 void tcg_redo_alone (TcgVcpu *v) __attribute__ ((noreturn));
 
@@ -169,7 +192,7 @@ void tcg_redo_alone (TcgVcpu *v) __attribute__ ((noreturn));
 uint64_t icount_now (TcgVcpu *v);                       /* instructions executed, exact inside a block too */
 void icount_start (TcgVcpu *v);
 void icount_stop (TcgVcpu *v);
-int64_t icount_time (TcgMachine *m);
+int64_t icount_time (TcgMachine *m);                    /* [any]; exact on the vCPU's thread */
 
 /* runtime.c */
 extern const BpTcgOps tcg_ops;

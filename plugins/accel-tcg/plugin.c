@@ -20,22 +20,17 @@ static void
 on_memory_change (void *user)
 {
   TcgMachine *m = user;
-  for (unsigned i = 0; i < m->vcpus->len; i++) {
-    TcgVcpu *v = m->vcpus->pdata[i];
-    __atomic_store_n (&tcg_softmmu (v)->pending_flush, 1, __ATOMIC_SEQ_CST);
-    if (bp_vcpu_is_current (v->vcpu)) {
-      phys_cache_flush (v);
-      tlb_flush (v, true);
-      tcg_leave_soon (v);
-    } else
-      bp_vcpu_kick (v->vcpu);
-  }
+  for (unsigned i = 0; i < m->vcpus->len; i++)
+    softmmu_ask (m->vcpus->pdata[i], SOFTMMU_MAP);
 }
 
 static void
 on_dirty_cleared (void *user, uint64_t ram_address, uint64_t size)
 {
-  on_memory_change (user);      /* cached "needs no care" must be learned again */
+  TcgMachine *m = user;
+  __atomic_store_n (&m->logged, 1, __ATOMIC_SEQ_CST);
+  for (unsigned i = 0; i < m->vcpus->len; i++)
+    softmmu_ask (m->vcpus->pdata[i], SOFTMMU_LOG);
 }
 
 static const BpMemoryListener memory_listener = { .struct_size = sizeof (BpMemoryListener), .commit = on_memory_change };

@@ -100,20 +100,13 @@ ops_cmpxchg_physical (void *env, uint64_t physical, uint64_t expected, uint64_t 
   return true;
 }
 
-static void
-after_port (TcgVcpu *v)
-{
-  if (bp_vcpu_pending (v->vcpu) && !v->exit_request)
-    tcg_leave_soon (v);
-}
-
 static uint32_t
 ops_io_read (void *env, uint16_t port, unsigned size)
 {
   TcgVcpu *v = env;
   fp_leave (v);
   uint32_t value = (uint32_t) bp_as_load (tcg_softmmu (v)->io, port, size);
-  after_port (v);
+  tcg_after_device (v);
   return value;
 }
 
@@ -123,7 +116,7 @@ ops_io_write (void *env, uint16_t port, uint32_t value, unsigned size)
   TcgVcpu *v = env;
   fp_leave (v);
   bp_as_store (tcg_softmmu (v)->io, port, value, size);
-  after_port (v);
+  tcg_after_device (v);
 }
 
 /* --- TLB, clocks ----------------------------------------------------------------------------- */

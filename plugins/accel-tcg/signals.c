@@ -56,9 +56,8 @@ on_kick (int signal, siginfo_t *info, void *context)
     if (tb)
       x64_restart (tb, context);        /* inside a look-up the next block may be at hand already */
 #endif
-    uintptr_t ret_pc = v->ret_pc;
-    if (ret_pc)
-      unlink_exits (m, tb_at (m, ret_pc - 1));
+    if (v->frame)                       /* in C or in a thunk: whether that has noted its caller in ret_pc or not */
+      unlink_exits (m, tb_at (m, ((const uintptr_t *) v->frame)[-1] - 1));
     unlink_exits (m, v->entering);
   }
   errno = saved_errno;

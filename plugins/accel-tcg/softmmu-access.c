@@ -30,12 +30,6 @@ crosses (uint64_t address, unsigned size)
 }
 
 static inline uint64_t
-wrap (const TcgVcpu *v, uint64_t address)
-{
-  return v->frontend->address_bits == 32 ? (uint32_t) address : address;
-}
-
-static inline uint64_t
 read_host (const uint8_t *p, unsigned size)
 {
   switch (size) {
@@ -92,28 +86,22 @@ sign_extend (uint64_t value, unsigned size)
 }
 
 static void
-check_alignment (TcgVcpu *v, uint64_t address, BpMemOp memop)
+check_access (TcgVcpu *v, uint64_t address, BpMemOp memop)
 {
+  if (G_UNLIKELY (memop & BP_MO_TOP && address + BP_MO_BYTES (memop) > (uint64_t) 1 << 32))
+    tcg_host_fault (v, memop & BP_MO_STACK ? BP_HOST_FAULT_TOP_STACK : BP_HOST_FAULT_TOP);
   if (memop & BP_MO_ALIGN && address & (BP_MO_BYTES (memop) - 1))
     tcg_host_fault (v, BP_HOST_FAULT_ALIGN);
 }
 
 /* --- devices ------------------------------------------------------------------------------ */
 
-/* What a device did may have raised an interrupt for this very vCPU, which only looks between blocks. */
-static void
-after_device (TcgVcpu *v)
-{
-  if (bp_vcpu_pending (v->vcpu) && !v->exit_request)
-    tcg_leave_soon (v);
-}
-
 static uint64_t
 device_read (TcgVcpu *v, uint64_t physical, unsigned size)
 {
   fp_leave (v);
   uint64_t value = bp_as_load (tcg_softmmu (v)->memory, physical, size);
-  after_device (v);
+  tcg_after_device (v);
   return value;
 }
 
@@ -122,12 +110,13 @@ device_write (TcgVcpu *v, uint64_t physical, uint64_t value, unsigned size)
 {
   fp_leave (v);
   bp_as_store (tcg_softmmu (v)->memory, physical, value, size);
-  after_device (v);
+  tcg_after_device (v);
 }
 
 /* --- stores to watched pages ------------------------------------------------------------------ */
 
-/* The page holds translated code, or somebody logs writes to it.  Afterwards [address, +size) may be written directly. */
+/* The page holds translated code, or somebody logs writes to it.  Afterwards [address, +size) may be written
+ * directly.  The log is told before the write: who clears it in between asks for SOFTMMU_LOG. */
 static void
 before_watched_store (TcgVcpu *v, TlbEntry *e, uint64_t ram_address, unsigned size)
 {
@@ -140,10 +129,36 @@ before_watched_store (TcgVcpu *v, TlbEntry *e, uint64_t ram_address, unsigned si
     g_mutex_unlock (&m->lock);
     if (hit && current->n_insns > 1)
       tcg_redo_alone (v);
-  }
-  bp_dirty_mark (ram_address, size);
+  } else if (!bp_dirty_test (BP_DIRTY_CODE, ram_address))
+    tb_code_written (m, ram_address, size);     /* a page that was only looked at */
+  bp_dirty_set (BP_DIRTY_DISPLAY, ram_address, size);
+  bp_dirty_set (BP_DIRTY_MIGRATION, ram_address, size);
   if (bp_dirty_test_all (ram_address))
     e->store &= ~(uint64_t) TLB_WATCHED;
+}
+
+/* --- data breakpoints of the guest -------------------------------------------------------------- */
+
+/* The page is one that the guest watches.  It stops after an access that strikes when the block ends there: the instruction must be
+ * alone in it. */
+static void __attribute__ ((noinline))
+watch (TcgVcpu *v, uint64_t address, unsigned size, BpMmuAccess access)
+{
+  Tb *tb = v->ret_pc ? tb_at (v->machine, v->ret_pc - 1) : NULL;
+  bool alone = !tb || tb->n_insns == 1;
+  if (BP_TABLE_HAS (v->frontend, watch) && v->frontend->watch (v, address, size, access, alone))
+    tcg_redo_alone (v);
+}
+
+/* Before a part is done of what cannot be done again. */
+static void
+watch_pages (TcgVcpu *v, uint64_t address, unsigned size, BpMmuAccess access, unsigned mmu)
+{
+  uint64_t tags = tag_of (entry_for (v, address, access, mmu), access);
+  if (crosses (address, size))
+    tags |= tag_of (entry_for (v, tlb_wrap (v, (address | ~TLB_PAGE_MASK) + 1), access, mmu), access);     /* its fault is at the page's start */
+  if (G_UNLIKELY (tags & TLB_BREAKPOINT))
+    watch (v, address, size, access);
 }
 
 /* --- within one page ---------------------------------------------------------------------------- */
@@ -152,6 +167,8 @@ static uint64_t
 load_in_page (TcgVcpu *v, uint64_t address, unsigned size, unsigned mmu)
 {
   TlbEntry *e = entry_for (v, address, BP_MMU_LOAD, mmu);
+  if (G_UNLIKELY (e->load & TLB_BREAKPOINT))
+    watch (v, address, size, BP_MMU_LOAD);
   if (G_LIKELY (!(e->load & TLB_DEVICE)))
     return read_host ((uint8_t *) (uintptr_t) (address + e->addend), size);
   TlbFull *f = &tcg_softmmu (v)->mode[mmu].full[tlb_index (v, address, mmu)];
@@ -163,6 +180,8 @@ store_in_page (TcgVcpu *v, uint64_t address, uint64_t value, unsigned size, unsi
 {
   TlbEntry *e = entry_for (v, address, BP_MMU_STORE, mmu);
   TlbFull *f = &tcg_softmmu (v)->mode[mmu].full[tlb_index (v, address, mmu)];
+  if (G_UNLIKELY (e->store & TLB_BREAKPOINT))
+    watch (v, address, size, BP_MMU_STORE);
   if (G_UNLIKELY (e->store & TLB_DEVICE)) {
     device_write (v, f->physical + PAGE_OFFSET (address), value, size);
     return;
@@ -178,22 +197,56 @@ static uint64_t
 load_across (TcgVcpu *v, uint64_t address, unsigned size, unsigned mmu)
 {
   unsigned first = (1u << TLB_PAGE_BITS) - (unsigned) PAGE_OFFSET (address);
-  uint64_t second = wrap (v, address + first), value = 0;
+  uint64_t second = tlb_wrap (v, address + first), value = 0;
   entry_for (v, address, BP_MMU_LOAD, mmu);
   entry_for (v, second, BP_MMU_LOAD, mmu);
   for (unsigned i = 0; i < size; i++)
-    value |= load_in_page (v, i < first ? address + i : wrap (v, address + i), 1, mmu) << 8 * i;
+    value |= load_in_page (v, i < first ? address + i : tlb_wrap (v, address + i), 1, mmu) << 8 * i;
   return value;
+}
+
+/* Faults, and code that has to be run again, come before the first byte is written. */
+static void
+prepare_store (TcgVcpu *v, uint64_t address, unsigned size, unsigned mmu)
+{
+  TlbEntry *e = entry_for (v, address, BP_MMU_STORE, mmu);
+  if ((e->store & (TLB_WATCHED | TLB_DEVICE)) == TLB_WATCHED) {
+    TlbFull *f = &tcg_softmmu (v)->mode[mmu].full[tlb_index (v, address, mmu)];
+    before_watched_store (v, e, f->ram_address + PAGE_OFFSET (address), size);
+  }
+}
+
+static void
+prepare_store_across (TcgVcpu *v, uint64_t address, unsigned size, unsigned mmu)
+{
+  unsigned first = (1u << TLB_PAGE_BITS) - (unsigned) PAGE_OFFSET (address);
+  uint64_t second = tlb_wrap (v, address + first);
+  watch_pages (v, address, size, BP_MMU_STORE, mmu);
+  prepare_store (v, address, first, mmu);
+  prepare_store (v, second, size - first, mmu);
 }
 
 static void
 store_across (TcgVcpu *v, uint64_t address, uint64_t value, unsigned size, unsigned mmu)
 {
-  unsigned first = (1u << TLB_PAGE_BITS) - (unsigned) PAGE_OFFSET (address);
-  entry_for (v, address, BP_MMU_STORE, mmu);
-  entry_for (v, wrap (v, address + first), BP_MMU_STORE, mmu);
+  prepare_store_across (v, address, size, mmu);
   for (unsigned i = 0; i < size; i++)
-    store_in_page (v, wrap (v, address + i), (value >> 8 * i) & 0xff, 1, mmu);
+    store_in_page (v, tlb_wrap (v, address + i), (value >> 8 * i) & 0xff, 1, mmu);
+}
+
+/* Where the range lies when it is plain RAM, ready to be written if that is the access; NULL: a device. */
+static void *
+direct (TcgVcpu *v, uint64_t address, unsigned size, BpMmuAccess access, unsigned mmu)
+{
+  TlbEntry *e = entry_for (v, address, access, mmu);
+  uint64_t tag = tag_of (e, access);
+  if (tag & TLB_DEVICE)
+    return NULL;
+  if (access == BP_MMU_STORE && tag & TLB_WATCHED) {
+    TlbFull *f = &tcg_softmmu (v)->mode[mmu].full[tlb_index (v, address, mmu)];
+    before_watched_store (v, e, f->ram_address + PAGE_OFFSET (address), size);
+  }
+  return (void *) (uintptr_t) (address + e->addend);
 }
 
 /* --- entry points of generated code --------------------------------------------------------------- */
@@ -203,7 +256,9 @@ tcg_slow_load (void *env, uint64_t address, BpMemOp memop)
 {
   TcgVcpu *v = env;
   unsigned size = BP_MO_BYTES (memop), mmu = BP_MO_MMU_INDEX (memop);
-  check_alignment (v, address, memop);
+  check_access (v, address, memop);
+  if (memop & BP_MO_RMW && crosses (address, size))
+    watch_pages (v, address, size, BP_MMU_STORE, mmu);
   uint64_t value = crosses (address, size) ? load_across (v, address, size, mmu) : load_in_page (v, address, size, mmu);
   if (memop & BP_MO_BE)
     value = swap (value, size);
@@ -215,7 +270,7 @@ tcg_slow_store (void *env, uint64_t address, uint64_t value, BpMemOp memop)
 {
   TcgVcpu *v = env;
   unsigned size = BP_MO_BYTES (memop), mmu = BP_MO_MMU_INDEX (memop);
-  check_alignment (v, address, memop);
+  check_access (v, address, memop);
   if (memop & BP_MO_BE)
     value = swap (value, size);
   if (crosses (address, size))
@@ -253,14 +308,13 @@ tcg_slow_atomic (void *env, uint64_t address, uint64_t value, BpMemOp memop, uin
 {
   TcgVcpu *v = env;
   unsigned size = BP_MO_BYTES (memop), mmu = BP_MO_MMU_INDEX (memop);
-  check_alignment (v, address, memop);
-  void *p = crosses (address, size) ? NULL : softmmu_probe (env, address, size, BP_MMU_STORE, mmu);
+  check_access (v, address, memop);
+  watch_pages (v, address, size, BP_MMU_STORE, mmu);
+  void *p = crosses (address, size) ? NULL : direct (v, address, size, BP_MMU_STORE, mmu);
   uint64_t old;
   if (!p) {                     /* a device, or a split lock: not atomic, as on a single bus master */
-    if (crosses (address, size)) {
-      entry_for (v, address, BP_MMU_STORE, mmu);
-      entry_for (v, wrap (v, address + size - 1), BP_MMU_STORE, mmu);
-    }
+    if (crosses (address, size))
+      prepare_store_across (v, address, size, mmu);
     BpMemOp plain = memop & ~(BpMemOp) BP_MO_SIGN;
     old = tcg_slow_load (env, address, plain);
     tcg_slow_store (env, address, combine (op, old, value), plain);
@@ -285,14 +339,13 @@ tcg_slow_cmpxchg (void *env, uint64_t address, uint64_t expected, uint64_t desir
 {
   TcgVcpu *v = env;
   unsigned size = BP_MO_BYTES (memop), mmu = BP_MO_MMU_INDEX (memop);
-  check_alignment (v, address, memop);
-  void *p = crosses (address, size) ? NULL : softmmu_probe (env, address, size, BP_MMU_STORE, mmu);
+  check_access (v, address, memop);
+  watch_pages (v, address, size, BP_MMU_STORE, mmu);
+  void *p = crosses (address, size) ? NULL : direct (v, address, size, BP_MMU_STORE, mmu);
   uint64_t old, mask = size == 8 ? ~(uint64_t) 0 : ((uint64_t) 1 << 8 * size) - 1;
   if (!p) {
-    if (crosses (address, size)) {
-      entry_for (v, address, BP_MMU_STORE, mmu);
-      entry_for (v, wrap (v, address + size - 1), BP_MMU_STORE, mmu);
-    }
+    if (crosses (address, size))
+      prepare_store_across (v, address, size, mmu);
     BpMemOp plain = memop & ~(BpMemOp) BP_MO_SIGN;
     old = tcg_slow_load (env, address, plain);
     tcg_slow_store (env, address, old == (expected & mask) ? desired : old, plain);
@@ -319,17 +372,19 @@ tcg_native_operand (void *env, uint64_t address, uint32_t aux)
     tcg_host_fault (v, BP_HOST_FAULT_ALIGN);
   v->bounce_direct = NULL;
   if (!crosses (address, size)) {
-    v->bounce_direct = softmmu_probe (env, address, size, access, mmu);
+    watch_pages (v, address, size, access, mmu);
+    v->bounce_direct = direct (v, address, size, access, mmu);
     if (v->bounce_direct)
       return v->bounce_direct;
+  } else if (access == BP_MMU_STORE) {
+    prepare_store_across (v, address, size, mmu);
   } else {
-    entry_for (v, address, access, mmu);
-    entry_for (v, wrap (v, address + size - 1), access, mmu);
+    watch_pages (v, address, size, access, mmu);
   }
   if (aux & BP_NATIVE_MEM_READ)
     for (unsigned i = 0; i < size; ) {
-      unsigned n = size - i >= 8 && !crosses (wrap (v, address + i), 8) ? 8 : size - i >= 4 && !crosses (wrap (v, address + i), 4) ? 4 : 1;
-      uint64_t part = load_in_page (v, wrap (v, address + i), n, mmu);
+      unsigned n = size - i >= 8 && !crosses (tlb_wrap (v, address + i), 8) ? 8 : size - i >= 4 && !crosses (tlb_wrap (v, address + i), 4) ? 4 : 1;
+      uint64_t part = load_in_page (v, tlb_wrap (v, address + i), n, mmu);
       write_host (v->bounce + i, part, n);
       i += n;
     }
@@ -344,8 +399,8 @@ tcg_native_commit (void *env, uint64_t address, uint32_t aux)
   if (v->bounce_direct)
     return;
   for (unsigned i = 0; i < size; ) {
-    unsigned n = size - i >= 8 && !crosses (wrap (v, address + i), 8) ? 8 : size - i >= 4 && !crosses (wrap (v, address + i), 4) ? 4 : 1;
-    store_in_page (v, wrap (v, address + i), read_host (v->bounce + i, n), n, mmu);
+    unsigned n = size - i >= 8 && !crosses (tlb_wrap (v, address + i), 8) ? 8 : size - i >= 4 && !crosses (tlb_wrap (v, address + i), 4) ? 4 : 1;
+    store_in_page (v, tlb_wrap (v, address + i), read_host (v->bounce + i, n), n, mmu);
     i += n;
   }
 }
@@ -356,13 +411,7 @@ void *
 softmmu_probe (void *env, uint64_t address, unsigned size, BpMmuAccess access, unsigned mmu)
 {
   TcgVcpu *v = env;
-  TlbEntry *e = entry_for (v, address, access, mmu);
-  uint64_t tag = tag_of (e, access);
-  if (tag & TLB_DEVICE)
-    return NULL;
-  if (access == BP_MMU_STORE && tag & TLB_WATCHED) {
-    TlbFull *f = &tcg_softmmu (v)->mode[mmu].full[tlb_index (v, address, mmu)];
-    before_watched_store (v, e, f->ram_address + PAGE_OFFSET (address), size);
-  }
-  return (void *) (uintptr_t) (address + e->addend);
+  if (G_UNLIKELY (tag_of (entry_for (v, address, access, mmu), access) & TLB_BREAKPOINT))
+    return NULL;                /* each access is to be heard of */
+  return direct (v, address, size, access, mmu);
 }

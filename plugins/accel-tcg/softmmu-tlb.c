@@ -5,7 +5,47 @@
 
 #define TLB_MIN_BITS 8
 #define TLB_MAX_BITS 13
-#define JUMP_ENTRIES (1u << JUMP_CACHE_BITS)
+
+/* --- dirty logs -------------------------------------------------------------------- */
+
+/*
+ * An entry that is not WATCHED lets stores pass unseen.  Whoever clears dirty bits has us look through the entries,
+ * but stores go on until we do.  So a page that could have been written meanwhile counts as written: when we look, and
+ * when its entry is dropped before that.
+ */
+
+static inline bool
+is_plain_store (const TlbEntry *e)
+{
+  return !(e->store & (TLB_INVALID | TLB_DEVICE));
+}
+
+static void
+settle_log (const TlbFull *f, TlbEntry *e)
+{
+  if (!is_plain_store (e) || bp_dirty_test_all (f->ram_address))
+    return;
+  /* (WATCHED for its code's sake, it may just have been written by one who was told before) */
+  if (!(e->store & TLB_WATCHED) || !bp_dirty_test (BP_DIRTY_CODE, f->ram_address)) {
+    bp_dirty_set (BP_DIRTY_DISPLAY, f->ram_address, 1u << TLB_PAGE_BITS);
+    bp_dirty_set (BP_DIRTY_MIGRATION, f->ram_address, 1u << TLB_PAGE_BITS);
+  }
+  e->store |= TLB_WATCHED;
+}
+
+static void
+mode_settle_logs (TcgVcpu *v, unsigned mmu)
+{
+  TlbMode *m = &tcg_softmmu (v)->mode[mmu];
+  for (uint32_t k = 0; k < m->entries; k++)
+    settle_log (&m->full[k], &v->tlb[mmu].table[k]);
+}
+
+static inline bool
+is_logged (const TcgVcpu *v)
+{
+  return G_UNLIKELY (__atomic_load_n (&((TcgMachine *) v->machine)->logged, __ATOMIC_ACQUIRE));
+}
 
 /* --- life ----------------------------------------------------------------------- */
 
@@ -13,6 +53,8 @@ static void
 mode_clear (TcgVcpu *v, unsigned mmu)
 {
   TlbMode *m = &tcg_softmmu (v)->mode[mmu];
+  if (is_logged (v))
+    mode_settle_logs (v, mmu);
   memset (v->tlb[mmu].table, 0xff, m->entries * sizeof (TlbEntry));
   m->n_journal = 0;
   m->large_base = ~(uint64_t) 0;
@@ -23,6 +65,8 @@ static void
 mode_resize (TcgVcpu *v, unsigned mmu, unsigned bits)
 {
   TlbMode *m = &tcg_softmmu (v)->mode[mmu];
+  if (is_logged (v) && m->entries)
+    mode_settle_logs (v, mmu);
   g_free (m->full);
   g_free (m->journal);
   free (v->tlb[mmu].table);
@@ -32,6 +76,7 @@ mode_resize (TcgVcpu *v, unsigned mmu, unsigned bits)
   v->tlb[mmu].table = aligned_alloc (64, m->entries * sizeof (TlbEntry));
   v->tlb[mmu].mask = (uint64_t) (m->entries - 1) << 5;
   m->fills = 0;
+  memset (v->tlb[mmu].table, 0xff, m->entries * sizeof (TlbEntry));
   mode_clear (v, mmu);
 }
 
@@ -45,12 +90,7 @@ softmmu_init (TcgVcpu *v, BpAddressSpace *memory, BpAddressSpace *io)
   s->n_modes = v->frontend->n_mmu_indexes;
   for (unsigned i = 0; i < s->n_modes; i++)
     mode_resize (v, i, TLB_MIN_BITS + 2);
-  v->jump_cache_full = aligned_alloc (64, JUMP_ENTRIES * sizeof (JumpEntry));
-  v->jump_cache_empty = aligned_alloc (64, JUMP_ENTRIES * sizeof (JumpEntry));
-  memset (v->jump_cache_full, 0xff, JUMP_ENTRIES * sizeof (JumpEntry));
-  memset (v->jump_cache_empty, 0xff, JUMP_ENTRIES * sizeof (JumpEntry));
-  v->jump_cache = v->jump_cache_full;
-  s->jump_journal = g_new (uint32_t, JUMP_ENTRIES);
+  jump_cache_init (v);
   phys_cache_flush (v);
 }
 
@@ -65,9 +105,7 @@ softmmu_finish (TcgVcpu *v)
     g_free (s->mode[i].journal);
     free (v->tlb[i].table);
   }
-  free (v->jump_cache_full);
-  free (v->jump_cache_empty);
-  g_free (s->jump_journal);
+  jump_cache_finish (v);
   g_free (s);
   v->softmmu = NULL;
 }
@@ -75,8 +113,11 @@ softmmu_finish (TcgVcpu *v)
 /* --- flush ----------------------------------------------------------------------- */
 
 static void
-entry_clear (TlbEntry *e)
+entry_clear (TcgVcpu *v, unsigned mmu, uint32_t index)
 {
+  TlbEntry *e = &v->tlb[mmu].table[index];
+  if (is_logged (v))
+    settle_log (&tcg_softmmu (v)->mode[mmu].full[index], e);
   e->load = e->store = e->fetch = ~(uint64_t) 0;
 }
 
@@ -101,7 +142,6 @@ tlb_flush (TcgVcpu *v, bool global_too)
   fp_leave (v);
   for (unsigned i = 0; i < s->n_modes; i++) {
     TlbMode *m = &s->mode[i];
-    TlbEntry *table = v->tlb[i].table;
     if (m->fills > m->entries && mode_grow (v, i))
       continue;
     if (global_too) {
@@ -110,7 +150,7 @@ tlb_flush (TcgVcpu *v, bool global_too)
     }
     for (uint32_t k = 0; k < m->n_journal; k++)
       if (!m->full[m->journal[k]].global)
-        entry_clear (&table[m->journal[k]]);
+        entry_clear (v, i, m->journal[k]);
     m->n_journal = 0;
   }
   jump_cache_flush (v, global_too);
@@ -121,18 +161,23 @@ tlb_flush_page (TcgVcpu *v, uint64_t address)
 {
   Softmmu *s = tcg_softmmu (v);
   uint64_t page = address & TLB_PAGE_MASK;
+  bool large = false;
   fp_leave (v);
   for (unsigned i = 0; i < s->n_modes; i++) {
     TlbMode *m = &s->mode[i];
     if (m->large_base != ~(uint64_t) 0 && (page & m->large_mask) == m->large_base) {
       mode_clear (v, i);
+      large = true;
       continue;
     }
     TlbEntry *e = tlb_entry (v, page, i);
     if ((e->load & TLB_PAGE_MASK) == page || (e->store & TLB_PAGE_MASK) == page || (e->fetch & TLB_PAGE_MASK) == page)
-      entry_clear (e);
+      entry_clear (v, i, tlb_index (v, page, i));
   }
-  jump_cache_flush_page (v, page);
+  if (large)
+    jump_cache_flush (v, true);         /* code of the same large page may start anywhere in it */
+  else
+    jump_cache_flush_page (v, page);
 }
 
 void
@@ -145,6 +190,38 @@ tlb_watch_page (TcgVcpu *v, uint64_t ram_page)
       if (m->full[k].ram_address == ram_page && !(v->tlb[i].table[k].store & TLB_INVALID))
         v->tlb[i].table[k].store |= TLB_WATCHED;
   }
+}
+
+/* --- what other threads ask for ---------------------------------------------------------- */
+
+void
+softmmu_do_asked (TcgVcpu *v)
+{
+  Softmmu *s = tcg_softmmu (v);
+  uint32_t asked = __atomic_exchange_n (&s->asked, 0, __ATOMIC_SEQ_CST);
+  fp_leave (v);
+  if (asked & SOFTMMU_LOG)
+    for (unsigned i = 0; i < s->n_modes; i++)
+      mode_settle_logs (v, i);
+  if (asked & SOFTMMU_MAP) {
+    phys_cache_flush (v);
+    tlb_flush (v, true);
+    tcg_extra (v)->last_tb = NULL;
+  }
+}
+
+void
+softmmu_ask (TcgVcpu *v, uint32_t what)
+{
+  uint32_t before = __atomic_fetch_or (&tcg_softmmu (v)->asked, what, __ATOMIC_SEQ_CST);
+  if (!bp_vcpu_is_current (v->vcpu)) {
+    if (~before & what)
+      bp_vcpu_kick (v->vcpu);
+    return;
+  }
+  softmmu_do_asked (v);
+  if (what & SOFTMMU_MAP)
+    tcg_leave_soon (v);         /* the block that runs may itself be elsewhere now */
 }
 
 /* --- physical pages ------------------------------------------------------------------ */
@@ -171,7 +248,8 @@ phys_page_load (Softmmu *s, PhysPage *p, uint64_t page)
     if (r->ram_address != ~(uint64_t) 0)
       p->ram_address = r->ram_address + (page - r->address);
   }
-  bp_as_leave (s->memory);
+  if (r)
+    bp_as_leave (s->memory);
 }
 
 PhysPage *
@@ -233,20 +311,24 @@ install (TcgVcpu *v, uint64_t address, unsigned mmu, const BpTlbFill *fill)
   uint32_t index = tlb_index (v, address, mmu);
   TlbEntry *e = &v->tlb[mmu].table[index];
   TlbFull *f = &m->full[index];
-  uint64_t plain = page | (p->host ? 0 : TLB_DEVICE);
+  if (is_logged (v)) {
+    fp_leave (v);
+    settle_log (f, e);
+  }
+  uint64_t watched = fill->watched ? TLB_BREAKPOINT : 0, plain = page | (p->host ? 0 : TLB_DEVICE);
   f->physical = fill->physical & TLB_PAGE_MASK;
   f->ram_address = p->ram_address;
   f->global = fill->global;
   e->addend = (uint64_t) (uintptr_t) p->host - page;
-  e->load = fill->readable ? plain : ~(uint64_t) 0;
+  e->load = fill->readable ? plain | watched : ~(uint64_t) 0;
   e->fetch = fill->executable ? plain : ~(uint64_t) 0;
   if (!fill->writable)
     e->store = ~(uint64_t) 0;
   else if (!p->host || p->readonly)
-    e->store = page | TLB_DEVICE;
+    e->store = page | TLB_DEVICE | watched;
   else {
     fp_leave (v);
-    e->store = page | (bp_dirty_test_all (p->ram_address) ? 0 : TLB_WATCHED);
+    e->store = page | watched | (bp_dirty_test_all (p->ram_address) ? 0 : TLB_WATCHED);
   }
   if (fill->page_shift > TLB_PAGE_BITS)
     note_large (m, page, fill->page_shift);

@@ -1,5 +1,6 @@
 /* tb-cache.c -- finding translation blocks: by key, by host address, through the jump cache.  Built with -mgeneral-regs-only. */
 /* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
 #include <string.h>
 #include "machine-tcg.h"
 
@@ -41,26 +42,38 @@ tb_lookup (TcgMachine *m, const BpTbKey *key, uint64_t physical, uint32_t cflags
   return NULL;
 }
 
-static CodePage *
-code_page (TcgMachine *m, uint64_t page, bool make)
+static CodePage **
+code_page_slot (TcgMachine *m, uint64_t page)
 {
-  CodePage **slot = &m->pages[(page * 0x9e3779b97f4a7c15u) >> 52];
-  for (CodePage *p = *slot; p; p = p->next)
+  return &m->pages[(page * 0x9e3779b97f4a7c15u) >> 52];
+}
+
+CodePage *
+code_page_find (TcgMachine *m, uint64_t page)
+{
+  for (CodePage *p = *code_page_slot (m, page); p; p = p->next)
     if (p->page == page)
       return p;
-  if (!make)
-    return NULL;
-  CodePage *p = g_new0 (CodePage, 1);
+  return NULL;
+}
+
+static CodePage *
+code_page_make (TcgMachine *m, uint64_t page)
+{
+  CodePage *p = code_page_find (m, page), **slot = code_page_slot (m, page);
+  if (p)
+    return p;
+  p = g_new0 (CodePage, 1);
   p->page = page;
   p->next = *slot;
-  *slot = p;
+  __atomic_store_n (slot, p, __ATOMIC_RELEASE);         /* code_page_has_code reads without the lock */
   return p;
 }
 
 bool
 code_page_has_code (TcgMachine *m, uint64_t ram_address)
 {
-  CodePage *p = code_page (m, ram_address >> TLB_PAGE_BITS, false);
+  CodePage *p = code_page_find (m, ram_address >> TLB_PAGE_BITS);
   return p && p->first;
 }
 
@@ -73,7 +86,7 @@ tb_insert (TcgMachine *m, Tb *tb)
   for (unsigned i = 0; i < 2; i++) {
     if (tb->physical[i] == ~(uint64_t) 0)
       continue;
-    CodePage *p = code_page (m, tb->physical[i] >> TLB_PAGE_BITS, true);
+    CodePage *p = code_page_make (m, tb->physical[i] >> TLB_PAGE_BITS);
     tb->page_next[i] = p->first;
     p->first = (Tb *) ((uintptr_t) tb | i);
   }
@@ -103,7 +116,7 @@ tb_remove (TcgMachine *m, Tb *tb)
       break;
     }
   for (unsigned i = 0; i < 2; i++) {
-    CodePage *p = tb->physical[i] == ~(uint64_t) 0 ? NULL : code_page (m, tb->physical[i] >> TLB_PAGE_BITS, false);
+    CodePage *p = tb->physical[i] == ~(uint64_t) 0 ? NULL : code_page_find (m, tb->physical[i] >> TLB_PAGE_BITS);
     if (p)
       page_list_remove (p, tb, i);
   }
@@ -219,7 +232,7 @@ tb_invalidate (TcgMachine *m, Tb *tb)
 {
   if (tb->invalid)
     return;
-  tb->invalid = true;
+  __atomic_store_n (&tb->invalid, true, __ATOMIC_SEQ_CST);      /* before the jump caches are looked at: see jump_cache_enter */
   m->n_invalidated++;
   unlink_incoming (m, tb);
   unlink_outgoing (m, tb);
@@ -230,7 +243,14 @@ tb_invalidate (TcgMachine *m, Tb *tb)
 
 /* --- the jump cache ---------------------------------------------------------------------------- */
 
-#define JUMP_GLOBAL 0x80000000u
+/*
+ * An entry is of a global page or not, and each kind has a list of the indexes that were entered since its last flush;
+ * `listed` says in which an index stands already.  Only the vCPU's thread writes entries, but for jump_cache_forget,
+ * which any thread calls: that empties `mode` and touches nothing else.
+ */
+#define JUMP_GLOBAL 4u
+#define JUMP_LISTED(which) (1u << (which))
+#define JUMP_NONE (~(uint64_t) 0)
 
 static uint32_t
 jump_index (uint64_t pc)
@@ -238,11 +258,22 @@ jump_index (uint64_t pc)
   return (uint32_t) ((pc ^ (pc >> JUMP_CACHE_BITS)) & ((1u << JUMP_CACHE_BITS) - 1));
 }
 
-static void
-jump_clear (JumpEntry *e)
+void
+jump_cache_init (TcgVcpu *v)
 {
-  e->mode = e->pc = ~(uint64_t) 0;
-  e->code = NULL;
+  size_t size = (1u << JUMP_CACHE_BITS) * sizeof (JumpEntry);
+  v->jump_cache_full = aligned_alloc (64, size);
+  v->jump_cache_empty = aligned_alloc (64, size);
+  for (uint32_t i = 0; i < 1u << JUMP_CACHE_BITS; i++)
+    v->jump_cache_full[i] = v->jump_cache_empty[i] = (JumpEntry) { .pc = JUMP_NONE, .mode = JUMP_NONE };
+  v->jump_cache = v->jump_cache_full;
+}
+
+void
+jump_cache_finish (TcgVcpu *v)
+{
+  free (v->jump_cache_full);
+  free (v->jump_cache_empty);
 }
 
 void
@@ -251,47 +282,55 @@ jump_cache_enter (TcgVcpu *v, uint64_t pc, const Tb *tb, bool global)
   Softmmu *s = tcg_softmmu (v);
   uint32_t index = jump_index (pc);
   JumpEntry *e = &v->jump_cache_full[index];
-  if (s->n_jump_journal == 1u << JUMP_CACHE_BITS) {
-    fp_leave (v);
-    jump_cache_flush (v, true);
-  }
-  s->jump_journal[s->n_jump_journal++] = index | (global ? JUMP_GLOBAL : 0);
-  e->code = tb->code;
-  e->mode = tb->mode;
+  e->mode = JUMP_NONE;
   e->pc = pc;
-  e->reserved = (uintptr_t) tb;
+  e->code = tb->code;
+  if (!(e->listed & JUMP_LISTED (global)))
+    s->jumps[global].index[s->jumps[global].n++] = (uint16_t) index;
+  e->listed = (e->listed & ~(uint64_t) JUMP_GLOBAL) | JUMP_LISTED (global) | (global ? JUMP_GLOBAL : 0);
   s->jump_pages[(tb->key.pc >> TLB_PAGE_BITS) & 4095] = 1;
-  s->jump_pages[((tb->key.pc + tb->n_bytes - 1) >> TLB_PAGE_BITS) & 4095] = 1;
+  s->jump_pages[(tlb_wrap (v, tb->key.pc + tb->n_bytes - 1) >> TLB_PAGE_BITS) & 4095] = 1;
+  /* Either we see that the block is being invalidated, or that one sees this entry. */
+  __atomic_store_n (&e->mode, tb->mode, __ATOMIC_SEQ_CST);
+  if (__atomic_load_n (&tb->invalid, __ATOMIC_SEQ_CST))
+    e->mode = JUMP_NONE;
+}
+
+static void
+jump_list_flush (TcgVcpu *v, bool global)
+{
+  JumpList *list = &tcg_softmmu (v)->jumps[global];
+  for (uint32_t k = 0; k < list->n; k++) {
+    JumpEntry *e = &v->jump_cache_full[list->index[k]];
+    e->listed &= ~(uint64_t) JUMP_LISTED (global);
+    if (!(e->listed & JUMP_GLOBAL) == !global)
+      e->mode = e->pc = JUMP_NONE;
+  }
+  list->n = 0;
 }
 
 void
 jump_cache_flush (TcgVcpu *v, bool global_too)
 {
-  Softmmu *s = tcg_softmmu (v);
-  uint32_t kept = 0;
-  for (uint32_t k = 0; k < s->n_jump_journal; k++) {
-    if (!global_too && s->jump_journal[k] & JUMP_GLOBAL)
-      s->jump_journal[kept++] = s->jump_journal[k];
-    else
-      jump_clear (&v->jump_cache_full[s->jump_journal[k] & ~JUMP_GLOBAL]);
-  }
-  s->n_jump_journal = kept;
-  if (global_too)
-    memset (s->jump_pages, 0, sizeof s->jump_pages);
+  jump_list_flush (v, false);
+  if (!global_too)
+    return;
+  jump_list_flush (v, true);
+  memset (tcg_softmmu (v)->jump_pages, 0, sizeof tcg_softmmu (v)->jump_pages);
 }
 
 void
 jump_cache_flush_page (TcgVcpu *v, uint64_t page)
 {
-  Softmmu *s = tcg_softmmu (v);
-  if (s->jump_pages[(page >> TLB_PAGE_BITS) & 4095])
+  if (tcg_softmmu (v)->jump_pages[(page >> TLB_PAGE_BITS) & 4095])
     jump_cache_flush (v, true);
 }
 
 void
 jump_cache_forget (TcgVcpu *v, const Tb *tb)
 {
-  JumpEntry *e = &v->jump_cache_full[jump_index (tb->key.pc - tb->key.base)];
-  if (e->code == tb->code)
-    jump_clear (e);
+  uint64_t pc = tb->key.pc - tb->key.base;
+  JumpEntry *e = &v->jump_cache_full[jump_index (v->frontend->pc_size == 4 ? (uint32_t) pc : pc)];
+  if (__atomic_load_n (&e->code, __ATOMIC_SEQ_CST) == tb->code)
+    __atomic_store_n (&e->mode, JUMP_NONE, __ATOMIC_SEQ_CST);
 }

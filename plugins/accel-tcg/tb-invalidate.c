@@ -3,21 +3,6 @@
 #include <string.h>
 #include "machine-tcg.h"
 
-static uint64_t
-page_key (uint64_t page)
-{
-  return (page * 0x9e3779b97f4a7c15u) >> 52;
-}
-
-static CodePage *
-find_page (TcgMachine *m, uint64_t page)
-{
-  for (CodePage *p = m->pages[page_key (page)]; p; p = p->next)
-    if (p->page == page)
-      return p;
-  return NULL;
-}
-
 /* The bytes of a block that lie in its page `which`, as RAM addresses [*start, *end). */
 static void
 bytes_in_page (const Tb *tb, unsigned which, uint64_t *start, uint64_t *end)
@@ -34,27 +19,47 @@ bytes_in_page (const Tb *tb, unsigned which, uint64_t *start, uint64_t *end)
   }
 }
 
+/* A translation that is reading the page starts over, and goes on hearing of writes. */
+static bool
+is_being_fetched (TcgMachine *m, uint64_t page)
+{
+  bool found = false;
+  for (unsigned i = 0; i < m->vcpus->len; i++) {
+    VcpuExtra *x = tcg_extra (m->vcpus->pdata[i]);
+    if (x->fetch_page[0] >> TLB_PAGE_BITS == page || x->fetch_page[1] >> TLB_PAGE_BITS == page)
+      found = x->fetch_stale = true;
+  }
+  return found;
+}
+
+static bool
+invalidate_in_page (TcgMachine *m, CodePage *p, uint64_t start, uint64_t end, const Tb *current)
+{
+  bool hit_current = false;
+  for (Tb *link = p->first, *next; link; link = next) {
+    Tb *tb = (Tb *) ((uintptr_t) link & ~(uintptr_t) 7);
+    unsigned which = (unsigned) ((uintptr_t) link & 7);
+    uint64_t tb_start, tb_end;
+    next = tb->page_next[which];
+    bytes_in_page (tb, which, &tb_start, &tb_end);
+    if (tb_start >= end || tb_end <= start)
+      continue;
+    hit_current |= tb == current;
+    tb_invalidate (m, tb);
+  }
+  return hit_current;
+}
+
 bool
 tb_invalidate_range (TcgMachine *m, uint64_t ram_address, uint64_t size, const Tb *current)
 {
   bool hit_current = false;
   uint64_t end = ram_address + size;
   for (uint64_t page = ram_address >> TLB_PAGE_BITS; page <= (end - 1) >> TLB_PAGE_BITS; page++) {
-    CodePage *p = find_page (m, page);
-    if (!p)
-      continue;
-    for (Tb *link = p->first, *next; link; link = next) {
-      Tb *tb = (Tb *) ((uintptr_t) link & ~(uintptr_t) 7);
-      unsigned which = (unsigned) ((uintptr_t) link & 7);
-      uint64_t tb_start, tb_end;
-      next = tb->page_next[which];
-      bytes_in_page (tb, which, &tb_start, &tb_end);
-      if (tb_start >= end || tb_end <= ram_address)
-        continue;
-      hit_current |= tb == current;
-      tb_invalidate (m, tb);
-    }
-    if (!p->first)
+    CodePage *p = code_page_find (m, page);
+    if (p)
+      hit_current |= invalidate_in_page (m, p, ram_address, end, current);
+    if (!is_being_fetched (m, page) && (!p || !p->first))
       bp_dirty_set (BP_DIRTY_CODE, page << TLB_PAGE_BITS, 1u << TLB_PAGE_BITS);
   }
   return hit_current;

@@ -8,6 +8,41 @@ _Static_assert (MAX_INSNS <= TB_MAX_INSNS, "marks hold the number of an instruct
 
 /* --- code bytes ----------------------------------------------------------------------- */
 
+/* Who writes to the page has to tell from now on: before the first byte of it is read, so that no write is missed between reading
+ * and tb_insert. */
+static void
+fetch_begin_page (TcgVcpu *v, unsigned which, uint64_t ram_page)
+{
+  TcgMachine *m = v->machine;
+  g_mutex_lock (&m->lock);
+  tcg_extra (v)->fetch_page[which] = ram_page;
+  if (bp_dirty_test (BP_DIRTY_CODE, ram_page)) {
+    bp_dirty_clear (BP_DIRTY_CODE, ram_page, 1u << TLB_PAGE_BITS);
+    for (unsigned k = 0; k < m->vcpus->len; k++)
+      tlb_watch_page (m->vcpus->pdata[k], ram_page);
+  }
+  g_mutex_unlock (&m->lock);
+}
+
+static void
+fetch_reset (TcgVcpu *v)
+{
+  TcgMachine *m = v->machine;
+  VcpuExtra *x = tcg_extra (v);
+  g_mutex_lock (&m->lock);
+  x->fetch_page[0] = x->fetch_page[1] = ~(uint64_t) 0;
+  x->fetch_stale = false;
+  g_mutex_unlock (&m->lock);
+}
+
+void
+translate_abandon (TcgVcpu *v)
+{
+  VcpuExtra *x = tcg_extra (v);
+  if (x->fetch_page[0] != ~(uint64_t) 0 || x->fetch_page[1] != ~(uint64_t) 0)
+    fetch_reset (v);
+}
+
 /* Copies bytes of one page; they may come from a device (then nothing of the block is kept). */
 static void
 fetch_in_page (TcgVcpu *v, uint64_t linear, unsigned mmu, uint8_t *buffer, unsigned n)
@@ -17,13 +52,15 @@ fetch_in_page (TcgVcpu *v, uint64_t linear, unsigned mmu, uint8_t *buffer, unsig
   TlbFull *f = &s->mode[mmu].full[tlb_index (v, linear, mmu)];
   VcpuExtra *x = tcg_extra (v);
   unsigned which = (linear & TLB_PAGE_MASK) != x->fetch_linear;
-  x->fetch_page[which] = f->ram_address;
+  if (x->fetch_page[which] != f->ram_address)
+    fetch_begin_page (v, which, f->ram_address);
   if (!(e->fetch & TLB_DEVICE)) {
     memcpy (buffer, (uint8_t *) (uintptr_t) (linear + e->addend), n);
     return;
   }
+  uint64_t physical = f->physical + (linear & ~TLB_PAGE_MASK);          /* a device may change the map */
   for (unsigned i = 0; i < n; i++)
-    buffer[i] = (uint8_t) bp_as_load (s->memory, f->physical + (linear & ~TLB_PAGE_MASK) + i, 1);
+    buffer[i] = (uint8_t) bp_as_load (s->memory, physical + i, 1);
 }
 
 static bool
@@ -134,7 +171,7 @@ translate_ir (TcgVcpu *v, Tb *tb)
   uint32_t limit = tb->cflags >> TB_MAX_INSNS_SHIFT;
   BpTranslation t = { .key = tb->key, .ir = &x->ir, .max_insns = limit ? MIN (limit, MAX_INSNS) : MAX_INSNS, .cflags = tb->cflags & 0xffff };
   x->fetch_linear = tb->key.pc & TLB_PAGE_MASK;
-  x->fetch_page[0] = x->fetch_page[1] = ~(uint64_t) 0;
+  fetch_reset (v);
   bp_ir_block_reset (&x->ir);
   v->frontend->translate (v, &t);
   tb->n_insns = t.n_insns;
@@ -154,12 +191,6 @@ place (TcgVcpu *v, Tb *tb)
   }
   tb->physical[0] = x->fetch_page[0] + (tb->key.pc & ~TLB_PAGE_MASK);
   tb->physical[1] = two_pages ? x->fetch_page[1] : ~(uint64_t) 0;
-  for (unsigned i = 0; i < (two_pages ? 2 : 1); i++)
-    if (!code_page_has_code (v->machine, x->fetch_page[i])) {
-      bp_dirty_clear (BP_DIRTY_CODE, x->fetch_page[i], 1u << TLB_PAGE_BITS);
-      for (unsigned k = 0; k < v->machine->vcpus->len; k++)
-        tlb_watch_page (v->machine->vcpus->pdata[k], x->fetch_page[i]);
-    }
 }
 
 /* Blocks live in the code buffer, before their code; NULL: it is full. */
@@ -175,28 +206,47 @@ allocate (TcgMachine *m, const Tb *scratch)
   return tb;
 }
 
-Tb *
-tb_translate (TcgVcpu *v, const BpTbKey *key, uint32_t cflags)
+/* Under the lock: NULL when there is no room. */
+static Tb *
+make_block (TcgVcpu *v)
 {
-  VcpuExtra *x = tcg_extra (v);
   TcgMachine *m = v->machine;
-  x->scratch = (Tb) { .key = *key, .cflags = cflags, .mode = tb_mode (m, key->base, key->flags), .exit_jump = { TB_NO_EXIT, TB_NO_EXIT } };
-  translate_ir (v, &x->scratch);
-  place (v, &x->scratch);
-  g_mutex_lock (&m->lock);
-  run_passes (m, &x->scratch, &x->ir);
+  VcpuExtra *x = tcg_extra (v);
   size_t used = m->buffer.used;
+  place (v, &x->scratch);
+  run_passes (m, &x->scratch, &x->ir);
   Tb *tb = allocate (m, &x->scratch);
   if (!tb || !compile (m, tb, &x->ir)) {
     m->buffer.used = used;
-    tb_flush_all (m);
-    g_mutex_unlock (&m->lock);
-    return tb_translate (v, key, cflags);
+    return NULL;
   }
   m->n_translated++;
   tb_register_code (m, tb);
   if (tb->physical[0] != ~(uint64_t) 0)
     tb_insert (m, tb);
-  g_mutex_unlock (&m->lock);
   return tb;
+}
+
+Tb *
+tb_translate (TcgVcpu *v, const BpTbKey *key, uint32_t cflags)
+{
+  VcpuExtra *x = tcg_extra (v);
+  TcgMachine *m = v->machine;
+  uint32_t mode = tb_mode (m, key->base, key->flags);
+  for (Tb *tb = NULL;;) {
+    x->scratch = (Tb) { .key = *key, .cflags = cflags, .mode = mode, .exit_jump = { TB_NO_EXIT, TB_NO_EXIT } };
+    translate_ir (v, &x->scratch);
+    g_mutex_lock (&m->lock);
+    bool stale = x->fetch_stale;        /* its bytes have changed since: again */
+    if (!stale)
+      tb = make_block (v);
+    if (!stale && !tb) {
+      g_assert (m->n_by_address > 0);   /* the smallest code cache holds the largest block many times */
+      tb_flush_all (m);
+    }
+    x->fetch_page[0] = x->fetch_page[1] = ~(uint64_t) 0;
+    g_mutex_unlock (&m->lock);
+    if (tb)
+      return tb;
+  }
 }

@@ -14,6 +14,7 @@
 /* Low bits of a tag: any set makes the inline compare fail, so that the access takes the slow path. */
 #define TLB_INVALID   1u        /* nothing cached */
 #define TLB_DEVICE    2u        /* not plain RAM */
+#define TLB_BREAKPOINT 8u       /* loads and stores: the frontend wants to be asked */
 #define TLB_WATCHED   4u        /* stores: the page holds translated code or a dirty log wants to know */
 
 /* 32 bytes; generated code indexes by ((address >> 12) << 5) & mask. */
@@ -34,7 +35,7 @@ typedef struct JumpEntry {
   uint64_t pc;                  /* guest pc as the frontend's goto_ptr gives it (pc_size bits) */
   uint64_t mode;                /* the mode id of (base, flags); ~0 = empty */
   const void *code;
-  uint64_t reserved;
+  uint64_t listed;              /* for flushes, see tb-cache.c */
 } JumpEntry;
 /* index = (pc ^ (pc >> JUMP_CACHE_BITS)) & ((1 << JUMP_CACHE_BITS) - 1) */
 
@@ -60,7 +61,9 @@ typedef struct TcgVcpu {
   JumpEntry *jump_cache;                /* the live one, or an empty one while leaving is wanted */
   int64_t icount_left;                  /* deterministic mode: instructions until the next event */
   TlbFast tlb[16];
-  uint64_t spare[8];
+  /* The stack pointer of blocks while generated code runs: a call out of a block leaves its return address below. 0: not yet. */
+  uintptr_t frame;
+  uint64_t spare[7];
   /* Operand of a native insn that cannot be reached directly. */
   uint8_t bounce[512] __attribute__ ((aligned (64)));
   /* --- below: C only --- */

@@ -15,10 +15,14 @@ typedef enum ApicDelivery {     /* SDM 3A, 11.6.1, bits 10..8 of ICR, LVT and re
   APIC_FIXED, APIC_LOWEST, APIC_SMI, APIC_REMOTE_READ, APIC_NMI, APIC_INIT, APIC_STARTUP, APIC_EXTINT
 } ApicDelivery;
 
+#define APIC_EVERYBODY UINT32_MAX
+/* A destination in a register of 8 bits. */
+static inline uint32_t apic_destination_8 (uint32_t bits) { return bits == 0xff ? APIC_EVERYBODY : bits; }
+
 typedef struct ApicMessage {
   ApicDelivery delivery;
   uint8_t vector;
-  uint8_t destination;
+  uint32_t destination;         /* an ID or a set, as wide as the sender has them; APIC_EVERYBODY */
   bool logical;                 /* the destination is matched with LDR and DFR, else with the APIC's ID */
   bool level;                   /* trigger mode */
 } ApicMessage;

@@ -33,7 +33,47 @@ boot_high_ram (const BootCommon *boot, BpAddressSpace *memory)
   return there ? rest : 0;
 }
 
-/* Mapped, not read: images are tens of megabytes that would stay with the process. */
+/* All of the file, or the reason why not; an end that comes early is ENODATA. */
+static int
+read_whole (int fd, uint8_t *data, size_t size)
+{
+  for (size_t at = 0; at < size;) {
+    ssize_t n = read (fd, data + at, size - at);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n <= 0)
+      return n < 0 ? errno : ENODATA;
+    at += (size_t) n;
+  }
+  return 0;
+}
+
+/* Into memory of its own that goes back to the system as a whole: images are tens of megabytes, which a heap might keep.  The file itself is
+ * not mapped, because somebody may cut it short while we look at it. */
+static int
+read_open_file (int fd, uint8_t **data, size_t *size)
+{
+  struct stat st;
+  if (fstat (fd, &st))
+    return errno;
+  if (!S_ISREG (st.st_mode))
+    return EINVAL;
+  if ((uint64_t) st.st_size > UINT32_MAX)
+    return EFBIG;
+  *data = NULL;
+  *size = (size_t) st.st_size;
+  if (!*size)
+    return 0;
+  void *map = mmap (NULL, *size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (map == MAP_FAILED)
+    return errno;
+  *data = map;
+  int reason = read_whole (fd, map, *size);
+  if (reason)
+    boot_unmap_file (data, size);
+  return reason;
+}
+
 bool
 boot_map_file (const char *path, uint8_t **data, size_t *size, GError **error)
 {
@@ -41,24 +81,14 @@ boot_map_file (const char *path, uint8_t **data, size_t *size, GError **error)
     g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "there is no kernel to start: name one with `kernel = FILE`, or on the command line with --kernel FILE");
     return false;
   }
-  int fd = open (path, O_RDONLY | O_CLOEXEC), reason = 0;
-  struct stat st;
-  void *map = NULL;
-  if (fd < 0 || fstat (fd, &st))
-    reason = errno;
-  else if (!S_ISREG (st.st_mode))
-    reason = EINVAL;
-  else if (st.st_size > 0 && (map = mmap (NULL, (size_t) st.st_size, PROT_READ, MAP_PRIVATE, fd, 0)) == MAP_FAILED)
-    reason = errno;
+  int fd = open (path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), reason = fd < 0 ? errno : read_open_file (fd, data, size);
   if (fd >= 0)
     close (fd);
-  if (reason) {
-    g_set_error (error, BP_ERROR, BP_ERROR_IO, "cannot read `%s`: %s", path, reason == EINVAL ? "not a regular file" : g_strerror (reason));
-    return false;
-  }
-  *data = map;
-  *size = (size_t) st.st_size;
-  return true;
+  if (!reason)
+    return true;
+  const char *text = reason == EINVAL ? "not a regular file" : reason == ENODATA ? "it was cut short while it was read" : g_strerror (reason);
+  g_set_error (error, BP_ERROR, BP_ERROR_IO, "cannot read `%s`: %s", path, text);
+  return false;
 }
 
 void

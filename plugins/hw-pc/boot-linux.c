@@ -29,6 +29,8 @@ enum { E820_RAM = 1, E820_RESERVED = 2 };
 typedef struct BootLinux {
   BootCommon common;
   char *kernel, *initrd, *append;
+  bool mp_table;
+  uint8_t timer_input;
   BpAddressSpace *memory;
   uint8_t *image, *initrd_data;
   size_t image_size, initrd_size;
@@ -202,6 +204,7 @@ boot_load (void *self, GError **error)
 {
   BootLinux *b = self;
   bool fine = read_files (b, error) && copy_to_guest (b, error);
+  fine = fine && (!b->mp_table || boot_write_mp_table (bp_object_machine (self), &b->common.cpu, b->timer_input, error));
   forget_files (b);
   if (!fine)
     return false;
@@ -226,6 +229,10 @@ static const BpProperty boot_properties[] = {
   BP_PROP_FILE ("kernel", BootLinux, kernel, 0, "The kernel, a bzImage."),
   BP_PROP_FILE ("initrd", BootLinux, initrd, 0, "Initial RAM disk, loaded as high as the kernel allows; none by default."),
   BP_PROP_STRING ("append", BootLinux, append, "", "The kernel's command line."),
+  BP_PROP_BOOL ("mp-table", BootLinux, mp_table, false,
+                "Tell the kernel of processors and APICs by a table of the MultiProcessor Specification: for machines with an I/O APIC at 0xfec00000."),
+  BP_PROP_ ("mp-timer-input", BP_PROPERTY_U8, BootLinux, timer_input, .default_int = 2, .max = 23,
+            .help = "The I/O APIC's input that the interval timer is wired to, for that table."),
   BP_PROP_LINK ("cpu", BootLinux, common.cpu, BP_X86_CPU_ID, BP_PROPERTY_REQUIRED, "The CPU that starts the kernel."),
   BP_PROP_LINK ("ram", BootLinux, common.ram, "bp.memory-backend/1", BP_PROPERTY_REQUIRED,
                 "The memory backend mapped from address 0: its size goes into the memory map that the kernel is given."),

@@ -44,6 +44,7 @@ typedef struct BootMultiboot {
   BootCommon common;
   char *kernel, *initrd, *append;
   char **modules;
+  bool firmware_state;
   BpAddressSpace *memory;
   /* only while the files are looked at or copied */
   uint8_t *image;
@@ -381,6 +382,8 @@ static bool
 boot_load (void *self, GError **error)
 {
   BootMultiboot *b = self;
+  if (b->firmware_state)
+    boot_leave_firmware_state (bp_object_machine (self));
   bool fine = read_files (b, error) && copy_to_guest (b, error);
   forget_files (b);
   if (!fine)
@@ -408,6 +411,8 @@ static const BpProperty boot_properties[] = {
   BP_PROP_LIST ("modules", BootMultiboot, modules, NULL,
                 "Further modules, each a file and, after a blank, the arguments that it is given; files are relative to the working directory."),
   BP_PROP_STRING ("append", BootMultiboot, append, "", "The kernel's command line, which follows the kernel's file name."),
+  BP_PROP_BOOL ("firmware-state", BootMultiboot, firmware_state, false,
+                "Leave PIC, timer and real-mode interrupt vectors as firmware does, for kernels that go back to real mode or wait for a tick."),
   BP_PROP_LINK ("cpu", BootMultiboot, common.cpu, BP_X86_CPU_ID, BP_PROPERTY_REQUIRED, "The CPU that starts the kernel."),
   BP_PROP_LINK ("ram", BootMultiboot, common.ram, "bp.memory-backend/1", BP_PROPERTY_REQUIRED,
                 "The memory backend mapped from address 0: its size goes into the memory map that the kernel is given."),

@@ -20,7 +20,14 @@ uint64_t boot_ram_total (const BootCommon *boot);
 /* The part of it that the machine maps from BOOT_HIGH_BASE up; 0: none. */
 uint64_t boot_high_ram (const BootCommon *boot, BpAddressSpace *memory);
 #define BOOT_HIGH_BASE UINT64_C (0x100000000)
-/* A whole file, read-only, until boot_unmap_file; *data is NULL when it is empty.  The message names the file. */
+/* The extended BIOS data area, up to the end of conventional memory at 0xa0000. */
+#define BOOT_EBDA 0x9fc00u
+/* Interrupt controllers, timer and real-mode vectors as after a firmware's work, which has no more to do. */
+void boot_leave_firmware_state (BpMachine *machine);
+/* The tables of the MultiProcessor Specification, in the EBDA, for all x86 CPUs of the machine, of which `first` starts; the timer is wired to
+ * that input of the I/O APIC. */
+bool boot_write_mp_table (BpMachine *machine, const BpLink *first, uint8_t timer_input, GError **error);
+/* A copy of a whole file until boot_unmap_file; *data is NULL when it is empty.  The message names the file. */
 bool boot_map_file (const char *path, uint8_t **data, size_t *size, GError **error);
 void boot_unmap_file (uint8_t **data, size_t *size);
 /* Flat 32-bit protected mode, paging and interrupts off, at `entry`; a GDT with selectors `code` and `data` is put at `gdt_address`. */

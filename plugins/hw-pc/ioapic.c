@@ -29,7 +29,7 @@ typedef struct IoApic {
 static void
 send (IoApic *a, unsigned n)
 {
-  ApicMessage m = { .delivery = (ApicDelivery) (a->low[n] >> 8 & 7), .vector = (uint8_t) a->low[n], .destination = (uint8_t) (a->high[n] >> 24),
+  ApicMessage m = { .delivery = (ApicDelivery) (a->low[n] >> 8 & 7), .vector = (uint8_t) a->low[n], .destination = apic_destination_8 (a->high[n] >> 24),
                     .logical = a->low[n] & ENTRY_LOGICAL, .level = a->low[n] & ENTRY_LEVEL };
   if (m.level && m.delivery <= APIC_LOWEST)
     a->low[n] |= ENTRY_REMOTE_IRR;

@@ -1,4 +1,4 @@
-/* lapic-timer.c -- the local APIC's timer (Intel SDM 3A, 11.5.4): one-shot and periodic counts. */
+/* lapic-timer.c -- the local APIC's timer (Intel SDM 3A, 11.5.4): one-shot and periodic counts, deadlines. */
 /* SPDX-License-Identifier: MIT */
 #include "lapic.h"
 
@@ -51,8 +51,10 @@ lapic_timer_sync (Lapic *l)
   int64_t period = count_to_ns (l, l->initial_count);
   if (l->lvt[LVT_TIMER] & LVT_PERIODIC && period > 0)
     l->zero_at += ((t - l->zero_at) / period + 1) * period;
-  else
+  else {
     l->counting = false;
+    l->deadline = 0;
+  }
   lapic_deliver_local (l, LVT_TIMER);
   lapic_timer_arm (l);
 }
@@ -66,9 +68,22 @@ lapic_timer_fire (void *lapic)
     lapic_timer_arm (l);
 }
 
+static bool has_deadlines (const Lapic *l) { return l->lvt[LVT_TIMER] & LVT_DEADLINE; }
+
+void
+lapic_timer_stop (Lapic *l)
+{
+  l->counting = false;
+  l->deadline = 0;
+  lapic_timer_arm (l);
+}
+
+/* The initial count is ignored where deadlines are set. */
 void
 lapic_timer_start (Lapic *l, uint32_t initial_count)
 {
+  if (has_deadlines (l))
+    return;
   l->initial_count = initial_count;
   l->counting = initial_count != 0;
   l->zero_at = now (l) + count_to_ns (l, initial_count);
@@ -79,7 +94,27 @@ uint32_t
 lapic_timer_count (Lapic *l)
 {
   lapic_timer_sync (l);
-  return l->counting ? ns_to_count (l, l->zero_at - now (l)) : 0;
+  return l->counting && !has_deadlines (l) ? ns_to_count (l, l->zero_at - now (l)) : 0;
+}
+
+void
+lapic_deadline_write (void *lapic, uint64_t deadline, int64_t at)
+{
+  Lapic *l = lapic;
+  if (!has_deadlines (l))
+    return;
+  l->deadline = deadline;
+  l->counting = deadline != 0;
+  l->zero_at = at;
+  lapic_timer_sync (l);
+  lapic_timer_arm (l);
+}
+
+uint64_t
+lapic_deadline_read (void *lapic)
+{
+  lapic_timer_sync (lapic);
+  return ((Lapic *) lapic)->deadline;
 }
 
 void
@@ -87,7 +122,7 @@ lapic_timer_set_divide (Lapic *l, uint32_t divide)
 {
   uint32_t count = lapic_timer_count (l);
   l->divide = divide;
-  if (!l->counting)
+  if (!l->counting || has_deadlines (l))
     return;
   l->zero_at = now (l) + count_to_ns (l, count);
   lapic_timer_arm (l);

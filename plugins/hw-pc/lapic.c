@@ -1,4 +1,4 @@
-/* lapic.c -- local APIC in xAPIC mode (Intel SDM 3A, chapter 11): vectors, LVT, IPIs, MMIO page. */
+/* lapic.c -- local APIC (Intel SDM 3A, chapter 11): vectors, LVT, IPIs, MMIO page. */
 /* SPDX-License-Identifier: MIT */
 #include <backplane/arch/x86-state.h>
 #include <backplane/cpu.h>
@@ -7,13 +7,7 @@
 
 /* --- registers -------------------------------------------------------------- */
 
-enum {                          /* offset >> 4 */
-  REG_ID = 0x02, REG_VERSION = 0x03, REG_TPR = 0x08, REG_APR = 0x09, REG_PPR = 0x0a, REG_EOI = 0x0b, REG_RRD = 0x0c, REG_LDR = 0x0d, REG_DFR = 0x0e,
-  REG_SPURIOUS = 0x0f, REG_ISR = 0x10, REG_TMR = 0x18, REG_IRR = 0x20, REG_ESR = 0x28, REG_ICR_LOW = 0x30, REG_ICR_HIGH = 0x31, REG_LVT_TIMER = 0x32,
-  REG_LVT_LAST = 0x37, REG_INITIAL_COUNT = 0x38, REG_CURRENT_COUNT = 0x39, REG_DIVIDE = 0x3e
-};
-enum { BASE_BSP = 1 << 8, BASE_ENABLE = 1 << 11 };
-#define BASE_RESERVED (UINT64_C (0x6ff) | ~((UINT64_C (1) << 36) - 1))
+#define BASE_RESERVED (UINT64_C (0x2ff) | ~((UINT64_C (1) << 36) - 1))
 #define BASE_DEFAULT UINT64_C (0xfee00000)
 enum { SPURIOUS_ENABLE = 1 << 8, SPURIOUS_FOCUS_OFF = 1 << 9 };
 enum { ESR_SEND_ILLEGAL = 1 << 5, ESR_RECEIVE_ILLEGAL = 1 << 6, ESR_REGISTER = 1 << 7 };
@@ -101,6 +95,58 @@ accept_vector (Lapic *l, uint8_t vector, bool level)
     request (l, vector, level);
 }
 
+/* --- reset and INIT ----------------------------------------------------------------------- */
+
+static bool
+is_bootstrap (const Lapic *l)
+{
+  return l->bsp == BSP_AUTO ? !l->cpu.instance || bp_vcpu_index (bp_vcpu_of (l->cpu.instance)) == 0 : l->bsp == BSP_ON;
+}
+
+static void
+registers_reset (Lapic *l)
+{
+  memset (l->irr, 0, sizeof l->irr);
+  memset (l->isr, 0, sizeof l->isr);
+  memset (l->tmr, 0, sizeof l->tmr);
+  l->id = l->initial_id;
+  l->esr = l->esr_pending = 0;
+  l->external = false;
+  l->ldr = l->icr_low = l->icr_high = 0;
+  l->dfr = 0xffffffff;
+  l->spurious = 0xff;
+  for (unsigned i = 0; i < LVT_COUNT; i++)
+    l->lvt[i] = LVT_MASKED;
+  if (l->virtual_wire && is_bootstrap (l)) {
+    l->lvt[LVT_LINT0] = (uint32_t) APIC_EXTINT << 8;
+    l->lvt[LVT_LINT1] = (uint32_t) APIC_NMI << 8;
+  }
+  l->divide = l->initial_count = 0;
+  lapic_timer_stop (l);
+}
+
+/* 11.4.7.3: all but the ID is as after a reset, in the processor too. */
+static void
+take_init (Lapic *l)
+{
+  uint8_t id = l->id;
+  registers_reset (l);
+  l->id = id;
+  l->tpr = 0;
+  update (l);
+  bp_pin_pulse (l->init);
+}
+
+static void
+take_startup (Lapic *l, uint8_t vector)
+{
+  const BpX86CpuIface *cpu = l->cpu.table;
+  if (BP_TABLE_HAS (cpu, startup))
+    cpu->startup (l->cpu.instance, vector);
+  else
+    bp_log_unimp (l, "start-up message (vector %02x): no processor is linked as `cpu`", vector);
+}
+
 /* --- events (input, timers) ------------------------------------------------------------ */
 
 void
@@ -118,7 +164,7 @@ lapic_deliver_local (Lapic *l, unsigned index)
     bp_pin_pulse (l->nmi);
     break;
   case APIC_INIT:
-    bp_pin_pulse (l->init);
+    take_init (l);
     break;
   case APIC_EXTINT:             /* the line itself counts, not its edges */
     update (l);
@@ -144,21 +190,29 @@ set_lint (void *self, unsigned index, int level)
 
 /* --- messages -------------------------------------------------------------------------------- */
 
-/* 11.6.2: physical IDs, or a match of the logical ID, flat or by cluster. */
+/* 11.6.2, 11.12.10.2: a match of the logical ID, flat or by cluster. */
+static bool
+has_logical_id (const Lapic *l, uint32_t set)
+{
+  uint32_t own = lapic_is_x2 (l) ? lapic_x2_logical_id (l) : l->ldr >> 24;
+  if (lapic_is_x2 (l))
+    return set >> 16 == own >> 16 && set & own & 0xffff;
+  if (set > 0xff)
+    return false;
+  if (l->dfr >> 28 == 0xf)
+    return set & own;
+  return set >> 4 == own >> 4 && set & own & 0x0f;
+}
+
 static bool
 bus_is_addressed (void *self, const ApicMessage *m)
 {
   const Lapic *l = self;
-  uint8_t logical = (uint8_t) (l->ldr >> 24);
   if (!is_on (l))
     return false;
-  if (m->destination == 0xff)
+  if (m->destination == APIC_EVERYBODY)
     return true;
-  if (!m->logical)
-    return m->destination == l->id;
-  if (l->dfr >> 28 == 0xf)
-    return m->destination & logical;
-  return m->destination >> 4 == logical >> 4 && m->destination & logical & 0x0f;
+  return m->logical ? has_logical_id (l, m->destination) : m->destination == (lapic_is_x2 (l) ? l->initial_id : l->id);
 }
 
 /* The focus processor, which has the vector already, comes before all. */
@@ -190,14 +244,14 @@ bus_deliver (void *self, const ApicMessage *m)
     bp_pin_pulse (l->nmi);
     break;
   case APIC_INIT:
-    bp_pin_pulse (l->init);
+    take_init (l);
     break;
   case APIC_EXTINT:
     l->external = true;
     update (l);
     break;
   case APIC_STARTUP:
-    bp_log_unimp (l, "start-up message (vector %02x)", m->vector);
+    take_startup (l, m->vector);
     break;
   default:
     bp_log_guest (l, "message with delivery mode %u", m->delivery);
@@ -208,11 +262,11 @@ static const ApicBusIface bus_iface = {
   .struct_size = sizeof (ApicBusIface), .is_addressed = bus_is_addressed, .priority = bus_priority, .deliver = bus_deliver
 };
 
-static void
-send_ipi (Lapic *l)
+void
+lapic_send_ipi (Lapic *l, uint32_t destination)
 {
   unsigned shorthand = l->icr_low >> 18 & 3;
-  ApicMessage m = { .delivery = (ApicDelivery) (l->icr_low >> 8 & 7), .vector = (uint8_t) l->icr_low, .destination = (uint8_t) (l->icr_high >> 24),
+  ApicMessage m = { .delivery = (ApicDelivery) (l->icr_low >> 8 & 7), .vector = (uint8_t) l->icr_low, .destination = destination,
                     .logical = l->icr_low & ICR_LOGICAL };
   if (m.delivery <= APIC_LOWEST && m.vector < 16) {
     report_error (l, ESR_SEND_ILLEGAL);
@@ -225,14 +279,22 @@ send_ipi (Lapic *l)
     apic_bus_send (&l->bus, &m);
     break;
   case 1:
-    if (m.delivery > APIC_LOWEST)
+    if (m.delivery > APIC_LOWEST)       /* table 11-3 has no such thing, processors do it */
       bp_log_guest (l, "message of delivery mode %u to itself", m.delivery);
-    else
-      bus_deliver (l, &m);
+    bus_deliver (l, &m);
     break;
   default:
     apic_bus_broadcast (&l->bus, &m, shorthand == 3 ? l : NULL);
   }
+}
+
+void
+lapic_send_self (Lapic *l, uint8_t vector)
+{
+  if (vector < 16)
+    report_error (l, ESR_SEND_ILLEGAL);
+  else
+    accept_vector (l, vector, false);
 }
 
 static void
@@ -256,8 +318,8 @@ end_of_interrupt (Lapic *l)
 
 /* --- guest access -------------------------------------------------------------------- */
 
-static uint32_t
-read_register (Lapic *l, unsigned reg)
+uint32_t
+lapic_read_register (Lapic *l, unsigned reg)
 {
   switch (reg) {
   case REG_ID: return (uint32_t) l->id << 24;
@@ -287,15 +349,23 @@ read_register (Lapic *l, unsigned reg)
   }
 }
 
+uint32_t
+lapic_lvt_writable (unsigned index)
+{
+  static const uint32_t writable[LVT_COUNT] = {
+    [LVT_TIMER] = 0x700ff, [LVT_THERMAL] = 0x107ff, [LVT_COUNTER] = 0x107ff, [LVT_LINT0] = 0x1a7ff, [LVT_LINT1] = 0x1a7ff, [LVT_ERROR] = 0x100ff
+  };
+  return writable[index];
+}
+
 static void
 write_lvt (Lapic *l, unsigned index, uint32_t value)
 {
-  static const uint32_t writable[LVT_COUNT] = {
-    [LVT_TIMER] = 0x300ff, [LVT_THERMAL] = 0x107ff, [LVT_COUNTER] = 0x107ff, [LVT_LINT0] = 0x1a7ff, [LVT_LINT1] = 0x1a7ff, [LVT_ERROR] = 0x100ff
-  };
   lapic_timer_sync (l);
-  uint32_t kept = value & LVT_LEVEL ? l->lvt[index] & LVT_REMOTE_IRR : 0;
-  l->lvt[index] = (value & writable[index]) | kept;
+  uint32_t before = l->lvt[index], kept = value & LVT_LEVEL ? before & LVT_REMOTE_IRR : 0;
+  l->lvt[index] = (value & lapic_lvt_writable (index)) | kept;
+  if (index == LVT_TIMER && (before ^ l->lvt[index]) & LVT_DEADLINE)
+    lapic_timer_stop (l);       /* 11.5.4.1: a deadline is not a count */
   if (!(l->spurious & SPURIOUS_ENABLE))
     l->lvt[index] |= LVT_MASKED;        /* 11.4.7.2 */
   lapic_timer_sync (l);
@@ -317,8 +387,8 @@ write_spurious (Lapic *l, uint32_t value)
   lapic_timer_arm (l);
 }
 
-static void
-write_register (Lapic *l, unsigned reg, uint32_t value)
+void
+lapic_write_register (Lapic *l, unsigned reg, uint32_t value)
 {
   switch (reg) {
   case REG_ID:
@@ -345,7 +415,7 @@ write_register (Lapic *l, unsigned reg, uint32_t value)
     break;
   case REG_ICR_LOW:
     l->icr_low = value & 0x000ccfff;
-    send_ipi (l);
+    lapic_send_ipi (l, apic_destination_8 (l->icr_high >> 24));
     break;
   case REG_ICR_HIGH:
     l->icr_high = value & 0xff000000;
@@ -366,7 +436,10 @@ write_register (Lapic *l, unsigned reg, uint32_t value)
   update (l);
 }
 
-/* Every processor sees its own APIC at the one address.  Without a linked CPU there is only one. */
+static bool has_page (const Lapic *l) { return is_on (l) && !lapic_is_x2 (l); }
+static uint64_t page_of (const Lapic *l) { return has_page (l) ? l->base & ~UINT64_C (0xfff) : UINT64_MAX; }
+
+/* Every processor sees its own APIC where it put it, and no other's: NULL.  Without a linked CPU there is only one. */
 static Lapic *
 of_current_processor (Lapic *mapped)
 {
@@ -376,22 +449,24 @@ of_current_processor (Lapic *mapped)
     const BpLink *member = &g_array_index (mapped->bus.members, BpLink, i);
     Lapic *l = member->instance;
     if (member->table == &bus_iface && l->cpu.instance && bp_vcpu_is_current (bp_vcpu_of (l->cpu.instance)))
-      return l;
+      return page_of (l) == page_of (mapped) ? l : NULL;
   }
-  return mapped;
+  return mapped;                /* a debugger, a loader */
 }
 
 static uint64_t
 lapic_read (void *self, uint64_t offset, unsigned size)
 {
-  return offset & 0xc ? 0 : read_register (of_current_processor (self), (unsigned) (offset >> 4));
+  Lapic *l = of_current_processor (self);
+  return !l ? UINT32_MAX : offset & 0xc ? 0 : lapic_read_register (l, (unsigned) (offset >> 4));
 }
 
 static void
 lapic_write (void *self, uint64_t offset, uint64_t value, unsigned size)
 {
-  if (!(offset & 0xc))
-    write_register (of_current_processor (self), (unsigned) (offset >> 4), (uint32_t) value);
+  Lapic *l = of_current_processor (self);
+  if (l && !(offset & 0xc))
+    lapic_write_register (l, (unsigned) (offset >> 4), (uint32_t) value);
 }
 
 /* --- the processor's side ---------------------------------------------------------------------- */
@@ -416,25 +491,21 @@ acknowledge (void *self)
 static uint64_t apic_base_read (void *self) { return ((Lapic *) self)->base; }
 
 static void
-registers_reset (Lapic *l)
+set_base (Lapic *l, uint64_t value)
 {
-  memset (l->irr, 0, sizeof l->irr);
-  memset (l->isr, 0, sizeof l->isr);
-  memset (l->tmr, 0, sizeof l->tmr);
-  l->id = l->initial_id;
-  l->esr = l->esr_pending = 0;
-  l->external = false;
-  l->ldr = l->icr_low = l->icr_high = 0;
-  l->dfr = 0xffffffff;
-  l->spurious = 0xff;
-  for (unsigned i = 0; i < LVT_COUNT; i++)
-    l->lvt[i] = LVT_MASKED;
-  if (l->virtual_wire && l->bsp) {
-    l->lvt[LVT_LINT0] = (uint32_t) APIC_EXTINT << 8;
-    l->lvt[LVT_LINT1] = (uint32_t) APIC_NMI << 8;
-  }
-  l->divide = 0;
-  lapic_timer_start (l, 0);
+  l->base = value;
+  bp_memory_begin ();
+  bp_region_set_enabled (l->mmio, has_page (l));
+  bp_region_set_offset (l->mmio, value & ~UINT64_C (0xfff));
+  bp_memory_commit ();
+}
+
+/* 11.12.5: x2APIC mode is entered from xAPIC mode, and left by switching off. */
+static bool
+mode_follows (uint64_t before, uint64_t after)
+{
+  bool was_on = before & BASE_ENABLE, was_x2 = before & BASE_X2, on = after & BASE_ENABLE, x2 = after & BASE_X2;
+  return x2 ? on && was_on : !on || !was_x2;
 }
 
 /* 11.4.3: switched off, it loses what it knew.  The page follows the base. */
@@ -442,16 +513,14 @@ static bool
 apic_base_write (void *self, uint64_t value)
 {
   Lapic *l = self;
-  if (value & BASE_RESERVED)
+  uint64_t before = l->base;
+  if (value & BASE_RESERVED || !mode_follows (before, value))
     return false;
-  bool was_on = is_on (l);
-  l->base = value;
-  if (was_on && !is_on (l))
+  set_base (l, value);
+  if (before & BASE_ENABLE && !is_on (l))
     registers_reset (l);
-  bp_memory_begin ();
-  bp_region_set_enabled (l->mmio, is_on (l));
-  bp_region_set_offset (l->mmio, value & ~UINT64_C (0xfff));
-  bp_memory_commit ();
+  if (lapic_is_x2 (l) && !(before & BASE_X2))
+    l->icr_high = 0;
   update (l);
   return true;
 }
@@ -469,10 +538,28 @@ priority_write (void *self, uint8_t priority)
 /* --- life cycle: realize, reset ------------------------------------------------------------ */
 
 static bool
+is_id_free (const Lapic *self, GError **error)
+{
+  for (unsigned i = 0; i < self->bus.members->len; i++) {
+    const BpLink *member = &g_array_index (self->bus.members, BpLink, i);
+    const Lapic *other = member->instance;
+    if (member->table != &bus_iface || other == self || other->initial_id != self->initial_id)
+      continue;
+    g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "id = %u: %s has it too; each local APIC needs its own", self->initial_id, bp_object_id (other));
+    return false;
+  }
+  return true;
+}
+
+static bool
 lapic_realize (void *self, GError **error)
 {
   Lapic *l = self;
   apic_bus_join (&l->bus, bp_object_machine (self));
+  if (!is_id_free (l, error)) {
+    apic_bus_leave (&l->bus);
+    return false;
+  }
   l->timer = bp_timer_new (self, BP_CLOCK_VIRTUAL, lapic_timer_fire, l);
   return true;
 }
@@ -491,25 +578,27 @@ lapic_reset (void *self, BpResetKind kind)
 {
   Lapic *l = self;
   l->tpr = l->lint = 0;
-  l->base = 0;
   registers_reset (l);
-  apic_base_write (l, BASE_DEFAULT | BASE_ENABLE | (l->bsp ? BASE_BSP : 0));
+  set_base (l, BASE_DEFAULT | BASE_ENABLE | (is_bootstrap (l) ? BASE_BSP : 0));
 }
 
 static bool
 lapic_post_load (void *self, GError **error)
 {
   Lapic *l = self;
-  uint64_t base = l->base & ~BASE_RESERVED;
   l->divide &= 0xb;
-  return apic_base_write (l, base);
+  set_base (l, l->base & ~(BASE_RESERVED | (l->base & BASE_ENABLE ? 0 : BASE_X2)));
+  return true;
 }
 
 /* --- tables: properties, saved fields, type -------------------------------------------------- */
 
+static const char *const bsp_names[] = { "auto", "on", "off", NULL };
+
 static const BpProperty lapic_properties[] = {
   BP_PROP_ ("id", BP_PROPERTY_U8, Lapic, initial_id, .default_int = 0, .max = 254, .help = "APIC ID after reset; the CPU's apic-id should be the same."),
-  BP_PROP_BOOL ("bsp", Lapic, bsp, true, "Whether its processor is the one that starts the machine (bit 8 of the APIC base MSR)."),
+  BP_PROP_ENUM ("bsp", Lapic, bsp, BSP_AUTO, bsp_names,
+                "Whether its processor is the one that starts the machine (bit 8 of the APIC base MSR).  auto: unless the linked CPU's number is not 0."),
   BP_PROP_BOOL ("virtual-wire", Lapic, virtual_wire, true,
                 "Set up LINT0 for the PIC and LINT1 for NMI at reset, as firmware leaves them; off: masked, as the chip comes out of reset."),
   BP_PROP_U32_RANGE ("timer-frequency", Lapic, timer_hz, 1000000000, 1000, 4000000000u, "Input of the timer's divider in Hz."),
@@ -535,7 +624,8 @@ static const BpPinDesc lapic_pins[] = {
 
 static const BpInterruptControllerIface controller_iface = {
   .struct_size = sizeof (BpInterruptControllerIface), .acknowledge = acknowledge, .apic_base_read = apic_base_read,
-  .apic_base_write = apic_base_write, .priority_read = priority_read, .priority_write = priority_write
+  .apic_base_write = apic_base_write, .priority_read = priority_read, .priority_write = priority_write,
+  .msr_read = lapic_msr_read, .msr_write = lapic_msr_write, .deadline_read = lapic_deadline_read, .deadline_write = lapic_deadline_write
 };
 static const BpInterfaceDesc lapic_interfaces[] = {
   { BP_INTERRUPT_CONTROLLER_ID, &controller_iface }, { APIC_BUS_ID, &bus_iface }, { NULL, NULL }
@@ -547,13 +637,13 @@ static const BpStateField lapic_state[] = {
   BP_STATE_FIELD_U8 (Lapic, tpr), BP_STATE_FIELD_U8 (Lapic, esr), BP_STATE_FIELD_U8 (Lapic, esr_pending), BP_STATE_FIELD_U8 (Lapic, lint),
   BP_STATE_FIELD_BOOL (Lapic, external), BP_STATE_FIELD_U32 (Lapic, ldr), BP_STATE_FIELD_U32 (Lapic, dfr), BP_STATE_FIELD_U32 (Lapic, spurious),
   BP_STATE_FIELD_U32 (Lapic, icr_low), BP_STATE_FIELD_U32 (Lapic, icr_high), BP_STATE_FIELD_U32 (Lapic, divide),
-  BP_STATE_FIELD_U32 (Lapic, initial_count), BP_STATE_FIELD_BOOL (Lapic, counting), BP_STATE_FIELD_U64 (Lapic, zero_at),
+  BP_STATE_FIELD_U32 (Lapic, initial_count), BP_STATE_FIELD_BOOL (Lapic, counting), BP_STATE_FIELD_U64 (Lapic, zero_at), BP_STATE_FIELD_U64 (Lapic, deadline),
   BP_STATE_FIELD_TIMER (Lapic, timer), BP_STATE_END
 };
 
 const BpTypeDesc lapic_type = {
   BP_TYPE ("lapic", BP_KIND_DEVICE, Lapic),
-  .description = "Local APIC of a processor, xAPIC mode",
+  .description = "Local APIC of a processor",
   .properties = lapic_properties,
   .regions = lapic_regions,
   .pins = lapic_pins,

@@ -8,7 +8,18 @@
 #include "hw-pc.h"
 
 enum { LVT_TIMER, LVT_THERMAL, LVT_COUNTER, LVT_LINT0, LVT_LINT1, LVT_ERROR, LVT_COUNT };
-enum { LVT_REMOTE_IRR = 1 << 14, LVT_LEVEL = 1 << 15, LVT_MASKED = 1 << 16, LVT_PERIODIC = 1 << 17 };
+enum {
+  LVT_PENDING = 1 << 12 /* always 0 here */, LVT_REMOTE_IRR = 1 << 14, LVT_LEVEL = 1 << 15, LVT_MASKED = 1 << 16, LVT_PERIODIC = 1 << 17,
+  LVT_DEADLINE = 2 << 17
+};
+enum {                          /* registers: offset >> 4 */
+  REG_ID = 0x02, REG_VERSION = 0x03, REG_TPR = 0x08, REG_APR = 0x09, REG_PPR = 0x0a, REG_EOI = 0x0b, REG_RRD = 0x0c, REG_LDR = 0x0d, REG_DFR = 0x0e,
+  REG_SPURIOUS = 0x0f, REG_ISR = 0x10, REG_TMR = 0x18, REG_IRR = 0x20, REG_ESR = 0x28, REG_ICR_LOW = 0x30, REG_ICR_HIGH = 0x31, REG_LVT_TIMER = 0x32,
+  REG_LVT_LAST = 0x37, REG_INITIAL_COUNT = 0x38, REG_CURRENT_COUNT = 0x39, REG_DIVIDE = 0x3e, REG_SELF_IPI = 0x3f /* x2APIC */
+};
+enum { BASE_BSP = 1 << 8, BASE_X2 = 1 << 10, BASE_ENABLE = 1 << 11 };
+
+enum { BSP_AUTO, BSP_ON, BSP_OFF };
 
 /* --- state: saved | wiring | derived ---------------------------------------- */
 
@@ -22,10 +33,12 @@ typedef struct Lapic {
   uint32_t ldr, dfr, spurious, icr_low, icr_high;
   uint32_t divide, initial_count;
   bool counting;
-  int64_t zero_at;              /* virtual time, ns, when the count reaches 0 */
+  int64_t zero_at;              /* virtual time, ns, when the count reaches 0, or the deadline comes */
+  uint64_t deadline;            /* IA32_TSC_DEADLINE; 0: none */
   BpTimer *timer;
   uint8_t initial_id;
-  bool bsp, virtual_wire;
+  int bsp;                      /* property: BSP_* */
+  bool virtual_wire;
   uint32_t timer_hz;
   BpLink pic, cpu;
   BpPin *intr, *nmi, *smi, *init;
@@ -36,14 +49,29 @@ typedef struct Lapic {
 /* --- lapic.c ------------------------------------------------------------------------ */
 /* The event of an LVT entry has come. */
 void lapic_deliver_local (Lapic *l, unsigned index);
+uint32_t lapic_read_register (Lapic *l, unsigned reg);
+void lapic_write_register (Lapic *l, unsigned reg, uint32_t value);
+uint32_t lapic_lvt_writable (unsigned index);
+/* Sends what the interrupt command register says. */
+void lapic_send_ipi (Lapic *l, uint32_t destination);
+void lapic_send_self (Lapic *l, uint8_t vector);
+static inline bool lapic_is_x2 (const Lapic *l) { return l->base & BASE_X2; }
+
+/* --- lapic-msr.c -------------------------------------------------------------------- */
+uint32_t lapic_x2_logical_id (const Lapic *l);
+bool lapic_msr_read (void *lapic, uint32_t number, uint64_t *value);
+bool lapic_msr_write (void *lapic, uint32_t number, uint64_t value);
 
 /* --- lapic-timer.c ------------------------------------------------------------------- */
 void lapic_timer_start (Lapic *l, uint32_t initial_count);      /* 0 stops it */
+void lapic_timer_stop (Lapic *l);
 void lapic_timer_set_divide (Lapic *l, uint32_t divide);
 uint32_t lapic_timer_count (Lapic *l);
 /* Does what was due: a zero that has passed is delivered, a periodic count goes on. */
 void lapic_timer_sync (Lapic *l);
 void lapic_timer_arm (Lapic *l);
 void lapic_timer_fire (void *lapic);
+uint64_t lapic_deadline_read (void *lapic);
+void lapic_deadline_write (void *lapic, uint64_t deadline, int64_t at);
 
 #endif

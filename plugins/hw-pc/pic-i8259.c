@@ -71,6 +71,9 @@ update (Pair *p)
 
 /* --- events (input, timers) ------------------------------------------------------- */
 
+/* A request must stay high until the first INTA in both modes, else it is forgotten and the answer is vector 7 (8259A data sheet, "Edge and
+ * level triggered modes"; 386EX manual, 9.4.3).  The models of Bochs, MAME and 86Box do the same, and software for real machines depends on it;
+ * those of KVM and QEMU keep an edge, so guests made for them alone may expect that. */
 static void
 set_line (Pair *p, Chip *c, unsigned n, int level)
 {
@@ -81,10 +84,7 @@ set_line (Pair *p, Chip *c, unsigned n, int level)
       c->irr |= bit;
     c->lines |= bit;
   } else {
-    if (level_triggered)
-      c->irr &= (uint8_t) ~bit;
-    else if (c->lines & bit && !(c->isr & bit))
-      c->irr &= (uint8_t) ~bit;         /* an edge that is gone before it was acknowledged */
+    c->irr &= (uint8_t) ~bit;
     c->lines &= (uint8_t) ~bit;
   }
 }

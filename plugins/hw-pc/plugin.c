@@ -11,6 +11,7 @@ static const BpTypeDesc *const types[] = {
   &port92_type,
   &lapic_type,
   &ioapic_type,
+  &hpet_type,
   &i440fx_type,
   &piix3_type,
   &bios_rom_type,

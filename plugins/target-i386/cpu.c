@@ -35,7 +35,6 @@ reset_fpu (X86Cpu *env)
 static void
 reset_msrs (X86Cpu *env)
 {
-  env->efer = 0;
   env->sysenter_cs = env->sysenter_esp = env->sysenter_eip = 0;
   env->tsc_offset = 0;
   env->pat = G_GUINT64_CONSTANT (0x0007040600070406);
@@ -44,6 +43,13 @@ reset_msrs (X86Cpu *env)
   env->mtrr_def = 0;
   memset (env->mtrr_fixed, 0, sizeof env->mtrr_fixed);
   memset (env->mtrr_variable, 0, sizeof env->mtrr_variable);
+}
+
+/* SDM 3A 8.4: the bootstrap processor starts at the reset vector, the others wait until it sends for them. */
+static bool
+is_bootstrap (const X86Cpu *env)
+{
+  return env->bsp == BSP_AUTO ? bp_vcpu_index (bp_vcpu_of (env)) == 0 : env->bsp == BSP_ON;
 }
 
 void
@@ -64,7 +70,8 @@ x86_reset_registers (X86Cpu *env, bool init)
   memset (env->dr, 0, sizeof env->dr);
   env->dr[6] = 0xffff0ff0;
   env->dr[7] = 0x400;
-  env->halted = HALTED_NOT;
+  env->halted = is_bootstrap (env) ? HALTED_NOT : HALTED_WAIT_SIPI;
+  env->efer = 0;
   env->exc_vector = env->exc_old = -1;
   env->nmi_masked = 0;
   env->new_task = 0;
@@ -105,16 +112,25 @@ set_smi (void *self, unsigned index, int level)
   raise_on_edge (self, level, BP_VCPU_IRQ_SMI);
 }
 
+/* A start-up message counts only when it comes after. */
+static void
+start_over_on_edge (void *self, int level, uint32_t bits)
+{
+  if (level)
+    bp_vcpu_lower (bp_vcpu_of (self), BP_VCPU_IRQ_SIPI);
+  raise_on_edge (self, level, bits);
+}
+
 static void
 set_init (void *self, unsigned index, int level)
 {
-  raise_on_edge (self, level, BP_VCPU_IRQ_INIT);
+  start_over_on_edge (self, level, BP_VCPU_IRQ_INIT);
 }
 
 static void
 set_reset (void *self, unsigned index, int level)
 {
-  raise_on_edge (self, level, X86_IRQ_RESET);
+  start_over_on_edge (self, level, X86_IRQ_RESET);
 }
 
 static void
@@ -215,6 +231,7 @@ post_load (void *self, GError **error)
 
 /* --- tables ------------------------------------------------------------------------------------------------ */
 
+static const char *const bsp_names[] = { "auto", "on", "off", NULL };
 static const char *const on_halt_names[] = { "wait", "exit", NULL };
 
 static const BpProperty properties[] = {
@@ -224,6 +241,8 @@ static const BpProperty properties[] = {
   BP_PROP_ ("tsc-frequency", BP_PROPERTY_U64, X86Cpu, tsc_frequency, .default_int = 2400000000u, .min = 1000000, .max = 4294967295u,
             .help = "Ticks of the time-stamp counter in a second of virtual time, in Hz."),
   BP_PROP_U32_RANGE ("apic-id", X86Cpu, apic_id, 0, 0, 254, "Initial APIC identifier that CPUID leaf 1 reports."),
+  BP_PROP_ENUM ("bsp", X86Cpu, bsp, BSP_AUTO, bsp_names,
+                "Whether it runs from reset on; the others wait for a start-up message.  auto: vCPU number 0 does."),
   BP_PROP_BOOL ("hypervisor", X86Cpu, hypervisor, false, "Whether CPUID tells the guest that it runs in a virtual machine (leaf 1, ECX bit 31)."),
   BP_PROP_ENUM ("on-halt", X86Cpu, exit_on_halt, 0, on_halt_names,
                 "What HLT with interrupts disabled does: wait (for NMI, INIT or reset) or exit (end the run with code 0)."),
@@ -236,7 +255,7 @@ static const BpPinDesc pins[] = {
   BP_PIN_DESC_IN ("intr", 1, set_intr, 0, "Maskable interrupt request, by level; the controller linked as intc gives the vector."),
   BP_PIN_DESC_IN ("nmi", 1, set_nmi, BP_PIN_WIRED_OR, "Non-maskable interrupt, by rising edge."),
   BP_PIN_DESC_IN ("smi", 1, set_smi, BP_PIN_WIRED_OR, "System management interrupt, by rising edge; not modelled: logged as unimplemented."),
-  BP_PIN_DESC_IN ("init", 1, set_init, BP_PIN_WIRED_OR, "INIT#: resets the processor but not its FPU and MSRs, by rising edge."),
+  BP_PIN_DESC_IN ("init", 1, set_init, BP_PIN_WIRED_OR, "INIT#: resets the processor but not its FPU and MSRs, by rising edge; all but the first then wait for a start-up message."),
   BP_PIN_DESC_IN ("reset", 1, set_reset, BP_PIN_WIRED_OR, "RESET#: resets this processor alone, by rising edge."),
   BP_PIN_DESC_IN ("a20", 1, set_a20, BP_PIN_WIRED_OR,
                   "A20M#, inverted: 1 lets address line 20 through, 0 forces it low.  Open until driven; several drivers are ORed."),

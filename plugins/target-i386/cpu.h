@@ -49,7 +49,7 @@ enum {
   HF_OSFXSR = 1 << 12,
   HF_AC = 1 << 13,              /* CR0.AM and EFLAGS.AC and CPL 3: misaligned data accesses raise #AC */
   HF_INHIBIT = 1 << 14,         /* interrupts are held off until after the next instruction */
-  HF_BREAKPOINTS = 1 << 15,     /* DR7 enables an instruction breakpoint */
+  HF_BREAKPOINTS = 1 << 15,     /* DR7 enables a breakpoint on an instruction, or on a port (with CR4.DE) */
   HF_NE = 1 << 16,              /* CR0.NE */
   HF_RF = 1 << 17,              /* EFLAGS.RF: no instruction breakpoint on the first instruction */
   HF_VME = 1 << 18,             /* CR4.VME (or PVI in protected mode) */
@@ -103,7 +103,7 @@ typedef struct X86Cpu {
   uint64_t dr[8];
   uint64_t efer;
   uint32_t a20_mask;            /* all ones, or without bit 20 */
-  uint32_t halted;              /* HLT */
+  uint32_t halted;              /* HALTED_* */
   uint8_t fp[512] __attribute__ ((aligned (64)));       /* FXSAVE64 layout; the truth only while not resident */
   uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
   uint64_t tsc_offset, pat, mcg_status, misc_enable;
@@ -114,10 +114,11 @@ typedef struct X86Cpu {
   int32_t exc_vector;           /* recorded before ops->raise; -1: none */
   uint32_t exc_error;
   uint32_t exc_has_error;
-  uint32_t exc_is_int;          /* INT n, INT3, INTO: next eip is exc_next_eip, DPL of the gate counts */
+  uint32_t exc_is_int;          /* EXC_KIND_* */
   uint64_t exc_next_eip;
   int32_t exc_old;              /* the exception being delivered, for #DF; -1: none */
   uint32_t nmi_masked;
+  uint8_t startup_vector;       /* of the start-up message that BP_VCPU_IRQ_SIPI announces; atomic */
   uint32_t new_task;            /* a task switch is past its point of no return: a fault belongs to the new task, at new_task_eip */
   uint32_t new_task_eip, new_task_cc_op;
 
@@ -138,16 +139,22 @@ typedef struct X86Cpu {
   uint32_t physical_bits;       /* MAXPHYADDR */
   uint64_t tsc_frequency;       /* property: Hz */
   uint32_t apic_id;             /* property */
+  int bsp;                      /* property: BSP_* */
   bool hypervisor;              /* property: CPUID.1:ECX[31] */
-  bool data_breakpoint_warned;
+  uint64_t cr2_before;          /* the latest page fault */
+  uint32_t watch_hits;          /* DR6 bits that the instruction being executed has set: a fault takes them back */
   bool bug_reported;            /* something odd was logged once */
 } X86Cpu;
 
-/* exc_is_int */
-enum { EXC_KIND_FAULT = 0, EXC_KIND_INT = 1, EXC_KIND_ICEBP = 2 };
+/* exc_is_int.  INT n is delivered where it stands, and never recorded; ICEBP returns to exc_next_eip. */
+enum { EXC_KIND_FAULT = 0, EXC_KIND_ICEBP = 2 };
 #define EXC_TRIPLE 0x100        /* in exc_vector: nothing left to try */
 /* halted */
-enum { HALTED_NOT = 0, HALTED_HLT = 1, HALTED_SHUTDOWN = 2 /* after a triple fault: only a reset helps */ };
+enum {
+  HALTED_NOT = 0, HALTED_HLT = 1, HALTED_SHUTDOWN = 2 /* after a triple fault: only a reset helps */,
+  HALTED_WAIT_SIPI = 3          /* an application processor after reset or INIT: for a start-up message */
+};
+enum { BSP_AUTO, BSP_ON, BSP_OFF };
 /* Bits of the vCPU's pending word that are this type's own. */
 enum { X86_IRQ_RESET = 1 << 8, X86_IRQ_TRAP = 1 << 9 /* #DB, DR6 tells why, before the next instruction */ };
 
@@ -194,12 +201,17 @@ bool x86_configure_features (X86Cpu *env, GError **error);      /* model and fea
 uint32_t x86_signature (const X86Cpu *env);             /* CPUID.1:EAX, and EDX after reset */
 unsigned x86_family (const X86Cpu *env);
 bool x86_has_apic (const X86Cpu *env);                  /* the linked controller is a local APIC */
+bool x86_has_x2apic (const X86Cpu *env);                /* the model and that controller have it */
+bool x86_has_tsc_deadline (const X86Cpu *env);
 /* state.c */
 extern const BpStateField x86_state_fields[];
 extern const BpX86CpuIface x86_cpu_iface;
 void x86_cpuid (X86Cpu *env, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
 /* runtime/paging.c */
 bool x86_load_pdptes (X86Cpu *env, uint64_t cr3);       /* false: reserved bits set, nothing loaded */
+/* runtime/debug.c */
+bool x86_is_watched (const X86Cpu *env, uint32_t page);         /* a data breakpoint lies in it */
+bool x86_watch (void *env, uint64_t address, unsigned size, BpMmuAccess access, bool alone);
 bool x86_tlb_fill (void *env, uint64_t address, BpMmuAccess access, unsigned mmu_index, bool quiet, BpTlbFill *fill);
 
 /* Guest memory from helpers: linear addresses, current privilege (user when CPL 3), or as the kernel (descriptor tables, TSS). */

@@ -44,6 +44,8 @@ static const FeatureBit bits[] = {
 #define BIT_D1(n) (1u << (n))
 enum { D1_VME = 1, D1_DE = 2, D1_PSE = 3, D1_TSC = 4, D1_PAE = 6, D1_MCE = 7, D1_APIC = 9, D1_PGE = 13, D1_PSE36 = 17, D1_FXSR = 24, D1_SSE = 25 };
 #define DX_NX (1u << 20)
+#define C1_X2APIC (1u << 21)
+#define C1_TSC_DEADLINE (1u << 24)
 #define C1_HYPERVISOR (1u << 31)
 
 /* --- features -------------------------------------------------------------------------------- */
@@ -258,6 +260,20 @@ x86_has_apic (const X86Cpu *env)
   return BP_TABLE_HAS (intc, apic_base_read);
 }
 
+bool
+x86_has_x2apic (const X86Cpu *env)
+{
+  const BpInterruptControllerIface *intc = env->intc.table;
+  return env->cpuid_1_ecx & C1_X2APIC && BP_TABLE_HAS (intc, msr_write);
+}
+
+bool
+x86_has_tsc_deadline (const X86Cpu *env)
+{
+  const BpInterruptControllerIface *intc = env->intc.table;
+  return env->cpuid_1_ecx & C1_TSC_DEADLINE && BP_TABLE_HAS (intc, deadline_write);
+}
+
 /* --- the instruction --------------------------------------------------------------------------------- */
 
 static uint32_t
@@ -274,7 +290,7 @@ leaf_1 (const X86Cpu *env, uint32_t out[4])
 {
   out[0] = x86_signature (env);
   out[1] = env->apic_id << 24 | (env->feature[X86_FEATURE_CLFLUSH] ? 8 << 8 : 0);
-  out[2] = env->cpuid_1_ecx;
+  out[2] = env->cpuid_1_ecx & ~((x86_has_x2apic (env) ? 0 : C1_X2APIC) | (x86_has_tsc_deadline (env) ? 0 : C1_TSC_DEADLINE));
   out[3] = env->cpuid_1_edx;
   if (x86_has_apic (env))
     out[3] |= BIT_D1 (D1_APIC);
@@ -290,6 +306,19 @@ leaf_4 (uint32_t subleaf, uint32_t out[4])
   out[0] = caches[subleaf].type | (uint32_t) caches[subleaf].level << 5 | 1 << 8;
   out[1] = 63 | 7u << 22;
   out[2] = caches[subleaf].sets - 1u;
+}
+
+/* Each processor is alone: one thread in a core, one core in a package. */
+static void
+leaf_b (const X86Cpu *env, uint32_t subleaf, uint32_t out[4])
+{
+  enum { LEVEL_THREAD = 1, LEVEL_CORE = 2 };
+  out[2] = subleaf & 0xff;
+  out[3] = env->apic_id;
+  if (subleaf > 1)
+    return;
+  out[1] = 1;
+  out[2] |= (subleaf ? LEVEL_CORE : LEVEL_THREAD) << 8;
 }
 
 static void
@@ -315,6 +344,10 @@ basic_leaf (const X86Cpu *env, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
   case 7:
     if (subleaf == 0)
       out[1] = env->cpuid_7_ebx;
+    break;
+  case 11:
+    if (x86_has_apic (env))
+      leaf_b (env, subleaf, out);
     break;
   }
 }

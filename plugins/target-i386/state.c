@@ -55,6 +55,7 @@ const BpStateField x86_state_fields[] = {
   BP_STATE_FIELD_U64 (X86Cpu, exc_next_eip),
   BP_STATE_FIELD_U32 (X86Cpu, exc_old),
   BP_STATE_FIELD_U32 (X86Cpu, nmi_masked),
+  BP_STATE_FIELD_U8 (X86Cpu, startup_vector),
   BP_STATE_END
 };
 
@@ -142,7 +143,16 @@ get_cpuid (void *self, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
   x86_cpuid (self, leaf, subleaf, out);
 }
 
+/* The vector is there before the bit that announces it. */
+static void
+startup (void *self, uint8_t vector)
+{
+  X86Cpu *env = self;
+  __atomic_store_n (&env->startup_vector, vector, __ATOMIC_RELEASE);
+  bp_vcpu_raise (bp_vcpu_of (self), BP_VCPU_IRQ_SIPI);
+}
+
 const BpX86CpuIface x86_cpu_iface = {
   .struct_size = sizeof (BpX86CpuIface), .get_state = get_state, .set_state = set_state, .get_msr = get_msr, .set_msr = set_msr,
-  .cpuid = get_cpuid
+  .cpuid = get_cpuid, .startup = startup
 };

@@ -147,6 +147,9 @@ check_timer (void)
   uint32_t before = n_timer_ticks;
   wait_for_reloads (2);
   check (n_timer_ticks == before, "CLI holds interrupts off");
+  out8 (PORT_PIC1, 0x0a);               /* reads give the requests: line 0 is up */
+  while (!(in8 (PORT_PIC1) & 1))
+    ;
   /* STI takes effect after the instruction that follows it: the tick that waited comes after the NOP. */
   __asm__ volatile ("sti; nop; nop; cli");
   check (n_timer_ticks > before, "the interrupt that waited comes after STI");
@@ -185,6 +188,7 @@ guest_main (uint32_t magic, const BootInfo *info)
   check_memory ();
   check_exceptions ();
   check_breakpoints ();
+  check_debug ();
   check_paging ();
   check_stub ();
   check_timer ();

@@ -56,15 +56,26 @@ typedef struct TrapExpected {
   uint32_t vector, error, eip, cr2;
 } TrapExpected;
 
+/* Debug exceptions, while `active`: they are noted, DR6 and TF cleared, and the code goes on. */
+typedef struct DebugLog {
+  bool active;
+  unsigned n;
+  uint32_t eip[8], dr6[8];
+  uint32_t ecx;                 /* at the latest */
+} DebugLog;
+
 extern volatile TrapExpected expected_trap;
+extern volatile DebugLog debug_log;
+extern uint8_t vector_stubs[];  /* 16 bytes a vector */
 extern volatile uint32_t n_timer_ticks;
 void traps_init (void);
 __attribute__ ((noreturn)) void guest_exit (uint32_t code);
 
-/* --- checks.c, check-paging.c ------------------------------------------------- */
+/* --- checks.c, check-paging.c, check-debug.c ----------------------------------- */
 
 /* Counts and prints one check; false is remembered, and the guest goes on. */
 void check (bool fine, const char *what);
 void check_paging (void);
+void check_debug (void);
 
 #endif

@@ -4,7 +4,6 @@
 
 volatile TrapExpected expected_trap;
 volatile uint32_t n_timer_ticks;
-extern uint8_t vector_stubs[];
 void trap_taken (TrapFrame *f);
 
 /* SDM vol. 3, 6.11: an interrupt gate. */
@@ -57,10 +56,26 @@ panic (const TrapFrame *f)
   guest_exit (EXIT_PANIC);
 }
 
+static void
+note_debug (TrapFrame *f)
+{
+  uint32_t dr6;
+  __asm__ volatile ("mov %%db6, %0; mov %1, %%db6" : "=&r" (dr6) : "r" (0));
+  if (debug_log.n < 8) {
+    debug_log.eip[debug_log.n] = f->eip;
+    debug_log.dr6[debug_log.n] = dr6;
+  }
+  debug_log.n++;
+  debug_log.ecx = f->ecx;
+  f->eflags &= ~0x100u;
+}
+
 void
 trap_taken (TrapFrame *f)
 {
-  if (f->vector == VECTOR_IRQ0) {
+  if (f->vector == 1 && debug_log.active) {
+    note_debug (f);
+  } else if (f->vector == VECTOR_IRQ0) {
     n_timer_ticks++;
     out8 (PORT_PIC1, 0x20);
   } else if (f->vector < VECTOR_IRQ0 && expected_trap.resume) {

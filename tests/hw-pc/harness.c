@@ -122,6 +122,8 @@ static const BpTypeDesc char_type = {
 typedef struct Cpu {
   BpX86State state;
   BpLink intc;
+  unsigned startups;
+  uint8_t startup_vector;
 } Cpu;
 
 static void
@@ -139,6 +141,13 @@ cpu_set_state (void *self, const BpX86State *state)
 static bool cpu_get_msr (void *self, uint32_t number, uint64_t *value) { return false; }
 static bool cpu_set_msr (void *self, uint32_t number, uint64_t value) { return false; }
 static void cpu_cpuid (void *self, uint32_t leaf, uint32_t subleaf, uint32_t out[4]) { memset (out, 0, 16); }
+static void
+cpu_startup (void *self, uint8_t vector)
+{
+  ((Cpu *) self)->startups++;
+  ((Cpu *) self)->startup_vector = vector;
+}
+
 static void cpu_pin (void *self, unsigned index, int level) { }
 
 static void
@@ -151,7 +160,7 @@ cpu_reset (void *self, BpResetKind kind)
 
 static const BpX86CpuIface cpu_iface = {
   .struct_size = sizeof cpu_iface, .get_state = cpu_get_state, .set_state = cpu_set_state, .get_msr = cpu_get_msr, .set_msr = cpu_set_msr,
-  .cpuid = cpu_cpuid
+  .cpuid = cpu_cpuid, .startup = cpu_startup
 };
 static const BpInterfaceDesc cpu_interfaces[] = { { BP_X86_CPU_ID, &cpu_iface }, { NULL, NULL } };
 static const BpProperty cpu_properties[] = {
@@ -403,6 +412,14 @@ harness_type (Harness *h, const char *backend, const char *bytes, size_t n)
     c->handlers->receive (c->user, (const uint8_t *) bytes, taken);
   bp_machine_unlock (h->machine);
   return taken;
+}
+
+unsigned
+harness_startups (Harness *h, const char *cpu, uint8_t *vector)
+{
+  const Cpu *c = harness_object (h, cpu);
+  *vector = c->startup_vector;
+  return c->startups;
 }
 
 BpX86State *

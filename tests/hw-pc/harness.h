@@ -6,7 +6,7 @@
  * Besides the types under test a descriptor may use these:
  *   harness-ram    memory: `size`
  *   harness-char   backend: keeps what a device writes (harness_text), gives what the test types (harness_type)
- *   harness-cpu    cpu: holds an x86 state, `intc`; pins intr nmi init smi reset a20
+ *   harness-cpu    cpu: holds an x86 state, counts start-up messages, `intc`; pins intr nmi init smi reset a20
  *   harness-probe  device: inputs in0..in31, each with its level and a count of rising edges
  * Every call that cannot do what it is asked ends the test with a message.
  */
@@ -56,6 +56,7 @@ const char *harness_text (Harness *h, const char *backend);     /* all that was 
 /* Offers bytes; how many the device took. */
 size_t harness_type (Harness *h, const char *backend, const char *bytes, size_t n);
 BpX86State *harness_cpu_state (Harness *h, const char *cpu);
+unsigned harness_startups (Harness *h, const char *cpu, uint8_t *vector);       /* start-up messages so far, and the last one's vector */
 
 /* Saves every object, resets the machine, loads every object, and saves again: the two must be equal. */
 void harness_round_trip (Harness *h);

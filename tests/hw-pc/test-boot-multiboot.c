@@ -1,5 +1,6 @@
 /* test-boot-multiboot.c -- what a Multiboot kernel finds, and which files are refused. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/iface/interrupt-controller.h>
 #include <elf.h>
 #include <glib/gstdio.h>
 #include <string.h>
@@ -124,6 +125,36 @@ START_TEST (a_flat_kernel_says_where_it_goes)
 }
 END_TEST
 
+/* Vectors 0x08 and 0x70, the timer running and its line open, every real-mode vector at an end of interrupt or an IRET. */
+START_TEST (firmware_leaves_its_traces)
+{
+  uint8_t file[0x2000];
+  elf (file, 0x400000, 3);
+  char *kernel = write_file ("traces", file, sizeof file), *chips = g_strdup_printf (
+    "kernel = %s\nfirmware-state = on\n[device pic]\ntype = i8259-pair\npio0 = io@0x20\npio1 = io@0xa0\n"
+    "[device pit]\ntype = i8254\npio0 = io@0x40\nout0 = pic.in0\n", kernel), *ini = machine (chips);
+  Harness *h = harness_new (hw_pc (), ini);
+  ck_assert_uint_eq (in8 (h, 0x21), 0xb8);
+  ck_assert_uint_eq (in8 (h, 0xa1), 0x8e);
+  void *pic = harness_object (h, "pic");
+  const BpInterruptControllerIface *t = bp_object_interface (pic, BP_INTERRUPT_CONTROLLER_ID);
+  ck_assert_int_eq (t->acknowledge (pic), 0x08);
+  out8 (h, 0x20, 0x20);
+  ck_assert_int_eq (harness_level (h, "pic.intr"), 0);
+  harness_advance (h, 55 * 1000 * 1000);
+  ck_assert_int_eq (harness_level (h, "pic.intr"), 1);
+  for (unsigned n = 0; n < 256; n++) {
+    uint32_t vector = read32 (h, 4 * n), at = (vector >> 16) * 16 + (vector & 0xffff);
+    ck_assert_uint_ge (at, 0x9fc00);
+    ck_assert_uint_lt (at, 0xa0000);
+    unsigned wanted = n >= 0x08 && n <= 0x0f ? 0x50 : n >= 0x70 && n <= 0x77 ? 0x50 : 0xcf;
+    ck_assert_uint_eq (harness_read (h, "memory", at, 1), wanted);
+  }
+  harness_free (h);
+  g_free (kernel), g_free (chips), g_free (ini);
+}
+END_TEST
+
 static void
 expect_refusal (const uint8_t *file, size_t size, const char *word)
 {
@@ -182,5 +213,5 @@ START_TEST (random_damage_is_harmless)
 }
 END_TEST
 
-HARNESS_MAIN ("boot-multiboot", an_elf_kernel_finds_its_information, a_flat_kernel_says_where_it_goes, bad_kernels_are_named,
-              random_damage_is_harmless)
+HARNESS_MAIN ("boot-multiboot", an_elf_kernel_finds_its_information, a_flat_kernel_says_where_it_goes, firmware_leaves_its_traces,
+              bad_kernels_are_named, random_damage_is_harmless)

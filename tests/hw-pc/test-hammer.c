@@ -15,8 +15,10 @@ static const char everything[] =
   "[device pic]\ntype = i8259-pair\npio0 = io@0x20\npio1 = io@0xa0\npio2 = io@0x4d0\nintr = apic.lint0, ioapic.in0\n"
   "[device apic]\ntype = lapic\nmmio0 = memory@0xfee00000\npic = pic\nintr = cpu0.intr\nnmi = cpu0.nmi\ninit = cpu0.init\nsmi = cpu0.smi\n"
   "[device ioapic]\ntype = ioapic\nmmio0 = memory@0xfec00000\n"
-  "[device pit]\ntype = i8254\npio0 = io@0x40\npio1 = io@0x61\nout0 = pic.in0, ioapic.in2\n"
-  "[device rtc]\ntype = mc146818\npio0 = io@0x70\nirq = pic.in8, ioapic.in8\n"
+  "[device hpet]\ntype = hpet\nmmio0 = memory@0xfed00000\nroutes = 0xffffff\nlegacy0 = pic.in0, ioapic.in2\nlegacy1 = pic.in8, ioapic.in8\n"
+  "route5 = ioapic.in5\nroute20 = ioapic.in20\nroute21 = ioapic.in21\n"
+  "[device pit]\ntype = i8254\npio0 = io@0x40\npio1 = io@0x61\nout0 = hpet.pit\n"
+  "[device rtc]\ntype = mc146818\npio0 = io@0x70\nirq = hpet.rtc\n"
   "[device com1]\ntype = uart-16550\npio0 = io@0x3f8\nirq = pic.in4, ioapic.in4\nbackend = line\n"
   "[device kbd]\ntype = i8042\npio0 = io@0x60\npio1 = io@0x64\nirq1 = pic.in1, ioapic.in1\nirq12 = pic.in12, ioapic.in12\na20 = cpu0.a20\n"
   "[device p92]\ntype = port92\npio0 = io@0x92\na20 = cpu0.a20\n"
@@ -92,7 +94,7 @@ acknowledge_some (Harness *h, GRand *random)
 static void
 strike_spaces (Harness *h, GRand *random)
 {
-  static const uint32_t places[] = { 0xa0000, 0xc0000, 0xf0000, 0xfec00000, 0xfee00000, 0xff000000, 0xfffff000, 0xe0000000 };
+  static const uint32_t places[] = { 0xa0000, 0xc0000, 0xf0000, 0xfec00000, 0xfed00000, 0xfee00000, 0xff000000, 0xfffff000, 0xe0000000 };
   unsigned size = 1u << g_rand_int_range (random, 0, 4);
   uint64_t at = places[g_rand_int_range (random, 0, G_N_ELEMENTS (places))] + (uint64_t) g_rand_int_range (random, 0, 0x1000);
   harness_write (h, "io", (uint64_t) g_rand_int_range (random, 0, 0xfff8), random_value (random), MIN (size, 4u));
@@ -132,7 +134,7 @@ START_TEST (nothing_breaks)
 {
   Harness *h = harness_new (hw_pc (), everything);
   GRand *random = g_rand_new_with_seed (20240229);
-  static const char *const ids[] = { "host", "piix", "pic", "apic", "ioapic", "pit", "rtc", "com1", "kbd", "p92", "exit", "e9", "post", "cfg", "t" };
+  static const char *const ids[] = { "host", "piix", "pic", "apic", "ioapic", "hpet", "pit", "rtc", "com1", "kbd", "p92", "exit", "e9", "post", "cfg", "t" };
   for (unsigned i = 0; i < G_N_ELEMENTS (ids); i++) {
     BpObject *o = object_of (harness_object (h, ids[i]));
     GPtrArray *regions = registers_of (o);

@@ -107,6 +107,25 @@ START_TEST (a_vanished_request_is_spurious)
 }
 END_TEST
 
+START_TEST (a_request_that_vanishes_while_its_line_is_served_is_forgotten)
+{
+  Harness *h = start ();
+  harness_drive (h, "pic.in4", 1);
+  ck_assert_int_eq (acknowledge (h), 0x0c);
+  harness_drive (h, "pic.in4", 0);
+  harness_drive (h, "pic.in4", 1);
+  ck_assert_uint_eq (in8 (h, 0x20), 0x10);
+  harness_drive (h, "pic.in4", 0);
+  ck_assert_uint_eq (in8 (h, 0x20), 0x00);
+  out8 (h, 0x20, 0x20);
+  ck_assert_int_eq (harness_level (h, "pic.intr"), 0);
+  harness_drive (h, "pic.in12", 1);
+  harness_drive (h, "pic.in12", 0);
+  ck_assert_int_eq (harness_level (h, "pic.intr"), 0);  /* the slave's falls through both */
+  harness_free (h);
+}
+END_TEST
+
 START_TEST (level_lines_ask_again)
 {
   Harness *h = start ();
@@ -191,5 +210,6 @@ START_TEST (state_survives)
 END_TEST
 
 HARNESS_MAIN ("pic-i8259", a_request_is_answered_with_its_vector, the_lower_number_comes_first_and_nests, the_slave_comes_through_input_2,
-              masks_hold_requests_back, a_vanished_request_is_spurious, level_lines_ask_again, an_automatic_end_leaves_nothing_in_service,
+              masks_hold_requests_back, a_vanished_request_is_spurious, a_request_that_vanishes_while_its_line_is_served_is_forgotten,
+              level_lines_ask_again, an_automatic_end_leaves_nothing_in_service,
               rotation_makes_the_served_the_last, special_mask_lets_lower_ones_through, a_poll_acknowledges, state_survives)

@@ -186,6 +186,75 @@ START_TEST (time_stamp_counter)
 }
 END_TEST
 
+/* A local APIC of this test. */
+static uint64_t apic_base = 0xfee00900, deadline;
+static int64_t deadline_at;
+static uint64_t apic_base_read (void *self) { return apic_base; }
+static bool
+apic_base_write (void *self, uint64_t value)
+{
+  apic_base = value;
+  return true;
+}
+static bool apic_msr_read (void *self, uint32_t number, uint64_t *value) { *value = number; return number == 0x802; }
+static bool apic_msr_write (void *self, uint32_t number, uint64_t value) { return number == 0x808 && value < 0x100; }
+static uint64_t deadline_read (void *self) { return deadline; }
+static void
+deadline_write (void *self, uint64_t value, int64_t at)
+{
+  deadline = value;
+  deadline_at = at;
+}
+static const BpInterruptControllerIface with_apic = {
+  .struct_size = sizeof (BpInterruptControllerIface), .apic_base_read = apic_base_read, .apic_base_write = apic_base_write,
+  .msr_read = apic_msr_read, .msr_write = apic_msr_write, .deadline_read = deadline_read, .deadline_write = deadline_write
+};
+
+START_TEST (local_apic)
+{
+  enum { X2APIC = 1 << 21, TSC_DEADLINE = 1 << 24 };
+  uint64_t value;
+  configured (M_MAX, NULL);
+  leaf (1, 0);
+  ck_assert_uint_eq (out[2] & (X2APIC | TSC_DEADLINE), 0);      /* none is linked */
+  ck_assert (!x86_msr_read (env, 0x802, &value) && !x86_msr_read (env, 0x6e0, &value) && !x86_msr_write (env, 0x6e0, 1));
+  leaf (11, 0);
+  ck_assert_uint_eq (out[1] | out[3], 0);
+  env->intc.table = &with_apic;
+  env->apic_id = 5;
+  leaf (1, 0);
+  ck_assert_uint_eq (out[1] >> 24, 5);
+  ck_assert_uint_eq (out[3] >> 9 & 1, 1);
+  ck_assert_uint_eq (out[2] & (X2APIC | TSC_DEADLINE), X2APIC | TSC_DEADLINE);
+  for (uint32_t level = 0; level < 3; level++) {
+    leaf (11, level);
+    ck_assert_uint_eq (out[0], 0);
+    ck_assert_uint_eq (out[1], level < 2);
+    ck_assert_uint_eq (out[2], level < 2 ? (level + 1) << 8 | level : level);
+    ck_assert_uint_eq (out[3], 5);
+  }
+  ck_assert_uint_eq (msr (0x802), 0x802);
+  ck_assert (!x86_msr_read (env, 0x803, &value));
+  ck_assert (x86_msr_write (env, 0x808, 1) && !x86_msr_write (env, 0x808, 0x100));
+  ck_assert (x86_msr_write (env, 0x1b, 0xfee00d00));
+  env->tsc_frequency = 2400000000u;
+  stub.time = 1000;                                             /* 2400 */
+  ck_assert (x86_msr_write (env, 0x6e0, 4801));
+  ck_assert_int_eq (deadline_at, 2001);
+  ck_assert_uint_eq (msr (0x6e0), 4801);
+  ck_assert (x86_msr_write (env, 0x10, 3601));                  /* the deadline comes nearer */
+  ck_assert_int_eq (deadline_at, 1500);
+  ck_assert (x86_msr_write (env, 0x6e0, 100));
+  ck_assert_int_eq (deadline_at, 1000);
+  ck_assert (x86_msr_write (env, 0x6e0, UINT64_MAX));           /* in centuries */
+  ck_assert (deadline_at > INT64_MAX / 2);
+  configured (M_MAX, "-x2apic,-tsc-deadline");
+  leaf (1, 0);
+  ck_assert_uint_eq (out[2] & (X2APIC | TSC_DEADLINE), 0);
+  ck_assert (!x86_msr_write (env, 0x1b, 0xfee00d00) && !x86_msr_read (env, 0x802, &value) && !x86_msr_read (env, 0x6e0, &value));
+}
+END_TEST
+
 /* --- reset, state -------------------------------------------------------------------------------------------- */
 
 START_TEST (after_reset)
@@ -261,6 +330,7 @@ add (TCase *tc)
   tcase_add_test (tc, features_refused);
   tcase_add_test (tc, msrs);
   tcase_add_test (tc, time_stamp_counter);
+  tcase_add_test (tc, local_apic);
   tcase_add_test (tc, after_reset);
   tcase_add_test (tc, state_goes_out_and_in);
   tcase_add_test (tc, type_tables);

@@ -118,6 +118,16 @@ START_TEST (test_beyond_limit)
 }
 END_TEST
 
+/* A branch that is not taken, the last below the limit: what follows is the next instruction's fault. */
+START_TEST (test_not_taken_at_the_limit)
+{
+  static const uint8_t bytes[] = { 0x39, 0xd8, 0x74, 0xf0 };
+  translate_at (0xfffc, HF_PE, bytes, sizeof bytes);
+  ck_assert (!calls (H_raise_error));
+  ck_assert_uint_eq (count_op (BP_IR_exit_tb) + count_op (BP_IR_goto_ptr), 2);
+}
+END_TEST
+
 /* --- ends ---------------------------------------------------------------------------------------------- */
 
 START_TEST (test_jcc_links_both_ways)
@@ -259,6 +269,78 @@ START_TEST (test_pending_flags_are_restored)
 }
 END_TEST
 
+/* The carry is another block's: tested as if it were of the kind of now, unless env->cc_op says otherwise. */
+START_TEST (test_flags_are_guessed)
+{
+  env->cc_op = CC_SUB32;
+  TRANSLATE (FLAT_USER, 0x72, 0);                                       /* jb */
+  const BpIrInsn *branch = last_of (BP_IR_brcond);
+  ck_assert (calls (H_compute_cc));
+  ck_assert_uint_eq (count_op (BP_IR_brcond), 2);
+  ck_assert_uint_eq (branch->cond, BP_IR_NE);
+  env->cc_op = CC_DYNAMIC;                                              /* nothing to guess from */
+  TRANSLATE (FLAT_USER, 0x72, 0);
+  ck_assert_uint_eq (count_op (BP_IR_brcond), 1);
+  env->cc_op = CC_EFLAGS;
+}
+END_TEST
+
+/* --- operands ------------------------------------------------------------------------------------------ */
+
+static uint32_t
+first_word (void)
+{
+  for (unsigned i = 0; i < ir.n_insns; i++)
+    if (ir.insns[i].op == BP_IR_insn_start)
+      return ir.insns[i].aux;
+  ck_abort ();
+}
+
+START_TEST (test_fp_exception_comes_before_faults)
+{
+  TRANSLATE (FLAT_USER, 0xd8, 0x03);                                    /* fadd dword [ebx] */
+  uint32_t waits = first_word ();
+  TRANSLATE (FLAT_USER, 0xdd, 0x3b);                                    /* fnstsw [ebx] does not wait */
+  uint32_t does_not = first_word ();
+  env->cr0 = CR0_PE | CR0_NE;
+  for (unsigned i = 0; i < 3; i++) {
+    env->exc_vector = EXC_PF;
+    env->exc_error = 4;
+    env->cr2 = 0x1234;
+    env->cr2_before = 0x5678;
+    env->fp[2] = i == 0 ? 0 : 0x81;                                     /* ES and IE */
+    x86_restore (env, 0x1000, i == 1 ? does_not : waits);
+    ck_assert_int_eq (env->exc_vector, i < 2 ? EXC_PF : EXC_MF);
+    ck_assert_uint_eq (env->cr2, i < 2 ? 0x1234 : 0x5678);
+  }
+  env->fp[2] = 0;
+  env->cr0 = 0;
+  env->exc_vector = -1;
+}
+END_TEST
+
+START_TEST (test_what_accesses_say)
+{
+  TRANSLATE (FLAT_USER, 0x01, 0x03);                                    /* add [ebx], eax */
+  ck_assert_uint_eq (last_of (BP_IR_gld)->aux & (BP_MO_RMW | BP_MO_TOP | BP_MO_STACK), BP_MO_RMW | BP_MO_TOP);
+  ck_assert_uint_eq (last_of (BP_IR_gst)->aux & (BP_MO_RMW | BP_MO_TOP | BP_MO_STACK), BP_MO_TOP);
+  TRANSLATE (FLAT_USER, 0xff, 0x33);                                    /* push [ebx] */
+  ck_assert_uint_eq (last_of (BP_IR_gld)->aux & (BP_MO_RMW | BP_MO_STACK), 0);
+  ck_assert (last_of (BP_IR_gst)->aux & BP_MO_STACK);
+  TRANSLATE (FLAT_USER & ~HF_BASE0 (X86_DS), 0x8b, 0x03);               /* with a base, sums wrap */
+  ck_assert (!(last_of (BP_IR_gld)->aux & BP_MO_TOP));
+}
+END_TEST
+
+START_TEST (test_ins_is_alone)
+{
+  TRANSLATE (FLAT_KERNEL, 0x90, 0x6c, 0x90);                            /* nop; insb; nop */
+  ck_assert_uint_eq (t.n_insns, 1);
+  TRANSLATE (FLAT_KERNEL, 0x6c, 0x90);
+  ck_assert_uint_eq (t.n_insns, 1);
+}
+END_TEST
+
 /* --- keys ------------------------------------------------------------------------------------------------- */
 
 START_TEST (test_key)
@@ -293,7 +375,8 @@ main (void)
     test_extent, test_page_end, test_beyond_limit, test_jcc_links_both_ways, test_operand_overwritten, test_single_step,
     test_shadow_lasts_one_instruction, test_breakpoints, test_no_chain, test_port_ends_deterministic_block,
     test_flat_segment_load_goes_on, test_privilege, test_port_permission, test_alignment, test_flags_that_die_are_not_made,
-    test_pending_flags_are_restored, test_key
+    test_pending_flags_are_restored, test_flags_are_guessed, test_fp_exception_comes_before_faults, test_what_accesses_say,
+    test_ins_is_alone, test_not_taken_at_the_limit, test_key
   };
   env = aligned_alloc (64, (sizeof *env + 63) / 64 * 64);
   memset (env, 0, sizeof *env);

@@ -345,6 +345,36 @@ START_TEST (single_step)
 }
 END_TEST
 
+/* Pages, kinds, lengths; a fault takes the hits back. */
+START_TEST (data_breakpoint)
+{
+  env->cr4 = CR4_DE;
+  env->dr[0] = 0x12346;
+  env->dr[1] = 0x70;
+  SUCCEEDS (helper_mov_to_dr (env, 7, 0xa | 5 << 16 | 2 << 20));        /* store, 2 bytes; port, 1 byte */
+  ck_assert (stub.flushes_all > 0);
+  ck_assert (env->hflags & HF_BREAKPOINTS);
+  ck_assert (x86_is_watched (env, 0x12000));
+  ck_assert (!x86_is_watched (env, 0x13000));
+  ck_assert (!x86_watch (env, 0x12346, 4, BP_MMU_LOAD, true));
+  ck_assert (!x86_watch (env, 0x12344, 2, BP_MMU_STORE, true));
+  ck_assert_uint_eq (stub.pending, 0);
+  ck_assert (x86_watch (env, 0x12344, 4, BP_MMU_STORE, false));         /* do it again alone */
+  ck_assert_uint_eq (stub.pending, 0);
+  ck_assert (!x86_watch (env, 0x12347, 4, BP_MMU_STORE, true));
+  ck_assert_uint_eq (stub.pending, X86_IRQ_TRAP);
+  ck_assert_uint_eq (env->dr[6] & 15, 1);
+  FAULTS (EXC_GP, 0, x86_raise_error (env, EXC_GP, 0));
+  ck_assert_uint_eq (stub.pending, 0);
+  ck_assert_uint_eq (env->dr[6] & 15, 0);
+  helper_in (env, 0x71, 1);
+  ck_assert_uint_eq (stub.pending, 0);
+  helper_in (env, 0x6f, 2);
+  ck_assert_uint_eq (stub.pending, X86_IRQ_TRAP);
+  ck_assert_uint_eq (env->dr[6] & 15, 2);
+}
+END_TEST
+
 START_TEST (instruction_breakpoint)
 {
   enter_protected (0);
@@ -505,6 +535,7 @@ add (TCase *tc)
   tcase_add_test (tc, halt);
   tcase_add_test (tc, single_step);
   tcase_add_test (tc, instruction_breakpoint);
+  tcase_add_test (tc, data_breakpoint);
   tcase_add_test (tc, debug_registers);
   tcase_add_test (tc, cli_sti_popf);
   tcase_add_test (tc, flags_in_virtual_8086);

@@ -270,11 +270,30 @@ push_frame (uint32_t eip, uint32_t cs, uint32_t eflags, uint32_t esp, uint32_t s
   poke32 (STACK0 + 16, ss);
 }
 
+/* A flat stack ends at the top of the address space: nothing lies across it. */
+START_TEST (stack_over_the_top)
+{
+  X86Stack s;
+  enter_protected (0);
+  set_gpr (env, X86_RSP, 2);
+  x86_stack_current (env, &s, 0);
+  FAULTS (EXC_SS, 0, x86_stack_room (env, &s, 1, 4));
+  SUCCEEDS (x86_stack_room (env, &s, 1, 2));
+  set_gpr (env, X86_RSP, 0xfffffffc);
+  x86_stack_current (env, &s, 0);
+  SUCCEEDS (x86_stack_holds (env, &s, 1, 4));
+  set_gpr (env, X86_RSP, 0xfffffffe);
+  x86_stack_current (env, &s, 0);
+  FAULTS (EXC_SS, 0, x86_stack_holds (env, &s, 1, 4));
+}
+END_TEST
+
 START_TEST (iret_to_outer_level)
 {
   enter_protected (0);
   push_frame (0x600, CODE3, 0x3202 | X86_FL_CF, STACK3, DATA3);
   env->nmi_masked = 1;
+  stub.pending = BP_VCPU_IRQ_NMI;                       /* it waited for this */
   SUCCEEDS (helper_iret_protected (env, 4, 0));
   ck_assert_uint_eq (env->eip, 0x600);
   ck_assert_uint_eq (x86_cpl (env), 3);
@@ -379,6 +398,7 @@ add (TCase *tc)
   tcase_add_test (tc, call_in_the_same_level);
   tcase_add_test (tc, far_return_faults);
   tcase_add_test (tc, real_mode_call_and_return);
+  tcase_add_test (tc, stack_over_the_top);
   tcase_add_test (tc, iret_to_outer_level);
   tcase_add_test (tc, iret_keeps_upper_esp_of_a_16_bit_stack);
   tcase_add_test (tc, iret_at_level_3_leaves_iopl_and_if);

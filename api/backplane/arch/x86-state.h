@@ -42,6 +42,8 @@ typedef struct BpX86CpuIface {
   bool (*get_msr) (void *self, uint32_t number, uint64_t *value);
   bool (*set_msr) (void *self, uint32_t number, uint64_t value);
   void (*cpuid) (void *self, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
+  /* A start-up message (SIPI): a CPU that waits for it begins at vector << 12 in real mode, others ignore it. [any][locked] */
+  void (*startup) (void *self, uint8_t vector);
 } BpX86CpuIface;
 
 BP_END_DECLS

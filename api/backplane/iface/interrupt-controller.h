@@ -18,6 +18,12 @@ typedef struct BpInterruptControllerIface {
   bool (*apic_base_write) (void *self, uint64_t value);         /* false: #GP */
   uint8_t (*priority_read) (void *self);                        /* TPR bits 7..4 */
   void (*priority_write) (void *self, uint8_t priority);
+  /* Its MSRs 0x800 to 0x8ff, in x2APIC mode; false: #GP. [vcpu][locked] */
+  bool (*msr_read) (void *self, uint32_t number, uint64_t *value);
+  bool (*msr_write) (void *self, uint32_t number, uint64_t value);
+  /* IA32_TSC_DEADLINE, and the virtual time when the counter gets there.  It reads as 0 once it is over, or never took effect. [vcpu][locked] */
+  uint64_t (*deadline_read) (void *self);
+  void (*deadline_write) (void *self, uint64_t deadline, int64_t at);
 } BpInterruptControllerIface;
 
 BP_END_DECLS

@@ -28,7 +28,8 @@ typedef struct BpTlbFill {
   uint8_t page_shift;           /* size of the mapping, 12 or more: one invalidation covers it all */
   uint8_t readable, writable, executable;       /* for this MMU index */
   uint8_t global;               /* survives an address-space switch */
-  uint8_t reserved[3];
+  uint8_t watched;              /* the guest wants to hear of data accesses to it: `watch` is asked before each */
+  uint8_t reserved[2];
 } BpTlbFill;
 
 /* Under what a block was translated: equal keys and equal bytes at the same place give the same code. */
@@ -150,6 +151,10 @@ typedef struct BpTcgFrontend {
   unsigned (*disassemble) (const BpTbKey *key, uint64_t pc, const uint8_t *bytes, unsigned n, char *out, size_t out_size);
   /* The registers as text, for -d cpu_reset, int, exec. */
   void (*dump) (const void *env, char *out, size_t out_size);
+  /* A load or store to a page that tlb_fill reported as `watched` is about to be made.  What strikes is recorded, to be seen to after the
+   * instruction; leave_soon has been called then.  true: it strikes, and nothing is recorded yet, because the instruction is not `alone`
+   * in its block: do it again in one of its own. */
+  bool (*watch) (void *env, uint64_t address, unsigned size, BpMmuAccess access, bool alone);
 } BpTcgFrontend;
 
 /* Services as calls. */

@@ -79,9 +79,11 @@ typedef uint32_t BpMemOp;
 #define BP_MO_BE      (1u << 4)         /* big-endian guest access */
 #define BP_MO_ALIGN   (1u << 5)         /* misaligned access is a guest fault (BP_HOST_FAULT_ALIGN) */
 #define BP_MO_ADDR64  (1u << 6)         /* the address temp is i64; else i32, zero-extended */
-#define BP_MO_STACK   (1u << 7)         /* hint: an access through the stack pointer */
+#define BP_MO_STACK   (1u << 7)         /* the stack's segment: a hint, and which fault BP_MO_TOP means */
 #define BP_MO_MMU(index) ((uint32_t) (index) << 8)      /* MMU index, 0..15 */
 #define BP_MO_MMU_INDEX(mop) (((mop) >> 8) & 15u)
+#define BP_MO_RMW     (1u << 12)        /* a load that a store to the same place follows: across two pages, both must allow that first */
+#define BP_MO_TOP     (1u << 13)        /* over the top of a 32-bit address space is a guest fault (BP_HOST_FAULT_TOP), not a wrap */
 #define BP_MO_BYTES(mop) (1u << ((mop) & BP_MO_SIZE))
 
 /* What the host's fault inside generated code means to the guest: frontend->host_fault gets one of these. */
@@ -89,7 +91,9 @@ typedef enum BpHostFault {
   BP_HOST_FAULT_DIVIDE,         /* divu2/divs2: divisor 0 or quotient too large */
   BP_HOST_FAULT_FP,             /* an unmasked x87 exception is pending (SIGFPE at a waiting instruction) */
   BP_HOST_FAULT_SIMD,           /* an unmasked SIMD exception */
-  BP_HOST_FAULT_ALIGN           /* an access that had to be aligned was not */
+  BP_HOST_FAULT_ALIGN,          /* an access that had to be aligned was not */
+  BP_HOST_FAULT_TOP,            /* an access with BP_MO_TOP ran over the top of the address space */
+  BP_HOST_FAULT_TOP_STACK       /* the same, with BP_MO_STACK */
 } BpHostFault;
 
 /*

@@ -121,8 +121,8 @@ enter (Analysis *a, uint32_t i)
 void
 x64_share_analyse (Gen *g)
 {
-  static _Thread_local Symbol *symbols;
-  static _Thread_local uint32_t symbols_size;
+  static Symbol *symbols;       /* as the generator's arrays */
+  static uint32_t symbols_size;
   BpIrBlock *ir = g->ir;
   if (symbols_size < ir->n_temps) {
     symbols_size = ir->n_temps * 2;

@@ -227,8 +227,10 @@ commit (Gen *g)
   uint8_t *tables = g->start + ((tb->code_size + 7) & ~(uint32_t) 7);     /* behind the code: they come and go with it */
   tb->insns = (TbInsn *) (void *) tables;
   tb->marks = (TbMark *) (void *) (tables + g->insns->len * sizeof (TbInsn));
-  memcpy (tb->insns, g->insns->data, g->insns->len * sizeof (TbInsn));
-  memcpy (tb->marks, g->marks->data, g->marks->len * sizeof (TbMark));
+  if (g->insns->len > 0)
+    memcpy (tb->insns, g->insns->data, g->insns->len * sizeof (TbInsn));
+  if (g->marks->len > 0)
+    memcpy (tb->marks, g->marks->data, g->marks->len * sizeof (TbMark));
   for (unsigned n = 0; n < 2; n++) {
     tb->restart[n].from = n < g->n_restart ? g->restart[n][0] : 0;
     tb->restart[n].to = n < g->n_restart ? g->restart[n][1] : 0;
@@ -243,7 +245,7 @@ commit (Gen *g)
 static bool
 x64_compile (const BackendBlock *block, BpIrBlock *ir)
 {
-  static _Thread_local Gen gen;         /* keeps its arrays from block to block */
+  static Gen gen;               /* keeps its arrays from block to block; the translator's lock is held */
   Gen *g = &gen;
   gen_begin (g, block, ir);
   x64_share_analyse (g);

@@ -150,6 +150,7 @@ emit_enter (Enc *e)
     enc_push (e, preserved[i]);
   enc_alu_ri (e, ALU_SUB, X64_W, RSP, FRAME_SIZE);
   enc_mov_rr (e, X64_W, RBP, RDI);
+  enc_store (e, X64_W, RSP, ENV (frame));
   enc_mov_rr (e, X64_W, RAX, RSI);
   load_pins (e, ~0u);
   enc_alu_mi (e, ALU_CMP, 0, ENV (exit_request), 0);
@@ -191,8 +192,8 @@ emit_fp_store_for_c (Enc *e)
 }
 
 /*
- * ret_pc is left as it is on the way back into a block: a signal that arrives after the events were tested
- * still finds there which block to unlink. The exit clears it.
+ * ret_pc is left as it is on the way back into a block; the exit clears it.  A signal does not rely on it: the
+ * return address of the last call out of a block stands below `frame`, whatever that has stored so far.
  */
 
 /* --- on the way back from C -------------------------------------------------------------------- */

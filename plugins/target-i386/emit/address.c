@@ -90,7 +90,9 @@ branch_below_limit (Translator *s, unsigned seg, BpTemp offset, unsigned adsize,
 BpTemp
 emit_linear (Translator *s, unsigned seg, BpTemp offset, unsigned adsize, unsigned size, unsigned access)
 {
-  if (is_flat (s, seg, access) || size == 0)
+  bool flat = is_flat (s, seg, access);
+  s->access_bits = (seg == X86_SS ? BP_MO_STACK : 0) | (flat && s->hflags & HF_BASE0 (seg) ? BP_MO_TOP : 0);
+  if (flat || size == 0)
     return add_base (s, seg, offset);
   if (!needs_limit_only (s, seg, access))
     return call_segment_check (s, seg, offset, size, access);
@@ -106,12 +108,14 @@ operand_linear (Translator *s, const X86Insn *insn, unsigned i)
 {
   const X86Operand *o = &insn->operand[i];
   bool is_the_one = (int) i == insn->mem_operand;
-  if (is_the_one && s->linear != BP_IR_NONE)
+  if (is_the_one && s->linear != BP_IR_NONE) {
+    s->access_bits = s->linear_bits;
     return s->linear;
+  }
   BpTemp offset = emit_offset (s, &o->mem);
   BpTemp linear = emit_linear (s, o->mem.seg, offset, o->mem.adsize, o->size, o->access);
   if (is_the_one)       /* may be a register itself: none changes before the last access */
-    s->linear = linear;
+    s->linear = linear, s->linear_bits = s->access_bits;
   return linear;
 }
 
@@ -129,14 +133,14 @@ BpMemOp
 memop (const Translator *s, unsigned size)
 {
   BpMemOp align = (s->hflags & HF_AC) && size > 1 ? BP_MO_ALIGN : 0;
-  return log2_size (size) | BP_MO_MMU (s->mmu) | align;
+  return log2_size (size) | BP_MO_MMU (s->mmu) | align | s->access_bits;
 }
 
 BpTemp
 emit_load (Translator *s, BpTemp linear, unsigned size)
 {
   BpTemp r = local (s);
-  bp_ir_gld (s->b, BP_IR_I32, r, linear, memop (s, size));
+  bp_ir_gld (s->b, BP_IR_I32, r, linear, memop (s, size) | s->rmw_bit);
   return r;
 }
 
@@ -171,7 +175,7 @@ BpTemp
 stack_load (Translator *s, BpTemp sp, unsigned size)
 {
   BpTemp linear = emit_linear (s, X86_SS, sp, s->ss32 ? 4 : 2, size, X86_ACCESS_R), r = local (s);
-  bp_ir_gld (s->b, BP_IR_I32, r, linear, memop (s, size) | BP_MO_STACK);
+  bp_ir_gld (s->b, BP_IR_I32, r, linear, memop (s, size));
   return r;
 }
 
@@ -179,7 +183,7 @@ void
 stack_store (Translator *s, BpTemp value, BpTemp sp, unsigned size)
 {
   BpTemp linear = emit_linear (s, X86_SS, sp, s->ss32 ? 4 : 2, size, X86_ACCESS_W);
-  bp_ir_gst (s->b, value, linear, memop (s, size) | BP_MO_STACK);
+  bp_ir_gst (s->b, value, linear, memop (s, size));
 }
 
 void

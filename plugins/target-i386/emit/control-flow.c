@@ -55,14 +55,9 @@ is_on_page (const Translator *s, uint64_t target)
   return !(((uint32_t) (s->cs_base + target) ^ s->t->key.pc) >> 12);
 }
 
-void
-emit_jump_to (Translator *s, uint64_t target, unsigned slot)
+static void
+jump_to (Translator *s, uint64_t target, unsigned slot)
 {
-  flags_store_op (s);
-  if (target > s->cs_limit) {
-    emit_raise_error (s, EXC_GP, 0);
-    return;
-  }
   if ((s->hflags & HF_TF) || goes_through_loop (s)) {
     set_eip (s, target);
     emit_exit_dynamic (s);
@@ -74,6 +69,23 @@ emit_jump_to (Translator *s, uint64_t target, unsigned slot)
     set_eip (s, target);
     bp_ir_goto_ptr (s->b, i32 (s, (uint32_t) target));
   }
+}
+
+void
+emit_jump_to (Translator *s, uint64_t target, unsigned slot)
+{
+  flags_store_op (s);
+  if (target > s->cs_limit)
+    emit_raise_error (s, EXC_GP, 0);
+  else
+    jump_to (s, target, slot);
+}
+
+void
+emit_go_on (Translator *s, unsigned slot)
+{
+  flags_store_op (s);
+  jump_to (s, s->next_pc, slot);
 }
 
 void
@@ -107,7 +119,7 @@ emit_branch (Translator *s, const X86Insn *insn, Compare c)
   uint32_t taken = bp_ir_label_new (s->b);
   flags_store_op (s);
   brcond (s, c, taken);
-  emit_jump_to (s, s->next_pc, 0);
+  emit_go_on (s, 0);
   bp_ir_label (s->b, taken);
   emit_jump_to (s, x86_branch_target (insn, s->pc), 1);
   s->ended = true;

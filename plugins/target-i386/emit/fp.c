@@ -5,9 +5,8 @@
 
 /* --- pending exceptions --------------------------------------------------------------------------------- */
 
-/* Does it report an x87 exception that an earlier instruction left pending? */
-static bool
-is_waiting (const X86Insn *insn)
+bool
+fp_is_waiting (const X86Insn *insn)
 {
   switch (insn->unit) {
   case X86_UNIT_X87: return !(insn->attributes & X86_A_NO_WAIT);
@@ -149,7 +148,7 @@ emit_native (Translator *s, const X86Insn *insn)
 bool
 emit_fp (Translator *s, const X86Insn *insn)
 {
-  if (is_waiting (insn))
+  if (fp_is_waiting (insn))
     emit_pending (s);
   switch (insn->unit) {
   case X86_UNIT_X87:

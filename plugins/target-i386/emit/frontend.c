@@ -46,6 +46,8 @@ x86_block_key (const void *cpu, BpTbKey *key)
   key->flags = flags;
 }
 
+#define FP_ES 0x80              /* status word: an unmasked exception waits */
+
 /* --- back to the start of an instruction ------------------------------------------------------ */
 
 /* The flags that a PENDING_* operation would have left.  Doing it twice changes nothing. */
@@ -70,6 +72,21 @@ restore_pending (X86Cpu *env, uint32_t word)
   env->cc_op = CC_EFLAGS;
 }
 
+/* SDM 3A table 6-2: an x87 exception that waits is of a higher class than faults on the operand are. */
+static void
+prefer_fp_exception (X86Cpu *env)
+{
+  uint32_t faults = 1u << EXC_PF | 1u << EXC_GP | 1u << EXC_SS | 1u << EXC_AC;
+  uint16_t status = (uint16_t) (env->fp[2] | env->fp[3] << 8);
+  if (env->exc_vector < 0 || env->exc_vector > 31 || !(faults >> env->exc_vector & 1) || !(status & FP_ES)
+      || !(env->cr0 & CR0_NE))
+    return;
+  if (env->exc_vector == EXC_PF)
+    env->cr2 = env->cr2_before;
+  env->exc_vector = EXC_MF;
+  env->exc_error = env->exc_has_error = 0;
+}
+
 void
 x86_restore (void *cpu, uint64_t pc, uint32_t word)
 {
@@ -81,6 +98,8 @@ x86_restore (void *cpu, uint64_t pc, uint32_t word)
     restore_pending (env, word);
   if ((word & WORD_RMW) && env->exc_vector == EXC_PF)
     env->exc_error |= 2;
+  if (word & WORD_WAITS)
+    prefer_fp_exception (env);
 }
 
 /* --- the table -------------------------------------------------------------------------------- */
@@ -130,5 +149,6 @@ const BpTcgFrontend x86_frontend = {
   .host_fault = x86_host_fault,
   .native_portable = x86_native_portable,
   .disassemble = disassemble,
-  .dump = x86_dump
+  .dump = x86_dump,
+  .watch = x86_watch
 };

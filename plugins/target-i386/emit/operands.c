@@ -161,7 +161,7 @@ operand_sx (Translator *s, const X86Insn *insn, unsigned i)
   if (o->kind != X86_OPERAND_MEM || o->size >= 4)
     return sx (s, operand (s, insn, i), o->size);
   BpTemp linear = operand_linear (s, insn, i), r = local (s);
-  bp_ir_gld (s->b, BP_IR_I32, r, linear, memop (s, o->size) | BP_MO_SIGN);
+  bp_ir_gld (s->b, BP_IR_I32, r, linear, memop (s, o->size) | BP_MO_SIGN | s->rmw_bit);
   return r;
 }
 

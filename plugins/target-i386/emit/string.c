@@ -137,7 +137,7 @@ check_port (Translator *s, BpTemp port, unsigned size)
 {
   if (s->is_vm86 || (s->is_protected && s->cpl > s->iopl))
     emit_call (s, H_check_io, BP_IR_NONE, BP_IR_ENV, port, i32 (s, size));
-  if (s->t->cflags & BP_TCG_CF_ICOUNT)
+  if (s->t->cflags & BP_TCG_CF_ICOUNT || s->hflags & HF_BREAKPOINTS)
     s->end_block = true;
 }
 
@@ -152,6 +152,7 @@ port_of (Translator *s, const X86Insn *insn, unsigned i)
 void
 emit_ins (Translator *s, const X86Insn *insn)
 {
+  s->end_block = true;          /* it is alone in its block: see translate_insn */
   check_port (s, port_of (s, insn, 1), insn->operand[0].size);
   emit_repeated (s, insn, H_rep_ins);
 }

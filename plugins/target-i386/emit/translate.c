@@ -197,13 +197,14 @@ translate_insn (Translator *s)
   X86Insn insn;
   BpTranslation *t = s->t;
   Fetched fetched = fetch (s, &insn);
-  if (fetched == FETCH_STOP)
-    return false;
+  if (fetched == FETCH_STOP || (fetched == FETCH_OK && insn.op == X86_OP_INS && t->n_insns > 0))
+    return false;               /* INS cannot be done again for the sake of a data breakpoint (BpTcgFrontend, watch) */
   unsigned length = insn.length ? insn.length : 1;
   s->next_pc = s->pc + length;
   s->linear = BP_IR_NONE;
-  bp_ir_insn_start (s->b, s->pc, s->cc_op | s->pending
-                    | (fetched == FETCH_OK && reads_to_write (&insn) ? WORD_RMW : 0));
+  s->rmw_bit = fetched == FETCH_OK && reads_to_write (&insn) ? BP_MO_RMW : 0;
+  bp_ir_insn_start (s->b, s->pc, s->cc_op | s->pending | (s->rmw_bit ? WORD_RMW : 0)
+                    | (fetched == FETCH_OK && insn.mem_operand >= 0 && fp_is_waiting (&insn) ? WORD_WAITS : 0));
   emit_one_shot_states (s);
   if (fetched == FETCH_OK) {
     emit_insn (s, &insn);
@@ -240,5 +241,5 @@ x86_translate (void *cpu, BpTranslation *t)
   while (translate_insn (&s) && !s.ended && !is_full (&s))
     ;
   if (!s.ended)
-    emit_jump_to (&s, s.pc, 0);
+    emit_go_on (&s, 0);
 }

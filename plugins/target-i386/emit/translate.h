@@ -37,6 +37,7 @@ x86_key_mask (uint32_t hflags)
 /* insn_start's state word: CC_* in the low byte, and: */
 #define WORD_CC_OP 0xffu
 #define WORD_RMW   (1u << 8)            /* memory is read to be written: a page fault of the load is one of a store (SDM 3A 4.7) */
+#define WORD_WAITS (1u << 18)           /* an x87 exception that is pending comes before faults of the memory operand */
 
 /* An operation whose flags have not been computed, because they die unseen unless something faults first
  * (lookahead.c): the register
@@ -83,6 +84,9 @@ typedef struct Translator {
   bool mode_changed;            /* the exits of this block go through the execution loop */
   bool skip_trap;               /* no single-step trap after this instruction */
   BpTemp linear;                /* the memory operand's linear address, once computed */
+  BpMemOp linear_bits;          /* and its access_bits */
+  BpMemOp access_bits;          /* BP_MO_STACK, BP_MO_TOP for the segment that emit_linear was last asked for */
+  BpMemOp rmw_bit;              /* BP_MO_RMW while the memory operand is read to be written */
 
   /* flags: see flags.c */
   uint32_t pending;             /* WORD_PENDING_* bits of the state word; 0: none */
@@ -101,6 +105,8 @@ extern Emit *const x86_emit[X86_OP__COUNT];     /* emit/table.c; NULL: another u
  * exceptions (#MF) have
  * not.  false: the instruction is not provided, and becomes #UD. */
 bool emit_fp (Translator *s, const X86Insn *insn);
+/* Does it report an x87 exception that an earlier instruction left pending? */
+bool fp_is_waiting (const X86Insn *insn);
 
 /* --- small words (operands.c) ----------------------------------------------------------------- */
 
@@ -216,6 +222,7 @@ bool flags_pending_is_rotation (const Translator *s);
 /* --- leaving the block (control-flow.c) ------------------------------------------------------- */
 
 void emit_jump_to (Translator *s, uint64_t target, unsigned slot);      /* slot: exit 0 or 1 */
+void emit_go_on (Translator *s, unsigned slot);         /* to the next instruction, whose business CS's limit is */
 void emit_jump_indirect (Translator *s, BpTemp target);                 /* within CS's limit already */
 /* env->eip stored by a helper; mode may have changed */
 void emit_exit_dynamic (Translator *s);

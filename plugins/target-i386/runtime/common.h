@@ -117,6 +117,8 @@ void x86_task_gate_target (X86Cpu *env, const X86Descriptor *gate, uint32_t ext,
 void x86_look_for_interrupts (X86Cpu *env);
 /* #DB before the next instruction, state as it is now: a trap's delivery. */
 void x86_pend_trap (X86Cpu *env, uint32_t dr6_bits);
+void x86_forget_hits (X86Cpu *env);
+void x86_check_io_breakpoints (X86Cpu *env, uint32_t port, uint32_t size);      /* before the access */
 void x86_log_event (X86Cpu *env, unsigned vector, uint32_t error, unsigned kind, uint32_t eip);
 void x86_set_cr3 (X86Cpu *env, uint64_t value);         /* checked before: switches and flushes */
 #define DR6_B0 1u

@@ -27,12 +27,48 @@ check_access (X86Cpu *env, unsigned number)
   return number;
 }
 
-static void __attribute__ ((noinline))
-warn_data_breakpoint (X86Cpu *env)
+/* --- what a breakpoint is set on (SDM 3B 17.2.4) ------------------------------------------------- */
+
+enum { ON_EXECUTE = 1 << 0, ON_WRITE = 1 << 1, ON_IO = 1 << 2, ON_ACCESS = 1 << 3 };
+
+static bool is_enabled (uint32_t dr7, unsigned i) { return dr7 >> 2 * i & 3; }
+static unsigned kind_of (uint32_t dr7, unsigned i) { return 1u << (dr7 >> (16 + 4 * i) & 3); }
+static bool has_any (uint32_t dr7) { return dr7 & 0xff; }
+
+static uint32_t
+length_of (uint32_t dr7, unsigned i)
 {
-  env->tcg.ops->fp_store (env);
-  env->data_breakpoint_warned = true;
-  bp_log_unimp (env, "DR7 %08x enables a breakpoint on data or I/O: these never strike", (uint32_t) env->dr[7]);
+  static const uint8_t bytes[4] = { 1, 2, 8, 4 };
+  return bytes[dr7 >> (18 + 4 * i) & 3];
+}
+
+static bool
+has_data_breakpoints (uint32_t dr7)
+{
+  for (unsigned i = 0; i < 4 && has_any (dr7); i++)
+    if (is_enabled (dr7, i) && kind_of (dr7, i) & (ON_WRITE | ON_ACCESS))
+      return true;
+  return false;
+}
+
+/* DR6.B0 to B3 of the enabled breakpoints, of these kinds, that [address, +size) touches. */
+static uint32_t
+find_hits (const X86Cpu *env, unsigned kinds, uint32_t address, uint32_t size)
+{
+  uint32_t dr7 = (uint32_t) env->dr[7], hits = 0;
+  for (unsigned i = 0; i < 4; i++) {
+    uint32_t length = length_of (dr7, i), start = (uint32_t) env->dr[i] & ~(length - 1);
+    bool touches = address - start < length || start - address < size;
+    if (is_enabled (dr7, i) && kind_of (dr7, i) & kinds && touches)
+      hits |= DR6_B0 << i;
+  }
+  return hits;
+}
+
+bool
+x86_is_watched (const X86Cpu *env, uint32_t page)
+{
+  return UNLIKELY (has_any ((uint32_t) env->dr[7])) && find_hits (env, ON_WRITE | ON_ACCESS, page & ~0xfffu, 4096);
 }
 
 void
@@ -43,13 +79,12 @@ helper_mov_to_dr (X86Cpu *env, uint32_t number, uint32_t value)
     value = (value & DR6_WRITABLE) | DR6_FIXED;
   else if (number == 7)
     value = (value & DR7_WRITABLE) | DR7_FIXED;
+  bool had = has_data_breakpoints ((uint32_t) env->dr[7]);
   env->dr[number] = value;
-  if (number != 7)
-    return;
-  for (unsigned i = 0; i < 4 && !env->data_breakpoint_warned; i++)
-    if (value >> 2 * i & 3 && value >> (16 + 4 * i) & 3)
-      warn_data_breakpoint (env);
-  x86_update_mode (env);
+  if (number != 6 && (had || has_data_breakpoints ((uint32_t) env->dr[7])))
+    env->tcg.ops->tlb_flush (env, true);        /* other pages are watched now */
+  if (number == 7)
+    x86_update_mode (env);
 }
 
 uint32_t
@@ -59,7 +94,38 @@ helper_mov_from_dr (X86Cpu *env, uint32_t number)
   return (uint32_t) env->dr[number];
 }
 
-/* --- breakpoints -------------------------------------------------------------------------------- */
+/* --- breakpoints on data and ports: traps, after the instruction ----------------------------------- */
+
+static void
+strike (X86Cpu *env, uint32_t hits)
+{
+  env->watch_hits |= hits & ~(uint32_t) env->dr[6];
+  x86_pend_trap (env, hits);
+  env->tcg.ops->leave_soon (env);
+}
+
+/* In the midst of a task switch there is no going back to the instruction; it ends its block anyway. */
+bool
+x86_watch (void *opaque, uint64_t address, unsigned size, BpMmuAccess access, bool alone)
+{
+  X86Cpu *env = opaque;
+  uint32_t hits = find_hits (env, access == BP_MMU_STORE ? ON_WRITE | ON_ACCESS : ON_ACCESS, (uint32_t) address, size);
+  if (hits && !alone && !env->new_task)
+    return true;
+  if (hits)
+    strike (env, hits);
+  return false;
+}
+
+void
+x86_check_io_breakpoints (X86Cpu *env, uint32_t port, uint32_t size)
+{
+  uint32_t hits = env->cr4 & CR4_DE ? find_hits (env, ON_IO, port & 0xffff, size) : 0;
+  if (hits)
+    strike (env, hits);
+}
+
+/* --- breakpoints on instructions: faults, before them -------------------------------------------------------------------------------- */
 
 void
 helper_check_breakpoint (X86Cpu *env, uint32_t linear)

@@ -36,6 +36,8 @@ void
 x86_record_exception (X86Cpu *env, unsigned vector, uint32_t error)
 {
   unsigned result = combine (env->exc_old, vector);
+  if (UNLIKELY (env->watch_hits))
+    x86_forget_hits (env);
   env->exc_vector = (int32_t) result;
   env->exc_error = result == vector ? error : 0;
   env->exc_has_error = vector_in (HAS_ERROR, (int32_t) result);
@@ -351,11 +353,10 @@ x86_deliver (void *opaque)
   }
   bool fault = env->exc_is_int == EXC_KIND_FAULT;
   Event ev = {
-    .vector = (unsigned) env->exc_vector, .software = env->exc_is_int == EXC_KIND_INT,
+    .vector = (unsigned) env->exc_vector, .ext = 1,
     .has_error = env->exc_has_error && env->cr0 & CR0_PE, .error = env->exc_error,
     .eip = (uint32_t) (fault ? env->eip : env->exc_next_eip), .eflags = x86_eflags (env)
   };
-  ev.ext = !ev.software;
   if (fault)
     ev.eflags |= pushed_rf (env, ev.vector);
   env->exc_old = fault ? env->exc_vector : -1;
@@ -423,12 +424,34 @@ x86_pend_trap (X86Cpu *env, uint32_t dr6_bits)
   bp_vcpu_raise (env->tcg.vcpu, X86_IRQ_TRAP);
 }
 
+/* The instruction that struck data breakpoints is not done: it will strike them again. */
+void __attribute__ ((noinline))
+x86_forget_hits (X86Cpu *env)
+{
+  env->dr[6] &= ~(uint64_t) env->watch_hits;
+  env->watch_hits = 0;
+  take_back (env, X86_IRQ_TRAP);
+}
+
 static void __attribute__ ((noinline))
 reset_by_pin (X86Cpu *env, bool init)
 {
   take_back (env, X86_IRQ_RESET | X86_IRQ_TRAP | BP_VCPU_IRQ_INIT | BP_VCPU_IRQ_NMI | BP_VCPU_IRQ_SMI);
   x86_reset_registers (env, init);
   env->tcg.ops->tlb_flush (env, true);
+}
+
+/* SDM 3A 8.4.3: real mode, CS:IP at the page that the vector names. */
+static void __attribute__ ((noinline))
+start_up (X86Cpu *env)
+{
+  take_back (env, BP_VCPU_IRQ_SIPI);
+  uint8_t vector = __atomic_load_n (&env->startup_vector, __ATOMIC_ACQUIRE);
+  x86_put_paragraph (env, X86_CS, (uint32_t) vector << 8);
+  env->eip = 0;
+  env->halted = HALTED_NOT;
+  x86_update_mode (env);
+  bp_log (BP_LOG_CPU_RESET, "CPU %u starts at %05x", bp_vcpu_index (env->tcg.vcpu), (unsigned) vector << 12);
 }
 
 static void __attribute__ ((noinline))
@@ -444,11 +467,24 @@ x86_interrupt (void *opaque, uint32_t pending)
   X86Cpu *env = opaque;
   if (UNLIKELY (pending & (X86_IRQ_RESET | BP_VCPU_IRQ_INIT))) {
     reset_by_pin (env, !(pending & X86_IRQ_RESET));
+    if (pending & BP_VCPU_IRQ_SIPI && env->halted == HALTED_WAIT_SIPI)
+      start_up (env);           /* it came after, and is announced no more */
     return true;
   }
+  if (UNLIKELY (env->halted == HALTED_WAIT_SIPI)) {
+    bool starts = pending & BP_VCPU_IRQ_SIPI;
+    if (starts)
+      start_up (env);
+    return starts;
+  }
+  if (UNLIKELY (pending & BP_VCPU_IRQ_SIPI))    /* one that runs already */
+    take_back (env, BP_VCPU_IRQ_SIPI);
   if (env->halted == HALTED_SHUTDOWN)
     return false;
   if (UNLIKELY (pending & X86_IRQ_TRAP)) {
+    if (env->watch_hits && env->hflags & HF_INHIBIT)
+      return false;             /* of MOV SS: after the next instruction (SDM 3A 6.8.3) */
+    env->watch_hits = 0;
     take_back (env, X86_IRQ_TRAP);
     deliver_external (env, EXC_DB);
     return true;
@@ -479,6 +515,8 @@ x86_wakes (const void *opaque, uint32_t pending)
   const X86Cpu *env = opaque;
   if (pending & (X86_IRQ_RESET | BP_VCPU_IRQ_INIT))
     return true;
+  if (env->halted == HALTED_WAIT_SIPI)
+    return pending & BP_VCPU_IRQ_SIPI;
   if (env->halted == HALTED_SHUTDOWN)
     return false;
   return pending & (X86_IRQ_TRAP | BP_VCPU_IRQ_SMI) || (pending & BP_VCPU_IRQ_NMI && !env->nmi_masked)
@@ -586,6 +624,12 @@ x86_host_fault (void *opaque, BpHostFault fault)
     break;
   case BP_HOST_FAULT_ALIGN:
     x86_record_exception (env, alignment_vector (env), 0);
+    break;
+  case BP_HOST_FAULT_TOP:
+    x86_record_exception (env, EXC_GP, 0);
+    break;
+  case BP_HOST_FAULT_TOP_STACK:
+    x86_record_exception (env, EXC_SS, 0);
     break;
   }
 }

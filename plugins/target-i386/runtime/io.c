@@ -25,11 +25,15 @@ helper_check_io (X86Cpu *env, uint32_t port, uint32_t size)
 uint32_t
 helper_in (X86Cpu *env, uint32_t port, uint32_t size)
 {
+  if (UNLIKELY (env->hflags & HF_BREAKPOINTS))
+    x86_check_io_breakpoints (env, port, size);
   return env->tcg.ops->io_read (env, (uint16_t) port, size);
 }
 
 void
 helper_out (X86Cpu *env, uint32_t port, uint32_t value, uint32_t size)
 {
+  if (UNLIKELY (env->hflags & HF_BREAKPOINTS))
+    x86_check_io_breakpoints (env, port, size);
   env->tcg.ops->io_write (env, (uint16_t) port, value, size);
 }

@@ -13,7 +13,8 @@ enum {
   MSR_P5_MC_ADDR = 0x0, MSR_P5_MC_TYPE = 0x1, MSR_TSC = 0x10, MSR_PLATFORM_ID = 0x17, MSR_APIC_BASE = 0x1b, MSR_EBL_CR_POWERON = 0x2a,
   MSR_UPDATE_TRIGGER = 0x79, MSR_UPDATE_REVISION = 0x8b, MSR_MTRR_CAP = 0xfe, MSR_SYSENTER_CS = 0x174, MSR_SYSENTER_ESP = 0x175,
   MSR_SYSENTER_EIP = 0x176, MSR_MCG_CAP = 0x179, MSR_MCG_STATUS = 0x17a, MSR_MISC_ENABLE = 0x1a0, MSR_DEBUGCTL = 0x1d9,
-  MSR_MTRR_VARIABLE = 0x200, MSR_MTRR_FIX64K = 0x250, MSR_MTRR_FIX16K = 0x258, MSR_MTRR_FIX4K = 0x268, MSR_PAT = 0x277, MSR_MTRR_DEF = 0x2ff
+  MSR_MTRR_VARIABLE = 0x200, MSR_MTRR_FIX64K = 0x250, MSR_MTRR_FIX16K = 0x258, MSR_MTRR_FIX4K = 0x268, MSR_PAT = 0x277, MSR_MTRR_DEF = 0x2ff,
+  MSR_TSC_DEADLINE = 0x6e0, MSR_X2APIC = 0x800, MSR_X2APIC_LAST = 0x8ff
 };
 #define MSR_EFER 0xc0000080u
 
@@ -50,6 +51,8 @@ helper_rdpmc (X86Cpu *env)
   x86_raise_error (env, EXC_GP, 0);
 }
 
+#define APIC_BASE_X2 (1u << 10)
+
 /* --- local APIC ------------------------------------------------------------------------------ */
 
 static bool
@@ -70,12 +73,62 @@ apic_base_write (X86Cpu *env, uint64_t value)
 {
   const BpInterruptControllerIface *intc = env->intc.table;
   BpMachine *machine = bp_object_machine (env);
-  if (!BP_TABLE_HAS (intc, apic_base_write))
+  if (!BP_TABLE_HAS (intc, apic_base_write) || (value & APIC_BASE_X2 && !x86_has_x2apic (env)))
     return false;
   bp_machine_lock (machine);
   bool ok = intc->apic_base_write (env->intc.instance, value);
   bp_machine_unlock (machine);
   return ok;
+}
+
+static bool
+x2apic_access (X86Cpu *env, uint32_t number, uint64_t *value, bool write)
+{
+  const BpInterruptControllerIface *intc = env->intc.table;
+  BpMachine *machine = bp_object_machine (env);
+  if (!x86_has_x2apic (env))
+    return false;
+  bp_machine_lock (machine);
+  bool ok = write ? intc->msr_write (env->intc.instance, number, *value) : intc->msr_read (env->intc.instance, number, value);
+  bp_machine_unlock (machine);
+  return ok;
+}
+
+/* When the time-stamp counter gets there; the past is now. */
+static int64_t
+time_of_tsc (X86Cpu *env, uint64_t tsc)
+{
+  int64_t now = env->tcg.ops->virtual_time (env);
+  uint64_t counter = tsc_now (env), ticks = tsc > counter ? tsc - counter : 0;
+  unsigned __int128 ns = ((unsigned __int128) ticks * BP_NS_PER_SECOND + env->tsc_frequency - 1) / env->tsc_frequency;
+  return ns > (uint64_t) (INT64_MAX - now) ? INT64_MAX : now + (int64_t) ns;
+}
+
+static bool
+deadline_access (X86Cpu *env, uint64_t *value, bool write)
+{
+  const BpInterruptControllerIface *intc = env->intc.table;
+  BpMachine *machine = bp_object_machine (env);
+  if (!x86_has_tsc_deadline (env))
+    return false;
+  bp_machine_lock (machine);
+  if (write)
+    intc->deadline_write (env->intc.instance, *value, time_of_tsc (env, *value));
+  else
+    *value = intc->deadline_read (env->intc.instance);
+  bp_machine_unlock (machine);
+  return true;
+}
+
+/* The deadline stays where it is, the counter has moved. */
+static void
+tsc_write (X86Cpu *env, uint64_t value)
+{
+  uint64_t deadline;
+  bool waits = deadline_access (env, &deadline, false) && deadline;
+  env->tsc_offset += value - tsc_now (env);
+  if (waits)
+    deadline_access (env, &deadline, true);
 }
 
 /* --- memory types: kept, of no effect ---------------------------------------------------------- */
@@ -169,6 +222,10 @@ x86_msr_read (X86Cpu *env, uint32_t number, uint64_t *value)
   case MSR_DEBUGCTL:
     *value = 0;
     return true;
+  case MSR_TSC_DEADLINE:
+    return deadline_access (env, value, false);
+  case MSR_X2APIC ... MSR_X2APIC_LAST:
+    return x2apic_access (env, number, value, false);
   }
   return false;
 }
@@ -198,8 +255,12 @@ x86_msr_write (X86Cpu *env, uint32_t number, uint64_t value)
   }
   switch (number) {
   case MSR_TSC:
-    env->tsc_offset += value - tsc_now (env);
+    tsc_write (env, value);
     return true;
+  case MSR_TSC_DEADLINE:
+    return deadline_access (env, &value, true);
+  case MSR_X2APIC ... MSR_X2APIC_LAST:
+    return x2apic_access (env, number, &value, true);
   case MSR_APIC_BASE:
     return apic_base_write (env, value);
   case MSR_EFER:
@@ -248,6 +309,7 @@ helper_wrmsr (X86Cpu *env)
     bp_log_unimp (env, "write of MSR %08x = %016" G_GINT64_MODIFIER "x", number, value);
     x86_raise_error (env, EXC_GP, 0);
   }
+  x86_look_for_interrupts (env);        /* the local APIC may have one now */
 }
 
 void

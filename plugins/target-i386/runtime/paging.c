@@ -178,6 +178,7 @@ refuse (const Walk *w, uint32_t error, bool quiet)
     error |= PF_U;
   if (w->access == BP_MMU_FETCH && env->cr4 & CR4_PAE && env->efer & EFER_NXE)
     error |= PF_FETCH;
+  env->cr2_before = env->cr2;
   env->cr2 = w->address;
   if (bp_log_on (BP_LOG_MMU))
     log_fault (env, w->address, error);
@@ -192,6 +193,7 @@ fill_unpaged (const X86Cpu *env, uint32_t address, BpTlbFill *fill)
   fill->page_shift = 12;
   fill->readable = fill->writable = fill->executable = 1;
   fill->global = 0;
+  fill->watched = x86_is_watched (env, address);
   return true;
 }
 
@@ -222,6 +224,7 @@ x86_tlb_fill (void *opaque, uint64_t address, BpMmuAccess access, unsigned mmu_i
   /* With A20 masked a large page is not contiguous. */
   fill->page_shift = (uint8_t) (env->a20_mask == 0xffffffff ? w.shift : 12);
   fill->global = w.leaf & PTE_G && env->cr4 & CR4_PGE;
+  fill->watched = x86_is_watched (env, (uint32_t) address);
   return true;
 }
 

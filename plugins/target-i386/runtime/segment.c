@@ -25,13 +25,16 @@ update_segment_bits (X86Cpu *env, unsigned seg)
     env->hflags = (env->hflags & ~(HF_BASE0 (seg) | HF_FLAT (seg))) | segment_bits (&env->segment[seg], seg);
 }
 
+/* Data breakpoints are the TLB's business. */
 static uint32_t
-enabled_instruction_breakpoints (uint32_t dr7)
+breakpoints_bit (uint32_t dr7, bool has_io)
 {
   uint32_t f = 0;
-  for (unsigned i = 0; i < 4 && dr7 & 0xff; i++)
-    if (dr7 >> 2 * i & 3 && !(dr7 >> (16 + 4 * i) & 3))
+  for (unsigned i = 0; i < 4 && dr7 & 0xff; i++) {
+    unsigned kind = dr7 >> (16 + 4 * i) & 3;
+    if (dr7 >> 2 * i & 3 && (kind == 0 || (kind == 2 && has_io)))
       f = HF_BREAKPOINTS;
+  }
   return f;
 }
 
@@ -60,7 +63,7 @@ x86_update_mode (X86Cpu *env)
   f |= cpl == 3 && env->cr0 & CR0_AM && eflags & X86_FL_AC ? HF_AC : 0;
   f |= eflags & X86_FL_RF ? HF_RF : 0;
   f |= env->cr4 & (f & HF_VM ? CR4_VME : CR4_PVI) && f & HF_PE ? HF_VME : 0;
-  env->hflags = f | enabled_instruction_breakpoints ((uint32_t) env->dr[7]);
+  env->hflags = f | breakpoints_bit ((uint32_t) env->dr[7], env->cr4 & CR4_DE);
 }
 
 void
@@ -179,7 +182,7 @@ x86_in_limit (uint32_t attributes, uint32_t limit, uint32_t offset, uint32_t siz
   uint32_t last = offset + size - 1;
   if ((attributes & (SEG_CODE | SEG_EXPAND_DOWN)) == SEG_EXPAND_DOWN)
     return offset > limit && last >= offset && last <= (attributes & SEG_DB ? 0xffffffff : 0xffff);
-  return limit == 0xffffffff || (last >= offset && last <= limit);
+  return last >= offset && last <= limit;
 }
 
 uint32_t
@@ -235,10 +238,17 @@ x86_stack_of (X86Stack *s, const X86Descriptor *d, uint32_t sp, unsigned cpl, ui
   s->mmu = cpl == 3 ? MMU_USER : MMU_KERNEL;
 }
 
+/* A flat stack can only go wrong where it runs over the top. */
+static bool
+is_flat_stack (const X86Stack *s)
+{
+  return s->limit == 0xffffffff && !(s->attributes & SEG_EXPAND_DOWN);
+}
+
 void
 x86_stack_room (X86Cpu *env, const X86Stack *s, unsigned count, unsigned size)
 {
-  if (LIKELY (s->limit == 0xffffffff && !(s->attributes & SEG_EXPAND_DOWN)))
+  if (LIKELY (is_flat_stack (s) && (s->sp & s->mask) >= count * size))
     return;
   for (unsigned i = 1; i <= count; i++)
     if (!x86_in_limit (s->attributes, s->limit, (s->sp - i * size) & s->mask, size))
@@ -248,7 +258,7 @@ x86_stack_room (X86Cpu *env, const X86Stack *s, unsigned count, unsigned size)
 void
 x86_stack_holds (X86Cpu *env, const X86Stack *s, unsigned count, unsigned size)
 {
-  if (LIKELY (s->limit == 0xffffffff && !(s->attributes & SEG_EXPAND_DOWN)))
+  if (LIKELY (is_flat_stack (s) && (s->sp & s->mask) <= s->mask - count * size))
     return;
   for (unsigned i = 0; i < count; i++)
     if (!x86_in_limit (s->attributes, s->limit, (s->sp + i * size) & s->mask, size))

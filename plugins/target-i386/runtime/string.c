@@ -24,6 +24,7 @@ typedef struct Piece {
   uint32_t n;                   /* elements, at least 1 */
   uint32_t linear;              /* of the first in the order of the instruction */
   uint8_t *host;                /* lowest byte of them all; NULL: one element, by load and store */
+  unsigned seg;
 } Piece;
 
 static String
@@ -84,28 +85,31 @@ must_pause (const String *s, unsigned *pieces)
   BpVcpu *vcpu = s->env->tcg.vcpu;
   if (s->mode & X86_STR_ONE || ++*pieces >= PIECES_AT_ONCE)
     return true;
-  return s->env->eflags & X86_FL_IF && vcpu != NULL && bp_vcpu_pending (vcpu) != 0;
+  uint32_t pending = vcpu != NULL ? bp_vcpu_pending (vcpu) : 0;
+  return pending & X86_IRQ_TRAP || (pending != 0 && s->env->eflags & X86_FL_IF);
 }
 
 /* --- memory ----------------------------------------------------------------------------------- */
 
 static BpMemOp
-memop (const String *s)
+memop (const String *s, unsigned seg)
 {
-  bool align = s->env->hflags & HF_AC && s->size > 1;
-  return s->log2_size | BP_MO_MMU (x86_mmu_index (s->env)) | (align ? BP_MO_ALIGN : 0);
+  uint32_t flat = HF_FLAT (seg) | HF_BASE0 (seg);
+  bool align = s->env->hflags & HF_AC && s->size > 1, top = (s->env->hflags & flat) == flat;
+  return s->log2_size | BP_MO_MMU (x86_mmu_index (s->env)) | (align ? BP_MO_ALIGN : 0) | (top ? BP_MO_TOP : 0)
+         | (seg == X86_SS ? BP_MO_STACK : 0);
 }
 
 static uint32_t
-load (const String *s, uint32_t linear)
+load (const String *s, const Piece *p)
 {
-  return (uint32_t) s->env->tcg.ops->load (s->env, linear, memop (s));
+  return (uint32_t) s->env->tcg.ops->load (s->env, p->linear, memop (s, p->seg));
 }
 
 static void
-store (const String *s, uint32_t linear, uint32_t value)
+store (const String *s, const Piece *p, uint32_t value)
 {
-  s->env->tcg.ops->store (s->env, linear, value, memop (s));
+  s->env->tcg.ops->store (s->env, p->linear, value, memop (s, p->seg));
 }
 
 static bool
@@ -153,7 +157,7 @@ find_piece (const String *s, unsigned seg, unsigned reg, BpMmuAccess access, uin
   const BpTcgOps *ops = env->tcg.ops;
   unsigned mmu = x86_mmu_index (env);
   uint32_t offset = get_reg (s, reg);
-  Piece p = { 1, (uint32_t) env->segment[seg].base + offset, NULL };
+  Piece p = { 1, (uint32_t) env->segment[seg].base + offset, NULL, seg };
   if (!(env->hflags & HF_FLAT (seg)))
     helper_segment_check (env, seg, offset, s->size | (access == BP_MMU_STORE ? 1u << 8 : 0));
   if ((p.linear & 4095) + s->size > 4096 || is_misaligned (s, p.linear))
@@ -195,7 +199,7 @@ set_host_element (const String *s, const Piece *p, uint32_t i, uint32_t value)
 static uint32_t
 element (const String *s, const Piece *p, uint32_t i)
 {
-  return p->host != NULL ? host_element (s, p, i) : load (s, p->linear);
+  return p->host != NULL ? host_element (s, p, i) : load (s, p);
 }
 
 static uint32_t
@@ -231,7 +235,7 @@ helper_rep_movs (X86Cpu *env, uint32_t mode)
   while ((n = remaining (&s)) != 0) {
     Piece from = find_piece (&s, s.source_seg, X86_RSI, BP_MMU_LOAD, n);
     /* faults before the destination does */
-    uint32_t value = from.host != NULL ? 0 : load (&s, from.linear);
+    uint32_t value = from.host != NULL ? 0 : load (&s, &from);
     Piece to = find_piece (&s, X86_ES, X86_RDI, BP_MMU_STORE, from.n);
     if (from.host != NULL && to.host != NULL) {
       shorten (&s, &from, to.n);
@@ -239,7 +243,7 @@ helper_rep_movs (X86Cpu *env, uint32_t mode)
     } else {
       shorten (&s, &from, 1);
       shorten (&s, &to, 1);
-      store (&s, to.linear, from.host != NULL ? host_element (&s, &from, 0) : value);
+      store (&s, &to, from.host != NULL ? host_element (&s, &from, 0) : value);
     }
     advance (&s, X86_RSI, to.n);
     advance (&s, X86_RDI, to.n);
@@ -272,7 +276,7 @@ helper_rep_stos (X86Cpu *env, uint32_t mode)
     if (to.host != NULL)
       fill_host (&s, &to, value);
     else
-      store (&s, to.linear, value);
+      store (&s, &to, value);
     advance (&s, X86_RDI, to.n);
     if (count_down (&s, to.n))
       return 1;
@@ -358,7 +362,7 @@ helper_rep_cmps (X86Cpu *env, uint32_t mode)
   uint32_t n;
   while ((n = remaining (&s)) != 0) {
     Piece x = find_piece (&s, s.source_seg, X86_RSI, BP_MMU_LOAD, n);
-    uint32_t value = x.host != NULL ? 0 : load (&s, x.linear);
+    uint32_t value = x.host != NULL ? 0 : load (&s, &x);
     Piece y = find_piece (&s, X86_ES, X86_RDI, BP_MMU_LOAD, x.n);
     shorten (&s, &x, y.n);
     uint32_t i = 0;
@@ -388,8 +392,8 @@ helper_rep_ins (X86Cpu *env, uint32_t mode)
   uint16_t port = (uint16_t) env->gpr[X86_RDX];
   while (remaining (&s) != 0) {
     Piece to = find_piece (&s, X86_ES, X86_RDI, BP_MMU_STORE, 1);
-    uint32_t value = env->tcg.ops->io_read (env, port, s.size);
-    store (&s, to.linear, value);
+    uint32_t value = helper_in (env, port, s.size);
+    store (&s, &to, value);
     advance (&s, X86_RDI, 1);
     if (count_down (&s, 1))
       return 1;
@@ -407,7 +411,8 @@ helper_rep_outs (X86Cpu *env, uint32_t mode)
   uint16_t port = (uint16_t) env->gpr[X86_RDX];
   while (remaining (&s) != 0) {
     Piece from = find_piece (&s, s.source_seg, X86_RSI, BP_MMU_LOAD, 1);
-    env->tcg.ops->io_write (env, port, load (&s, from.linear), s.size);
+    uint32_t value = load (&s, &from);
+    helper_out (env, port, value, s.size);
     advance (&s, X86_RSI, 1);
     if (count_down (&s, 1))
       return 1;

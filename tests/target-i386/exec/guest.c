@@ -85,12 +85,21 @@ check (uint32_t address, unsigned size, bool write)
       page_fault (address + i, write);
 }
 
+static void
+check_top (uint64_t address, BpMemOp memop)
+{
+  if (memop & BP_MO_TOP && address + BP_MO_BYTES (memop) > (uint64_t) 1 << 32)
+    leave_with (memop & BP_MO_STACK ? EXC_SS : EXC_GP, 0, 0);
+}
+
 static uint64_t
 load (void *env, uint64_t address, BpMemOp memop)
 {
   uint64_t value = 0;
   unsigned size = BP_MO_BYTES (memop);
-  check ((uint32_t) address, size, false);
+  bool crosses = (address & (EXEC_PAGE - 1)) + size > EXEC_PAGE;
+  check_top (address, memop);
+  check ((uint32_t) address, size, memop & BP_MO_RMW && crosses);
   for (unsigned i = 0; i < size; i++)
     value |= (uint64_t) *byte_at ((uint32_t) address + i, false) << (8 * i);
   if (memop & BP_MO_SIGN && size < 8)
@@ -102,6 +111,7 @@ static void
 store (void *env, uint64_t address, uint64_t value, BpMemOp memop)
 {
   unsigned size = BP_MO_BYTES (memop);
+  check_top (address, memop);
   check ((uint32_t) address, size, true);
   for (unsigned i = 0; i < size; i++)
     *byte_at ((uint32_t) address + i, true) = (uint8_t) (value >> (8 * i));
@@ -114,6 +124,7 @@ void tcg_slow_store (void *env, uint64_t address, uint64_t value,
 uint64_t
 tcg_slow_atomic (void *env, uint64_t address, uint64_t value, BpMemOp memop, uint32_t op)
 {
+  check_top (address, memop);
   check ((uint32_t) address, BP_MO_BYTES (memop), true);
   uint64_t old = load (env, address, memop);
   uint64_t r = op == BP_IR_gxchg ? value : op == BP_IR_gfetch_add ? old + value : op == BP_IR_gfetch_and
@@ -128,6 +139,7 @@ tcg_slow_cmpxchg (void *env, uint64_t address, uint64_t expected, uint64_t desir
 {
   unsigned bits = 8 * BP_MO_BYTES (memop);
   uint64_t mask = bits == 64 ? ~(uint64_t) 0 : ((uint64_t) 1 << bits) - 1;
+  check_top (address, memop);
   check ((uint32_t) address, BP_MO_BYTES (memop), true);
   uint64_t old = load (env, address, memop);
   if (((old ^ expected) & mask) == 0)

@@ -46,28 +46,10 @@ print_memory (const char *what, uint32_t base, const uint8_t *x, const uint8_t *
     }
 }
 
-/* An access across the top of the address space: #GP or #SS here, a wrap there, and a hole in either case. */
-static bool
-is_wrap (const ExecState *x, const ExecState *y)
-{
-  return (x->vector == 12 || x->vector == 13) && y->vector == 14 && x->eip == y->eip && y->cr2 + 64 < 128;
-}
-
-/* Read-modify-write across the end of the read-only page: the processor asks for write permission first, page
- * by page. */
-static bool
-is_split (const ExecState *x, const ExecState *y)
-{
-  uint32_t end = EXEC_DATA + 3 * EXEC_PAGE;
-  return x->vector == 14 && y->vector == 14 && x->eip == y->eip && y->cr2 == end && end - x->cr2 < 8;
-}
-
 static bool
 agree (const Case *c, const ExecState *x, const ExecState *y)
 {
   uint32_t mask = ~case_undefined (c, x->eip);
-  if (is_wrap (x, y) || is_split (x, y))
-    return true;
   return !memcmp (x->gpr, y->gpr, sizeof x->gpr) && x->eip == y->eip && !((x->eflags ^ y->eflags) & mask)
          && x->vector == y->vector
          && x->error == y->error && x->cr2 == y->cr2 && !memcmp (x->data, y->data, sizeof x->data)
