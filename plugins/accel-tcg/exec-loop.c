@@ -306,6 +306,13 @@ see_to_events (TcgVcpu *v)
   return !f->is_halted (v);
 }
 
+/* One event may have been taken while another that wakes the CPU came with it. */
+static bool
+has_work (TcgVcpu *v)
+{
+  return v->frontend->wakes (v, bp_vcpu_pending (v->vcpu));
+}
+
 /* The clock of a deterministic machine stands while its CPU sleeps: go on to the next timer. */
 static bool
 sleep_deterministic (TcgVcpu *v)
@@ -334,18 +341,21 @@ exec_run (TcgVcpu *v)
       v->entering = NULL;
       v->ret_pc = 0;
       translate_abandon (v);
+      run_leave (v);
     }
     if (m->deterministic)
       icount_stop (v);
+    run_leave (v);
+    run_enter (v);
     requests_clear (v);
-    if (G_UNLIKELY (__atomic_load_n (&tcg_softmmu (v)->asked, __ATOMIC_SEQ_CST)))
-      softmmu_do_asked (v);
+    softmmu_do_asked (v);
     if (!bp_vcpu_may_run (v->vcpu))
       break;
     if (m->deterministic && icount_time (m) >= bp_machine_next_virtual_timer (m->machine))
       bp_machine_run_virtual_timers (m->machine);
     if (!see_to_events (v)) {
-      if (!m->deterministic || !sleep_deterministic (v))
+      run_leave (v);
+      if ((!m->deterministic || !sleep_deterministic (v)) && !has_work (v))
         bp_vcpu_wait (v->vcpu);
       continue;
     }
@@ -355,5 +365,7 @@ exec_run (TcgVcpu *v)
   }
   if (m->deterministic)
     icount_stop (v);
+  softmmu_do_asked (v);         /* the dirty log is complete while the machine stands */
+  run_leave (v);
   signals_thread (NULL);
 }

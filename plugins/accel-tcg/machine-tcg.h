@@ -55,6 +55,7 @@ typedef struct Softmmu {
   BpAddressSpace *memory, *io;
   JumpList jumps[2];            /* what was entered since the last flush, of other pages and of global ones */
   uint8_t jump_pages[4096];     /* linear pages (hashed) that jump-cache entries were made from */
+  GMutex table_lock;            /* for the tables' addresses and sizes, which only their vCPU changes */
   uint32_t asked;               /* atomic: SOFTMMU_* that is still to be done */
 } Softmmu;
 
@@ -91,6 +92,10 @@ typedef struct TcgMachine {
   Tb **by_address;              /* sorted by code: appended as code is */
   uint32_t n_by_address, by_address_size;
   GPtrArray *vcpus;             /* of TcgVcpu * */
+  GMutex run_lock;              /* for the next three: see exclusive.c */
+  GCond run_cond;
+  unsigned n_running;
+  bool exclusive;
   unsigned listener;
   bool deterministic, optimise, chain;
   int logged;                   /* atomic: somebody has cleared dirty bits, so dropping a TLB entry needs care */
@@ -115,6 +120,7 @@ typedef struct VcpuExtra {
   int64_t icount_budget;        /* what icount_left started from */
   uint64_t icount_done;         /* instructions before that */
   uint64_t icount_skew;         /* instructions' worth of time skipped while halted */
+  bool running;                 /* under run_lock, written by its own thread: counted in n_running */
   uint64_t icount_seen;         /* atomic: done + skew as other threads see it */
 } VcpuExtra;
 
@@ -193,6 +199,12 @@ uint64_t icount_now (TcgVcpu *v);                       /* instructions executed
 void icount_start (TcgVcpu *v);
 void icount_stop (TcgVcpu *v);
 int64_t icount_time (TcgMachine *m);                    /* [any]; exact on the vCPU's thread */
+
+/* exclusive.c: [vcpu] */
+void run_enter (TcgVcpu *v);                            /* waits while another vCPU is alone */
+void run_leave (TcgVcpu *v);
+bool exclusive_begin (TcgVcpu *v);                      /* true: no other vCPU runs until exclusive_end; false: another one was alone meanwhile */
+void exclusive_end (TcgVcpu *v);
 
 /* runtime.c */
 extern const BpTcgOps tcg_ops;

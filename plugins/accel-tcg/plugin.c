@@ -75,6 +75,8 @@ accel_realize (void *self, GError **error)
   m->by_address_size = (uint32_t) (a->code_cache / 96);
   m->by_address = g_new (Tb *, m->by_address_size);
   g_mutex_init (&m->lock);
+  g_mutex_init (&m->run_lock);
+  g_cond_init (&m->run_cond);
   return signals_install (error);
 }
 
@@ -96,6 +98,8 @@ accel_unrealize (void *self)
   g_ptr_array_unref (m->vcpus);
   g_free (m->by_address);
   g_mutex_clear (&m->lock);
+  g_mutex_clear (&m->run_lock);
+  g_cond_clear (&m->run_cond);
   g_free (m);
   a->tcg = NULL;
 }
@@ -128,8 +132,8 @@ vcpu_init (void *self, BpVcpu *vcpu, GError **error)
                  BP_TCG_FRONTEND_ID);
     return false;
   }
-  if (bp_vcpu_index (vcpu) > 0) {
-    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "accel-tcg runs one vCPU; set [cpu] count = 1");
+  if (bp_vcpu_index (vcpu) > 0 && a->tcg->deterministic) {
+    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "[clock] mode = instructions runs one vCPU; set [cpu] count = 1");
     return false;
   }
   if (!a->tcg->frontend && !begin (a, frontend, error))

@@ -133,7 +133,7 @@ before_watched_store (TcgVcpu *v, TlbEntry *e, uint64_t ram_address, unsigned si
     tb_code_written (m, ram_address, size);     /* a page that was only looked at */
   bp_dirty_set (BP_DIRTY_DISPLAY, ram_address, size);
   bp_dirty_set (BP_DIRTY_MIGRATION, ram_address, size);
-  if (bp_dirty_test_all (ram_address))
+  if (bp_dirty_test (BP_DIRTY_CODE, ram_address))       /* whether or not a log was cleared just now: settle_log wants to see it so */
     e->store &= ~(uint64_t) TLB_WATCHED;
 }
 

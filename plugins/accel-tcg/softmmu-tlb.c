@@ -67,6 +67,7 @@ mode_resize (TcgVcpu *v, unsigned mmu, unsigned bits)
   TlbMode *m = &tcg_softmmu (v)->mode[mmu];
   if (is_logged (v) && m->entries)
     mode_settle_logs (v, mmu);
+  g_mutex_lock (&tcg_softmmu (v)->table_lock);
   g_free (m->full);
   g_free (m->journal);
   free (v->tlb[mmu].table);
@@ -77,6 +78,7 @@ mode_resize (TcgVcpu *v, unsigned mmu, unsigned bits)
   v->tlb[mmu].mask = (uint64_t) (m->entries - 1) << 5;
   m->fills = 0;
   memset (v->tlb[mmu].table, 0xff, m->entries * sizeof (TlbEntry));
+  g_mutex_unlock (&tcg_softmmu (v)->table_lock);
   mode_clear (v, mmu);
 }
 
@@ -85,6 +87,7 @@ softmmu_init (TcgVcpu *v, BpAddressSpace *memory, BpAddressSpace *io)
 {
   Softmmu *s = g_new0 (Softmmu, 1);
   v->softmmu = s;
+  g_mutex_init (&s->table_lock);
   s->memory = memory;
   s->io = io;
   s->n_modes = v->frontend->n_mmu_indexes;
@@ -106,6 +109,7 @@ softmmu_finish (TcgVcpu *v)
     free (v->tlb[i].table);
   }
   jump_cache_finish (v);
+  g_mutex_clear (&s->table_lock);
   g_free (s);
   v->softmmu = NULL;
 }
@@ -184,12 +188,14 @@ void
 tlb_watch_page (TcgVcpu *v, uint64_t ram_page)
 {
   Softmmu *s = tcg_softmmu (v);
+  g_mutex_lock (&s->table_lock);
   for (unsigned i = 0; i < s->n_modes; i++) {
     TlbMode *m = &s->mode[i];
     for (uint32_t k = 0; k < m->entries; k++)
       if (m->full[k].ram_address == ram_page && !(v->tlb[i].table[k].store & TLB_INVALID))
-        v->tlb[i].table[k].store |= TLB_WATCHED;
+        __atomic_fetch_or (&v->tlb[i].table[k].store, TLB_WATCHED, __ATOMIC_SEQ_CST);
   }
+  g_mutex_unlock (&s->table_lock);
 }
 
 /* --- what other threads ask for ---------------------------------------------------------- */
@@ -198,6 +204,8 @@ void
 softmmu_do_asked (TcgVcpu *v)
 {
   Softmmu *s = tcg_softmmu (v);
+  if (G_LIKELY (!__atomic_load_n (&s->asked, __ATOMIC_SEQ_CST)))
+    return;
   uint32_t asked = __atomic_exchange_n (&s->asked, 0, __ATOMIC_SEQ_CST);
   fp_leave (v);
   if (asked & SOFTMMU_LOG)
@@ -328,7 +336,10 @@ install (TcgVcpu *v, uint64_t address, unsigned mmu, const BpTlbFill *fill)
     e->store = page | TLB_DEVICE | watched;
   else {
     fp_leave (v);
-    e->store = page | watched | (bp_dirty_test_all (p->ram_address) ? 0 : TLB_WATCHED);
+    /* Either we see that the page is being translated from, or that vCPU sees this entry (tlb_watch_page). */
+    __atomic_store_n (&e->store, page | watched, __ATOMIC_SEQ_CST);
+    if (!bp_dirty_test_all (p->ram_address))
+      __atomic_fetch_or (&e->store, TLB_WATCHED, __ATOMIC_SEQ_CST);
   }
   if (fill->page_shift > TLB_PAGE_BITS)
     note_large (m, page, fill->page_shift);

@@ -193,8 +193,15 @@ tb_link (TcgMachine *m, Tb *tb, unsigned n, Tb *target)
     tb->incoming_next[n] = target->incoming;
     target->incoming = (Tb *) ((uintptr_t) tb | n);
   }
-  if (tb->exit_target[n] == target)
-    m->backend->link (&m->buffer, tb, n, target);       /* (again, when a kick had taken the jump out) */
+  if (tb->exit_target[n] != target)
+    return;
+  m->backend->link (&m->buffer, tb, n, target); /* (again, when a kick had taken the jump out) */
+  /* A vCPU that is being kicked may just have taken it out to get out of this very block: then it stays out.  The handler sets
+   * exit_request before it unlinks. */
+  __atomic_thread_fence (__ATOMIC_SEQ_CST);
+  for (unsigned i = 0; i < m->vcpus->len; i++)
+    if (__atomic_load_n (&((TcgVcpu *) m->vcpus->pdata[i])->exit_request, __ATOMIC_SEQ_CST))
+      m->backend->link (&m->buffer, tb, n, NULL);
 }
 
 static void

@@ -227,12 +227,29 @@ make_block (TcgVcpu *v)
   return tb;
 }
 
+/* The cache is full: all blocks go, once every other vCPU is out of them. */
+static void
+empty_cache (TcgVcpu *v)
+{
+  TcgMachine *m = v->machine;
+  fp_leave (v);
+  if (!exclusive_begin (v))
+    return;
+  g_mutex_lock (&m->lock);
+  g_assert (m->n_by_address > 0);       /* the smallest code cache holds the largest block many times */
+  tb_flush_all (m);
+  g_mutex_unlock (&m->lock);
+  exclusive_end (v);
+}
+
 Tb *
 tb_translate (TcgVcpu *v, const BpTbKey *key, uint32_t cflags)
 {
   VcpuExtra *x = tcg_extra (v);
   TcgMachine *m = v->machine;
+  g_mutex_lock (&m->lock);
   uint32_t mode = tb_mode (m, key->base, key->flags);
+  g_mutex_unlock (&m->lock);
   for (Tb *tb = NULL;;) {
     x->scratch = (Tb) { .key = *key, .cflags = cflags, .mode = mode, .exit_jump = { TB_NO_EXIT, TB_NO_EXIT } };
     translate_ir (v, &x->scratch);
@@ -240,13 +257,11 @@ tb_translate (TcgVcpu *v, const BpTbKey *key, uint32_t cflags)
     bool stale = x->fetch_stale;        /* its bytes have changed since: again */
     if (!stale)
       tb = make_block (v);
-    if (!stale && !tb) {
-      g_assert (m->n_by_address > 0);   /* the smallest code cache holds the largest block many times */
-      tb_flush_all (m);
-    }
     x->fetch_page[0] = x->fetch_page[1] = ~(uint64_t) 0;
     g_mutex_unlock (&m->lock);
     if (tb)
       return tb;
+    if (!stale)
+      empty_cache (v);
   }
 }
