@@ -25,6 +25,7 @@ typedef struct TlbFull {
   uint64_t physical;            /* page */
   uint64_t ram_address;         /* page; ~0 when not RAM */
   uint8_t global;
+  uint8_t written;              /* since the logs were settled, although WATCHED */
 } TlbFull;
 
 typedef struct TlbMode {
@@ -171,7 +172,8 @@ bool code_page_has_code (TcgMachine *m, uint64_t ram_address);
 void tb_invalidate (TcgMachine *m, Tb *tb);             /* [any], under the lock */
 
 /* tb-invalidate.c */
-/* Blocks that overlap [ram_address, +size) go.  Returns whether `current` was one of them.  [any], under the lock */
+bool tb_is_on_page (const Tb *tb, uint64_t ram_address);
+/* Blocks that overlap [ram_address, +size) go.  Returns whether `current` overlaps (it may have gone before).  [any], under the lock */
 bool tb_invalidate_range (TcgMachine *m, uint64_t ram_address, uint64_t size, const Tb *current);
 void tb_flush_all (TcgMachine *m);                      /* no vCPU in generated code; under the lock once there are vCPUs */
 void tb_code_written (void *user, uint64_t ram_address, uint64_t size);        /* the core's code listener */

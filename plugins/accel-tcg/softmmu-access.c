@@ -118,13 +118,15 @@ device_write (TcgVcpu *v, uint64_t physical, uint64_t value, unsigned size)
 /* The page holds translated code, or somebody logs writes to it.  Afterwards [address, +size) may be written
  * directly.  The log is told before the write: who clears it in between asks for SOFTMMU_LOG. */
 static void
-before_watched_store (TcgVcpu *v, TlbEntry *e, uint64_t ram_address, unsigned size)
+before_watched_store (TcgVcpu *v, TlbEntry *e, TlbFull *f, uint64_t address, unsigned size)
 {
   TcgMachine *m = v->machine;
+  uint64_t ram_address = f->ram_address + PAGE_OFFSET (address);
   fp_leave (v);
-  if (code_page_has_code (m, ram_address)) {
+  Tb *current = v->ret_pc ? tb_at (m, v->ret_pc - 1) : NULL;
+  bool own = current && tb_is_on_page (current, ram_address);   /* even when another thread has just dropped the block */
+  if (own || code_page_has_code (m, ram_address)) {
     g_mutex_lock (&m->lock);
-    Tb *current = v->ret_pc ? tb_at (m, v->ret_pc - 1) : NULL;
     bool hit = tb_invalidate_range (m, ram_address, size, current);
     g_mutex_unlock (&m->lock);
     if (hit && current->n_insns > 1)
@@ -133,8 +135,12 @@ before_watched_store (TcgVcpu *v, TlbEntry *e, uint64_t ram_address, unsigned si
     tb_code_written (m, ram_address, size);     /* a page that was only looked at */
   bp_dirty_set (BP_DIRTY_DISPLAY, ram_address, size);
   bp_dirty_set (BP_DIRTY_MIGRATION, ram_address, size);
-  if (bp_dirty_test (BP_DIRTY_CODE, ram_address))       /* whether or not a log was cleared just now: settle_log wants to see it so */
-    e->store &= ~(uint64_t) TLB_WATCHED;
+  f->written = 1;
+  if (own || !bp_dirty_test_all (ram_address))
+    return;
+  __atomic_fetch_and (&e->store, ~(uint64_t) TLB_WATCHED, __ATOMIC_SEQ_CST);
+  if (!bp_dirty_test_all (ram_address))         /* another vCPU translates from it now, and may have marked the entry before */
+    __atomic_fetch_or (&e->store, TLB_WATCHED, __ATOMIC_SEQ_CST);
 }
 
 /* --- data breakpoints of the guest -------------------------------------------------------------- */
@@ -187,7 +193,7 @@ store_in_page (TcgVcpu *v, uint64_t address, uint64_t value, unsigned size, unsi
     return;
   }
   if (e->store & TLB_WATCHED)
-    before_watched_store (v, e, f->ram_address + PAGE_OFFSET (address), size);
+    before_watched_store (v, e, f, address, size);
   write_host ((uint8_t *) (uintptr_t) (address + e->addend), value, size);
 }
 
@@ -212,7 +218,7 @@ prepare_store (TcgVcpu *v, uint64_t address, unsigned size, unsigned mmu)
   TlbEntry *e = entry_for (v, address, BP_MMU_STORE, mmu);
   if ((e->store & (TLB_WATCHED | TLB_DEVICE)) == TLB_WATCHED) {
     TlbFull *f = &tcg_softmmu (v)->mode[mmu].full[tlb_index (v, address, mmu)];
-    before_watched_store (v, e, f->ram_address + PAGE_OFFSET (address), size);
+    before_watched_store (v, e, f, address, size);
   }
 }
 
@@ -244,7 +250,7 @@ direct (TcgVcpu *v, uint64_t address, unsigned size, BpMmuAccess access, unsigne
     return NULL;
   if (access == BP_MMU_STORE && tag & TLB_WATCHED) {
     TlbFull *f = &tcg_softmmu (v)->mode[mmu].full[tlb_index (v, address, mmu)];
-    before_watched_store (v, e, f->ram_address + PAGE_OFFSET (address), size);
+    before_watched_store (v, e, f, address, size);
   }
   return (void *) (uintptr_t) (address + e->addend);
 }

@@ -21,16 +21,16 @@ is_plain_store (const TlbEntry *e)
 }
 
 static void
-settle_log (const TlbFull *f, TlbEntry *e)
+settle_log (TlbFull *f, TlbEntry *e)
 {
   if (!is_plain_store (e) || bp_dirty_test_all (f->ram_address))
     return;
-  /* (WATCHED for its code's sake, it may just have been written by one who was told before) */
-  if (!(e->store & TLB_WATCHED) || !bp_dirty_test (BP_DIRTY_CODE, f->ram_address)) {
+  if (!(e->store & TLB_WATCHED) || f->written) {
     bp_dirty_set (BP_DIRTY_DISPLAY, f->ram_address, 1u << TLB_PAGE_BITS);
     bp_dirty_set (BP_DIRTY_MIGRATION, f->ram_address, 1u << TLB_PAGE_BITS);
   }
-  e->store |= TLB_WATCHED;
+  f->written = 0;
+  __atomic_fetch_or (&e->store, TLB_WATCHED, __ATOMIC_SEQ_CST);         /* (tlb_watch_page may do so from another thread) */
 }
 
 static void
@@ -327,6 +327,7 @@ install (TcgVcpu *v, uint64_t address, unsigned mmu, const BpTlbFill *fill)
   f->physical = fill->physical & TLB_PAGE_MASK;
   f->ram_address = p->ram_address;
   f->global = fill->global;
+  f->written = 0;
   e->addend = (uint64_t) (uintptr_t) p->host - page;
   e->load = fill->readable ? plain | watched : ~(uint64_t) 0;
   e->fetch = fill->executable ? plain : ~(uint64_t) 0;

@@ -19,6 +19,22 @@ bytes_in_page (const Tb *tb, unsigned which, uint64_t *start, uint64_t *end)
   }
 }
 
+static bool
+overlaps (const Tb *tb, unsigned which, uint64_t start, uint64_t end)
+{
+  uint64_t tb_start, tb_end;
+  if (tb->physical[which] == ~(uint64_t) 0)
+    return false;
+  bytes_in_page (tb, which, &tb_start, &tb_end);
+  return tb_start < end && start < tb_end;
+}
+
+bool
+tb_is_on_page (const Tb *tb, uint64_t ram_address)
+{
+  return ((tb->physical[0] ^ ram_address) & TLB_PAGE_MASK) == 0 || ((tb->physical[1] ^ ram_address) & TLB_PAGE_MASK) == 0;
+}
+
 /* A translation that is reading the page starts over, and goes on hearing of writes. */
 static bool
 is_being_fetched (TcgMachine *m, uint64_t page)
@@ -32,37 +48,30 @@ is_being_fetched (TcgMachine *m, uint64_t page)
   return found;
 }
 
-static bool
-invalidate_in_page (TcgMachine *m, CodePage *p, uint64_t start, uint64_t end, const Tb *current)
+static void
+invalidate_in_page (TcgMachine *m, CodePage *p, uint64_t start, uint64_t end)
 {
-  bool hit_current = false;
   for (Tb *link = p->first, *next; link; link = next) {
     Tb *tb = (Tb *) ((uintptr_t) link & ~(uintptr_t) 7);
     unsigned which = (unsigned) ((uintptr_t) link & 7);
-    uint64_t tb_start, tb_end;
     next = tb->page_next[which];
-    bytes_in_page (tb, which, &tb_start, &tb_end);
-    if (tb_start >= end || tb_end <= start)
-      continue;
-    hit_current |= tb == current;
-    tb_invalidate (m, tb);
+    if (overlaps (tb, which, start, end))
+      tb_invalidate (m, tb);
   }
-  return hit_current;
 }
 
 bool
 tb_invalidate_range (TcgMachine *m, uint64_t ram_address, uint64_t size, const Tb *current)
 {
-  bool hit_current = false;
   uint64_t end = ram_address + size;
   for (uint64_t page = ram_address >> TLB_PAGE_BITS; page <= (end - 1) >> TLB_PAGE_BITS; page++) {
     CodePage *p = code_page_find (m, page);
     if (p)
-      hit_current |= invalidate_in_page (m, p, ram_address, end, current);
+      invalidate_in_page (m, p, ram_address, end);
     if (!is_being_fetched (m, page) && (!p || !p->first))
       bp_dirty_set (BP_DIRTY_CODE, page << TLB_PAGE_BITS, 1u << TLB_PAGE_BITS);
   }
-  return hit_current;
+  return current && (overlaps (current, 0, ram_address, end) || overlaps (current, 1, ram_address, end));
 }
 
 /* Somebody other than generated code (a device, a loader) writes to pages that hold code. */
