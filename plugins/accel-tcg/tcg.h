@@ -95,28 +95,29 @@ typedef struct TbInsn {
 #define TB_NO_EXIT 0xffffffffu
 
 typedef struct Tb {
+  /* what a look-up reads: one cache line */
   BpTbKey key;
   uint64_t physical[2];         /* of the first byte, and of the second page's start (~0 when it has none) */
-  uint32_t n_bytes, n_insns;
+  struct Tb *hash_next;
   uint32_t cflags;
   uint32_t mode;                /* interned (base, flags): see tb-cache.c */
+  uint32_t n_bytes, n_insns;
   /* host code */
   const uint8_t *code;          /* executable view (host-interp: the block itself) */
   uint32_t code_size;
   uint32_t n_marks;
   TbMark *marks;
   TbInsn *insns;                /* n_insns */
+  struct { uint32_t from, to; } restart[2];     /* jump-cache look-ups that may be done again from the start (host-x64) */
   /* direct exits */
   uint32_t exit_jump[2];        /* offset of the 4-byte aligned rel32 of the patchable jump, TB_NO_EXIT without */
   uint32_t exit_unlinked[2];    /* offset where that jump goes while unlinked */
   struct Tb *exit_target[2];
   struct Tb *incoming;          /* blocks that jump here: list through incoming_next[exit], low bit of pointers = exit */
   struct Tb *incoming_next[2];
-  /* look-up and invalidation */
-  struct Tb *hash_next;
+  /* invalidation */
   struct Tb *page_next[2];
   bool invalid;
-  struct { uint32_t from, to; } restart[2];     /* jump-cache look-ups that may be done again from the start (host-x64) */
 } Tb;
 
 /* The pc that insn_start gave for instruction i. */
