@@ -62,7 +62,7 @@ typedef struct Softmmu {
 
 /* --- the machine ------------------------------------------------------------------------------------------------ */
 
-#define TB_HASH_BITS 16
+#define TB_HASH_BITS 18
 #define MODE_HASH_BITS 8
 
 typedef struct TbMode {         /* an interned (base, flags) */

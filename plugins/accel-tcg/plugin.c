@@ -147,6 +147,7 @@ vcpu_init (void *self, BpVcpu *vcpu, GError **error)
   v->extra = x;
   x->tcg = a->tcg;
   x->vcpu = vcpu;
+  x->fetch_page[0] = x->fetch_page[1] = ~(uint64_t) 0;
   bp_ir_block_init (&x->ir, frontend->globals, frontend->n_globals, frontend->helpers);
   softmmu_init (v, bp_machine_address_space (a->tcg->machine, "memory"), bp_machine_address_space (a->tcg->machine, "io"));
   g_ptr_array_add (a->tcg->vcpus, v);
@@ -230,7 +231,7 @@ static const BpAccelIface accel_iface = {
 static const BpProperty accel_properties[] = {
   BP_PROP_ENUM ("backend", Accel, backend, BACKEND_AUTO, backend_names,
                 "Code generator: x64 emits host code, interp interprets the IR (slow, the reference), auto takes the best there is."),
-  { .name = "code-cache", .kind = BP_PROPERTY_SIZE, .offset = offsetof (Accel, code_cache), .default_int = 64u << 20, .min = 1u << 20,
+  { .name = "code-cache", .kind = BP_PROPERTY_SIZE, .offset = offsetof (Accel, code_cache), .default_int = 256u << 20, .min = 1u << 20,
     .max = UINT64_C (1) << 30, .help = "Size of the code cache in bytes; when it is full, all translated code is dropped." },
   BP_PROP_BOOL ("optimise", Accel, optimise, true, "Run the optimising passes over the IR; off helps to find a pass that is wrong."),
   BP_PROP_BOOL ("chain", Accel, chain, true, "Let blocks jump to each other directly; off returns to the loop after each block."),

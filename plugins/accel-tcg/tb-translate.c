@@ -24,23 +24,24 @@ fetch_begin_page (TcgVcpu *v, unsigned which, uint64_t ram_page)
   g_mutex_unlock (&m->lock);
 }
 
+/* Under the lock. */
 static void
-fetch_reset (TcgVcpu *v)
+fetch_end (VcpuExtra *x)
 {
-  TcgMachine *m = v->machine;
-  VcpuExtra *x = tcg_extra (v);
-  g_mutex_lock (&m->lock);
   x->fetch_page[0] = x->fetch_page[1] = ~(uint64_t) 0;
   x->fetch_stale = false;
-  g_mutex_unlock (&m->lock);
 }
 
 void
 translate_abandon (TcgVcpu *v)
 {
   VcpuExtra *x = tcg_extra (v);
-  if (x->fetch_page[0] != ~(uint64_t) 0 || x->fetch_page[1] != ~(uint64_t) 0)
-    fetch_reset (v);
+  TcgMachine *m = v->machine;
+  if (x->fetch_page[0] == ~(uint64_t) 0 && x->fetch_page[1] == ~(uint64_t) 0)
+    return;
+  g_mutex_lock (&m->lock);
+  fetch_end (x);
+  g_mutex_unlock (&m->lock);
 }
 
 /* Copies bytes of one page; they may come from a device (then nothing of the block is kept). */
@@ -171,7 +172,6 @@ translate_ir (TcgVcpu *v, Tb *tb)
   uint32_t limit = tb->cflags >> TB_MAX_INSNS_SHIFT;
   BpTranslation t = { .key = tb->key, .ir = &x->ir, .max_insns = limit ? MIN (limit, MAX_INSNS) : MAX_INSNS, .cflags = tb->cflags & 0xffff };
   x->fetch_linear = tb->key.pc & TLB_PAGE_MASK;
-  fetch_reset (v);
   bp_ir_block_reset (&x->ir);
   v->frontend->translate (v, &t);
   tb->n_insns = t.n_insns;
@@ -257,7 +257,7 @@ tb_translate (TcgVcpu *v, const BpTbKey *key, uint32_t cflags)
     bool stale = x->fetch_stale;        /* its bytes have changed since: again */
     if (!stale)
       tb = make_block (v);
-    x->fetch_page[0] = x->fetch_page[1] = ~(uint64_t) 0;
+    fetch_end (x);
     g_mutex_unlock (&m->lock);
     if (tb)
       return tb;

@@ -30,7 +30,7 @@ typedef struct TlbFast {
 
 /* --- jump cache: guest pc and mode -> host code ------------------------------------ */
 
-#define JUMP_CACHE_BITS 12
+#define JUMP_CACHE_BITS 13
 typedef struct JumpEntry {
   uint64_t pc;                  /* guest pc as the frontend's goto_ptr gives it (pc_size bits) */
   uint64_t mode;                /* the mode id of (base, flags); ~0 = empty */

@@ -86,7 +86,7 @@ put_spinner (Toy *t, unsigned kind)
     toy_emit (&c, TOY_LI, 0, 0, 0);
     break;
   default:                      /* look-ups that miss the jump cache: both have the same index in it */
-    toy_emit_const (&c, 2, 0x43000 + ((loop ^ loop >> 12 ^ 0x43) & 0xfff));
+    toy_emit_const (&c, 2, 0x40000 | ((loop ^ loop >> JUMP_CACHE_BITS ^ 0x40000 >> JUMP_CACHE_BITS) & ((1 << JUMP_CACHE_BITS) - 1)));
     toy_emit_const (&c, 5, toy_insn (TOY_JR, 3, 0, 0));
     toy_emit (&c, TOY_ST32, 5, 2, 0);
     toy_emit (&c, TOY_LI, 3, 0, (int) loop);
