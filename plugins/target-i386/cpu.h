@@ -44,7 +44,8 @@ enum {
   HF_CS32 = 1 << 4,             /* CS.D */
   HF_SS32 = 1 << 5,             /* SS.B */
   HF_TF = 1 << 6,               /* EFLAGS.TF */
-  HF_IOPL = 3 << 7,
+  HF_IO_OK = 1 << 7,            /* CPL <= EFLAGS.IOPL */
+  HF_AVX = 1 << 8,              /* CR4.OSXSAVE, and XCR0 enables SSE and AVX state */
   HF_MP = 1 << 9, HF_EM = 1 << 10, HF_TS = 1 << 11,
   HF_OSFXSR = 1 << 12,
   HF_AC = 1 << 13,              /* CR0.AM and EFLAGS.AC and CPL 3: misaligned data accesses raise #AC */
@@ -55,10 +56,12 @@ enum {
   HF_VME = 1 << 18,             /* CR4.VME (or PVI in protected mode) */
   HF_CODE64 = 1 << 19,          /* long mode, CS.L */
   /* per data segment (ES CS SS DS FS GS = bit + X86_ES..): */
-  HF_BASE0_SHIFT = 20,          /* base is 0 */
+  HF_BASE0_SHIFT = 20,          /* base is 0; CS has none, its base is in the key */
+  HF_SMAP = 1 << 21,            /* CR4.SMAP, CPL below 3 and EFLAGS.AC clear: data accesses to user pages fault */
   HF_FLAT_SHIFT = 26            /* present, limit 4G-1, readable and writable (CS: readable): accesses need no check */
 };
 #define HF_BASE0(seg) (1u << (HF_BASE0_SHIFT + (seg)))
+#define HF_BASE0_ALL (0x3du << HF_BASE0_SHIFT)
 #define HF_FLAT(seg)  (1u << (HF_FLAT_SHIFT + (seg)))
 
 enum { MMU_KERNEL = 0, MMU_USER = 1, MMU_N = 2 };

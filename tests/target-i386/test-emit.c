@@ -10,9 +10,9 @@
 #include "target-i386/emit/translate.h"
 
 #define FLAT_USER                                                                                         \
-  (3 | HF_PE | HF_CS32 | HF_SS32 | HF_BASE0 (X86_ES) | HF_BASE0 (X86_CS) | HF_BASE0 (X86_SS) | HF_BASE0 (X86_DS) \
+  (3 | HF_PE | HF_CS32 | HF_SS32 | HF_BASE0 (X86_ES) | HF_BASE0 (X86_SS) | HF_BASE0 (X86_DS) \
    | HF_FLAT (X86_ES) | HF_FLAT (X86_CS) | HF_FLAT (X86_SS) | HF_FLAT (X86_DS))
-#define FLAT_KERNEL (FLAT_USER & ~3)
+#define FLAT_KERNEL ((FLAT_USER & ~3) | HF_IO_OK)
 
 static X86Cpu *env;
 static BpIrBlock ir;
@@ -222,9 +222,9 @@ START_TEST (test_port_permission)
 {
   TRANSLATE (FLAT_USER, 0xec);
   ck_assert (calls (H_check_io));
-  TRANSLATE (FLAT_USER | HF_IOPL, 0xec);
+  TRANSLATE (FLAT_USER | HF_IO_OK, 0xec);
   ck_assert (!calls (H_check_io));
-  TRANSLATE (FLAT_USER | HF_IOPL | HF_VM, 0xec);
+  TRANSLATE (FLAT_USER | HF_IO_OK | HF_VM, 0xec);
   ck_assert (calls (H_check_io));
 }
 END_TEST

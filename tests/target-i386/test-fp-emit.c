@@ -46,7 +46,7 @@ static const BpIrGlobal globals[G_N] = {
 static BpIrBlock block;
 static Translator translator;
 static const uint32_t flat =
-  HF_PE | HF_CS32 | HF_SS32 | HF_NE | HF_OSFXSR | 0x3fu << HF_BASE0_SHIFT | 0x3fu << HF_FLAT_SHIFT;
+  HF_PE | HF_CS32 | HF_SS32 | HF_NE | HF_OSFXSR | HF_BASE0_ALL | 0x3fu << HF_FLAT_SHIFT;
 
 static void
 start (uint32_t hflags)

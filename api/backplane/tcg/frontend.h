@@ -155,7 +155,13 @@ typedef struct BpTcgFrontend {
    * instruction; leave_soon has been called then.  true: it strikes, and nothing is recorded yet, because the instruction is not `alone`
    * in its block: do it again in one of its own. */
   bool (*watch) (void *env, uint64_t address, unsigned size, BpMmuAccess access, bool alone);
+  /* The pin set (0 .. BP_TCG_PIN_SETS - 1) of blocks with this key; it may depend on key->flags alone.  NULL: always 0. */
+  unsigned (*pin_set) (const BpTbKey *key);
+  /* From env, 16-aligned: bits 255:128 of the vector registers, 16 bytes each (SDM 1, 13.5.3); 0 = they have none. */
+  uint32_t fp_upper_offset;
 } BpTcgFrontend;
+
+#define BP_TCG_PIN_SETS 2
 
 /* Services as calls. */
 static inline const BpTcgOps *bp_tcg_ops (const void *env) { return ((const BpTcgArea *) env)->ops; }

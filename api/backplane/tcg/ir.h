@@ -10,9 +10,15 @@
  * CONST (an interned constant; only an input).  A local may live across labels.  Types: i32 and i64; pointers are i64.
  * An operand that is absent is BP_IR_NONE.
  *
+ * WIDTHS.  The type of a TYPED op says how wide it computes, not what its temps are.  An i32 op reads the low halves of its inputs, i64
+ * temps among them, and an i64 temp that it writes gets the result zero-extended: so a CPU with 64-bit registers runs 32-bit
+ * operations on them without conversions.  The same holds for the untyped ones: ext32s and ext32u read a low half, trunc may write an i64
+ * temp, stores, addresses without BP_MO_ADDR64 and helpers' i32 arguments and results likewise.  Where 64 bits are read
+ * (i64 ops, st64, addresses with BP_MO_ADDR64, gst of 8 bytes, i64 arguments) the temp must be i64.
+ *
  * GLOBALS ARE REGISTERS.  The accelerator keeps the first globals of the frontend's table in host registers for as long as
  * generated code runs, chained blocks included, so declare them in order of heat.  Those beyond what the host can pin live in
- * the state itself.  A global may not be reached by ld/st through env at the same time: only helpers that say they read or
+ * the state itself.  A CPU whose modes differ in which are hot has several pin sets; blocks of different sets never chain directly.  A global may not be reached by ld/st through env at the same time: only helpers that say they read or
  * write globals see the state's copy.
  *
  * PRECISE FAULTS.  At an insn marked FAULT every global must hold the value it has architecturally before the current guest
@@ -205,7 +211,7 @@ typedef struct BpIrGlobal {
   const char *name;
   uint32_t offset;              /* from env */
   uint8_t type;                 /* BpIrType */
-  uint8_t pin;                  /* 1: worth a host register; taken in table order */
+  uint8_t pin;                  /* bit k: worth a host register in pin set k (BpTcgFrontend.pin_set); taken in table order */
 } BpIrGlobal;
 
 typedef struct BpIrBlock {

@@ -44,11 +44,19 @@ is_flat (const Translator *s, unsigned seg, unsigned access)
   return (s->hflags & HF_FLAT (seg)) && !(seg == X86_CS && (access & X86_ACCESS_W) && s->is_protected);
 }
 
+static bool
+has_base_0 (const Translator *s, unsigned seg)
+{
+  return seg == X86_CS ? s->cs_base == 0 : (s->hflags & HF_BASE0 (seg)) != 0;
+}
+
 static BpTemp
 add_base (Translator *s, unsigned seg, BpTemp offset)
 {
-  if (s->hflags & HF_BASE0 (seg))
+  if (has_base_0 (s, seg))
     return offset;
+  if (seg == X86_CS)
+    return op3i (s, BP_IR_add, offset, (uint32_t) s->cs_base);
   return op3 (s, BP_IR_add, load_env32 (s, offsetof (X86Cpu, segment[seg].base)), offset);
 }
 
@@ -91,7 +99,7 @@ BpTemp
 emit_linear (Translator *s, unsigned seg, BpTemp offset, unsigned adsize, unsigned size, unsigned access)
 {
   bool flat = is_flat (s, seg, access);
-  s->access_bits = (seg == X86_SS ? BP_MO_STACK : 0) | (flat && s->hflags & HF_BASE0 (seg) ? BP_MO_TOP : 0);
+  s->access_bits = (seg == X86_SS ? BP_MO_STACK : 0) | (flat && has_base_0 (s, seg) ? BP_MO_TOP : 0);
   if (flat || size == 0)
     return add_base (s, seg, offset);
   if (!needs_limit_only (s, seg, access))

@@ -69,7 +69,7 @@ void
 emit_pushf (Translator *s, const X86Insn *insn)
 {
   BpTemp image = local (s);
-  if (s->is_vm86 && s->iopl < 3)
+  if (s->is_vm86 && !s->io_ok)
     emit_call (s, H_pushf_check, BP_IR_NONE, BP_IR_ENV);
   flags_store_op (s);
   emit_call (s, H_read_eflags, image, BP_IR_ENV);

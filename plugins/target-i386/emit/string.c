@@ -135,7 +135,7 @@ void emit_scas (Translator *s, const X86Insn *insn) { emit_compare (s, insn, H_r
 static void
 check_port (Translator *s, BpTemp port, unsigned size)
 {
-  if (s->is_vm86 || (s->is_protected && s->cpl > s->iopl))
+  if (s->is_vm86 || !s->io_ok)
     emit_call (s, H_check_io, BP_IR_NONE, BP_IR_ENV, port, i32 (s, size));
   if (s->t->cflags & BP_TCG_CF_ICOUNT || s->hflags & HF_BREAKPOINTS)
     s->end_block = true;

@@ -146,7 +146,7 @@ emit_mwait (Translator *s, const X86Insn *insn)
 void
 emit_cli (Translator *s, const X86Insn *insn)
 {
-  if (!s->is_vm86 && (!s->is_protected || s->cpl <= s->iopl)) {
+  if (!s->is_vm86 && s->io_ok) {
     SET_ENV32 (s, eflags, op3i (s, BP_IR_and, ENV32 (s, eflags), ~(uint32_t) X86_FL_IF));
     return;
   }

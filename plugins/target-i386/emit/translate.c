@@ -95,7 +95,7 @@ unit_fault (const Translator *s, const X86Insn *insn)
 static bool
 is_v86_sensitive (const Translator *s, const X86Insn *insn)
 {
-  return (insn->attributes & X86_A_VM86) && s->is_vm86 && s->iopl < 3 && !(s->hflags & HF_VME);
+  return (insn->attributes & X86_A_VM86) && s->is_vm86 && !s->io_ok && !(s->hflags & HF_VME);
 }
 
 /* Emits the fault that this instruction raises whatever its operands are; true when there is one. */
@@ -138,7 +138,7 @@ init (Translator *s, X86Cpu *env, BpTranslation *t)
   s->word = BP_IR_I32;
   s->cpl = s->hflags & HF_CPL;
   s->mmu = s->cpl == 3 ? MMU_USER : MMU_KERNEL;
-  s->iopl = (s->hflags & HF_IOPL) >> __builtin_ctz (HF_IOPL);
+  s->io_ok = s->hflags & HF_IO_OK;
   s->ss32 = s->hflags & HF_SS32;
   s->is_vm86 = s->hflags & HF_VM;
   s->is_protected = (s->hflags & (HF_PE | HF_VM)) == HF_PE;

@@ -28,7 +28,7 @@ x86_key_mask (uint32_t hflags)
 {
   uint32_t mask = 0xffffffffu;
   if ((hflags & (HF_PE | HF_VM)) != HF_PE)
-    mask &= ~(63u << HF_BASE0_SHIFT);
+    mask &= ~HF_BASE0_ALL;
   if (!(hflags & HF_BREAKPOINTS))
     mask &= ~(uint32_t) HF_RF;
   return mask;
@@ -74,8 +74,8 @@ typedef struct Translator {
   uint32_t hflags;              /* its low half */
   X86Mode mode;
   BpIrType word;                /* type of the general registers' globals */
-  unsigned mmu, cpl, iopl;
-  bool ss32, is_protected, is_vm86;
+  unsigned mmu, cpl;
+  bool io_ok, ss32, is_protected, is_vm86;
   uint64_t cs_base, cs_limit;
 
   uint64_t pc, next_pc;         /* offsets in CS of this instruction and the one after it */

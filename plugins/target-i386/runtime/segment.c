@@ -5,7 +5,13 @@
 
 /* --- mode bits ------------------------------------------------------------------------- */
 
-#define SEGMENT_BITS (63u << HF_BASE0_SHIFT | 63u << HF_FLAT_SHIFT)
+#define SEGMENT_BITS (HF_BASE0_ALL | 63u << HF_FLAT_SHIFT)
+
+static uint32_t
+base0_bit (unsigned seg)
+{
+  return HF_BASE0 (seg) & HF_BASE0_ALL;
+}
 
 static uint32_t
 segment_bits (const BpX86Segment *s, unsigned seg)
@@ -14,7 +20,7 @@ segment_bits (const BpX86Segment *s, unsigned seg)
   uint32_t type = s->attributes & (SEG_S | SEG_P | SEG_WRITABLE);
   bool expand_down = (s->attributes & (SEG_CODE | SEG_EXPAND_DOWN)) == SEG_EXPAND_DOWN;
   bool code = s->attributes & SEG_CODE, whole = s->limit == 0xffffffff && type == (SEG_S | SEG_P | SEG_WRITABLE);
-  return (s->base == 0 ? HF_BASE0 (seg) : 0)
+  return (s->base == 0 ? base0_bit (seg) : 0)
          | (whole && !expand_down && code == (seg == X86_CS) ? HF_FLAT (seg) : 0);
 }
 
@@ -22,7 +28,7 @@ static void
 update_segment_bits (X86Cpu *env, unsigned seg)
 {
   if (seg <= X86_GS)
-    env->hflags = (env->hflags & ~(HF_BASE0 (seg) | HF_FLAT (seg))) | segment_bits (&env->segment[seg], seg);
+    env->hflags = (env->hflags & ~(base0_bit (seg) | HF_FLAT (seg))) | segment_bits (&env->segment[seg], seg);
 }
 
 /* Data breakpoints are the TLB's business. */
@@ -54,7 +60,7 @@ x86_update_mode (X86Cpu *env)
   f |= env->segment[X86_CS].attributes & SEG_DB && !(f & HF_VM) ? HF_CS32 : 0;
   f |= env->segment[X86_SS].attributes & SEG_DB && !(f & HF_VM) ? HF_SS32 : 0;
   f |= eflags & X86_FL_TF ? HF_TF : 0;
-  f |= (eflags >> 12 & 3) << 7;
+  f |= cpl <= (eflags >> 12 & 3) ? HF_IO_OK : 0;
   f |= env->cr0 & CR0_MP ? HF_MP : 0;
   f |= env->cr0 & CR0_EM ? HF_EM : 0;
   f |= env->cr0 & CR0_TS ? HF_TS : 0;

@@ -94,8 +94,7 @@ must_pause (const String *s, unsigned *pieces)
 static BpMemOp
 memop (const String *s, unsigned seg)
 {
-  uint32_t flat = HF_FLAT (seg) | HF_BASE0 (seg);
-  bool align = s->env->hflags & HF_AC && s->size > 1, top = (s->env->hflags & flat) == flat;
+  bool align = s->env->hflags & HF_AC && s->size > 1, top = (s->env->hflags & HF_FLAT (seg)) && s->env->segment[seg].base == 0;
   return s->log2_size | BP_MO_MMU (x86_mmu_index (s->env)) | (align ? BP_MO_ALIGN : 0) | (top ? BP_MO_TOP : 0)
          | (seg == X86_SS ? BP_MO_STACK : 0);
 }
