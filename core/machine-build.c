@@ -4,7 +4,7 @@
 #include "memory.h"
 #include <string.h>
 
-#define MAX_VCPUS 256
+#define MAX_COUNT 256
 #define DEFAULT_SHIFT 2         /* an instruction takes 4 ns: about what translated code does */
 
 /* --- looking things up -------------------------------------------------------------------- */
@@ -43,7 +43,7 @@ build_find (Build *b, Section *s, Value *v, const char *id, bool *silent)
   *silent = false;
   if (o)
     return o;
-  if (named && strcmp (named->kind, "cpu") == 0) {      /* [cpu] makes cpu0, cpu1 ... */
+  if (named && section_kind (named->kind)->is_object) { /* [cpu], and whatever has a `count`, makes cpu0, cpu1 ... */
     g_autofree char *first = g_strconcat (id, "0", NULL);
     if (g_hash_table_contains (b->m->by_id, first)) {
       descriptor_error (b->d, &v->origin, s, v->key, first, "there is no object `%s`", id);
@@ -80,17 +80,17 @@ implementers (Build *b, const char *interface_id)
 char *
 value_text (const Value *v, const BpObject *o)
 {
-  if (!o->vcpu || !strstr (v->text, "${index}"))
+  if (o->index < 0 || !strstr (v->text, "${index}"))
     return g_strdup (v->text);
   g_auto (GStrv) parts = g_strsplit (v->text, "${index}", -1);
-  g_autofree char *number = g_strdup_printf ("%u", bp_vcpu_index (o->vcpu));
+  g_autofree char *number = g_strdup_printf ("%d", o->index);
   return g_strjoinv (number, parts);
 }
 
 /* --- objects ------------------------------------------------------------------------------ */
 
 static void
-add_object (Build *b, Section *s, const BpTypeDesc *type, const char *id)
+add_object (Build *b, Section *s, const BpTypeDesc *type, const char *id, int number)
 {
   BpMachine *m = b->m;
   BpObject *taken = g_hash_table_lookup (m->by_id, id);
@@ -101,6 +101,7 @@ add_object (Build *b, Section *s, const BpTypeDesc *type, const char *id)
     return;
   }
   BpObject *o = object_new (type, id, m);
+  o->index = number;
   Item item = { s, o, false };
   g_array_append_val (b->items, item);
   g_hash_table_insert (b->item_by_object, o, GUINT_TO_POINTER (b->items->len));
@@ -110,31 +111,55 @@ add_object (Build *b, Section *s, const BpTypeDesc *type, const char *id)
   if (type->kind == BP_KIND_CPU) {
     guint index = m->vcpus->len;
     o->vcpu = vcpu_new (o, index);
+    o->index = (int) index;
     if (m->vcpus->len == index)
       g_ptr_array_add (m->vcpus, o->vcpu);
   }
 }
 
+static bool
+is_plain_cpu (const Section *s)
+{
+  return strcmp (s->kind, "cpu") == 0 && !*s->name;
+}
+
+/* `count`: a number, or the section that says how many.  0: an error that was reported. */
+static uint64_t
+section_count (Build *b, Section *s, Value *v)
+{
+  uint64_t count;
+  value_drop_comment (v);
+  if (parse_size (v->text, &count)) {
+    if (count >= 1 && count <= MAX_COUNT)
+      return count;
+    descriptor_error (b->d, &v->origin, s, "count", NULL, "`%s` is outside the range 1..%d", v->text, MAX_COUNT);
+    return 0;
+  }
+  Section *other = descriptor_section (b->d, v->text);
+  Value *same = other && other != s ? section_value (other, "count") : NULL;
+  if (same) {
+    value_drop_comment (same);
+    return parse_size (same->text, &count) && count <= MAX_COUNT ? count : 0;   /* what is wrong there is said there */
+  }
+  if (other && is_plain_cpu (other))
+    return 1;
+  descriptor_error (b->d, &v->origin, s, "count", NULL, "`%s` is neither a number nor a section with a `count`, such as cpu", v->text);
+  return 0;
+}
+
+/* One object of the section's name, or with `count` (and for a plain [cpu]) NAME0, NAME1 ... */
 static void
-add_cpus (Build *b, Section *s, const BpTypeDesc *type)
+add_objects (Build *b, Section *s, const BpTypeDesc *type)
 {
   Value *v = section_value (s, "count");
-  uint64_t count = 1;
-  if (v) {
-    value_drop_comment (v);
-    if (!parse_size (v->text, &count) || count < 1 || count > MAX_VCPUS) {
-      descriptor_error (b->d, &v->origin, s, "count", NULL, "`%s` is outside the range 1..%d", v->text,
-                        MAX_VCPUS);
-      return;
-    }
-  }
-  if (*s->name && !v) {
-    add_object (b, s, type, s->name);
+  if (!v && !is_plain_cpu (s)) {
+    add_object (b, s, type, section_id (s), -1);
     return;
   }
+  uint64_t count = v ? section_count (b, s, v) : 1;
   for (uint64_t i = 0; i < count; i++) {
     g_autofree char *id = g_strdup_printf ("%s%u", section_id (s), (unsigned) i);
-    add_object (b, s, type, id);
+    add_object (b, s, type, id, (int) i);
   }
 }
 
@@ -150,10 +175,7 @@ create_objects (Build *b)
     const BpTypeDesc *type = schema_type (b->d, s);
     if (!type)
       continue;
-    if (type->kind == BP_KIND_CPU)
-      add_cpus (b, s, type);
-    else
-      add_object (b, s, type, section_id (s));
+    add_objects (b, s, type);
   }
 }
 

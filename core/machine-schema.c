@@ -16,7 +16,7 @@ static const SectionKind kinds[] = {
   { "cpu", true, BP_KIND_CPU, true, KEYS ("module", "type", "count"), "one vCPU or several alike" },
   { "memory", true, BP_KIND_MEMORY, false, KEYS ("module", "type"), "host memory for guest RAM" },
   { "bus", true, BP_KIND_BUS, false, KEYS ("module", "type"), "a bus" },
-  { "device", true, BP_KIND_DEVICE, false, KEYS ("module", "type"), "a device" },
+  { "device", true, BP_KIND_DEVICE, false, KEYS ("module", "type", "count"), "a device, or several alike" },
   { "backend", true, BP_KIND_BACKEND, false, KEYS ("module", "type"), "the host's side of a device" },
   { "map", false, 0, false, KEYS ("region", "at", "offset", "size", "readonly", "priority"),
     "a region's place in an address space" },

@@ -71,6 +71,7 @@ struct BpObject {
   GArray *pins;                 /* ObjectPin */
   GArray *regions;              /* ObjectRegion */
   BpVcpu *vcpu;                 /* kind cpu */
+  int index;                    /* among those that its section makes with `count`; -1: it stands alone */
   GPtrArray *owned_strings;
   GByteArray *given;            /* one byte a property: set since object_new */
   bool released;                /* unrealize was called after the last realize, or instead of it */

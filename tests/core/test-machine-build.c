@@ -119,6 +119,26 @@ START_TEST (links_and_cpus)
 }
 END_TEST
 
+START_TEST (devices_by_count)
+{
+  BpMachine *m = build (HEAD "[device pic]\ntype = toy-pic\nintr = cpu0.intr\n[device com]\ntype = toy-uart\ncount = 2\nirq = pic.in${index}\n"
+                        "pio0 = io@0x3f${index}0\n");
+  g_autoptr (GPtrArray) targets = pin_targets (object_pin (object (m, "com1"), "irq")->pin);
+  ck_assert_ptr_eq (targets->pdata[0], object_pin (object (m, "pic"), "in1")->pin);
+  ck_assert_uint_eq (bp_as_load (bp_machine_address_space (m, "io"), 0x3f10, 1), 0x42);
+  ck_assert_ptr_null (bp_machine_find (m, "com"));
+  toy_free (m);
+  m = build ("[accel]\ntype = toy-accel\n[cpu]\ntype = toy-cpu\ncount = 3\n[device com]\ntype = toy-uart\ncount = cpu\n");
+  ck_assert_ptr_nonnull (bp_machine_find (m, "com2"));
+  ck_assert_ptr_null (bp_machine_find (m, "com3"));
+  toy_free (m);
+  m = build (HEAD "[device com]\ntype = toy-uart\ncount = cpu\n");
+  ck_assert_ptr_nonnull (bp_machine_find (m, "com0"));
+  ck_assert_ptr_null (bp_machine_find (m, "com1"));
+  toy_free (m);
+}
+END_TEST
+
 START_TEST (settings_reach_objects)
 {
   char *options[] = { (char *) "com1.depth=8", (char *) "boot.append=a ; b", (char *) "boot.append+=c",
@@ -257,6 +277,10 @@ START_TEST (errors_one_by_one)
   wrong ("[accel]\ntype = toy-accel\n[accel b]\ntype = toy-accel\n",
          "[accel b]: a machine has one [accel], and [accel] is there already");
   wrong (HEAD "[cpu x]\ntype = toy-cpu\ncount = 0\n", "[cpu x] count: `0` is outside the range 1..256");
+  wrong (HEAD "[device x]\ntype = toy-uart\ncount = y\n",
+         "[device x] count: `y` is neither a number nor a section with a `count`, such as cpu");
+  wrong (HEAD "[device x]\ntype = toy-uart\ncount = x\n", "[device x] count: `x` is neither a number");
+  wrong (HEAD "[device x]\ntype = toy-uart\ncount = 2\n[wire w]\nfrom = x0.irq\nto = x.irq\n", "there is no object `x` (did you mean `x0`?)");
   wrong (HEAD "[device cpu0]\ntype = toy-uart\n",
          "[device cpu0]: the object `cpu0` exists: it is made by [cpu]");
   wrong ("[machine]\nformat = 2\n", "[machine] format: `2` is not a format");
@@ -375,6 +399,7 @@ main (void)
   tcase_set_timeout (good, 60);
   tcase_add_test (good, properties);
   tcase_add_test (good, links_and_cpus);
+  tcase_add_test (good, devices_by_count);
   tcase_add_test (good, settings_reach_objects);
   tcase_add_test (good, wires);
   tcase_add_test (good, maps);
