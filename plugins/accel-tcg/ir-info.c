@@ -73,6 +73,8 @@ ir_operand_type (const BpIrInsn *insn, unsigned slot)
   case BP_IR_gcmpxchg:
     return slot == 1 ? address_type (insn) : type;
   case BP_IR_native:
+    if (slot == 2 && BP_NATIVE_LENGTHS_IN ((uint64_t) insn->imm))
+      return BP_IR_I64;
     return slot == 3 ? address_type (insn) : slot == 1 || slot == 4 ? BP_IR_I32 : type;
   case BP_IR_call:
     return (BpIrType) (slot == 0 ? ir_helper (insn)->result_type : ir_helper (insn)->arg_type[slot - 1]);

@@ -35,6 +35,7 @@ static const NativeField native_fields[] = {
   { "reg", 0, 16, 4, 0 },           { "rm_kind", 0, 26, 2, 1 },       { "rm", 0, 22, 4, 0 },
   { "state", 0, 28, 2, 0 },         { "flags_out", 0, 30, 1, 0 },     { "flags_in", 0, 31, 1, 0 },
   { "vex", 0, 40, 1, 0 },           { "vex_l", 0, 41, 1, 0 },         { "vvvv", 0, 42, 4, 0 },
+  { "more_state", 0, 46, 2, 0 },    { "rcx_out", 0, 48, 1, 0 },       { "lengths_in", 0, 49, 1, 0 },
   { "size", 1, 0, 8, 0 },           { "read", 1, 8, 1, 0 },           { "write", 1, 9, 1, 0 },
   { "align", 1, 10, 1, 0 },         { "addr64", 1, 11, 1, 0 },        { "mmu", 1, 12, 4, 0 },
 };

@@ -122,9 +122,9 @@ check_native (Checker *c)
   const BpTemp *a = c->insn->a;
   uint32_t aux = c->insn->aux;
   BpIrNativeOperand reg = BP_NATIVE_REG_KIND (n), rm = BP_NATIVE_RM_KIND (n);
-  bool out = reg == BP_NATIVE_OUT || rm == BP_NATIVE_OUT || BP_NATIVE_RAX_OUT (n);
-  bool in = reg == BP_NATIVE_IN || rm == BP_NATIVE_IN, memory = rm == BP_NATIVE_MEM;
-  if (n >> 46 || (!BP_NATIVE_VEX (n) && n >> 41) || (!BP_NATIVE_HAS_IMM (n) && BP_NATIVE_IMM8 (n)))
+  bool out = reg == BP_NATIVE_OUT || rm == BP_NATIVE_OUT || BP_NATIVE_RAX_OUT (n) || BP_NATIVE_RCX_OUT (n);
+  bool in = reg == BP_NATIVE_IN || rm == BP_NATIVE_IN || BP_NATIVE_LENGTHS_IN (n), memory = rm == BP_NATIVE_MEM;
+  if (n >> 50 || (!BP_NATIVE_VEX (n) && (BP_NATIVE_VEX_L (n) || BP_NATIVE_VVVV (n))) || (!BP_NATIVE_HAS_IMM (n) && BP_NATIVE_IMM8 (n)))
     return wrong (c, "stray bits in the native fields");
   if (reg == BP_NATIVE_MEM || (BP_NATIVE_NO_MODRM (n) && (reg || rm)))
     return wrong (c, "this operand cannot be memory");

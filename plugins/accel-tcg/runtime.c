@@ -125,6 +125,9 @@ static void ops_tlb_flush (void *env, bool global_too) { tlb_flush (env, global_
 static void ops_tlb_flush_page (void *env, uint64_t address) { tlb_flush_page (env, address); }
 /* A write of CR3 also drops what was cached for the new address space, so there is nothing to keep per id. */
 static void ops_tlb_switch (void *env, uint64_t id) { tlb_flush (env, false); }
+static void ops_tlb_switch_space (void *env, uint64_t root, uint64_t asid, bool keep) { tlb_flush (env, false); }
+static void ops_tlb_flush_space (void *env, uint64_t asid) { tlb_flush (env, false); }
+static void ops_tlb_flush_page_in (void *env, uint64_t asid, uint64_t address) { tlb_flush_page (env, address); }
 static void ops_fp_store (void *env) { fp_leave (env); }
 
 static uint64_t
@@ -163,6 +166,9 @@ const BpTcgOps tcg_ops = {
   .fp_store = ops_fp_store,
   .instructions = ops_instructions,
   .virtual_time = ops_virtual_time,
+  .tlb_switch_space = ops_tlb_switch_space,
+  .tlb_flush_space = ops_tlb_flush_space,
+  .tlb_flush_page_in = ops_tlb_flush_page_in,
 };
 
 /* --- resident FP state --------------------------------------------------------------------------- */

@@ -56,7 +56,7 @@ typedef struct TcgVcpu {
   /* Set by C, tested by thunks on the way back to the block: TCG_EVENT_*. */
   uint32_t events;
   uint32_t exit_request;                /* the entry thunk does not enter a block while it is set */
-  /* Which FP state (BP_NATIVE_X87 | BP_NATIVE_SSE) is in the host's registers; X87 implies SSE.  fp_dropped: what C stored away. */
+  /* Which FP state (BpIrNativeState bits, with those they imply) is in the host's registers.  fp_dropped: what C stored away. */
   uint32_t fp_resident, fp_dropped;
   JumpEntry *jump_cache;                /* the live one, or an empty one while leaving is wanted */
   int64_t icount_left;                  /* deterministic mode: instructions until the next event */

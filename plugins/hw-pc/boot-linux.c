@@ -172,25 +172,13 @@ fill_zero_page (BootLinux *b, uint8_t *zero)
     add_e820 (zero, BOOT_HIGH_BASE, BOOT_HIGH_BASE + high, E820_RAM);
 }
 
-/* Kernels that find no other way reboot through the firmware's entry at ffff:0 or f000:fff0.  There is no firmware; this code shuts the
- * processor down (triple fault), which resets the machine: mov ax, f000; mov ds, ax; lidt [ffe0] (six zero bytes); int3.  A chipset that
- * keeps RAM away from there has a reset port. */
-static void
-write_reset_vector (BootLinux *b)
-{
-  static const uint8_t code[] = { 0xb8, 0x00, 0xf0, 0x8e, 0xd8, 0x0f, 0x01, 0x1e, 0xe0, 0xff, 0xcc };
-  static const uint8_t no_idt[6] = { 0 };
-  bp_as_write (b->memory, 0xfffe0, no_idt, sizeof no_idt);
-  bp_as_write (b->memory, 0xffff0, code, sizeof code);
-}
-
 static bool
 copy_to_guest (BootLinux *b, GError **error)
 {
   uint8_t zero[4096] = { 0 };
   const char *append = b->append ? b->append : "";
   fill_zero_page (b, zero);
-  write_reset_vector (b);
+  boot_write_reset_vector (b->memory);
   if (bp_as_write (b->memory, b->kernel_address, b->image + b->setup_size, b->image_size - b->setup_size)
       && bp_as_write (b->memory, ZERO_PAGE, zero, sizeof zero) && bp_as_write (b->memory, CMDLINE, append, strlen (append) + 1)
       && (!b->initrd_size || bp_as_write (b->memory, b->initrd_address, b->initrd_data, b->initrd_size)))

@@ -44,7 +44,7 @@ typedef struct BootMultiboot {
   BootCommon common;
   char *kernel, *initrd, *append;
   char **modules;
-  bool firmware_state;
+  bool firmware_state, warm;
   BpAddressSpace *memory;
   /* only while the files are looked at or copied */
   uint8_t *image;
@@ -382,6 +382,8 @@ static bool
 boot_load (void *self, GError **error)
 {
   BootMultiboot *b = self;
+  if (b->firmware_state && b->warm && boot_resume (&b->common, bp_object_machine (self)))
+    return true;
   if (b->firmware_state)
     boot_leave_firmware_state (bp_object_machine (self));
   bool fine = read_files (b, error) && copy_to_guest (b, error);
@@ -403,6 +405,12 @@ boot_realize (void *self, GError **error)
   return true;
 }
 
+static void
+boot_reset (void *self, BpResetKind kind)
+{
+  ((BootMultiboot *) self)->warm = kind == BP_RESET_WARM;
+}
+
 /* --- tables: properties, type ----------------------------------------------------------------- */
 
 static const BpProperty boot_properties[] = {
@@ -412,7 +420,8 @@ static const BpProperty boot_properties[] = {
                 "Further modules, each a file and, after a blank, the arguments that it is given; files are relative to the working directory."),
   BP_PROP_STRING ("append", BootMultiboot, append, "", "The kernel's command line, which follows the kernel's file name."),
   BP_PROP_BOOL ("firmware-state", BootMultiboot, firmware_state, false,
-                "Leave PIC, timer and real-mode interrupt vectors as firmware does, for kernels that go back to real mode or wait for a tick."),
+                "Leave PIC, timer and real-mode interrupt vectors as firmware does, and heed the CMOS memory's shutdown status at a reset: for kernels "
+                "that go back to real mode or wait for a tick."),
   BP_PROP_LINK ("cpu", BootMultiboot, common.cpu, BP_X86_CPU_ID, BP_PROPERTY_REQUIRED, "The CPU that starts the kernel."),
   BP_PROP_LINK ("ram", BootMultiboot, common.ram, "bp.memory-backend/1", BP_PROPERTY_REQUIRED,
                 "The memory backend mapped from address 0: its size goes into the memory map that the kernel is given."),
@@ -428,4 +437,5 @@ const BpTypeDesc boot_multiboot_type = {
   .properties = boot_properties,
   .interfaces = boot_interfaces,
   .realize = boot_realize,
+  .reset = boot_reset,
 };

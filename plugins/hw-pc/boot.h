@@ -22,8 +22,13 @@ uint64_t boot_high_ram (const BootCommon *boot, BpAddressSpace *memory);
 #define BOOT_HIGH_BASE UINT64_C (0x100000000)
 /* The extended BIOS data area, up to the end of conventional memory at 0xa0000. */
 #define BOOT_EBDA 0x9fc00u
-/* Interrupt controllers, timer and real-mode vectors as after a firmware's work, which has no more to do. */
+/* Code at the firmware's entry, 0xffff0, that resets the machine. */
+void boot_write_reset_vector (BpAddressSpace *memory);
+/* Interrupt controllers, timer and real-mode vectors as after a firmware's work, which has no more to do but for that entry. */
 void boot_leave_firmware_state (BpMachine *machine);
+/* At a reset with shutdown status 5 or 0xa in the CMOS memory: RAM stays as it is, and the CPU goes on in real mode where the far pointer at
+ * 40:67 says.  false: there is no such status. */
+bool boot_resume (BootCommon *boot, BpMachine *machine);
 /* The tables of the MultiProcessor Specification, in the EBDA, for all x86 CPUs of the machine, of which `first` starts; the timer is wired to
  * that input of the I/O APIC. */
 bool boot_write_mp_table (BpMachine *machine, const BpLink *first, uint8_t timer_input, GError **error);

@@ -16,6 +16,7 @@ enum { SMRAM_FIXED = 0x02, SMRAM_ENABLE = 1 << 3, SMRAM_LOCK = 1 << 4, SMRAM_CLO
 #define FOUR_GIB (UINT64_C (4) << 30)
 #define LEGACY 0xa0000u                 /* the hole for video memory, option ROMs and BIOS */
 #define SHADOW_BASE 0xc0000u
+#define HOLE_STEP 256u                  /* nothing smaller is looked for behind a segment */
 
 /* The thirteen segments: where, how long, and the nibble of which register. */
 #define N_SEGMENTS 13
@@ -66,11 +67,29 @@ write_only_write (void *self, uint64_t offset, uint64_t value, unsigned size)
 
 static const BpRegionOps write_only_ops = BP_REGION_OPS (.write = write_only_write, .impl_max = 8, .flags = BP_REGION_OPS_UNALIGNED);
 
+/* Devices are not asked: they would notice.  A guest may have put a BAR or an APIC there. */
+static void
+copy_memory (I440fx *h, uint64_t address, uint8_t *to, uint64_t size)
+{
+  memset (to, 0xff, size);
+  for (uint64_t done = 0, n; done < size; done += n) {
+    const BpFlatRange *r = bp_as_lookup (h->system, address + done);
+    n = MIN (size - done, HOLE_STEP - ((address + done) & (HOLE_STEP - 1)));
+    if (!r)
+      continue;
+    uint64_t inside = address + done - r->address;
+    n = MIN (size - done, r->size - inside);
+    if (r->host)
+      memcpy (to + done, r->host + inside, n);
+    bp_as_leave (h->system);
+  }
+}
+
 static void
 enter_write_only (I440fx *h, unsigned n)
 {
   bp_region_set_enabled (h->segment[n].ram, false);
-  bp_as_read (h->system, segments[n].address, h->copy + (segments[n].address - SHADOW_BASE), segments[n].size);
+  copy_memory (h, segments[n].address, h->copy + (segments[n].address - SHADOW_BASE), segments[n].size);
 }
 
 static void

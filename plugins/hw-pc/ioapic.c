@@ -26,12 +26,17 @@ typedef struct IoApic {
 
 /* --- messages -------------------------------------------------------------------- */
 
+static ApicDelivery delivery (const IoApic *a, unsigned n) { return (ApicDelivery) (a->low[n] >> 8 & 7); }
+
+/* What has no vector is not ended by EOI: SMI, NMI, INIT and ExtINT are edges whatever the trigger bit says (3.2.4, delivery mode). */
+static bool is_level (const IoApic *a, unsigned n) { return a->low[n] & ENTRY_LEVEL && delivery (a, n) <= APIC_LOWEST; }
+
 static void
 send (IoApic *a, unsigned n)
 {
-  ApicMessage m = { .delivery = (ApicDelivery) (a->low[n] >> 8 & 7), .vector = (uint8_t) a->low[n], .destination = apic_destination_8 (a->high[n] >> 24),
-                    .logical = a->low[n] & ENTRY_LOGICAL, .level = a->low[n] & ENTRY_LEVEL };
-  if (m.level && m.delivery <= APIC_LOWEST)
+  ApicMessage m = { .delivery = delivery (a, n), .vector = (uint8_t) a->low[n], .destination = apic_destination_8 (a->high[n] >> 24),
+                    .logical = a->low[n] & ENTRY_LOGICAL, .level = is_level (a, n) };
+  if (m.level)
     a->low[n] |= ENTRY_REMOTE_IRR;
   apic_bus_send (&a->bus, &m);
 }
@@ -40,7 +45,7 @@ send (IoApic *a, unsigned n)
 static void
 service_level (IoApic *a, unsigned n)
 {
-  if (a->low[n] & ENTRY_LEVEL && a->lines >> n & 1 && !(a->low[n] & (ENTRY_MASKED | ENTRY_REMOTE_IRR)))
+  if (is_level (a, n) && a->lines >> n & 1 && !(a->low[n] & (ENTRY_MASKED | ENTRY_REMOTE_IRR)))
     send (a, n);
 }
 
@@ -65,7 +70,7 @@ set_in (void *self, unsigned index, int level)
   IoApic *a = self;
   bool rises = level && !(a->lines >> index & 1);
   a->lines = level ? a->lines | 1u << index : a->lines & ~(1u << index);
-  if (a->low[index] & ENTRY_LEVEL)
+  if (is_level (a, index))
     service_level (a, index);
   else if (rises && !(a->low[index] & ENTRY_MASKED))
     send (a, index);

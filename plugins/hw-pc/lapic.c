@@ -182,8 +182,9 @@ static void
 set_lint (void *self, unsigned index, int level)
 {
   Lapic *l = self;
+  bool rises = level && !(l->lint >> index & 1);        /* not when the state was loaded before that of who drives it */
   l->lint = (uint8_t) (level ? l->lint | 1 << index : l->lint & ~(1 << index));
-  if (level)
+  if (rises)
     lapic_deliver_local (l, index ? LVT_LINT1 : LVT_LINT0);
   update (l);
 }
@@ -371,9 +372,9 @@ write_lvt (Lapic *l, unsigned index, uint32_t value)
   lapic_timer_sync (l);
   if (index == LVT_TIMER)
     lapic_timer_arm (l);
-  bool lint = index == LVT_LINT0 || index == LVT_LINT1;
-  if (lint && l->lvt[index] & LVT_LEVEL && l->lint >> (index - LVT_LINT0) & 1)
-    lapic_deliver_local (l, index);
+  bool lint = index == LVT_LINT0 || index == LVT_LINT1, fixed = (l->lvt[index] >> 8 & 7) == APIC_FIXED;
+  if (lint && fixed && l->lvt[index] & LVT_LEVEL && l->lint >> (index - LVT_LINT0) & 1)
+    lapic_deliver_local (l, index);     /* SMI, NMI and INIT are edges whatever the trigger bit says (11.5.1) */
 }
 
 static void
@@ -588,6 +589,7 @@ lapic_post_load (void *self, GError **error)
   Lapic *l = self;
   l->divide &= 0xb;
   set_base (l, l->base & ~(BASE_RESERVED | (l->base & BASE_ENABLE ? 0 : BASE_X2)));
+  update (l);
   return true;
 }
 

@@ -291,12 +291,18 @@ pci_bus_reset (PciBus *bus)
       reset (bus, bus->slots[i]);
 }
 
+/* A function may have been loaded before the bridge, which has its registers. */
 void
 pci_bus_post_load (PciBus *bus)
 {
-  for (unsigned i = 0; i < PCI_N_FUNCTIONS; i++)
-    if (bus->slots[i])
-      follow (bus->slots[i]);
+  for (unsigned i = 0; i < PCI_N_FUNCTIONS; i++) {
+    BpPciSlot *s = bus->slots[i];
+    if (!s)
+      continue;
+    follow (s);
+    if (s->function.config_written)
+      s->function.config_written (s->function.self, 0, sizeof s->bus->state[i].config);
+  }
 }
 
 void

@@ -36,7 +36,7 @@ extern const BpStateField pci_function_state[];
 uint32_t pci_bus_config_read (PciBus *bus, unsigned address, unsigned offset, unsigned size);
 void pci_bus_config_write (PciBus *bus, unsigned address, unsigned offset, uint32_t value, unsigned size);
 void pci_bus_reset (PciBus *bus);
-void pci_bus_post_load (PciBus *bus);   /* what follows from the configuration spaces: mappings and lines */
+void pci_bus_post_load (PciBus *bus);   /* what follows from the configuration spaces: mappings, lines; each function is told of all its registers */
 void pci_bus_free (PciBus *bus);        /* the slots that are left */
 
 /* --- for devices ---------------------------------------------------------------------------- */

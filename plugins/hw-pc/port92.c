@@ -35,11 +35,12 @@ port_write (void *self, uint64_t offset, uint64_t value, unsigned size)
 
 /* --- life cycle: realize, reset ------------------------------------------------------------ */
 
+/* Bit 0 is cleared by a hard reset alone: so a program knows that a soft one brought it here. */
 static void
 port_reset (void *self, BpResetKind kind)
 {
   Port92 *p = self;
-  p->value = 0;
+  p->value = kind == BP_RESET_COLD ? 0 : p->value & FAST_RESET;
   bp_pin_lower (p->a20);
 }
 

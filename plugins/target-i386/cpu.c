@@ -36,7 +36,9 @@ static void
 reset_msrs (X86Cpu *env)
 {
   env->sysenter_cs = env->sysenter_esp = env->sysenter_eip = 0;
-  env->tsc_offset = 0;
+  env->tsc_offset = env->tsc_adjust = env->tsc_aux = 0;
+  env->star = env->lstar = env->cstar = env->sfmask = env->kernel_gs_base = 0;
+  env->xcr0 = 1;
   env->pat = G_GUINT64_CONSTANT (0x0007040600070406);
   env->mcg_status = 0;
   env->misc_enable = 1 | 1 << 11 | 1 << 12;     /* fast strings; no branch traces, no PEBS */

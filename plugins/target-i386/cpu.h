@@ -64,7 +64,8 @@ enum {
 #define HF_BASE0_ALL (0x3du << HF_BASE0_SHIFT)
 #define HF_FLAT(seg)  (1u << (HF_FLAT_SHIFT + (seg)))
 
-enum { MMU_KERNEL = 0, MMU_USER = 1, MMU_N = 2 };
+/* How the TLB sees an access: as the kernel's, as the user's, or as the kernel's that SMAP keeps off user pages. */
+enum { MMU_KERNEL = 0, MMU_USER = 1, MMU_KERNEL_SMAP = 2, MMU_N = 3 };
 
 /* Exceptions, by vector. */
 enum {
@@ -78,7 +79,8 @@ enum {
 };
 enum {
   CR4_VME = 1 << 0, CR4_PVI = 1 << 1, CR4_TSD = 1 << 2, CR4_DE = 1 << 3, CR4_PSE = 1 << 4, CR4_PAE = 1 << 5, CR4_MCE = 1 << 6, CR4_PGE = 1 << 7,
-  CR4_PCE = 1 << 8, CR4_OSFXSR = 1 << 9, CR4_OSXMMEXCPT = 1 << 10
+  CR4_PCE = 1 << 8, CR4_OSFXSR = 1 << 9, CR4_OSXMMEXCPT = 1 << 10, CR4_UMIP = 1 << 11, CR4_FSGSBASE = 1 << 16, CR4_PCIDE = 1 << 17,
+  CR4_OSXSAVE = 1 << 18, CR4_SMEP = 1 << 20, CR4_SMAP = 1 << 21
 };
 enum { EFER_SCE = 1 << 0, EFER_LME = 1 << 8, EFER_LMA = 1 << 10, EFER_NXE = 1 << 11 };
 
@@ -87,6 +89,9 @@ enum {
   SEG_TYPE = 15, SEG_ACCESSED = 1 << 0, SEG_WRITABLE = 1 << 1 /* code: readable */, SEG_EXPAND_DOWN = 1 << 2 /* code: conforming */, SEG_CODE = 1 << 3,
   SEG_S = 1 << 4, SEG_DPL_SHIFT = 5, SEG_P = 1 << 7, SEG_AVL = 1 << 12, SEG_L = 1 << 13, SEG_DB = 1 << 14, SEG_G = 1 << 15
 };
+
+/* Offsets in X86Cpu.fp (SDM 1, 13.4): bits 255:128 of the vector registers follow the 64 bytes of header. */
+enum { X86_FP_UPPERS = 512 + 64, X86_FP_SIZE = X86_FP_UPPERS + 16 * 16 };
 
 typedef struct X86Cpu {
   BpTcgArea tcg;                /* first: belongs to the accelerator */
@@ -107,10 +112,14 @@ typedef struct X86Cpu {
   uint64_t efer;
   uint32_t a20_mask;            /* all ones, or without bit 20 */
   uint32_t halted;              /* HALTED_* */
-  uint8_t fp[512] __attribute__ ((aligned (64)));       /* FXSAVE64 layout; the truth only while not resident */
+  uint8_t fp[X86_FP_SIZE] __attribute__ ((aligned (64)));       /* an XSAVE area: FXSAVE64 layout, header, upper halves; the truth only while not resident */
   uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
   uint64_t tsc_offset, pat, mcg_status, misc_enable;
   uint64_t mtrr_def, mtrr_fixed[11], mtrr_variable[16];
+  uint64_t tsc_adjust, tsc_aux;
+  uint64_t star, lstar, cstar, sfmask;          /* SYSCALL: cstar is kept, Intel's processors do not use it */
+  uint64_t kernel_gs_base;
+  uint64_t xcr0;
   uint64_t spare_state[32];
 
   /* --- saved: an event on its way ------------------------------------------------ */
@@ -137,7 +146,7 @@ typedef struct X86Cpu {
   const struct X86Model *model_row;
   uint32_t cpuid_1_edx, cpuid_1_ecx, cpuid_80000001_edx, cpuid_80000001_ecx;
   bool feature[X86_FEATURE__COUNT];     /* what the decoder's feature column is checked against */
-  uint32_t cpuid_7_ebx;
+  uint32_t cpuid_7_ebx, cpuid_7_ecx, cpuid_7_edx;
   uint32_t cr4_allowed;         /* bits that may be set */
   uint32_t physical_bits;       /* MAXPHYADDR */
   uint64_t tsc_frequency;       /* property: Hz */
@@ -217,15 +226,21 @@ bool x86_is_watched (const X86Cpu *env, uint32_t page);         /* a data breakp
 bool x86_watch (void *env, uint64_t address, unsigned size, BpMmuAccess access, bool alone);
 bool x86_tlb_fill (void *env, uint64_t address, BpMmuAccess access, unsigned mmu_index, bool quiet, BpTlbFill *fill);
 
-/* Guest memory from helpers: linear addresses, current privilege (user when CPL 3), or as the kernel (descriptor tables, TSS). */
-static inline unsigned x86_mmu_index (const X86Cpu *env) { return (env->hflags & HF_CPL) == 3 ? MMU_USER : MMU_KERNEL; }
+/* Guest memory from helpers: linear addresses, current privilege (user when CPL 3), or as the kernel's own structures (descriptor tables,
+ * TSS), an access that EFLAGS.AC never excuses from SMAP (SDM 3A 4.6). */
+static inline unsigned
+x86_mmu_index_of (uint32_t hflags)
+{ return (hflags & HF_CPL) == 3 ? MMU_USER : hflags & HF_SMAP ? MMU_KERNEL_SMAP : MMU_KERNEL; }
+static inline unsigned x86_mmu_index (const X86Cpu *env) { return x86_mmu_index_of (env->hflags); }
+static inline unsigned x86_mmu_implicit (const X86Cpu *env) { return env->cr4 & CR4_SMAP ? MMU_KERNEL_SMAP : MMU_KERNEL; }
+static inline unsigned x86_mmu_fetch (const X86Cpu *env) { return (env->hflags & HF_CPL) == 3 ? MMU_USER : MMU_KERNEL; }
 static inline uint64_t x86_load (X86Cpu *env, uint64_t linear, BpMemOp size)
 { return env->tcg.ops->load (env, (uint32_t) linear, size | BP_MO_MMU (x86_mmu_index (env))); }
 static inline void x86_store (X86Cpu *env, uint64_t linear, uint64_t value, BpMemOp size)
 { env->tcg.ops->store (env, (uint32_t) linear, value, size | BP_MO_MMU (x86_mmu_index (env))); }
 static inline uint64_t x86_load_kernel (X86Cpu *env, uint64_t linear, BpMemOp size)
-{ return env->tcg.ops->load (env, (uint32_t) linear, size | BP_MO_MMU (MMU_KERNEL)); }
+{ return env->tcg.ops->load (env, (uint32_t) linear, size | BP_MO_MMU (x86_mmu_implicit (env))); }
 static inline void x86_store_kernel (X86Cpu *env, uint64_t linear, uint64_t value, BpMemOp size)
-{ env->tcg.ops->store (env, (uint32_t) linear, value, size | BP_MO_MMU (MMU_KERNEL)); }
+{ env->tcg.ops->store (env, (uint32_t) linear, value, size | BP_MO_MMU (x86_mmu_implicit (env))); }
 
 #endif

@@ -27,7 +27,7 @@ const char *const x86_model_names[] = {
   NULL
 };
 
-typedef enum Word { WORD_D1, WORD_C1, WORD_B7, WORD_DX, WORD_CX } Word;
+typedef enum Word { WORD_D1, WORD_C1, WORD_B7, WORD_C7, WORD_D7, WORD_DX, WORD_CX } Word;
 typedef enum Provided { PROVIDED_NO, PROVIDED_YES, PROVIDED_HOST } Provided;
 
 typedef struct FeatureBit {
@@ -43,7 +43,9 @@ static const FeatureBit bits[] = {
 
 #define BIT_D1(n) (1u << (n))
 enum { D1_VME = 1, D1_DE = 2, D1_PSE = 3, D1_TSC = 4, D1_PAE = 6, D1_MCE = 7, D1_APIC = 9, D1_PGE = 13, D1_PSE36 = 17, D1_FXSR = 24, D1_SSE = 25 };
-#define DX_NX (1u << 20)
+#define B7_SMEP (1u << 7)
+#define B7_SMAP (1u << 20)
+#define C7_UMIP (1u << 2)
 #define C1_X2APIC (1u << 21)
 #define C1_TSC_DEADLINE (1u << 24)
 #define C1_HYPERVISOR (1u << 31)
@@ -57,6 +59,8 @@ word (X86Cpu *env, unsigned w)
   case WORD_D1: return &env->cpuid_1_edx;
   case WORD_C1: return &env->cpuid_1_ecx;
   case WORD_B7: return &env->cpuid_7_ebx;
+  case WORD_C7: return &env->cpuid_7_ecx;
+  case WORD_D7: return &env->cpuid_7_edx;
   case WORD_DX: return &env->cpuid_80000001_edx;
   case WORD_CX: break;
   }
@@ -220,6 +224,9 @@ derive_cr4 (X86Cpu *env, const X86Model *m)
   v |= m->family >= 6 ? CR4_PCE : 0;
   v |= has (env, D1_FXSR) ? CR4_OSFXSR : 0;
   v |= has (env, D1_SSE) ? CR4_OSXMMEXCPT : 0;
+  v |= env->cpuid_7_ebx & B7_SMEP ? CR4_SMEP : 0;
+  v |= env->cpuid_7_ebx & B7_SMAP ? CR4_SMAP : 0;
+  v |= env->cpuid_7_ecx & C7_UMIP ? CR4_UMIP : 0;
   env->cr4_allowed = v;
   env->physical_bits = has (env, D1_PAE) || has (env, D1_PSE36) ? 36 : 32;
 }
@@ -229,7 +236,8 @@ x86_configure_features (X86Cpu *env, GError **error)
 {
   const X86Model *m = &models[env->model];
   env->model_row = m;
-  env->cpuid_1_edx = env->cpuid_1_ecx = env->cpuid_7_ebx = env->cpuid_80000001_edx = env->cpuid_80000001_ecx = 0;
+  for (unsigned w = WORD_D1; w <= WORD_CX; w++)
+    *word (env, w) = 0;
   model_features (env, m);
   if (!switch_features (env, error))
     return false;
@@ -342,8 +350,11 @@ basic_leaf (const X86Cpu *env, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
     leaf_4 (subleaf, out);
     break;
   case 7:
-    if (subleaf == 0)
+    if (subleaf == 0) {
       out[1] = env->cpuid_7_ebx;
+      out[2] = env->cpuid_7_ecx;
+      out[3] = env->cpuid_7_edx;
+    }
     break;
   case 11:
     if (x86_has_apic (env))

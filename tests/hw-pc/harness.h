@@ -55,10 +55,12 @@ int harness_exit_code (Harness *h);                     /* -1: nobody asked to e
 const char *harness_text (Harness *h, const char *backend);     /* all that was written so far */
 /* Offers bytes; how many the device took. */
 size_t harness_type (Harness *h, const char *backend, const char *bytes, size_t n);
+void harness_break (Harness *h, const char *backend);   /* the line breaks */
 BpX86State *harness_cpu_state (Harness *h, const char *cpu);
 unsigned harness_startups (Harness *h, const char *cpu, uint8_t *vector);       /* start-up messages so far, and the last one's vector */
 
-/* Saves every object, resets the machine, loads every object, and saves again: the two must be equal. */
+/* Saves every object, resets the machine, loads every object, and saves again: the two must be equal, and the outputs what they were, whatever the
+ * order of loading. */
 void harness_round_trip (Harness *h);
 
 /* --- the program: HARNESS_MAIN ("pic-i8259", one_test, another) ------------------------------------- */

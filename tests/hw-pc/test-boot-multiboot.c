@@ -155,6 +155,108 @@ START_TEST (firmware_leaves_its_traces)
 }
 END_TEST
 
+/* --- the shutdown status ------------------------------------------------------------------ */
+
+#define CHIPS "[device pic]\ntype = i8259-pair\npio0 = io@0x20\npio1 = io@0xa0\n[device pit]\ntype = i8254\npio0 = io@0x40\nout0 = pic.in0\n" \
+  "[device rtc]\ntype = mc146818\npio0 = io@0x70\n"
+
+static Harness *
+resumable (const char *name, const char *keys)
+{
+  uint8_t file[0x2000];
+  elf (file, 0x400000, 3);
+  char *kernel = write_file (name, file, sizeof file), *boot = g_strdup_printf ("kernel = %s\n%s" CHIPS, kernel, keys), *ini = machine (boot);
+  Harness *h = harness_new (hw_pc (), ini);
+  g_free (kernel), g_free (boot), g_free (ini);
+  return h;
+}
+
+static void
+set_status (Harness *h, uint8_t status)
+{
+  out8 (h, 0x70, 0x0f);
+  out8 (h, 0x71, status);
+}
+
+static uint8_t
+status_of (Harness *h)
+{
+  out8 (h, 0x70, 0x0f);
+  return in8 (h, 0x71);
+}
+
+/* The kernel's first word is spoilt, to see whether it was loaded again. */
+static bool
+reset_loads (Harness *h, BpResetKind kind, uint8_t status)
+{
+  write32 (h, 0x400000, 0x12345678);
+  write32 (h, 0x20, 0x87654321);        /* vector 8 */
+  write32 (h, 0x467, 0x12340056);
+  set_status (h, status);
+  harness_reset (h, kind);
+  bool loaded = read32 (h, 0x400000) == 0x1badb002;
+  ck_assert_uint_eq (read32 (h, 0x400000), loaded ? 0x1badb002 : 0x12345678);
+  ck_assert_uint_eq (harness_cpu_state (h, "cpu0")->cr0 & 1, loaded);
+  return loaded;
+}
+
+START_TEST (a_reset_with_a_shutdown_status_goes_on)
+{
+  Harness *h = resumable ("resume", "firmware-state = on\n");
+  static const uint8_t jumps[] = { 0x05, 0x0a };
+  for (unsigned i = 0; i < BP_N_ELEMENTS (jumps); i++) {
+    ck_assert (!reset_loads (h, BP_RESET_WARM, jumps[i]));
+    const BpX86State *s = harness_cpu_state (h, "cpu0");
+    ck_assert_uint_eq (s->segment[BP_X86_CS].selector, 0x1234);
+    ck_assert_uint_eq (s->segment[BP_X86_CS].base, 0x12340);
+    ck_assert_uint_eq (s->segment[BP_X86_CS].limit, 0xffff);
+    ck_assert_uint_eq (s->segment[BP_X86_CS].attributes, 0x9b);
+    ck_assert_uint_eq (s->segment[BP_X86_DS].selector, 0x40);
+    ck_assert_uint_ge (s->segment[BP_X86_SS].base, 0x9fc00);
+    ck_assert_uint_lt (s->segment[BP_X86_SS].base + s->gpr[BP_X86_RSP], 0xa0000);
+    ck_assert_uint_eq (s->rip, 0x56);
+    ck_assert_uint_eq (s->rflags, 2);
+    ck_assert_uint_eq (s->idtr.base, 0);
+    ck_assert_uint_eq (s->idtr.limit, 0x3ff);
+    ck_assert_uint_eq (read32 (h, 0x20), 0x87654321);
+    ck_assert_uint_eq (in8 (h, 0x21), 0xb8);
+    ck_assert_uint_eq (status_of (h), 0);
+  }
+  harness_reset (h, BP_RESET_WARM);             /* the status counted once */
+  ck_assert_uint_eq (read32 (h, 0x400000), 0x1badb002);
+  ck_assert_uint_ne (read32 (h, 0x20), 0x87654321);
+  harness_free (h);
+}
+END_TEST
+
+START_TEST (any_other_reset_starts_anew)
+{
+  Harness *h = resumable ("anew", "firmware-state = on\n");
+  static const uint8_t others[] = { 0x00, 0x04, 0x09, 0x0b, 0x0c, 0xfe, 0xff };
+  for (unsigned i = 0; i < BP_N_ELEMENTS (others); i++) {
+    ck_assert (reset_loads (h, BP_RESET_WARM, others[i]));
+    ck_assert_uint_eq (status_of (h), others[i]);
+  }
+  ck_assert (reset_loads (h, BP_RESET_COLD, 0x0a));
+  harness_free (h);
+  h = resumable ("anew", "");
+  ck_assert (reset_loads (h, BP_RESET_WARM, 0x0a));
+  ck_assert_uint_eq (status_of (h), 0x0a);
+  harness_free (h);
+}
+END_TEST
+
+/* mov ax, f000; mov ds, ax; lidt [ffe0]; int3: with an empty table that is a shutdown. */
+START_TEST (the_entry_of_the_firmware_resets)
+{
+  Harness *h = resumable ("entry", "firmware-state = on\n");
+  ck_assert_uint_eq (harness_read (h, "memory", 0xffff0, 8), UINT64_C (0x1e010fd88ef000b8));
+  ck_assert_uint_eq (read32 (h, 0xffff8) & 0xffffff, 0xccffe0);
+  ck_assert_uint_eq (harness_read (h, "memory", 0xfffe0, 8) & UINT64_C (0xffffffffffff), 0);
+  harness_free (h);
+}
+END_TEST
+
 static void
 expect_refusal (const uint8_t *file, size_t size, const char *word)
 {
@@ -214,4 +316,4 @@ START_TEST (random_damage_is_harmless)
 END_TEST
 
 HARNESS_MAIN ("boot-multiboot", an_elf_kernel_finds_its_information, a_flat_kernel_says_where_it_goes, firmware_leaves_its_traces,
-              bad_kernels_are_named, random_damage_is_harmless)
+              a_reset_with_a_shutdown_status_goes_on, any_other_reset_starts_anew, the_entry_of_the_firmware_resets, bad_kernels_are_named, random_damage_is_harmless)

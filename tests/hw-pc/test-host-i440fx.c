@@ -175,6 +175,19 @@ START_TEST (shadowing_goes_through_its_modes)
 }
 END_TEST
 
+/* What reads show while writes go to RAM is taken from memory; a device behind it does not see that. */
+START_TEST (shadowing_does_not_read_devices)
+{
+  Harness *h = start ("[device com]\ntype = uart-16550\npio0 = memory@0xc8000\nbackend = line\n[backend line]\ntype = harness-char\n");
+  ck_assert_uint_eq (harness_type (h, "line", "x", 1), 1);
+  config_put (h, 0, 0x5b, 0x02, 1);             /* c8000: written only */
+  ck_assert_uint_eq (harness_read (h, "memory", 0xc8000, 1), 0xff);
+  config_put (h, 0, 0x5b, 0x00, 1);
+  ck_assert_uint_eq (harness_read (h, "memory", 0xc8000, 1), 'x');
+  harness_free (h);
+}
+END_TEST
+
 START_TEST (smram_opens_until_locked)
 {
   Harness *h = start ("");
@@ -287,5 +300,6 @@ START_TEST (wrong_places_are_refused)
 }
 END_TEST
 
-HARNESS_MAIN ("host-i440fx", functions_are_found, bars_are_sized_and_mapped, shadowing_goes_through_its_modes, smram_opens_until_locked,
-              ram_has_its_holes, bios_ram_is_there_from_the_start, interrupts_are_routed, dma_needs_a_bus_master, port_cf9_resets, wrong_places_are_refused)
+HARNESS_MAIN ("host-i440fx", functions_are_found, bars_are_sized_and_mapped, shadowing_goes_through_its_modes,
+              shadowing_does_not_read_devices, smram_opens_until_locked, ram_has_its_holes, bios_ram_is_there_from_the_start,
+              interrupts_are_routed, dma_needs_a_bus_master, port_cf9_resets, wrong_places_are_refused)

@@ -120,6 +120,24 @@ START_TEST (destinations_are_kept)
 }
 END_TEST
 
+/* INIT, and what else has no vector, comes once though the entry says level. */
+START_TEST (what_has_no_vector_is_an_edge)
+{
+  Harness *h = start ();
+  put (h, 0x24, 0x08500);       /* input 10, INIT */
+  harness_drive (h, "ioapic.in10", 1);
+  ck_assert_uint_eq (read32 (h, 0xfee000f0), 0xff);
+  ck_assert_uint_eq (get (h, 0x24), 0x08500);
+  write32 (h, 0xfee000f0, 0x1ff);
+  put (h, 0x24, 0x08500);
+  ck_assert_uint_eq (read32 (h, 0xfee000f0), 0x1ff);
+  harness_drive (h, "ioapic.in10", 0);
+  harness_drive (h, "ioapic.in10", 1);
+  ck_assert_uint_eq (read32 (h, 0xfee000f0), 0xff);
+  harness_free (h);
+}
+END_TEST
+
 START_TEST (state_survives)
 {
   Harness *h = start ();
@@ -133,4 +151,5 @@ START_TEST (state_survives)
 }
 END_TEST
 
-HARNESS_MAIN ("ioapic", it_says_what_it_is, an_edge_counts_once, a_masked_edge_is_lost, a_level_lasts, destinations_are_kept, state_survives)
+HARNESS_MAIN ("ioapic", it_says_what_it_is, an_edge_counts_once, a_masked_edge_is_lost, a_level_lasts, destinations_are_kept, what_has_no_vector_is_an_edge,
+              state_survives)

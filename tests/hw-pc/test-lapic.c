@@ -194,6 +194,8 @@ START_TEST (local_inputs_have_modes)
   put (h, LINT1, 0x200);
   harness_drive (h, "apic.lint1", 1);
   ck_assert_uint_eq (harness_rises (h, "probe", 3), 1);
+  put (h, LINT1, 0x8200);       /* SMI is an edge all the same */
+  ck_assert_uint_eq (harness_rises (h, "probe", 3), 1);
   harness_free (h);
 }
 END_TEST
@@ -562,7 +564,28 @@ START_TEST (state_survives)
 }
 END_TEST
 
+/* Who drives a line is loaded before the local APIC, or after it. */
+START_TEST (loading_repeats_no_edge)
+{
+  g_autofree char *sections = g_strconcat (machine, "[device lines]\ntype = pc-testdev\npio3 = io@0x2000\nirq0 = apic.lint1\n", NULL);
+  Harness *h = harness_new (hw_pc (), sections);
+  put (h, SPIV, 0x1ff);
+  put (h, LINT1, 0x00050);      /* fixed, edge */
+  out8 (h, 0x2000, 1);
+  ck_assert_int_eq (acknowledge (h), 0x50);
+  put (h, EOI, 0);
+  harness_round_trip (h);
+  ck_assert_int_eq (acknowledge (h), -1);
+  out8 (h, 0x2000, 0), out8 (h, 0x2000, 1);
+  harness_round_trip (h);
+  ck_assert_int_eq (harness_level (h, "cpu0.intr"), 1);
+  ck_assert_int_eq (acknowledge (h), 0x50);
+  harness_free (h);
+}
+END_TEST
+
 HARNESS_MAIN ("lapic", it_comes_up_as_a_virtual_wire, vectors_nest_by_class, switched_off_by_software_it_takes_nothing, the_timer_counts_once,
               the_timer_counts_on_and_on, a_tiny_period_does_not_stall_the_host, errors_are_latched, local_inputs_have_modes,
               the_base_moves_and_switches, x2apic_mode_has_one_way_in, x2apic_registers, deadlines_come_once, messages_find_their_processors, processors_are_started, init_resets_all_but_the_id,
-              vectors_go_where_they_are_sent, logical_names_are_masks_or_clusters, the_least_busy_takes_it, numbers_are_not_shared, state_survives)
+              vectors_go_where_they_are_sent, logical_names_are_masks_or_clusters, the_least_busy_takes_it, numbers_are_not_shared, state_survives,
+              loading_repeats_no_edge)

@@ -166,7 +166,7 @@ START_TEST (msrs)
   FAULTS (EXC_GP, 0, helper_rdmsr (env));
   FAULTS (EXC_GP, 0, helper_wrmsr (env));
   FAULTS (EXC_GP, 0, helper_rdpmc (env));
-  configured (M_MAX, "-nx");
+  configured (M_MAX, "-nx,-syscall");
   ck_assert (!x86_msr_read (env, 0xc0000080, &value));
 }
 END_TEST
@@ -183,6 +183,39 @@ START_TEST (time_stamp_counter)
   enter_protected (3);
   env->cr4 = CR4_TSD;
   FAULTS (EXC_GP, 0, helper_rdtsc (env));
+}
+END_TEST
+
+START_TEST (time_stamp_counter_moves)
+{
+  uint64_t value;
+  configured (M_MAX, NULL);
+  env->tsc_frequency = 1000000000;
+  stub.time = 1000;
+  ck_assert_uint_eq (msr (0x3b), 0);
+  ck_assert (x86_msr_write (env, 0x3b, 500));
+  ck_assert_uint_eq (helper_rdtsc (env), 1500);
+  ck_assert (x86_msr_write (env, 0x10, 700));
+  ck_assert_uint_eq (msr (0x3b), (uint64_t) -300);
+  ck_assert (x86_msr_write (env, 0xc0000103, 7));
+  ck_assert_uint_eq (msr (0xc0000103), 7);
+  ck_assert (!x86_msr_write (env, 0xc0000103, (uint64_t) 1 << 32));
+  configured (M_MAX, "-tsc-adjust,-rdtscp,-rdpid");
+  ck_assert (!x86_msr_read (env, 0x3b, &value) && !x86_msr_write (env, 0x3b, 0) && !x86_msr_read (env, 0xc0000103, &value));
+}
+END_TEST
+
+START_TEST (extended_features)
+{
+  configured (M_MAX, NULL);
+  leaf (7, 0);
+  ck_assert_uint_eq (out[1] & (1 << 1 | 1 << 7 | 1 << 20), 1 << 1 | 1 << 7 | 1 << 20);         /* TSC_ADJUST SMEP SMAP */
+  ck_assert_uint_eq (out[2] & (1 << 2 | 1 << 3 | 1 << 22), 1 << 2 | 1 << 22);                  /* UMIP RDPID, no PKU */
+  ck_assert_uint_eq (env->cr4_allowed & (CR4_SMEP | CR4_SMAP | CR4_UMIP), CR4_SMEP | CR4_SMAP | CR4_UMIP);
+  configured (M_MAX, "-smep,-umip");
+  ck_assert_uint_eq (env->cr4_allowed & (CR4_SMEP | CR4_SMAP | CR4_UMIP), CR4_SMAP);
+  configured (M_BASE32, NULL);
+  ck_assert_uint_eq (env->cr4_allowed & (CR4_SMEP | CR4_SMAP | CR4_UMIP), 0);
 }
 END_TEST
 
@@ -330,6 +363,8 @@ add (TCase *tc)
   tcase_add_test (tc, features_refused);
   tcase_add_test (tc, msrs);
   tcase_add_test (tc, time_stamp_counter);
+  tcase_add_test (tc, time_stamp_counter_moves);
+  tcase_add_test (tc, extended_features);
   tcase_add_test (tc, local_apic);
   tcase_add_test (tc, after_reset);
   tcase_add_test (tc, state_goes_out_and_in);

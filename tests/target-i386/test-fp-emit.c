@@ -6,24 +6,10 @@
 #include <string.h>
 
 #include "accel-tcg/backend.h"
+#include "target-i386/emit/helper-args.h"
 #include "target-i386/emit/translate.h"
 
 /* --- what the emitters need of the rest ----------------------------------------------------------------- */
-
-#define RESULT_v 0, BP_IR_I32
-#define RESULT_w 1, BP_IR_I32
-#define RESULT_q 1, BP_IR_I64
-
-#define W BP_IR_I32
-#define ARGS_e     { BP_IR_I64 }
-#define ARGS_ew    { BP_IR_I64, W }
-#define ARGS_eww   { BP_IR_I64, W, W }
-#define ARGS_ewww  { BP_IR_I64, W, W, W }
-#define ARGS_ewwww { BP_IR_I64, W, W, W, W }
-#define ARGS_w     { W }
-#define ARGS_ww    { W, W }
-#define ARGS_www   { W, W, W }
-#define ARGS_wwww  { W, W, W, W }
 
 static void
 no_helper (void)

@@ -133,8 +133,11 @@ random_state (FpState *s, bool is_double, bool masked)
   f->mxcsr |= below (4) << 13 | (below (4) == 0) << 6 | (uint32_t) (below (4) == 0) << 15;
   for (unsigned i = 0; i < 8; i++)
     f->st[i] = random_extended ();
-  for (unsigned i = 0; i < 16; i++)
+  for (unsigned i = 0; i < 16; i++) {
     random_vector (&f->xmm[i], is_double);
+    if (fp_native_has_avx ())
+      random_vector (&s->upper.ymm[i], is_double);
+  }
   s->integer = below (2) ? random64 () : pattern () & 0xffffffff;
   s->flags = (uint32_t) random64 () & X86_FL_ARITH;
 }
@@ -143,9 +146,10 @@ random_state (FpState *s, bool is_double, bool masked)
 static void
 random_memory (FpState *s, const FpCase *c, bool is_double)
 {
-  FxVector v;
-  random_vector (&v, is_double);
-  memcpy (s->memory, &v, 16);
+  FxVector v[2];
+  random_vector (&v[0], is_double);
+  random_vector (&v[1], is_double);
+  memcpy (s->memory, v, 32);
   if (c->insn.unit != X86_UNIT_X87)
     return;
   unsigned opcode = c->insn.opcode;
@@ -233,18 +237,21 @@ difference (const FpCase *c, const FpState *host, const FpState *ours)
   for (unsigned i = 0; i < 8; i++)
     if (t == LAST_PLACE ? !close_extended (&h->st[i], &o->st[i]) : memcmp (&h->st[i], &o->st[i], 10) != 0)
       return "st register";
-  for (unsigned i = 0; i < 32; i++)
+  for (unsigned i = 0; i < 64; i++)
     if (!close_single (h->xmm[i / 4].d[i & 3], o->xmm[i / 4].d[i & 3], t == ESTIMATE))
       return "xmm register";
-  if (memcmp (host->memory, ours->memory, 16) != 0)
+  for (unsigned i = 0; i < 64; i++)
+    if (!close_single (host->upper.ymm[i / 4].d[i & 3], ours->upper.ymm[i / 4].d[i & 3], t == ESTIMATE))
+      return "upper half of a ymm register";
+  if (memcmp (host->memory, ours->memory, 64) != 0)
     return "memory";
   if (host->exception >= 0)
     return NULL;
   if (BP_NATIVE_FLAGS_OUT (c->native) && ((host->flags ^ ours->flags) & X86_FL_ARITH))
     return "flags";
   uint64_t n = c->native;
-  bool out = BP_NATIVE_REG_KIND (n) == BP_NATIVE_OUT || BP_NATIVE_RM_KIND (n) == BP_NATIVE_OUT;
-  if (out && (uint32_t) host->integer != (uint32_t) ours->integer)
+  bool out = BP_NATIVE_REG_KIND (n) == BP_NATIVE_OUT || BP_NATIVE_RM_KIND (n) == BP_NATIVE_OUT || BP_NATIVE_RCX_OUT (n);
+  if (out && host->integer != ours->integer)
     return "integer result";
   if (BP_NATIVE_RAX_OUT (c->native) && (uint16_t) host->integer != (uint16_t) ours->integer)
     return "ax";
@@ -258,15 +265,16 @@ print_state (const char *name, const FpState *s)
   fprintf (stderr, "  %-5s exc %d fcw %04x fsw %04x tags %02x mxcsr %04x int %llx flags %x mem", name,
            s->exception, f->fcw, f->fsw, f->tags, f->mxcsr, (unsigned long long) s->integer,
            s->flags & X86_FL_ARITH);
-  for (unsigned i = 0; i < 16; i++)
+  for (unsigned i = 0; i < 32; i++)
     fprintf (stderr, "%s%02x", i & 3 ? "" : " ", s->memory[i]);
   fprintf (stderr, "\n    st ");
   for (unsigned i = 0; i < 8; i++)
     fprintf (stderr, " %04x:%016llx", f->st[i].sign_exp, (unsigned long long) f->st[i].sig);
   fprintf (stderr, "\n    xmm");
-  for (unsigned i = 0; i < 4; i++)
-    fprintf (stderr, " %016llx_%016llx", (unsigned long long) f->xmm[i].q[1],
-             (unsigned long long) f->xmm[i].q[0]);
+  for (unsigned i = 0; i < 16; i++)
+    fprintf (stderr, "%s %016llx_%016llx_%016llx_%016llx", i & 1 ? "" : "\n       ",
+             (unsigned long long) s->upper.ymm[i].q[1], (unsigned long long) s->upper.ymm[i].q[0],
+             (unsigned long long) f->xmm[i].q[1], (unsigned long long) f->xmm[i].q[0]);
   fprintf (stderr, "\n");
 }
 
@@ -349,13 +357,16 @@ START_TEST (test_x87)
 }
 END_TEST
 
+/* A REX prefix half of the time: registers above 7, integers of 64 bits. */
 static unsigned
-start_of (uint8_t *bytes, unsigned map, unsigned prefix)
+start_of (uint8_t *bytes, unsigned map, unsigned prefix, bool memory)
 {
   static const uint8_t prefixes[4] = { 0, 0x66, 0xf3, 0xf2 };
   unsigned n = 0;
   if (prefix)
     bytes[n++] = prefixes[prefix];
+  if (below (2))
+    bytes[n++] = (uint8_t) (0x40 | (below (16) & (memory ? 12 : 13)));
   bytes[n++] = 0x0f;
   if (map > 1)
     bytes[n++] = map == 2 ? 0x38 : 0x3a;
@@ -363,32 +374,63 @@ start_of (uint8_t *bytes, unsigned map, unsigned prefix)
 }
 
 static void
-compare_encoding (unsigned map, unsigned prefix, unsigned opcode, uint8_t modrm)
+compare_with_immediate (uint8_t *bytes, unsigned n, unsigned map)
 {
-  uint8_t bytes[8];
-  unsigned n = start_of (bytes, map, prefix);
-  bytes[n++] = (uint8_t) opcode;
-  bytes[n++] = modrm;
   compare_bytes (bytes, n);
   if (below (2) || map == 3)
     bytes[n] = (uint8_t) random64 ();
   else
-    bytes[n] = (uint8_t) below (20);
+    bytes[n] = (uint8_t) below (32);
   compare_bytes (bytes, n + 1);
+}
+
+static void
+compare_encoding (unsigned map, unsigned prefix, unsigned opcode, uint8_t modrm)
+{
+  uint8_t bytes[8];
+  unsigned n = start_of (bytes, map, prefix, modrm < 0xc0);
+  bytes[n++] = (uint8_t) opcode;
+  bytes[n++] = modrm;
+  compare_with_immediate (bytes, n, map);
+}
+
+/* The memory operand is [rdx]; half of the instructions have no operand in vvvv, which is 1111 then. */
+static void
+compare_vex (unsigned map, unsigned prefix, unsigned opcode, uint8_t modrm, unsigned l_and_w)
+{
+  uint8_t bytes[8], extend = (uint8_t) (below (8) << 5);
+  if (modrm < 0xc0)
+    extend |= 0x20;
+  for (unsigned i = 0; i < 2; i++) {
+    unsigned n = 0, vvvv = i ? 15 : below (15), w = l_and_w >> 1, l = l_and_w & 1;
+    bytes[n++] = 0xc4;
+    bytes[n++] = (uint8_t) (extend | map);
+    bytes[n++] = (uint8_t) (w << 7 | vvvv << 3 | l << 2 | prefix);
+    bytes[n++] = (uint8_t) opcode;
+    if (map == 1 && opcode == 0x77)
+      compare_bytes (bytes, n);
+    bytes[n++] = modrm;
+    compare_with_immediate (bytes, n, map);
+  }
 }
 
 /* Everything that the decoder takes for MMX or SSE: from memory, between two registers, and a register
  * with itself. */
 static void
-compare_map (unsigned map)
+compare_map (unsigned map, bool vex)
 {
   for (unsigned opcode = 0; opcode < 256; opcode++)
-    for (unsigned prefix = 0; prefix < 4 && (map > 1 || (opcode != 0x38 && opcode != 0x3a)); prefix++) {
+    for (unsigned prefix = 0; prefix < 4 && (map > 1 || vex || (opcode != 0x38 && opcode != 0x3a)); prefix++) {
       unsigned groups = map == 1 && opcode >= 0x71 && opcode <= 0x73 ? 8 : 1;
       for (unsigned k = 0; k < 4; k++) {
-        static const uint8_t modrm[4] = { 0x0a, 0xc1, 0xca, 0xdb };   /* r1, [edx]; r0, r1; r1, r2; r3, r3 */
-        for (unsigned g = 0; g < groups; g++)
-          compare_encoding (map, prefix, opcode, groups == 8 ? (uint8_t) (0xc1 | g << 3) : modrm[k]);
+        static const uint8_t modrm[4] = { 0x0a, 0xc1, 0xca, 0xdb };   /* r1, [rdx]; r0, r1; r1, r2; r3, r3 */
+        for (unsigned g = 0; g < groups; g++) {
+          uint8_t byte = groups == 8 ? (uint8_t) (0xc1 | g << 3) : modrm[k];
+          for (unsigned l_and_w = 0; vex && l_and_w < 4; l_and_w++)
+            compare_vex (map, prefix, opcode, byte, l_and_w);
+          if (!vex)
+            compare_encoding (map, prefix, opcode, byte);
+        }
       }
     }
 }
@@ -396,10 +438,11 @@ compare_map (unsigned map)
 START_TEST (test_0f)
 {
   failures = 0;
-  compare_map (1);
-  uint8_t emms[2] = { 0x0f, 0x77 }, stmxcsr[3] = { 0x0f, 0xae, 0x1a };
+  compare_map (1, false);
+  uint8_t emms[2] = { 0x0f, 0x77 }, stmxcsr[3] = { 0x0f, 0xae, 0x1a }, vstmxcsr[4] = { 0xc5, 0xf8, 0xae, 0x1a };
   compare_bytes (emms, 2);
   compare_bytes (stmxcsr, 3);
+  compare_bytes (vstmxcsr, 4);
   ck_assert_uint_eq (failures, 0);
 }
 END_TEST
@@ -407,7 +450,7 @@ END_TEST
 START_TEST (test_0f38)
 {
   failures = 0;
-  compare_map (2);
+  compare_map (2, false);
   ck_assert_uint_eq (failures, 0);
 }
 END_TEST
@@ -416,7 +459,18 @@ START_TEST (test_0f3a)
 {
   failures = 0;
   for (unsigned i = 0; i < 6; i++)
-    compare_map (3);
+    compare_map (3, false);
+  ck_assert_uint_eq (failures, 0);
+}
+END_TEST
+
+/* Every VEX-encoded instruction, with the rounding modes and flags of 256 bits. */
+START_TEST (test_vex)
+{
+  failures = 0;
+  compare_map ((unsigned) _i, true);
+  if (_i == 3)
+    compare_map (3, true);
   ck_assert_uint_eq (failures, 0);
 }
 END_TEST
@@ -440,6 +494,8 @@ main (int argc, char **argv)
   tcase_add_test (tcase, test_0f);
   tcase_add_test (tcase, test_0f38);
   tcase_add_test (tcase, test_0f3a);
+  if (fp_native_has_avx ())
+    tcase_add_loop_test (tcase, test_vex, 1, 4);
   suite_add_tcase (suite, tcase);
   SRunner *runner = srunner_create (suite);
   srunner_set_fork_status (runner, CK_NOFORK);

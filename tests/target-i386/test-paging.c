@@ -179,6 +179,48 @@ START_TEST (no_execute)
 }
 END_TEST
 
+START_TEST (user_pages_are_kept_from_the_kernel)
+{
+  enum { S = MMU_KERNEL_SMAP };
+  legacy (TABLE | P | W | U, 0x7000 | P | W | U);
+  env->cr0 |= CR0_WP;
+  env->cr4 = CR4_SMAP;
+  WALKS (L, BP_MMU_STORE, K, 0x7000);
+  ck_assert (fill.executable);
+  REFUSES (L, BP_MMU_LOAD, S, 1);
+  REFUSES (L, BP_MMU_STORE, S, 3);
+  WALKS (L, BP_MMU_FETCH, S, 0x7000);                                   /* fetches are SMEP's business */
+  WALKS (L, BP_MMU_STORE, US, 0x7000);
+  env->cr4 |= CR4_SMEP;
+  REFUSES (L, BP_MMU_FETCH, K, 0x11);
+  WALKS (L, BP_MMU_LOAD, K, 0x7000);
+  ck_assert (!fill.executable);
+  WALKS (L, BP_MMU_FETCH, US, 0x7000);
+  legacy (TABLE | P | W | U, 0x7000 | P | W);                           /* one level that is the kernel's is enough */
+  env->cr0 |= CR0_WP;
+  WALKS (L, BP_MMU_STORE, S, 0x7000);
+  ck_assert (fill.executable);
+}
+END_TEST
+
+START_TEST (who_may_touch_user_pages)
+{
+  enter_protected (0);
+  env->cr4_allowed |= CR4_SMAP | CR4_SMEP;
+  ck_assert_uint_eq (x86_mmu_index (env), MMU_KERNEL);
+  SUCCEEDS (helper_mov_to_cr (env, 4, CR4_SMAP | CR4_SMEP));
+  ck_assert_uint_eq (stub.flushes_all, 1);
+  ck_assert_uint_eq (x86_mmu_index (env), MMU_KERNEL_SMAP);
+  x86_set_eflags (env, X86_FL_AC, X86_FL_AC);
+  ck_assert_uint_eq (x86_mmu_index (env), MMU_KERNEL);
+  ck_assert_uint_eq (x86_mmu_implicit (env), MMU_KERNEL_SMAP);          /* AC excuses only what the program itself does */
+  enter_protected (3);
+  x86_update_mode (env);
+  ck_assert_uint_eq (x86_mmu_index (env), MMU_USER);
+  ck_assert_uint_eq (x86_mmu_fetch (env), MMU_USER);
+}
+END_TEST
+
 START_TEST (pdptes_are_loaded_with_cr3)
 {
   pae (TABLE | P | W | U, 0x7000 | P | W | U);
@@ -263,6 +305,8 @@ add (TCase *tc)
   tcase_add_test (tc, global_pages);
   tcase_add_test (tc, pae_walk);
   tcase_add_test (tc, no_execute);
+  tcase_add_test (tc, user_pages_are_kept_from_the_kernel);
+  tcase_add_test (tc, who_may_touch_user_pages);
   tcase_add_test (tc, pdptes_are_loaded_with_cr3);
   tcase_add_test (tc, cr0_rules);
   tcase_add_test (tc, cr3_and_cr4_flushes);

@@ -383,6 +383,40 @@ START_TEST (sysenter_and_sysexit)
 }
 END_TEST
 
+START_TEST (syscall_without_long_mode)
+{
+  enter_protected (3);
+  FAULTS (EXC_UD, 0, helper_syscall (env, 0x102));
+  env->efer = EFER_SCE;
+  env->star = (uint64_t) 0x001b0008 << 32 | 0x4000;
+  env->eflags |= X86_FL_IF;
+  SUCCEEDS (helper_syscall (env, 0x102));
+  ck_assert_uint_eq (x86_cpl (env), 0);
+  ck_assert_uint_eq (env->eip, 0x4000);
+  ck_assert_uint_eq (gpr (env, X86_RCX), 0x102);
+  ck_assert_uint_eq (gpr (env, X86_RSP), STACK3);
+  ck_assert (!(env->eflags & X86_FL_IF));
+  SUCCEEDS (helper_sysret (env, 4));
+  ck_assert_uint_eq (x86_cpl (env), 3);
+  ck_assert_uint_eq (env->segment[X86_CS].selector, 0x1b);
+  ck_assert_uint_eq (env->segment[X86_SS].selector, 0x23);
+  ck_assert_uint_eq (env->eip, 0x102);
+  ck_assert (env->eflags & X86_FL_IF);
+  FAULTS (EXC_GP, 0, helper_sysret (env, 4));
+  env->feature[X86_FEATURE_LM] = true;                                  /* Intel's: 64-bit mode only */
+  FAULTS (EXC_UD, 0, helper_syscall (env, 0x102));
+}
+END_TEST
+
+START_TEST (umip)
+{
+  enter_protected (3);
+  SUCCEEDS (helper_umip_check (env));
+  env->cr4 = CR4_UMIP;
+  FAULTS (EXC_GP, 0, helper_umip_check (env));
+}
+END_TEST
+
 static void
 add (TCase *tc)
 {
@@ -405,6 +439,8 @@ add (TCase *tc)
   tcase_add_test (tc, iret_to_virtual_8086);
   tcase_add_test (tc, iret_in_virtual_8086);
   tcase_add_test (tc, sysenter_and_sysexit);
+  tcase_add_test (tc, syscall_without_long_mode);
+  tcase_add_test (tc, umip);
 }
 
 int

@@ -22,6 +22,12 @@ extern "C" {
 
 typedef enum BpMmuAccess { BP_MMU_LOAD, BP_MMU_STORE, BP_MMU_FETCH } BpMmuAccess;
 
+/* A word of a page table: where it is in physical memory, and its value. */
+typedef struct BpTlbWord {
+  uint64_t physical, value;
+} BpTlbWord;
+#define BP_TLB_MAX_WORDS 5
+
 /* What a page walk found. */
 typedef struct BpTlbFill {
   uint64_t physical;            /* physical address of the page's first byte, aligned to 4 KiB */
@@ -29,7 +35,12 @@ typedef struct BpTlbFill {
   uint8_t readable, writable, executable;       /* for this MMU index */
   uint8_t global;               /* survives an address-space switch */
   uint8_t watched;              /* the guest wants to hear of data accesses to it: `watch` is asked before each */
-  uint8_t reserved[2];
+  /* What it rests on: the words that the walk read, from the top level down, the last maps the page.  Values are those that the walk left there
+   * (accessed and dirty bits set).  A register that was loaded from such a word (PAE's page-directory pointers) is given as the word's place and the
+   * register's value.  While memory holds these values, a new walk from the same root would find the same: so a translation may outlive a
+   * reload of the root when its words are told, and does not when they are not (n_words 0). */
+  uint8_t n_words, word_size;   /* bytes of a word: 4 or 8 */
+  BpTlbWord word[BP_TLB_MAX_WORDS];
 } BpTlbFill;
 
 /* Under what a block was translated: equal keys and equal bytes at the same place give the same code. */
@@ -108,7 +119,18 @@ struct BpTcgOps {
   /* Instructions executed by this vCPU so far (exact when deterministic), and the machine's virtual time in ns. */
   uint64_t (*instructions) (void *env);
   int64_t (*virtual_time) (void *env);
+
+  /* Address spaces with tags: these take the place of tlb_switch and tlb_flush (env, false).  "Dropped" means that a later access finds what a walk
+   * now would find; global translations are never meant.
+   * The guest switched to the space whose top table is at `root`, under tag `asid` (x86: the PCID, 0 without PCIDs).  keep: what was cached under the tag may
+   * still be used (x86: bit 63 of CR3); else it is dropped. */
+  void (*tlb_switch_space) (void *env, uint64_t root, uint64_t asid, bool keep);
+  /* What was cached under the tag is dropped; BP_TLB_EVERY_ASID: under every tag. */
+  void (*tlb_flush_space) (void *env, uint64_t asid);
+  /* One page under the tag. */
+  void (*tlb_flush_page_in) (void *env, uint64_t asid, uint64_t address);
 };
+#define BP_TLB_EVERY_ASID (~(uint64_t) 0)
 
 /* The table of a CPU frontend. */
 typedef struct BpTcgFrontend {

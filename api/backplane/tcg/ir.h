@@ -104,9 +104,9 @@ typedef enum BpHostFault {
 
 /*
  * The `native` insn.  imm packs a BpIrNative: which x86 instruction, with which operands.  aux packs its memory operand.
- *   a[0] d0: integer result (when NATIVE_REG_OUT or NATIVE_RM_OUT or NATIVE_RAX_OUT), else NONE
+ *   a[0] d0: integer result (when NATIVE_REG_OUT or NATIVE_RM_OUT or NATIVE_RAX_OUT or NATIVE_RCX_OUT), else NONE
  *   a[1] d1: flags out, the low byte of EFLAGS (CF PF AF ZF SF) | OF in bit 11, when NATIVE_FLAGS_OUT, else NONE (i32)
- *   a[2] s0: integer input (NATIVE_REG_IN / NATIVE_RM_IN), else NONE
+ *   a[2] s0: integer input (NATIVE_REG_IN / NATIVE_RM_IN / NATIVE_LENGTHS_IN), else NONE
  *   a[3] s1: guest address of the memory operand (NATIVE_RM_MEM), else NONE
  *   a[4] s2: flags in, as d1, when NATIVE_FLAGS_IN, else NONE
  * A resident register operand is named by its number in the guest's file, which is the host's: st(i), mm<i>, xmm<i>.
@@ -118,7 +118,13 @@ typedef enum BpIrNativeOperand {
   BP_NATIVE_MEM                 /* rm only: memory at guest address a[3] */
 } BpIrNativeOperand;
 
-typedef enum BpIrNativeState { BP_NATIVE_X87 = 1, BP_NATIVE_SSE = 2 } BpIrNativeState;  /* MMX is X87 state; cvtpi2ps has both bits */
+/* Parts of the FP state.  Each of the later ones has those before it with it; X87 has all but AVX. */
+typedef enum BpIrNativeState {
+  BP_NATIVE_X87 = 1,            /* MMX too; cvtpi2ps has this bit and SSE's */
+  BP_NATIVE_SSE = 2,            /* vector registers 0..7, and MXCSR */
+  BP_NATIVE_SSE_HIGH = 4,       /* vector registers 8..15: for code of modes that have them */
+  BP_NATIVE_AVX = 8             /* bits 255:128 of all: any VEX-encoded insn that writes a vector register changes them */
+} BpIrNativeState;
 
 #define BP_NATIVE_OPCODE(n)   ((unsigned) ((n) & 0xff))
 #define BP_NATIVE_MAP(n)      ((unsigned) (((n) >> 8) & 3))           /* 0 one-byte (d8..df, 9b), 1 0f, 2 0f38, 3 0f3a */
@@ -131,13 +137,15 @@ typedef enum BpIrNativeState { BP_NATIVE_X87 = 1, BP_NATIVE_SSE = 2 } BpIrNative
 #define BP_NATIVE_REG_KIND(n) ((BpIrNativeOperand) (((n) >> 20) & 3))
 #define BP_NATIVE_RM(n)       ((unsigned) (((n) >> 22) & 15))         /* modrm.rm when not memory (0..15) */
 #define BP_NATIVE_RM_KIND(n)  ((BpIrNativeOperand) (((n) >> 26) & 3))
-#define BP_NATIVE_STATE(n)    ((unsigned) (((n) >> 28) & 3))          /* BpIrNativeState bits */
+#define BP_NATIVE_STATE(n)    ((unsigned) ((((n) >> 28) & 3) | ((((n) >> 46) & 3) << 2)))  /* BpIrNativeState bits */
 #define BP_NATIVE_FLAGS_OUT(n) ((unsigned) (((n) >> 30) & 1))
 #define BP_NATIVE_FLAGS_IN(n) ((unsigned) (((n) >> 31) & 1))
 #define BP_NATIVE_IMM8(n)     ((unsigned) (((n) >> 32) & 0xff))
 #define BP_NATIVE_VEX(n)      ((unsigned) (((n) >> 40) & 1))          /* VEX-encoded: L and vvvv follow */
 #define BP_NATIVE_VEX_L(n)    ((unsigned) (((n) >> 41) & 1))
 #define BP_NATIVE_VVVV(n)     ((unsigned) (((n) >> 42) & 15))
+#define BP_NATIVE_RCX_OUT(n)  ((unsigned) (((n) >> 48) & 1))          /* result arrives in ecx: pcmpistri */
+#define BP_NATIVE_LENGTHS_IN(n) ((unsigned) (((n) >> 49) & 1))        /* a[2], i64: eax in its low half, edx in the other: pcmpestri */
 
 #define BP_NATIVE_MAKE(opcode, map, prefix)  ((uint64_t) (opcode) | (uint64_t) (map) << 8 | (uint64_t) (prefix) << 10)
 #define BP_NATIVE_SET_W              ((uint64_t) 1 << 12)
@@ -146,9 +154,12 @@ typedef enum BpIrNativeState { BP_NATIVE_X87 = 1, BP_NATIVE_SSE = 2 } BpIrNative
 #define BP_NATIVE_SET_NO_MODRM       ((uint64_t) 1 << 15)
 #define BP_NATIVE_SET_REG(kind, n)   ((uint64_t) ((n) & 15) << 16 | (uint64_t) (kind) << 20)
 #define BP_NATIVE_SET_RM(kind, n)    ((uint64_t) ((n) & 15) << 22 | (uint64_t) (kind) << 26)
-#define BP_NATIVE_SET_STATE(bits)    ((uint64_t) (bits) << 28)
+#define BP_NATIVE_SET_STATE(bits)    ((uint64_t) ((bits) & 3) << 28 | (uint64_t) ((bits) >> 2) << 46)
 #define BP_NATIVE_SET_FLAGS_OUT      ((uint64_t) 1 << 30)
 #define BP_NATIVE_SET_FLAGS_IN       ((uint64_t) 1 << 31)
+#define BP_NATIVE_SET_VEX(l, vvvv)   ((uint64_t) 1 << 40 | (uint64_t) (l) << 41 | (uint64_t) ((vvvv) & 15) << 42)
+#define BP_NATIVE_SET_RCX_OUT        ((uint64_t) 1 << 48)
+#define BP_NATIVE_SET_LENGTHS_IN     ((uint64_t) 1 << 49)
 
 /* aux of native: the memory operand. */
 #define BP_NATIVE_MEM_SIZE(aux)   ((aux) & 0xffu)               /* bytes, 1..64 */

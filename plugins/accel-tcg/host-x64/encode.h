@@ -97,6 +97,8 @@ typedef enum X64Unary { UNARY_NOT = 2, UNARY_NEG = 3, UNARY_MUL = 4, UNARY_IMUL 
 #define OP_RORX       (0xf0u | X64_0F3A | X64_PF2)      /* VEX, imm8 */
 #define OP_MOVAPS_LOAD (0x28u | X64_0F)
 #define OP_MOVAPS_STORE (0x29u | X64_0F)
+#define OP_VINSERTF128 (0x18u | X64_0F3A | X64_P66)     /* VEX.256, imm8 */
+#define OP_VEXTRACTF128 (0x19u | X64_0F3A | X64_P66)
 
 /* --- any instruction ------------------------------------------------------------- */
 

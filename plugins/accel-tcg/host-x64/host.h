@@ -43,6 +43,9 @@ typedef enum SlowThunk {
 /* What a helper does with globals chooses its thunk. */
 typedef enum CallThunk { CALL_WRITES, CALL_READS, CALL_NO_GLOBALS, N_CALL_THUNKS } CallThunk;
 
+/* What brings a part of the FP state and those that come with it into the host's registers. */
+typedef enum FpLoad { FP_LOAD_X87, FP_LOAD_SSE, FP_LOAD_SSE_HIGH, FP_LOAD_AVX, N_FP_LOADS } FpLoad;
+
 typedef struct X64Host {
   const BpTcgFrontend *frontend;
   unsigned cpu;                         /* CPU_* */
@@ -51,7 +54,7 @@ typedef struct X64Host {
   RaHost ra;
   /* thunks, at their writable addresses (jumps are relative) */
   uint8_t *slow[N_SLOW_THUNKS], *call[N_CALL_THUNKS][2 /* leaves FP state alone */];
-  uint8_t *exit, *leave, *miss, *events, *fp_store, *fp_load_x87, *fp_load_sse;
+  uint8_t *exit, *leave, *miss, *events, *fp_store, *fp_load[N_FP_LOADS];
   uintptr_t (*enter) (void *env, const void *code);
 } X64Host;
 extern X64Host x64_host;

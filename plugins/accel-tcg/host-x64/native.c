@@ -7,19 +7,41 @@
 static void
 late_fp_load (Gen *g, const Late *late)
 {
-  enc_call_to (&g->e, late->op & BP_NATIVE_X87 ? x64_host.fp_load_x87 : x64_host.fp_load_sse);
+  enc_call_to (&g->e, x64_host.fp_load[late->op]);
   enc_jmp_to (&g->e, late->back);
+}
+
+/* What comes along with the parts in `bits`, and the one that stands for all (ir.h, BpIrNativeState). */
+static unsigned
+resident_with (unsigned bits, FpLoad *load)
+{
+  const unsigned sse = BP_NATIVE_SSE, high = sse | BP_NATIVE_SSE_HIGH;
+  if (bits & BP_NATIVE_X87) {
+    *load = FP_LOAD_X87;
+    return BP_NATIVE_X87 | high;
+  }
+  if (bits & BP_NATIVE_AVX) {
+    *load = FP_LOAD_AVX;
+    return BP_NATIVE_AVX | high;
+  }
+  *load = bits & BP_NATIVE_SSE_HIGH ? FP_LOAD_SSE_HIGH : FP_LOAD_SSE;
+  return bits & BP_NATIVE_SSE_HIGH ? high : sse;
 }
 
 static void
 need_resident (Gen *g, unsigned bits)
 {
-  bits |= bits & BP_NATIVE_X87 ? BP_NATIVE_SSE : 0;     /* x87 state never comes alone */
+  static const uint8_t part[N_FP_LOADS] = {
+    [FP_LOAD_X87] = BP_NATIVE_X87, [FP_LOAD_SSE] = BP_NATIVE_SSE, [FP_LOAD_SSE_HIGH] = BP_NATIVE_SSE_HIGH,
+    [FP_LOAD_AVX] = BP_NATIVE_AVX
+  };
+  FpLoad load;
+  bits = resident_with (bits, &load);
   if ((g->fp_known & bits) == bits)
     return;
-  enc_test_m8 (&g->e, ENV (fp_resident), bits & BP_NATIVE_X87 ? BP_NATIVE_X87 : BP_NATIVE_SSE);
+  enc_test_m8 (&g->e, ENV (fp_resident), part[load]);
   Late *late = x64_late (g, late_fp_load, enc_jcc (&g->e, CC_E));
-  late->op = bits;
+  late->op = load;
   late->back = g->e.p;
   g->fp_known |= bits;
 }
@@ -48,8 +70,12 @@ emit_instruction (Gen *g, const Native *n, X64Mem mem)
   if (BP_NATIVE_NO_MODRM (code)) {
     if (!enc_begin (e))
       return;
-    if (BP_NATIVE_MAP (code))
+    if (BP_NATIVE_VEX (code)) {                         /* vzeroupper, vzeroall */
+      enc_u8 (e, 0xc5);
+      enc_u8 (e, BP_NATIVE_VEX_L (code) ? 0xfc : 0xf8);
+    } else if (BP_NATIVE_MAP (code)) {
       enc_u8 (e, 0x0f);
+    }
     enc_u8 (e, BP_NATIVE_OPCODE (code));
     return;
   }
@@ -131,6 +157,15 @@ with_memory (Gen *g, const BpIrInsn *insn, const Native *n, Operand address, uns
   x64_share_stale (g, late);
 }
 
+/* eax and edx from the two halves. */
+static void
+lengths (Gen *g, Operand both)
+{
+  x64_move_operand (g, BP_IR_I64, RAX, both);
+  enc_mov_rr (&g->e, X64_W, RDX, RAX);
+  enc_shift_ri (&g->e, SHIFT_SHR, X64_W, RDX, 32);
+}
+
 void
 x64_native (Gen *g, const BpIrInsn *insn)
 {
@@ -140,17 +175,24 @@ x64_native (Gen *g, const BpIrInsn *insn)
   Native n = { code, X64_NO_REG, X64_NO_REG };
   bool memory = BP_NATIVE_RM_KIND (code) == BP_NATIVE_MEM && !BP_NATIVE_NO_MODRM (code);
   bool rax_out = BP_NATIVE_RAX_OUT (code), flags_in = BP_NATIVE_FLAGS_IN (code);
+  bool rcx_out = BP_NATIVE_RCX_OUT (code), lengths_in = BP_NATIVE_LENGTHS_IN (code);
 
   need_resident (g, BP_NATIVE_STATE (code));
-  if (rax_out || flags_in)
+  if (rax_out || flags_in || lengths_in)
     ra_take (ra, RAX);
+  if (lengths_in)
+    ra_take (ra, RDX);
+  if (rcx_out)
+    ra_take (ra, RCX);
   Operand address = { .kind = IS_IMMEDIATE };
   unsigned entry = RA_NONE, work = RA_NONE;
   if (memory) {
     address = x64_address (g, insn->a[3]);
     entry = ra_scratch (ra, 0);
   }
-  if (insn->a[2] != BP_IR_NONE)
+  if (lengths_in)
+    lengths (g, x64_operand (g, insn->a[2], ALLOW_IMM64 | ALLOW_MEM));
+  else if (insn->a[2] != BP_IR_NONE)
     n.in = ra_use (ra, insn->a[2], 0);
   if (flags_in)
     x64_move_operand (g, BP_IR_I32, RAX, x64_operand (g, insn->a[4], ALLOW_IMM64 | ALLOW_MEM));
@@ -158,11 +200,13 @@ x64_native (Gen *g, const BpIrInsn *insn)
     x64_constant (g, RAX, 0, BP_IR_I32);
   ra_release_dead (ra);
   /* The probe's work register: the one of the result if it is a temporary, as that is written last. */
-  if (d0 != BP_IR_NONE && !rax_out) {
+  if (d0 != BP_IR_NONE && !rax_out && !rcx_out) {
     n.out = ra_define (ra, d0, RA_NONE, x64_operand_mask (address) | (n.in != X64_NO_REG ? 1u << n.in : 0));
     if ((TEMPORARIES >> n.out & 1) && n.out != x64_operand_reg (address) && n.out != n.in)
       work = n.out;
   }
+  if (rcx_out)
+    work = RCX;
   if (memory && work == RA_NONE)
     work = ra_scratch (ra, 0);
 
@@ -180,6 +224,8 @@ x64_native (Gen *g, const BpIrInsn *insn)
   }
   if (d0 != BP_IR_NONE && rax_out)
     ra_define_in (ra, d0, 0, RAX);
+  else if (d0 != BP_IR_NONE && rcx_out)
+    ra_define_in (ra, d0, 0, RCX);
   else if (d0 != BP_IR_NONE)
     ra_defined (ra, d0, 0);
 }

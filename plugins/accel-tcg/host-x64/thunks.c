@@ -67,12 +67,83 @@ align (Enc *e)
 
 /* --- FP state: called with rbp = env; no general register changes ---------------------- */
 
+#define LOW_VECTORS 8           /* the others are BP_NATIVE_SSE_HIGH */
+#define SSE_HIGH (BP_NATIVE_SSE | BP_NATIVE_SSE_HIGH)
+
+static bool
+has_avx (void)
+{
+  return x64_host.frontend->fp_upper_offset && __builtin_cpu_supports ("avx");
+}
+
+static X64Mem
+fx_upper (unsigned i)
+{
+  return x64_mem (RBP, (int32_t) (x64_host.frontend->fp_upper_offset + 16 * i));
+}
+
+/* load, or store, of the first vector registers or of the others */
+static void
+emit_vectors (Enc *e, uint32_t op, bool high)
+{
+  unsigned n = x64_host.frontend->fp_vectors;
+  for (unsigned i = high ? LOW_VECTORS : 0; i < (high ? n : LOW_VECTORS); i++)
+    enc_rm (e, op, i, fx (FX_XMM ((int32_t) i)));
+}
+
+/* bits 255:128 of all; what follows runs without them */
+static void
+emit_store_uppers (Enc *e)
+{
+  for (unsigned i = 0; i < x64_host.frontend->fp_vectors; i++) {
+    enc_vex_rm (e, OP_VEXTRACTF128 | X64_L, i, 0, fx_upper (i));
+    enc_u8 (e, 1);
+  }
+  if (enc_begin (e))
+    enc_u8 (e, 0xc5), enc_u8 (e, 0xf8), enc_u8 (e, 0x77);       /* vzeroupper */
+}
+
+static void
+emit_load_uppers (Enc *e)
+{
+  for (unsigned i = 0; i < x64_host.frontend->fp_vectors; i++) {
+    enc_vex_rm (e, OP_VINSERTF128 | X64_L, i, i, fx_upper (i));
+    enc_u8 (e, 1);
+  }
+}
+
+static uint8_t *
+emit_unless_resident (Enc *e, unsigned part)
+{
+  enc_test_m8 (e, ENV (fp_resident), part);
+  return enc_jcc (e, CC_E);
+}
+
 static void
 emit_store_sse (Enc *e)
 {
-  for (unsigned i = 0; i < x64_host.frontend->fp_vectors; i++)
-    enc_rm (e, OP_MOVAPS_STORE, i, fx (FX_XMM ((int32_t) i)));
+  emit_vectors (e, OP_MOVAPS_STORE, false);
+  uint8_t *low = emit_unless_resident (e, BP_NATIVE_SSE_HIGH);
+  emit_vectors (e, OP_MOVAPS_STORE, true);
+  enc_patch (low, e->p);
   enc_rm (e, 0xae | X64_0F, 3, fx (FX_MXCSR));          /* stmxcsr */
+}
+
+static void
+emit_store_all (Enc *e)
+{
+  uint8_t *sse = emit_unless_resident (e, BP_NATIVE_X87);
+  enc_rm (e, 0xae | X64_0F | X64_W, 0, fx (0));         /* fxsave64 */
+  enc_u8 (e, 0xdb), enc_u8 (e, 0xe3);                   /* fninit */
+  uint8_t *join = enc_jmp (e);
+  enc_patch (sse, e->p);
+  emit_store_sse (e);
+  enc_patch (join, e->p);
+  if (has_avx ()) {
+    uint8_t *none = emit_unless_resident (e, BP_NATIVE_AVX);
+    emit_store_uppers (e);
+    enc_patch (none, e->p);
+  }
 }
 
 static void
@@ -84,14 +155,7 @@ emit_fp_store (Enc *e)
   align (e);
   x64_host.fp_store = e->p;
   if (x64_host.frontend->fp_offset) {
-    enc_test_m8 (e, ENV (fp_resident), BP_NATIVE_X87);
-    uint8_t *sse = enc_jcc (e, CC_E);
-    enc_rm (e, 0xae | X64_0F | X64_W, 0, fx (0));       /* fxsave64 */
-    enc_u8 (e, 0xdb), enc_u8 (e, 0xe3);                 /* fninit */
-    uint8_t *join = enc_jmp (e);
-    enc_patch (sse, e->p);
-    emit_store_sse (e);
-    enc_patch (join, e->p);
+    emit_store_all (e);
     enc_rm (e, 0xae | X64_0F, 2, x64_mem (X64_NO_REG, 0));      /* ldmxcsr [rip + ...], by hand: */
     if (!e->full) {
       e->p -= 6;                /* ModRM, SIB, disp32 */
@@ -107,34 +171,80 @@ emit_fp_store (Enc *e)
 static void
 emit_loaded (Enc *e, unsigned bits)
 {
-  enc_mov_mi (e, 0, ENV (fp_resident), (int32_t) bits);
+  enc_alu_mi (e, ALU_OR, 0, ENV (fp_resident), (int32_t) bits);
   enc_mov_mi (e, 0, ENV (fp_dropped), 0);
   enc_alu_mi (e, ALU_AND, 0, ENV (events), ~TCG_EVENT_FP_DROPPED);
+}
+
+static uint8_t *
+emit_load_x87 (Enc *e)
+{
+  align (e);
+  uint8_t *at = e->p;
+  if (x64_host.frontend->fp_offset) {
+    uint8_t *none = emit_unless_resident (e, BP_NATIVE_SSE);
+    emit_store_sse (e);
+    enc_patch (none, e->p);
+    enc_rm (e, 0xae | X64_0F | X64_W, 1, fx (0));       /* fxrstor64: leaves bits 255:128 alone */
+  }
+  emit_loaded (e, BP_NATIVE_X87 | SSE_HIGH);
   enc_ret (e);
+  return at;
+}
+
+/* to: the last part wanted; each is loaded unless it is there */
+static uint8_t *
+emit_load_vectors (Enc *e, FpLoad to)
+{
+  align (e);
+  uint8_t *at = e->p;
+  unsigned bits = BP_NATIVE_SSE;
+  if (x64_host.frontend->fp_offset) {
+    enc_test_m8 (e, ENV (fp_resident), BP_NATIVE_SSE);
+    uint8_t *there = enc_jcc (e, CC_NE);
+    emit_vectors (e, OP_MOVAPS_LOAD, false);
+    enc_rm (e, 0xae | X64_0F, 2, fx (FX_MXCSR));        /* ldmxcsr */
+    enc_patch (there, e->p);
+  }
+  if (x64_host.frontend->fp_offset && to != FP_LOAD_SSE) {
+    bits = SSE_HIGH;
+    enc_test_m8 (e, ENV (fp_resident), BP_NATIVE_SSE_HIGH);
+    uint8_t *there = enc_jcc (e, CC_NE);
+    emit_vectors (e, OP_MOVAPS_LOAD, true);
+    enc_patch (there, e->p);
+  }
+  if (has_avx () && to == FP_LOAD_AVX) {
+    bits |= BP_NATIVE_AVX;
+    emit_load_uppers (e);
+  }
+  emit_loaded (e, bits);
+  enc_ret (e);
+  return at;
 }
 
 static void
 emit_fp_load (Enc *e)
 {
-  align (e);
-  x64_host.fp_load_x87 = e->p;
-  if (x64_host.frontend->fp_offset) {
-    enc_test_m8 (e, ENV (fp_resident), BP_NATIVE_SSE);
-    uint8_t *none = enc_jcc (e, CC_E);
-    emit_store_sse (e);
-    enc_patch (none, e->p);
-    enc_rm (e, 0xae | X64_0F | X64_W, 1, fx (0));       /* fxrstor64 */
-  }
-  emit_loaded (e, BP_NATIVE_X87 | BP_NATIVE_SSE);
+  x64_host.fp_load[FP_LOAD_X87] = emit_load_x87 (e);
+  x64_host.fp_load[FP_LOAD_SSE] = emit_load_vectors (e, FP_LOAD_SSE);
+  x64_host.fp_load[FP_LOAD_SSE_HIGH] = emit_load_vectors (e, FP_LOAD_SSE_HIGH);
+  x64_host.fp_load[FP_LOAD_AVX] = emit_load_vectors (e, FP_LOAD_AVX);
+}
 
-  align (e);
-  x64_host.fp_load_sse = e->p;
-  if (x64_host.frontend->fp_offset) {
-    for (unsigned i = 0; i < x64_host.frontend->fp_vectors; i++)
-      enc_rm (e, OP_MOVAPS_LOAD, i, fx (FX_XMM ((int32_t) i)));
-    enc_rm (e, 0xae | X64_0F, 2, fx (FX_MXCSR));        /* ldmxcsr */
+/* Back to what was dropped: eax has the parts. */
+static void
+emit_reload (Enc *e)
+{
+  static const struct { uint8_t part, load; } order[] = {
+    { BP_NATIVE_X87, FP_LOAD_X87 }, { BP_NATIVE_AVX, FP_LOAD_AVX }, { BP_NATIVE_SSE_HIGH, FP_LOAD_SSE_HIGH },
+    { BP_NATIVE_SSE, FP_LOAD_SSE }
+  };
+  for (unsigned i = 0; i < sizeof order / sizeof *order; i++) {
+    enc_test_ri (e, 0, RAX, order[i].part);
+    uint8_t *not = enc_jcc (e, CC_E);
+    enc_call_to (e, x64_host.fp_load[order[i].load]);
+    enc_patch (not, e->p);
   }
-  emit_loaded (e, BP_NATIVE_SSE);
 }
 
 /* --- entry and exit ------------------------------------------------------------------------ */
@@ -213,16 +323,8 @@ emit_events (Enc *e)
   enc_patch (stay, e->p);
   enc_test_m8 (e, ENV (events), TCG_EVENT_FP_DROPPED);
   uint8_t *done = enc_jcc (e, CC_E);
-  enc_test_m8 (e, ENV (fp_dropped), BP_NATIVE_X87);
-  uint8_t *sse = enc_jcc (e, CC_E);
-  enc_call_to (e, x64_host.fp_load_x87);
-  uint8_t *loaded = enc_jmp (e);
-  enc_patch (sse, e->p);
-  enc_test_m8 (e, ENV (fp_dropped), BP_NATIVE_SSE);
-  uint8_t *nothing = enc_jcc (e, CC_E);
-  enc_call_to (e, x64_host.fp_load_sse);
-  enc_patch (nothing, e->p);
-  enc_patch (loaded, e->p);
+  enc_load (e, 0, RAX, ENV (fp_dropped));
+  emit_reload (e);
   enc_alu_mi (e, ALU_AND, 0, ENV (events), ~TCG_EVENT_FP_DROPPED);
   enc_patch (done, e->p);
   enc_alu_ri (e, ALU_ADD, X64_W, RSP, 8);
@@ -360,6 +462,45 @@ x64_restart (const struct Tb *tb, void *context)
   return false;
 }
 
+/* The kernel's frame is an XSAVE area in standard format when its magic number is there (asm/sigcontext.h). */
+static void
+store_upper_context (uint8_t *to, const uint8_t *image)
+{
+  enum { MAGIC_AT = 464, MAGIC = 0x46505853, FEATURES_AT = 472, XSTATE_BV_AT = 512, UPPERS_AT = 576, YMM = 4 };
+  uint32_t magic;
+  uint64_t features, present;
+  memcpy (&magic, image + MAGIC_AT, 4);
+  memcpy (&features, image + FEATURES_AT, 8);
+  if (magic != MAGIC || !(features & YMM))
+    return;
+  memcpy (&present, image + XSTATE_BV_AT, 8);
+  size_t size = 16 * x64_host.frontend->fp_vectors;
+  if (present & YMM)
+    memcpy (to, image + UPPERS_AT, size);
+  else
+    memset (to, 0, size);
+}
+
+/* image: FXSAVE64 layout, or NULL */
+static void
+store_fp_context (TcgVcpu *vcpu, const uint8_t *image)
+{
+  const BpTcgFrontend *f = x64_host.frontend;
+  uint8_t *to = (uint8_t *) vcpu + f->fp_offset;
+  if (!vcpu->fp_resident || !f->fp_offset || !image)
+    return;
+  if (vcpu->fp_resident & BP_NATIVE_X87) {
+    memcpy (to, image, 464);            /* the rest is the kernel's own (SDM: available to software) */
+  } else {
+    unsigned n = vcpu->fp_resident & BP_NATIVE_SSE_HIGH ? f->fp_vectors : LOW_VECTORS;
+    memcpy (to + FX_MXCSR, image + FX_MXCSR, 4);
+    memcpy (to + FX_XMM (0), image + FX_XMM (0), 16 * n);
+  }
+  if (vcpu->fp_resident & BP_NATIVE_AVX)
+    store_upper_context ((uint8_t *) vcpu + f->fp_upper_offset, image);
+  vcpu->fp_resident = 0;
+}
+
 void
 x64_store_context (void *env, const void *context)
 {
@@ -374,15 +515,5 @@ x64_store_context (void *env, const void *context)
     uint64_t value = (uint64_t) uc->uc_mcontext.gregs[greg[x64_host.pin[i].reg]];
     memcpy ((uint8_t *) env + x64_host.pin[i].offset, &value, x64_host.pin[i].wide ? 8 : 4);
   }
-  const uint8_t *image = (const uint8_t *) uc->uc_mcontext.fpregs;
-  uint8_t *to = (uint8_t *) env + x64_host.frontend->fp_offset;
-  if (!vcpu->fp_resident || !x64_host.frontend->fp_offset || !image)
-    return;
-  if (vcpu->fp_resident & BP_NATIVE_X87) {
-    memcpy (to, image, 464);            /* the rest is the kernel's own (SDM: available to software) */
-  } else {
-    memcpy (to + FX_MXCSR, image + FX_MXCSR, 4);
-    memcpy (to + FX_XMM (0), image + FX_XMM (0), 16 * x64_host.frontend->fp_vectors);
-  }
-  vcpu->fp_resident = 0;
+  store_fp_context (vcpu, (const uint8_t *) uc->uc_mcontext.fpregs);
 }

@@ -1,7 +1,76 @@
-/* columns.c -- what a row says besides its operands: flags, condition, repetition, alignment. */
+/* columns.c -- what a row says besides its operands: sizes, flags, condition, repetition, alignment. */
 /* SPDX-License-Identifier: MIT */
 
 #include "row.h"
+
+/* --- effective sizes ------------------------------------------------------------------------------------ */
+
+uint8_t
+x86_adsize (const X86Insn *insn)
+{
+  bool toggled = insn->prefixes & X86_PREFIX_ADSIZE;
+  switch (insn->mode) {
+  case X86_MODE_16: return toggled ? 4 : 2;
+  case X86_MODE_32: return toggled ? 2 : 4;
+  default: return toggled ? 4 : 8;
+  }
+}
+
+uint8_t
+x86_opsize (const X86Insn *insn, const Row *row)
+{
+  bool toggled = insn->prefixes & X86_PREFIX_OPSIZE;
+  if (insn->vex.present) {
+    return (insn->rex & 8) && row->vex_w == VEX_W_SIZE ? 8 : 4;
+  }
+  if (insn->mode == X86_MODE_16) {
+    return toggled ? 4 : 2;
+  }
+  if (insn->mode == X86_MODE_32) {
+    return toggled ? 2 : 4;
+  }
+  if ((row->columns & COLUMN_F64) || (insn->rex & 8)) {
+    return 8;
+  }
+  if (toggled) {
+    return 2;
+  }
+  return row->columns & COLUMN_D64 ? 8 : 4;
+}
+
+uint16_t
+x86_size_of (const X86Insn *insn, Size size)
+{
+  bool is_64 = insn->mode == X86_MODE_64;
+  uint16_t vector = insn->vex.L ? 32 : 16;
+  switch (size) {
+  case SIZE_b: return 1;
+  case SIZE_w: return 2;
+  case SIZE_d: return 4;
+  case SIZE_q: return 8;
+  case SIZE_dq: return 16;
+  case SIZE_t: return 10;
+  case SIZE_x: return vector;
+  case SIZE_x2: return vector / 2;
+  case SIZE_x4: return vector / 4;
+  case SIZE_x8: return vector / 8;
+  case SIZE_dd: return insn->vex.L ? 32 : 8;
+  case SIZE_v: return insn->opsize;
+  case SIZE_z: return insn->opsize == 2 ? 2 : 4;
+  case SIZE_y: return insn->opsize == 8 ? 8 : 4;
+  case SIZE_n: return is_64 ? 8 : 4;
+  case SIZE_p: return insn->opsize + 2;
+  case SIZE_a: return 2 * insn->opsize;
+  case SIZE_s: return is_64 ? 10 : 6;
+  case SIZE_env: return insn->opsize == 2 ? 14 : 28;
+  case SIZE_save: return insn->opsize == 2 ? 94 : 108;
+  case SIZE_fx: return 512;
+  case SIZE_xs: return 576;
+  default: return 0;
+  }
+}
+
+/* --- flags, repetition, alignment ----------------------------------------------------------------------- */
 
 static const uint32_t flags_of_condition[8] = {
   X86_FL_OF, X86_FL_CF, X86_FL_ZF, X86_FL_CF | X86_FL_ZF, X86_FL_SF, X86_FL_PF, X86_FL_SF | X86_FL_OF,
@@ -103,8 +172,14 @@ set_alignment (X86Insn *insn, const Row *row)
     return;
   }
   uint16_t size = insn->operand[insn->mem_operand].size;
-  bool unaligned = row->columns & X86_A_UNALIGNED;
-  insn->mem_align = (size == 16 && !unaligned) || (row->columns & COLUMN_ALIGN16) ? 16 : 0;
+  if (row->columns & (COLUMN_ALIGN16 | COLUMN_ALIGN64)) {
+    insn->mem_align = row->columns & COLUMN_ALIGN64 ? 64 : 16;
+  } else if (insn->vex.present) {
+    insn->mem_align = row->columns & COLUMN_ALIGNED ? size : 0;
+    insn->attributes |= size >= 16 && !insn->mem_align ? X86_A_UNALIGNED : 0;
+  } else {
+    insn->mem_align = size == 16 && !(row->columns & X86_A_UNALIGNED) ? 16 : 0;
+  }
 }
 
 void
@@ -114,6 +189,11 @@ x86_set_columns (X86Insn *insn, const Row *row, uint8_t last_rep)
   insn->unit = (row->columns >> COLUMN_UNIT_SHIFT) & 15;
   insn->feature = row->columns >> COLUMN_FEATURE_SHIFT;
   insn->attributes |= (uint32_t) row->columns;
+  if (insn->vex.present) {
+    insn->unit = insn->unit == X86_UNIT_SSE ? X86_UNIT_AVX : insn->unit;
+    insn->feature = row->vex[insn->vex.L];
+    insn->attributes |= X86_A_PMODE_ONLY;
+  }
   set_flags (insn, row);
   set_condition (insn, row);
   set_rep (insn, row, last_rep);

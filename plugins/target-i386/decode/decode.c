@@ -10,6 +10,7 @@ typedef struct Decoder {
   size_t avail;
   size_t pos;
   uint8_t last_rep; /* 0, 0xf2 or 0xf3 */
+  uint8_t vex_pp;   /* column of NODE_BY_PREFIX */
   X86DecodeResult result;
   X86Insn *insn;
 } Decoder;
@@ -98,6 +99,7 @@ apply_prefix (Decoder *d, uint8_t byte)
 {
   X86Insn *insn = d->insn;
   if (byte >= 0x40 && byte <= 0x4f) {
+    insn->prefixes |= X86_PREFIX_REX;
     insn->rex = byte;
     return;
   }
@@ -120,64 +122,6 @@ apply_prefix (Decoder *d, uint8_t byte)
     insn->prefixes |= X86_PREFIX_REP;
     d->last_rep = byte;
     break;
-  }
-}
-
-/* --- effective sizes ------------------------------------------------------------------------------------ */
-
-static uint8_t
-effective_adsize (const X86Insn *insn)
-{
-  bool toggled = insn->prefixes & X86_PREFIX_ADSIZE;
-  switch (insn->mode) {
-  case X86_MODE_16: return toggled ? 4 : 2;
-  case X86_MODE_32: return toggled ? 2 : 4;
-  default: return toggled ? 4 : 8;
-  }
-}
-
-static uint8_t
-effective_opsize (const X86Insn *insn, uint64_t columns)
-{
-  bool toggled = insn->prefixes & X86_PREFIX_OPSIZE;
-  if (insn->mode == X86_MODE_16) {
-    return toggled ? 4 : 2;
-  }
-  if (insn->mode == X86_MODE_32) {
-    return toggled ? 2 : 4;
-  }
-  if ((columns & COLUMN_F64) || (insn->rex & 8)) {
-    return 8;
-  }
-  if (toggled) {
-    return 2;
-  }
-  return columns & COLUMN_D64 ? 8 : 4;
-}
-
-static uint16_t
-size_of (const X86Insn *insn, Size size)
-{
-  bool is_64 = insn->mode == X86_MODE_64;
-  switch (size) {
-  case SIZE_b: return 1;
-  case SIZE_w: return 2;
-  case SIZE_d: return 4;
-  case SIZE_q: return 8;
-  case SIZE_dq: return 16;
-  case SIZE_t: return 10;
-  case SIZE_v: return insn->opsize;
-  case SIZE_z: return insn->opsize == 2 ? 2 : 4;
-  case SIZE_y: return insn->opsize == 8 ? 8 : 4;
-  case SIZE_n: return is_64 ? 8 : 4;
-  case SIZE_p: return insn->opsize + 2;
-  case SIZE_a: return 2 * insn->opsize;
-  case SIZE_s: return is_64 ? 10 : 6;
-  case SIZE_env: return insn->opsize == 2 ? 14 : 28;
-  case SIZE_save: return insn->opsize == 2 ? 94 : 108;
-  case SIZE_fx: return 512;
-  case SIZE_xs: return 576;
-  default: return 0;
   }
 }
 
@@ -205,8 +149,8 @@ static const Row *
 choose_by_prefix (Decoder *d, const Row *node)
 {
   static const uint8_t prefix[4] = { 0, 0x66, 0xf3, 0xf2 };
-  unsigned column = prefix_column (d);
-  if (rows_differ (&node->sub[column], &node->sub[0])) {
+  unsigned column = d->insn->vex.present ? d->vex_pp : prefix_column (d);
+  if (d->insn->vex.present || rows_differ (&node->sub[column], &node->sub[0])) {
     d->insn->mandatory = prefix[column];
   }
   return &node->sub[column];
@@ -225,10 +169,50 @@ next_opcode (Decoder *d, const Row **row)
   return true;
 }
 
-static unsigned
-opsize_column (const X86Insn *insn)
+/* A VEX prefix and the opcode behind it (SDM vol. 2, 2.3.5).  Outside 64-bit mode the first payload byte has
+ * been looked at as a modrm byte; its upper bits are R and X, set there, and inverted as always.  W, B and
+ * the top of vvvv extend nothing. */
+static bool
+parse_vex (Decoder *d, const Row **row)
 {
-  uint8_t size = effective_opsize (insn, 0);
+  X86Insn *insn = d->insn;
+  bool long_form = insn->opcode == 0xc4, is_64 = insn->mode == X86_MODE_64;
+  uint8_t first = insn->modrm, last;
+  uint32_t excluded = X86_PREFIX_LOCK | X86_PREFIX_REPNE | X86_PREFIX_REP | X86_PREFIX_OPSIZE;
+  insn->has_modrm = false;
+  insn->modrm = insn->mod = insn->reg = insn->rm = 0;
+  if (insn->rex || (insn->prefixes & excluded)) {
+    return stop (d, X86_DECODE_UD);
+  }
+  if (is_64 && !fetch8 (d, &first)) {
+    return false;
+  }
+  last = first;
+  if ((long_form && !fetch8 (d, &last)) || !fetch8 (d, &insn->opcode)) {
+    return false;
+  }
+  insn->map = long_form ? first & 31 : 1;
+  insn->vex = (X86Vex) { .present = true, .L = (last >> 2) & 1, .W = long_form ? last >> 7 : 0 };
+  insn->vex.vvvv = (~last >> 3) & (is_64 ? 15 : 7);
+  d->vex_pp = last & 3;
+  if (is_64) {
+    insn->rex = 0x40 | insn->vex.W << 3 | (long_form ? (~first >> 5) & 7 : (~first >> 5) & 4);
+  }
+  if (insn->map < 1 || insn->map > 3) {
+    return stop (d, X86_DECODE_UD);
+  }
+  const Row *const *maps = x86_vex_maps[insn->map];
+  *row = &maps[0][insn->opcode];
+  if ((*row)->kind == NODE_UD) {
+    *row = &maps[1][insn->opcode];
+  }
+  return true;
+}
+
+static unsigned
+opsize_column (const X86Insn *insn, const Row *node)
+{
+  uint8_t size = x86_opsize (insn, node);
   return size == 2 ? 0 : size == 4 ? 1 : 2;
 }
 
@@ -246,7 +230,15 @@ walk (Decoder *d, const Row **row)
   for (;;) {
     const Row *node = *row;
     switch (node->kind) {
+    case NODE_VEX:
+      if (!parse_vex (d, row)) {
+        return false;
+      }
+      continue;
     case NODE_BY_OPCODE:
+      if (insn->vex.present) {
+        return stop (d, X86_DECODE_UD);
+      }
       if (!next_opcode (d, row)) {
         return false;
       }
@@ -261,11 +253,30 @@ walk (Decoder *d, const Row **row)
       continue;
     case NODE_BY_PREFIX: *row = choose_by_prefix (d, node); continue;
     case NODE_BY_MODE: *row = &node->sub[insn->mode == X86_MODE_64]; continue;
-    case NODE_BY_OPSIZE: *row = &node->sub[opsize_column (insn)]; continue;
+    case NODE_BY_OPSIZE: *row = &node->sub[opsize_column (insn, node)]; continue;
     case NODE_BY_REX_B: *row = &node->sub[insn->rex & 1]; continue;
+    case NODE_BY_L: *row = &node->sub[insn->vex.L]; continue;
+    case NODE_BY_W: *row = &node->sub[insn->vex.W]; continue;
     default: return true;
     }
   }
+}
+
+/* What a row asks of a VEX prefix: a length it has, the right W, and all ones in a vvvv it does not use. */
+static bool
+check_vex (Decoder *d, const Row *row)
+{
+  const X86Vex *vex = &d->insn->vex;
+  bool uses_vvvv = false;
+  for (unsigned i = 0; i < X86_MAX_OPERANDS; i++) {
+    uint8_t method = x86_token_info[row->operands[i]].method;
+    uses_vvvv |= method == METHOD_H || method == METHOD_B;
+  }
+  bool wrong_w = (row->vex_w == VEX_W_0 && vex->W) || (row->vex_w == VEX_W_1 && !vex->W);
+  if (row->vex[vex->L] == X86_FEATURE_NONE || wrong_w || (vex->vvvv != 0 && !uses_vvvv)) {
+    return stop (d, X86_DECODE_UD);
+  }
+  return true;
 }
 
 /* Prefixes and opcode: finds the leaf. */
@@ -291,7 +302,7 @@ find_row (Decoder *d, const Row **row)
   if ((*row)->columns & (d->insn->mode == X86_MODE_64 ? COLUMN_I64 : COLUMN_O64)) {
     return stop (d, X86_DECODE_UD);
   }
-  return true;
+  return d->insn->vex.present ? check_vex (d, *row) : true;
 }
 
 /* --- effective addresses -------------------------------------------------------------------------------- */
@@ -348,7 +359,7 @@ parse_mem32 (Decoder *d, X86Mem *mem)
     insn->has_sib = true;
     base = insn->sib & 7;
     uint8_t index = ((insn->sib >> 3) & 7) | (insn->rex & 2 ? 8 : 0);
-    if (index != 4) {
+    if (index != 4 || mem->vsib) {
       mem->index = index;
       mem->scale = insn->sib >> 6;
     }
@@ -371,7 +382,9 @@ init_mem (const X86Insn *insn, X86Mem *mem)
 static bool
 parse_modrm_mem (Decoder *d, X86Mem *mem)
 {
-  init_mem (d->insn, mem);
+  if (mem->vsib && (d->insn->adsize == 2 || d->insn->rm != 4)) {
+    return stop (d, X86_DECODE_UD);
+  }
   if (!(d->insn->adsize == 2 ? parse_mem16 (d, mem) : parse_mem32 (d, mem))) {
     return false;
   }
@@ -453,6 +466,18 @@ fetch_imm (Decoder *d, X86Operand *operand, unsigned encoded)
   return true;
 }
 
+/* A register number in the upper half of an immediate. */
+static bool
+fetch_is4 (Decoder *d, X86Operand *operand)
+{
+  X86Insn *insn = d->insn;
+  if (!fetch8 (d, &insn->imm8)) {
+    return false;
+  }
+  insn->has_imm8 = true;
+  return set_reg (operand, X86_OPERAND_XMM, (insn->imm8 >> 4) & (insn->mode == X86_MODE_64 ? 15 : 7));
+}
+
 /* Iz of a 64-bit instruction: four bytes, sign-extended. */
 static bool
 fetch_operand_imm (Decoder *d, X86Operand *operand, Size size)
@@ -531,7 +556,7 @@ set_operand (Decoder *d, X86Operand *operand, const TokenInfo *token, const X86M
   X86Insn *insn = d->insn;
   uint8_t reg = insn->reg | (insn->rex & 4 ? 8 : 0);
   uint8_t low = (insn->opcode & 7) | (insn->rex & 1 ? 8 : 0);
-  operand->size = size_of (insn, token->size);
+  operand->size = x86_size_of (insn, token->size);
 
   switch ((Method) token->method) {
   case METHOD_E: return set_rm (d, operand, X86_OPERAND_GPR, mem, operand->size);
@@ -543,11 +568,16 @@ set_operand (Decoder *d, X86Operand *operand, const TokenInfo *token, const X86M
   case METHOD_R: return register_only (d, operand, X86_OPERAND_GPR);
   case METHOD_N: return register_only (d, operand, X86_OPERAND_MM);
   case METHOD_U: return register_only (d, operand, X86_OPERAND_XMM);
+  case METHOD_VM_x:
+  case METHOD_VM_dq:
   case METHOD_M: return insn->mod == 3 ? stop (d, X86_DECODE_UD) : set_modrm_mem (operand, mem);
   case METHOD_R_any_mod: return set_gpr (insn, operand, insn->rm | (insn->rex & 1 ? 8 : 0));
   case METHOD_G: return set_gpr (insn, operand, reg);
   case METHOD_P: return set_reg (operand, X86_OPERAND_MM, insn->reg);
   case METHOD_V: return set_reg (operand, X86_OPERAND_XMM, reg);
+  case METHOD_H: return set_reg (operand, X86_OPERAND_XMM, insn->vex.vvvv);
+  case METHOD_L: return fetch_is4 (d, operand);
+  case METHOD_B: return set_gpr (insn, operand, insn->vex.vvvv);
   case METHOD_S: return set_segment (d, operand);
   case METHOD_C: return set_control (d, operand, reg);
   case METHOD_D: return reg > 7 ? stop (d, X86_DECODE_UD) : set_reg (operand, X86_OPERAND_DR, reg);
@@ -581,8 +611,17 @@ set_operand (Decoder *d, X86Operand *operand, const TokenInfo *token, const X86M
   }
 }
 
+/* The VEX form of an SSE instruction reads its first source from vvvv instead of its destination. */
 static uint8_t
-access_of (const Row *row, unsigned index, const TokenInfo *token)
+access_to_first (const X86Insn *insn, const Row *row)
+{
+  uint8_t access = (row->columns >> COLUMN_ACCESS_SHIFT) & 3;
+  bool has_sse_form = row->columns >> COLUMN_FEATURE_SHIFT;
+  return insn->vex.present && has_sse_form && access == X86_ACCESS_RW ? X86_ACCESS_W : access;
+}
+
+static uint8_t
+access_of (const X86Insn *insn, const Row *row, unsigned index, const TokenInfo *token)
 {
   if (token->method == METHOD_M && token->size == SIZE_0) {
     return X86_ACCESS_NONE;
@@ -591,9 +630,12 @@ access_of (const Row *row, unsigned index, const TokenInfo *token)
     return X86_ACCESS_W;
   }
   if (index == 0) {
-    return (row->columns >> COLUMN_ACCESS_SHIFT) & 3;
+    return access_to_first (insn, row);
   }
-  return index == 1 && (row->columns & COLUMN_RMW2) ? X86_ACCESS_RW : X86_ACCESS_R;
+  if (index == 1 && (row->columns & COLUMN_W2)) {
+    return X86_ACCESS_W;
+  }
+  return row->columns & (index == 1 ? COLUMN_RMW2 : COLUMN_RMW3) ? X86_ACCESS_RW : X86_ACCESS_R;
 }
 
 /* modrm, SIB and displacement come before every immediate, whatever the order of the operands. */
@@ -601,10 +643,14 @@ static bool
 fetch_address (Decoder *d, const Row *row, X86Mem *mem)
 {
   bool wants_modrm = false, any_mod = false;
-  for (unsigned i = 0; i < 3; i++) {
+  init_mem (d->insn, mem);
+  for (unsigned i = 0; i < X86_MAX_OPERANDS; i++) {
     uint8_t method = x86_token_info[row->operands[i]].method;
     wants_modrm |= method != METHOD_NONE && method <= METHOD__LAST_MODRM;
     any_mod |= method == METHOD_R_any_mod;
+    if (method == METHOD_VM_x || method == METHOD_VM_dq) {
+      mem->vsib = method == METHOD_VM_x && d->insn->vex.L ? 32 : 16;
+    }
   }
   if (!wants_modrm) {
     return true;
@@ -615,29 +661,41 @@ fetch_address (Decoder *d, const Row *row, X86Mem *mem)
   return d->insn->mod == 3 || any_mod || parse_modrm_mem (d, mem);
 }
 
+/* Destination, index and mask of a gather have to be three registers. */
+static bool
+check_gather (Decoder *d)
+{
+  const X86Operand *o = d->insn->operand;
+  bool same = o[0].reg == o[2].reg || o[0].reg == o[1].mem.index || o[2].reg == o[1].mem.index;
+  return same ? stop (d, X86_DECODE_UD) : true;
+}
+
 static bool
 set_operands (Decoder *d, const Row *row)
 {
   X86Insn *insn = d->insn;
   X86Mem mem;
-  init_mem (insn, &mem);
   if (!fetch_address (d, row, &mem)) {
     return false;
   }
-  for (unsigned i = 0; i < 3 && row->operands[i] != TOKEN_none; i++) {
+  for (unsigned i = 0; i < X86_MAX_OPERANDS && row->operands[i] != TOKEN_none; i++) {
     const TokenInfo *token = &x86_token_info[row->operands[i]];
-    X86Operand *operand = &insn->operand[i];
+    unsigned index = insn->n_operands;
+    X86Operand *operand = &insn->operand[index];
+    if (token->method == METHOD_H && !insn->vex.present) {
+      continue;
+    }
     if (!set_operand (d, operand, token, &mem)) {
       return false;
     }
-    operand->access = access_of (row, i, token);
-    insn->n_operands = i + 1;
+    operand->access = access_of (insn, row, index, token);
+    insn->n_operands++;
     if (operand->kind == X86_OPERAND_MEM && insn->mem_operand < 0) {
-      insn->mem_operand = i;
+      insn->mem_operand = index;
       insn->mem_access = operand->access;
     }
   }
-  return true;
+  return !mem.vsib || check_gather (d);
 }
 
 /* --- refusals ------------------------------------------------------------------------------------------- */
@@ -683,8 +741,8 @@ decode_row (Decoder *d)
     return;
   }
   insn->op = row->op;
-  insn->adsize = effective_adsize (insn);
-  insn->opsize = effective_opsize (insn, row->columns);
+  insn->adsize = x86_adsize (insn);
+  insn->opsize = x86_opsize (insn, row);
   if (!set_operands (d, row)) {
     forget_row (insn);
     return;

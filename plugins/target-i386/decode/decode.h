@@ -88,7 +88,7 @@ typedef enum X86OperandKind {
   X86_OPERAND_DR,
   X86_OPERAND_ST,   /* reg: i of ST(i) */
   X86_OPERAND_MM,
-  X86_OPERAND_XMM
+  X86_OPERAND_XMM   /* the low size bytes of XMM reg; 32: all of YMM reg */
 } X86OperandKind;
 
 enum { X86_ACCESS_NONE = 0, X86_ACCESS_R = 1, X86_ACCESS_W = 2, X86_ACCESS_RW = 3 };
@@ -103,6 +103,7 @@ typedef struct X86Mem {
   uint8_t adsize;    /* 2, 4, 8 */
   uint8_t seg;       /* effective: the default of the base, or the override */
   uint8_t disp_size; /* bytes in the encoding: 0, 1, 2, 4, 8 */
+  uint8_t vsib;      /* 16, 32: index is an XMM or YMM register, one address an element (gathers); else 0 */
   int64_t disp;      /* sign-extended */
 } X86Mem;
 
@@ -162,7 +163,8 @@ typedef enum X86Unit {
   X86_UNIT_FXSR, /* FXSAVE, FXRSTOR: CR0.EM or CR0.TS -> #NM */
   X86_UNIT_MMX,  /* CR0.EM -> #UD; CR0.TS -> #NM; pending exception -> #MF */
   X86_UNIT_SSE,  /* CR0.EM or !CR4.OSFXSR -> #UD; CR0.TS -> #NM; X86_A_SSE_FP: may raise #XM */
-  X86_UNIT_XSAVE /* !CR4.OSXSAVE -> #UD; CR0.TS -> #NM */
+  X86_UNIT_XSAVE, /* !CR4.OSXSAVE -> #UD; CR0.TS -> #NM */
+  X86_UNIT_AVX   /* !CR4.OSXSAVE or XCR0 without SSE and AVX -> #UD; CR0.TS -> #NM; X86_A_SSE_FP as above */
 } X86Unit;
 
 /* Attributes: bits of X86Insn.attributes. */
@@ -187,6 +189,15 @@ enum {
   X86_A_NON_TEMPORAL = 1 << 17,
   X86_A_HINT = 1 << 18         /* no architectural effect (NOP, PAUSE, PREFETCHx) */
 };
+
+/* The VEX prefix (C4, C5).  X86Insn.map and mandatory have its other fields, and rex the register extensions
+ * as a REX prefix would say them. */
+typedef struct X86Vex {
+  bool present;
+  uint8_t L;    /* 0: 128 bits, 1: 256 bits */
+  uint8_t W;
+  uint8_t vvvv; /* a register number, uninverted; 0 when the instruction does not use it */
+} X86Vex;
 
 typedef struct X86Insn {
   uint16_t op;          /* X86Op */
@@ -230,6 +241,7 @@ typedef struct X86Insn {
   bool has_imm8;        /* there is an 8-bit immediate */
   uint8_t imm8;
   uint8_t bytes[X86_MAX_INSN_LENGTH];
+  X86Vex vex;
 } X86Insn;
 
 /* --- functions ------------------------------------------------------------------------------------------ */

@@ -115,7 +115,9 @@ shows_no_index (const X86Insn *insn, const X86Mem *mem)
 static void
 add_index (Text *text, const X86Insn *insn, const X86Mem *mem)
 {
-  if (mem->index != X86_NO_REG) {
+  if (mem->vsib) {
+    add (text, ",%%%cmm%d", mem->vsib == 32 ? 'y' : 'x', mem->index);
+  } else if (mem->index != X86_NO_REG) {
     add (text, ",");
     add_gpr (text, mem->index, mem->adsize, false);
   } else if (shows_no_index (insn, mem)) {
@@ -200,7 +202,7 @@ add_operand (Text *text, const X86Insn *insn, unsigned index, uint64_t pc)
     add (text, is_numbered_st (insn, index) ? "%%st(%d)" : "%%st", operand->reg);
     break;
   case X86_OPERAND_MM: add (text, "%%mm%d", operand->reg); break;
-  case X86_OPERAND_XMM: add (text, "%%xmm%d", operand->reg); break;
+  case X86_OPERAND_XMM: add (text, "%%%cmm%d", operand->size == 32 ? 'y' : 'x', operand->reg); break;
   case X86_OPERAND_NONE: break;
   }
 }
@@ -284,16 +286,24 @@ is_stack_sized (const X86Insn *insn)
   return !gpr;
 }
 
+/* CMPPS and kin: predicates above 7 need a VEX prefix. */
+static bool
+has_predicate (const X86Insn *insn)
+{
+  return insn->op >= X86_OP_CMPPS && insn->op <= X86_OP_CMPSD && insn->imm8 < (insn->vex.present ? 32 : 8);
+}
+
 static void
 add_predicate (Text *text, const X86Insn *insn)
 {
-  static const char *const predicates[8] = { "eq", "lt", "le", "unord", "neq", "nlt", "nle", "ord" };
+  static const char *const predicates[32] = {
+    "eq", "lt", "le", "unord", "neq", "nlt", "nle", "ord",
+    "eq_uq", "nge", "ngt", "false", "neq_oq", "ge", "gt", "true",
+    "eq_os", "lt_oq", "le_oq", "unord_s", "neq_us", "nlt_uq", "nle_uq", "ord_s",
+    "eq_us", "nge_uq", "ngt_uq", "false_os", "neq_os", "ge_oq", "gt_oq", "true_us"
+  };
   const char *stem = x86_op_stem (insn->op);
-  if (insn->imm8 < 8) {
-    add (text, "cmp%s%s", predicates[insn->imm8], stem + 3);
-  } else {
-    add (text, "%s", stem);
-  }
+  add (text, "cmp%s%s", has_predicate (insn) ? predicates[insn->imm8] : "", stem + 3);
 }
 
 /* The stems whose printed form depends on the sizes in a way of its own; false: not one of them. */
@@ -331,7 +341,12 @@ add_special_mnemonic (Text *text, const X86Insn *insn)
   case X86_OP_CVTSI2SS:
   case X86_OP_CVTSI2SD:
     add (text, insn->mem_operand >= 0 && insn->mode == X86_MODE_64 ? "%s%c" : "%s", stem,
-         size_letter (insn->operand[1].size));
+         size_letter (insn->operand[insn->n_operands - 1].size));
+    return true;
+  case X86_OP_CVTPD2PS:
+  case X86_OP_CVTPD2DQ:
+  case X86_OP_CVTTPD2DQ:
+    add (text, "%s%s", stem, !insn->vex.present || insn->mem_operand < 0 ? "" : insn->vex.L ? "y" : "x");
     return true;
   case X86_OP_CRC32:
     add (text, insn->mem_operand >= 0 ? "%s%c" : "%s", stem, size_letter (insn->operand[1].size));
@@ -376,6 +391,9 @@ add_special_mnemonic (Text *text, const X86Insn *insn)
 static void
 add_mnemonic (Text *text, const X86Insn *insn)
 {
+  if (insn->unit == X86_UNIT_AVX && x86_op_stem (insn->op)[0] != 'v') {
+    add (text, "v");
+  }
   if (add_special_mnemonic (text, insn)) {
     return;
   }
@@ -419,7 +437,7 @@ is_implied (const X86Insn *insn, unsigned index)
   case X86_OP_FUCOMP: return index == 0;
   case X86_OP_MASKMOVQ:
   case X86_OP_MASKMOVDQU: return index == 2;
-  case X86_OP_CMPPS ... X86_OP_CMPSD: return index == 2 && insn->imm8 < 8;
+  case X86_OP_CMPPS ... X86_OP_CMPSD: return operand->kind == X86_OPERAND_IMM && has_predicate (insn);
   case X86_OP_ROL ... X86_OP_SAR: return index == 1 && operand->kind == X86_OPERAND_IMM && !insn->has_imm8;
   default: return insn->unit == X86_UNIT_X87 && insn->mem_operand >= 0 && operand->kind == X86_OPERAND_ST;
   }

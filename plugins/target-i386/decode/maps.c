@@ -8,6 +8,16 @@
 #define ROWS(n, ...) .sub = (const Row[n]) { __VA_ARGS__ }
 #define UD { .kind = NODE_UD }
 #define PREFIX { .kind = NODE_PREFIX }
+/* One row for two encodings: the SSE form that cols tells of, if any, and the VEX form. */
+#define OPV(name, a, b, c, d, effect, cols, ...)                                                            \
+  {                                                                                                         \
+    .kind = NODE_OP, .op = X86_OP_##name, .operands = { TOKEN_##a, TOKEN_##b, TOKEN_##c, TOKEN_##d },       \
+    .flags = FLAGS_##effect, .columns = (cols), __VA_ARGS__                                                 \
+  }
+#define VEX(l0, l1) .vex = { X86_FEATURE_##l0, X86_FEATURE_##l1 }
+#define VEX_Wy(l0, l1) VEX (l0, l1), .vex_w = VEX_W_SIZE
+#define VEX_W0(l0, l1) VEX (l0, l1), .vex_w = VEX_W_0
+#define VEX_W1(l0, l1) VEX (l0, l1), .vex_w = VEX_W_1
 #define OP(name, a, b, c, effect, cols)                                                                     \
   {                                                                                                         \
     .kind = NODE_OP, .op = X86_OP_##name, .operands = { TOKEN_##a, TOKEN_##b, TOKEN_##c },                  \
@@ -21,7 +31,15 @@
 #define BY_MODE(...) { .kind = NODE_BY_MODE, ROWS (2, __VA_ARGS__) }
 #define BY_OPSIZE(...) { .kind = NODE_BY_OPSIZE, ROWS (3, __VA_ARGS__) }
 #define BY_REX_B(...) { .kind = NODE_BY_REX_B, ROWS (2, __VA_ARGS__) }
+#define BY_L(...) { .kind = NODE_BY_L, ROWS (2, __VA_ARGS__) }
+#define BY_W(...) { .kind = NODE_BY_W, ROWS (2, __VA_ARGS__) }
+#define VEX_PREFIX { .kind = NODE_VEX }
+#define WITH_66(...) BY_PREFIX (UD, __VA_ARGS__, UD, UD)
 #define GROUP(name) static const Row name[8] =
+
+#define FMA_ROW(name, v, h, w) OPV (name, v, h, w, none, none, RMW | FP | VECTOR, VEX (FMA, FMA))
+#define FMA_PACKED(name) WITH_66 (BY_W (FMA_ROW (name##PS, Vps, Hps, Wps), FMA_ROW (name##PD, Vpd, Hpd, Wpd)))
+#define FMA_SCALAR(name) WITH_66 (BY_W (FMA_ROW (name##SS, Vss, Hss, Wss), FMA_ROW (name##SD, Vsd, Hsd, Wsd)))
 
 /* --- columns -------------------------------------------------------------------------------------------- */
 
@@ -31,6 +49,8 @@
 #define W ((uint64_t) X86_ACCESS_W << COLUMN_ACCESS_SHIFT)
 #define RMW ((uint64_t) X86_ACCESS_RW << COLUMN_ACCESS_SHIFT)
 #define RMW2 COLUMN_RMW2
+#define RMW3 COLUMN_RMW3
+#define W2 COLUMN_W2
 
 #define LOCKABLE ((uint64_t) X86_A_LOCKABLE)
 #define PRIV0 ((uint64_t) X86_A_PRIV0)
@@ -58,6 +78,8 @@
 #define O64 COLUMN_O64
 #define CC COLUMN_CC
 #define ALIGN16 COLUMN_ALIGN16
+#define ALIGN64 COLUMN_ALIGN64
+#define ALIGNED COLUMN_ALIGNED
 #define ALWAYS_UD COLUMN_ALWAYS_UD
 
 #define BRANCH(kind) (((uint64_t) X86_BRANCH_##kind << COLUMN_BRANCH_SHIFT) | ENDS)
@@ -80,6 +102,8 @@
 #define SSE42 (UNIT (SSE) | CPU (SSE42))
 #define AES (UNIT (SSE) | CPU (AES))
 #define SHA (UNIT (SSE) | CPU (SHA))
+#define VECTOR UNIT (AVX) /* no SSE form; which feature is said by VEX () */
+#define GATHER (RMW | RMW3 | VECTOR)
 
 /* --- the maps: inner tables first ----------------------------------------------------------------------- */
 
@@ -100,6 +124,22 @@ static const Row map_0f3a[256] = {
 
 static const Row map_0f[256] = {
 #include "map-0f.def"
+};
+
+static const Row map_vex_0f[256] = {
+#include "map-vex-0f.def"
+};
+
+static const Row map_vex_0f38[256] = {
+#include "map-vex-0f38.def"
+};
+
+static const Row map_vex_0f3a[256] = {
+#include "map-vex-0f3a.def"
+};
+
+const Row *const x86_vex_maps[4][2] = {
+  [1] = { map_vex_0f, map_0f }, [2] = { map_vex_0f38, map_0f38 }, [3] = { map_vex_0f3a, map_0f3a }
 };
 
 const Row x86_map_1byte[256] = {

@@ -18,7 +18,10 @@ typedef enum NodeKind {
   NODE_BY_PREFIX, /* 4: none, 66, F3, F2; F2 and F3 outrank 66, the last of them wins */
   NODE_BY_MODE,   /* 2: 16- and 32-bit, 64-bit */
   NODE_BY_OPSIZE, /* 3: 16, 32, 64 */
-  NODE_BY_REX_B   /* 2: REX.B clear, set */
+  NODE_BY_REX_B,  /* 2: REX.B clear, set */
+  NODE_VEX,       /* the byte starts a VEX prefix, which names a map */
+  NODE_BY_L,      /* 2: VEX.L */
+  NODE_BY_W       /* 2: VEX.W */
 } NodeKind;
 
 /* Addressing methods: SDM vol. 2, A.2.1. */
@@ -26,8 +29,9 @@ typedef enum Method {
   METHOD_NONE,
   METHOD_E, METHOD_E_Mb, METHOD_E_Mw, METHOD_E_Md, METHOD_G, METHOD_R, METHOD_R_any_mod, METHOD_M,
   METHOD_S, METHOD_C, METHOD_D, METHOD_ST_I,
-  METHOD_P, METHOD_Q, METHOD_N, METHOD_V, METHOD_W, METHOD_U,
-  METHOD__LAST_MODRM = METHOD_U, /* every method up to here needs the modrm byte */
+  METHOD_P, METHOD_Q, METHOD_N, METHOD_V, METHOD_W, METHOD_U, METHOD_VM_x, METHOD_VM_dq,
+  METHOD__LAST_MODRM = METHOD_VM_dq, /* every method up to here needs the modrm byte */
+  METHOD_B, METHOD_H, METHOD_L,
   METHOD_ONE, METHOD_I, METHOD_SI, METHOD_J, METHOD_A, METHOD_O,
   METHOD_X, METHOD_Y, METHOD_BX, METHOD_DI,
   METHOD_Z, METHOD_AX, METHOD_CX, METHOD_DX,
@@ -39,6 +43,9 @@ typedef enum Method {
 typedef enum Size {
   SIZE_0,
   SIZE_b, SIZE_w, SIZE_d, SIZE_q, SIZE_dq, SIZE_t,
+  SIZE_x,    /* the vector length: 16 or 32 */
+  SIZE_x2, SIZE_x4, SIZE_x8, /* a half, a quarter, an eighth of it */
+  SIZE_dd,   /* 8, or 32 when the vector length is 32 */
   SIZE_v,    /* the operand size: 2, 4, 8 */
   SIZE_z,    /* the same, but at most 4 */
   SIZE_y,    /* 4, or 8 when the operand size is 8 */
@@ -66,13 +73,17 @@ typedef enum FlagEffect {
   FLAGS__COUNT
 } FlagEffect;
 
+typedef enum VexW { VEX_W_IGNORED, VEX_W_SIZE, VEX_W_0, VEX_W_1 } VexW; /* SIZE: of y operands, as REX.W */
+
 typedef struct Row Row;
 
 struct Row {
   uint8_t kind;        /* NodeKind */
   uint8_t flags;       /* FlagEffect */
   uint16_t op;         /* X86Op */
-  uint8_t operands[3]; /* Token */
+  uint8_t operands[X86_MAX_OPERANDS]; /* Token */
+  uint8_t vex[2];      /* X86Feature of the VEX form, by L; NONE: #UD */
+  uint8_t vex_w;       /* VexW */
   uint64_t columns;
   const Row *sub;
 };
@@ -93,8 +104,15 @@ struct Row {
 #define COLUMN_I64 (1ull << 41)       /* invalid in 64-bit mode */
 #define COLUMN_O64 (1ull << 42)       /* 64-bit mode only */
 #define COLUMN_REP (1ull << 43)       /* F2 and F3 are REP */
+#define COLUMN_ALIGN64 (1ull << 52)   /* memory aligned to 64 */
+#define COLUMN_ALIGNED (1ull << 53)   /* memory aligned to its size even with a VEX prefix */
+#define COLUMN_W2 (1ull << 54)        /* operand 1 is written, and not read: MULX */
+#define COLUMN_RMW3 (1ull << 55)      /* operand 2 is read and written too: gathers */
 
 extern const Row x86_map_1byte[256];
+
+/* By map number 1 to 3: where to look with a VEX prefix, and then, when that slot is not written. */
+extern const Row *const x86_vex_maps[4][2];
 
 typedef struct TokenInfo {
   uint8_t method;
@@ -107,6 +125,11 @@ typedef struct FlagInfo {
 
 extern const TokenInfo x86_token_info[TOKEN__COUNT];
 extern const FlagInfo x86_flag_info[FLAGS__COUNT];
+
+/* columns.c: address and operand size, of an instruction with such columns, and of an operand of it. */
+uint8_t x86_adsize (const X86Insn *insn);
+uint8_t x86_opsize (const X86Insn *insn, const Row *row);
+uint16_t x86_size_of (const X86Insn *insn, Size size);
 
 /* columns.c: fills the fields of insn that follow from the row; last_rep is 0, 0xf2 or 0xf3. */
 void x86_set_columns (X86Insn *insn, const Row *row, uint8_t last_rep);

@@ -108,7 +108,7 @@ x86_restore (void *cpu, uint64_t pc, uint32_t word)
 static unsigned
 fetch_mmu_index (const void *env)
 {
-  return x86_mmu_index (env);
+  return x86_mmu_fetch (env);
 }
 
 static unsigned

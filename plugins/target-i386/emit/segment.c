@@ -120,6 +120,7 @@ emit_mov_from_seg (Translator *s, const X86Insn *insn)
 void
 emit_sldt (Translator *s, const X86Insn *insn)
 {
+  emit_umip_check (s);
   set_operand (s, insn, 0, selector_of (s, insn->op == X86_OP_SLDT ? BP_X86_LDTR : BP_X86_TR));
 }
 
@@ -208,6 +209,7 @@ void
 emit_sgdt (Translator *s, const X86Insn *insn)
 {
   TableRegister t = table_register (insn);
+  emit_umip_check (s);
   BpTemp linear = operand_linear (s, insn, 0);
   emit_store (s, load_env32 (s, t.limit), linear, 2);
   emit_store (s, load_env32 (s, t.base), op3i (s, BP_IR_add, linear, 2), 4);

@@ -54,8 +54,16 @@ emit_mov_from_dr (Translator *s, const X86Insn *insn)
 }
 
 void
+emit_umip_check (Translator *s)
+{
+  if (s->cpl == 3)
+    emit_call (s, H_umip_check, BP_IR_NONE, BP_IR_ENV);
+}
+
+void
 emit_smsw (Translator *s, const X86Insn *insn)
 {
+  emit_umip_check (s);
   set_operand (s, insn, 0, ENV32 (s, cr0));
 }
 
@@ -97,6 +105,19 @@ emit_read_wide (Translator *s, unsigned helper)
   set_edx_eax (s, wide);
   if (s->t->cflags & BP_TCG_CF_ICOUNT)
     s->end_block = true;
+}
+
+void
+emit_rdtscp (Translator *s, const X86Insn *insn)
+{
+  emit_read_wide (s, H_rdtsc);
+  write_gpr (s, X86_RCX, 4, false, ENV32 (s, tsc_aux));
+}
+
+void
+emit_rdpid (Translator *s, const X86Insn *insn)
+{
+  set_operand (s, insn, 0, ENV32 (s, tsc_aux));
 }
 
 void emit_rdtsc (Translator *s, const X86Insn *insn) { emit_read_wide (s, H_rdtsc); }
@@ -160,6 +181,75 @@ emit_sti (Translator *s, const X86Insn *insn)
   flags_store_op (s);
   emit_call (s, H_sti, BP_IR_NONE, BP_IR_ENV);
   change_mode (s);
+}
+
+/* --- user pages in the kernel's reach -------------------------------------------------------------
+ * HF_SMAP says that CR4.SMAP is set and EFLAGS.AC clear.  The rest of the block is translated for the other
+ * state. */
+
+static void
+set_smap (Translator *s, bool on)
+{
+  uint32_t bit = HF_SMAP;
+  BpTemp mode = ENV32 (s, hflags);
+  SET_ENV32 (s, hflags, on ? op3i (s, BP_IR_or, mode, bit) : op3i (s, BP_IR_and, mode, ~bit));
+  s->hflags = on ? s->hflags | bit : s->hflags & ~bit;
+  s->mmu = x86_mmu_index_of (s->hflags);
+  s->end_block = s->mode_changed;
+}
+
+void
+emit_stac (Translator *s, const X86Insn *insn)
+{
+  SET_ENV32 (s, eflags, op3i (s, BP_IR_or, ENV32 (s, eflags), X86_FL_AC));
+  set_smap (s, false);
+}
+
+/* Whether CR4.SMAP is set is not in the block's key: most likely it is as it was when this was translated. */
+void
+emit_clac (Translator *s, const X86Insn *insn)
+{
+  bool on = s->env->cr4 & CR4_SMAP;
+  s->end_block = s->mode_changed;
+  if (s->hflags & HF_SMAP)
+    return;
+  uint32_t as_guessed = bp_ir_label_new (s->b);
+  SET_ENV32 (s, eflags, op3i (s, BP_IR_and, ENV32 (s, eflags), ~(uint32_t) X86_FL_AC));
+  BpTemp smap = op3i (s, BP_IR_and, ENV32 (s, cr4), CR4_SMAP);
+  bp_ir_brcond (s->b, BP_IR_I32, on ? BP_IR_NE : BP_IR_EQ, smap, i32 (s, 0), as_guessed);
+  BpTemp mode = ENV32 (s, hflags), bit = i32 (s, HF_SMAP);
+  SET_ENV32 (s, hflags, on ? op3i (s, BP_IR_and, mode, ~(uint32_t) HF_SMAP) : op3 (s, BP_IR_or, mode, bit));
+  flags_store_op (s);
+  emit_next_eip (s);
+  bp_ir_exit_tb (s->b, 2);
+  bp_ir_label (s->b, as_guessed);
+  set_smap (s, on);
+}
+
+/* --- system calls ------------------------------------------------------------------------------- */
+
+static void
+go_where_helper_went (Translator *s)
+{
+  flags_dynamic (s, CC_EFLAGS);
+  emit_exit_dynamic (s);
+  s->ended = true;
+}
+
+void
+emit_syscall (Translator *s, const X86Insn *insn)
+{
+  flags_store_op (s);
+  emit_call (s, H_syscall, BP_IR_NONE, BP_IR_ENV, bp_ir_i64 (s->b, (int64_t) s->next_pc));
+  go_where_helper_went (s);
+}
+
+void
+emit_sysret (Translator *s, const X86Insn *insn)
+{
+  flags_store_op (s);
+  emit_call (s, H_sysret, BP_IR_NONE, BP_IR_ENV, i32 (s, insn->opsize));
+  go_where_helper_went (s);
 }
 
 /* --- caches and ordering ---------------------------------------------------------------------- */

@@ -49,5 +49,7 @@ Emit *const x86_emit[X86_OP__COUNT] = {
   OP (RDPMC, rdpmc), OP (RDMSR, rdmsr), OP (WRMSR, wrmsr), OP (MONITOR, monitor), OP (MWAIT, mwait),
   OP (MOV_TO_CR, mov_to_cr), OP (MOV_FROM_CR, mov_from_cr), OP (MOV_TO_DR, mov_to_dr),
   OP (MOV_FROM_DR, mov_from_dr), OP (LFENCE, fence), OP (MFENCE, fence), OP (SFENCE, fence),
-  OP (CLFLUSH, clflush), OP (CLFLUSHOPT, clflush), OP (CLWB, clflush)
+  OP (CLFLUSH, clflush), OP (CLFLUSHOPT, clflush), OP (CLWB, clflush),
+  OP (RDTSCP, rdtscp), OP (RDPID, rdpid), OP (CLAC, clac), OP (STAC, stac), OP (SYSCALL, syscall),
+  OP (SYSRET, sysret)
 };

@@ -110,13 +110,15 @@ emit_certain_fault (Translator *s, X86Insn *insn)
     }
   if (vector < 0 && (insn->attributes & X86_A_PMODE_ONLY) && !s->is_protected)
     vector = EXC_UD;
+  if (vector < 0 && s->cpl != 0 && (insn->op == X86_OP_CLAC || insn->op == X86_OP_STAC))
+    vector = EXC_UD;            /* instead of #GP */
   if (vector < 0)
     vector = unit_fault (s, insn);
   if (vector >= 0) {
     emit_raise (s, (unsigned) vector);
     return true;
   }
-  if (((insn->attributes & X86_A_PRIV0) && s->cpl != 0) || is_v86_sensitive (s, insn)) {
+  if (((insn->attributes & X86_A_PRIV0) && s->cpl != 0 && insn->op != X86_OP_SYSRET) || is_v86_sensitive (s, insn)) {
     emit_raise_error (s, EXC_GP, 0);
     return true;
   }
@@ -137,7 +139,7 @@ init (Translator *s, X86Cpu *env, BpTranslation *t)
   s->mode = s->hflags & HF_CS32 ? X86_MODE_32 : X86_MODE_16;
   s->word = BP_IR_I32;
   s->cpl = s->hflags & HF_CPL;
-  s->mmu = s->cpl == 3 ? MMU_USER : MMU_KERNEL;
+  s->mmu = x86_mmu_index_of (s->hflags);
   s->io_ok = s->hflags & HF_IO_OK;
   s->ss32 = s->hflags & HF_SS32;
   s->is_vm86 = s->hflags & HF_VM;

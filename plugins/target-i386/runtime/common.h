@@ -92,7 +92,7 @@ typedef struct X86Stack {
 
 static inline uint32_t stack_mask (uint32_t attributes) { return attributes & SEG_DB ? 0xffffffff : 0xffff; }
 void x86_stack_current (X86Cpu *env, X86Stack *s, uint32_t error);
-void x86_stack_of (X86Stack *s, const X86Descriptor *d, uint32_t sp, unsigned cpl, uint32_t error);
+void x86_stack_of (X86Cpu *env, X86Stack *s, const X86Descriptor *d, uint32_t sp, unsigned cpl, uint32_t error);
 /* #SS unless `count` items of `size` bytes can be pushed; popped from here on. */
 void x86_stack_room (X86Cpu *env, const X86Stack *s, unsigned count, unsigned size);
 void x86_stack_holds (X86Cpu *env, const X86Stack *s, unsigned count, unsigned size);

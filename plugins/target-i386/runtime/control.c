@@ -8,7 +8,7 @@
 
 #define CR0_MASK (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
 #define CR0_PAGING (CR0_PE | CR0_PG | CR0_WP)
-#define CR4_PAGING (CR4_PSE | CR4_PAE | CR4_PGE)
+#define CR4_PAGING (CR4_PSE | CR4_PAE | CR4_PGE | CR4_SMEP)
 
 static void __attribute__ ((noinline))
 log_cr (X86Cpu *env, unsigned number, uint32_t value)
@@ -135,6 +135,14 @@ void
 helper_invlpg (X86Cpu *env, uint32_t linear)
 {
   env->tcg.ops->tlb_flush_page (env, linear);
+}
+
+/* User-mode instruction prevention: SGDT, SIDT, SLDT, SMSW, STR (SDM 3A 2.5). */
+void
+helper_umip_check (X86Cpu *env)
+{
+  if (env->cr4 & CR4_UMIP)
+    x86_raise_error (env, EXC_GP, 0);
 }
 
 /* --- EFLAGS ------------------------------------------------------------------------------------- */

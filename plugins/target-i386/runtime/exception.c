@@ -271,7 +271,7 @@ deliver_protected (X86Cpu *env, const Event *ev)
     uint32_t esp;
     cpl = desc_dpl (&cs);
     x86_inner_stack (env, cpl, ev->ext, &ss_selector, &ss, &esp);
-    x86_stack_of (&s, &ss, esp, cpl, selector_error (ss_selector, ev->ext));
+    x86_stack_of (env, &s, &ss, esp, cpl, selector_error (ss_selector, ev->ext));
   } else
     x86_stack_current (env, &s, ev->ext);
   if (g.offset > desc_limit (&cs)) {

@@ -170,7 +170,7 @@ call_inner (X86Cpu *env, const CallGate *g, X86Descriptor *cs, uint32_t next)
   uint32_t esp;
   unsigned cpl = desc_dpl (cs);
   x86_inner_stack (env, cpl, 0, &ss_selector, &ss, &esp);
-  x86_stack_of (&s, &ss, esp, cpl, selector_error (ss_selector, 0));
+  x86_stack_of (env, &s, &ss, esp, cpl, selector_error (ss_selector, 0));
   x86_stack_room (env, &s, 4 + g->parameters, g->size);
   check_offset (env, cs, g->offset);
   x86_stack_current (env, &old, 0);
@@ -389,7 +389,7 @@ static void
 iret_task (X86Cpu *env, uint32_t next)
 {
   X86Descriptor d;
-  unsigned link = load_at (env, (uint32_t) env->segment[BP_X86_TR].base, 2, MMU_KERNEL);
+  unsigned link = load_at (env, (uint32_t) env->segment[BP_X86_TR].base, 2, x86_mmu_implicit (env));
   uint32_t error = selector_error (link, 0);
   if (link & 4 || selector_is_null (link) || !x86_fetch_descriptor (env, link, &d) || d.hi & DESC_S
       || (desc_type (&d) != SYS_TSS16_BUSY && desc_type (&d) != SYS_TSS32_BUSY))
@@ -496,4 +496,42 @@ helper_sysexit (X86Cpu *env)
   set_gpr (env, X86_RSP, gpr (env, X86_RCX));
   env->eip = gpr (env, X86_RDX);
   x86_update_mode (env);
+}
+
+/* --- SYSCALL, SYSRET ------------------------------------------------------------------------------------------------ */
+
+/* Outside 64-bit mode only a processor that has no such mode takes them: there Intel's raise #UD, and the form is AMD's (APM 3, SYSCALL). */
+static void
+check_syscall (X86Cpu *env)
+{
+  if (!(env->efer & EFER_SCE) || env->feature[X86_FEATURE_LM])
+    x86_raise (env, EXC_UD);
+}
+
+void
+helper_syscall (X86Cpu *env, uint64_t next)
+{
+  unsigned cs = (unsigned) (env->star >> 32) & 0xfffc;
+  check_syscall (env);
+  set_gpr (env, X86_RCX, (uint32_t) next);
+  env->eflags &= ~(X86_FL_VM | X86_FL_IF | X86_FL_RF);
+  put_flat (env, X86_CS, cs, 0xc09b);
+  put_flat (env, X86_SS, cs + 8, 0xc093);
+  env->eip = (uint32_t) env->star;
+  x86_update_mode (env);
+}
+
+void
+helper_sysret (X86Cpu *env, uint32_t size)
+{
+  unsigned cs = (unsigned) (env->star >> 48) & 0xfffc;
+  check_syscall (env);
+  if (!(env->cr0 & CR0_PE) || x86_cpl (env) != 0)
+    x86_raise_error (env, EXC_GP, 0);
+  put_flat (env, X86_CS, cs | 3, 0xc0fb);
+  put_flat (env, X86_SS, (cs + 8) | 3, 0xc0f3);
+  env->eip = gpr (env, X86_RCX);
+  env->eflags |= X86_FL_IF;
+  x86_update_mode (env);
+  x86_look_for_interrupts (env);
 }

@@ -6,6 +6,7 @@
 #define WIDE_TOP ((FpWide) 1 << 127)
 #define INTEGER_BIT ((uint64_t) 1 << 63)
 
+const FpFormat fp_half = { 11, -14, 15, 0, false };
 const FpFormat fp_single = { 24, -126, 127, 0, false };
 const FpFormat fp_double = { 53, -1022, 1023, 0, false };
 const FpFormat fp_extended = { 64, -16382, 16383, 24576, false };
@@ -106,6 +107,12 @@ unpack (bool sign, int biased, int biased_max, int bias, uint64_t fraction)
 }
 
 FpNumber
+fp_unpack16 (uint16_t bits)
+{
+  return unpack (bits >> 15, bits >> 10 & 0x1f, 0x1f, 15, (uint64_t) (bits & 0x3ff) << 53);
+}
+
+FpNumber
 fp_unpack32 (uint32_t bits)
 {
   return unpack (bits >> 31, bits >> 23 & 0xff, 0xff, 127, (uint64_t) (bits & 0x7fffff) << 40);
@@ -151,6 +158,14 @@ fields (const FpNumber *x, int32_t exp_min, int biased_max, int *biased)
     return (uint64_t) (x->sig >> 64);
   default: *biased = biased_max; return (uint64_t) (x->sig >> 64);
   }
+}
+
+uint16_t
+fp_pack16 (const FpNumber *x)
+{
+  int biased;
+  uint64_t sig = fields (x, fp_half.exp_min, 0x1f, &biased);
+  return (uint16_t) (x->sign << 15 | biased << 10 | (unsigned) (sig >> 53 & 0x3ff));
 }
 
 uint32_t

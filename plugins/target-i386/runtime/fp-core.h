@@ -41,14 +41,16 @@ typedef struct FpFormat {
   bool flush;                   /* results too small are zero */
 } FpFormat;
 
-extern const FpFormat fp_single, fp_double, fp_extended;
+extern const FpFormat fp_half, fp_single, fp_double, fp_extended;
 
 static inline bool fp_is_nan (const FpNumber *x) { return x->kind == KIND_QNAN || x->kind == KIND_SNAN; }
 
+FpNumber fp_unpack16 (uint16_t bits);
 FpNumber fp_unpack32 (uint32_t bits);
 FpNumber fp_unpack64 (uint64_t bits);
 FpNumber fp_unpack80 (uint64_t sig, uint16_t sign_exp);
 /* The number fits the format (fp_round has seen to it); NaNs are cut. */
+uint16_t fp_pack16 (const FpNumber *x);
 uint32_t fp_pack32 (const FpNumber *x);
 uint64_t fp_pack64 (const FpNumber *x);
 uint64_t fp_pack80 (const FpNumber *x, uint16_t *sign_exp);

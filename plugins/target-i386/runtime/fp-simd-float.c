@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 
 #include "fp-simd-float.h"
+#include "fp-vex.h"
 
 /* --- lanes as numbers ----------------------------------------------------------------------------------- */
 
@@ -156,38 +157,59 @@ intermediate (const Simd *s, Width width, FpNumber r)
   return simd_number (s, &v, width, 0);
 }
 
-/* The end of a step: true when it raises, else its flags are final. */
+/* The end of a step of all lanes of 128 bits: true when it raises, else its flags are final. */
 static bool
-step_raises (Simd *s)
+step_raises (Simd *s, unsigned n)
 {
-  if (s->exceptions & FP_ALL & ~simd_masked (s))
+  uint32_t found = 0;
+  for (unsigned k = 0; k < n; k++)
+    found |= s[k].exceptions;
+  if (found & FP_ALL & ~simd_masked (s))
     return true;
-  s->x->f->mxcsr |= s->exceptions & FP_ALL;
-  s->exceptions = 0;
+  s->x->f->mxcsr |= found & FP_ALL;
+  for (unsigned k = 0; k < n; k++)
+    s[k].exceptions = 0;
   return false;
 }
 
 /* imm: the products that count, and the lanes that get the sum. Products, sums and the sum of sums are
- * steps of which each may raise. */
+ * steps of which each may raise, for all n lanes of 128 bits at a time. */
 static void
-dot_product (Simd *s, Width width, unsigned lanes)
+dot_product (Simd *s, unsigned n, Width width, unsigned lanes)
 {
-  FpNumber t[4] = { fp_zero (false), fp_zero (false), fp_zero (false), fp_zero (false) };
-  for (unsigned i = 0; i < lanes; i++)
-    if (s->imm >> (4 + i) & 1)
-      t[i] = arithmetic (s, MUL, width, simd_number (s, &s->d, width, i), simd_number (s, &s->s, width, i));
-  for (unsigned step = lanes; step > 1 && !step_raises (s); step /= 2)
-    for (unsigned i = 0; i < step / 2; i++) {
-      FpNumber a = intermediate (s, width, t[2 * i]), b = intermediate (s, width, t[2 * i + 1]);
-      t[i] = arithmetic (s, ADD, width, a, b);
+  FpNumber t[2][4];
+  for (unsigned k = 0; k < n; k++)
+    for (unsigned i = 0; i < lanes; i++) {
+      FpNumber a = simd_number (&s[k], &s[k].d, width, i), b = simd_number (&s[k], &s[k].s, width, i);
+      t[k][i] = s->imm >> (4 + i) & 1 ? arithmetic (&s[k], MUL, width, a, b) : fp_zero (false);
+    }
+  for (unsigned step = lanes; step > 1 && !step_raises (s, n); step /= 2)
+    for (unsigned i = 0; i < n * step / 2; i++) {
+      FpNumber *sum = t[i / (step / 2)] + i % (step / 2), *from = t[i / (step / 2)] + 2 * (i % (step / 2));
+      FpNumber a = intermediate (s, width, from[0]), b = intermediate (s, width, from[1]);
+      *sum = arithmetic (&s[i / (step / 2)], ADD, width, a, b);
     }
   FpNumber zero = fp_zero (false);
-  for (unsigned i = 0; i < lanes; i++)
-    simd_put (&s->d, width, i, s->imm >> i & 1 ? &t[0] : &zero);
+  for (unsigned i = 0; i < n * lanes; i++)
+    simd_put (&s[i / lanes].d, width, i % lanes, s->imm >> i % lanes & 1 ? &t[i / lanes][0] : &zero);
 }
 
-void simd_dpps (Simd *s) { dot_product (s, SINGLE, 4); }
-void simd_dppd (Simd *s) { dot_product (s, DOUBLE, 2); }
+void simd_dpps (Simd *s) { dot_product (s, 1, SINGLE, 4); }
+void simd_dppd (Simd *s) { dot_product (s, 1, DOUBLE, 2); }
+
+void
+wide_vdpps (Wide *w)
+{
+  Simd s[2];
+  unsigned n = BP_NATIVE_VEX_L (w->x->native) + 1;
+  for (unsigned k = 0; k < n; k++)
+    s[k] = (Simd) { .x = w->x, .bytes = 16, .imm = w->imm, .d = w->a[k], .s = w->s[k] };
+  dot_product (s, n, SINGLE, 4);
+  for (unsigned k = 0; k < n; k++) {
+    w->d[k] = s[k].d;
+    w->exceptions |= s[k].exceptions;
+  }
+}
 
 /* --- comparison ----------------------------------------------------------------------------------------- */
 
@@ -230,25 +252,29 @@ extremes (Simd *s, Order wanted, Width width, unsigned lanes)
 FLOATS (min, extremes, WITH (LESS))
 FLOATS (max, extremes, WITH (GREATER))
 
-/* Predicates 0 to 7: EQ LT LE UNORD, and their negations. */
+/* Predicates 0 to 7: EQ LT LE UNORD, and their negations.  8 to 15: with EQ and NEQ, UNORD counts the other way; LT
+ * and LE likewise, and they come as NGE NGT, negated GE GT; FALSE and TRUE in place of UNORD, ORD.  Those from 16 on
+ * are the same, loud where the others are quiet and the reverse (SDM vol. 2, table 3-1). */
 static bool
 predicate_holds (unsigned predicate, Order found)
 {
-  bool holds;
-  switch (predicate & 3) {
-  case 0: holds = found == EQUAL; break;
-  case 1: holds = found == LESS; break;
-  case 2: holds = found == LESS || found == EQUAL; break;
-  default: holds = found == UNORDERED; break;
-  }
-  return holds != (predicate >> 2 & 1);
+  static const uint8_t holds[16] = {
+#define WHEN(less, equal, greater, unordered) \
+    (less) << LESS | (equal) << EQUAL | (greater) << GREATER | (unordered) << UNORDERED
+    WHEN (0, 1, 0, 0), WHEN (1, 0, 0, 0), WHEN (1, 1, 0, 0), WHEN (0, 0, 0, 1),
+    WHEN (1, 0, 1, 1), WHEN (0, 1, 1, 1), WHEN (0, 0, 1, 1), WHEN (1, 1, 1, 0),
+    WHEN (0, 1, 0, 1), WHEN (1, 0, 0, 1), WHEN (1, 1, 0, 1), WHEN (0, 0, 0, 0),
+    WHEN (1, 0, 1, 0), WHEN (0, 1, 1, 0), WHEN (0, 0, 1, 0), WHEN (1, 1, 1, 1)
+#undef WHEN
+  };
+  return holds[predicate & 15] >> found & 1;
 }
 
 static void
 compare_lanes (Simd *s, Width width, unsigned lanes)
 {
-  unsigned predicate = s->imm & 7;
-  bool quiet = (predicate & 3) == 0 || (predicate & 3) == 3;
+  unsigned predicate = s->imm & (BP_NATIVE_VEX (s->x->native) ? 31 : 7);
+  bool quiet = ((predicate & 3) == 0 || (predicate & 3) == 3) != (predicate >= 16);
   for (unsigned i = 0; i < lanes; i++) {
     FpNumber a = simd_number (s, &s->d, width, i), b = simd_number (s, &s->s, width, i);
     uint64_t mask = predicate_holds (predicate, order (s, &a, &b, quiet)) ? ~(uint64_t) 0 : 0;

@@ -76,10 +76,29 @@ simd_pmovmskb (Simd *s)
 
 void simd_pextrb (Simd *s) { integer_result (s, s->s.b[s->imm & 15]); }
 void simd_pextrw (Simd *s) { integer_result (s, s->s.w[s->imm & (s->bytes / 2 - 1)]); }
-void simd_pextrd (Simd *s) { integer_result (s, s->s.d[s->imm & 3]); }
+void simd_extractps (Simd *s) { integer_result (s, s->s.d[s->imm & 3]); }
+
+/* and PEXTRQ, with a prefix that widens it; the same of PINSR below */
+void
+simd_pextrd (Simd *s)
+{
+  if (BP_NATIVE_W (s->x->native))
+    s->d = (FxVector) { .q = { s->s.q[s->imm & 1], 0 } };
+  else
+    integer_result (s, s->s.d[s->imm & 3]);
+}
+
 void simd_pinsrb (Simd *s) { s->d.b[s->imm & 15] = s->s.b[0]; }
 void simd_pinsrw (Simd *s) { s->d.w[s->imm & (s->bytes / 2 - 1)] = s->s.w[0]; }
-void simd_pinsrd (Simd *s) { s->d.d[s->imm & 3] = s->s.d[0]; }
+
+void
+simd_pinsrd (Simd *s)
+{
+  if (BP_NATIVE_W (s->x->native))
+    s->d.q[s->imm & 1] = s->s.q[0];
+  else
+    s->d.d[s->imm & 3] = s->s.d[0];
+}
 
 /* imm: which to take (registers only), where to, what to clear */
 void
@@ -221,7 +240,7 @@ simd_palignr (Simd *s)
   s->d = r;
 }
 
-/* --- blends: by the bits of the immediate, or by the top bits of XMM0's lanes --------------------------- */
+/* --- blends: by the bits of the immediate, or by the top bits of the third operand's --------------------------- */
 
 #define BLEND(name, field, selected) \
   void simd_##name (Simd *s) \
@@ -230,11 +249,9 @@ simd_palignr (Simd *s)
       if (selected) \
         s->d.field[i] = s->s.field[i]; \
   }
-#define XMM0(s) ((s)->x->f->xmm[0])
-
 BLEND (blendps, d, s->imm >> i & 1)
 BLEND (blendpd, q, s->imm >> i & 1)
 BLEND (pblendw, w, s->imm >> i & 1)
-BLEND (pblendvb, b, XMM0 (s).b[i] >> 7)
-BLEND (blendvps, d, XMM0 (s).d[i] >> 31)
-BLEND (blendvpd, q, XMM0 (s).q[i] >> 63)
+BLEND (pblendvb, b, s->t.b[i] >> 7)
+BLEND (blendvps, d, s->t.d[i] >> 31)
+BLEND (blendvpd, q, s->t.q[i] >> 63)

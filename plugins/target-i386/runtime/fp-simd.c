@@ -15,8 +15,8 @@ static const SimdRow rows[N_MAPS][256][4] = {
 
 /* --- operands ------------------------------------------------------------------------------------------- */
 
-static FxVector
-low_bytes (const void *from, unsigned size)
+FxVector
+simd_low_bytes (const void *from, unsigned size)
 {
   FxVector v = { .q = { 0, 0 } };
   memcpy (&v, from, size);
@@ -27,16 +27,16 @@ low_bytes (const void *from, unsigned size)
 static FxVector
 get_register (const FxImage *f, unsigned number, bool mmx)
 {
-  return mmx ? low_bytes (&f->st[(number - fx_top (f)) & 7].sig, 8) : f->xmm[number];
+  return mmx ? simd_low_bytes (&f->st[(number - fx_top (f)) & 7].sig, 8) : f->xmm[number];
 }
 
 static FxVector
 get_rm (const FpInsn *x, unsigned shape)
 {
   if (x->mem)
-    return low_bytes (x->mem, BP_NATIVE_MEM_SIZE (x->aux));
+    return simd_low_bytes (x->mem, BP_NATIVE_MEM_SIZE (x->aux));
   if (shape & RM_G)
-    return low_bytes (&x->in, BP_NATIVE_W (x->native) ? 8 : 4);
+    return simd_low_bytes (&x->in, BP_NATIVE_W (x->native) ? 8 : 4);
   return get_register (x->f, BP_NATIVE_RM (x->native), shape & RM_M);
 }
 
@@ -78,11 +78,10 @@ put_result (Simd *s, unsigned shape)
 
 /* --- exceptions (SDM vol. 1, 11.5) ---------------------------------------------------------------------- */
 
-static void
-report (Simd *s)
+void
+simd_report (FpInsn *x, uint32_t exceptions)
 {
-  FpInsn *x = s->x;
-  uint32_t found = s->exceptions & FP_ALL, unmasked = found & ~(x->f->mxcsr >> MXCSR_MASK_SHIFT);
+  uint32_t found = exceptions & FP_ALL, unmasked = found & ~(x->f->mxcsr >> MXCSR_MASK_SHIFT);
   if (unmasked & FP_PRE)
     found &= FP_PRE;            /* no result was computed that could have been inexact, or too large */
   x->f->mxcsr |= found;
@@ -121,18 +120,24 @@ execute_mxcsr (FpInsn *x)
   return true;
 }
 
+const SimdRow *
+fp_simd_row (uint64_t native)
+{
+  return &rows[BP_NATIVE_MAP (native) - 1][BP_NATIVE_OPCODE (native)][BP_NATIVE_PREFIX (native)];
+}
+
 bool
 fp_simd_execute (FpInsn *x)
 {
   uint64_t n = x->native;
-  unsigned map = BP_NATIVE_MAP (n), opcode = BP_NATIVE_OPCODE (n), prefix = BP_NATIVE_PREFIX (n);
+  unsigned map = BP_NATIVE_MAP (n), opcode = BP_NATIVE_OPCODE (n);
   if (map == 1 && opcode == 0x77) {
     empty_mmx (x);
     return true;
   }
   if (map == 1 && opcode == 0xae)
     return execute_mxcsr (x);
-  const SimdRow *row = &rows[map - 1][opcode][prefix];
+  const SimdRow *row = fp_simd_row (n);
   unsigned shape = row->shape;
   if (!row->function)
     return false;
@@ -142,16 +147,17 @@ fp_simd_execute (FpInsn *x)
   if (!(shape & (REG_G | GROUP)))
     reg = get_register (x->f, BP_NATIVE_REG (n), shape & REG_M);
   FxVector rm = shape & TO_RM && x->mem ? reg : get_rm (x, shape);
-  Simd s = { .x = x, .bytes = shape & MM ? 8 : 16, .imm = BP_NATIVE_IMM8 (n), .reg = BP_NATIVE_REG (n) };
+  Simd s = { .x = x, .bytes = shape & MM ? 8 : 16, .imm = BP_NATIVE_IMM8 (n), .reg = BP_NATIVE_REG (n) & 7 };
   s.d = shape & (TO_RM | GROUP) ? rm : reg;
   s.s = shape & TO_RM ? reg : rm;
+  s.t = x->f->xmm[0];
   row->function (&s);
   if (s.undefined)
     return false;
   if (enters_mmx (x, shape))
     fx_enter_mmx (x->f);
   if (s.exceptions)
-    report (&s);
+    simd_report (x, s.exceptions);
   put_result (&s, shape);
   return true;
 }

@@ -19,6 +19,7 @@ enum {
 typedef struct Simd {
   FpInsn *x;
   FxVector d, s;                /* destination (as it was, then as it shall be), source */
+  FxVector t;                   /* a third operand: XMM0 where it is implied, what fp-vex.h says with VEX */
   unsigned bytes;               /* 8: MMX, 16: XMM */
   unsigned imm;
   unsigned reg;                 /* GROUP: modrm.reg */
@@ -35,7 +36,15 @@ typedef struct SimdRow {
 
 static inline uint32_t simd_mxcsr (const Simd *s) { return s->x->f->mxcsr; }
 
-/* Every function that fp-simd.def names. */
+/* NULL function: no such row */
+const SimdRow *fp_simd_row (uint64_t native);
+
+/* The register files. */
+FxVector simd_low_bytes (const void *from, unsigned size);
+/* What a row left in MXCSR, and the exception it raises, if it does. */
+void simd_report (FpInsn *x, uint32_t exceptions);
+
+/* Every function that the tables name. */
 #define SIMD(map, opcode, prefix, shape, function) SimdFunction simd_##function;
 #include "fp-simd.def"
 #undef SIMD

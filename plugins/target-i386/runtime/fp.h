@@ -1,4 +1,4 @@
-/* fp.h -- the state's copy of the FP registers, an FXSAVE64 image, as a struct; and its rules. */
+/* fp.h -- the state's copy of the FP registers, an XSAVE area in standard format, as a struct; and its rules. */
 /* SPDX-License-Identifier: MIT */
 #ifndef TARGET_I386_RUNTIME_FP_H
 #define TARGET_I386_RUNTIME_FP_H
@@ -38,6 +38,13 @@ typedef struct __attribute__ ((may_alias)) FxImage {
 _Static_assert (sizeof (FxImage) == 512, "FXSAVE image");
 
 static inline FxImage *fx_image (X86Cpu *env) { return (FxImage *) env->fp; }
+
+/* Bits 255:128 of the vector registers (SDM vol. 1, 13.5.3), behind the XSAVE header. */
+typedef struct __attribute__ ((may_alias)) FxUppers {
+  FxVector ymm[16];
+} FxUppers;
+
+static inline FxUppers *fx_uppers (X86Cpu *env) { return (FxUppers *) (env->fp + X86_FP_UPPERS); }
 
 enum {
   FSW_STACK = 1 << 6, FSW_ES = 1 << 7, FSW_C0 = 1 << 8, FSW_C1 = 1 << 9, FSW_C2 = 1 << 10, FSW_TOP_SHIFT = 11,
@@ -84,6 +91,7 @@ fx_enter_mmx (FxImage *f)
 typedef struct FpInsn {
   X86Cpu *env;
   FxImage *f;
+  FxUppers *upper;
   uint64_t native;
   uint32_t aux;
   uint64_t in;                  /* integer operand */
@@ -95,5 +103,6 @@ typedef struct FpInsn {
 /* false: no such instruction */
 bool fp_x87_execute (FpInsn *x);
 bool fp_simd_execute (FpInsn *x);
+bool fp_vex_execute (FpInsn *x);
 
 #endif

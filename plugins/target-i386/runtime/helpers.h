@@ -31,12 +31,15 @@ uint32_t helper_segment_check (X86Cpu *env, uint32_t seg, uint32_t offset, uint3
 void helper_branch_check (X86Cpu *env, uint32_t target);
 void helper_sysenter (X86Cpu *env);
 void helper_sysexit (X86Cpu *env);
+void helper_syscall (X86Cpu *env, uint64_t next);
+void helper_sysret (X86Cpu *env, uint32_t size);
 
 /* control.c, debug.c */
 void helper_mov_to_cr (X86Cpu *env, uint32_t number, uint32_t value);
 uint32_t helper_mov_from_cr (X86Cpu *env, uint32_t number);
 void helper_mov_to_dr (X86Cpu *env, uint32_t number, uint32_t value);
 uint32_t helper_mov_from_dr (X86Cpu *env, uint32_t number);
+void helper_umip_check (X86Cpu *env);
 void helper_lmsw (X86Cpu *env, uint32_t value);
 void helper_clts (X86Cpu *env);
 void helper_invlpg (X86Cpu *env, uint32_t linear);

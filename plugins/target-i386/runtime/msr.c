@@ -11,12 +11,15 @@
 
 enum {
   MSR_P5_MC_ADDR = 0x0, MSR_P5_MC_TYPE = 0x1, MSR_TSC = 0x10, MSR_PLATFORM_ID = 0x17, MSR_APIC_BASE = 0x1b, MSR_EBL_CR_POWERON = 0x2a,
+  MSR_TSC_ADJUST = 0x3b,
   MSR_UPDATE_TRIGGER = 0x79, MSR_UPDATE_REVISION = 0x8b, MSR_MTRR_CAP = 0xfe, MSR_SYSENTER_CS = 0x174, MSR_SYSENTER_ESP = 0x175,
   MSR_SYSENTER_EIP = 0x176, MSR_MCG_CAP = 0x179, MSR_MCG_STATUS = 0x17a, MSR_MISC_ENABLE = 0x1a0, MSR_DEBUGCTL = 0x1d9,
   MSR_MTRR_VARIABLE = 0x200, MSR_MTRR_FIX64K = 0x250, MSR_MTRR_FIX16K = 0x258, MSR_MTRR_FIX4K = 0x268, MSR_PAT = 0x277, MSR_MTRR_DEF = 0x2ff,
   MSR_TSC_DEADLINE = 0x6e0, MSR_X2APIC = 0x800, MSR_X2APIC_LAST = 0x8ff
 };
 #define MSR_EFER 0xc0000080u
+#define MSR_STAR 0xc0000081u
+#define MSR_TSC_AUX 0xc0000103u
 
 #define N_VARIABLE_MTRRS 8
 #define MTRR_CAP (N_VARIABLE_MTRRS | 1 << 8 /* fixed ranges */ | 1 << 10 /* write combining */)
@@ -25,6 +28,17 @@ static bool has_mtrr (const X86Cpu *env) { return env->cpuid_1_edx >> 12 & 1; }
 static bool has_mca (const X86Cpu *env) { return env->cpuid_1_edx >> 14 & 1; }
 static bool has_pat (const X86Cpu *env) { return env->cpuid_1_edx >> 16 & 1; }
 static bool has_nx (const X86Cpu *env) { return env->cpuid_80000001_edx >> 20 & 1; }
+static bool has_lm (const X86Cpu *env) { return env->feature[X86_FEATURE_LM]; }
+static bool has_syscall (const X86Cpu *env) { return env->feature[X86_FEATURE_SYSCALL]; }
+static bool has_tsc_adjust (const X86Cpu *env) { return env->cpuid_7_ebx >> 1 & 1; }
+static bool has_tsc_aux (const X86Cpu *env) { return env->feature[X86_FEATURE_RDTSCP] || env->feature[X86_FEATURE_RDPID]; }
+
+/* The bits of EFER that may be set. */
+static uint64_t
+efer_allowed (const X86Cpu *env)
+{
+  return (has_nx (env) ? EFER_NXE : 0) | (has_syscall (env) ? EFER_SCE : 0) | (has_lm (env) ? EFER_LME : 0);
+}
 
 /* --- time-stamp counter ------------------------------------------------------------------- */
 
@@ -120,13 +134,14 @@ deadline_access (X86Cpu *env, uint64_t *value, bool write)
   return true;
 }
 
-/* The deadline stays where it is, the counter has moved. */
+/* The deadline stays where it is, the counter moves, and so does what counts its moves (SDM 3B 17.17.3). */
 static void
-tsc_write (X86Cpu *env, uint64_t value)
+tsc_move (X86Cpu *env, uint64_t by)
 {
   uint64_t deadline;
   bool waits = deadline_access (env, &deadline, false) && deadline;
-  env->tsc_offset += value - tsc_now (env);
+  env->tsc_offset += by;
+  env->tsc_adjust += by;
   if (waits)
     deadline_access (env, &deadline, true);
 }
@@ -185,7 +200,10 @@ plain_register (const X86Cpu *env, uint32_t number)
   case MSR_MCG_STATUS: return has_mca (env) ? &env->mcg_status : NULL;
   case MSR_MISC_ENABLE: return x86_family (env) >= 6 ? &env->misc_enable : NULL;
   case MSR_PAT: return has_pat (env) ? &env->pat : NULL;
-  case MSR_EFER: return has_nx (env) ? &env->efer : NULL;
+  case MSR_EFER: return efer_allowed (env) ? &env->efer : NULL;
+  case MSR_STAR: return has_syscall (env) ? &env->star : NULL;
+  case MSR_TSC_AUX: return has_tsc_aux (env) ? &env->tsc_aux : NULL;
+  case MSR_TSC_ADJUST: return has_tsc_adjust (env) ? &env->tsc_adjust : NULL;
   }
   return NULL;
 }
@@ -233,7 +251,8 @@ x86_msr_read (X86Cpu *env, uint32_t number, uint64_t *value)
 static bool
 efer_write (X86Cpu *env, uint64_t value)
 {
-  if (!has_nx (env) || value & ~(uint64_t) EFER_NXE)
+  uint64_t allowed = efer_allowed (env);
+  if (!allowed || value & ~allowed)
     return false;
   bool changed = env->efer != value;
   env->efer = value;
@@ -255,8 +274,16 @@ x86_msr_write (X86Cpu *env, uint32_t number, uint64_t value)
   }
   switch (number) {
   case MSR_TSC:
-    tsc_write (env, value);
+    tsc_move (env, value - tsc_now (env));
     return true;
+  case MSR_TSC_ADJUST:
+    if (has_tsc_adjust (env))
+      tsc_move (env, value - env->tsc_adjust);
+    return has_tsc_adjust (env);
+  case MSR_TSC_AUX:
+    if (value >> 32)
+      return false;
+    break;
   case MSR_TSC_DEADLINE:
     return deadline_access (env, &value, true);
   case MSR_X2APIC ... MSR_X2APIC_LAST:

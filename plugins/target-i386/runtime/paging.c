@@ -19,6 +19,7 @@ typedef struct Walk {
   uint32_t address;
   BpMmuAccess access;
   bool user;                    /* a user-mode access */
+  bool smap;                    /* user pages are out of bounds to a data access */
   uint64_t rights;              /* of all levels so far: W and U are and-ed; NX or-ed */
   uint64_t physical;            /* of the page */
   unsigned shift;
@@ -152,9 +153,10 @@ walk_pae (Walk *w)
 static inline void
 judge (const Walk *w, BpTlbFill *fill)
 {
-  bool mode_ok = !w->user || w->rights & PTE_U;
+  bool user_page = w->rights & PTE_U, mode_ok = w->user ? user_page : !(w->smap && user_page);
   fill->readable = mode_ok;
   fill->writable = mode_ok && (w->rights & PTE_W || (!w->user && !(w->env->cr0 & CR0_WP)));
+  mode_ok = w->user ? user_page : !(user_page && w->env->cr4 & CR4_SMEP);
   fill->executable = mode_ok && !(w->rights & PTE_NX);
 }
 
@@ -176,7 +178,7 @@ refuse (const Walk *w, uint32_t error, bool quiet)
     error |= PF_W;
   if (w->user)
     error |= PF_U;
-  if (w->access == BP_MMU_FETCH && env->cr4 & CR4_PAE && env->efer & EFER_NXE)
+  if (w->access == BP_MMU_FETCH && (env->cr4 & CR4_SMEP || (env->cr4 & CR4_PAE && env->efer & EFER_NXE)))
     error |= PF_FETCH;
   env->cr2_before = env->cr2;
   env->cr2 = w->address;
@@ -203,7 +205,7 @@ x86_tlb_fill (void *opaque, uint64_t address, BpMmuAccess access, unsigned mmu_i
   X86Cpu *env = opaque;
   if (!(env->cr0 & CR0_PG))
     return fill_unpaged (env, (uint32_t) address, fill);
-  Walk w = { .env = env, .address = (uint32_t) address, .access = access, .user = mmu_index == MMU_USER };
+  Walk w = { .env = env, .address = (uint32_t) address, .access = access, .user = mmu_index == MMU_USER, .smap = mmu_index == MMU_KERNEL_SMAP };
   for (;;) {
     w.rights = PTE_W | PTE_U;
     w.table = 0;

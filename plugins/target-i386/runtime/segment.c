@@ -67,6 +67,8 @@ x86_update_mode (X86Cpu *env)
   f |= env->cr0 & CR0_NE ? HF_NE : 0;
   f |= env->cr4 & CR4_OSFXSR ? HF_OSFXSR : 0;
   f |= cpl == 3 && env->cr0 & CR0_AM && eflags & X86_FL_AC ? HF_AC : 0;
+  f |= cpl < 3 && env->cr4 & CR4_SMAP && !(eflags & X86_FL_AC) ? HF_SMAP : 0;
+  f |= env->cr4 & CR4_OSXSAVE && (env->xcr0 & 6) == 6 ? HF_AVX : 0;
   f |= eflags & X86_FL_RF ? HF_RF : 0;
   f |= env->cr4 & (f & HF_VM ? CR4_VME : CR4_PVI) && f & HF_PE ? HF_VME : 0;
   env->hflags = f | breakpoints_bit ((uint32_t) env->dr[7], env->cr4 & CR4_DE);
@@ -232,8 +234,15 @@ x86_stack_current (X86Cpu *env, X86Stack *s, uint32_t error)
   s->mmu = x86_mmu_index (env);
 }
 
+/* While the user's code is still what runs, the processor goes to the kernel's stack of its own accord. */
+static unsigned
+inner_mmu_index (const X86Cpu *env, unsigned cpl)
+{
+  return cpl == 3 ? MMU_USER : x86_cpl (env) == 3 ? x86_mmu_implicit (env) : x86_mmu_index (env);
+}
+
 void
-x86_stack_of (X86Stack *s, const X86Descriptor *d, uint32_t sp, unsigned cpl, uint32_t error)
+x86_stack_of (X86Cpu *env, X86Stack *s, const X86Descriptor *d, uint32_t sp, unsigned cpl, uint32_t error)
 {
   s->base = desc_base (d);
   s->limit = desc_limit (d);
@@ -241,7 +250,7 @@ x86_stack_of (X86Stack *s, const X86Descriptor *d, uint32_t sp, unsigned cpl, ui
   s->mask = stack_mask (s->attributes);
   s->sp = sp;
   s->error = error;
-  s->mmu = cpl == 3 ? MMU_USER : MMU_KERNEL;
+  s->mmu = inner_mmu_index (env, cpl);
 }
 
 /* A flat stack can only go wrong where it runs over the top. */

@@ -43,8 +43,8 @@ tss_stack (X86Cpu *env, unsigned cpl, uint32_t ext, uint16_t *ss, uint32_t *esp)
   uint32_t offset = size == 4 ? 4 + 8 * cpl : 2 + 4 * cpl;
   if (!(tr->attributes & SEG_P) || offset + size + 1 > tr->limit)
     x86_raise_error (env, EXC_TS, selector_error (tr->selector, ext));
-  *esp = load_at (env, (uint32_t) tr->base + offset, size, MMU_KERNEL);
-  *ss = (uint16_t) load_at (env, (uint32_t) tr->base + offset + size, 2, MMU_KERNEL);
+  *esp = load_at (env, (uint32_t) tr->base + offset, size, x86_mmu_implicit (env));
+  *ss = (uint16_t) load_at (env, (uint32_t) tr->base + offset + size, 2, x86_mmu_implicit (env));
 }
 
 void
@@ -79,9 +79,9 @@ static void
 probe (X86Cpu *env, uint32_t linear, uint32_t size, BpMmuAccess access)
 {
   uint32_t last = linear + size - 1;
-  env->tcg.ops->probe (env, linear, 1, access, MMU_KERNEL);
+  env->tcg.ops->probe (env, linear, 1, access, x86_mmu_implicit (env));
   if ((linear ^ last) >> 12)
-    env->tcg.ops->probe (env, last, 1, access, MMU_KERNEL);
+    env->tcg.ops->probe (env, last, 1, access, x86_mmu_implicit (env));
 }
 
 /* --- old state out, new state in -------------------------------------------------------------------- */
@@ -89,29 +89,29 @@ probe (X86Cpu *env, uint32_t linear, uint32_t size, BpMmuAccess access)
 static void
 save_state (X86Cpu *env, const Layout *l, uint32_t base, uint32_t eip, uint32_t eflags)
 {
-  store_at (env, base + l->eip, eip, l->item, MMU_KERNEL);
-  store_at (env, base + l->eflags, eflags, l->item, MMU_KERNEL);
+  store_at (env, base + l->eip, eip, l->item, x86_mmu_implicit (env));
+  store_at (env, base + l->eflags, eflags, l->item, x86_mmu_implicit (env));
   for (unsigned i = 0; i < 8; i++)
-    store_at (env, base + l->eax + i * l->item, gpr (env, i), l->item, MMU_KERNEL);
+    store_at (env, base + l->eax + i * l->item, gpr (env, i), l->item, x86_mmu_implicit (env));
   for (unsigned i = 0; i < l->n_segments; i++)
-    store_at (env, base + l->es + i * l->step, env->segment[i].selector, 2, MMU_KERNEL);
+    store_at (env, base + l->es + i * l->step, env->segment[i].selector, 2, x86_mmu_implicit (env));
 }
 
 static void
 load_state (X86Cpu *env, const Layout *l, uint32_t base, TaskState *t)
 {
-  t->eip = load_at (env, base + l->eip, l->item, MMU_KERNEL);
-  t->eflags = load_at (env, base + l->eflags, l->item, MMU_KERNEL);
-  t->cr3 = l->cr3 ? load_at (env, base + l->cr3, 4, MMU_KERNEL) : (uint32_t) env->cr3;
+  t->eip = load_at (env, base + l->eip, l->item, x86_mmu_implicit (env));
+  t->eflags = load_at (env, base + l->eflags, l->item, x86_mmu_implicit (env));
+  t->cr3 = l->cr3 ? load_at (env, base + l->cr3, 4, x86_mmu_implicit (env)) : (uint32_t) env->cr3;
   for (unsigned i = 0; i < 8; i++) {
-    t->gpr[i] = load_at (env, base + l->eax + i * l->item, l->item, MMU_KERNEL);
+    t->gpr[i] = load_at (env, base + l->eax + i * l->item, l->item, x86_mmu_implicit (env));
     if (l->item == 2)
       t->gpr[i] |= 0xffff0000;  /* undefined by the manual; processors leave ones */
   }
   for (unsigned i = 0; i < 6; i++)
-    t->segment[i] = i < l->n_segments ? (uint16_t) load_at (env, base + l->es + i * l->step, 2, MMU_KERNEL) : 0;
-  t->ldt = (uint16_t) load_at (env, base + l->ldt, 2, MMU_KERNEL);
-  t->trap = l->trap && load_at (env, base + l->trap, 2, MMU_KERNEL) & 1;
+    t->segment[i] = i < l->n_segments ? (uint16_t) load_at (env, base + l->es + i * l->step, 2, x86_mmu_implicit (env)) : 0;
+  t->ldt = (uint16_t) load_at (env, base + l->ldt, 2, x86_mmu_implicit (env));
+  t->trap = l->trap && load_at (env, base + l->trap, 2, x86_mmu_implicit (env)) & 1;
 }
 
 /* --- descriptors of the new task: faults from here on belong to it (SDM 3A table 7-1) -------------------- */
@@ -239,7 +239,7 @@ x86_task_switch (X86Cpu *env, unsigned selector, const X86Descriptor *d, X86Task
   if (reason != TASK_IRET)
     x86_mark_busy (env, d->address, true);
   if (nested) {
-    store_at (env, new_base, tr->selector, 2, MMU_KERNEL);
+    store_at (env, new_base, tr->selector, 2, x86_mmu_implicit (env));
     t.eflags |= X86_FL_NT;
   }
   x86_put_descriptor (env, BP_X86_TR, selector, d);
