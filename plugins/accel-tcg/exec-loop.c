@@ -198,7 +198,7 @@ tcg_lookup (void *env, uint64_t pc)
   if (tb && !second_page_holds (v, tb, &global))
     tb = NULL;
   v->ret_pc = ret_pc;
-  if (!tb)
+  if (!tb || tb->pin_set != v->pin_set)
     return m->backend->leave_code;
   jump_cache_enter (v, pc, tb, global);
   v->entering = tb;             /* a kick from here on must find it */
@@ -247,6 +247,7 @@ static void
 link_blocks (TcgMachine *m, Tb *from, unsigned n, Tb *to)
 {
   if (!m->chain || to->physical[0] == ~(uint64_t) 0 || to->physical[1] != ~(uint64_t) 0 || from->mode != to->mode
+      || from->pin_set != to->pin_set
       || ((from->key.pc ^ to->key.pc) & TLB_PAGE_MASK) != 0 || ((from->physical[0] ^ to->physical[0]) & TLB_PAGE_MASK) != 0)
     return;
   g_mutex_lock (&m->lock);

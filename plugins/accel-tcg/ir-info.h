@@ -12,7 +12,8 @@ ir_n_operands (const BpIrInsn *insn)
   return ir_op_info[insn->op].n_out + ir_op_info[insn->op].n_in;
 }
 
-/* The type that a[slot] must have.  For calls imm must be a helper. */
+/* How wide the insn reads or writes a[slot]: I64 needs an i64 temp; I32 is the low half of any temp, and zero-extends when it is
+ * written to an i64 one.  For calls imm must be a helper. */
 BpIrType ir_operand_type (const BpIrInsn *insn, unsigned slot);
 
 /* Whether the text form needs a type suffix to know the operands' types. */
@@ -51,6 +52,13 @@ ir_helper (const BpIrInsn *insn)
 /* The value of an op with one output and up to three constant inputs (zero-extended to 64 bits); false for an
  * op that is no function of values alone.  Bits above the type are garbage. */
 bool ir_compute (const BpIrInsn *insn, uint64_t a, uint64_t b, uint64_t c, uint64_t *value);
+
+/* What an insn that reads `width` bits of a constant finds there, zero-extended. */
+static inline uint64_t
+ir_const_bits (const BpIrTemp *t, BpIrType width)
+{
+  return width == BP_IR_I64 ? (uint64_t) t->value : (uint32_t) t->value;
+}
 
 static inline uint64_t
 ir_type_mask (unsigned type)

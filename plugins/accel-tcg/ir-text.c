@@ -2,9 +2,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One insn a line, operands as ir-ops.def's template of the op says.  Temps: `env`, a global by its name,
- * a local as tN (its index among the temps after the globals), a constant as $0x1f; a temp whose type is
- * not the one that its place in the insn implies carries it: t3:i64.  `_` is an absent operand.  `;`
- * starts a comment.
+ * a local as tN (its index among the temps after the globals), a constant as $0x1f; a local or constant whose
+ * type is not the width at which the insn uses it carries it: t3:i64 (and a global that is too narrow).  `_` is
+ * an absent operand.  `;` starts a comment.
  */
 #include "ir-info.h"
 #include <string.h>
@@ -69,7 +69,8 @@ print_temp (const BpIrBlock *ir, BpTemp temp, BpIrType expected, GString *out)
                             t->type == BP_IR_I32 ? (uint64_t) (uint32_t) t->value : (uint64_t) t->value);
     break;
   }
-  if (t->type != expected)
+  bool has_name = t->kind == BP_IR_TEMP_GLOBAL || t->kind == BP_IR_TEMP_ENV;
+  if (t->type != expected && (!has_name || expected == BP_IR_I64))
     g_string_append_printf (out, ":%s", type_words[t->type & 1]);
 }
 
@@ -411,7 +412,7 @@ parse_temp (Parser *x, BpIrType expected, BpTemp *temp)
       found = bp_ir_global (i);
   if (found == BP_IR_NONE)
     return fail (x, "no global is named \"%s\"", word);
-  if (x->ir->temps[found].type != type)
+  if (x->ir->temps[found].type != type && (told || type == BP_IR_I64))
     return fail (x, "%s is %s, %s here", word, type_words[x->ir->temps[found].type], type_words[type]);
   *temp = found;
   return true;

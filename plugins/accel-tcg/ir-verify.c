@@ -45,7 +45,7 @@ check_operand (Checker *c, unsigned slot)
   const BpIrTemp *t = &c->ir->temps[temp];
   if (is_output && t->kind != BP_IR_TEMP_LOCAL && t->kind != BP_IR_TEMP_GLOBAL)
     return wrong (c, "operand %u cannot be written", slot);
-  if (t->type != ir_operand_type (insn, slot))
+  if (t->type != BP_IR_I64 && ir_operand_type (insn, slot) == BP_IR_I64)
     return wrong (c, "operand %u has the wrong type", slot);
   return true;
 }

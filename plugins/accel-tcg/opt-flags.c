@@ -5,6 +5,9 @@
  * local was itself made by a setcond, a subtraction, a mask or the like, the test moves to that insn's
  * operands, so that the host's compare (or test) and branch remains and opt-liveness can drop the rest.
  * Only locals are looked through: a global is stored anyway, and testing it costs nothing more.
+ *
+ * A test of 64 bits sees a 32-bit result zero-extended: as good for ==, never negative.  A test of 32 bits sees half
+ * of a 64-bit result, of which only a setcond's says the same as the whole.
  */
 #include "ir-info.h"
 #include "opt-scratch.h"
@@ -115,10 +118,14 @@ test_zero (Flags *x, Test *test, const BpIrInsn *m)
   case BP_IR_and:
     *test = (Test) { type, is_zero ? BP_IR_TSTEQ : BP_IR_TSTNE, m->a[1], m->a[2] };
     return true;
+  case BP_IR_mov:
   case BP_IR_neg:
-  case BP_IR_bswap:
-    test->a = m->a[1];
-    return true;
+  case BP_IR_bswap: {
+    BpTemp zero = constant (x, type, 0);
+    if (zero != BP_IR_NONE)
+      *test = (Test) { type, test->cond, m->a[1], zero };
+    return zero != BP_IR_NONE;
+  }
   case BP_IR_ext8u:
   case BP_IR_ext8s: return set_masked (x, test, is_zero, m->a[1], type, 0xff);
   case BP_IR_ext16u:
@@ -181,6 +188,9 @@ improve (Flags *x, Test *test)
   const BpIrInsn *m = maker (x, test->a);
   if (m == NULL)
     return false;
+  BpIrType width = ir_operand_type (m, 0);
+  if (width != test->type && m->op != BP_IR_setcond && (sign || width == BP_IR_I64))
+    return false;
   if (is_value (x, test->b, 0))
     return equality ? test_zero (x, test, m) : test_sign (x, test, m);
   return equality && is_value (x, test->b, 1) && test_one (test, m);
@@ -207,8 +217,9 @@ visit (Flags *x, BpIrInsn *insn)
   Test test = { (BpIrType) insn->type, (BpIrCond) insn->cond, insn->a[first], insn->a[first + 1] };
   if (!find_test (x, &test))
     return;
-  /* setcond and movcond give a value of the type that they compare. */
-  if (insn->op != BP_IR_brcond && test.type != insn->type)
+  /* setcond and movcond give a value as wide as what they compare; that of setcond may be narrower. */
+  bool fits = insn->op == BP_IR_brcond || test.type == insn->type || (insn->op == BP_IR_setcond && test.type == BP_IR_I32);
+  if (!fits)
     return;
   insn->type = (uint8_t) test.type;
   insn->cond = (uint8_t) test.cond;
@@ -223,9 +234,10 @@ visit_xor (Flags *x, BpIrInsn *insn)
   if (!is_value (x, insn->a[2], 1))
     return;
   const BpIrInsn *m = maker (x, insn->a[1]);
-  if (m == NULL || m->op != BP_IR_setcond || m->type != insn->type)
+  if (m == NULL || m->op != BP_IR_setcond || (m->type != insn->type && m->type != BP_IR_I32))
     return;
   insn->op = BP_IR_setcond;
+  insn->type = m->type;
   insn->cond = (uint8_t) ir_cond_invert ((BpIrCond) m->cond);
   insn->a[1] = m->a[1];
   insn->a[2] = m->a[2];

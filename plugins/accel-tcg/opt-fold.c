@@ -5,6 +5,9 @@
  * write to a temp raises its version, so a copy of it, or an insn that read it, can tell that it has
  * changed since: thus a use is never replaced by a temp (a global above all) that was redefined in
  * between.
+ *
+ * What is known describes all 64 bits of an i64 temp.  An insn sees as many as it reads: the copy that a 32-bit
+ * move made is one for those that read 32 bits, and for others when its source is known to have no more.
  */
 #include "ir-info.h"
 #include "opt-scratch.h"
@@ -18,7 +21,8 @@ typedef struct Known {
   uint32_t def_version;         /* of that insn's first input, when it ran */
   uint32_t copy_version;
   BpTemp copy;                  /* a temp that held the same value, or NONE */
-  uint16_t reserved;
+  uint8_t copy_width;           /* BpIrType: as far as that many bits go */
+  uint8_t reserved;
 } Known;
 
 typedef struct Folder {
@@ -39,36 +43,27 @@ is_const (const Folder *x, BpTemp temp)
   return x->ir->temps[temp].kind == BP_IR_TEMP_CONST;
 }
 
-/* A constant's value, without the sign extension of an i32. */
+/* A constant's value as an insn of that width reads it, zero-extended. */
 static inline uint64_t
-const_value (const Folder *x, BpTemp temp)
+const_value (const Folder *x, BpTemp temp, unsigned width)
 {
-  const BpIrTemp *t = &x->ir->temps[temp];
-  return (uint64_t) t->value & ir_type_mask (t->type);
+  return ir_const_bits (&x->ir->temps[temp], (BpIrType) width);
 }
 
 static inline bool
-is_value (const Folder *x, BpTemp temp, uint64_t value)
+is_value (const Folder *x, BpTemp temp, unsigned width, uint64_t value)
 {
-  return is_const (x, temp) && const_value (x, temp) == value;
+  return is_const (x, temp) && const_value (x, temp, width) == value;
 }
 
+/* The bits that may be 1 in what an insn of that width reads. */
 static inline uint64_t
-ones_of (const Folder *x, BpTemp temp)
+ones_of (const Folder *x, BpTemp temp, unsigned width)
 {
   const BpIrTemp *t = &x->ir->temps[temp];
   if (t->kind == BP_IR_TEMP_CONST)
-    return (uint64_t) t->value & ir_type_mask (t->type);
-  return x->known[temp].epoch == x->epoch ? x->known[temp].ones : ir_type_mask (t->type);
-}
-
-static inline BpTemp
-canonical (const Folder *x, BpTemp temp)
-{
-  const Known *k = &x->known[temp];
-  if (k->epoch == x->epoch && k->copy != BP_IR_NONE && x->known[k->copy].version == k->copy_version)
-    return k->copy;
-  return temp;
+    return const_value (x, temp, width);
+  return ir_type_mask (width) & (x->known[temp].epoch == x->epoch ? x->known[temp].ones : ir_type_mask (t->type));
 }
 
 /* The insn that made the temp's value, if its first input still holds what it held then. */
@@ -97,6 +92,29 @@ constant (Folder *x, BpIrType type, uint64_t value)
   return *recent = bp_ir_temp_add (x->ir, BP_IR_TEMP_CONST, type, stored);
 }
 
+/* What an insn that reads `width` bits of temp may read instead. */
+static BpTemp
+canonical (Folder *x, BpTemp temp, BpIrType width)
+{
+  const Known *k = &x->known[temp];
+  BpTemp copy = temp;
+  if (k->epoch == x->epoch && k->copy != BP_IR_NONE && x->known[k->copy].version == k->copy_version)
+    copy = k->copy;
+  else if (!is_const (x, temp))
+    return temp;
+  bool narrow = copy != temp && k->copy_width == BP_IR_I32;
+  if (is_const (x, copy)) {             /* constants have the type of what reads them */
+    if (x->ir->temps[copy].type == width && !(narrow && width == BP_IR_I64))
+      return copy;
+    BpTemp c = constant (x, width, const_value (x, copy, BP_IR_I32));
+    return c != BP_IR_NONE ? c : temp;
+  }
+  if (width == BP_IR_I32)
+    return copy;
+  bool whole = x->ir->temps[copy].type == BP_IR_I64 && !(narrow && ones_of (x, copy, BP_IR_I64) >> 32);
+  return whole ? copy : temp;
+}
+
 /* --- rewriting ---------------------------------------------------------------------------- */
 
 static inline void
@@ -106,13 +124,15 @@ to_nop (BpIrInsn *insn)
   memset (insn->a, 0xff, sizeof insn->a);
 }
 
+/* As wide as the result was. */
 static void
 to_mov (const Folder *x, BpIrInsn *insn, BpTemp source)
 {
   BpTemp dst = insn->a[0];
+  BpIrType width = ir_operand_type (insn, 0);
   to_nop (insn);
-  insn->type = x->ir->temps[dst].type;
-  if (dst == source)
+  insn->type = (uint8_t) width;
+  if (dst == source && (width == x->ir->temps[dst].type || !(ones_of (x, dst, BP_IR_I64) >> 32)))
     return;
   insn->op = BP_IR_mov;
   insn->aux = 0;
@@ -123,7 +143,7 @@ to_mov (const Folder *x, BpIrInsn *insn, BpTemp source)
 static void
 to_const (Folder *x, BpIrInsn *insn, uint64_t value)
 {
-  BpTemp c = constant (x, (BpIrType) x->ir->temps[insn->a[0]].type, value);
+  BpTemp c = constant (x, ir_operand_type (insn, 0), value);
   if (c != BP_IR_NONE)
     to_mov (x, insn, c);
 }
@@ -170,7 +190,7 @@ fold_constants (Folder *x, BpIrInsn *insn)
   for (unsigned i = 0; i < n_in; i++) {
     if (!is_const (x, insn->a[1 + i]))
       return false;
-    in[i] = const_value (x, insn->a[1 + i]);
+    in[i] = const_value (x, insn->a[1 + i], ir_operand_type (insn, 1 + i));
   }
   if (!ir_compute (insn, in[0], in[1], in[2], &value))
     return false;
@@ -185,12 +205,12 @@ fold_add (Folder *x, BpIrInsn *insn)
 {
   if (!is_const (x, insn->a[2]))
     return;
-  uint64_t c = const_value (x, insn->a[2]);
+  uint64_t c = const_value (x, insn->a[2], insn->type);
   const BpIrInsn *def = def_of (x, insn->a[1]);
   if (c == 0)
     to_mov (x, insn, insn->a[1]);
   else if (def != NULL && def->op == BP_IR_add && def->type == insn->type && is_const (x, def->a[2]))
-    to_binary_const (x, insn, BP_IR_add, def->a[1], c + const_value (x, def->a[2]));
+    to_binary_const (x, insn, BP_IR_add, def->a[1], c + const_value (x, def->a[2], insn->type));
 }
 
 static void
@@ -198,10 +218,10 @@ fold_sub (Folder *x, BpIrInsn *insn)
 {
   if (insn->a[1] == insn->a[2])
     to_const (x, insn, 0);
-  else if (is_value (x, insn->a[1], 0))
+  else if (is_value (x, insn->a[1], insn->type, 0))
     to_unary (insn, BP_IR_neg, insn->a[2]);
   else if (is_const (x, insn->a[2])) {
-    to_binary_const (x, insn, BP_IR_add, insn->a[1], -const_value (x, insn->a[2]));
+    to_binary_const (x, insn, BP_IR_add, insn->a[1], -const_value (x, insn->a[2], insn->type));
     if (insn->op == BP_IR_add)
       fold_add (x, insn);
   }
@@ -214,7 +234,7 @@ fold_carry (Folder *x, BpIrInsn *insn)
   bool is_add = insn->op == BP_IR_addc;
   if (!is_const (x, insn->a[3]))
     return;
-  if (is_value (x, insn->a[3], 0)) {
+  if (is_value (x, insn->a[3], insn->type, 0)) {
     insn->op = is_add ? BP_IR_add : BP_IR_sub;
     insn->a[3] = BP_IR_NONE;
     if (is_add)
@@ -222,7 +242,7 @@ fold_carry (Folder *x, BpIrInsn *insn)
     else
       fold_sub (x, insn);
   } else if (is_const (x, insn->a[2])) {
-    uint64_t c = const_value (x, insn->a[2]) + const_value (x, insn->a[3]);
+    uint64_t c = const_value (x, insn->a[2], insn->type) + const_value (x, insn->a[3], insn->type);
     to_binary_const (x, insn, BP_IR_add, insn->a[1], is_add ? c : -c);
     if (insn->op == BP_IR_add)
       fold_add (x, insn);
@@ -234,7 +254,7 @@ fold_mul (Folder *x, BpIrInsn *insn)
 {
   if (!is_const (x, insn->a[2]))
     return;
-  uint64_t c = const_value (x, insn->a[2]);
+  uint64_t c = const_value (x, insn->a[2], insn->type);
   if (c == 0)
     to_const (x, insn, 0);
   else if (c == 1)
@@ -246,22 +266,26 @@ fold_mul (Folder *x, BpIrInsn *insn)
 static void
 fold_and (Folder *x, BpIrInsn *insn)
 {
-  uint64_t ones = ones_of (x, insn->a[1]);
+  unsigned type = insn->type;
+  uint64_t ones = ones_of (x, insn->a[1], type);
   if (insn->a[1] == insn->a[2])
     to_mov (x, insn, insn->a[1]);
-  else if ((ones & ones_of (x, insn->a[2])) == 0)
+  else if ((ones & ones_of (x, insn->a[2], type)) == 0)
     to_const (x, insn, 0);
   else if (!is_const (x, insn->a[2]))
     return;
-  else if ((ones & ~const_value (x, insn->a[2])) == 0)
+  else if ((ones & ~const_value (x, insn->a[2], type)) == 0)
     to_mov (x, insn, insn->a[1]);
-  else if (is_value (x, insn->a[2], 0xff))
+  else if (is_value (x, insn->a[2], type, 0xff))
     to_unary (insn, BP_IR_ext8u, insn->a[1]);
-  else if (is_value (x, insn->a[2], 0xffff))
+  else if (is_value (x, insn->a[2], type, 0xffff))
     to_unary (insn, BP_IR_ext16u, insn->a[1]);
-  else {                        /* a mask that keeps nothing of an extension's upper bits does without it */
+  else if (is_value (x, insn->a[2], type, 0xffffffff)) {
+    insn->type = BP_IR_I32;
+    to_mov (x, insn, insn->a[1]);
+  } else {                      /* a mask that keeps nothing of an extension's upper bits does without it */
     const BpIrInsn *def = def_of (x, insn->a[1]);
-    uint64_t c = const_value (x, insn->a[2]);
+    uint64_t c = const_value (x, insn->a[2], type);
     if (def != NULL && def->type == insn->type
         && ((c <= 0xff && (def->op == BP_IR_ext8u || def->op == BP_IR_ext8s))
             || (c <= 0xffff && (def->op == BP_IR_ext16u || def->op == BP_IR_ext16s))))
@@ -272,10 +296,10 @@ fold_and (Folder *x, BpIrInsn *insn)
 static void
 fold_or (Folder *x, BpIrInsn *insn)
 {
-  if (insn->a[1] == insn->a[2] || is_value (x, insn->a[2], 0))
+  if (insn->a[1] == insn->a[2] || is_value (x, insn->a[2], insn->type, 0))
     to_mov (x, insn, insn->a[1]);
-  else if (is_value (x, insn->a[2], ir_type_mask (insn->type)))
-    to_mov (x, insn, insn->a[2]);
+  else if (is_value (x, insn->a[2], insn->type, ir_type_mask (insn->type)))
+    to_const (x, insn, ir_type_mask (insn->type));
 }
 
 static void
@@ -283,9 +307,9 @@ fold_xor (Folder *x, BpIrInsn *insn)
 {
   if (insn->a[1] == insn->a[2])
     to_const (x, insn, 0);
-  else if (is_value (x, insn->a[2], 0))
+  else if (is_value (x, insn->a[2], insn->type, 0))
     to_mov (x, insn, insn->a[1]);
-  else if (is_value (x, insn->a[2], ir_type_mask (insn->type)))
+  else if (is_value (x, insn->a[2], insn->type, ir_type_mask (insn->type)))
     to_unary (insn, BP_IR_not, insn->a[1]);
 }
 
@@ -294,10 +318,10 @@ fold_andc (Folder *x, BpIrInsn *insn)
 {
   if (insn->a[1] == insn->a[2])
     to_const (x, insn, 0);
-  else if (is_value (x, insn->a[1], ir_type_mask (insn->type)))
+  else if (is_value (x, insn->a[1], insn->type, ir_type_mask (insn->type)))
     to_unary (insn, BP_IR_not, insn->a[2]);
   else if (is_const (x, insn->a[2])) {
-    to_binary_const (x, insn, BP_IR_and, insn->a[1], ~const_value (x, insn->a[2]));
+    to_binary_const (x, insn, BP_IR_and, insn->a[1], ~const_value (x, insn->a[2], insn->type));
     if (insn->op == BP_IR_and)
       fold_and (x, insn);
   }
@@ -315,23 +339,23 @@ fold_negation (Folder *x, BpIrInsn *insn)
 static void
 fold_shift (Folder *x, BpIrInsn *insn)
 {
-  unsigned bits = ir_type_bits (insn->type);
+  unsigned type = insn->type, bits = ir_type_bits (type);
   bool is_rotate = insn->op == BP_IR_rotl || insn->op == BP_IR_rotr;
-  if (is_value (x, insn->a[1], 0) || (insn->op != BP_IR_shl && insn->op != BP_IR_shr
-                                      && is_value (x, insn->a[1], ir_type_mask (insn->type)))) {
-    to_mov (x, insn, insn->a[1]);
+  if (is_value (x, insn->a[1], type, 0) || (insn->op != BP_IR_shl && insn->op != BP_IR_shr
+                                            && is_value (x, insn->a[1], type, ir_type_mask (type)))) {
+    to_const (x, insn, const_value (x, insn->a[1], type));
     return;
   }
   if (!is_const (x, insn->a[2]))
     return;
-  uint64_t count = const_value (x, insn->a[2]);
-  uint64_t ones = ones_of (x, insn->a[1]);
+  uint64_t count = const_value (x, insn->a[2], type);
+  uint64_t ones = ones_of (x, insn->a[1], type);
   if ((count & (bits - 1)) == 0)
     to_mov (x, insn, insn->a[1]);
   else if (count >= bits)
     to_binary_const (x, insn, (BpIrOp) insn->op, insn->a[1], count & (bits - 1));
   else if (!is_rotate
-           && (insn->op == BP_IR_shl ? ones << count & ir_type_mask (insn->type) : ones >> count) == 0)
+           && (insn->op == BP_IR_shl ? ones << count & ir_type_mask (type) : ones >> count) == 0)
     to_const (x, insn, 0);
   else if (insn->op == BP_IR_sar && !(ones >> (bits - 1)))
     insn->op = BP_IR_shr;
@@ -345,7 +369,7 @@ fold_extension (Folder *x, BpIrInsn *insn)
 {
   bool is_signed = insn->op == BP_IR_ext8s || insn->op == BP_IR_ext16s;
   unsigned bits = insn->op == BP_IR_ext8s || insn->op == BP_IR_ext8u ? 8 : 16;
-  if ((ones_of (x, insn->a[1]) & ~ir_low_mask (bits - is_signed)) == 0) {
+  if ((ones_of (x, insn->a[1], insn->type) & ~ir_low_mask (bits - is_signed)) == 0) {
     to_mov (x, insn, insn->a[1]);
     return;
   }
@@ -360,19 +384,21 @@ fold_extension (Folder *x, BpIrInsn *insn)
     insn->a[1] = def->a[1];
 }
 
+/* ext32u and trunc are 32-bit moves. */
 static void
-fold_trunc (Folder *x, BpIrInsn *insn)
+fold_low_half (Folder *x, BpIrInsn *insn)
 {
   const BpIrInsn *def = def_of (x, insn->a[1]);
-  if (def != NULL && (def->op == BP_IR_ext32u || def->op == BP_IR_ext32s))
-    to_mov (x, insn, def->a[1]);
+  insn->op = BP_IR_mov;
+  insn->type = BP_IR_I32;
+  to_mov (x, insn, def != NULL && def->op == BP_IR_ext32s ? def->a[1] : insn->a[1]);
 }
 
 static void
 fold_ext32s (Folder *x, BpIrInsn *insn)
 {
-  if (!(ones_of (x, insn->a[1]) >> 31))
-    insn->op = BP_IR_ext32u;
+  if (!(ones_of (x, insn->a[1], BP_IR_I32) >> 31))
+    fold_low_half (x, insn);
 }
 
 static void
@@ -380,7 +406,7 @@ fold_extract (Folder *x, BpIrInsn *insn)
 {
   unsigned bits = ir_type_bits (insn->type), pos = insn->aux & 0xff, len = insn->aux >> 8;
   bool is_signed = insn->op == BP_IR_sextract;
-  uint64_t ones = ones_of (x, insn->a[1]);
+  uint64_t ones = ones_of (x, insn->a[1], insn->type);
   if ((ones >> pos & ir_low_mask (len)) == 0)
     to_const (x, insn, 0);
   else if (pos == 0 && (len == bits || (ones & ~ir_low_mask (len - is_signed)) == 0))
@@ -389,7 +415,11 @@ fold_extract (Folder *x, BpIrInsn *insn)
     to_unary (insn, is_signed ? BP_IR_ext8s : BP_IR_ext8u, insn->a[1]);
   else if (pos == 0 && len == 16)
     to_unary (insn, is_signed ? BP_IR_ext16s : BP_IR_ext16u, insn->a[1]);
-  else if (pos + len == bits)
+  else if (pos == 0 && len == 32) {     /* of 64 */
+    to_unary (insn, is_signed ? BP_IR_ext32s : BP_IR_ext32u, insn->a[1]);
+    if (!is_signed)
+      fold_low_half (x, insn);
+  } else if (pos + len == bits)
     to_binary_const (x, insn, is_signed ? BP_IR_sar : BP_IR_shr, insn->a[1], pos);
 }
 
@@ -397,14 +427,14 @@ static void
 fold_deposit (Folder *x, BpIrInsn *insn)
 {
   unsigned bits = ir_type_bits (insn->type), pos = insn->aux & 0xff, len = insn->aux >> 8;
-  uint64_t field = ir_low_mask (len) << pos, base_ones = ones_of (x, insn->a[1]);
+  uint64_t field = ir_low_mask (len) << pos, base_ones = ones_of (x, insn->a[1], insn->type);
   if (len == bits) {
     to_mov (x, insn, insn->a[2]);
-  } else if ((ones_of (x, insn->a[2]) & ir_low_mask (len)) == 0) {         /* the field becomes 0 */
+  } else if ((ones_of (x, insn->a[2], insn->type) & ir_low_mask (len)) == 0) {         /* the field becomes 0 */
     to_binary_const (x, insn, BP_IR_and, insn->a[1], ~field);
     if (insn->op == BP_IR_and)
       fold_and (x, insn);
-  } else if (is_value (x, insn->a[2], ir_low_mask (len))) {                /* all ones */
+  } else if (is_value (x, insn->a[2], insn->type, ir_low_mask (len))) {                /* all ones */
     to_binary_const (x, insn, BP_IR_or, insn->a[1], field);
   } else if (pos == 0 && (base_ones & ~field) == 0) {                   /* nothing of the base remains */
     to_binary_const (x, insn, BP_IR_and, insn->a[2], field);
@@ -426,7 +456,7 @@ static void
 simplify_unsigned (Folder *x, BpIrInsn *insn, BpTemp *b)
 {
   BpIrCond cond = (BpIrCond) insn->cond;
-  bool one = is_value (x, *b, 1), zero = is_value (x, *b, 0);
+  bool one = is_value (x, *b, insn->type, 1), zero = is_value (x, *b, insn->type, 0);
   if ((cond == BP_IR_LTU && one) || (cond == BP_IR_LEU && zero))
     cond = BP_IR_EQ;
   else if ((cond == BP_IR_GEU && one) || (cond == BP_IR_GTU && zero))
@@ -453,7 +483,7 @@ decide (Folder *x, BpIrInsn *insn, BpTemp *a, BpTemp *b)
   if (cond <= BP_IR_ALWAYS)
     return cond == BP_IR_ALWAYS;
   if (is_const (x, *a))
-    return ir_cond_holds (type, cond, const_value (x, *a), const_value (x, *b));
+    return ir_cond_holds (type, cond, const_value (x, *a, type), const_value (x, *b, type));
   if (*a == *b) {
     if (cond < BP_IR_TSTEQ)
       return ir_cond_holds (type, cond, 0, 0);
@@ -464,13 +494,13 @@ decide (Folder *x, BpIrInsn *insn, BpTemp *a, BpTemp *b)
     }
     return -1;
   }
-  uint64_t ones = ones_of (x, *a);
-  if (cond >= BP_IR_TSTEQ && (ones & ones_of (x, *b)) == 0)
+  uint64_t ones = ones_of (x, *a, type);
+  if (cond >= BP_IR_TSTEQ && (ones & ones_of (x, *b, type)) == 0)
     return cond == BP_IR_TSTEQ;
   if (!is_const (x, *b))
     return -1;
 
-  uint64_t value = const_value (x, *b);
+  uint64_t value = const_value (x, *b, type);
   if (cond <= BP_IR_NE && (value & ~ones))
     return cond == BP_IR_NE;
   if ((cond == BP_IR_LTU || cond == BP_IR_GEU) && (ones < value || value == 0))
@@ -497,7 +527,7 @@ fold_setcond (Folder *x, BpIrInsn *insn)
   int decided = decide (x, insn, &insn->a[1], &insn->a[2]);
   if (decided >= 0)
     to_const (x, insn, (uint64_t) decided);
-  else if (insn->cond == BP_IR_NE && is_value (x, insn->a[2], 0) && ones_of (x, insn->a[1]) <= 1)
+  else if (insn->cond == BP_IR_NE && is_value (x, insn->a[2], insn->type, 0) && ones_of (x, insn->a[1], insn->type) <= 1)
     to_mov (x, insn, insn->a[1]);
 }
 
@@ -507,10 +537,10 @@ fold_movcond (Folder *x, BpIrInsn *insn)
   int decided = decide (x, insn, &insn->a[1], &insn->a[2]);
   if (decided >= 0 || insn->a[3] == insn->a[4]) {
     to_mov (x, insn, insn->a[decided == 0 ? 4 : 3]);
-  } else if (is_value (x, insn->a[3], 1) && is_value (x, insn->a[4], 0)) {
+  } else if (is_value (x, insn->a[3], insn->type, 1) && is_value (x, insn->a[4], insn->type, 0)) {
     insn->op = BP_IR_setcond;
     insn->a[3] = insn->a[4] = BP_IR_NONE;
-  } else if (is_value (x, insn->a[3], 0) && is_value (x, insn->a[4], 1)) {
+  } else if (is_value (x, insn->a[3], insn->type, 0) && is_value (x, insn->a[4], insn->type, 1)) {
     insn->op = BP_IR_setcond;
     insn->cond = (uint8_t) ir_cond_invert ((BpIrCond) insn->cond);
     insn->a[3] = insn->a[4] = BP_IR_NONE;
@@ -554,8 +584,7 @@ simplify (Folder *x, BpIrInsn *insn)
     break;
   }
   case BP_IR_mov:
-    if (insn->a[0] == insn->a[1])
-      to_nop (insn);
+    to_mov (x, insn, insn->a[1]);
     return;
   case BP_IR_setcond: fold_setcond (x, insn); return;
   case BP_IR_movcond: fold_movcond (x, insn); return;
@@ -587,7 +616,8 @@ simplify (Folder *x, BpIrInsn *insn)
   case BP_IR_ext16s:
   case BP_IR_ext16u: fold_extension (x, insn); break;
   case BP_IR_ext32s: fold_ext32s (x, insn); break;
-  case BP_IR_trunc: fold_trunc (x, insn); break;
+  case BP_IR_ext32u:
+  case BP_IR_trunc: fold_low_half (x, insn); break;
   case BP_IR_extract:
   case BP_IR_sextract: fold_extract (x, insn); break;
   case BP_IR_deposit: fold_deposit (x, insn); break;
@@ -595,34 +625,34 @@ simplify (Folder *x, BpIrInsn *insn)
   }
 }
 
-/* The bits that the insn's result may have set. */
+/* The bits that the insn's result may have set; those above its width do not matter. */
 static uint64_t
 result_ones (const Folder *x, const BpIrInsn *insn)
 {
   const BpTemp *a = insn->a;
-  unsigned pos = insn->aux & 0xff, len = insn->aux >> 8 & 0xff;
+  unsigned type = insn->type, pos = insn->aux & 0xff, len = insn->aux >> 8 & 0xff;
   switch (insn->op) {
   case BP_IR_mov:
-  case BP_IR_ext32u: return ones_of (x, a[1]);
-  case BP_IR_trunc: return ones_of (x, a[1]) & 0xffffffffu;
-  case BP_IR_and: return ones_of (x, a[1]) & ones_of (x, a[2]);
-  case BP_IR_andc: return ones_of (x, a[1]);
+  case BP_IR_andc: return ones_of (x, a[1], type);
+  case BP_IR_ext32u:
+  case BP_IR_trunc: return ones_of (x, a[1], BP_IR_I32);
+  case BP_IR_and: return ones_of (x, a[1], type) & ones_of (x, a[2], type);
   case BP_IR_or:
-  case BP_IR_xor: return ones_of (x, a[1]) | ones_of (x, a[2]);
+  case BP_IR_xor: return ones_of (x, a[1], type) | ones_of (x, a[2], type);
   case BP_IR_shl:
-    return is_const (x, a[2]) ? ones_of (x, a[1]) << (const_value (x, a[2]) & 63) : ~(uint64_t) 0;
+    return is_const (x, a[2]) ? ones_of (x, a[1], type) << (const_value (x, a[2], type) & 63) : ~(uint64_t) 0;
   case BP_IR_shr:
-    return is_const (x, a[2]) ? ones_of (x, a[1]) >> (const_value (x, a[2]) & 63) : ~(uint64_t) 0;
+    return is_const (x, a[2]) ? ones_of (x, a[1], type) >> (const_value (x, a[2], type) & 63) : ~(uint64_t) 0;
   case BP_IR_ld8u:
   case BP_IR_ext8u: return 0xff;
   case BP_IR_ld16u:
   case BP_IR_ext16u: return 0xffff;
   case BP_IR_ld32u: return 0xffffffffu;
-  case BP_IR_extract: return ones_of (x, a[1]) >> pos & ir_low_mask (len);
+  case BP_IR_extract: return ones_of (x, a[1], type) >> pos & ir_low_mask (len);
   case BP_IR_deposit:
-    return (ones_of (x, a[1]) & ~(ir_low_mask (len) << pos)) | (ones_of (x, a[2]) & ir_low_mask (len)) << pos;
+    return (ones_of (x, a[1], type) & ~(ir_low_mask (len) << pos)) | (ones_of (x, a[2], type) & ir_low_mask (len)) << pos;
   case BP_IR_setcond: return 1;
-  case BP_IR_movcond: return ones_of (x, a[3]) | ones_of (x, a[4]);
+  case BP_IR_movcond: return ones_of (x, a[3], type) | ones_of (x, a[4], type);
   case BP_IR_popcnt: return 0x7f;
   case BP_IR_gld:
   case BP_IR_gxchg:
@@ -648,20 +678,20 @@ note_writes (Folder *x, const BpIrInsn *insn)
   for (unsigned i = 0; i < n_out; i++) {
     if (insn->a[i] == BP_IR_NONE)
       continue;
-    const BpIrTemp *t = &x->ir->temps[insn->a[i]];
     Known *k = &x->known[insn->a[i]];
     k->version++;
     k->epoch = x->epoch;
-    k->ones = ones & ir_type_mask (t->type);
+    k->ones = insn->op == BP_IR_discard ? ~(uint64_t) 0 : ones & ir_type_mask (ir_operand_type (insn, i));
     k->copy = BP_IR_NONE;
     k->def = has_def ? x->n + 1 : 0;
     k->def_version = has_def ? x->known[insn->a[1]].version : 0;
   }
   /* A global is not replaced by the local it was set from: that local can then become the global itself
    * (opt-liveness.c). */
-  if (insn->op == BP_IR_mov && (is_const (x, insn->a[1])
-                                || x->ir->temps[insn->a[0]].kind == BP_IR_TEMP_LOCAL)) {
+  if (insn->op == BP_IR_mov && insn->a[0] != insn->a[1]
+      && (is_const (x, insn->a[1]) || x->ir->temps[insn->a[0]].kind == BP_IR_TEMP_LOCAL)) {
     x->known[insn->a[0]].copy = insn->a[1];
+    x->known[insn->a[0]].copy_width = insn->type;
     x->known[insn->a[0]].copy_version = x->known[insn->a[1]].version;
   }
 }
@@ -729,7 +759,7 @@ fold_insns (Folder *x)
     const BpIrOpInfo *info = &ir_op_info[insn.op];
     for (unsigned k = info->n_out; k < (unsigned) info->n_out + info->n_in; k++)
       if (insn.a[k] != BP_IR_NONE)
-        insn.a[k] = canonical (x, insn.a[k]);
+        insn.a[k] = canonical (x, insn.a[k], ir_operand_type (&insn, k));
     simplify (x, &insn);
     if (insn.op == BP_IR_nop)
       continue;

@@ -126,6 +126,8 @@ merge_move (Liveness *x, BpIrInsn *insn, uint32_t index, unsigned slot)
   BpIrInsn *move = &ir->insns[at];
   if (!move->mark || move->a[1] != local)
     return;
+  if (move->type == BP_IR_I32 && ir_operand_type (insn, slot) == BP_IR_I64)
+    return;                     /* the move cuts the upper half off */
   BpTemp target = move->a[0];
   if (x->touched[target] != at || x->boundary < at)
     return;

@@ -10,7 +10,7 @@
 /* --- set-up --------------------------------------------------------------------------- */
 
 void
-ra_begin (Regalloc *ra, const RaHost *host, void *gen, BpIrBlock *ir)
+ra_begin (Regalloc *ra, const RaHost *host, void *gen, BpIrBlock *ir, unsigned pin_set, bool narrow)
 {
   ra->host = host;
   ra->gen = gen;
@@ -26,6 +26,7 @@ ra_begin (Regalloc *ra, const RaHost *host, void *gen, BpIrBlock *ir)
   for (unsigned r = 0; r < RA_REGS; r++)
     ra->head[r] = ra->pin_global[r] = BP_IR_NONE;
   unsigned pins = 0;
+  ra->clean_pins = 0;
   for (uint32_t t = 0; t < ir->n_temps; t++) {
     RaTemp *temp = &ra->temps[t];
     *temp = (RaTemp) { .value = t + 1, .next = BP_IR_NONE, .slot = RA_NO_SLOT, .reg = RA_NONE,
@@ -33,12 +34,15 @@ ra_begin (Regalloc *ra, const RaHost *host, void *gen, BpIrBlock *ir)
     if (ir->temps[t].kind != BP_IR_TEMP_GLOBAL)
       continue;
     temp->in_memory = true;
-    if (ir->globals[ir->temps[t].global].pin && pins < host->n_pins) {
+    if ((ir->globals[ir->temps[t].global].pin >> pin_set & 1) && pins < host->n_pins) {
       temp->reg = temp->pin = host->pins[pins++];
       temp->in_memory = false;
       ra->pin_global[temp->pin] = (BpTemp) t;
+      if (narrow || ir->temps[t].type == BP_IR_I32)
+        ra->clean_pins |= 1u << temp->pin;
     }
   }
+  ra->clean = ra->clean_pins;
   ra->temps[BP_IR_ENV].reg = ra->temps[BP_IR_ENV].pin = host->env;
   ra->pin_global[host->env] = BP_IR_ENV;
   ra->next_value = ir->n_temps + 1;
@@ -78,6 +82,23 @@ static inline bool
 is_local (const Regalloc *ra, BpTemp t)
 {
   return ra->ir->temps[t].kind == BP_IR_TEMP_LOCAL;
+}
+
+static inline void
+set_clean (Regalloc *ra, unsigned r, bool clean)
+{
+  ra->clean = (ra->clean & ~(1u << r)) | (uint32_t) clean << r;
+}
+
+/* Moves what the temps in the list of `from` need. */
+static void
+emit_move (Regalloc *ra, unsigned to, unsigned from)
+{
+  bool clean = ra_is_clean (ra, from), wide = false;
+  for (BpTemp t = ra->head[from]; t != BP_IR_NONE; t = ra->temps[t].next)
+    wide |= type_of (ra, t) == BP_IR_I64;
+  ra->host->move (ra->gen, to, from, wide && !clean ? BP_IR_I64 : BP_IR_I32);
+  set_clean (ra, to, clean || !wide);
 }
 
 RaHome
@@ -229,8 +250,8 @@ ra_take (Regalloc *ra, unsigned r)
     /* keep what is needed soon in another free register */
     for (const uint8_t *other = ra->host->order; *other != RA_NONE; other++)
       if (*other != r && ra->head[*other] == BP_IR_NONE && !(ra->locked >> *other & 1)) {
-        BpTemp t = ra->head[r];
-        ra->host->move (ra->gen, *other, r, type_of (ra, t));
+        BpTemp t;
+        emit_move (ra, *other, r);
         while ((t = ra->head[r]) != BP_IR_NONE) {
           take_out (ra, t);
           put_in (ra, t, *other);
@@ -256,7 +277,9 @@ ra_use (Regalloc *ra, BpTemp t, uint32_t mask)
   unsigned to = allocate (ra, unlocked (ra, mask));
   ra->locked |= 1u << to;
   if (r != RA_NONE) {           /* in the wrong register: a local moves, a pin is copied */
-    ra->host->move (ra->gen, to, temp->reg, type_of (ra, t));
+    bool short_move = ra_is_clean (ra, r) || type_of (ra, t) == BP_IR_I32;
+    ra->host->move (ra->gen, to, r, short_move ? BP_IR_I32 : BP_IR_I64);
+    set_clean (ra, to, short_move);
     if (temp->pin == RA_NONE) {
       take_out (ra, t);
       put_in (ra, t, to);
@@ -267,6 +290,8 @@ ra_use (Regalloc *ra, BpTemp t, uint32_t mask)
     ra->host->constant (ra->gen, to, ra->ir->temps[t].value, type_of (ra, t));
   else
     ra->host->load (ra->gen, to, ra_home (ra, t), type_of (ra, t));
+  set_clean (ra, to, type_of (ra, t) == BP_IR_I32
+             || (ra_is_const (ra, t) && !((uint64_t) ra->ir->temps[t].value >> 32)));
   put_in (ra, t, to);
   return to;
 }
@@ -306,7 +331,7 @@ ra_save_copies (Regalloc *ra, unsigned pin)
     return;
   }
   unsigned to = allocate (ra, unlocked (ra, 0));
-  ra->host->move (ra->gen, to, pin, BP_IR_I64);
+  emit_move (ra, to, pin);
   BpTemp t;
   while ((t = ra->head[pin]) != BP_IR_NONE) {
     take_out (ra, t);
@@ -366,6 +391,13 @@ new_value (Regalloc *ra, BpTemp t)
   ra->temps[t].value = ra->next_value++;
 }
 
+/* How wide the current insn makes its output; less than the temp is: zero-extended. */
+static inline BpIrType
+output_type (const Regalloc *ra, unsigned slot)
+{
+  return ir_operand_type (&ra->ir->insns[ra->at], slot);
+}
+
 unsigned
 ra_define (Regalloc *ra, BpTemp t, unsigned prefer, uint32_t avoid)
 {
@@ -405,7 +437,10 @@ void
 ra_defined (Regalloc *ra, BpTemp t, unsigned slot)
 {
   RaTemp *temp = &ra->temps[t];
+  bool clean = output_type (ra, slot) == BP_IR_I32;
+  g_assert (clean || temp->pin == RA_NONE || !(ra->clean_pins >> temp->pin & 1));       /* the frontend's promise */
   new_value (ra, t);
+  set_clean (ra, temp->reg, clean);
   if (ra->ir->temps[t].kind == BP_IR_TEMP_GLOBAL && temp->pin == RA_NONE) {
     ra->host->store (ra->gen, temp->reg, ra_home (ra, t), type_of (ra, t));
     temp->in_memory = true;
@@ -439,7 +474,7 @@ ra_define_in (Regalloc *ra, BpTemp t, unsigned slot, unsigned r)
     ra_save_copies (ra, pin);
     if (self != BP_IR_NONE)
       put_in (ra, t, pin);
-    ra->host->move (ra->gen, pin, r, type_of (ra, t));
+    ra->host->move (ra->gen, pin, r, output_type (ra, slot));
   } else {
     put_in (ra, t, r);
   }
@@ -450,15 +485,19 @@ void
 ra_hold (Regalloc *ra, BpTemp t, unsigned r)
 {
   ra_forget (ra, t);
+  set_clean (ra, r, false);
   put_in (ra, t, r);
 }
 
 bool
-ra_copy (Regalloc *ra, BpTemp t, BpTemp s, unsigned slot)
+ra_copy (Regalloc *ra, BpTemp t, BpTemp s, BpIrType type, unsigned slot)
 {
   RaTemp *to = &ra->temps[t];
   const RaTemp from = ra->temps[s];
   if (from.reg == RA_NONE)
+    return false;
+  bool extends = type == BP_IR_I32 && (type_of (ra, t) == BP_IR_I64 || to->pin != RA_NONE);
+  if (extends && !ra_is_clean (ra, from.reg))
     return false;
   if (to->reg == from.reg && to->reg != RA_NONE) {      /* coalesced, or already the same */
     to->in_memory &= ra->ir->temps[t].kind != BP_IR_TEMP_LOCAL || to->value == from.value;
@@ -496,6 +535,7 @@ ra_block_begin (Regalloc *ra)
   for (unsigned r = 0; r < RA_REGS; r++)
     while (ra->head[r] != BP_IR_NONE)
       take_out (ra, ra->head[r]);
+  ra->clean = ra->clean_pins;
   for (uint32_t k = 0; k < ra->n_crossing; k++)
     ra->temps[ra->crossing[k]].in_memory = true;
   for (uint32_t t = 0; t < ra->ir->n_temps; t++)
@@ -511,7 +551,9 @@ ra_call (Regalloc *ra, bool writes_globals)
     if (!pinned || writes_globals)
       empty (ra, r);
   }
-  if (writes_globals)
-    for (uint32_t t = 1; t <= ra->ir->n_globals; t++)
-      new_value (ra, (BpTemp) t);
+  if (!writes_globals)
+    return;
+  ra->clean = ra->clean_pins;
+  for (uint32_t t = 1; t <= ra->ir->n_globals; t++)
+    new_value (ra, (BpTemp) t);
 }

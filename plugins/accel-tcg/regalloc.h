@@ -9,6 +9,10 @@
  * slot, or both; several temps with one value may share a register, a pinned one included: `mov` costs
  * nothing until one of them is written.
  *
+ * WIDTHS. A register with an i64 in it may be read as an i32: its low half. `clean` says of which registers the upper
+ * half is known to be 0; what is not clean must not stand where all 64 bits count. A 32-bit move of it into an i64 is
+ * no copy.
+ *
  * COALESCING. A local that ra_define() makes and that is soon moved into a pinned global is computed right in
  * that global's register, when nothing can observe the global in between.
  *
@@ -34,7 +38,7 @@ typedef struct RaHome {
 typedef struct RaHost {
   uint32_t temporaries;         /* registers that may be allocated */
   const uint8_t *order;         /* the same in order of preference, RA_NONE at the end */
-  const uint8_t *pins;          /* registers for pinned globals */
+  const uint8_t *pins;          /* registers for pinned globals, in table order */
   unsigned n_pins;
   uint8_t env;                  /* the register that holds env */
   /* None of these may change the host's flags. */
@@ -65,6 +69,7 @@ typedef struct Regalloc {
   uint32_t locked;              /* registers not to be given away during it */
   uint32_t dying;               /* registers whose last user is the current insn's input */
   uint32_t next_value;
+  uint32_t clean, clean_pins;   /* registers whose upper half is 0: now, and whenever a basic block begins */
   /* temps that share a register (pinned: the locals that are copies of its global) */
   BpTemp head[RA_REGS];
   BpTemp pin_global[RA_REGS];   /* the global that owns it, BP_IR_NONE */
@@ -84,8 +89,9 @@ typedef struct Regalloc {
 
 /* insn->mark bit k, set by ra_begin: a[k] is a local's last use, or an output that no one reads. */
 
-/* Takes the block: finds liveness, assigns pins.  Reuse one Regalloc for many blocks; ra_finish frees it. */
-void ra_begin (Regalloc *ra, const RaHost *host, void *gen, BpIrBlock *ir);
+/* Takes the block: finds liveness, assigns the pins of that set.  `narrow`: no pinned global has more than 32 bits in it. Reuse one
+ * Regalloc for many blocks; ra_finish frees it. */
+void ra_begin (Regalloc *ra, const RaHost *host, void *gen, BpIrBlock *ir, unsigned pin_set, bool narrow);
 void ra_finish (Regalloc *ra);
 
 void ra_insn (Regalloc *ra, uint32_t at);
@@ -93,6 +99,7 @@ void ra_insn (Regalloc *ra, uint32_t at);
 /* The register that holds t, or RA_NONE. */
 static inline unsigned ra_register (const Regalloc *ra, BpTemp t) { return ra->temps[t].reg; }
 static inline bool ra_is_pinned (const Regalloc *ra, BpTemp t) { return ra->temps[t].pin != RA_NONE; }
+static inline bool ra_is_clean (const Regalloc *ra, unsigned r) { return ra->clean >> r & 1; }
 static inline uint32_t ra_value (const Regalloc *ra, BpTemp t) { return ra->temps[t].value; }
 static inline bool ra_is_const (const Regalloc *ra,
                                 BpTemp t) { return ra->ir->temps[t].kind == BP_IR_TEMP_CONST; }
@@ -120,9 +127,9 @@ void ra_defined (Regalloc *ra, BpTemp t, unsigned slot);
 void ra_define_in (Regalloc *ra, BpTemp t, unsigned slot, unsigned r);
 /* Output t, a global in the state, was changed there. */
 void ra_defined_in_memory (Regalloc *ra, BpTemp t);
-/* Output t takes over the value of input s without code, if it can: true. Else the caller defines t and
- * moves. */
-bool ra_copy (Regalloc *ra, BpTemp t, BpTemp s, unsigned slot);
+/* Output t takes over the value of input s (that many bits of it) without code, if it can: true. Else the caller
+ * defines t and moves. */
+bool ra_copy (Regalloc *ra, BpTemp t, BpTemp s, BpIrType type, unsigned slot);
 void ra_forget (Regalloc *ra, BpTemp t);
 /* Scratch register r holds the value of local t from now on, until ra_forget (for temps that no insn
  * names). */

@@ -63,7 +63,9 @@ typedef struct TcgVcpu {
   TlbFast tlb[16];
   /* The stack pointer of blocks while generated code runs: a call out of a block leaves its return address below. 0: not yet. */
   uintptr_t frame;
-  uint64_t spare[7];
+  uint32_t pin_set;                     /* of the blocks that run: set where they are entered (host-x64) */
+  uint32_t unused;
+  uint64_t spare[6];
   /* Operand of a native insn that cannot be reached directly. */
   uint8_t bounce[512] __attribute__ ((aligned (64)));
   /* --- below: C only --- */
@@ -118,6 +120,7 @@ typedef struct Tb {
   /* invalidation */
   struct Tb *page_next[2];
   bool invalid;
+  uint8_t pin_set;              /* which globals its code finds in host registers (host-x64) */
 } Tb;
 
 /* The pc that insn_start gave for instruction i. */

@@ -39,6 +39,7 @@ reset_msrs (X86Cpu *env)
   env->tsc_offset = env->tsc_adjust = env->tsc_aux = 0;
   env->star = env->lstar = env->cstar = env->sfmask = env->kernel_gs_base = 0;
   env->xcr0 = 1;
+  env->xss = 0;
   env->pat = G_GUINT64_CONSTANT (0x0007040600070406);
   env->mcg_status = 0;
   env->misc_enable = 1 | 1 << 11 | 1 << 12;     /* fast strings; no branch traces, no PEBS */
@@ -67,7 +68,7 @@ x86_reset_registers (X86Cpu *env, bool init)
   env->eflags = 2;
   env->hflags = 0;
   env->cr0 = CR0_ET | kept_cr0;
-  env->cr2 = env->cr3 = env->cr4 = 0;
+  env->cr2 = env->cr3 = env->cr4 = env->cr8 = 0;
   memset (env->pdpte, 0, sizeof env->pdpte);
   memset (env->dr, 0, sizeof env->dr);
   env->dr[6] = 0xffff0ff0;
@@ -161,11 +162,28 @@ set_a20 (void *self, unsigned index, int level)
 
 /* --- registers as text -------------------------------------------------------------------------------- */
 
+#define HEX8 "%08" G_GINT64_MODIFIER "x"
+#define HEX16 "%016" G_GINT64_MODIFIER "x"
+
 static void
 dump_segment (const X86Cpu *env, GString *s, const char *name, unsigned seg)
 {
   const BpX86Segment *g = &env->segment[seg];
-  g_string_append_printf (s, "%-3s=%04x %08x %08x %04x\n", name, g->selector, (uint32_t) g->base, g->limit, g->attributes);
+  g_string_append_printf (s, "%-3s=%04x " HEX8 " %08x %04x\n", name, g->selector, g->base, g->limit, g->attributes);
+}
+
+static void
+dump_gprs (const X86Cpu *env, GString *s)
+{
+  static const uint8_t order[8] = { X86_RAX, X86_RBX, X86_RCX, X86_RDX, X86_RSI, X86_RDI, X86_RBP, X86_RSP };
+  static const char names[8][3] = { "AX", "CX", "DX", "BX", "SP", "BP", "SI", "DI" };
+  bool wide = x86_in_long_mode (env);
+  for (unsigned i = 0; i < 8; i++) {
+    g_string_append_printf (s, wide ? "R%s=" HEX16 : "E%s=" HEX8, names[order[i]], env->gpr[order[i]] & (wide ? ~(uint64_t) 0 : 0xffffffff));
+    g_string_append_c (s, i % 4 == 3 ? '\n' : ' ');
+  }
+  for (unsigned i = 8; wide && i < 16; i++)
+    g_string_append_printf (s, i < 10 ? "R%u =" HEX16 "%c" : "R%u=" HEX16 "%c", i, env->gpr[i], i % 4 == 3 ? '\n' : ' ');
 }
 
 void
@@ -175,20 +193,16 @@ x86_dump (const void *opaque, char *out, size_t out_size)
   const X86Cpu *env = opaque;
   uint32_t fl = x86_eflags ((X86Cpu *) env);
   GString *s = g_string_sized_new (1024);
-  g_string_append_printf (s, "EAX=%08x EBX=%08x ECX=%08x EDX=%08x\nESI=%08x EDI=%08x EBP=%08x ESP=%08x\n",
-                          (uint32_t) env->gpr[X86_RAX], (uint32_t) env->gpr[X86_RBX], (uint32_t) env->gpr[X86_RCX],
-                          (uint32_t) env->gpr[X86_RDX], (uint32_t) env->gpr[X86_RSI], (uint32_t) env->gpr[X86_RDI],
-                          (uint32_t) env->gpr[X86_RBP], (uint32_t) env->gpr[X86_RSP]);
-  g_string_append_printf (s, "EIP=%08x EFL=%08x [%c%c%c%c%c%c%c] CPL=%u II=%u A20=%u HLT=%u\n", (uint32_t) env->eip, fl,
+  dump_gprs (env, s);
+  g_string_append_printf (s, "%cIP=" HEX8 " EFL=%08x [%c%c%c%c%c%c%c] CPL=%u II=%u A20=%u HLT=%u\n", x86_in_long_mode (env) ? 'R' : 'E', env->eip, fl,
                           fl & X86_FL_DF ? 'D' : '-', fl & X86_FL_OF ? 'O' : '-', fl & X86_FL_SF ? 'S' : '-', fl & X86_FL_ZF ? 'Z' : '-',
                           fl & X86_FL_AF ? 'A' : '-', fl & X86_FL_PF ? 'P' : '-', fl & X86_FL_CF ? 'C' : '-', x86_cpl (env),
                           env->hflags & HF_INHIBIT ? 1u : 0u, env->a20_mask >> 20 & 1, env->halted);
   for (unsigned i = 0; i < 8; i++)
     dump_segment (env, s, names[i], i);
-  g_string_append_printf (s, "GDT=     %08x %08x\nIDT=     %08x %08x\n", (uint32_t) env->gdtr.base, env->gdtr.limit,
-                          (uint32_t) env->idtr.base, env->idtr.limit);
-  g_string_append_printf (s, "CR0=%08x CR2=%08x CR3=%08x CR4=%08x EFER=%08x\nDR6=%08x DR7=%08x", (uint32_t) env->cr0, (uint32_t) env->cr2,
-                          (uint32_t) env->cr3, (uint32_t) env->cr4, (uint32_t) env->efer, (uint32_t) env->dr[6], (uint32_t) env->dr[7]);
+  g_string_append_printf (s, "GDT=     " HEX8 " %08x\nIDT=     " HEX8 " %08x\n", env->gdtr.base, env->gdtr.limit, env->idtr.base, env->idtr.limit);
+  g_string_append_printf (s, "CR0=%08x CR2=" HEX8 " CR3=" HEX8 " CR4=%08x EFER=%08x\nDR6=%08x DR7=%08x", (uint32_t) env->cr0, env->cr2,
+                          env->cr3, (uint32_t) env->cr4, (uint32_t) env->efer, (uint32_t) env->dr[6], (uint32_t) env->dr[7]);
   g_strlcpy (out, s->str, out_size);
   g_string_free (s, TRUE);
 }
@@ -209,6 +223,9 @@ realize (void *self, GError **error)
   X86Cpu *env = self;
   env->memory = bp_machine_address_space (bp_object_machine (self), "memory");
   env->io = bp_machine_address_space (bp_object_machine (self), "io");
+  env->n_processors = 0;
+  for (unsigned cursor = 0; bp_machine_next (bp_object_machine (self), BP_X86_CPU_ID, &cursor); )
+    env->n_processors++;
   return true;
 }
 
@@ -237,7 +254,9 @@ static const char *const bsp_names[] = { "auto", "on", "off", NULL };
 static const char *const on_halt_names[] = { "wait", "exit", NULL };
 
 static const BpProperty properties[] = {
-  BP_PROP_ENUM ("model", X86Cpu, model, 4, x86_model_names, "The processor's CPUID identity and its set of features; max has all that are provided."),
+  BP_PROP_STRING ("model", X86Cpu, model, "max",
+                  "The processor's CPUID identity and its set of features: 486, pentium, pentium3, base32, base64, nehalem, haswell; max has all that "
+                  "are provided.  Features to add or take away may follow, as in max,-avx2."),
   BP_PROP_STRING ("features", X86Cpu, features, NULL,
                   "Features to add to the model's or take from them, as in +sse3,-cx8; the names are those of CPUID in lower case."),
   BP_PROP_ ("tsc-frequency", BP_PROPERTY_U64, X86Cpu, tsc_frequency, .default_int = 2400000000u, .min = 1000000, .max = 4294967295u,
@@ -273,8 +292,8 @@ static const BpInterfaceDesc interfaces[] = {
 
 const BpTypeDesc x86_cpu_type = {
   BP_TYPE ("x86-cpu", BP_KIND_CPU, X86Cpu),
-  .description = "32-bit x86 processor, 486 to SSE2 and beyond",
+  .description = "x86 processor of 32 or 64 bits",
   .properties = properties, .pins = pins, .interfaces = interfaces,
-  .state_version = 1, .state_minimum = 1, .state = x86_state_fields,
+  .state_version = 2, .state_minimum = 2, .state = x86_state_fields,
   .configure = configure, .realize = realize, .reset = reset, .post_load = post_load
 };

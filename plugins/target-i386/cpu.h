@@ -54,7 +54,7 @@ enum {
   HF_NE = 1 << 16,              /* CR0.NE */
   HF_RF = 1 << 17,              /* EFLAGS.RF: no instruction breakpoint on the first instruction */
   HF_VME = 1 << 18,             /* CR4.VME (or PVI in protected mode) */
-  HF_CODE64 = 1 << 19,          /* long mode, CS.L */
+  HF_CODE64 = 1 << 19,          /* long mode, CS.L: ES CS SS DS count as flat with base 0; FS and GS as flat, their bases as not 0 */
   /* per data segment (ES CS SS DS FS GS = bit + X86_ES..): */
   HF_BASE0_SHIFT = 20,          /* base is 0; CS has none, its base is in the key */
   HF_SMAP = 1 << 21,            /* CR4.SMAP, CPL below 3 and EFLAGS.AC clear: data accesses to user pages fault */
@@ -119,7 +119,8 @@ typedef struct X86Cpu {
   uint64_t tsc_adjust, tsc_aux;
   uint64_t star, lstar, cstar, sfmask;          /* SYSCALL: cstar is kept, Intel's processors do not use it */
   uint64_t kernel_gs_base;
-  uint64_t xcr0;
+  uint64_t xcr0, xss;
+  uint64_t cr8;                 /* without a local APIC to hold it */
   uint64_t spare_state[32];
 
   /* --- saved: an event on its way ------------------------------------------------ */
@@ -138,7 +139,7 @@ typedef struct X86Cpu {
   BpLink intc;                  /* interrupt controller that acknowledges */
   BpAddressSpace *memory, *io;
   BpPin *ferr;                  /* FERR#: to IRQ 13 */
-  int model;                    /* property: index into the models */
+  char *model;                  /* property: a model's name, and perhaps ",+name,-name" */
   char *features;               /* property: "+name,-name" */
 
   int exit_on_halt;             /* property on-halt */
@@ -146,7 +147,8 @@ typedef struct X86Cpu {
   const struct X86Model *model_row;
   uint32_t cpuid_1_edx, cpuid_1_ecx, cpuid_80000001_edx, cpuid_80000001_ecx;
   bool feature[X86_FEATURE__COUNT];     /* what the decoder's feature column is checked against */
-  uint32_t cpuid_7_ebx, cpuid_7_ecx, cpuid_7_edx;
+  uint32_t cpuid_7_ebx, cpuid_7_ecx, cpuid_7_edx, cpuid_80000007_edx;
+  uint32_t n_processors;        /* of the machine */
   uint32_t cr4_allowed;         /* bits that may be set */
   uint32_t physical_bits;       /* MAXPHYADDR */
   uint64_t tsc_frequency;       /* property: Hz */
@@ -156,6 +158,7 @@ typedef struct X86Cpu {
   uint64_t cr2_before;          /* the latest page fault */
   uint32_t watch_hits;          /* DR6 bits that the instruction being executed has set: a fault takes them back */
   bool bug_reported;            /* something odd was logged once */
+  uint64_t bad_address;         /* not canonical: what the recorded #GP(0) is about; 0: about something else */
 } X86Cpu;
 
 /* exc_is_int.  INT n is delivered where it stands, and never recorded; ICEBP returns to exc_next_eip. */
@@ -207,8 +210,10 @@ extern const BpTcgFrontend x86_frontend;
 /* runtime/msr.c: false: no such MSR, or a value it does not take */
 bool x86_msr_read (X86Cpu *env, uint32_t number, uint64_t *value);
 bool x86_msr_write (X86Cpu *env, uint32_t number, uint64_t value);
+uint64_t x86_cr8_read (X86Cpu *env);
+void x86_cr8_write (X86Cpu *env, uint64_t value);
 /* cpuid.c */
-extern const char *const x86_model_names[];             /* NULL-terminated, for the property */
+extern const char *const x86_model_names[];             /* NULL-terminated */
 bool x86_configure_features (X86Cpu *env, GError **error);      /* model and features -> what CPUID says and the decoder may accept */
 uint32_t x86_signature (const X86Cpu *env);             /* CPUID.1:EAX, and EDX after reset */
 unsigned x86_family (const X86Cpu *env);
@@ -222,9 +227,20 @@ void x86_cpuid (X86Cpu *env, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
 /* runtime/paging.c */
 bool x86_load_pdptes (X86Cpu *env, uint64_t cr3);       /* false: reserved bits set, nothing loaded */
 /* runtime/debug.c */
-bool x86_is_watched (const X86Cpu *env, uint32_t page);         /* a data breakpoint lies in it */
+bool x86_is_watched (const X86Cpu *env, uint64_t page);         /* a data breakpoint lies in it */
 bool x86_watch (void *env, uint64_t address, unsigned size, BpMmuAccess access, bool alone);
 bool x86_tlb_fill (void *env, uint64_t address, BpMmuAccess access, unsigned mmu_index, bool quiet, BpTlbFill *fill);
+
+/* --- addresses ------------------------------------------------------------------------------------------------------ */
+
+static inline bool x86_in_long_mode (const X86Cpu *env) { return env->efer & EFER_LMA; }
+static inline bool x86_in_code64 (const X86Cpu *env) { return env->hflags & HF_CODE64; }
+/* What offsets and linear addresses of the running code are cut to. */
+static inline uint64_t x86_linear_mask (const X86Cpu *env) { return x86_in_code64 (env) ? ~(uint64_t) 0 : 0xffffffffu; }
+static inline uint64_t x86_code_linear (const X86Cpu *env, uint64_t eip)
+{ return x86_in_code64 (env) ? eip : (uint32_t) (env->segment[BP_X86_CS].base + eip); }
+/* 48 bits, the upper ones as the 48th. */
+static inline bool x86_is_canonical (uint64_t address) { return (uint64_t) ((int64_t) (address << 16) >> 16) == address; }
 
 /* Guest memory from helpers: linear addresses, current privilege (user when CPL 3), or as the kernel's own structures (descriptor tables,
  * TSS), an access that EFLAGS.AC never excuses from SMAP (SDM 3A 4.6). */
@@ -234,13 +250,17 @@ x86_mmu_index_of (uint32_t hflags)
 static inline unsigned x86_mmu_index (const X86Cpu *env) { return x86_mmu_index_of (env->hflags); }
 static inline unsigned x86_mmu_implicit (const X86Cpu *env) { return env->cr4 & CR4_SMAP ? MMU_KERNEL_SMAP : MMU_KERNEL; }
 static inline unsigned x86_mmu_fetch (const X86Cpu *env) { return (env->hflags & HF_CPL) == 3 ? MMU_USER : MMU_KERNEL; }
+static inline BpMemOp x86_memop (const X86Cpu *env, BpMemOp size, unsigned mmu)
+{ return size | BP_MO_MMU (mmu) | (x86_in_long_mode (env) ? BP_MO_ADDR64 : 0); }
 static inline uint64_t x86_load (X86Cpu *env, uint64_t linear, BpMemOp size)
-{ return env->tcg.ops->load (env, (uint32_t) linear, size | BP_MO_MMU (x86_mmu_index (env))); }
+{ return env->tcg.ops->load (env, linear & x86_linear_mask (env), x86_memop (env, size, x86_mmu_index (env))); }
 static inline void x86_store (X86Cpu *env, uint64_t linear, uint64_t value, BpMemOp size)
-{ env->tcg.ops->store (env, (uint32_t) linear, value, size | BP_MO_MMU (x86_mmu_index (env))); }
+{ env->tcg.ops->store (env, linear & x86_linear_mask (env), value, x86_memop (env, size, x86_mmu_index (env))); }
+/* Descriptor tables and the TSS have 64-bit addresses in compatibility mode too. */
+static inline uint64_t x86_system_linear (const X86Cpu *env, uint64_t linear) { return x86_in_long_mode (env) ? linear : (uint32_t) linear; }
 static inline uint64_t x86_load_kernel (X86Cpu *env, uint64_t linear, BpMemOp size)
-{ return env->tcg.ops->load (env, (uint32_t) linear, size | BP_MO_MMU (x86_mmu_implicit (env))); }
+{ return env->tcg.ops->load (env, x86_system_linear (env, linear), x86_memop (env, size, x86_mmu_implicit (env))); }
 static inline void x86_store_kernel (X86Cpu *env, uint64_t linear, uint64_t value, BpMemOp size)
-{ env->tcg.ops->store (env, (uint32_t) linear, value, size | BP_MO_MMU (x86_mmu_implicit (env))); }
+{ env->tcg.ops->store (env, x86_system_linear (env, linear), value, x86_memop (env, size, x86_mmu_implicit (env))); }
 
 #endif

@@ -10,7 +10,7 @@ typedef struct X86Model {
   const char *name;
   uint8_t family, model, stepping;
   uint32_t last_basic, last_extended;   /* last_extended 0: there are none */
-  const char *features;         /* names apart by blanks; NULL: all that are provided */
+  const char *features;         /* names apart by blanks, of which those count that are provided; NULL: all that are provided */
   const char *brand;            /* at most 47 characters */
 } X86Model;
 
@@ -27,7 +27,7 @@ const char *const x86_model_names[] = {
   NULL
 };
 
-typedef enum Word { WORD_D1, WORD_C1, WORD_B7, WORD_C7, WORD_D7, WORD_DX, WORD_CX } Word;
+typedef enum Word { WORD_D1, WORD_C1, WORD_B7, WORD_C7, WORD_D7, WORD_X7, WORD_DX, WORD_CX } Word;
 typedef enum Provided { PROVIDED_NO, PROVIDED_YES, PROVIDED_HOST } Provided;
 
 typedef struct FeatureBit {
@@ -42,7 +42,12 @@ static const FeatureBit bits[] = {
 };
 
 #define BIT_D1(n) (1u << (n))
-enum { D1_VME = 1, D1_DE = 2, D1_PSE = 3, D1_TSC = 4, D1_PAE = 6, D1_MCE = 7, D1_APIC = 9, D1_PGE = 13, D1_PSE36 = 17, D1_FXSR = 24, D1_SSE = 25 };
+enum { D1_VME = 1, D1_DE = 2, D1_PSE = 3, D1_TSC = 4, D1_PAE = 6, D1_MCE = 7, D1_APIC = 9, D1_PGE = 13, D1_PSE36 = 17, D1_FXSR = 24, D1_SSE = 25, D1_HTT = 28 };
+#define C1_PCID (1u << 17)
+#define C1_XSAVE (1u << 26)
+#define C1_OSXSAVE (1u << 27)
+#define DX_SYSCALL (1u << 11)
+#define B7_FSGSBASE (1u << 0)
 #define B7_SMEP (1u << 7)
 #define B7_SMAP (1u << 20)
 #define C7_UMIP (1u << 2)
@@ -61,6 +66,7 @@ word (X86Cpu *env, unsigned w)
   case WORD_B7: return &env->cpuid_7_ebx;
   case WORD_C7: return &env->cpuid_7_ecx;
   case WORD_D7: return &env->cpuid_7_edx;
+  case WORD_X7: return &env->cpuid_80000007_edx;
   case WORD_DX: return &env->cpuid_80000001_edx;
   case WORD_CX: break;
   }
@@ -122,37 +128,39 @@ find_bit (const char *name)
   return NULL;
 }
 
+/* Says what there is instead of `name`; the names are `step` bytes apart. */
 static void
-unknown_feature (const char *name, GError **error)
+refuse_name (const char *key, const char *what, const char *name, const char *const *first, size_t n, size_t step, GError **error)
 {
   const char *nearest = NULL;
   unsigned best = 1 + (unsigned) strlen (name) / 2;
-  for (size_t i = 0; i < G_N_ELEMENTS (bits); i++) {
-    unsigned d = distance (name, bits[i].name);
+  for (size_t i = 0; i < n; i++) {
+    const char *there = *(const char *const *) ((const char *) first + i * step);
+    unsigned d = distance (name, there);
     if (d < best) {
       best = d;
-      nearest = bits[i].name;
+      nearest = there;
     }
   }
   if (nearest)
-    g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "features: no feature `%s` (did you mean `%s`?)", name, nearest);
+    g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "%s: no %s `%s` (did you mean `%s`?)", key, what, name, nearest);
   else
-    g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "features: no feature `%s`", name);
+    g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "%s: no %s `%s`", key, what, name);
 }
 
 /* One element of the property: "+name" or "-name". */
 static bool
-switch_feature (X86Cpu *env, const char *text, GError **error)
+switch_feature (X86Cpu *env, const char *key, const char *text, GError **error)
 {
   bool on = text[0] != '-';
   const char *name = text[0] == '+' || text[0] == '-' ? text + 1 : text;
   const FeatureBit *b = find_bit (name);
   if (!b) {
-    unknown_feature (name, error);
+    refuse_name (key, "feature", name, &bits[0].name, G_N_ELEMENTS (bits), sizeof bits[0], error);
     return false;
   }
   if (on && !is_provided (b)) {
-    g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "features: `%s` is not provided%s", name,
+    g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "%s: `%s` is not provided%s", key, name,
                  b->provided == PROVIDED_HOST ? " on this host, which lacks it" : "");
     return false;
   }
@@ -164,15 +172,32 @@ switch_feature (X86Cpu *env, const char *text, GError **error)
 }
 
 static bool
-switch_features (X86Cpu *env, GError **error)
+switch_features (X86Cpu *env, const char *key, const char *text, GError **error)
 {
   bool ok = true;
-  char **list = g_strsplit_set (env->features ? env->features : "", ", ", -1);
+  char **list = g_strsplit_set (text ? text : "", ", ", -1);
   for (char **p = list; *p && ok; p++)
     if (**p)
-      ok = switch_feature (env, *p, error);
+      ok = switch_feature (env, key, *p, error);
   g_strfreev (list);
   return ok;
+}
+
+/* "name" or "name,+feature,-feature": what follows the name goes to *rest. */
+static const X86Model *
+find_model (const char *text, const char **rest, GError **error)
+{
+  size_t n = strcspn (text, ", ");
+  char *name = g_strndup (text, n);
+  const X86Model *found = NULL;
+  for (size_t i = 0; i < G_N_ELEMENTS (models) && !found; i++)
+    if (!strcmp (models[i].name, name))
+      found = &models[i];
+  if (!found)
+    refuse_name ("model", "model", name, &models[0].name, G_N_ELEMENTS (models), sizeof models[0], error);
+  g_free (name);
+  *rest = text + n;
+  return found;
 }
 
 static void
@@ -180,7 +205,7 @@ model_features (X86Cpu *env, const X86Model *m)
 {
   char **names = m->features ? g_strsplit (m->features, " ", -1) : NULL;
   for (size_t i = 0; i < G_N_ELEMENTS (bits); i++)
-    if (names ? g_strv_contains ((const char *const *) names, bits[i].name) : is_provided (&bits[i]))
+    if (is_provided (&bits[i]) && (!names || g_strv_contains ((const char *const *) names, bits[i].name)))
       *word (env, bits[i].word) |= 1u << bits[i].bit;
   g_strfreev (names);
 }
@@ -224,22 +249,28 @@ derive_cr4 (X86Cpu *env, const X86Model *m)
   v |= m->family >= 6 ? CR4_PCE : 0;
   v |= has (env, D1_FXSR) ? CR4_OSFXSR : 0;
   v |= has (env, D1_SSE) ? CR4_OSXMMEXCPT : 0;
+  v |= env->cpuid_1_ecx & C1_PCID ? CR4_PCIDE : 0;
+  v |= env->cpuid_1_ecx & C1_XSAVE ? CR4_OSXSAVE : 0;
+  v |= env->cpuid_7_ebx & B7_FSGSBASE ? CR4_FSGSBASE : 0;
   v |= env->cpuid_7_ebx & B7_SMEP ? CR4_SMEP : 0;
   v |= env->cpuid_7_ebx & B7_SMAP ? CR4_SMAP : 0;
   v |= env->cpuid_7_ecx & C7_UMIP ? CR4_UMIP : 0;
   env->cr4_allowed = v;
-  env->physical_bits = has (env, D1_PAE) || has (env, D1_PSE36) ? 36 : 32;
+  env->physical_bits = env->feature[X86_FEATURE_LM] ? 40 : has (env, D1_PAE) || has (env, D1_PSE36) ? 36 : 32;
 }
 
 bool
 x86_configure_features (X86Cpu *env, GError **error)
 {
-  const X86Model *m = &models[env->model];
+  const char *rest;
+  const X86Model *m = find_model (env->model ? env->model : "max", &rest, error);
+  if (!m)
+    return false;
   env->model_row = m;
   for (unsigned w = WORD_D1; w <= WORD_CX; w++)
     *word (env, w) = 0;
   model_features (env, m);
-  if (!switch_features (env, error))
+  if (!switch_features (env, "model", rest, error) || !switch_features (env, "features", env->features, error))
     return false;
   derive_decoder_features (env, m);
   derive_cr4 (env, m);
@@ -293,30 +324,46 @@ text_word (const char *text, size_t at)
   return v;
 }
 
+/* The machine's processors are the cores of one package, where the model can say so: as many bits of the APIC id tell them apart. */
+static unsigned
+id_bits (const X86Cpu *env)
+{
+  unsigned n = 0;
+  while (env->model_row->last_basic >= 4 && 1u << n < env->n_processors)
+    n++;
+  return n;
+}
+
 static void
 leaf_1 (const X86Cpu *env, uint32_t out[4])
 {
   out[0] = x86_signature (env);
   out[1] = env->apic_id << 24 | (env->feature[X86_FEATURE_CLFLUSH] ? 8 << 8 : 0);
   out[2] = env->cpuid_1_ecx & ~((x86_has_x2apic (env) ? 0 : C1_X2APIC) | (x86_has_tsc_deadline (env) ? 0 : C1_TSC_DEADLINE));
+  out[2] |= env->cr4 & CR4_OSXSAVE ? C1_OSXSAVE : 0;
   out[3] = env->cpuid_1_edx;
   if (x86_has_apic (env))
     out[3] |= BIT_D1 (D1_APIC);
+  if (id_bits (env) > 0) {
+    out[1] |= 1u << id_bits (env) << 16;
+    out[3] |= BIT_D1 (D1_HTT);
+  }
 }
 
-/* 32 KiB L1 caches with 8 ways, 2 MiB L2 with 8 ways, lines of 64 bytes: the leaves 2, 4 and 80000006 say the same. */
+/* 32 KiB L1 caches with 8 ways, 2 MiB L2 with 8 ways for all cores, lines of 64 bytes: the leaves 2, 4 and 80000006 say the same. */
 static void
-leaf_4 (uint32_t subleaf, uint32_t out[4])
+leaf_4 (const X86Cpu *env, uint32_t subleaf, uint32_t out[4])
 {
   static const struct { uint8_t type, level; uint16_t sets; } caches[3] = { { 1, 1, 64 }, { 2, 1, 64 }, { 3, 2, 4096 } };
+  uint32_t others = (1u << id_bits (env)) - 1;
   if (subleaf >= G_N_ELEMENTS (caches))
     return;
-  out[0] = caches[subleaf].type | (uint32_t) caches[subleaf].level << 5 | 1 << 8;
+  out[0] = caches[subleaf].type | (uint32_t) caches[subleaf].level << 5 | 1 << 8 | (caches[subleaf].level > 1 ? others << 14 : 0) | others << 26;
   out[1] = 63 | 7u << 22;
   out[2] = caches[subleaf].sets - 1u;
 }
 
-/* Each processor is alone: one thread in a core, one core in a package. */
+/* One thread in a core. */
 static void
 leaf_b (const X86Cpu *env, uint32_t subleaf, uint32_t out[4])
 {
@@ -325,7 +372,8 @@ leaf_b (const X86Cpu *env, uint32_t subleaf, uint32_t out[4])
   out[3] = env->apic_id;
   if (subleaf > 1)
     return;
-  out[1] = 1;
+  out[0] = subleaf ? id_bits (env) : 0;
+  out[1] = subleaf && id_bits (env) ? env->n_processors : 1;
   out[2] |= (subleaf ? LEVEL_CORE : LEVEL_THREAD) << 8;
 }
 
@@ -347,7 +395,7 @@ basic_leaf (const X86Cpu *env, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
     out[3] = 0x002c307d;
     break;
   case 4:
-    leaf_4 (subleaf, out);
+    leaf_4 (env, subleaf, out);
     break;
   case 7:
     if (subleaf == 0) {
@@ -373,6 +421,8 @@ extended_leaf (const X86Cpu *env, uint32_t leaf, uint32_t out[4])
   case 0x80000001:
     out[2] = env->cpuid_80000001_ecx;
     out[3] = env->cpuid_80000001_edx;
+    if (env->feature[X86_FEATURE_LM] && !x86_in_code64 (env))
+      out[3] &= ~DX_SYSCALL;    /* as Intel has it: announced where it works */
     break;
   case 0x80000002:
   case 0x80000003:
@@ -383,8 +433,11 @@ extended_leaf (const X86Cpu *env, uint32_t leaf, uint32_t out[4])
   case 0x80000006:
     out[2] = 2048u << 16 | 6 << 12 | 64;
     break;
+  case 0x80000007:
+    out[3] = env->cpuid_80000007_edx;
+    break;
   case 0x80000008:
-    out[0] = env->physical_bits | 32 << 8;
+    out[0] = env->physical_bits | (env->feature[X86_FEATURE_LM] ? 48 : 32) << 8;
     break;
   }
 }

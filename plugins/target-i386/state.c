@@ -1,5 +1,6 @@
 /* state.c -- the CPU's state for others: the saved fields, and the architected registers that loaders, debuggers and KVM exchange. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/iface/interrupt-controller.h>
 #include <string.h>
 #include "cpu.h"
 
@@ -56,6 +57,8 @@ const BpStateField x86_state_fields[] = {
   BP_STATE_FIELD_U64 (X86Cpu, sfmask),
   BP_STATE_FIELD_U64 (X86Cpu, kernel_gs_base),
   BP_STATE_FIELD_U64 (X86Cpu, xcr0),
+  BP_STATE_FIELD_U64 (X86Cpu, xss),
+  BP_STATE_FIELD_U64 (X86Cpu, cr8),
   BP_STATE_FIELD_U32 (X86Cpu, exc_vector),
   BP_STATE_FIELD_U32 (X86Cpu, exc_error),
   BP_STATE_FIELD_U32 (X86Cpu, exc_has_error),
@@ -73,6 +76,27 @@ static bool
 is_running_here (const X86Cpu *env)
 {
   return env->tcg.ops && env->tcg.vcpu && bp_vcpu_is_current (env->tcg.vcpu);
+}
+
+/* Whoever asks about a stopped vCPU has the machine's lock. */
+static uint64_t
+priority (X86Cpu *env)
+{
+  const BpInterruptControllerIface *intc = env->intc.table;
+  if (is_running_here (env))
+    return x86_cr8_read (env);
+  return BP_TABLE_HAS (intc, priority_read) ? intc->priority_read (env->intc.instance) : env->cr8;
+}
+
+static void
+set_priority (X86Cpu *env, uint64_t value)
+{
+  const BpInterruptControllerIface *intc = env->intc.table;
+  env->cr8 = value & 15;
+  if (is_running_here (env))
+    x86_cr8_write (env, env->cr8);
+  else if (BP_TABLE_HAS (intc, priority_write))
+    intc->priority_write (env->intc.instance, (uint8_t) env->cr8);
 }
 
 static void
@@ -97,7 +121,18 @@ get_state (void *self, BpX86State *out)
   if (env->tcg.ops)
     x86_msr_read (env, 0x10, &s.tsc);
   memcpy (s.fxsave, env->fp, sizeof s.fxsave);
-  s.xcr0 = 3;
+  s.xcr0 = env->xcr0;
+  memcpy (s.ymm_high, env->fp + X86_FP_UPPERS, sizeof s.ymm_high);
+  s.cr8 = priority (env);
+  s.star = env->star;
+  s.lstar = env->lstar;
+  s.cstar = env->cstar;
+  s.sfmask = env->sfmask;
+  s.kernel_gs_base = env->kernel_gs_base;
+  s.tsc_aux = env->tsc_aux;
+  s.sysenter_cs = env->sysenter_cs;
+  s.sysenter_esp = env->sysenter_esp;
+  s.sysenter_eip = env->sysenter_eip;
   memcpy (out, &s, s.struct_size);
 }
 
@@ -119,16 +154,29 @@ set_state (void *self, const BpX86State *in)
   env->cr2 = s.cr2;
   env->cr3 = s.cr3;
   env->cr4 = s.cr4 & env->cr4_allowed;
-  env->efer = s.efer;
+  bool is_long = s.efer & EFER_LME && s.cr0 & CR0_PG;
+  env->efer = (s.efer & ~(uint64_t) EFER_LMA) | (is_long ? EFER_LMA : 0);
   memcpy (env->dr, s.dr, sizeof s.dr);
   memcpy (env->fp, s.fxsave, sizeof s.fxsave);
+  memcpy (env->fp + X86_FP_UPPERS, s.ymm_high, sizeof s.ymm_high);
+  env->xcr0 = s.xcr0 | 1;
+  env->star = s.star;
+  env->lstar = s.lstar;
+  env->cstar = s.cstar;
+  env->sfmask = s.sfmask;
+  env->kernel_gs_base = s.kernel_gs_base;
+  env->tsc_aux = s.tsc_aux;
+  env->sysenter_cs = s.sysenter_cs;
+  env->sysenter_esp = s.sysenter_esp;
+  env->sysenter_eip = s.sysenter_eip;
   env->hflags = 0;
   x86_set_eflags (env, (uint32_t) s.rflags, X86_FL_ALL);
   x86_update_hflags (env);
   if (!env->tcg.ops)
     return;
-  if (env->cr0 & CR0_PG && env->cr4 & CR4_PAE)
+  if (env->cr0 & CR0_PG && env->cr4 & CR4_PAE && !is_long)
     x86_load_pdptes (env, env->cr3);
+  set_priority (env, s.cr8);
   if (is_running_here (env))
     env->tcg.ops->tlb_flush (env, true);
 }

@@ -5,14 +5,15 @@
 
 #define STATE(field) ((uint32_t) offsetof (FakeCpu, state.field))
 
+/* Both sets are fuller than any host: of the second, the last two are not pinned. */
 static const BpIrGlobal globals[] = {
-  { "eax", STATE (r[0]), BP_IR_I32, 1 },    { "ecx", STATE (r[1]), BP_IR_I32, 1 },
-  { "edx", STATE (r[2]), BP_IR_I32, 1 },    { "ebx", STATE (r[3]), BP_IR_I32, 1 },
+  { "eax", STATE (r[0]), BP_IR_I32, 3 },    { "ecx", STATE (r[1]), BP_IR_I32, 1 },
+  { "edx", STATE (r[2]), BP_IR_I32, 3 },    { "ebx", STATE (r[3]), BP_IR_I32, 1 },
   { "esp", STATE (r[4]), BP_IR_I32, 1 },    { "ebp", STATE (r[5]), BP_IR_I32, 1 },
   { "esi", STATE (r[6]), BP_IR_I32, 1 },    { "edi", STATE (r[7]), BP_IR_I32, 1 },
   { "cc_dst", STATE (r[8]), BP_IR_I32, 1 }, { "cc_src", STATE (r[9]), BP_IR_I32, 1 },
-  { "w0", STATE (w[0]), BP_IR_I64, 1 },     { "w1", STATE (w[1]), BP_IR_I64, 1 },
-  { "w2", STATE (w[2]), BP_IR_I64, 0 },     { "w3", STATE (w[3]), BP_IR_I64, 0 },
+  { "w0", STATE (w[0]), BP_IR_I64, 3 },     { "w1", STATE (w[1]), BP_IR_I64, 3 },
+  { "w2", STATE (w[2]), BP_IR_I64, 2 },     { "w3", STATE (w[3]), BP_IR_I64, 2 },
   { "u0", STATE (u0), BP_IR_I32, 0 },       { "u1", STATE (u1), BP_IR_I64, 0 },
 };
 
@@ -132,6 +133,12 @@ dump (const void *env, char *out, size_t out_size)
   g_strlcpy (out, "", out_size);
 }
 
+static unsigned
+pin_set (const BpTbKey *key)
+{
+  return key->flags & FAKE_PIN_SET ? 1 : 0;
+}
+
 static const BpTcgOps ops = { .struct_size = sizeof (BpTcgOps), .raise = raise_now, .leave = raise_now,
                               .restore = restore };
 
@@ -143,51 +150,66 @@ const BpTcgFrontend fake_frontend = {
   .helpers = helpers,
   .pc_offset = STATE (pc),
   .pc_size = 4,
-  .address_bits = 32,
+  .address_bits = 64,
   .n_mmu_indexes = 2,
   .max_insn_bytes = 15,
   .restore = restore_values,
   .host_fault = host_fault,
   .native_portable = native_portable,
   .dump = dump,
+  .pin_set = pin_set,
 };
 
 /* --- guest memory ---------------------------------------------------------------------------- */
 
+/* Where in the memory's first place the byte is that a guest address means; 0: nowhere. */
+static uint32_t
+place_of (uint64_t address)
+{
+  uint64_t at = address;
+  if (address >= FAKE_HIGH)
+    at -= FAKE_HIGH;
+  else if (address >= FAKE_MIDDLE)
+    at -= FAKE_MIDDLE;
+  return at >= FAKE_MEMORY_BASE && at < FAKE_MEMORY_BASE + FAKE_MEMORY_SIZE ? (uint32_t) at : 0;
+}
+
 static void
-fill_tlb (FakeCpu *cpu, uint32_t page)
+fill_tlb (FakeCpu *cpu, uint64_t page)
 {
   TlbEntry *entry = &cpu->tlb[(page >> TLB_PAGE_BITS) % FAKE_N_TLB];
-  uint64_t device = page == FAKE_DEVICE ? TLB_DEVICE : 0;
+  uint32_t place = place_of (page);
+  uint64_t device = place == FAKE_DEVICE ? TLB_DEVICE : 0;
   entry->load = page | device;
-  entry->store = page | device | (page == FAKE_WATCHED ? TLB_WATCHED : 0);
-  if (page == FAKE_READ_ONLY)
+  entry->store = page | device | (place == FAKE_WATCHED ? TLB_WATCHED : 0);
+  if (place == FAKE_READ_ONLY)
     entry->store |= TLB_INVALID;
   entry->fetch = TLB_INVALID;
-  entry->addend = (uint64_t) (uintptr_t) cpu->memory - FAKE_MEMORY_BASE;
+  entry->addend = (uint64_t) (uintptr_t) cpu->memory - FAKE_MEMORY_BASE - (page - place);
 }
 
 /* Raises unless every byte may be accessed; NULL never. */
 static uint8_t *
-check_access (FakeCpu *cpu, uint64_t address, unsigned size, bool store, bool align)
+check_access (FakeCpu *cpu, uint64_t address, unsigned size, bool store, bool align, bool wide)
 {
   cpu->slow_accesses++;
+  cpu->bad_addresses += !wide && address >> 32;
   if (align && (address & (size - 1))) {
     cpu->kind = FAKE_ALIGN;
     raise_now (cpu);
   }
   for (unsigned i = 0; i < size; i += size - 1) {
-    uint64_t byte = (uint32_t) (address + i);
-    if (byte < FAKE_MEMORY_BASE || byte >= FAKE_MEMORY_BASE + FAKE_MEMORY_SIZE
-        || (store && byte >= FAKE_READ_ONLY && byte < FAKE_READ_ONLY + 0x1000)) {
+    uint64_t byte = wide ? address + i : (uint32_t) (address + i);
+    uint32_t place = place_of (byte);
+    if (place == 0 || (store && place >= FAKE_READ_ONLY && place < FAKE_READ_ONLY + 0x1000)) {
       cpu->kind = FAKE_PAGE_FAULT;
       raise_now (cpu);
     }
-    fill_tlb (cpu, (uint32_t) (byte & TLB_PAGE_MASK));
+    fill_tlb (cpu, byte & TLB_PAGE_MASK);
     if (size == 1)
       break;
   }
-  return cpu->memory + (uint32_t) address - FAKE_MEMORY_BASE;
+  return cpu->memory + place_of (address) - FAKE_MEMORY_BASE;
 }
 
 static uint64_t
@@ -207,7 +229,7 @@ uint64_t
 tcg_slow_load (void *env, uint64_t address, BpMemOp memop)
 {
   uint64_t value = 0;
-  memcpy (&value, check_access (env, address, BP_MO_BYTES (memop), false, memop & BP_MO_ALIGN),
+  memcpy (&value, check_access (env, address, BP_MO_BYTES (memop), false, memop & BP_MO_ALIGN, memop & BP_MO_ADDR64),
           BP_MO_BYTES (memop));
   return extend (swap_if_big (value, memop), memop);
 }
@@ -215,7 +237,7 @@ tcg_slow_load (void *env, uint64_t address, BpMemOp memop)
 void
 tcg_slow_store (void *env, uint64_t address, uint64_t value, BpMemOp memop)
 {
-  uint8_t *host = check_access (env, address, BP_MO_BYTES (memop), true, memop & BP_MO_ALIGN);
+  uint8_t *host = check_access (env, address, BP_MO_BYTES (memop), true, memop & BP_MO_ALIGN, memop & BP_MO_ADDR64);
   value = swap_if_big (extend (value, memop & ~BP_MO_SIGN), memop);
   memcpy (host, &value, BP_MO_BYTES (memop));
 }
@@ -223,7 +245,7 @@ tcg_slow_store (void *env, uint64_t address, uint64_t value, BpMemOp memop)
 uint64_t
 tcg_slow_atomic (void *env, uint64_t address, uint64_t value, BpMemOp memop, uint32_t op)
 {
-  check_access (env, address, BP_MO_BYTES (memop), true, memop & BP_MO_ALIGN);
+  check_access (env, address, BP_MO_BYTES (memop), true, memop & BP_MO_ALIGN, memop & BP_MO_ADDR64);
   uint64_t old = tcg_slow_load (env, address, memop), result = value;
   switch (op) {
   case BP_IR_gfetch_add: result = old + value; break;
@@ -239,7 +261,7 @@ tcg_slow_atomic (void *env, uint64_t address, uint64_t value, BpMemOp memop, uin
 uint64_t
 tcg_slow_cmpxchg (void *env, uint64_t address, uint64_t expected, uint64_t desired, BpMemOp memop)
 {
-  check_access (env, address, BP_MO_BYTES (memop), true, memop & BP_MO_ALIGN);
+  check_access (env, address, BP_MO_BYTES (memop), true, memop & BP_MO_ALIGN, memop & BP_MO_ADDR64);
   uint64_t old = tcg_slow_load (env, address, memop);
   if (extend (old, memop & ~BP_MO_SIGN) == extend (expected, memop & ~BP_MO_SIGN))
     tcg_slow_store (env, address, desired, memop);
@@ -250,7 +272,7 @@ void *
 tcg_native_operand (void *env, uint64_t address, uint32_t aux)
 {
   return check_access (env, address, BP_NATIVE_MEM_SIZE (aux), aux & BP_NATIVE_MEM_WRITE,
-                       aux & BP_NATIVE_MEM_ALIGN);
+                       aux & BP_NATIVE_MEM_ALIGN, aux & BP_NATIVE_MEM_ADDR64);
 }
 
 void
@@ -287,7 +309,7 @@ fake_cpu_reset (FakeCpu *cpu)
     cpu->tlb[i] = (TlbEntry) { ~(uint64_t) 0, ~(uint64_t) 0, ~(uint64_t) 0, 0 };
   for (unsigned i = 0; i < 16; i++)
     vcpu->tlb[i] = (TlbFast) { (FAKE_N_TLB - 1) << 5, cpu->tlb };
-  cpu->slow_accesses = 0;
+  cpu->slow_accesses = cpu->bad_addresses = 0;
 }
 
 FakeCpu *
@@ -319,12 +341,19 @@ fake_cpu_block_init (BpIrBlock *ir)
 FakeResult
 fake_cpu_run (FakeCpu *cpu, const Backend *backend, CodeBuffer *buffer, BpIrBlock *ir)
 {
+  return fake_cpu_run_flags (cpu, backend, buffer, ir, 0);
+}
+
+FakeResult
+fake_cpu_run_flags (FakeCpu *cpu, const Backend *backend, CodeBuffer *buffer, BpIrBlock *ir, uint64_t flags)
+{
   size_t used = buffer != NULL ? buffer->used : 0;
   Tb *tb = g_aligned_alloc0 (1, sizeof *tb, 64);
   BackendBlock block = { tb, &fake_frontend, buffer, NULL };
   FakeResult result = { FAKE_EXIT, 0, 0, 0 };
   for (uint32_t i = 0; i < ir->n_insns; i++)
     tb->n_insns += ir->insns[i].op == BP_IR_insn_start;
+  tb->key.flags = flags;
   g_assert (backend->compile (&block, ir));
   cpu->tb = tb;
   if (sigsetjmp (cpu->leave, 0) == 0) {

@@ -7,8 +7,11 @@
 
 #define FAKE_N_TLB 16
 /* Guest memory; outside is a page fault.  In it: a page that is read-only, a device page (every access takes
- * the slow path, and works) and a page whose stores are watched. */
+ * the slow path, and works) and a page whose stores are watched.  64-bit addresses reach it in two more places, one of
+ * which a sign-extended 32-bit number is enough for. */
 #define FAKE_MEMORY_BASE 0x10000u
+#define FAKE_MIDDLE      0x00007f1200000000u
+#define FAKE_HIGH        0xffffffff80000000u
 #define FAKE_MEMORY_SIZE 0x10000u
 #define FAKE_READ_ONLY   0x1f000u
 #define FAKE_DEVICE      0x1e000u
@@ -37,6 +40,7 @@ typedef struct FakeCpu {
   JumpEntry jump_cache[1 << JUMP_CACHE_BITS];
   uint8_t *memory;              /* FAKE_MEMORY_SIZE bytes, page-aligned */
   unsigned slow_accesses;
+  unsigned bad_addresses;       /* i32 ones that came with something above */
   int kind;                     /* FakeKind of a raise in progress */
   uint64_t fault_pc;            /* restore's values */
   uint32_t fault_word;
@@ -54,6 +58,9 @@ typedef struct FakeResult {
   uint32_t word;
 } FakeResult;
 
+/* Key flag of blocks in which other globals have host registers than in those without. */
+#define FAKE_PIN_SET 1u
+
 extern const BpTcgFrontend fake_frontend;
 
 FakeCpu *fake_cpu_new (void);
@@ -63,6 +70,7 @@ void fake_cpu_reset (FakeCpu *cpu);
 void fake_cpu_block_init (BpIrBlock *ir);
 /* Compiles the block, runs it once, releases it.  `buffer` as the backend's begin() left it; what it used
  * is given back. */
+FakeResult fake_cpu_run_flags (FakeCpu *cpu, const Backend *backend, CodeBuffer *buffer, BpIrBlock *ir, uint64_t flags);
 FakeResult fake_cpu_run (FakeCpu *cpu, const Backend *backend, CodeBuffer *buffer, BpIrBlock *ir);
 
 static inline const char *

@@ -48,9 +48,17 @@ any_value (Random *x)
   }
 }
 
+/* The type of a temp that an op may use at that width. */
+static BpIrType
+at_least (Random *x, BpIrType type)
+{
+  return type == BP_IR_I32 && below (x, 3) == 0 ? BP_IR_I64 : type;
+}
+
 static BpTemp
 a_global (Random *x, BpIrType type)
 {
+  type = at_least (x, type);
   for (;;) {
     BpTemp t = bp_ir_global (below (x, x->ir->n_globals));
     if (x->ir->temps[t].type == type)
@@ -59,28 +67,40 @@ a_global (Random *x, BpIrType type)
 }
 
 static BpTemp
+a_local (Random *x, BpIrType type)
+{
+  return bp_ir_local (x->ir, at_least (x, type));
+}
+
+static BpTemp
+a_const (Random *x, BpIrType type, uint64_t value)
+{
+  return bp_ir_const (x->ir, below (x, 8) ? type : at_least (x, type), (int64_t) value);
+}
+
+static BpTemp
 input (Random *x, BpIrType type)
 {
   switch (below (x, 8)) {
   case 0:
-  case 1: return bp_ir_const (x->ir, type, (int64_t) any_value (x));
+  case 1: return a_const (x, type, any_value (x));
   case 2:
   case 3:
   case 4: return a_global (x, type);
-  default: return x->pool[type][below (x, POOL)];
+  default: return x->pool[at_least (x, type)][below (x, POOL)];
   }
 }
 
 static BpTemp
 output (Random *x, BpIrType type)
 {
-  return below (x, 3) == 0 ? a_global (x, type) : x->pool[type][below (x, POOL)];
+  return below (x, 3) == 0 ? a_global (x, type) : x->pool[at_least (x, type)][below (x, POOL)];
 }
 
 static BpIrType
 a_type (Random *x)
 {
-  return below (x, 3) == 0 ? BP_IR_I64 : BP_IR_I32;
+  return below (x, 2) == 0 ? BP_IR_I64 : BP_IR_I32;
 }
 
 static BpIrCond
@@ -110,7 +130,7 @@ static void
 put_carry (Random *x)
 {
   BpIrType type = a_type (x);
-  BpTemp carry = below (x, 3) == 0 ? bp_ir_const (x->ir, type, below (x, 2)) : bp_ir_local (x->ir, type);
+  BpTemp carry = below (x, 3) == 0 ? a_const (x, type, below (x, 2)) : a_local (x, type);
   if (x->ir->temps[carry].kind == BP_IR_TEMP_LOCAL)
     bp_ir_setcond (x->ir, type, a_cond (x), carry, input (x, type), input (x, type));
   BpTemp s0 = input (x, type), s1 = input (x, type);
@@ -174,7 +194,7 @@ put_division (Random *x)
 {
   BpIrType type = a_type (x);
   bool is_signed = below (x, 2);
-  BpTemp low = input (x, type), high = bp_ir_local (x->ir, type), divisor = bp_ir_local (x->ir, type);
+  BpTemp low = input (x, type), high = a_local (x, type), divisor = a_local (x, type);
   bp_ir_op3 (x->ir, is_signed ? BP_IR_sar : BP_IR_and, type, high, low,
              bp_ir_const (x->ir, type, is_signed ? (type == BP_IR_I64 ? 63 : 31) : 0));
   bp_ir_op3 (x->ir, BP_IR_or, type, divisor, input (x, type), bp_ir_const (x->ir, type, 1));
@@ -205,25 +225,34 @@ put_host_access (Random *x)
     bp_ir_st (x->ir, op, input (x, type), BP_IR_ENV, offset);
 }
 
-/* An address that is mostly mapped. */
+/* An address that is mostly mapped, as the memop wants it. */
 static BpTemp
-an_address (Random *x)
+an_address (Random *x, BpMemOp memop)
 {
+  static const uint64_t places[] = { 0, FAKE_MIDDLE, FAKE_HIGH };
+  BpIrType type = memop & BP_MO_ADDR64 ? BP_IR_I64 : BP_IR_I32;
+  uint64_t base = FAKE_MEMORY_BASE + (type == BP_IR_I64 ? places[below (x, 3)] : 0);
   if (below (x, 24) == 0)
-    return input (x, BP_IR_I32);
+    return input (x, type);
   if (below (x, 4) == 0)
-    return bp_ir_i32 (x->ir, (int32_t) (FAKE_MEMORY_BASE + below (x, FAKE_MEMORY_SIZE - 8)));
-  BpTemp t = bp_ir_local (x->ir, BP_IR_I32), u = bp_ir_local (x->ir, BP_IR_I32);
-  BpTemp mask = bp_ir_i32 (x->ir, below (x, 2) ? 0x3fff : 0xcffe);
-  bp_ir_op3 (x->ir, BP_IR_and, BP_IR_I32, t, input (x, BP_IR_I32), mask);
-  bp_ir_op3 (x->ir, BP_IR_add, BP_IR_I32, u, t, bp_ir_i32 (x->ir, FAKE_MEMORY_BASE));
-  return u;
+    return a_const (x, type, base + below (x, FAKE_MEMORY_SIZE - 8));
+  BpTemp t = a_local (x, type), u = a_local (x, type);
+  BpTemp mask = a_const (x, type, below (x, 2) ? 0x3fff : 0xcffe);
+  bp_ir_op3 (x->ir, BP_IR_and, type, t, input (x, type), mask);
+  bp_ir_op3 (x->ir, BP_IR_add, type, u, t, a_const (x, type, base));
+  if (type == BP_IR_I64 || below (x, 4))
+    return u;
+  BpTemp v = bp_ir_local (x->ir, BP_IR_I64);            /* with something above that is none of the address's */
+  bp_ir_deposit (x->ir, BP_IR_I64, v, input (x, BP_IR_I64), x->ir->temps[u].type == BP_IR_I64 ? u : bp_ir_i64 (x->ir, (int64_t) base), 0, 32);
+  return v;
 }
 
 static BpMemOp
 a_memop (Random *x, BpIrType type)
 {
   BpMemOp memop = below (x, type == BP_IR_I64 ? 4 : 3) | BP_MO_MMU (below (x, 2));
+  if (below (x, 2))
+    memop |= BP_MO_ADDR64;
   if (below (x, 2))
     memop |= BP_MO_SIGN;
   if (below (x, 8) == 0)
@@ -240,7 +269,7 @@ put_guest_access (Random *x)
 {
   BpIrType type = a_type (x);
   BpMemOp memop = a_memop (x, type);
-  BpTemp address = an_address (x), value = input (x, type), expected = input (x, type);
+  BpTemp address = an_address (x, memop), value = input (x, type), expected = input (x, type);
   switch (below (x, 6)) {
   case 0:
   case 1:
@@ -264,16 +293,17 @@ static void
 put_late_move (Random *x)
 {
   static const uint8_t ops[] = { BP_IR_add, BP_IR_sub, BP_IR_and, BP_IR_or, BP_IR_xor, BP_IR_shl };
-  BpTemp t = bp_ir_local (x->ir, BP_IR_I32), target = a_global (x, BP_IR_I32), s1 = input (x, BP_IR_I32);
-  bp_ir_op3 (x->ir, (BpIrOp) ops[below (x, 6)], BP_IR_I32, t, below (x, 2) ? target : input (x, BP_IR_I32),
-             s1);
+  BpIrType type = a_type (x), move = below (x, 3) ? type : BP_IR_I32;
+  BpTemp t = a_local (x, type), target = a_global (x, move), s1 = input (x, type);
+  bool reads_target = below (x, 2) && (type == BP_IR_I32 || x->ir->temps[target].type == BP_IR_I64);
+  bp_ir_op3 (x->ir, (BpIrOp) ops[below (x, 6)], type, t, reads_target ? target : input (x, type), s1);
   if (below (x, 2))
     put_plain (x);
   if (below (x, 3) == 0)
     put_guest_access (x);
-  bp_ir_mov (x->ir, BP_IR_I32, target, t);
+  bp_ir_mov (x->ir, move, target, t);
   if (below (x, 3) == 0)
-    bp_ir_mov (x->ir, BP_IR_I32, a_global (x, BP_IR_I32), t);
+    bp_ir_mov (x->ir, move, a_global (x, move), t);
 }
 
 static uint32_t
@@ -308,7 +338,7 @@ put_flag_branch (Random *x)
   static const uint8_t conds[] = { BP_IR_EQ, BP_IR_NE, BP_IR_LT, BP_IR_GE, BP_IR_GTU };
   BpIrType type = a_type (x);
   BpIrOp op = (BpIrOp) makers[below (x, G_N_ELEMENTS (makers))];
-  BpTemp t = bp_ir_local (x->ir, type), s0 = input (x, type), s1 = input (x, type);
+  BpTemp t = a_local (x, type), s0 = input (x, type), s1 = input (x, type);
   if (op == BP_IR_setcond)
     bp_ir_setcond (x->ir, type, a_cond (x), t, s0, s1);
   else
@@ -320,11 +350,12 @@ put_flag_branch (Random *x)
   if (below (x, 8) == 0 && x->ir->temps[s0].kind != BP_IR_TEMP_CONST)
     bp_ir_mov (x->ir, type, s0, s1);
   if (op == BP_IR_setcond && below (x, 3) == 0) {
-    BpTemp u = bp_ir_local (x->ir, type);
-    bp_ir_op3 (x->ir, BP_IR_xor, type, u, t, bp_ir_const (x->ir, type, 1));
+    BpTemp u = a_local (x, type);
+    bp_ir_op3 (x->ir, BP_IR_xor, type, u, t, a_const (x, type, 1));
     t = u;
   }
-  BpTemp value = bp_ir_const (x->ir, type, below (x, 8) == 0);
+  type = x->ir->temps[t].type == BP_IR_I64 ? a_type (x) : BP_IR_I32;
+  BpTemp value = a_const (x, type, below (x, 8) == 0);
   BpIrCond cond = (BpIrCond) conds[below (x, G_N_ELEMENTS (conds))];
   if (below (x, 3) == 0)
     bp_ir_setcond (x->ir, type, cond, output (x, type), t, value);

@@ -9,6 +9,9 @@
  */
 #include "fake-cpu.h"
 #include "ir-random.h"
+#ifdef HAVE_HOST_X64
+#include "host-x64/host.h"
+#endif
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -326,17 +329,20 @@ check_random (FakeCpu *cpu, FakeCpu *oracle, uint32_t seed)
   FakeResult wanted = fake_cpu_run (oracle, &backend_interp, NULL, &ir);
 
   for (unsigned i = 0; i < G_N_ELEMENTS (hosts); i++)
-    for (unsigned optimised = 0; optimised < 2; optimised++) {
-      char *full = g_strdup_printf ("%s on %s%s", where, hosts[i].backend->name,
-                                    optimised ? ", optimised" : "");
+    for (unsigned way = 0; way < (hosts[i].has_buffer ? 4 : 2); way++) {
+      bool optimised = way & 1;
+      uint64_t flags = way & 2 ? FAKE_PIN_SET : 0;
+      char *full = g_strdup_printf ("%s on %s%s%s", where, hosts[i].backend->name, optimised ? ", optimised" : "",
+                                    flags ? ", second pin set" : "");
       ir_random (&ir, seed, 20 + seed % 90);
       if (optimised) {
         optimise (&ir);
         verify (&ir, full);
       }
       ir_random_state (cpu, seed);
-      FakeResult result = fake_cpu_run (cpu, hosts[i].backend, hosts[i].has_buffer ? &hosts[i].buffer : NULL,
-                                        &ir);
+      FakeResult result = fake_cpu_run_flags (cpu, hosts[i].backend, hosts[i].has_buffer ? &hosts[i].buffer : NULL,
+                                              &ir, flags);
+      ck_assert_msg (cpu->bad_addresses == 0, "%s: an i32 address has more bits", full);
       check_same (cpu, &result, oracle, &wanted, &ir, full);
       g_free (full);
     }
@@ -353,8 +359,15 @@ START_TEST (test_random)
   uint32_t start = first != NULL ? (uint32_t) strtoul (first, NULL, 0) : 1;
   uint32_t n = count != NULL ? (uint32_t) strtoul (count, NULL, 0) : 2000;
   FakeCpu *cpu = fake_cpu_new (), *oracle = fake_cpu_new ();
-  for (uint32_t seed = start; seed < start + n; seed++)
+#ifdef HAVE_HOST_X64
+  unsigned features = x64_host.cpu;
+#endif
+  for (uint32_t seed = start; seed < start + n; seed++) {
+#ifdef HAVE_HOST_X64
+    x64_host.cpu = seed % 4 ? features : 0;
+#endif
     check_random (cpu, oracle, seed);
+  }
   fake_cpu_free (cpu);
   fake_cpu_free (oracle);
 }

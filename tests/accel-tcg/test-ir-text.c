@@ -73,15 +73,16 @@ START_TEST (test_fields)
 }
 END_TEST
 
-/* A block that breaks the rules prints, and parses to the same. */
-START_TEST (test_wrong_types_are_shown)
+/* Of operands that are wider or (against the rules) narrower than their place. */
+START_TEST (test_other_types_are_shown)
 {
   BpIrBlock ir;
   fake_cpu_block_init (&ir);
   BpTemp local = bp_ir_local (&ir, BP_IR_I64);
-  bp_ir_op3 (&ir, BP_IR_add, BP_IR_I32, local, bp_ir_global (0), bp_ir_i64 (&ir, 7));
+  bp_ir_op3 (&ir, BP_IR_add, BP_IR_I32, local, bp_ir_global (10), bp_ir_i64 (&ir, 7));
+  bp_ir_op3 (&ir, BP_IR_add, BP_IR_I64, local, bp_ir_global (10), bp_ir_global (0));
   char *text = pass_test_print (&ir);
-  ck_assert_str_eq (text, "  add.i32 t0:i64, eax, $0x7:i64\n");
+  ck_assert_str_eq (text, "  add.i32 t0:i64, w0, $0x7:i64\n  add.i64 t0, w0, eax:i32\n");
   BpIrBlock again;
   fake_cpu_block_init (&again);
   ck_assert (ir_parse (&again, text, NULL));
@@ -103,7 +104,8 @@ START_TEST (test_refusals)
     { "add.i32 eax, eax", "expected ','" },
     { "add.i32 eax, eax, eax eax", "more than an insn" },
     { "mov.i32 eax, xyz", "no global is named \"xyz\"" },
-    { "mov.i32 eax, w0", "w0 is i64, i32 here" },
+    { "mov.i64 w0, eax", "eax is i32, i64 here" },
+    { "mov.i32 eax:i64, w0", "eax is i32, i64 here" },
     { "mov.i32 t0, eax\nmov.i64 w0, t0", "line 2: t0 is i32, i64 here" },
     { "mov.i32 eax, $0x100000000", "does not fit" },
     { "mov.i32 eax, $0x1ffffffffffffffff", "number too large" },
@@ -136,6 +138,6 @@ END_TEST
 int
 main (void)
 {
-  const TTest *const tests[] = { test_round_trip, test_fields, test_wrong_types_are_shown, test_refusals };
+  const TTest *const tests[] = { test_round_trip, test_fields, test_other_types_are_shown, test_refusals };
   return pass_test_main ("ir-text", tests, G_N_ELEMENTS (tests));
 }

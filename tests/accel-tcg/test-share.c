@@ -9,11 +9,11 @@
 
 typedef struct Cpu {
   BpTcgArea area;
-  uint32_t r[10];
+  uint64_t r[10];
   TlbEntry tlb[16];
 } Cpu;
 
-#define R(i, n) { n, (uint32_t) offsetof (Cpu, r[i]), BP_IR_I32, 1 }
+#define R(i, n) { n, (uint32_t) offsetof (Cpu, r[i]), BP_IR_I64, 1 }
 static const BpIrGlobal globals[] = {
   R (0, "r0"), R (1, "r1"), R (2, "r2"), R (3, "r3"), R (4, "r4"),
   R (5, "r5"), R (6, "r6"), R (7, "r7"), R (8, "r8"), R (9, "r9"),
@@ -21,7 +21,7 @@ static const BpIrGlobal globals[] = {
 
 static const BpTcgFrontend frontend = {
   .struct_size = sizeof frontend, .name = "test", .globals = globals, .n_globals = G_N_ELEMENTS (globals),
-  .address_bits = 32, .n_mmu_indexes = 1,
+  .address_bits = 64, .n_mmu_indexes = 1,
 };
 
 static Cpu *cpu;
@@ -30,8 +30,7 @@ static BpIrBlock ir;
 static unsigned slow_accesses;
 
 static BpTemp g (unsigned i) { return bp_ir_global (i); }
-static BpTemp c32 (int32_t v) { return bp_ir_i32 (&ir, v); }
-static BpTemp t32 (void) { return bp_ir_local (&ir, BP_IR_I32); }
+static BpTemp t64 (void) { return bp_ir_local (&ir, BP_IR_I64); }
 
 /* --- its memory ---------------------------------------------------------------------------- */
 
@@ -47,31 +46,32 @@ typedef struct Model {
 static Model model;
 
 static uint8_t *
-model_byte (Model *m, uint32_t address)
+model_byte (Model *m, uint64_t address)
 {
   unsigned at = (address >> 12) % MODEL_PAGES;
   return &m->memory[at + (m->exchanged ? MODEL_PAGES : 0)][address & 0xfff];
 }
 
 static uint64_t
-model_do (Model *m, uint32_t address, uint64_t value, BpMemOp memop, bool store)
+model_do (Model *m, uint64_t address, uint64_t value, BpMemOp memop, bool store)
 {
+  const uint64_t mask = memop & BP_MO_ADDR64 ? ~(uint64_t) 0 : 0xffffffffu;
   unsigned n = BP_MO_BYTES (memop), unused = 64 - 8 * n;
   uint64_t loaded = 0;
   for (unsigned i = 0; i < n; i++) {
     if (store)
-      *model_byte (m, address + i) = (uint8_t) (value >> 8 * i);
-    loaded |= (uint64_t) *model_byte (m, address + i) << 8 * i;
+      *model_byte (m, (address + i) & mask) = (uint8_t) (value >> 8 * i);
+    loaded |= (uint64_t) *model_byte (m, (address + i) & mask) << 8 * i;
   }
-  if ((address >> 12) % MODEL_PAGES == MODEL_DEVICE)
+  if (((address & mask) >> 12) % MODEL_PAGES == MODEL_DEVICE)
     m->exchanged = !m->exchanged;
   return memop & BP_MO_SIGN ? (uint64_t) ((int64_t) (loaded << unused) >> unused) : loaded;
 }
 
 static uint64_t
-model_access (uint64_t address, uint64_t value, BpMemOp memop, bool store)
+model_access (uint64_t at, uint64_t value, BpMemOp memop, bool store)
 {
-  uint32_t at = (uint32_t) address;
+  g_assert ((memop & BP_MO_ADDR64) || !(at >> 32));
   slow_accesses++;
   uint64_t result = model_do (&model, at, value, memop, store);
   if ((at >> 12) % MODEL_PAGES == MODEL_DEVICE) {
@@ -80,7 +80,7 @@ model_access (uint64_t address, uint64_t value, BpMemOp memop, bool store)
   } else {
     uint64_t tag = at & TLB_PAGE_MASK, read_only = (at >> 12) % 3 == 1 ? TLB_WATCHED : 0;
     cpu->tlb[(at >> 12) & 15] = (TlbEntry) { tag, tag | read_only, TLB_INVALID,
-                                             (uintptr_t) model_byte (&model, (uint32_t) tag) - tag };
+                                             (uintptr_t) model_byte (&model, tag) - tag };
   }
   return result;
 }
@@ -151,48 +151,57 @@ run_once (void)
   g_aligned_free (tb);
 }
 
-/* Random accesses through few bases, near page borders and the ends of the address space, against a plain
+/* Random accesses through few bases, near page borders and the ends of both address spaces, against a plain
  * model. */
 static void
-shared_block (GRand *rng, unsigned round, Model *want, uint32_t *r)
+shared_block (GRand *rng, unsigned round, Model *want, uint64_t *r)
 {
+  static const uint64_t spaces[] = { 0, 0, 0xffffffff00000000u, 0x00007f1200000000u };
   for (unsigned k = 0; k < 2; k++) {
-    uint32_t border = (uint32_t) g_rand_int_range (rng, 0, 17) << (g_rand_boolean (rng) ? 12 : 28);
-    r[k] = border + (uint32_t) g_rand_int_range (rng, -90, 90);
+    uint64_t border = (uint64_t) g_rand_int_range (rng, 0, 17) << (g_rand_boolean (rng) ? 12 : 28);
+    r[k] = border + (uint64_t) (int64_t) g_rand_int_range (rng, -90, 90) + spaces[g_rand_int_range (rng, 0, 4)];
     cpu->r[k] = r[k];
   }
+  bool mixed = round & 4;
+  BpIrType type = round & 8 ? BP_IR_I64 : BP_IR_I32;
   for (unsigned i = 0; i < 14; i++) {
-    unsigned k = g_rand_int_range (rng, 0, 8) < 6 ? 0 : 1, size = (unsigned) g_rand_int_range (rng, 0, 3);
+    unsigned k = g_rand_int_range (rng, 0, 8) < 6 ? 0 : 1, size = (unsigned) g_rand_int_range (rng, 0, 4);
     int32_t disp = g_rand_int_range (rng, -70, 70);
-    BpMemOp memop = size | (g_rand_boolean (rng) ? BP_MO_SIGN : 0);
-    BpTemp address = t32 (), value = t32 ();
+    if (mixed)
+      type = g_rand_boolean (rng) ? BP_IR_I64 : BP_IR_I32;
+    bool wide = type == BP_IR_I64;
+    BpMemOp memop = size | (g_rand_boolean (rng) ? BP_MO_SIGN : 0) | (wide ? BP_MO_ADDR64 : 0), plain = memop & ~BP_MO_SIGN;
+    BpTemp address = bp_ir_local (&ir, mixed ? BP_IR_I64 : type), value = t64 ();
+    uint64_t at = r[k] + (uint64_t) (int64_t) disp;
+    if (!wide)
+      at = (uint32_t) at;
     if (round & 2 && k == 1) {  /* a constant address */
-      address = c32 ((int32_t) (r[k] + (uint32_t) disp));
+      address = bp_ir_const (&ir, type, (int64_t) at);
     } else {
-      bp_ir_op3 (&ir, BP_IR_add, BP_IR_I32, address, g (k), c32 (disp));
+      bp_ir_op3 (&ir, BP_IR_add, type, address, g (k), bp_ir_const (&ir, type, disp));
     }
     unsigned x = (unsigned) g_rand_int_range (rng, 2, 10);
     switch (g_rand_int_range (rng, 0, 4)) {
     case 0:
-      bp_ir_gst (&ir, g (x), address, memop & BP_MO_SIZE);
-      model_do (want, r[k] + (uint32_t) disp, r[x], memop, true);
+      bp_ir_gst (&ir, g (x), address, plain);
+      model_do (want, at, r[x], plain, true);
       break;
     case 1:                     /* read, modify, write */
-      bp_ir_gld (&ir, BP_IR_I32, value, address, memop & BP_MO_SIZE);
-      bp_ir_op3 (&ir, BP_IR_add, BP_IR_I32, value, value, g (x));
-      bp_ir_gst (&ir, value, address, memop & BP_MO_SIZE);
-      uint32_t sum = (uint32_t) model_do (want, r[k] + (uint32_t) disp, 0, memop & BP_MO_SIZE, false) + r[x];
-      model_do (want, r[k] + (uint32_t) disp, sum, memop, true);
+      bp_ir_gld (&ir, BP_IR_I64, value, address, plain);
+      bp_ir_op3 (&ir, BP_IR_add, BP_IR_I64, value, value, g (x));
+      bp_ir_gst (&ir, value, address, plain);
+      uint64_t sum = model_do (want, at, 0, plain, false) + r[x];
+      model_do (want, at, sum, plain, true);
       break;
     case 2:                     /* the base moves, as a stack pointer does */
-      bp_ir_gst (&ir, g (x), address, memop & BP_MO_SIZE);
-      model_do (want, r[k] + (uint32_t) disp, r[x], memop, true);
-      bp_ir_mov (&ir, BP_IR_I32, g (k), address);
-      r[k] += (uint32_t) disp;
+      bp_ir_gst (&ir, g (x), address, plain);
+      model_do (want, at, r[x], plain, true);
+      bp_ir_mov (&ir, type, g (k), address);
+      r[k] = at;
       break;
     default:
-      bp_ir_gld (&ir, BP_IR_I32, g (x), address, memop);
-      r[x] = (uint32_t) model_do (want, r[k] + (uint32_t) disp, 0, memop, false);
+      bp_ir_gld (&ir, BP_IR_I64, g (x), address, memop);
+      r[x] = model_do (want, at, 0, memop, false);
     }
   }
 }
@@ -208,7 +217,7 @@ START_TEST (test_shared_probes)
       model.memory[i][k] = (uint8_t) g_rand_int (rng);
   want = model;
   for (unsigned round = 0; round < 4000; round++) {
-    uint32_t r[10];
+    uint64_t r[10];
     memcpy (r, cpu->r, sizeof r);
     x64_host.cpu = round & 1 ? 0 : features;
     shared_block (rng, round, &want, r);
@@ -216,7 +225,8 @@ START_TEST (test_shared_probes)
     run_once ();
     accesses += slow_accesses;
     for (unsigned i = 0; i < 10; i++)
-      ck_assert_msg (cpu->r[i] == r[i], "round %u: r%u is %#x, not %#x", round, i, cpu->r[i], r[i]);
+      ck_assert_msg (cpu->r[i] == r[i], "round %u: r%u is %#lx, not %#lx", round, i, (unsigned long) cpu->r[i],
+                     (unsigned long) r[i]);
     ck_assert_msg (memcmp (&model, &want, sizeof want) == 0, "round %u: memory", round);
     buffer.used = used;         /* the code is not needed again */
   }

@@ -21,6 +21,8 @@ typedef struct Stub {
   sigjmp_buf leave;
   bool in_insn, raised, left;
   unsigned flushes_all, flushes, switches, page_flushes, leave_soons, resets, shutdowns;
+  uint64_t root, asid, flushed_asid, flushed_page;
+  bool kept;
   uint32_t pending;
   unsigned index;               /* of the vCPU */
   int64_t time;
@@ -83,7 +85,7 @@ stub_raise (void *cpu)
 }
 
 static uint64_t
-translate (uint32_t linear, BpMmuAccess access, unsigned mmu)
+translate (uint64_t linear, BpMmuAccess access, unsigned mmu)
 {
   BpTlbFill fill = { 0 };
   if (!x86_tlb_fill (env, linear, access, mmu, false, &fill))
@@ -92,11 +94,17 @@ translate (uint32_t linear, BpMmuAccess access, unsigned mmu)
 }
 
 static uint64_t
+address_of (uint64_t address, unsigned i, BpMemOp mo)
+{
+  return mo & BP_MO_ADDR64 ? address + i : (uint32_t) (address + i);
+}
+
+static uint64_t
 stub_load (void *cpu, uint64_t address, BpMemOp mo)
 {
   uint64_t value = 0;
   for (unsigned i = 0; i < BP_MO_BYTES (mo); i++)
-    value |= peek (translate ((uint32_t) address + i, BP_MMU_LOAD, BP_MO_MMU_INDEX (mo)), 1) << 8 * i;
+    value |= peek (translate (address_of (address, i, mo), BP_MMU_LOAD, BP_MO_MMU_INDEX (mo)), 1) << 8 * i;
   return value;
 }
 
@@ -104,15 +112,15 @@ static void
 stub_store (void *cpu, uint64_t address, uint64_t value, BpMemOp mo)
 {
   for (unsigned i = 0; i < BP_MO_BYTES (mo); i++)
-    translate ((uint32_t) address + i, BP_MMU_STORE, BP_MO_MMU_INDEX (mo));
+    translate (address_of (address, i, mo), BP_MMU_STORE, BP_MO_MMU_INDEX (mo));
   for (unsigned i = 0; i < BP_MO_BYTES (mo); i++)
-    poke (translate ((uint32_t) address + i, BP_MMU_STORE, BP_MO_MMU_INDEX (mo)), value >> 8 * i, 1);
+    poke (translate (address_of (address, i, mo), BP_MMU_STORE, BP_MO_MMU_INDEX (mo)), value >> 8 * i, 1);
 }
 
 static void *
 stub_probe (void *cpu, uint64_t address, unsigned size, BpMmuAccess access, unsigned mmu)
 {
-  uint64_t physical = translate ((uint32_t) address, access, mmu);
+  uint64_t physical = translate (address, access, mmu);
   return physical + size <= RAM_SIZE ? stub.ram + physical : NULL;
 }
 
@@ -143,8 +151,33 @@ stub_io_write (void *cpu, uint16_t port, uint32_t value, unsigned size)
 }
 
 static void stub_flush (void *cpu, bool global_too) { *(global_too ? &stub.flushes_all : &stub.flushes) += 1; }
-static void stub_flush_page (void *cpu, uint64_t address) { stub.page_flushes++; }
-static void stub_switch (void *cpu, uint64_t id) { stub.switches++; }
+static void
+stub_flush_page (void *cpu, uint64_t address)
+{
+  stub.page_flushes++;
+  stub.flushed_page = address;
+}
+static void
+stub_switch (void *cpu, uint64_t root, uint64_t asid, bool keep)
+{
+  stub.switches++;
+  stub.root = root;
+  stub.asid = asid;
+  stub.kept = keep;
+}
+static void
+stub_flush_space (void *cpu, uint64_t asid)
+{
+  stub.flushes++;
+  stub.flushed_asid = asid;
+}
+static void
+stub_flush_page_in (void *cpu, uint64_t asid, uint64_t address)
+{
+  stub.page_flushes++;
+  stub.flushed_asid = asid;
+  stub.flushed_page = address;
+}
 static void stub_leave_soon (void *cpu) { stub.leave_soons++; }
 static void stub_fp_store (void *cpu) { }
 static uint64_t stub_instructions (void *cpu) { return 0; }
@@ -154,7 +187,8 @@ static const BpTcgOps stub_ops = {
   .struct_size = sizeof (BpTcgOps), .raise = stub_raise, .leave = stub_leave, .leave_soon = stub_leave_soon, .restore = stub_restore,
   .load = stub_load, .store = stub_store, .probe = stub_probe, .load_physical = stub_load_physical, .store_physical = stub_store_physical,
   .io_read = stub_io_read, .io_write = stub_io_write, .cmpxchg_physical = stub_cmpxchg, .tlb_flush = stub_flush,
-  .tlb_flush_page = stub_flush_page, .tlb_switch = stub_switch, .fp_store = stub_fp_store, .instructions = stub_instructions,
+  .tlb_flush_page = stub_flush_page, .tlb_switch_space = stub_switch, .tlb_flush_space = stub_flush_space,
+  .tlb_flush_page_in = stub_flush_page_in, .fp_store = stub_fp_store, .instructions = stub_instructions,
   .virtual_time = stub_time
 };
 
@@ -170,6 +204,7 @@ void bp_machine_unlock (BpMachine *machine) { }
 void bp_machine_request_reset (BpMachine *machine, const char *reason) { stub.resets++; }
 void bp_machine_request_shutdown (BpMachine *machine, int exit_code, const char *reason) { stub.shutdowns++; }
 BpAddressSpace *bp_machine_address_space (BpMachine *machine, const char *name) { return NULL; }
+void *bp_machine_next (BpMachine *machine, const char *interface, unsigned *cursor) { return NULL; }
 BpVcpu *bp_vcpu_of (const void *cpu) { return NULL; }
 unsigned bp_vcpu_index (const BpVcpu *vcpu) { return stub.index; }
 void bp_vcpu_raise (BpVcpu *vcpu, uint32_t bits) { stub.pending |= bits; }

@@ -76,7 +76,7 @@ static void
 random_bytes (uint64_t *state, uint8_t *bytes, size_t n)
 {
   static const uint8_t popular[16] = { 0x66, 0x67, 0xf2, 0xf3, 0xf0, 0x2e, 0x64, 0x48,
-                                       0x0f, 0x0f, 0x0f, 0xd9, 0xdd, 0xff, 0x81, 0xc1 };
+                                       0x0f, 0x0f, 0xc4, 0xc5, 0xe2, 0xd9, 0xdd, 0xff };
   for (size_t i = 0; i < n; i++) {
     uint64_t r = next_random (state);
     bytes[i] = (r & 0x300) == 0 ? popular[(r >> 16) & 15] : (uint8_t) (r >> 24);
@@ -122,7 +122,7 @@ START_TEST (test_cases) {
     cases++;
   }
   fclose (file);
-  ck_assert_uint_gt (cases, 1000);
+  ck_assert_uint_gt (cases, 2500);
 }
 END_TEST
 
@@ -146,7 +146,9 @@ check_value (const X86Insn *insn)
     HOLDS ((operand->kind != X86_OPERAND_NONE) == (i < insn->n_operands));
     HOLDS (operand->kind != X86_OPERAND_REL || insn->branch != X86_BRANCH_NONE);
     HOLDS (operand->kind != X86_OPERAND_SEG || operand->reg <= X86_GS);
-    HOLDS (operand->kind != X86_OPERAND_GPR || operand->reg < (insn->mode == X86_MODE_64 ? 16 : 8));
+    bool numbered = operand->kind == X86_OPERAND_GPR || operand->kind == X86_OPERAND_XMM;
+    HOLDS (!numbered || operand->reg < (insn->mode == X86_MODE_64 ? 16 : 8));
+    HOLDS (operand->kind != X86_OPERAND_XMM || operand->size <= (insn->vex.L ? 32 : 16));
     HOLDS (operand->kind != X86_OPERAND_MEM || operand->mem.adsize == insn->adsize);
     bool narrow_imm = operand->kind == X86_OPERAND_IMM && operand->size < 8;
     HOLDS (!narrow_imm || operand->imm >> (8 * operand->size) == 0);
@@ -538,6 +540,147 @@ START_TEST (test_undefined_on_purpose) {
 }
 END_TEST
 
+/* --- VEX ------------------------------------------------------------------------------------------------ */
+
+/* What decode.h says a host needs to emit an instruction again, put together in the long form. */
+static size_t
+emit_again (const X86Insn *insn, uint8_t bytes[X86_MAX_INSN_LENGTH])
+{
+  static const uint8_t mandatory[4] = { 0, 0x66, 0xf3, 0xf2 };
+  uint8_t pp = 0;
+  while (mandatory[pp] != insn->mandatory) {
+    pp++;
+  }
+  size_t n = 0;
+  bytes[n++] = 0xc4;
+  bytes[n++] = (~insn->rex & 7) << 5 | insn->map;
+  bytes[n++] = insn->vex.W << 7 | (~insn->vex.vvvv & 15) << 3 | insn->vex.L << 2 | pp;
+  bytes[n++] = insn->opcode;
+  if (insn->has_modrm) {
+    bytes[n++] = insn->modrm;
+  }
+  if (insn->has_imm8) {
+    bytes[n++] = insn->imm8;
+  }
+  return n;
+}
+
+static void
+check_vex_value (const X86Insn *insn)
+{
+  uint8_t bytes[X86_MAX_INSN_LENGTH];
+  X86Insn again;
+  HOLDS (insn->vex.present);
+  HOLDS (insn->unit == X86_UNIT_AVX || insn->unit == X86_UNIT_INT);
+  HOLDS (insn->feature != X86_FEATURE_NONE);
+  HOLDS (insn->attributes & X86_A_PMODE_ONLY);
+  HOLDS (!insn->lock && insn->rep == X86_REP_NONE);
+  HOLDS (insn->mem_operand < 0 || insn->mem_align == 0 ||
+         insn->mem_align == insn->operand[insn->mem_operand].size);
+  if (insn->mem_operand < 0) {
+    size_t n = emit_again (insn, bytes);
+    HOLDS (x86_decode (bytes, n, insn->mode, &again) == X86_DECODE_OK);
+    HOLDS (again.length == n && again.op == insn->op);
+    HOLDS (memcmp (again.operand, insn->operand, sizeof insn->operand) == 0);
+  }
+}
+
+/* Every map, prefix, length, W and opcode, with vvvv used or not, over a register or memory. */
+START_TEST (test_every_vex_slot) {
+  uint64_t state = 42;
+  unsigned accepted = 0;
+  for (unsigned n = 0; n < 3 * 8 * 0x2000; n++) {
+    uint64_t r = next_random (&state);
+    uint8_t bytes[16] = { 0xc4 };
+    X86Insn insn;
+    bytes[1] = (r & 0x20) | 0xc0 | ((n >> 13) & 7);
+    bytes[2] = ((n >> 12) & 1) << 7 | (r & 0x100 ? 0x78 : (r >> 9) & 0x78) | ((n >> 8) & 7);
+    bytes[3] = n;
+    bytes[4] = r >> 32;
+    X86DecodeResult result = x86_decode (bytes, sizeof bytes, all_modes[n >> 16], &insn);
+    HOLDS (result == X86_DECODE_OK || result == X86_DECODE_UD);
+    if (result == X86_DECODE_OK) {
+      check_value (&insn);
+      check_vex_value (&insn);
+      accepted++;
+    }
+  }
+  ck_assert_uint_gt (accepted, 5000);
+}
+END_TEST
+
+typedef struct VexCase {
+  const char *hex;
+  uint8_t L, W, vvvv, unit, feature, align;
+  uint8_t size, access[4]; /* of operand 0, and of each */
+} VexCase;
+
+enum { AR = X86_ACCESS_R, AW = X86_ACCESS_W, ARW = X86_ACCESS_RW };
+
+static const VexCase vex_cases[] = {
+  /* one row of the tables for both encodings: the source that vvvv names is not written */
+  { "c5f058c2", 0, 0, 1, X86_UNIT_AVX, X86_FEATURE_AVX, 0, 16, { AW, AR, AR } },          /* vaddps */
+  { "c4417458c2", 1, 0, 1, X86_UNIT_AVX, X86_FEATURE_AVX, 0, 32, { AW, AR, AR } },
+  { "c5f1fc00", 0, 0, 1, X86_UNIT_AVX, X86_FEATURE_AVX, 0, 16, { AW, AR, AR } },          /* vpaddb */
+  { "c5f5fc00", 1, 0, 1, X86_UNIT_AVX, X86_FEATURE_AVX2, 0, 32, { AW, AR, AR } },
+  { "c4e271dcc2", 0, 0, 1, X86_UNIT_AVX, X86_FEATURE_AES, 0, 16, { AW, AR, AR } },        /* vaesenc */
+  { "c4e275dcc2", 1, 0, 1, X86_UNIT_AVX, X86_FEATURE_VAES, 0, 32, { AW, AR, AR } },
+  { "c4e37544c211", 1, 0, 1, X86_UNIT_AVX, X86_FEATURE_VPCLMULQDQ, 0, 32, { AW, AR, AR, AR } },
+  { "c5f172d103", 0, 0, 1, X86_UNIT_AVX, X86_FEATURE_AVX, 0, 16, { AW, AR, AR } },        /* vpsrld */
+  { "c5fa1000", 0, 0, 0, X86_UNIT_AVX, X86_FEATURE_AVX, 0, 4, { AW, AR } },               /* vmovss */
+  { "c5f210c2", 0, 0, 1, X86_UNIT_AVX, X86_FEATURE_AVX, 0, 4, { AW, AR, AR } },
+  /* memory has an alignment where the name says so, and then that of its size */
+  { "c5f82800", 0, 0, 0, X86_UNIT_AVX, X86_FEATURE_AVX, 16, 16, { AW, AR } },             /* vmovaps */
+  { "c5fd7f00", 1, 0, 0, X86_UNIT_AVX, X86_FEATURE_AVX, 32, 32, { AW, AR } },             /* vmovdqa */
+  { "c5fde700", 1, 0, 0, X86_UNIT_AVX, X86_FEATURE_AVX, 32, 32, { AW, AR } },             /* vmovntdq */
+  { "c4e27d2a00", 1, 0, 0, X86_UNIT_AVX, X86_FEATURE_AVX2, 32, 32, { AW, AR } },          /* vmovntdqa */
+  { "c5fc1000", 1, 0, 0, X86_UNIT_AVX, X86_FEATURE_AVX, 0, 32, { AW, AR } },              /* vmovups */
+  /* no SSE form */
+  { "c4e2f598c2", 1, 1, 1, X86_UNIT_AVX, X86_FEATURE_FMA, 0, 32, { ARW, AR, AR } },       /* vfmadd132pd */
+  { "c4e27918c1", 0, 0, 0, X86_UNIT_AVX, X86_FEATURE_AVX2, 0, 16, { AW, AR } },           /* vbroadcastss */
+  { "c4e2791800", 0, 0, 0, X86_UNIT_AVX, X86_FEATURE_AVX, 0, 16, { AW, AR } },
+  { "c4e26990040b", 0, 0, 2, X86_UNIT_AVX, X86_FEATURE_AVX2, 0, 16, { ARW, AR, ARW } },   /* vpgatherdd */
+  { "c4e3714ac2b0", 0, 0, 1, X86_UNIT_AVX, X86_FEATURE_AVX, 0, 16, { AW, AR, AR, AR } },  /* vblendvps */
+  { "c4e27d13c1", 1, 0, 0, X86_UNIT_AVX, X86_FEATURE_F16C, 0, 32, { AW, AR } },           /* vcvtph2ps */
+  { "c5f877", 0, 0, 0, X86_UNIT_AVX, X86_FEATURE_AVX, 0, 0, { 0 } },                      /* vzeroupper */
+  /* general registers: neither CR0.TS nor XCR0 matters */
+  { "c4e270f2c2", 0, 0, 1, X86_UNIT_INT, X86_FEATURE_BMI1, 0, 4, { AW, AR, AR } },        /* andn */
+  { "c4e2f0f3d9", 0, 1, 1, X86_UNIT_INT, X86_FEATURE_BMI1, 0, 8, { AW, AR } },            /* blsi */
+  { "c4e2f3f6c2", 0, 1, 1, X86_UNIT_INT, X86_FEATURE_BMI2, 0, 8, { AW, AW, AR } },        /* mulx */
+  { "c4e3fbf0c105", 0, 1, 0, X86_UNIT_INT, X86_FEATURE_BMI2, 0, 8, { AW, AR, AR } },      /* rorx */
+};
+
+START_TEST (test_vex) {
+  const VexCase *c = &vex_cases[_i];
+  X86Insn insn = decode_ok (c->hex, X86_MODE_64);
+  const X86Vex vex = insn.vex;
+  ck_assert_msg (vex.present && vex.L == c->L && vex.W == c->W && vex.vvvv == c->vvvv, "%s", c->hex);
+  ck_assert_msg (insn.unit == c->unit && insn.feature == c->feature, "%s: %s", c->hex,
+                 x86_feature_name (insn.feature));
+  ck_assert_msg (insn.mem_align == c->align, "%s: aligned to %u", c->hex, insn.mem_align);
+  ck_assert_msg (insn.operand[0].size == c->size, "%s: %u bytes", c->hex, insn.operand[0].size);
+  for (unsigned i = 0; i < X86_MAX_OPERANDS; i++) {
+    ck_assert_msg (insn.operand[i].access == c->access[i], "%s: operand %u", c->hex, i);
+  }
+}
+END_TEST
+
+START_TEST (test_vex_registers) {
+  X86Insn insn = decode_ok ("c4017154c2", X86_MODE_64);
+  ck_assert_uint_eq (insn.operand[0].reg, 8);
+  ck_assert_uint_eq (insn.operand[1].reg, 1);
+  ck_assert_uint_eq (insn.operand[2].reg, 10);
+  insn = decode_ok ("c4a2ed92440a10", X86_MODE_64); /* vgatherdpd: four indices of four bytes each */
+  ck_assert_uint_eq (insn.operand[1].mem.vsib, 16);
+  ck_assert_uint_eq (insn.operand[1].mem.index, 9);
+  ck_assert_uint_eq (insn.operand[1].size, 8);
+  insn = decode_ok ("c4a2ed93440a10", X86_MODE_64);
+  ck_assert_uint_eq (insn.operand[1].mem.vsib, 32);
+  insn = decode_ok ("c4a2ed93442210", X86_MODE_64); /* 4 is an index like the others */
+  ck_assert_uint_eq (insn.operand[1].mem.index, 12);
+}
+END_TEST
+
 /* --- suite ---------------------------------------------------------------------------------------------- */
 
 int
@@ -562,6 +705,9 @@ main (void)
   tcase_add_test (tests, test_mandatory_prefix);
   tcase_add_test (tests, test_without_feature);
   tcase_add_test (tests, test_undefined_on_purpose);
+  tcase_add_test (tests, test_every_vex_slot);
+  tcase_add_loop_test (tests, test_vex, 0, sizeof vex_cases / sizeof vex_cases[0]);
+  tcase_add_test (tests, test_vex_registers);
   suite_add_tcase (suite, tests);
   SRunner *runner = srunner_create (suite);
   srunner_run_all (runner, CK_NORMAL);

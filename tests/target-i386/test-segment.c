@@ -374,12 +374,12 @@ START_TEST (sysenter_and_sysexit)
   ck_assert (!(env->eflags & X86_FL_IF));
   set_gpr (env, X86_RDX, 0x10);
   set_gpr (env, X86_RCX, 0x20);
-  SUCCEEDS (helper_sysexit (env));
+  SUCCEEDS (helper_sysexit (env, 4));
   ck_assert_uint_eq (x86_cpl (env), 3);
   ck_assert_uint_eq (env->segment[X86_CS].selector, 0x1b);
   ck_assert_uint_eq (env->segment[X86_SS].selector, 0x23);
   ck_assert_uint_eq (env->eip, 0x10);
-  FAULTS (EXC_GP, 0, helper_sysexit (env));
+  FAULTS (EXC_GP, 0, helper_sysexit (env, 4));
 }
 END_TEST
 

@@ -12,7 +12,7 @@ processor (unsigned index, int bsp)
 {
   GError *error = NULL;
   stub.index = index;
-  env->model = 4;
+  env->model = (char *) "max";
   env->bsp = bsp;
   ck_assert (x86_configure_features (env, &error));
   x86_cpu_type.reset (env, BP_RESET_COLD);

@@ -32,6 +32,8 @@ typedef struct BpX86State {
   uint8_t fxsave[512] __attribute__ ((aligned (16)));   /* FXSAVE64 image */
   uint64_t xcr0;
   uint8_t ymm_high[16][16];
+  uint64_t star, lstar, cstar, sfmask, kernel_gs_base, tsc_aux;         /* EFER.LMA follows from LME and CR0.PG */
+  uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
 } BpX86State;
 
 typedef struct BpX86CpuIface {

@@ -179,6 +179,9 @@ typedef struct BpTcgFrontend {
   bool (*watch) (void *env, uint64_t address, unsigned size, BpMmuAccess access, bool alone);
   /* The pin set (0 .. BP_TCG_PIN_SETS - 1) of blocks with this key; it may depend on key->flags alone.  NULL: always 0. */
   unsigned (*pin_set) (const BpTbKey *key);
+  /* Bit k: blocks of pin set k use the low halves of i64 globals only (no op writes 64 bits to a pinned one).  Then the accelerator
+   * takes their upper halves as 0, whatever was there when such a block is entered. */
+  uint32_t narrow_pin_sets;
   /* From env, 16-aligned: bits 255:128 of the vector registers, 16 bytes each (SDM 1, 13.5.3); 0 = they have none. */
   uint32_t fp_upper_offset;
 } BpTcgFrontend;

@@ -153,7 +153,7 @@ bp_ir_discard (BpIrBlock *b, BpTemp t)
 static inline void
 bp_ir_mov (BpIrBlock *b, BpIrType type, BpTemp dst, BpTemp src)
 {
-  if (dst != src)
+  if (dst != src || type != b->temps[dst].type)         /* (of an i64 onto itself, 32 bits: zeros go above) */
     bp_ir_op2 (b, BP_IR_mov, type, dst, src);
 }
 

@@ -16,7 +16,7 @@ enum { PLACE_ENV, PLACE_FRAME, PLACE_CONST, PLACE_BITS = 2 };
 typedef struct Step {
   uint8_t code;                 /* op << 1 | type */
   uint8_t cond;
-  uint8_t wide;                 /* bit i: operand i is i64 (ops whose operands differ in type) */
+  uint8_t wide;                 /* bit i: operand i is written as an i64 (an i32 result zero-extends), or read as one */
   uint8_t absent;               /* bit i: operand i is NONE */
   uint32_t aux;                 /* as in the insn; branches: the step to go to */
   uint32_t place[8];
@@ -68,24 +68,32 @@ place_of (Layout *l, BpTemp temp)
   return place;
 }
 
-/* Widths of those operands that the step's code does not tell. */
 static uint8_t
 wide_mask (const BpIrBlock *ir, const BpIrInsn *insn)
 {
   uint8_t wide = 0;
-  for (unsigned i = 0; i < ir_n_operands (insn); i++)
-    if (insn->a[i] != BP_IR_NONE && ir->temps[insn->a[i]].type == BP_IR_I64)
+  for (unsigned i = 0; i < ir_n_operands (insn); i++) {
+    bool is_output = i < ir_op_info[insn->op].n_out;
+    if (insn->a[i] != BP_IR_NONE
+        && (is_output ? (BpIrType) ir->temps[insn->a[i]].type : ir_operand_type (insn, i)) == BP_IR_I64)
       wide |= (uint8_t) (1u << i);
+  }
   return wide;
+}
+
+/* The low half of an i64 temp lies behind the high one on hosts of that kind. */
+static uint32_t
+low_half (const BpIrBlock *ir, const BpIrInsn *insn, unsigned i)
+{
+  bool is_half = i >= ir_op_info[insn->op].n_out && ir->temps[insn->a[i]].type == BP_IR_I64
+                 && ir_operand_type (insn, i) == BP_IR_I32;
+  return G_BYTE_ORDER == G_BIG_ENDIAN && is_half ? 4u << PLACE_BITS : 0;
 }
 
 static void
 compile_step (Layout *l, const BpIrInsn *insn, Step *step)
 {
-  unsigned op = insn->op, type = insn->type;
-  if (op == BP_IR_gst || ir_op_is_host_store (op))
-    type = l->ir->temps[insn->a[0]].type;
-  step->code = (uint8_t) CODE (op, type);
+  step->code = (uint8_t) CODE (insn->op, insn->type);
   step->cond = insn->cond;
   step->aux = insn->aux;
   step->imm = insn->imm;
@@ -95,7 +103,7 @@ compile_step (Layout *l, const BpIrInsn *insn, Step *step)
     if (insn->a[i] == BP_IR_NONE)
       step->absent |= (uint8_t) (1u << i);
     else
-      step->place[i] = place_of (l, insn->a[i]);
+      step->place[i] = place_of (l, insn->a[i]) + low_half (l->ir, insn, i);
   }
 }
 
@@ -216,7 +224,7 @@ at (const Frame *f, uint32_t place)
   return f->base[place & ((1u << PLACE_BITS) - 1)] + (place >> PLACE_BITS);
 }
 
-/* Operand i of a step whose operands are of mixed types; i32 comes zero-extended. */
+/* Input i of a step whose operands are of mixed types; i32 comes zero-extended. */
 static inline uint64_t
 get (const Frame *f, const Step *s, unsigned i)
 {
@@ -454,7 +462,7 @@ run_native (const Frame *f, const Step *s)
   if (memory && (s->aux & BP_NATIVE_MEM_WRITE))
     tcg_native_commit (vcpu, address, s->aux);
   leave_c (f);
-  put (f, s, 0, out);
+  put (f, s, 0, BP_NATIVE_W ((uint64_t) s->imm) ? out : (uint32_t) out);
   put (f, s, 1, flags);
 }
 
@@ -486,7 +494,7 @@ run_call (const Frame *f, const Step *s)
   default: result = ((Call7) helper->function) (x[0], x[1], x[2], x[3], x[4], x[5], x[6]); break;
   }
   leave_c (f);
-  put (f, s, 0, result);
+  put (f, s, 0, helper->result_type == BP_IR_I64 ? result : (uint32_t) result);
 }
 
 static void
@@ -521,6 +529,9 @@ run_fence (uint32_t aux)
 #define A(i) (*(U *) at (&f, s->place[i]))
 #define A32(i) (*(Word32 *) at (&f, s->place[i]))
 #define A64(i) (*(Word64 *) at (&f, s->place[i]))
+#define IS_WIDE(i) (s->wide >> (i) & 1)
+/* Output i = v */
+#define PUT(i, v) do { U out_ = (U) (v); if (BITS == 64 || !IS_WIDE (i)) A (i) = out_; else A64 (i) = out_; } while (0)
 #define SIGNED(i) ((S) A (i))
 #define COUNT(i) (A (i) & (BITS - 1))
 #define POS (s->aux & 0xff)
@@ -543,49 +554,49 @@ interpret (TcgVcpu *vcpu, Tb *tb)
       break;
 
     /* moves and arithmetic */
-    BOTH (mov, A (0) = A (1))
-    BOTH (add, A (0) = A (1) + A (2))
-    BOTH (sub, A (0) = A (1) - A (2))
-    BOTH (addc, A (0) = A (1) + A (2) + A (3))
-    BOTH (subb, A (0) = A (1) - A (2) - A (3))
-    BOTH (mul, A (0) = A (1) * A (2))
-    BOTH (mulu2, UX p = (UX) A (2) * A (3); A (0) = (U) p; A (1) = (U) (p >> BITS))
-    BOTH (muls2, SX p = (SX) SIGNED (2) * SIGNED (3); A (0) = (U) p; A (1) = (U) (p >> BITS))
+    BOTH (mov, PUT (0, A (1)))
+    BOTH (add, PUT (0, A (1) + A (2)))
+    BOTH (sub, PUT (0, A (1) - A (2)))
+    BOTH (addc, PUT (0, A (1) + A (2) + A (3)))
+    BOTH (subb, PUT (0, A (1) - A (2) - A (3)))
+    BOTH (mul, PUT (0, A (1) * A (2)))
+    BOTH (mulu2, UX p = (UX) A (2) * A (3); PUT (0, (U) p); PUT (1, (U) (p >> BITS)))
+    BOTH (muls2, SX p = (SX) SIGNED (2) * SIGNED (3); PUT (0, (U) p); PUT (1, (U) (p >> BITS)))
     BOTH (divu2,
           uint64_t q, r;
           if (!divide ((UX) A (3) << BITS | A (2), A (4), false, false, false, BITS, &q, &r))
             divide_fault (&f, s);
-          A (0) = (U) q;
-          A (1) = (U) r)
+          PUT (0, (U) q);
+          PUT (1, (U) r))
     BOTH (divs2,
           uint64_t q, r;
           SX n = (SX) ((UX) A (3) << BITS | A (2));
           S d = SIGNED (4);
           if (!divide (n < 0 ? -(UX) n : (UX) n, d < 0 ? -(U) d : (U) d, n < 0, d < 0, true, BITS, &q, &r))
             divide_fault (&f, s);
-          A (0) = (U) q;
-          A (1) = (U) r)
-    BOTH (and, A (0) = A (1) & A (2))
-    BOTH (or, A (0) = A (1) | A (2))
-    BOTH (xor, A (0) = A (1) ^ A (2))
-    BOTH (andc, A (0) = A (1) & ~A (2))
-    BOTH (neg, A (0) = -A (1))
-    BOTH (not, A (0) = ~A (1))
-    BOTH (shl, A (0) = A (1) << COUNT (2))
-    BOTH (shr, A (0) = A (1) >> COUNT (2))
-    BOTH (sar, A (0) = (U) (SIGNED (1) >> COUNT (2)))
-    BOTH (rotl, U x = A (1); unsigned n = COUNT (2); A (0) = x << n | x >> (-n & (BITS - 1)))
-    BOTH (rotr, U x = A (1); unsigned n = COUNT (2); A (0) = x >> n | x << (-n & (BITS - 1)))
-    BOTH (clz, U x = A (1); A (0) = x == 0 ? A (2) : (U) (__builtin_clzll (x) - (64 - BITS)))
-    BOTH (ctz, U x = A (1); A (0) = x == 0 ? A (2) : (U) __builtin_ctzll (x))
-    BOTH (popcnt, A (0) = (U) __builtin_popcountll (A (1)))
-    BOTH (bswap, A (0) = (U) (__builtin_bswap64 (A (1)) >> (64 - BITS)))
+          PUT (0, (U) q);
+          PUT (1, (U) r))
+    BOTH (and, PUT (0, A (1) & A (2)))
+    BOTH (or, PUT (0, A (1) | A (2)))
+    BOTH (xor, PUT (0, A (1) ^ A (2)))
+    BOTH (andc, PUT (0, A (1) & ~A (2)))
+    BOTH (neg, PUT (0, -A (1)))
+    BOTH (not, PUT (0, ~A (1)))
+    BOTH (shl, PUT (0, A (1) << COUNT (2)))
+    BOTH (shr, PUT (0, A (1) >> COUNT (2)))
+    BOTH (sar, PUT (0, (U) (SIGNED (1) >> COUNT (2))))
+    BOTH (rotl, U x = A (1); unsigned n = COUNT (2); PUT (0, x << n | x >> (-n & (BITS - 1))))
+    BOTH (rotr, U x = A (1); unsigned n = COUNT (2); PUT (0, x >> n | x << (-n & (BITS - 1))))
+    BOTH (clz, U x = A (1); PUT (0, x == 0 ? A (2) : (U) (__builtin_clzll (x) - (64 - BITS))))
+    BOTH (ctz, U x = A (1); PUT (0, x == 0 ? A (2) : (U) __builtin_ctzll (x)))
+    BOTH (popcnt, PUT (0, (U) __builtin_popcountll (A (1))))
+    BOTH (bswap, PUT (0, (U) (__builtin_bswap64 (A (1)) >> (64 - BITS))))
 
     /* widths and fields */
-    BOTH (ext8s, A (0) = (U) (int8_t) A (1))
-    BOTH (ext8u, A (0) = (uint8_t) A (1))
-    BOTH (ext16s, A (0) = (U) (int16_t) A (1))
-    BOTH (ext16u, A (0) = (uint16_t) A (1))
+    BOTH (ext8s, PUT (0, (U) (int8_t) A (1)))
+    BOTH (ext8u, PUT (0, (uint8_t) A (1)))
+    BOTH (ext16s, PUT (0, (U) (int16_t) A (1)))
+    BOTH (ext16u, PUT (0, (uint16_t) A (1)))
     ALSO (ext32s)
       A64 (0) = (uint64_t) (int32_t) A32 (1);
       break;
@@ -593,27 +604,30 @@ interpret (TcgVcpu *vcpu, Tb *tb)
       A64 (0) = A32 (1);
       break;
     ALSO (trunc)
-      A32 (0) = (uint32_t) A64 (1);
+      if (IS_WIDE (0))
+        A64 (0) = (uint32_t) A64 (1);
+      else
+        A32 (0) = (uint32_t) A64 (1);
       break;
-    BOTH (deposit, U mask = (U) (ir_low_mask (LEN) << POS); A (0) = (A (1) & ~mask) | ((A (2) << POS) & mask))
-    BOTH (extract, A (0) = (U) ((A (1) >> POS) & ir_low_mask (LEN)))
-    BOTH (sextract, A (0) = (U) ((S) (A (1) << (BITS - LEN - POS)) >> (BITS - LEN)))
+    BOTH (deposit, U mask = (U) (ir_low_mask (LEN) << POS); PUT (0, (A (1) & ~mask) | ((A (2) << POS) & mask)))
+    BOTH (extract, PUT (0, (U) ((A (1) >> POS) & ir_low_mask (LEN))))
+    BOTH (sextract, PUT (0, (U) ((S) (A (1) << (BITS - LEN - POS)) >> (BITS - LEN))))
 
     /* conditions */
-    BOTH (setcond, A (0) = HOLDS (A (1), A (2)))
-    BOTH (movcond, A (0) = HOLDS (A (1), A (2)) ? A (3) : A (4))
+    BOTH (setcond, PUT (0, HOLDS (A (1), A (2))))
+    BOTH (movcond, PUT (0, HOLDS (A (1), A (2)) ? A (3) : A (4)))
     BOTH (brcond, if (HOLDS (A (0), A (1))) s = program->steps + s->aux)
     ALSO (br)
       s = program->steps + s->aux;
       break;
 
     /* host memory */
-    BOTH (ld8u, A (0) = HOST (1, Host8))
-    BOTH (ld8s, A (0) = (U) (int8_t) HOST (1, Host8))
-    BOTH (ld16u, A (0) = HOST (1, Host16))
-    BOTH (ld16s, A (0) = (U) (int16_t) HOST (1, Host16))
-    BOTH (ld32u, A (0) = HOST (1, Host32))
-    BOTH (ld32s, A (0) = (U) (int32_t) HOST (1, Host32))
+    BOTH (ld8u, PUT (0, HOST (1, Host8)))
+    BOTH (ld8s, PUT (0, (U) (int8_t) HOST (1, Host8)))
+    BOTH (ld16u, PUT (0, HOST (1, Host16)))
+    BOTH (ld16s, PUT (0, (U) (int16_t) HOST (1, Host16)))
+    BOTH (ld32u, PUT (0, HOST (1, Host32)))
+    BOTH (ld32s, PUT (0, (U) (int32_t) HOST (1, Host32)))
     ALSO (ld64)
       A64 (0) = HOST (1, Host64);
       break;
@@ -625,14 +639,14 @@ interpret (TcgVcpu *vcpu, Tb *tb)
       break;
 
     /* guest memory */
-    BOTH (gld, A (0) = (U) guest_load (&f, s, ADDRESS (1)))
+    BOTH (gld, PUT (0, (U) guest_load (&f, s, ADDRESS (1))))
     BOTH (gst, guest_store (&f, s, ADDRESS (1), A (0)))
-    BOTH (gxchg, A (0) = (U) guest_atomic (&f, s, ADDRESS (1), A (2)))
-    BOTH (gfetch_add, A (0) = (U) guest_atomic (&f, s, ADDRESS (1), A (2)))
-    BOTH (gfetch_and, A (0) = (U) guest_atomic (&f, s, ADDRESS (1), A (2)))
-    BOTH (gfetch_or, A (0) = (U) guest_atomic (&f, s, ADDRESS (1), A (2)))
-    BOTH (gfetch_xor, A (0) = (U) guest_atomic (&f, s, ADDRESS (1), A (2)))
-    BOTH (gcmpxchg, A (0) = (U) guest_cmpxchg (&f, s, ADDRESS (1), A (2), A (3)))
+    BOTH (gxchg, PUT (0, (U) guest_atomic (&f, s, ADDRESS (1), A (2))))
+    BOTH (gfetch_add, PUT (0, (U) guest_atomic (&f, s, ADDRESS (1), A (2))))
+    BOTH (gfetch_and, PUT (0, (U) guest_atomic (&f, s, ADDRESS (1), A (2))))
+    BOTH (gfetch_or, PUT (0, (U) guest_atomic (&f, s, ADDRESS (1), A (2))))
+    BOTH (gfetch_xor, PUT (0, (U) guest_atomic (&f, s, ADDRESS (1), A (2))))
+    BOTH (gcmpxchg, PUT (0, (U) guest_cmpxchg (&f, s, ADDRESS (1), A (2), A (3))))
     ALSO (fence)
       run_fence (s->aux);
       break;

@@ -5,16 +5,16 @@
 
 /* --- add, sub and logic ------------------------------------------------------------------- */
 
-/* A global in the state changed in place. */
+/* A global in the state changed in place, all of it. */
 static bool
 in_place (Gen *g, const BpIrInsn *insn, BpTemp other)
 {
   BpTemp d = insn->a[0];
-  if (g->ir->temps[d].kind != BP_IR_TEMP_GLOBAL || ra_register (&g->ra, d) != RA_NONE)
+  if (g->ir->temps[d].kind != BP_IR_TEMP_GLOBAL || ra_register (&g->ra, d) != RA_NONE || g->ir->temps[d].type != insn->type)
     return false;
   X64Alu alu = (X64Alu) x64_row[insn->op].code;
   uint32_t w = W (insn->type);
-  Operand b = x64_operand (g, other, ALLOW_IMM);
+  Operand b = x64_operand (g, other, (BpIrType) insn->type, ALLOW_IMM);
   X64Mem home = x64_home_mem (ra_home (&g->ra, d));
   if (b.kind == IS_IMMEDIATE)
     enc_alu_mi (&g->e, alu, w, home, (int32_t) b.imm);
@@ -40,7 +40,7 @@ x64_binary (Gen *g, const BpIrInsn *insn)
     return;
   uint32_t v0 = ra_value (&g->ra, s0), v1 = ra_value (&g->ra, s1);
   bool const1 = ra_is_const (&g->ra, s1);
-  Operand b = x64_operand (g, s1, ALLOW_IMM | ALLOW_MEM), a = x64_operand (g, s0, ALLOW_IMM | ALLOW_MEM);
+  Operand b = x64_operand (g, s1, type, ALLOW_IMM | ALLOW_MEM), a = x64_operand (g, s0, type, ALLOW_IMM | ALLOW_MEM);
   ra_release_dead (&g->ra);
   unsigned d = ra_define (&g->ra, insn->a[0], x64_operand_reg (a), row->extra ? 0 : x64_operand_mask (b));
   bool reversed = false;
@@ -64,7 +64,7 @@ x64_binary (Gen *g, const BpIrInsn *insn)
     g->flags.compare = true;
     g->flags.a = v0, g->flags.b = v1;
     g->flags.b_const = const1;
-    g->flags.b_value = const1 ? g->ir->temps[s1].value : 0;
+    g->flags.b_value = const1 ? x64_const_value (g, s1, type) : 0;
   }
 }
 
@@ -78,7 +78,7 @@ x64_add (Gen *g, const BpIrInsn *insn)
     s0 = insn->a[2], s1 = insn->a[1];
   if ((s0 == d || s1 == d) && s0 != s1 && in_place (g, insn, s0 == d ? s1 : s0))
     return;
-  Operand b = x64_operand (g, s1, ALLOW_IMM | ALLOW_MEM), a = x64_operand (g, s0, ALLOW_IMM | ALLOW_MEM);
+  Operand b = x64_operand (g, s1, type, ALLOW_IMM | ALLOW_MEM), a = x64_operand (g, s0, type, ALLOW_IMM | ALLOW_MEM);
   ra_release_dead (ra);
   unsigned r = ra_define (ra, d, x64_operand_reg (a), 0);
   bool lea = a.kind == IN_REGISTER && b.kind != IN_MEMORY && r != a.reg && r != x64_operand_reg (b);
@@ -100,7 +100,8 @@ void
 x64_and_not (Gen *g, const BpIrInsn *insn)
 {
   BpIrType type = (BpIrType) insn->type;
-  Operand b = x64_operand (g, insn->a[2], ALLOW_MEM), a = x64_operand (g, insn->a[1], ALLOW_IMM | ALLOW_MEM);
+  Operand b = x64_operand (g, insn->a[2], type, ALLOW_MEM);
+  Operand a = x64_operand (g, insn->a[1], type, ALLOW_IMM | ALLOW_MEM);
   bool andn = (x64_host.cpu & CPU_BMI1) && a.kind != IS_IMMEDIATE && b.kind == IN_REGISTER;
   unsigned t = andn ? RA_NONE : ra_scratch (&g->ra, 0);
   ra_release_dead (&g->ra);
@@ -124,7 +125,7 @@ x64_unary (Gen *g, const BpIrInsn *insn)
 {
   BpIrType type = (BpIrType) insn->type;
   X64Unary unary = (X64Unary) x64_row[insn->op].code;
-  Operand a = x64_operand (g, insn->a[1], ALLOW_IMM | ALLOW_MEM);
+  Operand a = x64_operand (g, insn->a[1], type, ALLOW_IMM | ALLOW_MEM);
   ra_release_dead (&g->ra);
   unsigned d = ra_define (&g->ra, insn->a[0], x64_operand_reg (a), 0);
   x64_move_operand (g, type, d, a);
@@ -141,8 +142,8 @@ x64_carry (Gen *g, const BpIrInsn *insn)
   X64Alu alu = (X64Alu) row->code;
   BpIrType type = (BpIrType) insn->type;
   unsigned carry = ra_use (&g->ra, insn->a[3], 0);
-  Operand b = x64_operand (g, insn->a[2], ALLOW_IMM | ALLOW_MEM);
-  Operand a = x64_operand (g, insn->a[1], ALLOW_IMM | ALLOW_MEM);
+  Operand b = x64_operand (g, insn->a[2], type, ALLOW_IMM | ALLOW_MEM);
+  Operand a = x64_operand (g, insn->a[1], type, ALLOW_IMM | ALLOW_MEM);
   ra_release_dead (&g->ra);
   g->flags.in_use = true;       /* the carry, from here on */
   unsigned d = ra_define (&g->ra, insn->a[0], x64_operand_reg (a), row->extra ? 0 : x64_operand_mask (b));
@@ -167,6 +168,7 @@ x64_carry (Gen *g, const BpIrInsn *insn)
 /* --- lea ----------------------------------------------------------------------------------------- */
 
 typedef struct Chain {
+  BpIrType type;
   BpTemp base, index, result;
   unsigned scale;
   int64_t disp;
@@ -177,7 +179,7 @@ static bool
 chain_takes (const Gen *g, Chain *c, BpTemp t)
 {
   if (ra_is_const (&g->ra, t)) {
-    int64_t disp = c->disp + g->ir->temps[t].value;
+    int64_t disp = c->disp + x64_const_value (g, t, c->type);
     if (disp != (int32_t) disp)
       return false;
     c->disp = disp;
@@ -197,7 +199,7 @@ is_small_shift (const Gen *g, const BpIrInsn *insn, BpIrType type)
 {
   if (insn->op != BP_IR_shl || insn->type != type || !ra_is_const (&g->ra, insn->a[2]))
     return false;
-  int64_t count = g->ir->temps[insn->a[2]].value;
+  int64_t count = x64_const_value (g, insn->a[2], type);
   return count >= 1 && count <= 3 && !ra_is_const (&g->ra, insn->a[1]);
 }
 
@@ -231,7 +233,7 @@ chain_takes_shift (const Gen *g, Chain *c, const BpIrInsn *shift, BpIrType type)
   if (sum->op != BP_IR_add || sum->type != type || !(forward || backward) || (sum->mark & 6) != 6)
     return false;
   c->index = shift->a[1];
-  c->scale = (unsigned) g->ir->temps[shift->a[2]].value;
+  c->scale = (unsigned) x64_const_value (g, shift->a[2], type);
   return true;
 }
 
@@ -241,12 +243,12 @@ chain_find (const Gen *g, Chain *c)
 {
   const BpIrInsn *insn = &g->ir->insns[g->at];
   BpIrType type = (BpIrType) insn->type;
-  *c = (Chain) { BP_IR_NONE, BP_IR_NONE, insn->a[0], 0, 0, g->at };
+  *c = (Chain) { type, BP_IR_NONE, BP_IR_NONE, insn->a[0], 0, 0, g->at };
   if (insn->op == BP_IR_shl) {
     if (!is_small_shift (g, insn, type))
       return false;
     c->index = insn->a[1];
-    c->scale = (unsigned) g->ir->temps[insn->a[2]].value;
+    c->scale = (unsigned) x64_const_value (g, insn->a[2], type);
   } else if (!chain_takes (g, c, insn->a[1]) || !chain_takes (g, c, insn->a[2])) {
     return false;
   }
@@ -297,12 +299,12 @@ shift_by_constant (Gen *g, const BpIrInsn *insn, unsigned count)
   X64Shift shift = (X64Shift) row->code;
   BpIrType type = (BpIrType) insn->type;
   unsigned width = type == BP_IR_I64 ? 64 : 32;
-  Operand a = x64_operand (g, insn->a[1], ALLOW_IMM | ALLOW_MEM);
+  Operand a = x64_operand (g, insn->a[1], type, ALLOW_IMM | ALLOW_MEM);
   ra_release_dead (&g->ra);
   unsigned d = ra_define (&g->ra, insn->a[0], x64_operand_reg (a), 0);
   bool flags = false;
   if (count == 0) {
-    x64_move_operand (g, type, d, a);
+    x64_move_result (g, type, d, a);
   } else if (!row->extra && (x64_host.cpu & CPU_BMI2) && a.kind == IN_REGISTER && a.reg != d) {
     enc_rorx (&g->e, W (type), d, a.reg, shift == SHIFT_ROR ? count : width - count);
   } else if (shift == SHIFT_SHL && count <= 3 && a.kind == IN_REGISTER && a.reg != d) {
@@ -329,9 +331,9 @@ shift_by_cl (Gen *g, const BpIrInsn *insn)
     ra_use (ra, insn->a[2], 0);
   else
     ra_take (ra, RCX);
-  Operand a = x64_operand (g, insn->a[1], ALLOW_IMM | ALLOW_MEM);
+  Operand a = x64_operand (g, insn->a[1], type, ALLOW_IMM | ALLOW_MEM);
   if (!there)
-    x64_move_operand (g, BP_IR_I32, RCX, x64_operand (g, insn->a[2], ALLOW_MEM));
+    x64_move_operand (g, BP_IR_I32, RCX, x64_operand (g, insn->a[2], type, ALLOW_MEM));
   ra_release_dead (ra);
   unsigned d = ra_define (ra, insn->a[0], x64_operand_reg (a), 1u << RCX);
   x64_move_operand (g, type, d, a);
@@ -354,7 +356,7 @@ x64_shift (Gen *g, const BpIrInsn *insn)
     return;
   }
   unsigned count = ra_use (&g->ra, insn->a[2], 0);
-  Operand a = x64_operand (g, insn->a[1], ALLOW_MEM);
+  Operand a = x64_operand (g, insn->a[1], type, ALLOW_MEM);
   ra_release_dead (&g->ra);
   unsigned d = ra_define (&g->ra, insn->a[0], x64_operand_reg (a), 0);
   if (a.kind == IN_MEMORY)

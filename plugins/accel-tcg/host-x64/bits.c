@@ -1,6 +1,7 @@
 /* bits.c -- bit counts, byte order, and fields: extensions, deposits, extracts. */
 /* SPDX-License-Identifier: MIT */
 #include "host.h"
+#include "../ir-info.h"
 
 static inline unsigned
 width_of (BpIrType type)
@@ -50,10 +51,10 @@ x64_count_zeros (Gen *g, const BpIrInsn *insn)
 {
   BpIrType type = (BpIrType) insn->type;
   bool direct = x64_host.cpu & (insn->op == BP_IR_clz ? CPU_LZCNT : CPU_BMI1);
-  bool is_width = ra_is_const (&g->ra, insn->a[2]) && g->ir->temps[insn->a[2]].value == width_of (type);
-  Operand a = x64_operand (g, insn->a[1], ALLOW_MEM);
-  Operand otherwise = direct && is_width ? (Operand) { .kind = IS_IMMEDIATE } : x64_operand (g, insn->a[2],
-                                                                                             ALLOW_MEM);
+  bool is_width = ra_is_const (&g->ra, insn->a[2]) && x64_const_value (g, insn->a[2], type) == width_of (type);
+  Operand a = x64_operand (g, insn->a[1], type, ALLOW_MEM), otherwise = { .kind = IS_IMMEDIATE };
+  if (!direct || !is_width)
+    otherwise = x64_operand (g, insn->a[2], type, ALLOW_MEM);
   unsigned to = RA_NONE;
   if (!direct || !is_width)
     to = ra_scratch (&g->ra, 0);
@@ -98,7 +99,7 @@ void
 x64_popcnt (Gen *g, const BpIrInsn *insn)
 {
   BpIrType type = (BpIrType) insn->type;
-  Operand a = x64_operand (g, insn->a[1], ALLOW_MEM);
+  Operand a = x64_operand (g, insn->a[1], type, ALLOW_MEM);
   bool direct = x64_host.cpu & CPU_POPCNT;
   unsigned t = direct ? 0 : ra_scratch (&g->ra, 0), k = direct ? 0 : ra_scratch (&g->ra, 0);
   ra_release_dead (&g->ra);
@@ -116,7 +117,7 @@ void
 x64_bswap (Gen *g, const BpIrInsn *insn)
 {
   BpIrType type = (BpIrType) insn->type;
-  Operand a = x64_operand (g, insn->a[1], ALLOW_MEM | ALLOW_IMM);
+  Operand a = x64_operand (g, insn->a[1], type, ALLOW_MEM | ALLOW_IMM);
   ra_release_dead (&g->ra);
   unsigned d = ra_define (&g->ra, insn->a[0], x64_operand_reg (a), 0);
   x64_move_operand (g, type, d, a);
@@ -130,7 +131,7 @@ void
 x64_extend (Gen *g, const BpIrInsn *insn)
 {
   const SelectRow *row = &x64_row[insn->op];
-  Operand a = x64_operand (g, insn->a[1], ALLOW_MEM);
+  Operand a = x64_operand (g, insn->a[1], ir_operand_type (insn, 1), ALLOW_MEM);
   ra_release_dead (&g->ra);
   unsigned d = ra_define (&g->ra, insn->a[0], x64_operand_reg (a), 0);
   op_operand (g, row->code | (row->extra || insn->op == BP_IR_ext32s ? 0 : W (insn->type)), d, a);
@@ -161,10 +162,10 @@ deposit_constant (Gen *g, const BpIrInsn *insn, unsigned pos, unsigned len, uint
   BpIrType type = (BpIrType) insn->type;
   uint64_t mask = ((uint64_t) 1 << len) - 1;
   int32_t clear = (int32_t) ~(uint32_t) (mask << pos), set = (int32_t) ((value & mask) << pos);
-  Operand a = x64_operand (g, insn->a[1], ALLOW_IMM | ALLOW_MEM);
+  Operand a = x64_operand (g, insn->a[1], type, ALLOW_IMM | ALLOW_MEM);
   ra_release_dead (&g->ra);
   unsigned d = ra_define (&g->ra, insn->a[0], x64_operand_reg (a), 0);
-  x64_move_operand (g, type, d, a);
+  x64_move_result (g, type, d, a);
   if (pos == 0 && len == 8) {
     if (g->e.full || !enc_begin (&g->e))
       return;
@@ -188,11 +189,11 @@ x64_deposit (Gen *g, const BpIrInsn *insn)
   Regalloc *ra = &g->ra;
   unsigned pos = insn->aux & 0xff, len = insn->aux >> 8 & 0xff, width = width_of (type);
   if (ra_is_const (ra, insn->a[2]) && pos + len < (type == BP_IR_I64 ? 32u : 33u) && len < 32) {
-    deposit_constant (g, insn, pos, len, (uint64_t) g->ir->temps[insn->a[2]].value);
+    deposit_constant (g, insn, pos, len, (uint64_t) x64_const_value (g, insn->a[2], type));
     return;
   }
   unsigned field = ra_use (ra, insn->a[2], 0);
-  Operand a = x64_operand (g, insn->a[1], ALLOW_IMM | ALLOW_MEM);
+  Operand a = x64_operand (g, insn->a[1], type, ALLOW_IMM | ALLOW_MEM);
   bool whole = len == width, low8 = pos == 0 && len == 8, low16 = pos == 0 && len == 16;
   unsigned spare = whole || low8 || low16 ? RA_NONE : ra_scratch (ra, 0);
   ra_release_dead (ra);
@@ -203,7 +204,7 @@ x64_deposit (Gen *g, const BpIrInsn *insn)
     spare = spare == RA_NONE ? RA_NONE : ra_scratch (ra, 0);
   }
   if (!whole)
-    x64_move_operand (g, type, to, a);
+    x64_move_result (g, type, to, a);
   if (whole)
     enc_mov_rr (&g->e, W (type), d, field);
   else if (low8)
@@ -235,7 +236,7 @@ extract_from (Gen *g, BpIrType type, bool is_signed, unsigned d, Operand a, unsi
   unsigned width = width_of (type);
   uint32_t w = W (type), sw = is_signed ? w : 0;
   if (len == width) {
-    x64_move_operand (g, type, d, a);
+    x64_move_result (g, type, d, a);
   } else if (pos == 0 && (len == 8 || len == 16 || len == 32)) {
     uint32_t op = len == 8 ? (is_signed ? OP_MOVSX8 : OP_MOVZX8) : len == 16 ? (is_signed ? OP_MOVSX16
                                                                                 : OP_MOVZX16)
@@ -269,7 +270,7 @@ void
 x64_extract (Gen *g, const BpIrInsn *insn)
 {
   unsigned pos = insn->aux & 0xff, len = insn->aux >> 8 & 0xff;
-  Operand a = x64_operand (g, insn->a[1], ALLOW_MEM);
+  Operand a = x64_operand (g, insn->a[1], (BpIrType) insn->type, ALLOW_MEM);
   ra_release_dead (&g->ra);
   unsigned d = ra_define (&g->ra, insn->a[0], x64_operand_reg (a), 0);
   extract_from (g, (BpIrType) insn->type, x64_row[insn->op].extra, d, a, pos, len);

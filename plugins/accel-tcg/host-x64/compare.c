@@ -22,14 +22,15 @@ flags_at_hand (const Gen *g, BpIrType type, BpIrCond cond, BpTemp a, BpTemp b)
   const Flags *f = &g->flags;
   const BpIrTemp *bt = &g->ir->temps[b];
   bool b_const = bt->kind == BP_IR_TEMP_CONST;
+  int64_t b_value = x64_const_value (g, b, type);
   uint32_t va = ra_value (&g->ra, a), vb = ra_value (&g->ra, b);
   if (!f->in_use || f->type != type)
     return CC_NEVER;
-  if (f->compare && f->a == va && (f->b_const ? b_const && f->b_value == bt->value : !b_const && f->b == vb))
+  if (f->compare && f->a == va && (f->b_const ? b_const && f->b_value == b_value : !b_const && f->b == vb))
     return cc_of (cond);
   if (f->compare && !f->b_const && f->a == vb && f->b == va)
     return cc_of (ir_cond_swap (cond));
-  if (!b_const || bt->value != 0 || f->result != va)
+  if (!b_const || b_value != 0 || f->result != va)
     return CC_NEVER;
   if (f->logic || cond == BP_IR_EQ || cond == BP_IR_NE)
     return cc_of (cond);
@@ -39,7 +40,7 @@ flags_at_hand (const Gen *g, BpIrType type, BpIrCond cond, BpTemp a, BpTemp b)
 static void
 emit_test (Gen *g, BpIrType type, BpTemp a, BpTemp b)
 {
-  Operand y = x64_operand (g, b, ALLOW_IMM);
+  Operand y = x64_operand (g, b, type, ALLOW_IMM);
   unsigned x = ra_use (&g->ra, a, 0);
   if (y.kind == IS_IMMEDIATE)
     enc_test_ri (&g->e, W (type), x, (int32_t) y.imm);
@@ -52,9 +53,9 @@ static void
 emit_compare (Gen *g, BpIrType type, BpTemp a, BpTemp b)
 {
   bool b_const = ra_is_const (&g->ra, b);
-  int64_t b_value = g->ir->temps[b].value;
-  Operand y = x64_operand (g, b, ALLOW_IMM | ALLOW_MEM);
-  Operand x = x64_operand (g, a, y.kind == IN_MEMORY ? 0 : ALLOW_MEM);
+  int64_t b_value = x64_const_value (g, b, type);
+  Operand y = x64_operand (g, b, type, ALLOW_IMM | ALLOW_MEM);
+  Operand x = x64_operand (g, a, type, y.kind == IN_MEMORY ? 0 : ALLOW_MEM);
   if (x.kind == IN_MEMORY && y.kind == IS_IMMEDIATE)
     enc_alu_mi (&g->e, ALU_CMP, W (type), x.mem, (int32_t) y.imm);
   else if (x.kind == IN_MEMORY)
@@ -101,6 +102,8 @@ set_byte (Gen *g, unsigned cc, BpTemp t)
   if (next->op != BP_IR_deposit || next->a[2] != t || !(next->mark >> 2 & 1) || next->aux != (0 | 8u << 8)
       || next->a[0] != next->a[1] || !ra_is_pinned (&g->ra, next->a[0]))
     return false;
+  if (next->type == BP_IR_I32 && !ra_is_clean (&g->ra, ra_register (&g->ra, next->a[0])))
+    return false;
   g->at++;
   g->ra.at++;
   unsigned d = ra_define (&g->ra, next->a[0], RA_NONE, 0);
@@ -134,14 +137,14 @@ x64_movcond (Gen *g, const BpIrInsn *insn)
   unsigned cc = x64_compare (g, type, (BpIrCond) insn->cond, insn->a[1], insn->a[2]);
   g->ra.locked = 0;             /* the compared values have done their part */
   if (cc >= CC_ALWAYS) {
-    Operand only = x64_operand (g, insn->a[cc == CC_ALWAYS ? 3 : 4], ALLOW_IMM | ALLOW_MEM);
+    Operand only = x64_operand (g, insn->a[cc == CC_ALWAYS ? 3 : 4], type, ALLOW_IMM | ALLOW_MEM);
     ra_release_dead (&g->ra);
     unsigned d = ra_define (&g->ra, insn->a[0], only.kind == IN_REGISTER ? only.reg : RA_NONE, 0);
-    x64_move_operand (g, type, d, only);
+    x64_move_result (g, type, d, only);
     ra_defined (&g->ra, insn->a[0], 0);
     return;
   }
-  Operand yes = x64_operand (g, insn->a[3], ALLOW_MEM), no = x64_operand (g, insn->a[4], ALLOW_MEM);
+  Operand yes = x64_operand (g, insn->a[3], type, ALLOW_MEM), no = x64_operand (g, insn->a[4], type, ALLOW_MEM);
   ra_release_dead (&g->ra);
   unsigned d = ra_define (&g->ra, insn->a[0], no.kind == IN_REGISTER ? no.reg : RA_NONE,
                           yes.kind == IN_REGISTER ? 1u << yes.reg : 0);

@@ -97,7 +97,7 @@ static void
 leave_with (Gen *g, unsigned n)
 {
   enc_mov_ri (&g->e, RAX, (int64_t) ((uintptr_t) g->block->tb | n));
-  enc_jmp_to (&g->e, x64_host.exit);
+  enc_jmp_to (&g->e, g->set->exit);
 }
 
 void
@@ -110,7 +110,7 @@ static void
 late_miss (Gen *g, const Late *late)
 {
   enc_mov_rr (&g->e, X64_W, RAX, late->address.reg);
-  x64_call_marked (g, x64_host.miss);
+  x64_call_marked (g, g->set->miss);
   enc_u8 (&g->e, 0x0f), enc_u8 (&g->e, 0x0b);           /* ud2: the return address lies within the block */
 }
 
@@ -118,7 +118,7 @@ void
 x64_goto_ptr (Gen *g, const BpIrInsn *insn)
 {
   Enc *e = &g->e;
-  unsigned pc = ra_use (&g->ra, insn->a[0], 0), t = ra_scratch (&g->ra, 0);
+  unsigned pc = x64_address (g, insn->a[0], insn->type == BP_IR_I64, false).reg, t = ra_scratch (&g->ra, 0);
   uint32_t mode = g->block->tb->mode, from = offset_here (g);
   if (g->n_restart == 2) {      /* no room to note another one: by way of the look-up */
     Late always = { .address = { .kind = IN_REGISTER, .reg = (uint8_t) pc } };
@@ -163,12 +163,15 @@ late_icount (Gen *g, const Late *late)
   const BackendBlock *block = g->block;
   const BpTcgFrontend *frontend = block->frontend;
   uint64_t pc = block->tb->key.pc - block->tb->key.base;
+  X64Mem to = x64_mem (RBP, (int32_t) frontend->pc_offset);
   enc_alu_mi (&g->e, ALU_ADD, X64_W, ENV (icount_left), (int32_t) late->op);
   if (frontend->pc_size == 4) {         /* whoever jumped here has not stored the pc */
-    enc_mov_mi (&g->e, 0, x64_mem (RBP, (int32_t) frontend->pc_offset), (int32_t) pc);
+    enc_mov_mi (&g->e, 0, to, (int32_t) pc);
+  } else if ((int64_t) pc == (int32_t) pc) {
+    enc_mov_mi (&g->e, X64_W, to, (int32_t) pc);
   } else {
     enc_mov_ri (&g->e, RAX, (int64_t) pc);
-    enc_store (&g->e, X64_W, RAX, x64_mem (RBP, (int32_t) frontend->pc_offset));
+    enc_store (&g->e, X64_W, RAX, to);
   }
   leave_with (g, 3);
 }
@@ -193,14 +196,14 @@ x64_call (Gen *g, const BpIrInsn *insn)
   bool fp_safe = (helper->flags & BP_HELPER_FP_SAFE) && !(helper->flags & BP_HELPER_FP_STATE);
   for (unsigned i = 0; i < helper->n_args; i++) {
     ra->locked = 0;
-    Operand o = x64_operand (g, insn->a[1 + i], ALLOW_IMM);
+    Operand o = x64_operand (g, insn->a[1 + i], (BpIrType) helper->arg_type[i], ALLOW_IMM);
     x64_put_argument (g, i, o);
   }
   ra->locked = 0;
   ra_release_dead (ra);
   ra_call (ra, writes);
   enc_mov_ri (&g->e, RAX, (int64_t) (intptr_t) helper->function);
-  x64_call_marked (g, x64_host.call[no_globals ? CALL_NO_GLOBALS : writes ? CALL_WRITES
+  x64_call_marked (g, g->set->call[no_globals ? CALL_NO_GLOBALS : writes ? CALL_WRITES
                                     : CALL_READS][fp_safe]);
   if (!fp_safe)
     g->fp_known = 0;

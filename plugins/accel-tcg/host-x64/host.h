@@ -2,10 +2,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * REGISTERS. rbp = env. rsp = the frame below. rax, rcx, rdx, rdi are temporaries. The other ten hold pinned
- * globals for as long as generated code runs; an i32 is always zero-extended to 64 bits. The hottest global
+ * globals for as long as generated code runs; an i32 global is always zero-extended to 64 bits. The hottest global
  * gets rbx: it alone of the preserved registers has a name for its second byte (bh).
  *
- * BLOCKS.  Every block starts with this register state, whoever enters it, and with nothing on the stack.
+ * BLOCKS.  Every block starts with this register state, whoever enters it, and with nothing on the stack. Which global
+ * a register holds depends on the block's pin set: a block is entered, left and calls C through the thunks of its set.
  */
 #ifndef HOST_X64_HOST_H
 #define HOST_X64_HOST_H
@@ -46,16 +47,23 @@ typedef enum CallThunk { CALL_WRITES, CALL_READS, CALL_NO_GLOBALS, N_CALL_THUNKS
 /* What brings a part of the FP state and those that come with it into the host's registers. */
 typedef enum FpLoad { FP_LOAD_X87, FP_LOAD_SSE, FP_LOAD_SSE_HIGH, FP_LOAD_AVX, N_FP_LOADS } FpLoad;
 
+/* A pin set: what is pinned where, and the thunks that know it, at their writable addresses (jumps are relative). */
+typedef struct X64Set {
+  unsigned n_pins;
+  bool narrow;                          /* pins are read as 32 bits: BpTcgFrontend.narrow_pin_sets */
+  struct { uint8_t reg; uint8_t wide; uint32_t offset; } pin[MAX_PINS];
+  uint8_t *slow[N_SLOW_THUNKS], *call[N_CALL_THUNKS][2 /* leaves FP state alone */];
+  uint8_t *exit, *leave, *miss;
+  uintptr_t (*enter) (void *env, const void *code);
+} X64Set;
+
 typedef struct X64Host {
   const BpTcgFrontend *frontend;
   unsigned cpu;                         /* CPU_* */
-  unsigned n_pins;
-  struct { uint8_t reg; uint8_t wide; uint32_t offset; } pin[MAX_PINS];
+  unsigned n_sets;
+  X64Set set[BP_TCG_PIN_SETS];
   RaHost ra;
-  /* thunks, at their writable addresses (jumps are relative) */
-  uint8_t *slow[N_SLOW_THUNKS], *call[N_CALL_THUNKS][2 /* leaves FP state alone */];
-  uint8_t *exit, *leave, *miss, *events, *fp_store, *fp_load[N_FP_LOADS];
-  uintptr_t (*enter) (void *env, const void *code);
+  uint8_t *leave, *events, *fp_store, *fp_load[N_FP_LOADS];     /* thunks for every set */
 } X64Host;
 extern X64Host x64_host;
 
@@ -107,10 +115,11 @@ typedef struct Late {
 #define SHARE_NONE 0xffffu
 typedef struct Share {
   uint32_t base;                /* value number while analysing */
-  int32_t low, high;            /* displacements of the lowest and highest byte */
-  int32_t start;                /* of the first access */
+  int64_t low, high;            /* displacements of the lowest and highest byte */
+  int64_t start;                /* of the first access */
   uint32_t first, last, count;  /* insns */
   uint8_t mmu_index;
+  bool wide;                    /* BP_MO_ADDR64 */
   bool store, dead;
   BpTemp addend;                /* BP_IR_NONE until the first is compiled */
 } Share;
@@ -125,6 +134,7 @@ struct Gen {
   uint8_t *start;
   const BackendBlock *block;
   BpIrBlock *ir;
+  const X64Set *set;
   Regalloc ra;
   Flags flags;
   uint32_t at;                  /* IR insn */
@@ -154,12 +164,22 @@ Late *x64_late (Gen *g, void (*emit) (Gen *g, const Late *late), uint8_t *from);
 
 /* select.c */
 enum { ALLOW_IMM = 1, ALLOW_MEM = 2, ALLOW_IMM64 = 4 };
-Operand x64_operand (Gen *g, BpTemp t, unsigned allow);
+/* As an insn reads it that wants `type`: of a wider one the low half. */
+Operand x64_operand (Gen *g, BpTemp t, BpIrType type, unsigned allow);
+/* A constant as such an insn reads it, sign-extended. */
+static inline int64_t
+x64_const_value (const Gen *g, BpTemp t, BpIrType type)
+{
+  int64_t value = g->ir->temps[t].value;
+  return type == BP_IR_I32 ? (int32_t) value : value;
+}
 X64Mem x64_home_mem (RaHome home);
 void x64_constant (Gen *g, unsigned dst, int64_t value, BpIrType type);
 static inline unsigned x64_operand_reg (Operand o) { return o.kind == IN_REGISTER ? o.reg : RA_NONE; }
 static inline uint32_t x64_operand_mask (Operand o) { return o.kind == IN_REGISTER ? 1u << o.reg : 0; }
 void x64_move_operand (Gen *g, BpIrType type, unsigned dst, Operand src);
+/* The same for a result that nothing else is done to: with zeros above an i32 even when it is in place already. */
+void x64_move_result (Gen *g, BpIrType type, unsigned dst, Operand src);
 void x64_alu_operand (Gen *g, X64Alu alu, BpIrType type, unsigned dst, Operand src);
 void x64_select (Gen *g, const BpIrInsn *insn);
 void x64_flags_result (Gen *g, BpIrType type, BpTemp t, bool logic);
@@ -217,16 +237,18 @@ void x64_share_clear (Gen *g, const Late *late);        /* emits its clearing */
 
 /* One access: what to probe for, and in which registers. */
 typedef struct Probe {
-  Operand address;              /* a register, or a constant below 2^32 */
-  unsigned entry, work;         /* scratch registers; entry holds the addend afterwards */
+  Operand address;              /* a register with the address in all its bits, or a constant */
+  unsigned entry, work;         /* scratch registers; entry holds the addend afterwards, work may be part of the address */
   unsigned bytes, mmu_index;
-  bool store, aligned, wide;
+  bool store, aligned, wide;    /* wide: BP_MO_ADDR64 */
   int32_t before, after;        /* bytes around it that the page must hold as well */
 } Probe;
 /* Emits it; *miss: rel32 of the jump to the slow path.  The host address. */
 X64Mem x64_probe (Gen *g, const Probe *probe, uint8_t **miss);
-/* A guest address as an operand that a probe takes. */
-Operand x64_address (Gen *g, BpTemp t);
+/* A guest address as an operand that a probe takes; in a register without `allow_constant`. */
+Operand x64_address (Gen *g, BpTemp t, bool wide, bool allow_constant);
+/* The access needs a probe's work register even when it is known where the page is. */
+static inline bool x64_is_far (Operand o) { return o.kind == IS_IMMEDIATE && o.imm != (int32_t) o.imm; }
 /* for a slow thunk; memory goes through rax */
 void x64_put_argument (Gen *g, unsigned i, Operand o);
 

@@ -1,27 +1,47 @@
 /* memory.c -- guest memory: the inline probe of the software TLB, and the slow paths. */
 /* SPDX-License-Identifier: MIT */
 #include "host.h"
+#include "../ir-info.h"
 
 #define BYTE_SWAPPED(memop) (((memop) & BP_MO_BE) && ((memop) & BP_MO_SIZE) != BP_MO_8)
 
 /* --- the probe -------------------------------------------------------------------------- */
 
+/* An i32 address whose register has more than zeros above is copied. */
 Operand
-x64_address (Gen *g, BpTemp t)
+x64_address (Gen *g, BpTemp t, bool wide, bool allow_constant)
 {
   const BpIrTemp *ir = &g->ir->temps[t];
-  if (ra_is_const (&g->ra, t) && (ir->type == BP_IR_I32 || ir->value == (int64_t) (ir->value & INT32_MAX))) {
-    Operand o = { .kind = IS_IMMEDIATE };
-    o.imm = ir->type == BP_IR_I32 ? (int64_t) (uint32_t) ir->value : ir->value;
+  BpIrType type = wide ? BP_IR_I64 : BP_IR_I32;
+  if (allow_constant && ra_is_const (&g->ra, t))
+    return (Operand) { .kind = IS_IMMEDIATE, .imm = (int64_t) ir_const_bits (ir, type) };
+  Operand o = x64_operand (g, t, type, !wide && ir->type == BP_IR_I64 ? ALLOW_MEM : 0);
+  if (o.kind == IN_REGISTER && (wide || ra_is_clean (&g->ra, o.reg)))
     return o;
-  }
-  return x64_operand (g, t, 0);
+  if (o.kind == IN_REGISTER)
+    g->ra.locked &= ~(1u << o.reg);
+  unsigned copy = ra_scratch (&g->ra, o.kind == IN_REGISTER ? TEMPORARIES & ~(1u << o.reg) : 0);
+  x64_move_operand (g, BP_IR_I32, copy, o);
+  return (Operand) { .kind = IN_REGISTER, .reg = (uint8_t) copy };
 }
 
 static X64Mem
 tlb_field (const Probe *p, size_t offset)
 {
   return x64_mem (RBP, (int32_t) (offsetof (TcgVcpu, tlb) + p->mmu_index * sizeof (TlbFast) + offset));
+}
+
+static X64Mem
+tlb_tag (const Probe *p)
+{
+  return x64_mem (p->entry, p->store ? offsetof (TlbEntry, store) : offsetof (TlbEntry, load));
+}
+
+/* Tags have 64 bits where any address has; then an i32 one is compared as such, too. */
+static uint32_t
+tag_width (const Probe *p)
+{
+  return p->wide || x64_host.frontend->address_bits == 64 ? X64_W : 0;
 }
 
 /* The last byte's page is compared, or, when it must be aligned, the page and the bits that have to be 0. */
@@ -31,22 +51,43 @@ compare_mask (const Probe *p)
   return p->aligned ? TLB_PAGE_MASK | (p->bytes - 1) : TLB_PAGE_MASK;
 }
 
-static void
-probe_constant (Gen *g, const Probe *p)
+/* Where a constant address is, once its addend is in p->entry. */
+static X64Mem
+constant_address (Gen *g, const Probe *p)
 {
-  Enc *e = &g->e;
-  uint64_t address = (uint64_t) p->address.imm;
-  uint64_t page = (p->aligned ? address : address + p->bytes - 1) & compare_mask (p);
-  enc_mov_ri (e, p->entry, (int64_t) (address >> (TLB_PAGE_BITS - 5)));
-  enc_alu_rm (e, ALU_AND, 0, p->entry, tlb_field (p, offsetof (TlbFast, mask)));
-  enc_alu_rm (e, ALU_ADD, X64_W, p->entry, tlb_field (p, offsetof (TlbFast, table)));
-  enc_alu_mi (e, ALU_CMP, p->wide ? X64_W : 0,
-              x64_mem (p->entry, p->store ? offsetof (TlbEntry, store)
-                       : offsetof (TlbEntry, load)), (int32_t) page);
+  int64_t address = p->address.imm;
+  if (!x64_is_far (p->address))
+    return x64_mem (p->entry, (int32_t) address);
+  enc_mov_ri (&g->e, p->work, address);
+  return x64_mem_index (p->entry, p->work, 0, 0);
 }
 
-static void
-probe_register (Gen *g, const Probe *p)
+static X64Mem
+probe_constant (Gen *g, const Probe *p, uint8_t **miss)
+{
+  Enc *e = &g->e;
+  uint64_t address = (uint64_t) p->address.imm, last = address + p->bytes - 1;
+  if (!p->wide)
+    last = (uint32_t) last;
+  int64_t page = (int64_t) ((p->aligned ? address : last) & compare_mask (p));
+  enc_mov_ri (e, p->entry, (int64_t) (uint32_t) (address >> (TLB_PAGE_BITS - 5)));
+  enc_alu_rm (e, ALU_AND, 0, p->entry, tlb_field (p, offsetof (TlbFast, mask)));
+  enc_alu_rm (e, ALU_ADD, X64_W, p->entry, tlb_field (p, offsetof (TlbFast, table)));
+  if (!x64_is_far (p->address)) {
+    enc_alu_mi (e, ALU_CMP, tag_width (p), tlb_tag (p), (int32_t) page);
+  } else {
+    enc_mov_ri (e, p->work, page);
+    enc_alu_rm (e, ALU_CMP, tag_width (p), p->work, tlb_tag (p));
+  }
+  *miss = enc_jcc (e, CC_NE);
+  enc_load (e, X64_W, p->entry, x64_mem (p->entry, offsetof (TlbEntry, addend)));
+  if (!x64_is_far (p->address))
+    return constant_address (g, p);
+  return x64_mem_index (p->entry, p->work, 0, (int32_t) ((int64_t) address - page));    /* (an access that hits is in the page) */
+}
+
+static X64Mem
+probe_register (Gen *g, const Probe *p, uint8_t **miss)
 {
   Enc *e = &g->e;
   bool shared = p->before || p->after;
@@ -70,38 +111,16 @@ probe_register (Gen *g, const Probe *p)
   else
     enc_rm (e, OP_LEA | w, p->work, x64_mem (p->address.reg, (int32_t) p->bytes - 1 + p->after));
   enc_alu_ri (e, ALU_AND, w, p->work, (int32_t) compare_mask (p));
-  enc_alu_rm (e, ALU_CMP, w, p->work,
-              x64_mem (p->entry, p->store ? offsetof (TlbEntry, store) : offsetof (TlbEntry, load)));
-}
-
-static inline bool
-is_high_constant (Operand address)
-{
-  return address.kind == IS_IMMEDIATE && address.imm > INT32_MAX;
-}
-
-/* With the addend in p->entry. */
-static X64Mem
-host_address (Gen *g, const Probe *p)
-{
-  if (p->address.kind == IN_REGISTER)
-    return x64_mem_index (p->address.reg, p->entry, 0, 0);
-  if (!is_high_constant (p->address))
-    return x64_mem (p->entry, (int32_t) p->address.imm);
-  enc_mov_ri (&g->e, p->work, p->address.imm);
-  return x64_mem_index (p->entry, p->work, 0, 0);
+  enc_alu_rm (e, ALU_CMP, tag_width (p), p->work, tlb_tag (p));
+  *miss = enc_jcc (e, CC_NE);
+  enc_load (e, X64_W, p->entry, x64_mem (p->entry, offsetof (TlbEntry, addend)));
+  return x64_mem_index (p->address.reg, p->entry, 0, 0);
 }
 
 X64Mem
 x64_probe (Gen *g, const Probe *p, uint8_t **miss)
 {
-  if (p->address.kind == IS_IMMEDIATE)
-    probe_constant (g, p);
-  else
-    probe_register (g, p);
-  *miss = enc_jcc (&g->e, CC_NE);
-  enc_load (&g->e, X64_W, p->entry, x64_mem (p->entry, offsetof (TlbEntry, addend)));
-  return host_address (g, p);
+  return p->address.kind == IS_IMMEDIATE ? probe_constant (g, p, miss) : probe_register (g, p, miss);
 }
 
 static Probe
@@ -143,7 +162,7 @@ put_number (Gen *g, unsigned i, uint32_t number)
 static void
 finish_slow (Gen *g, const Late *late, SlowThunk thunk)
 {
-  x64_call_marked (g, x64_host.slow[thunk]);
+  x64_call_marked (g, g->set->slow[thunk]);
   if (late->result != X64_NO_REG)
     enc_load (&g->e, W (late->type), late->result, x64_mem (RSP, FRAME_RESULT));
   x64_share_clear (g, late);
@@ -282,6 +301,14 @@ store_register (Gen *g, BpMemOp memop, X64Mem mem, unsigned r)
   enc_rm (&g->e, movbe ? swapped[memop & 3] : op[memop & 3], r, mem);
 }
 
+/* The address in one register, so that work can be used otherwise. */
+static X64Mem
+without_work (Gen *g, X64Mem mem)
+{
+  enc_alu_rr (&g->e, ALU_ADD, X64_W, mem.base, mem.index);
+  return x64_mem (mem.base, mem.disp);
+}
+
 /* --- shared probes ------------------------------------------------------------------------------- */
 
 /* The page was not proved for the whole range: an inline probe for this access alone, before C is asked.
@@ -304,10 +331,8 @@ late_shared (Gen *g, const Late *late)
   Probe probe = probe_for (late->aux, store, late->address, addend, work);
   uint8_t *miss;
   X64Mem mem = x64_probe (g, &probe, &miss);
-  if (save && is_high_constant (late->address)) {       /* work is part of the host's address */
-    enc_alu_rr (e, ALU_ADD, X64_W, addend, work);
-    mem = x64_mem (addend, 0);
-  }
+  if (save && mem.index == work)
+    mem = without_work (g, mem);
   if (save)
     enc_load (e, X64_W, work, saved);
   if (!store)
@@ -335,11 +360,12 @@ site (Gen *g, Probe *probe, Share **share, uint8_t **miss)
   if (s && s->first != g->at) {
     enc_rr (&g->e, OP_TEST | X64_W, probe->entry, probe->entry);
     *miss = enc_jcc (&g->e, CC_E);
-    return host_address (g, probe);
+    return probe->address.kind == IN_REGISTER ? x64_mem_index (probe->address.reg, probe->entry, 0, 0)
+           : constant_address (g, probe);
   }
   if (s && probe->address.kind == IN_REGISTER) {
-    probe->before = s->start - s->low;
-    probe->after = s->high - (s->start + (int32_t) probe->bytes - 1);
+    probe->before = (int32_t) (s->start - s->low);
+    probe->after = (int32_t) (s->high - (s->start + probe->bytes - 1));
   }
   if (s)
     probe->store = s->store;
@@ -359,12 +385,12 @@ x64_guest_load (Gen *g, const BpIrInsn *insn)
   Regalloc *ra = &g->ra;
   Share *share = x64_share_of (g);
   bool proved = share && share->first != g->at;
-  Operand address = x64_address (g, insn->a[1]);
+  Operand address = x64_address (g, insn->a[1], memop & BP_MO_ADDR64, true);
   unsigned entry = proved ? ra_use (ra, share->addend, 0) : ra_scratch (ra, 0);
   /* The result's register is made ready before the probe, and serves in it unless it is pinned: a fault
    * must find those unchanged. */
   ra_release_dead (ra);
-  bool needs_work = !proved || is_high_constant (address);
+  bool needs_work = !proved || x64_is_far (address);
   unsigned dst = ra_define (ra, insn->a[0], RA_NONE, proved ? 0 : x64_operand_mask (address));
   unsigned work = dst;
   if (needs_work && (!(TEMPORARIES >> dst & 1) || dst == x64_operand_reg (address)))
@@ -388,23 +414,20 @@ x64_guest_store (Gen *g, const BpIrInsn *insn)
   BpMemOp memop = insn->aux;
   Regalloc *ra = &g->ra;
   bool swap = BYTE_SWAPPED (memop), by_hand = swap && !(x64_host.cpu & CPU_MOVBE);
-  Operand address = x64_address (g, insn->a[1]);
-  Operand value = x64_operand (g, insn->a[0], swap ? 0 : ALLOW_IMM);
+  Operand address = x64_address (g, insn->a[1], memop & BP_MO_ADDR64, true);
+  Operand value = x64_operand (g, insn->a[0], (BpIrType) insn->type, swap ? 0 : ALLOW_IMM);
   Share *share = x64_share_of (g);
   bool proved = share && share->first != g->at;
   unsigned entry = proved ? ra_use (ra, share->addend, 0) : ra_scratch (ra, 0);
-  unsigned work = proved && !is_high_constant (address) ? entry : ra_scratch (ra, 0);
+  unsigned work = proved && !x64_is_far (address) ? entry : ra_scratch (ra, 0);
   Probe probe = probe_for (memop, true, address, entry, work);
   uint8_t *miss;
   X64Mem mem = site (g, &probe, &share, &miss);
   if (value.kind == IS_IMMEDIATE) {
     store_immediate (g, memop, mem, value.imm);
   } else if (by_hand) {
-    /* a high constant address: work is in use, so make one register of it */
-    if (mem.index == work) {
-      enc_alu_rr (&g->e, ALU_ADD, X64_W, entry, work);
-      mem = x64_mem (entry, 0);
-    }
+    if (mem.index == work)
+      mem = without_work (g, mem);
     enc_mov_rr (&g->e, X64_W, work, value.reg);
     enc_bswap (&g->e, X64_W, work);
     if ((memop & BP_MO_SIZE) != BP_MO_64)
@@ -471,9 +494,9 @@ x64_guest_atomic (Gen *g, const BpIrInsn *insn)
   BpMemOp memop = insn->aux;
   Regalloc *ra = &g->ra;
   ra_take (ra, RAX);
-  Operand address = x64_operand (g, insn->a[1], 0);
+  Operand address = x64_address (g, insn->a[1], memop & BP_MO_ADDR64, false);
   unsigned entry = ra_scratch (ra, 0), spare = ra_scratch (ra, 0);
-  Operand value = x64_operand (g, insn->a[2], ALLOW_IMM64 | ALLOW_MEM);
+  Operand value = x64_operand (g, insn->a[2], (BpIrType) insn->type, ALLOW_IMM64 | ALLOW_MEM);
   uint8_t *miss;
   if (BYTE_SWAPPED (memop)) {
     miss = always_slow (g);
@@ -496,9 +519,9 @@ x64_guest_cmpxchg (Gen *g, const BpIrInsn *insn)
   BpMemOp memop = insn->aux;
   Regalloc *ra = &g->ra;
   ra_take (ra, RAX);
-  Operand address = x64_operand (g, insn->a[1], 0), desired = x64_operand (g, insn->a[3], 0);
+  Operand address = x64_address (g, insn->a[1], memop & BP_MO_ADDR64, false), desired = x64_operand (g, insn->a[3], type, 0);
   unsigned entry = ra_scratch (ra, 0);
-  Operand expected = x64_operand (g, insn->a[2], ALLOW_IMM64 | ALLOW_MEM);
+  Operand expected = x64_operand (g, insn->a[2], type, ALLOW_IMM64 | ALLOW_MEM);
   uint8_t *miss;
   if (BYTE_SWAPPED (memop)) {
     miss = always_slow (g);

@@ -9,8 +9,8 @@ x64_multiply (Gen *g, const BpIrInsn *insn)
   BpTemp s0 = insn->a[1], s1 = insn->a[2];
   if (ra_is_const (&g->ra, s0))
     s0 = insn->a[2], s1 = insn->a[1];
-  Operand b = x64_operand (g, s1, ALLOW_IMM | ALLOW_MEM);
-  Operand a = x64_operand (g, s0, b.kind == IS_IMMEDIATE ? 0 : ALLOW_MEM);
+  Operand b = x64_operand (g, s1, type, ALLOW_IMM | ALLOW_MEM);
+  Operand a = x64_operand (g, s0, type, b.kind == IS_IMMEDIATE ? 0 : ALLOW_MEM);
   ra_release_dead (&g->ra);
   unsigned d = ra_define (&g->ra, insn->a[0], x64_operand_reg (a), 0);
   if (b.kind == IS_IMMEDIATE) {
@@ -63,8 +63,8 @@ x64_wide_multiply (Gen *g, const BpIrInsn *insn)
   unsigned other = 5 - slot;
   claim (g, RAX, insn->a[slot], slot);
   ra_take (ra, RDX);
-  Operand b = x64_operand (g, insn->a[other], ALLOW_MEM), a = x64_operand (g, insn->a[slot], ALLOW_IMM64
-                                                                           | ALLOW_MEM);
+  Operand b = x64_operand (g, insn->a[other], type, ALLOW_MEM);
+  Operand a = x64_operand (g, insn->a[slot], type, ALLOW_IMM64 | ALLOW_MEM);
   x64_move_operand (g, type, RAX, a);
   on_rax (g, x64_row[insn->op].code, type, b);
   ra_release_dead (ra);
@@ -80,10 +80,10 @@ x64_divide (Gen *g, const BpIrInsn *insn)
   Regalloc *ra = &g->ra;
   claim (g, RAX, insn->a[2], 2);
   claim (g, RDX, insn->a[3], 3);
-  x64_move_operand (g, type, RAX, x64_operand (g, insn->a[2], ALLOW_IMM64 | ALLOW_MEM));
-  x64_move_operand (g, type, RDX, x64_operand (g, insn->a[3], ALLOW_IMM64 | ALLOW_MEM));
+  x64_move_operand (g, type, RAX, x64_operand (g, insn->a[2], type, ALLOW_IMM64 | ALLOW_MEM));
+  x64_move_operand (g, type, RDX, x64_operand (g, insn->a[3], type, ALLOW_IMM64 | ALLOW_MEM));
   ra->locked = 1u << RAX | 1u << RDX;
-  Operand divisor = x64_operand (g, insn->a[4], ALLOW_MEM);
+  Operand divisor = x64_operand (g, insn->a[4], type, ALLOW_MEM);
   x64_mark (g);
   on_rax (g, x64_row[insn->op].code, type, divisor);
   ra_release_dead (ra);

@@ -121,13 +121,13 @@ late_native (Gen *g, const Late *late)
   Native n = { late->native, late->result, late->value.reg };
   x64_put_argument (g, 1, late->address);
   enc_mov_mi (&g->e, 0, x64_mem (RSP, FRAME_ARG (2)), (int32_t) late->aux);
-  x64_call_marked (g, x64_host.slow[SLOW_NATIVE_OPERAND]);
+  x64_call_marked (g, g->set->slow[SLOW_NATIVE_OPERAND]);
   enc_load (&g->e, X64_W, late->entry, x64_mem (RSP, FRAME_RESULT));
   if (BP_NATIVE_FLAGS_IN (n.code))
     set_flags (g);
   emit_instruction (g, &n, x64_mem (late->entry, 0));
   if (late->aux & BP_NATIVE_MEM_WRITE)
-    x64_call_marked (g, x64_host.slow[SLOW_NATIVE_COMMIT]);     /* its arguments are still in the frame */
+    x64_call_marked (g, g->set->slow[SLOW_NATIVE_COMMIT]);     /* its arguments are still in the frame */
   x64_share_clear (g, late);
   enc_jmp_to (&g->e, late->back);
 }
@@ -187,15 +187,15 @@ x64_native (Gen *g, const BpIrInsn *insn)
   Operand address = { .kind = IS_IMMEDIATE };
   unsigned entry = RA_NONE, work = RA_NONE;
   if (memory) {
-    address = x64_address (g, insn->a[3]);
+    address = x64_address (g, insn->a[3], insn->aux & BP_NATIVE_MEM_ADDR64, true);
     entry = ra_scratch (ra, 0);
   }
   if (lengths_in)
-    lengths (g, x64_operand (g, insn->a[2], ALLOW_IMM64 | ALLOW_MEM));
+    lengths (g, x64_operand (g, insn->a[2], BP_IR_I64, ALLOW_IMM64 | ALLOW_MEM));
   else if (insn->a[2] != BP_IR_NONE)
     n.in = ra_use (ra, insn->a[2], 0);
   if (flags_in)
-    x64_move_operand (g, BP_IR_I32, RAX, x64_operand (g, insn->a[4], ALLOW_IMM64 | ALLOW_MEM));
+    x64_move_operand (g, BP_IR_I32, RAX, x64_operand (g, insn->a[4], BP_IR_I32, ALLOW_IMM64 | ALLOW_MEM));
   else if (rax_out)
     x64_constant (g, RAX, 0, BP_IR_I32);
   ra_release_dead (ra);

@@ -12,14 +12,13 @@ x64_home_mem (RaHome home)
 }
 
 Operand
-x64_operand (Gen *g, BpTemp t, unsigned allow)
+x64_operand (Gen *g, BpTemp t, BpIrType type, unsigned allow)
 {
   Operand o = { .kind = IN_REGISTER };
-  const BpIrTemp *ir = &g->ir->temps[t];
-  if (ra_is_const (&g->ra, t) && ((allow & ALLOW_IMM64) || ((allow & ALLOW_IMM)
-                                                            && ir->value == (int32_t) ir->value))) {
+  int64_t value = x64_const_value (g, t, type);
+  if (ra_is_const (&g->ra, t) && ((allow & ALLOW_IMM64) || ((allow & ALLOW_IMM) && value == (int32_t) value))) {
     o.kind = IS_IMMEDIATE;
-    o.imm = ir->value;
+    o.imm = value;
   } else if (ra_register (&g->ra, t) == RA_NONE && (allow & ALLOW_MEM) && !ra_is_const (&g->ra, t)) {
     o.kind = IN_MEMORY;
     o.mem = x64_home_mem (ra_home (&g->ra, t));
@@ -48,6 +47,15 @@ x64_move_operand (Gen *g, BpIrType type, unsigned dst, Operand src)
     enc_load (&g->e, W (type), dst, src.mem);
   else if (src.reg != dst)
     enc_mov_rr (&g->e, W (type), dst, src.reg);
+}
+
+void
+x64_move_result (Gen *g, BpIrType type, unsigned dst, Operand src)
+{
+  if (type == BP_IR_I32 && src.kind == IN_REGISTER && src.reg == dst && !ra_is_clean (&g->ra, dst))
+    enc_mov_rr (&g->e, 0, dst, dst);
+  else
+    x64_move_operand (g, type, dst, src);
 }
 
 void
@@ -90,43 +98,60 @@ x64_discard (Gen *g, const BpIrInsn *insn)
   ra_forget (&g->ra, insn->a[0]);
 }
 
-/* Also ext32u. */
+/* To a global in the state. */
+static void
+mov_to_state (Gen *g, BpTemp d, BpTemp s, BpIrType type)
+{
+  Regalloc *ra = &g->ra;
+  X64Mem home = x64_home_mem (ra_home (ra, d));
+  BpIrType home_type = (BpIrType) g->ir->temps[d].type;
+  Operand src = x64_operand (g, s, type, ALLOW_IMM);
+  bool extends = type != home_type;
+  if (src.kind == IS_IMMEDIATE && !(extends && src.imm < 0)) {
+    enc_mov_mi (&g->e, W (home_type), home, (int32_t) src.imm);
+  } else if (src.kind == IN_REGISTER && !(extends && !ra_is_clean (ra, src.reg))) {
+    enc_store (&g->e, W (home_type), src.reg, home);
+  } else {
+    unsigned t = ra_scratch (ra, 0);
+    x64_move_operand (g, type, t, src);
+    enc_store (&g->e, W (home_type), t, home);
+  }
+  ra_release_dead (ra);
+  ra_defined_in_memory (ra, d);
+}
+
+/* Also ext32u and trunc, which are 32-bit moves. */
 static void
 x64_mov (Gen *g, const BpIrInsn *insn)
 {
   Regalloc *ra = &g->ra;
   BpTemp d = insn->a[0], s = insn->a[1];
-  BpIrType type = (BpIrType) g->ir->temps[s].type;
-  if (d == s)
+  BpIrType type = insn->op == BP_IR_mov ? (BpIrType) insn->type : BP_IR_I32;
+  if (d == s && (type == g->ir->temps[d].type || (ra_register (ra, d) != RA_NONE && ra_is_clean (ra, ra_register (ra, d)))))
     return;
   bool in_state = g->ir->temps[d].kind == BP_IR_TEMP_GLOBAL && !ra_is_pinned (ra, d);
-  if (!in_state && ra_is_const (ra, s)) {
+  if (in_state) {
+    mov_to_state (g, d, s, type);
+    return;
+  }
+  if (ra_is_const (ra, s)) {
     x64_constant (g, ra_define (ra, d, RA_NONE, 0), g->ir->temps[s].value, type);
     ra_defined (ra, d, 0);
     return;
   }
-  Operand src = x64_operand (g, s, ALLOW_IMM | (in_state ? 0 : ALLOW_MEM));
-  if (in_state && insn->op == BP_IR_mov) {
-    X64Mem home = x64_home_mem (ra_home (ra, d));
-    if (src.kind == IS_IMMEDIATE)
-      enc_mov_mi (&g->e, W (type), home, (int32_t) src.imm);
-    else
-      enc_store (&g->e, W (type), src.reg, home);
-    ra_release_dead (ra);
-    ra_defined_in_memory (ra, d);
-    return;
-  }
-  if (src.kind == IN_REGISTER && ra_copy (ra, d, s, 0)) {
+  Operand src = x64_operand (g, s, type, ALLOW_MEM);
+  if (src.kind == IN_REGISTER && ra_copy (ra, d, s, type, 0)) {
     if (ra_dies (ra, 1))
       ra_release_dead (ra);
     return;
   }
   uint32_t value = ra_value (ra, s);
+  bool same = src.kind == IN_REGISTER && (type == BP_IR_I64 || ra_is_clean (ra, src.reg));
   ra_release_dead (ra);
   unsigned dst = ra_define (ra, d, src.kind == IN_REGISTER ? src.reg : RA_NONE, 0);
-  x64_move_operand (g, type, dst, src);
+  x64_move_result (g, type, dst, src);
   ra_defined (ra, d, 0);
-  if (src.kind == IN_REGISTER)
+  if (same)
     ra->temps[d].value = value;
 }
 
@@ -163,7 +188,7 @@ static void
 x64_host_store (Gen *g, const BpIrInsn *insn)
 {
   const SelectRow *row = &x64_row[insn->op];
-  Operand value = x64_operand (g, insn->a[0], ALLOW_IMM);
+  Operand value = x64_operand (g, insn->a[0], (BpIrType) insn->type, ALLOW_IMM);
   X64Mem mem = host_address (g, insn->a[1], insn->imm);
   if (value.kind == IN_REGISTER) {
     enc_rm (&g->e, row->code, value.reg, mem);

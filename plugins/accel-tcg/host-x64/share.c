@@ -13,70 +13,82 @@
 /* What a temp is known to be: a value number and a displacement. */
 typedef struct Symbol {
   uint32_t epoch, base;
-  int32_t displacement;
+  int64_t displacement;
 } Symbol;
+
+/* A 32-bit op tells of a temp's low half only, so each has two symbols: as an i32 address, and as an i64 one. */
+typedef struct Symbols {
+  Symbol as[2];                 /* by BpIrType */
+} Symbols;
 
 #define CONSTANT_BASE 0u        /* the displacement is the address */
 
 typedef struct Analysis {
   Gen *g;
-  Symbol *symbols;
+  Symbols *symbols;
   uint32_t epoch, next;
   uint16_t open[MAX_OPEN];      /* shares that may still grow */
   unsigned n_open;
 } Analysis;
 
 static Symbol
-symbol_of (Analysis *a, BpTemp t)
+fresh (Analysis *a)
+{
+  return (Symbol) { a->epoch, a->next++, 0 };
+}
+
+static Symbol
+symbol_of (Analysis *a, BpTemp t, BpIrType type)
 {
   const BpIrTemp *temp = &a->g->ir->temps[t];
-  if (temp->kind == BP_IR_TEMP_CONST && temp->type == BP_IR_I32)
-    return (Symbol) { a->epoch, CONSTANT_BASE, (int32_t) temp->value };
-  Symbol *s = &a->symbols[t];
+  if (temp->kind == BP_IR_TEMP_CONST)
+    return (Symbol) { a->epoch, CONSTANT_BASE, x64_const_value (a->g, t, type) };
+  Symbol *s = &a->symbols[t].as[type];
   if (s->epoch != a->epoch)
-    *s = (Symbol) { a->epoch, a->next++, 0 };
+    *s = fresh (a);
   return *s;
 }
 
-static bool
-constant (const BpIrBlock *ir, BpTemp t, int64_t *value)
+/* What source + c is; i32 symbols are of addresses that wrap at 4 GiB. */
+static Symbol
+moved (Analysis *a, BpTemp source, BpIrType type, int64_t c)
 {
-  *value = ir->temps[t].value;
-  return ir->temps[t].kind == BP_IR_TEMP_CONST && *value == (int32_t) *value;
+  Symbol s = symbol_of (a, source, type);
+  int64_t d;
+  if (__builtin_add_overflow (s.displacement, c, &d) || (s.base != CONSTANT_BASE && d != (int32_t) d))
+    return fresh (a);
+  s.displacement = type == BP_IR_I32 && s.base == CONSTANT_BASE ? (int32_t) d : d;
+  return s;
 }
 
 static void
 follow (Analysis *a, const BpIrInsn *insn)
 {
   const BpIrBlock *ir = a->g->ir;
-  int64_t c;
-  Symbol s = { a->epoch, a->next, 0 };
-  if (insn->op == BP_IR_mov) {
-    s = symbol_of (a, insn->a[1]);
-  } else if ((insn->op == BP_IR_add || insn->op == BP_IR_sub) && constant (ir, insn->a[2], &c)) {
-    s = symbol_of (a, insn->a[1]);
-    int64_t d = s.displacement + (insn->op == BP_IR_add ? c : -c);
-    if (d == (int32_t) d)
-      s.displacement = (int32_t) d;
-    else
-      s = (Symbol) { a->epoch, a->next++, 0 };
-  } else {
-    for (unsigned k = 0; k < ir_op_info[insn->op].n_out; k++)
-      if (insn->a[k] != BP_IR_NONE)
-        a->symbols[insn->a[k]] = (Symbol) { a->epoch, a->next++, 0 };
+  BpIrType type = (BpIrType) insn->type;
+  bool is_sum = (insn->op == BP_IR_add || insn->op == BP_IR_sub) && ir->temps[insn->a[2]].kind == BP_IR_TEMP_CONST;
+  if (insn->op == BP_IR_mov || is_sum) {
+    int64_t c = is_sum ? x64_const_value (a->g, insn->a[2], type) : 0;
+    if (insn->op == BP_IR_sub)
+      c = (int64_t) -(uint64_t) c;
+    Symbols s = { { moved (a, insn->a[1], BP_IR_I32, (int32_t) c), { 0 } } };
+    s.as[BP_IR_I64] = type == BP_IR_I64 ? moved (a, insn->a[1], BP_IR_I64, c) : fresh (a);
+    a->symbols[insn->a[0]] = s;
     return;
   }
-  a->symbols[insn->a[0]] = s;
+  for (unsigned k = 0; k < ir_op_info[insn->op].n_out; k++)
+    if (insn->a[k] != BP_IR_NONE)
+      a->symbols[insn->a[k]] = (Symbols) { { fresh (a), fresh (a) } };
 }
 
 static bool
-joins (Share *share, Symbol s, int32_t last, const BpIrInsn *insn)
+joins (Share *share, Symbol s, int64_t last, const BpIrInsn *insn)
 {
-  int32_t low = MIN (share->low, s.displacement), high = MAX (share->high, last);
-  if (share->base != s.base || share->mmu_index != BP_MO_MMU_INDEX (insn->aux)
-      || (int64_t) high - low >= SPAN)
+  int64_t low = MIN (share->low, s.displacement), high = MAX (share->high, last);
+  if (share->base != s.base || share->wide != !!(insn->aux & BP_MO_ADDR64)
+      || share->mmu_index != BP_MO_MMU_INDEX (insn->aux) || high - low >= SPAN)
     return false;
-  if (s.base == CONSTANT_BASE && ((low ^ high) & ~0xfff))
+  if (s.base == CONSTANT_BASE && ((low ^ high) & ~(int64_t) 0xfff))
     return false;
   share->low = low, share->high = high;
   return true;
@@ -89,13 +101,15 @@ enter (Analysis *a, uint32_t i)
   const BpIrInsn *insn = &g->ir->insns[i];
   if (insn->aux & (BP_MO_ALIGN | BP_MO_BE))
     return;
-  Symbol s = symbol_of (a, insn->a[1]);
-  int64_t last = (int64_t) s.displacement + BP_MO_BYTES (insn->aux) - 1;
-  if (last != (int32_t) last || (s.base == CONSTANT_BASE && ((s.displacement ^ last) & ~0xfff)))
+  bool wide = insn->aux & BP_MO_ADDR64;
+  Symbol s = symbol_of (a, insn->a[1], wide ? BP_IR_I64 : BP_IR_I32);
+  int64_t last;
+  if (__builtin_add_overflow (s.displacement, BP_MO_BYTES (insn->aux) - 1, &last)
+      || (s.base == CONSTANT_BASE && ((s.displacement ^ last) & ~(int64_t) 0xfff)))
     return;
   for (unsigned k = 0; k < a->n_open; k++) {
     Share *share = &g_array_index (g->shares, Share, a->open[k]);
-    if (!joins (share, s, (int32_t) last, insn))
+    if (!joins (share, s, last, insn))
       continue;
     share->store |= insn->op == BP_IR_gst;
     share->last = i;
@@ -106,8 +120,8 @@ enter (Analysis *a, uint32_t i)
   if (g->shares->len >= SHARE_NONE - 1)
     return;
   Share share = {
-    .base = s.base, .start = s.displacement, .low = s.displacement, .high = (int32_t) last,
-    .first = i, .last = i, .count = 1, .addend = BP_IR_NONE,
+    .base = s.base, .start = s.displacement, .low = s.displacement, .high = last,
+    .first = i, .last = i, .count = 1, .addend = BP_IR_NONE, .wide = wide,
     .mmu_index = (uint8_t) BP_MO_MMU_INDEX (insn->aux), .store = insn->op == BP_IR_gst,
   };
   if (a->n_open == MAX_OPEN) {
@@ -121,12 +135,12 @@ enter (Analysis *a, uint32_t i)
 void
 x64_share_analyse (Gen *g)
 {
-  static Symbol *symbols;       /* as the generator's arrays */
+  static Symbols *symbols;      /* as the generator's arrays */
   static uint32_t symbols_size;
   BpIrBlock *ir = g->ir;
   if (symbols_size < ir->n_temps) {
     symbols_size = ir->n_temps * 2;
-    symbols = g_renew (Symbol, symbols, symbols_size);
+    symbols = g_renew (Symbols, symbols, symbols_size);
   }
   memset (symbols, 0, ir->n_temps * sizeof *symbols);
   if (g->share_of_size < ir->n_insns) {

@@ -57,19 +57,28 @@ detect_cpu (void)
   return found;
 }
 
+/* As ra_begin assigns them. */
+static void
+set_init (X64Set *set, const BpTcgFrontend *frontend, unsigned number)
+{
+  set->narrow = frontend->narrow_pin_sets >> number & 1;
+  for (uint32_t i = 0; i < frontend->n_globals && set->n_pins < MAX_PINS; i++) {
+    const BpIrGlobal *global = &frontend->globals[i];
+    if (!(global->pin >> number & 1))
+      continue;
+    unsigned k = set->n_pins++;
+    set->pin[k].reg = x64_pins[k];
+    set->pin[k].wide = global->type == BP_IR_I64;
+    set->pin[k].offset = global->offset;
+  }
+}
+
 static bool
 x64_begin (CodeBuffer *buffer, const BpTcgFrontend *frontend, GError **error)
 {
-  x64_host = (X64Host) { .frontend = frontend, .cpu = detect_cpu () };
-  for (uint32_t i = 0; i < frontend->n_globals && x64_host.n_pins < MAX_PINS; i++) {
-    const BpIrGlobal *global = &frontend->globals[i];
-    if (!global->pin)
-      continue;
-    unsigned k = x64_host.n_pins++;
-    x64_host.pin[k].reg = x64_pins[k];
-    x64_host.pin[k].wide = global->type == BP_IR_I64;
-    x64_host.pin[k].offset = global->offset;
-  }
+  x64_host = (X64Host) { .frontend = frontend, .cpu = detect_cpu (), .n_sets = frontend->pin_set ? BP_TCG_PIN_SETS : 1 };
+  for (unsigned i = 0; i < x64_host.n_sets; i++)
+    set_init (&x64_host.set[i], frontend, i);
   x64_host.ra = (RaHost) {
     .temporaries = TEMPORARIES, .order = temporaries_in_order,
     .pins = x64_pins, .n_pins = MAX_PINS, .env = RBP,
@@ -247,9 +256,14 @@ x64_compile (const BackendBlock *block, BpIrBlock *ir)
 {
   static Gen gen;               /* keeps its arrays from block to block; the translator's lock is held */
   Gen *g = &gen;
+  const BpTcgFrontend *frontend = block->frontend;
+  unsigned set = frontend->pin_set ? frontend->pin_set (&block->tb->key) : 0;
+  g_assert (set < x64_host.n_sets);
+  block->tb->pin_set = (uint8_t) set;
+  g->set = &x64_host.set[set];
   gen_begin (g, block, ir);
   x64_share_analyse (g);
-  ra_begin (&g->ra, &x64_host.ra, g, ir);
+  ra_begin (&g->ra, &x64_host.ra, g, ir, set, g->set->narrow);
   if (block->tb->cflags & BP_TCG_CF_ICOUNT)
     x64_icount (g);
   for (g->at = 0; g->at < ir->n_insns && !g->e.full; g->at++)
@@ -273,7 +287,7 @@ x64_compile (const BackendBlock *block, BpIrBlock *ir)
 static uintptr_t
 x64_execute (void *env, Tb *tb)
 {
-  return x64_host.enter (env, tb->code);
+  return x64_host.set[tb->pin_set].enter (env, tb->code);
 }
 
 static void

@@ -14,26 +14,21 @@ void (*x64_fp_store) (void *env);
 
 /* --- pieces ------------------------------------------------------------------------ */
 
-static X64Mem
-pin_slot (unsigned i)
+static void
+store_pins (Enc *e, const X64Set *set, uint32_t mask)
 {
-  return x64_mem (RBP, (int32_t) x64_host.pin[i].offset);
+  for (unsigned i = 0; i < set->n_pins; i++)
+    if (mask >> set->pin[i].reg & 1)
+      enc_store (e, set->pin[i].wide ? X64_W : 0, set->pin[i].reg, x64_mem (RBP, (int32_t) set->pin[i].offset));
 }
 
 static void
-store_pins (Enc *e, uint32_t mask)
+load_pins (Enc *e, const X64Set *set, uint32_t mask)
 {
-  for (unsigned i = 0; i < x64_host.n_pins; i++)
-    if (mask >> x64_host.pin[i].reg & 1)
-      enc_store (e, x64_host.pin[i].wide ? X64_W : 0, x64_host.pin[i].reg, pin_slot (i));
-}
-
-static void
-load_pins (Enc *e, uint32_t mask)
-{
-  for (unsigned i = 0; i < x64_host.n_pins; i++)
-    if (mask >> x64_host.pin[i].reg & 1)
-      enc_load (e, x64_host.pin[i].wide ? X64_W : 0, x64_host.pin[i].reg, pin_slot (i));
+  for (unsigned i = 0; i < set->n_pins; i++)
+    if (mask >> set->pin[i].reg & 1)
+      enc_load (e, set->pin[i].wide && !set->narrow ? X64_W : 0, set->pin[i].reg,
+                x64_mem (RBP, (int32_t) set->pin[i].offset));
 }
 
 static void
@@ -252,7 +247,7 @@ emit_reload (Enc *e)
 static const uint8_t preserved[6] = { RBP, RBX, R12, R13, R14, R15 };
 
 static uint8_t *
-emit_enter (Enc *e)
+emit_enter (Enc *e, X64Set *set)
 {
   align (e);
   uint8_t *enter = e->p;
@@ -262,16 +257,17 @@ emit_enter (Enc *e)
   enc_mov_rr (e, X64_W, RBP, RDI);
   enc_store (e, X64_W, RSP, ENV (frame));
   enc_mov_rr (e, X64_W, RAX, RSI);
-  load_pins (e, ~0u);
+  enc_mov_mi (e, 0, ENV (pin_set), (int32_t) (set - x64_host.set));
+  load_pins (e, set, ~0u);
   enc_alu_mi (e, ALU_CMP, 0, ENV (exit_request), 0);
   uint8_t *refused = enc_jcc (e, CC_NE);
   enc_jmp_r (e, RAX);
   enc_patch (refused, e->p);
-  x64_host.leave = e->p;
+  set->leave = e->p;
   enc_mov_ri (e, RAX, 3);
 
-  x64_host.exit = e->p;
-  store_pins (e, ~0u);
+  set->exit = e->p;
+  store_pins (e, set, ~0u);
   enc_mov_mi (e, X64_W, ENV (ret_pc), 0);
   enc_alu_mi (e, ALU_CMP, 0, ENV (fp_resident), 0);
   uint8_t *plain = enc_jcc (e, CC_E);
@@ -282,6 +278,19 @@ emit_enter (Enc *e)
     enc_pop (e, preserved[i]);
   enc_ret (e);
   return enter;
+}
+
+/* Where C, which does not know the set, sends a block's successor look-up that is to end in the loop. */
+static void
+emit_leave (Enc *e)
+{
+  align (e);
+  x64_host.leave = e->p;
+  for (unsigned i = 1; i < x64_host.n_sets; i++) {
+    enc_alu_mi (e, ALU_CMP, 0, ENV (pin_set), (int32_t) i);
+    enc_jcc_to (e, CC_E, x64_host.set[i].leave);
+  }
+  enc_jmp_to (e, x64_host.set[0].leave);
 }
 
 /* void (void *env) for C. */
@@ -352,13 +361,13 @@ static const uint8_t temporaries[4] = { RAX, RCX, RDX, RDI };
 /* Out-of-line code stores arguments 1 .. n-1 in the frame and calls; every register is preserved, the
  * result is in the frame. */
 static void
-emit_slow (Enc *e, SlowThunk which, void (*function) (void), unsigned n_args)
+emit_slow (Enc *e, X64Set *set, SlowThunk which, void (*function) (void), unsigned n_args)
 {
   align (e);
-  x64_host.slow[which] = e->p;
+  set->slow[which] = e->p;
   for (unsigned i = 0; i < 4; i++)
     enc_store (e, X64_W, temporaries[i], x64_mem (RSP, 8 + FRAME_SAVE ((int32_t) i)));
-  store_pins (e, ~0u);
+  store_pins (e, set, ~0u);
   enc_load (e, X64_W, RAX, x64_mem (RSP, 0));
   enc_store (e, X64_W, RAX, ENV (ret_pc));
   enc_alu_ri (e, ALU_SUB, X64_W, RSP, 8);
@@ -368,7 +377,7 @@ emit_slow (Enc *e, SlowThunk which, void (*function) (void), unsigned n_args)
   enc_store (e, X64_W, RAX, x64_mem (RSP, 16 + FRAME_RESULT));
   emit_check_events (e, 0, false);
   enc_alu_ri (e, ALU_ADD, X64_W, RSP, 8);
-  load_pins (e, CALLER_SAVED);
+  load_pins (e, set, CALLER_SAVED);
   for (unsigned i = 0; i < 4; i++)
     enc_load (e, X64_W, temporaries[i], x64_mem (RSP, 8 + FRAME_SAVE ((int32_t) i)));
   enc_ret (e);
@@ -377,12 +386,12 @@ emit_slow (Enc *e, SlowThunk which, void (*function) (void), unsigned n_args)
 /* Blocks put the arguments in the frame and the function in rax, and call; the result is in rax, the
  * temporaries are lost. */
 static void
-emit_call (Enc *e, CallThunk which, bool fp_safe)
+emit_call (Enc *e, X64Set *set, CallThunk which, bool fp_safe)
 {
   bool globals = which != CALL_NO_GLOBALS;
   align (e);
-  x64_host.call[which][fp_safe] = e->p;
-  store_pins (e, globals ? ~0u : CALLER_SAVED);
+  set->call[which][fp_safe] = e->p;
+  store_pins (e, set, globals ? ~0u : CALLER_SAVED);
   if (globals) {
     enc_load (e, X64_W, RCX, x64_mem (RSP, 0));
     enc_store (e, X64_W, RCX, ENV (ret_pc));
@@ -399,27 +408,44 @@ emit_call (Enc *e, CallThunk which, bool fp_safe)
   if (globals)
     emit_check_events (e, 16, true);
   enc_alu_ri (e, ALU_ADD, X64_W, RSP, 8);
-  load_pins (e, which == CALL_WRITES ? ~0u : CALLER_SAVED);
+  load_pins (e, set, which == CALL_WRITES ? ~0u : CALLER_SAVED);
   enc_ret (e);
 }
 
 /* The inline jump cache missed: rax = guest pc, the return address names the block. */
 static void
-emit_miss (Enc *e)
+emit_miss (Enc *e, X64Set *set)
 {
   align (e);
-  x64_host.miss = e->p;
+  set->miss = e->p;
   enc_pop (e, RCX);
   enc_store (e, X64_W, RCX, ENV (ret_pc));
-  store_pins (e, ~0u);
+  store_pins (e, set, ~0u);
   enc_mov_rr (e, X64_W, RDI, RBP);
   enc_mov_rr (e, X64_W, RSI, RAX);
   call_c (e, (void (*) (void)) tcg_lookup);
   emit_check_events (e, 0, true);
-  load_pins (e, CALLER_SAVED);
+  load_pins (e, set, CALLER_SAVED);
   enc_alu_mi (e, ALU_CMP, 0, ENV (exit_request), 0);
-  enc_jcc_to (e, CC_NE, x64_host.leave);
+  enc_jcc_to (e, CC_NE, set->leave);
   enc_jmp_r (e, RAX);
+}
+
+static void
+emit_set (CodeBuffer *buffer, Enc *e, X64Set *set)
+{
+  uint8_t *enter = emit_enter (e, set);
+  emit_slow (e, set, SLOW_LOAD, (void (*) (void)) tcg_slow_load, 3);
+  emit_slow (e, set, SLOW_STORE, (void (*) (void)) tcg_slow_store, 4);
+  emit_slow (e, set, SLOW_ATOMIC, (void (*) (void)) tcg_slow_atomic, 5);
+  emit_slow (e, set, SLOW_CMPXCHG, (void (*) (void)) tcg_slow_cmpxchg, 5);
+  emit_slow (e, set, SLOW_NATIVE_OPERAND, (void (*) (void)) tcg_native_operand, 3);
+  emit_slow (e, set, SLOW_NATIVE_COMMIT, (void (*) (void)) tcg_native_commit, 3);
+  for (unsigned which = 0; which < N_CALL_THUNKS; which++)
+    for (unsigned fp_safe = 0; fp_safe < 2; fp_safe++)
+      emit_call (e, set, (CallThunk) which, fp_safe);
+  emit_miss (e, set);
+  set->enter = (uintptr_t (*) (void *, const void *)) (uintptr_t) (buffer->rx + (enter - buffer->rw));
 }
 
 bool
@@ -427,24 +453,14 @@ x64_thunks_emit (CodeBuffer *buffer, Enc *e)
 {
   emit_fp_store (e);
   emit_fp_load (e);
-  uint8_t *enter = emit_enter (e), *fp_store_for_c = emit_fp_store_for_c (e);
+  uint8_t *fp_store_for_c = emit_fp_store_for_c (e);
   emit_events (e);
-  emit_slow (e, SLOW_LOAD, (void (*) (void)) tcg_slow_load, 3);
-  emit_slow (e, SLOW_STORE, (void (*) (void)) tcg_slow_store, 4);
-  emit_slow (e, SLOW_ATOMIC, (void (*) (void)) tcg_slow_atomic, 5);
-  emit_slow (e, SLOW_CMPXCHG, (void (*) (void)) tcg_slow_cmpxchg, 5);
-  emit_slow (e, SLOW_NATIVE_OPERAND, (void (*) (void)) tcg_native_operand, 3);
-  emit_slow (e, SLOW_NATIVE_COMMIT, (void (*) (void)) tcg_native_commit, 3);
-  for (unsigned which = 0; which < N_CALL_THUNKS; which++)
-    for (unsigned fp_safe = 0; fp_safe < 2; fp_safe++)
-      emit_call (e, (CallThunk) which, fp_safe);
-  emit_miss (e);
+  for (unsigned i = 0; i < x64_host.n_sets; i++)
+    emit_set (buffer, e, &x64_host.set[i]);
+  emit_leave (e);
   align (e);
-  if (e->full)
-    return false;
-  x64_host.enter = (uintptr_t (*) (void *, const void *)) (uintptr_t) (buffer->rx + (enter - buffer->rw));
   x64_fp_store = (void (*) (void *)) (uintptr_t) (buffer->rx + (fp_store_for_c - buffer->rw));
-  return true;
+  return !e->full;
 }
 
 /* --- signals: see thunks.h -------------------------------------------------------------------------- */
@@ -511,9 +527,10 @@ x64_store_context (void *env, const void *context)
   };
   const ucontext_t *uc = context;
   TcgVcpu *vcpu = tcg_vcpu (env);
-  for (unsigned i = 0; i < x64_host.n_pins; i++) {
-    uint64_t value = (uint64_t) uc->uc_mcontext.gregs[greg[x64_host.pin[i].reg]];
-    memcpy ((uint8_t *) env + x64_host.pin[i].offset, &value, x64_host.pin[i].wide ? 8 : 4);
+  const X64Set *set = &x64_host.set[vcpu->pin_set];
+  for (unsigned i = 0; i < set->n_pins; i++) {
+    uint64_t value = (uint64_t) uc->uc_mcontext.gregs[greg[set->pin[i].reg]];
+    memcpy ((uint8_t *) env + set->pin[i].offset, &value, set->pin[i].wide ? 8 : 4);
   }
   store_fp_context (vcpu, (const uint8_t *) uc->uc_mcontext.fpregs);
 }

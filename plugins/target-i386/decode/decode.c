@@ -170,8 +170,8 @@ next_opcode (Decoder *d, const Row **row)
 }
 
 /* A VEX prefix and the opcode behind it (SDM vol. 2, 2.3.5).  Outside 64-bit mode the first payload byte has
- * been looked at as a modrm byte; its upper bits are R and X, set there, and inverted as always.  W, B and
- * the top of vvvv extend nothing. */
+ * been looked at as a modrm byte; its upper bits are R and X, set there, and inverted as always.  W and B
+ * extend nothing. */
 static bool
 parse_vex (Decoder *d, const Row **row)
 {
@@ -193,7 +193,7 @@ parse_vex (Decoder *d, const Row **row)
   }
   insn->map = long_form ? first & 31 : 1;
   insn->vex = (X86Vex) { .present = true, .L = (last >> 2) & 1, .W = long_form ? last >> 7 : 0 };
-  insn->vex.vvvv = (~last >> 3) & (is_64 ? 15 : 7);
+  insn->vex.vvvv = (~last >> 3) & 15;
   d->vex_pp = last & 3;
   if (is_64) {
     insn->rex = 0x40 | insn->vex.W << 3 | (long_form ? (~first >> 5) & 7 : (~first >> 5) & 4);
@@ -262,20 +262,24 @@ walk (Decoder *d, const Row **row)
   }
 }
 
-/* What a row asks of a VEX prefix: a length it has, the right W, and all ones in a vvvv it does not use. */
+/* What a row asks of a VEX prefix: a length it has, the right W, and all ones in a vvvv it does not use.  The
+ * top bit of one that it does use counts in 64-bit mode. */
 static bool
 check_vex (Decoder *d, const Row *row)
 {
-  const X86Vex *vex = &d->insn->vex;
+  X86Vex *vex = &d->insn->vex;
   bool uses_vvvv = false;
   for (unsigned i = 0; i < X86_MAX_OPERANDS; i++) {
     uint8_t method = x86_token_info[row->operands[i]].method;
     uses_vvvv |= method == METHOD_H || method == METHOD_B;
   }
-  bool wrong_w = (row->vex_w == VEX_W_0 && vex->W) || (row->vex_w == VEX_W_1 && !vex->W);
+  bool is_64 = d->insn->mode == X86_MODE_64;
+  bool no_w1 = row->vex_w == VEX_W_0 || (row->vex_w == VEX_W_SIZE_64 && !is_64);
+  bool wrong_w = vex->W ? no_w1 : row->vex_w == VEX_W_1;
   if (row->vex[vex->L] == X86_FEATURE_NONE || wrong_w || (vex->vvvv != 0 && !uses_vvvv)) {
     return stop (d, X86_DECODE_UD);
   }
+  vex->vvvv &= is_64 ? 15 : 7;
   return true;
 }
 
@@ -562,7 +566,6 @@ set_operand (Decoder *d, X86Operand *operand, const TokenInfo *token, const X86M
   case METHOD_E: return set_rm (d, operand, X86_OPERAND_GPR, mem, operand->size);
   case METHOD_E_Mb: return set_rm (d, operand, X86_OPERAND_GPR, mem, 1);
   case METHOD_E_Mw: return set_rm (d, operand, X86_OPERAND_GPR, mem, 2);
-  case METHOD_E_Md: return set_rm (d, operand, X86_OPERAND_GPR, mem, 4);
   case METHOD_Q: return set_rm (d, operand, X86_OPERAND_MM, mem, operand->size);
   case METHOD_W: return set_rm (d, operand, X86_OPERAND_XMM, mem, operand->size);
   case METHOD_R: return register_only (d, operand, X86_OPERAND_GPR);

@@ -10,17 +10,30 @@
  *
  * What the decoder settles itself: length, operands, effective sizes and segments, the mandatory prefix of
  * SSE instructions, and every #UD that depends on the bytes and the mode alone (invalid slots, memory forms
- * of register-only instructions and the reverse, LOCK legality, reserved segment and control registers).
+ * of register-only instructions and the reverse, LOCK legality, reserved segment and control registers, all
+ * that a VEX prefix must not be).
  *
  * What it only reports, in the order the translator should check (SDM vol. 3, table 6-2):
  *   1. feature absent                                       -> x86_insn_without_feature(), else #UD
- *   2. X86_A_PMODE_ONLY in real or virtual-8086 mode        -> #UD
- *   3. unit: CR0.EM, CR0.TS, CR4.OSFXSR                     -> #UD or #NM, see X86Unit
+ *   2. X86_A_PMODE_ONLY in real or virtual-8086 mode        -> #UD (this is so for every VEX prefix)
+ *   3. unit: CR0.EM, CR0.TS, CR4.OSFXSR, XCR0               -> #UD or #NM, see X86Unit
  *   4. X86_A_PRIV0, X86_A_IOPL, X86_A_VM86, X86_A_IO        -> #GP(0)
  *   5. memory faults, alignment (mem_align)                 -> #SS, #GP, #PF
  *
- * Two facts differ between vendors, and Intel's are taken: 66 does nothing to near branches in 64-bit mode,
- * and 0F 0D with a register operand is a NOP (AMD: a 16-bit branch, and #UD).
+ * Where vendors differ Intel's facts are taken; the same bytes on a processor of AMD:
+ *   66 before a near branch in 64-bit mode does nothing     (a 16-bit branch)
+ *   66 63 without REX.W reads two bytes                     (four)
+ *   far pointers in memory have ten bytes with REX.W        (six)
+ *   0F 0D with a register operand is a NOP                  (#UD)
+ *   SYSENTER is valid in long mode                          (#UD)
+ *   memory operands of SHA are aligned                      (any alignment)
+ *   VPERMQ and VPERMPD want VEX.W = 1                       (ignored)
+ *   LOCK before MOV to or from CR0 is #UD                   (CR8)
+ * Slots of EVEX, XOP and 3DNow!, and the mask registers of AVX-512, are #UD.
+ *
+ * An SSE instruction and its VEX form share a row and an op: VADDPS is ADDPS with vex.present and a third
+ * operand, and the first one is then only written.  Operands of 32 bytes are YMM registers; what lies above a
+ * narrower XMM destination is zeroed by a VEX instruction, and left alone by an SSE one.
  */
 
 #ifndef TARGET_I386_DECODE_H
@@ -191,12 +204,12 @@ enum {
 };
 
 /* The VEX prefix (C4, C5).  X86Insn.map and mandatory have its other fields, and rex the register extensions
- * as a REX prefix would say them. */
+ * as a REX prefix would say them, in 64-bit mode. */
 typedef struct X86Vex {
   bool present;
   uint8_t L;    /* 0: 128 bits, 1: 256 bits */
   uint8_t W;
-  uint8_t vvvv; /* a register number, uninverted; 0 when the instruction does not use it */
+  uint8_t vvvv; /* a register number, uninverted; 0 (1111 in the prefix) when no operand is there */
 } X86Vex;
 
 typedef struct X86Insn {
@@ -211,7 +224,7 @@ typedef struct X86Insn {
 
   uint8_t prefixes;     /* X86_PREFIX_* */
   uint8_t seg_override; /* X86_ES .. X86_GS or X86_NO_REG */
-  uint8_t rex;          /* 40..4f, or 0 */
+  uint8_t rex;          /* 40..4f, or 0; with VEX in 64-bit mode, what it would be */
   bool lock;            /* LOCK given, and legal */
   uint8_t rep;          /* X86Rep: only for string instructions */
   uint8_t branch;       /* X86Branch */
@@ -227,9 +240,13 @@ typedef struct X86Insn {
 
   int8_t mem_operand;   /* index of the first memory operand, -1: none; MOVS and CMPS have two */
   uint8_t mem_access;   /* X86_ACCESS_* of it */
-  uint8_t mem_align;    /* 16: misaligned is #GP; 0: anything goes */
+  uint8_t mem_align;    /* 16, 32, 64: misaligned is #GP; 0: anything goes */
 
-  /* The encoding, for a host of the same architecture that wants to emit the instruction again. */
+  /* The encoding, for a host of the same architecture that wants to emit the instruction again.  That takes
+   * map, opcode, mandatory (a byte, or VEX.pp), vex.L and vex.W, or REX.W (rex & 8), and imm8, which has the
+   * register of a fourth operand in its upper half.  Registers may be replaced: reg (extended by rex & 4)
+   * unless it is part of the opcode, rm (by rex & 1), vex.vvvv.  So may the address, all that mod, rm, sib and
+   * X86Mem say, but for a gather's (X86Mem.vsib): its index is a register of elements. */
   uint8_t map;          /* 0: one byte; 1: 0F; 2: 0F 38; 3: 0F 3A */
   uint8_t opcode;       /* last opcode byte */
   uint8_t mandatory;    /* 0, 0x66, 0xf2, 0xf3: a prefix that selected the row */

@@ -140,13 +140,17 @@ add_mem (Text *text, const X86Insn *insn, const X86Operand *operand, bool always
   if (always_segment || overridden) {
     add (text, "%%%s:", segment_names[mem->seg]);
   }
-  if (!has_registers) {
+  /* an address has no sign, unless objdump gives it one */
+  bool is_eiz = insn->mode == X86_MODE_64 && mem->adsize == 4 && !has_base && mem->index == X86_NO_REG;
+  bool is_signed = has_registers ? !is_eiz : mem->adsize == 2 && insn->has_modrm;
+  if (!is_signed) {
     uint64_t mask = mem->adsize == 8 ? UINT64_MAX : (1ull << (8 * mem->adsize)) - 1;
     add (text, "0x%" PRIx64, (uint64_t) mem->disp & mask);
-    return;
-  }
-  if (mem->disp_size != 0) {
+  } else if (mem->disp_size != 0) {
     add_signed_hex (text, mem->disp);
+  }
+  if (!has_registers) {
+    return;
   }
   add (text, "(");
   if (mem->base == X86_REG_RIP) {
@@ -185,7 +189,8 @@ add_operand (Text *text, const X86Insn *insn, unsigned index, uint64_t pc)
     if (is_port_access (insn) && operand->reg == X86_RDX) {
       add (text, "(%%dx)");
     } else {
-      unsigned size = insn->op == X86_OP_MOV_TO_SEG ? insn->opsize : operand->size;
+      bool widened = insn->op == X86_OP_MOV_TO_SEG || insn->op == X86_OP_LAR || insn->op == X86_OP_LSL;
+      unsigned size = widened ? insn->opsize : operand->size;
       add_gpr (text, operand->reg, size, operand->high);
     }
     break;
@@ -244,6 +249,16 @@ x87_suffix (const X86Insn *insn, const X86Operand *operand)
     return operand->size == 4 ? "s" : operand->size == 8 ? "l" : "t";
   }
   return "";
+}
+
+/* The x87 environment has the size of the mode unless a letter says another. */
+static const char *
+environment_suffix (const X86Insn *insn)
+{
+  if (insn->mode == X86_MODE_16) {
+    return insn->opsize == 4 ? "l" : "";
+  }
+  return insn->opsize == 2 ? "s" : "";
 }
 
 /* A memory operand with no register beside it does not tell its own size.  The CL of a shift does not
@@ -306,6 +321,13 @@ add_predicate (Text *text, const X86Insn *insn)
   add (text, "cmp%s%s", has_predicate (insn) ? predicates[insn->imm8] : "", stem + 3);
 }
 
+/* PCLMULQDQ: an immediate of the two bits that mean something. */
+static bool
+names_halves (const X86Insn *insn)
+{
+  return (insn->imm8 & ~0x11) == 0;
+}
+
 /* The stems whose printed form depends on the sizes in a way of its own; false: not one of them. */
 static bool
 add_special_mnemonic (Text *text, const X86Insn *insn)
@@ -325,8 +347,13 @@ add_special_mnemonic (Text *text, const X86Insn *insn)
     }
     return false;
   }
-  case X86_OP_MOVZX:
   case X86_OP_MOVSX:
+    if (insn->map == 0 && insn->opsize != 8) {
+      add (text, "movsxd");
+      return true;
+    }
+    /* fall through */
+  case X86_OP_MOVZX:
     add (text, "%s%c%c", stem, size_letter (insn->operand[1].size), size_letter (insn->operand[0].size));
     return true;
   case X86_OP_SCAS:
@@ -369,7 +396,30 @@ add_special_mnemonic (Text *text, const X86Insn *insn)
     add (text, "%s", insn->adsize == 2 ? "jcxz" : insn->adsize == 4 ? "jecxz" : "jrcxz");
     return true;
   case X86_OP_CMPPS ... X86_OP_CMPSD: add_predicate (text, insn); return true;
+  case X86_OP_PCLMULQDQ:
+    if (names_halves (insn)) {
+      add (text, "pclmul%cq%cqdq", insn->imm8 & 1 ? 'h' : 'l', insn->imm8 & 16 ? 'h' : 'l');
+      return true;
+    }
+    return false;
   case X86_OP_MOVD: add (text, "%s", insn->opsize == 8 ? "movq" : stem); return true;
+  case X86_OP_PCMPESTRM:
+  case X86_OP_PCMPESTRI:
+    add (text, insn->opsize == 8 ? "%sq" : "%s", stem);
+    return true;
+  case X86_OP_SYSRET:
+  case X86_OP_SYSEXIT:
+    add (text, insn->mode == X86_MODE_64 ? "%s%c" : "%s", stem, insn->opsize == 8 ? 'q' : 'l');
+    return true;
+  case X86_OP_XSAVE ... X86_OP_FXRSTOR:
+    add (text, insn->opsize == 8 ? "%s64" : "%s", stem);
+    return true;
+  case X86_OP_FLDENV:
+  case X86_OP_FNSTENV:
+  case X86_OP_FRSTOR:
+  case X86_OP_FNSAVE:
+    add (text, "%s%s", stem, environment_suffix (insn));
+    return true;
   case X86_OP_PEXTRD: add (text, "pextr%c", insn->opsize == 8 ? 'q' : 'd'); return true;
   case X86_OP_PINSRD: add (text, "pinsr%c", insn->opsize == 8 ? 'q' : 'd'); return true;
   /* The AT&T assemblers took the reversed names when the destination is not the top, and that has stayed. */
@@ -437,6 +487,7 @@ is_implied (const X86Insn *insn, unsigned index)
   case X86_OP_FUCOMP: return index == 0;
   case X86_OP_MASKMOVQ:
   case X86_OP_MASKMOVDQU: return index == 2;
+  case X86_OP_PCLMULQDQ: return operand->kind == X86_OPERAND_IMM && names_halves (insn);
   case X86_OP_CMPPS ... X86_OP_CMPSD: return operand->kind == X86_OPERAND_IMM && has_predicate (insn);
   case X86_OP_ROL ... X86_OP_SAR: return index == 1 && operand->kind == X86_OPERAND_IMM && !insn->has_imm8;
   default: return insn->unit == X86_UNIT_X87 && insn->mem_operand >= 0 && operand->kind == X86_OPERAND_ST;

@@ -27,7 +27,7 @@ typedef enum NodeKind {
 /* Addressing methods: SDM vol. 2, A.2.1. */
 typedef enum Method {
   METHOD_NONE,
-  METHOD_E, METHOD_E_Mb, METHOD_E_Mw, METHOD_E_Md, METHOD_G, METHOD_R, METHOD_R_any_mod, METHOD_M,
+  METHOD_E, METHOD_E_Mb, METHOD_E_Mw, METHOD_G, METHOD_R, METHOD_R_any_mod, METHOD_M,
   METHOD_S, METHOD_C, METHOD_D, METHOD_ST_I,
   METHOD_P, METHOD_Q, METHOD_N, METHOD_V, METHOD_W, METHOD_U, METHOD_VM_x, METHOD_VM_dq,
   METHOD__LAST_MODRM = METHOD_VM_dq, /* every method up to here needs the modrm byte */
@@ -73,7 +73,13 @@ typedef enum FlagEffect {
   FLAGS__COUNT
 } FlagEffect;
 
-typedef enum VexW { VEX_W_IGNORED, VEX_W_SIZE, VEX_W_0, VEX_W_1 } VexW; /* SIZE: of y operands, as REX.W */
+typedef enum VexW {
+  VEX_W_IGNORED,
+  VEX_W_SIZE,    /* of y operands, as REX.W; ignored outside 64-bit mode */
+  VEX_W_SIZE_64, /* the same, but 1 is #UD outside 64-bit mode */
+  VEX_W_0,       /* 1 is #UD */
+  VEX_W_1        /* 0 is #UD */
+} VexW;
 
 typedef struct Row Row;
 

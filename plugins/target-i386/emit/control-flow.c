@@ -268,7 +268,7 @@ void
 emit_sysexit (Translator *s, const X86Insn *insn)
 {
   flags_store_op (s);
-  emit_call (s, H_sysexit, BP_IR_NONE, BP_IR_ENV);
+  emit_call (s, H_sysexit, BP_IR_NONE, BP_IR_ENV, i32 (s, insn->opsize));
   end_far (s);
 }
 

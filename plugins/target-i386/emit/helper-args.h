@@ -19,6 +19,7 @@
 #define ARGS_ewq   { E, W, Q }
 #define ARGS_eqw   { E, Q, W }
 #define ARGS_eqq   { E, Q, Q }
+#define ARGS_eqqq  { E, Q, Q, Q }
 #define ARGS_ewww  { E, W, W, W }
 #define ARGS_ewqw  { E, W, Q, W }
 #define ARGS_ewwq  { E, W, W, Q }

@@ -191,6 +191,16 @@ touch_operand (Translator *s, const X86Insn *insn)
 
 /* --- calls ------------------------------------------------------------------------------------ */
 
+static BpTemp
+as_wide_as (Translator *s, BpTemp x, BpIrType type)
+{
+  if (x == BP_IR_ENV || type != BP_IR_I64 || s->b->temps[x].type == BP_IR_I64)
+    return x;
+  BpTemp wide = bp_ir_local (s->b, BP_IR_I64);
+  bp_ir_op2 (s->b, BP_IR_ext32u, BP_IR_I64, wide, x);
+  return wide;
+}
+
 void
 emit_call (Translator *s, unsigned helper, BpTemp result, ...)
 {
@@ -199,7 +209,7 @@ emit_call (Translator *s, unsigned helper, BpTemp result, ...)
   va_list list;
   va_start (list, result);
   for (unsigned i = 0; i < h->n_args; i++)
-    args[i] = (BpTemp) va_arg (list, int);
+    args[i] = as_wide_as (s, (BpTemp) va_arg (list, int), h->arg_type[i]);
   va_end (list);
   bp_ir_call (s->b, h, result, args, h->n_args);
   if (!(h->flags & (BP_HELPER_NO_WRITE | BP_HELPER_NO_GLOBALS | BP_HELPER_PURE)))

@@ -89,6 +89,23 @@ emit_invlpg (Translator *s, const X86Insn *insn)
   change_mode (s);
 }
 
+static BpTemp
+load_half (Translator *s, BpTemp linear)
+{
+  BpTemp r = bp_ir_local (s->b, BP_IR_I64);
+  bp_ir_gld (s->b, BP_IR_I64, r, linear, memop (s, 8));
+  return r;
+}
+
+void
+emit_invpcid (Translator *s, const X86Insn *insn)
+{
+  BpTemp type = operand (s, insn, 0), linear = operand_linear (s, insn, 1);
+  BpTemp pcid = load_half (s, linear), address = load_half (s, op3i (s, BP_IR_add, linear, 8));
+  emit_call (s, H_invpcid, BP_IR_NONE, BP_IR_ENV, type, pcid, address);
+  change_mode (s);
+}
+
 /* --- identification, time, model-specific registers ------------------------------------------- */
 
 void

@@ -44,7 +44,7 @@ Emit *const x86_emit[X86_OP__COUNT] = {
   /* system */
   OP (ARPL, arpl), OP (LAR, lar), OP (LSL, lar), OP (VERR, verr), OP (VERW, verr), OP (SLDT, sldt),
   OP (STR, sldt), OP (LLDT, lldt), OP (LTR, lldt), OP (SGDT, sgdt), OP (SIDT, sgdt), OP (LGDT, lgdt),
-  OP (LIDT, lgdt), OP (SMSW, smsw), OP (LMSW, lmsw), OP (CLTS, clts), OP (INVLPG, invlpg),
+  OP (LIDT, lgdt), OP (SMSW, smsw), OP (LMSW, lmsw), OP (CLTS, clts), OP (INVLPG, invlpg), OP (INVPCID, invpcid),
   OP (INVD, wbinvd), OP (WBINVD, wbinvd), OP (HLT, hlt), OP (CPUID, cpuid), OP (RDTSC, rdtsc),
   OP (RDPMC, rdpmc), OP (RDMSR, rdmsr), OP (WRMSR, wrmsr), OP (MONITOR, monitor), OP (MWAIT, mwait),
   OP (MOV_TO_CR, mov_to_cr), OP (MOV_FROM_CR, mov_from_cr), OP (MOV_TO_DR, mov_to_dr),

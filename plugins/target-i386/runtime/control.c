@@ -8,33 +8,66 @@
 
 #define CR0_MASK (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
 #define CR0_PAGING (CR0_PE | CR0_PG | CR0_WP)
-#define CR4_PAGING (CR4_PSE | CR4_PAE | CR4_PGE | CR4_SMEP)
+#define CR4_PAGING (CR4_PSE | CR4_PAE | CR4_PGE | CR4_SMEP | CR4_SMAP)
+#define CR3_KEEP ((uint64_t) 1 << 63)
+#define CR3_PCID 0xfffu
+#define CR8_RESERVED (~(uint64_t) 15)
 
 static void __attribute__ ((noinline))
-log_cr (X86Cpu *env, unsigned number, uint32_t value)
+log_cr (X86Cpu *env, unsigned number, uint64_t value)
 {
   env->tcg.ops->fp_store (env);
-  bp_log_write (BP_LOG_MMU, "cr%u = %08x at %04x:%08x", number, value, env->segment[X86_CS].selector, (uint32_t) env->eip);
+  bp_log_write (BP_LOG_MMU, "cr%u = %08" G_GINT64_MODIFIER "x at %04x:%08" G_GINT64_MODIFIER "x", number, value, env->segment[X86_CS].selector,
+                env->eip);
 }
 
 static void
-load_pdptes_or_fault (X86Cpu *env, uint64_t cr3)
+refuse_unless (X86Cpu *env, bool allowed)
 {
-  if (!x86_load_pdptes (env, cr3))
+  if (!allowed)
     x86_raise_error (env, EXC_GP, 0);
 }
 
-static void
-write_cr0 (X86Cpu *env, uint32_t value)
+static bool
+uses_pdptes (const X86Cpu *env)
 {
-  uint32_t old = (uint32_t) env->cr0;
-  value = (value & CR0_MASK) | CR0_ET;
+  return env->cr4 & CR4_PAE && !(env->efer & EFER_LME);
+}
+
+/* SDM 3A 4.1.1 and 9.8.5: paging with EFER.LME is long mode, which wants PAE, no 64-bit code segment yet, and no 16-bit TSS. */
+static void
+check_long_mode_switch (X86Cpu *env, uint32_t value)
+{
+  uint32_t changed = (uint32_t) env->cr0 ^ value;
+  if (!(changed & CR0_PG))
+    return;
+  if (!(value & CR0_PG)) {
+    refuse_unless (env, !x86_in_code64 (env) && !(env->cr4 & CR4_PCIDE));
+    return;
+  }
+  if (!(env->efer & EFER_LME))
+    return;
+  const BpX86Segment *tr = &env->segment[BP_X86_TR];
+  bool tss16 = tr->attributes & SEG_P && !(tr->attributes & 8);
+  refuse_unless (env, env->cr4 & CR4_PAE && !(env->segment[X86_CS].attributes & SEG_L) && !tss16);
+}
+
+static void
+write_cr0 (X86Cpu *env, uint64_t wide)
+{
+  uint32_t old = (uint32_t) env->cr0, value = ((uint32_t) wide & CR0_MASK) | CR0_ET;
   uint32_t changed = old ^ value;
+  refuse_unless (env, !(wide >> 32));
   if ((value & CR0_PG && !(value & CR0_PE)) || (value & CR0_NW && !(value & CR0_CD)))
     x86_raise_error (env, EXC_GP, 0);
-  if (changed & (CR0_PG | CR0_CD | CR0_NW) && value & CR0_PG && env->cr4 & CR4_PAE)
-    load_pdptes_or_fault (env, env->cr3);
+  check_long_mode_switch (env, value);
+  if (changed & (CR0_PG | CR0_CD | CR0_NW) && value & CR0_PG && uses_pdptes (env))
+    refuse_unless (env, x86_load_pdptes (env, env->cr3));
   env->cr0 = value;
+  if (changed & CR0_PG) {
+    bool is_long = value & CR0_PG && env->efer & EFER_LME;
+    env->efer = (env->efer & ~(uint64_t) EFER_LMA) | (is_long ? EFER_LMA : 0);
+  }
   if (changed & CR0_PE) {
     /* The privilege level lives in SS.DPL and is 0 on both sides of this switch. */
     env->segment[X86_SS].attributes &= (uint16_t) ~(3u << SEG_DPL_SHIFT);
@@ -44,37 +77,57 @@ write_cr0 (X86Cpu *env, uint32_t value)
     env->tcg.ops->tlb_flush (env, true);
 }
 
-/* Without PCIDs a load of CR3, even of the same value, drops all but global translations. */
+/* Without PCIDs a load of CR3, even of the same value, drops all but global translations; with them those of the PCID, unless bit 63 says
+ * otherwise (SDM 3A 4.10.4.1). */
 void
 x86_set_cr3 (X86Cpu *env, uint64_t value)
 {
-  bool other = env->cr3 != value;
-  env->cr3 = value;
-  if (!(env->cr0 & CR0_PG))
-    return;
-  if (other)
-    env->tcg.ops->tlb_switch (env, value);
-  env->tcg.ops->tlb_flush (env, false);
+  bool has_pcid = env->cr4 & CR4_PCIDE, keep = has_pcid && value & CR3_KEEP;
+  uint64_t table = env->cr4 & CR4_PAE && !x86_in_long_mode (env) ? 0xffffffe0u : ~(uint64_t) 0xfff;
+  env->cr3 = has_pcid ? value & ~CR3_KEEP : value;
+  if (env->cr0 & CR0_PG)
+    env->tcg.ops->tlb_switch_space (env, env->cr3 & table, has_pcid ? env->cr3 & CR3_PCID : 0, keep);
 }
 
 static void
-write_cr4 (X86Cpu *env, uint32_t value)
+write_cr3 (X86Cpu *env, uint64_t value)
 {
-  uint32_t changed = (uint32_t) env->cr4 ^ value;
+  uint64_t checked = env->cr4 & CR4_PCIDE ? value & ~CR3_KEEP : value;
+  refuse_unless (env, !x86_in_code64 (env) || !(checked >> env->physical_bits));
+  if (env->cr0 & CR0_PG && uses_pdptes (env))
+    refuse_unless (env, x86_load_pdptes (env, value));
+  x86_set_cr3 (env, value);
+}
+
+static void
+write_cr4 (X86Cpu *env, uint64_t value)
+{
+  uint64_t changed = env->cr4 ^ value, set = changed & value;
   if (!env->cr4_allowed)
     x86_raise (env, EXC_UD);
-  if (value & ~env->cr4_allowed)
-    x86_raise_error (env, EXC_GP, 0);
-  if (changed & CR4_PAGING && value & CR4_PAE && env->cr0 & CR0_PG)
-    load_pdptes_or_fault (env, env->cr3);
+  refuse_unless (env, !(value & ~(uint64_t) env->cr4_allowed));
+  if (x86_in_long_mode (env))
+    refuse_unless (env, value & CR4_PAE);
+  if (set & CR4_PCIDE)
+    refuse_unless (env, x86_in_long_mode (env) && !(env->cr3 & CR3_PCID));
+  if (changed & CR4_PAGING && value & CR4_PAE && env->cr0 & CR0_PG && !x86_in_long_mode (env))
+    refuse_unless (env, x86_load_pdptes (env, env->cr3));
   env->cr4 = value;
   x86_update_mode (env);
-  if (changed & CR4_PAGING)
+  if (changed & CR4_PAGING || changed & ~value & CR4_PCIDE)
     env->tcg.ops->tlb_flush (env, true);
 }
 
+static void
+write_cr8 (X86Cpu *env, uint64_t value)
+{
+  refuse_unless (env, !(value & CR8_RESERVED));
+  x86_cr8_write (env, value);
+  x86_look_for_interrupts (env);
+}
+
 void
-helper_mov_to_cr (X86Cpu *env, uint32_t number, uint32_t value)
+helper_mov_to_cr (X86Cpu *env, uint32_t number, uint64_t value)
 {
   if (bp_log_on (BP_LOG_MMU))
     log_cr (env, number, value);
@@ -86,32 +139,35 @@ helper_mov_to_cr (X86Cpu *env, uint32_t number, uint32_t value)
     env->cr2 = value;
     break;
   case 3:
-    if (env->cr0 & CR0_PG && env->cr4 & CR4_PAE)
-      load_pdptes_or_fault (env, value);
-    x86_set_cr3 (env, value);
+    write_cr3 (env, value);
     break;
   case 4:
     write_cr4 (env, value);
+    break;
+  case 8:
+    write_cr8 (env, value);
     break;
   default:
     x86_raise (env, EXC_UD);
   }
 }
 
-uint32_t
+uint64_t
 helper_mov_from_cr (X86Cpu *env, uint32_t number)
 {
   switch (number) {
   case 0:
-    return (uint32_t) env->cr0;
+    return env->cr0;
   case 2:
-    return (uint32_t) env->cr2;
+    return env->cr2;
   case 3:
-    return (uint32_t) env->cr3;
+    return env->cr3;
   case 4:
     if (!env->cr4_allowed)
       break;
-    return (uint32_t) env->cr4;
+    return env->cr4;
+  case 8:
+    return x86_cr8_read (env);
   }
   x86_raise (env, EXC_UD);
 }
@@ -131,10 +187,42 @@ helper_clts (X86Cpu *env)
   x86_update_mode (env);
 }
 
+/* --- invalidation ------------------------------------------------------------------------------------ */
+
+/* An address that is not canonical names no page. */
 void
-helper_invlpg (X86Cpu *env, uint32_t linear)
+helper_invlpg (X86Cpu *env, uint64_t linear)
 {
-  env->tcg.ops->tlb_flush_page (env, linear);
+  if (!x86_in_code64 (env))
+    linear = (uint32_t) linear;
+  if (x86_is_canonical (linear))
+    env->tcg.ops->tlb_flush_page (env, linear);
+}
+
+enum { INVPCID_ADDRESS, INVPCID_CONTEXT, INVPCID_ALL, INVPCID_ALL_BUT_GLOBAL };
+
+/* SDM 2A, INVPCID. */
+void
+helper_invpcid (X86Cpu *env, uint64_t type, uint64_t pcid, uint64_t linear)
+{
+  const BpTcgOps *ops = env->tcg.ops;
+  bool one = type == INVPCID_ADDRESS || type == INVPCID_CONTEXT;
+  refuse_unless (env, type <= INVPCID_ALL_BUT_GLOBAL && !(pcid & ~(uint64_t) CR3_PCID) && (!one || env->cr4 & CR4_PCIDE || pcid == 0));
+  switch (type) {
+  case INVPCID_ADDRESS:
+    refuse_unless (env, x86_is_canonical (linear));
+    ops->tlb_flush_page_in (env, pcid, linear);
+    break;
+  case INVPCID_CONTEXT:
+    ops->tlb_flush_space (env, pcid);
+    break;
+  case INVPCID_ALL:
+    ops->tlb_flush (env, true);
+    break;
+  default:
+    ops->tlb_flush_space (env, BP_TLB_EVERY_ASID);
+    break;
+  }
 }
 
 /* User-mode instruction prevention: SGDT, SIDT, SLDT, SMSW, STR (SDM 3A 2.5). */
@@ -240,7 +328,7 @@ helper_popf (X86Cpu *env, uint32_t value, uint32_t size)
     popf_vme (env, value, size);
     return;
   }
-  if (size == 4)
+  if (size != 2)
     mask |= X86_FL_AC | X86_FL_RF | (env->feature[X86_FEATURE_CPUID] ? X86_FL_ID : 0);
   if (may_change_if (env))
     mask |= X86_FL_IF;

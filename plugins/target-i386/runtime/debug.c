@@ -24,7 +24,7 @@ check_access (X86Cpu *env, unsigned number)
     env->dr[6] |= DR6_BD;
     x86_raise (env, EXC_DB);
   }
-  return number;
+  return number & 7;
 }
 
 /* --- what a breakpoint is set on (SDM 3B 17.2.4) ------------------------------------------------- */
@@ -53,11 +53,11 @@ has_data_breakpoints (uint32_t dr7)
 
 /* DR6.B0 to B3 of the enabled breakpoints, of these kinds, that [address, +size) touches. */
 static uint32_t
-find_hits (const X86Cpu *env, unsigned kinds, uint32_t address, uint32_t size)
+find_hits (const X86Cpu *env, unsigned kinds, uint64_t address, uint64_t size)
 {
   uint32_t dr7 = (uint32_t) env->dr[7], hits = 0;
   for (unsigned i = 0; i < 4; i++) {
-    uint32_t length = length_of (dr7, i), start = (uint32_t) env->dr[i] & ~(length - 1);
+    uint64_t length = length_of (dr7, i), start = env->dr[i] & ~(length - 1);
     bool touches = address - start < length || start - address < size;
     if (is_enabled (dr7, i) && kind_of (dr7, i) & kinds && touches)
       hits |= DR6_B0 << i;
@@ -66,15 +66,17 @@ find_hits (const X86Cpu *env, unsigned kinds, uint32_t address, uint32_t size)
 }
 
 bool
-x86_is_watched (const X86Cpu *env, uint32_t page)
+x86_is_watched (const X86Cpu *env, uint64_t page)
 {
-  return UNLIKELY (has_any ((uint32_t) env->dr[7])) && find_hits (env, ON_WRITE | ON_ACCESS, page & ~0xfffu, 4096);
+  return UNLIKELY (has_any ((uint32_t) env->dr[7])) && find_hits (env, ON_WRITE | ON_ACCESS, page & ~(uint64_t) 0xfff, 4096);
 }
 
 void
-helper_mov_to_dr (X86Cpu *env, uint32_t number, uint32_t value)
+helper_mov_to_dr (X86Cpu *env, uint32_t number, uint64_t value)
 {
   number = check_access (env, number);
+  if (number >= 6 && value >> 32)
+    x86_raise_error (env, EXC_GP, 0);
   if (number == 6)
     value = (value & DR6_WRITABLE) | DR6_FIXED;
   else if (number == 7)
@@ -87,11 +89,11 @@ helper_mov_to_dr (X86Cpu *env, uint32_t number, uint32_t value)
     x86_update_mode (env);
 }
 
-uint32_t
+uint64_t
 helper_mov_from_dr (X86Cpu *env, uint32_t number)
 {
   number = check_access (env, number);
-  return (uint32_t) env->dr[number];
+  return env->dr[number];
 }
 
 /* --- breakpoints on data and ports: traps, after the instruction ----------------------------------- */
@@ -109,7 +111,7 @@ bool
 x86_watch (void *opaque, uint64_t address, unsigned size, BpMmuAccess access, bool alone)
 {
   X86Cpu *env = opaque;
-  uint32_t hits = find_hits (env, access == BP_MMU_STORE ? ON_WRITE | ON_ACCESS : ON_ACCESS, (uint32_t) address, size);
+  uint32_t hits = find_hits (env, access == BP_MMU_STORE ? ON_WRITE | ON_ACCESS : ON_ACCESS, address, size);
   if (hits && !alone && !env->new_task)
     return true;
   if (hits)
@@ -128,13 +130,13 @@ x86_check_io_breakpoints (X86Cpu *env, uint32_t port, uint32_t size)
 /* --- breakpoints on instructions: faults, before them -------------------------------------------------------------------------------- */
 
 void
-helper_check_breakpoint (X86Cpu *env, uint32_t linear)
+helper_check_breakpoint (X86Cpu *env, uint64_t linear)
 {
   uint32_t dr7 = (uint32_t) env->dr[7], hit = 0, enabled = 0;
   if (env->eflags & X86_FL_RF)
     return;
   for (unsigned i = 0; i < 4; i++)
-    if (!(dr7 >> (16 + 4 * i) & 3) && (uint32_t) env->dr[i] == linear) {
+    if (!(dr7 >> (16 + 4 * i) & 3) && env->dr[i] == linear) {
       hit |= DR6_B0 << i;
       enabled |= dr7 >> 2 * i & 3;
     }
@@ -146,13 +148,15 @@ helper_check_breakpoint (X86Cpu *env, uint32_t linear)
 
 /* --- log ----------------------------------------------------------------------------------------------- */
 
+#define HEX8 "%08" G_GINT64_MODIFIER "x"
+
 void __attribute__ ((noinline))
-x86_log_event (X86Cpu *env, unsigned vector, uint32_t error, unsigned kind, uint32_t eip)
+x86_log_event (X86Cpu *env, unsigned vector, uint32_t error, unsigned kind, uint64_t eip)
 {
   char text[2048];
   env->tcg.ops->fp_store (env);
   x86_dump (env, text, sizeof text);
-  bp_log (BP_LOG_INT, "v=%02x e=%04x i=%u cpl=%u IP=%04x:%08x pc=%08x SP=%04x:%08x CR2=%08x EAX=%08x\n%s", vector, error, kind, x86_cpl (env),
-          env->segment[X86_CS].selector, eip, (uint32_t) env->segment[X86_CS].base + eip, env->segment[X86_SS].selector,
-          gpr (env, X86_RSP), (uint32_t) env->cr2, gpr (env, X86_RAX), text);
+  bp_log (BP_LOG_INT, "v=%02x e=%04x i=%u cpl=%u IP=%04x:" HEX8 " pc=" HEX8 " SP=%04x:" HEX8 " CR2=" HEX8 " EAX=" HEX8 "\n%s", vector, error, kind,
+          x86_cpl (env), env->segment[X86_CS].selector, eip, x86_code_linear (env, eip), env->segment[X86_SS].selector, env->gpr[X86_RSP],
+          env->cr2, env->gpr[X86_RAX], text);
 }

@@ -42,6 +42,7 @@ x86_record_exception (X86Cpu *env, unsigned vector, uint32_t error)
   env->exc_error = result == vector ? error : 0;
   env->exc_has_error = vector_in (HAS_ERROR, (int32_t) result);
   env->exc_is_int = EXC_KIND_FAULT;
+  env->bad_address = 0;
 }
 
 void
@@ -70,7 +71,7 @@ helper_raise_error (X86Cpu *env, uint32_t vector, uint32_t error)
 }
 
 void
-helper_icebp (X86Cpu *env, uint32_t next)
+helper_icebp (X86Cpu *env, uint64_t next)
 {
   env->exc_vector = EXC_DB;
   env->exc_error = 0;
@@ -87,13 +88,13 @@ typedef struct Event {
   bool software;                /* INT n, INT3, INTO: the gate's DPL counts, faults have EXT clear */
   bool has_error;
   uint32_t error;
-  uint32_t eip;                 /* to return to */
+  uint64_t eip;                 /* to return to */
   uint32_t eflags;              /* as pushed */
   uint32_t ext;
 } Event;
 
 static void
-commit_event (X86Cpu *env, const Event *ev, uint32_t eip)
+commit_event (X86Cpu *env, const Event *ev, uint64_t eip)
 {
   env->eip = eip;
   env->halted = HALTED_NOT;
@@ -185,7 +186,7 @@ load_gate (X86Cpu *env, const Event *ev, Gate *g)
   uint32_t error = ev->vector * 8 + 2 + ev->ext;
   if (ev->vector * 8 + 7 > env->idtr.limit)
     x86_raise_error (env, EXC_GP, error);
-  g->d.address = (uint32_t) env->idtr.base + 8 * ev->vector;
+  g->d.address = (uint32_t) (env->idtr.base + 8 * ev->vector);
   uint64_t raw = x86_load_kernel (env, g->d.address, BP_MO_64);
   g->d.lo = (uint32_t) raw;
   g->d.hi = (uint32_t) (raw >> 32);
@@ -224,7 +225,8 @@ fetch_handler (X86Cpu *env, const Event *ev, const Gate *g, X86Descriptor *cs)
   if (selector_is_null (g->selector))
     x86_raise_error (env, EXC_GP, ev->ext);
   uint32_t error = selector_error (g->selector, ev->ext);
-  if (!x86_fetch_descriptor (env, g->selector, cs) || !desc_is_code (cs) || desc_dpl (cs) > x86_cpl (env))
+  if (!x86_fetch_descriptor (env, g->selector, cs) || !desc_is_code (cs) || desc_dpl (cs) > x86_cpl (env)
+      || (x86_in_long_mode (env) && (cs->hi & (DESC_L | DESC_DB)) != DESC_L))
     x86_raise_error (env, EXC_GP, error);
   if (!(cs->hi & DESC_P))
     x86_raise_error (env, EXC_NP, error);
@@ -291,11 +293,85 @@ deliver_protected (X86Cpu *env, const Event *ev)
   env->eflags &= ~(X86_FL_TF | X86_FL_NT | X86_FL_VM | X86_FL_RF | (g.type & 1 ? 0 : X86_FL_IF));
   if (inner) {
     x86_put_descriptor (env, X86_SS, ss_selector, &ss);
-    set_gpr (env, X86_RSP, merge (gpr (env, X86_RSP), s.sp, s.mask));
+    put_sp (env, s.sp, s.mask);
   } else
     commit_sp (env, &s);
   x86_put_descriptor (env, X86_CS, (g.selector & ~3u) | cpl, &cs);
   commit_event (env, ev, g.offset);
+}
+
+/* --- long mode (SDM 3A 6.14) ---------------------------------------------------------------------------- */
+
+enum { GATE64_SIZE = 16 };
+
+typedef struct Gate64 {
+  unsigned type, ist;
+  uint16_t selector;
+  uint64_t offset;
+} Gate64;
+
+static void
+load_gate64 (X86Cpu *env, const Event *ev, Gate64 *g)
+{
+  uint32_t error = ev->vector * 8 + 2 + ev->ext;
+  X86Descriptor d;
+  if (ev->vector * GATE64_SIZE + GATE64_SIZE - 1 > env->idtr.limit)
+    x86_raise_error (env, EXC_GP, error);
+  uint64_t address = env->idtr.base + GATE64_SIZE * ev->vector, raw = x86_load_kernel (env, address, BP_MO_64);
+  d.lo = (uint32_t) raw;
+  d.hi = (uint32_t) (raw >> 32);
+  g->type = desc_type (&d);
+  if ((g->type != SYS_INT32 && g->type != SYS_TRAP32) || d.hi & DESC_S || (ev->software && desc_dpl (&d) < x86_cpl (env)))
+    x86_raise_error (env, EXC_GP, error);
+  if (!(d.hi & DESC_P))
+    x86_raise_error (env, EXC_NP, error);
+  g->ist = d.hi & 7;
+  g->selector = (uint16_t) (d.lo >> 16);
+  g->offset = x86_load_kernel (env, address + 8, BP_MO_32) << 32 | (d.hi & 0xffff0000) | (d.lo & 0xffff);
+}
+
+/* SS:RSP always, 8 bytes each, on a stack that is aligned to 16 before. */
+static void
+push_frame64 (X86Cpu *env, const Event *ev, X86Stack *s)
+{
+  s->sp &= ~(uint64_t) 15;
+  x86_stack_room (env, s, 5 + ev->has_error, 8);
+  x86_push (env, s, env->segment[X86_SS].selector, 8);
+  x86_push (env, s, env->gpr[X86_RSP], 8);
+  x86_push (env, s, ev->eflags, 8);
+  x86_push (env, s, env->segment[X86_CS].selector, 8);
+  x86_push (env, s, ev->eip, 8);
+  if (ev->has_error)
+    x86_push (env, s, ev->error, 8);
+}
+
+static void
+deliver_long (X86Cpu *env, const Event *ev)
+{
+  Gate g;
+  Gate64 gate;
+  X86Descriptor cs;
+  X86Stack s;
+  load_gate64 (env, ev, &gate);
+  g.selector = gate.selector;
+  fetch_handler (env, ev, &g, &cs);
+  unsigned cpl = x86_cpl (env);
+  bool inner = !desc_is_conforming (&cs) && desc_dpl (&cs) < cpl;
+  if (inner)
+    cpl = desc_dpl (&cs);
+  uint64_t rsp = inner || gate.ist ? x86_inner_rsp (env, cpl, gate.ist, ev->ext) : env->gpr[X86_RSP];
+  if (!x86_is_canonical (gate.offset))
+    x86_raise_error (env, EXC_GP, ev->ext);
+  x86_stack64 (env, &s, rsp, cpl, ev->ext);
+  push_frame64 (env, ev, &s);
+  x86_mark_accessed (env, &cs);
+
+  env->eflags &= ~(X86_FL_TF | X86_FL_NT | X86_FL_RF | (gate.type & 1 ? 0 : X86_FL_IF));
+  if (inner)
+    x86_put_null_stack (env, cpl, cpl);
+  env->gpr[X86_RSP] = s.sp;
+  x86_put_code (env, (gate.selector & ~3u) | cpl, &cs);
+  commit_event (env, ev, gate.offset);
 }
 
 /* --- delivery ---------------------------------------------------------------------------------------- */
@@ -309,7 +385,9 @@ deliver_event (X86Cpu *env, Event *ev)
     if (ev->vector * 4 + 3 > env->idtr.limit)
       x86_raise_error (env, EXC_GP, ev->vector * 8 + 2 + ev->ext);
     deliver_real (env, ev, (uint32_t) env->idtr.base, X86_FL_TF | X86_FL_IF | X86_FL_RF | X86_FL_AC);
-  } else if (!ev->software || !in_v86 (env) || !deliver_v86_int (env, ev))
+  } else if (x86_in_long_mode (env))
+    deliver_long (env, ev);
+  else if (!ev->software || !in_v86 (env) || !deliver_v86_int (env, ev))
     deliver_protected (env, ev);
   env->exc_old = -1;
   env->exc_vector = -1;
@@ -323,7 +401,7 @@ shut_down (X86Cpu *env)
   env->exc_old = env->exc_vector = -1;
   env->halted = HALTED_SHUTDOWN;
   bp_log (BP_LOG_CPU_RESET, "triple fault");
-  x86_log_event (env, EXC_TRIPLE, 0, 0, (uint32_t) env->eip);
+  x86_log_event (env, EXC_TRIPLE, 0, 0, env->eip);
   bp_machine_request_reset (bp_object_machine (env), "triple fault");
 }
 
@@ -355,7 +433,7 @@ x86_deliver (void *opaque)
   Event ev = {
     .vector = (unsigned) env->exc_vector, .ext = 1,
     .has_error = env->exc_has_error && env->cr0 & CR0_PE, .error = env->exc_error,
-    .eip = (uint32_t) (fault ? env->eip : env->exc_next_eip), .eflags = x86_eflags (env)
+    .eip = (fault ? env->eip : env->exc_next_eip) & x86_linear_mask (env), .eflags = x86_eflags (env)
   };
   if (fault)
     ev.eflags |= pushed_rf (env, ev.vector);
@@ -365,9 +443,9 @@ x86_deliver (void *opaque)
 
 /* INT n, INT3, INTO, without leaving generated code.  The state is that of the instruction; a fault on the way belongs to it. */
 void
-helper_interrupt (X86Cpu *env, uint32_t vector, uint32_t next)
+helper_interrupt (X86Cpu *env, uint32_t vector, uint64_t next)
 {
-  Event ev = { .vector = vector & 0xff, .software = true, .eip = next, .eflags = x86_eflags (env) };
+  Event ev = { .vector = vector & 0xff, .software = true, .eip = next & x86_linear_mask (env), .eflags = x86_eflags (env) };
   bool was_enabled = env->eflags & X86_FL_IF;
   env->exc_old = -1;
   deliver_event (env, &ev);
@@ -378,7 +456,7 @@ helper_interrupt (X86Cpu *env, uint32_t vector, uint32_t next)
 static void
 deliver_external (X86Cpu *env, unsigned vector)
 {
-  Event ev = { .vector = vector, .eip = (uint32_t) env->eip, .eflags = x86_eflags (env), .ext = 1 };
+  Event ev = { .vector = vector, .eip = env->eip & x86_linear_mask (env), .eflags = x86_eflags (env), .ext = 1 };
   env->exc_old = -1;
   env->halted = HALTED_NOT;
   deliver_event (env, &ev);
@@ -540,7 +618,7 @@ dead_halt (X86Cpu *env)
 }
 
 void
-helper_hlt (X86Cpu *env, uint32_t next)
+helper_hlt (X86Cpu *env, uint64_t next)
 {
   env->tcg.ops->restore (env);
   env->eip = next;
@@ -556,7 +634,7 @@ helper_hlt (X86Cpu *env, uint32_t next)
 }
 
 void
-helper_mwait (X86Cpu *env, uint32_t next)
+helper_mwait (X86Cpu *env, uint64_t next)
 {
   helper_hlt (env, next);
 }
@@ -593,12 +671,13 @@ alignment_vector (X86Cpu *env)
 {
   uint8_t bytes[X86_MAX_INSN_LENGTH];
   X86Insn insn;
+  X86Mode mode = x86_in_code64 (env) ? X86_MODE_64 : env->hflags & HF_CS32 ? X86_MODE_32 : X86_MODE_16;
   if (!(env->hflags & HF_AC))
     return EXC_GP;
   size_t n = 0;
   for (; n < sizeof bytes; n++) {
-    bytes[n] = (uint8_t) x86_load (env, env->segment[X86_CS].base + env->eip + n, BP_MO_8);
-    if (x86_decode (bytes, n + 1, env->hflags & HF_CS32 ? X86_MODE_32 : X86_MODE_16, &insn) != X86_DECODE_NEED_MORE)
+    bytes[n] = (uint8_t) x86_load (env, x86_code_linear (env, env->eip + n), BP_MO_8);
+    if (x86_decode (bytes, n + 1, mode, &insn) != X86_DECODE_NEED_MORE)
       break;
   }
   return insn.mem_align ? EXC_GP : EXC_AC;

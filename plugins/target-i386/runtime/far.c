@@ -1,18 +1,18 @@
-/* far.c -- far jumps, calls and returns, IRET, SYSENTER (SDM 2 JMP, CALL, RET, IRET; 3A chapter 5.8). */
+/* far.c -- far jumps, calls and returns, IRET (SDM 2 JMP, CALL, RET, IRET; 3A chapter 5.8). */
 /* SPDX-License-Identifier: MIT */
 #include "common.h"
 #include "helpers.h"
 
 /* --- what jumps and calls share --------------------------------------------------------------- */
 
-static uint32_t
-truncate_offset (uint32_t value, unsigned size)
+static uint64_t
+truncate_offset (uint64_t value, unsigned size)
 {
-  return size == 2 ? value & 0xffff : value;
+  return size == 2 ? value & 0xffff : size == 4 ? (uint32_t) value : value;
 }
 
 static void
-jump_real (X86Cpu *env, unsigned selector, uint32_t offset)
+jump_real (X86Cpu *env, unsigned selector, uint64_t offset)
 {
   if (in_v86 (env))
     x86_put_v86 (env, X86_CS, selector);
@@ -23,9 +23,9 @@ jump_real (X86Cpu *env, unsigned selector, uint32_t offset)
 }
 
 static void
-commit_code (X86Cpu *env, unsigned selector, const X86Descriptor *d, unsigned cpl, uint32_t offset)
+commit_code (X86Cpu *env, unsigned selector, const X86Descriptor *d, unsigned cpl, uint64_t offset)
 {
-  x86_put_descriptor (env, X86_CS, (selector & ~3u) | cpl, d);
+  x86_put_code (env, (selector & ~3u) | cpl, d);
   env->eip = offset;
   x86_update_mode (env);
 }
@@ -40,11 +40,20 @@ fetch_target (X86Cpu *env, unsigned selector, X86Descriptor *d)
     x86_raise_error (env, EXC_GP, selector_error (selector, 0));
 }
 
+/* L and D together are reserved for something to come. */
+static void
+check_width (X86Cpu *env, unsigned selector, const X86Descriptor *d)
+{
+  if (desc_is_code64 (env, d) && d->hi & DESC_DB)
+    x86_raise_error (env, EXC_GP, selector_error (selector, 0));
+}
+
 /* Code that may be jumped to or called without a gate. */
 static void
 check_direct (X86Cpu *env, unsigned selector, const X86Descriptor *d)
 {
   unsigned cpl = x86_cpl (env);
+  check_width (env, selector, d);
   if (desc_is_conforming (d) ? desc_dpl (d) > cpl : (selector & 3) > cpl || desc_dpl (d) != cpl)
     x86_raise_error (env, EXC_GP, selector_error (selector, 0));
   if (!(d->hi & DESC_P))
@@ -52,9 +61,9 @@ check_direct (X86Cpu *env, unsigned selector, const X86Descriptor *d)
 }
 
 static void
-check_offset (X86Cpu *env, const X86Descriptor *cs, uint32_t offset)
+check_offset (X86Cpu *env, const X86Descriptor *cs, uint64_t offset)
 {
-  if (offset > desc_limit (cs))
+  if (desc_is_code64 (env, cs) ? !x86_is_canonical (offset) : offset > desc_limit (cs))
     x86_raise_error (env, EXC_GP, 0);
 }
 
@@ -70,28 +79,46 @@ check_gate (X86Cpu *env, unsigned selector, const X86Descriptor *d)
 
 typedef struct CallGate {
   uint16_t selector;
-  unsigned size;                /* 2 or 4 */
-  uint32_t offset;
+  unsigned size;                /* 2, 4, 8 */
+  uint64_t offset;
   unsigned parameters;
 } CallGate;
 
+/* Long mode has but one kind, of 16 bytes. */
 static void
-read_call_gate (const X86Descriptor *d, CallGate *g)
+read_call_gate (X86Cpu *env, unsigned selector, X86Descriptor *d, CallGate *g)
 {
+  bool wide = x86_in_long_mode (env);
+  x86_widen_descriptor (env, selector, d);
   g->selector = (uint16_t) (d->lo >> 16);
-  g->size = desc_type (d) == SYS_CALL32 ? 4 : 2;
-  g->offset = truncate_offset ((d->hi & 0xffff0000) | (d->lo & 0xffff), g->size);
-  g->parameters = d->hi & 31;
+  g->size = wide ? 8 : desc_type (d) == SYS_CALL32 ? 4 : 2;
+  g->offset = truncate_offset ((uint64_t) d->base_hi << 32 | (d->hi & 0xffff0000) | (d->lo & 0xffff), g->size);
+  g->parameters = wide ? 0 : d->hi & 31;
+}
+
+static bool
+is_call_gate (const X86Cpu *env, const X86Descriptor *d)
+{
+  return desc_type (d) == SYS_CALL32 || (desc_type (d) == SYS_CALL16 && !x86_in_long_mode (env));
+}
+
+/* The code segment that a call gate names; in long mode it must be 64-bit code. */
+static void
+fetch_gate_target (X86Cpu *env, const CallGate *g, X86Descriptor *cs)
+{
+  fetch_target (env, g->selector, cs);
+  if (x86_in_long_mode (env) && (cs->hi & (DESC_L | DESC_DB)) != DESC_L)
+    x86_raise_error (env, EXC_GP, selector_error (g->selector, 0));
 }
 
 /* true: a task switch it was, and it is done. */
 static bool
-jump_to_task (X86Cpu *env, unsigned selector, const X86Descriptor *d, X86TaskReason reason, uint32_t next)
+jump_to_task (X86Cpu *env, unsigned selector, const X86Descriptor *d, X86TaskReason reason, uint64_t next)
 {
   X86Descriptor tss = *d;
   uint16_t tss_selector = (uint16_t) selector;
   unsigned type = desc_type (d);
-  if (type != SYS_TASK_GATE && type != SYS_TSS16 && type != SYS_TSS32)
+  if ((type != SYS_TASK_GATE && type != SYS_TSS16 && type != SYS_TSS32) || x86_in_long_mode (env))
     return false;
   check_gate (env, selector, d);
   if (type == SYS_TASK_GATE)
@@ -99,7 +126,7 @@ jump_to_task (X86Cpu *env, unsigned selector, const X86Descriptor *d, X86TaskRea
   else if (selector & 4)
     x86_raise_error (env, EXC_GP, selector_error (selector, 0));
   env->tcg.ops->restore (env);
-  x86_task_switch (env, tss_selector, &tss, reason, next, x86_eflags (env), 0);
+  x86_task_switch (env, tss_selector, &tss, reason, (uint32_t) next, x86_eflags (env), 0);
   env->tcg.ops->leave_soon (env);       /* interrupts may be enabled now */
   return true;
 }
@@ -107,14 +134,14 @@ jump_to_task (X86Cpu *env, unsigned selector, const X86Descriptor *d, X86TaskRea
 /* --- JMP ------------------------------------------------------------------------------------------- */
 
 static void
-jump_gate (X86Cpu *env, unsigned gate_selector, const X86Descriptor *gate)
+jump_gate (X86Cpu *env, unsigned gate_selector, X86Descriptor *gate)
 {
   CallGate g;
   X86Descriptor cs;
   unsigned cpl = x86_cpl (env);
   check_gate (env, gate_selector, gate);
-  read_call_gate (gate, &g);
-  fetch_target (env, g.selector, &cs);
+  read_call_gate (env, gate_selector, gate, &g);
+  fetch_gate_target (env, &g, &cs);
   if (!desc_is_code (&cs) || (desc_is_conforming (&cs) ? desc_dpl (&cs) > cpl : desc_dpl (&cs) != cpl))
     x86_raise_error (env, EXC_GP, selector_error (g.selector, 0));
   if (!(cs.hi & DESC_P))
@@ -125,7 +152,7 @@ jump_gate (X86Cpu *env, unsigned gate_selector, const X86Descriptor *gate)
 }
 
 void
-helper_ljmp (X86Cpu *env, uint32_t selector, uint32_t offset, uint32_t size, uint32_t next)
+helper_ljmp (X86Cpu *env, uint32_t selector, uint64_t offset, uint32_t size, uint64_t next)
 {
   X86Descriptor d;
   selector &= 0xffff;
@@ -144,7 +171,7 @@ helper_ljmp (X86Cpu *env, uint32_t selector, uint32_t offset, uint32_t size, uin
     commit_code (env, selector, &d, x86_cpl (env), offset);
   } else if (d.hi & DESC_S)
     x86_raise_error (env, EXC_GP, selector_error (selector, 0));
-  else if (desc_type (&d) == SYS_CALL16 || desc_type (&d) == SYS_CALL32)
+  else if (is_call_gate (env, &d))
     jump_gate (env, selector, &d);
   else if (!jump_to_task (env, selector, &d, TASK_JMP, next))
     x86_raise_error (env, EXC_GP, selector_error (selector, 0));
@@ -153,16 +180,36 @@ helper_ljmp (X86Cpu *env, uint32_t selector, uint32_t offset, uint32_t size, uin
 /* --- CALL ------------------------------------------------------------------------------------------------ */
 
 static void
-push_return (X86Cpu *env, X86Stack *s, unsigned size, uint32_t next)
+push_return (X86Cpu *env, X86Stack *s, unsigned size, uint64_t next)
 {
   x86_stack_room (env, s, 2, size);
   x86_push (env, s, env->segment[X86_CS].selector, size);
   x86_push (env, s, next, size);
 }
 
+/* Long mode: RSP from the TSS, SS null. */
+static void
+call_inner64 (X86Cpu *env, const CallGate *g, X86Descriptor *cs, uint64_t next)
+{
+  X86Stack s;
+  unsigned cpl = desc_dpl (cs);
+  x86_stack64 (env, &s, x86_inner_rsp (env, cpl, 0, 0), cpl, 0);
+  x86_stack_room (env, &s, 4, 8);
+  check_offset (env, cs, g->offset);
+  x86_push (env, &s, env->segment[X86_SS].selector, 8);
+  x86_push (env, &s, env->gpr[X86_RSP], 8);
+  x86_push (env, &s, env->segment[X86_CS].selector, 8);
+  x86_push (env, &s, next, 8);
+  x86_mark_accessed (env, cs);
+
+  x86_put_null_stack (env, cpl, cpl);
+  env->gpr[X86_RSP] = s.sp;
+  commit_code (env, g->selector, cs, cpl, g->offset);
+}
+
 /* To an inner level: its stack from the TSS, old SS:ESP and the parameters on it. */
 static void
-call_inner (X86Cpu *env, const CallGate *g, X86Descriptor *cs, uint32_t next)
+call_inner (X86Cpu *env, const CallGate *g, X86Descriptor *cs, uint64_t next)
 {
   X86Descriptor ss;
   X86Stack old, s;
@@ -178,33 +225,33 @@ call_inner (X86Cpu *env, const CallGate *g, X86Descriptor *cs, uint32_t next)
   x86_push (env, &s, env->segment[X86_SS].selector, g->size);
   x86_push (env, &s, gpr (env, X86_RSP), g->size);
   for (unsigned i = g->parameters; i-- > 0; )
-    x86_push (env, &s, load_at (env, old.base + ((old.sp + i * g->size) & old.mask), g->size, old.mmu), g->size);
+    x86_push (env, &s, load_at (env, (uint32_t) (old.base + ((old.sp + i * g->size) & old.mask)), g->size, old.mmu), g->size);
   x86_push (env, &s, env->segment[X86_CS].selector, g->size);
   x86_push (env, &s, next, g->size);
   x86_mark_accessed (env, cs);
   x86_mark_accessed (env, &ss);
 
   x86_put_descriptor (env, X86_SS, ss_selector, &ss);
-  set_gpr (env, X86_RSP, merge (gpr (env, X86_RSP), s.sp, s.mask));
+  put_sp (env, s.sp, s.mask);
   commit_code (env, g->selector, cs, cpl, g->offset);
 }
 
 static void
-call_gate (X86Cpu *env, unsigned gate_selector, const X86Descriptor *gate, uint32_t next)
+call_gate (X86Cpu *env, unsigned gate_selector, X86Descriptor *gate, uint64_t next)
 {
   CallGate g;
   X86Descriptor cs;
   X86Stack s;
   unsigned cpl = x86_cpl (env);
   check_gate (env, gate_selector, gate);
-  read_call_gate (gate, &g);
-  fetch_target (env, g.selector, &cs);
+  read_call_gate (env, gate_selector, gate, &g);
+  fetch_gate_target (env, &g, &cs);
   if (!desc_is_code (&cs) || desc_dpl (&cs) > cpl)
     x86_raise_error (env, EXC_GP, selector_error (g.selector, 0));
   if (!(cs.hi & DESC_P))
     x86_raise_error (env, EXC_NP, selector_error (g.selector, 0));
   if (!desc_is_conforming (&cs) && desc_dpl (&cs) < cpl) {
-    call_inner (env, &g, &cs, next);
+    (x86_in_long_mode (env) ? call_inner64 : call_inner) (env, &g, &cs, next);
     return;
   }
   x86_stack_current (env, &s, 0);
@@ -217,7 +264,7 @@ call_gate (X86Cpu *env, unsigned gate_selector, const X86Descriptor *gate, uint3
 }
 
 static void
-call_code (X86Cpu *env, unsigned selector, X86Descriptor *cs, uint32_t offset, unsigned size, uint32_t next)
+call_code (X86Cpu *env, unsigned selector, X86Descriptor *cs, uint64_t offset, unsigned size, uint64_t next)
 {
   X86Stack s;
   check_direct (env, selector, cs);
@@ -231,7 +278,7 @@ call_code (X86Cpu *env, unsigned selector, X86Descriptor *cs, uint32_t offset, u
 }
 
 void
-helper_lcall (X86Cpu *env, uint32_t selector, uint32_t offset, uint32_t size, uint32_t next)
+helper_lcall (X86Cpu *env, uint32_t selector, uint64_t offset, uint32_t size, uint64_t next)
 {
   X86Descriptor d;
   selector &= 0xffff;
@@ -252,7 +299,7 @@ helper_lcall (X86Cpu *env, uint32_t selector, uint32_t offset, uint32_t size, ui
     call_code (env, selector, &d, offset, size, next);
   else if (d.hi & DESC_S)
     x86_raise_error (env, EXC_GP, selector_error (selector, 0));
-  else if (desc_type (&d) == SYS_CALL16 || desc_type (&d) == SYS_CALL32)
+  else if (is_call_gate (env, &d))
     call_gate (env, selector, &d, next);
   else if (!jump_to_task (env, selector, &d, TASK_CALL, next))
     x86_raise_error (env, EXC_GP, selector_error (selector, 0));
@@ -267,41 +314,51 @@ check_return_code (X86Cpu *env, unsigned selector, X86Descriptor *d)
   unsigned rpl = selector & 3;
   uint32_t error = selector_error (selector, 0);
   fetch_target (env, selector, d);
+  check_width (env, selector, d);
   if (!desc_is_code (d) || rpl < x86_cpl (env) || (desc_is_conforming (d) ? desc_dpl (d) > rpl : desc_dpl (d) != rpl))
     x86_raise_error (env, EXC_GP, error);
   if (!(d->hi & DESC_P))
     x86_raise_error (env, EXC_NP, error);
 }
 
-static void
-check_return_stack (X86Cpu *env, unsigned selector, unsigned rpl, X86Descriptor *d)
+/* The stack segment that a return to privilege level `rpl` pops; false: none, which 64-bit code below level 3 may have. */
+static bool
+check_return_stack (X86Cpu *env, unsigned selector, unsigned rpl, const X86Descriptor *cs, X86Descriptor *d)
 {
   uint32_t error = selector_error (selector, 0);
+  if (selector_is_null (selector) && desc_is_code64 (env, cs) && rpl != 3 && (selector & 3) == rpl)
+    return false;
   fetch_target (env, selector, d);
   if ((selector & 3) != rpl || !desc_is_writable_data (d) || desc_dpl (d) != rpl)
     x86_raise_error (env, EXC_GP, error);
   if (!(d->hi & DESC_P))
     x86_raise_error (env, EXC_SS, error);
+  return true;
 }
 
-/* Pops what a return to an outer level finds below its parameters, and goes there; s has popped the rest. */
+/* Pops what a return to an outer level (or any IRET of 64-bit mode) finds below its parameters, and goes there; s has popped the rest. */
 static void
-return_outer (X86Cpu *env, X86Stack *s, unsigned size, uint32_t eip, unsigned selector, X86Descriptor *cs, uint32_t release)
+return_outer (X86Cpu *env, X86Stack *s, unsigned size, uint64_t eip, unsigned selector, X86Descriptor *cs, uint32_t release)
 {
   X86Descriptor ss;
   unsigned rpl = selector & 3;
   x86_stack_holds (env, s, 2, size);
-  uint32_t esp = x86_pop (env, s, size);
+  uint64_t esp = x86_pop (env, s, size);
   unsigned ss_selector = x86_pop (env, s, size) & 0xffff;
-  check_return_stack (env, ss_selector, rpl, &ss);
+  bool has_ss = check_return_stack (env, ss_selector, rpl, cs, &ss), inner = rpl == x86_cpl (env);
   check_offset (env, cs, eip);
   x86_mark_accessed (env, cs);
-  x86_mark_accessed (env, &ss);
+  if (has_ss)
+    x86_mark_accessed (env, &ss);
 
-  x86_put_descriptor (env, X86_SS, ss_selector, &ss);
+  if (has_ss)
+    x86_put_descriptor (env, X86_SS, ss_selector, &ss);
+  else
+    x86_put_null_stack (env, ss_selector, rpl);
   /* A 16-bit stack leaves the upper half of ESP as the inner level had it. */
-  set_gpr (env, X86_RSP, merge (gpr (env, X86_RSP), esp + release, stack_mask (env->segment[X86_SS].attributes)));
-  x86_null_inaccessible (env, rpl);
+  put_sp (env, esp + release, desc_is_code64 (env, cs) ? STACK64 : stack_mask (env->segment[X86_SS].attributes));
+  if (!inner)
+    x86_null_inaccessible (env, rpl);
   commit_code (env, selector, cs, rpl, eip);
 }
 
@@ -312,7 +369,7 @@ helper_lret (X86Cpu *env, uint32_t size, uint32_t release)
   X86Descriptor cs;
   x86_stack_current (env, &s, 0);
   x86_stack_holds (env, &s, 2, size);
-  uint32_t eip = x86_pop (env, &s, size);
+  uint64_t eip = x86_pop (env, &s, size);
   unsigned selector = x86_pop (env, &s, size) & 0xffff;
   s.sp += release;
   if (is_paragraph_mode (env)) {
@@ -370,9 +427,9 @@ helper_iret_real (X86Cpu *env, uint32_t size)
     x86_raise_error (env, EXC_GP, 0);
   x86_stack_current (env, &s, 0);
   x86_stack_holds (env, &s, 3, size);
-  uint32_t eip = x86_pop (env, &s, size);
+  uint64_t eip = x86_pop (env, &s, size);
   unsigned selector = x86_pop (env, &s, size) & 0xffff;
-  uint32_t eflags = x86_pop (env, &s, size);
+  uint32_t eflags = (uint32_t) x86_pop (env, &s, size);
   uint32_t mask = FLAGS_ALWAYS | X86_FL_IF | (v86 ? 0 : X86_FL_IOPL) | (size == 4 ? FLAGS_32 : 0);
   if (eip > env->segment[X86_CS].limit)
     x86_raise_error (env, EXC_GP, 0);
@@ -386,10 +443,12 @@ helper_iret_real (X86Cpu *env, uint32_t size)
 }
 
 static void
-iret_task (X86Cpu *env, uint32_t next)
+iret_task (X86Cpu *env, uint64_t next)
 {
   X86Descriptor d;
-  unsigned link = load_at (env, (uint32_t) env->segment[BP_X86_TR].base, 2, x86_mmu_implicit (env));
+  if (x86_in_long_mode (env))
+    x86_raise_error (env, EXC_GP, 0);
+  unsigned link = (unsigned) load_at (env, (uint32_t) env->segment[BP_X86_TR].base, 2, x86_mmu_implicit (env));
   uint32_t error = selector_error (link, 0);
   if (link & 4 || selector_is_null (link) || !x86_fetch_descriptor (env, link, &d) || d.hi & DESC_S
       || (desc_type (&d) != SYS_TSS16_BUSY && desc_type (&d) != SYS_TSS32_BUSY))
@@ -397,18 +456,18 @@ iret_task (X86Cpu *env, uint32_t next)
   if (!(d.hi & DESC_P))
     x86_raise_error (env, EXC_NP, error);
   env->tcg.ops->restore (env);
-  x86_task_switch (env, link, &d, TASK_IRET, next, x86_eflags (env), 0);
+  x86_task_switch (env, link, &d, TASK_IRET, (uint32_t) next, x86_eflags (env), 0);
   env->nmi_masked = 0;
   env->tcg.ops->leave_soon (env);
 }
 
 static void
-iret_to_v86 (X86Cpu *env, X86Stack *s, uint32_t eip, unsigned cs, uint32_t eflags)
+iret_to_v86 (X86Cpu *env, X86Stack *s, uint64_t eip, unsigned cs, uint32_t eflags)
 {
   static const uint8_t order[4] = { X86_ES, X86_DS, X86_FS, X86_GS };
   uint16_t selector[4];
   x86_stack_holds (env, s, 6, 4);
-  uint32_t esp = x86_pop (env, s, 4);
+  uint32_t esp = (uint32_t) x86_pop (env, s, 4);
   unsigned ss = x86_pop (env, s, 4) & 0xffff;
   for (unsigned i = 0; i < 4; i++)
     selector[i] = (uint16_t) x86_pop (env, s, 4);
@@ -426,7 +485,7 @@ iret_to_v86 (X86Cpu *env, X86Stack *s, uint32_t eip, unsigned cs, uint32_t eflag
 }
 
 void
-helper_iret_protected (X86Cpu *env, uint32_t size, uint32_t next)
+helper_iret_protected (X86Cpu *env, uint32_t size, uint64_t next)
 {
   X86Stack s;
   X86Descriptor cs;
@@ -437,22 +496,22 @@ helper_iret_protected (X86Cpu *env, uint32_t size, uint32_t next)
   }
   x86_stack_current (env, &s, 0);
   x86_stack_holds (env, &s, 3, size);
-  uint32_t eip = x86_pop (env, &s, size);
+  uint64_t eip = x86_pop (env, &s, size);
   unsigned selector = x86_pop (env, &s, size) & 0xffff;
-  uint32_t eflags = x86_pop (env, &s, size);
-  if (size == 4 && eflags & X86_FL_VM && cpl == 0) {
+  uint32_t eflags = (uint32_t) x86_pop (env, &s, size);
+  if (size == 4 && eflags & X86_FL_VM && cpl == 0 && !x86_in_long_mode (env)) {
     iret_to_v86 (env, &s, eip, selector, eflags);
     return;
   }
-  uint32_t mask = FLAGS_ALWAYS | X86_FL_RF | (size == 4 ? FLAGS_32 : 0);
+  uint32_t mask = FLAGS_ALWAYS | X86_FL_RF | (size != 2 ? FLAGS_32 : 0);
   if (size == 2)
     eflags &= 0xffff;           /* RF is cleared */
   if (cpl <= iopl (env))
     mask |= X86_FL_IF;
   if (cpl == 0)
-    mask |= X86_FL_IOPL | (size == 4 ? X86_FL_VIF | X86_FL_VIP : 0);
+    mask |= X86_FL_IOPL | (size != 2 ? X86_FL_VIF | X86_FL_VIP : 0);
   check_return_code (env, selector, &cs);
-  if ((selector & 3) > cpl)
+  if ((selector & 3) > cpl || x86_in_code64 (env))
     return_outer (env, &s, size, eip, selector, &cs, 0);
   else {
     check_offset (env, &cs, eip);
@@ -461,77 +520,4 @@ helper_iret_protected (X86Cpu *env, uint32_t size, uint32_t next)
     commit_code (env, selector, &cs, cpl, eip);
   }
   finish_iret (env, eflags, mask);
-}
-
-/* --- SYSENTER, SYSEXIT -------------------------------------------------------------------------------------------- */
-
-static void
-put_flat (X86Cpu *env, unsigned seg, unsigned selector, uint32_t attributes)
-{
-  x86_put_segment (env, seg, selector, 0, 0xffffffff, attributes);
-}
-
-void
-helper_sysenter (X86Cpu *env)
-{
-  unsigned cs = (unsigned) env->sysenter_cs & 0xfffc;
-  if (!(env->cr0 & CR0_PE) || !cs)
-    x86_raise_error (env, EXC_GP, 0);
-  env->eflags &= ~(X86_FL_VM | X86_FL_IF | X86_FL_RF);
-  put_flat (env, X86_CS, cs, 0xc09b);
-  put_flat (env, X86_SS, cs + 8, 0xc093);
-  set_gpr (env, X86_RSP, (uint32_t) env->sysenter_esp);
-  env->eip = (uint32_t) env->sysenter_eip;
-  x86_update_mode (env);
-}
-
-void
-helper_sysexit (X86Cpu *env)
-{
-  unsigned cs = (unsigned) env->sysenter_cs & 0xfffc;
-  if (!(env->cr0 & CR0_PE) || !cs || x86_cpl (env) != 0)
-    x86_raise_error (env, EXC_GP, 0);
-  put_flat (env, X86_CS, (cs + 16) | 3, 0xc0fb);
-  put_flat (env, X86_SS, (cs + 24) | 3, 0xc0f3);
-  set_gpr (env, X86_RSP, gpr (env, X86_RCX));
-  env->eip = gpr (env, X86_RDX);
-  x86_update_mode (env);
-}
-
-/* --- SYSCALL, SYSRET ------------------------------------------------------------------------------------------------ */
-
-/* Outside 64-bit mode only a processor that has no such mode takes them: there Intel's raise #UD, and the form is AMD's (APM 3, SYSCALL). */
-static void
-check_syscall (X86Cpu *env)
-{
-  if (!(env->efer & EFER_SCE) || env->feature[X86_FEATURE_LM])
-    x86_raise (env, EXC_UD);
-}
-
-void
-helper_syscall (X86Cpu *env, uint64_t next)
-{
-  unsigned cs = (unsigned) (env->star >> 32) & 0xfffc;
-  check_syscall (env);
-  set_gpr (env, X86_RCX, (uint32_t) next);
-  env->eflags &= ~(X86_FL_VM | X86_FL_IF | X86_FL_RF);
-  put_flat (env, X86_CS, cs, 0xc09b);
-  put_flat (env, X86_SS, cs + 8, 0xc093);
-  env->eip = (uint32_t) env->star;
-  x86_update_mode (env);
-}
-
-void
-helper_sysret (X86Cpu *env, uint32_t size)
-{
-  unsigned cs = (unsigned) (env->star >> 48) & 0xfffc;
-  check_syscall (env);
-  if (!(env->cr0 & CR0_PE) || x86_cpl (env) != 0)
-    x86_raise_error (env, EXC_GP, 0);
-  put_flat (env, X86_CS, cs | 3, 0xc0fb);
-  put_flat (env, X86_SS, (cs + 8) | 3, 0xc0f3);
-  env->eip = gpr (env, X86_RCX);
-  env->eflags |= X86_FL_IF;
-  x86_update_mode (env);
-  x86_look_for_interrupts (env);
 }

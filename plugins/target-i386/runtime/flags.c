@@ -103,7 +103,7 @@ x86_compute_cc (uint32_t cc_op, uint64_t dst, uint64_t src, uint64_t src2)
   WIDTHS (CC_SHL): return shift_flags (&o, top_bit (&o, o.src));
   WIDTHS (CC_SAR): return shift_flags (&o, o.src & 1);
   /* overflow may show in bits of src beyond the width */
-  WIDTHS (CC_MUL): return result_flags (&o) | flag_if (src != 0, X86_FL_CF | X86_FL_OF);
+  WIDTHS (CC_MUL): return result_flags (&o) | flag_if ((o.bits == 64 ? src : (uint32_t) src) != 0, X86_FL_CF | X86_FL_OF);
   WIDTHS (CC_ROL): return rotate_flags (&o, o.src & 1, o.src & 1);
   WIDTHS (CC_ROR): return rotate_flags (&o, top_bit (&o, o.src), o.src >> (o.bits - 2) & 1);
   default: return 0;
@@ -111,7 +111,7 @@ x86_compute_cc (uint32_t cc_op, uint64_t dst, uint64_t src, uint64_t src2)
 }
 
 uint32_t
-helper_compute_cc (uint32_t cc_op, uint32_t dst, uint32_t src, uint32_t src2)
+helper_compute_cc (uint32_t cc_op, uint64_t dst, uint64_t src, uint64_t src2)
 {
   return x86_compute_cc (cc_op, dst, src, src2);
 }
@@ -121,8 +121,7 @@ helper_compute_cc (uint32_t cc_op, uint32_t dst, uint32_t src, uint32_t src2)
 static uint32_t
 arithmetic_flags (const X86Cpu *env)
 {
-  /* only the halves that the 32-bit machine's globals occupy are theirs */
-  return x86_compute_cc (env->cc_op, (uint32_t) env->cc_dst, (uint32_t) env->cc_src, (uint32_t) env->cc_src2);
+  return x86_compute_cc (env->cc_op, env->cc_dst, env->cc_src, env->cc_src2);
 }
 
 uint32_t

@@ -8,18 +8,18 @@
 /* exception.c, debug.c */
 void helper_raise (X86Cpu *env, uint32_t vector) __attribute__ ((noreturn));
 void helper_raise_error (X86Cpu *env, uint32_t vector, uint32_t error) __attribute__ ((noreturn));
-void helper_interrupt (X86Cpu *env, uint32_t vector, uint32_t next);
-void helper_icebp (X86Cpu *env, uint32_t next) __attribute__ ((noreturn));
-void helper_hlt (X86Cpu *env, uint32_t next) __attribute__ ((noreturn));
+void helper_interrupt (X86Cpu *env, uint32_t vector, uint64_t next);
+void helper_icebp (X86Cpu *env, uint64_t next) __attribute__ ((noreturn));
+void helper_hlt (X86Cpu *env, uint64_t next) __attribute__ ((noreturn));
 void helper_single_step (X86Cpu *env) __attribute__ ((noreturn));
-void helper_check_breakpoint (X86Cpu *env, uint32_t linear);
+void helper_check_breakpoint (X86Cpu *env, uint64_t linear);
 
 /* segment.c, far.c */
 void helper_iret_real (X86Cpu *env, uint32_t size);
-void helper_iret_protected (X86Cpu *env, uint32_t size, uint32_t next);
+void helper_iret_protected (X86Cpu *env, uint32_t size, uint64_t next);
 void helper_load_seg (X86Cpu *env, uint32_t seg, uint32_t selector);
-void helper_ljmp (X86Cpu *env, uint32_t selector, uint32_t offset, uint32_t size, uint32_t next);
-void helper_lcall (X86Cpu *env, uint32_t selector, uint32_t offset, uint32_t size, uint32_t next);
+void helper_ljmp (X86Cpu *env, uint32_t selector, uint64_t offset, uint32_t size, uint64_t next);
+void helper_lcall (X86Cpu *env, uint32_t selector, uint64_t offset, uint32_t size, uint64_t next);
 void helper_lret (X86Cpu *env, uint32_t size, uint32_t release);
 void helper_lldt (X86Cpu *env, uint32_t selector);
 void helper_ltr (X86Cpu *env, uint32_t selector);
@@ -30,25 +30,29 @@ uint32_t helper_verw (X86Cpu *env, uint32_t selector);
 uint32_t helper_segment_check (X86Cpu *env, uint32_t seg, uint32_t offset, uint32_t size_write);
 void helper_branch_check (X86Cpu *env, uint32_t target);
 void helper_sysenter (X86Cpu *env);
-void helper_sysexit (X86Cpu *env);
+void helper_sysexit (X86Cpu *env, uint32_t size);
 void helper_syscall (X86Cpu *env, uint64_t next);
 void helper_sysret (X86Cpu *env, uint32_t size);
+uint64_t helper_read_base (X86Cpu *env, uint32_t seg);
+void helper_write_base (X86Cpu *env, uint32_t seg, uint64_t base);
+void helper_load_table (X86Cpu *env, uint32_t is_idt, uint64_t base, uint32_t limit);
 
 /* control.c, debug.c */
-void helper_mov_to_cr (X86Cpu *env, uint32_t number, uint32_t value);
-uint32_t helper_mov_from_cr (X86Cpu *env, uint32_t number);
-void helper_mov_to_dr (X86Cpu *env, uint32_t number, uint32_t value);
-uint32_t helper_mov_from_dr (X86Cpu *env, uint32_t number);
+void helper_mov_to_cr (X86Cpu *env, uint32_t number, uint64_t value);
+uint64_t helper_mov_from_cr (X86Cpu *env, uint32_t number);
+void helper_mov_to_dr (X86Cpu *env, uint32_t number, uint64_t value);
+uint64_t helper_mov_from_dr (X86Cpu *env, uint32_t number);
 void helper_umip_check (X86Cpu *env);
 void helper_lmsw (X86Cpu *env, uint32_t value);
 void helper_clts (X86Cpu *env);
-void helper_invlpg (X86Cpu *env, uint32_t linear);
+void helper_invlpg (X86Cpu *env, uint64_t linear);
+void helper_invpcid (X86Cpu *env, uint64_t type, uint64_t pcid, uint64_t linear);
 uint64_t helper_rdtsc (X86Cpu *env);
 uint64_t helper_rdpmc (X86Cpu *env);
 uint64_t helper_rdmsr (X86Cpu *env);
 void helper_wrmsr (X86Cpu *env);
 void helper_cpuid (X86Cpu *env);
-void helper_mwait (X86Cpu *env, uint32_t next);
+void helper_mwait (X86Cpu *env, uint64_t next);
 uint32_t helper_read_eflags (X86Cpu *env);
 void helper_popf (X86Cpu *env, uint32_t value, uint32_t size);
 void helper_pushf_check (X86Cpu *env);
@@ -61,7 +65,7 @@ uint32_t helper_in (X86Cpu *env, uint32_t port, uint32_t size);
 void helper_out (X86Cpu *env, uint32_t port, uint32_t value, uint32_t size);
 
 /* flags.c, integer.c */
-uint32_t helper_compute_cc (uint32_t cc_op, uint32_t dst, uint32_t src, uint32_t src2);
+uint32_t helper_compute_cc (uint32_t cc_op, uint64_t dst, uint64_t src, uint64_t src2);
 void helper_daa (X86Cpu *env);
 void helper_das (X86Cpu *env);
 void helper_aaa (X86Cpu *env);

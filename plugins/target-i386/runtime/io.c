@@ -8,7 +8,7 @@ void
 helper_check_io (X86Cpu *env, uint32_t port, uint32_t size)
 {
   const BpX86Segment *tr = &env->segment[BP_X86_TR];
-  uint32_t base = (uint32_t) tr->base;
+  uint64_t base = tr->base;
   port &= 0xffff;
   if (!(env->cr0 & CR0_PE) || (!in_v86 (env) && x86_cpl (env) <= iopl (env)))
     return;

@@ -19,6 +19,12 @@ enum {
 };
 #define MSR_EFER 0xc0000080u
 #define MSR_STAR 0xc0000081u
+#define MSR_LSTAR 0xc0000082u
+#define MSR_CSTAR 0xc0000083u
+#define MSR_SYSCALL_MASK 0xc0000084u
+#define MSR_FS_BASE 0xc0000100u
+#define MSR_GS_BASE 0xc0000101u
+#define MSR_KERNEL_GS_BASE 0xc0000102u
 #define MSR_TSC_AUX 0xc0000103u
 
 #define N_VARIABLE_MTRRS 8
@@ -106,6 +112,35 @@ x2apic_access (X86Cpu *env, uint32_t number, uint64_t *value, bool write)
   bool ok = write ? intc->msr_write (env->intc.instance, number, *value) : intc->msr_read (env->intc.instance, number, value);
   bp_machine_unlock (machine);
   return ok;
+}
+
+/* CR8 is the upper half of the APIC's task priority. */
+uint64_t __attribute__ ((noinline))
+x86_cr8_read (X86Cpu *env)
+{
+  const BpInterruptControllerIface *intc = env->intc.table;
+  BpMachine *machine = bp_object_machine (env);
+  env->tcg.ops->fp_store (env);
+  if (!BP_TABLE_HAS (intc, priority_read))
+    return env->cr8;
+  bp_machine_lock (machine);
+  uint64_t value = intc->priority_read (env->intc.instance);
+  bp_machine_unlock (machine);
+  return value;
+}
+
+void __attribute__ ((noinline))
+x86_cr8_write (X86Cpu *env, uint64_t value)
+{
+  const BpInterruptControllerIface *intc = env->intc.table;
+  BpMachine *machine = bp_object_machine (env);
+  env->tcg.ops->fp_store (env);
+  env->cr8 = value;
+  if (!BP_TABLE_HAS (intc, priority_write))
+    return;
+  bp_machine_lock (machine);
+  intc->priority_write (env->intc.instance, (uint8_t) value);
+  bp_machine_unlock (machine);
 }
 
 /* When the time-stamp counter gets there; the past is now. */
@@ -202,6 +237,12 @@ plain_register (const X86Cpu *env, uint32_t number)
   case MSR_PAT: return has_pat (env) ? &env->pat : NULL;
   case MSR_EFER: return efer_allowed (env) ? &env->efer : NULL;
   case MSR_STAR: return has_syscall (env) ? &env->star : NULL;
+  case MSR_LSTAR: return has_lm (env) ? &env->lstar : NULL;
+  case MSR_CSTAR: return has_lm (env) ? &env->cstar : NULL;
+  case MSR_SYSCALL_MASK: return has_lm (env) ? &env->sfmask : NULL;
+  case MSR_FS_BASE: return has_lm (env) ? &env->segment[X86_FS].base : NULL;
+  case MSR_GS_BASE: return has_lm (env) ? &env->segment[X86_GS].base : NULL;
+  case MSR_KERNEL_GS_BASE: return has_lm (env) ? &env->kernel_gs_base : NULL;
   case MSR_TSC_AUX: return has_tsc_aux (env) ? &env->tsc_aux : NULL;
   case MSR_TSC_ADJUST: return has_tsc_adjust (env) ? &env->tsc_adjust : NULL;
   }
@@ -251,11 +292,12 @@ x86_msr_read (X86Cpu *env, uint32_t number, uint64_t *value)
 static bool
 efer_write (X86Cpu *env, uint64_t value)
 {
-  uint64_t allowed = efer_allowed (env);
-  if (!allowed || value & ~allowed)
+  uint64_t allowed = efer_allowed (env), lma = env->efer & EFER_LMA;
+  value &= ~(uint64_t) EFER_LMA;        /* is written by nobody but the processor */
+  if (!allowed || value & ~allowed || ((env->efer ^ value) & EFER_LME && env->cr0 & CR0_PG))
     return false;
-  bool changed = env->efer != value;
-  env->efer = value;
+  bool changed = (env->efer ^ value) & EFER_NXE;
+  env->efer = value | lma;
   x86_update_mode (env);
   if (changed && env->tcg.ops)
     env->tcg.ops->tlb_flush (env, true);
@@ -281,7 +323,22 @@ x86_msr_write (X86Cpu *env, uint32_t number, uint64_t value)
       tsc_move (env, value - env->tsc_adjust);
     return has_tsc_adjust (env);
   case MSR_TSC_AUX:
+  case MSR_SYSCALL_MASK:
     if (value >> 32)
+      return false;
+    break;
+  case MSR_FS_BASE:
+  case MSR_GS_BASE:
+    if (!has_lm (env) || !x86_is_canonical (value))
+      return false;
+    x86_put_base (env, number == MSR_FS_BASE ? X86_FS : X86_GS, value);
+    return true;
+  case MSR_LSTAR:
+  case MSR_CSTAR:
+  case MSR_KERNEL_GS_BASE:
+  case MSR_SYSENTER_ESP:
+  case MSR_SYSENTER_EIP:
+    if (has_lm (env) && !x86_is_canonical (value))
       return false;
     break;
   case MSR_TSC_DEADLINE:

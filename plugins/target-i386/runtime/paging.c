@@ -1,4 +1,4 @@
-/* paging.c -- linear to physical: no paging, 32-bit paging with 4 MB pages, PAE paging (SDM 3A chapter 4). */
+/* paging.c -- linear to physical: no paging, 32-bit paging with 4 MB pages, PAE paging, 4-level paging (SDM 3A chapter 4). */
 /* SPDX-License-Identifier: MIT */
 #include <backplane/log.h>
 #include "common.h"
@@ -16,17 +16,18 @@ enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_FETCH = 16 };
 /* One translation under way. */
 typedef struct Walk {
   X86Cpu *env;
-  uint32_t address;
+  uint64_t address;
   BpMmuAccess access;
   bool user;                    /* a user-mode access */
   bool smap;                    /* user pages are out of bounds to a data access */
   uint64_t rights;              /* of all levels so far: W and U are and-ed; NX or-ed */
   uint64_t physical;            /* of the page */
+  uint64_t leaf;                /* the entry that maps the page */
   unsigned shift;
-  uint64_t leaf;                /* the entry that maps the page, where it is, and its size */
-  uint64_t leaf_address;
-  unsigned leaf_size;
-  uint64_t table, table_address;        /* the entry that led to the leaf and lacks its accessed bit; 0: none */
+  unsigned size;                /* of an entry */
+  BpTlbWord *word;              /* the entries read so far, from the top level down; the latest maps the page */
+  unsigned n_words;
+  bool has_registers;           /* the first of them is PAE's register, not memory */
 } Walk;
 
 enum { WALK_OK, WALK_NOT_PRESENT, WALK_RESERVED };
@@ -60,36 +61,49 @@ beyond (unsigned bits)
 
 /* --- walks ------------------------------------------------------------------------------------------ */
 
+static inline void
+note (Walk *w, uint64_t entry, uint64_t address)
+{
+  w->word[w->n_words++] = (BpTlbWord) { a20 (w->env, address), entry };
+}
+
 /* Follows a non-leaf entry.  Its accessed bit waits for the end of the walk: a walk that faults leaves no trace in the tables. */
 static inline void
 pass (Walk *w, uint64_t entry, uint64_t address)
 {
   w->rights &= entry | PTE_NX;
   w->rights |= entry & PTE_NX;
-  w->table = entry & PTE_A ? 0 : entry;
-  w->table_address = address;
+  note (w, entry, address);
+}
+
+static inline bool
+mark (Walk *w, BpTlbWord *word, uint64_t bits)
+{
+  if (LIKELY ((word->value & bits) == bits))
+    return true;
+  if (!set_bits (w->env, word->physical, word->value, bits, w->size))
+    return false;
+  word->value |= bits;
+  return true;
 }
 
 /* The accessed bits, and dirty for a store; false: an entry changed under us. */
 static inline bool
 mark_used (Walk *w)
 {
-  uint64_t bits = PTE_A | (w->access == BP_MMU_STORE ? PTE_D : 0);
-  if (UNLIKELY (w->table) && !set_bits (w->env, w->table_address, w->table, PTE_A, w->leaf_size))
-    return false;
-  return (w->leaf & bits) == bits || set_bits (w->env, w->leaf_address, w->leaf, bits, w->leaf_size);
+  for (unsigned i = w->has_registers; i + 1 < w->n_words; i++)
+    if (!mark (w, &w->word[i], PTE_A))
+      return false;
+  return mark (w, &w->word[w->n_words - 1], PTE_A | (w->access == BP_MMU_STORE ? PTE_D : 0));
 }
 
 static inline int
-land (Walk *w, uint64_t entry, uint64_t address, unsigned size, uint64_t page, unsigned shift)
+land (Walk *w, uint64_t entry, uint64_t address, uint64_t page, unsigned shift)
 {
-  w->rights &= entry | PTE_NX;
-  w->rights |= entry & PTE_NX;
+  pass (w, entry, address);
   w->leaf = entry;
-  w->leaf_address = address;
-  w->leaf_size = size;
   w->shift = shift;
-  w->physical = page | (w->address & (((uint32_t) 1 << shift) - 1) & ~0xfffu);
+  w->physical = page | (w->address & (((uint64_t) 1 << shift) - 1) & ~(uint64_t) 0xfff);
   return WALK_OK;
 }
 
@@ -98,6 +112,7 @@ static int
 walk_legacy (Walk *w)
 {
   X86Cpu *env = w->env;
+  w->size = 4;
   uint64_t address = (env->cr3 & 0xfffff000) | (w->address >> 20 & 0xffc);
   uint64_t entry = read_entry (env, address, 4);
   if (!(entry & PTE_P))
@@ -106,14 +121,14 @@ walk_legacy (Walk *w)
     uint64_t page = (entry & 0xffc00000) | (entry >> 13 & 0xff) << 32;
     if (entry & 1u << 21 || page & beyond (env->physical_bits))
       return WALK_RESERVED;
-    return land (w, entry, address, 4, page, 22);
+    return land (w, entry, address, page, 22);
   }
   pass (w, entry, address);
   address = (entry & 0xfffff000) | (w->address >> 10 & 0xffc);
   entry = read_entry (env, address, 4);
   if (!(entry & PTE_P))
     return WALK_NOT_PRESENT;
-  return land (w, entry, address, 4, entry & 0xfffff000, 12);
+  return land (w, entry, address, entry & 0xfffff000, 12);
 }
 
 /* SDM 3A 4.4. */
@@ -126,6 +141,9 @@ walk_pae (Walk *w)
   uint64_t pdpte = env->pdpte[w->address >> 30];
   if (!(pdpte & PTE_P))
     return WALK_NOT_PRESENT;
+  w->size = 8;
+  w->has_registers = true;
+  note (w, pdpte, (env->cr3 & 0xffffffe0) + 8 * (w->address >> 30));
   uint64_t address = (pdpte & frame) | (w->address >> 18 & 0xff8);
   uint64_t entry = read_entry (env, address, 8);
   if (!(entry & PTE_P))
@@ -135,7 +153,7 @@ walk_pae (Walk *w)
   if (entry & PTE_PS) {
     if (entry & 0x1fe000)     /* bits 20..13; bit 12 is PAT */
       return WALK_RESERVED;
-    return land (w, entry, address, 8, entry & frame & ~(uint64_t) 0x1fffff, 21);
+    return land (w, entry, address, entry & frame & ~(uint64_t) 0x1fffff, 21);
   }
   pass (w, entry, address);
   address = (entry & frame) | (w->address >> 9 & 0xff8);
@@ -144,7 +162,37 @@ walk_pae (Walk *w)
     return WALK_NOT_PRESENT;
   if (entry & reserved)
     return WALK_RESERVED;
-  return land (w, entry, address, 8, entry & frame, 12);
+  return land (w, entry, address, entry & frame, 12);
+}
+
+#define PDPTE_1G (1u << 26)      /* CPUID.80000001:EDX */
+
+/* SDM 3A 4.5.  A page may be mapped at three levels; the entries of all of them look alike. */
+static int
+walk_long (Walk *w)
+{
+  X86Cpu *env = w->env;
+  uint64_t frame = ~beyond (env->physical_bits) & ~(uint64_t) 0xfff;
+  uint64_t reserved = (beyond (env->physical_bits) & ~beyond (52)) | (env->efer & EFER_NXE ? 0 : PTE_NX), table = env->cr3 & frame;
+  bool huge = env->cpuid_80000001_edx & PDPTE_1G;
+  w->size = 8;
+  for (unsigned shift = 39; ; shift -= 9) {
+    uint64_t address = table + (w->address >> shift << 3 & 0xff8), entry = read_entry (env, address, 8);
+    if (!(entry & PTE_P))
+      return WALK_NOT_PRESENT;
+    if (entry & reserved)
+      return WALK_RESERVED;
+    if (shift == 12)
+      return land (w, entry, address, entry & frame, 12);
+    if (entry & PTE_PS) {
+      uint64_t page_bits = ((uint64_t) 1 << shift) - 1;
+      if (shift == 39 || (shift == 30 && !huge) || entry & frame & page_bits & ~(uint64_t) 0x1000)      /* bit 12 is PAT */
+        return WALK_RESERVED;
+      return land (w, entry, address, entry & frame & ~page_bits, shift);
+    }
+    pass (w, entry, address);
+    table = entry & frame;
+  }
 }
 
 /* --- rights --------------------------------------------------------------------------------------------- */
@@ -161,11 +209,11 @@ judge (const Walk *w, BpTlbFill *fill)
 }
 
 static void __attribute__ ((noinline))
-log_fault (X86Cpu *env, uint32_t address, uint32_t error)
+log_fault (X86Cpu *env, uint64_t address, uint32_t error)
 {
   env->tcg.ops->fp_store (env);
-  bp_log_write (BP_LOG_MMU, "page fault at %08x error %04x cr3 %08x eip %04x:%08x", address, error, (uint32_t) env->cr3,
-                env->segment[X86_CS].selector, (uint32_t) env->eip);
+  bp_log_write (BP_LOG_MMU, "page fault at %08" G_GINT64_MODIFIER "x error %04x cr3 %08" G_GINT64_MODIFIER "x eip %04x:%08" G_GINT64_MODIFIER "x",
+                address, error, env->cr3, env->segment[X86_CS].selector, env->eip);
 }
 
 static bool
@@ -188,6 +236,17 @@ refuse (const Walk *w, uint32_t error, bool quiet)
   return false;
 }
 
+/* The accelerator makes it #SS(0) where the stack's segment was meant. */
+static bool
+refuse_address (X86Cpu *env, uint64_t address, bool quiet)
+{
+  if (!quiet) {
+    x86_record_exception (env, EXC_GP, 0);
+    env->bad_address = address;
+  }
+  return false;
+}
+
 static bool
 fill_unpaged (const X86Cpu *env, uint32_t address, BpTlbFill *fill)
 {
@@ -196,7 +255,16 @@ fill_unpaged (const X86Cpu *env, uint32_t address, BpTlbFill *fill)
   fill->readable = fill->writable = fill->executable = 1;
   fill->global = 0;
   fill->watched = x86_is_watched (env, address);
+  fill->n_words = 0;
   return true;
+}
+
+static int
+walk (Walk *w)
+{
+  w->rights = PTE_W | PTE_U;
+  w->n_words = 0;
+  return x86_in_long_mode (w->env) ? walk_long (w) : w->env->cr4 & CR4_PAE ? walk_pae (w) : walk_legacy (w);
 }
 
 bool
@@ -205,11 +273,14 @@ x86_tlb_fill (void *opaque, uint64_t address, BpMmuAccess access, unsigned mmu_i
   X86Cpu *env = opaque;
   if (!(env->cr0 & CR0_PG))
     return fill_unpaged (env, (uint32_t) address, fill);
-  Walk w = { .env = env, .address = (uint32_t) address, .access = access, .user = mmu_index == MMU_USER, .smap = mmu_index == MMU_KERNEL_SMAP };
+  if (!x86_in_long_mode (env))
+    address = (uint32_t) address;
+  else if (UNLIKELY (!x86_is_canonical (address)))
+    return refuse_address (env, address, quiet);
+  Walk w = { .env = env, .address = address, .access = access, .user = mmu_index == MMU_USER, .smap = mmu_index == MMU_KERNEL_SMAP,
+             .word = fill->word };
   for (;;) {
-    w.rights = PTE_W | PTE_U;
-    w.table = 0;
-    int result = env->cr4 & CR4_PAE ? walk_pae (&w) : walk_legacy (&w);
+    int result = walk (&w);
     if (UNLIKELY (result != WALK_OK))
       return refuse (&w, result == WALK_RESERVED ? PF_RSVD | PF_P : 0, quiet);
     judge (&w, fill);
@@ -226,7 +297,9 @@ x86_tlb_fill (void *opaque, uint64_t address, BpMmuAccess access, unsigned mmu_i
   /* With A20 masked a large page is not contiguous. */
   fill->page_shift = (uint8_t) (env->a20_mask == 0xffffffff ? w.shift : 12);
   fill->global = w.leaf & PTE_G && env->cr4 & CR4_PGE;
-  fill->watched = x86_is_watched (env, (uint32_t) address);
+  fill->watched = x86_is_watched (env, address);
+  fill->n_words = (uint8_t) w.n_words;
+  fill->word_size = (uint8_t) w.size;
   return true;
 }
 

@@ -24,11 +24,36 @@ segment_bits (const BpX86Segment *s, unsigned seg)
          | (whole && !expand_down && code == (seg == X86_CS) ? HF_FLAT (seg) : 0);
 }
 
+/* 64-bit mode looks at no limits or types, and at no bases but those of FS and GS.  Theirs change often (SWAPGS) and are always added. */
+static uint32_t
+segment_bits64 (unsigned seg)
+{
+  return HF_FLAT (seg) | (seg < X86_FS ? base0_bit (seg) : 0);
+}
+
 static void
 update_segment_bits (X86Cpu *env, unsigned seg)
 {
+  const BpX86Segment *s = &env->segment[seg];
   if (seg <= X86_GS)
-    env->hflags = (env->hflags & ~(base0_bit (seg) | HF_FLAT (seg))) | segment_bits (&env->segment[seg], seg);
+    env->hflags = (env->hflags & ~(base0_bit (seg) | HF_FLAT (seg)))
+      | (x86_in_code64 (env) ? segment_bits64 (seg) : segment_bits (s, seg));
+}
+
+static void
+update_all_segment_bits (X86Cpu *env)
+{
+  for (unsigned seg = X86_ES; seg <= X86_GS; seg++)
+    update_segment_bits (env, seg);
+}
+
+/* 32-bit code keeps only the low halves of what 64-bit flags were made from. */
+static void __attribute__ ((noinline))
+switch_code_width (X86Cpu *env)
+{
+  env->cc_src = x86_compute_cc (env->cc_op, env->cc_dst, env->cc_src, env->cc_src2);
+  env->cc_op = CC_EFLAGS;
+  update_all_segment_bits (env);
 }
 
 /* Data breakpoints are the TLB's business. */
@@ -57,6 +82,8 @@ x86_update_mode (X86Cpu *env)
       f |= HF_VM;
   }
   f |= cpl;
+  bool code64 = x86_in_long_mode (env) && env->segment[X86_CS].attributes & SEG_L;
+  f |= code64 ? HF_CODE64 | HF_SS32 : 0;
   f |= env->segment[X86_CS].attributes & SEG_DB && !(f & HF_VM) ? HF_CS32 : 0;
   f |= env->segment[X86_SS].attributes & SEG_DB && !(f & HF_VM) ? HF_SS32 : 0;
   f |= eflags & X86_FL_TF ? HF_TF : 0;
@@ -71,21 +98,23 @@ x86_update_mode (X86Cpu *env)
   f |= env->cr4 & CR4_OSXSAVE && (env->xcr0 & 6) == 6 ? HF_AVX : 0;
   f |= eflags & X86_FL_RF ? HF_RF : 0;
   f |= env->cr4 & (f & HF_VM ? CR4_VME : CR4_PVI) && f & HF_PE ? HF_VME : 0;
+  bool other_width = (env->hflags ^ f) & HF_CODE64;
   env->hflags = f | breakpoints_bit ((uint32_t) env->dr[7], env->cr4 & CR4_DE);
+  if (UNLIKELY (other_width))
+    switch_code_width (env);
 }
 
 void
 x86_update_hflags (X86Cpu *env)
 {
-  for (unsigned seg = X86_ES; seg <= X86_GS; seg++)
-    update_segment_bits (env, seg);
   x86_update_mode (env);
+  update_all_segment_bits (env);
 }
 
 /* --- registers ------------------------------------------------------------------------- */
 
 void
-x86_put_segment (X86Cpu *env, unsigned seg, unsigned selector, uint32_t base, uint32_t limit, uint32_t attributes)
+x86_put_segment (X86Cpu *env, unsigned seg, unsigned selector, uint64_t base, uint32_t limit, uint32_t attributes)
 {
   BpX86Segment *s = &env->segment[seg];
   s->selector = (uint16_t) selector;
@@ -98,7 +127,7 @@ x86_put_segment (X86Cpu *env, unsigned seg, unsigned selector, uint32_t base, ui
 void
 x86_set_segment (X86Cpu *env, unsigned seg, uint16_t selector, uint64_t base, uint32_t limit, uint32_t attributes)
 {
-  x86_put_segment (env, seg, selector, (uint32_t) base, limit, attributes);
+  x86_put_segment (env, seg, selector, base, limit, attributes);
   x86_update_mode (env);
 }
 
@@ -109,9 +138,24 @@ x86_put_descriptor (X86Cpu *env, unsigned seg, unsigned selector, const X86Descr
 }
 
 void
+x86_put_code (X86Cpu *env, unsigned selector, const X86Descriptor *d)
+{
+  if (desc_is_code64 (env, d))
+    x86_put_segment (env, X86_CS, selector, 0, 0xffffffff, desc_attributes (d));
+  else
+    x86_put_descriptor (env, X86_CS, selector, d);
+}
+
+void
 x86_put_null (X86Cpu *env, unsigned seg, unsigned selector)
 {
   x86_put_segment (env, seg, selector, 0, 0, 0);
+}
+
+void
+x86_put_null_stack (X86Cpu *env, unsigned selector, unsigned cpl)
+{
+  x86_put_segment (env, X86_SS, selector, 0, 0, cpl << SEG_DPL_SHIFT);
 }
 
 /* Limit and rights stay what protected mode left ("unreal mode"); a register that it left unusable becomes usable. */
@@ -146,24 +190,42 @@ x86_null_inaccessible (X86Cpu *env, unsigned cpl)
 bool
 x86_fetch_descriptor (X86Cpu *env, unsigned selector, X86Descriptor *d)
 {
-  uint32_t base, limit;
+  uint64_t base;
+  uint32_t limit;
   if (selector & 4) {
     const BpX86Segment *ldt = &env->segment[BP_X86_LDTR];
     if (!(ldt->attributes & SEG_P))
       return false;
-    base = (uint32_t) ldt->base;
+    base = ldt->base;
     limit = ldt->limit;
   } else {
-    base = (uint32_t) env->gdtr.base;
+    base = env->gdtr.base;
     limit = env->gdtr.limit;
   }
   if ((selector | 7) > limit)
     return false;
-  d->address = base + (selector & 0xfff8);
+  d->address = x86_system_linear (env, base + (selector & 0xfff8));
   uint64_t raw = x86_load_kernel (env, d->address, BP_MO_64);
   d->lo = (uint32_t) raw;
   d->hi = (uint32_t) (raw >> 32);
+  d->base_hi = d->type_hi = 0;
   return true;
+}
+
+/* SDM 3A 3.5.2, figures 5-8 and 8-4: the type of the second half must be 0. */
+void
+x86_widen_descriptor (X86Cpu *env, unsigned selector, X86Descriptor *d)
+{
+  uint32_t limit = selector & 4 ? env->segment[BP_X86_LDTR].limit : env->gdtr.limit;
+  if (!x86_in_long_mode (env))
+    return;
+  if ((selector | 7) + 8 > limit)
+    x86_raise_error (env, EXC_GP, selector_error (selector, 0));
+  uint64_t raw = x86_load_kernel (env, d->address + 8, BP_MO_64);
+  d->base_hi = (uint32_t) raw;
+  d->type_hi = (uint32_t) (raw >> 32);
+  if (d->type_hi & 0x1f00)
+    x86_raise_error (env, EXC_GP, selector_error (selector, 0));
 }
 
 void
@@ -176,7 +238,7 @@ x86_mark_accessed (X86Cpu *env, X86Descriptor *d)
 }
 
 void
-x86_mark_busy (X86Cpu *env, uint32_t address, bool busy)
+x86_mark_busy (X86Cpu *env, uint64_t address, bool busy)
 {
   uint32_t rights = (uint32_t) x86_load_kernel (env, address + 5, BP_MO_8);
   x86_store_kernel (env, address + 5, busy ? rights | 2 : rights & ~2u, BP_MO_8);
@@ -225,11 +287,12 @@ void
 x86_stack_current (X86Cpu *env, X86Stack *s, uint32_t error)
 {
   const BpX86Segment *ss = &env->segment[X86_SS];
-  s->base = (uint32_t) ss->base;
+  bool wide = x86_in_code64 (env);
+  s->base = wide ? 0 : (uint32_t) ss->base;
   s->limit = ss->limit;
   s->attributes = ss->attributes;
-  s->mask = env->hflags & HF_SS32 ? 0xffffffff : 0xffff;
-  s->sp = gpr (env, X86_RSP);
+  s->mask = wide ? STACK64 : env->hflags & HF_SS32 ? 0xffffffff : 0xffff;
+  s->sp = env->gpr[X86_RSP];
   s->error = error;
   s->mmu = x86_mmu_index (env);
 }
@@ -253,6 +316,16 @@ x86_stack_of (X86Cpu *env, X86Stack *s, const X86Descriptor *d, uint32_t sp, uns
   s->mmu = inner_mmu_index (env, cpl);
 }
 
+void
+x86_stack64 (X86Cpu *env, X86Stack *s, uint64_t rsp, unsigned cpl, uint32_t error)
+{
+  s->base = s->limit = s->attributes = 0;
+  s->mask = STACK64;
+  s->sp = rsp;
+  s->error = error;
+  s->mmu = inner_mmu_index (env, cpl);
+}
+
 /* A flat stack can only go wrong where it runs over the top. */
 static bool
 is_flat_stack (const X86Stack *s)
@@ -260,37 +333,58 @@ is_flat_stack (const X86Stack *s)
   return s->limit == 0xffffffff && !(s->attributes & SEG_EXPAND_DOWN);
 }
 
+static void
+check_canonical (X86Cpu *env, const X86Stack *s, uint64_t from, uint32_t bytes)
+{
+  if (!x86_is_canonical (from) || !x86_is_canonical (from + bytes - 1) || from + bytes - 1 < from)
+    x86_raise_error (env, EXC_SS, s->error);
+}
+
 void
 x86_stack_room (X86Cpu *env, const X86Stack *s, unsigned count, unsigned size)
 {
+  if (s->mask == STACK64) {
+    check_canonical (env, s, s->sp - count * size, count * size);
+    return;
+  }
   if (LIKELY (is_flat_stack (s) && (s->sp & s->mask) >= count * size))
     return;
   for (unsigned i = 1; i <= count; i++)
-    if (!x86_in_limit (s->attributes, s->limit, (s->sp - i * size) & s->mask, size))
+    if (!x86_in_limit (s->attributes, s->limit, (uint32_t) ((s->sp - i * size) & s->mask), size))
       x86_raise_error (env, EXC_SS, s->error);
 }
 
 void
 x86_stack_holds (X86Cpu *env, const X86Stack *s, unsigned count, unsigned size)
 {
+  if (s->mask == STACK64) {
+    check_canonical (env, s, s->sp, count * size);
+    return;
+  }
   if (LIKELY (is_flat_stack (s) && (s->sp & s->mask) <= s->mask - count * size))
     return;
   for (unsigned i = 0; i < count; i++)
-    if (!x86_in_limit (s->attributes, s->limit, (s->sp + i * size) & s->mask, size))
+    if (!x86_in_limit (s->attributes, s->limit, (uint32_t) ((s->sp + i * size) & s->mask), size))
       x86_raise_error (env, EXC_SS, s->error);
 }
 
-void
-x86_push (X86Cpu *env, X86Stack *s, uint32_t value, unsigned size)
+static uint64_t
+stack_linear (const X86Stack *s)
 {
-  s->sp -= size;
-  store_at (env, s->base + (s->sp & s->mask), value, size, s->mmu);
+  return s->mask == STACK64 ? s->sp : (uint32_t) (s->base + (s->sp & s->mask));
 }
 
-uint32_t
+void
+x86_push (X86Cpu *env, X86Stack *s, uint64_t value, unsigned size)
+{
+  s->sp -= size;
+  store_at (env, stack_linear (s), value, size, s->mmu);
+}
+
+uint64_t
 x86_pop (X86Cpu *env, X86Stack *s, unsigned size)
 {
-  uint32_t value = load_at (env, s->base + (s->sp & s->mask), size, s->mmu);
+  uint64_t value = load_at (env, stack_linear (s), size, s->mmu);
   s->sp += size;
   return value;
 }
@@ -303,8 +397,12 @@ load_stack_segment (X86Cpu *env, unsigned selector)
   X86Descriptor d;
   unsigned cpl = x86_cpl (env);
   uint32_t error = selector_error (selector, 0);
-  if (selector_is_null (selector))
-    x86_raise_error (env, EXC_GP, 0);
+  if (selector_is_null (selector)) {
+    if (!x86_in_code64 (env) || cpl == 3 || (selector & 3) != cpl)
+      x86_raise_error (env, EXC_GP, 0);
+    x86_put_null_stack (env, selector, cpl);
+    return;
+  }
   if (!x86_fetch_descriptor (env, selector, &d) || (selector & 3) != cpl || !desc_is_writable_data (&d) || desc_dpl (&d) != cpl)
     x86_raise_error (env, EXC_GP, error);
   if (!(d.hi & DESC_P))
@@ -348,6 +446,14 @@ helper_load_seg (X86Cpu *env, uint32_t seg, uint32_t selector)
     x86_update_mode (env);
 }
 
+static void
+widen_checked (X86Cpu *env, unsigned selector, X86Descriptor *d)
+{
+  x86_widen_descriptor (env, selector, d);
+  if (!x86_is_canonical (desc_base (d)))
+    x86_raise_error (env, EXC_GP, selector_error (selector, 0));
+}
+
 void
 helper_lldt (X86Cpu *env, uint32_t selector)
 {
@@ -362,6 +468,7 @@ helper_lldt (X86Cpu *env, uint32_t selector)
     x86_raise_error (env, EXC_GP, error);
   if (!(d.hi & DESC_P))
     x86_raise_error (env, EXC_NP, error);
+  widen_checked (env, selector, &d);
   x86_put_descriptor (env, BP_X86_LDTR, selector, &d);
 }
 
@@ -374,10 +481,11 @@ helper_ltr (X86Cpu *env, uint32_t selector)
     x86_raise_error (env, EXC_GP, 0);
   uint32_t error = selector_error (selector, 0);
   if (selector & 4 || !x86_fetch_descriptor (env, selector, &d) || d.hi & DESC_S
-      || (desc_type (&d) != SYS_TSS16 && desc_type (&d) != SYS_TSS32))
+      || ((desc_type (&d) != SYS_TSS16 || x86_in_long_mode (env)) && desc_type (&d) != SYS_TSS32))
     x86_raise_error (env, EXC_GP, error);
   if (!(d.hi & DESC_P))
     x86_raise_error (env, EXC_NP, error);
+  widen_checked (env, selector, &d);
   x86_mark_busy (env, d.address, true);
   d.hi |= DESC_BUSY;
   x86_put_descriptor (env, BP_X86_TR, selector, &d);
@@ -403,13 +511,22 @@ fetch_visible (X86Cpu *env, unsigned selector, X86Descriptor *d)
 #define TYPE_BIT(type) (1u << (type))
 #define LSL_TYPES (TYPE_BIT (SYS_TSS16) | TYPE_BIT (SYS_LDT) | TYPE_BIT (SYS_TSS16_BUSY) | TYPE_BIT (SYS_TSS32) | TYPE_BIT (SYS_TSS32_BUSY))
 #define LAR_TYPES (LSL_TYPES | TYPE_BIT (SYS_CALL16) | TYPE_BIT (SYS_TASK_GATE) | TYPE_BIT (SYS_CALL32))
+#define LONG_TYPES (TYPE_BIT (SYS_LDT) | TYPE_BIT (SYS_TSS32) | TYPE_BIT (SYS_TSS32_BUSY) | TYPE_BIT (SYS_CALL32))
+
+static bool
+is_askable (const X86Cpu *env, const X86Descriptor *d, uint32_t types)
+{
+  if (x86_in_long_mode (env))
+    types &= LONG_TYPES;
+  return d->hi & DESC_S || types >> desc_type (d) & 1;
+}
 
 uint64_t
 helper_lar (X86Cpu *env, uint32_t selector)
 {
   X86Descriptor d;
   selector &= 0xffff;
-  if (!fetch_visible (env, selector, &d) || (!(d.hi & DESC_S) && !(LAR_TYPES >> desc_type (&d) & 1)))
+  if (!fetch_visible (env, selector, &d) || !is_askable (env, &d, LAR_TYPES))
     return 0;
   return (uint64_t) 1 << 32 | (d.hi & 0x00f0ff00);
 }
@@ -419,7 +536,7 @@ helper_lsl (X86Cpu *env, uint32_t selector)
 {
   X86Descriptor d;
   selector &= 0xffff;
-  if (!fetch_visible (env, selector, &d) || (!(d.hi & DESC_S) && !(LSL_TYPES >> desc_type (&d) & 1)))
+  if (!fetch_visible (env, selector, &d) || !is_askable (env, &d, LSL_TYPES))
     return 0;
   return (uint64_t) 1 << 32 | desc_limit (&d);
 }
@@ -438,4 +555,51 @@ helper_verw (X86Cpu *env, uint32_t selector)
   X86Descriptor d;
   selector &= 0xffff;
   return fetch_visible (env, selector, &d) && desc_is_writable_data (&d);
+}
+
+/* --- bases that need no descriptor (SDM 2: RDFSBASE, WRFSBASE, SWAPGS) ---------------------------------------------- */
+
+static void
+check_fsgsbase (X86Cpu *env)
+{
+  if (!(env->cr4 & CR4_FSGSBASE))
+    x86_raise (env, EXC_UD);
+}
+
+uint64_t
+helper_read_base (X86Cpu *env, uint32_t seg)
+{
+  check_fsgsbase (env);
+  return env->segment[seg].base;
+}
+
+void
+x86_put_base (X86Cpu *env, unsigned seg, uint64_t base)
+{
+  env->segment[seg].base = base;
+  update_segment_bits (env, seg);
+}
+
+void
+helper_write_base (X86Cpu *env, uint32_t seg, uint64_t base)
+{
+  check_fsgsbase (env);
+  if (!x86_is_canonical (base))
+    x86_raise_error (env, EXC_GP, 0);
+  x86_put_base (env, seg, base);
+}
+
+/* LGDT, LIDT: a base that is checked. */
+void
+helper_load_table (X86Cpu *env, uint32_t is_idt, uint64_t base, uint32_t limit)
+{
+  if (x86_in_code64 (env) && !x86_is_canonical (base))
+    x86_raise_error (env, EXC_GP, 0);
+  if (is_idt) {
+    env->idtr.base = base;
+    env->idtr.limit = limit & 0xffff;
+  } else {
+    env->gdtr.base = base;
+    env->gdtr.limit = limit & 0xffff;
+  }
 }

@@ -43,7 +43,7 @@ tss_stack (X86Cpu *env, unsigned cpl, uint32_t ext, uint16_t *ss, uint32_t *esp)
   uint32_t offset = size == 4 ? 4 + 8 * cpl : 2 + 4 * cpl;
   if (!(tr->attributes & SEG_P) || offset + size + 1 > tr->limit)
     x86_raise_error (env, EXC_TS, selector_error (tr->selector, ext));
-  *esp = load_at (env, (uint32_t) tr->base + offset, size, x86_mmu_implicit (env));
+  *esp = (uint32_t) load_at (env, (uint32_t) tr->base + offset, size, x86_mmu_implicit (env));
   *ss = (uint16_t) load_at (env, (uint32_t) tr->base + offset + size, 2, x86_mmu_implicit (env));
 }
 
@@ -58,6 +58,17 @@ x86_inner_stack (X86Cpu *env, unsigned cpl, uint32_t ext, uint16_t *ss, X86Descr
     x86_raise_error (env, EXC_TS, error);
   if (!(d->hi & DESC_P))
     x86_raise_error (env, EXC_SS, error);
+}
+
+/* SDM 3A 8.7, figure 8-11. */
+uint64_t
+x86_inner_rsp (X86Cpu *env, unsigned cpl, unsigned ist, uint32_t ext)
+{
+  const BpX86Segment *tr = &env->segment[BP_X86_TR];
+  uint32_t offset = ist ? 36 + 8 * (ist - 1) : 4 + 8 * cpl;
+  if (!(tr->attributes & SEG_P) || offset + 7 > tr->limit)
+    x86_raise_error (env, EXC_TS, selector_error (tr->selector, ext));
+  return x86_load_kernel (env, tr->base + offset, BP_MO_64);
 }
 
 /* --- checks before the switch ------------------------------------------------------------------- */
@@ -100,11 +111,11 @@ save_state (X86Cpu *env, const Layout *l, uint32_t base, uint32_t eip, uint32_t 
 static void
 load_state (X86Cpu *env, const Layout *l, uint32_t base, TaskState *t)
 {
-  t->eip = load_at (env, base + l->eip, l->item, x86_mmu_implicit (env));
-  t->eflags = load_at (env, base + l->eflags, l->item, x86_mmu_implicit (env));
-  t->cr3 = l->cr3 ? load_at (env, base + l->cr3, 4, x86_mmu_implicit (env)) : (uint32_t) env->cr3;
+  t->eip = (uint32_t) load_at (env, base + l->eip, l->item, x86_mmu_implicit (env));
+  t->eflags = (uint32_t) load_at (env, base + l->eflags, l->item, x86_mmu_implicit (env));
+  t->cr3 = l->cr3 ? (uint32_t) load_at (env, base + l->cr3, 4, x86_mmu_implicit (env)) : (uint32_t) env->cr3;
   for (unsigned i = 0; i < 8; i++) {
-    t->gpr[i] = load_at (env, base + l->eax + i * l->item, l->item, x86_mmu_implicit (env));
+    t->gpr[i] = (uint32_t) load_at (env, base + l->eax + i * l->item, l->item, x86_mmu_implicit (env));
     if (l->item == 2)
       t->gpr[i] |= 0xffff0000;  /* undefined by the manual; processors leave ones */
   }
@@ -214,7 +225,7 @@ x86_task_switch (X86Cpu *env, unsigned selector, const X86Descriptor *d, X86Task
 {
   const BpX86Segment *tr = &env->segment[BP_X86_TR];
   const Layout *old_layout = layout_of (tr->attributes), *new_layout = layout_of (desc_type (d));
-  uint32_t old_base = (uint32_t) tr->base, new_base = desc_base (d), old_descriptor = (uint32_t) env->gdtr.base + (tr->selector & 0xfff8);
+  uint32_t old_base = (uint32_t) tr->base, new_base = (uint32_t) desc_base (d), old_descriptor = (uint32_t) env->gdtr.base + (tr->selector & 0xfff8);
   bool nested = reason == TASK_CALL || reason == TASK_EVENT;
   TaskState t;
 
@@ -223,7 +234,7 @@ x86_task_switch (X86Cpu *env, unsigned selector, const X86Descriptor *d, X86Task
   if (tr->limit < old_layout->minimum)
     x86_raise_error (env, EXC_TS, selector_error (tr->selector, ext));
   probe (env, old_base, old_layout->minimum + 1u, BP_MMU_STORE);
-  probe (env, d->address, 8, BP_MMU_STORE);
+  probe (env, (uint32_t) d->address, 8, BP_MMU_STORE);
   if (reason == TASK_JMP || reason == TASK_IRET)
     probe (env, old_descriptor, 8, BP_MMU_STORE);
   if (nested)

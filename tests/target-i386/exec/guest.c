@@ -206,7 +206,7 @@ void helper_sti (X86Cpu *env) { x86_raise_error (env, EXC_GP, 0); }
 uint32_t helper_read_eflags (X86Cpu *env) { return x86_eflags (env); }
 
 void
-helper_interrupt (X86Cpu *env, uint32_t vector, uint32_t next)
+helper_interrupt (X86Cpu *env, uint32_t vector, uint64_t next)
 {
   restore (env);
   tcg_vcpu (env)->ret_pc = 0;
