@@ -132,7 +132,7 @@ fetch_ram_address (TcgVcpu *v, uint64_t linear, bool quiet, bool *global)
     else if (!tlb_fill_quiet (v, linear, BP_MMU_FETCH, mmu))
       return ~(uint64_t) 0;
   }
-  TlbFull *f = &tcg_softmmu (v)->mode[mmu].full[tlb_index (v, linear, mmu)];
+  TlbFull *f = tlb_full (v, linear, mmu);
   *global = f->global;
   return f->ram_address == ~(uint64_t) 0 ? ~(uint64_t) 0 : f->ram_address + (linear & ~TLB_PAGE_MASK);
 }

@@ -9,33 +9,70 @@
 #include <backplane/object.h>
 #include "backend.h"
 
-/* --- physical pages: a direct-mapped cache of the flat view, so that fills need no look-up in it --------------- */
+/* --- physical memory: the last ranges of the flat view, so that fills need no look-up in it --------------------- */
 
-typedef struct PhysPage {
-  uint64_t page;                /* physical page address; ~0: empty */
-  uint8_t *host;                /* NULL: not plain memory (or smaller than a page) */
+typedef struct PhysRange {
+  uint64_t first, size;         /* whole pages; size 0: empty */
+  uint8_t *host;                /* NULL: not plain memory */
   uint64_t ram_address;         /* ~0: not RAM */
-  uint64_t readonly;
-} PhysPage;
-#define PHYS_CACHE_BITS 12
+  bool readonly;
+} PhysRange;
+#define N_PHYS_RANGES 8
 
 /* --- software TLB, the part that generated code does not see ---------------------------------------------------- */
+
+/* Why a translation holds (BpTlbFill.word): the word that maps the page, and the words above it.  See softmmu-space.c. */
+typedef struct TlbProof {
+  const void *leaf;             /* in host memory; NULL: nobody knows */
+  uint64_t value;
+  uint32_t serial;              /* of the path: when it has another one now, nobody knows either */
+  uint16_t path;                /* index in the space's paths; TLB_NO_PATH: there is nothing above the leaf */
+  uint8_t size;                 /* of a word */
+} TlbProof;
+#define TLB_NO_PATH 0xffffu
 
 typedef struct TlbFull {
   uint64_t physical;            /* page */
   uint64_t ram_address;         /* page; ~0 when not RAM */
+  TlbProof proof;               /* entries that are not global */
   uint8_t global;
   uint8_t written;              /* since the logs were settled, although WATCHED */
+  uint8_t listed;               /* stands in the journal */
+  uint8_t page_shift;
 } TlbFull;
 
-typedef struct TlbMode {
+/* What is cached for one MMU index. */
+typedef struct TlbTable {
+  TlbEntry *entry;
   TlbFull *full;
-  uint32_t *journal;            /* indexes of entries filled since the last flush, globals apart; 2 * entries */
-  uint32_t n_journal;
-  uint32_t entries;
-  uint32_t fills;               /* since the last resize decision */
-  uint64_t large_base, large_mask;      /* span that covers every large page cached; large_base ~0: none */
-} TlbMode;
+  uint32_t *journal;            /* indexes of all entries that are not global, each once (and perhaps others) */
+  uint32_t entries, n_journal;  /* entries 0: not allocated */
+  uint32_t fills, evictions;    /* since the last resize decision; how many of them took another page's place */
+  bool has_global;
+  uint32_t large_shifts;        /* bit i: a page of 2^(12 + i) bytes was cached, and is noted in `large`, which may hold others too */
+  uint64_t large[16];
+} TlbTable;
+
+/* The words above the leaf of some translations. */
+typedef struct TlbPath {
+  uint32_t serial;              /* 0: empty */
+  uint32_t round;               /* of the last look at the words */
+  bool holds;                   /* what that look has shown */
+  uint8_t n;
+  uint64_t physical[BP_TLB_MAX_WORDS - 1], value[BP_TLB_MAX_WORDS - 1];
+  const void *host[BP_TLB_MAX_WORDS - 1];
+} TlbPath;
+#define TLB_PATHS 64            /* direct-mapped */
+
+/* A guest address space that was not long ago.  Modes that are mostly global share one table; the others have a table in each space. */
+typedef struct Space {
+  uint64_t root, asid;
+  uint64_t last_used;           /* 0: not in use */
+  bool doubtful;                /* look at all proofs before it is used again */
+  TlbTable table[16];
+  TlbPath path[TLB_PATHS];
+} Space;
+#define N_SPACES 8
 
 /* Indexes of jump-cache entries, each once. */
 typedef struct JumpList {
@@ -50,9 +87,15 @@ enum {
 };
 
 typedef struct Softmmu {
-  TlbMode mode[16];
+  TlbTable *mode[16];           /* the live tables, as in TcgVcpu.tlb */
   unsigned n_modes;
-  PhysPage phys[1 << PHYS_CACHE_BITS];
+  TlbTable shared[16];
+  uint32_t private_modes;       /* bit: not shared */
+  uint32_t n_local[16], n_global[16];   /* fills of a shared table: what speaks for sharing it */
+  Space space[N_SPACES], *current;
+  uint64_t clock;               /* switches so far */
+  uint32_t serial, round;       /* last of TlbPath */
+  PhysRange range[N_PHYS_RANGES];       /* most recently used first */
   BpAddressSpace *memory, *io;
   JumpList jumps[2];            /* what was entered since the last flush, of other pages and of global ones */
   uint8_t jump_pages[4096];     /* linear pages (hashed) that jump-cache entries were made from */
@@ -131,22 +174,55 @@ static inline VcpuExtra *tcg_extra (TcgVcpu *v) { return (VcpuExtra *) v->extra;
 /* softmmu-tlb.c */
 void softmmu_init (TcgVcpu *v, BpAddressSpace *memory, BpAddressSpace *io);
 void softmmu_finish (TcgVcpu *v);
-void tlb_flush (TcgVcpu *v, bool global_too);
+void tlb_flush_all (TcgVcpu *v);
 void tlb_flush_page (TcgVcpu *v, uint64_t address);
 void tlb_watch_page (TcgVcpu *v, uint64_t ram_page);    /* stores to the RAM page take the slow path from now on */
 void softmmu_ask (TcgVcpu *v, uint32_t what);           /* [any]: done at once on the vCPU's thread, else before its next block */
 void softmmu_do_asked (TcgVcpu *v);
 void phys_cache_flush (TcgVcpu *v);
-PhysPage *phys_page (TcgVcpu *v, uint64_t physical);
+const PhysRange *phys_find (TcgVcpu *v, uint64_t physical);     /* of phys_range: not the first one */
 /* Makes the entry for address valid for the access, or raises. */
 TlbEntry *tlb_fill (TcgVcpu *v, uint64_t address, BpMmuAccess access, unsigned mmu);
 bool tlb_fill_quiet (TcgVcpu *v, uint64_t address, BpMmuAccess access, unsigned mmu);
+void tlb_show (TcgVcpu *v, unsigned mmu, TlbTable *t);  /* the mode's table is t from now on */
+void tlb_table_allocate (TcgVcpu *v, TlbTable *t);
+void tlb_table_clear (TcgVcpu *v, TlbTable *t);
+void tlb_entry_clear (TcgVcpu *v, TlbTable *t, uint32_t index);
+bool tlb_table_flush_page (TcgVcpu *v, TlbTable *t, uint64_t page);     /* returns whether large pages went */
+
+/* softmmu-space.c */
+void space_init (TcgVcpu *v);
+void space_switch (TcgVcpu *v, uint64_t root, uint64_t asid, bool keep);
+void space_flush (TcgVcpu *v, uint64_t asid);           /* BP_TLB_EVERY_ASID: all */
+void space_flush_current (TcgVcpu *v);
+void space_flush_page (TcgVcpu *v, uint64_t asid, uint64_t address);
+void space_forget_all (TcgVcpu *v);                     /* and one table for everything again; the shared ones are cleared already */
+void proof_make (TcgVcpu *v, const BpTlbFill *fill, TlbProof *proof);
+bool proof_holds (Softmmu *s, Space *space, const TlbProof *proof);      /* of this round: as of the last refresh */
+
 static inline uint32_t tlb_index (const TcgVcpu *v, uint64_t address, unsigned mmu)
 { return (uint32_t) ((address >> TLB_PAGE_BITS) & (v->tlb[mmu].mask >> 5)); }
 static inline uint64_t tlb_wrap (const TcgVcpu *v, uint64_t address)
 { return v->frontend->address_bits == 32 ? (uint32_t) address : address; }
 static inline TlbEntry *tlb_entry (const TcgVcpu *v, uint64_t address, unsigned mmu)
 { return &v->tlb[mmu].table[tlb_index (v, address, mmu)]; }
+static inline TlbFull *tlb_full (TcgVcpu *v, uint64_t address, unsigned mmu)
+{ return &tcg_softmmu (v)->mode[mmu]->full[tlb_index (v, address, mmu)]; }
+/* What lies at a physical address and around it: at least the page.  Valid until the next call. */
+static inline const PhysRange *
+phys_range (TcgVcpu *v, uint64_t physical)
+{
+  const PhysRange *r = tcg_softmmu (v)->range;
+  return G_LIKELY (physical - r->first < r->size) ? r : phys_find (v, physical);
+}
+
+static inline uint8_t *phys_host (const PhysRange *r, uint64_t physical) { return r->host ? r->host + (physical - r->first) : NULL; }
+static inline uint64_t
+phys_ram_address (const PhysRange *r, uint64_t physical)
+{
+  return r->ram_address == ~(uint64_t) 0 ? r->ram_address : r->ram_address + (physical - r->first);
+}
+
 /* Resident FP state is put away before code that may use the host's FP registers. */
 static inline void fp_leave (TcgVcpu *v) { if (v->fp_resident) tcg_fp_store (v); }
 

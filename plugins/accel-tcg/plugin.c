@@ -174,7 +174,7 @@ vcpu_synchronise (void *self, BpVcpu *vcpu)
   if (!x)
     return;
   phys_cache_flush (v);
-  tlb_flush (v, true);
+  tlb_flush_all (v);
   x->last_tb = NULL;
   x->in_event = x->one_insn = false;
 }

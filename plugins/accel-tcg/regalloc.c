@@ -6,6 +6,7 @@
 
 #define LOOK_AHEAD 16           /* insns searched for the global that a local is moved to */
 #define NEXT_USE_AHEAD 48       /* insns searched for the next use of a spill candidate */
+#define WANTED_AHEAD 12         /* insns searched for a use that is worth a register */
 
 /* --- set-up --------------------------------------------------------------------------- */
 
@@ -183,6 +184,44 @@ next_use (const Regalloc *ra, BpTemp t)
   return NEXT_USE_AHEAD;
 }
 
+/* Whether the host's instruction for it may have that input in memory. */
+static bool
+reads_memory (const BpIrInsn *insn, unsigned slot)
+{
+  switch (insn->op) {
+  case BP_IR_add:
+  case BP_IR_sub:
+  case BP_IR_and:
+  case BP_IR_or:
+  case BP_IR_xor:
+  case BP_IR_mul:
+  case BP_IR_brcond:
+  case BP_IR_setcond: return true;
+  case BP_IR_movcond: return slot >= 3;
+  default: return false;
+  }
+}
+
+bool
+ra_is_wanted (const Regalloc *ra, BpTemp t, bool as_register)
+{
+  uint32_t end = MIN (ra->ir->n_insns, ra->at + 1 + WANTED_AHEAD);
+  for (uint32_t i = ra->at + 1; i < end; i++) {
+    const BpIrInsn *insn = &ra->ir->insns[i];
+    const BpIrOpInfo *info = &ir_op_info[insn->op];
+    unsigned n = ir_n_operands (insn);
+    for (unsigned k = info->n_out; k < n; k++)
+      if (insn->a[k] == t && !(as_register && reads_memory (insn, k)))
+        return true;
+    for (unsigned k = 0; k < info->n_out; k++)
+      if (insn->a[k] == t)
+        return false;
+    if (insn->op == BP_IR_call || (info->attributes & BP_IR_ATTR_END))
+      return false;
+  }
+  return false;
+}
+
 /* Higher is a better victim; stores to do count most. */
 static uint32_t
 victim_merit (const Regalloc *ra, unsigned r)
@@ -314,16 +353,29 @@ ra_release_dead (Regalloc *ra)
     if (t == BP_IR_NONE || is_local (ra, t) || ra->temps[t].pin != RA_NONE || ra->temps[t].reg == RA_NONE)
       continue;
     unsigned r = ra->temps[t].reg;
-    if (ra->head[r] == t && ra->temps[t].next == BP_IR_NONE && ra->ir->temps[t].kind != BP_IR_TEMP_ENV)
+    bool alone = ra->head[r] == t && ra->temps[t].next == BP_IR_NONE && (ra->host->temporaries >> r & 1);
+    if (alone && !(ra->ir->temps[t].kind == BP_IR_TEMP_GLOBAL && ra_is_wanted (ra, t, false)))
       ra->dying |= 1u << r;
   }
 }
 
 /* --- outputs ----------------------------------------------------------------------------------- */
 
+/* Globals of the state need not be saved. */
+static void
+drop_state_copies (Regalloc *ra, unsigned r)
+{
+  for (BpTemp t = ra->head[r], next; t != BP_IR_NONE; t = next) {
+    next = ra->temps[t].next;
+    if (ra->ir->temps[t].kind == BP_IR_TEMP_GLOBAL)
+      take_out (ra, t);
+  }
+}
+
 void
 ra_save_copies (Regalloc *ra, unsigned pin)
 {
+  drop_state_copies (ra, pin);
   if (ra->head[pin] == BP_IR_NONE)
     return;
   if (!unlocked (ra, 0)) {
@@ -454,6 +506,14 @@ ra_defined_in_memory (Regalloc *ra, BpTemp t)
 {
   take_out (ra, t);
   new_value (ra, t);
+}
+
+void
+ra_copy_in (Regalloc *ra, BpTemp t, unsigned r, uint32_t value)
+{
+  take_out (ra, t);
+  put_in (ra, t, r);
+  ra->temps[t].value = value;
 }
 
 void

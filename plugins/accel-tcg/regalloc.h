@@ -5,7 +5,7 @@
  * what must be emitted to make room (moves, spills, reloads) goes through the four calls of RaHost.
  *
  * PLACES. A pinned global always is in its register. Every other global is in the CPU's state at all times
- * (writes go through) and may have a copy in a temporary register. A local is in a register, in its spill
+ * (writes go through) and may have a copy in any register. A local is in a register, in its spill
  * slot, or both; several temps with one value may share a register, a pinned one included: `mov` costs
  * nothing until one of them is written.
  *
@@ -127,6 +127,14 @@ void ra_defined (Regalloc *ra, BpTemp t, unsigned slot);
 void ra_define_in (Regalloc *ra, BpTemp t, unsigned slot, unsigned r);
 /* Output t, a global in the state, was changed there. */
 void ra_defined_in_memory (Regalloc *ra, BpTemp t);
+/* Register r holds the value of t, a global in the state, as well. */
+void ra_copy_in (Regalloc *ra, BpTemp t, unsigned r, uint32_t value);
+/* t, a global in the state, is read again soon, so that a register is well spent on it; `as_register`: by an insn that
+ * cannot read it where it is. */
+bool ra_is_wanted (const Regalloc *ra, BpTemp t, bool as_register);
+/* Temporaries that are not locked. */
+static inline unsigned ra_n_free (const Regalloc *ra)
+{ return (unsigned) __builtin_popcount (ra->host->temporaries & ~ra->locked); }
 /* Output t takes over the value of input s (that many bits of it) without code, if it can: true. Else the caller
  * defines t and moves. */
 bool ra_copy (Regalloc *ra, BpTemp t, BpTemp s, BpIrType type, unsigned slot);

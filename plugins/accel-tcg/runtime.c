@@ -48,9 +48,8 @@ static uint64_t
 ops_load_physical (void *env, uint64_t physical, unsigned size)
 {
   TcgVcpu *v = env;
-  PhysPage *p = phys_page (v, physical);
-  if (G_LIKELY (p->host && !(physical & (size - 1)))) {
-    const void *at = p->host + (physical & ~TLB_PAGE_MASK);
+  const void *at = phys_host (phys_range (v, physical), physical);
+  if (G_LIKELY (at && !(physical & (size - 1)))) {
     switch (size) {
     case 1:
       return *(const uint8_t *) at;
@@ -78,9 +77,10 @@ static bool
 ops_cmpxchg_physical (void *env, uint64_t physical, uint64_t expected, uint64_t desired, unsigned size)
 {
   TcgVcpu *v = env;
-  PhysPage *p = phys_page (v, physical);
+  const PhysRange *p = phys_range (v, physical);
   if (p->host && !p->readonly && !(physical & (size - 1))) {
-    void *at = p->host + (physical & ~TLB_PAGE_MASK);
+    void *at = phys_host (p, physical);
+    uint64_t ram_address = phys_ram_address (p, physical);
     bool done;
     if (size == 4) {
       uint32_t was = (uint32_t) expected;
@@ -89,8 +89,8 @@ ops_cmpxchg_physical (void *env, uint64_t physical, uint64_t expected, uint64_t 
       done = __atomic_compare_exchange_n ((uint64_t *) at, &expected, desired, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
     if (done) {
       fp_leave (v);
-      if (!bp_dirty_test_all (p->ram_address))
-        bp_dirty_mark (p->ram_address + (physical & ~TLB_PAGE_MASK), size);
+      if (!bp_dirty_test_all (ram_address))
+        bp_dirty_mark (ram_address, size);
     }
     return done;
   }
@@ -121,13 +121,20 @@ ops_io_write (void *env, uint16_t port, uint32_t value, unsigned size)
 
 /* --- TLB, clocks ----------------------------------------------------------------------------- */
 
-static void ops_tlb_flush (void *env, bool global_too) { tlb_flush (env, global_too); }
+static void
+ops_tlb_flush (void *env, bool global_too)
+{
+  if (global_too)
+    tlb_flush_all (env);
+  else
+    space_flush_current (env);
+}
+
 static void ops_tlb_flush_page (void *env, uint64_t address) { tlb_flush_page (env, address); }
-/* A write of CR3 also drops what was cached for the new address space, so there is nothing to keep per id. */
-static void ops_tlb_switch (void *env, uint64_t id) { tlb_flush (env, false); }
-static void ops_tlb_switch_space (void *env, uint64_t root, uint64_t asid, bool keep) { tlb_flush (env, false); }
-static void ops_tlb_flush_space (void *env, uint64_t asid) { tlb_flush (env, false); }
-static void ops_tlb_flush_page_in (void *env, uint64_t asid, uint64_t address) { tlb_flush_page (env, address); }
+static void ops_tlb_switch (void *env, uint64_t id) { space_switch (env, id, 0, false); }
+static void ops_tlb_switch_space (void *env, uint64_t root, uint64_t asid, bool keep) { space_switch (env, root, asid, keep); }
+static void ops_tlb_flush_space (void *env, uint64_t asid) { space_flush (env, asid); }
+static void ops_tlb_flush_page_in (void *env, uint64_t asid, uint64_t address) { space_flush_page (env, asid, address); }
 static void ops_fp_store (void *env) { fp_leave (env); }
 
 static uint64_t

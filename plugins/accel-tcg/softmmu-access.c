@@ -177,7 +177,7 @@ load_in_page (TcgVcpu *v, uint64_t address, unsigned size, unsigned mmu)
     watch (v, address, size, BP_MMU_LOAD);
   if (G_LIKELY (!(e->load & TLB_DEVICE)))
     return read_host ((uint8_t *) (uintptr_t) (address + e->addend), size);
-  TlbFull *f = &tcg_softmmu (v)->mode[mmu].full[tlb_index (v, address, mmu)];
+  TlbFull *f = tlb_full (v, address, mmu);
   return device_read (v, f->physical + PAGE_OFFSET (address), size);
 }
 
@@ -185,7 +185,7 @@ static void
 store_in_page (TcgVcpu *v, uint64_t address, uint64_t value, unsigned size, unsigned mmu)
 {
   TlbEntry *e = entry_for (v, address, BP_MMU_STORE, mmu);
-  TlbFull *f = &tcg_softmmu (v)->mode[mmu].full[tlb_index (v, address, mmu)];
+  TlbFull *f = tlb_full (v, address, mmu);
   if (G_UNLIKELY (e->store & TLB_BREAKPOINT))
     watch (v, address, size, BP_MMU_STORE);
   if (G_UNLIKELY (e->store & TLB_DEVICE)) {
@@ -217,7 +217,7 @@ prepare_store (TcgVcpu *v, uint64_t address, unsigned size, unsigned mmu)
 {
   TlbEntry *e = entry_for (v, address, BP_MMU_STORE, mmu);
   if ((e->store & (TLB_WATCHED | TLB_DEVICE)) == TLB_WATCHED) {
-    TlbFull *f = &tcg_softmmu (v)->mode[mmu].full[tlb_index (v, address, mmu)];
+    TlbFull *f = tlb_full (v, address, mmu);
     before_watched_store (v, e, f, address, size);
   }
 }
@@ -249,7 +249,7 @@ direct (TcgVcpu *v, uint64_t address, unsigned size, BpMmuAccess access, unsigne
   if (tag & TLB_DEVICE)
     return NULL;
   if (access == BP_MMU_STORE && tag & TLB_WATCHED) {
-    TlbFull *f = &tcg_softmmu (v)->mode[mmu].full[tlb_index (v, address, mmu)];
+    TlbFull *f = tlb_full (v, address, mmu);
     before_watched_store (v, e, f, address, size);
   }
   return (void *) (uintptr_t) (address + e->addend);

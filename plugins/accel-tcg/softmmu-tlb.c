@@ -34,11 +34,10 @@ settle_log (TlbFull *f, TlbEntry *e)
 }
 
 static void
-mode_settle_logs (TcgVcpu *v, unsigned mmu)
+table_settle_logs (TlbTable *t)
 {
-  TlbMode *m = &tcg_softmmu (v)->mode[mmu];
-  for (uint32_t k = 0; k < m->entries; k++)
-    settle_log (&m->full[k], &v->tlb[mmu].table[k]);
+  for (uint32_t k = 0; k < t->entries; k++)
+    settle_log (&t->full[k], &t->entry[k]);
 }
 
 static inline bool
@@ -47,39 +46,110 @@ is_logged (const TcgVcpu *v)
   return G_UNLIKELY (__atomic_load_n (&((TcgMachine *) v->machine)->logged, __ATOMIC_ACQUIRE));
 }
 
-/* --- life ----------------------------------------------------------------------- */
+/* --- tables: all there are, in a row ---------------------------------------------- */
 
-static void
-mode_clear (TcgVcpu *v, unsigned mmu)
+#define N_TABLES(s) ((1 + N_SPACES) * (s)->n_modes)
+
+static TlbTable *
+table_at (Softmmu *s, unsigned i)
 {
-  TlbMode *m = &tcg_softmmu (v)->mode[mmu];
-  if (is_logged (v))
-    mode_settle_logs (v, mmu);
-  memset (v->tlb[mmu].table, 0xff, m->entries * sizeof (TlbEntry));
-  m->n_journal = 0;
-  m->large_base = ~(uint64_t) 0;
-  m->large_mask = ~(uint64_t) 0;
+  unsigned which = i / s->n_modes, mmu = i % s->n_modes;
+  return which == 0 ? &s->shared[mmu] : &s->space[which - 1].table[mmu];
 }
 
 static void
-mode_resize (TcgVcpu *v, unsigned mmu, unsigned bits)
+show_table (TcgVcpu *v, unsigned mmu)
 {
-  TlbMode *m = &tcg_softmmu (v)->mode[mmu];
-  if (is_logged (v) && m->entries)
-    mode_settle_logs (v, mmu);
-  g_mutex_lock (&tcg_softmmu (v)->table_lock);
-  g_free (m->full);
-  g_free (m->journal);
-  free (v->tlb[mmu].table);
-  m->entries = 1u << bits;
-  m->full = g_new0 (TlbFull, m->entries);
-  m->journal = g_new (uint32_t, 2 * m->entries);
-  v->tlb[mmu].table = aligned_alloc (64, m->entries * sizeof (TlbEntry));
-  v->tlb[mmu].mask = (uint64_t) (m->entries - 1) << 5;
-  m->fills = 0;
-  memset (v->tlb[mmu].table, 0xff, m->entries * sizeof (TlbEntry));
-  g_mutex_unlock (&tcg_softmmu (v)->table_lock);
-  mode_clear (v, mmu);
+  TlbTable *t = tcg_softmmu (v)->mode[mmu];
+  v->tlb[mmu] = (TlbFast) { .mask = (uint64_t) (t->entries - 1) << 5, .table = t->entry };
+}
+
+void
+tlb_show (TcgVcpu *v, unsigned mmu, TlbTable *t)
+{
+  tcg_softmmu (v)->mode[mmu] = t;
+  show_table (v, mmu);
+}
+
+static void
+table_free (TlbTable *t)
+{
+  g_free (t->full);
+  g_free (t->journal);
+  free (t->entry);
+}
+
+/* Under table_lock, for others look at the tables. */
+static void
+table_new (TlbTable *t, unsigned bits)
+{
+  *t = (TlbTable) { .entries = 1u << bits };
+  t->full = g_new0 (TlbFull, t->entries);
+  t->journal = g_new (uint32_t, t->entries);
+  t->entry = aligned_alloc (64, t->entries * sizeof (TlbEntry));
+  memset (t->entry, 0xff, t->entries * sizeof (TlbEntry));
+}
+
+void
+tlb_table_allocate (TcgVcpu *v, TlbTable *t)
+{
+  Softmmu *s = tcg_softmmu (v);
+  g_mutex_lock (&s->table_lock);
+  table_new (t, TLB_MIN_BITS);
+  g_mutex_unlock (&s->table_lock);
+}
+
+static void
+journal_add (TlbTable *t, uint32_t index)
+{
+  TlbFull *f = &t->full[index];
+  if (f->global) {
+    t->has_global = true;
+    return;
+  }
+  if (!f->listed) {
+    f->listed = 1;
+    t->journal[t->n_journal++] = index;
+  }
+}
+
+/* The page of an entry; ~0 when it is empty. */
+static uint64_t
+entry_page (const TlbEntry *e)
+{
+  uint64_t tag = !(e->load & TLB_INVALID) ? e->load : !(e->store & TLB_INVALID) ? e->store : e->fetch;
+  return tag & TLB_INVALID ? ~(uint64_t) 0 : tag & TLB_PAGE_MASK;
+}
+
+/* A table that pages push each other out of becomes twice as large, with what it holds. */
+static void
+table_grow (TcgVcpu *v, unsigned mmu)
+{
+  Softmmu *s = tcg_softmmu (v);
+  TlbTable *t = s->mode[mmu], old = *t;
+  unsigned bits = (unsigned) __builtin_ctz (t->entries);
+  bool crowded = t->evictions > 2 * t->entries;
+  t->fills = t->evictions = 0;
+  if (bits == TLB_MAX_BITS || !crowded)
+    return;
+  fp_leave (v);
+  g_mutex_lock (&s->table_lock);
+  table_new (t, bits + 1);
+  t->large_shifts = old.large_shifts;
+  memcpy (t->large, old.large, sizeof t->large);
+  for (uint32_t k = 0; k < old.entries; k++) {
+    uint64_t page = entry_page (&old.entry[k]);
+    if (page == ~(uint64_t) 0)
+      continue;
+    uint32_t index = (uint32_t) (page >> TLB_PAGE_BITS) & (t->entries - 1);
+    t->entry[index] = old.entry[k];
+    t->full[index] = old.full[k];
+    t->full[index].listed = 0;
+    journal_add (t, index);
+  }
+  table_free (&old);
+  show_table (v, mmu);
+  g_mutex_unlock (&s->table_lock);
 }
 
 void
@@ -91,8 +161,11 @@ softmmu_init (TcgVcpu *v, BpAddressSpace *memory, BpAddressSpace *io)
   s->memory = memory;
   s->io = io;
   s->n_modes = v->frontend->n_mmu_indexes;
-  for (unsigned i = 0; i < s->n_modes; i++)
-    mode_resize (v, i, TLB_MIN_BITS + 2);
+  for (unsigned i = 0; i < s->n_modes; i++) {
+    table_new (&s->shared[i], TLB_MIN_BITS + 2);
+    tlb_show (v, i, &s->shared[i]);
+  }
+  space_init (v);
   jump_cache_init (v);
   phys_cache_flush (v);
 }
@@ -103,11 +176,8 @@ softmmu_finish (TcgVcpu *v)
   Softmmu *s = tcg_softmmu (v);
   if (!s)
     return;
-  for (unsigned i = 0; i < s->n_modes; i++) {
-    g_free (s->mode[i].full);
-    g_free (s->mode[i].journal);
-    free (v->tlb[i].table);
-  }
+  for (unsigned i = 0; i < N_TABLES (s); i++)
+    table_free (table_at (s, i));
   jump_cache_finish (v);
   g_mutex_clear (&s->table_lock);
   g_free (s);
@@ -116,48 +186,90 @@ softmmu_finish (TcgVcpu *v)
 
 /* --- flush ----------------------------------------------------------------------- */
 
-static void
-entry_clear (TcgVcpu *v, unsigned mmu, uint32_t index)
+void
+tlb_entry_clear (TcgVcpu *v, TlbTable *t, uint32_t index)
 {
-  TlbEntry *e = &v->tlb[mmu].table[index];
+  TlbEntry *e = &t->entry[index];
   if (is_logged (v))
-    settle_log (&tcg_softmmu (v)->mode[mmu].full[index], e);
+    settle_log (&t->full[index], e);
   e->load = e->store = e->fetch = ~(uint64_t) 0;
-}
-
-/* A table that was refilled more than once over since the last look doubles: what does not fit is missed again and again. */
-static bool
-mode_grow (TcgVcpu *v, unsigned mmu)
-{
-  TlbMode *m = &tcg_softmmu (v)->mode[mmu];
-  unsigned bits = (unsigned) __builtin_ctz (m->entries);
-  bool grow = m->fills > m->entries && bits < TLB_MAX_BITS;
-  m->fills = 0;
-  fp_leave (v);
-  if (grow)
-    mode_resize (v, mmu, bits + 1);
-  return grow;
+  t->full[index].proof.leaf = NULL;
 }
 
 void
-tlb_flush (TcgVcpu *v, bool global_too)
+tlb_table_clear (TcgVcpu *v, TlbTable *t)
+{
+  if (is_logged (v))
+    table_settle_logs (t);
+  if (t->has_global || t->n_journal > t->entries / 2) {
+    memset (t->entry, 0xff, t->entries * sizeof (TlbEntry));
+    for (uint32_t k = 0; k < t->n_journal; k++)
+      t->full[t->journal[k]].listed = 0;
+  } else
+    for (uint32_t k = 0; k < t->n_journal; k++) {
+      TlbEntry *e = &t->entry[t->journal[k]];
+      e->load = e->store = e->fetch = ~(uint64_t) 0;
+      t->full[t->journal[k]].listed = 0;
+    }
+  t->n_journal = 0;
+  t->has_global = false;
+  t->large_shifts = 0;
+  memset (t->large, 0, sizeof t->large);
+}
+
+void
+tlb_flush_all (TcgVcpu *v)
 {
   Softmmu *s = tcg_softmmu (v);
   fp_leave (v);
-  for (unsigned i = 0; i < s->n_modes; i++) {
-    TlbMode *m = &s->mode[i];
-    if (m->fills > m->entries && mode_grow (v, i))
-      continue;
-    if (global_too) {
-      mode_clear (v, i);
-      continue;
-    }
-    for (uint32_t k = 0; k < m->n_journal; k++)
-      if (!m->full[m->journal[k]].global)
-        entry_clear (v, i, m->journal[k]);
-    m->n_journal = 0;
+  for (unsigned i = 0; i < s->n_modes; i++)
+    tlb_table_clear (v, &s->shared[i]);
+  space_forget_all (v);
+  jump_cache_flush (v, true);
+}
+
+/* --- large pages: one entry a 4 KiB page of them, and all go with the invalidation of any -------- */
+
+static unsigned
+large_bit (uint64_t page, unsigned shift)
+{
+  return (unsigned) ((((page >> shift) + shift) * 0x9e3779b97f4a7c15u) >> 54);
+}
+
+static void
+note_large (TlbTable *t, uint64_t page, unsigned shift)
+{
+  unsigned bit = large_bit (page, shift);
+  t->large_shifts |= 1u << (shift - TLB_PAGE_BITS);
+  t->large[bit / 64] |= (uint64_t) 1 << bit % 64;
+}
+
+static void
+flush_large (TcgVcpu *v, TlbTable *t, uint64_t page, unsigned shift)
+{
+  uint64_t n = (uint64_t) 1 << (shift - TLB_PAGE_BITS), first = page >> shift << (shift - TLB_PAGE_BITS);
+  for (uint64_t k = 0; k < MIN (n, t->entries); k++) {
+    uint32_t index = (uint32_t) (first + k) & (t->entries - 1);
+    if (t->full[index].page_shift == shift && entry_page (&t->entry[index]) >> shift == page >> shift)
+      tlb_entry_clear (v, t, index);
   }
-  jump_cache_flush (v, global_too);
+}
+
+bool
+tlb_table_flush_page (TcgVcpu *v, TlbTable *t, uint64_t page)
+{
+  bool large = false;
+  for (uint32_t left = t->large_shifts; left; left &= left - 1) {
+    unsigned shift = TLB_PAGE_BITS + (unsigned) __builtin_ctz (left), bit = large_bit (page, shift);
+    if (t->large[bit / 64] >> bit % 64 & 1) {
+      flush_large (v, t, page, shift);
+      large = true;
+    }
+  }
+  uint32_t index = (uint32_t) (page >> TLB_PAGE_BITS) & (t->entries - 1);
+  if (entry_page (&t->entry[index]) == page)
+    tlb_entry_clear (v, t, index);
+  return large;
 }
 
 void
@@ -167,17 +279,14 @@ tlb_flush_page (TcgVcpu *v, uint64_t address)
   uint64_t page = address & TLB_PAGE_MASK;
   bool large = false;
   fp_leave (v);
-  for (unsigned i = 0; i < s->n_modes; i++) {
-    TlbMode *m = &s->mode[i];
-    if (m->large_base != ~(uint64_t) 0 && (page & m->large_mask) == m->large_base) {
-      mode_clear (v, i);
-      large = true;
-      continue;
+  for (unsigned i = 0; i < s->n_modes; i++)
+    large |= tlb_table_flush_page (v, s->mode[i], page);
+  if (s->private_modes)         /* a global translation stands in every space */
+    for (unsigned i = s->n_modes; i < N_TABLES (s); i++) {
+      TlbTable *t = table_at (s, i);
+      if (t->has_global)
+        large |= tlb_table_flush_page (v, t, page);
     }
-    TlbEntry *e = tlb_entry (v, page, i);
-    if ((e->load & TLB_PAGE_MASK) == page || (e->store & TLB_PAGE_MASK) == page || (e->fetch & TLB_PAGE_MASK) == page)
-      entry_clear (v, i, tlb_index (v, page, i));
-  }
   if (large)
     jump_cache_flush (v, true);         /* code of the same large page may start anywhere in it */
   else
@@ -189,11 +298,11 @@ tlb_watch_page (TcgVcpu *v, uint64_t ram_page)
 {
   Softmmu *s = tcg_softmmu (v);
   g_mutex_lock (&s->table_lock);
-  for (unsigned i = 0; i < s->n_modes; i++) {
-    TlbMode *m = &s->mode[i];
-    for (uint32_t k = 0; k < m->entries; k++)
-      if (m->full[k].ram_address == ram_page && !(v->tlb[i].table[k].store & TLB_INVALID))
-        __atomic_fetch_or (&v->tlb[i].table[k].store, TLB_WATCHED, __ATOMIC_SEQ_CST);
+  for (unsigned i = 0; i < N_TABLES (s); i++) {
+    TlbTable *t = table_at (s, i);
+    for (uint32_t k = 0; k < t->entries; k++)
+      if (t->full[k].ram_address == ram_page && !(t->entry[k].store & TLB_INVALID))
+        __atomic_fetch_or (&t->entry[k].store, TLB_WATCHED, __ATOMIC_SEQ_CST);
   }
   g_mutex_unlock (&s->table_lock);
 }
@@ -209,11 +318,11 @@ softmmu_do_asked (TcgVcpu *v)
   uint32_t asked = __atomic_exchange_n (&s->asked, 0, __ATOMIC_SEQ_CST);
   fp_leave (v);
   if (asked & SOFTMMU_LOG)
-    for (unsigned i = 0; i < s->n_modes; i++)
-      mode_settle_logs (v, i);
+    for (unsigned i = 0; i < N_TABLES (s); i++)
+      table_settle_logs (table_at (s, i));
   if (asked & SOFTMMU_MAP) {
     phys_cache_flush (v);
-    tlb_flush (v, true);
+    tlb_flush_all (v);
     tcg_extra (v)->last_tb = NULL;
   }
 }
@@ -232,120 +341,110 @@ softmmu_ask (TcgVcpu *v, uint32_t what)
     tcg_leave_soon (v);         /* the block that runs may itself be elsewhere now */
 }
 
-/* --- physical pages ------------------------------------------------------------------ */
+/* --- physical memory ------------------------------------------------------------------ */
 
 void
 phys_cache_flush (TcgVcpu *v)
 {
-  Softmmu *s = tcg_softmmu (v);
-  for (unsigned i = 0; i < BP_N_ELEMENTS (s->phys); i++)
-    s->phys[i].page = ~(uint64_t) 0;
+  memset (tcg_softmmu (v)->range, 0, sizeof tcg_softmmu (v)->range);
 }
 
-static void
-phys_page_load (Softmmu *s, PhysPage *p, uint64_t page)
+/* The whole pages of a range; when the page of `physical` is none of them, that page, not plain. */
+static PhysRange
+phys_load (Softmmu *s, uint64_t physical)
 {
-  const BpFlatRange *r = bp_as_lookup (s->memory, page);
-  p->page = page;
-  p->host = NULL;
-  p->ram_address = ~(uint64_t) 0;
-  p->readonly = 1;
-  if (r && r->host && (r->size == 0 || r->address + r->size - page >= 1u << TLB_PAGE_BITS)) {
-    p->host = r->host + (page - r->address);
-    p->readonly = r->readonly;
+  uint64_t page = physical & TLB_PAGE_MASK, page_size = (uint64_t) 1 << TLB_PAGE_BITS;
+  PhysRange p = { .first = page, .size = page_size, .ram_address = ~(uint64_t) 0, .readonly = true };
+  const BpFlatRange *r = bp_as_lookup (s->memory, physical);
+  if (!r)
+    return p;
+  uint64_t last = r->address + r->size - 1;     /* (size 0 is 2^64) */
+  uint64_t first = (r->address + page_size - 1) & TLB_PAGE_MASK, end = (last + 1) & TLB_PAGE_MASK;
+  if (r->host && page >= r->address && page + (page_size - 1) <= last) {
+    p.first = first;
+    p.size = end - first;
+    p.host = r->host + (first - r->address);
+    p.readonly = r->readonly;
     if (r->ram_address != ~(uint64_t) 0)
-      p->ram_address = r->ram_address + (page - r->address);
+      p.ram_address = r->ram_address + (first - r->address);
   }
-  if (r)
-    bp_as_leave (s->memory);
+  bp_as_leave (s->memory);
+  return p;
 }
 
-PhysPage *
-phys_page (TcgVcpu *v, uint64_t physical)
+const PhysRange *
+phys_find (TcgVcpu *v, uint64_t physical)
 {
   Softmmu *s = tcg_softmmu (v);
-  uint64_t page = physical & TLB_PAGE_MASK;
-  PhysPage *p = &s->phys[(page >> TLB_PAGE_BITS) & (BP_N_ELEMENTS (s->phys) - 1)];
-  if (G_UNLIKELY (p->page != page)) {
-    fp_leave (v);
-    phys_page_load (s, p, page);
+  PhysRange found;
+  unsigned i = 1;
+  fp_leave (v);                 /* (memmove may use any register) */
+  while (i < N_PHYS_RANGES && physical - s->range[i].first >= s->range[i].size)
+    i++;
+  if (i < N_PHYS_RANGES) {
+    found = s->range[i];
+  } else {
+    found = phys_load (s, physical);
+    i--;
   }
-  return p;
+  memmove (s->range + 1, s->range, i * sizeof (PhysRange));
+  s->range[0] = found;
+  return s->range;
 }
 
 /* --- fill ----------------------------------------------------------------------------- */
 
-/* The journal lists what a flush that spares global entries must clear; it holds twice the entries, so that dropping repeats when it
- * is full is paid for by as many fills. */
-static void
-journal_add (TlbMode *m, uint32_t index)
-{
-  if (m->full[index].global)
-    return;
-  if (m->n_journal < 2 * m->entries) {
-    m->journal[m->n_journal++] = index;
-    return;
-  }
-  m->n_journal = 0;
-  for (uint32_t k = 0; k < m->entries; k++)
-    if (!m->full[k].global)
-      m->journal[m->n_journal++] = k;
-}
-
-static void
-note_large (TlbMode *m, uint64_t page, unsigned shift)
-{
-  uint64_t mask = ~(((uint64_t) 1 << shift) - 1);
-  if (m->large_base == ~(uint64_t) 0) {
-    m->large_base = page & mask;
-    m->large_mask = mask;
-    return;
-  }
-  mask &= m->large_mask;
-  while ((page ^ m->large_base) & mask)
-    mask <<= 1;
-  m->large_mask = mask;
-  m->large_base &= mask;
-}
-
 static TlbEntry *
 install (TcgVcpu *v, uint64_t address, unsigned mmu, const BpTlbFill *fill)
 {
-  TlbMode *m = &tcg_softmmu (v)->mode[mmu];
-  if (G_UNLIKELY (m->fills > 8 * m->entries))
-    mode_grow (v, mmu);
+  Softmmu *s = tcg_softmmu (v);
+  TlbTable *t = s->mode[mmu];
+  if (G_UNLIKELY (t->fills > 4 * t->entries))
+    table_grow (v, mmu);
   uint64_t page = address & TLB_PAGE_MASK;
-  PhysPage *p = phys_page (v, fill->physical);
+  const PhysRange *p = phys_range (v, fill->physical);
+  uint64_t ram_address = phys_ram_address (p, fill->physical & TLB_PAGE_MASK);
+  uint8_t *host = phys_host (p, fill->physical & TLB_PAGE_MASK);
+  bool readonly = p->readonly;
   uint32_t index = tlb_index (v, address, mmu);
-  TlbEntry *e = &v->tlb[mmu].table[index];
-  TlbFull *f = &m->full[index];
+  TlbEntry *e = &t->entry[index];
+  TlbFull *f = &t->full[index];
   if (is_logged (v)) {
     fp_leave (v);
     settle_log (f, e);
   }
-  uint64_t watched = fill->watched ? TLB_BREAKPOINT : 0, plain = page | (p->host ? 0 : TLB_DEVICE);
+  uint64_t watched = fill->watched ? TLB_BREAKPOINT : 0, plain = page | (host ? 0 : TLB_DEVICE);
+  uint64_t before = entry_page (e);
+  t->evictions += before != page && before != ~(uint64_t) 0;
   f->physical = fill->physical & TLB_PAGE_MASK;
-  f->ram_address = p->ram_address;
+  f->ram_address = ram_address;
   f->global = fill->global;
   f->written = 0;
-  e->addend = (uint64_t) (uintptr_t) p->host - page;
+  f->page_shift = fill->page_shift;
+  e->addend = (uint64_t) (uintptr_t) host - page;
   e->load = fill->readable ? plain | watched : ~(uint64_t) 0;
   e->fetch = fill->executable ? plain : ~(uint64_t) 0;
   if (!fill->writable)
     e->store = ~(uint64_t) 0;
-  else if (!p->host || p->readonly)
+  else if (!host || readonly)
     e->store = page | TLB_DEVICE | watched;
   else {
     fp_leave (v);
     /* Either we see that the page is being translated from, or that vCPU sees this entry (tlb_watch_page). */
     __atomic_store_n (&e->store, page | watched, __ATOMIC_SEQ_CST);
-    if (!bp_dirty_test_all (p->ram_address))
+    if (!bp_dirty_test_all (ram_address))
       __atomic_fetch_or (&e->store, TLB_WATCHED, __ATOMIC_SEQ_CST);
   }
   if (fill->page_shift > TLB_PAGE_BITS)
-    note_large (m, page, fill->page_shift);
-  m->fills++;
-  journal_add (m, index);
+    note_large (t, page, fill->page_shift);
+  t->fills++;
+  if (fill->global) {
+    s->n_global[mmu]++;
+  } else {
+    s->n_local[mmu]++;
+    proof_make (v, fill, &f->proof);
+  }
+  journal_add (t, index);
   return e;
 }
 

@@ -50,7 +50,7 @@ fetch_in_page (TcgVcpu *v, uint64_t linear, unsigned mmu, uint8_t *buffer, unsig
 {
   Softmmu *s = tcg_softmmu (v);
   TlbEntry *e = tlb_entry (v, linear, mmu);
-  TlbFull *f = &s->mode[mmu].full[tlb_index (v, linear, mmu)];
+  TlbFull *f = tlb_full (v, linear, mmu);
   VcpuExtra *x = tcg_extra (v);
   unsigned which = (linear & TLB_PAGE_MASK) != x->fetch_linear;
   if (x->fetch_page[which] != f->ram_address)

@@ -147,7 +147,9 @@ typedef struct X86Cpu {
   const struct X86Model *model_row;
   uint32_t cpuid_1_edx, cpuid_1_ecx, cpuid_80000001_edx, cpuid_80000001_ecx;
   bool feature[X86_FEATURE__COUNT];     /* what the decoder's feature column is checked against */
+  uint32_t cpuid_13_1_eax;
   uint32_t cpuid_7_ebx, cpuid_7_ecx, cpuid_7_edx, cpuid_80000007_edx;
+  uint32_t own_features;        /* OWN_*: what CPUID does not tell */
   uint32_t n_processors;        /* of the machine */
   uint32_t cr4_allowed;         /* bits that may be set */
   uint32_t physical_bits;       /* MAXPHYADDR */
@@ -170,6 +172,7 @@ enum {
   HALTED_WAIT_SIPI = 3          /* an application processor after reset or INIT: for a start-up message */
 };
 enum { BSP_AUTO, BSP_ON, BSP_OFF };
+enum { OWN_SYSCALL32 = 1 << 0 };
 /* Bits of the vCPU's pending word that are this type's own. */
 enum { X86_IRQ_RESET = 1 << 8, X86_IRQ_TRAP = 1 << 9 /* #DB, DR6 tells why, before the next instruction */ };
 
@@ -180,7 +183,8 @@ static inline bool x86_is_protected (const X86Cpu *env) { return (env->hflags & 
 
 /* Indexes of the IR globals (table in emit/translate.c), hottest first. */
 enum {
-  G_EAX, G_ECX, G_EDX, G_EBX, G_ESP, G_EBP, G_ESI, G_EDI, G_CC_DST, G_CC_SRC, G_CC_SRC2, G_N
+  G_RAX, G_RCX, G_RDX, G_RBX, G_RSP, G_RBP, G_RSI, G_RDI, G_CC_DST, G_CC_SRC,
+  G_R8, G_R9, G_R10, G_R11, G_R12, G_R13, G_R14, G_R15, G_CC_SRC2, G_N
 };
 
 /* --- functions that all parts share ------------------------------------------------------------------------------ */
@@ -224,6 +228,8 @@ bool x86_has_tsc_deadline (const X86Cpu *env);
 extern const BpStateField x86_state_fields[];
 extern const BpX86CpuIface x86_cpu_iface;
 void x86_cpuid (X86Cpu *env, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
+/* runtime/xsave.c */
+uint64_t x86_xcr0_allowed (const X86Cpu *env);          /* bits that XCR0 may have set */
 /* runtime/paging.c */
 bool x86_load_pdptes (X86Cpu *env, uint64_t cr3);       /* false: reserved bits set, nothing loaded */
 /* runtime/debug.c */

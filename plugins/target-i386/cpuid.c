@@ -27,7 +27,7 @@ const char *const x86_model_names[] = {
   NULL
 };
 
-typedef enum Word { WORD_D1, WORD_C1, WORD_B7, WORD_C7, WORD_D7, WORD_X7, WORD_DX, WORD_CX } Word;
+typedef enum Word { WORD_D1, WORD_C1, WORD_B7, WORD_C7, WORD_D7, WORD_XS, WORD_X7, WORD_Y, WORD_DX, WORD_CX } Word;
 typedef enum Provided { PROVIDED_NO, PROVIDED_YES, PROVIDED_HOST } Provided;
 
 typedef struct FeatureBit {
@@ -66,7 +66,9 @@ word (X86Cpu *env, unsigned w)
   case WORD_B7: return &env->cpuid_7_ebx;
   case WORD_C7: return &env->cpuid_7_ecx;
   case WORD_D7: return &env->cpuid_7_edx;
+  case WORD_XS: return &env->cpuid_13_1_eax;
   case WORD_X7: return &env->cpuid_80000007_edx;
+  case WORD_Y: return &env->own_features;
   case WORD_DX: return &env->cpuid_80000001_edx;
   case WORD_CX: break;
   }
@@ -84,6 +86,13 @@ host_has (unsigned feature)
   case X86_FEATURE_SSE42: return __builtin_cpu_supports ("sse4.2");
   case X86_FEATURE_AES: return __builtin_cpu_supports ("aes");
   case X86_FEATURE_PCLMULQDQ: return __builtin_cpu_supports ("pclmul");
+  case X86_FEATURE_SHA: return __builtin_cpu_supports ("sha");
+  case X86_FEATURE_AVX: return __builtin_cpu_supports ("avx");
+  case X86_FEATURE_AVX2: return __builtin_cpu_supports ("avx2");
+  case X86_FEATURE_FMA: return __builtin_cpu_supports ("fma");
+  case X86_FEATURE_F16C: return __builtin_cpu_supports ("f16c");
+  case X86_FEATURE_VAES: return __builtin_cpu_supports ("vaes");
+  case X86_FEATURE_VPCLMULQDQ: return __builtin_cpu_supports ("vpclmulqdq");
   default: return false;
   }
 #else
@@ -377,6 +386,49 @@ leaf_b (const X86Cpu *env, uint32_t subleaf, uint32_t out[4])
   out[2] |= (subleaf ? LEVEL_CORE : LEVEL_THREAD) << 8;
 }
 
+/* The XSAVE area: a component in a subleaf, as runtime/xsave.c lays them out. */
+static void
+leaf_13 (const X86Cpu *env, uint32_t subleaf, uint32_t out[4])
+{
+  enum { AVX = 4, WITHOUT_AVX = X86_FP_UPPERS };
+  uint64_t allowed = x86_xcr0_allowed (env);
+  if (!env->feature[X86_FEATURE_XSAVE])
+    return;
+  uint32_t now = env->xcr0 & AVX ? X86_FP_SIZE : WITHOUT_AVX;
+  if (subleaf == 0) {
+    out[0] = (uint32_t) allowed;
+    out[1] = now;
+    out[2] = allowed & AVX ? X86_FP_SIZE : WITHOUT_AVX;
+  } else if (subleaf == 1) {
+    out[0] = env->cpuid_13_1_eax;
+    out[1] = env->feature[X86_FEATURE_XSAVEC] ? now : 0;
+  } else if (subleaf == 2 && allowed & AVX) {
+    out[0] = X86_FP_SIZE - X86_FP_UPPERS;
+    out[1] = X86_FP_UPPERS;
+  }
+}
+
+/* SDM 3B 19.7.3: the time-stamp counter as a multiple of a crystal's clock, which a local APIC's timer counts too (its default).  That must
+ * be exact, and nobody may be led astray by it who does not use the counter for deadlines. */
+static void
+leaf_15 (const X86Cpu *env, uint32_t out[4])
+{
+  enum { CRYSTAL = 1000000000, MHZ = 1000000 };
+  if (!x86_has_tsc_deadline (env) || env->tsc_frequency % MHZ != 0)
+    return;
+  out[0] = CRYSTAL / MHZ;
+  out[1] = (uint32_t) (env->tsc_frequency / MHZ);
+  out[2] = CRYSTAL;
+}
+
+/* MHz: base, highest, bus. */
+static void
+leaf_16 (const X86Cpu *env, uint32_t out[4])
+{
+  out[0] = out[1] = (uint32_t) (env->tsc_frequency / 1000000);
+  out[2] = 100;
+}
+
 static void
 basic_leaf (const X86Cpu *env, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
 {
@@ -407,6 +459,15 @@ basic_leaf (const X86Cpu *env, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
   case 11:
     if (x86_has_apic (env))
       leaf_b (env, subleaf, out);
+    break;
+  case 13:
+    leaf_13 (env, subleaf, out);
+    break;
+  case 0x15:
+    leaf_15 (env, out);
+    break;
+  case 0x16:
+    leaf_16 (env, out);
     break;
   }
 }

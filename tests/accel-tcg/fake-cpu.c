@@ -142,23 +142,25 @@ pin_set (const BpTbKey *key)
 static const BpTcgOps ops = { .struct_size = sizeof (BpTcgOps), .raise = raise_now, .leave = raise_now,
                               .restore = restore };
 
-const BpTcgFrontend fake_frontend = {
-  .struct_size = sizeof (BpTcgFrontend),
-  .name = "fake",
-  .globals = globals,
-  .n_globals = G_N_ELEMENTS (globals),
-  .helpers = helpers,
-  .pc_offset = STATE (pc),
-  .pc_size = 4,
-  .address_bits = 64,
-  .n_mmu_indexes = 2,
-  .max_insn_bytes = 15,
-  .restore = restore_values,
-  .host_fault = host_fault,
-  .native_portable = native_portable,
-  .dump = dump,
-  .pin_set = pin_set,
-};
+#define FAKE_FRONTEND \
+  .struct_size = sizeof (BpTcgFrontend), \
+  .name = "fake", \
+  .globals = globals, \
+  .n_globals = G_N_ELEMENTS (globals), \
+  .helpers = helpers, \
+  .pc_offset = STATE (pc), \
+  .pc_size = 4, \
+  .address_bits = 64, \
+  .n_mmu_indexes = 2, \
+  .max_insn_bytes = 15, \
+  .restore = restore_values, \
+  .host_fault = host_fault, \
+  .native_portable = native_portable, \
+  .dump = dump, \
+  .pin_set = pin_set
+
+const BpTcgFrontend fake_frontend = { FAKE_FRONTEND };
+const BpTcgFrontend fake_narrow_frontend = { FAKE_FRONTEND, .narrow_pin_sets = 1u << 1 };
 
 /* --- guest memory ---------------------------------------------------------------------------- */
 
@@ -349,7 +351,7 @@ fake_cpu_run_flags (FakeCpu *cpu, const Backend *backend, CodeBuffer *buffer, Bp
 {
   size_t used = buffer != NULL ? buffer->used : 0;
   Tb *tb = g_aligned_alloc0 (1, sizeof *tb, 64);
-  BackendBlock block = { tb, &fake_frontend, buffer, NULL };
+  BackendBlock block = { tb, tcg_vcpu (cpu)->frontend, buffer, NULL };
   FakeResult result = { FAKE_EXIT, 0, 0, 0 };
   for (uint32_t i = 0; i < ir->n_insns; i++)
     tb->n_insns += ir->insns[i].op == BP_IR_insn_start;

@@ -62,6 +62,8 @@ typedef struct FakeResult {
 #define FAKE_PIN_SET 1u
 
 extern const BpTcgFrontend fake_frontend;
+/* The same, with the promise that blocks of the second set write no more than 32 bits to what is pinned in it (w0 .. w3). */
+extern const BpTcgFrontend fake_narrow_frontend;
 
 FakeCpu *fake_cpu_new (void);
 void fake_cpu_free (FakeCpu *cpu);

@@ -16,6 +16,7 @@ typedef struct Random {
   uint32_t open[OPEN_LABELS];   /* labels that were branched to and are not placed yet */
   unsigned n_open;
   uint64_t pc;
+  bool narrow;                  /* no 64-bit writes to w0 .. w3 */
 } Random;
 
 /* --- choices -------------------------------------------------------------------------- */
@@ -92,9 +93,15 @@ input (Random *x, BpIrType type)
 }
 
 static BpTemp
+an_output_global (Random *x, BpIrType type)
+{
+  return x->narrow && type == BP_IR_I64 ? bp_ir_global (x->ir->n_globals - 1) : a_global (x, type);
+}
+
+static BpTemp
 output (Random *x, BpIrType type)
 {
-  return below (x, 3) == 0 ? a_global (x, type) : x->pool[at_least (x, type)][below (x, POOL)];
+  return below (x, 3) == 0 ? an_output_global (x, type) : x->pool[at_least (x, type)][below (x, POOL)];
 }
 
 static BpIrType
@@ -294,7 +301,7 @@ put_late_move (Random *x)
 {
   static const uint8_t ops[] = { BP_IR_add, BP_IR_sub, BP_IR_and, BP_IR_or, BP_IR_xor, BP_IR_shl };
   BpIrType type = a_type (x), move = below (x, 3) ? type : BP_IR_I32;
-  BpTemp t = a_local (x, type), target = a_global (x, move), s1 = input (x, type);
+  BpTemp t = a_local (x, type), target = an_output_global (x, move), s1 = input (x, type);
   bool reads_target = below (x, 2) && (type == BP_IR_I32 || x->ir->temps[target].type == BP_IR_I64);
   bp_ir_op3 (x->ir, (BpIrOp) ops[below (x, 6)], type, t, reads_target ? target : input (x, type), s1);
   if (below (x, 2))
@@ -303,7 +310,7 @@ put_late_move (Random *x)
     put_guest_access (x);
   bp_ir_mov (x->ir, move, target, t);
   if (below (x, 3) == 0)
-    bp_ir_mov (x->ir, move, a_global (x, move), t);
+    bp_ir_mov (x->ir, move, an_output_global (x, move), t);
 }
 
 static uint32_t
@@ -318,6 +325,8 @@ static void
 put_call (Random *x)
 {
   const BpIrHelper *helper = x->ir->helpers[below (x, 6)];
+  if (x->narrow && !helper->flags)      /* h_write writes 64 bits */
+    return;
   BpTemp args[BP_HELPER_MAX_ARGS];
   bool is_pure = helper->flags & BP_HELPER_PURE;
   for (unsigned i = 0; i < helper->n_args; i++)
@@ -347,7 +356,7 @@ put_flag_branch (Random *x)
     put_plain (x);
   if (below (x, 8) == 0)
     put_call (x);
-  if (below (x, 8) == 0 && x->ir->temps[s0].kind != BP_IR_TEMP_CONST)
+  if (below (x, 8) == 0 && x->ir->temps[s0].kind == BP_IR_TEMP_LOCAL)
     bp_ir_mov (x->ir, type, s0, s1);
   if (op == BP_IR_setcond && below (x, 3) == 0) {
     BpTemp u = a_local (x, type);
@@ -411,10 +420,10 @@ put_something (Random *x)
   }
 }
 
-void
-ir_random (BpIrBlock *ir, uint32_t seed, unsigned size)
+static void
+make_block (BpIrBlock *ir, uint32_t seed, unsigned size, bool narrow)
 {
-  Random x = { .ir = ir, .state = seed, .pc = 0x1000 };
+  Random x = { .ir = ir, .state = seed, .pc = 0x1000, .narrow = narrow };
   bp_ir_block_reset (ir);
   next (&x);
   start_insn (&x);
@@ -432,6 +441,18 @@ ir_random (BpIrBlock *ir, uint32_t seed, unsigned size)
     put_plain (&x);
     bp_ir_exit_tb (ir, x.n_open % 2);
   }
+}
+
+void
+ir_random (BpIrBlock *ir, uint32_t seed, unsigned size)
+{
+  make_block (ir, seed, size, false);
+}
+
+void
+ir_random_narrow (BpIrBlock *ir, uint32_t seed, unsigned size)
+{
+  make_block (ir, seed, size, true);
 }
 
 void

@@ -9,6 +9,9 @@
  * They end, and use no native insn. */
 void ir_random (BpIrBlock *ir, uint32_t seed, unsigned size);
 
+/* The same, for the second pin set of fake_narrow_frontend. */
+void ir_random_narrow (BpIrBlock *ir, uint32_t seed, unsigned size);
+
 /* Random registers and memory; values are often small, equal, or at an edge. */
 void ir_random_state (FakeCpu *cpu, uint32_t seed);
 

@@ -88,11 +88,17 @@ START_TEST (test_golden)
   CASE (enc_rr (e, OP_TEST, RCX, RCX), "85c9")   /* test ecx,ecx */
   CASE (enc_test_ri (e, 0, RBX, 0x40), "f6c340")   /* test bl,0x40 */
   CASE (enc_test_ri (e, 0, RSI, 0x40), "40f6c640")   /* test sil,0x40 */
-  CASE (enc_test_ri (e, X64_W, RSI, 0x4000), "48f7c600400000")   /* test rsi,0x4000 */
+  CASE (enc_test_ri (e, X64_W, RSI, 0x4000), "f7c600400000")   /* test esi,0x4000 */
+  CASE (enc_test_ri (e, X64_W, RSI, -2), "48f7c6feffffff")   /* test rsi,0xfffffffffffffffe */
+  CASE (enc_test_mi (e, X64_W, x64_mem (RBP, 48), 0x40), "f6453040")   /* test BYTE PTR [rbp+0x30],0x40 */
+  CASE (enc_test_mi (e, X64_W, x64_mem (RBP, 48), 0x4000), "f7453000400000")   /* test DWORD PTR [rbp+0x30],0x4000 */
+  CASE (enc_test_mi (e, X64_W, x64_mem (RBP, 48), -2), "48f74530feffffff")   /* test QWORD PTR [rbp+0x30],0xfffffffffffffffe */
   CASE (enc_test_m8 (e, x64_mem (RBP, 48), 2), "f6453002")   /* test BYTE PTR [rbp+0x30],0x2 */
   CASE (enc_rr (e, OP_IMUL, RAX, R10), "410fafc2")   /* imul eax,r10d */
   CASE (enc_imul_rri (e, 0, RAX, R10, 100), "416bc264")   /* imul eax,r10d,0x64 */
   CASE (enc_imul_rri (e, X64_W, RAX, R10, 1000), "4969c2e8030000")   /* imul rax,r10,0x3e8 */
+  CASE (enc_imul_rmi (e, X64_W, RAX, x64_mem (RBP, 48), 100), "486b453064")   /* imul rax,QWORD PTR [rbp+0x30],0x64 */
+  CASE (enc_imul_rmi (e, 0, RAX, x64_mem (RBP, 48), 1000), "694530e8030000")   /* imul eax,DWORD PTR [rbp+0x30],0x3e8 */
   CASE (enc_shift_ri (e, SHIFT_SHL, 0, RAX, 1), "d1e0")   /* shl eax,1 */
   CASE (enc_shift_ri (e, SHIFT_SAR, X64_W, R11, 33), "49c1fb21")   /* sar r11,0x21 */
   CASE (enc_shift_ri (e, SHIFT_ROL, 0, RBX, 8), "c1c308")   /* rol ebx,0x8 */

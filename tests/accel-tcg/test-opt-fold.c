@@ -15,6 +15,31 @@ static const PassCase cases[] = {
     "mov.i32 eax, $0x3\n mov.i64 w0, $0x1000000000000000" },
   { "widths", "ext32s w0, $0x80000000\n ext32u w1, $0x80000000\n trunc eax, $0x1ffffffff",
     "mov.i64 w0, $0xffffffff80000000\n mov.i64 w1, $0x80000000\n mov.i32 eax, $0xffffffff" },
+  { "a 32-bit copy is one for those that read 32 bits",
+    "mov.i32 t0:i64, w0\n add.i32 eax, t0:i64, ecx\n add.i64 w1, t0, w2",
+    "mov.i32 t0:i64, w0\n add.i32 eax, w0, ecx\n add.i64 w1, t0, w2" },
+  { "and for all when there are no more",
+    "ld32u.i64 t1, [env + 0x1060]\n mov.i32 t0:i64, t1:i64\n add.i64 w1, t0, w2",
+    "ld32u.i64 t1, [env + 0x1060]\n mov.i32 t0:i64, t1:i64\n add.i64 w1, t1, w2" },
+  { "a 64-bit copy is one for both", "mov.i64 t0, w0\n add.i32 eax, t0:i64, ecx\n add.i64 w1, t0, w2",
+    "mov.i64 t0, w0\n add.i32 eax, w0, ecx\n add.i64 w1, w0, w2" },
+  { "constants have the width of their reader",
+    "mov.i32 t0:i64, $0xffffffff\n add.i64 w0, w0, t0\n mov.i64 t1, $0x100000005\n add.i32 eax, eax, t1:i64\n"
+    " add.i32 ebx, ebx, $0x700000001:i64",
+    "mov.i32 t0:i64, $0xffffffff\n add.i64 w0, w0, $0xffffffff\n mov.i64 t1, $0x100000005\n add.i32 eax, eax, $0x5\n"
+    " add.i32 ebx, ebx, $0x1" },
+  { "a 32-bit result has zeros above", "add.i32 t0:i64, w0, w1\n and.i64 w2, t0, $0xffffffff\n shr.i64 w3, t0, $0x20",
+    "add.i32 t0:i64, w0, w1\n mov.i64 w2, t0\n mov.i64 w3, $0x0" },
+  { "a 64-bit register moved to itself", "mov.i32 w0, w0\n mov.i32 w0, w0\n mov.i64 w0, w0\n add.i64 w0, w0, $0x0",
+    "mov.i32 w0, w0" },
+  { "nothing is added, but the upper half goes", "add.i32 w0, w0, $0x0\n or.i32 w1, w2, $0x0", "mov.i32 w0, w0\n mov.i32 w1, w2" },
+  { "32 of 64 bits", "extract.i64 w0, w1, 0, 32\n sextract.i64 w1, w2, 0, 32\n and.i64 w2, w3, $0xffffffff",
+    "mov.i32 w0, w1\n ext32s w1, w2\n mov.i32 w2, w3" },
+  { "sums of different widths do not add up", "add.i32 t0:i64, w0, $0xffffffff\n add.i64 w1, t0, $0x1",
+    "add.i32 t0:i64, w0, $0xffffffff\n add.i64 w1, t0, $0x1" },
+  { "decided by half", "ext8u.i64 t0, w0\n deposit.i64 t1, t0, w1, 32, 32\n setcond.i32 eax, t1:i64, $0x100, ltu\n"
+                       " setcond.i64 w2, t1, $0x100, ltu",
+    "ext8u.i64 t0, w0\n deposit.i64 t1, t0, w1, 32, 32\n mov.i32 eax, $0x1\n setcond.i64 w2, t1, $0x100, ltu" },
   { "clz of zero is its second input", "clz.i32 eax, $0x0, $0x20\n ctz.i32 ebx, $0x0, ecx",
     "mov.i32 eax, $0x20\n ctz.i32 ebx, $0x0, ecx" },
   { "deposit of constants", "deposit.i32 eax, $0x11223344, $0xff, 8, 8", "mov.i32 eax, $0x1122ff44" },
@@ -49,7 +74,8 @@ static const PassCase cases[] = {
                                " gld.i32 t1, eax, le.s8.mmu0\n"
     "ext8u.i32 ecx, t1", "gld.i32 t0, eax, le.u8.mmu0\n mov.i32 ebx, t0\n gld.i32 t1, eax, le.s8.mmu0\n"
                          " ext8u.i32 ecx, t1" },
-  { "trunc undoes widening", "ext32s t0, eax\n trunc ebx, t0", "ext32s t0, eax\n mov.i32 ebx, eax" },
+  { "trunc undoes widening", "ext32s t0, eax\n trunc ebx, t0\n ext32u w0, eax\n trunc w1, w2",
+    "ext32s t0, eax\n mov.i32 ebx, eax\n mov.i32 w0, eax\n mov.i32 w1, w2" },
   { "decided by the bits that may be set", "ext8u.i32 t0, eax\n setcond.i32 ebx, t0, $0x100, ltu\n"
                                            " setcond.i32 ecx, t0, $0x0, lt",
     "ext8u.i32 t0, eax\n mov.i32 ebx, $0x1\n mov.i32 ecx, $0x0" },

@@ -4,6 +4,11 @@
 
 static const PassCase cases[] = {
   { "a local that no one reads", "add.i32 t0, eax, ebx\n mov.i32 t1, t0", "" },
+  { "a 32-bit result is moved as it is", "add.i32 t0:i64, w0, w1\n mov.i32 w0, t0:i64\n add.i32 t1:i64, w1, w2\n mov.i64 w1, t1",
+    "add.i32 w0, w0, w1\n add.i32 w1, w1, w2" },
+  { "of a 64-bit one half stays behind", "add.i64 t0, w0, w1\n mov.i32 w0, t0:i64\n add.i64 t1, w1, w2\n mov.i32 eax, t1:i64",
+    "add.i64 t0, w0, w1\n mov.i32 w0, t0:i64\n add.i64 t1, w1, w2\n mov.i32 eax, t1:i64" },
+  { "32 bits overwrite 64", "mov.i64 w0, w1\n mov.i32 w0, eax", "mov.i32 w0, eax" },
   { "a global overwritten before any use", "mov.i32 cc_dst, eax\n mov.i32 cc_dst, ebx",
     "mov.i32 cc_dst, ebx" },
   { "but not across an insn that may fault", "mov.i32 cc_dst, eax\n gst.i32 ebx, ecx, le.u32.mmu0\n"

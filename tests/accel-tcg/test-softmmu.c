@@ -66,10 +66,166 @@ START_TEST (grows)
   toy_emit_jump (&c, TOY_BNZ, 7, again);
   toy_emit (&c, TOY_STOP, 0, 0, 0);
   toy_put (t->board.ram, &c);
-  unsigned before = tcg_softmmu (toy_vcpu (t))->mode[0].entries;
   ToyState s = { .pc = c.origin, .table = TOY_TABLES };
   run_and_compare (t, &s, "many pages");
-  ck_assert_uint_gt (tcg_softmmu (toy_vcpu (t))->mode[0].entries, _i == 1 ? 0 : before);
+  const Softmmu *softmmu = tcg_softmmu (toy_vcpu (t));
+  ck_assert (softmmu->private_modes & 1);       /* hardly anything is global */
+  ck_assert_uint_ge (softmmu->mode[0]->entries, 512);
+  toy_free_machine (t);
+}
+END_TEST
+
+/* --- address spaces ------------------------------------------------------------------------- */
+
+#define PAGE(n) (0x20000u + 0x1000 * (n))       /* RAM: filled with n */
+#define OTHER (TOY_TABLES + 0x1000)
+
+static Toy *
+toy_with_pages (void)
+{
+  Toy *t = toy_new (&toy_ways[0]);
+  for (unsigned n = 0; n < 16; n++)
+    memset (t->board.ram + PAGE (n), (int) n, 4096);
+  return t;
+}
+
+static unsigned
+load_at (Toy *t, uint32_t linear)
+{
+  return (unsigned) bp_tcg_ops (t->cpu)->load (t->cpu, linear, BP_MO_8);
+}
+
+static void
+switch_to (Toy *t, uint32_t table, uint64_t asid, bool keep)
+{
+  t->cpu->s.table = table;
+  bp_tcg_ops (t->cpu)->tlb_switch_space (t->cpu, table, asid, keep);
+}
+
+/* A change of the tables shows after a reload, and what has not changed is still there. */
+START_TEST (reload)
+{
+  enum { BASE = 0x51000 };      /* none of the pages maps others */
+  Toy *t = toy_with_pages ();
+  for (unsigned table = 0; table < 2; table++)
+    for (uint32_t i = 0; i < 8; i++)
+      set_entry (t, table, BASE + (i << 12), PAGE (i + 8 * table) | ALL);
+  for (unsigned round = 0; round < 40; round++) {       /* the mode becomes private meanwhile */
+    switch_to (t, TOY_TABLES, 0, false);
+    for (uint32_t i = 1; i < 8; i++)
+      ck_assert_uint_eq (load_at (t, BASE + (i << 12)), i);
+    ck_assert_uint_eq (load_at (t, BASE), round % 3);
+    switch_to (t, OTHER, 0, false);
+    for (uint32_t i = 0; i < 8; i++)
+      ck_assert_uint_eq (load_at (t, BASE + (i << 12)), i + 8);
+    set_entry (t, 0, BASE, PAGE ((round + 1) % 3) | ALL);       /* of the one that sleeps */
+  }
+  ck_assert (tcg_softmmu (toy_vcpu (t))->private_modes & 1);
+  switch_to (t, TOY_TABLES, 0, false);
+  uint32_t fills = tcg_softmmu (toy_vcpu (t))->mode[0]->fills;
+  for (uint32_t i = 1; i < 8; i++)
+    ck_assert_uint_eq (load_at (t, BASE + (i << 12)), i);
+  ck_assert_uint_eq (tcg_softmmu (toy_vcpu (t))->mode[0]->fills, fills);
+  set_entry (t, 0, BASE + 0x3000, PAGE (9) | ALL);      /* of the one that runs: seen at the reload */
+  switch_to (t, TOY_TABLES, 0, false);
+  ck_assert_uint_eq (load_at (t, BASE + 0x3000), 9);
+  /* A word above the leaf counts too: the 16 pages are a large one from now on. */
+  set_entry (t, 0, 0x50000, 0x30000 | ALL | TOY_LARGE);
+  memset (t->board.ram + 0x35000, 77, 4096);
+  switch_to (t, TOY_TABLES, 0, false);
+  ck_assert_uint_eq (load_at (t, 0x55000), 77);
+  toy_free_machine (t);
+}
+END_TEST
+
+/* Tags: what a switch that keeps may leave, and what flushes take from spaces that sleep. */
+START_TEST (tags)
+{
+  Toy *t = toy_with_pages ();
+  const BpTcgOps *ops = bp_tcg_ops (t->cpu);
+  set_entry (t, 0, 0x40000, PAGE (1) | ALL);
+  set_entry (t, 0, 0x41000, PAGE (2) | ALL | TOY_GLOBAL);
+  set_entry (t, 1, 0x40000, PAGE (3) | ALL);
+  set_entry (t, 1, 0x41000, PAGE (2) | ALL | TOY_GLOBAL);
+  for (unsigned private = 0; private < 2; private++) {
+    if (private) {
+      ops->tlb_flush (t->cpu, true);
+      tcg_softmmu (toy_vcpu (t))->n_local[0] = 1000;
+      switch_to (t, OTHER, 7, false);           /* private from here on */
+    }
+    set_entry (t, 0, 0x40000, PAGE (1) | ALL);
+    switch_to (t, TOY_TABLES, 5, false);
+    ck_assert (load_at (t, 0x40000) == 1 && load_at (t, 0x41000) == 2);
+    switch_to (t, OTHER, 6, true);
+    ck_assert (load_at (t, 0x40000) == 3 && load_at (t, 0x41000) == 2);
+    set_entry (t, 0, 0x40000, PAGE (4) | ALL);
+    switch_to (t, TOY_TABLES, 5, true);
+    ck_assert (load_at (t, 0x40000) == (private ? 1 : 4));      /* (either would be right) */
+    switch_to (t, TOY_TABLES, 5, false);
+    ck_assert (load_at (t, 0x40000) == 4 && load_at (t, 0x41000) == 2);
+    switch_to (t, OTHER, 6, true);
+    set_entry (t, 0, 0x40000, PAGE (5) | ALL);
+    ops->tlb_flush_space (t->cpu, 6);
+    ops->tlb_flush_space (t->cpu, 5);
+    switch_to (t, TOY_TABLES, 5, true);
+    ck_assert (load_at (t, 0x40000) == 5);
+    switch_to (t, OTHER, 6, true);
+    set_entry (t, 0, 0x40000, PAGE (6) | ALL);
+    ops->tlb_flush_page_in (t->cpu, 5, 0x40123);
+    switch_to (t, TOY_TABLES, 5, true);
+    ck_assert (load_at (t, 0x40000) == 6);
+    set_entry (t, 0, 0x40000, PAGE (7) | ALL);
+    ops->tlb_flush_page_in (t->cpu, 5, 0x40fff);
+    ck_assert (load_at (t, 0x40000) == 7);
+    set_entry (t, 0, 0x40000, PAGE (8) | ALL);
+    ops->tlb_flush_space (t->cpu, BP_TLB_EVERY_ASID);
+    ck_assert (load_at (t, 0x40000) == 8);
+    /* The same tag for another root: a reload takes the tag's entries of every root. */
+    switch_to (t, OTHER, 5, false);
+    set_entry (t, 0, 0x40000, PAGE (9) | ALL);
+    switch_to (t, TOY_TABLES, 5, true);
+    ck_assert (load_at (t, 0x40000) == 9);
+    /* One invalidation of a global page is for every space. */
+    set_entry (t, 0, 0x41000, PAGE (10) | ALL | TOY_GLOBAL);
+    set_entry (t, 1, 0x41000, PAGE (10) | ALL | TOY_GLOBAL);
+    ops->tlb_flush_page (t->cpu, 0x41000);
+    ck_assert (load_at (t, 0x41000) == 10);
+    switch_to (t, OTHER, 6, true);
+    ck_assert (load_at (t, 0x41000) == 10);
+    set_entry (t, 0, 0x41000, PAGE (2) | ALL | TOY_GLOBAL);
+    set_entry (t, 1, 0x41000, PAGE (2) | ALL | TOY_GLOBAL);
+    ops->tlb_flush (t->cpu, true);
+    ck_assert (load_at (t, 0x41000) == 2);
+    switch_to (t, TOY_TABLES, 5, true);
+    ck_assert (load_at (t, 0x41000) == 2);
+  }
+  toy_free_machine (t);
+}
+END_TEST
+
+/* More spaces than are kept, and paths that push each other out. */
+START_TEST (many_spaces)
+{
+  Toy *t = toy_with_pages ();
+  GRand *r = g_rand_new_with_seed (7);
+  unsigned page[20][8];
+  for (unsigned k = 0; k < 20; k++)
+    for (unsigned i = 0; i < 8; i++)
+      page[k][i] = 16;
+  for (unsigned round = 0; round < 4000; round++) {
+    unsigned k = (unsigned) g_rand_int_range (r, 0, round < 2000 ? 6 : 20);
+    uint32_t table = 0x80000 + 0x1000 * k;
+    for (unsigned n = 0; n < 3; n++) {
+      unsigned i = (unsigned) g_rand_int_range (r, 0, 8);
+      page[k][i] = (unsigned) g_rand_int_range (r, 0, 16);
+      bp_as_store (t->memory_space, table + 4 * (0x40 + 20 * i), PAGE (page[k][i]) | ALL, 4);
+    }
+    switch_to (t, table, round & 1 ? k : 0, false);
+    for (unsigned i = 0; i < 8; i++)
+      if (page[k][i] < 16)
+        ck_assert_uint_eq (load_at (t, 0x40000 + 0x14000 * i), page[k][i]);
+  }
+  g_rand_free (r);
   toy_free_machine (t);
 }
 END_TEST
@@ -274,18 +430,23 @@ END_TEST
 
 /* --- physical memory ------------------------------------------------------------------------------------------ */
 
-START_TEST (physical_pages)
+START_TEST (physical_memory)
 {
   Toy *t = toy_new (&toy_ways[_i]);
   TcgVcpu *v = toy_vcpu (t);
   uint64_t base = bp_region_ram_address (t->ram_region);
-  PhysPage *p = phys_page (v, 0x3123);
-  ck_assert (p->page == 0x3000 && p->host == t->board.ram + 0x3000 && p->ram_address == base + 0x3000 && !p->readonly);
-  p = phys_page (v, TOY_ROM + 8);
-  ck_assert (p->host == t->rom && p->readonly);
-  p = phys_page (v, TOY_DEVICE);
-  ck_assert (!p->host && p->ram_address == ~(uint64_t) 0);
-  ck_assert (!phys_page (v, 0x7fff0000)->host);         /* nothing there */
+  for (unsigned k = 0; k < 3; k++) {
+    const PhysRange *p = phys_range (v, 0x3123);
+    ck_assert (phys_host (p, 0x3123) == t->board.ram + 0x3123 && phys_ram_address (p, 0x3123) == base + 0x3123 && !p->readonly);
+    p = phys_range (v, TOY_ROM + 8);
+    ck_assert (phys_host (p, TOY_ROM + 8) == t->rom + 8 && p->readonly);
+    p = phys_range (v, TOY_DEVICE);
+    ck_assert (!phys_host (p, TOY_DEVICE) && phys_ram_address (p, TOY_DEVICE) == ~(uint64_t) 0);
+    for (uint64_t hole = 0; hole < 20; hole++)  /* nothing there */
+      ck_assert_ptr_null (phys_host (phys_range (v, 0x7fff0000 + (hole << 12)), 0x7fff0000 + (hole << 12)));
+    ck_assert_ptr_eq (phys_host (phys_range (v, TOY_RAM_SIZE - 1), TOY_RAM_SIZE - 1), t->board.ram + TOY_RAM_SIZE - 1);
+    ck_assert_ptr_null (phys_host (phys_range (v, TOY_RAM_SIZE), TOY_RAM_SIZE));
+  }
   const BpTcgOps *ops = bp_tcg_ops (v);
   ops->store_physical (v, 0x3000, 0x1122334455667788, 8);
   ck_assert (ops->load_physical (v, 0x3002, 4) == 0x33445566 && ram_word (t, 0x3000) == 0x55667788);
@@ -303,12 +464,15 @@ main (void)
   Suite *suite = suite_create ("softmmu");
   TCase *tcase = tcase_create ("all");
   tcase_add_loop_test (tcase, grows, 0, ways);
+  tcase_add_test (tcase, reload);
+  tcase_add_test (tcase, tags);
+  tcase_add_test (tcase, many_spaces);
   tcase_add_loop_test (tcase, large_page, 0, ways);
   tcase_add_loop_test (tcase, wraps, 0, ways);
   tcase_add_loop_test (tcase, map_changed_by_guest, 0, ways);
   tcase_add_loop_test (tcase, map_changed_by_another, 0, ways);
   tcase_add_loop_test (tcase, no_write_is_lost, 0, ways);
-  tcase_add_loop_test (tcase, physical_pages, 0, 2);
+  tcase_add_loop_test (tcase, physical_memory, 0, 2);
   tcase_set_timeout (tcase, 60);
   suite_add_tcase (suite, tcase);
   SRunner *runner = srunner_create (suite);

@@ -45,6 +45,20 @@ ram_of (const ToyCpu *cpu)
   return ((Toy *) object_of (cpu)->machine)->board.ram;         /* (the machine is a Toy's first member) */
 }
 
+/* What toy_walk has looked at: the entry that could be a large page's, and the page's own. */
+static void
+tell_words (const ToyCpu *cpu, uint32_t index, uint32_t entry, BpTlbFill *fill)
+{
+  uint32_t large = cpu->s.table + 4 * (index & ~15u);
+  fill->word_size = 4;
+  if (!(entry & TOY_LARGE)) {
+    uint32_t first;
+    memcpy (&first, ram_of (cpu) + large, 4);
+    fill->word[fill->n_words++] = (BpTlbWord) { large, first };
+  }
+  fill->word[fill->n_words++] = (BpTlbWord) { entry & TOY_LARGE ? large : cpu->s.table + 4 * index, entry };
+}
+
 static bool
 toy_tlb_fill (void *env, uint64_t address, BpMmuAccess access, unsigned mmu, bool quiet, BpTlbFill *fill)
 {
@@ -64,6 +78,8 @@ toy_tlb_fill (void *env, uint64_t address, BpMmuAccess access, unsigned mmu, boo
   fill->writable = (entry & TOY_WRITABLE) != 0;
   fill->executable = (entry & TOY_EXECUTABLE) != 0;
   fill->global = (entry & TOY_GLOBAL) != 0;
+  if (cpu->s.table)
+    tell_words (cpu, (uint32_t) address >> 12, entry, fill);
   return true;
 }
 
@@ -115,7 +131,7 @@ static void
 h_table (ToyCpu *cpu, uint32_t table)
 {
   cpu->s.table = table & (TOY_RAM_SIZE - 1) & ~0xfffu;
-  bp_tcg_ops (cpu)->tlb_flush (cpu, false);
+  bp_tcg_ops (cpu)->tlb_switch_space (cpu, cpu->s.table, 0, false);
 }
 
 /* As toy-reference.c has it. */

@@ -35,10 +35,9 @@ x86_raise_error (X86Cpu *env, unsigned vector, uint32_t error)
   x86_raise (env, vector);
 }
 
-void
-x86_host_fault (void *env, BpHostFault fault)
-{
-}
+void x86_host_fault (void *env, BpHostFault fault) { }
+void x86_update_mode (X86Cpu *env) { }
+uint32_t helper_segment_check (X86Cpu *env, uint32_t seg, uint32_t offset, uint32_t size_write) { return offset; }
 
 void
 fp_portable_run (const FpCase *c, FpState *state)

@@ -342,6 +342,55 @@ enter_protected (unsigned cpl)
   set_gpr (env, X86_RSP, cpl ? STACK3 : STACK0);
 }
 
+/* --- long mode ----------------------------------------------------------------------------------- */
+
+enum { PML4 = 0x20000, PDPT4 = 0x21000, PD4 = 0x22000, RSP0 = 0x8000, IST1 = 0xa008, HANDLERS = 0x5000 };
+enum { LONG_CODE0 = 0x08, LONG_DATA0 = 0x10, LONG_CODE3 = 0x18 | 3, LONG_DATA3 = 0x20 | 3, LONG_TSS = 0x28 /* and 30 */, LONG_CODE32 = 0x38 | 3,
+       LONG_FREE = 0x40 };
+
+static inline void
+set_descriptor64 (unsigned selector, uint64_t base, uint32_t limit, uint32_t attributes)
+{
+  set_descriptor (GDT, selector, (uint32_t) base, limit, attributes);
+  poke (GDT + (selector & 0xfff8) + 8, base >> 32, 8);
+}
+
+static inline void
+set_gate64 (uint64_t at, unsigned selector, uint64_t offset, unsigned type, unsigned dpl, unsigned ist)
+{
+  set_gate ((uint32_t) at, selector, (uint32_t) offset, type, dpl, true, ist);
+  poke (at + 8, offset >> 32, 8);
+}
+
+/* The first 4 MB are mapped as they are, open to all; the same once more at the top of the address space.  Every vector goes to
+ * HANDLERS + vector * 16. */
+static inline void
+enter_long (unsigned cpl, bool code64)
+{
+  enter_protected (cpl);
+  for (unsigned i = 0; i < 512; i += 511)
+    poke (PML4 + 8 * i, PDPT4 | 7, 8);
+  for (unsigned i = 0; i < 512; i += 511)
+    poke (PDPT4 + 8 * i, PD4 | 7, 8);
+  for (unsigned i = 0; i < 512; i++)
+    poke (PD4 + 8 * i, (i % 2) * 0x200000 | 0x87, 8);
+  set_descriptor (GDT, LONG_CODE0, 0, 0xffffffff, 0xa09b);
+  set_descriptor (GDT, LONG_CODE3, 0, 0xffffffff, 0xa0fb);
+  set_descriptor (GDT, LONG_CODE32, 0, 0xffffffff, 0xc0fb);
+  set_descriptor64 (LONG_TSS, TSS, 0x3ff, 0x8b);
+  env->idtr.limit = 0xfff;
+  for (unsigned v = 0; v < 256; v++)
+    set_gate64 (IDT + 16 * v, LONG_CODE0, HANDLERS + 16 * v, SYS_INT32, 0, 0);
+  poke (TSS + 4, RSP0, 8);
+  poke (TSS + 36, IST1, 8);
+  env->cr0 |= CR0_PG;
+  env->cr4 |= CR4_PAE;
+  env->cr3 = PML4;
+  env->efer = EFER_LME | EFER_LMA;
+  unsigned dpl = cpl << SEG_DPL_SHIFT;
+  x86_set_segment (env, X86_CS, code64 ? (cpl ? LONG_CODE3 : LONG_CODE0) : LONG_CODE32, 0, 0xffffffff, (code64 ? 0xa09b : 0xc09b) | dpl);
+}
+
 /* Virtual-8086 mode: CS 1000, SS 2000 (stack at 0x20ffe), IOPL as given. */
 static inline void
 enter_v86 (unsigned level)

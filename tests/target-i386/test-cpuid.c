@@ -69,9 +69,9 @@ START_TEST (model_max)
   ck_assert (!(out[3] >> 9 & 1));                       /* no local APIC is linked */
   ck_assert (!(out[2] >> 31));
   leaf (0x40000000, 0);
-  uint32_t eax = out[0];
-  leaf (7, 0);
-  ck_assert_uint_eq (eax, out[0]);
+  uint32_t ebx = out[1];
+  leaf (0x16, 0);
+  ck_assert_uint_eq (ebx, out[1]);
   leaf (0x80000002, 0);
   ck_assert_int_eq (memcmp (out, "Backplane CPU\0\0", 16), 0);
   leaf (0x80000008, 0);
@@ -113,12 +113,57 @@ START_TEST (features_switch)
 }
 END_TEST
 
+START_TEST (model_with_features)
+{
+  GError *error = NULL;
+  configured ("base32,-sse2,+movbe", "-nx");
+  ck_assert (!env->feature[X86_FEATURE_SSE2] && env->feature[X86_FEATURE_MOVBE]);
+  ck_assert_uint_eq (env->cpuid_80000001_edx, 0);
+  env->features = NULL;
+  env->model = (char *) "base33";
+  ck_assert (!x86_configure_features (env, &error));
+  ck_assert_str_eq (error->message, "model: no model `base33` (did you mean `base32`?)");
+  g_clear_error (&error);
+  env->model = (char *) "max,-avx3";
+  ck_assert (!x86_configure_features (env, &error));
+  ck_assert_str_eq (error->message, "model: no feature `avx3` (did you mean `avx`?)");
+  g_clear_error (&error);
+}
+END_TEST
+
+START_TEST (long_mode_leaves)
+{
+  enum { SYSCALL = 1 << 11, NX = 1 << 20, GB_PAGES = 1 << 26, LM = 1 << 29 };
+  const uint32_t wanted = CR4_PCIDE | CR4_FSGSBASE | CR4_SMEP | CR4_SMAP | CR4_UMIP;
+  configured (M_MAX, NULL);
+  leaf (0x80000001, 0);
+  ck_assert_uint_eq (out[3] & (SYSCALL | NX | GB_PAGES | LM), NX | GB_PAGES | LM);      /* SYSCALL: seen by 64-bit code */
+  ck_assert_uint_eq (out[2] & 1, 1);                                                    /* LAHF */
+  env->hflags |= HF_CODE64;
+  leaf (0x80000001, 0);
+  ck_assert_uint_eq (out[3] & SYSCALL, SYSCALL);
+  env->hflags = 0;
+  leaf (0x80000007, 0);
+  ck_assert_uint_eq (out[3], 1 << 8);
+  ck_assert_uint_eq (env->cr4_allowed & wanted, wanted);
+  configured ("base64", NULL);
+  ck_assert (env->feature[X86_FEATURE_LM] && env->feature[X86_FEATURE_CX16] && !env->own_features);
+  ck_assert_uint_eq (env->cr4_allowed & wanted, 0);
+  configured ("haswell", NULL);
+  leaf (1, 0);
+  ck_assert_uint_eq (out[0], 0x306c4);
+  configured (M_BASE32, NULL);
+  leaf (0x80000008, 0);
+  ck_assert_uint_eq (out[0], 32 << 8 | 36);
+}
+END_TEST
+
 START_TEST (features_refused)
 {
   refused ("+sse22", "features: no feature `sse22` (did you mean `sse2`?)");
   refused ("-mmxx", "features: no feature `mmxx` (did you mean `mmx`?)");
   refused ("+qwertyuiop", "features: no feature `qwertyuiop`");
-  refused ("+avx", "features: `avx` is not provided");
+  refused ("+monitor", "features: `monitor` is not provided");
   configured (M_MAX, "-avx");
 }
 END_TEST
@@ -287,6 +332,55 @@ START_TEST (local_apic)
 }
 END_TEST
 
+START_TEST (topology)
+{
+  env->intc.table = &with_apic;
+  env->tsc_frequency = 2400000000u;
+  env->n_processors = 6;
+  env->apic_id = 5;
+  configured (M_MAX, NULL);
+  leaf (1, 0);
+  ck_assert_uint_eq (out[1] >> 16, 5 << 8 | 8);
+  ck_assert_uint_eq (out[3] >> 28 & 1, 1);
+  leaf (4, 0);
+  ck_assert_uint_eq (out[0] >> 14, 7 << 12);            /* eight cores at most, each with caches of its own */
+  leaf (4, 2);
+  ck_assert_uint_eq (out[0] >> 14, 7 << 12 | 7);        /* and one for all */
+  leaf (11, 1);
+  ck_assert (out[0] == 3 && out[1] == 6 && out[3] == 5);
+  leaf (0x15, 0);
+  ck_assert_uint_eq ((uint64_t) out[2] * out[1] / out[0], env->tsc_frequency);
+  leaf (0x16, 0);
+  ck_assert_uint_eq (out[0], 2400);
+  configured ("pentium", NULL);                         /* these stand alone */
+  leaf (1, 0);
+  ck_assert_uint_eq (out[3] >> 28 & 1, 0);
+  env->n_processors = 0;
+  env->apic_id = 0;
+}
+END_TEST
+
+START_TEST (bases_and_system_calls)
+{
+  const uint64_t top = 0xffffff8000000000, hole = 0x0000800000000000;
+  static const uint32_t addresses[] = { 0x175, 0x176, 0xc0000082, 0xc0000083, 0xc0000100, 0xc0000101, 0xc0000102 };
+  uint64_t value;
+  configured (M_MAX, NULL);
+  x86_reset_registers (env, false);
+  for (unsigned i = 0; i < G_N_ELEMENTS (addresses); i++) {
+    ck_assert (x86_msr_write (env, addresses[i], top));
+    ck_assert_uint_eq (msr (addresses[i]), top);
+    ck_assert (!x86_msr_write (env, addresses[i], hole));
+  }
+  ck_assert_uint_eq (env->segment[X86_GS].base, top);
+  ck_assert (x86_msr_write (env, 0xc0000081, hole));
+  ck_assert (x86_msr_write (env, 0xc0000084, 0xffffffff) && !x86_msr_write (env, 0xc0000084, (uint64_t) 1 << 32));
+  configured (M_BASE32, NULL);
+  for (unsigned i = 2; i < G_N_ELEMENTS (addresses); i++)
+    ck_assert (!x86_msr_read (env, addresses[i], &value) && !x86_msr_write (env, addresses[i], 0));
+}
+END_TEST
+
 /* --- reset, state -------------------------------------------------------------------------------------------- */
 
 START_TEST (after_reset)
@@ -332,6 +426,20 @@ START_TEST (state_goes_out_and_in)
   ck_assert_uint_eq (env->hflags & (HF_PE | HF_CS32 | HF_SS32), HF_PE | HF_CS32 | HF_SS32);
   for (unsigned i = 0; i < 6; i++)
     ck_assert (env->hflags & HF_FLAT (i) && (i == X86_CS || env->hflags & HF_BASE0 (i)));
+  s.efer = EFER_LME | EFER_SCE;                         /* LMA follows */
+  s.cr0 |= CR0_PG;
+  s.cr4 = CR4_PAE;
+  s.gpr[15] = s.lstar = (uint64_t) 1 << 40;
+  s.cr8 = 3;
+  s.ymm_high[15][0] = 7;
+  s.segment[BP_X86_CS].attributes = 0xa09b;
+  x86_cpu_iface.set_state (env, &s);
+  ck_assert_uint_eq (env->efer, EFER_LME | EFER_LMA | EFER_SCE);
+  ck_assert (x86_in_code64 (env));
+  memset (&s, 0, sizeof s);
+  s.struct_size = sizeof s;
+  x86_cpu_iface.get_state (env, &s);
+  ck_assert (s.gpr[15] >> 40 == 1 && s.lstar >> 40 == 1 && s.cr8 == 3 && s.ymm_high[15][0] == 7);
 }
 END_TEST
 
@@ -358,12 +466,16 @@ add (TCase *tc)
   tcase_add_test (tc, model_max);
   tcase_add_test (tc, every_model_is_sane);
   tcase_add_test (tc, features_switch);
+  tcase_add_test (tc, model_with_features);
+  tcase_add_test (tc, long_mode_leaves);
   tcase_add_test (tc, features_refused);
   tcase_add_test (tc, msrs);
   tcase_add_test (tc, time_stamp_counter);
   tcase_add_test (tc, time_stamp_counter_moves);
   tcase_add_test (tc, extended_features);
   tcase_add_test (tc, local_apic);
+  tcase_add_test (tc, topology);
+  tcase_add_test (tc, bases_and_system_calls);
   tcase_add_test (tc, after_reset);
   tcase_add_test (tc, state_goes_out_and_in);
   tcase_add_test (tc, type_tables);

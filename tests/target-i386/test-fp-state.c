@@ -57,6 +57,8 @@ static int host_faults;
 void x86_raise (X86Cpu *env, unsigned vector) { longjmp (leave, 1 + (int) vector); }
 void x86_raise_error (X86Cpu *env, unsigned vector, uint32_t error) { longjmp (leave, 1 + (int) vector); }
 void x86_host_fault (void *env, BpHostFault fault) { host_faults++; }
+void x86_update_mode (X86Cpu *env) { }
+uint32_t helper_segment_check (X86Cpu *env, uint32_t seg, uint32_t offset, uint32_t size_write) { return offset; }
 
 /* The exception that a call ends with, -1: none. */
 #define EXCEPTION_OF(call) ({ int caught = setjmp (leave); if (!caught) call; caught - 1; })

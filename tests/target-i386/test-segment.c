@@ -387,6 +387,7 @@ START_TEST (syscall_without_long_mode)
 {
   enter_protected (3);
   FAULTS (EXC_UD, 0, helper_syscall (env, 0x102));
+  env->own_features = OWN_SYSCALL32;
   env->efer = EFER_SCE;
   env->star = (uint64_t) 0x001b0008 << 32 | 0x4000;
   env->eflags |= X86_FL_IF;
@@ -403,7 +404,7 @@ START_TEST (syscall_without_long_mode)
   ck_assert_uint_eq (env->eip, 0x102);
   ck_assert (env->eflags & X86_FL_IF);
   FAULTS (EXC_GP, 0, helper_sysret (env, 4));
-  env->feature[X86_FEATURE_LM] = true;                                  /* Intel's: 64-bit mode only */
+  env->own_features = 0;                                                /* Intel's: 64-bit mode only */
   FAULTS (EXC_UD, 0, helper_syscall (env, 0x102));
 }
 END_TEST

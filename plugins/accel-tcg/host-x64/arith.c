@@ -10,7 +10,8 @@ static bool
 in_place (Gen *g, const BpIrInsn *insn, BpTemp other)
 {
   BpTemp d = insn->a[0];
-  if (g->ir->temps[d].kind != BP_IR_TEMP_GLOBAL || ra_register (&g->ra, d) != RA_NONE || g->ir->temps[d].type != insn->type)
+  if (g->ir->temps[d].kind != BP_IR_TEMP_GLOBAL || ra_register (&g->ra, d) != RA_NONE || g->ir->temps[d].type != insn->type
+      || ra_is_wanted (&g->ra, d, false))
     return false;
   X64Alu alu = (X64Alu) x64_row[insn->op].code;
   uint32_t w = W (insn->type);

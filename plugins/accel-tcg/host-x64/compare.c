@@ -40,12 +40,15 @@ flags_at_hand (const Gen *g, BpIrType type, BpIrCond cond, BpTemp a, BpTemp b)
 static void
 emit_test (Gen *g, BpIrType type, BpTemp a, BpTemp b)
 {
-  Operand y = x64_operand (g, b, type, ALLOW_IMM);
-  unsigned x = ra_use (&g->ra, a, 0);
-  if (y.kind == IS_IMMEDIATE)
-    enc_test_ri (&g->e, W (type), x, (int32_t) y.imm);
+  Operand y = x64_operand (g, b, type, ALLOW_IMM), x = x64_operand (g, a, type, ALLOW_MEM);
+  if (x.kind == IN_MEMORY && y.kind == IS_IMMEDIATE)
+    enc_test_mi (&g->e, W (type), x.mem, (int32_t) y.imm);
+  else if (x.kind == IN_MEMORY)
+    enc_rm (&g->e, OP_TEST | W (type), y.reg, x.mem);
+  else if (y.kind == IS_IMMEDIATE)
+    enc_test_ri (&g->e, W (type), x.reg, (int32_t) y.imm);
   else
-    enc_rr (&g->e, OP_TEST | W (type), y.reg, x);
+    enc_rr (&g->e, OP_TEST | W (type), y.reg, x.reg);
   g->flags = (Flags) { .in_use = true };
 }
 

@@ -254,7 +254,18 @@ enc_test_ri (Enc *e, uint32_t w, unsigned reg, int32_t value)
     enc_rr (e, 0xf6 | X64_B8RM, 0, reg);
     enc_u8 (e, (unsigned) value);
   } else {
-    enc_rr (e, 0xf7 | w, 0, reg);
+    enc_rr (e, 0xf7 | (value > 0 ? 0 : w), 0, reg);
+    enc_u32 (e, (uint32_t) value);
+  }
+}
+
+void
+enc_test_mi (Enc *e, uint32_t w, X64Mem mem, int32_t value)
+{
+  if (value >= 0 && value < 0x100) {
+    enc_test_m8 (e, mem, (unsigned) value);
+  } else {
+    enc_rm (e, 0xf7 | (value > 0 ? 0 : w), 0, mem);
     enc_u32 (e, (uint32_t) value);
   }
 }
@@ -270,6 +281,16 @@ void
 enc_imul_rri (Enc *e, uint32_t w, unsigned dst, unsigned src, int32_t value)
 {
   enc_rr (e, (is_i8 (value) ? 0x6b : 0x69) | w, dst, src);
+  if (is_i8 (value))
+    enc_u8 (e, (uint8_t) value);
+  else
+    enc_u32 (e, (uint32_t) value);
+}
+
+void
+enc_imul_rmi (Enc *e, uint32_t w, unsigned dst, X64Mem src, int32_t value)
+{
+  enc_rm (e, (is_i8 (value) ? 0x6b : 0x69) | w, dst, src);
   if (is_i8 (value))
     enc_u8 (e, (uint8_t) value);
   else

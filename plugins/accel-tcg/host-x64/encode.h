@@ -131,7 +131,9 @@ void enc_alu_mi (Enc *e, X64Alu alu, uint32_t w, X64Mem dst, int32_t value);
 /* may shrink to a byte when that gives the same ZF */
 void enc_test_ri (Enc *e, uint32_t w, unsigned reg, int32_t value);
 void enc_test_m8 (Enc *e, X64Mem mem, unsigned value);
+void enc_test_mi (Enc *e, uint32_t w, X64Mem mem, int32_t value);        /* as enc_test_ri */
 void enc_imul_rri (Enc *e, uint32_t w, unsigned dst, unsigned src, int32_t value);
+void enc_imul_rmi (Enc *e, uint32_t w, unsigned dst, X64Mem src, int32_t value);
 void enc_shift_ri (Enc *e, X64Shift shift, uint32_t w, unsigned reg, unsigned count);
 void enc_shift_cl (Enc *e, X64Shift shift, uint32_t w, unsigned reg);
 void enc_rorx (Enc *e, uint32_t w, unsigned dst, unsigned src, unsigned count);

@@ -247,7 +247,7 @@ typedef struct Probe {
 X64Mem x64_probe (Gen *g, const Probe *probe, uint8_t **miss);
 /* A guest address as an operand that a probe takes; in a register without `allow_constant`. */
 Operand x64_address (Gen *g, BpTemp t, bool wide, bool allow_constant);
-/* The access needs a probe's work register even when it is known where the page is. */
+/* No displacement for it: the probe's work register is part of the host's address. */
 static inline bool x64_is_far (Operand o) { return o.kind == IS_IMMEDIATE && o.imm != (int32_t) o.imm; }
 /* for a slow thunk; memory goes through rax */
 void x64_put_argument (Gen *g, unsigned i, Operand o);

@@ -51,17 +51,6 @@ compare_mask (const Probe *p)
   return p->aligned ? TLB_PAGE_MASK | (p->bytes - 1) : TLB_PAGE_MASK;
 }
 
-/* Where a constant address is, once its addend is in p->entry. */
-static X64Mem
-constant_address (Gen *g, const Probe *p)
-{
-  int64_t address = p->address.imm;
-  if (!x64_is_far (p->address))
-    return x64_mem (p->entry, (int32_t) address);
-  enc_mov_ri (&g->e, p->work, address);
-  return x64_mem_index (p->entry, p->work, 0, 0);
-}
-
 static X64Mem
 probe_constant (Gen *g, const Probe *p, uint8_t **miss)
 {
@@ -82,7 +71,7 @@ probe_constant (Gen *g, const Probe *p, uint8_t **miss)
   *miss = enc_jcc (e, CC_NE);
   enc_load (e, X64_W, p->entry, x64_mem (p->entry, offsetof (TlbEntry, addend)));
   if (!x64_is_far (p->address))
-    return constant_address (g, p);
+    return x64_mem (p->entry, (int32_t) address);
   return x64_mem_index (p->entry, p->work, 0, (int32_t) ((int64_t) address - page));    /* (an access that hits is in the page) */
 }
 
@@ -349,6 +338,15 @@ late_shared (Gen *g, const Late *late)
   (store ? late_store : late_load) (g, late);
 }
 
+/* The addend is known; of far constants, which lie in one page, it is that of the offset in it. */
+static X64Mem
+proved_address (const Probe *p)
+{
+  if (p->address.kind == IN_REGISTER)
+    return x64_mem_index (p->address.reg, p->entry, 0, 0);
+  return x64_mem (p->entry, (int32_t) (x64_is_far (p->address) ? p->address.imm & ~TLB_PAGE_MASK : (uint64_t) p->address.imm));
+}
+
 /* Where to access: after a probe of its own, a probe for all that share it, or just a test that there was
  * one. *share becomes NULL when the access is on its own after all. */
 static X64Mem
@@ -360,8 +358,7 @@ site (Gen *g, Probe *probe, Share **share, uint8_t **miss)
   if (s && s->first != g->at) {
     enc_rr (&g->e, OP_TEST | X64_W, probe->entry, probe->entry);
     *miss = enc_jcc (&g->e, CC_E);
-    return probe->address.kind == IN_REGISTER ? x64_mem_index (probe->address.reg, probe->entry, 0, 0)
-           : constant_address (g, probe);
+    return proved_address (probe);
   }
   if (s && probe->address.kind == IN_REGISTER) {
     probe->before = (int32_t) (s->start - s->low);
@@ -370,6 +367,8 @@ site (Gen *g, Probe *probe, Share **share, uint8_t **miss)
   if (s)
     probe->store = s->store;
   X64Mem mem = x64_probe (g, probe, miss);
+  if (s && x64_is_far (probe->address))
+    mem = without_work (g, mem);
   if (s)
     ra_hold (&g->ra, s->addend, probe->entry);
   return mem;
@@ -390,10 +389,9 @@ x64_guest_load (Gen *g, const BpIrInsn *insn)
   /* The result's register is made ready before the probe, and serves in it unless it is pinned: a fault
    * must find those unchanged. */
   ra_release_dead (ra);
-  bool needs_work = !proved || x64_is_far (address);
   unsigned dst = ra_define (ra, insn->a[0], RA_NONE, proved ? 0 : x64_operand_mask (address));
   unsigned work = dst;
-  if (needs_work && (!(TEMPORARIES >> dst & 1) || dst == x64_operand_reg (address)))
+  if (!proved && (!(TEMPORARIES >> dst & 1) || dst == x64_operand_reg (address)))
     work = ra_scratch (ra, 0);
   Probe probe = probe_for (memop, false, address, entry, work);
   uint8_t *miss;
@@ -419,7 +417,7 @@ x64_guest_store (Gen *g, const BpIrInsn *insn)
   Share *share = x64_share_of (g);
   bool proved = share && share->first != g->at;
   unsigned entry = proved ? ra_use (ra, share->addend, 0) : ra_scratch (ra, 0);
-  unsigned work = proved && !x64_is_far (address) ? entry : ra_scratch (ra, 0);
+  unsigned work = proved ? entry : ra_scratch (ra, 0);
   Probe probe = probe_for (memop, true, address, entry, work);
   uint8_t *miss;
   X64Mem mem = site (g, &probe, &share, &miss);

@@ -10,10 +10,12 @@ x64_multiply (Gen *g, const BpIrInsn *insn)
   if (ra_is_const (&g->ra, s0))
     s0 = insn->a[2], s1 = insn->a[1];
   Operand b = x64_operand (g, s1, type, ALLOW_IMM | ALLOW_MEM);
-  Operand a = x64_operand (g, s0, type, b.kind == IS_IMMEDIATE ? 0 : ALLOW_MEM);
+  Operand a = x64_operand (g, s0, type, ALLOW_MEM);
   ra_release_dead (&g->ra);
   unsigned d = ra_define (&g->ra, insn->a[0], x64_operand_reg (a), 0);
-  if (b.kind == IS_IMMEDIATE) {
+  if (b.kind == IS_IMMEDIATE && a.kind == IN_MEMORY) {
+    enc_imul_rmi (&g->e, W (type), d, a.mem, (int32_t) b.imm);
+  } else if (b.kind == IS_IMMEDIATE) {
     enc_imul_rri (&g->e, W (type), d, a.reg, (int32_t) b.imm);
   } else {
     if (x64_operand_reg (b) == d) {

@@ -1,4 +1,4 @@
-/* native.c -- the guest's own x87, MMX and SSE instructions, executed on the host's registers. */
+/* native.c -- the guest's own x87, MMX, SSE and AVX instructions, executed on the host's registers. */
 /* SPDX-License-Identifier: MIT */
 #include "host.h"
 

@@ -11,6 +11,14 @@ x64_home_mem (RaHome home)
   return home.in_state ? x64_mem (RBP, (int32_t) home.offset) : x64_mem (RSP, FRAME_SLOT (home.offset));
 }
 
+/* A global of the state that is better loaded than read twice, and there is room. */
+static bool
+is_wanted (const Gen *g, BpTemp t, BpIrType type)
+{
+  return g->ir->temps[t].kind == BP_IR_TEMP_GLOBAL && g->ir->temps[t].type == type && ra_n_free (&g->ra) >= 3
+         && ra_is_wanted (&g->ra, t, true);
+}
+
 Operand
 x64_operand (Gen *g, BpTemp t, BpIrType type, unsigned allow)
 {
@@ -19,7 +27,8 @@ x64_operand (Gen *g, BpTemp t, BpIrType type, unsigned allow)
   if (ra_is_const (&g->ra, t) && ((allow & ALLOW_IMM64) || ((allow & ALLOW_IMM) && value == (int32_t) value))) {
     o.kind = IS_IMMEDIATE;
     o.imm = value;
-  } else if (ra_register (&g->ra, t) == RA_NONE && (allow & ALLOW_MEM) && !ra_is_const (&g->ra, t)) {
+  } else if (ra_register (&g->ra, t) == RA_NONE && (allow & ALLOW_MEM) && !ra_is_const (&g->ra, t)
+             && !is_wanted (g, t, type)) {
     o.kind = IN_MEMORY;
     o.mem = x64_home_mem (ra_home (&g->ra, t));
   } else {
@@ -107,17 +116,23 @@ mov_to_state (Gen *g, BpTemp d, BpTemp s, BpIrType type)
   BpIrType home_type = (BpIrType) g->ir->temps[d].type;
   Operand src = x64_operand (g, s, type, ALLOW_IMM);
   bool extends = type != home_type;
+  unsigned r = src.kind == IN_REGISTER ? src.reg : RA_NONE;
+  uint32_t value = ra_value (ra, s);
   if (src.kind == IS_IMMEDIATE && !(extends && src.imm < 0)) {
     enc_mov_mi (&g->e, W (home_type), home, (int32_t) src.imm);
-  } else if (src.kind == IN_REGISTER && !(extends && !ra_is_clean (ra, src.reg))) {
-    enc_store (&g->e, W (home_type), src.reg, home);
+  } else if (r != RA_NONE && !(extends && !ra_is_clean (ra, r))) {
+    enc_store (&g->e, W (home_type), r, home);
   } else {
-    unsigned t = ra_scratch (ra, 0);
-    x64_move_operand (g, type, t, src);
-    enc_store (&g->e, W (home_type), t, home);
+    r = ra_scratch (ra, 0);
+    x64_move_operand (g, type, r, src);
+    enc_store (&g->e, W (home_type), r, home);
+    ra->clean |= 1u << r;
+    value = 0;
   }
   ra_release_dead (ra);
   ra_defined_in_memory (ra, d);
+  if (r != RA_NONE)
+    ra_copy_in (ra, d, r, value ? value : ra_value (ra, d));
 }
 
 /* Also ext32u and trunc, which are 32-bit moves. */
@@ -139,7 +154,8 @@ x64_mov (Gen *g, const BpIrInsn *insn)
     ra_defined (ra, d, 0);
     return;
   }
-  Operand src = x64_operand (g, s, type, ALLOW_MEM);
+  bool whole = g->ir->temps[s].kind == BP_IR_TEMP_GLOBAL && g->ir->temps[s].type == type;
+  Operand src = x64_operand (g, s, type, whole && !ra_is_pinned (ra, d) ? 0 : ALLOW_MEM);
   if (src.kind == IN_REGISTER && ra_copy (ra, d, s, type, 0)) {
     if (ra_dies (ra, 1))
       ra_release_dead (ra);
@@ -153,6 +169,8 @@ x64_mov (Gen *g, const BpIrInsn *insn)
   ra_defined (ra, d, 0);
   if (same)
     ra->temps[d].value = value;
+  else if (src.kind == IN_MEMORY && whole)
+    ra_copy_in (ra, s, dst, ra_value (ra, d));
 }
 
 /* --- the state and what it points to ----------------------------------------------------------- */

@@ -103,6 +103,8 @@ enter (Analysis *a, uint32_t i)
     return;
   bool wide = insn->aux & BP_MO_ADDR64;
   Symbol s = symbol_of (a, insn->a[1], wide ? BP_IR_I64 : BP_IR_I32);
+  if ((s.base == CONSTANT_BASE) != (g->ir->temps[insn->a[1]].kind == BP_IR_TEMP_CONST))
+    return;                     /* those with the number at hand keep another addend */
   int64_t last;
   if (__builtin_add_overflow (s.displacement, BP_MO_BYTES (insn->aux) - 1, &last)
       || (s.base == CONSTANT_BASE && ((s.displacement ^ last) & ~(int64_t) 0xfff)))

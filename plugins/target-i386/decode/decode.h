@@ -245,8 +245,8 @@ typedef struct X86Insn {
   /* The encoding, for a host of the same architecture that wants to emit the instruction again.  That takes
    * map, opcode, mandatory (a byte, or VEX.pp), vex.L and vex.W, or REX.W (rex & 8), and imm8, which has the
    * register of a fourth operand in its upper half.  Registers may be replaced: reg (extended by rex & 4)
-   * unless it is part of the opcode, rm (by rex & 1), vex.vvvv.  So may the address, all that mod, rm, sib and
-   * X86Mem say, but for a gather's (X86Mem.vsib): its index is a register of elements. */
+   * unless it is part of the opcode, rm (by rex & 1), vex.vvvv.  So may the address, all that mod, rm, sib
+   * and X86Mem say, but for a gather's (X86Mem.vsib): its index is a register of elements. */
   uint8_t map;          /* 0: one byte; 1: 0F; 2: 0F 38; 3: 0F 3A */
   uint8_t opcode;       /* last opcode byte */
   uint8_t mandatory;    /* 0, 0x66, 0xf2, 0xf3: a prefix that selected the row */

@@ -328,6 +328,33 @@ names_halves (const X86Insn *insn)
   return (insn->imm8 & ~0x11) == 0;
 }
 
+static bool
+add_special_x87 (Text *text, const X86Insn *insn)
+{
+  const char *stem = x86_op_stem (insn->op);
+  switch (insn->op) {
+  case X86_OP_FLDENV:
+  case X86_OP_FNSTENV:
+  case X86_OP_FRSTOR:
+  case X86_OP_FNSAVE:
+    add (text, "%s%s", stem, environment_suffix (insn));
+    return true;
+  /* The AT&T assemblers took the reversed names when the destination is not the top, and that has stayed. */
+  case X86_OP_FSUB ... X86_OP_FDIVR:
+    if (insn->mem_operand < 0 && (insn->opcode & 4)) {
+      bool reverse = insn->op == X86_OP_FSUBR || insn->op == X86_OP_FDIVR;
+      add (text, insn->op <= X86_OP_FSUBR ? "fsub%s" : "fdiv%s", reverse ? "" : "r");
+      return true;
+    }
+    return false;
+  case X86_OP_FSUBP: add (text, "fsubrp"); return true;
+  case X86_OP_FSUBRP: add (text, "fsubp"); return true;
+  case X86_OP_FDIVP: add (text, "fdivrp"); return true;
+  case X86_OP_FDIVRP: add (text, "fdivp"); return true;
+  default: return false;
+  }
+}
+
 /* The stems whose printed form depends on the sizes in a way of its own; false: not one of them. */
 static bool
 add_special_mnemonic (Text *text, const X86Insn *insn)
@@ -414,27 +441,9 @@ add_special_mnemonic (Text *text, const X86Insn *insn)
   case X86_OP_XSAVE ... X86_OP_FXRSTOR:
     add (text, insn->opsize == 8 ? "%s64" : "%s", stem);
     return true;
-  case X86_OP_FLDENV:
-  case X86_OP_FNSTENV:
-  case X86_OP_FRSTOR:
-  case X86_OP_FNSAVE:
-    add (text, "%s%s", stem, environment_suffix (insn));
-    return true;
   case X86_OP_PEXTRD: add (text, "pextr%c", insn->opsize == 8 ? 'q' : 'd'); return true;
   case X86_OP_PINSRD: add (text, "pinsr%c", insn->opsize == 8 ? 'q' : 'd'); return true;
-  /* The AT&T assemblers took the reversed names when the destination is not the top, and that has stayed. */
-  case X86_OP_FSUB ... X86_OP_FDIVR:
-    if (insn->mem_operand < 0 && (insn->opcode & 4)) {
-      bool reverse = insn->op == X86_OP_FSUBR || insn->op == X86_OP_FDIVR;
-      add (text, insn->op <= X86_OP_FSUBR ? "fsub%s" : "fdiv%s", reverse ? "" : "r");
-      return true;
-    }
-    return false;
-  case X86_OP_FSUBP: add (text, "fsubrp"); return true;
-  case X86_OP_FSUBRP: add (text, "fsubp"); return true;
-  case X86_OP_FDIVP: add (text, "fdivrp"); return true;
-  case X86_OP_FDIVRP: add (text, "fdivp"); return true;
-  default: return false;
+  default: return insn->unit == X86_UNIT_X87 && add_special_x87 (text, insn);
   }
 }
 

@@ -5,28 +5,53 @@
 
 /* --- effective addresses ---------------------------------------------------------------------- */
 
-static BpTemp
-add_part (Translator *s, BpTemp sum, BpTemp part)
+static unsigned
+address_width (unsigned adsize)
 {
-  return sum == BP_IR_NONE ? part : op3 (s, BP_IR_add, sum, part);
+  return adsize == 8 ? 8 : 4;
 }
 
 static BpTemp
-offset_plus (Translator *s, const X86Mem *mem, uint32_t displacement)
+add_part (Translator *s, unsigned width, BpTemp sum, BpTemp part)
+{
+  return sum == BP_IR_NONE ? part : binary (s, width, BP_IR_add, sum, part);
+}
+
+/* Cut to the address size, and of type s->word. */
+static BpTemp
+truncated (Translator *s, unsigned adsize, BpTemp sum)
+{
+  if (adsize == 2)
+    return zx (s, sum, 2);
+  return adsize == 4 && s->is_64 && sum >= gpr (0) && sum <= gpr (15) ? zx64 (s, sum, 4) : sum;
+}
+
+static BpTemp
+constant_offset (Translator *s, unsigned adsize, uint64_t disp)
+{
+  return s->is_64 ? i64 (s, disp & size_mask (adsize)) : i32 (s, (uint32_t) (disp & size_mask (adsize)));
+}
+
+/* Sums of 32 bits need no truncation: what the addition writes is zero-extended. */
+static BpTemp
+offset_plus (Translator *s, const X86Mem *mem, uint64_t displacement)
 {
   BpTemp sum = BP_IR_NONE;
-  uint32_t disp = (uint32_t) mem->disp + displacement;
-  if (mem->base != X86_NO_REG)
+  unsigned width = address_width (mem->adsize);
+  uint64_t disp = (uint64_t) mem->disp + displacement;
+  if (mem->base == X86_REG_RIP)
+    disp += s->next_pc;
+  else if (mem->base != X86_NO_REG)
     sum = gpr (mem->base);
   if (mem->index != X86_NO_REG) {
     BpTemp index = gpr (mem->index);
-    sum = add_part (s, sum, mem->scale ? op3i (s, BP_IR_shl, index, mem->scale) : index);
+    sum = add_part (s, width, sum, mem->scale ? binary_imm (s, width, BP_IR_shl, index, mem->scale) : index);
   }
   if (sum == BP_IR_NONE)
-    return i32 (s, mem->adsize == 2 ? disp & 0xffff : disp);
+    return constant_offset (s, mem->adsize, disp);
   if (disp != 0)
-    sum = op3i (s, BP_IR_add, sum, disp);
-  return mem->adsize == 2 ? zx (s, sum, 2) : sum;
+    sum = binary_imm (s, width, BP_IR_add, sum, disp);
+  return truncated (s, mem->adsize, sum);
 }
 
 BpTemp
@@ -35,13 +60,19 @@ emit_offset (Translator *s, const X86Mem *mem)
   return offset_plus (s, mem, 0);
 }
 
+BpTemp
+add_offset (Translator *s, unsigned adsize, BpTemp offset, BpTemp more)
+{
+  return truncated (s, adsize, binary (s, address_width (adsize), BP_IR_add, offset, more));
+}
+
 /* --- segments --------------------------------------------------------------------------------- */
 
 /* Code segments are flat for reading; writing through one is a fault in protected mode. */
 static bool
 is_flat (const Translator *s, unsigned seg, unsigned access)
 {
-  return (s->hflags & HF_FLAT (seg)) && !(seg == X86_CS && (access & X86_ACCESS_W) && s->is_protected);
+  return s->is_64 || ((s->hflags & HF_FLAT (seg)) && !(seg == X86_CS && (access & X86_ACCESS_W) && s->is_protected));
 }
 
 static bool
@@ -55,6 +86,8 @@ add_base (Translator *s, unsigned seg, BpTemp offset)
 {
   if (has_base_0 (s, seg))
     return offset;
+  if (s->is_64)
+    return binary (s, 8, BP_IR_add, load_env64 (s, offsetof (X86Cpu, segment[seg].base)), offset);
   if (seg == X86_CS)
     return op3i (s, BP_IR_add, offset, (uint32_t) s->cs_base);
   return op3 (s, BP_IR_add, load_env32 (s, offsetof (X86Cpu, segment[seg].base)), offset);
@@ -99,7 +132,8 @@ BpTemp
 emit_linear (Translator *s, unsigned seg, BpTemp offset, unsigned adsize, unsigned size, unsigned access)
 {
   bool flat = is_flat (s, seg, access);
-  s->access_bits = (seg == X86_SS ? BP_MO_STACK : 0) | (flat && has_base_0 (s, seg) ? BP_MO_TOP : 0);
+  BpMemOp reach = s->is_64 ? BP_MO_ADDR64 : flat && has_base_0 (s, seg) ? BP_MO_TOP : 0;
+  s->access_bits = (seg == X86_SS ? BP_MO_STACK : 0) | reach;
   if (flat || size == 0)
     return add_base (s, seg, offset);
   if (!needs_limit_only (s, seg, access))
@@ -135,6 +169,12 @@ operand_linear_at (Translator *s, const X86Insn *insn, unsigned i, uint32_t disp
   return emit_linear (s, mem->seg, offset_plus (s, mem, displacement), mem->adsize, size, access);
 }
 
+BpTemp
+linear_plus (Translator *s, BpTemp linear, uint32_t bytes)
+{
+  return binary_imm (s, s->is_64 ? 8 : 4, BP_IR_add, linear, bytes);
+}
+
 /* --- memory ----------------------------------------------------------------------------------- */
 
 BpMemOp
@@ -147,51 +187,71 @@ memop (const Translator *s, unsigned size)
 BpTemp
 emit_load (Translator *s, BpTemp linear, unsigned size)
 {
-  BpTemp r = local (s);
-  bp_ir_gld (s->b, BP_IR_I32, r, linear, memop (s, size) | s->rmw_bit);
+  BpTemp r = local_for (s, size);
+  bp_ir_gld (s->b, op_type (size), r, linear, memop (s, size) | s->rmw_bit);
+  return r;
+}
+
+BpTemp
+emit_load_signed (Translator *s, BpTemp linear, unsigned size, unsigned to)
+{
+  BpTemp r = local_for (s, to);
+  BpMemOp sign = size < to ? BP_MO_SIGN : 0;
+  bp_ir_gld (s->b, op_type (to), r, linear, memop (s, size) | sign | s->rmw_bit);
   return r;
 }
 
 void
 emit_store (Translator *s, BpTemp value, BpTemp linear, unsigned size)
 {
-  bp_ir_gst (s->b, value, linear, memop (s, size));
+  bp_ir_gst (s->b, size == 8 ? zx64 (s, value, 8) : value, linear, memop (s, size));
 }
 
 /* --- the stack -------------------------------------------------------------------------------- */
 
+unsigned
+stack_width (const Translator *s)
+{
+  return s->is_64 ? 8 : s->ss32 ? 4 : 2;
+}
+
 BpTemp
 stack_pointer (Translator *s)
 {
-  return s->ss32 ? gpr (X86_RSP) : zx (s, gpr (X86_RSP), 2);
+  return zx (s, gpr (X86_RSP), stack_width (s));
 }
 
 BpTemp
 stack_add (Translator *s, BpTemp sp, int32_t delta)
 {
-  BpTemp r = op3i (s, BP_IR_add, sp, (uint32_t) delta);
-  return s->ss32 ? r : zx (s, r, 2);
+  unsigned width = stack_width (s);
+  return zx (s, binary_imm (s, width, BP_IR_add, sp, (uint64_t) (int64_t) delta), width);
 }
 
 void
 set_stack_pointer (Translator *s, BpTemp sp)
 {
-  write_gpr (s, X86_RSP, s->ss32 ? 4 : 2, false, sp);
+  write_gpr (s, X86_RSP, stack_width (s), false, sp);
+}
+
+static BpTemp
+stack_linear (Translator *s, BpTemp sp, unsigned size, unsigned access)
+{
+  return emit_linear (s, X86_SS, sp, stack_width (s), size, access);
 }
 
 BpTemp
 stack_load (Translator *s, BpTemp sp, unsigned size)
 {
-  BpTemp linear = emit_linear (s, X86_SS, sp, s->ss32 ? 4 : 2, size, X86_ACCESS_R), r = local (s);
-  bp_ir_gld (s->b, BP_IR_I32, r, linear, memop (s, size));
+  BpTemp r = local_for (s, size), linear = stack_linear (s, sp, size, X86_ACCESS_R);
+  bp_ir_gld (s->b, op_type (size), r, linear, memop (s, size));
   return r;
 }
 
 void
 stack_store (Translator *s, BpTemp value, BpTemp sp, unsigned size)
 {
-  BpTemp linear = emit_linear (s, X86_SS, sp, s->ss32 ? 4 : 2, size, X86_ACCESS_W);
-  bp_ir_gst (s->b, value, linear, memop (s, size));
+  emit_store (s, value, stack_linear (s, sp, size, X86_ACCESS_W), size);
 }
 
 void

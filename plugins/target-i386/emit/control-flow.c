@@ -5,10 +5,26 @@
 
 /* --- leaving the block ------------------------------------------------------------------------ */
 
+/* Outside 64-bit mode the upper half is 0, and stays so. */
 static void
 set_eip (Translator *s, uint64_t eip)
 {
-  SET_ENV32 (s, eip, i32 (s, (uint32_t) eip));
+  if (s->is_64)
+    store_env64 (s, offsetof (X86Cpu, eip), i64 (s, eip));
+  else
+    SET_ENV32 (s, eip, i32 (s, (uint32_t) eip));
+}
+
+BpTemp
+next_eip (Translator *s)
+{
+  return i64 (s, s->next_pc);
+}
+
+void
+emit_this_eip (Translator *s)
+{
+  set_eip (s, s->pc);
 }
 
 void
@@ -42,7 +58,7 @@ emit_check_mode (Translator *s)
   uint32_t same = bp_ir_label_new (s->b);
   BpTemp mode = op3i (s, BP_IR_and, ENV32 (s, hflags), x86_key_mask (s->hflags));
   flags_store_op (s);
-  bp_ir_brcond (s->b, BP_IR_I32, BP_IR_EQ, mode, i32 (s, s->hflags), same);
+  bp_ir_brcond (s->b, BP_IR_I32, BP_IR_EQ, mode, i32 (s, s->hflags & x86_key_mask (s->hflags)), same);
   emit_next_eip (s);
   bp_ir_exit_tb (s->b, 2);
   bp_ir_label (s->b, same);
@@ -52,7 +68,7 @@ emit_check_mode (Translator *s)
 static bool
 is_on_page (const Translator *s, uint64_t target)
 {
-  return !(((uint32_t) (s->cs_base + target) ^ s->t->key.pc) >> 12);
+  return !((code_linear (s, target) ^ s->t->key.pc) >> 12);
 }
 
 static void
@@ -67,15 +83,21 @@ jump_to (Translator *s, uint64_t target, unsigned slot)
     bp_ir_exit_tb (s->b, slot);
   } else {
     set_eip (s, target);
-    bp_ir_goto_ptr (s->b, i32 (s, (uint32_t) target));
+    bp_ir_goto_ptr (s->b, i64 (s, target));
   }
+}
+
+static bool
+may_jump_to (const Translator *s, uint64_t target)
+{
+  return s->is_64 ? (uint64_t) ((int64_t) (target << 16) >> 16) == target : target <= s->cs_limit;
 }
 
 void
 emit_jump_to (Translator *s, uint64_t target, unsigned slot)
 {
   flags_store_op (s);
-  if (target > s->cs_limit)
+  if (!may_jump_to (s, target))
     emit_raise_error (s, EXC_GP, 0);
   else
     jump_to (s, target, slot);
@@ -92,19 +114,37 @@ void
 emit_jump_indirect (Translator *s, BpTemp target)
 {
   flags_store_op (s);
-  SET_ENV32 (s, eip, target);
+  if (s->is_64)
+    store_env64 (s, offsetof (X86Cpu, eip), target);
+  else
+    SET_ENV32 (s, eip, target);
   if ((s->hflags & HF_TF) || goes_through_loop (s))
     emit_exit_dynamic (s);
   else
-    bp_ir_goto_ptr (s->b, target);
+    bp_ir_goto_ptr (s->b, s->is_64 ? target : zx64 (s, target, 4));
 }
 
 /* --- near ------------------------------------------------------------------------------------- */
 
-/* #GP(0) at this instruction when the target, of `size` bytes, lies beyond CS's limit. */
+/* Bits 63:47 of a canonical address are one and the same (SDM 1, 3.3.7.1). */
+static void
+check_canonical (Translator *s, BpTemp address)
+{
+  uint32_t good = bp_ir_label_new (s->b);
+  BpTemp top = binary_imm (s, 8, BP_IR_add, binary_imm (s, 8, BP_IR_sar, address, 47), 1);
+  bp_ir_brcond (s->b, BP_IR_I64, BP_IR_LEU, top, i64 (s, 1), good);
+  emit_raise_error (s, EXC_GP, 0);
+  bp_ir_label (s->b, good);
+}
+
+/* #GP(0) at this instruction when the target, of `size` bytes, lies beyond CS's limit, or nowhere. */
 static void
 check_target (Translator *s, BpTemp target, unsigned size)
 {
+  if (size == 8) {
+    check_canonical (s, target);
+    return;
+  }
   if (s->cs_limit >= size_mask (size))
     return;
   uint32_t good = bp_ir_label_new (s->b);
@@ -134,19 +174,21 @@ emit_jcc (Translator *s, const X86Insn *insn)
 void
 emit_jcxz (Translator *s, const X86Insn *insn)
 {
-  emit_branch (s, insn, (Compare) { BP_IR_I32, BP_IR_EQ, zx (s, gpr (X86_RCX), insn->adsize), i32 (s, 0) });
+  unsigned size = insn->adsize;
+  emit_branch (s, insn, compare_of (size, BP_IR_EQ, zx (s, gpr (X86_RCX), size), constant (s, size, 0)));
 }
 
 /* LOOP, LOOPE, LOOPNE */
 void
 emit_loop (Translator *s, const X86Insn *insn)
 {
-  BpTemp count = op3i (s, BP_IR_sub, gpr (X86_RCX), 1), zero = i32 (s, 0);
-  write_gpr (s, X86_RCX, insn->adsize, false, count);
-  Compare c = { BP_IR_I32, BP_IR_NE, zx (s, count, insn->adsize), zero };
+  unsigned size = insn->adsize;
+  BpTemp count = binary_imm (s, size, BP_IR_sub, gpr (X86_RCX), 1), zero = i32 (s, 0);
+  write_gpr (s, X86_RCX, size, false, count);
+  Compare c = compare_of (size, BP_IR_NE, zx (s, count, size), constant (s, size, 0));
   if (insn->op != X86_OP_LOOP) {
     BpTemp wanted = flags_setcond (s, insn->op == X86_OP_LOOPE ? X86_COND_Z : X86_COND_NZ, true);
-    c = (Compare) { BP_IR_I32, BP_IR_NE, movcond (s, c, wanted, zero), zero };
+    c = compare (BP_IR_NE, movcond (s, c, wanted, zero), zero);
   }
   emit_branch (s, insn, c);
 }
@@ -154,7 +196,7 @@ emit_loop (Translator *s, const X86Insn *insn)
 static BpTemp
 indirect_target (Translator *s, const X86Insn *insn)
 {
-  BpTemp target = copy (s, operand_zx (s, insn, 0));
+  BpTemp target = copy_of (s, operand_zx (s, insn, 0), insn->opsize);
   check_target (s, target, insn->opsize);
   return target;
 }
@@ -175,13 +217,13 @@ emit_call_near (Translator *s, const X86Insn *insn)
   s->ended = true;
   if (insn->operand[0].kind != X86_OPERAND_REL) {
     BpTemp target = indirect_target (s, insn);
-    emit_push (s, i32 (s, (uint32_t) s->next_pc), insn->opsize);
+    emit_push (s, constant (s, insn->opsize, s->next_pc), insn->opsize);
     emit_jump_indirect (s, target);
     return;
   }
   uint64_t target = x86_branch_target (insn, s->pc);
-  if (target <= s->cs_limit)    /* else the jump raises, before anything is pushed */
-    emit_push (s, i32 (s, (uint32_t) s->next_pc), insn->opsize);
+  if (may_jump_to (s, target))  /* else the jump raises, before anything is pushed */
+    emit_push (s, constant (s, insn->opsize, s->next_pc), insn->opsize);
   emit_jump_to (s, target, 0);
 }
 
@@ -207,10 +249,10 @@ far_pointer (Translator *s, const X86Insn *insn)
 {
   const X86Operand *o = &insn->operand[0];
   if (o->kind == X86_OPERAND_FAR)
-    return (FarPointer) { i32 (s, o->selector), i32 (s, (uint32_t) o->imm) };
+    return (FarPointer) { i32 (s, o->selector), constant (s, insn->opsize, o->imm) };
   BpTemp linear = operand_linear (s, insn, 0);
   BpTemp offset = emit_load (s, linear, insn->opsize);
-  return (FarPointer) { emit_load (s, op3i (s, BP_IR_add, linear, insn->opsize), 2), offset };
+  return (FarPointer) { emit_load (s, linear_plus (s, linear, insn->opsize), 2), offset };
 }
 
 /* A helper has set CS:EIP. */
@@ -228,7 +270,7 @@ emit_far (Translator *s, const X86Insn *insn, unsigned helper)
   FarPointer to = far_pointer (s, insn);
   flags_store_op (s);
   emit_call (s, helper, BP_IR_NONE, BP_IR_ENV, to.selector, to.offset, i32 (s, insn->opsize),
-             i32 (s, (uint32_t) s->next_pc));
+             next_eip (s));
   end_far (s);
 }
 
@@ -249,8 +291,7 @@ emit_iret (Translator *s, const X86Insn *insn)
 {
   flags_store_op (s);
   if (s->is_protected)
-    emit_call (s, H_iret_protected, BP_IR_NONE, BP_IR_ENV, i32 (s, insn->opsize),
-               i32 (s, (uint32_t) s->next_pc));
+    emit_call (s, H_iret_protected, BP_IR_NONE, BP_IR_ENV, i32 (s, insn->opsize), next_eip (s));
   else
     emit_call (s, H_iret_real, BP_IR_NONE, BP_IR_ENV, i32 (s, insn->opsize));
   end_far (s);
@@ -279,8 +320,8 @@ static void
 emit_interrupt (Translator *s, uint32_t vector)
 {
   flags_store_op (s);
-  set_eip (s, s->pc);
-  emit_call (s, H_interrupt, BP_IR_NONE, BP_IR_ENV, i32 (s, vector), i32 (s, (uint32_t) s->next_pc));
+  emit_this_eip (s);
+  emit_call (s, H_interrupt, BP_IR_NONE, BP_IR_ENV, i32 (s, vector), next_eip (s));
   bp_ir_exit_tb (s->b, 2);
 }
 
@@ -302,7 +343,7 @@ void
 emit_int1 (Translator *s, const X86Insn *insn)
 {
   flags_store_op (s);
-  emit_call (s, H_icebp, BP_IR_NONE, BP_IR_ENV, i32 (s, (uint32_t) s->next_pc));
+  emit_call (s, H_icebp, BP_IR_NONE, BP_IR_ENV, next_eip (s));
   s->ended = true;
 }
 

@@ -59,7 +59,10 @@ flags_set (Translator *s, CcKind kind, unsigned size)
 static uint32_t
 version_of (const Translator *s, BpTemp x)
 {
-  return x >= gpr (0) && x < gpr (8) ? s->version[x - gpr (0)] : 0;
+  for (unsigned reg = 0; reg < G_N_ELEMENTS (s->version); reg++)
+    if (x == gpr (reg))
+      return s->version[reg];
+  return 0;
 }
 
 void
@@ -75,14 +78,14 @@ flags_set_sub (Translator *s, unsigned size, BpTemp first, BpTemp second)
 void
 flags_set_eflags (Translator *s, BpTemp eflags)
 {
-  bp_ir_mov (s->b, BP_IR_I32, CC_SRC, eflags);
+  set (s, 4, CC_SRC, eflags);
   set_op (s, CC_EFLAGS);
 }
 
 void
 flags_set_logic (Translator *s, unsigned size, BpTemp result)
 {
-  bp_ir_mov (s->b, BP_IR_I32, CC_DST, result);
+  set (s, size, CC_DST, result);
   flags_set (s, K_LOGIC, size);
 }
 
@@ -125,8 +128,8 @@ flush_pending (Translator *s)
   BpTemp result = gpr (pending_reg (pending));
   unsigned size = pending_size (pending);
   if (kind == PENDING_INC || kind == PENDING_DEC) {
-    bp_ir_mov (s->b, BP_IR_I32, CC_SRC, flags_carry (s));
-    bp_ir_mov (s->b, BP_IR_I32, CC_DST, result);
+    set (s, 4, CC_SRC, flags_carry (s));
+    set (s, size, CC_DST, result);
     flags_set (s, kind == PENDING_INC ? K_INC : K_DEC, size);
   } else {
     flags_set_rotated (s, BP_IR_NONE, result, size, kind == PENDING_ROL);
@@ -151,7 +154,7 @@ flags_value (Translator *s)
   if (s->cc_op == CC_EFLAGS)
     return CC_SRC;
   unsigned uses = uses_of (s->cc_op);
-  BpTemp zero = i32 (s, 0), r = local (s);
+  BpTemp zero = i64 (s, 0), r = local (s);
   BpTemp op = s->cc_op == CC_DYNAMIC ? ENV32 (s, cc_op) : i32 (s, s->cc_op);
   emit_call (s, H_compute_cc, r, op, uses & USES_DST ? CC_DST : zero, uses & USES_SRC ? CC_SRC : zero,
              uses & USES_SRC2 ? CC_SRC2 : zero);
@@ -167,10 +170,16 @@ flags_materialize (Translator *s)
 
 /* --- tests on a known representation ---------------------------------------------------------- */
 
-static Compare
+Compare
+compare_of (unsigned size, BpIrCond cond, BpTemp a, BpTemp b)
+{
+  return (Compare) { op_type (size), cond, a, b };
+}
+
+Compare
 compare (BpIrCond cond, BpTemp a, BpTemp b)
 {
-  return (Compare) { BP_IR_I32, cond, a, b };
+  return compare_of (4, cond, a, b);
 }
 
 static Compare
@@ -182,13 +191,17 @@ test_bits (Translator *s, BpTemp x, uint32_t mask)
 static Compare
 test_zero (Translator *s, BpTemp x, unsigned size)
 {
-  return size >= 4 ? compare (BP_IR_EQ, x, i32 (s, 0)) : negated (test_bits (s, x, size_mask (size)));
+  if (size >= 4)
+    return compare_of (size, BP_IR_EQ, x, constant (s, size, 0));
+  return negated (test_bits (s, x, (uint32_t) size_mask (size)));
 }
 
 static Compare
 test_sign (Translator *s, BpTemp x, unsigned size)
 {
-  return size >= 4 ? compare (BP_IR_LT, x, i32 (s, 0)) : test_bits (s, x, sign_bit (size));
+  if (size >= 4)
+    return compare_of (size, BP_IR_LT, x, constant (s, size, 0));
+  return test_bits (s, x, (uint32_t) sign_bit (size));
 }
 
 static Compare
@@ -204,6 +217,14 @@ never (Translator *s)
   return compare (BP_IR_NEVER, zero, zero);
 }
 
+BpTemp
+setcond (Translator *s, Compare c)
+{
+  BpTemp r = c.type == BP_IR_I64 ? local64 (s) : local (s);
+  bp_ir_setcond (s->b, c.type, c.cond, r, c.a, c.b);
+  return r;
+}
+
 /* The operands of the subtraction whose flags these are: as they were if still at hand, else made again. */
 static BpTemp
 sub_second (Translator *s)
@@ -213,57 +234,65 @@ sub_second (Translator *s)
 }
 
 static BpTemp
-sub_first (Translator *s)
+sub_first (Translator *s, unsigned size)
 {
   bool usable = s->cc_first != BP_IR_NONE && s->cc_first_version == version_of (s, s->cc_first);
-  return usable ? s->cc_first : op3 (s, BP_IR_add, CC_DST, CC_SRC);
+  return usable ? s->cc_first : binary (s, size, BP_IR_add, CC_DST, CC_SRC);
 }
 
 static Compare
 compare_operands (Translator *s, BpIrCond cond, bool is_signed, unsigned size)
 {
-  BpTemp first = sub_first (s), second = sub_second (s);
+  BpTemp first = sub_first (s, size), second = sub_second (s);
   if (is_signed)
-    return compare (cond, sx (s, first, size), sx (s, second, size));
-  return compare (cond, zx (s, first, size), zx (s, second, size));
+    return compare_of (size, cond, sx (s, first, size), sx (s, second, size));
+  return compare_of (size, cond, zx (s, first, size), zx (s, second, size));
+}
+
+/* x < src + carry: x < src, or equal with a carry.  LE: or the result is 0. */
+static Compare
+compare_with_carry_64 (Translator *s, BpIrCond cond, bool is_signed, BpTemp x)
+{
+  BpTemp less = setcond (s, compare_of (8, is_signed ? BP_IR_LT : BP_IR_LTU, x, CC_SRC));
+  BpTemp equal = setcond (s, compare_of (8, BP_IR_EQ, x, CC_SRC));
+  BpTemp r = op3 (s, BP_IR_or, less, op3 (s, BP_IR_and, equal, CC_SRC2));
+  if (cond == BP_IR_LE)
+    r = op3 (s, BP_IR_or, r, setcond (s, test_zero (s, CC_DST, 8)));
+  return compare (BP_IR_NE, r, i32 (s, 0));
 }
 
 /* With a carry or borrow in: x cond src + carry, without losing the top bit. */
 static Compare
 compare_with_carry (Translator *s, BpIrCond cond, bool is_signed, BpTemp x, unsigned size)
 {
+  if (size == 8)
+    return compare_with_carry_64 (s, cond, is_signed, x);
   if (size < 4) {
     BpTemp src = is_signed ? sx (s, CC_SRC, size) : zx (s, CC_SRC, size);
     return compare (cond, is_signed ? sx (s, x, size) : zx (s, x, size), op3 (s, BP_IR_add, src, CC_SRC2));
   }
-  BpIrOp widen = is_signed ? BP_IR_ext32s : BP_IR_ext32u;
-  BpTemp a = bp_ir_local (s->b, BP_IR_I64), b = bp_ir_local (s->b, BP_IR_I64),
-      c = bp_ir_local (s->b, BP_IR_I64);
-  bp_ir_op2 (s->b, widen, BP_IR_I64, a, x);
-  bp_ir_op2 (s->b, widen, BP_IR_I64, b, CC_SRC);
-  bp_ir_op2 (s->b, BP_IR_ext32u, BP_IR_I64, c, CC_SRC2);
-  bp_ir_op3 (s->b, BP_IR_add, BP_IR_I64, b, b, c);
-  return (Compare) { BP_IR_I64, cond, a, b };
+  BpTemp a = is_signed ? sx64 (s, x, 4) : zx64 (s, x, 4), b = is_signed ? sx64 (s, CC_SRC, 4) : zx64 (s, CC_SRC, 4);
+  return compare_of (8, cond, a, binary (s, 8, BP_IR_add, b, zx64 (s, CC_SRC2, 4)));
 }
 
 static BpTemp
-sbb_first (Translator *s)
+sbb_first (Translator *s, unsigned size)
 {
-  return op3 (s, BP_IR_add, op3 (s, BP_IR_add, CC_DST, CC_SRC), CC_SRC2);
+  return binary (s, size, BP_IR_add, binary (s, size, BP_IR_add, CC_DST, CC_SRC), CC_SRC2);
 }
 
 static bool
 carry_test (Translator *s, CcKind kind, unsigned size, Compare *c)
 {
   switch (kind) {
-  case K_ADD: *c = compare (BP_IR_LTU, zx (s, CC_DST, size), zx (s, CC_SRC, size)); return true;
+  case K_ADD: *c = compare_of (size, BP_IR_LTU, zx (s, CC_DST, size), zx (s, CC_SRC, size)); return true;
   case K_ADC: *c = compare_with_carry (s, BP_IR_LTU, false, CC_DST, size); return true;
   case K_SUB: *c = compare_operands (s, BP_IR_LTU, false, size); return true;
-  case K_SBB: *c = compare_with_carry (s, BP_IR_LTU, false, sbb_first (s), size); return true;
+  case K_SBB: *c = compare_with_carry (s, BP_IR_LTU, false, sbb_first (s, size), size); return true;
   case K_LOGIC: *c = never (s); return true;
   case K_INC:
-  case K_DEC:
-  case K_MUL: *c = compare (BP_IR_NE, CC_SRC, i32 (s, 0)); return true;
+  case K_DEC: *c = compare (BP_IR_NE, CC_SRC, i32 (s, 0)); return true;
+  case K_MUL: *c = negated (test_zero (s, CC_SRC, MAX (size, 4))); return true;
   case K_SHL:
   case K_ROR: *c = test_sign (s, CC_SRC, size); return true;
   case K_SAR:
@@ -277,23 +306,27 @@ overflow_test (Translator *s, CcKind kind, unsigned size, Compare *c)
 {
   switch (kind) {
   case K_SUB: {
-    BpTemp first = sub_first (s);
-    BpTemp differs = op3 (s, BP_IR_xor, first, sub_second (s)), flipped = op3 (s, BP_IR_xor, first, CC_DST);
-    *c = test_sign (s, op3 (s, BP_IR_and, differs, flipped), size);
+    BpTemp first = sub_first (s, size);
+    BpTemp differs = binary (s, size, BP_IR_xor, first, sub_second (s));
+    BpTemp flipped = binary (s, size, BP_IR_xor, first, CC_DST);
+    *c = test_sign (s, binary (s, size, BP_IR_and, differs, flipped), size);
     return true;
   }
   case K_ADD: {
-    BpTemp first = op3 (s, BP_IR_sub, CC_DST, CC_SRC);
-    BpTemp flipped1 = op3 (s, BP_IR_xor, first, CC_DST), flipped2 = op3 (s, BP_IR_xor, CC_SRC, CC_DST);
-    *c = test_sign (s, op3 (s, BP_IR_and, flipped1, flipped2), size);
+    BpTemp first = binary (s, size, BP_IR_sub, CC_DST, CC_SRC);
+    BpTemp flipped1 = binary (s, size, BP_IR_xor, first, CC_DST);
+    BpTemp flipped2 = binary (s, size, BP_IR_xor, CC_SRC, CC_DST);
+    *c = test_sign (s, binary (s, size, BP_IR_and, flipped1, flipped2), size);
     return true;
   }
   case K_LOGIC: *c = never (s); return true;
-  case K_INC: *c = compare (BP_IR_EQ, zx (s, CC_DST, size), i32 (s, sign_bit (size))); return true;
-  case K_DEC: *c = compare (BP_IR_EQ, zx (s, CC_DST, size), i32 (s, sign_bit (size) - 1)); return true;
-  case K_MUL: *c = compare (BP_IR_NE, CC_SRC, i32 (s, 0)); return true;
+  case K_INC:
+  case K_DEC:
+    *c = compare_of (size, BP_IR_EQ, zx (s, CC_DST, size), constant (s, size, sign_bit (size) - (kind == K_DEC)));
+    return true;
+  case K_MUL: *c = negated (test_zero (s, CC_SRC, MAX (size, 4))); return true;
   case K_SHL:
-  case K_SAR: *c = test_sign (s, op3 (s, BP_IR_xor, CC_DST, CC_SRC), size); return true;
+  case K_SAR: *c = test_sign (s, binary (s, size, BP_IR_xor, CC_DST, CC_SRC), size); return true;
   default: return false;
   }
 }
@@ -316,11 +349,14 @@ signed_test (Translator *s, CcKind kind, unsigned size, BpIrCond cond, Compare *
 {
   switch (kind) {
   case K_SUB: *c = compare_operands (s, cond, true, size); return true;
-  case K_SBB: *c = compare_with_carry (s, cond, true, sbb_first (s), size); return true;
-  case K_LOGIC: *c = compare (cond, sx (s, CC_DST, size), i32 (s, 0)); return true;
-  case K_INC: *c = compare (cond, sx (s, op3i (s, BP_IR_sub, CC_DST, 1), size),
-  i32 (s, (uint32_t) -1)); return true;
-  case K_DEC: *c = compare (cond, sx (s, op3i (s, BP_IR_add, CC_DST, 1), size), i32 (s, 1)); return true;
+  case K_SBB: *c = compare_with_carry (s, cond, true, sbb_first (s, size), size); return true;
+  case K_LOGIC: *c = compare_of (size, cond, sx (s, CC_DST, size), constant (s, size, 0)); return true;
+  case K_INC:
+  case K_DEC: {
+    BpTemp first = binary_imm (s, size, kind == K_INC ? BP_IR_sub : BP_IR_add, CC_DST, 1);
+    *c = compare_of (size, cond, sx (s, first, size), constant (s, size, kind == K_INC ? ~(uint64_t) 0 : 1));
+    return true;
+  }
   default: return false;
   }
 }
@@ -381,19 +417,6 @@ direct_test (Translator *s, unsigned condition, Compare *c)
   return has_kind (s->cc_op) && known_test (s, condition, c);
 }
 
-static BpTemp
-setcond_of (Translator *s, Compare c)
-{
-  if (c.type == BP_IR_I32) {
-    BpTemp r = local (s);
-    bp_ir_setcond (s->b, BP_IR_I32, c.cond, r, c.a, c.b);
-    return r;
-  }
-  BpTemp wide = bp_ir_local (s->b, BP_IR_I64);
-  bp_ir_setcond (s->b, BP_IR_I64, c.cond, wide, c.a, c.b);
-  return op2 (s, BP_IR_trunc, wide);
-}
-
 /* --- guessing --------------------------------------------------------------------------------- */
 
 /*
@@ -437,10 +460,10 @@ guessed_test (Translator *s, unsigned condition, Compare *c)
     s->cc_op = CC_DYNAMIC;
     return false;
   }
-  BpTemp op = ENV32 (s, cc_op), r = copy (s, setcond_of (s, *c));
+  BpTemp op = ENV32 (s, cc_op), r = copy (s, setcond (s, *c));
   uint32_t done = bp_ir_label_new (s->b);
   check_guess (s, op, done);
-  bp_ir_mov (s->b, BP_IR_I32, r, setcond_of (s, eflags_test (s, condition, call_compute_cc (s, op))));
+  bp_ir_mov (s->b, BP_IR_I32, r, setcond (s, eflags_test (s, condition, call_compute_cc (s, op))));
   bp_ir_label (s->b, done);
   *c = compare (BP_IR_NE, r, i32 (s, 0));
   return true;
@@ -464,7 +487,7 @@ flags_condition (Translator *s, unsigned condition, bool may_commit)
 BpTemp
 flags_setcond (Translator *s, unsigned condition, bool may_commit)
 {
-  return setcond_of (s, flags_condition (s, condition, may_commit));
+  return setcond (s, flags_condition (s, condition, may_commit));
 }
 
 /* The carry by what s->cc_op says. */
@@ -480,7 +503,7 @@ direct_carry (Translator *s)
   case K_SAR:
   case K_ROL: return op3i (s, BP_IR_and, CC_SRC, 1);
   case K_SHL:
-  case K_ROR: return extract (s, CC_SRC, 8 * size_of (s->cc_op) - 1, 1);
+  case K_ROR: return bit_of (s, CC_SRC, size_of (s->cc_op), 8 * size_of (s->cc_op) - 1);
   default: return flags_setcond (s, X86_COND_B, false);
   }
 }
@@ -516,14 +539,40 @@ brcond (Translator *s, Compare c, uint32_t label)
   bp_ir_brcond (s->b, c.type, c.cond, c.a, c.b, label);
 }
 
+/* The comparison on 64 bits. */
+static Compare
+widened (Translator *s, Compare c)
+{
+  bool is_signed = c.cond >= BP_IR_LT && c.cond <= BP_IR_GT;
+  c.a = is_signed ? sx64 (s, c.a, 4) : zx64 (s, c.a, 4);
+  c.b = is_signed ? sx64 (s, c.b, 4) : zx64 (s, c.b, 4);
+  c.type = BP_IR_I64;
+  return c;
+}
+
+BpTemp
+movcond_of (Translator *s, unsigned size, Compare c, BpTemp if_true, BpTemp if_false)
+{
+  bool wide = size == 8;
+  if (wide && c.type == BP_IR_I32) {
+    c = widened (s, c);
+  } else if (!wide && c.type == BP_IR_I64) {
+    if (s->is_64)
+      wide = true;
+    else
+      c = compare (BP_IR_NE, setcond (s, c), i32 (s, 0));
+  }
+  BpTemp r = wide ? local64 (s) : local (s);
+  if (wide)
+    if_true = zx64 (s, if_true, 8), if_false = zx64 (s, if_false, 8);
+  bp_ir_movcond (s->b, c.type, c.cond, r, c.a, c.b, if_true, if_false);
+  return r;
+}
+
 BpTemp
 movcond (Translator *s, Compare c, BpTemp if_true, BpTemp if_false)
 {
-  if (c.type == BP_IR_I64)
-    c = compare (BP_IR_NE, setcond_of (s, c), i32 (s, 0));
-  BpTemp r = local (s);
-  bp_ir_movcond (s->b, BP_IR_I32, c.cond, r, c.a, c.b, if_true, if_false);
-  return r;
+  return movcond_of (s, 4, c, if_true, if_false);
 }
 
 void
@@ -552,14 +601,29 @@ flags_set_rotated (Translator *s, BpTemp count, BpTemp result, unsigned size, bo
   unsigned bits = 8 * size;
   flush_pending (s);
   if (count == BP_IR_NONE && is_logic (s->cc_op, size)) {
-    bp_ir_mov (s->b, BP_IR_I32, CC_SRC, result);
+    set (s, size, CC_SRC, result);
     flags_set (s, left ? K_ROL : K_ROR, size);
     return;
   }
-  BpTemp top = extract (s, result, bits - 1, 1);
+  BpTemp top = bit_of (s, result, size, bits - 1);
   BpTemp carry = left ? op3i (s, BP_IR_and, result, 1) : top;
-  BpTemp other = left ? carry : extract (s, result, bits - 2, 1);
+  BpTemp other = left ? carry : bit_of (s, result, size, bits - 2);
   flags_set_carry_overflow (s, count, carry, op3 (s, BP_IR_xor, top, other));
+}
+
+/* global = count == 0 ? itself : value; nothing of it need be kept when the flags before did not use it. */
+static void
+set_unless_zero (Translator *s, unsigned size, BpTemp count, BpTemp global, bool used, BpTemp value)
+{
+  if (!used) {
+    set (s, size, global, value);
+    return;
+  }
+  Compare is_zero = compare (BP_IR_EQ, count, i32 (s, 0));
+  if (s->is_64)         /* all of it is kept, whatever its width was */
+    bp_ir_mov (s->b, BP_IR_I64, global, movcond_of (s, 8, is_zero, global, size == 8 ? value : zx64 (s, value, 4)));
+  else
+    bp_ir_movcond (s->b, BP_IR_I32, BP_IR_EQ, global, is_zero.a, is_zero.b, global, value);
 }
 
 void
@@ -567,12 +631,10 @@ flags_set_shift_by (Translator *s, BpTemp count, CcKind kind, unsigned size, BpT
 {
   flush_pending (s);
   unsigned uses = uses_of (s->cc_op);
-  BpTemp zero = i32 (s, 0);
   BpTemp old_op = s->cc_op == CC_DYNAMIC ? ENV32 (s, cc_op) : i32 (s, s->cc_op);
-  BpTemp op = local (s);
-  bp_ir_movcond (s->b, BP_IR_I32, BP_IR_EQ, op, count, zero, old_op, i32 (s, make_op (kind, size)));
-  bp_ir_movcond (s->b, BP_IR_I32, BP_IR_EQ, CC_DST, count, zero, uses & USES_DST ? CC_DST : dst, dst);
-  bp_ir_movcond (s->b, BP_IR_I32, BP_IR_EQ, CC_SRC, count, zero, uses & USES_SRC ? CC_SRC : src, src);
+  BpTemp op = movcond (s, compare (BP_IR_EQ, count, i32 (s, 0)), old_op, i32 (s, make_op (kind, size)));
+  set_unless_zero (s, size, count, CC_DST, uses & USES_DST, dst);
+  set_unless_zero (s, size, count, CC_SRC, uses & USES_SRC, src);
   SET_ENV32 (s, cc_op, op);
   s->cc_op = CC_DYNAMIC;
   s->cc_op_stored = true;

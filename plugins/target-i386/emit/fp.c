@@ -1,4 +1,4 @@
-/* fp.c -- x87, MMX and SSE: dispatch, pending exceptions, and the `native` insn that most become. */
+/* fp.c -- x87, MMX, SSE and AVX: dispatch, pending exceptions, and the `native` insn that most become. */
 /* SPDX-License-Identifier: MIT */
 
 #include "fp.h"
@@ -28,7 +28,46 @@ emit_pending (Translator *s)
 
 /* --- the native insn ------------------------------------------------------------------------------------ */
 
-static uint64_t
+/* With a VEX prefix, 256 bits are what some operand has; where none does, VEX.L is as good as ignored. */
+static bool
+is_256 (const X86Insn *insn)
+{
+  bool found = insn->n_operands == 0 && insn->vex.L;
+  for (unsigned i = 0; i < insn->n_operands; i++)
+    found |= insn->operand[i].size == 32;
+  return found;
+}
+
+/* REX.W or VEX.W gives the integer operand 64 bits; outside 64-bit mode it does not. */
+static bool
+has_integer_operand (const X86Insn *insn)
+{
+  for (unsigned i = 0; i < insn->n_operands; i++)
+    if (insn->operand[i].kind == X86_OPERAND_GPR)
+      return true;
+  switch (insn->op) {
+  case X86_OP_MOVD:
+  case X86_OP_CVTSI2SS:
+  case X86_OP_CVTSI2SD:
+  case X86_OP_PINSRD:
+  case X86_OP_PEXTRD: return true;
+  default: return false;
+  }
+}
+
+static bool
+native_is_wide (const X86Insn *insn)
+{
+  bool w = insn->vex.present ? insn->vex.W : insn->rex & 8;
+  switch (insn->op) {
+  case X86_OP_PCMPESTRI:        /* emit_pcmpestr has seen to it */
+  case X86_OP_PCMPESTRM:
+  case X86_OP_PCMPISTRI: return false;
+  default: return w && (has_integer_operand (insn) ? insn->mode == X86_MODE_64 : insn->vex.present);
+  }
+}
+
+uint64_t
 native_opcode (const X86Insn *insn)
 {
   uint8_t byte = insn->mandatory;
@@ -36,15 +75,23 @@ native_opcode (const X86Insn *insn)
   uint64_t n = BP_NATIVE_MAKE (insn->opcode, insn->map, prefix);
   if (insn->has_imm8)
     n |= BP_NATIVE_SET_IMM8 (insn->imm8);
+  if (insn->vex.present)
+    n |= BP_NATIVE_SET_VEX (is_256 (insn), insn->vex.vvvv);
+  if (native_is_wide (insn))
+    n |= BP_NATIVE_SET_W;
   return n;
 }
 
+/* 32-bit code has no registers above XMM7 to bring along. */
 static uint64_t
 native_state (const X86Insn *insn)
 {
   unsigned state = BP_NATIVE_X87;
-  if (insn->unit == X86_UNIT_SSE)
-    state = BP_NATIVE_SSE | (insn->attributes & X86_A_MMX_STATE ? BP_NATIVE_X87 : 0);
+  if (insn->unit == X86_UNIT_AVX)
+    state = BP_NATIVE_SSE | BP_NATIVE_SSE_HIGH | BP_NATIVE_AVX;
+  else if (insn->unit == X86_UNIT_SSE)
+    state = BP_NATIVE_SSE | (insn->mode == X86_MODE_64 ? BP_NATIVE_SSE_HIGH : 0)
+            | (insn->attributes & X86_A_MMX_STATE ? BP_NATIVE_X87 : 0);
   return BP_NATIVE_SET_STATE (state);
 }
 
@@ -52,11 +99,13 @@ static uint32_t
 native_memory (const Translator *s, const X86Insn *insn)
 {
   const X86Operand *o = &insn->operand[insn->mem_operand];
-  uint32_t aux = o->size | BP_NATIVE_MEM_MMU (s->mmu);
+  uint32_t aux = o->size | BP_NATIVE_MEM_MMU (s->mmu) | (s->word == BP_IR_I64 ? BP_NATIVE_MEM_ADDR64 : 0);
   if (o->access & X86_ACCESS_R)
     aux |= BP_NATIVE_MEM_READ;
   if (o->access & X86_ACCESS_W)
     aux |= BP_NATIVE_MEM_WRITE;
+  if (insn->unit == X86_UNIT_X87 && aux & BP_NATIVE_MEM_WRITE)
+    aux |= BP_NATIVE_MEM_READ;  /* an unmasked exception keeps it from storing, and is no fault of it yet */
   bool checked = (s->hflags & HF_AC) && (o->size == 2 || o->size == 4 || o->size == 8);
   if (insn->mem_align || checked)
     aux |= BP_NATIVE_MEM_ALIGN;
@@ -107,17 +156,32 @@ native_fields (const X86Insn *insn, Integers x)
   else if (x.out)
     reg = BP_NATIVE_OUT;
   /* the number of a general register is nobody's business: the translator chooses one */
-  unsigned reg_number = insn->reg | (insn->rex & 4 ? 8 : 0), rm_number = insn->rm | (insn->rex & 1 ? 8 : 0);
+  bool vectors = insn->unit == X86_UNIT_SSE || insn->unit == X86_UNIT_AVX;      /* the others have 8 registers */
+  unsigned reg_number = insn->reg | (vectors && insn->rex & 4 ? 8 : 0);
+  unsigned rm_number = insn->rm | (vectors && insn->rex & 1 ? 8 : 0);
   return BP_NATIVE_SET_REG (reg, reg == BP_NATIVE_FIELD ? reg_number : 0)
          | BP_NATIVE_SET_RM (rm, rm == BP_NATIVE_FIELD ? rm_number : 0);
 }
 
-void
-emit_native (Translator *s, const X86Insn *insn)
+static bool
+gives_index (const X86Insn *insn)
 {
+  return insn->op == X86_OP_PCMPESTRI || insn->op == X86_OP_PCMPISTRI;
+}
+
+void
+emit_native_with (Translator *s, const X86Insn *insn, BpTemp lengths)
+{
+  static const X86Operand ecx = { .kind = X86_OPERAND_GPR, .reg = X86_RCX, .size = 4 };
   Integers x = integer_operands (insn);
   uint64_t n = native_opcode (insn) | native_state (insn) | native_fields (insn, x);
-  BpTemp out = BP_IR_NONE, in = BP_IR_NONE, address = BP_IR_NONE;
+  if (gives_index (insn)) {
+    n |= BP_NATIVE_SET_RCX_OUT;
+    x.out = &ecx;
+  }
+  if (lengths != BP_IR_NONE)
+    n |= BP_NATIVE_SET_LENGTHS_IN;
+  BpTemp out = BP_IR_NONE, in = lengths, address = BP_IR_NONE;
   BpTemp flags_out = BP_IR_NONE, flags_in = BP_IR_NONE;
   uint32_t aux = 0;
   if (insn->mem_operand >= 0) {
@@ -133,7 +197,7 @@ emit_native (Translator *s, const X86Insn *insn)
     flags_out = local (s);
   }
   if (x.in)
-    in = read_gpr (s, x.in->reg, 4, false);
+    in = read_gpr (s, x.in->reg, s->word == BP_IR_I64 ? 8 : 4, false);
   if (x.out)
     out = local (s);
   bp_ir_native (s->b, n, aux, out, flags_out, in, address, flags_in);
@@ -141,6 +205,26 @@ emit_native (Translator *s, const X86Insn *insn)
     write_gpr (s, x.out->reg, x.out->size, false, out);
   if (insn->flags_written)
     flags_set_eflags (s, flags_out);
+}
+
+void
+emit_native (Translator *s, const X86Insn *insn)
+{
+  emit_native_with (s, insn, BP_IR_NONE);
+}
+
+BpTemp
+linear_argument (Translator *s, BpTemp linear)
+{
+  const BpIrTemp *t = &s->b->temps[linear];
+  bool wide = t->type == BP_IR_I64 && s->word == BP_IR_I64;
+  if (wide)
+    return linear;
+  if (t->kind == BP_IR_TEMP_CONST)
+    return bp_ir_i64 (s->b, (uint32_t) t->value);
+  BpTemp r = bp_ir_local (s->b, BP_IR_I64);
+  bp_ir_op2 (s->b, BP_IR_ext32u, BP_IR_I64, r, linear);
+  return r;
 }
 
 /* --- dispatch ------------------------------------------------------------------------------------------- */
@@ -156,6 +240,8 @@ emit_fp (Translator *s, const X86Insn *insn)
   case X86_UNIT_FXSR: return emit_x87 (s, insn);
   case X86_UNIT_MMX: return emit_mmx (s, insn);
   case X86_UNIT_SSE: return emit_sse (s, insn);
+  case X86_UNIT_AVX: return emit_avx (s, insn);
+  case X86_UNIT_XSAVE: return emit_xsave (s, insn);
   default: return false;
   }
 }

@@ -36,6 +36,12 @@ x86_block_key (const void *cpu, BpTbKey *key)
   const BpX86Segment *cs = &env->segment[BP_X86_CS];
   uint32_t hflags = env->hflags;
   uint64_t flags = hflags & x86_key_mask (hflags);
+  if (hflags & HF_CODE64) {
+    key->base = 0;
+    key->pc = env->eip;
+    key->flags = flags | HF_SEGMENTS_64;
+    return;
+  }
   for (unsigned seg = X86_ES; seg <= X86_GS; seg++)
     if (!(hflags & HF_FLAT (seg)))
       flags |= segment_access (env, seg);
@@ -46,6 +52,7 @@ x86_block_key (const void *cpu, BpTbKey *key)
   key->flags = flags;
 }
 
+#define NEAR_STACK 16           /* an instruction with another memory operand reaches so far from the stack pointer */
 #define FP_ES 0x80              /* status word: an unmasked exception waits */
 
 /* --- back to the start of an instruction ------------------------------------------------------ */
@@ -56,17 +63,16 @@ restore_pending (X86Cpu *env, uint32_t word)
 {
   unsigned kind = word >> WORD_PENDING_SHIFT & 7, log2 = word >> WORD_PENDING_SIZE_SHIFT & 3,
     bits = 8u << log2;
-  uint32_t result = (uint32_t) env->gpr[word >> WORD_PENDING_REG_SHIFT & 15];
-  uint32_t flags = x86_compute_cc (env->cc_op, (uint32_t) env->cc_dst, (uint32_t) env->cc_src,
-                                   (uint32_t) env->cc_src2);
+  uint64_t result = env->gpr[word >> WORD_PENDING_REG_SHIFT & 15];
+  uint32_t flags = x86_compute_cc (env->cc_op, env->cc_dst, env->cc_src, env->cc_src2);
   if (kind == PENDING_INC || kind == PENDING_DEC) {
     env->cc_dst = result;
     env->cc_src = flags & X86_FL_CF;
     env->cc_op = (kind == PENDING_INC ? CC_INC8 : CC_DEC8) + log2;
     return;
   }
-  uint32_t top = result >> (bits - 1) & 1, carry = kind == PENDING_ROL ? result & 1 : top;
-  uint32_t other = kind == PENDING_ROL ? carry : result >> (bits - 2) & 1;
+  bool top = result >> (bits - 1) & 1, carry = kind == PENDING_ROL ? result & 1 : top;
+  bool other = kind == PENDING_ROL ? carry : result >> (bits - 2) & 1;
   env->cc_src = (flags & ~(uint32_t) (X86_FL_CF | X86_FL_OF)) | (carry ? X86_FL_CF : 0)
     | (top != other ? X86_FL_OF : 0);
   env->cc_op = CC_EFLAGS;
@@ -87,17 +93,30 @@ prefer_fp_exception (X86Cpu *env)
   env->exc_error = env->exc_has_error = 0;
 }
 
+/* The #GP(0) of an address that is not canonical is #SS(0) where the stack's segment was meant (SDM 1, 3.3.7.1). */
+static void
+prefer_stack_fault (X86Cpu *env, uint32_t word)
+{
+  uint64_t below = env->gpr[X86_RSP] - NEAR_STACK;
+  if (env->exc_vector != EXC_GP || env->bad_address == 0)
+    return;
+  if (!(word & WORD_STACK_TOO) || env->bad_address - below < 2 * NEAR_STACK)
+    env->exc_vector = EXC_SS;
+}
+
 void
 x86_restore (void *cpu, uint64_t pc, uint32_t word)
 {
   X86Cpu *env = cpu;
-  env->eip = (uint32_t) pc;
+  env->eip = env->hflags & HF_CODE64 ? pc : (uint32_t) pc;
   if ((word & WORD_CC_OP) != CC_DYNAMIC)
     env->cc_op = word & WORD_CC_OP;
   if (word & WORD_PENDING_MASK)
     restore_pending (env, word);
   if ((word & WORD_RMW) && env->exc_vector == EXC_PF)
     env->exc_error |= 2;
+  if (word & WORD_STACK)
+    prefer_stack_fault (env, word);
   if (word & WORD_WAITS)
     prefer_fp_exception (env);
 }
@@ -112,10 +131,17 @@ fetch_mmu_index (const void *env)
 }
 
 static unsigned
+pin_set (const BpTbKey *key)
+{
+  return key->flags & HF_CODE64 ? 1 : 0;
+}
+
+static unsigned
 disassemble (const BpTbKey *key, uint64_t pc, const uint8_t *bytes, unsigned n, char *out, size_t out_size)
 {
   X86Insn insn;
-  X86DecodeResult result = x86_decode (bytes, n, key->flags & HF_CS32 ? X86_MODE_32 : X86_MODE_16, &insn);
+  X86Mode mode = key->flags & HF_CODE64 ? X86_MODE_64 : key->flags & HF_CS32 ? X86_MODE_32 : X86_MODE_16;
+  X86DecodeResult result = x86_decode (bytes, n, mode, &insn);
   if (result == X86_DECODE_OK) {
     x86_disasm (&insn, pc, out, out_size);
     return insn.length;
@@ -131,12 +157,12 @@ const BpTcgFrontend x86_frontend = {
   .n_globals = G_N,
   .helpers = x86_helper_list,
   .pc_offset = offsetof (X86Cpu, eip),
-  .pc_size = 4,
-  .address_bits = 32,
+  .pc_size = 8,
+  .address_bits = 64,
   .n_mmu_indexes = MMU_N,
   .max_insn_bytes = X86_MAX_INSN_LENGTH,
   .fp_offset = offsetof (X86Cpu, fp),
-  .fp_vectors = 8,
+  .fp_vectors = 16,
   .key = x86_block_key,
   .fetch_mmu_index = fetch_mmu_index,
   .translate = x86_translate,
@@ -150,5 +176,8 @@ const BpTcgFrontend x86_frontend = {
   .native_portable = x86_native_portable,
   .disassemble = disassemble,
   .dump = x86_dump,
-  .watch = x86_watch
+  .watch = x86_watch,
+  .pin_set = pin_set,
+  .narrow_pin_sets = 1,
+  .fp_upper_offset = offsetof (X86Cpu, fp) + X86_FP_UPPERS
 };

@@ -25,6 +25,7 @@
 #define ARGS_ewwq  { E, W, W, Q }
 #define ARGS_eqww  { E, Q, W, W }
 #define ARGS_eqqw  { E, Q, Q, W }
+#define ARGS_eqqq  { E, Q, Q, Q }
 #define ARGS_ewwww { E, W, W, W, W }
 #define ARGS_ewqwq { E, W, Q, W, Q }
 #define ARGS_w     { W }
@@ -37,5 +38,6 @@
 #define ARGS_qww   { Q, W, W }
 #define ARGS_qwww  { Q, W, W, W }
 #define ARGS_wqqq  { W, Q, Q, Q }
+#define ARGS_wqw   { W, Q, W }
 
 #endif

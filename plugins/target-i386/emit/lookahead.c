@@ -14,7 +14,7 @@
 static bool
 is_fixed (const X86Insn *insn)
 {
-  return insn->operand[1].kind == X86_OPERAND_IMM && (insn->operand[1].imm & 31) != 0;
+  return insn->operand[1].kind == X86_OPERAND_IMM && (insn->operand[1].imm & count_mask (insn->operand[0].size)) != 0;
 }
 
 static bool
@@ -70,10 +70,11 @@ static bool
 peek (const Translator *s, uint64_t pc, X86Insn *insn)
 {
   uint8_t bytes[X86_MAX_INSN_LENGTH];
-  uint32_t linear = (uint32_t) (s->cs_base + pc);
+  uint64_t linear = code_linear (s, pc);
   if ((linear ^ s->t->key.pc) >> 12 || pc > s->cs_limit)
     return false;
-  unsigned want = (unsigned) MIN (MIN (sizeof bytes, 4096 - (linear & 4095)), s->cs_limit - pc + 1);
+  uint64_t in_page = 4096 - (linear & 4095), below_limit = s->cs_limit - pc;
+  unsigned want = (unsigned) MIN (MIN (sizeof bytes - 1, in_page - 1), below_limit) + 1;
   unsigned got = s->env->tcg.ops->fetch (s->env, s->t, linear, bytes, want, false);
   return x86_decode (bytes, got, s->mode, insn) == X86_DECODE_OK;
 }

@@ -7,9 +7,9 @@ void
 emit_mov (Translator *s, const X86Insn *insn)
 {
   const X86Operand *dst = &insn->operand[0];
-  if (is_mem (insn, 1) && dst->size == 4) {     /* straight into the register */
+  if (is_mem (insn, 1) && dst->size >= 4) {     /* straight into the register */
     BpTemp linear = operand_linear (s, insn, 1);
-    bp_ir_gld (s->b, BP_IR_I32, gpr (dst->reg), linear, memop (s, 4));
+    bp_ir_gld (s->b, op_type (dst->size), gpr (dst->reg), linear, memop (s, dst->size));
     gpr_changed (s, dst->reg);
     return;
   }
@@ -17,12 +17,24 @@ emit_mov (Translator *s, const X86Insn *insn)
 }
 
 void emit_movzx (Translator *s, const X86Insn *insn) { set_operand (s, insn, 0, operand_zx (s, insn, 1)); }
-void emit_movsx (Translator *s, const X86Insn *insn) { set_operand (s, insn, 0, operand_sx (s, insn, 1)); }
+
+/* MOVSXD too, which with 32-bit operands is a move. */
+void
+emit_movsx (Translator *s, const X86Insn *insn)
+{
+  const X86Operand *src = &insn->operand[1];
+  if (insn->operand[0].size < 8)
+    set_operand (s, insn, 0, operand_sx (s, insn, 1));
+  else if (is_mem (insn, 1))
+    set_operand (s, insn, 0, emit_load_signed (s, operand_linear (s, insn, 1), src->size, 8));
+  else
+    set_operand (s, insn, 0, sx64 (s, operand (s, insn, 1), src->size));
+}
 
 static BpTemp
 swapped (Translator *s, BpTemp x, unsigned size)
 {
-  BpTemp r = op2 (s, BP_IR_bswap, x);
+  BpTemp r = unary (s, size, BP_IR_bswap, x);
   return size == 2 ? op3i (s, BP_IR_shr, r, 16) : r;
 }
 
@@ -36,8 +48,8 @@ emit_movbe (Translator *s, const X86Insn *insn)
 void
 emit_bswap (Translator *s, const X86Insn *insn)
 {
-  set_operand (s, insn, 0, insn->operand[0].size == 2 ? i32 (s, 0)
-               : op2 (s, BP_IR_bswap, operand (s, insn, 0)));
+  unsigned size = insn->operand[0].size;
+  set_operand (s, insn, 0, size == 2 ? i32 (s, 0) : unary (s, size, BP_IR_bswap, operand (s, insn, 0)));
 }
 
 void
@@ -50,17 +62,17 @@ emit_lea (Translator *s, const X86Insn *insn)
 void
 emit_xchg (Translator *s, const X86Insn *insn)
 {
-  unsigned m = is_mem (insn, 0) ? 0 : 1, r = 1 - m;
+  unsigned m = is_mem (insn, 0) ? 0 : 1, r = 1 - m, size = insn->operand[m].size;
   BpTemp value = operand (s, insn, r), old;
   if (is_mem (insn, m)) {
-    old = local (s);
-    bp_ir_gatomic (s->b, BP_IR_gxchg, BP_IR_I32, old, operand_linear (s, insn, m), value,
-                   memop (s, insn->operand[m].size));
+    BpTemp linear = operand_linear (s, insn, m);
+    old = local_for (s, size);
+    bp_ir_gatomic (s->b, BP_IR_gxchg, op_type (size), old, linear, value, memop (s, size));
     set_operand (s, insn, r, old);
     return;
   }
-  value = copy (s, value);
-  old = copy (s, operand (s, insn, m));
+  value = copy_of (s, value, size);
+  old = copy_of (s, operand (s, insn, m), size);
   set_operand (s, insn, m, value);
   set_operand (s, insn, r, old);
 }
@@ -77,7 +89,7 @@ emit_cmovcc (Translator *s, const X86Insn *insn)
 {
   BpTemp src = operand (s, insn, 1);
   Compare c = flags_condition (s, insn->cond, true);
-  set_operand (s, insn, 0, movcond (s, c, src, operand (s, insn, 0)));
+  set_operand (s, insn, 0, movcond_of (s, insn->operand[0].size, c, src, operand (s, insn, 0)));
 }
 
 /* [rBX + AL] */
@@ -85,9 +97,7 @@ void
 emit_xlat (Translator *s, const X86Insn *insn)
 {
   const X86Operand *table = &insn->operand[0];
-  BpTemp offset = op3 (s, BP_IR_add, gpr (X86_RBX), zx (s, gpr (X86_RAX), 1));
-  if (table->mem.adsize == 2)
-    offset = zx (s, offset, 2);
+  BpTemp offset = add_offset (s, table->mem.adsize, gpr (X86_RBX), zx (s, gpr (X86_RAX), 1));
   BpTemp linear = emit_linear (s, table->mem.seg, offset, table->mem.adsize, 1, X86_ACCESS_R);
   write_gpr (s, X86_RAX, 1, false, emit_load (s, linear, 1));
 }
@@ -95,14 +105,17 @@ emit_xlat (Translator *s, const X86Insn *insn)
 void
 emit_cbw (Translator *s, const X86Insn *insn)
 {
-  write_gpr (s, X86_RAX, insn->opsize, false, sx (s, gpr (X86_RAX), insn->opsize / 2));
+  unsigned size = insn->opsize;
+  BpTemp half = size == 8 ? sx64 (s, gpr (X86_RAX), 4) : sx (s, gpr (X86_RAX), size / 2);
+  write_gpr (s, X86_RAX, size, false, half);
 }
 
 void
 emit_cwd (Translator *s, const X86Insn *insn)
 {
-  BpTemp value = sx (s, gpr (X86_RAX), insn->opsize);
-  write_gpr (s, X86_RDX, insn->opsize, false, op3i (s, BP_IR_sar, value, 31));
+  unsigned size = insn->opsize;
+  BpTemp value = sx (s, gpr (X86_RAX), size);
+  write_gpr (s, X86_RDX, size, false, binary_imm (s, size, BP_IR_sar, value, size == 8 ? 63 : 31));
 }
 
 void

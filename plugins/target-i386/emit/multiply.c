@@ -10,8 +10,8 @@
 static void
 set_product_flags (Translator *s, unsigned size, BpTemp low, BpTemp overflow)
 {
-  bp_ir_mov (s->b, BP_IR_I32, CC_DST, low);
-  bp_ir_mov (s->b, BP_IR_I32, CC_SRC, overflow);
+  set (s, size, CC_DST, low);
+  set (s, size, CC_SRC, overflow);
   flags_set (s, K_MUL, size);
 }
 
@@ -31,18 +31,26 @@ multiply_narrow (Translator *s, const X86Insn *insn, bool is_signed)
   set_product_flags (s, size, product, overflow);
 }
 
+/* 0 when `high` repeats the sign of `low` and nothing else. */
+static BpTemp
+beyond_sign (Translator *s, unsigned size, BpTemp low, BpTemp high)
+{
+  return binary (s, size, BP_IR_sub, high, binary_imm (s, size, BP_IR_sar, low, 8 * size - 1));
+}
+
 static void
 multiply (Translator *s, const X86Insn *insn, bool is_signed)
 {
-  if (insn->operand[0].size < 4) {
+  unsigned size = insn->operand[0].size;
+  if (size < 4) {
     multiply_narrow (s, insn, is_signed);
     return;
   }
-  BpTemp x = operand (s, insn, 0), low = local (s), high = local (s);
-  bp_ir_op4 (s->b, is_signed ? BP_IR_muls2 : BP_IR_mulu2, BP_IR_I32, low, high, gpr (X86_RAX), x);
-  write_gpr (s, X86_RAX, 4, false, low);
-  write_gpr (s, X86_RDX, 4, false, high);
-  set_product_flags (s, 4, low, is_signed ? op3 (s, BP_IR_sub, high, op3i (s, BP_IR_sar, low, 31)) : high);
+  BpTemp x = operand (s, insn, 0), low = local_for (s, size), high = local_for (s, size);
+  bp_ir_op4 (s->b, is_signed ? BP_IR_muls2 : BP_IR_mulu2, op_type (size), low, high, gpr (X86_RAX), x);
+  write_gpr (s, X86_RAX, size, false, low);
+  write_gpr (s, X86_RDX, size, false, high);
+  set_product_flags (s, size, low, is_signed ? beyond_sign (s, size, low, high) : high);
 }
 
 void emit_mul (Translator *s, const X86Insn *insn) { multiply (s, insn, false); }
@@ -60,9 +68,9 @@ multiply_into (Translator *s, const X86Insn *insn, unsigned i, unsigned k)
     return;
   }
   BpTemp x = operand (s, insn, i), y = operand (s, insn, k);
-  BpTemp product = op3 (s, BP_IR_mul, x, y), low = local (s), high = local (s);
-  bp_ir_op4 (s->b, BP_IR_muls2, BP_IR_I32, low, high, x, y);
-  BpTemp overflow = op3 (s, BP_IR_sub, high, op3i (s, BP_IR_sar, product, 31));
+  BpTemp product = binary (s, size, BP_IR_mul, x, y), low = local_for (s, size), high = local_for (s, size);
+  bp_ir_op4 (s->b, BP_IR_muls2, op_type (size), low, high, x, y);
+  BpTemp overflow = beyond_sign (s, size, product, high);
   set_operand (s, insn, 0, product);
   set_product_flags (s, size, product, overflow);
 }
@@ -86,12 +94,12 @@ divide (Translator *s, const X86Insn *insn, bool is_signed)
 {
   unsigned size = insn->operand[0].size;
   BpIrOp op = is_signed ? BP_IR_divs2 : BP_IR_divu2;
-  BpTemp quotient = local (s), remainder = local (s);
-  if (size == 4) {
+  BpTemp quotient = local_for (s, size), remainder = local_for (s, size);
+  if (size >= 4) {
     BpTemp divisor = operand (s, insn, 0);
-    bp_ir_op5 (s->b, op, BP_IR_I32, quotient, remainder, gpr (X86_RAX), gpr (X86_RDX), divisor);
-    write_gpr (s, X86_RAX, 4, false, quotient);
-    write_gpr (s, X86_RDX, 4, false, remainder);
+    bp_ir_op5 (s->b, op, op_type (size), quotient, remainder, gpr (X86_RAX), gpr (X86_RDX), divisor);
+    write_gpr (s, X86_RAX, size, false, quotient);
+    write_gpr (s, X86_RDX, size, false, remainder);
     return;
   }
   BpTemp divisor = is_signed ? operand_sx (s, insn, 0) : operand_zx (s, insn, 0), dividend;

@@ -8,25 +8,55 @@
 /* --- small words ------------------------------------------------------------------------------ */
 
 BpTemp
+local_for (Translator *s, unsigned size)
+{
+  return size == 8 ? local64 (s) : local (s);
+}
+
+BpTemp
+constant (Translator *s, unsigned size, uint64_t value)
+{
+  return size == 8 ? i64 (s, value) : i32 (s, (uint32_t) value);
+}
+
+BpTemp
+unary (Translator *s, unsigned size, BpIrOp op, BpTemp x)
+{
+  BpTemp r = local_for (s, size);
+  bp_ir_op2 (s->b, op, op_type (size), r, x);
+  return r;
+}
+
+BpTemp
+binary (Translator *s, unsigned size, BpIrOp op, BpTemp x, BpTemp y)
+{
+  BpTemp r = local_for (s, size);
+  bp_ir_op3 (s->b, op, op_type (size), r, x, y);
+  return r;
+}
+
+BpTemp
+binary_imm (Translator *s, unsigned size, BpIrOp op, BpTemp x, uint64_t y)
+{
+  return binary (s, size, op, x, constant (s, size, y));
+}
+
+BpTemp
 op2 (Translator *s, BpIrOp op, BpTemp x)
 {
-  BpTemp r = local (s);
-  bp_ir_op2 (s->b, op, BP_IR_I32, r, x);
-  return r;
+  return unary (s, 4, op, x);
 }
 
 BpTemp
 op3 (Translator *s, BpIrOp op, BpTemp x, BpTemp y)
 {
-  BpTemp r = local (s);
-  bp_ir_op3 (s->b, op, BP_IR_I32, r, x, y);
-  return r;
+  return binary (s, 4, op, x, y);
 }
 
 BpTemp
 op3i (Translator *s, BpIrOp op, BpTemp x, uint32_t y)
 {
-  return op3 (s, op, x, i32 (s, y));
+  return binary_imm (s, 4, op, x, y);
 }
 
 static bool
@@ -35,13 +65,38 @@ is_const (const Translator *s, BpTemp x)
   return s->b->temps[x].kind == BP_IR_TEMP_CONST;
 }
 
+/* An i32 constant or local where an i64 is needed. */
+static BpTemp
+wide (Translator *s, BpTemp x)
+{
+  const BpIrTemp *t = &s->b->temps[x];
+  if (t->type == BP_IR_I64)
+    return x;
+  if (t->kind == BP_IR_TEMP_CONST)
+    return i64 (s, (uint32_t) t->value);
+  BpTemp r = local64 (s);
+  bp_ir_op2 (s->b, BP_IR_ext32u, BP_IR_I64, r, x);
+  return r;
+}
+
+void
+set (Translator *s, unsigned size, BpTemp dst, BpTemp src)
+{
+  if (size == 8)
+    bp_ir_mov (s->b, BP_IR_I64, dst, wide (s, src));
+  else if (dst != src)
+    bp_ir_mov (s->b, BP_IR_I32, dst, src);
+  else if (s->is_64)            /* not nothing: the upper half becomes 0 */
+    bp_ir_op2 (s->b, BP_IR_ext32u, BP_IR_I64, dst, src);
+}
+
 BpTemp
 zx (Translator *s, BpTemp x, unsigned size)
 {
   if (size >= 4)
     return x;
   if (is_const (s, x))
-    return i32 (s, (uint32_t) s->b->temps[x].value & size_mask (size));
+    return i32 (s, (uint32_t) (s->b->temps[x].value & size_mask (size)));
   return op2 (s, size == 1 ? BP_IR_ext8u : BP_IR_ext16u, x);
 }
 
@@ -58,11 +113,45 @@ sx (Translator *s, BpTemp x, unsigned size)
 }
 
 BpTemp
+zx64 (Translator *s, BpTemp x, unsigned size)
+{
+  if (size == 8 || is_const (s, x))
+    return wide (s, zx (s, x, size));
+  BpTemp r = local64 (s);
+  if (size == 4)
+    bp_ir_op2 (s->b, BP_IR_ext32u, BP_IR_I64, r, x);
+  else
+    bp_ir_op2 (s->b, size == 1 ? BP_IR_ext8u : BP_IR_ext16u, BP_IR_I32, r, x);
+  return r;
+}
+
+BpTemp
+sx64 (Translator *s, BpTemp x, unsigned size)
+{
+  if (size == 8)
+    return wide (s, x);
+  if (is_const (s, x))
+    return i64 (s, (uint64_t) (int32_t) s->b->temps[sx (s, x, size)].value);
+  BpTemp r = local64 (s);
+  if (size == 4)
+    bp_ir_op2 (s->b, BP_IR_ext32s, BP_IR_I64, r, x);
+  else
+    bp_ir_op2 (s->b, size == 1 ? BP_IR_ext8s : BP_IR_ext16s, BP_IR_I64, r, x);
+  return r;
+}
+
+BpTemp
+copy_of (Translator *s, BpTemp x, unsigned size)
+{
+  BpTemp r = local_for (s, size);
+  set (s, size, r, x);
+  return r;
+}
+
+BpTemp
 copy (Translator *s, BpTemp x)
 {
-  BpTemp r = local (s);
-  bp_ir_mov (s->b, BP_IR_I32, r, x);
-  return r;
+  return copy_of (s, x, 4);
 }
 
 BpTemp
@@ -70,6 +159,14 @@ extract (Translator *s, BpTemp x, unsigned pos, unsigned len)
 {
   BpTemp r = local (s);
   bp_ir_field (s->b, BP_IR_extract, BP_IR_I32, r, x, pos, len);
+  return r;
+}
+
+BpTemp
+bit_of (Translator *s, BpTemp x, unsigned size, unsigned pos)
+{
+  BpTemp r = local_for (s, size);
+  bp_ir_field (s->b, BP_IR_extract, op_type (size), r, x, pos, 1);
   return r;
 }
 
@@ -85,6 +182,20 @@ void
 store_env32 (Translator *s, size_t offset, BpTemp value)
 {
   bp_ir_st (s->b, BP_IR_st32, value, BP_IR_ENV, (int64_t) offset);
+}
+
+BpTemp
+load_env64 (Translator *s, size_t offset)
+{
+  BpTemp r = local64 (s);
+  bp_ir_ld (s->b, BP_IR_ld64, BP_IR_I64, r, BP_IR_ENV, (int64_t) offset);
+  return r;
+}
+
+void
+store_env64 (Translator *s, size_t offset, BpTemp value)
+{
+  bp_ir_st (s->b, BP_IR_st64, wide (s, value), BP_IR_ENV, (int64_t) offset);
 }
 
 /* --- general registers ------------------------------------------------------------------------ */
@@ -112,9 +223,9 @@ void
 write_gpr (Translator *s, unsigned reg, unsigned size, bool high, BpTemp value)
 {
   if (size >= 4)
-    bp_ir_mov (s->b, BP_IR_I32, gpr (reg), value);
+    set (s, size, gpr (reg), value);
   else
-    bp_ir_deposit (s->b, BP_IR_I32, gpr (reg), gpr (reg), value, high ? 8 : 0, 8 * size);
+    bp_ir_deposit (s->b, s->word, gpr (reg), gpr (reg), s->is_64 ? wide (s, value) : value, high ? 8 : 0, 8 * size);
   gpr_changed (s, reg);
 }
 
@@ -140,7 +251,7 @@ operand (Translator *s, const X86Insn *insn, unsigned i)
   const X86Operand *o = &insn->operand[i];
   switch (o->kind) {
   case X86_OPERAND_GPR: return read_gpr (s, o->reg, o->size, o->high);
-  case X86_OPERAND_IMM: return i32 (s, (uint32_t) o->imm);
+  case X86_OPERAND_IMM: return constant (s, o->size, o->imm);
   case X86_OPERAND_MEM: return emit_load (s, operand_linear (s, insn, i), o->size);
   default: g_assert_not_reached ();
   }
@@ -160,9 +271,7 @@ operand_sx (Translator *s, const X86Insn *insn, unsigned i)
   const X86Operand *o = &insn->operand[i];
   if (o->kind != X86_OPERAND_MEM || o->size >= 4)
     return sx (s, operand (s, insn, i), o->size);
-  BpTemp linear = operand_linear (s, insn, i), r = local (s);
-  bp_ir_gld (s->b, BP_IR_I32, r, linear, memop (s, o->size) | BP_MO_SIGN | s->rmw_bit);
-  return r;
+  return emit_load_signed (s, operand_linear (s, insn, i), o->size, 4);
 }
 
 void
@@ -179,26 +288,41 @@ BpTemp
 operand_in_place (Translator *s, const X86Insn *insn, unsigned i)
 {
   const X86Operand *o = &insn->operand[i];
-  return o->kind == X86_OPERAND_GPR && o->size == 4 ? gpr (o->reg) : BP_IR_NONE;
+  return o->kind == X86_OPERAND_GPR && o->size >= 4 ? gpr (o->reg) : BP_IR_NONE;
 }
 
 void
 touch_operand (Translator *s, const X86Insn *insn)
 {
+  const X86Operand *o = &insn->operand[0];
   if (is_mem (insn, 0))
     set_operand (s, insn, 0, operand (s, insn, 0));
+  else if (s->is_64 && o->size == 4)
+    set_operand (s, insn, 0, gpr (o->reg));
+}
+
+/* A 32-bit register that keeps its value keeps its upper half. */
+void
+set_operand_unless (Translator *s, const X86Insn *insn, Compare keeps, BpTemp value)
+{
+  const X86Operand *o = &insn->operand[0];
+  if (s->is_64 && o->size == 4 && o->kind == X86_OPERAND_GPR) {
+    set (s, 8, gpr (o->reg), movcond_of (s, 8, keeps, gpr (o->reg), zx64 (s, value, 4)));
+    gpr_changed (s, o->reg);
+  } else {
+    set_operand (s, insn, 0, movcond_of (s, o->size, keeps, operand (s, insn, 0), value));
+  }
 }
 
 /* --- calls ------------------------------------------------------------------------------------ */
 
+/* Outside 64-bit mode a register is its low half. */
 static BpTemp
-as_wide_as (Translator *s, BpTemp x, BpIrType type)
+argument (Translator *s, BpIrType type, BpTemp x)
 {
-  if (x == BP_IR_ENV || type != BP_IR_I64 || s->b->temps[x].type == BP_IR_I64)
-    return x;
-  BpTemp wide = bp_ir_local (s->b, BP_IR_I64);
-  bp_ir_op2 (s->b, BP_IR_ext32u, BP_IR_I64, wide, x);
-  return wide;
+  if (type == BP_IR_I64)
+    return !s->is_64 && x >= gpr (X86_RAX) && x <= gpr (X86_RDI) ? zx64 (s, x, 4) : wide (s, x);
+  return is_const (s, x) ? i32 (s, (uint32_t) s->b->temps[x].value) : x;
 }
 
 void
@@ -209,7 +333,7 @@ emit_call (Translator *s, unsigned helper, BpTemp result, ...)
   va_list list;
   va_start (list, result);
   for (unsigned i = 0; i < h->n_args; i++)
-    args[i] = as_wide_as (s, (BpTemp) va_arg (list, int), h->arg_type[i]);
+    args[i] = argument (s, (BpIrType) h->arg_type[i], (BpTemp) va_arg (list, int));
   va_end (list);
   bp_ir_call (s->b, h, result, args, h->n_args);
   if (!(h->flags & (BP_HELPER_NO_WRITE | BP_HELPER_NO_GLOBALS | BP_HELPER_PURE)))

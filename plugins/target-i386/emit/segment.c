@@ -32,6 +32,10 @@ leave_when_mode_changed (Translator *s, unsigned seg, BpTemp before)
     s->mode_changed = true;
     return;
   }
+  if (s->is_64) {               /* nothing there depends on what a data segment is */
+    s->end_block = false;
+    return;
+  }
   emit_check_mode (s);
   if (!(s->hflags & HF_FLAT (seg))) {   /* hflags do not say what kind of segment that is */
     uint32_t same = bp_ir_label_new (s->b);
@@ -88,7 +92,7 @@ emit_load_far_pointer (Translator *s, const X86Insn *insn)
       seg = rows[i].seg;
   BpTemp linear = operand_linear (s, insn, 1);
   BpTemp offset = emit_load (s, linear, insn->opsize);
-  BpTemp selector = emit_load (s, op3i (s, BP_IR_add, linear, insn->opsize), 2);
+  BpTemp selector = emit_load (s, linear_plus (s, linear, insn->opsize), 2);
   BpTemp before = load_segment (s, seg, selector);
   set_operand (s, insn, 0, offset);
   leave_when_mode_changed (s, seg, before);
@@ -149,8 +153,7 @@ emit_lar (Translator *s, const X86Insn *insn)
   emit_call (s, insn->op == X86_OP_LAR ? H_lar : H_lsl, answer, BP_IR_ENV, operand_zx (s, insn, 1));
   bp_ir_op3 (s->b, BP_IR_shr, BP_IR_I64, high, answer, bp_ir_i64 (s->b, 32));
   BpTemp valid = op2 (s, BP_IR_trunc, high), value = op2 (s, BP_IR_trunc, answer);
-  Compare is_valid = { BP_IR_I32, BP_IR_TSTNE, valid, i32 (s, 1) };
-  set_operand (s, insn, 0, movcond (s, is_valid, value, operand (s, insn, 0)));
+  set_operand_unless (s, insn, (Compare) { BP_IR_I32, BP_IR_TSTEQ, valid, i32 (s, 1) }, value);
   set_zero_flag (s, valid);
 }
 
@@ -212,20 +215,55 @@ emit_sgdt (Translator *s, const X86Insn *insn)
   emit_umip_check (s);
   BpTemp linear = operand_linear (s, insn, 0);
   emit_store (s, load_env32 (s, t.limit), linear, 2);
-  emit_store (s, load_env32 (s, t.base), op3i (s, BP_IR_add, linear, 2), 4);
+  if (s->is_64)
+    emit_store (s, load_env64 (s, t.base), linear_plus (s, linear, 2), 8);
+  else
+    emit_store (s, load_env32 (s, t.base), linear_plus (s, linear, 2), 4);
 }
 
 /* LGDT, LIDT.  16-bit operands: 24 bits of base. */
 void
 emit_lgdt (Translator *s, const X86Insn *insn)
 {
-  TableRegister t = table_register (insn);
   BpTemp linear = operand_linear (s, insn, 0);
-  BpTemp limit = emit_load (s, linear, 2), base = emit_load (s, op3i (s, BP_IR_add, linear, 2), 4);
-  if (insn->opsize == 2)
+  BpTemp limit = emit_load (s, linear, 2), base = emit_load (s, linear_plus (s, linear, 2), s->is_64 ? 8 : 4);
+  if (insn->opsize == 2 && !s->is_64)
     base = op3i (s, BP_IR_and, base, 0xffffff);
-  store_env32 (s, t.limit, limit);
-  BpTemp wide = bp_ir_local (s->b, BP_IR_I64);
-  bp_ir_op2 (s->b, BP_IR_ext32u, BP_IR_I64, wide, base);
-  bp_ir_st (s->b, BP_IR_st64, wide, BP_IR_ENV, (int64_t) t.base);
+  emit_call (s, H_load_table, BP_IR_NONE, BP_IR_ENV, i32 (s, insn->op == X86_OP_LIDT), base, limit);
+}
+
+/* --- bases that need no descriptor -------------------------------------------------------------- */
+
+static unsigned
+base_of (const X86Insn *insn)
+{
+  return insn->op == X86_OP_RDFSBASE || insn->op == X86_OP_WRFSBASE ? X86_FS : X86_GS;
+}
+
+/* RDFSBASE, RDGSBASE */
+void
+emit_rdfsbase (Translator *s, const X86Insn *insn)
+{
+  BpTemp base = local64 (s);
+  emit_call (s, H_read_base, base, BP_IR_ENV, i32 (s, base_of (insn)));
+  set_operand (s, insn, 0, base);
+}
+
+/* WRFSBASE, WRGSBASE */
+void
+emit_wrfsbase (Translator *s, const X86Insn *insn)
+{
+  BpTemp base = zx64 (s, operand (s, insn, 0), insn->operand[0].size);
+  emit_call (s, H_write_base, BP_IR_NONE, BP_IR_ENV, i32 (s, base_of (insn)), base);
+}
+
+/* What 64-bit code is translated to does not depend on the base of GS: the block goes on. */
+void
+emit_swapgs (Translator *s, const X86Insn *insn)
+{
+  size_t gs = offsetof (X86Cpu, segment[X86_GS].base), other = offsetof (X86Cpu, kernel_gs_base);
+  BpTemp base = load_env64 (s, gs), next = load_env64 (s, other);
+  store_env64 (s, gs, next);
+  store_env64 (s, other, base);
+  s->end_block = s->mode_changed;
 }

@@ -17,7 +17,7 @@ pop_to_memory (Translator *s, const X86Insn *insn, BpTemp value, BpTemp sp)
 {
   const X86Mem *mem = &insn->operand[0].mem;
   X86Insn moved = *insn;
-  if (mem->base == X86_RSP && mem->adsize == 4)
+  if (mem->base == X86_RSP && mem->adsize >= 4)
     moved.operand[0].mem.disp += insn->opsize;
   set_operand (s, &moved, 0, value);
   set_stack_pointer (s, sp);
@@ -81,7 +81,7 @@ emit_popf (Translator *s, const X86Insn *insn)
 {
   BpTemp value = stack_load (s, stack_pointer (s), insn->opsize);
   flags_store_op (s);
-  emit_call (s, H_popf, BP_IR_NONE, BP_IR_ENV, value, i32 (s, insn->opsize));
+  emit_call (s, H_popf, BP_IR_NONE, BP_IR_ENV, value, i32 (s, MIN (insn->opsize, 4)));
   flags_dynamic (s, CC_EFLAGS);
   set_stack_pointer (s, stack_add (s, gpr (X86_RSP), insn->opsize));
   emit_check_mode (s);          /* the block ends here in any case: an interrupt may be due */
@@ -89,11 +89,11 @@ emit_popf (Translator *s, const X86Insn *insn)
 
 /* --- frames ----------------------------------------------------------------------------------- */
 
-/* The frame pointer as an offset in the stack: EBP, or BP zero-extended. */
+/* The frame pointer as an offset in the stack: RBP, EBP, or BP zero-extended. */
 static BpTemp
 frame_pointer (Translator *s)
 {
-  return s->ss32 ? gpr (X86_RBP) : zx (s, gpr (X86_RBP), 2);
+  return zx (s, gpr (X86_RBP), stack_width (s));
 }
 
 void
@@ -102,9 +102,9 @@ emit_enter (Translator *s, const X86Insn *insn)
   unsigned size = insn->opsize, level = insn->operand[1].imm & 31;
   uint32_t room = (uint32_t) insn->operand[0].imm & 0xffff;
   uint32_t below = size;
-  BpTemp pushed = stack_add (s, gpr (X86_RSP), -(int32_t) size), frame = copy (s, pushed);
+  BpTemp pushed = stack_add (s, gpr (X86_RSP), -(int32_t) size), frame = copy_of (s, pushed, stack_width (s));
   stack_store (s, gpr (X86_RBP), pushed, size);
-  if (!s->ss32)                 /* FrameTemp is all of ESP, whose upper half a 16-bit push leaves alone */
+  if (stack_width (s) == 2)     /* FrameTemp is all of ESP, whose upper half a 16-bit push leaves alone */
     bp_ir_deposit (s->b, BP_IR_I32, frame, gpr (X86_RSP), frame, 0, 16);
   for (unsigned i = 1; i < level; i++) {
     below += size;
@@ -117,7 +117,7 @@ emit_enter (Translator *s, const X86Insn *insn)
   }
   BpTemp sp = stack_add (s, gpr (X86_RSP), -(int32_t) (below + room));
   /* the new top of the stack must be writable (SDM 2A, ENTER): a probe that changes nothing */
-  BpTemp top = emit_linear (s, X86_SS, sp, s->ss32 ? 4 : 2, 1, X86_ACCESS_RW);
+  BpTemp top = emit_linear (s, X86_SS, sp, stack_width (s), 1, X86_ACCESS_RW);
   bp_ir_gatomic (s->b, BP_IR_gfetch_or, BP_IR_I32, local (s), top, i32 (s, 0), memop (s, 1) | BP_MO_STACK);
   set_stack_pointer (s, sp);
   write_gpr (s, X86_RBP, size, false, frame);

@@ -10,8 +10,7 @@ static BpTemp
 element_linear (Translator *s, const X86Insn *insn, unsigned i)
 {
   const X86Operand *o = &insn->operand[i];
-  return emit_linear (s, o->mem.seg, zx (s, gpr (o->mem.base), o->mem.adsize), o->mem.adsize, o->size,
-                      o->access);
+  return emit_linear (s, o->mem.seg, emit_offset (s, &o->mem), o->mem.adsize, o->size, o->access);
 }
 
 static BpTemp
@@ -21,18 +20,30 @@ element (Translator *s, const X86Insn *insn, unsigned i)
          : operand (s, insn, i);
 }
 
+/* 1 or -1 */
+static BpTemp
+direction (Translator *s, unsigned size)
+{
+  if (size != 8)
+    return ENV32 (s, df);
+  BpTemp r = local64 (s);
+  bp_ir_ld (s->b, BP_IR_ld32s, BP_IR_I64, r, BP_IR_ENV, (int64_t) offsetof (X86Cpu, df));
+  return r;
+}
+
 /* Moves the index registers of the memory operands on. */
 static void
 advance (Translator *s, const X86Insn *insn)
 {
+  unsigned size = insn->adsize;
   BpTemp step = BP_IR_NONE;
   for (unsigned i = 0; i < insn->n_operands; i++) {
     const X86Operand *o = &insn->operand[i];
     if (!is_mem (insn, i))
       continue;
     if (step == BP_IR_NONE)
-      step = op3i (s, BP_IR_shl, ENV32 (s, df), log2_size (o->size));
-    write_gpr (s, o->mem.base, insn->adsize, false, op3 (s, BP_IR_add, gpr (o->mem.base), step));
+      step = binary_imm (s, size, BP_IR_shl, direction (s, size), log2_size (o->size));
+    write_gpr (s, o->mem.base, size, false, binary (s, size, BP_IR_add, gpr (o->mem.base), step));
   }
 }
 
@@ -48,6 +59,8 @@ string_mode (const Translator *s, const X86Insn *insn)
       mode |= (uint32_t) insn->operand[i].mem.seg << X86_STR_SEG_SHIFT;
   if (insn->adsize == 2)
     mode |= X86_STR_ADDRESS16;
+  if (insn->adsize == 8)
+    mode |= X86_STR_ADDRESS64;
   if (insn->rep == X86_REP_NE)
     mode |= X86_STR_WHILE_NE;
   if (insn->rep == X86_REP_NONE)
@@ -70,7 +83,7 @@ emit_repeated (Translator *s, const X86Insn *insn, unsigned helper)
   if (compares)
     flags_dynamic (s, CC_SUB8 + log2_size (insn->operand[0].size));
   bp_ir_brcond (s->b, BP_IR_I32, BP_IR_NE, finished, i32 (s, 0), done);
-  SET_ENV32 (s, eip, i32 (s, (uint32_t) s->pc));
+  emit_this_eip (s);
   emit_exit_dynamic (s);
   bp_ir_label (s->b, done);
 }
@@ -120,10 +133,11 @@ emit_compare (Translator *s, const X86Insn *insn, unsigned helper)
     return;
   }
   BpTemp first = element (s, insn, 0), second = element (s, insn, 1);
+  unsigned size = insn->operand[0].size;
   advance (s, insn);
-  bp_ir_mov (s->b, BP_IR_I32, bp_ir_global (G_CC_SRC), second);
-  bp_ir_op3 (s->b, BP_IR_sub, BP_IR_I32, bp_ir_global (G_CC_DST), first, second);
-  flags_set_sub (s, insn->operand[0].size, first, second);
+  set (s, size, bp_ir_global (G_CC_SRC), second);
+  bp_ir_op3 (s->b, BP_IR_sub, op_type (size), bp_ir_global (G_CC_DST), first, second);
+  flags_set_sub (s, size, first, second);
 }
 
 void emit_cmps (Translator *s, const X86Insn *insn) { emit_compare (s, insn, H_rep_cmps); }

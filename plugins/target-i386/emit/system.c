@@ -32,7 +32,7 @@ emit_mov_to_cr (Translator *s, const X86Insn *insn)
 void
 emit_mov_from_cr (Translator *s, const X86Insn *insn)
 {
-  BpTemp r = local (s);
+  BpTemp r = local64 (s);
   emit_call (s, H_mov_from_cr, r, BP_IR_ENV, i32 (s, insn->operand[1].reg));
   set_operand (s, insn, 0, r);
 }
@@ -48,7 +48,7 @@ emit_mov_to_dr (Translator *s, const X86Insn *insn)
 void
 emit_mov_from_dr (Translator *s, const X86Insn *insn)
 {
-  BpTemp r = local (s);
+  BpTemp r = local64 (s);
   emit_call (s, H_mov_from_dr, r, BP_IR_ENV, i32 (s, insn->operand[1].reg));
   set_operand (s, insn, 0, r);
 }
@@ -64,7 +64,7 @@ void
 emit_smsw (Translator *s, const X86Insn *insn)
 {
   emit_umip_check (s);
-  set_operand (s, insn, 0, ENV32 (s, cr0));
+  set_operand (s, insn, 0, load_env64 (s, offsetof (X86Cpu, cr0)));
 }
 
 void
@@ -89,19 +89,11 @@ emit_invlpg (Translator *s, const X86Insn *insn)
   change_mode (s);
 }
 
-static BpTemp
-load_half (Translator *s, BpTemp linear)
-{
-  BpTemp r = bp_ir_local (s->b, BP_IR_I64);
-  bp_ir_gld (s->b, BP_IR_I64, r, linear, memop (s, 8));
-  return r;
-}
-
 void
 emit_invpcid (Translator *s, const X86Insn *insn)
 {
   BpTemp type = operand (s, insn, 0), linear = operand_linear (s, insn, 1);
-  BpTemp pcid = load_half (s, linear), address = load_half (s, op3i (s, BP_IR_add, linear, 8));
+  BpTemp pcid = emit_load (s, linear, 8), address = emit_load (s, linear_plus (s, linear, 8), 8);
   emit_call (s, H_invpcid, BP_IR_NONE, BP_IR_ENV, type, pcid, address);
   change_mode (s);
 }
@@ -117,7 +109,7 @@ emit_cpuid (Translator *s, const X86Insn *insn)
 static void
 emit_read_wide (Translator *s, unsigned helper)
 {
-  BpTemp wide = bp_ir_local (s->b, BP_IR_I64);
+  BpTemp wide = local64 (s);
   emit_call (s, helper, wide, BP_IR_ENV);
   set_edx_eax (s, wide);
   if (s->t->cflags & BP_TCG_CF_ICOUNT)
@@ -134,7 +126,7 @@ emit_rdtscp (Translator *s, const X86Insn *insn)
 void
 emit_rdpid (Translator *s, const X86Insn *insn)
 {
-  set_operand (s, insn, 0, ENV32 (s, tsc_aux));
+  set_operand (s, insn, 0, load_env64 (s, offsetof (X86Cpu, tsc_aux)));
 }
 
 void emit_rdtsc (Translator *s, const X86Insn *insn) { emit_read_wide (s, H_rdtsc); }
@@ -155,7 +147,7 @@ void
 emit_hlt (Translator *s, const X86Insn *insn)
 {
   flags_store_op (s);
-  emit_call (s, H_hlt, BP_IR_NONE, BP_IR_ENV, i32 (s, (uint32_t) s->next_pc));
+  emit_call (s, H_hlt, BP_IR_NONE, BP_IR_ENV, next_eip (s));
   s->ended = true;
 }
 
@@ -176,7 +168,7 @@ void
 emit_mwait (Translator *s, const X86Insn *insn)
 {
   flags_store_op (s);
-  emit_call (s, H_mwait, BP_IR_NONE, BP_IR_ENV, i32 (s, (uint32_t) s->next_pc));
+  emit_call (s, H_mwait, BP_IR_NONE, BP_IR_ENV, next_eip (s));
   s->mode_changed = true;
 }
 
@@ -245,11 +237,12 @@ emit_clac (Translator *s, const X86Insn *insn)
 
 /* --- system calls ------------------------------------------------------------------------------- */
 
+/* It has seen to a single-step trap itself. */
 static void
 go_where_helper_went (Translator *s)
 {
   flags_dynamic (s, CC_EFLAGS);
-  emit_exit_dynamic (s);
+  bp_ir_exit_tb (s->b, 2);
   s->ended = true;
 }
 
@@ -257,7 +250,7 @@ void
 emit_syscall (Translator *s, const X86Insn *insn)
 {
   flags_store_op (s);
-  emit_call (s, H_syscall, BP_IR_NONE, BP_IR_ENV, bp_ir_i64 (s->b, (int64_t) s->next_pc));
+  emit_call (s, H_syscall, BP_IR_NONE, BP_IR_ENV, next_eip (s));
   go_where_helper_went (s);
 }
 

@@ -13,12 +13,17 @@ Emit *const x86_emit[X86_OP__COUNT] = {
   OP (ROL, rol), OP (ROR, ror), OP (RCL, rcl), OP (RCR, rcr), OP (SHL, shl), OP (SHR, shr), OP (SAR, sar),
   OP (SHLD, shld), OP (SHRD, shrd), OP (BT, bit), OP (BTS, bit), OP (BTR, bit), OP (BTC, bit),
   OP (BSF, bsf), OP (BSR, bsr), OP (TZCNT, tzcnt), OP (LZCNT, lzcnt), OP (POPCNT, popcnt),
-  OP (CRC32, crc32), OP (ADCX, adcx), OP (ADOX, adcx), OP (DAA, bcd), OP (DAS, bcd), OP (AAA, bcd),
+  OP (CRC32, crc32), OP (ADCX, adcx), OP (ADOX, adcx), OP (RDRAND, random), OP (RDSEED, random), OP (DAA, bcd), OP (DAS, bcd), OP (AAA, bcd),
   OP (AAS, bcd), OP (AAM, aam), OP (AAD, aad), OP (CBW, cbw), OP (CWD, cwd),
+
+  OP (ANDN, andn), OP (BEXTR, bextr), OP (BLSI, blsi), OP (BLSMSK, blsmsk), OP (BLSR, blsr), OP (BZHI, bzhi),
+  OP (MULX, mulx), OP (PDEP, pdep), OP (PEXT, pext), OP (RORX, rorx), OP (SARX, sarx), OP (SHLX, shlx),
+  OP (SHRX, shrx),
 
   /* moves */
   OP (MOV, mov), OP (MOVNTI, mov), OP (MOVZX, movzx), OP (MOVSX, movsx), OP (MOVBE, movbe), OP (LEA, lea),
-  OP (XCHG, xchg), OP (XADD, xadd), OP (CMPXCHG, cmpxchg), OP (CMPXCHG8B, cmpxchg8b), OP (BSWAP, bswap),
+  OP (XCHG, xchg), OP (XADD, xadd), OP (CMPXCHG, cmpxchg), OP (CMPXCHG8B, cmpxchg8b),
+  OP (CMPXCHG16B, cmpxchg16b), OP (BSWAP, bswap),
   OP (SETCC, setcc), OP (CMOVCC, cmovcc), OP (XLAT, xlat), OP (PUSH, push_insn), OP (POP, pop),
   OP (PUSHA, pusha), OP (POPA, popa), OP (PUSHF, pushf), OP (POPF, popf), OP (ENTER, enter),
   OP (LEAVE, leave), OP (MOV_TO_SEG, mov_to_seg), OP (MOV_FROM_SEG, mov_from_seg), OP (PUSH_SEG, push_seg),
@@ -51,5 +56,6 @@ Emit *const x86_emit[X86_OP__COUNT] = {
   OP (MOV_FROM_DR, mov_from_dr), OP (LFENCE, fence), OP (MFENCE, fence), OP (SFENCE, fence),
   OP (CLFLUSH, clflush), OP (CLFLUSHOPT, clflush), OP (CLWB, clflush),
   OP (RDTSCP, rdtscp), OP (RDPID, rdpid), OP (CLAC, clac), OP (STAC, stac), OP (SYSCALL, syscall),
-  OP (SYSRET, sysret)
+  OP (SYSRET, sysret), OP (SWAPGS, swapgs), OP (RDFSBASE, rdfsbase), OP (RDGSBASE, rdfsbase),
+  OP (WRFSBASE, wrfsbase), OP (WRGSBASE, wrfsbase)
 };

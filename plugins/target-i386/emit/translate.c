@@ -5,20 +5,30 @@
 
 #include "translate.h"
 
-#define REGISTER(name, n) { name, offsetof (X86Cpu, gpr[n]), BP_IR_I32, 1 }
+/* Which of the two sets of host registers holds it: 0 in legacy modes, 1 in 64-bit mode, where R8 and R9 take the
+ * place of the flags' operands.  cc_src2 is seldom used. */
+#define REGISTER(name, n, sets) { name, offsetof (X86Cpu, gpr[n]), BP_IR_I64, sets }
 
 const BpIrGlobal x86_globals[G_N] = {
-  [G_EAX] = REGISTER ("eax", BP_X86_RAX),
-  [G_ECX] = REGISTER ("ecx", BP_X86_RCX),
-  [G_EDX] = REGISTER ("edx", BP_X86_RDX),
-  [G_EBX] = REGISTER ("ebx", BP_X86_RBX),
-  [G_ESP] = REGISTER ("esp", BP_X86_RSP),
-  [G_EBP] = REGISTER ("ebp", BP_X86_RBP),
-  [G_ESI] = REGISTER ("esi", BP_X86_RSI),
-  [G_EDI] = REGISTER ("edi", BP_X86_RDI),
-  [G_CC_DST] = { "cc_dst", offsetof (X86Cpu, cc_dst), BP_IR_I32, 1 },
-  [G_CC_SRC] = { "cc_src", offsetof (X86Cpu, cc_src), BP_IR_I32, 1 },
-  [G_CC_SRC2] = { "cc_src2", offsetof (X86Cpu, cc_src2), BP_IR_I32, 0 },
+  [G_RAX] = REGISTER ("rax", BP_X86_RAX, 3),
+  [G_RCX] = REGISTER ("rcx", BP_X86_RCX, 3),
+  [G_RDX] = REGISTER ("rdx", BP_X86_RDX, 3),
+  [G_RBX] = REGISTER ("rbx", BP_X86_RBX, 3),
+  [G_RSP] = REGISTER ("rsp", BP_X86_RSP, 3),
+  [G_RBP] = REGISTER ("rbp", BP_X86_RBP, 3),
+  [G_RSI] = REGISTER ("rsi", BP_X86_RSI, 3),
+  [G_RDI] = REGISTER ("rdi", BP_X86_RDI, 3),
+  [G_CC_DST] = { "cc_dst", offsetof (X86Cpu, cc_dst), BP_IR_I64, 1 },
+  [G_CC_SRC] = { "cc_src", offsetof (X86Cpu, cc_src), BP_IR_I64, 1 },
+  [G_R8] = REGISTER ("r8", 8, 2),
+  [G_R9] = REGISTER ("r9", 9, 2),
+  [G_R10] = REGISTER ("r10", 10, 0),
+  [G_R11] = REGISTER ("r11", 11, 0),
+  [G_R12] = REGISTER ("r12", 12, 0),
+  [G_R13] = REGISTER ("r13", 13, 0),
+  [G_R14] = REGISTER ("r14", 14, 0),
+  [G_R15] = REGISTER ("r15", 15, 0),
+  [G_CC_SRC2] = { "cc_src2", offsetof (X86Cpu, cc_src2), BP_IR_I64, 0 },
 };
 
 /* --- fetching --------------------------------------------------------------------------------- */
@@ -29,10 +39,18 @@ typedef enum Fetched { FETCH_OK, FETCH_STOP, FETCH_RAISE_UD, FETCH_RAISE_GP } Fe
 static unsigned
 bytes_below_limit (const Translator *s)
 {
+  if (s->is_64)
+    return X86_MAX_INSN_LENGTH;
   if (s->pc > s->cs_limit)
     return 0;
   uint64_t n = s->cs_limit - s->pc + 1;
   return n < X86_MAX_INSN_LENGTH ? (unsigned) n : X86_MAX_INSN_LENGTH;
+}
+
+uint64_t
+code_linear (const Translator *s, uint64_t pc)
+{
+  return s->is_64 ? pc : (uint32_t) (s->cs_base + pc);
 }
 
 /* Decodes the instruction at s->pc.  One that reaches into the next page is translated only as a block's
@@ -42,8 +60,8 @@ fetch (Translator *s, X86Insn *insn)
 {
   const BpTcgOps *ops = s->env->tcg.ops;
   uint8_t bytes[16];
-  uint32_t linear = (uint32_t) (s->cs_base + s->pc);
-  unsigned in_page = 4096 - (linear & 4095), allowed = bytes_below_limit (s);
+  uint64_t linear = code_linear (s, s->pc);
+  unsigned in_page = 4096 - (unsigned) (linear & 4095), allowed = bytes_below_limit (s);
   unsigned want = MIN (allowed, in_page), got = 0;
   bool is_first = s->t->n_insns == 0;
 
@@ -86,7 +104,7 @@ unit_fault (const Translator *s, const X86Insn *insn)
   case X86_UNIT_WAIT: return (h & (HF_MP | HF_TS)) == (HF_MP | HF_TS) ? EXC_NM : -1;
   case X86_UNIT_MMX: return h & HF_EM ? EXC_UD : h & HF_TS ? EXC_NM : -1;
   case X86_UNIT_SSE: return (h & HF_EM) || !(h & HF_OSFXSR) ? EXC_UD : h & HF_TS ? EXC_NM : -1;
-  case X86_UNIT_XSAVE: return EXC_UD;
+  case X86_UNIT_AVX: return !(h & HF_AVX) ? EXC_UD : h & HF_TS ? EXC_NM : -1;
   default: return -1;
   }
 }
@@ -136,8 +154,9 @@ init (Translator *s, X86Cpu *env, BpTranslation *t)
   s->b = t->ir;
   s->key = t->key.flags;
   s->hflags = (uint32_t) t->key.flags;
-  s->mode = s->hflags & HF_CS32 ? X86_MODE_32 : X86_MODE_16;
-  s->word = BP_IR_I32;
+  s->is_64 = s->hflags & HF_CODE64;
+  s->mode = s->is_64 ? X86_MODE_64 : s->hflags & HF_CS32 ? X86_MODE_32 : X86_MODE_16;
+  s->word = s->is_64 ? BP_IR_I64 : BP_IR_I32;
   s->cpl = s->hflags & HF_CPL;
   s->mmu = x86_mmu_index_of (s->hflags);
   s->io_ok = s->hflags & HF_IO_OK;
@@ -145,8 +164,8 @@ init (Translator *s, X86Cpu *env, BpTranslation *t)
   s->is_vm86 = s->hflags & HF_VM;
   s->is_protected = (s->hflags & (HF_PE | HF_VM)) == HF_PE;
   s->cs_base = t->key.base;
-  s->cs_limit = s->hflags & HF_FLAT (X86_CS) ? 0xffffffffu : env->segment[BP_X86_CS].limit;
-  s->pc = (uint32_t) (t->key.pc - t->key.base);
+  s->cs_limit = s->is_64 ? UINT64_MAX : s->hflags & HF_FLAT (X86_CS) ? 0xffffffffu : env->segment[BP_X86_CS].limit;
+  s->pc = s->is_64 ? t->key.pc : (uint32_t) (t->key.pc - t->key.base);
   s->cc_op = CC_DYNAMIC;
   s->cc_op_stored = true;
   s->cc_guess = env->cc_op;
@@ -165,7 +184,7 @@ emit_one_shot_states (Translator *s)
   if (mode & HF_RF)
     SET_ENV32 (s, eflags, op3i (s, BP_IR_and, ENV32 (s, eflags), ~(uint32_t) X86_FL_RF));
   else if (s->hflags & HF_BREAKPOINTS)
-    emit_call (s, H_check_breakpoint, BP_IR_NONE, BP_IR_ENV, i32 (s, (uint32_t) (s->cs_base + s->pc)));
+    emit_call (s, H_check_breakpoint, BP_IR_NONE, BP_IR_ENV, i64 (s, code_linear (s, s->pc)));
 }
 
 static void
@@ -192,6 +211,18 @@ reads_to_write (const X86Insn *insn)
   return insn->mem_operand >= 0 && insn->mem_access == X86_ACCESS_RW && insn->op != X86_OP_ARPL;
 }
 
+/* Which faults on addresses that are not canonical are #SS.  A descriptor table, say, is elsewhere too. */
+static uint32_t
+stack_bits (const Translator *s, const X86Insn *insn)
+{
+  if (!s->is_64)
+    return 0;
+  bool implied = insn->attributes & X86_A_STACK, operand = insn->mem_operand >= 0;
+  if (operand && insn->operand[insn->mem_operand].mem.seg == X86_SS)
+    return WORD_STACK;
+  return !implied ? 0 : operand ? WORD_STACK | WORD_STACK_TOO : WORD_STACK;
+}
+
 /* One instruction; false when the block ends before it. */
 static bool
 translate_insn (Translator *s)
@@ -205,8 +236,10 @@ translate_insn (Translator *s)
   s->next_pc = s->pc + length;
   s->linear = BP_IR_NONE;
   s->rmw_bit = fetched == FETCH_OK && reads_to_write (&insn) ? BP_MO_RMW : 0;
-  bp_ir_insn_start (s->b, s->pc, s->cc_op | s->pending | (s->rmw_bit ? WORD_RMW : 0)
-                    | (fetched == FETCH_OK && insn.mem_operand >= 0 && fp_is_waiting (&insn) ? WORD_WAITS : 0));
+  uint32_t word = s->cc_op | s->pending | (s->rmw_bit ? WORD_RMW : 0);
+  if (fetched == FETCH_OK)
+    word |= stack_bits (s, &insn) | (insn.mem_operand >= 0 && fp_is_waiting (&insn) ? WORD_WAITS : 0);
+  bp_ir_insn_start (s->b, s->pc, word);
   emit_one_shot_states (s);
   if (fetched == FETCH_OK) {
     emit_insn (s, &insn);
@@ -229,7 +262,7 @@ translate_insn (Translator *s)
 static bool
 is_full (const Translator *s)
 {
-  bool left_page = ((uint32_t) (s->cs_base + s->pc) ^ s->t->key.pc) >> 12;
+  bool left_page = (code_linear (s, s->pc) ^ s->t->key.pc) >> 12;
   return s->t->n_insns >= s->t->max_insns || left_page || s->b->n_temps > TEMPS_FULL || s->end_block
          || (s->hflags & HF_TF) || s->mode_changed;
 }

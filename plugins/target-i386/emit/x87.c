@@ -10,13 +10,14 @@ emit_image (Translator *s, const X86Insn *insn, unsigned helper)
 {
   BpTemp linear = operand_linear (s, insn, 0);
   bool real = !s->is_protected;
-  emit_call (s, helper, BP_IR_NONE, BP_IR_ENV, linear, i32 (s, insn->opsize | (real ? 1u << 8 : 0)));
+  emit_call (s, helper, BP_IR_NONE, BP_IR_ENV, linear_argument (s, linear),
+             i32 (s, insn->opsize | (real ? 1u << 8 : 0)));
 }
 
 static void
 emit_fxsr (Translator *s, const X86Insn *insn, unsigned helper)
 {
-  emit_call (s, helper, BP_IR_NONE, BP_IR_ENV, operand_linear (s, insn, 0));
+  emit_call (s, helper, BP_IR_NONE, BP_IR_ENV, linear_argument (s, operand_linear (s, insn, 0)));
 }
 
 bool

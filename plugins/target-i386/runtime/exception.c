@@ -70,17 +70,6 @@ helper_raise_error (X86Cpu *env, uint32_t vector, uint32_t error)
   x86_raise_error (env, vector, error);
 }
 
-void
-helper_icebp (X86Cpu *env, uint64_t next)
-{
-  env->exc_vector = EXC_DB;
-  env->exc_error = 0;
-  env->exc_has_error = 0;
-  env->exc_is_int = EXC_KIND_ICEBP;
-  env->exc_next_eip = next;
-  env->tcg.ops->raise (env);
-}
-
 /* --- the event being delivered --------------------------------------------------------------- */
 
 typedef struct Event {
@@ -492,6 +481,22 @@ take_back (X86Cpu *env, uint32_t bits)
 {
   env->tcg.ops->fp_store (env);
   bp_vcpu_lower (env->tcg.vcpu, bits);
+}
+
+/* A data breakpoint that MOV SS struck and held back comes with it, as one #DB. */
+void
+helper_icebp (X86Cpu *env, uint64_t next)
+{
+  if (UNLIKELY (env->watch_hits)) {
+    env->watch_hits = 0;
+    take_back (env, X86_IRQ_TRAP);
+  }
+  env->exc_vector = EXC_DB;
+  env->exc_error = 0;
+  env->exc_has_error = 0;
+  env->exc_is_int = EXC_KIND_ICEBP;
+  env->exc_next_eip = next;
+  env->tcg.ops->raise (env);
 }
 
 void __attribute__ ((noinline))

@@ -110,7 +110,7 @@ enters_mmx (const FpInsn *x, unsigned shape)
 static bool
 execute_mxcsr (FpInsn *x)
 {
-  unsigned reg = BP_NATIVE_REG (x->native);
+  unsigned reg = BP_NATIVE_REG (x->native) & 7;
   if (!x->mem || (reg != 2 && reg != 3))
     return false;
   if (reg == 2)

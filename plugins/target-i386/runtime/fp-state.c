@@ -1,4 +1,4 @@
-/* fp-state.c -- the FP state as a whole: environments, FSAVE and FXSAVE images, MXCSR; and MASKMOV. */
+/* fp-state.c -- the FP state as a whole: environments, FSAVE and FXSAVE images, MXCSR. */
 /* SPDX-License-Identifier: MIT */
 /*
  * The instruction and operand pointers (FIP, FDP, FOP and their selectors) are not tracked: natives run at
@@ -11,39 +11,7 @@
 #include "fp.h"
 #include "helpers.h"
 
-enum { ENVIRONMENT_16 = 14, ENVIRONMENT_32 = 28, FX_SIZE_32 = 288, FORMAT_SIZE = 0xff };
-
-/* --- guest memory in pieces ----------------------------------------------------------------------------- */
-
-/* Faults of a multi-part access come before its first part is done: it touches at most two pages. */
-static void
-check_access (X86Cpu *env, uint32_t linear, unsigned size, BpMmuAccess access)
-{
-  unsigned mmu = x86_mmu_index (env);
-  env->tcg.ops->probe (env, linear, 1, access, mmu);
-  env->tcg.ops->probe (env, linear + size - 1, 1, access, mmu);
-}
-
-static void
-read_bytes (X86Cpu *env, uint32_t linear, uint8_t *buffer, unsigned size)
-{
-  check_access (env, linear, size, BP_MMU_LOAD);
-  for (unsigned i = 0; i < size; i += 2) {
-    uint16_t part = (uint16_t) x86_load (env, linear + i, BP_MO_16);
-    memcpy (buffer + i, &part, 2);
-  }
-}
-
-static void
-write_bytes (X86Cpu *env, uint32_t linear, const uint8_t *buffer, unsigned size)
-{
-  check_access (env, linear, size, BP_MMU_STORE);
-  for (unsigned i = 0; i < size; i += 2) {
-    uint16_t part;
-    memcpy (&part, buffer + i, 2);
-    x86_store (env, linear + i, part, BP_MO_16);
-  }
-}
+enum { ENVIRONMENT_16 = 14, ENVIRONMENT_32 = 28, FORMAT_SIZE = 0xff };
 
 static uint16_t
 get16 (const uint8_t *p)
@@ -121,8 +89,8 @@ store_environment (const FxImage *f, uint32_t format, uint8_t *image)
 }
 
 /* FLDENV, FRSTOR and MASKMOVQ wait, which a host's instruction in their place would see to. */
-static void
-raise_pending (X86Cpu *env)
+void
+fp_raise_pending (X86Cpu *env)
 {
   if (fx_image (env)->fsw & FSW_ES)
     x86_raise (env, EXC_MF);
@@ -142,28 +110,28 @@ load_environment (FxImage *f, uint32_t format, const uint8_t *image)
 }
 
 void
-helper_fnstenv (X86Cpu *env, uint32_t linear, uint32_t format)
+helper_fnstenv (X86Cpu *env, uint64_t linear, uint32_t format)
 {
   FxImage *f = fx_image (env);
   uint8_t image[ENVIRONMENT_32];
   store_environment (f, format, image);
-  write_bytes (env, linear, image, environment_size (format));
+  fp_write (env, linear, image, environment_size (format));
   fx_set_control (f, f->fcw | FCW_MASKS);
 }
 
 void
-helper_fldenv (X86Cpu *env, uint32_t linear, uint32_t format)
+helper_fldenv (X86Cpu *env, uint64_t linear, uint32_t format)
 {
   uint8_t image[ENVIRONMENT_32];
-  raise_pending (env);
-  read_bytes (env, linear, image, environment_size (format));
+  fp_raise_pending (env);
+  fp_read (env, linear, image, environment_size (format));
   load_environment (fx_image (env), format, image);
 }
 
 /* --- FSAVE, FRSTOR: the environment, then eight registers of ten bytes ---------------------------------- */
 
 void
-helper_fnsave (X86Cpu *env, uint32_t linear, uint32_t format)
+helper_fnsave (X86Cpu *env, uint64_t linear, uint32_t format)
 {
   FxImage *f = fx_image (env);
   uint8_t image[ENVIRONMENT_32 + 80];
@@ -171,18 +139,18 @@ helper_fnsave (X86Cpu *env, uint32_t linear, uint32_t format)
   store_environment (f, format, image);
   for (unsigned i = 0; i < 8; i++)
     memcpy (image + size + 10 * i, &f->st[i], 10);
-  write_bytes (env, linear, image, size + 80);
+  fp_write (env, linear, image, size + 80);
   fx_init (f);
 }
 
 void
-helper_frstor (X86Cpu *env, uint32_t linear, uint32_t format)
+helper_frstor (X86Cpu *env, uint64_t linear, uint32_t format)
 {
   FxImage *f = fx_image (env);
   uint8_t image[ENVIRONMENT_32 + 80];
   unsigned size = environment_size (format);
-  raise_pending (env);
-  read_bytes (env, linear, image, size + 80);
+  fp_raise_pending (env);
+  fp_read (env, linear, image, size + 80);
   load_environment (f, format, image);
   for (unsigned i = 0; i < 8; i++) {
     f->st[i] = (FxRegister) { 0 };
@@ -190,24 +158,31 @@ helper_frstor (X86Cpu *env, uint32_t linear, uint32_t format)
   }
 }
 
-/* --- FXSAVE, FXRSTOR in 32-bit mode (SDM vol. 1, table 10-2): the registers up to XMM7 ------------------ */
+/* --- FXSAVE, FXRSTOR (SDM vol. 1, tables 10-2 and 10-3) ------------------------------------------------ */
+
+/* The registers that the mode has; what follows them in memory is left alone. */
+static unsigned
+fx_size (const X86Cpu *env)
+{
+  return (unsigned) offsetof (FxImage, xmm) + 16 * fx_vectors (env);
+}
 
 static void
-check_alignment (X86Cpu *env, uint32_t linear)
+check_alignment (X86Cpu *env, uint64_t linear)
 {
   if (linear & 15)
     x86_raise_error (env, EXC_GP, 0);
 }
 
-static void
-check_mxcsr (X86Cpu *env, uint32_t value)
+void
+fp_check_mxcsr (X86Cpu *env, uint32_t value)
 {
   if (value & ~(uint32_t) MXCSR_VALID)
     x86_raise_error (env, EXC_GP, 0);
 }
 
 void
-helper_fxsave (X86Cpu *env, uint32_t linear)
+helper_fxsave (X86Cpu *env, uint64_t linear)
 {
   check_alignment (env, linear);
   FxImage image = *fx_image (env);
@@ -215,25 +190,31 @@ helper_fxsave (X86Cpu *env, uint32_t linear)
   image.fop = 0;
   image.fip = image.fdp = 0;
   image.mxcsr_mask = MXCSR_VALID;
-  write_bytes (env, linear, (uint8_t *) &image, FX_SIZE_32);
+  fp_write (env, linear, (uint8_t *) &image, fx_size (env));
 }
 
 void
-helper_fxrstor (X86Cpu *env, uint32_t linear)
+fx_load_x87 (FxImage *f, const FxImage *image)
+{
+  f->fsw = image->fsw;
+  f->tags = image->tags;
+  f->fop = 0;
+  f->fip = f->fdp = 0;
+  for (unsigned i = 0; i < 8; i++)
+    f->st[i] = (FxRegister) { .sig = image->st[i].sig, .sign_exp = image->st[i].sign_exp };
+  fx_set_control (f, image->fcw);
+}
+
+void
+helper_fxrstor (X86Cpu *env, uint64_t linear)
 {
   check_alignment (env, linear);
   FxImage *f = fx_image (env), image;
-  read_bytes (env, linear, (uint8_t *) &image, FX_SIZE_32);
-  check_mxcsr (env, image.mxcsr);
-  f->fsw = image.fsw;
-  f->tags = image.tags;
-  f->fop = 0;
-  f->fip = f->fdp = 0;
+  fp_read (env, linear, (uint8_t *) &image, fx_size (env));
+  fp_check_mxcsr (env, image.mxcsr);
+  fx_load_x87 (f, &image);
   f->mxcsr = image.mxcsr;
-  for (unsigned i = 0; i < 8; i++)
-    f->st[i] = (FxRegister) { .sig = image.st[i].sig, .sign_exp = image.st[i].sign_exp };
-  memcpy (f->xmm, image.xmm, 8 * sizeof f->xmm[0]);
-  fx_set_control (f, image.fcw);
+  memcpy (f->xmm, image.xmm, fx_vectors (env) * sizeof f->xmm[0]);
 }
 
 /* --- the rest ------------------------------------------------------------------------------------------- */
@@ -241,7 +222,7 @@ helper_fxrstor (X86Cpu *env, uint32_t linear)
 void
 helper_ldmxcsr (X86Cpu *env, uint32_t value)
 {
-  check_mxcsr (env, value);
+  fp_check_mxcsr (env, value);
   fx_image (env)->mxcsr = value;
 }
 
@@ -254,34 +235,4 @@ helper_fp_pending (X86Cpu *env)
   env->tcg.ops->restore (env);
   x86_host_fault (env, BP_HOST_FAULT_FP);
   env->tcg.ops->raise (env);
-}
-
-void
-helper_maskmov (X86Cpu *env, uint32_t linear, uint32_t registers)
-{
-  FxImage *f = fx_image (env);
-  unsigned source = registers & 15, mask = registers >> 4 & 15, size = registers >> 8 & 1 ? 16 : 8;
-  uint8_t data[16], select[16];
-  if (size == 8) {
-    raise_pending (env);
-    unsigned top = fx_top (f);
-    memcpy (data, &f->st[(source - top) & 7].sig, 8);
-    memcpy (select, &f->st[(mask - top) & 7].sig, 8);
-  } else {
-    memcpy (data, &f->xmm[source], 16);
-    memcpy (select, &f->xmm[mask], 16);
-  }
-  unsigned first = 0, last = size;
-  while (first < size && !(select[first] & 0x80))
-    first++;
-  if (first < size) {
-    while (!(select[last - 1] & 0x80))
-      last--;
-    check_access (env, linear + first, last - first, BP_MMU_STORE);
-    for (unsigned i = first; i < last; i++)
-      if (select[i] & 0x80)
-        x86_store (env, linear + i, data[i], BP_MO_8);
-  }
-  if (size == 8)
-    fx_enter_mmx (f);
 }

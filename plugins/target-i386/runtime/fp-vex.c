@@ -176,7 +176,7 @@ execute_zero (FpInsn *x)
 static bool
 execute_mxcsr (FpInsn *x)
 {
-  if (!x->mem || BP_NATIVE_REG (x->native) != 3)
+  if (!x->mem || (BP_NATIVE_REG (x->native) & 7) != 3)
     return false;
   memcpy (x->mem, &x->f->mxcsr, 4);
   return true;

@@ -74,6 +74,9 @@ fx_set_control (FxImage *f, uint16_t value)
   fx_update_pending (f);
 }
 
+/* Vector registers that the mode's instructions reach. */
+static inline unsigned fx_vectors (const X86Cpu *env) { return x86_in_code64 (env) ? 16 : 8; }
+
 /* Turns the register file so that st[0] is the physical register `top`. */
 void fx_set_top (FxImage *f, unsigned top);
 void fx_init (FxImage *f);
@@ -85,6 +88,16 @@ fx_enter_mmx (FxImage *f)
   fx_set_top (f, 0);
   f->tags = 0xff;
 }
+
+/* The x87 part of an image that FXSAVE made. */
+void fx_load_x87 (FxImage *f, const FxImage *image);
+/* #GP for reserved bits; #MF when an exception waits. */
+void fp_check_mxcsr (X86Cpu *env, uint32_t value);
+void fp_raise_pending (X86Cpu *env);
+/* Guest memory, as the current privilege may.  Faults of its two pages come before a part of it is done. */
+void fp_check_access (X86Cpu *env, uint64_t linear, unsigned size, BpMmuAccess access);
+void fp_read (X86Cpu *env, uint64_t linear, uint8_t *buffer, unsigned size);
+void fp_write (X86Cpu *env, uint64_t linear, const uint8_t *buffer, unsigned size);
 
 /* --- portable execution of native insns: fp-portable.c dispatches to these ------------------------------ */
 

@@ -72,7 +72,12 @@ void helper_aaa (X86Cpu *env);
 void helper_aas (X86Cpu *env);
 uint64_t helper_rcl (uint32_t value, uint32_t count, uint32_t carry, uint32_t bits);
 uint64_t helper_rcr (uint32_t value, uint32_t count, uint32_t carry, uint32_t bits);
-uint32_t helper_crc32 (uint32_t crc, uint32_t data, uint32_t bytes);
+uint32_t helper_crc32 (uint32_t crc, uint64_t data, uint32_t bytes);
+uint64_t helper_pdep (uint64_t source, uint64_t mask);
+uint64_t helper_pext (uint64_t source, uint64_t mask);
+uint32_t helper_cmpxchg16b (X86Cpu *env, uint64_t linear);
+/* random.c */
+uint64_t helper_random (X86Cpu *env, uint32_t is_deterministic);
 
 /* string.c: the mode of a string instruction */
 enum {
@@ -81,7 +86,8 @@ enum {
   X86_STR_NO_COUNT = 1 << 3,    /* no REP: one element, (E)CX is not looked at */
   X86_STR_SEG_SHIFT = 4,        /* 3 bits: segment of the source */
   X86_STR_WHILE_NE = 1 << 7,    /* REPNE */
-  X86_STR_ONE = 1 << 8          /* single steps: one element a call */
+  X86_STR_ONE = 1 << 8,         /* single steps: one element a call */
+  X86_STR_ADDRESS64 = 1 << 9    /* RSI, RDI, RCX */
 };
 uint32_t helper_rep_movs (X86Cpu *env, uint32_t mode);
 uint32_t helper_rep_stos (X86Cpu *env, uint32_t mode);
@@ -92,15 +98,36 @@ uint32_t helper_rep_ins (X86Cpu *env, uint32_t mode);
 uint32_t helper_rep_outs (X86Cpu *env, uint32_t mode);
 
 /* fp-state.c */
-void helper_fldenv (X86Cpu *env, uint32_t linear, uint32_t format);
-void helper_fnstenv (X86Cpu *env, uint32_t linear, uint32_t format);
-void helper_frstor (X86Cpu *env, uint32_t linear, uint32_t format);
-void helper_fnsave (X86Cpu *env, uint32_t linear, uint32_t format);
-void helper_fxsave (X86Cpu *env, uint32_t linear);
-void helper_fxrstor (X86Cpu *env, uint32_t linear);
+void helper_fldenv (X86Cpu *env, uint64_t linear, uint32_t format);
+void helper_fnstenv (X86Cpu *env, uint64_t linear, uint32_t format);
+void helper_frstor (X86Cpu *env, uint64_t linear, uint32_t format);
+void helper_fnsave (X86Cpu *env, uint64_t linear, uint32_t format);
+void helper_fxsave (X86Cpu *env, uint64_t linear);
+void helper_fxrstor (X86Cpu *env, uint64_t linear);
 void helper_ldmxcsr (X86Cpu *env, uint32_t value);
 void helper_fp_pending (X86Cpu *env);
-void helper_maskmov (X86Cpu *env, uint32_t linear, uint32_t registers);
+
+/* fp-memory.c: registers and what is wanted of them, in one word */
+enum {
+  VMASKMOV_MASK_SHIFT = 4, VMASKMOV_256 = 1 << 8, VMASKMOV_QUADS = 1 << 9, VMASKMOV_STORE = 1 << 10
+};
+enum {
+  GATHER_MASK_SHIFT = 4, GATHER_INDEX_SHIFT = 8, GATHER_SCALE_SHIFT = 12, GATHER_SEG_SHIFT = 14,
+  GATHER_QUADS = 1 << 17, GATHER_QUAD_INDEXES = 1 << 18, GATHER_256 = 1 << 19, GATHER_ADDRESS_64 = 1 << 20,
+  GATHER_ADDRESS_16 = 1 << 21
+};
+void helper_maskmov (X86Cpu *env, uint64_t linear, uint32_t registers);
+void helper_vmaskmov (X86Cpu *env, uint64_t linear, uint32_t what);
+void helper_gather (X86Cpu *env, uint64_t offset, uint32_t what);
+uint64_t helper_fp_portable (X86Cpu *env, uint64_t native, uint64_t linear, uint64_t in);
+
+/* xsave.c */
+enum { XSAVE_PLAIN, XSAVE_OPTIMISED, XSAVE_COMPACT };
+void helper_xsave (X86Cpu *env, uint64_t linear, uint32_t form);
+void helper_xrstor (X86Cpu *env, uint64_t linear, uint32_t supervisor);
+uint64_t helper_xgetbv (X86Cpu *env);
+void helper_xsetbv (X86Cpu *env);
+
 /* Not a helper: frontend->native_portable. */
 uint64_t x86_native_portable (void *env, uint64_t native, uint32_t aux, uint64_t in, void *mem,
                               uint32_t *flags);

@@ -1,4 +1,4 @@
-/* integer.c -- decimal adjustment, rotations through carry, CRC32. */
+/* integer.c -- decimal adjustment, rotations through carry, CRC32, scattered bits, CMPXCHG16B. */
 /* SPDX-License-Identifier: MIT */
 
 #include "../cpu.h"
@@ -9,7 +9,7 @@
 static uint32_t
 flags_now (const X86Cpu *env)
 {
-  return x86_compute_cc (env->cc_op, (uint32_t) env->cc_dst, (uint32_t) env->cc_src, (uint32_t) env->cc_src2);
+  return x86_compute_cc (env->cc_op, env->cc_dst, env->cc_src, env->cc_src2);
 }
 
 static void
@@ -104,10 +104,87 @@ helper_rcr (uint32_t value, uint32_t count, uint32_t carry, uint32_t bits)
 /* --- CRC32: the polynomial 11EDC6F41, reflected (SDM 2A, CRC32) ------------------------------- */
 
 uint32_t
-helper_crc32 (uint32_t crc, uint32_t data, uint32_t bytes)
+helper_crc32 (uint32_t crc, uint64_t data, uint32_t bytes)
 {
-  crc ^= data;
-  for (unsigned i = 0; i < 8 * bytes; i++)
-    crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78 : 0);
+  /* of the four low bits, shifted out */
+  static const uint32_t table[16] = {
+    0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1, 0x417b1dbc, 0x5125dad3, 0x61c69362, 0x7198540d,
+    0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9, 0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75
+  };
+  for (unsigned i = 0; i < 2 * bytes; i++, data >>= 4)
+    crc = crc >> 4 ^ table[(crc ^ data) & 15];
   return crc;
+}
+
+/* --- scattered bits (SDM 2B, PDEP and PEXT) ----------------------------------------------------- */
+
+uint64_t
+helper_pdep (uint64_t source, uint64_t mask)
+{
+  uint64_t r = 0;
+  for (; mask != 0; mask &= mask - 1, source >>= 1)
+    if (source & 1)
+      r |= mask & -mask;
+  return r;
+}
+
+uint64_t
+helper_pext (uint64_t source, uint64_t mask)
+{
+  uint64_t r = 0;
+  for (unsigned i = 0; mask != 0; mask &= mask - 1, i++)
+    if (source & mask & -mask)
+      r |= (uint64_t) 1 << i;
+  return r;
+}
+
+/* --- CMPXCHG16B ------------------------------------------------------------------------------------ */
+
+typedef struct Pair {
+  uint64_t low, high;
+} Pair;
+
+static bool
+exchange_in_ram (Pair *at, Pair *expected, const Pair *desired)
+{
+#ifdef __x86_64__
+  bool equal;
+  __asm__ volatile ("lock cmpxchg16b %1" : "=@ccz" (equal), "+m" (*at), "+a" (expected->low), "+d" (expected->high)
+                    : "b" (desired->low), "c" (desired->high) : "memory");
+  return equal;
+#else
+  unsigned __int128 old = (unsigned __int128) expected->high << 64 | expected->low;
+  unsigned __int128 found = __sync_val_compare_and_swap ((unsigned __int128 *) at, old,
+                                                         (unsigned __int128) desired->high << 64 | desired->low);
+  *expected = (Pair) { (uint64_t) found, (uint64_t) (found >> 64) };
+  return found == old;
+#endif
+}
+
+/* A device, which nobody else exchanges with. */
+static bool
+exchange_elsewhere (X86Cpu *env, uint64_t linear, Pair *expected, const Pair *desired)
+{
+  const BpTcgOps *ops = env->tcg.ops;
+  BpMemOp memop = BP_MO_64 | BP_MO_ADDR64 | BP_MO_MMU (x86_mmu_index (env));
+  Pair found = { ops->load (env, linear, memop), ops->load (env, linear + 8, memop) };
+  bool equal = found.low == expected->low && found.high == expected->high;
+  ops->store (env, linear, equal ? desired->low : found.low, memop);
+  ops->store (env, linear + 8, equal ? desired->high : found.high, memop);
+  *expected = found;
+  return equal;
+}
+
+uint32_t
+helper_cmpxchg16b (X86Cpu *env, uint64_t linear)
+{
+  Pair expected = { env->gpr[X86_RAX], env->gpr[X86_RDX] }, desired = { env->gpr[X86_RBX], env->gpr[X86_RCX] };
+  if (linear & 15)
+    x86_raise_error (env, EXC_GP, 0);
+  Pair *at = env->tcg.ops->probe (env, linear, sizeof *at, BP_MMU_STORE, x86_mmu_index (env));
+  bool equal = at != NULL ? exchange_in_ram (at, &expected, &desired)
+                          : exchange_elsewhere (env, linear, &expected, &desired);
+  env->gpr[X86_RAX] = expected.low;
+  env->gpr[X86_RDX] = expected.high;
+  return equal;
 }

@@ -72,6 +72,7 @@ helper_rdpmc (X86Cpu *env)
 }
 
 #define APIC_BASE_X2 (1u << 10)
+#define APIC_BASE_ENABLED (1u << 11)
 
 /* --- local APIC ------------------------------------------------------------------------------ */
 
@@ -396,12 +397,24 @@ helper_wrmsr (X86Cpu *env)
   x86_look_for_interrupts (env);        /* the local APIC may have one now */
 }
 
+#define CPUID_1_APIC (1u << 9)
+
+/* A local APIC that is switched off is not there. */
+static bool
+hides_apic (X86Cpu *env)
+{
+  uint64_t base;
+  return apic_base_read (env, &base) && !(base & APIC_BASE_ENABLED);
+}
+
 void
 helper_cpuid (X86Cpu *env)
 {
   static const uint8_t order[4] = { X86_RAX, X86_RBX, X86_RCX, X86_RDX };
-  uint32_t out[4];
-  x86_cpuid (env, gpr (env, X86_RAX), gpr (env, X86_RCX), out);
+  uint32_t out[4], leaf = gpr (env, X86_RAX);
+  x86_cpuid (env, leaf, gpr (env, X86_RCX), out);
+  if (leaf == 1 && hides_apic (env))
+    out[3] &= ~CPUID_1_APIC;
   for (unsigned i = 0; i < 4; i++)
     set_gpr (env, order[i], out[i]);
 }

@@ -173,6 +173,7 @@ x86_put_v86 (X86Cpu *env, unsigned seg, unsigned selector)
   x86_put_segment (env, seg, selector, selector << 4, 0xffff, 0xf3);
 }
 
+/* The base stays, and in 64-bit mode, which looks at nothing else of FS and GS, it is used as before. */
 void
 x86_null_inaccessible (X86Cpu *env, unsigned cpl)
 {
@@ -181,7 +182,7 @@ x86_null_inaccessible (X86Cpu *env, unsigned cpl)
     const BpX86Segment *s = &env->segment[data[i]];
     bool conforming = (s->attributes & (SEG_CODE | SEG_EXPAND_DOWN)) == (SEG_CODE | SEG_EXPAND_DOWN);
     if (s->attributes & SEG_S && !conforming && (s->attributes >> SEG_DPL_SHIFT & 3u) < cpl)
-      x86_put_null (env, data[i], 0);
+      x86_put_segment (env, data[i], 0, s->base, 0, 0);
   }
 }
 

@@ -14,15 +14,15 @@
 typedef struct String {
   X86Cpu *env;
   unsigned size, log2_size, source_seg;
-  uint32_t mask;                /* of addresses and counts */
+  uint64_t mask;                /* of addresses and counts */
   uint32_t mode;
-  bool down;
+  bool down, is_64;             /* is_64: code of 64-bit mode, where segments have no limits */
 } String;
 
 /* A run of elements in guest memory. */
 typedef struct Piece {
-  uint32_t n;                   /* elements, at least 1 */
-  uint32_t linear;              /* of the first in the order of the instruction */
+  uint64_t n;                   /* elements, at least 1 */
+  uint64_t linear;              /* of the first in the order of the instruction */
   uint8_t *host;                /* lowest byte of them all; NULL: one element, by load and store */
   unsigned seg;
 } Piece;
@@ -30,45 +30,47 @@ typedef struct Piece {
 static String
 string_begin (X86Cpu *env, uint32_t mode)
 {
-  return (String) { env, 1u << (mode & X86_STR_SIZE), mode & X86_STR_SIZE, mode >> X86_STR_SEG_SHIFT & 7,
-                    mode & X86_STR_ADDRESS16 ? 0xffff : 0xffffffff, mode, env->df < 0 };
+  uint64_t mask = mode & X86_STR_ADDRESS64 ? ~(uint64_t) 0 : mode & X86_STR_ADDRESS16 ? 0xffff : 0xffffffff;
+  return (String) { env, 1u << (mode & X86_STR_SIZE), mode & X86_STR_SIZE, mode >> X86_STR_SEG_SHIFT & 7, mask, mode,
+                    env->df < 0, env->hflags & HF_CODE64 };
 }
 
 /* --- registers -------------------------------------------------------------------------------- */
 
-static uint32_t
+static uint64_t
 get_reg (const String *s, unsigned reg)
 {
-  return (uint32_t) s->env->gpr[reg] & s->mask;
+  return s->env->gpr[reg] & s->mask;
 }
 
+/* 16 bits leave the others alone, 32 bits zero the upper half. */
 static void
-set_reg (const String *s, unsigned reg, uint32_t value)
+set_reg (const String *s, unsigned reg, uint64_t value)
 {
   uint64_t *gpr = &s->env->gpr[reg];
-  *gpr = s->mask == 0xffff ? (*gpr & 0xffff0000u) | (value & 0xffff) : value;
+  *gpr = (s->mask == 0xffff ? *gpr & ~s->mask : 0) | (value & s->mask);
 }
 
 static void
-advance (const String *s, unsigned reg, uint32_t n)
+advance (const String *s, unsigned reg, uint64_t n)
 {
-  uint32_t by = n << s->log2_size;
+  uint64_t by = n << s->log2_size;
   set_reg (s, reg, get_reg (s, reg) + (s->down ? -by : by));
 }
 
 /* Elements that this call may still do. */
-static uint32_t
+static uint64_t
 remaining (const String *s)
 {
   if (s->mode & X86_STR_NO_COUNT)
     return 1;
-  uint32_t n = get_reg (s, X86_RCX);
+  uint64_t n = get_reg (s, X86_RCX);
   return n > 1 && s->mode & X86_STR_ONE ? 1 : n;
 }
 
 /* n elements are done; true when all are. */
 static bool
-count_down (const String *s, uint32_t n)
+count_down (const String *s, uint64_t n)
 {
   if (s->mode & X86_STR_NO_COUNT)
     return true;
@@ -94,78 +96,92 @@ must_pause (const String *s, unsigned *pieces)
 static BpMemOp
 memop (const String *s, unsigned seg)
 {
-  bool align = s->env->hflags & HF_AC && s->size > 1, top = (s->env->hflags & HF_FLAT (seg)) && s->env->segment[seg].base == 0;
+  bool align = s->env->hflags & HF_AC && s->size > 1;
+  bool top = !s->is_64 && (s->env->hflags & HF_FLAT (seg)) && s->env->segment[seg].base == 0;
   return s->log2_size | BP_MO_MMU (x86_mmu_index (s->env)) | (align ? BP_MO_ALIGN : 0) | (top ? BP_MO_TOP : 0)
-         | (seg == X86_SS ? BP_MO_STACK : 0);
+         | (s->is_64 ? BP_MO_ADDR64 : 0) | (seg == X86_SS ? BP_MO_STACK : 0);
 }
 
-static uint32_t
+static uint64_t
 load (const String *s, const Piece *p)
 {
-  return (uint32_t) s->env->tcg.ops->load (s->env, p->linear, memop (s, p->seg));
+  return s->env->tcg.ops->load (s->env, p->linear, memop (s, p->seg));
 }
 
 static void
-store (const String *s, const Piece *p, uint32_t value)
+store (const String *s, const Piece *p, uint64_t value)
 {
   s->env->tcg.ops->store (s->env, p->linear, value, memop (s, p->seg));
 }
 
 static bool
-range_is_in_segment (const String *s, unsigned seg, uint32_t offset, uint32_t bytes)
+has_no_limit (const String *s, unsigned seg)
+{
+  return s->is_64 || s->env->hflags & HF_FLAT (seg);
+}
+
+static uint64_t
+linear_address (const String *s, unsigned seg, uint64_t offset)
+{
+  uint64_t base = s->env->segment[seg].base;
+  if (!s->is_64)
+    return (uint32_t) (base + offset);
+  return seg == X86_FS || seg == X86_GS ? base + offset : offset;
+}
+
+static bool
+range_is_in_segment (const String *s, unsigned seg, uint64_t offset, uint64_t bytes)
 {
   const BpX86Segment *d = &s->env->segment[seg];
-  if (s->env->hflags & HF_FLAT (seg))
+  if (has_no_limit (s, seg))
     return true;
   bool expands_down = (d->attributes & (SEG_CODE | SEG_EXPAND_DOWN)) == SEG_EXPAND_DOWN;
   return !expands_down && d->limit >= bytes - 1 && offset <= d->limit - (bytes - 1);
 }
 
-/* How many of the `limit` elements from `linear` on share its page, and the segment. */
-static uint32_t
-elements_in_reach (const String *s, unsigned seg, uint32_t offset, uint32_t linear, uint32_t limit)
+/* How many of the `limit` elements from `linear` on share its page and the segment, and do not wrap. */
+static uint64_t
+elements_in_reach (const String *s, unsigned seg, uint64_t offset, uint64_t linear, uint64_t limit)
 {
-  uint32_t in_page = linear & 4095, n;
+  uint64_t in_page = linear & 4095, n;
   if (in_page + s->size > 4096)
     return 1;
   if (s->down) {
-    n = MIN (in_page >> s->log2_size, offset >> s->log2_size) + 1;
+    n = (MIN (in_page, offset) >> s->log2_size) + 1;
   } else {
-    n = (4096 - in_page) >> s->log2_size;
-    if (s->mask == 0xffff && n > (0x10000 - offset) >> s->log2_size)
-      n = (0x10000 - offset) >> s->log2_size;
+    n = (MIN (4095 - in_page, s->mask - offset) + 1) >> s->log2_size;
   }
   n = MIN (n, limit);
   if (n <= 1)
     return 1;
-  uint32_t low = s->down ? offset - ((n - 1) << s->log2_size) : offset;
+  uint64_t low = s->down ? offset - ((n - 1) << s->log2_size) : offset;
   return range_is_in_segment (s, seg, low, n << s->log2_size) ? n : 1;
 }
 
 static bool
-is_misaligned (const String *s, uint32_t linear)
+is_misaligned (const String *s, uint64_t linear)
 {
   return s->env->hflags & HF_AC && linear & (s->size - 1);
 }
 
 /* The elements at seg:reg.  Raises what the first of them raises. */
 static Piece
-find_piece (const String *s, unsigned seg, unsigned reg, BpMmuAccess access, uint32_t limit)
+find_piece (const String *s, unsigned seg, unsigned reg, BpMmuAccess access, uint64_t limit)
 {
   X86Cpu *env = s->env;
   const BpTcgOps *ops = env->tcg.ops;
   unsigned mmu = x86_mmu_index (env);
-  uint32_t offset = get_reg (s, reg);
-  Piece p = { 1, (uint32_t) env->segment[seg].base + offset, NULL, seg };
-  if (!(env->hflags & HF_FLAT (seg)))
-    helper_segment_check (env, seg, offset, s->size | (access == BP_MMU_STORE ? 1u << 8 : 0));
+  uint64_t offset = get_reg (s, reg);
+  Piece p = { 1, linear_address (s, seg, offset), NULL, seg };
+  if (!has_no_limit (s, seg))
+    helper_segment_check (env, seg, (uint32_t) offset, s->size | (access == BP_MMU_STORE ? 1u << 8 : 0));
   if ((p.linear & 4095) + s->size > 4096 || is_misaligned (s, p.linear))
     return p;
   p.n = elements_in_reach (s, seg, offset, p.linear, limit);
-  uint32_t below = s->down ? (p.n - 1) << s->log2_size : 0;
+  unsigned below = s->down ? (unsigned) (p.n - 1) << s->log2_size : 0;
   if (below != 0)       /* the fault address is the first element's */
     ops->probe (env, p.linear, s->size, access, mmu);
-  p.host = ops->probe (env, p.linear - below, p.n << s->log2_size, access, mmu);
+  p.host = ops->probe (env, p.linear - below, (unsigned) p.n << s->log2_size, access, mmu);
   if (p.host == NULL)
     p.n = 1;
   return p;
@@ -173,39 +189,44 @@ find_piece (const String *s, unsigned seg, unsigned reg, BpMmuAccess access, uin
 
 /* Keeps only the first n elements. */
 static void
-shorten (const String *s, Piece *p, uint32_t n)
+shorten (const String *s, Piece *p, uint64_t n)
 {
   if (p->host != NULL && s->down)
     p->host += (p->n - n) << s->log2_size;
   p->n = n;
 }
 
-static uint32_t
-host_element (const String *s, const Piece *p, uint32_t i)
+static uint64_t
+host_element (const String *s, const Piece *p, uint64_t i)
 {
   const uint8_t *at = p->host + ((s->down ? p->n - 1 - i : i) << s->log2_size);
-  uint32_t value = 0;
+  uint64_t value = 0;
   memcpy (&value, at, s->size);
   return value;
 }
 
 static void
-set_host_element (const String *s, const Piece *p, uint32_t i, uint32_t value)
+set_host_element (const String *s, const Piece *p, uint64_t i, uint64_t value)
 {
   memcpy (p->host + ((s->down ? p->n - 1 - i : i) << s->log2_size), &value, s->size);
 }
 
-static uint32_t
-element (const String *s, const Piece *p, uint32_t i)
+static uint64_t
+element (const String *s, const Piece *p, uint64_t i)
 {
   return p->host != NULL ? host_element (s, p, i) : load (s, p);
 }
 
-static uint32_t
+static uint64_t
+element_mask (const String *s)
+{
+  return s->size == 8 ? ~(uint64_t) 0 : ((uint64_t) 1 << (8 * s->size)) - 1;
+}
+
+static uint64_t
 accumulator (const String *s)
 {
-  uint32_t eax = (uint32_t) s->env->gpr[X86_RAX];
-  return s->size == 4 ? eax : eax & ((1u << (8 * s->size)) - 1);
+  return s->env->gpr[X86_RAX] & element_mask (s);
 }
 
 /* --- MOVS, STOS, LODS ------------------------------------------------------------------------- */
@@ -221,7 +242,7 @@ copy_host (const String *s, const Piece *to, const Piece *from)
     memmove (to->host, from->host, bytes);
     return;
   }
-  for (uint32_t i = 0; i < to->n; i++)
+  for (uint64_t i = 0; i < to->n; i++)
     set_host_element (s, to, i, host_element (s, from, i));
 }
 
@@ -230,11 +251,11 @@ helper_rep_movs (X86Cpu *env, uint32_t mode)
 {
   String s = string_begin (env, mode);
   unsigned pieces = 0;
-  uint32_t n;
+  uint64_t n;
   while ((n = remaining (&s)) != 0) {
     Piece from = find_piece (&s, s.source_seg, X86_RSI, BP_MMU_LOAD, n);
     /* faults before the destination does */
-    uint32_t value = from.host != NULL ? 0 : load (&s, &from);
+    uint64_t value = from.host != NULL ? 0 : load (&s, &from);
     Piece to = find_piece (&s, X86_ES, X86_RDI, BP_MMU_STORE, from.n);
     if (from.host != NULL && to.host != NULL) {
       shorten (&s, &from, to.n);
@@ -254,14 +275,27 @@ helper_rep_movs (X86Cpu *env, uint32_t mode)
   return 1;
 }
 
-static void
-fill_host (const String *s, const Piece *to, uint32_t value)
+typedef uint64_t __attribute__ ((may_alias, aligned (1))) Word64;
+
+static bool
+is_one_byte_repeated (const String *s, uint64_t value)
 {
-  if (s->size == 1)
-    memset (to->host, (int) value, to->n);
-  else
-    for (uint32_t i = 0; i < to->n; i++)
-      set_host_element (s, to, i, value);
+  return value == ((value & 0xff) * 0x0101010101010101u & element_mask (s));
+}
+
+/* Of one value, up and down are the same. */
+static void
+fill_host (const String *s, const Piece *to, uint64_t value)
+{
+  size_t bytes = (size_t) to->n << s->log2_size, at = 0;
+  if (is_one_byte_repeated (s, value)) {
+    memset (to->host, (int) (value & 0xff), bytes);
+    return;
+  }
+  uint64_t repeated = s->size == 2 ? value * 0x0001000100010001u : s->size == 4 ? value << 32 | value : value;
+  for (; at + 8 <= bytes; at += 8)
+    *(Word64 *) (to->host + at) = repeated;
+  memcpy (to->host + at, &repeated, bytes - at);
 }
 
 uint32_t
@@ -269,7 +303,7 @@ helper_rep_stos (X86Cpu *env, uint32_t mode)
 {
   String s = string_begin (env, mode);
   unsigned pieces = 0;
-  uint32_t n, value = accumulator (&s);
+  uint64_t n, value = accumulator (&s);
   while ((n = remaining (&s)) != 0) {
     Piece to = find_piece (&s, X86_ES, X86_RDI, BP_MMU_STORE, n);
     if (to.host != NULL)
@@ -290,11 +324,11 @@ helper_rep_lods (X86Cpu *env, uint32_t mode)
 {
   String s = string_begin (env, mode);
   unsigned pieces = 0;
-  uint32_t n, keep = s.size == 4 ? 0 : ~((1u << (8 * s.size)) - 1);
+  uint64_t n, keep = s.size >= 4 ? 0 : ~element_mask (&s);
   while ((n = remaining (&s)) != 0) {
     Piece from = find_piece (&s, s.source_seg, X86_RSI, BP_MMU_LOAD, n);
-    uint32_t value = element (&s, &from, from.n - 1);
-    env->gpr[X86_RAX] = ((uint32_t) env->gpr[X86_RAX] & keep) | value;
+    uint64_t value = element (&s, &from, from.n - 1);
+    env->gpr[X86_RAX] = (env->gpr[X86_RAX] & keep) | value;
     advance (&s, X86_RSI, from.n);
     if (count_down (&s, from.n))
       return 1;
@@ -307,7 +341,7 @@ helper_rep_lods (X86Cpu *env, uint32_t mode)
 /* --- SCAS, CMPS ------------------------------------------------------------------------------- */
 
 typedef struct Comparison {
-  uint32_t first, second;
+  uint64_t first, second;
   bool any;                     /* at least one was made */
 } Comparison;
 
@@ -316,7 +350,7 @@ comparison_done (X86Cpu *env, const String *s, const Comparison *c, uint32_t res
 {
   if (c->any) {
     env->cc_src = c->second;
-    env->cc_dst = (uint32_t) (c->first - c->second);
+    env->cc_dst = (c->first - c->second) & (s->size == 8 ? ~(uint64_t) 0 : 0xffffffffu);
     env->cc_op = CC_SUB8 + s->log2_size;
   }
   return result;
@@ -324,10 +358,20 @@ comparison_done (X86Cpu *env, const String *s, const Comparison *c, uint32_t res
 
 /* Whether the repetition ends after this one. */
 static bool
-compare (const String *s, Comparison *c, uint32_t first, uint32_t second)
+compare (const String *s, Comparison *c, uint64_t first, uint64_t second)
 {
   *c = (Comparison) { first, second, true };
   return (first == second) == ((s->mode & X86_STR_WHILE_NE) != 0);
+}
+
+/* How many elements can be passed over, because they do not end the search for a byte. */
+static uint64_t
+without_byte (const String *s, const Piece *with, uint64_t value)
+{
+  if (s->size != 1 || s->down || with->host == NULL || !(s->mode & X86_STR_WHILE_NE))
+    return 0;
+  const uint8_t *found = memchr (with->host, (int) value, with->n);
+  return found != NULL ? (uint64_t) (found - with->host) : with->n - 1;
 }
 
 uint32_t
@@ -336,10 +380,10 @@ helper_rep_scas (X86Cpu *env, uint32_t mode)
   String s = string_begin (env, mode);
   Comparison c = { 0, 0, false };
   unsigned pieces = 0;
-  uint32_t n, value = accumulator (&s);
+  uint64_t n, value = accumulator (&s);
   while ((n = remaining (&s)) != 0) {
     Piece with = find_piece (&s, X86_ES, X86_RDI, BP_MMU_LOAD, n);
-    uint32_t i = 0;
+    uint64_t i = without_byte (&s, &with, value);
     bool stop = false;
     while (i < with.n && !stop)
       stop = compare (&s, &c, value, element (&s, &with, i++));
@@ -352,22 +396,34 @@ helper_rep_scas (X86Cpu *env, uint32_t mode)
   return comparison_done (env, &s, &c, 1);
 }
 
+/* The same for elements that are equal, in units of 8 bytes. */
+static uint64_t
+equal_run (const String *s, const Piece *x, const Piece *y)
+{
+  uint64_t bytes = y->n << s->log2_size, at = 0;
+  if (s->down || x->host == NULL || y->host == NULL || s->mode & X86_STR_WHILE_NE)
+    return 0;
+  while (at + 8 < bytes && *(const Word64 *) (x->host + at) == *(const Word64 *) (y->host + at))
+    at += 8;
+  return at >> s->log2_size;
+}
+
 uint32_t
 helper_rep_cmps (X86Cpu *env, uint32_t mode)
 {
   String s = string_begin (env, mode);
   Comparison c = { 0, 0, false };
   unsigned pieces = 0;
-  uint32_t n;
+  uint64_t n;
   while ((n = remaining (&s)) != 0) {
     Piece x = find_piece (&s, s.source_seg, X86_RSI, BP_MMU_LOAD, n);
-    uint32_t value = x.host != NULL ? 0 : load (&s, &x);
+    uint64_t value = x.host != NULL ? 0 : load (&s, &x);
     Piece y = find_piece (&s, X86_ES, X86_RDI, BP_MMU_LOAD, x.n);
     shorten (&s, &x, y.n);
-    uint32_t i = 0;
+    uint64_t i = equal_run (&s, &x, &y);
     bool stop = false;
     while (i < y.n && !stop) {
-      uint32_t first = x.host != NULL ? host_element (&s, &x, i) : value, second = element (&s, &y, i);
+      uint64_t first = x.host != NULL ? host_element (&s, &x, i) : value, second = element (&s, &y, i);
       stop = compare (&s, &c, first, second);
       i++;
     }
@@ -391,7 +447,7 @@ helper_rep_ins (X86Cpu *env, uint32_t mode)
   uint16_t port = (uint16_t) env->gpr[X86_RDX];
   while (remaining (&s) != 0) {
     Piece to = find_piece (&s, X86_ES, X86_RDI, BP_MMU_STORE, 1);
-    uint32_t value = helper_in (env, port, s.size);
+    uint64_t value = helper_in (env, port, s.size);
     store (&s, &to, value);
     advance (&s, X86_RDI, 1);
     if (count_down (&s, 1))
@@ -410,7 +466,7 @@ helper_rep_outs (X86Cpu *env, uint32_t mode)
   uint16_t port = (uint16_t) env->gpr[X86_RDX];
   while (remaining (&s) != 0) {
     Piece from = find_piece (&s, s.source_seg, X86_RSI, BP_MMU_LOAD, 1);
-    uint32_t value = load (&s, &from);
+    uint32_t value = (uint32_t) load (&s, &from);
     helper_out (env, port, value, s.size);
     advance (&s, X86_RSI, 1);
     if (count_down (&s, 1))

@@ -77,15 +77,17 @@ static void
 finish (X86Cpu *env)
 {
   x86_update_mode (env);
-  if (UNLIKELY (env->eflags & X86_FL_TF))
+  if (UNLIKELY (env->eflags & X86_FL_TF)) {
     x86_pend_trap (env, DR6_BS);
+    env->tcg.ops->leave_soon (env);
+  }
 }
 
-/* Outside 64-bit mode only a processor that has no such mode takes them: there Intel's raise #UD, and the form is AMD's (APM 3, SYSCALL). */
+/* Outside 64-bit mode Intel's processors raise #UD; the feature syscall32 is AMD's way (APM 3, SYSCALL). */
 static void
 check_syscall (X86Cpu *env)
 {
-  if (!(env->efer & EFER_SCE) || (env->feature[X86_FEATURE_LM] && !x86_in_code64 (env)))
+  if (!(env->efer & EFER_SCE) || !(x86_in_code64 (env) || env->own_features & OWN_SYSCALL32))
     x86_raise (env, EXC_UD);
 }
 
@@ -93,20 +95,20 @@ void
 helper_syscall (X86Cpu *env, uint64_t next)
 {
   unsigned cs = (unsigned) (env->star >> 32) & 0xfffc;
-  bool wide = x86_in_code64 (env);
+  bool is_long = x86_in_long_mode (env);
   check_syscall (env);
-  if (wide) {
+  if (is_long) {
     uint32_t eflags = x86_eflags (env) & ~(uint32_t) X86_FL_RF;
     env->gpr[X86_RCX] = next;
     env->gpr[R11] = eflags;
+    env->eip = x86_in_code64 (env) ? env->lstar : env->cstar;
     put_eflags (env, eflags & ~(uint32_t) env->sfmask);
-    env->eip = env->lstar;
   } else {
     set_gpr (env, X86_RCX, (uint32_t) next);
     env->eflags &= ~(X86_FL_VM | X86_FL_IF | X86_FL_RF);
     env->eip = (uint32_t) env->star;
   }
-  put_flat_pair (env, cs, cs + 8, wide, 0);
+  put_flat_pair (env, cs, cs + 8, is_long, 0);
   finish (env);
 }
 
@@ -140,7 +142,7 @@ helper_sysret (X86Cpu *env, uint32_t size)
   check_syscall (env);
   if (!(env->cr0 & CR0_PE) || x86_cpl (env) != 0)
     x86_raise_error (env, EXC_GP, 0);
-  if (x86_in_code64 (env))
+  if (x86_in_long_mode (env))
     sysret64 (env, size);
   else
     sysret_legacy (env);

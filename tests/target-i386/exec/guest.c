@@ -28,20 +28,42 @@ static bool optimise;
 static CodeBuffer buffer;
 static size_t buffer_start;             /* behind the backend's thunks */
 static uint32_t true_cc_op;             /* while translating */
+static TlbEntry tlb[8];
+static bool use_tlb;                    /* in every other case */
 
 /* --- memory ----------------------------------------------------------------------------------- */
 
+/* The address in the low copy of the case's memory. */
+static uint64_t
+low (uint64_t address)
+{
+  return state->mode == EXEC_LONG64 && address >> 32 == EXEC_HIGH >> 32 ? (uint32_t) address : address;
+}
+
 /* The host's byte for a guest address; NULL: not mapped so. */
 static uint8_t *
-byte_at (uint32_t address, bool write)
+byte_at (uint64_t address, bool write)
 {
-  if (address - EXEC_CODE < EXEC_PAGE)
+  address = low (address);
+  if (address - EXEC_CODE < EXEC_CODE_SIZE)
     return write ? NULL : (uint8_t *) &code[address - EXEC_CODE];
   if (address - EXEC_DATA < sizeof state->data)
     return write && address - EXEC_DATA >= EXEC_DATA_SIZE ? NULL : &state->data[address - EXEC_DATA];
   if (address - EXEC_STACK < sizeof state->stack)
     return &state->stack[address - EXEC_STACK];
   return NULL;
+}
+
+/* So that generated code finds the page itself from now on. */
+static void
+remember (uint64_t address)
+{
+  TlbEntry *entry = &tlb[(address / EXEC_PAGE) % G_N_ELEMENTS (tlb)];
+  uint64_t page = address & TLB_PAGE_MASK;
+  if (!use_tlb)
+    return;
+  *entry = (TlbEntry) { .load = page, .store = byte_at (page, true) ? page : TLB_INVALID, .fetch = TLB_INVALID };
+  entry->addend = (uintptr_t) byte_at (page, false) - page;
 }
 
 static void
@@ -56,38 +78,59 @@ restore (void *env)
 }
 
 static void __attribute__ ((noreturn))
-leave_with (int vector, uint32_t error, uint32_t cr2)
+leave_with (int vector, uint32_t error, uint64_t cr2)
 {
   cpu->exc_vector = vector;
   cpu->exc_error = error;
   restore (cpu);
   tcg_vcpu (cpu)->ret_pc = 0;
-  state->vector = vector;
+  state->vector = cpu->exc_vector;
   state->error = cpu->exc_error;
   state->cr2 = cr2;
   siglongjmp (out, 1);
 }
 
+static void
+check_canonical (uint64_t address)
+{
+  if ((uint64_t) ((int64_t) (address << 16) >> 16) == address)
+    return;
+  cpu->bad_address = address;
+  leave_with (EXC_GP, 0, 0);
+}
+
 static void __attribute__ ((noreturn))
-page_fault (uint32_t address, bool write)
+page_fault (uint64_t address, bool write)
 {
   bool present = byte_at (address, false) != NULL;
   leave_with (EXC_PF, (present ? 1 : 0) | (write ? 2 : 0) | 4, address);
 }
 
+/* Outside 64-bit mode addresses are 32 bits long. */
+static uint64_t
+wrapped (uint64_t address, unsigned i)
+{
+  return state->mode == EXEC_LONG64 ? address + i : (uint32_t) (address + i);
+}
+
 /* All bytes are there, or the first that is not faults; as the processor does, at its own address or the next
  * page's start. */
 static void
-check (uint32_t address, unsigned size, bool write)
+check (uint64_t address, unsigned size, bool write)
 {
+  check_canonical (address);
+  check_canonical (wrapped (address, size - 1));
   for (unsigned i = 0; i < size; i++)
-    if (byte_at (address + i, write) == NULL)
-      page_fault (address + i, write);
+    if (byte_at (wrapped (address, i), write) == NULL)
+      page_fault (wrapped (address, i), write);
+  if ((address & (EXEC_PAGE - 1)) + size <= EXEC_PAGE)
+    remember (address);
 }
 
 static void
 check_top (uint64_t address, BpMemOp memop)
 {
+  g_assert (!(memop & BP_MO_ADDR64) == (state->mode != EXEC_LONG64));
   if (memop & BP_MO_TOP && address + BP_MO_BYTES (memop) > (uint64_t) 1 << 32)
     leave_with (memop & BP_MO_STACK ? EXC_SS : EXC_GP, 0, 0);
 }
@@ -99,9 +142,9 @@ load (void *env, uint64_t address, BpMemOp memop)
   unsigned size = BP_MO_BYTES (memop);
   bool crosses = (address & (EXEC_PAGE - 1)) + size > EXEC_PAGE;
   check_top (address, memop);
-  check ((uint32_t) address, size, memop & BP_MO_RMW && crosses);
+  check (address, size, memop & BP_MO_RMW && crosses);
   for (unsigned i = 0; i < size; i++)
-    value |= (uint64_t) *byte_at ((uint32_t) address + i, false) << (8 * i);
+    value |= (uint64_t) *byte_at (wrapped (address, i), false) << (8 * i);
   if (memop & BP_MO_SIGN && size < 8)
     value = (uint64_t) ((int64_t) (value << (64 - 8 * size)) >> (64 - 8 * size));
   return value;
@@ -112,9 +155,9 @@ store (void *env, uint64_t address, uint64_t value, BpMemOp memop)
 {
   unsigned size = BP_MO_BYTES (memop);
   check_top (address, memop);
-  check ((uint32_t) address, size, true);
+  check (address, size, true);
   for (unsigned i = 0; i < size; i++)
-    *byte_at ((uint32_t) address + i, true) = (uint8_t) (value >> (8 * i));
+    *byte_at (wrapped (address, i), true) = (uint8_t) (value >> (8 * i));
 }
 
 uint64_t tcg_slow_load (void *env, uint64_t address, BpMemOp memop) { return load (env, address, memop); }
@@ -125,7 +168,7 @@ uint64_t
 tcg_slow_atomic (void *env, uint64_t address, uint64_t value, BpMemOp memop, uint32_t op)
 {
   check_top (address, memop);
-  check ((uint32_t) address, BP_MO_BYTES (memop), true);
+  check (address, BP_MO_BYTES (memop), true);
   uint64_t old = load (env, address, memop);
   uint64_t r = op == BP_IR_gxchg ? value : op == BP_IR_gfetch_add ? old + value : op == BP_IR_gfetch_and
       ? old & value
@@ -140,7 +183,7 @@ tcg_slow_cmpxchg (void *env, uint64_t address, uint64_t expected, uint64_t desir
   unsigned bits = 8 * BP_MO_BYTES (memop);
   uint64_t mask = bits == 64 ? ~(uint64_t) 0 : ((uint64_t) 1 << bits) - 1;
   check_top (address, memop);
-  check ((uint32_t) address, BP_MO_BYTES (memop), true);
+  check (address, BP_MO_BYTES (memop), true);
   uint64_t old = load (env, address, memop);
   if (((old ^ expected) & mask) == 0)
     store (env, address, desired, memop);
@@ -156,21 +199,21 @@ void tcg_native_commit (void *env, uint64_t address, uint32_t aux) { g_assert_no
 static void *
 probe (void *env, uint64_t address, unsigned size, BpMmuAccess access, unsigned mmu_index)
 {
-  check ((uint32_t) address, size, access == BP_MMU_STORE);
-  return byte_at ((uint32_t) address, access == BP_MMU_STORE);
+  check (address, size, access == BP_MMU_STORE);
+  return byte_at (address, access == BP_MMU_STORE);
 }
 
 static unsigned
 fetch (void *env, BpTranslation *t, uint64_t address, uint8_t *bytes, unsigned want, bool must)
 {
   unsigned n = 0;
-  while (n < want && (uint32_t) address + n - EXEC_CODE < EXEC_PAGE) {
-    bytes[n] = code[(uint32_t) address + n - EXEC_CODE];
+  while (n < want && low (address + n) - EXEC_CODE < EXEC_CODE_SIZE) {
+    bytes[n] = code[low (address + n) - EXEC_CODE];
     n++;
   }
   if (n < want && must) {
     cpu->cc_op = true_cc_op;
-    uint32_t at = (uint32_t) address + n;
+    uint64_t at = address + n;
     bool present = byte_at (at, false) != NULL;
     leave_with (EXC_PF, 4 | 16 | (present ? 1 : 0), at);
   }
@@ -244,10 +287,9 @@ x86_host_fault (void *env, BpHostFault fault)
 static void
 tlb_start (TcgVcpu *vcpu)
 {
-  static TlbEntry none = { .load = TLB_INVALID, .store = TLB_INVALID, .fetch = TLB_INVALID };
   static JumpEntry jumps[1 << JUMP_CACHE_BITS];
   for (unsigned i = 0; i < 16; i++)
-    vcpu->tlb[i] = (TlbFast) { 0, &none };
+    vcpu->tlb[i] = (TlbFast) { (G_N_ELEMENTS (tlb) - 1) * sizeof *tlb, tlb };
   for (unsigned i = 0; i < G_N_ELEMENTS (jumps); i++)
     jumps[i].mode = ~(uint64_t) 0;
   vcpu->jump_cache = jumps;
@@ -296,22 +338,30 @@ exec_guest_start (const char *how)
 static void
 put_state (const ExecState *s)
 {
-  for (unsigned i = 0; i < 8; i++)
-    cpu->gpr[i] = s->gpr[i];
-  cpu->eip = s->eip;
+  memcpy (cpu->gpr, s->gpr, sizeof s->gpr);
+  cpu->eip = s->pc;
+  cpu->efer = s->mode == EXEC_LONG64 ? EFER_LME | EFER_LMA : 0;
+  cpu->cr4 = s->mode == EXEC_LONG64 ? CR4_PAE : 0;
   for (unsigned seg = X86_ES; seg <= X86_DS; seg++) {
     const ExecSegment *d = exec_segment (s->mode, seg);
     cpu->segment[seg] = (BpX86Segment) { d->selector, d->attributes, d->limit, d->base };
   }
+  cpu->segment[X86_GS] = (BpX86Segment) { 0, 0xc0f3, 0xffffffff, s->mode == EXEC_LONG64 ? EXEC_GS_BASE : 0 };
+  cpu->bad_address = 0;
   x86_set_eflags (cpu, s->eflags, X86_FL_ARITH | X86_FL_DF);
+  x86_update_hflags (cpu);
+  cpu->hflags |= s->mode == EXEC_LONG64 ? HF_CODE64 : 0;
+  for (unsigned i = 0; i < G_N_ELEMENTS (tlb); i++)
+    tlb[i] = (TlbEntry) { .load = TLB_INVALID, .store = TLB_INVALID, .fetch = TLB_INVALID };
 }
 
 static void
 get_state (ExecState *s)
 {
-  for (unsigned i = 0; i < 8; i++)
-    s->gpr[i] = (uint32_t) cpu->gpr[i];
-  s->eip = (uint32_t) cpu->eip;
+  bool is_64 = s->mode == EXEC_LONG64;
+  for (unsigned i = 0; i < (is_64 ? 16 : 8); i++)
+    s->gpr[i] = is_64 ? cpu->gpr[i] : (uint32_t) cpu->gpr[i];
+  s->pc = is_64 ? cpu->eip : (uint32_t) cpu->eip;
   s->eflags = x86_eflags (cpu) & (X86_FL_ARITH | X86_FL_DF);
 }
 
@@ -391,6 +441,7 @@ run (const uint8_t *bytes, ExecState *s, bool explain)
   state = s;
   running = NULL;
   tcg_vcpu (cpu)->ret_pc = 0;
+  use_tlb = s->gpr[X86_RAX] & 1;
   put_state (s);
   if (sigsetjmp (out, 1) == 0)
     for (;;)

@@ -11,6 +11,7 @@
 #define READ_ONLY 0x40f1
 #define DOWN16 0x00f7           /* expand-down: offsets above the limit */
 #define FLAT 0x8000             /* limit in pages */
+#define CODE64 0xa0fb
 
 static const ExecSegment segments[EXEC_N_MODES][4] = {
   [EXEC_FLAT32] = { { 0x2b, DATA32 | FLAT, 0, 0xffffffff }, { 0x23, CODE32 | FLAT, 0, 0xffffffff },
@@ -21,6 +22,9 @@ static const ExecSegment segments[EXEC_N_MODES][4] = {
                      { LDT (3), DATA32, EXEC_DATA, 0x1fff } },
   [EXEC_SMALL16] = { { LDT (4), DOWN16, EXEC_DATA - 0x1000, 0xfff }, { LDT (5), CODE16, EXEC_CODE, 0xfff },
                      { LDT (6), DATA16, EXEC_STACK, 0xfff }, { LDT (7), DATA16, EXEC_DATA, 0x2fff } },
+  [EXEC_LONG64] = { { 0x2b, DATA32 | FLAT, 0, 0xffffffff }, { 0x33, CODE64, 0, 0xffffffff },
+                    { 0x2b, DATA32 | FLAT, 0, 0xffffffff },
+                    { 0x2b, DATA32 | FLAT, 0, 0xffffffff } },
 };
 
 const ExecSegment *

@@ -1,9 +1,9 @@
 /* test-exec.c -- random user-mode instructions: this processor and the translator must agree. */
 /* SPDX-License-Identifier: MIT */
 /*
- * test-exec [way [first seed [cases]]]: ways are interp, opt, x64 (exec.h); without arguments, what `make
- * check` runs.  A disagreement prints the case, both results, and the
- * IR; the seed makes it again.
+ * test-exec [way [first seed [cases [which]]]]: ways are interp, opt, x64 (exec.h) and all; which is 32, 64, long (64-bit code
+ * of some hundred instructions) or all; without arguments, what `make check` runs.  A disagreement prints the case, both
+ * results, and with EXEC_EXPLAIN the IR; the seed makes it again.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,8 +16,8 @@ print_case (const Case *c)
 {
   for (unsigned i = 0; i < c->n_steps; i++) {
     char text[96];
-    x86_disasm (&c->step[i].insn, case_eip (c, c->step[i].offset), text, sizeof text);
-    printf ("  %08x  %-44s", case_eip (c, c->step[i].offset), text);
+    x86_disasm (&c->step[i].insn, case_pc (c, c->step[i].offset), text, sizeof text);
+    printf ("  %08llx  %-44s", (unsigned long long) case_pc (c, c->step[i].offset), text);
     for (unsigned k = 0; k < c->step[i].insn.length; k++)
       printf (" %02x", c->code[c->step[i].offset + k]);
     printf ("\n");
@@ -27,12 +27,14 @@ print_case (const Case *c)
 static void
 print_state (const char *who, const ExecState *s)
 {
-  static const char *const names[8] = { "eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi" };
+  static const char names[16][4] = { "ax", "cx", "dx", "bx", "sp", "bp", "si", "di", "8", "9", "10", "11", "12", "13", "14", "15" };
+  bool is_64 = s->mode == EXEC_LONG64;
   printf ("  %-7s", who);
-  for (unsigned i = 0; i < 8; i++)
-    printf (" %s=%08x", names[i], s->gpr[i]);
-  printf ("\n          eip=%08x eflags=%08x vector=%d error=%x cr2=%08x\n", s->eip, s->eflags, s->vector,
-          s->error, s->cr2);
+  for (unsigned i = 0; i < (is_64 ? 16 : 8); i++)
+    printf ("%s %c%s=%0*llx", i != 0 && i % 8 == 0 ? "\n         " : "", is_64 ? 'r' : 'e', names[i], is_64 ? 16 : 8,
+            (unsigned long long) s->gpr[i]);
+  printf ("\n          pc=%08llx eflags=%08x vector=%d error=%x cr2=%08llx\n", (unsigned long long) s->pc, s->eflags, s->vector,
+          s->error, (unsigned long long) s->cr2);
 }
 
 static void
@@ -49,8 +51,8 @@ print_memory (const char *what, uint32_t base, const uint8_t *x, const uint8_t *
 static bool
 agree (const Case *c, const ExecState *x, const ExecState *y)
 {
-  uint32_t mask = ~case_undefined (c, x->eip);
-  return !memcmp (x->gpr, y->gpr, sizeof x->gpr) && x->eip == y->eip && !((x->eflags ^ y->eflags) & mask)
+  uint32_t mask = ~case_undefined (c, x->pc);
+  return !memcmp (x->gpr, y->gpr, sizeof x->gpr) && x->pc == y->pc && !((x->eflags ^ y->eflags) & mask)
          && x->vector == y->vector
          && x->error == y->error && x->cr2 == y->cr2 && !memcmp (x->data, y->data, sizeof x->data)
          && !memcmp (x->stack, y->stack, sizeof x->stack);
@@ -62,8 +64,13 @@ static unsigned endings[EXEC_N_MODES][32];
 static void
 print_endings (void)
 {
-  static const char *const names[EXEC_N_MODES] = { "flat 32-bit", "small 32-bit", "small 16-bit" };
+  static const char *const names[EXEC_N_MODES] = { "flat 32-bit", "small 32-bit", "small 16-bit", "64-bit" };
   for (unsigned mode = 0; mode < EXEC_N_MODES; mode++) {
+    bool any = false;
+    for (unsigned v = 0; v < 32; v++)
+      any |= endings[mode][v] != 0;
+    if (!any)
+      continue;
     printf ("  %s:", names[mode]);
     for (unsigned v = 0; v < 32; v++)
       if (endings[mode][v])
@@ -90,7 +97,7 @@ run_case (uint64_t seed, ExecMode mode, unsigned n_insns)
   print_state ("before", &c.start);
   print_state ("native", &native);
   print_state ("guest", &guest);
-  printf ("  flags not compared: %x\n", case_undefined (&c, native.eip));
+  printf ("  flags not compared: %x\n", case_undefined (&c, native.pc));
   print_memory ("data", EXEC_DATA, native.data, guest.data, sizeof native.data);
   print_memory ("stack", EXEC_STACK, native.stack, guest.stack, sizeof native.stack);
   fflush (stdout);
@@ -99,22 +106,46 @@ run_case (uint64_t seed, ExecMode mode, unsigned n_insns)
   return false;
 }
 
+typedef struct Selection {
+  const char *name;
+  ExecMode modes[8];
+  unsigned n_modes, at_least, at_most;  /* instructions */
+} Selection;
+
+static const Selection selections[] = {
+  { "all", { EXEC_FLAT32, EXEC_LONG64, EXEC_SMALL16, EXEC_LONG64, EXEC_FLAT32, EXEC_LONG64, EXEC_SMALL32, EXEC_LONG64 }, 8, 1, 12 },
+  { "32", { EXEC_FLAT32, EXEC_SMALL16, EXEC_FLAT32, EXEC_SMALL32 }, 4, 1, 12 },
+  { "64", { EXEC_LONG64 }, 1, 1, 12 },
+  { "long", { EXEC_LONG64, EXEC_LONG64, EXEC_LONG64, EXEC_FLAT32 }, 4, 50, 400 }
+};
+
 static unsigned
-run_cases (uint64_t first, unsigned n)
+run_cases (const Selection *s, uint64_t first, unsigned n)
 {
-  static const ExecMode modes[4] = { EXEC_FLAT32, EXEC_SMALL16, EXEC_FLAT32, EXEC_SMALL32 };
   unsigned wrong = 0;
   for (unsigned i = 0; i < n && wrong < 10; i++)
-    wrong += !run_case (first + i, modes[i & 3], 1 + i % 12);
+    wrong += !run_case (first + i, s->modes[i % s->n_modes], s->at_least + i % (s->at_most - s->at_least + 1));
   return wrong;
+}
+
+static const Selection *
+find_selection (const char *name)
+{
+  for (unsigned i = 0; i < sizeof selections / sizeof *selections; i++)
+    if (!strcmp (name, selections[i].name))
+      return &selections[i];
+  fprintf (stderr, "test-exec: which is 32, 64, long or all, not %s\n", name);
+  exit (2);
 }
 
 int
 main (int argc, char **argv)
 {
   static const char *const all[] = { "interp", "opt", "x64" };
+  const char *way = argc > 1 ? argv[1] : "all";
   uint64_t first = argc > 2 ? strtoull (argv[2], NULL, 0) : 1;
   unsigned n = argc > 3 ? (unsigned) atoi (argv[3]) : 20000, wrong = 0;
+  const Selection *selection = find_selection (argc > 4 ? argv[4] : "all");
 #ifdef __SANITIZE_ADDRESS__
   printf ("AddressSanitizer's shadow lies where the cases expect nothing: skipped\n");
   return 77;
@@ -124,9 +155,9 @@ main (int argc, char **argv)
     return 77;
   }
   for (unsigned i = 0; i < sizeof all / sizeof *all; i++) {
-    if ((argc > 1 && strcmp (argv[1], all[i])) || !exec_guest_start (all[i]))
+    if ((strcmp (way, "all") && strcmp (way, all[i])) || !exec_guest_start (all[i]))
       continue;
-    unsigned here = run_cases (first, n);
+    unsigned here = run_cases (selection, first, n);
     printf ("%s: %u cases from seed %llu, %u wrong\n", all[i], n, (unsigned long long) first, here);
     print_endings ();
     wrong += here;

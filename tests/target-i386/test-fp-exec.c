@@ -1,0 +1,134 @@
+/* test-fp-exec.c -- random x87, MMX, SSE and AVX instructions: this processor and the translator must agree. */
+/* SPDX-License-Identifier: MIT */
+/*
+ * test-fp-exec [way [first seed [cases]]]: ways are interp, opt, x64 (fp-exec.h); without arguments, what
+ * `make check` runs.  A disagreement prints the case and both results; FP_EXEC_EXPLAIN the code as well.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fp-exec.h"
+
+static void
+print_case (const FpExecCase *c)
+{
+  for (unsigned i = 0; i < c->n_insns; i++) {
+    X86Insn insn;
+    char text[96];
+    x86_decode (c->code + c->offset[i], X86_MAX_INSN_LENGTH, X86_MODE_64, &insn);
+    x86_disasm (&insn, FP_EXEC_CODE + c->offset[i], text, sizeof text);
+    printf ("  %08x  %s\n", FP_EXEC_CODE + c->offset[i], text);
+  }
+}
+
+static void
+print_state (const char *who, const FpExecState *s)
+{
+  const FxImage *f = (const FxImage *) s->fp;
+  const FxUppers *u = (const FxUppers *) (s->fp + X86_FP_UPPERS);
+  printf ("  %-7s rip=%llx eflags=%x vector=%d error=%x cr2=%llx fcw=%04x fsw=%04x tags=%02x mxcsr=%04x\n   ", who,
+          (unsigned long long) s->rip, s->eflags, s->vector, s->error, (unsigned long long) s->cr2, f->fcw, f->fsw,
+          f->tags, f->mxcsr);
+  for (unsigned i = 0; i < 16; i++)
+    printf (" %llx", (unsigned long long) s->gpr[i]);
+  printf ("\n   ");
+  for (unsigned i = 0; i < 8; i++)
+    printf (" %04x:%016llx", f->st[i].sign_exp, (unsigned long long) f->st[i].sig);
+  for (unsigned i = 0; i < 16; i++)
+    printf ("%s %016llx_%016llx_%016llx_%016llx", i & 1 ? "" : "\n   ", (unsigned long long) u->ymm[i].q[1],
+            (unsigned long long) u->ymm[i].q[0], (unsigned long long) f->xmm[i].q[1],
+            (unsigned long long) f->xmm[i].q[0]);
+  printf ("\n");
+}
+
+static const char *
+difference (const FpExecState *x, const FpExecState *y)
+{
+  const FxImage *f = (const FxImage *) x->fp, *g = (const FxImage *) y->fp;
+  if (x->vector != y->vector || x->rip != y->rip)
+    return "how it ended";
+  if (x->cr2 != y->cr2 || (x->error != y->error && !(x->cr2 >> 63)))   /* there the host's kernel may have pages */
+    return "the page fault";
+  if (x->eflags != y->eflags)
+    return "eflags";
+  if (memcmp (x->gpr, y->gpr, sizeof x->gpr))
+    return "a general register";
+  if (f->fcw != g->fcw || f->fsw != g->fsw || f->tags != g->tags)
+    return "the x87's control, status or tags";
+  if (f->mxcsr != g->mxcsr)
+    return "mxcsr";
+  for (unsigned i = 0; i < 8; i++)
+    if (memcmp (&f->st[i], &g->st[i], 10))
+      return "an x87 register";
+  if (memcmp (f->xmm, g->xmm, sizeof f->xmm))
+    return "an xmm register";
+  if (memcmp (x->fp + X86_FP_UPPERS, y->fp + X86_FP_UPPERS, X86_FP_SIZE - X86_FP_UPPERS))
+    return "the upper half of a ymm register";
+  return memcmp (x->data, y->data, sizeof x->data) ? "memory" : NULL;
+}
+
+/* How the cases ended: a generator that only makes faults tests nothing. */
+static unsigned endings[32];
+
+static void
+print_endings (void)
+{
+  printf (" ");
+  for (unsigned v = 0; v < 32; v++)
+    if (endings[v])
+      printf (" %u ended by %u,", endings[v], v);
+  printf ("\n");
+  memset (endings, 0, sizeof endings);
+}
+
+static bool
+run_case (uint64_t seed, bool exact)
+{
+  static FpExecCase c;
+  static FpExecState native, guest;
+  fp_exec_generate (&c, seed, exact);
+  native = guest = c.start;
+  fp_exec_native (&c, &native);
+  fp_exec_guest (&c, &guest, seed & 1);
+  endings[native.vector & 31]++;
+  const char *what = difference (&native, &guest);
+  if (!what)
+    return true;
+  printf ("seed %llu: %s differs\n", (unsigned long long) seed, what);
+  print_case (&c);
+  print_state ("before", &c.start);
+  print_state ("native", &native);
+  print_state ("guest", &guest);
+  fflush (stdout);
+  if (getenv ("FP_EXEC_EXPLAIN"))
+    fp_exec_guest_explain (&c);
+  return false;
+}
+
+int
+main (int argc, char **argv)
+{
+  static const char *const all[] = { "interp", "opt", "x64" };
+  uint64_t first = argc > 2 ? strtoull (argv[2], NULL, 0) : 1;
+  unsigned n = argc > 3 ? (unsigned) atoi (argv[3]) : 20000, wrong = 0;
+#ifdef __SANITIZE_ADDRESS__
+  printf ("AddressSanitizer's shadow lies where the cases expect nothing: skipped\n");
+  return 77;
+#endif
+  if (!fp_exec_native_start ()) {
+    printf ("this host does not run the cases: skipped\n");
+    return 77;
+  }
+  for (unsigned i = 0; i < sizeof all / sizeof *all; i++) {
+    if ((argc > 1 && strcmp (argv[1], all[i])) || !fp_exec_guest_start (all[i]))
+      continue;
+    unsigned here = 0;
+    for (unsigned k = 0; k < n && here < 10; k++)
+      here += !run_case (first + k, strcmp (all[i], "x64") != 0);
+    printf ("%s: %u cases from seed %llu, %u wrong\n", all[i], n, (unsigned long long) first, here);
+    print_endings ();
+    wrong += here;
+  }
+  return wrong != 0;
+}
