@@ -346,8 +346,13 @@ fold_shift (Folder *x, BpIrInsn *insn)
     to_const (x, insn, const_value (x, insn->a[1], type));
     return;
   }
-  if (!is_const (x, insn->a[2]))
+  if (!is_const (x, insn->a[2])) {
+    const BpIrInsn *mask = def_of (x, insn->a[2]);      /* of the count: the op itself has one */
+    if (mask != NULL && mask->op == BP_IR_and && is_const (x, mask->a[2]) && x->ir->temps[mask->a[1]].type >= type
+        && (const_value (x, mask->a[2], mask->type) & (bits - 1)) == bits - 1)
+      insn->a[2] = mask->a[1];
     return;
+  }
   uint64_t count = const_value (x, insn->a[2], type);
   uint64_t ones = ones_of (x, insn->a[1], type);
   if ((count & (bits - 1)) == 0)
@@ -707,6 +712,17 @@ forget_globals (Folder *x)
 
 /* --- the pass ---------------------------------------------------------------------------- */
 
+/* Whether the label, which control does not run into, is where one branch goes past a call that does not return: then all that was known at
+ * the branch still holds. */
+static bool
+skips_a_raise (const Folder *x, uint32_t label)
+{
+  const BpIrInsn *last = &x->ir->insns[x->n - 1];
+  if (x->label_uses[label] != 1 || x->n < 2 || last->op != BP_IR_call || last->a[0] != BP_IR_NONE)
+    return false;
+  return last[-1].op == BP_IR_brcond && last[-1].aux == label;
+}
+
 /* At a label: branches to it right before it go.  True when it stays, for others branch to it. */
 static bool
 meet_label (Folder *x, uint32_t label, bool *reachable)
@@ -725,8 +741,9 @@ meet_label (Folder *x, uint32_t label, bool *reachable)
   }
   if (x->label_uses[label] == 0)
     return false;
+  if (*reachable || !skips_a_raise (x, label))
+    x->epoch++;
   *reachable = true;
-  x->epoch++;
   return true;
 }
 
@@ -764,7 +781,7 @@ fold_insns (Folder *x)
     if (insn.op == BP_IR_nop)
       continue;
     if (insn.op == BP_IR_call
-        && !(ir_helper (&insn)->flags & (BP_HELPER_NO_WRITE | BP_HELPER_NO_GLOBALS | BP_HELPER_PURE)))
+        && !(ir_helper (&insn)->flags & (BP_HELPER_NO_WRITE | BP_HELPER_NO_GLOBALS | BP_HELPER_PURE | BP_HELPER_NO_RETURN)))
       forget_globals (x);
     note_writes (x, &insn);
     ir->insns[x->n++] = insn;

@@ -114,6 +114,25 @@ has_live_output (const Liveness *x, const BpIrInsn *insn)
   return false;
 }
 
+/* Whether the low half of the result is what the insn makes of low halves. */
+static bool
+keeps_low_half (const BpIrInsn *insn)
+{
+  switch (insn->op) {
+  case BP_IR_mov:
+  case BP_IR_add:
+  case BP_IR_sub:
+  case BP_IR_mul:
+  case BP_IR_and:
+  case BP_IR_or:
+  case BP_IR_xor:
+  case BP_IR_andc:
+  case BP_IR_neg:
+  case BP_IR_not: return true;
+  default: return false;
+  }
+}
+
 /* If only a move reads output `slot`, into something that nothing in between looks at: write that at once. */
 static void
 merge_move (Liveness *x, BpIrInsn *insn, uint32_t index, unsigned slot)
@@ -126,7 +145,8 @@ merge_move (Liveness *x, BpIrInsn *insn, uint32_t index, unsigned slot)
   BpIrInsn *move = &ir->insns[at];
   if (!move->mark || move->a[1] != local)
     return;
-  if (move->type == BP_IR_I32 && ir_operand_type (insn, slot) == BP_IR_I64)
+  bool narrows = move->type == BP_IR_I32 && ir_operand_type (insn, slot) == BP_IR_I64;
+  if (narrows && !keeps_low_half (insn))
     return;                     /* the move cuts the upper half off */
   BpTemp target = move->a[0];
   if (x->touched[target] != at || x->boundary < at)
@@ -136,6 +156,8 @@ merge_move (Liveness *x, BpIrInsn *insn, uint32_t index, unsigned slot)
       return;
   if (ir->temps[target].kind == BP_IR_TEMP_GLOBAL && x->globals_read < at)
     return;
+  if (narrows)
+    insn->type = BP_IR_I32;
   insn->a[slot] = target;
   move->op = BP_IR_nop;
   move->mark = 0;

@@ -581,9 +581,9 @@ ra_copy (Regalloc *ra, BpTemp t, BpTemp s, BpIrType type, unsigned slot)
 /* --- edges ----------------------------------------------------------------------------------------- */
 
 void
-ra_block_end (Regalloc *ra)
+ra_block_end (Regalloc *ra, uint32_t label)
 {
-  uint64_t live = ra->live_out[ra->block_of[ra->at]];
+  uint64_t live = ra->live_in[ra->block_of[ra->label_at[label]]];
   for (uint32_t k = 0; k < ra->n_crossing; k++)
     if (k >= 64 || (live >> k & 1))
       ra_to_memory (ra, ra->crossing[k]);

@@ -146,8 +146,8 @@ void ra_hold (Regalloc *ra, BpTemp t, unsigned r);
  * away. */
 void ra_save_copies (Regalloc *ra, unsigned pin);
 
-/* Before control leaves the basic block at insn `at`: locals that live on are in their slots. */
-void ra_block_end (Regalloc *ra);
+/* Before control goes to the label: locals that are live there are in their slots. */
+void ra_block_end (Regalloc *ra, uint32_t label);
 /* At a label: nothing is known but the pins and the slots. */
 void ra_block_begin (Regalloc *ra);
 /* Before a call that changes every temporary: what lives on is in memory, and the temporaries are empty.

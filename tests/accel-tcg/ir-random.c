@@ -372,6 +372,20 @@ put_flag_branch (Random *x)
     bp_ir_brcond (x->ir, type, cond, t, value, a_label (x));
 }
 
+/* A check: past it nothing has changed, not even where values are. */
+static void
+put_guard (Random *x)
+{
+  BpIrType type = a_type (x);
+  uint32_t label = bp_ir_label_new (x->ir);
+  BpTemp a = input (x, type), b = input (x, type), env = BP_IR_ENV;
+  bp_ir_brcond (x->ir, type, a_cond (x), a, b, label);
+  for (unsigned n = below (x, 3); n > 0; n--)
+    put_plain (x);
+  bp_ir_call (x->ir, x->ir->helpers[6], BP_IR_NONE, &env, 1);
+  bp_ir_label (x->ir, label);
+}
+
 static void
 put_control (Random *x)
 {
@@ -415,7 +429,7 @@ put_something (Random *x)
   case 15: put_late_move (x); break;
   case 16: put_flag_branch (x); break;
   case 17: put_call (x); break;
-  case 18: put_control (x); break;
+  case 18: below (x, 2) ? put_control (x) : put_guard (x); break;
   default: put_plain (x); break;
   }
 }

@@ -11,6 +11,13 @@ static const PassCase cases[] = {
   { "shift counts are modulo the width", "shl.i32 eax, $0x3, $0x21\n sar.i32 ebx, ecx, $0x40",
     "mov.i32 eax, $0x6\n mov.i32 ebx, ecx" },
   { "sar of a negative i32", "sar.i32 eax, $0xfffffff0, $0x2", "mov.i32 eax, $0xfffffffc" },
+  { "a count needs no mask", "and.i32 t0:i64, w1, $0x3f\n shl.i64 w0, w0, t0\n and.i32 t1, ecx, $0x1f\n sar.i32 eax, eax, t1\n"
+                             " and.i32 t2, ecx, $0xf\n shr.i32 ebx, ebx, t2",
+    "and.i32 t0:i64, w1, $0x3f\n shl.i64 w0, w0, w1\n and.i32 t1, ecx, $0x1f\n sar.i32 eax, eax, ecx\n"
+    " and.i32 t2, ecx, $0xf\n shr.i32 ebx, ebx, t2" },
+  { "a raise that is not reached leaves all that was known",
+    "mov.i32 t0, eax\n brcond.i32 ebx, ecx, lt, $L0\n call _, h_raise (env)\nlabel $L0\n add.i32 edx, t0, ebx",
+    "mov.i32 t0, eax\n brcond.i32 ebx, ecx, lt, $L0\n call _, h_raise (env)\nlabel $L0\n add.i32 edx, eax, ebx" },
   { "rotations", "rotl.i32 eax, $0x80000001, $0x1\n rotr.i64 w0, $0x1, $0x4",
     "mov.i32 eax, $0x3\n mov.i64 w0, $0x1000000000000000" },
   { "widths", "ext32s w0, $0x80000000\n ext32u w1, $0x80000000\n trunc eax, $0x1ffffffff",

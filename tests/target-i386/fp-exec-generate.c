@@ -174,7 +174,9 @@ draft (Draft *d)
   return is_allowed (insn) && host_has (insn) && !spoils_address (insn);
 }
 
-/* Where the operand of that size shall be, seen from FP_EXEC_DATA. */
+static uint32_t last;           /* place of a memory operand */
+
+/* Where the operand of that size shall be, seen from FP_EXEC_DATA: often near to the one before. */
 static uint32_t
 random_place (const X86Insn *insn)
 {
@@ -184,6 +186,10 @@ random_place (const X86Insn *insn)
     place = FP_EXEC_PAGE - below (size + 1);
   else if (kind < 16)
     place = FP_EXEC_DATA_SIZE - below (2 * size + 1);
+  else if (kind < 60)
+    place = last + below (64) - (last > FP_EXEC_NUMBERS + 64 ? 32 : 0);
+  if (place < FP_EXEC_DATA_SIZE - 128)
+    last = place;
   bool may_fault = insn->feature != X86_FEATURE_SHA;    /* on some of AMD's processors these do not */
   if (insn->mem_align && (!may_fault || percent (95)))
     place &= ~(uint32_t) (insn->mem_align - 1);
@@ -207,12 +213,27 @@ load_indexes (FpExecCase *c, unsigned reg, unsigned *at)
   append (c, bytes, 8, at);
 }
 
+/* MOV or ADD of 64 bits between RAX, RCX, RDX, RBX, R8 .. R11 and [RDI or RSI + disp32] */
+static void
+draft_integer (Draft *d)
+{
+  static const uint8_t opcodes[4] = { 0x8b, 0x89, 0x03, 0x01 };
+  d->bytes[0] = (uint8_t) (0x48 | below (2) << 2);
+  d->bytes[1] = opcodes[below (4)];
+  d->bytes[2] = (uint8_t) (0x86 | below (4) << 3 | below (2));
+  d->disp_at = 3;
+  x86_decode (d->bytes, X86_MAX_INSN_LENGTH, X86_MODE_64, &d->insn);
+}
+
 static void
 add_insn (FpExecCase *c, unsigned *at)
 {
-  Draft d;
-  while (!draft (&d))
-    ;
+  Draft d = { .disp_at = 0 };
+  if (percent (12))
+    draft_integer (&d);
+  else
+    while (!draft (&d))
+      ;
   if (d.disp_at) {
     const X86Mem *m = &d.insn.operand[d.insn.mem_operand].mem;
     uint32_t place = m->vsib ? 1024 + below (1024) : random_place (&d.insn);
@@ -273,6 +294,7 @@ fp_exec_generate (FpExecCase *c, uint64_t seed, bool exact)
   unsigned at = 0;
   random_state = seed;
   exact_only = exact;
+  last = FP_EXEC_PAGE;
   memset (c, 0, sizeof *c);
   memset (c->code, 0xcc, sizeof c->code);
   unsigned n = 1 + below (12);

@@ -255,13 +255,14 @@ chain_find (const Gen *g, Chain *c)
   }
   while (c->last + 1 < g->ir->n_insns) {
     const BpIrInsn *next = &g->ir->insns[c->last + 1];
-    if (next->type == type && chain_extends (g, c, next))
+    if (next->type <= type && chain_extends (g, c, next))      /* of 64 bits at first, and 32 in the end */
       c->last += 1;
     else if (chain_takes_shift (g, c, next, type))
       c->last += 2;
     else
       break;
     c->result = g->ir->insns[c->last].a[0];
+    c->type = type = (BpIrType) g->ir->insns[c->last].type;
   }
   return c->last > g->at;
 }
@@ -270,7 +271,6 @@ bool
 x64_address_chain (Gen *g)
 {
   Regalloc *ra = &g->ra;
-  BpIrType type = (BpIrType) g->ir->insns[g->at].type;
   Chain c;
   if (!chain_find (g, &c))
     return false;
@@ -283,9 +283,9 @@ x64_address_chain (Gen *g)
   g->at = c.last;
   unsigned d = ra_define (ra, c.result, base, 0);
   if (index == X64_NO_REG && d == base)
-    enc_alu_ri (&g->e, ALU_ADD, W (type), d, (int32_t) c.disp);
+    enc_alu_ri (&g->e, ALU_ADD, W (c.type), d, (int32_t) c.disp);
   else
-    enc_rm (&g->e, OP_LEA | W (type), d,
+    enc_rm (&g->e, OP_LEA | W (c.type), d,
             (X64Mem) { (uint8_t) base, (uint8_t) index, (uint8_t) c.scale, (int32_t) c.disp });
   ra_defined (ra, c.result, 0);
   return true;

@@ -167,7 +167,7 @@ x64_movcond (Gen *g, const BpIrInsn *insn)
 void
 x64_brcond (Gen *g, const BpIrInsn *insn)
 {
-  ra_block_end (&g->ra);
+  ra_block_end (&g->ra, insn->aux);
   uint8_t *start = g->e.p;
   unsigned cc = x64_compare (g, (BpIrType) insn->type, (BpIrCond) insn->cond, insn->a[0], insn->a[1]);
   ra_release_dead (&g->ra);

@@ -16,11 +16,8 @@ void
 x64_label (Gen *g, const BpIrInsn *insn)
 {
   Regalloc *ra = &g->ra;
-  if (g->at > 0 && !ir_ends_flow (&g->ir->insns[g->at - 1])) {
-    ra->at = g->at - 1;
-    ra_block_end (ra);
-    ra->at = g->at;
-  }
+  if (g->at > 0 && !ir_ends_flow (&g->ir->insns[g->at - 1]))
+    ra_block_end (ra, insn->aux);
   ra_block_begin (ra);
   g->fp_known = 0;
   g->label[insn->aux] = g->e.p;

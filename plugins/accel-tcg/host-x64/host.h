@@ -97,6 +97,7 @@ typedef struct Operand {
 typedef struct Late {
   void (*emit) (Gen *g, const struct Late *late);
   uint8_t *from;                /* rel32 of the jump there */
+  uint8_t *from_too;            /* native: of another one, or NULL */
   uint8_t *back;                /* where to go on */
   int32_t insn;                 /* guest instruction index */
   BpIrType type;
@@ -104,6 +105,7 @@ typedef struct Late {
   uint32_t op;                  /* BpIrOp; icount: insns */
   Operand address, value, other;
   uint8_t result, entry;        /* registers */
+  bool shared;                  /* native: entry is an addend */
   uint64_t native;
   uint32_t stale;               /* registers that hold addends which do not outlive a call of C */
   uint16_t stale_slot[2];       /* and spill slots, RA_NO_SLOT */
@@ -129,6 +131,12 @@ typedef struct Fixup {
   uint32_t label;
 } Fixup;
 
+/* Insns behind the rest of the block that belong to a guest instruction in it. */
+typedef struct Cold {
+  uint32_t at;
+  int32_t insn;
+} Cold;
+
 struct Gen {
   Enc e;
   uint8_t *start;
@@ -148,6 +156,7 @@ struct Gen {
   uint16_t live_share[2];
   GArray *shares;
   GArray *fixups, *late, *marks, *insns, *lines;        /* of Fixup, Late, TbMark, TbInsn, uint32_t offsets */
+  GArray *cold, *cold_insns;            /* of Cold, BpIrInsn */
   uint32_t exit_jump[2], exit_unlinked[2];
   uint32_t hot_insns, hot_bytes;        /* before the out-of-line code, for the dump */
   uint32_t restart[2][2], n_restart;
@@ -226,6 +235,8 @@ void x64_guest_load (Gen *g, const BpIrInsn *insn);
 void x64_guest_store (Gen *g, const BpIrInsn *insn);
 void x64_guest_atomic (Gen *g, const BpIrInsn *insn);
 void x64_guest_cmpxchg (Gen *g, const BpIrInsn *insn);
+/* layout.c */
+void x64_layout (Gen *g);               /* before anything counts insns: fills g->cold */
 /* share.c */
 void x64_share_analyse (Gen *g);        /* before ra_begin: adds the temps for addends */
 Share *x64_share_of (Gen *g);           /* of the current insn, or NULL */
@@ -245,6 +256,9 @@ typedef struct Probe {
 } Probe;
 /* Emits it; *miss: rel32 of the jump to the slow path.  The host address. */
 X64Mem x64_probe (Gen *g, const Probe *probe, uint8_t **miss);
+/* Where to access: after a probe of its own, a probe for all that share it, or just a test that there was
+ * one. *share becomes NULL when the access is on its own after all. */
+X64Mem x64_site (Gen *g, Probe *probe, Share **share, uint8_t **miss);
 /* A guest address as an operand that a probe takes; in a register without `allow_constant`. */
 Operand x64_address (Gen *g, BpTemp t, bool wide, bool allow_constant);
 /* No displacement for it: the probe's work register is part of the host's address. */

@@ -79,7 +79,6 @@ static X64Mem
 probe_register (Gen *g, const Probe *p, uint8_t **miss)
 {
   Enc *e = &g->e;
-  bool shared = p->before || p->after;
   uint32_t w = p->wide ? X64_W : 0;
   unsigned address = p->address.reg;
   _Static_assert (sizeof (TlbEntry) == 32, "the index is shifted by 5");
@@ -95,10 +94,11 @@ probe_register (Gen *g, const Probe *p, uint8_t **miss)
   }
   enc_alu_rm (e, ALU_AND, 0, p->entry, tlb_field (p, offsetof (TlbFast, mask)));
   enc_alu_rm (e, ALU_ADD, X64_W, p->entry, tlb_field (p, offsetof (TlbFast, table)));
-  if (p->aligned || (p->bytes == 1 && !shared))
-    enc_mov_rr (e, w, p->work, address);
+  int32_t last = p->aligned ? 0 : (int32_t) p->bytes - 1 + p->after;
+  if (last == 0)
+    enc_mov_rr (e, w, p->work, p->address.reg);
   else
-    enc_rm (e, OP_LEA | w, p->work, x64_mem (p->address.reg, (int32_t) p->bytes - 1 + p->after));
+    enc_rm (e, OP_LEA | w, p->work, x64_mem (p->address.reg, last));
   enc_alu_ri (e, ALU_AND, w, p->work, (int32_t) compare_mask (p));
   enc_alu_rm (e, ALU_CMP, tag_width (p), p->work, tlb_tag (p));
   *miss = enc_jcc (e, CC_NE);
@@ -347,10 +347,8 @@ proved_address (const Probe *p)
   return x64_mem (p->entry, (int32_t) (x64_is_far (p->address) ? p->address.imm & ~TLB_PAGE_MASK : (uint64_t) p->address.imm));
 }
 
-/* Where to access: after a probe of its own, a probe for all that share it, or just a test that there was
- * one. *share becomes NULL when the access is on its own after all. */
-static X64Mem
-site (Gen *g, Probe *probe, Share **share, uint8_t **miss)
+X64Mem
+x64_site (Gen *g, Probe *probe, Share **share, uint8_t **miss)
 {
   Share *s = *share;
   if (s && s->first == g->at && !x64_share_begin (g, s))
@@ -395,7 +393,7 @@ x64_guest_load (Gen *g, const BpIrInsn *insn)
     work = ra_scratch (ra, 0);
   Probe probe = probe_for (memop, false, address, entry, work);
   uint8_t *miss;
-  X64Mem mem = site (g, &probe, &share, &miss);
+  X64Mem mem = x64_site (g, &probe, &share, &miss);
   if (BYTE_SWAPPED (memop))
     load_swapped (g, type, memop, dst, mem);
   else
@@ -420,7 +418,7 @@ x64_guest_store (Gen *g, const BpIrInsn *insn)
   unsigned work = proved ? entry : ra_scratch (ra, 0);
   Probe probe = probe_for (memop, true, address, entry, work);
   uint8_t *miss;
-  X64Mem mem = site (g, &probe, &share, &miss);
+  X64Mem mem = x64_site (g, &probe, &share, &miss);
   if (value.kind == IS_IMMEDIATE) {
     store_immediate (g, memop, mem, value.imm);
   } else if (by_hand) {

@@ -115,42 +115,95 @@ get_flags (Gen *g, unsigned to)
   enc_alu_ri (&g->e, ALU_AND, 0, to, 0x8d5);            /* CF PF AF ZF SF OF */
 }
 
+static Probe
+probe_for (uint32_t aux, Operand address, unsigned entry, unsigned work)
+{
+  return (Probe) { .address = address, .entry = entry, .work = work, .bytes = BP_NATIVE_MEM_SIZE (aux),
+                   .mmu_index = BP_NATIVE_MEM_MMU_INDEX (aux), .store = aux & BP_NATIVE_MEM_WRITE,
+                   .aligned = aux & BP_NATIVE_MEM_ALIGN, .wide = aux & BP_NATIVE_MEM_ADDR64 };
+}
+
+/* The page was not proved for all that share the probe: one for this access alone, before C is asked.  The
+ * addend's register is free for it (it holds 0, and will again); any other lends itself. */
+static void
+try_alone (Gen *g, const Late *late, const Native *n)
+{
+  Enc *e = &g->e;
+  unsigned work = RAX, busy = x64_operand_mask (late->address) | 1u << late->entry;
+  X64Mem saved = x64_mem (RSP, FRAME_ARG (6));
+  while (busy >> work & 1)
+    work++;
+  enc_store (e, X64_W, work, saved);
+  Probe probe = probe_for (late->aux, late->address, late->entry, work);
+  uint8_t *miss;
+  X64Mem mem = x64_probe (g, &probe, &miss);
+  if (mem.index == work) {
+    enc_alu_rr (e, ALU_ADD, X64_W, mem.base, work);
+    mem = x64_mem (mem.base, mem.disp);
+  }
+  enc_load (e, X64_W, work, saved);
+  if (BP_NATIVE_FLAGS_IN (n->code))
+    set_flags (g);
+  emit_instruction (g, n, mem);
+  enc_mov_ri (e, late->entry, 0);
+  enc_jmp_to (e, late->back);
+  enc_patch (miss, e->p);
+  enc_load (e, X64_W, work, saved);
+}
+
+/* What the instruction does to the flags outlives what follows it. */
 static void
 late_native (Gen *g, const Late *late)
 {
   Native n = { late->native, late->result, late->value.reg };
+  bool store = late->aux & BP_NATIVE_MEM_WRITE;
+  enc_patch (late->from_too, g->e.p);
+  if (late->shared)
+    try_alone (g, late, &n);
   x64_put_argument (g, 1, late->address);
   enc_mov_mi (&g->e, 0, x64_mem (RSP, FRAME_ARG (2)), (int32_t) late->aux);
   x64_call_marked (g, g->set->slow[SLOW_NATIVE_OPERAND]);
+  if (!store)
+    x64_share_clear (g, late);
   enc_load (&g->e, X64_W, late->entry, x64_mem (RSP, FRAME_RESULT));
   if (BP_NATIVE_FLAGS_IN (n.code))
     set_flags (g);
   emit_instruction (g, &n, x64_mem (late->entry, 0));
-  if (late->aux & BP_NATIVE_MEM_WRITE)
+  if (store) {
     x64_call_marked (g, g->set->slow[SLOW_NATIVE_COMMIT]);     /* its arguments are still in the frame */
-  x64_share_clear (g, late);
+    x64_share_clear (g, late);
+  } else if (late->shared) {
+    enc_mov_ri (&g->e, late->entry, 0);
+  }
   enc_jmp_to (&g->e, late->back);
 }
 
 /* --- the op ---------------------------------------------------------------------------------------- */
 
 static void
-with_memory (Gen *g, const BpIrInsn *insn, const Native *n, Operand address, unsigned entry, unsigned work)
+with_memory (Gen *g, const BpIrInsn *insn, const Native *n, Share *share, Operand address, unsigned entry,
+             unsigned work)
 {
-  uint32_t aux = insn->aux;
-  Probe probe = { .address = address, .entry = entry, .work = work, .bytes = BP_NATIVE_MEM_SIZE (aux),
-                  .mmu_index = BP_NATIVE_MEM_MMU_INDEX (aux), .store = aux & BP_NATIVE_MEM_WRITE,
-                  .aligned = aux & BP_NATIVE_MEM_ALIGN, .wide = aux & BP_NATIVE_MEM_ADDR64 };
-  uint8_t *miss;
-  X64Mem mem = x64_probe (g, &probe, &miss);
+  Probe probe = probe_for (insn->aux, address, entry, work);
+  uint8_t *misaligned = NULL, *miss;
+  if (share && probe.aligned) {         /* that is each one's own business */
+    probe.aligned = false;
+    if (address.kind == IN_REGISTER) {
+      enc_test_ri (&g->e, 0, address.reg, (int32_t) probe.bytes - 1);
+      misaligned = enc_jcc (&g->e, CC_NE);
+    }
+  }
+  X64Mem mem = x64_site (g, &probe, &share, &miss);
   if (BP_NATIVE_FLAGS_IN (n->code))
     set_flags (g);
   emit_instruction (g, n, mem);
   Late *late = x64_late (g, late_native, miss);
+  late->from_too = misaligned;
   late->native = n->code;
-  late->aux = aux;
+  late->aux = insn->aux;
   late->address = address;
   late->entry = (uint8_t) entry;
+  late->shared = share != NULL;
   late->result = (uint8_t) n->out;
   late->value.reg = (uint8_t) n->in;
   late->back = g->e.p;
@@ -185,10 +238,12 @@ x64_native (Gen *g, const BpIrInsn *insn)
   if (rcx_out)
     ra_take (ra, RCX);
   Operand address = { .kind = IS_IMMEDIATE };
+  Share *share = memory ? x64_share_of (g) : NULL;
+  bool proved = share && share->first != g->at;
   unsigned entry = RA_NONE, work = RA_NONE;
   if (memory) {
     address = x64_address (g, insn->a[3], insn->aux & BP_NATIVE_MEM_ADDR64, true);
-    entry = ra_scratch (ra, 0);
+    entry = proved ? ra_use (ra, share->addend, 0) : ra_scratch (ra, 0);
   }
   if (lengths_in)
     lengths (g, x64_operand (g, insn->a[2], BP_IR_I64, ALLOW_IMM64 | ALLOW_MEM));
@@ -207,11 +262,11 @@ x64_native (Gen *g, const BpIrInsn *insn)
   }
   if (rcx_out)
     work = RCX;
-  if (memory && work == RA_NONE)
+  if (memory && work == RA_NONE && !proved)
     work = ra_scratch (ra, 0);
 
   if (memory) {
-    with_memory (g, insn, &n, address, entry, work);
+    with_memory (g, insn, &n, share, address, entry, work);
   } else {
     if (flags_in)
       set_flags (g);

@@ -233,7 +233,7 @@ x64_fence (Gen *g, const BpIrInsn *insn)
 static void
 x64_br (Gen *g, const BpIrInsn *insn)
 {
-  ra_block_end (&g->ra);
+  ra_block_end (&g->ra, insn->aux);
   x64_label_jump (g, CC_ALWAYS, insn->aux, g->e.p);
 }
 

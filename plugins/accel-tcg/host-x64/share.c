@@ -81,12 +81,37 @@ follow (Analysis *a, const BpIrInsn *insn)
       a->symbols[insn->a[k]] = (Symbols) { { fresh (a), fresh (a) } };
 }
 
+/* A guest access as far as sharing goes. */
+typedef struct Access {
+  BpTemp address;
+  unsigned bytes;
+  uint8_t mmu_index;
+  bool store, wide;
+} Access;
+
+/* false: there is none, or it cannot share.  native.c looks after the alignment of its own. */
 static bool
-joins (Share *share, Symbol s, int64_t last, const BpIrInsn *insn)
+access_of (const BpIrBlock *ir, const BpIrInsn *insn, Access *x)
+{
+  uint32_t aux = insn->aux;
+  if (insn->op == BP_IR_native && insn->a[3] != BP_IR_NONE) {
+    const BpIrTemp *t = &ir->temps[insn->a[3]];
+    *x = (Access) { insn->a[3], BP_NATIVE_MEM_SIZE (aux), (uint8_t) BP_NATIVE_MEM_MMU_INDEX (aux),
+                    aux & BP_NATIVE_MEM_WRITE, aux & BP_NATIVE_MEM_ADDR64 };
+    return !(t->kind == BP_IR_TEMP_CONST && aux & BP_NATIVE_MEM_ALIGN && t->value & (x->bytes - 1));
+  }
+  if ((insn->op != BP_IR_gld && insn->op != BP_IR_gst) || aux & (BP_MO_ALIGN | BP_MO_BE))
+    return false;
+  *x = (Access) { insn->a[1], BP_MO_BYTES (aux), (uint8_t) BP_MO_MMU_INDEX (aux), insn->op == BP_IR_gst,
+                  aux & BP_MO_ADDR64 };
+  return true;
+}
+
+static bool
+joins (Share *share, Symbol s, int64_t last, const Access *x)
 {
   int64_t low = MIN (share->low, s.displacement), high = MAX (share->high, last);
-  if (share->base != s.base || share->wide != !!(insn->aux & BP_MO_ADDR64)
-      || share->mmu_index != BP_MO_MMU_INDEX (insn->aux) || high - low >= SPAN)
+  if (share->base != s.base || share->wide != x->wide || share->mmu_index != x->mmu_index || high - low >= SPAN)
     return false;
   if (s.base == CONSTANT_BASE && ((low ^ high) & ~(int64_t) 0xfff))
     return false;
@@ -98,22 +123,21 @@ static void
 enter (Analysis *a, uint32_t i)
 {
   Gen *g = a->g;
-  const BpIrInsn *insn = &g->ir->insns[i];
-  if (insn->aux & (BP_MO_ALIGN | BP_MO_BE))
+  Access x;
+  if (!access_of (g->ir, &g->ir->insns[i], &x))
     return;
-  bool wide = insn->aux & BP_MO_ADDR64;
-  Symbol s = symbol_of (a, insn->a[1], wide ? BP_IR_I64 : BP_IR_I32);
-  if ((s.base == CONSTANT_BASE) != (g->ir->temps[insn->a[1]].kind == BP_IR_TEMP_CONST))
+  Symbol s = symbol_of (a, x.address, x.wide ? BP_IR_I64 : BP_IR_I32);
+  if ((s.base == CONSTANT_BASE) != (g->ir->temps[x.address].kind == BP_IR_TEMP_CONST))
     return;                     /* those with the number at hand keep another addend */
   int64_t last;
-  if (__builtin_add_overflow (s.displacement, BP_MO_BYTES (insn->aux) - 1, &last)
+  if (__builtin_add_overflow (s.displacement, x.bytes - 1, &last)
       || (s.base == CONSTANT_BASE && ((s.displacement ^ last) & ~(int64_t) 0xfff)))
     return;
   for (unsigned k = 0; k < a->n_open; k++) {
     Share *share = &g_array_index (g->shares, Share, a->open[k]);
-    if (!joins (share, s, last, insn))
+    if (!joins (share, s, last, &x))
       continue;
-    share->store |= insn->op == BP_IR_gst;
+    share->store |= x.store;
     share->last = i;
     share->count++;
     g->share_of[i] = a->open[k];
@@ -123,8 +147,8 @@ enter (Analysis *a, uint32_t i)
     return;
   Share share = {
     .base = s.base, .start = s.displacement, .low = s.displacement, .high = last,
-    .first = i, .last = i, .count = 1, .addend = BP_IR_NONE, .wide = wide,
-    .mmu_index = (uint8_t) BP_MO_MMU_INDEX (insn->aux), .store = insn->op == BP_IR_gst,
+    .first = i, .last = i, .count = 1, .addend = BP_IR_NONE, .wide = x.wide,
+    .mmu_index = x.mmu_index, .store = x.store,
   };
   if (a->n_open == MAX_OPEN) {
     memmove (a->open, a->open + 1, sizeof a->open - sizeof a->open[0]);
@@ -155,8 +179,7 @@ x64_share_analyse (Gen *g)
   for (uint32_t i = 0; i < ir->n_insns; i++) {
     const BpIrInsn *insn = &ir->insns[i];
     g->share_of[i] = SHARE_NONE;
-    if (insn->op == BP_IR_gld || insn->op == BP_IR_gst)
-      enter (&a, i);
+    enter (&a, i);
     bool pure_call = insn->op == BP_IR_call && (ir_helper (insn)->flags & BP_HELPER_PURE);
     if ((ir_op_info[insn->op].attributes & BP_IR_ATTR_END) || (insn->op == BP_IR_call && !pure_call))
       a.n_open = 0;

@@ -158,6 +158,8 @@ gen_arrays (Gen *g)
   g->insns = g_array_new (false, false, sizeof (TbInsn));
   g->lines = g_array_new (false, false, sizeof (uint32_t));
   g->shares = g_array_new (false, false, sizeof (Share));
+  g->cold = g_array_new (false, false, sizeof (Cold));
+  g->cold_insns = g_array_new (false, false, sizeof (BpIrInsn));
 }
 
 static void
@@ -192,6 +194,13 @@ gen_begin (Gen *g, const BackendBlock *block, BpIrBlock *ir)
   for (uint32_t i = 0; i < ir->n_insns; i++)
     if (ir->insns[i].op == BP_IR_br || ir->insns[i].op == BP_IR_brcond)
       g->label_refs[ir->insns[i].aux]++;
+}
+
+static void
+end_of_line (Gen *g)
+{
+  g->hot_insns = g->e.n_insns;
+  g->hot_bytes = (uint32_t) (g->e.p - g->start);
 }
 
 static void
@@ -251,6 +260,22 @@ commit (Gen *g)
   buffer->used = (size_t) ((uint8_t *) (tb->marks + tb->n_marks) - buffer->rw);
 }
 
+static void
+select_all (Gen *g)
+{
+  unsigned cold = 0;
+  for (g->at = 0; g->at < g->ir->n_insns && !g->e.full; g->at++) {
+    if (cold < g->cold->len && g_array_index (g->cold, Cold, cold).at == g->at) {
+      if (cold == 0)
+        end_of_line (g);
+      g->insn = g_array_index (g->cold, Cold, cold++).insn;
+    }
+    x64_select (g, &g->ir->insns[g->at]);
+  }
+  if (cold == 0)
+    end_of_line (g);
+}
+
 static bool
 x64_compile (const BackendBlock *block, BpIrBlock *ir)
 {
@@ -262,14 +287,12 @@ x64_compile (const BackendBlock *block, BpIrBlock *ir)
   block->tb->pin_set = (uint8_t) set;
   g->set = &x64_host.set[set];
   gen_begin (g, block, ir);
+  x64_layout (g);
   x64_share_analyse (g);
   ra_begin (&g->ra, &x64_host.ra, g, ir, set, g->set->narrow);
   if (block->tb->cflags & BP_TCG_CF_ICOUNT)
     x64_icount (g);
-  for (g->at = 0; g->at < ir->n_insns && !g->e.full; g->at++)
-    x64_select (g, &ir->insns[g->at]);
-  g->hot_insns = g->e.n_insns;
-  g->hot_bytes = (uint32_t) (g->e.p - g->start);
+  select_all (g);
   if (!g->e.full)
     emit_late (g);
   if (g->e.full || (size_t) (g->e.end - g->e.p) < 8 + g->insns->len * sizeof (TbInsn) + g->marks->len * sizeof (TbMark))

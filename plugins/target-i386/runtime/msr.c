@@ -273,7 +273,7 @@ x86_msr_read (X86Cpu *env, uint32_t number, uint64_t *value)
     *value = 0;
     return has_mca (env);
   case MSR_UPDATE_REVISION:
-    *value = (uint64_t) 1 << 32;
+    *value = (uint64_t) 0xff << 32;     /* late enough for every known fault to be mended */
     return true;
   case MSR_P5_MC_ADDR:
   case MSR_P5_MC_TYPE:
