@@ -85,6 +85,12 @@ is_local (const Regalloc *ra, BpTemp t)
   return ra->ir->temps[t].kind == BP_IR_TEMP_LOCAL;
 }
 
+static inline bool
+is_const (const Regalloc *ra, BpTemp t)
+{
+  return ra->ir->temps[t].kind == BP_IR_TEMP_CONST;
+}
+
 static inline void
 set_clean (Regalloc *ra, unsigned r, bool clean)
 {
@@ -161,7 +167,7 @@ void
 ra_to_memory (Regalloc *ra, BpTemp t)
 {
   RaTemp *temp = &ra->temps[t];
-  if (!is_local (ra, t) || temp->in_memory || temp->reg == RA_NONE)
+  if (is_const (ra, t) || temp->pin != RA_NONE || temp->in_memory || temp->reg == RA_NONE)
     return;
   ra->host->store (ra->gen, temp->reg, ra_home (ra, t), type_of (ra, t));
   temp->in_memory = true;
@@ -222,6 +228,24 @@ ra_is_wanted (const Regalloc *ra, BpTemp t, bool as_register)
   return false;
 }
 
+/* Whether nothing looks at the state before t, a global in it that now has another value, is written again; until then a register will do. */
+bool
+ra_may_wait (const Regalloc *ra, BpTemp t)
+{
+  uint32_t end = MIN (ra->ir->n_insns, ra->at + 1 + WANTED_AHEAD);
+  for (uint32_t i = ra->at + 1; i < end; i++) {
+    const BpIrInsn *insn = &ra->ir->insns[i];
+    const BpIrOpInfo *info = &ir_op_info[insn->op];
+    bool is_plain = insn->op == BP_IR_insn_start || ir_op_is_host_store (insn->op);
+    if (!is_plain && (info->attributes & (BP_IR_ATTR_END | BP_IR_ATTR_FAULT | BP_IR_ATTR_SIDE)))
+      return false;
+    for (unsigned k = 0; k < info->n_out; k++)
+      if (insn->a[k] == t)
+        return true;
+  }
+  return false;
+}
+
 /* Higher is a better victim; stores to do count most. */
 static uint32_t
 victim_merit (const Regalloc *ra, unsigned r)
@@ -229,7 +253,7 @@ victim_merit (const Regalloc *ra, unsigned r)
   uint32_t nearest = NEXT_USE_AHEAD, stores = 0;
   for (BpTemp t = ra->head[r]; t != BP_IR_NONE; t = ra->temps[t].next) {
     nearest = MIN (nearest, next_use (ra, t));
-    if (is_local (ra, t) && !ra->temps[t].in_memory)
+    if (!is_const (ra, t) && !ra->temps[t].in_memory)
       stores++;
   }
   return nearest * 4 + (stores ? 0 : 3 * 4);
@@ -367,7 +391,7 @@ drop_state_copies (Regalloc *ra, unsigned r)
 {
   for (BpTemp t = ra->head[r], next; t != BP_IR_NONE; t = next) {
     next = ra->temps[t].next;
-    if (ra->ir->temps[t].kind == BP_IR_TEMP_GLOBAL)
+    if (ra->ir->temps[t].kind == BP_IR_TEMP_GLOBAL && ra->temps[t].in_memory)
       take_out (ra, t);
   }
 }
@@ -493,10 +517,8 @@ ra_defined (Regalloc *ra, BpTemp t, unsigned slot)
   g_assert (clean || temp->pin == RA_NONE || !(ra->clean_pins >> temp->pin & 1));       /* the frontend's promise */
   new_value (ra, t);
   set_clean (ra, temp->reg, clean);
-  if (ra->ir->temps[t].kind == BP_IR_TEMP_GLOBAL && temp->pin == RA_NONE) {
-    ra->host->store (ra->gen, temp->reg, ra_home (ra, t), type_of (ra, t));
-    temp->in_memory = true;
-  }
+  if (ra->ir->temps[t].kind == BP_IR_TEMP_GLOBAL && !ra_may_wait (ra, t))
+    ra_to_memory (ra, t);
   if (ra_dies (ra, slot))
     ra_forget (ra, t);
 }
@@ -506,6 +528,7 @@ ra_defined_in_memory (Regalloc *ra, BpTemp t)
 {
   take_out (ra, t);
   new_value (ra, t);
+  ra->temps[t].in_memory = true;
 }
 
 void
@@ -570,8 +593,8 @@ ra_copy (Regalloc *ra, BpTemp t, BpTemp s, BpIrType type, unsigned slot)
   }
   to->value = from.value;
   if (!is_local (ra, t) && to->pin == RA_NONE) {
-    ra->host->store (ra->gen, to->reg, ra_home (ra, t), type_of (ra, t));
-    to->in_memory = true;
+    to->in_memory = false;
+    ra_to_memory (ra, t);
   }
   if (ra_dies (ra, slot))
     ra_forget (ra, t);

@@ -4,8 +4,8 @@
  * PURPOSE. Host-independent. The host's select code walks the IR once, forwards, and asks here for places;
  * what must be emitted to make room (moves, spills, reloads) goes through the four calls of RaHost.
  *
- * PLACES. A pinned global always is in its register. Every other global is in the CPU's state at all times
- * (writes go through) and may have a copy in any register. A local is in a register, in its spill
+ * PLACES. A pinned global always is in its register. Every other global is in the CPU's state whenever that can be looked at
+ * (writes go through unless another one comes first) and may have a copy in any register. A local is in a register, in its spill
  * slot, or both; several temps with one value may share a register, a pinned one included: `mov` costs
  * nothing until one of them is written.
  *
@@ -113,7 +113,7 @@ unsigned ra_use (Regalloc *ra, BpTemp t, uint32_t mask);
 unsigned ra_scratch (Regalloc *ra, uint32_t mask);
 /* Empties register r (a temporary), which is then locked. */
 void ra_take (Regalloc *ra, unsigned r);
-/* The value of a local is in its slot as well (or t is a constant or a global in the state). */
+/* The value of t is in its slot, or in the state, as well (or t is a constant or pinned). */
 void ra_to_memory (Regalloc *ra, BpTemp t);
 
 /* The current insn's last uses: forgets those temps; their registers may become its outputs but nothing
@@ -127,6 +127,8 @@ void ra_defined (Regalloc *ra, BpTemp t, unsigned slot);
 void ra_define_in (Regalloc *ra, BpTemp t, unsigned slot, unsigned r);
 /* Output t, a global in the state, was changed there. */
 void ra_defined_in_memory (Regalloc *ra, BpTemp t);
+/* t, a global in the state that was given another value, need not be stored yet. */
+bool ra_may_wait (const Regalloc *ra, BpTemp t);
 /* Register r holds the value of t, a global in the state, as well. */
 void ra_copy_in (Regalloc *ra, BpTemp t, unsigned r, uint32_t value);
 /* t, a global in the state, is read again soon, so that a register is well spent on it; `as_register`: by an insn that

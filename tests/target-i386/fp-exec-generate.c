@@ -61,6 +61,7 @@ is_allowed (const X86Insn *insn)
   switch (insn->op) {
   case X86_OP_FLDENV: case X86_OP_FNSTENV: case X86_OP_FRSTOR: case X86_OP_FNSAVE:
   case X86_OP_FNENI: case X86_OP_FNDISI: case X86_OP_FNSETPM: return false;
+  case X86_OP_CVTPI2PS: case X86_OP_CVTPI2PD: return insn->mem_operand < 0;     /* else they wait for the x87, or not */
   case X86_OP_LDMXCSR: return percent (10);     /* it mostly faults */
   default: break;
   }
@@ -73,6 +74,7 @@ is_allowed (const X86Insn *insn)
 static bool
 host_has (const X86Insn *insn)
 {
+#ifdef __x86_64__
   switch (insn->feature) {
   case X86_FEATURE_AVX: return __builtin_cpu_supports ("avx");
   case X86_FEATURE_AVX2: return __builtin_cpu_supports ("avx2");
@@ -86,8 +88,10 @@ host_has (const X86Insn *insn)
   case X86_FEATURE_SHA: return __builtin_cpu_supports ("sha");
   case X86_FEATURE_VAES: return __builtin_cpu_supports ("vaes");
   case X86_FEATURE_VPCLMULQDQ: return __builtin_cpu_supports ("vpclmulqdq");
-  default: return true;
+  default: break;
   }
+#endif
+  return true;
 }
 
 /* RSI and RDI hold addresses, RSP is nobody's business. */

@@ -224,16 +224,19 @@ void x86_reset_registers (X86Cpu *env, bool init) { g_assert_not_reached (); }
 
 /* --- starting ------------------------------------------------------------------------------------------- */
 
+static const uint64_t usual_cr0 = CR0_PE | CR0_PG | CR0_ET | CR0_NE | CR0_WP | CR0_MP;
+static const uint64_t usual_cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE;
+
 static void
-set_up_mode (void)
+set_up_mode (uint64_t cr0, uint64_t cr4, uint64_t xcr0)
 {
   for (unsigned seg = X86_ES; seg <= X86_GS; seg++)
     cpu->segment[seg] = (BpX86Segment) { 0x2b, 0xc0f3, 0xffffffff, 0 };
   cpu->segment[X86_CS] = (BpX86Segment) { 0x33, 0xa0fb, 0xffffffff, 0 };
-  cpu->cr0 = CR0_PE | CR0_PG | CR0_ET | CR0_NE | CR0_WP | CR0_MP;
-  cpu->cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE;
+  cpu->cr0 = cr0;
+  cpu->cr4 = cr4;
   cpu->efer = EFER_LME | EFER_LMA;
-  cpu->xcr0 = 7;
+  cpu->xcr0 = xcr0;
   cpu->eflags = 2 | X86_FL_IF;
   x86_update_hflags (cpu);
 }
@@ -284,7 +287,7 @@ fp_exec_guest_start (const char *how)
   tcg_vcpu (cpu)->jump_cache = jumps;
   for (unsigned i = 0; i < X86_FEATURE__COUNT; i++)
     cpu->feature[i] = true;
-  set_up_mode ();
+  set_up_mode (usual_cr0, usual_cr4, 7);
   return true;
 }
 
@@ -395,4 +398,23 @@ fp_exec_guest_explain (const FpExecCase *c)
   static FpExecState copy;
   copy = c->start;
   run (c, &copy, true, true);
+}
+
+int
+fp_exec_guest_vector (const uint8_t *bytes, unsigned n, uint64_t cr0, uint64_t cr4, uint64_t xcr0)
+{
+  static FpExecCase c;
+  static FpExecState s;
+  memset (&c, 0, sizeof c);
+  memcpy (c.code, bytes, n);
+  c.code[n] = 0x0f, c.code[n + 1] = 0x0b;
+  s = c.start;
+  s.rip = FP_EXEC_CODE;
+  s.gpr[X86_RDI] = FP_EXEC_DATA;
+  ((FxImage *) s.fp)->fcw = FCW_INIT;
+  ((FxImage *) s.fp)->mxcsr = MXCSR_INIT;
+  set_up_mode (cr0 | usual_cr0, cr4, xcr0);
+  run (&c, &s, false, false);
+  set_up_mode (usual_cr0, usual_cr4, 7);
+  return s.rip == FP_EXEC_CODE ? s.vector : -1;
 }

@@ -39,6 +39,8 @@ void fp_exec_native (const FpExecCase *c, FpExecState *state);
 /* "interp", "opt" (interpreted after the passes), "x64"; false: not here */
 bool fp_exec_guest_start (const char *how);
 void fp_exec_guest (const FpExecCase *c, FpExecState *state, bool use_tlb);
+/* The exception that an instruction at the start of a block ends with under these registers. */
+int fp_exec_guest_vector (const uint8_t *bytes, unsigned n, uint64_t cr0, uint64_t cr4, uint64_t xcr0);
 /* A signal while no native case runs; it does not return when it was the guest's. */
 bool fp_exec_guest_fault (int number, void *context);
 void fp_exec_guest_explain (const FpExecCase *c);

@@ -13,6 +13,7 @@
   (3 | HF_PE | HF_CS32 | HF_SS32 | HF_BASE0 (X86_ES) | HF_BASE0 (X86_SS) | HF_BASE0 (X86_DS) \
    | HF_FLAT (X86_ES) | HF_FLAT (X86_CS) | HF_FLAT (X86_SS) | HF_FLAT (X86_DS))
 #define FLAT_KERNEL ((FLAT_USER & ~3) | HF_IO_OK)
+#define LONG_USER (3 | HF_PE | HF_CODE64 | HF_SEGMENTS_64)
 
 static X86Cpu *env;
 static BpIrBlock ir;
@@ -341,6 +342,175 @@ START_TEST (test_ins_is_alone)
 }
 END_TEST
 
+/* --- 64-bit code ----------------------------------------------------------------------------------------- */
+
+static bool
+is_constant (BpTemp x, uint64_t value)
+{
+  return ir.temps[x].kind == BP_IR_TEMP_CONST && (uint64_t) ir.temps[x].value == value;
+}
+
+START_TEST (test_long_extent)
+{
+  static const uint8_t bytes[] = { 0x90, 0x48, 0x89, 0xd8, 0x48, 0xb8, 1, 2, 3, 4, 5, 6, 7, 8 };
+  translate_at (0xffffffff81000ffc, LONG_USER, bytes, sizeof bytes);    /* mov rax, imm64 crosses the page's end */
+  ck_assert_uint_eq (t.n_insns, 2);
+  ck_assert_uint_eq (t.n_bytes, 4);
+  ck_assert (is_constant (last_of (BP_IR_goto_ptr)->a[0], 0xffffffff81001000));
+  translate_at (0xffffffff81000ffe, LONG_USER, bytes + 4, sizeof bytes - 4);
+  ck_assert_uint_eq (t.n_insns, 1);
+  ck_assert_uint_eq (t.n_bytes, 10);
+}
+END_TEST
+
+START_TEST (test_long_widths)
+{
+  TRANSLATE (LONG_USER, 0x4c, 0x01, 0xf8, 0xeb, 0);                     /* add rax, r15 */
+  ck_assert_uint_eq (last_of (BP_IR_add)->type, BP_IR_I64);
+  ck_assert_uint_eq (last_of (BP_IR_add)->a[0], gpr (X86_RAX));
+  ck_assert_uint_eq (last_of (BP_IR_add)->a[2], gpr (15));
+  TRANSLATE (LONG_USER, 0x44, 0x01, 0xf8, 0xeb, 0);                     /* add eax, r15d: what it writes is zero-extended */
+  ck_assert_uint_eq (last_of (BP_IR_add)->type, BP_IR_I32);
+  ck_assert_uint_eq (last_of (BP_IR_add)->a[0], gpr (X86_RAX));
+  TRANSLATE (LONG_USER, 0x89, 0xc0, 0xeb, 0);                           /* mov eax, eax is not nothing */
+  ck_assert_uint_eq (last_of (BP_IR_ext32u)->a[0], gpr (X86_RAX));
+  TRANSLATE (LONG_USER, 0x40, 0x88, 0xc4, 0xeb, 0);                     /* mov spl, al */
+  ck_assert_uint_eq (last_of (BP_IR_deposit)->type, BP_IR_I64);
+  ck_assert_uint_eq (last_of (BP_IR_deposit)->a[0], gpr (X86_RSP));
+  TRANSLATE (LONG_USER, 0x88, 0xc4, 0xeb, 0);                           /* mov ah, al */
+  ck_assert_uint_eq (last_of (BP_IR_deposit)->a[0], gpr (X86_RAX));
+  ck_assert_uint_eq (last_of (BP_IR_deposit)->aux, 8 | 8 << 8);
+  TRANSLATE (FLAT_USER, 0x88, 0xc4, 0xeb, 0);
+  ck_assert_uint_eq (last_of (BP_IR_deposit)->type, BP_IR_I32);
+}
+END_TEST
+
+START_TEST (test_long_addresses)
+{
+  TRANSLATE (LONG_USER, 0x48, 0x8b, 0x05, 0xf0, 0xff, 0xff, 0xff, 0xeb, 0);     /* mov rax, [rip - 16] */
+  ck_assert_uint_eq (last_of (BP_IR_gld)->aux & (BP_MO_ADDR64 | BP_MO_TOP | BP_MO_SIZE), BP_MO_ADDR64 | BP_MO_64);
+  ck_assert (is_constant (last_of (BP_IR_gld)->a[1], 0x1007 - 16));
+  TRANSLATE (LONG_USER, 0x67, 0x8b, 0x00, 0xeb, 0);                     /* mov eax, [eax] */
+  ck_assert_uint_eq (last_of (BP_IR_ext32u)->a[1], gpr (X86_RAX));
+  TRANSLATE (LONG_USER, 0x67, 0x8b, 0x40, 8, 0xeb, 0);                  /* mov eax, [eax + 8]: 32 bits wide, so truncated */
+  ck_assert_uint_eq (last_of (BP_IR_add)->type, BP_IR_I32);
+  TRANSLATE (LONG_USER, 0x64, 0x8b, 0x00, 0xeb, 0);                     /* mov eax, fs:[rax] */
+  ck_assert_uint_eq ((uint64_t) last_of (BP_IR_ld64)->imm, offsetof (X86Cpu, segment[BP_X86_FS].base));
+  TRANSLATE (LONG_USER, 0x26, 0x8b, 0x00, 0xeb, 0);                     /* es: means nothing */
+  ck_assert_uint_eq (count_op (BP_IR_ld64), 0);
+}
+END_TEST
+
+START_TEST (test_long_stack)
+{
+  TRANSLATE (LONG_USER, 0x41, 0x57, 0xeb, 0);                           /* push r15 */
+  ck_assert_uint_eq (last_of (BP_IR_gst)->aux & (BP_MO_SIZE | BP_MO_STACK), BP_MO_64 | BP_MO_STACK);
+  ck_assert_uint_eq (first_word () & (WORD_STACK | WORD_STACK_TOO), WORD_STACK);
+  TRANSLATE (LONG_USER, 0x66, 0x50, 0xeb, 0);                           /* push ax */
+  ck_assert_uint_eq (last_of (BP_IR_gst)->aux & BP_MO_SIZE, BP_MO_16);
+  TRANSLATE (LONG_USER, 0xff, 0x30, 0xeb, 0);                           /* push [rax] */
+  ck_assert_uint_eq (first_word () & (WORD_STACK | WORD_STACK_TOO), WORD_STACK | WORD_STACK_TOO);
+  TRANSLATE (LONG_USER, 0x8b, 0x45, 8, 0xeb, 0);                        /* mov eax, [rbp + 8] */
+  ck_assert_uint_eq (first_word () & (WORD_STACK | WORD_STACK_TOO), WORD_STACK);
+  TRANSLATE (LONG_USER, 0x41, 0x8b, 0x45, 8, 0xeb, 0);                  /* mov eax, [r13 + 8] */
+  ck_assert_uint_eq (first_word () & WORD_STACK, 0);
+  TRANSLATE (FLAT_USER, 0x8b, 0x45, 8, 0xeb, 0);
+  ck_assert_uint_eq (first_word () & WORD_STACK, 0);
+}
+END_TEST
+
+/* Which fault an address is that is not canonical. */
+START_TEST (test_long_stack_faults)
+{
+  static const struct { uint32_t word; uint64_t address; int vector; } rows[] = {
+    { 0, 0x800000000000, EXC_GP }, { WORD_STACK, 0x900000000000, EXC_SS }, { WORD_STACK, 0, EXC_GP },
+    { WORD_STACK | WORD_STACK_TOO, 0x800000000000 - 8, EXC_SS }, { WORD_STACK | WORD_STACK_TOO, 0x900000000000, EXC_GP }
+  };
+  env->hflags = LONG_USER;
+  env->gpr[X86_RSP] = 0x800000000000;
+  for (unsigned i = 0; i < G_N_ELEMENTS (rows); i++) {
+    env->exc_vector = EXC_GP;
+    env->bad_address = rows[i].address;
+    x86_restore (env, 0xffffffff81000000, rows[i].word | CC_EFLAGS);
+    ck_assert_int_eq (env->exc_vector, rows[i].vector);
+    ck_assert_uint_eq (env->eip, 0xffffffff81000000);
+  }
+  env->exc_vector = -1;
+  env->bad_address = env->hflags = 0;
+}
+END_TEST
+
+START_TEST (test_long_branches)
+{
+  TRANSLATE (LONG_USER, 0xc3);                                          /* ret: the target is checked before RSP moves */
+  ck_assert (calls (H_raise_error));
+  ck_assert_uint_eq (last_of (BP_IR_gld)->aux & BP_MO_SIZE, BP_MO_64);
+  TRANSLATE (LONG_USER, 0x66, 0xe8, 0, 0, 0, 0);                        /* call: 66 means nothing */
+  ck_assert_uint_eq (last_of (BP_IR_gst)->aux & BP_MO_SIZE, BP_MO_64);
+  ck_assert (is_constant (last_of (BP_IR_gst)->a[0], 0x1006));
+  static const uint8_t forward[] = { 0xe9, 0xf0, 0xff, 0xff, 0x7f };
+  translate_at (0x00007fffffff0000, LONG_USER, forward, sizeof forward);
+  ck_assert (calls (H_raise_error));
+  ck_assert_uint_eq (count_op (BP_IR_goto_ptr), 0);
+  TRANSLATE (LONG_USER, 0x67, 0xe3, 0);                                 /* jecxz */
+  ck_assert_uint_eq (last_of (BP_IR_brcond)->type, BP_IR_I32);
+  TRANSLATE (LONG_USER, 0xe3, 0);                                       /* jrcxz */
+  ck_assert_uint_eq (last_of (BP_IR_brcond)->type, BP_IR_I64);
+}
+END_TEST
+
+START_TEST (test_long_conditions)
+{
+  TRANSLATE (LONG_USER, 0x39, 0xd8, 0x48, 0x0f, 0x4c, 0xd1, 0xeb, 0);   /* cmp eax, ebx; cmovl rdx, rcx */
+  ck_assert_uint_eq (last_of (BP_IR_movcond)->type, BP_IR_I64);
+  ck_assert_uint_eq (count_op (BP_IR_ext32s), 2);
+  TRANSLATE (LONG_USER, 0x48, 0x39, 0xd8, 0x0f, 0x4c, 0xd1, 0xeb, 0);   /* cmp rax, rbx; cmovl edx, ecx: the upper half becomes 0 */
+  ck_assert_uint_eq (last_of (BP_IR_movcond)->type, BP_IR_I64);
+  ck_assert_uint_eq (last_of (BP_IR_mov)->type, BP_IR_I32);
+  ck_assert_uint_eq (last_of (BP_IR_mov)->a[0], gpr (X86_RDX));
+}
+END_TEST
+
+START_TEST (test_random_in_deterministic_mode)
+{
+  TRANSLATE (LONG_USER, 0x48, 0x0f, 0xc7, 0xf0, 0x90, 0xeb, 0);         /* rdrand rax */
+  ck_assert (calls (H_random));
+  ck_assert_uint_eq (t.n_insns, 3);
+  t.cflags = BP_TCG_CF_ICOUNT;
+  TRANSLATE (LONG_USER, 0x48, 0x0f, 0xc7, 0xf0, 0x90, 0xeb, 0);
+  ck_assert_uint_eq (t.n_insns, 1);
+  t.cflags = 0;
+}
+END_TEST
+
+START_TEST (test_long_key)
+{
+  BpTbKey a, b;
+  env->segment[BP_X86_CS] = (BpX86Segment) { 0x10, 0xa09b, 0xffffffff, 0 };
+  env->eip = 0xffffffff81000000;
+  env->hflags = HF_PE | HF_CODE64;
+  x86_block_key (env, &a);
+  ck_assert_uint_eq (a.pc, 0xffffffff81000000);
+  ck_assert_uint_eq (a.base, 0);
+  ck_assert_uint_eq (x86_frontend.pin_set (&a), 1);
+  env->segment[BP_X86_DS] = (BpX86Segment) { 0, 0, 0, 0 };              /* segments are names only, FS and GS a base that is added */
+  env->segment[BP_X86_FS].base = 0x7f0000000000;
+  env->hflags |= HF_BASE0 (X86_GS) | HF_FLAT (X86_SS) | HF_SS32;
+  x86_block_key (env, &b);
+  ck_assert_uint_eq (a.flags, b.flags);
+  env->hflags |= 3;
+  x86_block_key (env, &b);
+  ck_assert_uint_ne (a.flags, b.flags);
+  env->hflags = HF_PE | HF_CS32;
+  x86_block_key (env, &a);
+  ck_assert_uint_eq (a.pc, 0x81000000);
+  ck_assert_uint_eq (x86_frontend.pin_set (&a), 0);
+  env->hflags = 0;
+  env->eip = 0;
+  memset (env->segment, 0, sizeof env->segment);
+}
+END_TEST
+
 /* --- keys ------------------------------------------------------------------------------------------------- */
 
 START_TEST (test_key)
@@ -376,7 +546,8 @@ main (void)
     test_shadow_lasts_one_instruction, test_breakpoints, test_no_chain, test_port_ends_deterministic_block,
     test_flat_segment_load_goes_on, test_privilege, test_port_permission, test_alignment, test_flags_that_die_are_not_made,
     test_pending_flags_are_restored, test_flags_are_guessed, test_fp_exception_comes_before_faults, test_what_accesses_say,
-    test_ins_is_alone, test_not_taken_at_the_limit, test_key
+    test_ins_is_alone, test_not_taken_at_the_limit, test_key, test_long_extent, test_long_widths, test_long_addresses, test_long_stack,
+    test_long_stack_faults, test_long_branches, test_long_conditions, test_random_in_deterministic_mode, test_long_key
   };
   env = aligned_alloc (64, (sizeof *env + 63) / 64 * 64);
   memset (env, 0, sizeof *env);

@@ -3,6 +3,7 @@
 
 #include <check.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "target-i386/cpu.h"
 
@@ -97,6 +98,48 @@ START_TEST (test_widths)
 }
 END_TEST
 
+/* Sums and differences of 64 bits, by arithmetic on 128. */
+static uint32_t
+expected_64 (uint64_t a, uint64_t b, unsigned carry, bool subtract)
+{
+  __int128 exact = subtract ? (__int128) (int64_t) a - (int64_t) b - carry : (__int128) (int64_t) a + (int64_t) b + carry;
+  unsigned __int128 wide = subtract ? (unsigned __int128) a - b - carry : (unsigned __int128) a + b + carry;
+  uint64_t r = (uint64_t) wide;
+  int nibbles = subtract ? (int) (a & 15) - (int) (b & 15) - (int) carry : (int) ((a & 15) + (b & 15) + carry);
+  return (result_flags ((unsigned) r & 0xff) & X86_FL_PF) | (r == 0 ? X86_FL_ZF : 0) | (r >> 63 ? X86_FL_SF : 0)
+         | (wide >> 64 ? X86_FL_CF : 0) | (exact != (int64_t) r ? X86_FL_OF : 0) | (nibbles < 0 || nibbles > 15 ? X86_FL_AF : 0);
+}
+
+START_TEST (test_64_bits)
+{
+  static const uint64_t values[] = {
+    0, 1, 2, 15, 16, 0x7f, 0x80, 0xffffffff, 0x80000000, 0x100000000, 0x7fffffffffffffff, 0x8000000000000000, 0x8000000000000001,
+    0xfffffffffffffffe, 0xffffffffffffffff, 0x123456789abcdef0
+  };
+  enum { N = sizeof values / sizeof *values };
+  for (unsigned i = 0; i < N; i++)
+    for (unsigned k = 0; k < N; k++)
+      for (unsigned c = 0; c < 2; c++) {
+        uint64_t a = values[i], b = values[k];
+        ck_assert_uint_eq (x86_compute_cc (CC_ADC64, a + b + c, b, c), expected_64 (a, b, c, false));
+        ck_assert_uint_eq (x86_compute_cc (CC_SBB64, a - b - c, b, c), expected_64 (a, b, c, true));
+        if (c == 0) {
+          ck_assert_uint_eq (x86_compute_cc (CC_ADD64, a + b, b, 0), expected_64 (a, b, 0, false));
+          ck_assert_uint_eq (x86_compute_cc (CC_SUB64, a - b, b, 0), expected_64 (a, b, 0, true));
+        }
+      }
+  ck_assert_uint_eq (x86_compute_cc (CC_INC64, 0x8000000000000000, 1, 0), X86_FL_CF | X86_FL_OF | X86_FL_SF | X86_FL_AF | X86_FL_PF);
+  ck_assert_uint_eq (x86_compute_cc (CC_DEC64, 0x7fffffffffffffff, 0, 0), X86_FL_OF | X86_FL_AF | X86_FL_PF);
+  ck_assert_uint_eq (x86_compute_cc (CC_SHL64, 2, 0x8000000000000001, 0), X86_FL_CF | X86_FL_OF);
+  ck_assert_uint_eq (x86_compute_cc (CC_SAR64, 0x4000000000000000, 0x8000000000000001, 0), X86_FL_CF | X86_FL_OF | X86_FL_PF);
+  ck_assert_uint_eq (x86_compute_cc (CC_MUL64, 1, (uint64_t) 1 << 32, 0), X86_FL_CF | X86_FL_OF);
+  ck_assert_uint_eq (x86_compute_cc (CC_MUL32, 1, (uint64_t) 1 << 32, 0), 0);
+  ck_assert_uint_eq (x86_compute_cc (CC_LOGIC64, (uint64_t) 1 << 63, 0, 0), X86_FL_SF | X86_FL_PF);
+  ck_assert_uint_eq (x86_compute_cc (CC_ROL64, 1, 0x8000000000000001, 0), X86_FL_CF);
+  ck_assert_uint_eq (x86_compute_cc (CC_ROR64, 1, 0x8000000000000000, 0), X86_FL_CF | X86_FL_OF);
+}
+END_TEST
+
 START_TEST (test_register)
 {
   X86Cpu *env = aligned_alloc (64, (sizeof *env + 63) / 64 * 64);
@@ -109,7 +152,7 @@ START_TEST (test_register)
   ck_assert_uint_eq (x86_eflags (env), 2 | X86_FL_CF | X86_FL_ZF | X86_FL_DF | X86_FL_IF);
   x86_set_eflags (env, 0, X86_FL_ALL);
   ck_assert_uint_eq (x86_eflags (env), 2);
-  /* what lies above the 32-bit machine's half of the state is not the guest's */
+  /* what lies above the width is not looked at */
   env->cc_op = CC_LOGIC32;
   env->cc_dst = 0xdead00000000;
   ck_assert_uint_eq (x86_eflags (env), 2 | X86_FL_ZF | X86_FL_PF);
@@ -126,6 +169,7 @@ main (void)
   tcase_add_test (t, test_steps);
   tcase_add_test (t, test_rotations);
   tcase_add_test (t, test_widths);
+  tcase_add_test (t, test_64_bits);
   tcase_add_test (t, test_register);
   suite_add_tcase (suite, t);
   SRunner *runner = srunner_create (suite);

@@ -106,6 +106,50 @@ run_case (uint64_t seed, bool exact)
   return false;
 }
 
+/* --- what has to be enabled first -------------------------------------------------------------------------- */
+
+static unsigned
+check_vector (const char *what, const char *bytes, unsigned n, uint64_t cr0, uint64_t cr4, uint64_t xcr0, int wanted)
+{
+  int vector = fp_exec_guest_vector ((const uint8_t *) bytes, n, cr0, cr4, xcr0);
+  if (vector == wanted)
+    return 0;
+  printf ("%s with cr0 %llx, cr4 %llx, xcr0 %llx: exception %d, not %d\n", what, (unsigned long long) cr0,
+          (unsigned long long) cr4, (unsigned long long) xcr0, vector, wanted);
+  return 1;
+}
+
+static unsigned
+check_enabling (void)
+{
+  const uint64_t fxsr = CR4_PAE | CR4_OSFXSR, xsave = fxsr | CR4_OSXSAVE;
+  unsigned wrong = 0;
+#define CHECK(bytes, ...) wrong += check_vector (#bytes, bytes, sizeof bytes - 1, __VA_ARGS__)
+#define ADDPS "\x0f\x58\xc1"
+#define VADDPS "\xc5\xf4\x58\xc1"
+#define XSAVE "\x48\x0f\xae\x27"
+#define FLD1 "\xd9\xe8"
+#define PADDB "\x0f\xfc\xc1"
+  CHECK (ADDPS, 0, fxsr, 1, -1);
+  CHECK (ADDPS, 0, CR4_PAE, 1, EXC_UD);
+  CHECK (ADDPS, CR0_EM, fxsr, 1, EXC_UD);
+  CHECK (ADDPS, CR0_TS, fxsr, 1, EXC_NM);
+  CHECK (VADDPS, 0, xsave, 7, -1);
+  CHECK (VADDPS, 0, xsave, 3, EXC_UD);
+  CHECK (VADDPS, 0, fxsr, 7, EXC_UD);
+  CHECK (VADDPS, CR0_TS, xsave, 7, EXC_NM);
+  CHECK (VADDPS, CR0_TS, xsave, 3, EXC_UD);
+  CHECK (XSAVE, 0, xsave, 7, -1);
+  CHECK (XSAVE, 0, fxsr, 7, EXC_UD);
+  CHECK (XSAVE, CR0_TS, xsave, 7, EXC_NM);
+  CHECK (FLD1, CR0_TS, xsave, 7, EXC_NM);
+  CHECK (FLD1, CR0_EM, xsave, 7, EXC_NM);
+  CHECK (PADDB, CR0_EM, xsave, 7, EXC_UD);
+  CHECK (PADDB, CR0_TS, xsave, 7, EXC_NM);
+#undef CHECK
+  return wrong;
+}
+
 int
 main (int argc, char **argv)
 {
@@ -123,7 +167,7 @@ main (int argc, char **argv)
   for (unsigned i = 0; i < sizeof all / sizeof *all; i++) {
     if ((argc > 1 && strcmp (argv[1], all[i])) || !fp_exec_guest_start (all[i]))
       continue;
-    unsigned here = 0;
+    unsigned here = check_enabling ();
     for (unsigned k = 0; k < n && here < 10; k++)
       here += !run_case (first + k, strcmp (all[i], "x64") != 0);
     printf ("%s: %u cases from seed %llu, %u wrong\n", all[i], n, (unsigned long long) first, here);

@@ -180,8 +180,8 @@ static bool
 chain_takes (const Gen *g, Chain *c, BpTemp t)
 {
   if (ra_is_const (&g->ra, t)) {
-    int64_t disp = c->disp + x64_const_value (g, t, c->type);
-    if (disp != (int32_t) disp)
+    int64_t disp;
+    if (__builtin_add_overflow (c->disp, x64_const_value (g, t, c->type), &disp) || disp != (int32_t) disp)
       return false;
     c->disp = disp;
   } else if (c->base == BP_IR_NONE) {

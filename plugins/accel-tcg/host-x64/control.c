@@ -106,47 +106,75 @@ x64_exit_tb (Gen *g, const BpIrInsn *insn)
 static void
 late_miss (Gen *g, const Late *late)
 {
-  enc_mov_rr (&g->e, X64_W, RAX, late->address.reg);
+  x64_move_operand (g, BP_IR_I64, RAX, late->address);
   x64_call_marked (g, g->set->miss);
   enc_u8 (&g->e, 0x0f), enc_u8 (&g->e, 0x0b);           /* ud2: the return address lies within the block */
+}
+
+/* Where the entry for pc is: in register t, and displaced when pc is constant. */
+static int32_t
+jump_entry (Gen *g, Operand pc, unsigned t)
+{
+  Enc *e = &g->e;
+  _Static_assert (sizeof (JumpEntry) == 32, "the index is shifted by 5");
+  if (pc.kind == IS_IMMEDIATE) {
+    uint64_t value = (uint64_t) pc.imm;
+    enc_load (e, X64_W, t, ENV (jump_cache));
+    return (int32_t) ((value ^ value >> JUMP_CACHE_BITS) & ((1u << JUMP_CACHE_BITS) - 1)) << 5;
+  }
+  if (x64_host.cpu & CPU_BMI2) {
+    enc_rorx (e, X64_W, t, pc.reg, JUMP_CACHE_BITS);
+  } else {
+    enc_mov_rr (e, X64_W, t, pc.reg);
+    enc_shift_ri (e, SHIFT_SHR, X64_W, t, JUMP_CACHE_BITS);
+  }
+  enc_alu_rr (e, ALU_XOR, 0, t, pc.reg);
+  enc_alu_ri (e, ALU_AND, 0, t, (1 << JUMP_CACHE_BITS) - 1);
+  enc_shift_ri (e, SHIFT_SHL, 0, t, 5);
+  enc_alu_rm (e, ALU_ADD, X64_W, t, ENV (jump_cache));
+  return 0;
+}
+
+/* A 64-bit field compared with what may be a long number. */
+static void
+compare_field (Gen *g, X64Mem field, Operand with)
+{
+  if (with.kind == IN_REGISTER) {
+    enc_alu_mr (&g->e, ALU_CMP, X64_W, field, with.reg);
+  } else if (with.imm == (int32_t) with.imm) {
+    enc_alu_mi (&g->e, ALU_CMP, X64_W, field, (int32_t) with.imm);
+  } else {
+    unsigned r = ra_scratch (&g->ra, 0);
+    enc_mov_ri (&g->e, r, with.imm);
+    enc_alu_mr (&g->e, ALU_CMP, X64_W, field, r);
+  }
+}
+
+static void
+unless_equal_miss (Gen *g, Operand pc)
+{
+  x64_late (g, late_miss, enc_jcc (&g->e, CC_NE))->address = pc;
 }
 
 void
 x64_goto_ptr (Gen *g, const BpIrInsn *insn)
 {
-  Enc *e = &g->e;
-  unsigned pc = x64_address (g, insn->a[0], insn->type == BP_IR_I64, false).reg, t = ra_scratch (&g->ra, 0);
-  uint32_t mode = g->block->tb->mode, from = offset_here (g);
+  Operand pc = x64_address (g, insn->a[0], insn->type == BP_IR_I64, true);
+  Operand mode = { .kind = IS_IMMEDIATE, .imm = g->block->tb->mode };
   if (g->n_restart == 2) {      /* no room to note another one: by way of the look-up */
-    Late always = { .address = { .kind = IN_REGISTER, .reg = (uint8_t) pc } };
+    Late always = { .address = pc };
     late_miss (g, &always);
     ra_release_dead (&g->ra);
     return;
   }
-  if (x64_host.cpu & CPU_BMI2) {
-    enc_rorx (e, X64_W, t, pc, JUMP_CACHE_BITS);
-  } else {
-    enc_mov_rr (e, X64_W, t, pc);
-    enc_shift_ri (e, SHIFT_SHR, X64_W, t, JUMP_CACHE_BITS);
-  }
-  enc_alu_rr (e, ALU_XOR, 0, t, pc);
-  enc_alu_ri (e, ALU_AND, 0, t, (1 << JUMP_CACHE_BITS) - 1);
-  enc_shift_ri (e, SHIFT_SHL, 0, t, 5);
-  _Static_assert (sizeof (JumpEntry) == 32, "the index is shifted by 5");
-  enc_alu_rm (e, ALU_ADD, X64_W, t, ENV (jump_cache));
-  enc_alu_mr (e, ALU_CMP, X64_W, x64_mem (t, offsetof (JumpEntry, pc)), pc);
-  Late *late = x64_late (g, late_miss, enc_jcc (e, CC_NE));
-  late->address = (Operand) { .kind = IN_REGISTER, .reg = (uint8_t) pc };
-  if (mode <= INT32_MAX) {
-    enc_alu_mi (e, ALU_CMP, X64_W, x64_mem (t, offsetof (JumpEntry, mode)), (int32_t) mode);
-  } else {
-    unsigned m = ra_scratch (&g->ra, 0);
-    enc_mov_ri (e, m, mode);
-    enc_alu_rm (e, ALU_CMP, X64_W, m, x64_mem (t, offsetof (JumpEntry, mode)));
-  }
-  late = x64_late (g, late_miss, enc_jcc (e, CC_NE));
-  late->address = (Operand) { .kind = IN_REGISTER, .reg = (uint8_t) pc };
-  enc_jmp_m (e, x64_mem (t, offsetof (JumpEntry, code)));
+  unsigned t = ra_scratch (&g->ra, 0);
+  uint32_t from = offset_here (g);
+  int32_t at = jump_entry (g, pc, t);
+  compare_field (g, x64_mem (t, at + (int32_t) offsetof (JumpEntry, pc)), pc);
+  unless_equal_miss (g, pc);
+  compare_field (g, x64_mem (t, at + (int32_t) offsetof (JumpEntry, mode)), mode);
+  unless_equal_miss (g, pc);
+  enc_jmp_m (&g->e, x64_mem (t, at + (int32_t) offsetof (JumpEntry, code)));
   g->restart[g->n_restart][0] = from;
   g->restart[g->n_restart++][1] = offset_here (g);
   ra_release_dead (&g->ra);

@@ -118,9 +118,17 @@ mov_to_state (Gen *g, BpTemp d, BpTemp s, BpIrType type)
   bool extends = type != home_type;
   unsigned r = src.kind == IN_REGISTER ? src.reg : RA_NONE;
   uint32_t value = ra_value (ra, s);
+  bool extended = r != RA_NONE && !(extends && !ra_is_clean (ra, r));
+  if (extended && d != s && ra_may_wait (ra, d)) {
+    ra_release_dead (ra);
+    ra_defined_in_memory (ra, d);
+    ra_copy_in (ra, d, r, value);
+    ra->temps[d].in_memory = false;
+    return;
+  }
   if (src.kind == IS_IMMEDIATE && !(extends && src.imm < 0)) {
     enc_mov_mi (&g->e, W (home_type), home, (int32_t) src.imm);
-  } else if (r != RA_NONE && !(extends && !ra_is_clean (ra, r))) {
+  } else if (extended) {
     enc_store (&g->e, W (home_type), r, home);
   } else {
     r = ra_scratch (ra, 0);
@@ -142,8 +150,11 @@ x64_mov (Gen *g, const BpIrInsn *insn)
   Regalloc *ra = &g->ra;
   BpTemp d = insn->a[0], s = insn->a[1];
   BpIrType type = insn->op == BP_IR_mov ? (BpIrType) insn->type : BP_IR_I32;
-  if (d == s && (type == g->ir->temps[d].type || (ra_register (ra, d) != RA_NONE && ra_is_clean (ra, ra_register (ra, d)))))
+  if (d == s && (type == g->ir->temps[d].type || (ra_register (ra, d) != RA_NONE && ra_is_clean (ra, ra_register (ra, d))))) {
+    if (g->ir->temps[d].kind == BP_IR_TEMP_GLOBAL)
+      ra_to_memory (ra, d);     /* it may have waited for this */
     return;
+  }
   bool in_state = g->ir->temps[d].kind == BP_IR_TEMP_GLOBAL && !ra_is_pinned (ra, d);
   if (in_state) {
     mov_to_state (g, d, s, type);

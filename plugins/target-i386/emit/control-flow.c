@@ -126,31 +126,32 @@ emit_jump_indirect (Translator *s, BpTemp target)
 
 /* --- near ------------------------------------------------------------------------------------- */
 
-/* Bits 63:47 of a canonical address are one and the same (SDM 1, 3.3.7.1). */
-static void
-check_canonical (Translator *s, BpTemp address)
-{
-  uint32_t good = bp_ir_label_new (s->b);
-  BpTemp top = binary_imm (s, 8, BP_IR_add, binary_imm (s, 8, BP_IR_sar, address, 47), 1);
-  bp_ir_brcond (s->b, BP_IR_I64, BP_IR_LEU, top, i64 (s, 1), good);
-  emit_raise_error (s, EXC_GP, 0);
-  bp_ir_label (s->b, good);
-}
+/* A target of `size` bytes that lies beyond CS's limit, or is not canonical, is #GP(0) at this instruction.  The code for that
+ * goes behind the jump: a label for emit_bad_target, NO_LABEL when there is nothing to fear. */
+#define NO_LABEL 0xffffffffu
 
-/* #GP(0) at this instruction when the target, of `size` bytes, lies beyond CS's limit, or nowhere. */
-static void
+static uint32_t
 check_target (Translator *s, BpTemp target, unsigned size)
 {
-  if (size == 8) {
-    check_canonical (s, target);
-    return;
+  if (size < 8 && s->cs_limit >= size_mask (size))
+    return NO_LABEL;
+  uint32_t bad = bp_ir_label_new (s->b);
+  if (size < 8) {
+    bp_ir_brcond (s->b, BP_IR_I32, BP_IR_GTU, target, i32 (s, (uint32_t) s->cs_limit), bad);
+  } else {                      /* bits 63:47 are one and the same (SDM 1, 3.3.7.1) */
+    BpTemp top = binary_imm (s, 8, BP_IR_add, binary_imm (s, 8, BP_IR_sar, target, 47), 1);
+    bp_ir_brcond (s->b, BP_IR_I64, BP_IR_GTU, top, i64 (s, 1), bad);
   }
-  if (s->cs_limit >= size_mask (size))
+  return bad;
+}
+
+static void
+emit_bad_target (Translator *s, uint32_t label)
+{
+  if (label == NO_LABEL)
     return;
-  uint32_t good = bp_ir_label_new (s->b);
-  bp_ir_brcond (s->b, BP_IR_I32, BP_IR_LEU, target, i32 (s, (uint32_t) s->cs_limit), good);
+  bp_ir_label (s->b, label);
   emit_raise_error (s, EXC_GP, 0);
-  bp_ir_label (s->b, good);
 }
 
 static void
@@ -196,34 +197,39 @@ emit_loop (Translator *s, const X86Insn *insn)
 static BpTemp
 indirect_target (Translator *s, const X86Insn *insn)
 {
-  BpTemp target = copy_of (s, operand_zx (s, insn, 0), insn->opsize);
-  check_target (s, target, insn->opsize);
-  return target;
+  return copy_of (s, operand_zx (s, insn, 0), insn->opsize);
 }
 
 void
 emit_jmp (Translator *s, const X86Insn *insn)
 {
-  if (insn->operand[0].kind == X86_OPERAND_REL)
-    emit_jump_to (s, x86_branch_target (insn, s->pc), 0);
-  else
-    emit_jump_indirect (s, indirect_target (s, insn));
   s->ended = true;
+  if (insn->operand[0].kind == X86_OPERAND_REL) {
+    emit_jump_to (s, x86_branch_target (insn, s->pc), 0);
+    return;
+  }
+  BpTemp target = indirect_target (s, insn);
+  uint32_t bad = check_target (s, target, insn->opsize);
+  emit_jump_indirect (s, target);
+  emit_bad_target (s, bad);
 }
 
 void
 emit_call_near (Translator *s, const X86Insn *insn)
 {
+  BpTemp next = constant (s, insn->opsize, s->next_pc);
   s->ended = true;
   if (insn->operand[0].kind != X86_OPERAND_REL) {
     BpTemp target = indirect_target (s, insn);
-    emit_push (s, constant (s, insn->opsize, s->next_pc), insn->opsize);
+    uint32_t bad = check_target (s, target, insn->opsize);
+    emit_push (s, next, insn->opsize);
     emit_jump_indirect (s, target);
+    emit_bad_target (s, bad);
     return;
   }
   uint64_t target = x86_branch_target (insn, s->pc);
   if (may_jump_to (s, target))  /* else the jump raises, before anything is pushed */
-    emit_push (s, constant (s, insn->opsize, s->next_pc), insn->opsize);
+    emit_push (s, next, insn->opsize);
   emit_jump_to (s, target, 0);
 }
 
@@ -232,9 +238,10 @@ emit_ret (Translator *s, const X86Insn *insn)
 {
   uint32_t release = insn->n_operands ? (uint32_t) insn->operand[0].imm & 0xffff : 0;
   BpTemp target = stack_load (s, stack_pointer (s), insn->opsize);
-  check_target (s, target, insn->opsize);
+  uint32_t bad = check_target (s, target, insn->opsize);
   set_stack_pointer (s, stack_add (s, gpr (X86_RSP), (int32_t) (insn->opsize + release)));
   emit_jump_indirect (s, target);
+  emit_bad_target (s, bad);
   s->ended = true;
 }
 

@@ -154,4 +154,13 @@ static inline uint64_t load_at (X86Cpu *env, uint64_t linear, unsigned size, uin
 static inline void store_at (X86Cpu *env, uint64_t linear, uint64_t value, unsigned size, uint32_t mmu)
 { env->tcg.ops->store (env, linear, value, x86_memop (env, size_memop (size), mmu)); }
 
+/* The last thing of a helper that may have gone from narrower code to 64-bit code.  The calling block would put its registers back as the
+ * 32 bits that its own mode has: it is left for good. */
+static inline void
+x86_leave_if_widened (X86Cpu *env, uint32_t hflags_before)
+{
+  if (env->hflags & ~hflags_before & HF_CODE64)
+    env->tcg.ops->leave (env);
+}
+
 #endif

@@ -436,10 +436,12 @@ helper_interrupt (X86Cpu *env, uint32_t vector, uint64_t next)
 {
   Event ev = { .vector = vector & 0xff, .software = true, .eip = next & x86_linear_mask (env), .eflags = x86_eflags (env) };
   bool was_enabled = env->eflags & X86_FL_IF;
+  uint32_t hflags = env->hflags;
   env->exc_old = -1;
   deliver_event (env, &ev);
   if (!was_enabled)
     x86_look_for_interrupts (env);      /* a task gate may have enabled them */
+  x86_leave_if_widened (env, hflags);
 }
 
 static void

@@ -155,6 +155,7 @@ void
 helper_ljmp (X86Cpu *env, uint32_t selector, uint64_t offset, uint32_t size, uint64_t next)
 {
   X86Descriptor d;
+  uint32_t hflags = env->hflags;
   selector &= 0xffff;
   offset = truncate_offset (offset, size);
   if (is_paragraph_mode (env)) {
@@ -175,6 +176,7 @@ helper_ljmp (X86Cpu *env, uint32_t selector, uint64_t offset, uint32_t size, uin
     jump_gate (env, selector, &d);
   else if (!jump_to_task (env, selector, &d, TASK_JMP, next))
     x86_raise_error (env, EXC_GP, selector_error (selector, 0));
+  x86_leave_if_widened (env, hflags);
 }
 
 /* --- CALL ------------------------------------------------------------------------------------------------ */
@@ -281,6 +283,7 @@ void
 helper_lcall (X86Cpu *env, uint32_t selector, uint64_t offset, uint32_t size, uint64_t next)
 {
   X86Descriptor d;
+  uint32_t hflags = env->hflags;
   selector &= 0xffff;
   offset = truncate_offset (offset, size);
   if (is_paragraph_mode (env)) {
@@ -303,6 +306,7 @@ helper_lcall (X86Cpu *env, uint32_t selector, uint64_t offset, uint32_t size, ui
     call_gate (env, selector, &d, next);
   else if (!jump_to_task (env, selector, &d, TASK_CALL, next))
     x86_raise_error (env, EXC_GP, selector_error (selector, 0));
+  x86_leave_if_widened (env, hflags);
 }
 
 /* --- RET, IRET: where to ------------------------------------------------------------------------------- */
@@ -379,15 +383,17 @@ helper_lret (X86Cpu *env, uint32_t size, uint32_t release)
     jump_real (env, selector, eip);
     return;
   }
+  uint32_t hflags = env->hflags;
   check_return_code (env, selector, &cs);
   if ((selector & 3) > x86_cpl (env)) {
     return_outer (env, &s, size, eip, selector, &cs, release);
-    return;
+  } else {
+    check_offset (env, &cs, eip);
+    x86_mark_accessed (env, &cs);
+    commit_sp (env, &s);
+    commit_code (env, selector, &cs, x86_cpl (env), eip);
   }
-  check_offset (env, &cs, eip);
-  x86_mark_accessed (env, &cs);
-  commit_sp (env, &s);
-  commit_code (env, selector, &cs, x86_cpl (env), eip);
+  x86_leave_if_widened (env, hflags);
 }
 
 /* --- IRET ----------------------------------------------------------------------------------------------------- */
@@ -490,6 +496,7 @@ helper_iret_protected (X86Cpu *env, uint32_t size, uint64_t next)
   X86Stack s;
   X86Descriptor cs;
   unsigned cpl = x86_cpl (env);
+  uint32_t hflags = env->hflags;
   if (env->eflags & X86_FL_NT) {
     iret_task (env, next);
     return;
@@ -520,4 +527,5 @@ helper_iret_protected (X86Cpu *env, uint32_t size, uint64_t next)
     commit_code (env, selector, &cs, cpl, eip);
   }
   finish_iret (env, eflags, mask);
+  x86_leave_if_widened (env, hflags);
 }

@@ -200,7 +200,6 @@ helper_gather (X86Cpu *env, uint64_t offset, uint32_t what)
   BpMemOp memop = (step == 8 ? BP_MO_64 : BP_MO_32) | (env->hflags & HF_AC ? BP_MO_ALIGN : 0);
   Ymm indexes = get_ymm (env, what >> GATHER_INDEX_SHIFT & 15);
   Ymm mask = get_ymm (env, from), data = get_ymm (env, to);
-  memset (data.b + n * step, 0, sizeof data.b - n * step);
   for (unsigned i = 0; i < n; i++) {
     if (is_negative (&mask, i, step)) {
       uint64_t part = x86_load (env, gather_address (env, offset, &indexes, i, what), memop);
@@ -211,6 +210,7 @@ helper_gather (X86Cpu *env, uint64_t offset, uint32_t what)
     put_ymm (env, from, &mask);
   }
   memset (mask.b, 0, sizeof mask.b);
+  memset (data.b + n * step, 0, sizeof data.b - n * step);
   put_ymm (env, from, &mask);
   put_ymm (env, to, &data);
 }

@@ -27,6 +27,7 @@ helper_sysenter (X86Cpu *env)
 {
   unsigned cs = (unsigned) env->sysenter_cs & 0xfffc;
   bool wide = x86_in_long_mode (env);
+  uint32_t hflags = env->hflags;
   if (!(env->cr0 & CR0_PE) || !cs)
     x86_raise_error (env, EXC_GP, 0);
   env->eflags &= ~(X86_FL_VM | X86_FL_IF | X86_FL_RF);
@@ -34,6 +35,7 @@ helper_sysenter (X86Cpu *env)
   env->gpr[X86_RSP] = wide ? env->sysenter_esp : (uint32_t) env->sysenter_esp;
   env->eip = wide ? env->sysenter_eip : (uint32_t) env->sysenter_eip;
   x86_update_mode (env);
+  x86_leave_if_widened (env, hflags);
 }
 
 /* size 8: to 64-bit code, else to 32-bit code. */
@@ -41,6 +43,7 @@ void
 helper_sysexit (X86Cpu *env, uint32_t size)
 {
   unsigned cs = (unsigned) env->sysenter_cs & 0xfffc;
+  uint32_t hflags = env->hflags;
   uint64_t rip = env->gpr[X86_RDX], rsp = env->gpr[X86_RCX];
   if (!(env->cr0 & CR0_PE) || !cs || x86_cpl (env) != 0)
     x86_raise_error (env, EXC_GP, 0);
@@ -56,6 +59,7 @@ helper_sysexit (X86Cpu *env, uint32_t size)
   env->gpr[X86_RSP] = rsp;
   env->eip = rip;
   x86_update_mode (env);
+  x86_leave_if_widened (env, hflags);
 }
 
 /* --- SYSCALL, SYSRET --------------------------------------------------------------------------------- */
@@ -95,6 +99,7 @@ void
 helper_syscall (X86Cpu *env, uint64_t next)
 {
   unsigned cs = (unsigned) (env->star >> 32) & 0xfffc;
+  uint32_t hflags = env->hflags;
   bool is_long = x86_in_long_mode (env);
   check_syscall (env);
   if (is_long) {
@@ -110,6 +115,7 @@ helper_syscall (X86Cpu *env, uint64_t next)
   }
   put_flat_pair (env, cs, cs + 8, is_long, 0);
   finish (env);
+  x86_leave_if_widened (env, hflags);
 }
 
 #define SYSRET_FLAGS (X86_FL_ALL & ~(X86_FL_RF | X86_FL_VM))
@@ -139,6 +145,7 @@ void
 helper_sysret (X86Cpu *env, uint32_t size)
 {
   bool was_enabled = env->eflags & X86_FL_IF;
+  uint32_t hflags = env->hflags;
   check_syscall (env);
   if (!(env->cr0 & CR0_PE) || x86_cpl (env) != 0)
     x86_raise_error (env, EXC_GP, 0);
@@ -149,4 +156,5 @@ helper_sysret (X86Cpu *env, uint32_t size)
   finish (env);
   if (!was_enabled && env->eflags & X86_FL_IF)
     x86_look_for_interrupts (env);
+  x86_leave_if_widened (env, hflags);
 }
