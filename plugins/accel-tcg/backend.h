@@ -38,9 +38,12 @@ typedef struct Backend {
   uintptr_t (*execute) (void *env, Tb *tb);
   /* Make exit n of tb jump to `target` (NULL: fall through again).  Atomic with respect to running code, async-signal-safe. */
   void (*link) (CodeBuffer *buffer, Tb *tb, unsigned n, const Tb *target);
+  /* Exit n of tb, which has an exit_guard, may be taken only while `page_id` is among the vCPU's page_ids.  Said once, before it is linked. */
+  void (*guard) (CodeBuffer *buffer, Tb *tb, unsigned n, uint32_t page_id);
   /* Frees what compile allocated outside the buffer. */
   void (*release) (Tb *tb);
   bool resident_fp;                     /* native insns run on the host's registers */
+  bool checks_pages;                    /* a block of two pages begins with a look for the second's name */
   const uint8_t *leave_code;            /* begin() sets it: jumping here returns to the loop with exit number 3 */
 } Backend;
 

@@ -120,42 +120,59 @@ tcg_after_device (TcgVcpu *v)
 
 /* --- finding the next block --------------------------------------------------------------------- */
 
-/* RAM address of the instruction at `linear`, ~0 when it is not in RAM.  Raises the fetch's fault, or, with `quiet`, returns ~0. */
-static uint64_t
-fetch_ram_address (TcgVcpu *v, uint64_t linear, bool quiet, bool *global)
+/* The page of the instruction at `linear`: its ram_address is ~0 when it is not RAM.  Raises the fetch's fault, or, with `quiet`, returns false. */
+static bool
+fetch_page (TcgVcpu *v, uint64_t linear, unsigned mmu, bool quiet, CodeFetch *page)
 {
-  unsigned mmu = v->frontend->fetch_mmu_index (v);
   TlbEntry *e = tlb_entry (v, linear, mmu);
   if ((e->fetch & (TLB_PAGE_MASK | TLB_INVALID)) != (linear & TLB_PAGE_MASK)) {
     if (!quiet)
       tlb_fill (v, linear, BP_MMU_FETCH, mmu);
     else if (!tlb_fill_quiet (v, linear, BP_MMU_FETCH, mmu))
-      return ~(uint64_t) 0;
+      return false;
   }
   TlbFull *f = tlb_full (v, linear, mmu);
-  *global = f->global;
-  return f->ram_address == ~(uint64_t) 0 ? ~(uint64_t) 0 : f->ram_address + (linear & ~TLB_PAGE_MASK);
+  page->linear = linear;
+  page->ram_address = f->ram_address == ~(uint64_t) 0 ? f->ram_address : f->ram_address + (linear & ~TLB_PAGE_MASK);
+  page->proof = f->proof;
+  page->global = f->global;
+  page->page_shift = f->page_shift;
+  return true;
 }
 
 /* A block that runs into a second page is the right one only while that page is still the one it was made from.  When it is not there
  * at all, that is for the instruction that needs it to raise. */
 static bool
-second_page_holds (TcgVcpu *v, const Tb *tb, bool *global)
+second_page_holds (TcgVcpu *v, const Tb *tb, unsigned mmu, CodeFetch *second)
 {
   if (tb->physical[1] == ~(uint64_t) 0)
     return true;
-  bool second_global;
-  uint64_t second = tlb_wrap (v, (tb->key.pc & TLB_PAGE_MASK) + (1u << TLB_PAGE_BITS));
-  if (fetch_ram_address (v, second, true, &second_global) != tb->physical[1])
-    return false;
-  *global &= second_global;
-  return true;
+  uint64_t linear = tlb_wrap (v, (tb->key.pc & TLB_PAGE_MASK) + (1u << TLB_PAGE_BITS));
+  return fetch_page (v, linear, mmu, true, second) && second->ram_address == tb->physical[1];
 }
 
 static uint32_t
-block_cflags (TcgMachine *m)
+block_cflags (TcgMachine *m, unsigned mmu)
 {
-  return (m->deterministic ? BP_TCG_CF_ICOUNT : 0) | (m->chain ? 0 : BP_TCG_CF_NO_CHAIN);
+  return (m->deterministic ? BP_TCG_CF_ICOUNT : 0) | (m->chain ? 0 : BP_TCG_CF_NO_CHAIN) | mmu << TB_MMU_SHIFT;
+}
+
+/* The block for the key among those that there are; *wrong: there is one, but made from another second page. */
+static Tb *
+known_block (TcgVcpu *v, const BpTbKey *key, unsigned mmu, uint32_t cflags, Tb **wrong)
+{
+  CodeFetch page[2];
+  fetch_page (v, key->pc, mmu, false, &page[0]);
+  if (page[0].ram_address == ~(uint64_t) 0)
+    return NULL;
+  Tb *tb = tb_lookup (v->machine, key, page[0].ram_address, cflags);
+  if (tb && !second_page_holds (v, tb, mmu, &page[1])) {
+    *wrong = tb;
+    return NULL;
+  }
+  if (tb && !(cflags >> TB_MAX_INSNS_SHIFT & TB_MAX_INSNS))
+    jump_cache_enter (v, mmu, tb, &page[0], tb->physical[1] == ~(uint64_t) 0 ? NULL : &page[1]);
+  return tb;
 }
 
 /* The block at the current pc, translated when there is none; max_insns 0: as long as it may be. */
@@ -164,43 +181,57 @@ exec_find (TcgVcpu *v, uint32_t max_insns)
 {
   TcgMachine *m = v->machine;
   BpTbKey key;
-  bool global;
   v->frontend->key (v, &key);
-  uint64_t ram = fetch_ram_address (v, key.pc, false, &global);
-  uint32_t cflags = block_cflags (m) | (max_insns ? BP_TCG_CF_NO_CHAIN : 0) | max_insns << TB_MAX_INSNS_SHIFT;
-  if (ram != ~(uint64_t) 0) {
-    Tb *tb = tb_lookup (m, &key, ram, cflags);
-    if (tb && second_page_holds (v, tb, &global))
-      return tb;
-    if (tb) {                   /* an alias with another second page: make it anew */
-      g_mutex_lock (&m->lock);
-      tb_invalidate (m, tb);
-      g_mutex_unlock (&m->lock);
-    }
+  unsigned mmu = v->frontend->fetch_mmu_index (v);
+  Tb *tb = max_insns ? NULL : jump_cache_find (v, mmu, &key), *wrong = NULL;
+  if (G_LIKELY (tb))
+    return tb;
+  uint32_t cflags = block_cflags (m, mmu) | (max_insns ? BP_TCG_CF_NO_CHAIN : 0) | max_insns << TB_MAX_INSNS_SHIFT;
+  tb = known_block (v, &key, mmu, cflags, &wrong);
+  if (tb)
+    return tb;
+  if (wrong) {                  /* an alias with another second page: make it anew */
+    g_mutex_lock (&m->lock);
+    tb_invalidate (m, wrong);
+    g_mutex_unlock (&m->lock);
   }
   return tb_translate (v, &key, cflags);
 }
 
+/* A direct jump is right only while what it skips, the look-up, would find the same: same mode, and the same page, or one whose name the jump
+ * looks for.  A second page must be looked for by the target itself. */
+static void
+link_blocks (TcgMachine *m, Tb *from, unsigned n, Tb *to)
+{
+  if (!m->chain || to->physical[0] == ~(uint64_t) 0 || (to->physical[1] != ~(uint64_t) 0 && !m->backend->checks_pages)
+      || from->exit_mode != to->mode || from->pin_set != to->pin_set)
+    return;
+  bool same_page = ((from->key.pc ^ to->key.pc) & TLB_PAGE_MASK) == 0 && ((from->physical[0] ^ to->physical[0]) & TLB_PAGE_MASK) == 0;
+  if (!same_page && from->exit_guard[n] == TB_NO_EXIT)
+    return;
+  g_mutex_lock (&m->lock);
+  tb_link (m, from, n, to);
+  g_mutex_unlock (&m->lock);
+}
+
 const void *
-tcg_lookup (void *env, uint64_t pc)
+tcg_lookup (void *env, uint64_t pc, unsigned exit)
 {
   TcgVcpu *v = env;
   TcgMachine *m = v->machine;
   if (v->exit_request)
     return m->backend->leave_code;
   BpTbKey key;
-  bool global;
   uintptr_t ret_pc = v->ret_pc;
   v->ret_pc = 0;                /* the jump is done: a fault now belongs to the target */
   v->frontend->key (v, &key);
-  uint64_t ram = fetch_ram_address (v, key.pc, false, &global);
-  Tb *tb = ram == ~(uint64_t) 0 ? NULL : tb_lookup (m, &key, ram, block_cflags (m));
-  if (tb && !second_page_holds (v, tb, &global))
-    tb = NULL;
+  unsigned mmu = v->frontend->fetch_mmu_index (v);
+  Tb *wrong = NULL, *tb = known_block (v, &key, mmu, block_cflags (m, mmu), &wrong);
   v->ret_pc = ret_pc;
   if (!tb || tb->pin_set != v->pin_set)
     return m->backend->leave_code;
-  jump_cache_enter (v, pc, tb, global);
+  if (exit < 2)
+    link_blocks (m, tb_at (m, ret_pc - 1), exit, tb);
   v->entering = tb;             /* a kick from here on must find it */
   return tb->code;
 }
@@ -223,7 +254,7 @@ requests_clear (TcgVcpu *v)
   __atomic_store_n (&v->exit_request, 0, __ATOMIC_SEQ_CST);
   v->events = 0;
   v->fp_dropped = 0;
-  v->jump_cache = v->jump_cache_full;
+  jump_cache_show (v);
 }
 
 static void
@@ -240,19 +271,6 @@ run_block (TcgVcpu *v, Tb *tb)
   unsigned n = TCG_EXIT_NUMBER (result);
   x->last_tb = n < 2 ? TCG_EXIT_TB (result) : NULL;
   x->last_exit = n;
-}
-
-/* A direct jump is right only while what it skips, the look-up, would find the same: same page, mapped to the same place, same mode. */
-static void
-link_blocks (TcgMachine *m, Tb *from, unsigned n, Tb *to)
-{
-  if (!m->chain || to->physical[0] == ~(uint64_t) 0 || to->physical[1] != ~(uint64_t) 0 || from->mode != to->mode
-      || from->pin_set != to->pin_set
-      || ((from->key.pc ^ to->key.pc) & TLB_PAGE_MASK) != 0 || ((from->physical[0] ^ to->physical[0]) & TLB_PAGE_MASK) != 0)
-    return;
-  g_mutex_lock (&m->lock);
-  tb_link (m, from, n, to);
-  g_mutex_unlock (&m->lock);
 }
 
 /* Runs blocks until somebody asks to leave. */

@@ -41,6 +41,50 @@ typedef struct TlbFull {
   uint8_t page_shift;
 } TlbFull;
 
+/* Which large pages were cached since it was cleared; it may say so of others too. */
+typedef struct LargePages {
+  uint32_t shifts;              /* bit i: pages of 2^(12 + i) bytes */
+  uint64_t bits[16];
+} LargePages;
+
+static inline unsigned
+large_page_bit (uint64_t page, unsigned shift)
+{
+  return (unsigned) ((((page >> shift) + shift) * 0x9e3779b97f4a7c15u) >> 54);
+}
+
+static inline void
+large_pages_note (LargePages *l, uint64_t page, unsigned shift)
+{
+  unsigned bit = large_page_bit (page, shift);
+  l->shifts |= 1u << (shift - TLB_PAGE_BITS);
+  l->bits[bit / 64] |= (uint64_t) 1 << bit % 64;
+}
+
+/* Whether `page` may lie in one of those of 2^shift bytes. */
+static inline bool
+large_pages_has_size (const LargePages *l, uint64_t page, unsigned shift)
+{
+  unsigned bit = large_page_bit (page, shift);
+  return l->bits[bit / 64] >> bit % 64 & 1;
+}
+
+static inline bool
+large_pages_has (const LargePages *l, uint64_t page)
+{
+  for (uint32_t left = l->shifts; left; left &= left - 1)
+    if (large_pages_has_size (l, page, TLB_PAGE_BITS + (unsigned) __builtin_ctz (left)))
+      return true;
+  return false;
+}
+
+/* Whether the two may lie in the same one. */
+static inline bool
+large_pages_same (const LargePages *l, uint64_t a, uint64_t b)
+{
+  return l->shifts && (a ^ b) >> (TLB_PAGE_BITS + 31 - (unsigned) __builtin_clz (l->shifts)) == 0;
+}
+
 /* What is cached for one MMU index. */
 typedef struct TlbTable {
   TlbEntry *entry;
@@ -49,9 +93,48 @@ typedef struct TlbTable {
   uint32_t entries, n_journal;  /* entries 0: not allocated */
   uint32_t fills, evictions;    /* since the last resize decision; how many of them took another page's place */
   bool has_global;
-  uint32_t large_shifts;        /* bit i: a page of 2^(12 + i) bytes was cached, and is noted in `large`, which may hold others too */
-  uint64_t large[16];
+  LargePages large;
 } TlbTable;
+
+/* --- jumps: see jump-cache.c -------------------------------------------------------------------------------- */
+
+/* A page that code was fetched from. */
+typedef struct CodeFetch {
+  uint64_t linear, ram_address; /* of the first byte; ram_address ~0: not RAM */
+  TlbProof proof;
+  uint8_t global, page_shift;
+} CodeFetch;
+
+/* Why a name holds. */
+typedef struct PageRef {
+  uint64_t page;                /* linear */
+  TlbProof proof;
+  uint16_t next;                /* of the same hash */
+  bool used, listed, global;
+  bool crowded;                 /* jumps of another page may hang on it, too */
+} PageRef;
+#define REF_HASH 1024
+
+typedef struct JumpSet {
+  JumpEntry *entry;
+  uint32_t *page_id;            /* PAGE_IDS */
+  PageRef *ref;                 /* PAGE_IDS */
+  uint32_t n_listed, n_refs, n_local;
+  bool crowded, has_global;
+  LargePages large;
+  uint16_t hash[REF_HASH];      /* of refs by page */
+  uint16_t listed[1 << JUMP_CACHE_BITS];        /* entries that were made, each once */
+  uint16_t ref_list[PAGE_IDS];
+} JumpSet;
+
+/* Modes as numbers, so that they need not be looked up under the machine's lock. */
+typedef struct LastMode {
+  uint64_t base, flags;
+  uint32_t mmu, mode;
+} LastMode;
+#define LAST_MODES 16
+#define LAST_MODE(key, mmu) (((key)->flags * 0x9e3779b97f4a7c15u + (key)->base * 0xc2b2ae3d27d4eb4fu + (mmu)) >> 60)
+
 
 /* The words above the leaf of some translations. */
 typedef struct TlbPath {
@@ -70,15 +153,10 @@ typedef struct Space {
   uint64_t last_used;           /* 0: not in use */
   bool doubtful;                /* look at all proofs before it is used again */
   TlbTable table[16];
+  JumpSet *jump[16];            /* NULL: not yet */
   TlbPath path[TLB_PATHS];
 } Space;
 #define N_SPACES 8
-
-/* Indexes of jump-cache entries, each once. */
-typedef struct JumpList {
-  uint32_t n;
-  uint16_t index[1 << JUMP_CACHE_BITS];
-} JumpList;
 
 /* What other threads ask of a vCPU's TLB. */
 enum {
@@ -91,14 +169,16 @@ typedef struct Softmmu {
   unsigned n_modes;
   TlbTable shared[16];
   uint32_t private_modes;       /* bit: not shared */
-  uint32_t n_local[16], n_global[16];   /* fills of a shared table: what speaks for sharing it */
+  uint32_t n_local[16], n_global[16];   /* fills since everything was flushed: what speaks for and against tables in each space */
   Space space[N_SPACES], *current;
   uint64_t clock;               /* switches so far */
   uint32_t serial, round;       /* last of TlbPath */
   PhysRange range[N_PHYS_RANGES];       /* most recently used first */
   BpAddressSpace *memory, *io;
-  JumpList jumps[2];            /* what was entered since the last flush, of other pages and of global ones */
-  uint8_t jump_pages[4096];     /* linear pages (hashed) that jump-cache entries were made from */
+  JumpSet *jump[16], *shared_jump[16];  /* the live ones; NULL: not yet */
+  unsigned fetch_mode;          /* which of them generated code uses */
+  JumpEntry *nothing;           /* a jump cache without entries */
+  LastMode last_mode[LAST_MODES];
   GMutex table_lock;            /* for the tables' addresses and sizes, which only their vCPU changes */
   uint32_t asked;               /* atomic: SOFTMMU_* that is still to be done */
 } Softmmu;
@@ -108,17 +188,26 @@ typedef struct Softmmu {
 #define TB_HASH_BITS 18
 #define MODE_HASH_BITS 8
 
-typedef struct TbMode {         /* an interned (base, flags) */
+typedef struct TbMode {         /* an interned (base, flags, MMU index that fetches) */
   uint64_t base, flags;
-  uint32_t id;
+  uint32_t mmu, id;
   struct TbMode *next;
 } TbMode;
+
+/* A RAM page's name where it is fetched from: see jump-cache.c. */
+typedef struct PageName {
+  uint64_t linear;              /* page */
+  uint32_t mmu, id;
+} PageName;
+#define PAGE_NAMES 8
 
 /* Blocks of a RAM page; the page's CODE dirty bit is clear while there are any. */
 typedef struct CodePage {
   uint64_t page;                /* ram_address >> 12 */
   Tb *first;                    /* through page_next[which], low bit of the pointer = which */
   struct CodePage *next;
+  PageName name[PAGE_NAMES];    /* the last ones; id 0: none */
+  unsigned next_name;
 } CodePage;
 
 typedef struct TcgMachine {
@@ -132,6 +221,7 @@ typedef struct TcgMachine {
   Tb *hash[1 << TB_HASH_BITS];
   TbMode *modes[1 << MODE_HASH_BITS];
   uint32_t n_modes;
+  uint32_t n_page_ids[16];      /* names given out, by MMU index */
   CodePage *pages[4096];
   Tb **by_address;              /* sorted by code: appended as code is */
   uint32_t n_by_address, by_address_size;
@@ -158,6 +248,7 @@ typedef struct VcpuExtra {
   bool one_insn;                /* the next block must be a single instruction, outside the cache */
   Tb *last_tb;                  /* block and exit that wait to be linked */
   unsigned last_exit;
+  uint64_t exit_flags;          /* of the block just translated: BpTranslation.exit_flags */
   uint64_t fetch_linear;        /* the translation in progress: linear address of its first page */
   uint64_t fetch_page[2];       /* under the machine's lock: RAM addresses of the pages it has read, ~0 none */
   bool fetch_stale;             /* ditto: one of them was written meanwhile */
@@ -188,7 +279,7 @@ void tlb_show (TcgVcpu *v, unsigned mmu, TlbTable *t);  /* the mode's table is t
 void tlb_table_allocate (TcgVcpu *v, TlbTable *t);
 void tlb_table_clear (TcgVcpu *v, TlbTable *t);
 void tlb_entry_clear (TcgVcpu *v, TlbTable *t, uint32_t index);
-bool tlb_table_flush_page (TcgVcpu *v, TlbTable *t, uint64_t page);     /* returns whether large pages went */
+void tlb_table_flush_page (TcgVcpu *v, TlbTable *t, uint64_t page);
 
 /* softmmu-space.c */
 void space_init (TcgVcpu *v);
@@ -230,22 +321,31 @@ static inline void fp_leave (TcgVcpu *v) { if (v->fp_resident) tcg_fp_store (v);
 void *softmmu_probe (void *env, uint64_t address, unsigned size, BpMmuAccess access, unsigned mmu);
 
 /* tb-cache.c */
-uint32_t tb_mode (TcgMachine *m, uint64_t base, uint64_t flags);
+#define TB_MMU_SHIFT 24         /* tb->cflags: the MMU index that fetches */
+uint32_t tb_mode (TcgMachine *m, uint64_t base, uint64_t flags, unsigned mmu);
 Tb *tb_lookup (TcgMachine *m, const BpTbKey *key, uint64_t physical, uint32_t cflags);
+bool tb_name_pages (TcgMachine *m, Tb *tb);             /* false: there are no more names */
 void tb_insert (TcgMachine *m, Tb *tb);
 Tb *tb_at (TcgMachine *m, uintptr_t pc);                /* the block that a host code address lies in, or NULL; async-signal-safe */
 void tb_link (TcgMachine *m, Tb *tb, unsigned n, Tb *target);
 void tb_register_code (TcgMachine *m, Tb *tb);
 void tb_cache_finish (TcgMachine *m);
-void jump_cache_init (TcgVcpu *v);
-void jump_cache_finish (TcgVcpu *v);
-void jump_cache_enter (TcgVcpu *v, uint64_t pc, const Tb *tb, bool global);
-void jump_cache_flush (TcgVcpu *v, bool global_too);
-void jump_cache_flush_page (TcgVcpu *v, uint64_t page);
-void jump_cache_forget (TcgVcpu *v, const Tb *tb);      /* [any] */
 CodePage *code_page_find (TcgMachine *m, uint64_t page);
 bool code_page_has_code (TcgMachine *m, uint64_t ram_address);
 void tb_invalidate (TcgMachine *m, Tb *tb);             /* [any], under the lock */
+
+/* jump-cache.c */
+void jump_cache_init (TcgVcpu *v);
+void jump_cache_finish (TcgVcpu *v);
+void jump_cache_enter (TcgVcpu *v, unsigned mmu, Tb *tb, const CodeFetch *first, const CodeFetch *second);
+Tb *jump_cache_find (TcgVcpu *v, unsigned mmu, const BpTbKey *key);
+void jump_cache_show (TcgVcpu *v);                      /* to generated code: again after it was to leave */
+void jump_cache_flush (TcgVcpu *v);
+void jump_cache_flush_page (TcgVcpu *v, uint64_t page);
+void jump_cache_drop_local (TcgVcpu *v, bool look);     /* look: but for what holds; else: of the shared sets */
+void jump_cache_space_clear (Softmmu *s, Space *space);
+void jump_cache_space_changed (TcgVcpu *v);
+void jump_cache_forget (TcgVcpu *v, const Tb *tb);      /* [any] */
 
 /* tb-invalidate.c */
 bool tb_is_on_page (const Tb *tb, uint64_t ram_address);

@@ -13,6 +13,14 @@ static void ops_leave (void *env) { tcg_leave_loop (env); }
 static void ops_leave_soon (void *env) { tcg_leave_soon (env); }
 static void ops_restore (void *env) { tcg_restore (env); }
 
+/* One load each, wherever it lies. */
+typedef union __attribute__ ((packed, may_alias)) UnalignedWord {
+  uint8_t u8;
+  uint16_t u16;
+  uint32_t u32;
+  uint64_t u64;
+} UnalignedWord;
+
 static uint64_t
 ops_load (void *env, uint64_t address, BpMemOp memop)
 {
@@ -21,16 +29,16 @@ ops_load (void *env, uint64_t address, BpMemOp memop)
   TlbEntry *e = tlb_entry (v, address, BP_MO_MMU_INDEX (memop));
   if (((address + size - 1) & TLB_PAGE_MASK) == e->load && (address & TLB_PAGE_MASK) == e->load
       && !(memop & (BP_MO_ALIGN | BP_MO_BE | BP_MO_SIGN))) {
-    const void *p = (const void *) (uintptr_t) (address + e->addend);
+    const UnalignedWord *p = (const void *) (uintptr_t) (address + e->addend);
     switch (size) {
     case 1:
-      return *(const uint8_t *) p;
+      return p->u8;
     case 2:
-      return *(const uint16_t __attribute__ ((aligned (1))) *) p;
+      return p->u16;
     case 4:
-      return *(const uint32_t __attribute__ ((aligned (1))) *) p;
+      return p->u32;
     default:
-      return *(const uint64_t __attribute__ ((aligned (1))) *) p;
+      return p->u64;
     }
   }
   return tcg_slow_load (env, address, memop);
@@ -39,7 +47,27 @@ ops_load (void *env, uint64_t address, BpMemOp memop)
 static void
 ops_store (void *env, uint64_t address, uint64_t value, BpMemOp memop)
 {
-  tcg_slow_store (env, address, value, memop);
+  TcgVcpu *v = env;
+  unsigned size = BP_MO_BYTES (memop);
+  TlbEntry *e = tlb_entry (v, address, BP_MO_MMU_INDEX (memop));
+  if (((address + size - 1) & TLB_PAGE_MASK) != e->store || (address & TLB_PAGE_MASK) != e->store || memop & (BP_MO_ALIGN | BP_MO_BE)) {
+    tcg_slow_store (env, address, value, memop);
+    return;
+  }
+  void *p = (void *) (uintptr_t) (address + e->addend);
+  switch (size) {
+  case 1:
+    *(uint8_t *) p = (uint8_t) value;
+    break;
+  case 2:
+    *(uint16_t __attribute__ ((aligned (1))) *) p = (uint16_t) value;
+    break;
+  case 4:
+    *(uint32_t __attribute__ ((aligned (1))) *) p = (uint32_t) value;
+    break;
+  default:
+    *(uint64_t __attribute__ ((aligned (1))) *) p = value;
+  }
 }
 
 /* --- physical memory and ports ----------------------------------------------------------- */

@@ -146,23 +146,20 @@ refresh (TcgVcpu *v)
   for (unsigned i = 0; i < s->n_modes; i++)
     look_at (v, s->current, s->mode[i]);
   s->current->doubtful = false;
-  jump_cache_flush (v, false);
+  jump_cache_drop_local (v, true);
 }
 
 /* --- which modes are shared ----------------------------------------------------------- */
 
-/* A mode that is mostly filled with what is not global, as a user's is, gets a table in each space. */
+/* A mode with hardly any global entries, as a user's is, gets a table in each space.  Where there are many, each new space would have to find
+ * them anew: then the others are lost at each switch. */
 static void
 consider_sharing (TcgVcpu *v, unsigned mmu)
 {
   Softmmu *s = tcg_softmmu (v);
-  uint32_t *local = &s->n_local[mmu], *global = &s->n_global[mmu];
-  if (*local > 64 && *local > 2 * *global) {
+  if (s->n_local[mmu] > 64 && s->n_global[mmu] < MIN (64, s->n_local[mmu] / 4)) {
     s->private_modes |= 1u << mmu;
     tlb_table_clear (v, &s->shared[mmu]);
-  } else if (*local + *global > 4096) {
-    *local /= 2;
-    *global /= 2;
   }
 }
 
@@ -170,6 +167,7 @@ static void
 leave_current (TcgVcpu *v)
 {
   Softmmu *s = tcg_softmmu (v);
+  jump_cache_drop_local (v, false);
   for (unsigned i = 0; i < s->n_modes; i++)
     if (!(s->private_modes >> i & 1)) {
       drop_local (v, &s->shared[i]);
@@ -191,6 +189,7 @@ space_use (TcgVcpu *v, Space *space)
         tlb_table_allocate (v, &space->table[i]);
       tlb_show (v, i, &space->table[i]);
     }
+  jump_cache_space_changed (v);
 }
 
 static void
@@ -200,6 +199,7 @@ space_clear (TcgVcpu *v, Space *space)
   for (unsigned i = 0; i < s->n_modes; i++)
     if (space->table[i].entries)
       tlb_table_clear (v, &space->table[i]);
+  jump_cache_space_clear (s, space);
   for (unsigned i = 0; i < TLB_PATHS; i++)
     space->path[i].serial = 0;
   space->doubtful = false;
@@ -262,7 +262,6 @@ space_switch (TcgVcpu *v, uint64_t root, uint64_t asid, bool keep)
     if (s->current->root == UNKNOWN)
       s->current->last_used = 0;
     space_use (v, space_find (v, root, asid));
-    jump_cache_flush (v, false);
   }
   if (s->current->doubtful)
     refresh (v);
@@ -310,4 +309,5 @@ space_forget_all (TcgVcpu *v)
     s->n_local[i] = s->n_global[i] = 0;
     tlb_show (v, i, &s->shared[i]);
   }
+  jump_cache_space_changed (v);
 }

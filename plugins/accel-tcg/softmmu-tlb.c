@@ -135,8 +135,7 @@ table_grow (TcgVcpu *v, unsigned mmu)
   fp_leave (v);
   g_mutex_lock (&s->table_lock);
   table_new (t, bits + 1);
-  t->large_shifts = old.large_shifts;
-  memcpy (t->large, old.large, sizeof t->large);
+  t->large = old.large;
   for (uint32_t k = 0; k < old.entries; k++) {
     uint64_t page = entry_page (&old.entry[k]);
     if (page == ~(uint64_t) 0)
@@ -213,8 +212,7 @@ tlb_table_clear (TcgVcpu *v, TlbTable *t)
     }
   t->n_journal = 0;
   t->has_global = false;
-  t->large_shifts = 0;
-  memset (t->large, 0, sizeof t->large);
+  memset (&t->large, 0, sizeof t->large);
 }
 
 void
@@ -224,25 +222,11 @@ tlb_flush_all (TcgVcpu *v)
   fp_leave (v);
   for (unsigned i = 0; i < s->n_modes; i++)
     tlb_table_clear (v, &s->shared[i]);
+  jump_cache_flush (v);
   space_forget_all (v);
-  jump_cache_flush (v, true);
 }
 
 /* --- large pages: one entry a 4 KiB page of them, and all go with the invalidation of any -------- */
-
-static unsigned
-large_bit (uint64_t page, unsigned shift)
-{
-  return (unsigned) ((((page >> shift) + shift) * 0x9e3779b97f4a7c15u) >> 54);
-}
-
-static void
-note_large (TlbTable *t, uint64_t page, unsigned shift)
-{
-  unsigned bit = large_bit (page, shift);
-  t->large_shifts |= 1u << (shift - TLB_PAGE_BITS);
-  t->large[bit / 64] |= (uint64_t) 1 << bit % 64;
-}
 
 static void
 flush_large (TcgVcpu *v, TlbTable *t, uint64_t page, unsigned shift)
@@ -255,21 +239,17 @@ flush_large (TcgVcpu *v, TlbTable *t, uint64_t page, unsigned shift)
   }
 }
 
-bool
+void
 tlb_table_flush_page (TcgVcpu *v, TlbTable *t, uint64_t page)
 {
-  bool large = false;
-  for (uint32_t left = t->large_shifts; left; left &= left - 1) {
-    unsigned shift = TLB_PAGE_BITS + (unsigned) __builtin_ctz (left), bit = large_bit (page, shift);
-    if (t->large[bit / 64] >> bit % 64 & 1) {
+  for (uint32_t left = t->large.shifts; left; left &= left - 1) {
+    unsigned shift = TLB_PAGE_BITS + (unsigned) __builtin_ctz (left);
+    if (large_pages_has_size (&t->large, page, shift))
       flush_large (v, t, page, shift);
-      large = true;
-    }
   }
   uint32_t index = (uint32_t) (page >> TLB_PAGE_BITS) & (t->entries - 1);
   if (entry_page (&t->entry[index]) == page)
     tlb_entry_clear (v, t, index);
-  return large;
 }
 
 void
@@ -277,20 +257,16 @@ tlb_flush_page (TcgVcpu *v, uint64_t address)
 {
   Softmmu *s = tcg_softmmu (v);
   uint64_t page = address & TLB_PAGE_MASK;
-  bool large = false;
   fp_leave (v);
   for (unsigned i = 0; i < s->n_modes; i++)
-    large |= tlb_table_flush_page (v, s->mode[i], page);
-  if (s->private_modes)         /* a global translation stands in every space */
+    tlb_table_flush_page (v, s->mode[i], page);
+  if (s->private_modes)         /* what is global stands in every space */
     for (unsigned i = s->n_modes; i < N_TABLES (s); i++) {
       TlbTable *t = table_at (s, i);
       if (t->has_global)
-        large |= tlb_table_flush_page (v, t, page);
+        tlb_table_flush_page (v, t, page);
     }
-  if (large)
-    jump_cache_flush (v, true);         /* code of the same large page may start anywhere in it */
-  else
-    jump_cache_flush_page (v, page);
+  jump_cache_flush_page (v, page);
 }
 
 void
@@ -436,7 +412,7 @@ install (TcgVcpu *v, uint64_t address, unsigned mmu, const BpTlbFill *fill)
       __atomic_fetch_or (&e->store, TLB_WATCHED, __ATOMIC_SEQ_CST);
   }
   if (fill->page_shift > TLB_PAGE_BITS)
-    note_large (t, page, fill->page_shift);
+    large_pages_note (&t->large, page, fill->page_shift);
   t->fills++;
   if (fill->global) {
     s->n_global[mmu]++;

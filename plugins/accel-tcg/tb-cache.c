@@ -1,23 +1,24 @@
-/* tb-cache.c -- finding translation blocks: by key, by host address, through the jump cache.  Built with -mgeneral-regs-only. */
+/* tb-cache.c -- finding translation blocks: by key, by host address; links between them.  Built with -mgeneral-regs-only. */
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 #include <string.h>
 #include "machine-tcg.h"
 
-/* --- modes: (base, flags) as one small number -------------------------------------- */
+/* --- modes: (base, flags, MMU index) as one small number, 1 and up ------------------ */
 
 uint32_t
-tb_mode (TcgMachine *m, uint64_t base, uint64_t flags)
+tb_mode (TcgMachine *m, uint64_t base, uint64_t flags, unsigned mmu)
 {
-  uint64_t h = (base * 0x9e3779b97f4a7c15u) ^ (flags * 0xc2b2ae3d27d4eb4fu);
+  uint64_t h = (base * 0x9e3779b97f4a7c15u) ^ ((flags + mmu) * 0xc2b2ae3d27d4eb4fu);
   TbMode **slot = &m->modes[h >> (64 - MODE_HASH_BITS)];
   for (TbMode *p = *slot; p; p = p->next)
-    if (p->base == base && p->flags == flags)
+    if (p->base == base && p->flags == flags && p->mmu == mmu)
       return p->id;
   TbMode *p = g_new0 (TbMode, 1);
   p->base = base;
   p->flags = flags;
-  p->id = m->n_modes++;
+  p->mmu = mmu;
+  p->id = ++m->n_modes;
   p->next = *slot;
   *slot = p;
   return p->id;
@@ -75,6 +76,40 @@ code_page_has_code (TcgMachine *m, uint64_t ram_address)
 {
   CodePage *p = code_page_find (m, ram_address >> TLB_PAGE_BITS);
   return p && p->first;
+}
+
+/* 0: there are none left. */
+static uint32_t
+page_name (TcgMachine *m, uint64_t ram_address, uint64_t linear, unsigned mmu, uint32_t not_beside)
+{
+  CodePage *p = code_page_make (m, ram_address >> TLB_PAGE_BITS);
+  for (unsigned i = 0; i < PAGE_NAMES; i++)
+    if (p->name[i].id && p->name[i].linear == linear && p->name[i].mmu == mmu && (p->name[i].id - not_beside) % PAGE_IDS)
+      return p->name[i].id;
+  uint32_t id = m->n_page_ids[mmu] + 1;
+  if ((id - not_beside) % PAGE_IDS == 0 || id % PAGE_IDS == 0)
+    id++;
+  if (id > UINT32_MAX - 4)
+    return 0;
+  m->n_page_ids[mmu] = id;
+  p->name[p->next_name++ % PAGE_NAMES] = (PageName) { linear, mmu, id };
+  return id;
+}
+
+bool
+tb_name_pages (TcgMachine *m, Tb *tb)
+{
+  unsigned mmu = tb->cflags >> TB_MMU_SHIFT;
+  uint64_t linear = tb->key.pc & TLB_PAGE_MASK, second = linear + (1u << TLB_PAGE_BITS);
+  if (m->frontend->address_bits == 32)
+    second = (uint32_t) second;
+  tb->page_id[0] = tb->page_id[1] = 0;
+  if (tb->physical[0] == ~(uint64_t) 0)
+    return true;
+  tb->page_id[0] = page_name (m, tb->physical[0], linear, mmu, 0);
+  if (tb->physical[1] != ~(uint64_t) 0) /* both must be there at a time */
+    tb->page_id[1] = page_name (m, tb->physical[1], second, mmu, tb->page_id[0]);
+  return tb->page_id[0] && (tb->page_id[1] || tb->physical[1] == ~(uint64_t) 0);
 }
 
 void
@@ -188,6 +223,13 @@ tb_link (TcgMachine *m, Tb *tb, unsigned n, Tb *target)
 {
   if (tb->invalid || target->invalid || tb->exit_jump[n] == TB_NO_EXIT)
     return;
+  if (tb->exit_guard[n] != TB_NO_EXIT) {
+    if (!tb->exit_page_id[n]) {
+      tb->exit_page_id[n] = target->page_id[0];
+      m->backend->guard (&m->buffer, tb, n, target->page_id[0]);
+    } else if (tb->exit_page_id[n] != target->page_id[0])       /* it cannot be told another one: somebody may be looking at it */
+      return;
+  }
   if (!tb->exit_target[n]) {
     tb->exit_target[n] = target;
     tb->incoming_next[n] = target->incoming;
@@ -246,98 +288,4 @@ tb_invalidate (TcgMachine *m, Tb *tb)
   tb_remove (m, tb);
   for (unsigned i = 0; i < m->vcpus->len; i++)
     jump_cache_forget (m->vcpus->pdata[i], tb);
-}
-
-/* --- the jump cache ---------------------------------------------------------------------------- */
-
-/*
- * An entry is of a global page or not, and each kind has a list of the indexes that were entered since its last flush;
- * `listed` says in which an index stands already.  Only the vCPU's thread writes entries, but for jump_cache_forget,
- * which any thread calls: that empties `mode` and touches nothing else.
- */
-#define JUMP_GLOBAL 4u
-#define JUMP_LISTED(which) (1u << (which))
-#define JUMP_NONE (~(uint64_t) 0)
-
-static uint32_t
-jump_index (uint64_t pc)
-{
-  return (uint32_t) ((pc ^ (pc >> JUMP_CACHE_BITS)) & ((1u << JUMP_CACHE_BITS) - 1));
-}
-
-void
-jump_cache_init (TcgVcpu *v)
-{
-  size_t size = (1u << JUMP_CACHE_BITS) * sizeof (JumpEntry);
-  v->jump_cache_full = aligned_alloc (64, size);
-  v->jump_cache_empty = aligned_alloc (64, size);
-  for (uint32_t i = 0; i < 1u << JUMP_CACHE_BITS; i++)
-    v->jump_cache_full[i] = v->jump_cache_empty[i] = (JumpEntry) { .pc = JUMP_NONE, .mode = JUMP_NONE };
-  v->jump_cache = v->jump_cache_full;
-}
-
-void
-jump_cache_finish (TcgVcpu *v)
-{
-  free (v->jump_cache_full);
-  free (v->jump_cache_empty);
-}
-
-void
-jump_cache_enter (TcgVcpu *v, uint64_t pc, const Tb *tb, bool global)
-{
-  Softmmu *s = tcg_softmmu (v);
-  uint32_t index = jump_index (pc);
-  JumpEntry *e = &v->jump_cache_full[index];
-  e->mode = JUMP_NONE;
-  e->pc = pc;
-  e->code = tb->code;
-  if (!(e->listed & JUMP_LISTED (global)))
-    s->jumps[global].index[s->jumps[global].n++] = (uint16_t) index;
-  e->listed = (e->listed & ~(uint64_t) JUMP_GLOBAL) | JUMP_LISTED (global) | (global ? JUMP_GLOBAL : 0);
-  s->jump_pages[(tb->key.pc >> TLB_PAGE_BITS) & 4095] = 1;
-  s->jump_pages[(tlb_wrap (v, tb->key.pc + tb->n_bytes - 1) >> TLB_PAGE_BITS) & 4095] = 1;
-  /* Either we see that the block is being invalidated, or that one sees this entry. */
-  __atomic_store_n (&e->mode, tb->mode, __ATOMIC_SEQ_CST);
-  if (__atomic_load_n (&tb->invalid, __ATOMIC_SEQ_CST))
-    e->mode = JUMP_NONE;
-}
-
-static void
-jump_list_flush (TcgVcpu *v, bool global)
-{
-  JumpList *list = &tcg_softmmu (v)->jumps[global];
-  for (uint32_t k = 0; k < list->n; k++) {
-    JumpEntry *e = &v->jump_cache_full[list->index[k]];
-    e->listed &= ~(uint64_t) JUMP_LISTED (global);
-    if (!(e->listed & JUMP_GLOBAL) == !global)
-      e->mode = e->pc = JUMP_NONE;
-  }
-  list->n = 0;
-}
-
-void
-jump_cache_flush (TcgVcpu *v, bool global_too)
-{
-  jump_list_flush (v, false);
-  if (!global_too)
-    return;
-  jump_list_flush (v, true);
-  memset (tcg_softmmu (v)->jump_pages, 0, sizeof tcg_softmmu (v)->jump_pages);
-}
-
-void
-jump_cache_flush_page (TcgVcpu *v, uint64_t page)
-{
-  if (tcg_softmmu (v)->jump_pages[(page >> TLB_PAGE_BITS) & 4095])
-    jump_cache_flush (v, true);
-}
-
-void
-jump_cache_forget (TcgVcpu *v, const Tb *tb)
-{
-  uint64_t pc = tb->key.pc - tb->key.base;
-  JumpEntry *e = &v->jump_cache_full[jump_index (v->frontend->pc_size == 4 ? (uint32_t) pc : pc)];
-  if (__atomic_load_n (&e->code, __ATOMIC_SEQ_CST) == tb->code)
-    __atomic_store_n (&e->mode, JUMP_NONE, __ATOMIC_SEQ_CST);
 }

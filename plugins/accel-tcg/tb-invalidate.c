@@ -94,15 +94,18 @@ tb_flush_all (TcgMachine *m)
   m->n_by_address = 0;
   memset (m->hash, 0, sizeof m->hash);
   for (unsigned i = 0; i < BP_N_ELEMENTS (m->pages); i++)
-    for (CodePage *p = m->pages[i]; p; p = p->next)
+    for (CodePage *p = m->pages[i]; p; p = p->next) {
+      memset (p->name, 0, sizeof p->name);
       if (p->first) {
         p->first = NULL;
         bp_dirty_set (BP_DIRTY_CODE, p->page << TLB_PAGE_BITS, 1u << TLB_PAGE_BITS);
       }
+    }
+  memset (m->n_page_ids, 0, sizeof m->n_page_ids);
   m->buffer.used = m->buffer_start;
   for (unsigned i = 0; i < m->vcpus->len; i++) {
     TcgVcpu *v = m->vcpus->pdata[i];
-    jump_cache_flush (v, true);
+    jump_cache_flush (v);
     tcg_extra (v)->last_tb = NULL;
     v->entering = NULL;
   }

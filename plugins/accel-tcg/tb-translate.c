@@ -169,13 +169,15 @@ static void
 translate_ir (TcgVcpu *v, Tb *tb)
 {
   VcpuExtra *x = tcg_extra (v);
-  uint32_t limit = tb->cflags >> TB_MAX_INSNS_SHIFT;
-  BpTranslation t = { .key = tb->key, .ir = &x->ir, .max_insns = limit ? MIN (limit, MAX_INSNS) : MAX_INSNS, .cflags = tb->cflags & 0xffff };
+  uint32_t limit = tb->cflags >> TB_MAX_INSNS_SHIFT & TB_MAX_INSNS;
+  BpTranslation t = { .key = tb->key, .ir = &x->ir, .max_insns = limit ? MIN (limit, MAX_INSNS) : MAX_INSNS, .cflags = tb->cflags & 0xffff,
+                      .exit_flags = tb->key.flags };
   x->fetch_linear = tb->key.pc & TLB_PAGE_MASK;
   bp_ir_block_reset (&x->ir);
   v->frontend->translate (v, &t);
   tb->n_insns = t.n_insns;
   tb->n_bytes = t.n_bytes;
+  x->exit_flags = t.exit_flags;
   if (bp_log_on (BP_LOG_IN_ASM))
     log_guest_code (v, &t);
 }
@@ -206,6 +208,18 @@ allocate (TcgMachine *m, const Tb *scratch)
   return tb;
 }
 
+static uint32_t
+exit_mode (TcgVcpu *v, const Tb *tb)
+{
+  const BpTcgFrontend *f = v->frontend;
+  BpTbKey after = { .pc = tb->key.pc, .base = tb->key.base, .flags = tcg_extra (v)->exit_flags };
+  if (after.flags == tb->key.flags)
+    return tb->mode;
+  if (BP_TABLE_HAS (f, pin_set) && f->pin_set (&after) != f->pin_set (&tb->key))
+    return UINT32_MAX;          /* not without the loop, then */
+  return tb_mode (v->machine, after.base, after.flags, tb->cflags >> TB_MMU_SHIFT);
+}
+
 /* Under the lock: NULL when there is no room. */
 static Tb *
 make_block (TcgVcpu *v)
@@ -214,6 +228,9 @@ make_block (TcgVcpu *v)
   VcpuExtra *x = tcg_extra (v);
   size_t used = m->buffer.used;
   place (v, &x->scratch);
+  if (!tb_name_pages (m, &x->scratch))
+    return NULL;
+  x->scratch.exit_mode = exit_mode (v, &x->scratch);
   run_passes (m, &x->scratch, &x->ir);
   Tb *tb = allocate (m, &x->scratch);
   if (!tb || !compile (m, tb, &x->ir)) {
@@ -248,10 +265,13 @@ tb_translate (TcgVcpu *v, const BpTbKey *key, uint32_t cflags)
   VcpuExtra *x = tcg_extra (v);
   TcgMachine *m = v->machine;
   g_mutex_lock (&m->lock);
-  uint32_t mode = tb_mode (m, key->base, key->flags);
+  uint32_t mode = tb_mode (m, key->base, key->flags, cflags >> TB_MMU_SHIFT);
   g_mutex_unlock (&m->lock);
+  tcg_softmmu (v)->last_mode[LAST_MODE (key, cflags >> TB_MMU_SHIFT)] =
+    (LastMode) { .base = key->base, .flags = key->flags, .mmu = cflags >> TB_MMU_SHIFT, .mode = mode };
   for (Tb *tb = NULL;;) {
-    x->scratch = (Tb) { .key = *key, .cflags = cflags, .mode = mode, .exit_jump = { TB_NO_EXIT, TB_NO_EXIT } };
+    x->scratch = (Tb) { .key = *key, .cflags = cflags, .mode = mode, .exit_jump = { TB_NO_EXIT, TB_NO_EXIT },
+                         .exit_guard = { TB_NO_EXIT, TB_NO_EXIT } };
     translate_ir (v, &x->scratch);
     g_mutex_lock (&m->lock);
     bool stale = x->fetch_stale;        /* its bytes have changed since: again */

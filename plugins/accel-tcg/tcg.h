@@ -31,13 +31,23 @@ typedef struct TlbFast {
 /* --- jump cache: guest pc and mode -> host code ------------------------------------ */
 
 #define JUMP_CACHE_BITS 13
+#define JUMP_CACHE_SHIFT 12
 typedef struct JumpEntry {
   uint64_t pc;                  /* guest pc as the frontend's goto_ptr gives it (pc_size bits) */
-  uint64_t mode;                /* the mode id of (base, flags); ~0 = empty */
+  uint32_t mode;                /* Tb.mode; 0 = empty */
+  uint16_t page, listed;        /* see jump-cache.c */
   const void *code;
-  uint64_t listed;              /* for flushes, see tb-cache.c */
+  struct Tb *tb;
 } JumpEntry;
-/* index = (pc ^ (pc >> JUMP_CACHE_BITS)) & ((1 << JUMP_CACHE_BITS) - 1) */
+/* An entry is at one of the two places from here on, the one used last first. */
+static inline uint32_t
+jump_index (uint64_t pc)
+{
+  return 2 * (uint32_t) ((pc ^ (pc >> JUMP_CACHE_SHIFT)) & ((1u << (JUMP_CACHE_BITS - 1)) - 1));
+}
+
+/* Code pages that are mapped now, by name (Tb.page_id): page_ids[name % PAGE_IDS] == name. */
+#define PAGE_IDS 4096u
 
 /* --- the vCPU ------------------------------------------------------------------------ */
 
@@ -59,8 +69,9 @@ typedef struct TcgVcpu {
   /* Which FP state (BpIrNativeState bits, with those they imply) is in the host's registers.  fp_dropped: what C stored away. */
   uint32_t fp_resident, fp_dropped;
   JumpEntry *jump_cache;                /* the live one, or an empty one while leaving is wanted */
-  int64_t icount_left;                  /* deterministic mode: instructions until the next event */
+  const uint32_t *page_ids;
   TlbFast tlb[16];
+  int64_t icount_left;                  /* deterministic mode: instructions until the next event */
   /* The stack pointer of blocks while generated code runs: a call out of a block leaves its return address below. 0: not yet. */
   uintptr_t frame;
   uint32_t pin_set;                     /* of the blocks that run: set where they are entered (host-x64) */
@@ -69,7 +80,7 @@ typedef struct TcgVcpu {
   /* Operand of a native insn that cannot be reached directly. */
   uint8_t bounce[512] __attribute__ ((aligned (64)));
   /* --- below: C only --- */
-  JumpEntry *jump_cache_full, *jump_cache_empty;
+  JumpEntry *jump_cache_empty;
   struct Tb *entering;                  /* block about to be entered by the loop */
   sigjmp_buf *leave_buffer;
   void *softmmu;                        /* struct Softmmu * */
@@ -102,22 +113,26 @@ typedef struct Tb {
   uint64_t physical[2];         /* of the first byte, and of the second page's start (~0 when it has none) */
   struct Tb *hash_next;
   uint32_t cflags;
-  uint32_t mode;                /* interned (base, flags): see tb-cache.c */
+  uint32_t mode;                /* interned (base, flags, MMU index that fetches): see tb-cache.c */
   uint32_t n_bytes, n_insns;
+  uint32_t exit_mode;           /* that direct and jump-cache exits go on in */
   /* host code */
   const uint8_t *code;          /* executable view (host-interp: the block itself) */
   uint32_t code_size;
   uint32_t n_marks;
   TbMark *marks;
   TbInsn *insns;                /* n_insns */
-  struct { uint32_t from, to; } restart[2];     /* jump-cache look-ups that may be done again from the start (host-x64) */
+  struct { uint32_t from, to, again; } restart[2];      /* parts of a jump-cache look-up that may be done again from there (host-x64) */
   /* direct exits */
   uint32_t exit_jump[2];        /* offset of the 4-byte aligned rel32 of the patchable jump, TB_NO_EXIT without */
   uint32_t exit_unlinked[2];    /* offset where that jump goes while unlinked */
+  uint32_t exit_guard[2];       /* jumps to another page: offset of what has to be told the target's name, TB_NO_EXIT: none */
+  uint32_t exit_page_id[2];     /* what it was told; 0: nothing yet */
   struct Tb *exit_target[2];
   struct Tb *incoming;          /* blocks that jump here: list through incoming_next[exit], low bit of pointers = exit */
   struct Tb *incoming_next[2];
   /* invalidation */
+  uint32_t page_id[2];          /* names of its pages: jump-cache.c */
   struct Tb *page_next[2];
   bool invalid;
   uint8_t pin_set;              /* which globals its code finds in host registers (host-x64) */
@@ -136,8 +151,9 @@ uint64_t tcg_slow_cmpxchg (void *env, uint64_t address, uint64_t expected, uint6
  * through such an address, _commit writes the bounce buffer to the guest if it was used. */
 void *tcg_native_operand (void *env, uint64_t address, uint32_t aux);
 void tcg_native_commit (void *env, uint64_t address, uint32_t aux);
-/* The code for guest pc under the current block's base and flags; the exit thunk's address when the loop must decide. */
-const void *tcg_lookup (void *env, uint64_t pc);
+/* The code for guest pc under the current block's base and flags; the exit thunk's address when the loop must decide.  exit 0, 1: of the
+ * block that ret_pc lies in, to be linked; 2: none. */
+const void *tcg_lookup (void *env, uint64_t pc, unsigned exit);
 /* A thunk found TCG_EVENT_LEAVE: unlink the block that ret_pc lies in. */
 void tcg_leave_block (void *env);
 

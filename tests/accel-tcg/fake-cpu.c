@@ -283,7 +283,7 @@ tcg_native_commit (void *env, uint64_t address, uint32_t aux)
 }
 
 const void *
-tcg_lookup (void *env, uint64_t pc)
+tcg_lookup (void *env, uint64_t pc, unsigned exit)
 {
   return NULL;
 }
@@ -306,7 +306,7 @@ fake_cpu_reset (FakeCpu *cpu)
   TcgVcpu *vcpu = tcg_vcpu (cpu);
   memset (&cpu->state, 0, sizeof cpu->state);
   memset (cpu->memory, 0, FAKE_MEMORY_SIZE);
-  memset (cpu->jump_cache, 0xff, sizeof cpu->jump_cache);
+  memset (cpu->jump_cache, 0, sizeof cpu->jump_cache);
   for (unsigned i = 0; i < FAKE_N_TLB; i++)
     cpu->tlb[i] = (TlbEntry) { ~(uint64_t) 0, ~(uint64_t) 0, ~(uint64_t) 0, 0 };
   for (unsigned i = 0; i < 16; i++)
@@ -322,7 +322,8 @@ fake_cpu_new (void)
   cpu->memory = g_aligned_alloc0 (1, FAKE_MEMORY_SIZE, 4096);
   vcpu->ops = &ops;
   vcpu->frontend = &fake_frontend;
-  vcpu->jump_cache = vcpu->jump_cache_full = vcpu->jump_cache_empty = cpu->jump_cache;
+  vcpu->jump_cache = vcpu->jump_cache_empty = cpu->jump_cache;
+  vcpu->page_ids = cpu->page_ids;
   fake_cpu_reset (cpu);
   return cpu;
 }

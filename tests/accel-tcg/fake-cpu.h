@@ -38,6 +38,7 @@ typedef struct FakeCpu {
   sigjmp_buf leave;
   TlbEntry tlb[FAKE_N_TLB];
   JumpEntry jump_cache[1 << JUMP_CACHE_BITS];
+  uint32_t page_ids[PAGE_IDS];
   uint8_t *memory;              /* FAKE_MEMORY_SIZE bytes, page-aligned */
   unsigned slow_accesses;
   unsigned bad_addresses;       /* i32 ones that came with something above */

@@ -45,6 +45,16 @@ put_handler (Toy *t)
   toy_put (t->board.ram, &c);
 }
 
+/* Another address at `base` with the same index in the jump cache. */
+static uint32_t
+alike (uint32_t pc, uint32_t base)
+{
+  uint32_t other = base;
+  while (jump_index (other) != jump_index (pc))
+    other += 4;
+  return other;
+}
+
 /* Ways to spend time: each never leaves generated code by itself.  The block that the execution loop enters, after EI, is not part of the
  * cycle. */
 static void
@@ -85,10 +95,13 @@ put_spinner (Toy *t, unsigned kind)
     toy_emit (&c, TOY_JMP, 0, 0, 0);
     toy_emit (&c, TOY_LI, 0, 0, 0);
     break;
-  default:                      /* look-ups that miss the jump cache: both have the same index in it */
-    toy_emit_const (&c, 2, 0x40000 | ((loop ^ loop >> JUMP_CACHE_BITS ^ 0x40000 >> JUMP_CACHE_BITS) & ((1 << JUMP_CACHE_BITS) - 1)));
-    toy_emit_const (&c, 5, toy_insn (TOY_JR, 3, 0, 0));
+  default:                      /* look-ups that miss the jump cache: all three have the same index in it */
+    toy_emit_const (&c, 2, alike (loop, 0x40000));
+    toy_emit_const (&c, 4, alike (loop, 0x50000));
+    toy_emit_const (&c, 5, toy_insn (TOY_JR, 4, 0, 0));
     toy_emit (&c, TOY_ST32, 5, 2, 0);
+    toy_emit_const (&c, 5, toy_insn (TOY_JR, 3, 0, 0));
+    toy_emit (&c, TOY_ST32, 5, 4, 0);
     toy_emit (&c, TOY_LI, 3, 0, (int) loop);
     toy_emit (&c, TOY_JR, 2, 0, 0);
     toy_put (t->board.ram, &c);

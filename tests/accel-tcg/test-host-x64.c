@@ -21,6 +21,7 @@ typedef struct Cpu {
   uint8_t fp[512] __attribute__ ((aligned (64)));
   TlbEntry tlb[16];
   JumpEntry cache[1 << JUMP_CACHE_BITS];
+  uint32_t page_ids[PAGE_IDS];
   sigjmp_buf raised;
   uintptr_t fault_pc;
 } Cpu;
@@ -68,7 +69,7 @@ static uint8_t page[4096] __attribute__ ((aligned (4096)));
 static uint8_t slow_page[4096];         /* what the slow paths see at any other address */
 
 static struct {
-  unsigned loads, stores, atomics, commits, lookups, left;
+  unsigned loads, stores, atomics, commits, lookups, left, exit;
   uint64_t address, value;
   uint32_t memop, on_load;              /* events that a slow load causes */
   const void *lookup;
@@ -140,9 +141,10 @@ tcg_native_commit (void *env, uint64_t address, uint32_t aux)
 }
 
 const void *
-tcg_lookup (void *env, uint64_t pc)
+tcg_lookup (void *env, uint64_t pc, unsigned exit)
 {
   seen.lookups++;
+  seen.exit = exit;
   seen.address = pc;
   return seen.lookup ? seen.lookup : backend_x64.leave_code;
 }
@@ -179,8 +181,8 @@ setup (void)
     cpu->tlb[i] = (TlbEntry) { TLB_INVALID, TLB_INVALID, TLB_INVALID, 0 };
   cpu->tlb[(PAGE >> 12) & 15] = (TlbEntry) { PAGE, PAGE, PAGE, (uintptr_t) page - PAGE };
   vcpu->tlb[0] = (TlbFast) { 15 << 5, cpu->tlb };
-  memset (cpu->cache, 0xff, sizeof cpu->cache);
   vcpu->jump_cache = cpu->cache;
+  vcpu->page_ids = cpu->page_ids;
   uint16_t fcw = 0x037f;
   uint32_t mxcsr = 0x1f80;
   memcpy (cpu->fp, &fcw, 2);
@@ -210,12 +212,16 @@ use_frontend64 (uint64_t flags)
     cpu->q[i] = 0x1111111100000000u * (i + 1) + i;
 }
 
+static uint32_t page_id;        /* of the next block's second page, 0: none */
+
 static Tb *
 compile_with (uint32_t cflags)
 {
   Tb *tb = g_aligned_alloc0 (1, sizeof *tb, 64);
   tb->key = key;
   tb->cflags = cflags;
+  tb->mode = tb->exit_mode = 1;
+  tb->page_id[1] = page_id;
   for (uint32_t i = 0; i < ir.n_insns; i++)
     tb->n_insns += ir.insns[i].op == BP_IR_insn_start;
   BackendBlock block = { tb, current, &buffer, NULL };
@@ -327,16 +333,75 @@ START_TEST (test_goto_ptr)
   ck_assert_uint_eq (run (tb), 0);
   ck_assert_uint_eq (cpu->r[0], 7);
   ck_assert_uint_eq (cpu->r[9], 0x1009);
-  JumpEntry *entry = &cpu->cache[(pc ^ (pc >> JUMP_CACHE_BITS)) & ((1 << JUMP_CACHE_BITS) - 1)];
-  *entry = (JumpEntry) { pc, tb->mode, target->code, 0 };
-  ck_assert_uint_eq (run (tb), 0);
-  ck_assert_uint_eq (cpu->r[0], 14);
-  ck_assert_uint_eq (seen.lookups, 2);
-  entry->mode = tb->mode + 1;
-  ck_assert_uint_eq (run (tb), 0);
-  ck_assert_uint_eq (seen.lookups, 3);
+  for (unsigned way = 0; way < 2; way++) {
+    JumpEntry *entry = &cpu->cache[jump_index (pc) + way];
+    unsigned lookups = seen.lookups, r0 = cpu->r[0];
+    *entry = (JumpEntry) { .pc = pc, .mode = tb->mode, .code = target->code };
+    ck_assert_uint_eq (run (tb), 0);
+    ck_assert_uint_eq (cpu->r[0], r0 + 7);
+    ck_assert_uint_eq (seen.lookups, lookups);
+    entry->mode = tb->mode + 1;
+    ck_assert_uint_eq (run (tb), 0);
+    ck_assert_uint_eq (seen.lookups, lookups + 1);
+    ck_assert_uint_eq (seen.exit, 2);
+  }
   release (tb);
   release (target);
+}
+END_TEST
+
+/* Jumps to two other pages: each is linked and guarded on its own. */
+START_TEST (test_guard)
+{
+  const uint32_t name = 5 + PAGE_IDS;
+  Tb *target = adder (7);
+  uint32_t taken = bp_ir_label_new (&ir);
+  bp_ir_insn_start (&ir, 0x200, 0);
+  bp_ir_brcond (&ir, BP_IR_I32, BP_IR_NE, g (1), c32 (0), taken);
+  bp_ir_goto_ptr (&ir, c32 (0x1234));
+  bp_ir_label (&ir, taken);
+  bp_ir_goto_ptr (&ir, c32 (0x5678));
+  Tb *tb = compile ();
+  cpu->r[0] = 0;
+  for (unsigned n = 0; n < 2; n++) {
+    cpu->r[1] = n;
+    ck_assert_uint_eq (tb->exit_guard[n] % 8, 0);
+    ck_assert_uint_eq (run (tb), 3);
+    ck_assert (seen.address == (n ? 0x5678 : 0x1234) && seen.exit == n);
+    backend_x64.guard (&buffer, tb, n, name);
+    backend_x64.link (&buffer, tb, n, target);
+    memset (cpu->page_ids, 0, sizeof cpu->page_ids);
+    ck_assert_uint_eq (run (tb), 3);            /* the page is not there */
+    cpu->page_ids[5] = name + PAGE_IDS;
+    ck_assert_uint_eq (run (tb), 3);
+    cpu->page_ids[5] = name;
+    ck_assert_uint_eq (run (tb), 0);
+    ck_assert_uint_eq (cpu->r[0], 7 * (n + 1));
+    backend_x64.link (&buffer, tb, n, NULL);
+    ck_assert_uint_eq (run (tb), 3);
+  }
+  ck_assert_uint_eq (seen.lookups, 8);
+  release (tb);
+  release (target);
+}
+END_TEST
+
+/* A block of two pages, entered while the second is another one: it is looked up again, with its pc stored. */
+START_TEST (test_second_page)
+{
+  page_id = 77;
+  key.pc = 0x1ffe;
+  key.base = 0x1000;
+  Tb *tb = adder (1);
+  page_id = 0;
+  cpu->r[0] = 0;
+  cpu->pc = 0;
+  ck_assert_uint_eq (run (tb), 3);
+  ck_assert (cpu->r[0] == 0 && cpu->pc == 0xffe && seen.address == 0xffe && seen.exit == 2);
+  cpu->page_ids[77] = 77;
+  ck_assert_uint_eq (run (tb), 0);
+  ck_assert_uint_eq (cpu->r[0], 1);
+  release (tb);
 }
 END_TEST
 
@@ -752,10 +817,12 @@ START_TEST (test_restart)
   Tb *tb = compile ();
   ucontext_t uc = { 0 };
   ck_assert_uint_lt (tb->restart[0].from, tb->restart[0].to);
-  uc.uc_mcontext.gregs[REG_RIP] = (greg_t) (uintptr_t) (tb->code + tb->restart[0].to - 1);
-  ck_assert (x64_restart (tb, &uc));
-  ck_assert_uint_eq ((uintptr_t) uc.uc_mcontext.gregs[REG_RIP], (uintptr_t) (tb->code + tb->restart[0].from));
-  ck_assert (!x64_restart (tb, &uc));
+  for (unsigned way = 0; way < 2; way++) {
+    uc.uc_mcontext.gregs[REG_RIP] = (greg_t) (uintptr_t) (tb->code + tb->restart[way].to - 1);
+    ck_assert (x64_restart (tb, &uc));
+    ck_assert_uint_eq ((uintptr_t) uc.uc_mcontext.gregs[REG_RIP], (uintptr_t) (tb->code + tb->restart[0].from));
+    ck_assert (!x64_restart (tb, &uc));
+  }
   release (tb);
 }
 END_TEST
@@ -832,12 +899,12 @@ START_TEST (test_wide_pc)
   seen.lookup = target->code;
   ck_assert_uint_eq (run (tb), 0);
   ck_assert_uint_eq (cpu->q[0], q0 + 1);
-  JumpEntry *entry = &cpu->cache[(pc ^ (pc >> JUMP_CACHE_BITS)) & ((1 << JUMP_CACHE_BITS) - 1)];
-  *entry = (JumpEntry) { pc, tb->mode, target->code, 0 };
+  JumpEntry *entry = &cpu->cache[jump_index (pc)];
+  *entry = (JumpEntry) { .pc = pc, .mode = tb->mode, .code = target->code };
   ck_assert_uint_eq (run (tb), 0);
   ck_assert_uint_eq (seen.lookups, 2);
   cpu->q[2] = (uint32_t) pc;                    /* not the same place */
-  *entry = (JumpEntry) { pc, tb->mode, target->code, 0 };
+  *entry = (JumpEntry) { .pc = pc, .mode = tb->mode, .code = target->code };
   seen.lookup = NULL;
   ck_assert_uint_eq (run (tb), 3);
   ck_assert_uint_eq (seen.lookups, 3);
@@ -960,6 +1027,8 @@ main (void)
   tcase_add_test (tcase, test_link);
   tcase_add_test (tcase, test_link_conditional);
   tcase_add_test (tcase, test_goto_ptr);
+  tcase_add_test (tcase, test_guard);
+  tcase_add_test (tcase, test_second_page);
   tcase_add_test (tcase, test_exit_request);
   tcase_add_test (tcase, test_icount);
   tcase_add_test (tcase, test_full_buffer);

@@ -1,4 +1,4 @@
-/* test-tb-cache.c -- blocks by key, by host address, through links and the jump cache. */
+/* test-tb-cache.c -- blocks by key, by host address, through links. */
 /* SPDX-License-Identifier: MIT */
 #include "toy-cpu.h"
 #include <check.h>
@@ -38,6 +38,7 @@ block (unsigned i, uint64_t pc, uint64_t physical)
   tb->code = host_code + i;
   tb->code_size = 1;
   tb->exit_jump[0] = tb->exit_jump[1] = 0;
+  tb->exit_guard[0] = tb->exit_guard[1] = TB_NO_EXIT;
   return tb;
 }
 
@@ -45,11 +46,12 @@ block (unsigned i, uint64_t pc, uint64_t physical)
 
 START_TEST (modes)
 {
-  uint32_t a = tb_mode (tcg, 0, 1), b = tb_mode (tcg, 0x10000, 1), c = tb_mode (tcg, 0, 2);
-  ck_assert (a != b && b != c && a != c);
-  ck_assert (tb_mode (tcg, 0, 1) == a && tb_mode (tcg, 0x10000, 1) == b && tb_mode (tcg, 0, 2) == c);
+  uint32_t a = tb_mode (tcg, 0, 1, 0), b = tb_mode (tcg, 0x10000, 1, 0), c = tb_mode (tcg, 0, 2, 0), d = tb_mode (tcg, 0, 1, 1);
+  ck_assert (a != b && b != c && a != c && d != a && d != b && d != c);
+  ck_assert (a && b && c && d);
+  ck_assert (tb_mode (tcg, 0, 1, 0) == a && tb_mode (tcg, 0x10000, 1, 0) == b && tb_mode (tcg, 0, 2, 0) == c && tb_mode (tcg, 0, 1, 1) == d);
   for (uint32_t i = 0; i < 3000; i++)
-    ck_assert_uint_eq (tb_mode (tcg, i << 12, i & 7), tb_mode (tcg, i << 12, i & 7));
+    ck_assert_uint_eq (tb_mode (tcg, i << 12, i & 7, i & 1), tb_mode (tcg, i << 12, i & 7, i & 1));
 }
 END_TEST
 
@@ -153,6 +155,75 @@ START_TEST (links)
 }
 END_TEST
 
+static struct { unsigned n; uint32_t page_id; } guard;
+
+static void
+note_guard (CodeBuffer *buffer, Tb *tb, unsigned n, uint32_t page_id)
+{
+  guard.n++;
+  guard.page_id = page_id;
+}
+
+/* A jump to another page is told its name once, and linked to nothing of another name. */
+START_TEST (guarded_links)
+{
+  Backend backend = *tcg->backend, *before = tcg->backend;
+  backend.guard = note_guard;
+  tcg->backend = &backend;
+  Tb *a = block (0, 0x1000, 0x5000), *b = block (1, 0x2010, 0x6010), *c = block (2, 0x2010, 0x7010), *d = block (3, 0x2010, 0x6010);
+  Tb *all[4] = { a, b, c, d };
+  a->exit_guard[1] = 8;
+  d->key.flags = 1;
+  for (unsigned i = 0; i < 4; i++) {
+    ck_assert (tb_name_pages (tcg, all[i]));
+    tb_insert (tcg, all[i]);
+  }
+  ck_assert (b->page_id[0] == d->page_id[0] && b->page_id[0] != c->page_id[0] && b->page_id[0] != a->page_id[0]);
+  memset (&guard, 0, sizeof guard);
+  tb_link (tcg, a, 1, b);
+  ck_assert (a->exit_target[1] == b && guard.n == 1 && guard.page_id == b->page_id[0]);
+  tb_invalidate (tcg, b);
+  ck_assert_ptr_null (a->exit_target[1]);
+  tb_link (tcg, a, 1, c);
+  ck_assert_ptr_null (a->exit_target[1]);
+  tb_link (tcg, a, 1, d);
+  ck_assert (a->exit_target[1] == d && guard.n == 1);
+  for (unsigned i = 0; i < 4; i++)
+    tb_invalidate (tcg, all[i]);
+  tcg->backend = before;
+  for (unsigned i = 0; i < 4; i++)
+    g_aligned_free (all[i]);
+}
+END_TEST
+
+/* Names: the same for the same page, its place and the MMU index; never two of a block's at one place; and none when all are used. */
+START_TEST (names)
+{
+  Tb *a = block (0, 0x1ff8, 0x5ff8);
+  a->physical[1] = 0x9000;
+  for (unsigned k = 0; k < 20000; k++) {
+    Tb *b = block (1, 0x1000 * k, 0x5000);
+    b->cflags = (k & 1) << TB_MMU_SHIFT;
+    ck_assert (tb_name_pages (tcg, b) && tb_name_pages (tcg, a));
+    uint32_t name = b->page_id[0];
+    ck_assert (name % PAGE_IDS && tb_name_pages (tcg, b) && b->page_id[0] == name);
+    ck_assert ((a->page_id[0] - a->page_id[1]) % PAGE_IDS && a->page_id[1] % PAGE_IDS);
+    g_aligned_free (b);
+  }
+  tcg->n_page_ids[0] = UINT32_MAX - 10;
+  unsigned n = 0;
+  for (unsigned k = 0; k < 20; k++) {
+    Tb *b = block (1, 0x1000 * k, 0xa000 + 0x1000 * k);
+    n += tb_name_pages (tcg, b);
+    g_aligned_free (b);
+  }
+  ck_assert (n > 0 && n < 20);
+  tb_flush_all (tcg);
+  ck_assert (tb_name_pages (tcg, a));
+  g_aligned_free (a);
+}
+END_TEST
+
 /* Random links and invalidations keep the lists whole. */
 START_TEST (random_links)
 {
@@ -186,140 +257,6 @@ START_TEST (random_links)
     tb_invalidate (tcg, all[i]);
   for (unsigned i = 0; i < N; i++)
     g_aligned_free (all[i]);
-}
-END_TEST
-
-/* --- the jump cache -------------------------------------------------------------------------------- */
-
-static unsigned
-index_of (uint64_t pc)
-{
-  return (unsigned) ((pc ^ pc >> JUMP_CACHE_BITS) & ((1u << JUMP_CACHE_BITS) - 1));
-}
-
-static bool
-has (const Tb *tb, uint64_t pc)
-{
-  const JumpEntry *e = &v->jump_cache_full[index_of (pc)];
-  return e->pc == pc && e->mode == tb->mode && e->code == tb->code;
-}
-
-START_TEST (jump_cache)
-{
-  Tb *a = block (0, 0x1000, 0x5000), *b = block (1, 0x2000, 0x6000), *c = block (2, 0x1000 + 0x123000, 0x7000);
-  jump_cache_enter (v, 0x1000, a, true);
-  jump_cache_enter (v, 0x2000, b, false);
-  ck_assert (has (a, 0x1000) && has (b, 0x2000));
-  jump_cache_flush (v, false);
-  ck_assert (has (a, 0x1000) && !has (b, 0x2000));
-  /* An index may change its kind, and stand in both lists. */
-  jump_cache_enter (v, 0x1000, a, false);
-  jump_cache_enter (v, 0x1000, a, true);
-  jump_cache_flush (v, false);
-  ck_assert (has (a, 0x1000));
-  jump_cache_enter (v, 0x1000, a, false);
-  jump_cache_flush (v, false);
-  ck_assert (!has (a, 0x1000));
-  jump_cache_enter (v, 0x1000, a, true);
-  jump_cache_flush (v, true);
-  ck_assert (!has (a, 0x1000));
-  /* A page: those of other pages may go with it. */
-  jump_cache_enter (v, c->key.pc, c, true);
-  jump_cache_enter (v, 0x2000, b, false);
-  jump_cache_flush_page (v, 0x99000);
-  ck_assert (has (c, c->key.pc) && has (b, 0x2000));
-  jump_cache_flush_page (v, c->key.pc & TLB_PAGE_MASK);
-  ck_assert (!has (c, c->key.pc));
-  /* The second page of a block counts. */
-  b->key.pc = 0x2ffc;
-  jump_cache_enter (v, 0x2ffc, b, true);
-  jump_cache_flush_page (v, 0x3000);
-  ck_assert (!has (b, 0x2ffc));
-  g_aligned_free (a);
-  g_aligned_free (b);
-  g_aligned_free (c);
-}
-END_TEST
-
-/* Entering more than there is room for leaves everything else in place. */
-START_TEST (jump_cache_overwritten)
-{
-  Tb *a = block (0, 0x1000, 0x5000);
-  for (uint64_t k = 0; k < 40000; k++)
-    jump_cache_enter (v, k * 4, a, k % 3 == 0);
-  ck_assert (has (a, 39999 * 4));
-  unsigned n = 0, globals = 0;
-  for (unsigned i = 0; i < 1u << JUMP_CACHE_BITS; i++)
-    n += v->jump_cache_full[i].code == a->code;
-  ck_assert_uint_gt (n, 1000);
-  jump_cache_flush (v, false);
-  for (uint64_t k = 0; k < 40000; k++)
-    if (has (a, k * 4)) {
-      ck_assert (k % 3 == 0);
-      globals++;
-    }
-  ck_assert_uint_gt (globals, 100);
-  jump_cache_flush (v, true);
-  for (unsigned i = 0; i < 1u << JUMP_CACHE_BITS; i++)
-    ck_assert (v->jump_cache_full[i].mode == ~(uint64_t) 0);
-  g_aligned_free (a);
-}
-END_TEST
-
-/* A block that goes is not found again: not by its pc with a base, and not when it goes while it is entered. */
-START_TEST (jump_cache_forgets)
-{
-  Tb *a = block (0, 0x1000, 0x5000), *b = block (1, 0x2000, 0x6000);
-  a->key.base = 0xffff0000;
-  tb_insert (tcg, a);
-  tb_insert (tcg, b);
-  uint32_t pc = (uint32_t) (a->key.pc - a->key.base);
-  jump_cache_enter (v, pc, a, true);
-  jump_cache_enter (v, 0x2000, b, true);
-  ck_assert (has (a, pc));
-  tb_invalidate (tcg, a);
-  ck_assert (!has (a, pc) && has (b, 0x2000));
-  jump_cache_enter (v, pc, a, true);
-  ck_assert (!has (a, pc));
-  tb_invalidate (tcg, b);
-  g_aligned_free (a);
-  g_aligned_free (b);
-}
-END_TEST
-
-typedef struct Race {
-  Tb *tb;
-  int go;                       /* atomic */
-} Race;
-
-static void *
-invalidate_when_told (void *data)
-{
-  Race *r = data;
-  while (!__atomic_load_n (&r->go, __ATOMIC_ACQUIRE))
-    ;
-  g_mutex_lock (&tcg->lock);
-  tb_invalidate (tcg, r->tb);
-  g_mutex_unlock (&tcg->lock);
-  return NULL;
-}
-
-START_TEST (jump_cache_race)
-{
-  for (unsigned k = 0; k < 300; k++) {
-    Race r = { block (k % 64, 0x1000, 0x5000), 0 };
-    tb_insert (tcg, r.tb);
-    GThread *thread = g_thread_new ("race", invalidate_when_told, &r);
-    if (k % 4 == 0)
-      g_thread_yield ();
-    __atomic_store_n (&r.go, 1, __ATOMIC_RELEASE);
-    for (unsigned delay = k % 50 * 10; delay; delay--)
-      __asm__ volatile ("");
-    jump_cache_enter (v, 0x1000, r.tb, true);
-    g_thread_join (thread);
-    ck_assert (!has (r.tb, 0x1000));
-    g_aligned_free (r.tb);
-  }
 }
 END_TEST
 
@@ -365,11 +302,9 @@ main (void)
   tcase_add_test (tcase, ranges);
   tcase_add_test (tcase, both_pages_the_same);
   tcase_add_test (tcase, links);
+  tcase_add_test (tcase, guarded_links);
+  tcase_add_test (tcase, names);
   tcase_add_test (tcase, random_links);
-  tcase_add_test (tcase, jump_cache);
-  tcase_add_test (tcase, jump_cache_overwritten);
-  tcase_add_test (tcase, jump_cache_forgets);
-  tcase_add_test (tcase, jump_cache_race);
   tcase_add_loop_test (tcase, by_host_address, 0, 2);
   tcase_set_timeout (tcase, 60);
   suite_add_tcase (suite, tcase);

@@ -137,7 +137,7 @@ tcg_slow_cmpxchg (void *env, uint64_t address, uint64_t expected, uint64_t desir
   g_assert_not_reached ();
 }
 
-const void *tcg_lookup (void *env, uint64_t pc) { return backend->leave_code; }
+const void *tcg_lookup (void *env, uint64_t pc, unsigned exit) { return backend->leave_code; }
 void tcg_leave_block (void *env) { }
 
 static void
@@ -263,6 +263,7 @@ bool
 fp_exec_guest_start (const char *how)
 {
   static JumpEntry jumps[1 << JUMP_CACHE_BITS];
+  static uint32_t page_ids[PAGE_IDS];
   GError *error = NULL;
   backend = &backend_interp;
   optimise = strcmp (how, "interp") != 0;
@@ -278,13 +279,12 @@ fp_exec_guest_start (const char *how)
   if (!backend->begin (&buffer, &x86_frontend, &error))
     g_error ("%s", error->message);
   buffer_start = buffer.used;
-  for (unsigned i = 0; i < G_N_ELEMENTS (jumps); i++)
-    jumps[i].mode = ~(uint64_t) 0;
   cpu = g_malloc0 (sizeof *cpu + 64);
   cpu = (X86Cpu *) (((uintptr_t) cpu + 63) & ~(uintptr_t) 63);
   cpu->tcg.ops = &ops;
   tcg_vcpu (cpu)->frontend = &x86_frontend;
   tcg_vcpu (cpu)->jump_cache = jumps;
+  tcg_vcpu (cpu)->page_ids = page_ids;
   for (unsigned i = 0; i < X86_FEATURE__COUNT; i++)
     cpu->feature[i] = true;
   set_up_mode (usual_cr0, usual_cr4, 7);

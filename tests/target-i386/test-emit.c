@@ -483,6 +483,18 @@ START_TEST (test_random_in_deterministic_mode)
 }
 END_TEST
 
+/* STAC and CLAC change the mode within a block: what it goes on to is found under the key of then. */
+START_TEST (test_exit_flags)
+{
+  TRANSLATE (LONG_USER & ~3, 0x90, 0xeb, 0);
+  ck_assert_uint_eq (t.exit_flags, t.key.flags);
+  TRANSLATE ((LONG_USER & ~3) | HF_SMAP, 0x0f, 0x01, 0xcb, 0xeb, 0);    /* stac */
+  ck_assert_uint_eq (t.exit_flags, t.key.flags & ~(uint64_t) HF_SMAP);
+  TRANSLATE (FLAT_USER, 0x90, 0xeb, 0);
+  ck_assert_uint_eq (t.exit_flags, t.key.flags);
+}
+END_TEST
+
 START_TEST (test_long_key)
 {
   BpTbKey a, b;
@@ -547,7 +559,7 @@ main (void)
     test_flat_segment_load_goes_on, test_privilege, test_port_permission, test_alignment, test_flags_that_die_are_not_made,
     test_pending_flags_are_restored, test_flags_are_guessed, test_fp_exception_comes_before_faults, test_what_accesses_say,
     test_ins_is_alone, test_not_taken_at_the_limit, test_key, test_long_extent, test_long_widths, test_long_addresses, test_long_stack,
-    test_long_stack_faults, test_long_branches, test_long_conditions, test_random_in_deterministic_mode, test_long_key
+    test_long_stack_faults, test_long_branches, test_long_conditions, test_random_in_deterministic_mode, test_exit_flags, test_long_key
   };
   env = aligned_alloc (64, (sizeof *env + 63) / 64 * 64);
   memset (env, 0, sizeof *env);

@@ -67,6 +67,8 @@ typedef struct BpTranslation {
   uint32_t n_insns;             /* out: guest instructions translated, at least 1 */
   uint32_t n_bytes;             /* out: guest code bytes they cover, from key.pc */
   uint32_t cflags;              /* BP_TCG_CF_* */
+  /* in: key.flags.  out: the flags of the key under which its goto_tb and goto_ptr go on, when the block changes them in a way known already. */
+  uint64_t exit_flags;
 } BpTranslation;
 
 enum {

@@ -103,101 +103,154 @@ x64_exit_tb (Gen *g, const BpIrInsn *insn)
   leave_with (g, insn->aux);
 }
 
+/* The next instructions are a part of a jump-cache look-up that a signal may have done again from offset `again`. */
 static void
-late_miss (Gen *g, const Late *late)
+note_restart (Gen *g, uint32_t from, uint32_t again)
 {
-  x64_move_operand (g, BP_IR_I64, RAX, late->address);
+  g->restart[g->n_restart][0] = from;
+  g->restart[g->n_restart][1] = offset_here (g);
+  g->restart[g->n_restart++][2] = again;
+}
+
+static void
+look_up (Gen *g, unsigned pc)
+{
+  enc_mov_rr (&g->e, X64_W, RAX, pc);
   x64_call_marked (g, g->set->miss);
   enc_u8 (&g->e, 0x0f), enc_u8 (&g->e, 0x0b);           /* ud2: the return address lies within the block */
 }
 
-/* Where the entry for pc is: in register t, and displaced when pc is constant. */
-static int32_t
-jump_entry (Gen *g, Operand pc, unsigned t)
+/* Goes on when the entry, at `displacement` from where the register points to, is not the one. */
+static void
+try_entry (Gen *g, unsigned entry, int32_t displacement, unsigned pc, uint8_t *miss[2])
 {
   Enc *e = &g->e;
-  _Static_assert (sizeof (JumpEntry) == 32, "the index is shifted by 5");
-  if (pc.kind == IS_IMMEDIATE) {
-    uint64_t value = (uint64_t) pc.imm;
-    enc_load (e, X64_W, t, ENV (jump_cache));
-    return (int32_t) ((value ^ value >> JUMP_CACHE_BITS) & ((1u << JUMP_CACHE_BITS) - 1)) << 5;
-  }
-  if (x64_host.cpu & CPU_BMI2) {
-    enc_rorx (e, X64_W, t, pc.reg, JUMP_CACHE_BITS);
-  } else {
-    enc_mov_rr (e, X64_W, t, pc.reg);
-    enc_shift_ri (e, SHIFT_SHR, X64_W, t, JUMP_CACHE_BITS);
-  }
-  enc_alu_rr (e, ALU_XOR, 0, t, pc.reg);
-  enc_alu_ri (e, ALU_AND, 0, t, (1 << JUMP_CACHE_BITS) - 1);
-  enc_shift_ri (e, SHIFT_SHL, 0, t, 5);
-  enc_alu_rm (e, ALU_ADD, X64_W, t, ENV (jump_cache));
-  return 0;
+  enc_alu_mr (e, ALU_CMP, X64_W, x64_mem (entry, displacement + (int32_t) offsetof (JumpEntry, pc)), pc);
+  miss[0] = enc_jcc (e, CC_NE);
+  enc_alu_mi (e, ALU_CMP, 0, x64_mem (entry, displacement + (int32_t) offsetof (JumpEntry, mode)), (int32_t) g->block->tb->exit_mode);
+  miss[1] = enc_jcc (e, CC_NE);
+  enc_jmp_m (e, x64_mem (entry, displacement + (int32_t) offsetof (JumpEntry, code)));
 }
 
-/* A 64-bit field compared with what may be a long number. */
+/* The second place that it may be at. */
 static void
-compare_field (Gen *g, X64Mem field, Operand with)
+late_second (Gen *g, const Late *late)
 {
-  if (with.kind == IN_REGISTER) {
-    enc_alu_mr (&g->e, ALU_CMP, X64_W, field, with.reg);
-  } else if (with.imm == (int32_t) with.imm) {
-    enc_alu_mi (&g->e, ALU_CMP, X64_W, field, (int32_t) with.imm);
-  } else {
-    unsigned r = ra_scratch (&g->ra, 0);
-    enc_mov_ri (&g->e, r, with.imm);
-    enc_alu_mr (&g->e, ALU_CMP, X64_W, field, r);
-  }
+  uint8_t *miss[2];
+  uint32_t from = offset_here (g);
+  enc_patch (late->from_too, g->e.p);
+  try_entry (g, late->entry, sizeof (JumpEntry), late->address.reg, miss);
+  note_restart (g, from - 1, late->aux);
+  enc_patch (miss[0], g->e.p);
+  enc_patch (miss[1], g->e.p);
+  look_up (g, late->address.reg);
 }
 
 static void
-unless_equal_miss (Gen *g, Operand pc)
+late_miss_link (Gen *g, const Late *late)
 {
-  x64_late (g, late_miss, enc_jcc (&g->e, CC_NE))->address = pc;
+  enc_mov_ri (&g->e, RAX, late->address.imm);
+  enc_mov_ri (&g->e, RDX, late->aux);
+  x64_call_marked (g, g->set->miss_link);
+  enc_u8 (&g->e, 0x0f), enc_u8 (&g->e, 0x0b);
+}
+
+/* An exit number that the block has not got yet, 2: none. */
+static unsigned
+free_exit (const Gen *g)
+{
+  bool used[3] = { g->exit_jump[0] != TB_NO_EXIT, g->exit_jump[1] != TB_NO_EXIT };
+  for (uint32_t i = g->at + 1; i < g->ir->n_insns; i++)
+    if (g->ir->insns[i].op == BP_IR_goto_tb)
+      used[g->ir->insns[i].aux] = true;
+  return !used[0] ? 0 : !used[1] ? 1 : 2;
+}
+
+/* To another page, always the same pc: a jump that is taken while the page is named as it was when the jump was linked. */
+static bool
+goto_constant (Gen *g, uint64_t pc)
+{
+  Enc *e = &g->e;
+  unsigned n = free_exit (g);
+  if (n == 2)
+    return false;
+  unsigned t = ra_scratch (&g->ra, 0);
+  enc_load (e, X64_W, t, ENV (page_ids));
+  enc_nops (e, (unsigned) -((uintptr_t) e->p + 2) & 7);
+  enc_u8 (e, 0x81), enc_u8 (e, (uint8_t) (0xb8 | t));   /* cmp dword [t + disp32], imm32 */
+  g->exit_guard[n] = offset_here (g);
+  enc_u32 (e, 0), enc_u32 (e, UINT32_MAX);
+  align_jump (g, 2, e->p);
+  uint8_t *rel32 = enc_jcc (e, CC_E);
+  g->exit_jump[n] = rel32 ? (uint32_t) (rel32 - g->start) : 0;
+  g->exit_unlinked[n] = offset_here (g);
+  Late *late = x64_late (g, late_miss_link, enc_jmp (e));
+  late->address = (Operand) { .kind = IS_IMMEDIATE, .imm = (int64_t) pc };
+  late->aux = n;
+  ra_release_dead (&g->ra);
+  return true;
 }
 
 void
 x64_goto_ptr (Gen *g, const BpIrInsn *insn)
 {
-  Operand pc = x64_address (g, insn->a[0], insn->type == BP_IR_I64, true);
-  Operand mode = { .kind = IS_IMMEDIATE, .imm = g->block->tb->mode };
-  if (g->n_restart == 2) {      /* no room to note another one: by way of the look-up */
-    Late always = { .address = pc };
-    late_miss (g, &always);
+  Enc *e = &g->e;
+  if (ra_is_const (&g->ra, insn->a[0])
+      && goto_constant (g, (uint64_t) x64_address (g, insn->a[0], insn->type == BP_IR_I64, true).imm))
+    return;
+  unsigned pc = x64_address (g, insn->a[0], insn->type == BP_IR_I64, false).reg, t = ra_scratch (&g->ra, 0);
+  uint32_t from = offset_here (g);
+  uint8_t *miss[2];
+  if (g->has_look_up) {         /* no room to note another one: by way of C */
+    look_up (g, pc);
     ra_release_dead (&g->ra);
     return;
   }
-  unsigned t = ra_scratch (&g->ra, 0);
-  uint32_t from = offset_here (g);
-  int32_t at = jump_entry (g, pc, t);
-  compare_field (g, x64_mem (t, at + (int32_t) offsetof (JumpEntry, pc)), pc);
-  unless_equal_miss (g, pc);
-  compare_field (g, x64_mem (t, at + (int32_t) offsetof (JumpEntry, mode)), mode);
-  unless_equal_miss (g, pc);
-  enc_jmp_m (&g->e, x64_mem (t, at + (int32_t) offsetof (JumpEntry, code)));
-  g->restart[g->n_restart][0] = from;
-  g->restart[g->n_restart++][1] = offset_here (g);
+  g->has_look_up = true;
+  if (x64_host.cpu & CPU_BMI2) {
+    enc_rorx (e, X64_W, t, pc, JUMP_CACHE_SHIFT);
+  } else {
+    enc_mov_rr (e, X64_W, t, pc);
+    enc_shift_ri (e, SHIFT_SHR, X64_W, t, JUMP_CACHE_SHIFT);
+  }
+  enc_alu_rr (e, ALU_XOR, 0, t, pc);
+  enc_alu_ri (e, ALU_AND, 0, t, (1 << (JUMP_CACHE_BITS - 1)) - 1);
+  enc_shift_ri (e, SHIFT_SHL, 0, t, 6);
+  _Static_assert (2 * sizeof (JumpEntry) == 64, "the index is shifted by 6");
+  enc_alu_rm (e, ALU_ADD, X64_W, t, ENV (jump_cache));
+  try_entry (g, t, 0, pc, miss);
+  note_restart (g, from, from);
+  Late *late = x64_late (g, late_second, miss[0]);
+  late->from_too = miss[1];
+  late->address = (Operand) { .kind = IN_REGISTER, .reg = (uint8_t) pc };
+  late->entry = (uint8_t) t;
+  late->aux = from;
   ra_release_dead (&g->ra);
 }
 
 /* --- deterministic mode ------------------------------------------------------------------- */
 
+/* Whoever jumped here has not stored the pc. */
 static void
-late_icount (Gen *g, const Late *late)
+store_own_pc (Gen *g)
 {
-  const BackendBlock *block = g->block;
-  const BpTcgFrontend *frontend = block->frontend;
-  uint64_t pc = block->tb->key.pc - block->tb->key.base;
+  const BpTcgFrontend *frontend = g->block->frontend;
+  uint64_t pc = g->block->tb->key.pc - g->block->tb->key.base;
   X64Mem to = x64_mem (RBP, (int32_t) frontend->pc_offset);
-  enc_alu_mi (&g->e, ALU_ADD, X64_W, ENV (icount_left), (int32_t) late->op);
-  if (frontend->pc_size == 4) {         /* whoever jumped here has not stored the pc */
-    enc_mov_mi (&g->e, 0, to, (int32_t) pc);
-  } else if ((int64_t) pc == (int32_t) pc) {
-    enc_mov_mi (&g->e, X64_W, to, (int32_t) pc);
+  if (frontend->pc_size == 4) {
+    enc_mov_ri (&g->e, RAX, (uint32_t) pc);
+    enc_store (&g->e, 0, RAX, to);
   } else {
     enc_mov_ri (&g->e, RAX, (int64_t) pc);
     enc_store (&g->e, X64_W, RAX, to);
   }
+}
+
+static void
+late_icount (Gen *g, const Late *late)
+{
+  enc_alu_mi (&g->e, ALU_ADD, X64_W, ENV (icount_left), (int32_t) late->op);
+  store_own_pc (g);
   leave_with (g, 3);
 }
 
@@ -207,6 +260,25 @@ x64_icount (Gen *g)
   uint32_t n = g->block->tb->n_insns;
   enc_alu_mi (&g->e, ALU_SUB, X64_W, ENV (icount_left), (int32_t) n);
   x64_late (g, late_icount, enc_jcc (&g->e, CC_S))->op = n;
+}
+
+/* --- second pages ---------------------------------------------------------------------------- */
+
+static void
+late_second_page (Gen *g, const Late *late)
+{
+  store_own_pc (g);
+  x64_call_marked (g, g->set->miss);    /* finds this block again, or another */
+  enc_u8 (&g->e, 0x0f), enc_u8 (&g->e, 0x0b);
+}
+
+void
+x64_second_page (Gen *g)
+{
+  uint32_t id = g->block->tb->page_id[1];
+  enc_load (&g->e, X64_W, RAX, ENV (page_ids));
+  enc_alu_mi (&g->e, ALU_CMP, 0, x64_mem (RAX, (int32_t) (id % PAGE_IDS * sizeof (uint32_t))), (int32_t) id);
+  x64_late (g, late_second_page, enc_jcc (&g->e, CC_NE));
 }
 
 /* --- helpers ---------------------------------------------------------------------------------- */

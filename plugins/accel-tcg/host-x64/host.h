@@ -53,7 +53,7 @@ typedef struct X64Set {
   bool narrow;                          /* pins are read as 32 bits: BpTcgFrontend.narrow_pin_sets */
   struct { uint8_t reg; uint8_t wide; uint32_t offset; } pin[MAX_PINS];
   uint8_t *slow[N_SLOW_THUNKS], *call[N_CALL_THUNKS][2 /* leaves FP state alone */];
-  uint8_t *exit, *leave, *miss;
+  uint8_t *exit, *leave, *miss, *miss_link;
   uintptr_t (*enter) (void *env, const void *code);
 } X64Set;
 
@@ -97,7 +97,7 @@ typedef struct Operand {
 typedef struct Late {
   void (*emit) (Gen *g, const struct Late *late);
   uint8_t *from;                /* rel32 of the jump there */
-  uint8_t *from_too;            /* native: of another one, or NULL */
+  uint8_t *from_too;            /* of another one that `emit` sees to, or NULL */
   uint8_t *back;                /* where to go on */
   int32_t insn;                 /* guest instruction index */
   BpIrType type;
@@ -157,9 +157,10 @@ struct Gen {
   GArray *shares;
   GArray *fixups, *late, *marks, *insns, *lines;        /* of Fixup, Late, TbMark, TbInsn, uint32_t offsets */
   GArray *cold, *cold_insns;            /* of Cold, BpIrInsn */
-  uint32_t exit_jump[2], exit_unlinked[2];
+  uint32_t exit_jump[2], exit_unlinked[2], exit_guard[2];
   uint32_t hot_insns, hot_bytes;        /* before the out-of-line code, for the dump */
-  uint32_t restart[2][2], n_restart;
+  uint32_t restart[2][3], n_restart;
+  bool has_look_up;             /* an inline one, with its two restarts */
   uint8_t direct_exit[2];       /* the conditional jump itself was linked: goto_tb emits nothing */
 };
 
@@ -273,6 +274,7 @@ void x64_exit_tb (Gen *g, const BpIrInsn *insn);
 void x64_goto_ptr (Gen *g, const BpIrInsn *insn);
 void x64_label (Gen *g, const BpIrInsn *insn);
 void x64_icount (Gen *g);
+void x64_second_page (Gen *g);          /* the block is right only while its second page is the one it was made from */
 /* compare: where what sets the flags begins */
 void x64_label_jump (Gen *g, unsigned cc, uint32_t label, uint8_t *compare);
 

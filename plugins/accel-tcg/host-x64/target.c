@@ -181,9 +181,10 @@ gen_begin (Gen *g, const BackendBlock *block, BpIrBlock *ir)
   g->insn = -1;
   g->fp_known = 0;
   g->n_restart = 0;
+  g->has_look_up = false;
   g->hot_insns = 0;
   for (unsigned n = 0; n < 2; n++)
-    g->exit_jump[n] = g->exit_unlinked[n] = TB_NO_EXIT, g->direct_exit[n] = false;
+    g->exit_jump[n] = g->exit_unlinked[n] = g->exit_guard[n] = TB_NO_EXIT, g->direct_exit[n] = false;
   if (g->labels_size < ir->n_labels) {
     g->labels_size = ir->n_labels * 2;
     g->label = g_renew (uint8_t *, g->label, g->labels_size);
@@ -252,8 +253,10 @@ commit (Gen *g)
   for (unsigned n = 0; n < 2; n++) {
     tb->restart[n].from = n < g->n_restart ? g->restart[n][0] : 0;
     tb->restart[n].to = n < g->n_restart ? g->restart[n][1] : 0;
+    tb->restart[n].again = n < g->n_restart ? g->restart[n][2] : 0;
     tb->exit_jump[n] = g->exit_jump[n];
     tb->exit_unlinked[n] = g->exit_unlinked[n];
+    tb->exit_guard[n] = g->exit_guard[n];
     if (g->exit_jump[n] != TB_NO_EXIT)
       enc_patch (g->start + g->exit_jump[n], g->start + g->exit_unlinked[n]);
   }
@@ -290,6 +293,8 @@ x64_compile (const BackendBlock *block, BpIrBlock *ir)
   x64_layout (g);
   x64_share_analyse (g);
   ra_begin (&g->ra, &x64_host.ra, g, ir, set, g->set->narrow);
+  if (block->tb->page_id[1])
+    x64_second_page (g);
   if (block->tb->cflags & BP_TCG_CF_ICOUNT)
     x64_icount (g);
   select_all (g);
@@ -324,6 +329,15 @@ x64_link (CodeBuffer *buffer, Tb *tb, unsigned n, const Tb *target)
   __atomic_store_n ((int32_t *) (void *) (buffer->rw + (from - buffer->rx)), distance, __ATOMIC_RELEASE);
 }
 
+/* The displacement and the immediate of `cmp [page_ids + displacement], immediate`, at once. */
+static void
+x64_guard (CodeBuffer *buffer, Tb *tb, unsigned n, uint32_t page_id)
+{
+  uint64_t fields = page_id % PAGE_IDS * sizeof (uint32_t) | (uint64_t) page_id << 32;
+  uint8_t *at = buffer->rw + (tb->code + tb->exit_guard[n] - buffer->rx);
+  __atomic_store_n ((uint64_t *) (void *) at, fields, __ATOMIC_RELEASE);
+}
+
 static void
 x64_release (Tb *tb)
 {
@@ -338,6 +352,8 @@ Backend backend_x64 = {
   .compile = x64_compile,
   .execute = x64_execute,
   .link = x64_link,
+  .guard = x64_guard,
   .release = x64_release,
   .resident_fp = true,
+  .checks_pages = true,
 };

@@ -412,12 +412,14 @@ emit_call (Enc *e, X64Set *set, CallThunk which, bool fp_safe)
   enc_ret (e);
 }
 
-/* The inline jump cache missed: rax = guest pc, the return address names the block. */
+/* The inline jump cache missed: rax = guest pc, the return address names the block.  miss_link: edx = the exit to be linked. */
 static void
 emit_miss (Enc *e, X64Set *set)
 {
   align (e);
   set->miss = e->p;
+  enc_mov_ri (e, RDX, 2);
+  set->miss_link = e->p;
   enc_pop (e, RCX);
   enc_store (e, X64_W, RCX, ENV (ret_pc));
   store_pins (e, set, ~0u);
@@ -472,7 +474,7 @@ x64_restart (const struct Tb *tb, void *context)
   uint64_t offset = (uint64_t) uc->uc_mcontext.gregs[REG_RIP] - (uintptr_t) tb->code;
   for (unsigned i = 0; i < 2; i++)
     if (offset > tb->restart[i].from && offset < tb->restart[i].to) {
-      uc->uc_mcontext.gregs[REG_RIP] = (greg_t) (uintptr_t) (tb->code + tb->restart[i].from);
+      uc->uc_mcontext.gregs[REG_RIP] = (greg_t) (uintptr_t) (tb->code + tb->restart[i].again);
       return true;
     }
   return false;

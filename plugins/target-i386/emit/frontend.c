@@ -35,14 +35,15 @@ x86_block_key (const void *cpu, BpTbKey *key)
   const X86Cpu *env = cpu;
   const BpX86Segment *cs = &env->segment[BP_X86_CS];
   uint32_t hflags = env->hflags;
-  uint64_t flags = hflags & x86_key_mask (hflags);
+  uint64_t flags = x86_key_flags (hflags);
   if (hflags & HF_CODE64) {
     key->base = 0;
     key->pc = env->eip;
-    key->flags = flags | HF_SEGMENTS_64;
+    key->flags = flags;
     return;
   }
-  for (unsigned seg = X86_ES; seg <= X86_GS; seg++)
+  unsigned last = x86_key_leaves_out_gs (hflags) ? X86_FS : X86_GS;
+  for (unsigned seg = X86_ES; seg <= last; seg++)
     if (!(hflags & HF_FLAT (seg)))
       flags |= segment_access (env, seg);
   if (!(hflags & HF_FLAT (X86_CS)))

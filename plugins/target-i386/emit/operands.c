@@ -115,8 +115,10 @@ sx (Translator *s, BpTemp x, unsigned size)
 BpTemp
 zx64 (Translator *s, BpTemp x, unsigned size)
 {
-  if (size == 8 || is_const (s, x))
-    return wide (s, zx (s, x, size));
+  if (size == 8)
+    return wide (s, x);
+  if (is_const (s, x))
+    return i64 (s, (uint64_t) s->b->temps[x].value & size_mask (size));
   BpTemp r = local64 (s);
   if (size == 4)
     bp_ir_op2 (s->b, BP_IR_ext32u, BP_IR_I64, r, x);

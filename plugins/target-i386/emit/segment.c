@@ -37,7 +37,8 @@ leave_when_mode_changed (Translator *s, unsigned seg, BpTemp before)
     return;
   }
   emit_check_mode (s);
-  if (!(s->hflags & HF_FLAT (seg))) {   /* hflags do not say what kind of segment that is */
+  bool in_key = seg != X86_GS || !x86_key_leaves_out_gs (s->hflags);
+  if (in_key && !(s->hflags & HF_FLAT (seg))) { /* hflags do not say what kind of segment that is */
     uint32_t same = bp_ir_label_new (s->b);
     bp_ir_brcond (s->b, BP_IR_I32, BP_IR_EQ, before, load_attributes (s, seg), same);
     emit_next_eip (s);

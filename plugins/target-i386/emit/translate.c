@@ -277,4 +277,5 @@ x86_translate (void *cpu, BpTranslation *t)
     ;
   if (!s.ended)
     emit_go_on (&s, 0);
+  t->exit_flags = (t->key.flags & ~(uint64_t) UINT32_MAX) | s.hflags;
 }

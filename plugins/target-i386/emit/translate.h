@@ -28,6 +28,13 @@
 #define HF_SEGMENTS (HF_BASE0_ALL | 0x3fu << HF_FLAT_SHIFT | HF_SS32 | HF_CS32)
 #define HF_SEGMENTS_64 ((HF_BASE0_ALL & ~(HF_BASE0 (X86_FS) | HF_BASE0 (X86_GS))) | 0x3fu << HF_FLAT_SHIFT)
 
+/* A kernel mostly runs with whatever GS the user has: its accesses through it, which are few, take the way of checks. */
+static inline bool
+x86_key_leaves_out_gs (uint32_t hflags)
+{
+  return (hflags & (HF_PE | HF_VM | HF_CODE64)) == HF_PE && (hflags & HF_CPL) != 3;
+}
+
 /* The bits of hflags that the key takes in the mode that hflags describes. */
 static inline uint32_t
 x86_key_mask (uint32_t hflags)
@@ -35,11 +42,20 @@ x86_key_mask (uint32_t hflags)
   uint32_t mask = 0xffffffffu;
   if (hflags & HF_CODE64)
     mask &= ~HF_SEGMENTS;
+  if (x86_key_leaves_out_gs (hflags))
+    mask &= ~(HF_BASE0 (X86_GS) | HF_FLAT (X86_GS));
   if ((hflags & (HF_PE | HF_VM)) != HF_PE)
     mask &= ~HF_BASE0_ALL;
   if (!(hflags & HF_BREAKPOINTS))
     mask &= ~(uint32_t) HF_RF;
   return mask;
+}
+
+/* The lower half of the key's flags. */
+static inline uint32_t
+x86_key_flags (uint32_t hflags)
+{
+  return (hflags & x86_key_mask (hflags)) | (hflags & HF_CODE64 ? HF_SEGMENTS_64 : 0);
 }
 
 /* insn_start's state word: CC_* in the low byte, and: */
@@ -175,10 +191,6 @@ void touch_operand (Translator *s, const X86Insn *insn);
 bool is_mem (const X86Insn *insn, unsigned i);
 bool same_register (const X86Insn *insn);      /* operands 0 and 1 are one register */
 
-/* Operand 0 = value, unless the comparison holds: then it is not written at all. */
-struct Compare;
-void set_operand_unless (Translator *s, const X86Insn *insn, struct Compare keeps, BpTemp value);
-
 /* Calls a helper; the arguments (BpTemp, env among them as BP_IR_ENV) are as many as its row says, and are
  * zero-extended where it wants 64 bits. */
 void emit_call (Translator *s, unsigned helper, BpTemp result, ...);
@@ -248,6 +260,8 @@ BpTemp movcond_of (Translator *s, unsigned size, Compare c, BpTemp if_true, BpTe
 Compare compare (BpIrCond cond, BpTemp a, BpTemp b);    /* of 32 bits */
 Compare compare_of (unsigned size, BpIrCond cond, BpTemp a, BpTemp b);
 BpTemp setcond (Translator *s, Compare c);      /* 0 or 1 */
+/* Operand 0 = value, unless the comparison holds: then it is not written at all (operands.c). */
+void set_operand_unless (Translator *s, const X86Insn *insn, Compare keeps, BpTemp value);
 static inline Compare negated (Compare c) { c.cond ^= 1; return c; }
 /* CF and OF as given (0 or 1 each), the rest as it was; nothing changes where count, if not NONE, is 0. */
 void flags_set_carry_overflow (Translator *s, BpTemp count, BpTemp carry, BpTemp overflow);

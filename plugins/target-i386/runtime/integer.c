@@ -103,8 +103,8 @@ helper_rcr (uint32_t value, uint32_t count, uint32_t carry, uint32_t bits)
 
 /* --- CRC32: the polynomial 11EDC6F41, reflected (SDM 2A, CRC32) ------------------------------- */
 
-uint32_t
-helper_crc32 (uint32_t crc, uint64_t data, uint32_t bytes)
+static uint32_t
+crc32_by_table (uint32_t crc, uint64_t data, uint32_t bytes)
 {
   /* of the four low bits, shifted out */
   static const uint32_t table[16] = {
@@ -116,10 +116,34 @@ helper_crc32 (uint32_t crc, uint64_t data, uint32_t bytes)
   return crc;
 }
 
+#ifdef __x86_64__
+static uint32_t
+crc32_by_host (uint32_t crc, uint64_t data, uint32_t bytes)
+{
+  uint64_t wide = crc;
+  switch (bytes) {
+  case 1: __asm__ ("crc32b %1, %0" : "+r" (crc) : "r" ((uint8_t) data)); return crc;
+  case 2: __asm__ ("crc32w %1, %0" : "+r" (crc) : "r" ((uint16_t) data)); return crc;
+  case 4: __asm__ ("crc32l %1, %0" : "+r" (crc) : "r" ((uint32_t) data)); return crc;
+  default: __asm__ ("crc32q %1, %0" : "+r" (wide) : "r" (data)); return (uint32_t) wide;
+  }
+}
+#define HOST_HAS(feature) __builtin_cpu_supports (feature)
+#else
+#define HOST_HAS(feature) false
+#define crc32_by_host crc32_by_table
+#endif
+
+uint32_t
+helper_crc32 (uint32_t crc, uint64_t data, uint32_t bytes)
+{
+  return HOST_HAS ("sse4.2") ? crc32_by_host (crc, data, bytes) : crc32_by_table (crc, data, bytes);
+}
+
 /* --- scattered bits (SDM 2B, PDEP and PEXT) ----------------------------------------------------- */
 
-uint64_t
-helper_pdep (uint64_t source, uint64_t mask)
+static uint64_t
+deposit_bits (uint64_t source, uint64_t mask)
 {
   uint64_t r = 0;
   for (; mask != 0; mask &= mask - 1, source >>= 1)
@@ -128,14 +152,40 @@ helper_pdep (uint64_t source, uint64_t mask)
   return r;
 }
 
-uint64_t
-helper_pext (uint64_t source, uint64_t mask)
+static uint64_t
+extract_bits (uint64_t source, uint64_t mask)
 {
   uint64_t r = 0;
   for (unsigned i = 0; mask != 0; mask &= mask - 1, i++)
     if (source & mask & -mask)
       r |= (uint64_t) 1 << i;
   return r;
+}
+
+uint64_t
+helper_pdep (uint64_t source, uint64_t mask)
+{
+#ifdef __x86_64__
+  uint64_t r;
+  if (HOST_HAS ("bmi2")) {
+    __asm__ ("pdep %2, %1, %0" : "=r" (r) : "r" (source), "r" (mask));
+    return r;
+  }
+#endif
+  return deposit_bits (source, mask);
+}
+
+uint64_t
+helper_pext (uint64_t source, uint64_t mask)
+{
+#ifdef __x86_64__
+  uint64_t r;
+  if (HOST_HAS ("bmi2")) {
+    __asm__ ("pext %2, %1, %0" : "=r" (r) : "r" (source), "r" (mask));
+    return r;
+  }
+#endif
+  return extract_bits (source, mask);
 }
 
 /* --- CMPXCHG16B ------------------------------------------------------------------------------------ */

@@ -4,9 +4,10 @@
  * Registers are updated after each piece, so that a fault in the next one, or leaving for an interrupt,
  * finds an instruction that just continues when it is executed again.  Flags of SCAS and CMPS change only
  * on the way out (SDM 2B, REP: a fault leaves them as they were before the instruction).
+ *
+ * Built with -mgeneral-regs-only: copies are loops, or the host's own string instructions, not libc's.
  */
 #include <glib.h>
-#include <string.h>
 
 #include "../cpu.h"
 #include "helpers.h"
@@ -196,19 +197,42 @@ shorten (const String *s, Piece *p, uint64_t n)
   p->n = n;
 }
 
+typedef uint16_t __attribute__ ((may_alias, aligned (1))) Host16;
+typedef uint32_t __attribute__ ((may_alias, aligned (1))) Host32;
+typedef uint64_t __attribute__ ((may_alias, aligned (1))) Host64;
+
+static inline uint64_t
+load_host (const void *at, unsigned log2_size)
+{
+  switch (log2_size) {
+  case 0: return *(const uint8_t *) at;
+  case 1: return *(const Host16 *) at;
+  case 2: return *(const Host32 *) at;
+  default: return *(const Host64 *) at;
+  }
+}
+
+static inline void
+store_host (void *at, uint64_t value, unsigned log2_size)
+{
+  switch (log2_size) {
+  case 0: *(uint8_t *) at = (uint8_t) value; break;
+  case 1: *(Host16 *) at = (uint16_t) value; break;
+  case 2: *(Host32 *) at = (uint32_t) value; break;
+  default: *(Host64 *) at = value; break;
+  }
+}
+
 static uint64_t
 host_element (const String *s, const Piece *p, uint64_t i)
 {
-  const uint8_t *at = p->host + ((s->down ? p->n - 1 - i : i) << s->log2_size);
-  uint64_t value = 0;
-  memcpy (&value, at, s->size);
-  return value;
+  return load_host (p->host + ((s->down ? p->n - 1 - i : i) << s->log2_size), s->log2_size);
 }
 
 static void
 set_host_element (const String *s, const Piece *p, uint64_t i, uint64_t value)
 {
-  memcpy (p->host + ((s->down ? p->n - 1 - i : i) << s->log2_size), &value, s->size);
+  store_host (p->host + ((s->down ? p->n - 1 - i : i) << s->log2_size), value, s->log2_size);
 }
 
 static uint64_t
@@ -231,15 +255,54 @@ accumulator (const String *s)
 
 /* --- MOVS, STOS, LODS ------------------------------------------------------------------------- */
 
-/* One element after the other where that shows: the destination runs into what is still to be read. */
+#ifdef __x86_64__
+#define REP(insn, ...) __asm__ volatile ("rep " insn : __VA_ARGS__ : "memory"); break
+
+static void
+copy_up (uint8_t *dst, const uint8_t *src, uint64_t n, unsigned log2_size)
+{
+  switch (log2_size) {
+  case 0: REP ("movsb", "+D" (dst), "+S" (src), "+c" (n) :);
+  case 1: REP ("movsw", "+D" (dst), "+S" (src), "+c" (n) :);
+  case 2: REP ("movsl", "+D" (dst), "+S" (src), "+c" (n) :);
+  default: REP ("movsq", "+D" (dst), "+S" (src), "+c" (n) :);
+  }
+}
+
+static void
+fill_up (uint8_t *dst, uint64_t value, uint64_t n, unsigned log2_size)
+{
+  switch (log2_size) {
+  case 0: REP ("stosb", "+D" (dst), "+c" (n) : "a" (value));
+  case 1: REP ("stosw", "+D" (dst), "+c" (n) : "a" (value));
+  case 2: REP ("stosl", "+D" (dst), "+c" (n) : "a" (value));
+  default: REP ("stosq", "+D" (dst), "+c" (n) : "a" (value));
+  }
+}
+#else
+static void
+copy_up (uint8_t *dst, const uint8_t *src, uint64_t n, unsigned log2_size)
+{
+  for (uint64_t at = 0; at < n << log2_size; at += 1u << log2_size)
+    store_host (dst + at, load_host (src + at, log2_size), log2_size);
+}
+
+static void
+fill_up (uint8_t *dst, uint64_t value, uint64_t n, unsigned log2_size)
+{
+  for (uint64_t at = 0; at < n << log2_size; at += 1u << log2_size)
+    store_host (dst + at, value, log2_size);
+}
+#endif
+
+/* Upwards the host does as the guest would, even where the destination runs into what is still to be read. */
 static void
 copy_host (const String *s, const Piece *to, const Piece *from)
 {
-  size_t bytes = (size_t) to->n << s->log2_size;
-  uintptr_t dst = (uintptr_t) to->host, src = (uintptr_t) from->host;
-  bool runs_into = s->down ? dst < src && src - dst < bytes : dst > src && dst - src < bytes;
-  if (!runs_into) {
-    memmove (to->host, from->host, bytes);
+  uint64_t distance = (uint64_t) (to->host - from->host), bytes = to->n << s->log2_size;
+  bool overlap = distance < bytes || -distance < bytes;
+  if (!s->down || !overlap) {
+    copy_up (to->host, from->host, to->n, s->log2_size);
     return;
   }
   for (uint64_t i = 0; i < to->n; i++)
@@ -275,29 +338,6 @@ helper_rep_movs (X86Cpu *env, uint32_t mode)
   return 1;
 }
 
-typedef uint64_t __attribute__ ((may_alias, aligned (1))) Word64;
-
-static bool
-is_one_byte_repeated (const String *s, uint64_t value)
-{
-  return value == ((value & 0xff) * 0x0101010101010101u & element_mask (s));
-}
-
-/* Of one value, up and down are the same. */
-static void
-fill_host (const String *s, const Piece *to, uint64_t value)
-{
-  size_t bytes = (size_t) to->n << s->log2_size, at = 0;
-  if (is_one_byte_repeated (s, value)) {
-    memset (to->host, (int) (value & 0xff), bytes);
-    return;
-  }
-  uint64_t repeated = s->size == 2 ? value * 0x0001000100010001u : s->size == 4 ? value << 32 | value : value;
-  for (; at + 8 <= bytes; at += 8)
-    *(Word64 *) (to->host + at) = repeated;
-  memcpy (to->host + at, &repeated, bytes - at);
-}
-
 uint32_t
 helper_rep_stos (X86Cpu *env, uint32_t mode)
 {
@@ -306,8 +346,8 @@ helper_rep_stos (X86Cpu *env, uint32_t mode)
   uint64_t n, value = accumulator (&s);
   while ((n = remaining (&s)) != 0) {
     Piece to = find_piece (&s, X86_ES, X86_RDI, BP_MMU_STORE, n);
-    if (to.host != NULL)
-      fill_host (&s, &to, value);
+    if (to.host != NULL)        /* of one value, up and down are the same */
+      fill_up (to.host, value, to.n, s.log2_size);
     else
       store (&s, &to, value);
     advance (&s, X86_RDI, to.n);
@@ -364,14 +404,21 @@ compare (const String *s, Comparison *c, uint64_t first, uint64_t second)
   return (first == second) == ((s->mode & X86_STR_WHILE_NE) != 0);
 }
 
-/* How many elements can be passed over, because they do not end the search for a byte. */
+#define BYTES(x) ((x) * 0x0101010101010101u)
+
+/* How many elements can be passed over, because they do not end the search for a byte: 8 at a time. */
 static uint64_t
 without_byte (const String *s, const Piece *with, uint64_t value)
 {
+  uint64_t at = 0;
   if (s->size != 1 || s->down || with->host == NULL || !(s->mode & X86_STR_WHILE_NE))
     return 0;
-  const uint8_t *found = memchr (with->host, (int) value, with->n);
-  return found != NULL ? (uint64_t) (found - with->host) : with->n - 1;
+  for (; at + 8 < with->n; at += 8) {
+    uint64_t x = load_host (with->host + at, 3) ^ BYTES (value);
+    if ((x - BYTES ((uint64_t) 1)) & ~x & BYTES ((uint64_t) 0x80))      /* one of them is 0 */
+      break;
+  }
+  return at;
 }
 
 uint32_t
@@ -403,7 +450,7 @@ equal_run (const String *s, const Piece *x, const Piece *y)
   uint64_t bytes = y->n << s->log2_size, at = 0;
   if (s->down || x->host == NULL || y->host == NULL || s->mode & X86_STR_WHILE_NE)
     return 0;
-  while (at + 8 < bytes && *(const Word64 *) (x->host + at) == *(const Word64 *) (y->host + at))
+  while (at + 8 < bytes && load_host (x->host + at, 3) == load_host (y->host + at, 3))
     at += 8;
   return at >> s->log2_size;
 }

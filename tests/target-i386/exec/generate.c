@@ -390,9 +390,11 @@ set_up_string (Case *c, Draft *d, unsigned *at)
     return percent (is_calm ? 0 : 10);
   unsigned source = d->insn.seg_override, adsize = d->insn.adsize;
   source = source == X86_NO_REG || (is_64 () && source < X86_FS) ? X86_DS : source;
-  append_part (c, X86_RSI, random_offset (source, adsize), adsize, at);
-  append_part (c, X86_RDI, percent (30) ? EXEC_DATA + 200 + below (24) - exec_segment (exec_mode, X86_ES)->base
-               : random_offset (X86_ES, adsize), adsize, at);
+  /* often near to one another */
+  uint64_t from = random_offset (source, adsize);
+  append_part (c, X86_RSI, from, adsize, at);
+  append_part (c, X86_RDI, percent (30) && source == X86_DS ? from + exec_segment (exec_mode, X86_DS)->base + below (64) - 32
+               - exec_segment (exec_mode, X86_ES)->base : random_offset (X86_ES, adsize), adsize, at);
   if (d->insn.rep)
     append_part (c, X86_RCX, percent (80) ? below (20) : below (6000), adsize, at);
   return true;
@@ -620,7 +622,7 @@ random_start (Case *c)
     s->gpr[i] = is_64 () ? random_wide () : random_value ();
   s->gpr[X86_RSP] = stack_offset (2048 + 4 * below (64));
   s->pc = case_pc (c, 0);
-  s->eflags = random32 () & X86_FL_ARITH;
+  s->eflags = random32 () & (X86_FL_ARITH | (percent (40) ? X86_FL_DF : 0));
   for (unsigned i = 0; i < sizeof s->data; i += 8)
     put_bytes (s->data + i, is_64 () && percent (50) ? random_wide () : random_value () | (uint64_t) random_value () << 32, 8);
   for (unsigned i = 0; i < sizeof s->stack; i += 8)

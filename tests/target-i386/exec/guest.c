@@ -20,6 +20,7 @@
 
 static X86Cpu *cpu;
 static sigjmp_buf out;
+static Tb tb;
 static const Tb *running;
 static ExecState *state;
 static const uint8_t *code;
@@ -190,7 +191,7 @@ tcg_slow_cmpxchg (void *env, uint64_t address, uint64_t expected, uint64_t desir
   return old;
 }
 
-const void *tcg_lookup (void *env, uint64_t pc) { return backend->leave_code; }
+const void *tcg_lookup (void *env, uint64_t pc, unsigned exit) { return backend->leave_code; }
 void tcg_leave_block (void *env) { }
 void tcg_fp_store (void *env) { }
 void *tcg_native_operand (void *env, uint64_t address, uint32_t aux) { g_assert_not_reached (); }
@@ -288,11 +289,20 @@ static void
 tlb_start (TcgVcpu *vcpu)
 {
   static JumpEntry jumps[1 << JUMP_CACHE_BITS];
+  static uint32_t page_ids[PAGE_IDS];
   for (unsigned i = 0; i < 16; i++)
     vcpu->tlb[i] = (TlbFast) { (G_N_ELEMENTS (tlb) - 1) * sizeof *tlb, tlb };
-  for (unsigned i = 0; i < G_N_ELEMENTS (jumps); i++)
-    jumps[i].mode = ~(uint64_t) 0;
   vcpu->jump_cache = jumps;
+  vcpu->page_ids = page_ids;
+}
+
+/* By the backend that made it. */
+static void
+release_block (void)
+{
+  if (tb.code != NULL)
+    backend->release (&tb);
+  memset (&tb, 0, sizeof tb);
 }
 
 static bool
@@ -321,10 +331,13 @@ choose_backend (const char *how)
 bool
 exec_guest_start (const char *how)
 {
+  static uint8_t *memory;
+  release_block ();
   if (!choose_backend (how))
     return false;
-  cpu = g_malloc0 (sizeof *cpu + 64);
-  cpu = (X86Cpu *) (((uintptr_t) cpu + 63) & ~(uintptr_t) 63);
+  g_free (memory);
+  memory = g_malloc0 (sizeof *cpu + 64);
+  cpu = (X86Cpu *) (((uintptr_t) memory + 63) & ~(uintptr_t) 63);
   cpu->tcg.ops = &ops;
   tcg_vcpu (cpu)->frontend = &x86_frontend;
   tlb_start (tcg_vcpu (cpu));
@@ -402,7 +415,6 @@ static void
 run_block (bool explain)
 {
   static BpIrBlock ir;
-  static Tb tb;
   if (ir.insns == NULL)
     bp_ir_block_init (&ir, x86_globals, G_N, x86_helper_list);
   bp_ir_block_reset (&ir);
@@ -421,10 +433,8 @@ run_block (bool explain)
       print_ir ("optimised", &ir);
     check_ir (&ir);
   }
-  if (tb.code != NULL)
-    backend->release (&tb);
+  release_block ();
   buffer.used = buffer_start;
-  memset (&tb, 0, sizeof tb);
   tb.key = t.key;
   BackendBlock block = { &tb, &x86_frontend, &buffer, NULL };
   tb.n_insns = t.n_insns;
