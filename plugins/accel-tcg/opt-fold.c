@@ -1,70 +1,17 @@
 /* opt-fold.c -- one forward pass: constants, copies, algebra, decided branches, unreachable code. */
 /* SPDX-License-Identifier: MIT */
 /*
- * What is known of a temp holds within one stretch of code, between labels that something branches to.  A
- * write to a temp raises its version, so a copy of it, or an insn that read it, can tell that it has
- * changed since: thus a use is never replaced by a temp (a global above all) that was redefined in
- * between.
+ * What is known of a temp holds within one stretch of code, between labels that something branches to.  A write to a temp raises its
+ * version, so a copy of it, or an insn that read it, can tell that it has changed since: thus a use is never replaced by a temp (a global
+ * above all) that was redefined in between.
  *
  * What is known describes all 64 bits of an i64 temp.  An insn sees as many as it reads: the copy that a 32-bit
  * move made is one for those that read 32 bits, and for others when its source is known to have no more.
  */
-#include "ir-info.h"
+#include "opt-fold.h"
 #include "opt-scratch.h"
-#include <string.h>
-
-typedef struct Known {
-  uint64_t ones;                /* the bits that may be 1 */
-  uint32_t epoch;               /* the stretch that the rest was learnt in */
-  uint32_t version;
-  uint32_t def;                 /* 1 + the insn that wrote it, 0 when unknown */
-  uint32_t def_version;         /* of that insn's first input, when it ran */
-  uint32_t copy_version;
-  BpTemp copy;                  /* a temp that held the same value, or NONE */
-  uint8_t copy_width;           /* BpIrType: as far as that many bits go */
-  uint8_t reserved;
-} Known;
-
-typedef struct Folder {
-  BpIrBlock *ir;
-  Known *known;
-  uint32_t *label_uses;
-  uint32_t epoch;
-  uint32_t max_temps;           /* entries of known */
-  uint32_t n;                   /* insns kept so far: the next is written there */
-  BpTemp recent[32];            /* constants made lately, by their low bits */
-} Folder;
 
 /* --- what is known ------------------------------------------------------------------ */
-
-static inline bool
-is_const (const Folder *x, BpTemp temp)
-{
-  return x->ir->temps[temp].kind == BP_IR_TEMP_CONST;
-}
-
-/* A constant's value as an insn of that width reads it, zero-extended. */
-static inline uint64_t
-const_value (const Folder *x, BpTemp temp, unsigned width)
-{
-  return ir_const_bits (&x->ir->temps[temp], (BpIrType) width);
-}
-
-static inline bool
-is_value (const Folder *x, BpTemp temp, unsigned width, uint64_t value)
-{
-  return is_const (x, temp) && const_value (x, temp, width) == value;
-}
-
-/* The bits that may be 1 in what an insn of that width reads. */
-static inline uint64_t
-ones_of (const Folder *x, BpTemp temp, unsigned width)
-{
-  const BpIrTemp *t = &x->ir->temps[temp];
-  if (t->kind == BP_IR_TEMP_CONST)
-    return const_value (x, temp, width);
-  return ir_type_mask (width) & (x->known[temp].epoch == x->epoch ? x->known[temp].ones : ir_type_mask (t->type));
-}
 
 /* The insn that made the temp's value, if its first input still holds what it held then. */
 static inline const BpIrInsn *
@@ -77,10 +24,8 @@ def_of (const Folder *x, BpTemp temp)
   return x->known[def->a[1]].version == k->def_version ? def : NULL;
 }
 
-/* A constant; NONE when the block has too many temps.  Equal ones need not be one temp: seeking them would
- * cost more. */
-static BpTemp
-constant (Folder *x, BpIrType type, uint64_t value)
+BpTemp
+fold_constant (Folder *x, BpIrType type, uint64_t value)
 {
   int64_t stored = type == BP_IR_I32 ? (int32_t) value : (int64_t) value;
   BpTemp *recent = &x->recent[(value ^ value >> 5) % G_N_ELEMENTS (x->recent)];
@@ -106,7 +51,7 @@ canonical (Folder *x, BpTemp temp, BpIrType width)
   if (is_const (x, copy)) {             /* constants have the type of what reads them */
     if (x->ir->temps[copy].type == width && !(narrow && width == BP_IR_I64))
       return copy;
-    BpTemp c = constant (x, width, const_value (x, copy, BP_IR_I32));
+    BpTemp c = fold_constant (x, width, const_value (x, copy, BP_IR_I32));
     return c != BP_IR_NONE ? c : temp;
   }
   if (width == BP_IR_I32)
@@ -117,16 +62,8 @@ canonical (Folder *x, BpTemp temp, BpIrType width)
 
 /* --- rewriting ---------------------------------------------------------------------------- */
 
-static inline void
-to_nop (BpIrInsn *insn)
-{
-  insn->op = BP_IR_nop;
-  memset (insn->a, 0xff, sizeof insn->a);
-}
-
-/* As wide as the result was. */
-static void
-to_mov (const Folder *x, BpIrInsn *insn, BpTemp source)
+void
+fold_to_mov (const Folder *x, BpIrInsn *insn, BpTemp source)
 {
   BpTemp dst = insn->a[0];
   BpIrType width = ir_operand_type (insn, 0);
@@ -140,12 +77,12 @@ to_mov (const Folder *x, BpIrInsn *insn, BpTemp source)
   insn->a[1] = source;
 }
 
-static void
-to_const (Folder *x, BpIrInsn *insn, uint64_t value)
+void
+fold_to_const (Folder *x, BpIrInsn *insn, uint64_t value)
 {
-  BpTemp c = constant (x, ir_operand_type (insn, 0), value);
+  BpTemp c = fold_constant (x, ir_operand_type (insn, 0), value);
   if (c != BP_IR_NONE)
-    to_mov (x, insn, c);
+    fold_to_mov (x, insn, c);
 }
 
 /* d0 = op (source) */
@@ -162,19 +99,11 @@ to_unary (BpIrInsn *insn, BpIrOp op, BpTemp source)
 static void
 to_binary_const (Folder *x, BpIrInsn *insn, BpIrOp op, BpTemp source, uint64_t value)
 {
-  BpTemp c = constant (x, (BpIrType) insn->type, value);
+  BpTemp c = fold_constant (x, (BpIrType) insn->type, value);
   if (c == BP_IR_NONE)
     return;
   to_unary (insn, op, source);
   insn->a[2] = c;
-}
-
-static inline void
-swap_temps (BpTemp *a, BpTemp *b)
-{
-  BpTemp t = *a;
-  *a = *b;
-  *b = t;
 }
 
 /* --- constants -------------------------------------------------------------------------------- */
@@ -194,7 +123,7 @@ fold_constants (Folder *x, BpIrInsn *insn)
   }
   if (!ir_compute (insn, in[0], in[1], in[2], &value))
     return false;
-  to_const (x, insn, value);
+  fold_to_const (x, insn, value);
   return true;
 }
 
@@ -208,7 +137,7 @@ fold_add (Folder *x, BpIrInsn *insn)
   uint64_t c = const_value (x, insn->a[2], insn->type);
   const BpIrInsn *def = def_of (x, insn->a[1]);
   if (c == 0)
-    to_mov (x, insn, insn->a[1]);
+    fold_to_mov (x, insn, insn->a[1]);
   else if (def != NULL && def->op == BP_IR_add && def->type == insn->type && is_const (x, def->a[2]))
     to_binary_const (x, insn, BP_IR_add, def->a[1], c + const_value (x, def->a[2], insn->type));
 }
@@ -217,7 +146,7 @@ static void
 fold_sub (Folder *x, BpIrInsn *insn)
 {
   if (insn->a[1] == insn->a[2])
-    to_const (x, insn, 0);
+    fold_to_const (x, insn, 0);
   else if (is_value (x, insn->a[1], insn->type, 0))
     to_unary (insn, BP_IR_neg, insn->a[2]);
   else if (is_const (x, insn->a[2])) {
@@ -256,9 +185,9 @@ fold_mul (Folder *x, BpIrInsn *insn)
     return;
   uint64_t c = const_value (x, insn->a[2], insn->type);
   if (c == 0)
-    to_const (x, insn, 0);
+    fold_to_const (x, insn, 0);
   else if (c == 1)
-    to_mov (x, insn, insn->a[1]);
+    fold_to_mov (x, insn, insn->a[1]);
   else if ((c & (c - 1)) == 0)
     to_binary_const (x, insn, BP_IR_shl, insn->a[1], (uint64_t) __builtin_ctzll (c));
 }
@@ -269,20 +198,20 @@ fold_and (Folder *x, BpIrInsn *insn)
   unsigned type = insn->type;
   uint64_t ones = ones_of (x, insn->a[1], type);
   if (insn->a[1] == insn->a[2])
-    to_mov (x, insn, insn->a[1]);
+    fold_to_mov (x, insn, insn->a[1]);
   else if ((ones & ones_of (x, insn->a[2], type)) == 0)
-    to_const (x, insn, 0);
+    fold_to_const (x, insn, 0);
   else if (!is_const (x, insn->a[2]))
     return;
   else if ((ones & ~const_value (x, insn->a[2], type)) == 0)
-    to_mov (x, insn, insn->a[1]);
+    fold_to_mov (x, insn, insn->a[1]);
   else if (is_value (x, insn->a[2], type, 0xff))
     to_unary (insn, BP_IR_ext8u, insn->a[1]);
   else if (is_value (x, insn->a[2], type, 0xffff))
     to_unary (insn, BP_IR_ext16u, insn->a[1]);
   else if (is_value (x, insn->a[2], type, 0xffffffff)) {
     insn->type = BP_IR_I32;
-    to_mov (x, insn, insn->a[1]);
+    fold_to_mov (x, insn, insn->a[1]);
   } else {                      /* a mask that keeps nothing of an extension's upper bits does without it */
     const BpIrInsn *def = def_of (x, insn->a[1]);
     uint64_t c = const_value (x, insn->a[2], type);
@@ -297,18 +226,18 @@ static void
 fold_or (Folder *x, BpIrInsn *insn)
 {
   if (insn->a[1] == insn->a[2] || is_value (x, insn->a[2], insn->type, 0))
-    to_mov (x, insn, insn->a[1]);
+    fold_to_mov (x, insn, insn->a[1]);
   else if (is_value (x, insn->a[2], insn->type, ir_type_mask (insn->type)))
-    to_const (x, insn, ir_type_mask (insn->type));
+    fold_to_const (x, insn, ir_type_mask (insn->type));
 }
 
 static void
 fold_xor (Folder *x, BpIrInsn *insn)
 {
   if (insn->a[1] == insn->a[2])
-    to_const (x, insn, 0);
+    fold_to_const (x, insn, 0);
   else if (is_value (x, insn->a[2], insn->type, 0))
-    to_mov (x, insn, insn->a[1]);
+    fold_to_mov (x, insn, insn->a[1]);
   else if (is_value (x, insn->a[2], insn->type, ir_type_mask (insn->type)))
     to_unary (insn, BP_IR_not, insn->a[1]);
 }
@@ -317,7 +246,7 @@ static void
 fold_andc (Folder *x, BpIrInsn *insn)
 {
   if (insn->a[1] == insn->a[2])
-    to_const (x, insn, 0);
+    fold_to_const (x, insn, 0);
   else if (is_value (x, insn->a[1], insn->type, ir_type_mask (insn->type)))
     to_unary (insn, BP_IR_not, insn->a[2]);
   else if (is_const (x, insn->a[2])) {
@@ -333,7 +262,7 @@ fold_negation (Folder *x, BpIrInsn *insn)
 {
   const BpIrInsn *def = def_of (x, insn->a[1]);
   if (def != NULL && def->op == insn->op && def->type == insn->type)
-    to_mov (x, insn, def->a[1]);
+    fold_to_mov (x, insn, def->a[1]);
 }
 
 static void
@@ -343,7 +272,7 @@ fold_shift (Folder *x, BpIrInsn *insn)
   bool is_rotate = insn->op == BP_IR_rotl || insn->op == BP_IR_rotr;
   if (is_value (x, insn->a[1], type, 0) || (insn->op != BP_IR_shl && insn->op != BP_IR_shr
                                             && is_value (x, insn->a[1], type, ir_type_mask (type)))) {
-    to_const (x, insn, const_value (x, insn->a[1], type));
+    fold_to_const (x, insn, const_value (x, insn->a[1], type));
     return;
   }
   if (!is_const (x, insn->a[2])) {
@@ -356,12 +285,12 @@ fold_shift (Folder *x, BpIrInsn *insn)
   uint64_t count = const_value (x, insn->a[2], type);
   uint64_t ones = ones_of (x, insn->a[1], type);
   if ((count & (bits - 1)) == 0)
-    to_mov (x, insn, insn->a[1]);
+    fold_to_mov (x, insn, insn->a[1]);
   else if (count >= bits)
     to_binary_const (x, insn, (BpIrOp) insn->op, insn->a[1], count & (bits - 1));
   else if (!is_rotate
            && (insn->op == BP_IR_shl ? ones << count & ir_type_mask (type) : ones >> count) == 0)
-    to_const (x, insn, 0);
+    fold_to_const (x, insn, 0);
   else if (insn->op == BP_IR_sar && !(ones >> (bits - 1)))
     insn->op = BP_IR_shr;
 }
@@ -375,7 +304,7 @@ fold_extension (Folder *x, BpIrInsn *insn)
   bool is_signed = insn->op == BP_IR_ext8s || insn->op == BP_IR_ext16s;
   unsigned bits = insn->op == BP_IR_ext8s || insn->op == BP_IR_ext8u ? 8 : 16;
   if ((ones_of (x, insn->a[1], insn->type) & ~ir_low_mask (bits - is_signed)) == 0) {
-    to_mov (x, insn, insn->a[1]);
+    fold_to_mov (x, insn, insn->a[1]);
     return;
   }
   const BpIrInsn *def = def_of (x, insn->a[1]);
@@ -384,7 +313,7 @@ fold_extension (Folder *x, BpIrInsn *insn)
   bool inner_8 = def->op == BP_IR_ext8s || def->op == BP_IR_ext8u;
   bool inner_16 = def->op == BP_IR_ext16s || def->op == BP_IR_ext16u;
   if (is_signed && (def->op == insn->op || (def->op == BP_IR_ext8s && bits == 16)))
-    to_mov (x, insn, insn->a[1]);
+    fold_to_mov (x, insn, insn->a[1]);
   else if ((inner_8 && bits == 8) || inner_16)
     insn->a[1] = def->a[1];
 }
@@ -396,7 +325,7 @@ fold_low_half (Folder *x, BpIrInsn *insn)
   const BpIrInsn *def = def_of (x, insn->a[1]);
   insn->op = BP_IR_mov;
   insn->type = BP_IR_I32;
-  to_mov (x, insn, def != NULL && def->op == BP_IR_ext32s ? def->a[1] : insn->a[1]);
+  fold_to_mov (x, insn, def != NULL && def->op == BP_IR_ext32s ? def->a[1] : insn->a[1]);
 }
 
 static void
@@ -413,9 +342,9 @@ fold_extract (Folder *x, BpIrInsn *insn)
   bool is_signed = insn->op == BP_IR_sextract;
   uint64_t ones = ones_of (x, insn->a[1], insn->type);
   if ((ones >> pos & ir_low_mask (len)) == 0)
-    to_const (x, insn, 0);
+    fold_to_const (x, insn, 0);
   else if (pos == 0 && (len == bits || (ones & ~ir_low_mask (len - is_signed)) == 0))
-    to_mov (x, insn, insn->a[1]);
+    fold_to_mov (x, insn, insn->a[1]);
   else if (pos == 0 && len == 8)
     to_unary (insn, is_signed ? BP_IR_ext8s : BP_IR_ext8u, insn->a[1]);
   else if (pos == 0 && len == 16)
@@ -434,7 +363,7 @@ fold_deposit (Folder *x, BpIrInsn *insn)
   unsigned bits = ir_type_bits (insn->type), pos = insn->aux & 0xff, len = insn->aux >> 8;
   uint64_t field = ir_low_mask (len) << pos, base_ones = ones_of (x, insn->a[1], insn->type);
   if (len == bits) {
-    to_mov (x, insn, insn->a[2]);
+    fold_to_mov (x, insn, insn->a[2]);
   } else if ((ones_of (x, insn->a[2], insn->type) & ir_low_mask (len)) == 0) {         /* the field becomes 0 */
     to_binary_const (x, insn, BP_IR_and, insn->a[1], ~field);
     if (insn->op == BP_IR_and)
@@ -451,121 +380,6 @@ fold_deposit (Folder *x, BpIrInsn *insn)
         && ((len <= 8 && (def->op == BP_IR_ext8u || def->op == BP_IR_ext8s))
             || (len <= 16 && (def->op == BP_IR_ext16u || def->op == BP_IR_ext16s))))
       insn->a[2] = def->a[1];
-  }
-}
-
-/* --- conditions -------------------------------------------------------------------------- */
-
-/* Compares with 0 what is compared with the edge of the unsigned range. */
-static void
-simplify_unsigned (Folder *x, BpIrInsn *insn, BpTemp *b)
-{
-  BpIrCond cond = (BpIrCond) insn->cond;
-  bool one = is_value (x, *b, insn->type, 1), zero = is_value (x, *b, insn->type, 0);
-  if ((cond == BP_IR_LTU && one) || (cond == BP_IR_LEU && zero))
-    cond = BP_IR_EQ;
-  else if ((cond == BP_IR_GEU && one) || (cond == BP_IR_GTU && zero))
-    cond = BP_IR_NE;
-  else
-    return;
-  BpTemp c = constant (x, (BpIrType) insn->type, 0);
-  if (c == BP_IR_NONE)
-    return;
-  insn->cond = (uint8_t) cond;
-  *b = c;
-}
-
-/* Decides a condition: 0, 1, or -1 when it depends; puts a constant second and simplifies what it can. */
-static int
-decide (Folder *x, BpIrInsn *insn, BpTemp *a, BpTemp *b)
-{
-  BpIrType type = (BpIrType) insn->type;
-  if (is_const (x, *a) && !is_const (x, *b)) {
-    swap_temps (a, b);
-    insn->cond = (uint8_t) ir_cond_swap ((BpIrCond) insn->cond);
-  }
-  BpIrCond cond = (BpIrCond) insn->cond;
-  if (cond <= BP_IR_ALWAYS)
-    return cond == BP_IR_ALWAYS;
-  if (is_const (x, *a))
-    return ir_cond_holds (type, cond, const_value (x, *a, type), const_value (x, *b, type));
-  if (*a == *b) {
-    if (cond < BP_IR_TSTEQ)
-      return ir_cond_holds (type, cond, 0, 0);
-    BpTemp zero = constant (x, type, 0);
-    if (zero != BP_IR_NONE) {
-      insn->cond = cond == BP_IR_TSTEQ ? BP_IR_EQ : BP_IR_NE;
-      *b = zero;
-    }
-    return -1;
-  }
-  uint64_t ones = ones_of (x, *a, type);
-  if (cond >= BP_IR_TSTEQ && (ones & ones_of (x, *b, type)) == 0)
-    return cond == BP_IR_TSTEQ;
-  if (!is_const (x, *b))
-    return -1;
-
-  uint64_t value = const_value (x, *b, type);
-  if (cond <= BP_IR_NE && (value & ~ones))
-    return cond == BP_IR_NE;
-  if ((cond == BP_IR_LTU || cond == BP_IR_GEU) && (ones < value || value == 0))
-    return value != 0 ? cond == BP_IR_LTU : cond == BP_IR_GEU;
-  if ((cond == BP_IR_LEU || cond == BP_IR_GTU) && ones <= value)
-    return cond == BP_IR_LEU;
-  if ((cond == BP_IR_LT || cond == BP_IR_GE) && value == 0 && !(ones >> (ir_type_bits (type) - 1)))
-    return cond == BP_IR_GE;
-  if (cond >= BP_IR_TSTEQ && (ones & ~value) == 0) {
-    BpTemp zero = constant (x, type, 0);
-    if (zero != BP_IR_NONE) {
-      insn->cond = cond == BP_IR_TSTEQ ? BP_IR_EQ : BP_IR_NE;
-      *b = zero;
-    }
-    return -1;
-  }
-  simplify_unsigned (x, insn, b);
-  return -1;
-}
-
-static void
-fold_setcond (Folder *x, BpIrInsn *insn)
-{
-  int decided = decide (x, insn, &insn->a[1], &insn->a[2]);
-  if (decided >= 0)
-    to_const (x, insn, (uint64_t) decided);
-  else if (insn->cond == BP_IR_NE && is_value (x, insn->a[2], insn->type, 0) && ones_of (x, insn->a[1], insn->type) <= 1)
-    to_mov (x, insn, insn->a[1]);
-}
-
-static void
-fold_movcond (Folder *x, BpIrInsn *insn)
-{
-  int decided = decide (x, insn, &insn->a[1], &insn->a[2]);
-  if (decided >= 0 || insn->a[3] == insn->a[4]) {
-    to_mov (x, insn, insn->a[decided == 0 ? 4 : 3]);
-  } else if (is_value (x, insn->a[3], insn->type, 1) && is_value (x, insn->a[4], insn->type, 0)) {
-    insn->op = BP_IR_setcond;
-    insn->a[3] = insn->a[4] = BP_IR_NONE;
-  } else if (is_value (x, insn->a[3], insn->type, 0) && is_value (x, insn->a[4], insn->type, 1)) {
-    insn->op = BP_IR_setcond;
-    insn->cond = (uint8_t) ir_cond_invert ((BpIrCond) insn->cond);
-    insn->a[3] = insn->a[4] = BP_IR_NONE;
-  }
-}
-
-static void
-fold_brcond (Folder *x, BpIrInsn *insn)
-{
-  int decided = decide (x, insn, &insn->a[0], &insn->a[1]);
-  if (decided == 0) {
-    x->label_uses[insn->aux]--;
-    to_nop (insn);
-  } else if (decided == 1) {
-    uint32_t label = insn->aux;
-    to_nop (insn);
-    insn->op = BP_IR_br;
-    insn->type = BP_IR_I32;
-    insn->cond = 0;
-    insn->aux = label;
   }
 }
 
@@ -589,7 +403,7 @@ simplify (Folder *x, BpIrInsn *insn)
     break;
   }
   case BP_IR_mov:
-    to_mov (x, insn, insn->a[1]);
+    fold_to_mov (x, insn, insn->a[1]);
     return;
   case BP_IR_setcond: fold_setcond (x, insn); return;
   case BP_IR_movcond: fold_movcond (x, insn); return;
@@ -788,8 +602,7 @@ fold_insns (Folder *x)
     if (ir_ends_flow (&insn))
       reachable = false;
   }
-  /* Guest instructions that nothing reaches keep their starts, so that what follows is attributed rightly;
-   * at the end none does. */
+  /* Guest instructions that nothing reaches keep their starts, so that what follows is attributed rightly; at the end none does. */
   while (!reachable && x->n > 0 && ir->insns[x->n - 1].op == BP_IR_insn_start)
     x->n--;
   ir->n_insns = x->n;
