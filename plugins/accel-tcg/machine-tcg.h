@@ -208,7 +208,13 @@ typedef struct CodePage {
   struct CodePage *next;
   PageName name[PAGE_NAMES];    /* the last ones; id 0: none */
   unsigned next_name;
+  unsigned emptied;             /* how often writes have taken the last block from it, up to CODE_PAGE_STAYS */
+  unsigned idle;                /* then: writes since there was code */
 } CodePage;
+/* A page whose code comes and goes stays watched, which costs its stores something and saves looking for its TLB entries each time; until
+ * so many writes found no code. */
+#define CODE_PAGE_STAYS 16
+#define CODE_PAGE_IDLE 64
 
 typedef struct TcgMachine {
   void *self;                   /* the accel object */

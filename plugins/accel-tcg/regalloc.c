@@ -130,6 +130,7 @@ static void
 put_in (Regalloc *ra, BpTemp t, unsigned r)
 {
   ra->temps[t].reg = (uint8_t) r;
+  ra->temps[t].disp = 0;
   ra->temps[t].next = ra->head[r];
   ra->head[r] = t;
 }
@@ -147,6 +148,17 @@ take_out (Regalloc *ra, BpTemp t)
   *link = ra->temps[t].next;
   ra->temps[t].next = BP_IR_NONE;
   ra->temps[t].reg = RA_NONE;
+  ra->temps[t].disp = 0;
+}
+
+/* t goes from its register's list to that of r, which has the same in it. */
+static void
+follow_to (Regalloc *ra, BpTemp t, unsigned r)
+{
+  int32_t disp = ra->temps[t].disp;
+  take_out (ra, t);
+  put_in (ra, t, r);
+  ra->temps[t].disp = disp;
 }
 
 void
@@ -169,7 +181,11 @@ ra_to_memory (Regalloc *ra, BpTemp t)
   RaTemp *temp = &ra->temps[t];
   if (is_const (ra, t) || temp->pin != RA_NONE || temp->in_memory || temp->reg == RA_NONE)
     return;
+  if (temp->disp)               /* there may be no other register: what else is in this one comes back */
+    ra->host->sum (ra->gen, temp->reg, temp->reg, temp->disp);
   ra->host->store (ra->gen, temp->reg, ra_home (ra, t), type_of (ra, t));
+  if (temp->disp)
+    ra->host->sum (ra->gen, temp->reg, temp->reg, -temp->disp);
   temp->in_memory = true;
 }
 
@@ -315,10 +331,8 @@ ra_take (Regalloc *ra, unsigned r)
       if (*other != r && ra->head[*other] == BP_IR_NONE && !(ra->locked >> *other & 1)) {
         BpTemp t;
         emit_move (ra, *other, r);
-        while ((t = ra->head[r]) != BP_IR_NONE) {
-          take_out (ra, t);
-          put_in (ra, t, *other);
-        }
+        while ((t = ra->head[r]) != BP_IR_NONE)
+          follow_to (ra, t, *other);
         break;
       }
     empty (ra, r);
@@ -328,11 +342,31 @@ ra_take (Regalloc *ra, unsigned r)
 
 /* --- inputs ----------------------------------------------------------------------------------- */
 
+static unsigned
+use_sum (Regalloc *ra, BpTemp t, uint32_t mask)
+{
+  uint32_t others = unlocked (ra, mask) & ~(1u << ra->temps[t].reg);
+  unsigned r = ra->temps[t].reg, to = allocate (ra, others ? others : unlocked (ra, mask));
+  if (ra->temps[t].reg == RA_NONE) {    /* its own register was taken for it, and it is in its slot */
+    ra->locked |= 1u << to;
+    ra->host->load (ra->gen, to, ra_home (ra, t), BP_IR_I64);
+  } else {
+    ra->locked |= 1u << to;
+    ra->host->sum (ra->gen, to, r, ra->temps[t].disp);
+  }
+  take_out (ra, t);
+  put_in (ra, t, to);
+  set_clean (ra, to, false);
+  return to;
+}
+
 unsigned
 ra_use (Regalloc *ra, BpTemp t, uint32_t mask)
 {
   RaTemp *temp = &ra->temps[t];
   unsigned r = temp->reg;
+  if (temp->disp)
+    return use_sum (ra, t, mask);
   if (r != RA_NONE && (mask == 0 || (mask >> r & 1))) {
     ra->locked |= 1u << r;
     return r;
@@ -409,10 +443,8 @@ ra_save_copies (Regalloc *ra, unsigned pin)
   unsigned to = allocate (ra, unlocked (ra, 0));
   emit_move (ra, to, pin);
   BpTemp t;
-  while ((t = ra->head[pin]) != BP_IR_NONE) {
-    take_out (ra, t);
-    put_in (ra, t, to);
-  }
+  while ((t = ra->head[pin]) != BP_IR_NONE)
+    follow_to (ra, t, to);
 }
 
 /* The register of the global that local t, made by the current insn, will be moved to; RA_NONE when there
@@ -577,7 +609,7 @@ ra_copy (Regalloc *ra, BpTemp t, BpTemp s, BpIrType type, unsigned slot)
 {
   RaTemp *to = &ra->temps[t];
   const RaTemp from = ra->temps[s];
-  if (from.reg == RA_NONE)
+  if (from.reg == RA_NONE || from.disp)
     return false;
   bool extends = type == BP_IR_I32 && (type_of (ra, t) == BP_IR_I64 || to->pin != RA_NONE);
   if (extends && !ra_is_clean (ra, from.reg))
@@ -596,6 +628,49 @@ ra_copy (Regalloc *ra, BpTemp t, BpTemp s, BpIrType type, unsigned slot)
     to->in_memory = false;
     ra_to_memory (ra, t);
   }
+  if (ra_dies (ra, slot))
+    ra_forget (ra, t);
+  return true;
+}
+
+/* Whether local t, which the current insn makes, is first read as a guest address of 64 bits, soon (`at_once`: next). */
+static bool
+becomes_address (const Regalloc *ra, BpTemp t, bool at_once)
+{
+  uint32_t end = MIN (ra->ir->n_insns, ra->at + 1 + WANTED_AHEAD);
+  for (uint32_t i = ra->at + 1; i < end; i++) {
+    const BpIrInsn *insn = &ra->ir->insns[i];
+    const BpIrOpInfo *info = &ir_op_info[insn->op];
+    unsigned n = ir_n_operands (insn);
+    bool is_access = insn->op == BP_IR_gld || insn->op == BP_IR_gst;
+    if (is_access && insn->a[1] == t)
+      return (insn->aux & BP_MO_ADDR64) && !(insn->op == BP_IR_gst && insn->a[0] == t);
+    for (unsigned k = 0; k < n; k++)
+      if (insn->a[k] == t)
+        return false;
+    if (insn->op == BP_IR_call || (info->attributes & BP_IR_ATTR_END) || (at_once && insn->op != BP_IR_insn_start))
+      return false;
+  }
+  return false;
+}
+
+bool
+ra_sum (Regalloc *ra, BpTemp t, BpTemp s, int64_t disp, unsigned slot)
+{
+  const int64_t most = 1 << 30;
+  if (!is_local (ra, t) || ra->temps[t].crosses || s == t || is_const (ra, s)
+      || !becomes_address (ra, t, ra->temps[s].pin == RA_NONE))
+    return false;
+  disp += ra->temps[s].disp;
+  if (disp < -most || disp > most || disp == 0)
+    return false;
+  unsigned r = ra->temps[s].reg != RA_NONE ? ra->temps[s].reg : ra_use (ra, s, 0);
+  take_out (ra, t);
+  put_in (ra, t, r);
+  ra->temps[t].in_memory = false;
+  ra->temps[t].disp = (int32_t) disp;
+  new_value (ra, t);
+  ra_release_dead (ra);
   if (ra_dies (ra, slot))
     ra_forget (ra, t);
   return true;

@@ -13,6 +13,9 @@
  * half is known to be 0; what is not clean must not stand where all 64 bits count. A 32-bit move of it into an i64 is
  * no copy.
  *
+ * SUMS. An i64 local that is a sum of something in a register and a constant, and serves as a guest address next, need not be
+ * computed: it shares the register, `disp` away. Whoever wants it in a register gets it computed then.
+ *
  * COALESCING. A local that ra_define() makes and that is soon moved into a pinned global is computed right in
  * that global's register, when nothing can observe the global in between.
  *
@@ -41,8 +44,9 @@ typedef struct RaHost {
   const uint8_t *pins;          /* registers for pinned globals, in table order */
   unsigned n_pins;
   uint8_t env;                  /* the register that holds env */
-  /* None of these may change the host's flags. */
+  /* None of these may change the host's flags.  sum: dst = src + disp, 64 bits. */
   void (*move) (void *gen, unsigned dst, unsigned src, BpIrType type);
+  void (*sum) (void *gen, unsigned dst, unsigned src, int32_t disp);
   void (*constant) (void *gen, unsigned dst, int64_t value, BpIrType type);
   void (*load) (void *gen, unsigned dst, RaHome home, BpIrType type);
   void (*store) (void *gen, unsigned src, RaHome home, BpIrType type);
@@ -50,6 +54,7 @@ typedef struct RaHost {
 
 typedef struct RaTemp {
   uint32_t value;               /* equal numbers: equal values */
+  int32_t disp;                 /* what the value is more than reg: a sum not computed yet */
   BpTemp next;                  /* in the list of temps that share reg */
   uint16_t slot;
   uint8_t reg;                  /* RA_NONE: only in memory, or a constant, or dead */
@@ -96,8 +101,9 @@ void ra_finish (Regalloc *ra);
 
 void ra_insn (Regalloc *ra, uint32_t at);
 
+static inline bool ra_is_sum (const Regalloc *ra, BpTemp t) { return ra->temps[t].disp != 0; }
 /* The register that holds t, or RA_NONE. */
-static inline unsigned ra_register (const Regalloc *ra, BpTemp t) { return ra->temps[t].reg; }
+static inline unsigned ra_register (const Regalloc *ra, BpTemp t) { return ra_is_sum (ra, t) ? RA_NONE : ra->temps[t].reg; }
 static inline bool ra_is_pinned (const Regalloc *ra, BpTemp t) { return ra->temps[t].pin != RA_NONE; }
 static inline bool ra_is_clean (const Regalloc *ra, unsigned r) { return ra->clean >> r & 1; }
 static inline uint32_t ra_value (const Regalloc *ra, BpTemp t) { return ra->temps[t].value; }
@@ -140,6 +146,8 @@ static inline unsigned ra_n_free (const Regalloc *ra)
 /* Output t takes over the value of input s (that many bits of it) without code, if it can: true. Else the caller
  * defines t and moves. */
 bool ra_copy (Regalloc *ra, BpTemp t, BpTemp s, BpIrType type, unsigned slot);
+/* Output t is s + disp: true when it is enough to remember that. s may be brought into a register. */
+bool ra_sum (Regalloc *ra, BpTemp t, BpTemp s, int64_t disp, unsigned slot);
 void ra_forget (Regalloc *ra, BpTemp t);
 /* Scratch register r holds the value of local t from now on, until ra_forget (for temps that no insn
  * names). */

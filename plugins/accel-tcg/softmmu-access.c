@@ -192,9 +192,13 @@ store_in_page (TcgVcpu *v, uint64_t address, uint64_t value, unsigned size, unsi
     device_write (v, f->physical + PAGE_OFFSET (address), value, size);
     return;
   }
-  if (e->store & TLB_WATCHED)
+  uint8_t *p = (uint8_t *) (uintptr_t) (address + e->addend);
+  if (e->store & TLB_WATCHED) {
+    if (read_host (p, size) == (size == 8 ? value : value & ((UINT64_C (1) << 8 * size) - 1)))
+      return;                   /* nothing changes, code neither: programs that patch theirs write much that was there */
     before_watched_store (v, e, f, address, size);
-  write_host ((uint8_t *) (uintptr_t) (address + e->addend), value, size);
+  }
+  write_host (p, value, size);
 }
 
 /* --- across two pages: both must be accessible before anything happens ------------------------------ */

@@ -60,15 +60,30 @@ invalidate_in_page (TcgMachine *m, CodePage *p, uint64_t start, uint64_t end)
   }
 }
 
+/* Whether a page without code goes on being watched. */
+static bool
+stays_watched (CodePage *p)
+{
+  if (!p || p->emptied < CODE_PAGE_STAYS)
+    return false;
+  if (++p->idle < CODE_PAGE_IDLE)
+    return true;
+  p->emptied = p->idle = 0;
+  return false;
+}
+
 bool
 tb_invalidate_range (TcgMachine *m, uint64_t ram_address, uint64_t size, const Tb *current)
 {
   uint64_t end = ram_address + size;
   for (uint64_t page = ram_address >> TLB_PAGE_BITS; page <= (end - 1) >> TLB_PAGE_BITS; page++) {
     CodePage *p = code_page_find (m, page);
-    if (p)
+    if (p && p->first) {
       invalidate_in_page (m, p, ram_address, end);
-    if (!is_being_fetched (m, page) && (!p || !p->first))
+      p->idle = 0;
+      p->emptied += !p->first && p->emptied < CODE_PAGE_STAYS;
+    }
+    if (!is_being_fetched (m, page) && (!p || !p->first) && !stays_watched (p))
       bp_dirty_set (BP_DIRTY_CODE, page << TLB_PAGE_BITS, 1u << TLB_PAGE_BITS);
   }
   return current && (overlaps (current, 0, ram_address, end) || overlaps (current, 1, ram_address, end));

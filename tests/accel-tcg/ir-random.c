@@ -313,6 +313,36 @@ put_late_move (Random *x)
     bp_ir_mov (x->ir, move, an_output_global (x, move), t);
 }
 
+/* Accesses near what a register points to, which moves as a stack pointer does; an address may outlive its register's value. */
+static void
+put_frame (Random *x)
+{
+  static const uint64_t places[] = { 0, FAKE_MIDDLE, FAKE_HIGH };
+  BpIrBlock *ir = x->ir;
+  BpTemp base = an_output_global (x, BP_IR_I64), t = bp_ir_local (ir, BP_IR_I64), u = bp_ir_local (ir, BP_IR_I64);
+  bp_ir_op3 (ir, BP_IR_and, BP_IR_I64, t, input (x, BP_IR_I64), bp_ir_i64 (ir, 0x3ff8));
+  bp_ir_op3 (ir, BP_IR_add, BP_IR_I64, u, t, bp_ir_i64 (ir, (int64_t) (FAKE_MEMORY_BASE + places[below (x, 3)])));
+  bp_ir_mov (ir, BP_IR_I64, base, u);
+  for (unsigned n = 1 + below (x, 6); n > 0; n--) {
+    BpIrType type = a_type (x);
+    BpMemOp memop = (a_memop (x, type) & ~BP_MO_ALIGN) | BP_MO_ADDR64;
+    BpTemp at = bp_ir_local (ir, BP_IR_I64);
+    bp_ir_op3 (ir, BP_IR_add, BP_IR_I64, at, base, bp_ir_i64 (ir, (int) below (x, 80) - 40));
+    if (below (x, 2))
+      bp_ir_gld (ir, type, output (x, type), at, memop);
+    if (below (x, 3) == 0)
+      bp_ir_mov (ir, BP_IR_I64, base, below (x, 2) ? at : input (x, BP_IR_I64));
+    if (below (x, 4) == 0)
+      put_plain (x);
+    if (below (x, 2))
+      bp_ir_gst (ir, input (x, type), at, memop & ~BP_MO_SIGN);
+    if (below (x, 4) == 0)
+      bp_ir_op3 (ir, BP_IR_xor, BP_IR_I64, x->pool[BP_IR_I64][below (x, POOL)], at, input (x, BP_IR_I64));
+    if (below (x, 3) == 0)
+      bp_ir_mov (ir, BP_IR_I64, base, at);
+  }
+}
+
 static uint32_t
 a_label (Random *x)
 {
@@ -427,7 +457,7 @@ put_something (Random *x)
   case 13: put_guest_access (x); break;
   case 14:
   case 15: put_late_move (x); break;
-  case 16: put_flag_branch (x); break;
+  case 16: below (x, 2) ? put_flag_branch (x) : put_frame (x); break;
   case 17: put_call (x); break;
   case 18: below (x, 2) ? put_control (x) : put_guard (x); break;
   default: put_plain (x); break;

@@ -79,6 +79,8 @@ x64_add (Gen *g, const BpIrInsn *insn)
     s0 = insn->a[2], s1 = insn->a[1];
   if ((s0 == d || s1 == d) && s0 != s1 && in_place (g, insn, s0 == d ? s1 : s0))
     return;
+  if (type == BP_IR_I64 && ra_is_const (ra, s1) && ra_sum (ra, d, s0, g->ir->temps[s1].value, 0))
+    return;
   Operand b = x64_operand (g, s1, type, ALLOW_IMM | ALLOW_MEM), a = x64_operand (g, s0, type, ALLOW_IMM | ALLOW_MEM);
   ra_release_dead (ra);
   unsigned r = ra_define (ra, d, x64_operand_reg (a), 0);

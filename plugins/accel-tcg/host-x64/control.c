@@ -198,6 +198,8 @@ x64_goto_ptr (Gen *g, const BpIrInsn *insn)
   if (ra_is_const (&g->ra, insn->a[0])
       && goto_constant (g, (uint64_t) x64_address (g, insn->a[0], insn->type == BP_IR_I64, true).imm))
     return;
+  if (ra_is_sum (&g->ra, insn->a[0]))
+    ra_use (&g->ra, insn->a[0], 0);
   unsigned pc = x64_address (g, insn->a[0], insn->type == BP_IR_I64, false).reg, t = ra_scratch (&g->ra, 0);
   uint32_t from = offset_here (g);
   uint8_t *miss[2];

@@ -90,7 +90,7 @@ typedef struct Operand {
   enum { IN_REGISTER, IS_IMMEDIATE, IN_MEMORY } kind;
   uint8_t reg;
   X64Mem mem;
-  int64_t imm;
+  int64_t imm;                  /* of an address in a register: what to add to it */
 } Operand;
 
 /* Code for a rare case, put after the block: emit() runs with the guest instruction restored for marks. */
@@ -249,7 +249,7 @@ void x64_share_clear (Gen *g, const Late *late);        /* emits its clearing */
 
 /* One access: what to probe for, and in which registers. */
 typedef struct Probe {
-  Operand address;              /* a register with the address in all its bits, or a constant */
+  Operand address;              /* a register with the address in all its bits, less imm, or a constant */
   unsigned entry, work;         /* scratch registers; entry holds the addend afterwards, work may be part of the address */
   unsigned bytes, mmu_index;
   bool store, aligned, wide;    /* wide: BP_MO_ADDR64 */

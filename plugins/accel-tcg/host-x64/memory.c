@@ -7,7 +7,7 @@
 
 /* --- the probe -------------------------------------------------------------------------- */
 
-/* An i32 address whose register has more than zeros above is copied. */
+/* An i32 address whose register has more than zeros above is copied; a sum is left as it is. */
 Operand
 x64_address (Gen *g, BpTemp t, bool wide, bool allow_constant)
 {
@@ -15,6 +15,11 @@ x64_address (Gen *g, BpTemp t, bool wide, bool allow_constant)
   BpIrType type = wide ? BP_IR_I64 : BP_IR_I32;
   if (allow_constant && ra_is_const (&g->ra, t))
     return (Operand) { .kind = IS_IMMEDIATE, .imm = (int64_t) ir_const_bits (ir, type) };
+  if (wide && ra_is_sum (&g->ra, t)) {
+    const RaTemp *sum = &g->ra.temps[t];
+    g->ra.locked |= 1u << sum->reg;
+    return (Operand) { .kind = IN_REGISTER, .reg = sum->reg, .imm = sum->disp };
+  }
   Operand o = x64_operand (g, t, type, !wide && ir->type == BP_IR_I64 ? ALLOW_MEM : 0);
   if (o.kind == IN_REGISTER && (wide || ra_is_clean (&g->ra, o.reg)))
     return o;
@@ -82,28 +87,28 @@ probe_register (Gen *g, const Probe *p, uint8_t **miss)
   uint32_t w = p->wide ? X64_W : 0;
   unsigned address = p->address.reg;
   _Static_assert (sizeof (TlbEntry) == 32, "the index is shifted by 5");
-  if (p->before) {
-    enc_rm (e, OP_LEA | w, p->work, x64_mem (address, -p->before));
-    address = p->work;
-  }
-  if (x64_host.cpu & CPU_BMI2) {                /* what is rotated in from below is masked off */
+  int32_t disp = (int32_t) p->address.imm, first = disp - p->before;
+  if (first == 0 && (x64_host.cpu & CPU_BMI2)) {        /* what is rotated in from below is masked off */
     enc_rorx (e, w, p->entry, address, TLB_PAGE_BITS - 5);
   } else {
-    enc_mov_rr (e, w, p->entry, address);
+    if (first == 0)
+      enc_mov_rr (e, w, p->entry, address);
+    else
+      enc_rm (e, OP_LEA | w, p->entry, x64_mem (address, first));
     enc_shift_ri (e, SHIFT_SHR, w, p->entry, TLB_PAGE_BITS - 5);
   }
   enc_alu_rm (e, ALU_AND, 0, p->entry, tlb_field (p, offsetof (TlbFast, mask)));
   enc_alu_rm (e, ALU_ADD, X64_W, p->entry, tlb_field (p, offsetof (TlbFast, table)));
-  int32_t last = p->aligned ? 0 : (int32_t) p->bytes - 1 + p->after;
+  int32_t last = p->aligned ? disp : disp + (int32_t) p->bytes - 1 + p->after;
   if (last == 0)
-    enc_mov_rr (e, w, p->work, p->address.reg);
+    enc_mov_rr (e, w, p->work, address);
   else
-    enc_rm (e, OP_LEA | w, p->work, x64_mem (p->address.reg, last));
+    enc_rm (e, OP_LEA | w, p->work, x64_mem (address, last));
   enc_alu_ri (e, ALU_AND, w, p->work, (int32_t) compare_mask (p));
   enc_alu_rm (e, ALU_CMP, tag_width (p), p->work, tlb_tag (p));
   *miss = enc_jcc (e, CC_NE);
   enc_load (e, X64_W, p->entry, x64_mem (p->entry, offsetof (TlbEntry, addend)));
-  return x64_mem_index (p->address.reg, p->entry, 0, 0);
+  return x64_mem_index (address, p->entry, 0, disp);
 }
 
 X64Mem
@@ -129,6 +134,8 @@ x64_put_argument (Gen *g, unsigned i, Operand o)
   X64Mem to = x64_mem (RSP, FRAME_ARG ((int32_t) i));
   if (o.kind == IN_REGISTER) {
     enc_store (&g->e, X64_W, o.reg, to);
+    if (o.imm)                  /* an address */
+      enc_alu_mi (&g->e, ALU_ADD, X64_W, to, (int32_t) o.imm);
   } else if (o.kind == IS_IMMEDIATE && o.imm == (int32_t) o.imm) {
     enc_mov_mi (&g->e, X64_W, to, (int32_t) o.imm);
   } else if (o.kind == IS_IMMEDIATE) {
@@ -343,7 +350,7 @@ static X64Mem
 proved_address (const Probe *p)
 {
   if (p->address.kind == IN_REGISTER)
-    return x64_mem_index (p->address.reg, p->entry, 0, 0);
+    return x64_mem_index (p->address.reg, p->entry, 0, (int32_t) p->address.imm);
   return x64_mem (p->entry, (int32_t) (x64_is_far (p->address) ? p->address.imm & ~TLB_PAGE_MASK : (uint64_t) p->address.imm));
 }
 

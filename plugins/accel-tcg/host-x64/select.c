@@ -27,7 +27,7 @@ x64_operand (Gen *g, BpTemp t, BpIrType type, unsigned allow)
   if (ra_is_const (&g->ra, t) && ((allow & ALLOW_IMM64) || ((allow & ALLOW_IMM) && value == (int32_t) value))) {
     o.kind = IS_IMMEDIATE;
     o.imm = value;
-  } else if (ra_register (&g->ra, t) == RA_NONE && (allow & ALLOW_MEM) && !ra_is_const (&g->ra, t)
+  } else if (ra_register (&g->ra, t) == RA_NONE && !ra_is_sum (&g->ra, t) && (allow & ALLOW_MEM) && !ra_is_const (&g->ra, t)
              && !is_wanted (g, t, type)) {
     o.kind = IN_MEMORY;
     o.mem = x64_home_mem (ra_home (&g->ra, t));
@@ -143,6 +143,17 @@ mov_to_state (Gen *g, BpTemp d, BpTemp s, BpIrType type)
     ra_copy_in (ra, d, r, value ? value : ra_value (ra, d));
 }
 
+static void
+mov_sum (Gen *g, BpTemp d, BpTemp s)
+{
+  unsigned r = g->ra.temps[s].reg;
+  int32_t disp = g->ra.temps[s].disp;
+  ra_release_dead (&g->ra);
+  unsigned dst = ra_define (&g->ra, d, r, 0);
+  enc_rm (&g->e, OP_LEA | X64_W, dst, x64_mem (r, disp));
+  ra_defined (&g->ra, d, 0);
+}
+
 /* Also ext32u and trunc, which are 32-bit moves. */
 static void
 x64_mov (Gen *g, const BpIrInsn *insn)
@@ -163,6 +174,10 @@ x64_mov (Gen *g, const BpIrInsn *insn)
   if (ra_is_const (ra, s)) {
     x64_constant (g, ra_define (ra, d, RA_NONE, 0), g->ir->temps[s].value, type);
     ra_defined (ra, d, 0);
+    return;
+  }
+  if (ra_is_sum (ra, s) && type == BP_IR_I64) {
+    mov_sum (g, d, s);
     return;
   }
   bool whole = g->ir->temps[s].kind == BP_IR_TEMP_GLOBAL && g->ir->temps[s].type == type;

@@ -20,6 +20,12 @@ ra_emit_move (void *gen, unsigned dst, unsigned src, BpIrType type)
 }
 
 static void
+ra_emit_sum (void *gen, unsigned dst, unsigned src, int32_t disp)
+{
+  enc_rm (&((Gen *) gen)->e, OP_LEA | X64_W, dst, x64_mem (src, disp));
+}
+
+static void
 ra_emit_constant (void *gen, unsigned dst, int64_t value, BpIrType type)
 {
   x64_constant (gen, dst, value, type);
@@ -82,7 +88,7 @@ x64_begin (CodeBuffer *buffer, const BpTcgFrontend *frontend, GError **error)
   x64_host.ra = (RaHost) {
     .temporaries = TEMPORARIES, .order = temporaries_in_order,
     .pins = x64_pins, .n_pins = MAX_PINS, .env = RBP,
-    .move = ra_emit_move, .constant = ra_emit_constant, .load = ra_emit_load, .store = ra_emit_store,
+    .move = ra_emit_move, .sum = ra_emit_sum, .constant = ra_emit_constant, .load = ra_emit_load, .store = ra_emit_store,
   };
   Enc e = { buffer->rw + buffer->used, buffer->rw + buffer->size, false, 0 };
   if (!x64_thunks_emit (buffer, &e)) {
