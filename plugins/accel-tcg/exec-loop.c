@@ -214,11 +214,26 @@ link_blocks (TcgMachine *m, Tb *from, unsigned n, Tb *to)
   g_mutex_unlock (&m->lock);
 }
 
+void
+tcg_jump (void *env, uint64_t pc)
+{
+  TcgVcpu *v = env;
+  const BpTcgFrontend *f = v->frontend;
+  void *at = (uint8_t *) env + f->pc_offset;
+  if (BP_TABLE_HAS (f, may_jump) && !f->may_jump (env, pc))
+    tcg_raise (v);
+  if (f->pc_size == 4)
+    *(uint32_t *) at = (uint32_t) pc;
+  else
+    *(uint64_t *) at = pc;
+}
+
 const void *
 tcg_lookup (void *env, uint64_t pc, unsigned exit)
 {
   TcgVcpu *v = env;
   TcgMachine *m = v->machine;
+  tcg_jump (env, pc);
   if (v->exit_request)
     return m->backend->leave_code;
   BpTbKey key;
@@ -232,6 +247,27 @@ tcg_lookup (void *env, uint64_t pc, unsigned exit)
     return m->backend->leave_code;
   if (exit < 2)
     link_blocks (m, tb_at (m, ret_pc - 1), exit, tb);
+  v->entering = tb;             /* a kick from here on must find it */
+  return tb->code;
+}
+
+const void *
+tcg_continue (void *env)
+{
+  TcgVcpu *v = env;
+  TcgMachine *m = v->machine;
+  v->ret_pc = 0;                /* a fault belongs to the target */
+  if (v->exit_request)
+    return m->backend->leave_code;
+  BpTbKey key;
+  v->frontend->key (v, &key);
+  unsigned mmu = v->frontend->fetch_mmu_index (v);
+  Tb *wrong = NULL, *tb = jump_cache_find (v, mmu, &key);
+  if (G_UNLIKELY (!tb))
+    tb = known_block (v, &key, mmu, block_cflags (m, mmu), &wrong);
+  if (!tb)
+    return m->backend->leave_code;
+  v->pin_set = tb->pin_set;
   v->entering = tb;             /* a kick from here on must find it */
   return tb->code;
 }

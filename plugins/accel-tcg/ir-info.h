@@ -123,6 +123,7 @@ ir_ends_flow (const BpIrInsn *insn)
   case BP_IR_br:
   case BP_IR_exit_tb:
   case BP_IR_goto_ptr:
+  case BP_IR_goto_any:
     return true;
   case BP_IR_call:
     return (ir_helper (insn)->flags & BP_HELPER_NO_RETURN) != 0;

@@ -72,7 +72,7 @@ visit_flow (Liveness *x, const BpIrInsn *insn, uint32_t index)
   case BP_IR_br: memcpy (x->live, label, size); break;
   case BP_IR_brcond: add_set (x, label); break;
   case BP_IR_goto_tb: read_globals (x, index); break;
-  default:                      /* exit_tb, goto_ptr */
+  default:                      /* exit_tb, goto_ptr, goto_any */
     memset (x->live, 0, size);
     read_globals (x, index);
     break;
@@ -89,7 +89,8 @@ is_flow (unsigned op)
   case BP_IR_brcond:
   case BP_IR_goto_tb:
   case BP_IR_exit_tb:
-  case BP_IR_goto_ptr: return true;
+  case BP_IR_goto_ptr:
+  case BP_IR_goto_any: return true;
   default: return false;
   }
 }

@@ -11,11 +11,12 @@
 
 #define TLB_PAGE_BITS 12
 #define TLB_PAGE_MASK (~(uint64_t) 0xfff)
-/* Low bits of a tag: any set makes the inline compare fail, so that the access takes the slow path. */
-#define TLB_INVALID   1u        /* nothing cached */
-#define TLB_DEVICE    2u        /* not plain RAM */
-#define TLB_BREAKPOINT 8u       /* loads and stores: the frontend wants to be asked */
-#define TLB_WATCHED   4u        /* stores: the page holds translated code or a dirty log wants to know */
+/* Bits of a tag: any set makes the inline compare fail, so that the access takes the slow path.  They lie above what an access that must be
+ * aligned compares as well: a misaligned address must not look like a flag. */
+#define TLB_INVALID   64u       /* nothing cached */
+#define TLB_DEVICE    128u      /* not plain RAM */
+#define TLB_BREAKPOINT 256u     /* loads and stores: the frontend wants to be asked */
+#define TLB_WATCHED   512u      /* stores: the page holds translated code or a dirty log wants to know */
 
 /* 32 bytes; generated code indexes by ((address >> 12) << 5) & mask. */
 typedef struct TlbEntry {
@@ -30,8 +31,8 @@ typedef struct TlbFast {
 
 /* --- jump cache: guest pc and mode -> host code ------------------------------------ */
 
-#define JUMP_CACHE_BITS 13
-#define JUMP_CACHE_SHIFT 12
+#define JUMP_CACHE_BITS 14
+#define JUMP_CACHE_SHIFT 6      /* of two entries' size */
 typedef struct JumpEntry {
   uint64_t pc;                  /* guest pc as the frontend's goto_ptr gives it (pc_size bits) */
   uint32_t mode;                /* Tb.mode; 0 = empty */
@@ -151,9 +152,13 @@ uint64_t tcg_slow_cmpxchg (void *env, uint64_t address, uint64_t expected, uint6
  * through such an address, _commit writes the bounce buffer to the guest if it was used. */
 void *tcg_native_operand (void *env, uint64_t address, uint32_t aux);
 void tcg_native_commit (void *env, uint64_t address, uint32_t aux);
-/* The code for guest pc under the current block's base and flags; the exit thunk's address when the loop must decide.  exit 0, 1: of the
+/* Stores the pc that a block jumps to, or raises what the frontend has against it. */
+void tcg_jump (void *env, uint64_t pc);
+/* tcg_jump, and the code for guest pc under the state's key; the exit thunk's address when the loop must decide.  exit 0, 1: of the
  * block that ret_pc lies in, to be linked; 2: none. */
 const void *tcg_lookup (void *env, uint64_t pc, unsigned exit);
+/* The code for the state's pc under its key, of whatever pin set; the exit thunk's address when the loop must decide. */
+const void *tcg_continue (void *env);
 /* A thunk found TCG_EVENT_LEAVE: unlink the block that ret_pc lies in. */
 void tcg_leave_block (void *env);
 

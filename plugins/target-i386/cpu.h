@@ -159,6 +159,7 @@ typedef struct X86Cpu {
   bool hypervisor;              /* property: CPUID.1:ECX[31] */
   uint64_t cr2_before;          /* the latest page fault */
   uint32_t watch_hits;          /* DR6 bits that the instruction being executed has set: a fault takes them back */
+  bool bad_jump;                /* the recorded #GP(0) is about where an instruction, which is done otherwise, jumps to */
   bool bug_reported;            /* something odd was logged once */
   uint64_t bad_address;         /* not canonical: what the recorded #GP(0) is about; 0: about something else */
 } X86Cpu;

@@ -288,6 +288,18 @@ tcg_lookup (void *env, uint64_t pc, unsigned exit)
   return NULL;
 }
 
+const void *
+tcg_continue (void *env)
+{
+  return NULL;
+}
+
+void
+tcg_jump (void *env, uint64_t pc)
+{
+  ((FakeCpu *) env)->jumped_to = pc;
+}
+
 void
 tcg_leave_block (void *env)
 {

@@ -38,6 +38,7 @@ typedef struct FakeCpu {
   sigjmp_buf leave;
   TlbEntry tlb[FAKE_N_TLB];
   JumpEntry jump_cache[1 << JUMP_CACHE_BITS];
+  uint64_t jumped_to;           /* by goto_ptr */
   uint32_t page_ids[PAGE_IDS];
   uint8_t *memory;              /* FAKE_MEMORY_SIZE bytes, page-aligned */
   unsigned slow_accesses;

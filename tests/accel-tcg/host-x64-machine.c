@@ -116,6 +116,15 @@ tcg_lookup (void *env, uint64_t pc, unsigned exit)
   return seen.lookup ? seen.lookup : backend_x64.leave_code;
 }
 
+const void *
+tcg_continue (void *env)
+{
+  seen.continued++;
+  if (seen.lookup)
+    vcpu->pin_set = seen.pin_set;
+  return seen.lookup ? seen.lookup : backend_x64.leave_code;
+}
+
 void
 tcg_leave_block (void *env)
 {

@@ -28,10 +28,11 @@ typedef struct Cpu {
 
 /* What the slow paths have been asked for. */
 typedef struct Seen {
-  unsigned loads, stores, atomics, commits, lookups, left, exit;
+  unsigned loads, stores, atomics, commits, lookups, left, exit, continued;
   uint64_t address, value;
   uint32_t memop, on_load;              /* events that a slow load causes */
-  const void *lookup;
+  const void *lookup;                   /* what the next look-up finds */
+  uint32_t pin_set;                     /* of that */
   bool wrong;
 } Seen;
 

@@ -86,6 +86,37 @@ START_TEST (test_wide_pc)
 }
 END_TEST
 
+/* Wherever C says, in the other pin set or the same one, or to the loop. */
+START_TEST (test_goto_any)
+{
+  for (unsigned from = 0; from < 2; from++)
+    for (unsigned to = 0; to < 2; to++) {
+      use_frontend64 (to);
+      bp_ir_op3 (&ir, BP_IR_add, to ? BP_IR_I64 : BP_IR_I32, g (5), g (5), bp_ir_const (&ir, to ? BP_IR_I64 : BP_IR_I32, 1));
+      bp_ir_exit_tb (&ir, 0);
+      Tb *target = compile ();
+      key.flags = from;
+      bp_ir_insn_start (&ir, 0x200, 0);
+      bp_ir_op3 (&ir, BP_IR_add, from ? BP_IR_I64 : BP_IR_I32, g (5), g (5), bp_ir_const (&ir, from ? BP_IR_I64 : BP_IR_I32, 0x10));
+      bp_ir_goto_any (&ir);
+      Tb *tb = compile ();
+      uint64_t q5 = cpu->q[5], mask = from && to ? ~(uint64_t) 0 : 0xffffffffu;
+      ck_assert_uint_eq (run (tb), 3);
+      ck_assert_uint_eq (cpu->q[5], (q5 + 0x10) & (from ? ~(uint64_t) 0 : mask));
+      seen.lookup = target->code;
+      seen.pin_set = to;
+      ck_assert_uint_eq (run (tb), 0);
+      ck_assert_uint_eq (cpu->q[5], (q5 + 0x21) & mask);
+      ck_assert_uint_eq (seen.continued, 2);
+      ck_assert_uint_eq (vcpu->pin_set, to);
+      seen.lookup = NULL;
+      seen.continued = 0;
+      release (tb);
+      release (target);
+    }
+}
+END_TEST
+
 /* An i32 pc in an i64 temp: its low half. */
 START_TEST (test_narrow_pc)
 {
@@ -200,6 +231,7 @@ main (void)
   tcase_add_test (tcase, test_pin_sets);
   tcase_add_test (tcase, test_pins_of_other_set);
   tcase_add_test (tcase, test_wide_pc);
+  tcase_add_test (tcase, test_goto_any);
   tcase_add_test (tcase, test_narrow_pc);
   tcase_add_test (tcase, test_wide_icount);
   tcase_add_test (tcase, test_wide_addresses);

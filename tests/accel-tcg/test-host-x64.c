@@ -155,7 +155,7 @@ START_TEST (test_icount)
   bp_ir_insn_start (&ir, 0x100, 0);
   bp_ir_insn_start (&ir, 0x101, 0);
   bp_ir_exit_tb (&ir, 2);
-  Tb *tb = compile_with (BP_TCG_CF_ICOUNT);
+  Tb *tb = compile_with (BP_TCG_CF_ICOUNT | BP_TCG_CF_NO_CHAIN);
   vcpu->icount_left = 3;
   ck_assert_uint_eq (run (tb), 2);
   ck_assert_int_eq (vcpu->icount_left, 1);

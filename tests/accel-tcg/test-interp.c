@@ -20,7 +20,11 @@ START_TEST (test_exits)
   FakeCpu *cpu = fake_cpu_new ();
   ck_assert_uint_eq (run (cpu, "goto_tb 0\n exit_tb 0").number, 0);
   ck_assert_uint_eq (run (cpu, "exit_tb 1").number, 1);
+  cpu->state.r[0] = 0x1234;
   ck_assert_uint_eq (run (cpu, "goto_ptr.i32 eax").number, 2);
+  ck_assert_uint_eq (cpu->jumped_to, 0x1234);
+  cpu->state.r[0] = 0;
+  ck_assert_uint_eq (run (cpu, "goto_any").number, 2);
   tcg_vcpu (cpu)->exit_request = 1;
   ck_assert_uint_eq (run (cpu, "mov.i32 eax, $0x1\n exit_tb 1").number, 3);
   ck_assert_uint_eq (cpu->state.r[0], 0);

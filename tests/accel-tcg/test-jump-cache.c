@@ -167,8 +167,8 @@ START_TEST (ways)
 {
   Tb *all[3];
   for (unsigned i = 0; i < 3; i++)
-    all[i] = block (i, i * 0x1000000u, 0x5000 + 0x1000 * i);
-  ck_assert (jump_index (0) == jump_index (0x1000000) && jump_index (0) == jump_index (0x2000000));
+    all[i] = block (i, i * 0x4000000u, 0x5000 + 0x1000 * i);
+  ck_assert (jump_index (0) == jump_index (0x4000000) && jump_index (0) == jump_index (0x8000000));
   enter (all[0], true);
   enter (all[1], true);
   ck_assert (has (all[0]) && has (all[1]));
@@ -297,7 +297,7 @@ invalidate_when_told (void *data)
 
 START_TEST (race)
 {
-  Tb *other = block (63, 0x1001000u, 0x9000);
+  Tb *other = block (63, 0x4001000u, 0x9000);
   for (unsigned k = 0; k < 300; k++) {
     Race r = { block (k % 63, 0x1000, 0x5000), 0 };
     tb_insert (tcg, r.tb);

@@ -113,6 +113,7 @@ tcg_slow_cmpxchg (void *env, uint64_t address, uint64_t expected, uint64_t desir
 void *tcg_native_operand (void *env, uint64_t address, uint32_t aux) { g_assert_not_reached (); }
 void tcg_native_commit (void *env, uint64_t address, uint32_t aux) { g_assert_not_reached (); }
 const void *tcg_lookup (void *env, uint64_t pc, unsigned exit) { g_assert_not_reached (); }
+const void *tcg_continue (void *env) { g_assert_not_reached (); }
 void tcg_leave_block (void *env) { g_assert_not_reached (); }
 
 /* --- running ---------------------------------------------------------------------------------- */

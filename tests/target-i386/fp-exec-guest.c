@@ -137,7 +137,22 @@ tcg_slow_cmpxchg (void *env, uint64_t address, uint64_t expected, uint64_t desir
   g_assert_not_reached ();
 }
 
-const void *tcg_lookup (void *env, uint64_t pc, unsigned exit) { return backend->leave_code; }
+void
+tcg_jump (void *env, uint64_t pc)
+{
+  if (!x86_frontend.may_jump (env, pc))
+    ((X86Cpu *) env)->tcg.ops->raise (env);
+  ((X86Cpu *) env)->eip = pc;
+}
+
+const void *
+tcg_lookup (void *env, uint64_t pc, unsigned exit)
+{
+  tcg_jump (env, pc);
+  return backend->leave_code;
+}
+
+const void *tcg_continue (void *env) { return backend->leave_code; }
 void tcg_leave_block (void *env) { }
 
 static void

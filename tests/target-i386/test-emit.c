@@ -125,7 +125,7 @@ START_TEST (test_not_taken_at_the_limit)
   static const uint8_t bytes[] = { 0x39, 0xd8, 0x74, 0xf0 };
   translate_at (0xfffc, HF_PE, bytes, sizeof bytes);
   ck_assert (!calls (H_raise_error));
-  ck_assert_uint_eq (count_op (BP_IR_exit_tb) + count_op (BP_IR_goto_ptr), 2);
+  ck_assert_uint_eq (count_op (BP_IR_exit_tb) + count_op (BP_IR_goto_any), 2);
 }
 END_TEST
 
@@ -163,7 +163,7 @@ START_TEST (test_shadow_lasts_one_instruction)
 {
   TRANSLATE (FLAT_KERNEL | HF_INHIBIT, 0x90, 0x90);
   ck_assert_uint_eq (t.n_insns, 1);
-  ck_assert_uint_eq (last_of (BP_IR_exit_tb)->aux, 2);
+  ck_assert_uint_eq (count_op (BP_IR_goto_any), 1);
 }
 END_TEST
 
@@ -181,7 +181,7 @@ START_TEST (test_no_chain)
 {
   t.cflags = BP_TCG_CF_NO_CHAIN;
   TRANSLATE (FLAT_USER, 0x74, 0x10);
-  ck_assert_uint_eq (count_op (BP_IR_goto_tb) + count_op (BP_IR_goto_ptr), 0);
+  ck_assert_uint_eq (count_op (BP_IR_goto_tb) + count_op (BP_IR_goto_ptr) + count_op (BP_IR_goto_any), 0);
   t.cflags = 0;
 }
 END_TEST
@@ -440,9 +440,36 @@ START_TEST (test_long_stack_faults)
 }
 END_TEST
 
+/* A jump to nowhere is found out when it is done. */
+START_TEST (test_undone_jump)
+{
+  static const struct { uint32_t word; uint64_t rsp; } rows[] = { { 0, 0x1000 }, { WORD_CALLS, 0x1008 }, { WORD_RETURNS, 0xff8 } };
+  ck_assert (x86_frontend.may_jump (env, 0x00007fffffffffff) && x86_frontend.may_jump (env, 0xffff800000000000));
+  env->hflags = LONG_USER;
+  for (unsigned i = 0; i < 2 * G_N_ELEMENTS (rows); i++) {
+    env->bad_jump = i & 1;
+    env->gpr[X86_RSP] = 0x1000;
+    x86_restore (env, 0x400000, rows[i / 2].word | CC_EFLAGS);
+    ck_assert_uint_eq (env->gpr[X86_RSP], i & 1 ? rows[i / 2].rsp : 0x1000);
+    ck_assert (!env->bad_jump);
+  }
+  env->hflags = 0;
+}
+END_TEST
+
 START_TEST (test_long_branches)
 {
-  TRANSLATE (LONG_USER, 0xc3);                                          /* ret: the target is checked before RSP moves */
+  TRANSLATE (LONG_USER, 0xc3);                                          /* ret: the look-up checks the target */
+  ck_assert (!calls (H_raise_error));
+  ck_assert_uint_eq (last_of (BP_IR_insn_start)->aux, CC_DYNAMIC | WORD_STACK | WORD_RETURNS);
+  TRANSLATE (LONG_USER, 0xff, 0xd0);                                    /* call rax */
+  ck_assert (!calls (H_raise_error));
+  ck_assert_uint_eq (last_of (BP_IR_insn_start)->aux, CC_DYNAMIC | WORD_STACK | WORD_CALLS);
+  TRANSLATE (LONG_USER, 0xff, 0xe0);                                    /* jmp rax */
+  ck_assert (!calls (H_raise_error) && count_op (BP_IR_goto_ptr) == 1);
+  TRANSLATE (LONG_USER | HF_TF, 0xff, 0xe0);                            /* a trap comes before the look-up: checked in line */
+  ck_assert (calls (H_raise_error));
+  TRANSLATE (LONG_USER, 0xc2, 8, 0);                                    /* ret 8: the target is checked before RSP moves */
   ck_assert (calls (H_raise_error));
   ck_assert_uint_eq (last_of (BP_IR_gld)->aux & BP_MO_SIZE, BP_MO_64);
   TRANSLATE (LONG_USER, 0x66, 0xe8, 0, 0, 0, 0);                        /* call: 66 means nothing */
@@ -559,7 +586,7 @@ main (void)
     test_flat_segment_load_goes_on, test_privilege, test_port_permission, test_alignment, test_flags_that_die_are_not_made,
     test_pending_flags_are_restored, test_flags_are_guessed, test_fp_exception_comes_before_faults, test_what_accesses_say,
     test_ins_is_alone, test_not_taken_at_the_limit, test_key, test_long_extent, test_long_widths, test_long_addresses, test_long_stack,
-    test_long_stack_faults, test_long_branches, test_long_conditions, test_random_in_deterministic_mode, test_exit_flags, test_long_key
+    test_long_stack_faults, test_long_branches, test_undone_jump, test_long_conditions, test_random_in_deterministic_mode, test_exit_flags, test_long_key
   };
   env = aligned_alloc (64, (sizeof *env + 63) / 64 * 64);
   memset (env, 0, sizeof *env);

@@ -72,7 +72,7 @@ typedef struct BpTranslation {
 } BpTranslation;
 
 enum {
-  BP_TCG_CF_NO_CHAIN = 1 << 0,  /* emit no goto_tb/goto_ptr: every block returns to the loop */
+  BP_TCG_CF_NO_CHAIN = 1 << 0,  /* emit no goto_tb/goto_ptr/goto_any: every block returns to the loop */
   BP_TCG_CF_ICOUNT   = 1 << 1   /* deterministic mode: a device access must be the last instruction of its block */
 };
 
@@ -186,6 +186,9 @@ typedef struct BpTcgFrontend {
   uint32_t narrow_pin_sets;
   /* From env, 16-aligned: bits 255:128 of the vector registers, 16 bytes each (SDM 1, 13.5.3); 0 = they have none. */
   uint32_t fp_upper_offset;
+  /* goto_ptr is about to go to pc, which it has not proved to be right before.  false: it may not; the fault is recorded and will be
+   * raised, on the instruction that jumps: what that has changed in globals already is for `restore` to undo.  NULL: it may always. */
+  bool (*may_jump) (void *env, uint64_t pc);
 } BpTcgFrontend;
 
 #define BP_TCG_PIN_SETS 2

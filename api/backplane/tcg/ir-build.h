@@ -278,6 +278,8 @@ bp_ir_call (BpIrBlock *b, const BpIrHelper *helper, BpTemp result, const BpTemp 
 static inline void bp_ir_goto_tb (BpIrBlock *b, unsigned exit) { bp_ir_append (b, BP_IR_goto_tb, BP_IR_I32)->aux = exit; }
 static inline void bp_ir_exit_tb (BpIrBlock *b, unsigned exit) { bp_ir_append (b, BP_IR_exit_tb, BP_IR_I32)->aux = exit; }
 
+static inline void bp_ir_goto_any (BpIrBlock *b) { bp_ir_append (b, BP_IR_goto_any, BP_IR_I32); }
+
 static inline void
 bp_ir_goto_ptr (BpIrBlock *b, BpTemp pc)
 {

@@ -659,7 +659,12 @@ interpret (TcgVcpu *vcpu, Tb *tb)
       break;
     ALSO (exit_tb)
       return (uintptr_t) tb | s->aux;
-    ALSO (goto_ptr)
+    BOTH (goto_ptr,
+          enter_c (&f, s);
+          tcg_jump (vcpu, A (0));
+          leave_c (&f);
+          return (uintptr_t) tb | 2)
+    ALSO (goto_any)
       return (uintptr_t) tb | 2;
     default:
       g_assert_not_reached ();

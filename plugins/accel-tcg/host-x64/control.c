@@ -210,15 +210,14 @@ x64_goto_ptr (Gen *g, const BpIrInsn *insn)
   }
   g->has_look_up = true;
   if (x64_host.cpu & CPU_BMI2) {
-    enc_rorx (e, X64_W, t, pc, JUMP_CACHE_SHIFT);
+    enc_rorx (e, X64_W, t, pc, 64 - JUMP_CACHE_SHIFT);
   } else {
     enc_mov_rr (e, X64_W, t, pc);
-    enc_shift_ri (e, SHIFT_SHR, X64_W, t, JUMP_CACHE_SHIFT);
+    enc_shift_ri (e, SHIFT_SHL, X64_W, t, JUMP_CACHE_SHIFT);
   }
   enc_alu_rr (e, ALU_XOR, 0, t, pc);
-  enc_alu_ri (e, ALU_AND, 0, t, (1 << (JUMP_CACHE_BITS - 1)) - 1);
-  enc_shift_ri (e, SHIFT_SHL, 0, t, 6);
-  _Static_assert (2 * sizeof (JumpEntry) == 64, "the index is shifted by 6");
+  enc_alu_ri (e, ALU_AND, 0, t, ((1 << (JUMP_CACHE_BITS - 1)) - 1) << JUMP_CACHE_SHIFT);
+  _Static_assert (2 * sizeof (JumpEntry) == 1 << JUMP_CACHE_SHIFT, "jump_index, in place as an offset");
   enc_alu_rm (e, ALU_ADD, X64_W, t, ENV (jump_cache));
   try_entry (g, t, 0, pc, miss);
   note_restart (g, from, from);
@@ -228,6 +227,12 @@ x64_goto_ptr (Gen *g, const BpIrInsn *insn)
   late->entry = (uint8_t) t;
   late->aux = from;
   ra_release_dead (&g->ra);
+}
+
+void
+x64_goto_any (Gen *g, const BpIrInsn *insn)
+{
+  enc_jmp_to (&g->e, g->set->any);
 }
 
 /* --- deterministic mode ------------------------------------------------------------------- */

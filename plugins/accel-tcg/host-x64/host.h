@@ -53,7 +53,7 @@ typedef struct X64Set {
   bool narrow;                          /* pins are read as 32 bits: BpTcgFrontend.narrow_pin_sets */
   struct { uint8_t reg; uint8_t wide; uint32_t offset; } pin[MAX_PINS];
   uint8_t *slow[N_SLOW_THUNKS], *call[N_CALL_THUNKS][2 /* leaves FP state alone */];
-  uint8_t *exit, *leave, *miss, *miss_link;
+  uint8_t *exit, *leave, *miss, *miss_link, *any;
   uintptr_t (*enter) (void *env, const void *code);
 } X64Set;
 
@@ -272,6 +272,7 @@ void x64_call (Gen *g, const BpIrInsn *insn);
 void x64_goto_tb (Gen *g, const BpIrInsn *insn);
 void x64_exit_tb (Gen *g, const BpIrInsn *insn);
 void x64_goto_ptr (Gen *g, const BpIrInsn *insn);
+void x64_goto_any (Gen *g, const BpIrInsn *insn);
 void x64_label (Gen *g, const BpIrInsn *insn);
 void x64_icount (Gen *g);
 void x64_second_page (Gen *g);          /* the block is right only while its second page is the one it was made from */

@@ -433,6 +433,28 @@ emit_miss (Enc *e, X64Set *set)
   enc_jmp_r (e, RAX);
 }
 
+/* To the state's pc in its mode, which may have another set: C has put that into pin_set when it gives code of it. */
+static void
+emit_any (Enc *e, X64Set *set)
+{
+  align (e);
+  set->any = e->p;
+  store_pins (e, set, ~0u);
+  enc_mov_rr (e, X64_W, RDI, RBP);
+  call_c (e, (void (*) (void)) tcg_continue);
+  emit_check_events (e, 0, true);
+  for (unsigned i = 0; i < x64_host.n_sets; i++) {
+    X64Set *to = &x64_host.set[i];
+    enc_alu_mi (e, ALU_CMP, 0, ENV (pin_set), (int32_t) i);
+    uint8_t *other = enc_jcc (e, CC_NE);
+    load_pins (e, to, to == set ? CALLER_SAVED : ~0u);
+    enc_alu_mi (e, ALU_CMP, 0, ENV (exit_request), 0);
+    enc_jcc_to (e, CC_NE, to->leave);
+    enc_jmp_r (e, RAX);
+    enc_patch (other, e->p);
+  }
+}
+
 static void
 emit_set (CodeBuffer *buffer, Enc *e, X64Set *set)
 {
@@ -459,6 +481,8 @@ x64_thunks_emit (CodeBuffer *buffer, Enc *e)
   emit_events (e);
   for (unsigned i = 0; i < x64_host.n_sets; i++)
     emit_set (buffer, e, &x64_host.set[i]);
+  for (unsigned i = 0; i < x64_host.n_sets; i++)
+    emit_any (e, &x64_host.set[i]);
   emit_leave (e);
   align (e);
   x64_fp_store = (void (*) (void *)) (uintptr_t) (buffer->rx + (fp_store_for_c - buffer->rw));

@@ -33,10 +33,20 @@ emit_next_eip (Translator *s)
   set_eip (s, s->next_pc);
 }
 
+/* Whether the exits need not look at the mode, and have no trap on the way. */
 static bool
-goes_through_loop (const Translator *s)
+stays_in_mode (const Translator *s)
 {
-  return s->mode_changed || (s->t->cflags & BP_TCG_CF_NO_CHAIN);
+  return !(s->hflags & HF_TF) && !s->mode_changed && !(s->t->cflags & BP_TCG_CF_NO_CHAIN);
+}
+
+void
+emit_go_anywhere (Translator *s)
+{
+  if (s->t->cflags & BP_TCG_CF_NO_CHAIN)
+    bp_ir_exit_tb (s->b, 2);
+  else
+    bp_ir_goto_any (s->b);
 }
 
 void
@@ -45,7 +55,7 @@ emit_exit_dynamic (Translator *s)
   if ((s->hflags & HF_TF) && !s->skip_trap)
     emit_call (s, H_single_step, BP_IR_NONE, BP_IR_ENV);
   else
-    bp_ir_exit_tb (s->b, 2);
+    emit_go_anywhere (s);
 }
 
 void
@@ -60,7 +70,7 @@ emit_check_mode (Translator *s)
   flags_store_op (s);
   bp_ir_brcond (s->b, BP_IR_I32, BP_IR_EQ, mode, i32 (s, s->hflags & x86_key_mask (s->hflags)), same);
   emit_next_eip (s);
-  bp_ir_exit_tb (s->b, 2);
+  emit_go_anywhere (s);
   bp_ir_label (s->b, same);
 }
 
@@ -71,10 +81,16 @@ is_on_page (const Translator *s, uint64_t target)
   return !((code_linear (s, target) ^ s->t->key.pc) >> 12);
 }
 
+static bool
+may_jump_to (const Translator *s, uint64_t target)
+{
+  return s->is_64 ? x86_is_canonical (target) : target <= s->cs_limit;
+}
+
 static void
 jump_to (Translator *s, uint64_t target, unsigned slot)
 {
-  if ((s->hflags & HF_TF) || goes_through_loop (s)) {
+  if (!stays_in_mode (s) || !may_jump_to (s, target)) {         /* running on to where nothing can be faults there */
     set_eip (s, target);
     emit_exit_dynamic (s);
   } else if (is_on_page (s, target)) {
@@ -82,15 +98,8 @@ jump_to (Translator *s, uint64_t target, unsigned slot)
     set_eip (s, target);
     bp_ir_exit_tb (s->b, slot);
   } else {
-    set_eip (s, target);
     bp_ir_goto_ptr (s->b, i64 (s, target));
   }
-}
-
-static bool
-may_jump_to (const Translator *s, uint64_t target)
-{
-  return s->is_64 ? (uint64_t) ((int64_t) (target << 16) >> 16) == target : target <= s->cs_limit;
 }
 
 void
@@ -114,26 +123,28 @@ void
 emit_jump_indirect (Translator *s, BpTemp target)
 {
   flags_store_op (s);
+  if (stays_in_mode (s)) {
+    bp_ir_goto_ptr (s->b, s->is_64 ? target : zx64 (s, target, 4));
+    return;
+  }
   if (s->is_64)
     store_env64 (s, offsetof (X86Cpu, eip), target);
   else
     SET_ENV32 (s, eip, target);
-  if ((s->hflags & HF_TF) || goes_through_loop (s))
-    emit_exit_dynamic (s);
-  else
-    bp_ir_goto_ptr (s->b, s->is_64 ? target : zx64 (s, target, 4));
+  emit_exit_dynamic (s);
 }
 
 /* --- near ------------------------------------------------------------------------------------- */
 
 /* A target of `size` bytes that lies beyond CS's limit, or is not canonical, is #GP(0) at this instruction.  The code for that
- * goes behind the jump: a label for emit_bad_target, NO_LABEL when there is nothing to fear. */
+ * goes behind the jump: a label for emit_bad_target, NO_LABEL when there is nothing to fear, or when goto_ptr sees to it (frontend.c, may_jump)
+ * because the instruction can be `undone`. */
 #define NO_LABEL 0xffffffffu
 
 static uint32_t
-check_target (Translator *s, BpTemp target, unsigned size)
+check_target (Translator *s, BpTemp target, unsigned size, bool undone)
 {
-  if (size < 8 && s->cs_limit >= size_mask (size))
+  if (size < 8 ? s->cs_limit >= size_mask (size) : undone && stays_in_mode (s))
     return NO_LABEL;
   uint32_t bad = bp_ir_label_new (s->b);
   if (size < 8) {
@@ -185,11 +196,23 @@ emit_loop (Translator *s, const X86Insn *insn)
 {
   unsigned size = insn->adsize;
   BpTemp count = binary_imm (s, size, BP_IR_sub, gpr (X86_RCX), 1), zero = i32 (s, 0);
-  write_gpr (s, X86_RCX, size, false, count);
+  bool may_fault = s->is_64 && !x86_is_canonical (x86_branch_target (insn, s->pc));
+  if (!may_fault)
+    write_gpr (s, X86_RCX, size, false, count);
   Compare c = compare_of (size, BP_IR_NE, zx (s, count, size), constant (s, size, 0));
   if (insn->op != X86_OP_LOOP) {
     BpTemp wanted = flags_setcond (s, insn->op == X86_OP_LOOPE ? X86_COND_Z : X86_COND_NZ, true);
     c = compare (BP_IR_NE, movcond (s, c, wanted, zero), zero);
+  }
+  if (may_fault) {              /* the jump is #GP, and counts nothing then */
+    uint32_t taken = bp_ir_label_new (s->b), counted = bp_ir_label_new (s->b);
+    brcond (s, c, taken);
+    write_gpr (s, X86_RCX, size, false, count);
+    bp_ir_br (s->b, counted);
+    bp_ir_label (s->b, taken);
+    emit_raise_error (s, EXC_GP, 0);
+    bp_ir_label (s->b, counted);
+    return;
   }
   emit_branch (s, insn, c);
 }
@@ -209,7 +232,7 @@ emit_jmp (Translator *s, const X86Insn *insn)
     return;
   }
   BpTemp target = indirect_target (s, insn);
-  uint32_t bad = check_target (s, target, insn->opsize);
+  uint32_t bad = check_target (s, target, insn->opsize, true);
   emit_jump_indirect (s, target);
   emit_bad_target (s, bad);
 }
@@ -221,7 +244,7 @@ emit_call_near (Translator *s, const X86Insn *insn)
   s->ended = true;
   if (insn->operand[0].kind != X86_OPERAND_REL) {
     BpTemp target = indirect_target (s, insn);
-    uint32_t bad = check_target (s, target, insn->opsize);
+    uint32_t bad = check_target (s, target, insn->opsize, true);
     emit_push (s, next, insn->opsize);
     emit_jump_indirect (s, target);
     emit_bad_target (s, bad);
@@ -238,7 +261,7 @@ emit_ret (Translator *s, const X86Insn *insn)
 {
   uint32_t release = insn->n_operands ? (uint32_t) insn->operand[0].imm & 0xffff : 0;
   BpTemp target = stack_load (s, stack_pointer (s), insn->opsize);
-  uint32_t bad = check_target (s, target, insn->opsize);
+  uint32_t bad = check_target (s, target, insn->opsize, release == 0);
   set_stack_pointer (s, stack_add (s, gpr (X86_RSP), (int32_t) (insn->opsize + release)));
   emit_jump_indirect (s, target);
   emit_bad_target (s, bad);
@@ -329,7 +352,7 @@ emit_interrupt (Translator *s, uint32_t vector)
   flags_store_op (s);
   emit_this_eip (s);
   emit_call (s, H_interrupt, BP_IR_NONE, BP_IR_ENV, i32 (s, vector), next_eip (s));
-  bp_ir_exit_tb (s->b, 2);
+  emit_go_anywhere (s);
 }
 
 void

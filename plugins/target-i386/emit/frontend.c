@@ -105,6 +105,25 @@ prefer_stack_fault (X86Cpu *env, uint32_t word)
     env->exc_vector = EXC_SS;
 }
 
+/* The jump's target is not canonical: #GP(0) on the instruction that jumps (SDM 2, JMP, CALL, RET). */
+static bool
+may_jump (void *cpu, uint64_t pc)
+{
+  X86Cpu *env = cpu;
+  if (x86_is_canonical (pc))
+    return true;
+  x86_record_exception (env, EXC_GP, 0);
+  env->bad_jump = true;
+  return false;
+}
+
+static void
+undo_jump (X86Cpu *env, uint32_t word)
+{
+  env->bad_jump = false;
+  env->gpr[X86_RSP] += word & WORD_CALLS ? 8 : word & WORD_RETURNS ? -(uint64_t) 8 : 0;
+}
+
 void
 x86_restore (void *cpu, uint64_t pc, uint32_t word)
 {
@@ -120,6 +139,8 @@ x86_restore (void *cpu, uint64_t pc, uint32_t word)
     prefer_stack_fault (env, word);
   if (word & WORD_WAITS)
     prefer_fp_exception (env);
+  if (env->bad_jump)
+    undo_jump (env, word);
 }
 
 /* --- the table -------------------------------------------------------------------------------- */
@@ -180,5 +201,6 @@ const BpTcgFrontend x86_frontend = {
   .watch = x86_watch,
   .pin_set = pin_set,
   .narrow_pin_sets = 1,
-  .fp_upper_offset = offsetof (X86Cpu, fp) + X86_FP_UPPERS
+  .fp_upper_offset = offsetof (X86Cpu, fp) + X86_FP_UPPERS,
+  .may_jump = may_jump
 };

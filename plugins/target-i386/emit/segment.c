@@ -42,7 +42,7 @@ leave_when_mode_changed (Translator *s, unsigned seg, BpTemp before)
     uint32_t same = bp_ir_label_new (s->b);
     bp_ir_brcond (s->b, BP_IR_I32, BP_IR_EQ, before, load_attributes (s, seg), same);
     emit_next_eip (s);
-    bp_ir_exit_tb (s->b, 2);
+    emit_go_anywhere (s);
     bp_ir_label (s->b, same);
   }
   s->end_block = false;

@@ -3,7 +3,7 @@
 
 #include "translate.h"
 
-/* What comes next may run in another mode: leave through the loop. */
+/* What comes next may run in another mode. */
 static void
 change_mode (Translator *s)
 {
@@ -56,7 +56,7 @@ emit_mov_from_dr (Translator *s, const X86Insn *insn)
 void
 emit_umip_check (Translator *s)
 {
-  if (s->cpl == 3)
+  if (s->cpl > 0)
     emit_call (s, H_umip_check, BP_IR_NONE, BP_IR_ENV);
 }
 
@@ -230,7 +230,7 @@ emit_clac (Translator *s, const X86Insn *insn)
   SET_ENV32 (s, hflags, on ? op3i (s, BP_IR_and, mode, ~(uint32_t) HF_SMAP) : op3 (s, BP_IR_or, mode, bit));
   flags_store_op (s);
   emit_next_eip (s);
-  bp_ir_exit_tb (s->b, 2);
+  emit_go_anywhere (s);
   bp_ir_label (s->b, as_guessed);
   set_smap (s, on);
 }
@@ -242,7 +242,7 @@ static void
 go_where_helper_went (Translator *s)
 {
   flags_dynamic (s, CC_EFLAGS);
-  bp_ir_exit_tb (s->b, 2);
+  emit_go_anywhere (s);
   s->ended = true;
 }
 

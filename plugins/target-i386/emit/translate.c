@@ -223,6 +223,13 @@ stack_bits (const Translator *s, const X86Insn *insn)
   return !implied ? 0 : operand ? WORD_STACK | WORD_STACK_TOO : WORD_STACK;
 }
 
+/* What the fault of a bad target (frontend.c, may_jump) has to undo. */
+static uint32_t
+jump_bits (const X86Insn *insn)
+{
+  return insn->opsize < 8 ? 0 : insn->op == X86_OP_CALL ? WORD_CALLS : insn->op == X86_OP_RET ? WORD_RETURNS : 0;
+}
+
 /* One instruction; false when the block ends before it. */
 static bool
 translate_insn (Translator *s)
@@ -238,7 +245,7 @@ translate_insn (Translator *s)
   s->rmw_bit = fetched == FETCH_OK && reads_to_write (&insn) ? BP_MO_RMW : 0;
   uint32_t word = s->cc_op | s->pending | (s->rmw_bit ? WORD_RMW : 0);
   if (fetched == FETCH_OK)
-    word |= stack_bits (s, &insn) | (insn.mem_operand >= 0 && fp_is_waiting (&insn) ? WORD_WAITS : 0);
+    word |= stack_bits (s, &insn) | jump_bits (&insn) | (insn.mem_operand >= 0 && fp_is_waiting (&insn) ? WORD_WAITS : 0);
   bp_ir_insn_start (s->b, s->pc, word);
   emit_one_shot_states (s);
   if (fetched == FETCH_OK) {

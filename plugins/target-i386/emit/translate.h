@@ -64,6 +64,9 @@ x86_key_flags (uint32_t hflags)
 #define WORD_WAITS (1u << 18)           /* an x87 exception that is pending comes before faults of the memory operand */
 #define WORD_STACK (1u << 20)           /* its memory is the stack's: an address that is not canonical is #SS, not #GP */
 #define WORD_STACK_TOO (1u << 21)       /* besides an operand elsewhere */
+/* A jump to where nothing can be is found out when 8 bytes have been pushed, or popped, already. */
+#define WORD_CALLS (1u << 22)
+#define WORD_RETURNS (1u << 23)
 
 /* An operation whose flags have not been computed, because they die unseen unless something faults first
  * (lookahead.c): the register
@@ -107,7 +110,7 @@ typedef struct Translator {
   uint64_t pc, next_pc;         /* offsets in CS of this instruction and the one after it */
   bool ended;                   /* the block has its end */
   bool end_block;               /* end it after this instruction */
-  bool mode_changed;            /* the exits of this block go through the execution loop */
+  bool mode_changed;            /* what comes after this block may run in another mode */
   bool skip_trap;               /* no single-step trap after this instruction */
   BpTemp linear;                /* the memory operand's linear address, once computed */
   BpMemOp linear_bits;          /* and its access_bits */
@@ -290,6 +293,7 @@ BpTemp next_eip (Translator *s);                                        /* as an
 void emit_exit_dynamic (Translator *s);
 /* Leave through the loop when a helper has changed the mode that this block was translated for. */
 void emit_check_mode (Translator *s);
+void emit_go_anywhere (Translator *s);  /* to the state's pc, in whatever mode */
 void emit_this_eip (Translator *s);                                     /* env->eip = this instruction */
 void emit_next_eip (Translator *s);                                     /* or the one after it */
 

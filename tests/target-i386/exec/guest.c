@@ -191,7 +191,22 @@ tcg_slow_cmpxchg (void *env, uint64_t address, uint64_t expected, uint64_t desir
   return old;
 }
 
-const void *tcg_lookup (void *env, uint64_t pc, unsigned exit) { return backend->leave_code; }
+void
+tcg_jump (void *env, uint64_t pc)
+{
+  if (!x86_frontend.may_jump (env, pc))
+    ((X86Cpu *) env)->tcg.ops->raise (env);
+  ((X86Cpu *) env)->eip = pc;
+}
+
+const void *
+tcg_lookup (void *env, uint64_t pc, unsigned exit)
+{
+  tcg_jump (env, pc);
+  return backend->leave_code;
+}
+
+const void *tcg_continue (void *env) { return backend->leave_code; }
 void tcg_leave_block (void *env) { }
 void tcg_fp_store (void *env) { }
 void *tcg_native_operand (void *env, uint64_t address, uint32_t aux) { g_assert_not_reached (); }
@@ -241,6 +256,14 @@ static const BpTcgOps ops = {
 
 void x86_raise (X86Cpu *env, unsigned vector) { leave_with ((int) vector, 0, 0); }
 void x86_raise_error (X86Cpu *env, unsigned vector, uint32_t error) { leave_with ((int) vector, error, 0); }
+
+void
+x86_record_exception (X86Cpu *env, unsigned vector, uint32_t error)
+{
+  env->exc_vector = (int32_t) vector;
+  env->exc_error = error;
+}
+
 void helper_raise (X86Cpu *env, uint32_t vector) { x86_raise (env, vector); }
 void helper_raise_error (X86Cpu *env, uint32_t vector,
                          uint32_t error) { x86_raise_error (env, vector, error); }
