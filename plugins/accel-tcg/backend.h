@@ -11,6 +11,7 @@ typedef struct CodeBuffer {
   uint8_t *rw;
   const uint8_t *rx;
   size_t size, used;
+  size_t limit;                 /* blocks end here for now; size at first */
 } CodeBuffer;
 
 bool code_buffer_init (CodeBuffer *buffer, size_t size, GError **error);

@@ -37,7 +37,7 @@ code_buffer_init (CodeBuffer *buffer, size_t size, GError **error)
   }
   buffer->rw = rw;
   buffer->rx = rx;
-  buffer->size = size;
+  buffer->size = buffer->limit = size;
   return true;
 }
 

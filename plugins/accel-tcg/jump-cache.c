@@ -382,3 +382,15 @@ jump_cache_forget (TcgVcpu *v, const Tb *tb)
     }
   });
 }
+
+void
+jump_cache_forget_between (TcgVcpu *v, const void *from, const void *end)
+{
+  EACH_SET (tcg_softmmu (v), set, {
+    for (uint32_t k = 0; k < set->n_listed; k++) {
+      JumpEntry *e = &set->entry[set->listed[k]];
+      if ((const void *) e->tb >= from && (const void *) e->tb < end)
+        e->mode = NO_MODE;
+    }
+  });
+}

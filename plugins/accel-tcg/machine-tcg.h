@@ -216,21 +216,27 @@ typedef struct CodePage {
 #define CODE_PAGE_STAYS 16
 #define CODE_PAGE_IDLE 64
 
+/* The code buffer is filled part by part; when all are full, the oldest part is emptied. */
+#define CODE_REGIONS 8
+#define CODE_REGION_MIN (64u << 10)     /* holds the largest block several times */
+
 typedef struct TcgMachine {
   void *self;                   /* the accel object */
   BpMachine *machine;
   const BpTcgFrontend *frontend;
   Backend *backend;
   CodeBuffer buffer;
-  size_t buffer_start;          /* used after begin(): what a flush goes back to */
+  size_t buffer_start;          /* used after begin(): the blocks' parts of the buffer begin there */
+  size_t region_size;           /* of one part */
+  unsigned n_regions, region;   /* how many; the one that is being filled */
   GMutex lock;                  /* translation, linking, invalidation */
   Tb *hash[1 << TB_HASH_BITS];
   TbMode *modes[1 << MODE_HASH_BITS];
   uint32_t n_modes;
   uint32_t n_page_ids[16];      /* names given out, by MMU index */
   CodePage *pages[4096];
-  Tb **by_address;              /* sorted by code: appended as code is */
-  uint32_t n_by_address, by_address_size;
+  Tb **by_address;              /* region_blocks of each region, sorted by code: appended as code is */
+  uint32_t region_blocks, n_by_address[CODE_REGIONS];
   GPtrArray *vcpus;             /* of TcgVcpu * */
   GMutex run_lock;              /* for the next three: see exclusive.c */
   GCond run_cond;
@@ -335,6 +341,11 @@ void tb_insert (TcgMachine *m, Tb *tb);
 Tb *tb_at (TcgMachine *m, uintptr_t pc);                /* the block that a host code address lies in, or NULL; async-signal-safe */
 void tb_link (TcgMachine *m, Tb *tb, unsigned n, Tb *target);
 void tb_register_code (TcgMachine *m, Tb *tb);
+bool tb_may_register (TcgMachine *m);
+void tb_regions_init (TcgMachine *m);                   /* by buffer_start and the buffer's size */
+void tb_region_begin (TcgMachine *m, unsigned region);  /* blocks go there from now on; it is empty */
+Tb **tb_region_blocks (TcgMachine *m, unsigned region, uint32_t *n);
+void tb_forget (TcgMachine *m, Tb *tb);                 /* it is found no longer, but by jump caches */
 void tb_cache_finish (TcgMachine *m);
 CodePage *code_page_find (TcgMachine *m, uint64_t page);
 bool code_page_has_code (TcgMachine *m, uint64_t ram_address);
@@ -352,12 +363,15 @@ void jump_cache_drop_local (TcgVcpu *v, bool look);     /* look: but for what ho
 void jump_cache_space_clear (Softmmu *s, Space *space);
 void jump_cache_space_changed (TcgVcpu *v);
 void jump_cache_forget (TcgVcpu *v, const Tb *tb);      /* [any] */
+void jump_cache_forget_between (TcgVcpu *v, const void *from, const void *end);         /* blocks that lie there; v does not run */
 
 /* tb-invalidate.c */
 bool tb_is_on_page (const Tb *tb, uint64_t ram_address);
 /* Blocks that overlap [ram_address, +size) go.  Returns whether `current` overlaps (it may have gone before).  [any], under the lock */
 bool tb_invalidate_range (TcgMachine *m, uint64_t ram_address, uint64_t size, const Tb *current);
-void tb_flush_all (TcgMachine *m);                      /* no vCPU in generated code; under the lock once there are vCPUs */
+/* No vCPU in generated code; under the lock once there are vCPUs. */
+void tb_flush_all (TcgMachine *m);
+void tb_flush_oldest (TcgMachine *m);                   /* makes room */
 void tb_code_written (void *user, uint64_t ram_address, uint64_t size);        /* the core's code listener */
 
 /* tb-translate.c */

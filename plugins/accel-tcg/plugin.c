@@ -72,8 +72,8 @@ accel_realize (void *self, GError **error)
   m->chain = a->chain && !bp_log_on (BP_LOG_EXEC);
   m->deterministic = bp_machine_is_deterministic (m->machine, &m->icount_shift);
   m->vcpus = g_ptr_array_new ();
-  m->by_address_size = (uint32_t) (a->code_cache / 96);
-  m->by_address = g_new (Tb *, m->by_address_size);
+  m->region_blocks = (uint32_t) (a->code_cache / 96 / CODE_REGIONS);
+  m->by_address = g_new (Tb *, (size_t) m->region_blocks * CODE_REGIONS);
   g_mutex_init (&m->lock);
   g_mutex_init (&m->run_lock);
   g_cond_init (&m->run_cond);
@@ -113,6 +113,7 @@ begin (Accel *a, const BpTcgFrontend *frontend, GError **error)
     return false;
   m->frontend = frontend;
   m->buffer_start = m->buffer.used;
+  tb_regions_init (m);
   m->listener = bp_as_listen (bp_machine_address_space (m->machine, "memory"), &memory_listener, m);
   bp_dirty_set_code_listener (tb_code_written, m);
   bp_dirty_set_watcher (&dirty_watcher, m);
@@ -232,7 +233,7 @@ static const BpProperty accel_properties[] = {
   BP_PROP_ENUM ("backend", Accel, backend, BACKEND_AUTO, backend_names,
                 "Code generator: x64 emits host code, interp interprets the IR (slow, the reference), auto takes the best there is."),
   { .name = "code-cache", .kind = BP_PROPERTY_SIZE, .offset = offsetof (Accel, code_cache), .default_int = 256u << 20, .min = 1u << 20,
-    .max = UINT64_C (1) << 30, .help = "Size of the code cache in bytes; when it is full, all translated code is dropped." },
+    .max = UINT64_C (1) << 30, .help = "Size of the code cache in bytes; when it is full, the oldest part of the translated code is dropped." },
   BP_PROP_BOOL ("optimise", Accel, optimise, true, "Run the optimising passes over the IR; off helps to find a pass that is wrong."),
   BP_PROP_BOOL ("chain", Accel, chain, true, "Let blocks jump to each other directly; off returns to the loop after each block."),
   BP_PROP_END

@@ -175,22 +175,64 @@ tb_cache_finish (TcgMachine *m)
 
 /* --- by host address --------------------------------------------------------------------- */
 
-/* Code is emitted upwards, so that appending keeps the array sorted.  It is allocated once: a signal handler may be reading. */
+static size_t
+region_start (TcgMachine *m, unsigned region)
+{
+  return ((m->buffer_start + 63) & ~(size_t) 63) + region * m->region_size;
+}
+
+void
+tb_region_begin (TcgMachine *m, unsigned region)
+{
+  m->region = region;
+  m->n_by_address[region] = 0;
+  m->buffer.used = region_start (m, region);
+  m->buffer.limit = m->buffer.used + m->region_size;
+}
+
+void
+tb_regions_init (TcgMachine *m)
+{
+  size_t room = m->buffer.size - region_start (m, 0);
+  m->n_regions = (unsigned) CLAMP (room / CODE_REGION_MIN, 1, CODE_REGIONS);
+  m->region_size = (room / m->n_regions) & ~(size_t) 63;
+  memset (m->n_by_address, 0, sizeof m->n_by_address);
+  tb_region_begin (m, 0);
+}
+
+Tb **
+tb_region_blocks (TcgMachine *m, unsigned region, uint32_t *n)
+{
+  *n = __atomic_load_n (&m->n_by_address[region], __ATOMIC_ACQUIRE);
+  return m->by_address + (size_t) region * m->region_blocks;
+}
+
+bool
+tb_may_register (TcgMachine *m)
+{
+  return m->n_by_address[m->region] < m->region_blocks;
+}
+
+/* Code is emitted upwards, so that appending keeps a region's array sorted.  It is allocated once: a signal handler may be reading. */
 void
 tb_register_code (TcgMachine *m, Tb *tb)
 {
-  if (m->n_by_address < m->by_address_size) {
-    m->by_address[m->n_by_address] = tb;
-    __atomic_store_n (&m->n_by_address, m->n_by_address + 1, __ATOMIC_RELEASE);
-  }
+  uint32_t n, *count = &m->n_by_address[m->region];
+  Tb **blocks = tb_region_blocks (m, m->region, &n);
+  blocks[n] = tb;
+  __atomic_store_n (count, n + 1, __ATOMIC_RELEASE);
 }
 
 static Tb *
 tb_at_linear (TcgMachine *m, uintptr_t pc)
 {
-  for (uint32_t i = m->n_by_address; i-- > 0;)
-    if (pc >= (uintptr_t) m->by_address[i]->code && pc < (uintptr_t) m->by_address[i]->code + m->by_address[i]->code_size)
-      return m->by_address[i];
+  for (unsigned r = 0; r < m->n_regions; r++) {
+    uint32_t n;
+    Tb **blocks = tb_region_blocks (m, r, &n);
+    while (n-- > 0)
+      if (pc >= (uintptr_t) blocks[n]->code && pc < (uintptr_t) blocks[n]->code + blocks[n]->code_size)
+        return blocks[n];
+  }
   return NULL;
 }
 
@@ -199,10 +241,14 @@ tb_at (TcgMachine *m, uintptr_t pc)
 {
   if (!m->backend->resident_fp)
     return tb_at_linear (m, pc);        /* the interpreter's programs lie where malloc put them */
-  uint32_t low = 0, high = __atomic_load_n (&m->n_by_address, __ATOMIC_ACQUIRE);
+  size_t offset = pc - (uintptr_t) m->buffer.rx - region_start (m, 0);
+  if (offset >= m->n_regions * m->region_size)
+    return NULL;
+  uint32_t low = 0, high;
+  Tb **blocks = tb_region_blocks (m, (unsigned) (offset / m->region_size), &high);
   while (low < high) {
     uint32_t middle = low + (high - low) / 2;
-    Tb *tb = m->by_address[middle];
+    Tb *tb = blocks[middle];
     if (pc < (uintptr_t) tb->code)
       high = middle;
     else if (pc >= (uintptr_t) tb->code + tb->code_size)
@@ -277,15 +323,21 @@ unlink_incoming (TcgMachine *m, Tb *tb)
 }
 
 void
+tb_forget (TcgMachine *m, Tb *tb)
+{
+  unlink_incoming (m, tb);
+  unlink_outgoing (m, tb);
+  tb_remove (m, tb);
+}
+
+void
 tb_invalidate (TcgMachine *m, Tb *tb)
 {
   if (tb->invalid)
     return;
   __atomic_store_n (&tb->invalid, true, __ATOMIC_SEQ_CST);      /* before the jump caches are looked at: see jump_cache_enter */
   m->n_invalidated++;
-  unlink_incoming (m, tb);
-  unlink_outgoing (m, tb);
-  tb_remove (m, tb);
+  tb_forget (m, tb);
   for (unsigned i = 0; i < m->vcpus->len; i++)
     jump_cache_forget (m->vcpus->pdata[i], tb);
 }

@@ -99,14 +99,33 @@ tb_code_written (void *user, uint64_t ram_address, uint64_t size)
   g_mutex_unlock (&m->lock);
 }
 
+/* --- making room ---------------------------------------------------------------------- */
+
+static void
+release_region (TcgMachine *m, unsigned region)
+{
+  uint32_t n;
+  Tb **blocks = tb_region_blocks (m, region, &n);
+  for (uint32_t i = 0; i < n; i++)
+    m->backend->release (blocks[i]);
+}
+
+static void
+forget_running (TcgMachine *m)
+{
+  for (unsigned i = 0; i < m->vcpus->len; i++) {
+    TcgVcpu *v = m->vcpus->pdata[i];
+    tcg_extra (v)->last_tb = NULL;
+    v->entering = NULL;
+  }
+}
+
 void
 tb_flush_all (TcgMachine *m)
 {
   m->n_flushes++;
-  for (uint32_t i = 0; i < m->n_by_address; i++) {
-    m->backend->release (m->by_address[i]);
-  }
-  m->n_by_address = 0;
+  for (unsigned r = 0; r < m->n_regions; r++)
+    release_region (m, r);
   memset (m->hash, 0, sizeof m->hash);
   for (unsigned i = 0; i < BP_N_ELEMENTS (m->pages); i++)
     for (CodePage *p = m->pages[i]; p; p = p->next) {
@@ -117,11 +136,39 @@ tb_flush_all (TcgMachine *m)
       }
     }
   memset (m->n_page_ids, 0, sizeof m->n_page_ids);
-  m->buffer.used = m->buffer_start;
-  for (unsigned i = 0; i < m->vcpus->len; i++) {
-    TcgVcpu *v = m->vcpus->pdata[i];
-    jump_cache_flush (v);
-    tcg_extra (v)->last_tb = NULL;
-    v->entering = NULL;
+  tb_regions_init (m);
+  for (unsigned i = 0; i < m->vcpus->len; i++)
+    jump_cache_flush (m->vcpus->pdata[i]);
+  forget_running (m);
+}
+
+static bool
+has_names_left (const TcgMachine *m)
+{
+  for (unsigned i = 0; i < BP_N_ELEMENTS (m->n_page_ids); i++)
+    if (m->n_page_ids[i] > UINT32_MAX - 16)
+      return false;
+  return true;
+}
+
+/* Pages that lost all their blocks stay watched until a write finds that out. */
+void
+tb_flush_oldest (TcgMachine *m)
+{
+  unsigned region = (m->region + 1) % m->n_regions;
+  uint32_t n;
+  if (m->n_regions == 1 || !has_names_left (m)) {
+    tb_flush_all (m);
+    return;
   }
+  m->n_flushes++;
+  Tb **blocks = tb_region_blocks (m, region, &n);
+  for (uint32_t i = 0; i < n; i++)
+    if (!blocks[i]->invalid)
+      tb_forget (m, blocks[i]);
+  release_region (m, region);
+  tb_region_begin (m, region);
+  for (unsigned i = 0; i < m->vcpus->len; i++)
+    jump_cache_forget_between (m->vcpus->pdata[i], m->buffer.rw + m->buffer.used, m->buffer.rw + m->buffer.limit);
+  forget_running (m);
 }

@@ -155,7 +155,7 @@ compile (TcgMachine *m, Tb *tb, BpIrBlock *ir)
   BackendBlock block = { .tb = tb, .frontend = m->frontend, .buffer = &m->buffer };
   if (bp_log_on (BP_LOG_OUT_ASM))
     block.dump = g_string_new (NULL);
-  bool done = m->n_by_address < m->by_address_size && m->backend->compile (&block, ir);
+  bool done = tb_may_register (m) && m->backend->compile (&block, ir);
   if (block.dump) {
     if (done)
       bp_log (BP_LOG_OUT_ASM, "host code of block at %" G_GINT64_MODIFIER "x, %u bytes:\n%s", tb->key.pc, tb->code_size, block.dump->str);
@@ -200,7 +200,7 @@ static Tb *
 allocate (TcgMachine *m, const Tb *scratch)
 {
   size_t first = (m->buffer.used + 63) & ~(size_t) 63;
-  if (first + sizeof (Tb) > m->buffer.size)
+  if (first + sizeof (Tb) > m->buffer.limit)
     return NULL;
   Tb *tb = (Tb *) (void *) (m->buffer.rw + first);
   *tb = *scratch;
@@ -244,17 +244,19 @@ make_block (TcgVcpu *v)
   return tb;
 }
 
-/* The cache is full: all blocks go, once every other vCPU is out of them. */
+/* There is no room: the oldest blocks go, once every other vCPU is out of them. */
 static void
-empty_cache (TcgVcpu *v)
+make_room (TcgVcpu *v)
 {
   TcgMachine *m = v->machine;
+  uint32_t n;
   fp_leave (v);
   if (!exclusive_begin (v))
     return;
   g_mutex_lock (&m->lock);
-  g_assert (m->n_by_address > 0);       /* the smallest code cache holds the largest block many times */
-  tb_flush_all (m);
+  tb_region_blocks (m, m->region, &n);
+  g_assert (n > 0);             /* the smallest code cache holds the largest block many times */
+  tb_flush_oldest (m);
   g_mutex_unlock (&m->lock);
   exclusive_end (v);
 }
@@ -282,6 +284,6 @@ tb_translate (TcgVcpu *v, const BpTbKey *key, uint32_t cflags)
     if (tb)
       return tb;
     if (!stale)
-      empty_cache (v);
+      make_room (v);
   }
 }

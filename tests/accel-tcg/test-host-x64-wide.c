@@ -197,6 +197,76 @@ START_TEST (test_narrow_addresses)
 }
 END_TEST
 
+/* movups xmm3, [where]; movups [where + 0x40], xmm3 */
+START_TEST (test_wide_native)
+{
+  static const uint64_t pages[] = { PAGE, 0xffffffff80000000u + PAGE, 0x00007f1200000000u + PAGE };
+  const uint64_t movups = BP_NATIVE_MAKE (0x10, 1, 0) | BP_NATIVE_SET_STATE (BP_NATIVE_SSE) | BP_NATIVE_SET_REG (BP_NATIVE_FIELD, 3)
+                          | BP_NATIVE_SET_RM (BP_NATIVE_MEM, 0);
+  const uint32_t mem = 16 | BP_NATIVE_MEM_ADDR64;
+  for (unsigned there = 0; there < 3; there++)
+    for (unsigned at = 0; at < 3; at++)
+      for (unsigned constant = 0; constant < 2; constant++) {
+        use_frontend64 (1);
+        cpu->tlb[(PAGE >> 12) & 15] = (TlbEntry) { pages[there], pages[there], pages[there], (uintptr_t) page - pages[there] };
+        memset (page, 0, sizeof page);
+        memset (slow_page, 0, sizeof slow_page);
+        for (unsigned i = 0; i < 16; i++)
+          (there == at ? page : slow_page)[0x10 + i] = (uint8_t) (i + 1);
+        cpu->q[0] = pages[at] + 0x10;
+        seen.loads = seen.commits = 0;
+        BpTemp t = t64 ();
+        bp_ir_native (&ir, movups, mem | BP_NATIVE_MEM_READ, BP_IR_NONE, BP_IR_NONE, BP_IR_NONE,
+                      constant ? c64 ((int64_t) cpu->q[0]) : g (0), BP_IR_NONE);
+        bp_ir_op3 (&ir, BP_IR_add, BP_IR_I64, t, g (0), c64 (0x40));
+        bp_ir_native (&ir, movups | 1, mem | BP_NATIVE_MEM_WRITE, BP_IR_NONE, BP_IR_NONE, BP_IR_NONE, t, BP_IR_NONE);
+        run_once ();
+        ck_assert_uint_eq (seen.loads, there == at ? 0 : 2);
+        ck_assert_uint_eq (seen.commits, there != at);
+        const uint8_t *to = there == at ? page : slow_page;
+        ck_assert_int_eq (memcmp (to + 0x50, to + 0x10, 16), 0);
+        if (there != at)
+          ck_assert_uint_eq (seen.address, pages[at] + 0x50);
+      }
+}
+END_TEST
+
+/* Addresses a constant away from a register that moves, at the page and past it; as arguments, and across a call of C. */
+START_TEST (test_sums)
+{
+  for (unsigned slow = 0; slow < 2; slow++) {
+    use_frontend64 (1);
+    BpTemp t = t64 (), u = t64 (), v = t64 (), args[2] = { BP_IR_ENV, c64 (0) };
+    uint64_t base = slow ? 0x7f0000050100u : PAGE + 0x100, one = 0x1122334455667788, word = 0;
+    cpu->q[0] = base;
+    cpu->q[1] = one;
+    seen.loads = seen.stores = 0;
+    bp_ir_op3 (&ir, BP_IR_add, BP_IR_I64, t, g (0), c64 (-8));
+    bp_ir_gst (&ir, g (1), t, BP_MO_64 | BP_MO_ADDR64);
+    bp_ir_mov (&ir, BP_IR_I64, g (0), t);
+    bp_ir_op3 (&ir, BP_IR_add, BP_IR_I64, u, g (0), c64 (-16));
+    bp_ir_gst (&ir, u, t, BP_MO_64 | BP_MO_ADDR64);     /* the value is a sum */
+    bp_ir_op3 (&ir, BP_IR_add, BP_IR_I64, v, g (0), c64 (0x20));
+    bp_ir_gst (&ir, g (1), v, BP_MO_64 | BP_MO_ADDR64);
+    bp_ir_mov (&ir, BP_IR_I64, g (0), g (1));           /* what they were sums of has gone */
+    bp_ir_call (&ir, &add_all, BP_IR_NONE, args, 2);
+    bp_ir_gst (&ir, g (1), v, BP_MO_32 | BP_MO_ADDR64);
+    bp_ir_mov (&ir, BP_IR_I64, g (2), v);
+    bp_ir_mov (&ir, BP_IR_I64, g (3), u);
+    run_once ();
+    ck_assert_uint_eq (cpu->q[0], one);
+    ck_assert_uint_eq (cpu->q[2], base - 8 + 0x20);
+    ck_assert_uint_eq (cpu->q[3], base - 24);
+    ck_assert_uint_eq (seen.stores, slow ? 4 : 0);
+    memcpy (&word, page + 0xf8, 8);
+    if (slow)
+      ck_assert_uint_eq (seen.address, base - 8 + 0x20);
+    else
+      ck_assert_uint_eq (word, base - 24);
+  }
+}
+END_TEST
+
 START_TEST (test_fault_in_second_set)
 {
   struct sigaction action = { .sa_sigaction = on_fpe, .sa_flags = SA_SIGINFO | SA_NODEFER }, old;
@@ -236,6 +306,8 @@ main (void)
   tcase_add_test (tcase, test_wide_icount);
   tcase_add_test (tcase, test_wide_addresses);
   tcase_add_test (tcase, test_narrow_addresses);
+  tcase_add_test (tcase, test_wide_native);
+  tcase_add_test (tcase, test_sums);
   tcase_add_test (tcase, test_fault_in_second_set);
   suite_add_tcase (suite, tcase);
   SRunner *runner = srunner_create (suite);

@@ -167,7 +167,7 @@ END_TEST
 
 START_TEST (test_full_buffer)
 {
-  size_t size = buffer.size;
+  size_t size = buffer.limit;
   Tb *tb = g_aligned_alloc0 (1, sizeof *tb, 64);
   BackendBlock block = { tb, &frontend, &buffer, NULL };
   for (unsigned i = 0; i < 40; i++)
@@ -175,12 +175,12 @@ START_TEST (test_full_buffer)
   bp_ir_exit_tb (&ir, 0);
   for (unsigned left = 0; left < 2000; left += 37) {
     size_t used = buffer.used;
-    buffer.size = used + left;
+    buffer.limit = used + left;
     ck_assert (!backend_x64.compile (&block, &ir));
     ck_assert_uint_eq (buffer.used, used);
     ck_assert_ptr_null (tb->code);
   }
-  buffer.size = size;
+  buffer.limit = size;
   release (tb);
 }
 END_TEST

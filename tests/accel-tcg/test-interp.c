@@ -190,7 +190,7 @@ END_TEST
 /* What blocks take is charged to the buffer, so that a flush comes. */
 START_TEST (test_buffer_fills)
 {
-  CodeBuffer buffer = { .size = 400 };
+  CodeBuffer buffer = { .size = 400, .limit = 400 };
   BpIrBlock ir;
   Tb tb[8] = { 0 };
   unsigned n = 0;

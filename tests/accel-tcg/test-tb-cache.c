@@ -276,9 +276,11 @@ START_TEST (by_host_address)
   ToyState s = { .pc = c.origin };
   toy_start (t, &s);
   toy_wait_stopped (t);
-  ck_assert_uint_eq (m->n_by_address, 201);
-  for (uint32_t i = 0; i < m->n_by_address; i++) {
-    Tb *tb = m->by_address[i];
+  uint32_t n;
+  Tb **blocks = tb_region_blocks (m, 0, &n);
+  ck_assert_uint_eq (n, 201);
+  for (uint32_t i = 0; i < n; i++) {
+    Tb *tb = blocks[i];
     ck_assert_ptr_eq (tb_at (m, (uintptr_t) tb->code), tb);
     ck_assert_ptr_eq (tb_at (m, (uintptr_t) tb->code + tb->code_size - 1), tb);
     ck_assert_ptr_ne (tb_at (m, (uintptr_t) tb->code + tb->code_size), tb);

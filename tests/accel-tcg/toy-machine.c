@@ -9,6 +9,7 @@ const ToyOptions toy_ways[] = {
   { .backend = "auto" },
   { .backend = "interp" },
   { .backend = "auto", .buffer_size = 20000 },
+  { .backend = "auto", .buffer_size = 4 * CODE_REGION_MIN },
   { .backend = "auto", .no_chain = true, .no_optimise = true },
 };
 const unsigned toy_n_ways = G_N_ELEMENTS (toy_ways);
@@ -135,6 +136,7 @@ toy_new (const ToyOptions *o)
   TcgMachine *tcg = toy_tcg (t);
   if (o->buffer_size)
     tcg->buffer.size = tcg->buffer_start + o->buffer_size;
+  tb_regions_init (tcg);
   clock_start (m);
   return t;
 }

@@ -169,7 +169,7 @@ compile (const BackendBlock *block, BpIrBlock *ir)
   CodeBuffer *buffer = block->buffer;
   size_t size = sizeof (Program) + (ir->n_insns + 1) * sizeof (Step) + ir->n_temps * sizeof (uint64_t);
   if (buffer != NULL && buffer->size != 0) {
-    if (size > buffer->size - buffer->used)
+    if (size > buffer->limit - buffer->used)
       return false;
     buffer->used += size;
   }

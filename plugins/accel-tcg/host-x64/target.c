@@ -181,8 +181,8 @@ gen_begin (Gen *g, const BackendBlock *block, BpIrBlock *ir)
   g->block = block;
   g->ir = ir;
   size_t first = (buffer->used + 15) & ~(size_t) 15;
-  g->start = buffer->rw + MIN (first, buffer->size);
-  g->e = (Enc) { g->start, buffer->rw + buffer->size, false, 0 };
+  g->start = buffer->rw + MIN (first, buffer->limit);
+  g->e = (Enc) { g->start, buffer->rw + buffer->limit, false, 0 };
   g->flags = (Flags) { 0 };
   g->insn = -1;
   g->fp_known = 0;
