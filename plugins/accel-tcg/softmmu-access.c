@@ -85,12 +85,29 @@ sign_extend (uint64_t value, unsigned size)
   return (uint64_t) ((int64_t) (value << shift) >> shift);
 }
 
+/* Both ends of an access must be addresses, before anything else is wrong with it. */
+static void __attribute__ ((noinline))
+check_ends (TcgVcpu *v, uint64_t address, unsigned size, unsigned mmu)
+{
+  const BpTcgFrontend *f = v->frontend;
+  if (!BP_TABLE_HAS (f, is_address))
+    return;
+  if (!f->is_address (address))
+    tlb_fill (v, address, BP_MMU_LOAD, mmu);
+  if (!f->is_address (address + size - 1))
+    tlb_fill (v, address + size - 1, BP_MMU_LOAD, mmu);
+}
+
 static void
 check_access (TcgVcpu *v, uint64_t address, BpMemOp memop)
 {
-  if (G_UNLIKELY (memop & BP_MO_TOP && address + BP_MO_BYTES (memop) > (uint64_t) 1 << 32))
+  unsigned size = BP_MO_BYTES (memop);
+  bool misaligned = memop & BP_MO_ALIGN && address & (size - 1);
+  if (G_UNLIKELY (memop & BP_MO_TOP && address + size > (uint64_t) 1 << 32))
     tcg_host_fault (v, memop & BP_MO_STACK ? BP_HOST_FAULT_TOP_STACK : BP_HOST_FAULT_TOP);
-  if (memop & BP_MO_ALIGN && address & (BP_MO_BYTES (memop) - 1))
+  if (G_UNLIKELY (memop & BP_MO_ADDR64 && (misaligned || crosses (address, size))))
+    check_ends (v, address, size, BP_MO_MMU_INDEX (memop));
+  if (misaligned)
     tcg_host_fault (v, BP_HOST_FAULT_ALIGN);
 }
 
@@ -380,6 +397,8 @@ tcg_native_operand (void *env, uint64_t address, uint32_t aux)
   BpMmuAccess access = aux & BP_NATIVE_MEM_WRITE ? BP_MMU_STORE : BP_MMU_LOAD;
   if (aux & BP_NATIVE_MEM_ALIGN && address & (size - 1))
     tcg_host_fault (v, BP_HOST_FAULT_ALIGN);
+  if (aux & BP_NATIVE_MEM_ADDR64 && crosses (address, size))
+    check_ends (v, address, size, mmu);
   v->bounce_direct = NULL;
   if (!crosses (address, size)) {
     watch_pages (v, address, size, access, mmu);

@@ -76,7 +76,7 @@ x86_reset_registers (X86Cpu *env, bool init)
   env->halted = is_bootstrap (env) ? HALTED_NOT : HALTED_WAIT_SIPI;
   env->efer = 0;
   env->exc_vector = env->exc_old = -1;
-  env->nmi_masked = 0;
+  env->nmi_masked = env->repeating = 0;
   env->new_task = 0;
   if (!init) {
     reset_fpu (env);

@@ -95,6 +95,9 @@ enum { X86_FP_UPPERS = 512 + 64, X86_FP_SIZE = X86_FP_UPPERS + 16 * 16 };
 
 typedef struct X86Cpu {
   BpTcgArea tcg;                /* first: belongs to the accelerator */
+  /* What generated code stores all the time must not lie a multiple of 4 KiB from what each guest access loads, the area's TLB: the
+   * processor compares 12 bits of the addresses first (Intel's optimization manual, 4-KByte aliasing).  Worth 6 % of Linux's start. */
+  uint64_t away[32];
 
   /* --- saved: registers --------------------------------------------------------- */
   uint64_t gpr[16];             /* BP_X86_RAX order; the 32-bit machine uses the low halves */
@@ -132,6 +135,7 @@ typedef struct X86Cpu {
   int32_t exc_old;              /* the exception being delivered, for #DF; -1: none */
   uint32_t nmi_masked;
   uint8_t startup_vector;       /* of the start-up message that BP_VCPU_IRQ_SIPI announces; atomic */
+  uint32_t repeating;           /* a repeated string instruction is between iterations: an event pushes RF (SDM 3B 17.3.1.1) */
   uint32_t new_task;            /* a task switch is past its point of no return: a fault belongs to the new task, at new_task_eip */
   uint32_t new_task_eip, new_task_cc_op;
 
@@ -235,6 +239,7 @@ uint64_t x86_xcr0_allowed (const X86Cpu *env);          /* bits that XCR0 may ha
 bool x86_load_pdptes (X86Cpu *env, uint64_t cr3);       /* false: reserved bits set, nothing loaded */
 /* runtime/debug.c */
 bool x86_is_watched (const X86Cpu *env, uint64_t page);         /* a data breakpoint lies in it */
+bool x86_breaks_at (X86Cpu *env, uint64_t linear);      /* a breakpoint on the instruction there: DR6 says which */
 bool x86_watch (void *env, uint64_t address, unsigned size, BpMmuAccess access, bool alone);
 bool x86_tlb_fill (void *env, uint64_t address, BpMmuAccess access, unsigned mmu_index, bool quiet, BpTlbFill *fill);
 

@@ -67,6 +67,7 @@ const BpStateField x86_state_fields[] = {
   BP_STATE_FIELD_U32 (X86Cpu, exc_old),
   BP_STATE_FIELD_U32 (X86Cpu, nmi_masked),
   BP_STATE_FIELD_U8 (X86Cpu, startup_vector),
+  BP_STATE_FIELD_U32 (X86Cpu, repeating),
   BP_STATE_END
 };
 

@@ -189,6 +189,9 @@ typedef struct BpTcgFrontend {
   /* goto_ptr is about to go to pc, which it has not proved to be right before.  false: it may not; the fault is recorded and will be
    * raised, on the instruction that jumps: what that has changed in globals already is for `restore` to undo.  NULL: it may always. */
   bool (*may_jump) (void *env, uint64_t pc);
+  /* Whether an access with BP_MO_ADDR64 can reach `address`, whatever the tables say (x86: it is canonical).  Where it cannot, tlb_fill records
+   * the fault, which comes before that of a misaligned access and before those of the access's other pages.  NULL: it always can. */
+  bool (*is_address) (uint64_t address);
 } BpTcgFrontend;
 
 #define BP_TCG_PIN_SETS 2

@@ -172,6 +172,12 @@ disassemble (const BpTbKey *key, uint64_t pc, const uint8_t *bytes, unsigned n, 
   return 0;
 }
 
+static bool
+is_address (uint64_t address)
+{
+  return x86_is_canonical (address);
+}
+
 const BpTcgFrontend x86_frontend = {
   .struct_size = sizeof (BpTcgFrontend),
   .name = "i386",
@@ -202,5 +208,6 @@ const BpTcgFrontend x86_frontend = {
   .pin_set = pin_set,
   .narrow_pin_sets = 1,
   .fp_upper_offset = offsetof (X86Cpu, fp) + X86_FP_UPPERS,
-  .may_jump = may_jump
+  .may_jump = may_jump,
+  .is_address = is_address
 };

@@ -79,10 +79,12 @@ emit_repeated (Translator *s, const X86Insn *insn, unsigned helper)
   uint32_t done = bp_ir_label_new (s->b);
   BpTemp finished = local (s);
   flags_store_op (s);
+  SET_ENV32 (s, repeating, i32 (s, 0));
   emit_call (s, helper, finished, BP_IR_ENV, i32 (s, string_mode (s, insn)));
   if (compares)
     flags_dynamic (s, CC_SUB8 + log2_size (insn->operand[0].size));
   bp_ir_brcond (s->b, BP_IR_I32, BP_IR_NE, finished, i32 (s, 0), done);
+  SET_ENV32 (s, repeating, i32 (s, 1));
   emit_this_eip (s);
   emit_exit_dynamic (s);
   bp_ir_label (s->b, done);

@@ -129,21 +129,27 @@ x86_check_io_breakpoints (X86Cpu *env, uint32_t port, uint32_t size)
 
 /* --- breakpoints on instructions: faults, before them -------------------------------------------------------------------------------- */
 
-void
-helper_check_breakpoint (X86Cpu *env, uint64_t linear)
+bool
+x86_breaks_at (X86Cpu *env, uint64_t linear)
 {
   uint32_t dr7 = (uint32_t) env->dr[7], hit = 0, enabled = 0;
   if (env->eflags & X86_FL_RF)
-    return;
+    return false;
   for (unsigned i = 0; i < 4; i++)
     if (!(dr7 >> (16 + 4 * i) & 3) && env->dr[i] == linear) {
       hit |= DR6_B0 << i;
       enabled |= dr7 >> 2 * i & 3;
     }
-  if (!enabled)
-    return;
-  env->dr[6] = (env->dr[6] & ~(uint64_t) 15) | hit;
-  x86_raise (env, EXC_DB);
+  if (enabled)
+    env->dr[6] = (env->dr[6] & ~(uint64_t) 15) | hit;
+  return enabled;
+}
+
+void
+helper_check_breakpoint (X86Cpu *env, uint64_t linear)
+{
+  if (x86_breaks_at (env, linear))
+    x86_raise (env, EXC_DB);
 }
 
 /* --- log ----------------------------------------------------------------------------------------------- */

@@ -426,6 +426,7 @@ x86_deliver (void *opaque)
   };
   if (fault)
     ev.eflags |= pushed_rf (env, ev.vector);
+  env->repeating = 0;
   env->exc_old = fault ? env->exc_vector : -1;
   deliver_event (env, &ev);
 }
@@ -448,6 +449,9 @@ static void
 deliver_external (X86Cpu *env, unsigned vector)
 {
   Event ev = { .vector = vector, .eip = env->eip & x86_linear_mask (env), .eflags = x86_eflags (env), .ext = 1 };
+  if (UNLIKELY (env->repeating))
+    ev.eflags |= X86_FL_RF;
+  env->repeating = 0;
   env->exc_old = -1;
   env->halted = HALTED_NOT;
   deliver_event (env, &ev);

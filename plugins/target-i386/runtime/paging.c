@@ -228,6 +228,11 @@ refuse (const Walk *w, uint32_t error, bool quiet)
     error |= PF_U;
   if (w->access == BP_MMU_FETCH && (env->cr4 & CR4_SMEP || (env->cr4 & CR4_PAE && env->efer & EFER_NXE)))
     error |= PF_FETCH;
+  if (UNLIKELY (w->access == BP_MMU_FETCH && env->hflags & HF_BREAKPOINTS && w->address == x86_code_linear (env, env->eip)
+                && x86_breaks_at (env, w->address))) {
+    x86_record_exception (env, EXC_DB, 0);      /* of a class before this one (SDM 3A table 6-2) */
+    return false;
+  }
   env->cr2_before = env->cr2;
   env->cr2 = w->address;
   if (bp_log_on (BP_LOG_MMU))
