@@ -1,0 +1,197 @@
+/* cases-debug.c -- single-stepping, breakpoints, debug registers, what holds them off. */
+/* SPDX-License-Identifier: MIT */
+/* SDM 3B 17.2, 17.3; 3A 6.8.3; 2B, MOV to and from debug registers. */
+
+#include "assemble.h"
+#include "case.h"
+
+#define K_STACK (AT_KERNEL_STACK + STACK_START)
+#define U_STACK (AT_USER_STACK + STACK_START)
+#define K_D (AT_KERNEL_DATA + DATA_START)
+#define U_D (AT_USER_DATA + DATA_START)
+#define U_TARGET (AT_USER_CODE + 0x400)
+
+enum { B0 = 1, B1 = 2, B2 = 4, B3 = 8, BD = 1 << 13, BS = 1 << 14 };
+enum { DR7_START = 0x400, GD = 1 << 13 };
+/* DR7: breakpoint n globally on, R/W and LEN. */
+enum { EXECUTE = 0, WRITE = 1, PORT = 2, ACCESS = 3, BYTES1 = 0, BYTES2 = 4, BYTES4 = 12, BYTES8 = 8 };
+#define ON(n, how) (2u << (2 * (n)) | (uint32_t) (how) << (16 + 4 * (n)))
+#define BREAK(n, address, how) DR (n, address), DR (7, DR7_START | ON (n, how))
+#define TRAPS(at_, dr6) .vector = EXC_DB, .at = (at_), CHECK (DR_BITS (6, dr6, 0xe00f), PUSHED_BITS (RFLAGS, 0, FL_RF))
+/* A fault: but RF is pushed as it was (17.3.1.1). */
+#define BREAKS(at_, dr6) TRAPS (at_, dr6)
+/* Within a string instruction, RF is pushed as 1 (17.3.1.1). */
+#define TRAPS_WITHIN(at_, dr6) .vector = EXC_DB, .at = (at_), CHECK (DR_BITS (6, dr6, 0xe00f), PUSHED_BITS (RFLAGS, FL_RF, FL_RF))
+#define STEPS SET (FLAGS (FL_TF))
+
+static const Row rows[] = {
+  /* --- single-step --------------------------------------------------------------------------------------- */
+  { "TF: NOP, user", USER64, CODE (NOP, NOP), TRAPS (1, BS), STEPS },
+  { "TF: NOP, kernel", KERNEL64, CODE (NOP, NOP), TRAPS (1, BS), STEPS },
+  { "TF: a jump, user", USER64, CODE (JMP_SHORT (2), NOP, NOP, NOP), TRAPS (4, BS), STEPS },
+  { "TF: PUSHF shows it, user", USER64, CODE (PUSHF, NOP), .vector = EXC_DB, .at = 1, STEPS, CHECK (MEM64 (U_STACK - 8, FL_TF | FL_1)) },
+  { "TF: a fault comes instead, user", USER64, CODE (MOV_RM (RAX, RCX)), PAGE_FAULTS (4, 0, UNMAPPED),
+    SET (FLAGS (FL_TF), GPR (RCX, UNMAPPED)), CHECK (PUSHED_BITS (RFLAGS, FL_TF, FL_TF), FLAGS (0)) },
+  { "TF: UD2, user", USER64, CODE (UD2), FAULTS (UD, NO_ERROR, 0), STEPS, CHECK (DR_BITS (6, 0, 0xe00f)) },
+  { "TF: INT n clears it, user", USER64, CODE (INT (V_DPL3)), CALLS (V_DPL3, AT_END), STEPS,
+    CHECK (PUSHED_BITS (RFLAGS, FL_TF, FL_TF), FLAGS (0), DR_BITS (6, 0, 0xe00f)) },
+  { "TF: INT3 clears it, user", USER64, CODE (INT3), CALLS (EXC_BP, AT_END), STEPS, CHECK (FLAGS (0)) },
+  { "TF: one step of REP MOVSB, user", USER64, CODE (REP, 0xa4), TRAPS_WITHIN (0, BS),
+    SET (FLAGS (FL_TF), GPR (RSI, U_D), GPR (RDI, U_D + 0x100), GPR (RCX, 3)) },
+  { "TF: the last step of REP MOVSB, user", USER64, CODE (REP, 0xa4, NOP), TRAPS (2, BS),
+    SET (FLAGS (FL_TF), GPR (RSI, U_D), GPR (RDI, U_D + 0x100), GPR (RCX, 1)) },
+  { "TF: REP STOSB of nothing, user", USER64, CODE (REP, 0xaa, NOP), TRAPS (2, BS), SET (FLAGS (FL_TF), GPR (RDI, U_D), GPR (RCX, 0)) },
+  { "TF: MOV SS holds it off, kernel", KERNEL64, CODE (MOV_S_R (SS, RAX), NOP, NOP), TRAPS (3, BS),
+    SET (FLAGS (FL_TF), GPR (RAX, K_DATA)) },
+  { "TF: MOV DS does not, kernel", KERNEL64, CODE (MOV_S_R (DS, RAX), NOP, NOP), TRAPS (2, BS), SET (FLAGS (FL_TF), GPR (RAX, U_DATA)) },
+  { "TF: STI does not hold it off, kernel", KERNEL64, CODE (STI, NOP, NOP), TRAPS (1, BS), STEPS },
+  { "TF: MOV SS, then INT3, kernel", KERNEL64, CODE (MOV_S_R (SS, RAX), INT3), CALLS (EXC_BP, AT_END),
+    SET (FLAGS (FL_TF), GPR (RAX, K_DATA)) },
+  { "TF: CPUID, kernel", KERNEL64, CODE (0x0f, 0xa2, NOP), .vector = EXC_DB, .at = 2, SET (FLAGS (FL_TF), GPR (RAX, 0)) },
+  { "TF: WRMSR, kernel", KERNEL64, CODE (WRMSR, NOP), TRAPS (2, BS),
+    SET (FLAGS (FL_TF), GPR (RCX, 0xc0000102), GPR (RAX, 0), GPR (RDX, 0)) },
+  { "TF: MOV CR3, kernel", KERNEL64, CODE (MOV_CR_R (3, RAX), NOP), TRAPS (3, BS), SET (FLAGS (FL_TF), GPR (RAX, AT_PML4)) },
+  { "TF: LGDT, kernel", KERNEL64, CODE (LGDT_M (RBX), NOP), TRAPS (3, BS),
+    SET (FLAGS (FL_TF), MEM16 (K_D, GDT_LIMIT), MEM64 (K_D + 2, AT_GDT)) },
+  { "TF: POP SS is no instruction, CLI, kernel", KERNEL64, CODE (CLI, NOP), TRAPS (1, BS), STEPS },
+  { "TF: far JMP, kernel", KERNEL64, CODE (LJMP_M (RBX)), .vector = EXC_DB, .at = ANYWHERE,
+    SET (FLAGS (FL_TF), MEM32 (K_D, AT_KERNEL_CODE + 0x400), MEM16 (K_D + 4, K_CODE64)),
+    CHECK (PUSHED (RIP, AT_KERNEL_CODE + 0x400)) },
+  { "TF: OUT, kernel", KERNEL64, CODE (OUT_DX_AL, NOP), TRAPS (1, BS), STEPS },
+  { "TF: HLT, kernel", KERNEL64, CODE (HLT, NOP), TRAPS (1, BS), STEPS },
+  { "TF: CMPXCHG16B, user", USER64, CODE (CMPXCHG16B_M (RBX), NOP), TRAPS (4, BS), STEPS },
+  { "TF: LOCK XADD, user", USER64, CODE (LOCK, 0x0f, 0xc1, R_M (RAX, RBX), NOP), TRAPS (4, BS), STEPS },
+  { "TF: ADDSS, user", USER64, CODE (0xf3, 0x0f, 0x58, 0xc0, NOP), TRAPS (4, BS), STEPS },
+  { "TF: NOP, user 32", USER32, CODE (NOP, NOP), TRAPS (1, BS), STEPS },
+  { "TF: IRETQ to the same level that sets it, kernel", KERNEL64, CODE (IRETQ), .vector = EXC_DB, .at = ANYWHERE,
+    SET (MEM64 (K_STACK, AT_KERNEL_CODE + 0x400), MEM64 (K_STACK + 8, K_CODE64), MEM64 (K_STACK + 16, FL_TF | FL_1),
+    MEM64 (K_STACK + 24, K_STACK), MEM64 (K_STACK + 32, K_DATA),
+         MEM32 (AT_KERNEL_CODE + 0x400, 0x90909090)), CHECK (PUSHED (RIP, AT_KERNEL_CODE + 0x401)) },
+  { "TF: IRETQ under single-step to where it is clear, kernel", KERNEL64, CODE (IRETQ), .vector = EXC_DB, .at = ANYWHERE,
+    SET (FLAGS (FL_TF), MEM64 (K_STACK, AT_KERNEL_CODE + 0x400), MEM64 (K_STACK + 8, K_CODE64), MEM64 (K_STACK + 16, FL_1),
+    MEM64 (K_STACK + 24, K_STACK), MEM64 (K_STACK + 32, K_DATA)),
+    CHECK (PUSHED (RIP, AT_KERNEL_CODE + 0x400), PUSHED_BITS (RFLAGS, 0, FL_TF)) },
+
+  /* --- breakpoints on code --------------------------------------------------------------------------------------- */
+  { "DR0 on the first instruction, user", USER64, CODE (NOP, NOP), BREAKS (0, B0), SET (BREAK (0, AT_USER_CODE, EXECUTE)) },
+  { "DR0 on the first instruction, kernel", KERNEL64, CODE (NOP, NOP), BREAKS (0, B0), SET (BREAK (0, AT_KERNEL_CODE, EXECUTE)) },
+  { "DR3 on the third instruction, user", USER64, CODE (NOP, NOP, NOP), BREAKS (2, B3), SET (BREAK (3, AT_USER_CODE + 2, EXECUTE)) },
+  { "DR0 within an instruction, user", USER64, CODE (MOV_RI (RAX, 0)), ENDS, SET (BREAK (0, AT_USER_CODE + 1, EXECUTE)) },
+  { "DR0 with RF, user", USER64, CODE (NOP, NOP), ENDS, SET (BREAK (0, AT_USER_CODE, EXECUTE), FLAGS (FL_RF)) },
+  { "DR0 with RF, only for one instruction, kernel", KERNEL64, CODE (NOP, NOP), BREAKS (1, B0),
+    SET (BREAK (0, AT_KERNEL_CODE + 1, EXECUTE), FLAGS (FL_RF)) },
+  { "DR0 with RF, the loop comes back, user", USER64, CODE (0xff, R_R (1, RCX), 0x75, D8 (-4)), BREAKS (0, B0),
+    SET (BREAK (0, AT_USER_CODE, EXECUTE), FLAGS (FL_RF), GPR (RCX, 5)) },
+  { "DR0 on an instruction that faults, user", USER64, CODE (UD2), BREAKS (0, B0), SET (BREAK (0, AT_USER_CODE, EXECUTE)) },
+  { "DR0 and DR1 on the same instruction, user", USER64, CODE (NOP), BREAKS (0, B0 | B1),
+    SET (DR (0, AT_USER_CODE), DR (1, AT_USER_CODE), DR (7, DR7_START | ON (0, EXECUTE) | ON (1, EXECUTE))) },
+  { "DR0 with another address, user", USER64, CODE (NOP), ENDS, SET (BREAK (0, HIGH + AT_USER_CODE, EXECUTE)) },
+  { "DR0 by IRETQ with RF, kernel", KERNEL64, CODE (IRETQ), .vector = EXC_UD, .at = ANYWHERE,
+    SET (BREAK (0, U_TARGET, EXECUTE), MEM64 (K_STACK, U_TARGET), MEM64 (K_STACK + 8, U_CODE64), MEM64 (K_STACK + 16, FL_RF | FL_1),
+    MEM64 (K_STACK + 24, U_STACK), MEM64 (K_STACK + 32, U_DATA),
+         MEM16 (U_TARGET, 0x0b0f)) },
+  { "DR0 by IRETQ without RF, kernel", KERNEL64, CODE (IRETQ), .vector = EXC_DB, .at = ANYWHERE,
+    SET (BREAK (0, U_TARGET, EXECUTE), MEM64 (K_STACK, U_TARGET), MEM64 (K_STACK + 8, U_CODE64), MEM64 (K_STACK + 16, FL_1),
+    MEM64 (K_STACK + 24, U_STACK), MEM64 (K_STACK + 32, U_DATA),
+         MEM16 (U_TARGET, 0x0b0f)), CHECK (PUSHED (RIP, U_TARGET), DR_BITS (6, B0, 0xe00f)) },
+  { "DR0 behind MOV SS is lost, kernel", KERNEL64, CODE (MOV_S_R (SS, RAX), NOP, NOP), ENDS,
+    SET (BREAK (0, AT_KERNEL_CODE + 2, EXECUTE), GPR (RAX, K_DATA)) },
+  { "DR0 in 32-bit code, user 32", USER32, CODE (NOP, NOP), BREAKS (1, B0), SET (BREAK (0, AT_USER_CODE + 1, EXECUTE)) },
+  { "DR0 local alone, user", USER64, CODE (NOP), BREAKS (0, B0), SET (DR (0, AT_USER_CODE), DR (7, DR7_START | 1)) },
+  { "DR0 off, user", USER64, CODE (NOP), ENDS, SET (DR (0, AT_USER_CODE)) },
+
+  /* --- breakpoints on data ------------------------------------------------------------------------------------------- */
+  { "DR0 on a store, user", USER64, CODE (MOV_MR (RBX, RAX), NOP), TRAPS (3, B0), SET (BREAK (0, U_D, WRITE | BYTES8)) },
+  { "DR0 on a store, kernel", KERNEL64, CODE (MOV_MR (RBX, RAX), NOP), TRAPS (3, B0), SET (BREAK (0, K_D, WRITE | BYTES8)) },
+  { "DR0 on a store, a load, user", USER64, CODE (MOV_RM (RAX, RBX), NOP), ENDS, SET (BREAK (0, U_D, WRITE | BYTES8)) },
+  { "DR0 on any access, a load, user", USER64, CODE (MOV_RM (RAX, RBX), NOP), TRAPS (3, B0), SET (BREAK (0, U_D, ACCESS | BYTES8)) },
+  { "DR0 on the last byte of a load, user", USER64, CODE (MOV_RM (RAX, RBX), NOP), TRAPS (3, B0),
+    SET (BREAK (0, U_D + 7, ACCESS | BYTES1)) },
+  { "DR0 behind a load, user", USER64, CODE (MOV_RM (RAX, RBX), NOP), ENDS, SET (BREAK (0, U_D + 8, ACCESS | BYTES1)) },
+  { "DR0 of 4 bytes, misaligned address counts aligned, user", USER64, CODE (MOV_AL_M (RBX), NOP), TRAPS (2, B0),
+    SET (BREAK (0, U_D + 3, ACCESS | BYTES4)) },
+  { "DR0 on a push, user", USER64, CODE (PUSH_R (RAX), NOP), TRAPS (1, B0), SET (BREAK (0, U_STACK - 8, WRITE | BYTES4)) },
+  { "DR0 on a read-modify-write, user", USER64, CODE (0x01, R_M (RAX, RBX), NOP), TRAPS (2, B0), SET (BREAK (0, U_D, WRITE | BYTES4)) },
+  { "DR0 on both and TF, user", USER64, CODE (MOV_MR (RBX, RAX), NOP), TRAPS (3, B0 | BS),
+    SET (BREAK (0, U_D, WRITE | BYTES8), FLAGS (FL_TF)) },
+  { "DR0 on a store that faults, user", USER64, CODE (MOV_MR (RCX, RAX)), PAGE_FAULTS (6, 0, UNMAPPED),
+    SET (BREAK (0, UNMAPPED, WRITE | BYTES8), GPR (RCX, UNMAPPED)), CHECK (DR_BITS (6, 0, 0xf)) },
+  { "DR0 on a step of REP STOSB, user", USER64, CODE (REP, 0xaa, NOP), TRAPS_WITHIN (0, B0),
+    SET (BREAK (0, U_D + 1, WRITE | BYTES1), GPR (RDI, U_D), GPR (RCX, 4)) },
+  { "DR0 on SSE, user", USER64, CODE (MOVUPS_M (RBX), NOP), TRAPS (3, B0), SET (BREAK (0, U_D + 12, ACCESS | BYTES4)) },
+  { "DR0 on a frame that is pushed, kernel", KERNEL64, CODE (UD2), FAULTS (UD, NO_ERROR, 0),
+    SET (BREAK (0, HIGH + K_STACK, WRITE | BYTES8)) },
+  { "DR0 on a port without CR4.DE is a data one, kernel", KERNEL64, CODE (IN_AL_DX, NOP), ENDS,
+    SET (BREAK (0, 0x123, PORT), CR_BITS (4, 0, 8), GPR (RDX, 0x123)) },
+  { "DR0 on a port, kernel", KERNEL64, CODE (IN_AL_DX, NOP), TRAPS (1, B0), SET (BREAK (0, 0x123, PORT), GPR (RDX, 0x123)) },
+  { "DR0 on a store behind MOV SS from there, kernel", KERNEL64, CODE (0x8e, R_M (SS, RBX), NOP, NOP), TRAPS (3, B0),
+    SET (BREAK (0, K_D, ACCESS | BYTES2), MEM16 (K_D, K_DATA)) },
+
+  { "DR0 on a page that is not there comes before the page fault, user", USER64, CODE (JMP_R (RCX)), .vector = EXC_DB, .at = ANYWHERE,
+    SET (BREAK (0, PAGE (0), EXECUTE), GPR (RCX, PAGE (0))), CHECK (PUSHED (RIP, PAGE (0)), DR_BITS (6, B0, 0xe00f)) },
+  { "DR0 on a page that may not be executed, kernel", KERNEL64, CODE (JMP_R (RCX)), .vector = EXC_DB, .at = ANYWHERE,
+    SET (BREAK (0, PAGE (0), EXECUTE), GPR (RCX, PAGE (0)), MEM64 (PTE (0), AT_TARGETS | PG_P | PG_NX)), CHECK (PUSHED (RIP, PAGE (0))) },
+  { "DR0 with RF on a page that is not there, kernel", KERNEL64, CODE (IRETQ), .vector = EXC_PF, .error = 0x10, .at = ANYWHERE,
+    .cr2 = PAGE (0),
+    SET (BREAK (0, PAGE (0), EXECUTE), MEM64 (K_STACK, PAGE (0)), MEM64 (K_STACK + 8, K_CODE64), MEM64 (K_STACK + 16, FL_RF | FL_1),
+         MEM64 (K_STACK + 24, K_STACK), MEM64 (K_STACK + 32, K_DATA)), CHECK (PUSHED (RIP, PAGE (0))) },
+  { "DR0 on an instruction of 16 bytes, user", USER64,
+    CODE (0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, NOP), BREAKS (0, B0),
+    SET (BREAK (0, AT_USER_CODE, EXECUTE)) },
+  { "DR0 on what MOV SS reads, then INT n, user", USER64, CODE (0x8e, R_M (SS, RBX), INT (V_DPL3)), .vector = EXC_DB, .at = ANYWHERE,
+    SET (BREAK (0, U_D, ACCESS | BYTES2), MEM16 (U_D, U_DATA)),
+    CHECK (PUSHED (RIP, AT_HANDLERS + HANDLER_SIZE * V_DPL3), PUSHED (CS, K_CODE64), DR_BITS (6, B0, 0xe00f)) },
+  { "DR0 on what MOV SS reads, then SYSCALL, user", USER64, CODE (0x8e, R_M (SS, RBX), SYSCALL), .vector = EXC_DB, .at = ANYWHERE,
+    SET (BREAK (0, U_D, ACCESS | BYTES2), MEM16 (U_D, U_DATA), MEM8 (AT_IDT + 16 * EXC_DB + 4, 1)),
+    CHECK (PUSHED (RIP, AT_HANDLERS + HANDLER_SIZE * 0xff), PUSHED (CS, K_CODE64), PUSHED (RSP, U_STACK)) },
+  { "DR0 on what MOV SS reads, then MOV SS, kernel", KERNEL64, CODE (0x8e, R_M (SS, RBX), MOV_S_R (SS, RAX), NOP, NOP), .vector = EXC_DB,
+    .at = ANYWHERE,
+    SET (BREAK (0, K_D, ACCESS | BYTES2), MEM16 (K_D, K_DATA), GPR (RAX, K_DATA)), CHECK (DR_BITS (6, B0, 0xe00f)) },
+  { "DR0 of 8 bytes, the seventh, user", USER64, CODE (0xc6, 0x43, 7, 0), TRAPS (4, B0), SET (BREAK (0, U_D, WRITE | BYTES8)) },
+  { "DR0 of 2 bytes on a port of 4, kernel", KERNEL64, CODE (IN_EAX_DX, NOP), TRAPS (1, B0),
+    SET (BREAK (0, 0x122, PORT | BYTES2), GPR (RDX, 0x120)) },
+  { "DR0 on REP OUTSB's port, kernel", KERNEL64, CODE (REP, OUTSB, NOP), TRAPS_WITHIN (0, B0),
+    SET (BREAK (0, 0x120, PORT), GPR (RDX, 0x120), GPR (RCX, 2), GPR (RSI, K_D)) },
+  { "DR0 to DR3, all strike, user", USER64, CODE (MOV_MR (RBX, RAX)), TRAPS (3, B0 | B1 | B2 | B3),
+    SET (DR (0, U_D), DR (1, U_D + 1), DR (2, U_D + 4), DR (3, U_D + 7),
+         DR (7, DR7_START | ON (0, WRITE) | ON (1, ACCESS) | ON (2, WRITE | BYTES4) | ON (3, WRITE))) },
+
+  /* --- debug registers -------------------------------------------------------------------------------------------------- */
+  { "MOV to DR0, kernel", KERNEL64, CODE (MOV_DR_R (0, RAX), MOV_R_DR (RCX, 0)), ENDS, SET (GPR (RAX, 0x123456789abcdef0)),
+    CHECK (GPR (RCX, 0x123456789abcdef0), DR (0, 0x123456789abcdef0)) },
+  { "MOV to DR6, upper bits, kernel", KERNEL64, CODE (MOV_DR_R (6, RAX)), FAULTS (GP, 0, 0), SET (GPR (RAX, (uint64_t) 1 << 32)) },
+  { "MOV to DR7, upper bits, kernel", KERNEL64, CODE (MOV_DR_R (7, RAX)), FAULTS (GP, 0, 0), SET (GPR (RAX, (uint64_t) 1 << 63)) },
+  { "MOV to DR6, all ones, kernel", KERNEL64, CODE (MOV_DR_R (6, RAX), MOV_R_DR (RCX, 6)), ENDS, SET (GPR (RAX, 0xffffffff)),
+    CHECK (PUSHED_BITS (RIP, AT_KERNEL_CODE + 6, ~(uint64_t) 0)) },
+  { "MOV to DR6, zero, kernel", KERNEL64, CODE (MOV_DR_R (6, RAX), MOV_R_DR (RCX, 6)), ENDS, SET (GPR (RAX, 0)),
+    CHECK (GPR (RCX, 0xffff0ff0)) },
+  { "MOV to DR7, zero, kernel", KERNEL64, CODE (MOV_DR_R (7, RAX), MOV_R_DR (RCX, 7)), ENDS, SET (GPR (RAX, 0)), CHECK (GPR (RCX, 0x400)) },
+  { "MOV to DR7, fixed bits, kernel", KERNEL64, CODE (MOV_DR_R (7, RAX), MOV_R_DR (RCX, 7)), ENDS, SET (GPR (RAX, 0xd300)),
+    CHECK (GPR (RCX, 0x700)) },
+  { "MOV to DR4 with CR4.DE, kernel", KERNEL64, CODE (MOV_DR_R (4, RAX)), FAULTS (UD, NO_ERROR, 0) },
+  { "MOV from DR5 with CR4.DE, kernel", KERNEL64, CODE (MOV_R_DR (RAX, 5)), FAULTS (UD, NO_ERROR, 0) },
+  { "MOV from DR4 without CR4.DE, kernel", KERNEL64, CODE (MOV_R_DR (RAX, 4)), ENDS, SET (CR_BITS (4, 0, 8)),
+    CHECK (GPR (RAX, 0xffff0ff0)) },
+  { "MOV to DR5 without CR4.DE, kernel", KERNEL64, CODE (MOV_DR_R (5, RAX)), ENDS, SET (CR_BITS (4, 0, 8), GPR (RAX, 0x700)),
+    CHECK (DR (7, 0x700)) },
+  { "MOV to DR8, kernel", KERNEL64, CODE (0x44, MOV_DR_R (0, RAX)), FAULTS (UD, NO_ERROR, 0) },
+  { "GD: MOV from DR0, kernel", KERNEL64, CODE (MOV_R_DR (RAX, 0)), .vector = EXC_DB, .at = 0, SET (DR (7, DR7_START | GD)),
+    CHECK (DR_BITS (6, BD, 0xe00f), DR (7, DR7_START)) },
+  { "GD: MOV to DR7, kernel", KERNEL64, CODE (MOV_DR_R (7, RAX)), .vector = EXC_DB, .at = 0,
+    SET (DR (7, DR7_START | GD), GPR (RAX, 0x400)), CHECK (DR_BITS (6, BD, 0xe00f), DR (7, DR7_START)) },
+  { "GD: MOV from DR0, user", USER64, CODE (MOV_R_DR (RAX, 0)), FAULTS (GP, 0, 0), SET (DR (7, DR7_START | GD)) },
+  { "GD: MOV from DR4, kernel", KERNEL64, CODE (MOV_R_DR (RAX, 4)), FAULTS (UD, NO_ERROR, 0), SET (DR (7, DR7_START | GD)) },
+  { "GD stays at other exceptions, kernel", KERNEL64, CODE (UD2), FAULTS (UD, NO_ERROR, 0), SET (DR (7, DR7_START | GD)),
+    CHECK (DR (7, DR7_START | GD)) },
+  { "MOV to DR7 turns a breakpoint on, kernel", KERNEL64, CODE (MOV_DR_R (7, RAX), NOP, NOP), BREAKS (4, B0),
+    SET (DR (0, AT_KERNEL_CODE + 4), GPR (RAX, DR7_START | ON (0, EXECUTE))) },
+  { "MOV to DR7 turns a data breakpoint on, kernel", KERNEL64, CODE (MOV_MR (RBX, RCX), MOV_DR_R (7, RAX), MOV_MR (RBX, RCX), NOP),
+    TRAPS (9, B0),
+    SET (DR (0, K_D), GPR (RAX, DR7_START | ON (0, WRITE | BYTES8))) },
+  { "MOV to DR0 moves a breakpoint, kernel", KERNEL64, CODE (MOV_DR_R (0, RAX), NOP, NOP), BREAKS (4, B0),
+    SET (DR (7, DR7_START | ON (0, EXECUTE)), GPR (RAX, AT_KERNEL_CODE + 4)) },
+  { "DR6 keeps what was there, user", USER64, CODE (NOP, NOP), .vector = EXC_DB, .at = 1, SET (FLAGS (FL_TF), DR (6, 0xffff0ff0 | B2)),
+    CHECK (DR_BITS (6, BS, BS)) },
+};
+
+const Table cases_debug = { "debug", rows, sizeof rows / sizeof *rows };
