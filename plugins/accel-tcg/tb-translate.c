@@ -220,6 +220,16 @@ exit_mode (TcgVcpu *v, const Tb *tb)
   return tb_mode (v->machine, after.base, after.flags, tb->cflags >> TB_MMU_SHIFT);
 }
 
+/* The same block, when another vCPU has been faster: two of them would take each other's links away. */
+static Tb *
+made_meanwhile (TcgMachine *m, const Tb *scratch)
+{
+  if (scratch->physical[0] == ~(uint64_t) 0)
+    return NULL;
+  Tb *tb = tb_lookup (m, &scratch->key, scratch->physical[0], scratch->cflags);
+  return tb && tb->physical[1] == scratch->physical[1] ? tb : NULL;
+}
+
 /* Under the lock: NULL when there is no room. */
 static Tb *
 make_block (TcgVcpu *v)
@@ -228,6 +238,9 @@ make_block (TcgVcpu *v)
   VcpuExtra *x = tcg_extra (v);
   size_t used = m->buffer.used;
   place (v, &x->scratch);
+  Tb *made = made_meanwhile (m, &x->scratch);
+  if (made)
+    return made;
   if (!tb_name_pages (m, &x->scratch))
     return NULL;
   x->scratch.exit_mode = exit_mode (v, &x->scratch);

@@ -293,6 +293,40 @@ START_TEST (by_host_address)
 }
 END_TEST
 
+/* --- one block a key ----------------------------------------------------------------------------------- */
+
+static void
+translate_again (void *cpu, void *user)
+{
+  Tb *tb = user;
+  ck_assert_ptr_eq (tb_translate (tcg_vcpu (cpu), &tb->key, tb->cflags), tb);
+}
+
+/* Two vCPUs that come to the same code at once translate it both; the second finds that there is a block. */
+START_TEST (made_by_another)
+{
+  Toy *t = toy_new (&toy_ways[_i]);
+  TcgMachine *m = toy_tcg (t);
+  ToyCode c = { .origin = 0x2000 };
+  toy_emit (&c, TOY_ADDI, 1, 1, 1);
+  toy_emit (&c, TOY_JMP, 0, 0, 0);
+  toy_emit (&c, TOY_STOP, 0, 0, 0);
+  toy_put (t->board.ram, &c);
+  ToyState s = { .pc = c.origin };
+  toy_start (t, &s);
+  toy_wait_stopped (t);
+  uint32_t n, after;
+  Tb **blocks = tb_region_blocks (m, 0, &n);
+  ck_assert_uint_eq (n, 2);
+  size_t used = m->buffer.used;
+  bp_vcpu_run_on (t->vcpu, translate_again, blocks[0], true);
+  tb_region_blocks (m, 0, &after);
+  ck_assert_uint_eq (after, n);
+  ck_assert_uint_eq (m->buffer.used, used);
+  toy_free_machine (t);
+}
+END_TEST
+
 int
 main (void)
 {
@@ -307,6 +341,7 @@ main (void)
   tcase_add_test (tcase, guarded_links);
   tcase_add_test (tcase, names);
   tcase_add_test (tcase, random_links);
+  tcase_add_loop_test (tcase, made_by_another, 0, 2);
   tcase_add_loop_test (tcase, by_host_address, 0, 2);
   tcase_set_timeout (tcase, 60);
   suite_add_tcase (suite, tcase);
