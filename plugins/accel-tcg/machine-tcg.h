@@ -39,6 +39,7 @@ typedef struct TlbFull {
   uint8_t written;              /* since the logs were settled, although WATCHED */
   uint8_t listed;               /* stands in the journal */
   uint8_t page_shift;
+  uint8_t key;                  /* BpTlbFill.key */
 } TlbFull;
 
 /* Which large pages were cached since it was cleared; it may say so of others too. */
@@ -93,6 +94,7 @@ typedef struct TlbTable {
   uint32_t entries, n_journal;  /* entries 0: not allocated */
   uint32_t fills, evictions;    /* since the last resize decision; how many of them took another page's place */
   bool has_global;
+  uint32_t keys;                /* that were cached since it was cleared: bit k is key k + 1 */
   LargePages large;
 } TlbTable;
 
@@ -279,6 +281,7 @@ void softmmu_init (TcgVcpu *v, BpAddressSpace *memory, BpAddressSpace *io);
 void softmmu_finish (TcgVcpu *v);
 void tlb_flush_all (TcgVcpu *v);
 void tlb_flush_page (TcgVcpu *v, uint64_t address);
+void tlb_flush_keys (TcgVcpu *v, uint32_t keys);        /* BpTcgOps.tlb_flush_keys */
 void tlb_watch_page (TcgVcpu *v, uint64_t ram_page);    /* stores to the RAM page take the slow path from now on */
 void softmmu_ask (TcgVcpu *v, uint32_t what);           /* [any]: done at once on the vCPU's thread, else before its next block */
 void softmmu_do_asked (TcgVcpu *v);

@@ -163,6 +163,7 @@ static void ops_tlb_switch (void *env, uint64_t id) { space_switch (env, id, 0, 
 static void ops_tlb_switch_space (void *env, uint64_t root, uint64_t asid, bool keep) { space_switch (env, root, asid, keep); }
 static void ops_tlb_flush_space (void *env, uint64_t asid) { space_flush (env, asid); }
 static void ops_tlb_flush_page_in (void *env, uint64_t asid, uint64_t address) { space_flush_page (env, asid, address); }
+static void ops_tlb_flush_keys (void *env, uint32_t keys) { tlb_flush_keys (env, keys); }
 static void ops_fp_store (void *env) { fp_leave (env); }
 
 static uint64_t
@@ -204,6 +205,7 @@ const BpTcgOps tcg_ops = {
   .tlb_switch_space = ops_tlb_switch_space,
   .tlb_flush_space = ops_tlb_flush_space,
   .tlb_flush_page_in = ops_tlb_flush_page_in,
+  .tlb_flush_keys = ops_tlb_flush_keys,
 };
 
 /* --- resident FP state --------------------------------------------------------------------------- */

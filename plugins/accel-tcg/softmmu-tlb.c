@@ -136,6 +136,7 @@ table_grow (TcgVcpu *v, unsigned mmu)
   g_mutex_lock (&s->table_lock);
   table_new (t, bits + 1);
   t->large = old.large;
+  t->keys = old.keys;
   for (uint32_t k = 0; k < old.entries; k++) {
     uint64_t page = entry_page (&old.entry[k]);
     if (page == ~(uint64_t) 0)
@@ -212,6 +213,7 @@ tlb_table_clear (TcgVcpu *v, TlbTable *t)
     }
   t->n_journal = 0;
   t->has_global = false;
+  t->keys = 0;
   memset (&t->large, 0, sizeof t->large);
 }
 
@@ -267,6 +269,40 @@ tlb_flush_page (TcgVcpu *v, uint64_t address)
         tlb_table_flush_page (v, t, page);
     }
   jump_cache_flush_page (v, page);
+}
+
+/* --- keys: no pages of most of them, and no look at the entries then ------------------------------- */
+
+static void
+drop_if_key (TcgVcpu *v, TlbTable *t, uint32_t index, uint32_t keys)
+{
+  unsigned key = t->full[index].key;
+  if (key && keys >> (key - 1) & 1)
+    tlb_entry_clear (v, t, index);
+}
+
+static void
+table_flush_keys (TcgVcpu *v, TlbTable *t, uint32_t keys)
+{
+  if (!(t->keys & keys))
+    return;
+  t->keys &= ~keys;
+  if (t->has_global)
+    for (uint32_t k = 0; k < t->entries; k++)
+      drop_if_key (v, t, k, keys);
+  else
+    for (uint32_t k = 0; k < t->n_journal; k++)
+      drop_if_key (v, t, t->journal[k], keys);
+}
+
+/* Whose key is taken away is not on the way to code: jumps stay. */
+void
+tlb_flush_keys (TcgVcpu *v, uint32_t keys)
+{
+  Softmmu *s = tcg_softmmu (v);
+  fp_leave (v);
+  for (unsigned i = 0; i < N_TABLES (s); i++)
+    table_flush_keys (v, table_at (s, i), keys);
 }
 
 void
@@ -397,6 +433,9 @@ install (TcgVcpu *v, uint64_t address, unsigned mmu, const BpTlbFill *fill)
   f->global = fill->global;
   f->written = 0;
   f->page_shift = fill->page_shift;
+  f->key = fill->key;
+  if (fill->key)
+    t->keys |= 1u << (fill->key - 1);
   e->addend = (uint64_t) (uintptr_t) host - page;
   e->load = fill->readable ? plain | watched : ~(uint64_t) 0;
   e->fetch = fill->executable ? plain : ~(uint64_t) 0;

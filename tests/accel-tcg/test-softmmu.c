@@ -203,6 +203,42 @@ START_TEST (tags)
 }
 END_TEST
 
+/* What rests on a key goes with it, in the spaces that sleep too, and nothing else does. */
+START_TEST (keys)
+{
+  enum { AT = 0x40000, FIRST = 1 * TOY_KEY, LAST = 32 * TOY_KEY };
+  static const uint32_t bits[5] = { ALL, ALL | FIRST, ALL | LAST, ALL | LAST | TOY_GLOBAL, ALL | TOY_GLOBAL };
+  Toy *t = toy_with_pages ();
+  const BpTcgOps *ops = bp_tcg_ops (t->cpu);
+  tcg_softmmu (toy_vcpu (t))->n_local[0] = 1000;
+  switch_to (t, OTHER, 7, false);               /* private from here on */
+  for (unsigned round = 0; round < 4; round++) {
+    uint32_t set = round == 0 ? 0x7ffffffe : round == 1 ? 1 : round == 2 ? 1u << 31 : ~0u;
+    ops->tlb_flush (t->cpu, true);
+    tcg_softmmu (toy_vcpu (t))->n_local[0] = 1000;
+    for (unsigned table = 0; table < 2; table++) {
+      switch_to (t, table ? OTHER : TOY_TABLES, table, true);
+      for (uint32_t i = 0; i < 5; i++) {
+        set_entry (t, table, AT + (i << 12), PAGE (i) | bits[i]);
+        ck_assert_uint_eq (load_at (t, AT + (i << 12)), i);
+        set_entry (t, table, AT + (i << 12), PAGE (i + 5) | bits[i]);   /* nobody is told */
+        ck_assert_uint_eq (load_at (t, AT + (i << 12)), i);
+      }
+    }
+    ck_assert (tcg_softmmu (toy_vcpu (t))->private_modes & 1);
+    ops->tlb_flush_keys (t->cpu, set);
+    for (unsigned table = 2; table-- > 0; ) {
+      switch_to (t, table ? OTHER : TOY_TABLES, table, true);
+      for (uint32_t i = 0; i < 5; i++) {
+        bool gone = i == 1 ? set & 1 : i == 2 || i == 3 ? set >> 31 : false;
+        ck_assert_uint_eq (load_at (t, AT + (i << 12)), gone ? i + 5 : i);
+      }
+    }
+  }
+  toy_free_machine (t);
+}
+END_TEST
+
 /* More spaces than are kept, and paths that push each other out. */
 START_TEST (many_spaces)
 {
@@ -467,6 +503,7 @@ main (void)
   tcase_add_test (tcase, reload);
   tcase_add_test (tcase, tags);
   tcase_add_test (tcase, many_spaces);
+  tcase_add_test (tcase, keys);
   tcase_add_loop_test (tcase, large_page, 0, ways);
   tcase_add_loop_test (tcase, wraps, 0, ways);
   tcase_add_loop_test (tcase, map_changed_by_guest, 0, ways);

@@ -78,6 +78,7 @@ toy_tlb_fill (void *env, uint64_t address, BpMmuAccess access, unsigned mmu, boo
   fill->writable = (entry & TOY_WRITABLE) != 0;
   fill->executable = (entry & TOY_EXECUTABLE) != 0;
   fill->global = (entry & TOY_GLOBAL) != 0;
+  fill->key = (uint8_t) ((entry & 0xfff) / TOY_KEY);
   if (cpu->s.table)
     tell_words (cpu, (uint32_t) address >> 12, entry, fill);
   return true;

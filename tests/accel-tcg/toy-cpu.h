@@ -21,7 +21,7 @@
 #define TOY_PORT_ACK    0x20            /* write: the interrupt line goes low */
 #define TOY_PORT_TIMER  0x30            /* write: an interrupt that many ns from now */
 
-enum { TOY_VALID = 1, TOY_WRITABLE = 2, TOY_EXECUTABLE = 4, TOY_GLOBAL = 8, TOY_LARGE = 16 };
+enum { TOY_VALID = 1, TOY_WRITABLE = 2, TOY_EXECUTABLE = 4, TOY_GLOBAL = 8, TOY_LARGE = 16, TOY_KEY = 32 /* times BpTlbFill.key */ };
 enum { TOY_FAULT_LOAD = 1, TOY_FAULT_STORE, TOY_FAULT_FETCH, TOY_FAULT_TRAP, TOY_FAULT_DIVIDE };
 enum { TOY_RUNS, TOY_WAITS, TOY_STOPPED };
 

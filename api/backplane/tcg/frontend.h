@@ -41,6 +41,8 @@ typedef struct BpTlbFill {
    * reload of the root when its words are told, and does not when they are not (n_words 0). */
   uint8_t n_words, word_size;   /* bytes of a word: 4 or 8 */
   BpTlbWord word[BP_TLB_MAX_WORDS];
+  /* What else the rights of data rest on: one of 32 registers or parts of registers, by number from 1; 0: nothing.  tlb_flush_keys names them. */
+  uint8_t key;
 } BpTlbFill;
 
 /* Under what a block was translated: equal keys and equal bytes at the same place give the same code. */
@@ -131,6 +133,9 @@ struct BpTcgOps {
   void (*tlb_flush_space) (void *env, uint64_t asid);
   /* One page under the tag. */
   void (*tlb_flush_page_in) (void *env, uint64_t asid, uint64_t address);
+  /* What rests on a key of the set (bit k: BpTlbFill.key k + 1) is dropped, in every space, and what is global too: the key gives fewer rights than
+   * it did.  When it gives more, nothing need be said.  What may be executed does not depend on keys. */
+  void (*tlb_flush_keys) (void *env, uint32_t keys);
 };
 #define BP_TLB_EVERY_ASID (~(uint64_t) 0)
 
