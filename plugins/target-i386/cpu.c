@@ -40,6 +40,7 @@ reset_msrs (X86Cpu *env)
   env->star = env->lstar = env->cstar = env->sfmask = env->kernel_gs_base = 0;
   env->xcr0 = 1;
   env->xss = 0;
+  env->pkru = env->pkrs = 0;
   env->pat = G_GUINT64_CONSTANT (0x0007040600070406);
   env->mcg_status = 0;
   env->misc_enable = 1 | 1 << 11 | 1 << 12;     /* fast strings; no branch traces, no PEBS */

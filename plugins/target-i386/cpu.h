@@ -80,7 +80,7 @@ enum {
 enum {
   CR4_VME = 1 << 0, CR4_PVI = 1 << 1, CR4_TSD = 1 << 2, CR4_DE = 1 << 3, CR4_PSE = 1 << 4, CR4_PAE = 1 << 5, CR4_MCE = 1 << 6, CR4_PGE = 1 << 7,
   CR4_PCE = 1 << 8, CR4_OSFXSR = 1 << 9, CR4_OSXMMEXCPT = 1 << 10, CR4_UMIP = 1 << 11, CR4_FSGSBASE = 1 << 16, CR4_PCIDE = 1 << 17,
-  CR4_OSXSAVE = 1 << 18, CR4_SMEP = 1 << 20, CR4_SMAP = 1 << 21
+  CR4_OSXSAVE = 1 << 18, CR4_SMEP = 1 << 20, CR4_SMAP = 1 << 21, CR4_PKE = 1 << 22, CR4_PKS = 1 << 24
 };
 enum { EFER_SCE = 1 << 0, EFER_LME = 1 << 8, EFER_LMA = 1 << 10, EFER_NXE = 1 << 11 };
 
@@ -123,6 +123,7 @@ typedef struct X86Cpu {
   uint64_t star, lstar, cstar, sfmask;          /* SYSCALL: cstar is kept, Intel's processors do not use it */
   uint64_t kernel_gs_base;
   uint64_t xcr0, xss;
+  uint64_t pkru, pkrs;          /* 32 bits each: what pages' keys forbid, by two bits a key */
   uint64_t cr8;                 /* without a local APIC to hold it */
   uint64_t spare_state[32];
 
@@ -178,6 +179,9 @@ enum {
 };
 enum { BSP_AUTO, BSP_ON, BSP_OFF };
 enum { OWN_SYSCALL32 = 1 << 0 };
+/* cpuid_7_ecx */
+#define X86_C7_PKU (1u << 3)
+#define X86_C7_PKS (1u << 31)
 /* Bits of the vCPU's pending word that are this type's own. */
 enum { X86_IRQ_RESET = 1 << 8, X86_IRQ_TRAP = 1 << 9 /* #DB, DR6 tells why, before the next instruction */ };
 
@@ -235,6 +239,11 @@ extern const BpX86CpuIface x86_cpu_iface;
 void x86_cpuid (X86Cpu *env, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
 /* runtime/xsave.c */
 uint64_t x86_xcr0_allowed (const X86Cpu *env);          /* bits that XCR0 may have set */
+uint32_t x86_xsave_size (uint64_t components, bool compacted);  /* bytes of an area that has them */
+uint32_t x86_xsave_component (unsigned i, uint32_t *offset);    /* bytes of one, and where the standard format has it; of legacy ones: 0 */
+/* runtime/protection-keys.c: the translations that rest on what changes are dropped */
+void x86_set_pkru (X86Cpu *env, uint32_t value);
+void x86_set_pkrs (X86Cpu *env, uint32_t value);
 /* runtime/paging.c */
 bool x86_load_pdptes (X86Cpu *env, uint64_t cr3);       /* false: reserved bits set, nothing loaded */
 /* runtime/debug.c */

@@ -51,6 +51,7 @@ enum { D1_VME = 1, D1_DE = 2, D1_PSE = 3, D1_TSC = 4, D1_PAE = 6, D1_MCE = 7, D1
 #define B7_SMEP (1u << 7)
 #define B7_SMAP (1u << 20)
 #define C7_UMIP (1u << 2)
+#define C7_OSPKE (1u << 4)
 #define C1_X2APIC (1u << 21)
 #define C1_TSC_DEADLINE (1u << 24)
 #define C1_HYPERVISOR (1u << 31)
@@ -264,6 +265,8 @@ derive_cr4 (X86Cpu *env, const X86Model *m)
   v |= env->cpuid_7_ebx & B7_SMEP ? CR4_SMEP : 0;
   v |= env->cpuid_7_ebx & B7_SMAP ? CR4_SMAP : 0;
   v |= env->cpuid_7_ecx & C7_UMIP ? CR4_UMIP : 0;
+  v |= env->cpuid_7_ecx & X86_C7_PKU ? CR4_PKE : 0;
+  v |= env->cpuid_7_ecx & X86_C7_PKS ? CR4_PKS : 0;
   env->cr4_allowed = v;
   env->physical_bits = env->feature[X86_FEATURE_LM] ? 40 : has (env, D1_PAE) || has (env, D1_PSE36) ? 36 : 32;
 }
@@ -390,21 +393,18 @@ leaf_b (const X86Cpu *env, uint32_t subleaf, uint32_t out[4])
 static void
 leaf_13 (const X86Cpu *env, uint32_t subleaf, uint32_t out[4])
 {
-  enum { AVX = 4, WITHOUT_AVX = X86_FP_UPPERS };
   uint64_t allowed = x86_xcr0_allowed (env);
   if (!env->feature[X86_FEATURE_XSAVE])
     return;
-  uint32_t now = env->xcr0 & AVX ? X86_FP_SIZE : WITHOUT_AVX;
   if (subleaf == 0) {
     out[0] = (uint32_t) allowed;
-    out[1] = now;
-    out[2] = allowed & AVX ? X86_FP_SIZE : WITHOUT_AVX;
+    out[1] = x86_xsave_size (env->xcr0, false);
+    out[2] = x86_xsave_size (allowed, false);
   } else if (subleaf == 1) {
     out[0] = env->cpuid_13_1_eax;
-    out[1] = env->feature[X86_FEATURE_XSAVEC] ? now : 0;
-  } else if (subleaf == 2 && allowed & AVX) {
-    out[0] = X86_FP_SIZE - X86_FP_UPPERS;
-    out[1] = X86_FP_UPPERS;
+    out[1] = env->feature[X86_FEATURE_XSAVEC] ? x86_xsave_size (env->xcr0, true) : 0;
+  } else if (subleaf < 64 && allowed >> subleaf & 1) {
+    out[0] = x86_xsave_component (subleaf, &out[1]);
   }
 }
 
@@ -452,7 +452,7 @@ basic_leaf (const X86Cpu *env, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
   case 7:
     if (subleaf == 0) {
       out[1] = env->cpuid_7_ebx;
-      out[2] = env->cpuid_7_ecx;
+      out[2] = env->cpuid_7_ecx | (env->cr4 & CR4_PKE ? C7_OSPKE : 0);
       out[3] = env->cpuid_7_edx;
     }
     break;

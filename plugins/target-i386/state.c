@@ -58,6 +58,8 @@ const BpStateField x86_state_fields[] = {
   BP_STATE_FIELD_U64 (X86Cpu, kernel_gs_base),
   BP_STATE_FIELD_U64 (X86Cpu, xcr0),
   BP_STATE_FIELD_U64 (X86Cpu, xss),
+  BP_STATE_FIELD_U64 (X86Cpu, pkru),
+  BP_STATE_FIELD_U64 (X86Cpu, pkrs),
   BP_STATE_FIELD_U64 (X86Cpu, cr8),
   BP_STATE_FIELD_U32 (X86Cpu, exc_vector),
   BP_STATE_FIELD_U32 (X86Cpu, exc_error),
@@ -134,6 +136,8 @@ get_state (void *self, BpX86State *out)
   s.sysenter_cs = env->sysenter_cs;
   s.sysenter_esp = env->sysenter_esp;
   s.sysenter_eip = env->sysenter_eip;
+  s.pkru = env->pkru;
+  s.pkrs = env->pkrs;
   memcpy (out, &s, s.struct_size);
 }
 
@@ -170,6 +174,8 @@ set_state (void *self, const BpX86State *in)
   env->sysenter_cs = s.sysenter_cs;
   env->sysenter_esp = s.sysenter_esp;
   env->sysenter_eip = s.sysenter_eip;
+  env->pkru = env->cpuid_7_ecx & X86_C7_PKU ? (uint32_t) s.pkru : 0;
+  env->pkrs = env->cpuid_7_ecx & X86_C7_PKS ? (uint32_t) s.pkrs : 0;
   env->hflags = 0;
   x86_set_eflags (env, (uint32_t) s.rflags, X86_FL_ALL);
   x86_update_hflags (env);

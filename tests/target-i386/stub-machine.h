@@ -22,6 +22,7 @@ typedef struct Stub {
   bool in_insn, raised, left;
   unsigned flushes_all, flushes, switches, page_flushes, leave_soons, resets, shutdowns;
   uint64_t root, asid, flushed_asid, flushed_page;
+  uint32_t flushed_keys;
   bool kept;
   uint32_t pending;
   unsigned index;               /* of the vCPU */
@@ -178,6 +179,7 @@ stub_flush_page_in (void *cpu, uint64_t asid, uint64_t address)
   stub.flushed_asid = asid;
   stub.flushed_page = address;
 }
+static void stub_flush_keys (void *cpu, uint32_t keys) { stub.flushed_keys |= keys; }
 static void stub_leave_soon (void *cpu) { stub.leave_soons++; }
 static void stub_fp_store (void *cpu) { }
 static uint64_t stub_instructions (void *cpu) { return 0; }
@@ -188,7 +190,7 @@ static const BpTcgOps stub_ops = {
   .load = stub_load, .store = stub_store, .probe = stub_probe, .load_physical = stub_load_physical, .store_physical = stub_store_physical,
   .io_read = stub_io_read, .io_write = stub_io_write, .cmpxchg_physical = stub_cmpxchg, .tlb_flush = stub_flush,
   .tlb_flush_page = stub_flush_page, .tlb_switch_space = stub_switch, .tlb_flush_space = stub_flush_space,
-  .tlb_flush_page_in = stub_flush_page_in, .fp_store = stub_fp_store, .instructions = stub_instructions,
+  .tlb_flush_page_in = stub_flush_page_in, .tlb_flush_keys = stub_flush_keys, .fp_store = stub_fp_store, .instructions = stub_instructions,
   .virtual_time = stub_time
 };
 

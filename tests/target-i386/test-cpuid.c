@@ -254,12 +254,56 @@ START_TEST (extended_features)
   configured (M_MAX, NULL);
   leaf (7, 0);
   ck_assert_uint_eq (out[1] & (1 << 1 | 1 << 7 | 1 << 20), 1 << 1 | 1 << 7 | 1 << 20);         /* TSC_ADJUST SMEP SMAP */
-  ck_assert_uint_eq (out[2] & (1 << 2 | 1 << 3 | 1 << 22), 1 << 2 | 1 << 22);                  /* UMIP RDPID, no PKU */
+  ck_assert_uint_eq (out[2] & (1 << 2 | 1 << 22), 1 << 2 | 1 << 22);                           /* UMIP RDPID */
   ck_assert_uint_eq (env->cr4_allowed & (CR4_SMEP | CR4_SMAP | CR4_UMIP), CR4_SMEP | CR4_SMAP | CR4_UMIP);
   configured (M_MAX, "-smep,-umip");
   ck_assert_uint_eq (env->cr4_allowed & (CR4_SMEP | CR4_SMAP | CR4_UMIP), CR4_SMAP);
   configured (M_BASE32, NULL);
   ck_assert_uint_eq (env->cr4_allowed & (CR4_SMEP | CR4_SMAP | CR4_UMIP), 0);
+}
+END_TEST
+
+START_TEST (protection_keys)
+{
+  enum { PKU = 1 << 3, OSPKE = 1 << 4, KEYS = 1 << 9 };
+  uint64_t value;
+  configured (M_MAX, NULL);
+  x86_reset_registers (env, false);
+  leaf (7, 0);
+  ck_assert_uint_eq (out[2] & (PKU | OSPKE | 1u << 31), PKU | 1u << 31);
+  env->cr4 = CR4_PKE;
+  leaf (7, 0);
+  ck_assert_uint_eq (out[2] & OSPKE, OSPKE);
+  ck_assert_uint_eq (env->cr4_allowed & (CR4_PKE | CR4_PKS), CR4_PKE | CR4_PKS);
+  leaf (13, 0);
+  ck_assert (out[0] & KEYS && out[1] == 576 && out[2] == 2696);
+  env->xcr0 = KEYS | 3;
+  leaf (13, 0);
+  ck_assert_uint_eq (out[1], 2696);
+  leaf (13, 1);
+  ck_assert_uint_eq (out[1], 584);
+  leaf (13, 9);
+  ck_assert (out[0] == 8 && out[1] == 2688 && !out[2] && !out[3]);
+  leaf (13, 8);
+  ck_assert_uint_eq (out[0] | out[1], 0);
+  leaf (13, 64 + 9);
+  ck_assert_uint_eq (out[0] | out[1], 0);
+  ck_assert (x86_msr_write (env, 0x6e1, 0xffffffff) && !x86_msr_write (env, 0x6e1, (uint64_t) 1 << 32));
+  ck_assert_uint_eq (msr (0x6e1), 0xffffffff);
+  env->pkru = 5;
+  x86_reset_registers (env, true);                              /* INIT keeps both */
+  ck_assert (env->pkru == 5 && env->pkrs == 0xffffffff);
+  x86_reset_registers (env, false);
+  ck_assert (!env->pkru && !env->pkrs);
+  configured (M_MAX, "-pku,-pks");
+  ck_assert_uint_eq (env->cr4_allowed & (CR4_PKE | CR4_PKS), 0);
+  ck_assert (!x86_msr_read (env, 0x6e1, &value) && !x86_msr_write (env, 0x6e1, 0));
+  leaf (13, 0);
+  ck_assert (!(out[0] & KEYS) && out[2] < 2696);
+  configured ("haswell", NULL);
+  ck_assert (!env->feature[X86_FEATURE_PKU]);
+  configured ("haswell", "+pku");
+  ck_assert (env->feature[X86_FEATURE_PKU] && env->cr4_allowed & CR4_PKE);
 }
 END_TEST
 
@@ -473,6 +517,7 @@ add (TCase *tc)
   tcase_add_test (tc, time_stamp_counter);
   tcase_add_test (tc, time_stamp_counter_moves);
   tcase_add_test (tc, extended_features);
+  tcase_add_test (tc, protection_keys);
   tcase_add_test (tc, local_apic);
   tcase_add_test (tc, topology);
   tcase_add_test (tc, bases_and_system_calls);

@@ -84,6 +84,60 @@ START_TEST (huge_pages)
 }
 END_TEST
 
+/* What a translation is told to rest on, and whose are dropped; who may do what is in system/cases-keys.c. */
+START_TEST (protection_keys)
+{
+  enum { USER = 0x87, KERNEL = 0x83 };
+  const uint64_t key_5 = (uint64_t) 5 << 59;
+  enter_long (0, true);
+  poke (PD4, USER | key_5, 8);
+  ck_assert (walk (0, BP_MMU_LOAD, MMU_USER));
+  ck_assert_uint_eq (fill.key, 0);
+  env->cr4 |= CR4_PKE;
+  ck_assert (walk (0, BP_MMU_LOAD, MMU_USER));
+  ck_assert (fill.key == 6 && fill.readable);
+  ck_assert (walk (0, BP_MMU_LOAD, MMU_KERNEL));
+  ck_assert_uint_eq (fill.key, 6);
+  env->pkru = 1 << 10;
+  ck_assert (walk (0, BP_MMU_FETCH, MMU_USER));
+  ck_assert (fill.executable && !fill.readable && !fill.writable);
+  ck_assert (!walk (0, BP_MMU_LOAD, MMU_USER));
+  ck_assert_uint_eq (env->exc_error, 0x25);
+  env->pkru = 2 << 10;
+  ck_assert (walk (0, BP_MMU_LOAD, MMU_USER));
+  ck_assert (fill.readable && !fill.writable);
+  env->cr0 &= ~(uint64_t) CR0_WP;
+  ck_assert (walk (0, BP_MMU_STORE, MMU_KERNEL));
+  poke (PD4, KERNEL | key_5, 8);
+  ck_assert (walk (0, BP_MMU_LOAD, MMU_KERNEL));
+  ck_assert_uint_eq (fill.key, 0);
+  env->cr4 |= CR4_PKS;
+  ck_assert (walk (0, BP_MMU_LOAD, MMU_KERNEL));
+  ck_assert_uint_eq (fill.key, 22);
+  env->efer &= ~(uint64_t) EFER_LMA;                            /* PAE: no keys */
+  env->pdpte[0] = PD4 | 1;
+  poke (PD4, USER, 8);
+  ck_assert (walk (0, BP_MMU_LOAD, MMU_USER));
+  ck_assert_uint_eq (fill.key, 0);
+}
+END_TEST
+
+START_TEST (keys_that_become_stricter)
+{
+  enter_long (0, true);
+  env->pkru = 0x55555554;
+  stub.flushed_keys = 0;
+  x86_set_pkru (env, 0x00000004);                               /* more is allowed */
+  ck_assert_uint_eq (stub.flushed_keys, 0);
+  x86_set_pkru (env, 0x80000008);                               /* key 1 from AD to WD, key 15 gets WD */
+  ck_assert_uint_eq (stub.flushed_keys, 0x8002);
+  stub.flushed_keys = 0;
+  x86_set_pkrs (env, 0x00000003);
+  ck_assert_uint_eq (stub.flushed_keys, 0x10000);
+  ck_assert (env->pkru == 0x80000008 && env->pkrs == 3);
+}
+END_TEST
+
 START_TEST (addresses_that_are_not_canonical)
 {
   enter_long (0, true);
@@ -524,6 +578,8 @@ add (TCase *tc)
   tcase_add_test (tc, four_levels);
   tcase_add_test (tc, reserved_bits);
   tcase_add_test (tc, huge_pages);
+  tcase_add_test (tc, protection_keys);
+  tcase_add_test (tc, keys_that_become_stricter);
   tcase_add_test (tc, addresses_that_are_not_canonical);
   tcase_add_test (tc, into_long_mode_and_out);
   tcase_add_test (tc, process_contexts);

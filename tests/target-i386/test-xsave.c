@@ -19,7 +19,7 @@ typedef struct Area {
 _Static_assert (sizeof (Area) == X86_FP_SIZE, "XSAVE area");
 
 static X86Cpu cpu;
-static union { uint8_t bytes[1024]; Area area; } memory __attribute__ ((aligned (64)));
+static union { uint8_t bytes[4096]; Area area; } memory __attribute__ ((aligned (64)));
 static jmp_buf leave;
 static uint64_t forbidden = sizeof memory;      /* addresses from here on fault */
 
@@ -39,6 +39,7 @@ void x86_host_fault (void *env, BpHostFault fault) { }
 uint32_t helper_segment_check (X86Cpu *env, uint32_t seg, uint32_t offset, uint32_t size_write) { return offset; }
 static unsigned mode_updates;
 void x86_update_mode (X86Cpu *env) { mode_updates++; }
+void x86_set_pkru (X86Cpu *env, uint32_t value) { env->pkru = value; }
 
 /* The exception that a call ends with, -1: none. */
 #define EXCEPTION_OF(call) ({ int caught = setjmp (leave); if (!caught) call; caught - 1; })
@@ -283,6 +284,57 @@ START_TEST (test_header)
 }
 END_TEST
 
+/* --- PKRU: by itself behind everything else ------------------------------------------------------------- */
+
+static uint32_t
+pkru_in (unsigned offset)
+{
+  uint32_t value;
+  memcpy (&value, memory.bytes + offset, 4);
+  return value;
+}
+
+START_TEST (test_pkru)
+{
+  enum { KEYS = 1 << 9, STANDARD = 2688, COMPACT = 576 };
+  uint32_t stored = 0xc;
+  cpu.feature[X86_FEATURE_PKU] = true;
+  cpu.xcr0 = 7 | KEYS;
+  for (unsigned form = XSAVE_PLAIN; form <= XSAVE_COMPACT; form++)
+    for (unsigned k = 0; k < 4; k++) {
+      bool avx = k & 1, used = k & 2;
+      unsigned offset = form < XSAVE_COMPACT ? STANDARD : avx ? X86_FP_SIZE : COMPACT;
+      memset (&memory, 0x77, sizeof memory);
+      memory.area.present = 0;
+      cpu.pkru = used ? 0x55555554 : 0;
+      set_mask (KEYS | (avx ? 4 : 0));
+      helper_xsave (&cpu, 0, form);
+      ck_assert_uint_eq (memory.area.present & KEYS, used ? KEYS : 0);
+      ck_assert_uint_eq (pkru_in (offset), form == XSAVE_PLAIN || used ? (uint32_t) cpu.pkru : 0x77777777);
+      ck_assert_uint_eq (pkru_in (offset + 8), 0x77777777);
+    }
+  set_mask (KEYS);
+  random_area (&memory.area, 0);
+  memory.area.present = KEYS;
+  memcpy (memory.bytes + STANDARD, &stored, 4);
+  helper_xrstor (&cpu, 0, 0);
+  ck_assert_uint_eq (cpu.pkru, 0xc);
+  memory.area.present = 0;
+  helper_xrstor (&cpu, 0, 0);
+  ck_assert_uint_eq (cpu.pkru, 0);
+  memory.area.present = KEYS;
+  memory.area.compaction = (uint64_t) 1 << 63 | KEYS | 4;
+  memcpy (memory.bytes + X86_FP_SIZE, &stored, 4);
+  helper_xrstor (&cpu, 0, 0);
+  ck_assert_uint_eq (cpu.pkru, 0xc);
+  forbidden = STANDARD;
+  ck_assert_int_eq (EXCEPTION_OF (helper_xsave (&cpu, 0, XSAVE_PLAIN)), EXC_PF);
+  forbidden = sizeof memory;
+  cpu.feature[X86_FEATURE_PKU] = false;
+  cpu.pkru = 0;
+}
+END_TEST
+
 /* --- XCR0 ----------------------------------------------------------------------------------------------- */
 
 static int
@@ -336,6 +388,7 @@ main (void)
   tcase_add_test (tcase, test_32_bits);
   tcase_add_test (tcase, test_faults);
   tcase_add_test (tcase, test_header);
+  tcase_add_test (tcase, test_pkru);
   tcase_add_test (tcase, test_xcr0);
   suite_add_tcase (suite, tcase);
   SRunner *runner = srunner_create (suite);

@@ -34,6 +34,7 @@ typedef struct BpX86State {
   uint8_t ymm_high[16][16];
   uint64_t star, lstar, cstar, sfmask, kernel_gs_base, tsc_aux;         /* EFER.LMA follows from LME and CR0.PG */
   uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
+  uint64_t pkru, pkrs;          /* 32 bits each; 0 without protection keys */
 } BpX86State;
 
 typedef struct BpX86CpuIface {

@@ -235,6 +235,21 @@ emit_clac (Translator *s, const X86Insn *insn)
   set_smap (s, on);
 }
 
+void
+emit_rdpkru (Translator *s, const X86Insn *insn)
+{
+  BpTemp value = bp_ir_local (s->b, BP_IR_I32);
+  emit_call (s, H_rdpkru, value, BP_IR_ENV);
+  write_gpr (s, X86_RAX, 4, false, value);
+  write_gpr (s, X86_RDX, 4, false, i32 (s, 0));
+}
+
+void
+emit_wrpkru (Translator *s, const X86Insn *insn)
+{
+  emit_call (s, H_wrpkru, BP_IR_NONE, BP_IR_ENV);
+}
+
 /* --- system calls ------------------------------------------------------------------------------- */
 
 /* It has seen to a single-step trap itself. */

@@ -55,7 +55,7 @@ Emit *const x86_emit[X86_OP__COUNT] = {
   OP (MOV_TO_CR, mov_to_cr), OP (MOV_FROM_CR, mov_from_cr), OP (MOV_TO_DR, mov_to_dr),
   OP (MOV_FROM_DR, mov_from_dr), OP (LFENCE, fence), OP (MFENCE, fence), OP (SFENCE, fence),
   OP (CLFLUSH, clflush), OP (CLFLUSHOPT, clflush), OP (CLWB, clflush),
-  OP (RDTSCP, rdtscp), OP (RDPID, rdpid), OP (CLAC, clac), OP (STAC, stac), OP (SYSCALL, syscall),
+  OP (RDPKRU, rdpkru), OP (WRPKRU, wrpkru), OP (RDTSCP, rdtscp), OP (RDPID, rdpid), OP (CLAC, clac), OP (STAC, stac), OP (SYSCALL, syscall),
   OP (SYSRET, sysret), OP (SWAPGS, swapgs), OP (RDFSBASE, rdfsbase), OP (RDGSBASE, rdfsbase),
   OP (WRFSBASE, wrfsbase), OP (WRGSBASE, wrfsbase)
 };

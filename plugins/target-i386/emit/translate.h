@@ -331,7 +331,8 @@ Emit emit_mov_to_cr, emit_mov_from_cr, emit_mov_to_dr, emit_mov_from_dr, emit_sm
   emit_invlpg, emit_hlt,
   emit_cpuid, emit_rdtsc, emit_rdpmc, emit_rdmsr, emit_wrmsr, emit_monitor, emit_mwait, emit_cli, emit_sti,
   emit_fence, emit_clflush,
-  emit_wbinvd, emit_rdtscp, emit_rdpid, emit_clac, emit_stac, emit_syscall, emit_sysret, emit_invpcid, emit_swapgs, emit_rdfsbase, emit_wrfsbase;
+  emit_wbinvd, emit_rdpkru, emit_wrpkru, emit_rdtscp, emit_rdpid, emit_clac, emit_stac, emit_syscall, emit_sysret, emit_invpcid, emit_swapgs,
+  emit_rdfsbase, emit_wrfsbase;
 void emit_umip_check (Translator *s);   /* SGDT and kin: #GP(0) for a user when CR4.UMIP says so */
 
 #endif

@@ -9,6 +9,7 @@
 #define CR0_MASK (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
 #define CR0_PAGING (CR0_PE | CR0_PG | CR0_WP)
 #define CR4_PAGING (CR4_PSE | CR4_PAE | CR4_PGE | CR4_SMEP | CR4_SMAP)
+#define CR4_TLB (CR4_PAGING | CR4_PKE | CR4_PKS)
 #define CR3_KEEP ((uint64_t) 1 << 63)
 #define CR3_PCID 0xfffu
 #define CR8_RESERVED (~(uint64_t) 15)
@@ -114,7 +115,7 @@ write_cr4 (X86Cpu *env, uint64_t value)
     refuse_unless (env, x86_load_pdptes (env, env->cr3));
   env->cr4 = value;
   x86_update_mode (env);
-  if (changed & CR4_PAGING || changed & ~value & CR4_PCIDE)
+  if (changed & CR4_TLB || changed & ~value & CR4_PCIDE)
     env->tcg.ops->tlb_flush (env, true);
 }
 

@@ -59,6 +59,10 @@ void helper_pushf_check (X86Cpu *env);
 void helper_cli (X86Cpu *env);
 void helper_sti (X86Cpu *env);
 
+/* protection-keys.c */
+uint32_t helper_rdpkru (X86Cpu *env);
+void helper_wrpkru (X86Cpu *env);
+
 /* io.c */
 void helper_check_io (X86Cpu *env, uint32_t port, uint32_t size);
 uint32_t helper_in (X86Cpu *env, uint32_t port, uint32_t size);

@@ -15,7 +15,7 @@ enum {
   MSR_UPDATE_TRIGGER = 0x79, MSR_UPDATE_REVISION = 0x8b, MSR_MTRR_CAP = 0xfe, MSR_SYSENTER_CS = 0x174, MSR_SYSENTER_ESP = 0x175,
   MSR_SYSENTER_EIP = 0x176, MSR_MCG_CAP = 0x179, MSR_MCG_STATUS = 0x17a, MSR_MISC_ENABLE = 0x1a0, MSR_DEBUGCTL = 0x1d9,
   MSR_MTRR_VARIABLE = 0x200, MSR_MTRR_FIX64K = 0x250, MSR_MTRR_FIX16K = 0x258, MSR_MTRR_FIX4K = 0x268, MSR_PAT = 0x277, MSR_MTRR_DEF = 0x2ff,
-  MSR_TSC_DEADLINE = 0x6e0, MSR_X2APIC = 0x800, MSR_X2APIC_LAST = 0x8ff
+  MSR_TSC_DEADLINE = 0x6e0, MSR_PKRS = 0x6e1, MSR_X2APIC = 0x800, MSR_X2APIC_LAST = 0x8ff
 };
 #define MSR_EFER 0xc0000080u
 #define MSR_STAR 0xc0000081u
@@ -37,6 +37,7 @@ static bool has_nx (const X86Cpu *env) { return env->cpuid_80000001_edx >> 20 & 
 static bool has_lm (const X86Cpu *env) { return env->feature[X86_FEATURE_LM]; }
 static bool has_syscall (const X86Cpu *env) { return env->feature[X86_FEATURE_SYSCALL]; }
 static bool has_tsc_adjust (const X86Cpu *env) { return env->cpuid_7_ebx >> 1 & 1; }
+static bool has_pks (const X86Cpu *env) { return env->cpuid_7_ecx & X86_C7_PKS; }
 static bool has_tsc_aux (const X86Cpu *env) { return env->feature[X86_FEATURE_RDTSCP] || env->feature[X86_FEATURE_RDPID]; }
 
 /* The bits of EFER that may be set. */
@@ -246,6 +247,7 @@ plain_register (const X86Cpu *env, uint32_t number)
   case MSR_KERNEL_GS_BASE: return has_lm (env) ? &env->kernel_gs_base : NULL;
   case MSR_TSC_AUX: return has_tsc_aux (env) ? &env->tsc_aux : NULL;
   case MSR_TSC_ADJUST: return has_tsc_adjust (env) ? &env->tsc_adjust : NULL;
+  case MSR_PKRS: return has_pks (env) ? &env->pkrs : NULL;
   }
   return NULL;
 }
@@ -346,6 +348,11 @@ x86_msr_write (X86Cpu *env, uint32_t number, uint64_t value)
     return deadline_access (env, &value, true);
   case MSR_X2APIC ... MSR_X2APIC_LAST:
     return x2apic_access (env, number, &value, true);
+  case MSR_PKRS:
+    if (!has_pks (env) || value >> 32)
+      return false;
+    x86_set_pkrs (env, (uint32_t) value);
+    return true;
   case MSR_APIC_BASE:
     return apic_base_write (env, value);
   case MSR_EFER:

@@ -11,7 +11,7 @@ enum {
 #define PTE_NX ((uint64_t) 1 << 63)
 
 /* #PF error code. */
-enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_FETCH = 16 };
+enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_FETCH = 16, PF_PK = 32 };
 
 /* One translation under way. */
 typedef struct Walk {
@@ -21,6 +21,7 @@ typedef struct Walk {
   bool user;                    /* a user-mode access */
   bool smap;                    /* user pages are out of bounds to a data access */
   uint64_t rights;              /* of all levels so far: W and U are and-ed; NX or-ed */
+  uint32_t locked;              /* bit: an access that the page's key forbids */
   uint64_t physical;            /* of the page */
   uint64_t leaf;                /* the entry that maps the page */
   unsigned shift;
@@ -197,13 +198,37 @@ walk_long (Walk *w)
 
 /* --- rights --------------------------------------------------------------------------------------------- */
 
+#define LOADS (1u << BP_MMU_LOAD)
+#define STORES (1u << BP_MMU_STORE)
+
+/* SDM 3A 4.6.2: the key of a page of 4-level paging, and what PKRU or IA32_PKRS says of it.  User pages' keys are 1 to 16 to the TLB, the
+ * others' 17 to 32 (x86_set_pkru). */
+static void __attribute__ ((noinline))
+judge_key (Walk *w, bool user_page, BpTlbFill *fill)
+{
+  enum { ACCESS_DISABLE = 1, WRITE_DISABLE = 2 };
+  const X86Cpu *env = w->env;
+  if (!x86_in_long_mode (env) || !(env->cr4 & (user_page ? CR4_PKE : CR4_PKS)))
+    return;
+  unsigned key = w->leaf >> 59 & 15;
+  uint64_t rights = (user_page ? env->pkru : env->pkrs) >> 2 * key;
+  fill->key = (uint8_t) ((user_page ? 1 : 17) + key);
+  if (rights & ACCESS_DISABLE)
+    w->locked = LOADS | STORES;
+  else if (rights & WRITE_DISABLE && (w->user || env->cr0 & CR0_WP))
+    w->locked = STORES;
+}
+
 /* SDM 3A 4.6: what the page allows, for this mode, before its dirty bit is thought of. */
 static inline void
-judge (const Walk *w, BpTlbFill *fill)
+judge (Walk *w, BpTlbFill *fill)
 {
   bool user_page = w->rights & PTE_U, mode_ok = w->user ? user_page : !(w->smap && user_page);
-  fill->readable = mode_ok;
-  fill->writable = mode_ok && (w->rights & PTE_W || (!w->user && !(w->env->cr0 & CR0_WP)));
+  w->locked = fill->key = 0;
+  if (w->env->cr4 & (CR4_PKE | CR4_PKS))
+    judge_key (w, user_page, fill);
+  fill->readable = mode_ok && !(w->locked & LOADS);
+  fill->writable = mode_ok && (w->rights & PTE_W || (!w->user && !(w->env->cr0 & CR0_WP))) && !(w->locked & STORES);
   mode_ok = w->user ? user_page : !(user_page && w->env->cr4 & CR4_SMEP);
   fill->executable = mode_ok && !(w->rights & PTE_NX);
 }
@@ -260,7 +285,7 @@ fill_unpaged (const X86Cpu *env, uint32_t address, BpTlbFill *fill)
   fill->readable = fill->writable = fill->executable = 1;
   fill->global = 0;
   fill->watched = x86_is_watched (env, address);
-  fill->n_words = 0;
+  fill->n_words = fill->key = 0;
   return true;
 }
 
@@ -291,7 +316,7 @@ x86_tlb_fill (void *opaque, uint64_t address, BpMmuAccess access, unsigned mmu_i
     judge (&w, fill);
     bool allowed = access == BP_MMU_STORE ? fill->writable : access == BP_MMU_FETCH ? fill->executable : fill->readable;
     if (UNLIKELY (!allowed))
-      return refuse (&w, PF_P, quiet);
+      return refuse (&w, PF_P | (w.locked >> access & 1 ? PF_PK : 0), quiet);
     if (LIKELY (mark_used (&w)))
       break;
   }

@@ -37,6 +37,8 @@ msr_of (BpX86State *s, ItemKind kind)
   case ITEM_EFER: return &s->efer;
   case ITEM_GDT_BASE: return &s->gdtr.base;
   case ITEM_IDT_BASE: return &s->idtr.base;
+  case ITEM_PKRU: return &s->pkru;
+  case ITEM_PKRS: return &s->pkrs;
   default: return NULL;
   }
 }
@@ -242,6 +244,8 @@ compare_state (Comparison *m, const BpX86State *x, const BpX86State *y, const Ca
   compare (m, "SYSENTER_CS", x->sysenter_cs, y->sysenter_cs);
   compare (m, "SYSENTER_ESP", x->sysenter_esp, y->sysenter_esp);
   compare (m, "SYSENTER_EIP", x->sysenter_eip, y->sysenter_eip);
+  compare (m, "PKRU", x->pkru, y->pkru);
+  compare (m, "PKRS", x->pkrs, y->pkrs);
 }
 
 /* What of a word in memory may be compared: of a frame's RFLAGS what is defined, of its RSP what 32-bit code has. */

@@ -21,7 +21,7 @@ typedef enum ItemKind {
   ITEM_END, ITEM_GPR, ITEM_FLAGS, ITEM_CR, ITEM_DR, ITEM_EFER, ITEM_SEGMENT, ITEM_BASE, ITEM_MEMORY, ITEM_FRAME, ITEM_RIP, ITEM_STAR,
   ITEM_LSTAR,
   ITEM_SFMASK, ITEM_KERNEL_GS, ITEM_SYSENTER_CS, ITEM_SYSENTER_ESP, ITEM_SYSENTER_EIP, ITEM_IDT_LIMIT, ITEM_GDT_LIMIT, ITEM_GDT_BASE,
-  ITEM_IDT_BASE, ITEM_LIMIT, ITEM_PORT, ITEM_CODE
+  ITEM_IDT_BASE, ITEM_LIMIT, ITEM_PORT, ITEM_CODE, ITEM_PKRU, ITEM_PKRS
 } ItemKind;
 
 typedef struct Item {
@@ -101,7 +101,7 @@ typedef struct Table {
 
 /* The tables, cases-*.c. */
 extern const Table cases_exceptions, cases_gates, cases_segments, cases_transfers, cases_iret, cases_calls, cases_control, cases_msr,
-  cases_flags, cases_debug, cases_paging, cases_compat, cases_vectors;
+  cases_flags, cases_debug, cases_paging, cases_keys, cases_compat, cases_vectors;
 
 /* --- a case ready to run ------------------------------------------------------------------------------ */
 

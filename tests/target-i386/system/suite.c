@@ -10,7 +10,7 @@
 
 static const Table *const tables[] = {
   &cases_exceptions, &cases_gates, &cases_iret, &cases_segments, &cases_transfers, &cases_calls, &cases_control, &cases_msr,
-  &cases_flags, &cases_debug, &cases_paging, &cases_compat, &cases_vectors
+  &cases_flags, &cases_debug, &cases_paging, &cases_keys, &cases_compat, &cases_vectors
 };
 
 bool
