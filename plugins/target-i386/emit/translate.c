@@ -137,6 +137,8 @@ emit_certain_fault (Translator *s, X86Insn *insn)
     return true;
   }
   if (((insn->attributes & X86_A_PRIV0) && s->cpl != 0 && insn->op != X86_OP_SYSRET) || is_v86_sensitive (s, insn)) {
+    if (insn->unit == X86_UNIT_XSAVE)
+      emit_call (s, H_osxsave_check, BP_IR_NONE, BP_IR_ENV);
     emit_raise_error (s, EXC_GP, 0);
     return true;
   }

@@ -234,6 +234,14 @@ helper_umip_check (X86Cpu *env)
     x86_raise_error (env, EXC_GP, 0);
 }
 
+/* XSETBV and kin of less privileged code: #UD comes before #GP. */
+void
+helper_osxsave_check (X86Cpu *env)
+{
+  if (!(env->cr4 & CR4_OSXSAVE))
+    x86_raise (env, EXC_UD);
+}
+
 /* --- EFLAGS ------------------------------------------------------------------------------------- */
 
 /* CLI, STI and kin work on VIF: virtual-8086 mode with VME, CPL 3 with PVI. */

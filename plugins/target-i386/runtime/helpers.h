@@ -43,6 +43,7 @@ uint64_t helper_mov_from_cr (X86Cpu *env, uint32_t number);
 void helper_mov_to_dr (X86Cpu *env, uint32_t number, uint64_t value);
 uint64_t helper_mov_from_dr (X86Cpu *env, uint32_t number);
 void helper_umip_check (X86Cpu *env);
+void helper_osxsave_check (X86Cpu *env);
 void helper_lmsw (X86Cpu *env, uint32_t value);
 void helper_clts (X86Cpu *env);
 void helper_invlpg (X86Cpu *env, uint64_t linear);

@@ -390,6 +390,8 @@ static const Row rows[] = {
   { "RDTSC with CR4.TSD, kernel", KERNEL64, CODE (RDTSC, XOR_R (RAX), XOR_R (RDX)), ENDS, SET (CR_BITS (4, 4, 4)) },
   { "RDTSCP with CR4.TSD, user", USER64, CODE (RDTSCP), FAULTS (GP, 0, 0), SET (CR_BITS (4, 4, 4)) },
   { "XSETBV without CR4.OSXSAVE, kernel", KERNEL64, CODE (XSETBV), FAULTS (UD, NO_ERROR, 0) },
+  { "XSETBV without CR4.OSXSAVE, user", USER64, CODE (XSETBV), FAULTS (UD, NO_ERROR, 0) },
+  { "XSETBV without CR4.OSXSAVE, user 32", USER32, CODE (XSETBV), FAULTS (UD, NO_ERROR, 0) },
   { "XGETBV without CR4.OSXSAVE, user", USER64, CODE (XGETBV), FAULTS (UD, NO_ERROR, 0) },
   { "STAC, user", USER64, CODE (STAC), FAULTS (UD, NO_ERROR, 0) },
   { "CLAC, user", USER64, CODE (CLAC), FAULTS (UD, NO_ERROR, 0) },
