@@ -245,6 +245,7 @@ post_load (void *self, GError **error)
 {
   X86Cpu *env = self;
   env->hflags &= HF_INHIBIT;
+  x86_mask_mxcsr (env);
   x86_update_hflags (env);
   return true;
 }

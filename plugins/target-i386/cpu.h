@@ -236,6 +236,7 @@ bool x86_has_tsc_deadline (const X86Cpu *env);
 /* state.c */
 extern const BpStateField x86_state_fields[];
 extern const BpX86CpuIface x86_cpu_iface;
+void x86_mask_mxcsr (X86Cpu *env);              /* of an FP state that was put there: its reserved bits are cleared */
 void x86_cpuid (X86Cpu *env, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
 /* runtime/xsave.c */
 uint64_t x86_xcr0_allowed (const X86Cpu *env);          /* bits that XCR0 may have set */

@@ -73,6 +73,17 @@ const BpStateField x86_state_fields[] = {
   BP_STATE_END
 };
 
+/* The accelerator loads the image into the host's registers as it is: a reserved bit of MXCSR would be the host's #GP. */
+void
+x86_mask_mxcsr (X86Cpu *env)
+{
+  enum { MXCSR_AT = 24, MXCSR_VALID = 0xffff };
+  uint32_t mxcsr;
+  memcpy (&mxcsr, env->fp + MXCSR_AT, sizeof mxcsr);
+  mxcsr &= MXCSR_VALID;
+  memcpy (env->fp + MXCSR_AT, &mxcsr, sizeof mxcsr);
+}
+
 /* --- architected state --------------------------------------------------------------------------- */
 
 static bool
@@ -163,6 +174,7 @@ set_state (void *self, const BpX86State *in)
   env->efer = (s.efer & ~(uint64_t) EFER_LMA) | (is_long ? EFER_LMA : 0);
   memcpy (env->dr, s.dr, sizeof s.dr);
   memcpy (env->fp, s.fxsave, sizeof s.fxsave);
+  x86_mask_mxcsr (env);
   memcpy (env->fp + X86_FP_UPPERS, s.ymm_high, sizeof s.ymm_high);
   env->xcr0 = s.xcr0 | 1;
   env->star = s.star;

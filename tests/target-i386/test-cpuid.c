@@ -477,6 +477,7 @@ START_TEST (state_goes_out_and_in)
   s.cr8 = 3;
   s.ymm_high[15][0] = 7;
   s.segment[BP_X86_CS].attributes = 0xa09b;
+  memset (s.fxsave + 24, 0xff, 4);                      /* MXCSR */
   x86_cpu_iface.set_state (env, &s);
   ck_assert_uint_eq (env->efer, EFER_LME | EFER_LMA | EFER_SCE);
   ck_assert (x86_in_code64 (env));
@@ -484,6 +485,7 @@ START_TEST (state_goes_out_and_in)
   s.struct_size = sizeof s;
   x86_cpu_iface.get_state (env, &s);
   ck_assert (s.gpr[15] >> 40 == 1 && s.lstar >> 40 == 1 && s.cr8 == 3 && s.ymm_high[15][0] == 7);
+  ck_assert (s.fxsave[24] == 0xff && s.fxsave[25] == 0xff && !s.fxsave[26] && !s.fxsave[27]);
 }
 END_TEST
 

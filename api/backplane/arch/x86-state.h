@@ -29,7 +29,7 @@ typedef struct BpX86State {
   uint64_t cr0, cr2, cr3, cr4, cr8, efer;
   uint64_t dr[8];
   uint64_t tsc;
-  uint8_t fxsave[512] __attribute__ ((aligned (16)));   /* FXSAVE64 image */
+  uint8_t fxsave[512] __attribute__ ((aligned (16)));   /* FXSAVE64 image; set_state clears reserved bits of MXCSR */
   uint64_t xcr0;
   uint8_t ymm_high[16][16];
   uint64_t star, lstar, cstar, sfmask, kernel_gs_base, tsc_aux;         /* EFER.LMA follows from LME and CR0.PG */
