@@ -83,7 +83,7 @@ START_TEST (questions_about_selectors)
   enter_protected (3);
   ck_assert_uint_eq (helper_lar (env, 0), 0);
   ck_assert_uint_eq (helper_lar (env, DATA0), 0);
-  ck_assert_uint_eq (helper_lar (env, DATA3), (uint64_t) 1 << 32 | 0xc0f300);
+  ck_assert_uint_eq (helper_lar (env, DATA3), (uint64_t) 1 << 32 | 0xcff300);
   ck_assert_uint_eq (helper_lsl (env, DATA3), (uint64_t) 1 << 32 | 0xffffffff);
   set_gate (GDT + FREE, CODE0, 0, SYS_CALL32, 3, true, 0);
   ck_assert_uint_eq (helper_lar (env, FREE) >> 32, 1);

@@ -522,6 +522,9 @@ is_askable (const X86Cpu *env, const X86Descriptor *d, uint32_t types)
   return d->hi & DESC_S || types >> desc_type (d) & 1;
 }
 
+/* The manual leaves the limit's upper bits open (SDM 2A LAR); processors show them. */
+#define LAR_BITS 0x00ffff00
+
 uint64_t
 helper_lar (X86Cpu *env, uint32_t selector)
 {
@@ -529,7 +532,7 @@ helper_lar (X86Cpu *env, uint32_t selector)
   selector &= 0xffff;
   if (!fetch_visible (env, selector, &d) || !is_askable (env, &d, LAR_TYPES))
     return 0;
-  return (uint64_t) 1 << 32 | (d.hi & 0x00f0ff00);
+  return (uint64_t) 1 << 32 | (d.hi & LAR_BITS);
 }
 
 uint64_t
