@@ -104,10 +104,17 @@ set_intr (void *self, unsigned index, int level)
     bp_vcpu_lower (bp_vcpu_of (self), BP_VCPU_IRQ_HARD);
 }
 
+/* While NMIs are blocked one is kept (SDM 3A 6.7.1).  While they are not, a processor takes the first at its next instruction and keeps the second;
+ * the next instruction boundary at which we look may be thousands of instructions away, so two are kept until then. */
 static void
 set_nmi (void *self, unsigned index, int level)
 {
-  raise_on_edge (self, level, BP_VCPU_IRQ_NMI);
+  const X86Cpu *env = self;
+  bool is_blocked = __atomic_load_n (&env->nmi_masked, __ATOMIC_SEQ_CST);       /* first: one that blocks others waits no more */
+  uint32_t waiting = bp_vcpu_pending (bp_vcpu_of (self)) & X86_IRQ_NMIS;
+  if (is_blocked && waiting)
+    return;
+  raise_on_edge (self, level, waiting & BP_VCPU_IRQ_NMI ? X86_IRQ_NMI_2 : BP_VCPU_IRQ_NMI);
 }
 
 static void

@@ -135,6 +135,30 @@ START_TEST (what_came_before_init_is_forgotten)
 }
 END_TEST
 
+/* Not about starting, but by a pin: two that come before the first is taken are two, a third is none, and of those that come while they are
+ * blocked one is kept (SDM 3A 6.7.1). */
+START_TEST (nmis_wait)
+{
+  processor (0, BSP_AUTO);
+  for (unsigned k = 0; k < 3; k++) {
+    drive ("nmi", 1);
+    drive ("nmi", 0);
+  }
+  ck_assert (take_interrupt ());
+  ck_assert (env->nmi_masked && !x86_wakes (env, stub.pending) && !take_interrupt ());
+  drive ("nmi", 1);
+  env->nmi_masked = 0;
+  ck_assert (x86_wakes (env, stub.pending) && take_interrupt ());
+  ck_assert_uint_eq (stub.pending & X86_IRQ_NMIS, 0);
+  for (unsigned k = 0; k < 2; k++)
+    drive ("nmi", 1);
+  env->nmi_masked = 0;
+  ck_assert (take_interrupt ());
+  env->nmi_masked = 0;
+  ck_assert (!take_interrupt ());
+}
+END_TEST
+
 START_TEST (init_keeps_what_it_must)
 {
   processor (0, BSP_AUTO);
@@ -182,6 +206,7 @@ add (TCase *tc)
   tcase_add_test (tc, one_that_runs_ignores_it);
   tcase_add_test (tc, init_and_start_at_once);
   tcase_add_test (tc, what_came_before_init_is_forgotten);
+  tcase_add_test (tc, nmis_wait);
   tcase_add_test (tc, init_keeps_what_it_must);
   tcase_add_test (tc, each_has_its_number);
 }

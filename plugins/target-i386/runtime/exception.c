@@ -525,7 +525,7 @@ x86_forget_hits (X86Cpu *env)
 static void __attribute__ ((noinline))
 reset_by_pin (X86Cpu *env, bool init)
 {
-  take_back (env, X86_IRQ_RESET | X86_IRQ_TRAP | BP_VCPU_IRQ_INIT | BP_VCPU_IRQ_NMI | BP_VCPU_IRQ_SMI);
+  take_back (env, X86_IRQ_RESET | X86_IRQ_TRAP | BP_VCPU_IRQ_INIT | X86_IRQ_NMIS | BP_VCPU_IRQ_SMI);
   x86_reset_registers (env, init);
   env->tcg.ops->tlb_flush (env, true);
 }
@@ -582,9 +582,9 @@ x86_interrupt (void *opaque, uint32_t pending)
     refuse_smi (env);
   if (env->hflags & HF_INHIBIT)
     return false;
-  if (pending & BP_VCPU_IRQ_NMI && !env->nmi_masked) {
-    take_back (env, BP_VCPU_IRQ_NMI);
-    env->nmi_masked = 1;
+  if (pending & X86_IRQ_NMIS && !env->nmi_masked) {
+    take_back (env, pending & X86_IRQ_NMI_2 ? X86_IRQ_NMI_2 : BP_VCPU_IRQ_NMI);
+    __atomic_store_n (&env->nmi_masked, 1, __ATOMIC_SEQ_CST);   /* after that: set_nmi */
     deliver_external (env, EXC_NMI);
     return true;
   }
@@ -608,7 +608,7 @@ x86_wakes (const void *opaque, uint32_t pending)
     return pending & BP_VCPU_IRQ_SIPI;
   if (env->halted == HALTED_SHUTDOWN)
     return false;
-  return pending & (X86_IRQ_TRAP | BP_VCPU_IRQ_SMI) || (pending & BP_VCPU_IRQ_NMI && !env->nmi_masked)
+  return pending & (X86_IRQ_TRAP | BP_VCPU_IRQ_SMI) || (pending & X86_IRQ_NMIS && !env->nmi_masked)
          || (pending & BP_VCPU_IRQ_HARD && env->eflags & X86_FL_IF);
 }
 
