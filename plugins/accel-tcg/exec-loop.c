@@ -401,8 +401,8 @@ exec_run (TcgVcpu *v)
     if (m->deterministic)
       icount_stop (v);
     run_leave (v);
+    requests_clear (v);         /* first: whoever wants to be alone kicks once, and not those that wait on their way in */
     run_enter (v);
-    requests_clear (v);
     softmmu_do_asked (v);
     if (!bp_vcpu_may_run (v->vcpu))
       break;

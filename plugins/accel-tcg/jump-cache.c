@@ -59,8 +59,11 @@ show (TcgVcpu *v)
 {
   Softmmu *s = tcg_softmmu (v);
   JumpSet *set = s->jump[s->fetch_mode];
-  v->jump_cache = v->exit_request ? s->nothing : set->entry;
   v->page_ids = set->page_id;
+  v->jump_cache = set->entry;
+  __atomic_signal_fence (__ATOMIC_SEQ_CST);
+  if (v->exit_request)          /* looked at last: a kick may come at any moment, and it is not repeated */
+    v->jump_cache = s->nothing;
 }
 
 void
