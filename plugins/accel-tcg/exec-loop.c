@@ -87,10 +87,11 @@ tcg_redo_alone (TcgVcpu *v)
   leave (v);
 }
 
+/* (others look at exit_request: tb_link) */
 void
 tcg_leave_soon (TcgVcpu *v)
 {
-  v->exit_request = 1;
+  __atomic_store_n (&v->exit_request, 1, __ATOMIC_RELEASE);
   v->events |= TCG_EVENT_LEAVE;
   v->jump_cache = v->jump_cache_empty;
 }
@@ -103,7 +104,7 @@ tcg_leave_block (void *env)
   TcgMachine *m = v->machine;
   Tb *tb = tb_at (m, v->ret_pc - 1);
   v->events &= ~(uint32_t) TCG_EVENT_LEAVE;
-  v->exit_request = 1;
+  __atomic_store_n (&v->exit_request, 1, __ATOMIC_RELEASE);
   v->jump_cache = v->jump_cache_empty;
   for (unsigned n = 0; tb && n < 2; n++)
     if (tb->exit_jump[n] != TB_NO_EXIT)

@@ -29,6 +29,19 @@ frontend_pc (const TcgVcpu *v, const BpTbKey *key)
   return v->frontend->pc_size == 4 ? (uint32_t) pc : pc;
 }
 
+/* Whoever calls jump_cache_forget may empty an entry at any time. */
+static inline uint32_t
+mode_of (const JumpEntry *e)
+{
+  return __atomic_load_n (&e->mode, __ATOMIC_RELAXED);
+}
+
+static inline void
+empty (JumpEntry *e)
+{
+  __atomic_store_n (&e->mode, NO_MODE, __ATOMIC_RELAXED);
+}
+
 /* --- sets ------------------------------------------------------------------------- */
 
 static JumpSet *
@@ -179,10 +192,10 @@ sweep (JumpSet *set)
   uint32_t n = 0;
   for (uint32_t k = 0; k < set->n_listed; k++) {
     JumpEntry *e = &set->entry[set->listed[k]];
-    if (e->mode != NO_MODE && set->ref[e->page].used) {
+    if (mode_of (e) != NO_MODE && set->ref[e->page].used) {
       set->listed[n++] = set->listed[k];
     } else {
-      e->mode = NO_MODE;
+      empty (e);
       e->listed = 0;
     }
   }
@@ -208,7 +221,7 @@ static void
 set_entry (JumpSet *set, uint32_t index, uint64_t pc, uint32_t mode, Tb *tb)
 {
   JumpEntry *e = &set->entry[index];
-  e->mode = NO_MODE;
+  empty (e);
   e->pc = pc;
   e->code = tb->code;
   e->page = (uint16_t) (tb->page_id[0] % PAGE_IDS);
@@ -220,7 +233,7 @@ set_entry (JumpSet *set, uint32_t index, uint64_t pc, uint32_t mode, Tb *tb)
   /* Either we see that the block is being invalidated, or that one sees this entry. */
   __atomic_store_n (&e->mode, mode, __ATOMIC_SEQ_CST);
   if (__atomic_load_n (&tb->invalid, __ATOMIC_SEQ_CST))
-    e->mode = NO_MODE;
+    empty (e);
 }
 
 /* The block was found at the fetched pages: second NULL when it has one only. */
@@ -234,7 +247,7 @@ jump_cache_enter (TcgVcpu *v, unsigned mmu, Tb *tb, const CodeFetch *first, cons
   if (second)
     enter_ref (set, tb->page_id[1], second);
   enter_ref (set, tb->page_id[0], first);
-  uint32_t before = __atomic_load_n (&e->mode, __ATOMIC_RELAXED);
+  uint32_t before = mode_of (e);
   if (before != NO_MODE && (before != tb->mode || e->pc != pc))
     set_entry (set, index + 1, e->pc, before, e->tb);
   set_entry (set, index, pc, tb->mode, tb);
@@ -251,7 +264,7 @@ jump_cache_find (TcgVcpu *v, unsigned mmu, const BpTbKey *key)
   const LastMode *last = &s->last_mode[LAST_MODE (key, mmu)];
   if (last->base != key->base || last->flags != key->flags || last->mmu != mmu || last->mode == NO_MODE)
     return NULL;
-  if ((e->pc != pc || e->mode != last->mode) && ((++e)->pc != pc || e->mode != last->mode))
+  if ((e->pc != pc || mode_of (e) != last->mode) && ((++e)->pc != pc || mode_of (e) != last->mode))
     return NULL;
   Tb *tb = e->tb;
   if (tb->physical[1] != ~(uint64_t) 0 && set->page_id[tb->page_id[1] % PAGE_IDS] != tb->page_id[1])
@@ -271,7 +284,7 @@ set_clear (JumpSet *set)
   }
   for (uint32_t k = 0; k < set->n_listed; k++) {
     JumpEntry *e = &set->entry[set->listed[k]];
-    e->mode = NO_MODE;
+    empty (e);
     e->listed = 0;
   }
   set->n_refs = set->n_listed = set->n_local = 0;
@@ -393,7 +406,7 @@ jump_cache_forget_between (TcgVcpu *v, const void *from, const void *end)
     for (uint32_t k = 0; k < set->n_listed; k++) {
       JumpEntry *e = &set->entry[set->listed[k]];
       if ((const void *) e->tb >= from && (const void *) e->tb < end)
-        e->mode = NO_MODE;
+        empty (e);
     }
   });
 }

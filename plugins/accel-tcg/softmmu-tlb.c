@@ -186,13 +186,21 @@ softmmu_finish (TcgVcpu *v)
 
 /* --- flush ----------------------------------------------------------------------- */
 
+/* (tlb_watch_page looks at the store tag from another thread) */
+static inline void
+entry_empty (TlbEntry *e)
+{
+  e->load = e->fetch = ~(uint64_t) 0;
+  __atomic_store_n (&e->store, ~(uint64_t) 0, __ATOMIC_RELAXED);
+}
+
 void
 tlb_entry_clear (TcgVcpu *v, TlbTable *t, uint32_t index)
 {
   TlbEntry *e = &t->entry[index];
   if (is_logged (v))
     settle_log (&t->full[index], e);
-  e->load = e->store = e->fetch = ~(uint64_t) 0;
+  entry_empty (e);
   t->full[index].proof.leaf = NULL;
 }
 
@@ -208,7 +216,7 @@ tlb_table_clear (TcgVcpu *v, TlbTable *t)
   } else
     for (uint32_t k = 0; k < t->n_journal; k++) {
       TlbEntry *e = &t->entry[t->journal[k]];
-      e->load = e->store = e->fetch = ~(uint64_t) 0;
+      entry_empty (e);
       t->full[t->journal[k]].listed = 0;
     }
   t->n_journal = 0;
@@ -313,7 +321,8 @@ tlb_watch_page (TcgVcpu *v, uint64_t ram_page)
   for (unsigned i = 0; i < N_TABLES (s); i++) {
     TlbTable *t = table_at (s, i);
     for (uint32_t k = 0; k < t->entries; k++)
-      if (t->full[k].ram_address == ram_page && !(t->entry[k].store & TLB_INVALID))
+      if (__atomic_load_n (&t->full[k].ram_address, __ATOMIC_RELAXED) == ram_page
+          && !(__atomic_load_n (&t->entry[k].store, __ATOMIC_RELAXED) & TLB_INVALID))
         __atomic_fetch_or (&t->entry[k].store, TLB_WATCHED, __ATOMIC_SEQ_CST);
   }
   g_mutex_unlock (&s->table_lock);
@@ -429,7 +438,7 @@ install (TcgVcpu *v, uint64_t address, unsigned mmu, const BpTlbFill *fill)
   uint64_t before = entry_page (e);
   t->evictions += before != page && before != ~(uint64_t) 0;
   f->physical = fill->physical & TLB_PAGE_MASK;
-  f->ram_address = ram_address;
+  __atomic_store_n (&f->ram_address, ram_address, __ATOMIC_RELAXED);
   f->global = fill->global;
   f->written = 0;
   f->page_shift = fill->page_shift;
@@ -440,9 +449,9 @@ install (TcgVcpu *v, uint64_t address, unsigned mmu, const BpTlbFill *fill)
   e->load = fill->readable ? plain | watched : ~(uint64_t) 0;
   e->fetch = fill->executable ? plain : ~(uint64_t) 0;
   if (!fill->writable)
-    e->store = ~(uint64_t) 0;
+    __atomic_store_n (&e->store, ~(uint64_t) 0, __ATOMIC_RELAXED);
   else if (!host || readonly)
-    e->store = page | TLB_DEVICE | watched;
+    __atomic_store_n (&e->store, page | TLB_DEVICE | watched, __ATOMIC_RELAXED);
   else {
     fp_leave (v);
     /* Either we see that the page is being translated from, or that vCPU sees this entry (tlb_watch_page). */

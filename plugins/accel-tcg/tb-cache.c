@@ -36,7 +36,9 @@ tb_hash (const BpTbKey *key, uint64_t physical)
 Tb *
 tb_lookup (TcgMachine *m, const BpTbKey *key, uint64_t physical, uint32_t cflags)
 {
-  for (Tb *tb = m->hash[tb_hash (key, physical)]; tb; tb = tb->hash_next)
+  /* Without the lock: a block is whole before it is in the list, and one that is taken out still leads to those behind it. */
+  for (Tb *tb = __atomic_load_n (&m->hash[tb_hash (key, physical)], __ATOMIC_ACQUIRE); tb;
+       tb = __atomic_load_n (&tb->hash_next, __ATOMIC_ACQUIRE))
     if (tb->physical[0] == physical && tb->key.pc == key->pc && tb->key.flags == key->flags && tb->key.base == key->base
         && tb->cflags == cflags)
       return tb;
@@ -52,7 +54,7 @@ code_page_slot (TcgMachine *m, uint64_t page)
 CodePage *
 code_page_find (TcgMachine *m, uint64_t page)
 {
-  for (CodePage *p = *code_page_slot (m, page); p; p = p->next)
+  for (CodePage *p = __atomic_load_n (code_page_slot (m, page), __ATOMIC_ACQUIRE); p; p = p->next)
     if (p->page == page)
       return p;
   return NULL;
@@ -75,7 +77,7 @@ bool
 code_page_has_code (TcgMachine *m, uint64_t ram_address)
 {
   CodePage *p = code_page_find (m, ram_address >> TLB_PAGE_BITS);
-  return p && p->first;
+  return p && __atomic_load_n (&p->first, __ATOMIC_RELAXED);
 }
 
 /* 0: there are none left. */
@@ -117,13 +119,13 @@ tb_insert (TcgMachine *m, Tb *tb)
 {
   unsigned h = tb_hash (&tb->key, tb->physical[0]);
   tb->hash_next = m->hash[h];
-  m->hash[h] = tb;
+  __atomic_store_n (&m->hash[h], tb, __ATOMIC_RELEASE);
   for (unsigned i = 0; i < 2; i++) {
     if (tb->physical[i] == ~(uint64_t) 0)
       continue;
     CodePage *p = code_page_make (m, tb->physical[i] >> TLB_PAGE_BITS);
     tb->page_next[i] = p->first;
-    p->first = (Tb *) ((uintptr_t) tb | i);
+    __atomic_store_n (&p->first, (Tb *) ((uintptr_t) tb | i), __ATOMIC_RELAXED);
   }
 }
 
@@ -135,7 +137,7 @@ page_list_remove (CodePage *p, Tb *tb, unsigned which)
     Tb *t = (Tb *) ((uintptr_t) *link & ~(uintptr_t) 7);
     unsigned n = (unsigned) ((uintptr_t) *link & 7);
     if (t == tb && n == which) {
-      *link = t->page_next[n];
+      __atomic_store_n (link, t->page_next[n], __ATOMIC_RELAXED);
       return;
     }
     link = &t->page_next[n];
@@ -147,7 +149,7 @@ tb_remove (TcgMachine *m, Tb *tb)
 {
   for (Tb **link = &m->hash[tb_hash (&tb->key, tb->physical[0])]; *link; link = &(*link)->hash_next)
     if (*link == tb) {
-      *link = tb->hash_next;
+      __atomic_store_n (link, tb->hash_next, __ATOMIC_RELEASE);
       break;
     }
   for (unsigned i = 0; i < 2; i++) {
