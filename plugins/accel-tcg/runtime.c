@@ -13,7 +13,7 @@ static void ops_leave (void *env) { tcg_leave_loop (env); }
 static void ops_leave_soon (void *env) { tcg_leave_soon (env); }
 static void ops_restore (void *env) { tcg_restore (env); }
 
-/* One load each, wherever it lies. */
+/* One load or store each, wherever it lies. */
 typedef union __attribute__ ((packed, may_alias)) UnalignedWord {
   uint8_t u8;
   uint16_t u16;
@@ -54,19 +54,19 @@ ops_store (void *env, uint64_t address, uint64_t value, BpMemOp memop)
     tcg_slow_store (env, address, value, memop);
     return;
   }
-  void *p = (void *) (uintptr_t) (address + e->addend);
+  UnalignedWord *p = (void *) (uintptr_t) (address + e->addend);
   switch (size) {
   case 1:
-    *(uint8_t *) p = (uint8_t) value;
+    p->u8 = (uint8_t) value;
     break;
   case 2:
-    *(uint16_t __attribute__ ((aligned (1))) *) p = (uint16_t) value;
+    p->u16 = (uint16_t) value;
     break;
   case 4:
-    *(uint32_t __attribute__ ((aligned (1))) *) p = (uint32_t) value;
+    p->u32 = (uint32_t) value;
     break;
   default:
-    *(uint64_t __attribute__ ((aligned (1))) *) p = value;
+    p->u64 = value;
   }
 }
 

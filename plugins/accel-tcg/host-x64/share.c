@@ -111,7 +111,8 @@ static bool
 joins (Share *share, Symbol s, int64_t last, const Access *x)
 {
   int64_t low = MIN (share->low, s.displacement), high = MAX (share->high, last);
-  if (share->base != s.base || share->wide != x->wide || share->mmu_index != x->mmu_index || high - low >= SPAN)
+  if (share->base != s.base || share->wide != x->wide || share->mmu_index != x->mmu_index
+      || (uint64_t) high - (uint64_t) low >= SPAN)
     return false;
   if (s.base == CONSTANT_BASE && ((low ^ high) & ~(int64_t) 0xfff))
     return false;

@@ -38,7 +38,7 @@ offer (const Options *o, Case *c, void (*each) (const Case *c, void *user), void
 void
 suite_walk (const Options *o, void (*each) (const Case *c, void *user), void *user)
 {
-  Case *c = malloc (sizeof *c);
+  Case *c = aligned_alloc (_Alignof (Case), sizeof *c);
   for (unsigned t = 0; t < sizeof tables / sizeof *tables; t++)
     for (unsigned i = 0; i < tables[t]->n; i++) {
       case_from_row (c, tables[t], &tables[t]->row[i]);
