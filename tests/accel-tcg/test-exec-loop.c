@@ -146,6 +146,38 @@ START_TEST (no_interrupt_is_lost)
 }
 END_TEST
 
+/* Whoever wants the blocks to itself kicks once, wherever the vCPU is: this one comes in just then. */
+START_TEST (alone_whenever_wanted)
+{
+  unsigned way = (unsigned) _i / N_SPINNERS, kind = (unsigned) _i % N_SPINNERS;
+  Toy *t = toy_new (&toy_ways[way]);
+  ToyState s = { .pc = 0x2000 };
+  TcgVcpu *other = g_aligned_alloc0 (1, sizeof (TcgVcpu), 64);
+  VcpuExtra extra = { 0 };
+  other->machine = toy_tcg (t);
+  other->extra = &extra;
+  put_handler (t);
+  put_spinner (t, kind);
+  toy_start (t, &s);
+  int64_t end = g_get_monotonic_time () + G_USEC_PER_SEC / 8;
+  unsigned n = 0;
+  for (unsigned k = 0; g_get_monotonic_time () < end; k++) {
+    for (unsigned delay = (k * 2654435761u) >> 22; delay; delay--)
+      __asm__ volatile ("");
+    if (exclusive_begin (other)) {      /* (a kick that was lost: until the test's time is up) */
+      ck_assert_uint_eq (other->machine->n_running, 0);
+      exclusive_end (other);
+      n++;
+    }
+    run_leave (other);
+  }
+  toy_stop (t);
+  ck_assert_uint_gt (n, 0);
+  toy_free_machine (t);
+  g_aligned_free (other);
+}
+END_TEST
+
 /* Stopping and starting at any time changes nothing. */
 static void
 stop_and_start (Toy *t)
@@ -250,6 +282,7 @@ main (int argc, char **argv)
   TCase *tcase = tcase_create ("all");
   tcase_add_loop_test (tcase, random_programs, 0, (int) toy_n_ways);
   if (argc <= 1) {
+    tcase_add_loop_test (tcase, alone_whenever_wanted, 0, (int) (2 * N_SPINNERS));
     tcase_add_loop_test (tcase, no_interrupt_is_lost, 0, 3 * N_SPINNERS);
     tcase_add_loop_test (tcase, stops_and_starts, 0, (int) toy_n_ways);
     tcase_add_test (tcase, same_again);
