@@ -1,0 +1,284 @@
+/* differences.c -- where this processor and the one that is modelled are not the same, by instruction. */
+/* SPDX-License-Identifier: MIT */
+/*
+ * Two kinds: what belongs to a feature that the model's CPUID does not show, and what AMD's processors do otherwise than Intel's, which
+ * are the ones modelled.
+ */
+#include <string.h>
+
+#include "differences.h"
+
+enum { TRAP = 1, UD = 6, SS = 12, GP = 13, PF = 14 };
+
+static bool is_undefined_here (const Outcome *native, const Outcome *guest) { return guest->vector == UD && native->vector != UD; }
+static bool repeats (const X86Insn *i) { return i->prefixes & (X86_PREFIX_REP | X86_PREFIX_REPNE); }
+
+/* --- features that are not shown ----------------------------------------------------------------- */
+
+static bool
+is_avx512 (const X86Insn *i, bool kernel, const Outcome *native, const Outcome *guest)
+{
+  unsigned op = i->opcode;
+  if (!is_undefined_here (native, guest) || i->op != X86_OP_INVALID)
+    return false;
+  if (!i->vex.present)
+    return i->map == 0 && op == 0x62;
+  return i->map == 1 ? (op >= 0x41 && op <= 0x4b) || (op >= 0x90 && op <= 0x99) : i->map == 3 && op >= 0x30 && op <= 0x33;
+}
+
+static bool
+is_vnni (const X86Insn *i, bool kernel, const Outcome *native, const Outcome *guest)
+{
+  return is_undefined_here (native, guest) && i->vex.present && i->map == 2 && i->opcode >= 0x50 && i->opcode <= 0x53;
+}
+
+static bool
+is_gfni (const X86Insn *i, bool kernel, const Outcome *native, const Outcome *guest)
+{
+  return is_undefined_here (native, guest) && ((i->map == 2 && i->opcode == 0xcf) || (i->map == 3 && (i->opcode | 1) == 0xcf));
+}
+
+static bool
+is_sse4a (const X86Insn *i, bool kernel, const Outcome *native, const Outcome *guest)
+{
+  return is_undefined_here (native, guest) && i->map == 1 && !i->vex.present && (i->opcode == 0x2b || (i->opcode | 1) == 0x79);
+}
+
+static bool
+is_movdir (const X86Insn *i, bool kernel, const Outcome *native, const Outcome *guest)
+{
+  return is_undefined_here (native, guest) && i->map == 2 && !i->vex.present && (i->opcode | 1) == 0xf9;
+}
+
+static bool
+is_supervisor_xsave (const X86Insn *i, bool kernel, const Outcome *native, const Outcome *guest)
+{
+  return is_undefined_here (native, guest) && (i->feature == X86_FEATURE_XSAVES || i->feature == X86_FEATURE_XSAVEC);
+}
+
+/* MONITORX, CLZERO, RDPRU, VMMCALL, RDPKRU and others */
+static bool
+is_group7 (const X86Insn *i, bool kernel, const Outcome *native, const Outcome *guest)
+{
+  return is_undefined_here (native, guest) && i->map == 1 && i->opcode == 0x01 && i->mod == 3 && i->op == X86_OP_INVALID;
+}
+
+/* --- another vendor's ------------------------------------------------------------------------------ */
+
+/* LOCK MOV to or from CR0 is CR8 (APM 3, MOV CRn). */
+static bool
+is_locked_cr8 (const X86Insn *i, bool kernel, const Outcome *native, const Outcome *guest)
+{
+  return is_undefined_here (native, guest) && i->map == 1 && (i->opcode | 2) == 0x22 && i->prefixes & X86_PREFIX_LOCK;
+}
+
+/* How long the bytes would be, at most, if there were such an instruction: its map's prefixes, ModRM and four bytes of immediates. */
+static unsigned whole_length;
+
+static unsigned
+modrm_length (const uint8_t *modrm, bool narrow)
+{
+  unsigned mod = *modrm >> 6, rm = *modrm & 7;
+  if (mod == 3)
+    return 1;
+  if (narrow)
+    return 1 + (mod == 0 ? (rm == 6 ? 2 : 0) : mod);
+  bool sib = rm == 4, absolute = mod == 0 && (rm == 5 || (sib && (modrm[1] & 7) == 5));
+  return 1u + sib + (absolute || mod == 2 ? 4 : mod);
+}
+
+static unsigned
+length_of (X86Mode mode, const uint8_t *bytes)
+{
+  static const uint8_t prefixes[] = { 0x26, 0x2e, 0x36, 0x3e, 0x66, 0x67, 0xf0, 0xf2, 0xf3 };
+  unsigned n = 0;
+  bool wide = false;
+  while (n < 11 && (memchr (prefixes, bytes[n], sizeof prefixes) || (mode == X86_MODE_64 && bytes[n] >> 4 == 4)))
+    wide |= bytes[n++] == 0x67;
+  bool narrow = mode == X86_MODE_16 ? !wide : mode == X86_MODE_32 && wide;
+  switch (bytes[n++]) {
+  case 0x0f: n += bytes[n] == 0x38 || bytes[n] == 0x3a ? 2 : 1; break;
+  case 0xc5: n += 2; break;
+  case 0xc4: case 0x8f: n += 3; break;
+  case 0x62: n += 4; break;
+  default: break;
+  }
+  return n > 14 ? 16 : n + modrm_length (bytes + n, narrow) + 4;
+}
+
+/* An undefined opcode has no length in Intel's manual; AMD's processors count what would follow it, and say #GP above 15. */
+static bool
+is_long_undefined (const X86Insn *i, bool kernel, const Outcome *native, const Outcome *guest)
+{
+  return native->vector == GP && native->rip == 0 && guest->vector == UD && i->op == X86_OP_INVALID && whole_length > 15;
+}
+
+/* UD0 and UD1 have a ModRM byte and what belongs to it (SDM 2B, UD). */
+static bool
+is_long_ud (const X86Insn *i, bool kernel, const Outcome *native, const Outcome *guest)
+{
+  return native->vector == UD && guest->vector == GP && guest->rip == 0 && i->map == 1 && (i->opcode == 0xff || i->opcode == 0xb9);
+}
+
+/* SYSRET in compatibility mode (SDM 2B, APM 3). */
+static bool
+is_narrow_sysret (const X86Insn *i, bool kernel, const Outcome *native, const Outcome *guest)
+{
+  return is_undefined_here (native, guest) && i->op == X86_OP_SYSRET && i->mode != X86_MODE_64;
+}
+
+/* The prefetches of 0F 0D with a register. */
+static bool
+is_prefetch_of_register (const X86Insn *i, bool kernel, const Outcome *native, const Outcome *guest)
+{
+  return native->vector == UD && i->map == 1 && i->opcode == 0x0d && i->mod == 3;
+}
+
+/* 66 with a near branch in 64-bit code: 16 bits (APM 3) or nothing (SDM 2A, 2.2.1.3). */
+static bool
+is_narrow_branch (const X86Insn *i, bool kernel, const Outcome *native, const Outcome *guest)
+{
+  return i->mode == X86_MODE_64 && i->branch != X86_BRANCH_NONE && i->prefixes & X86_PREFIX_OPSIZE && guest->vector != UD
+         && native->vector != UD;
+}
+
+/* F2 and F3 replace the condition. */
+static bool
+is_repeated_loop (const X86Insn *i, bool kernel, const Outcome *native, const Outcome *guest)
+{
+  return (i->op == X86_OP_LOOPE || i->op == X86_OP_LOOPNE) && repeats (i) && guest->vector != UD && native->vector != UD;
+}
+
+/* VERW of memory is also how buffers are cleared, and as such takes LOCK. */
+static bool
+is_locked_verw (const X86Insn *i, bool kernel, const Outcome *native, const Outcome *guest)
+{
+  return is_undefined_here (native, guest) && i->map == 1 && i->opcode == 0 && i->reg == 5 && i->mod != 3 && i->prefixes & X86_PREFIX_LOCK;
+}
+
+/* VPERMQ and VPERMPD by an immediate have W 1 in both manuals. */
+static bool
+is_vperm_w0 (const X86Insn *i, bool kernel, const Outcome *native, const Outcome *guest)
+{
+  return is_undefined_here (native, guest) && i->vex.present && i->map == 3 && i->opcode <= 1 && !i->vex.W;
+}
+
+/* Instructions for SHA need no alignment. */
+static bool
+is_sha (const X86Insn *i, bool kernel, const Outcome *native, const Outcome *guest)
+{
+  return i->feature == X86_FEATURE_SHA && guest->vector == GP && native->vector == PF;
+}
+
+/* Far pointers are read, and far returns checked, in pieces: of two faults the other one comes first. */
+static bool
+is_far (const X86Insn *i, bool kernel, const Outcome *native, const Outcome *guest)
+{
+  bool far = i->op == X86_OP_LDS || i->op == X86_OP_LES || i->op == X86_OP_LSS || i->op == X86_OP_LFS || i->op == X86_OP_LGS
+             || i->branch == X86_BRANCH_RET_FAR;
+  return far && guest->vector >= SS && guest->vector <= PF && native->vector >= SS && native->vector <= PF && !guest->rip && !native->rip;
+}
+
+/* Which of two faults an XSAVE area has that is neither aligned nor in its segment. */
+static bool
+is_xsave_area (const X86Insn *i, bool kernel, const Outcome *native, const Outcome *guest)
+{
+  return i->unit == X86_UNIT_XSAVE && guest->vector == SS && native->vector == GP;
+}
+
+/* --- the kernel's own ------------------------------------------------------------------------------- */
+
+/* CLAC and STAC are #UD for the user alone; DR4 and DR5 with CR4.DE are #UD, but the user is not privileged in the first place. */
+static bool
+is_privileged (const X86Insn *i, bool kernel, const Outcome *native, const Outcome *guest)
+{
+  if (!kernel)
+    return false;
+  if (i->op == X86_OP_CLAC || i->op == X86_OP_STAC)
+    return native->vector == UD && guest->vector == TRAP;
+  return (i->op == X86_OP_MOV_TO_DR || i->op == X86_OP_MOV_FROM_DR) && (i->reg | 1) == 5 && guest->vector == UD && native->vector == GP;
+}
+
+const Difference differences[N_DIFFERENCES] = {
+  { "AVX-512 is not shown", is_avx512 }, { "AVX-VNNI is not shown", is_vnni }, { "GFNI is not shown", is_gfni },
+  { "SSE4A is not shown", is_sse4a }, { "MOVDIRI and MOVDIR64B are not shown", is_movdir },
+  { "XSAVEC and XSAVES are not shown", is_supervisor_xsave }, { "features of 0F 01 that are not shown", is_group7 },
+  { "AMD: LOCK MOV CR0 is CR8", is_locked_cr8 }, { "AMD: undefined and over-long is #GP", is_long_undefined }, { "AMD: over-long UD0 and UD1", is_long_ud },
+  { "AMD: order of two faults of an XSAVE area", is_xsave_area },
+  { "AMD: SYSRET in compatibility mode", is_narrow_sysret }, { "AMD: prefetches of registers", is_prefetch_of_register },
+  { "AMD: 66 makes branches of 64-bit code narrow", is_narrow_branch }, { "AMD: F2 and F3 with LOOPE and LOOPNE", is_repeated_loop },
+  { "AMD: LOCK VERW", is_locked_verw }, { "AMD: VPERMQ and VPERMPD with W 0", is_vperm_w0 }, { "AMD: SHA of any alignment", is_sha },
+  { "AMD: order of two faults of a far pointer", is_far }, { "#UD for one privilege level", is_privileged }
+};
+
+int
+difference_of (X86Mode mode, const uint8_t *bytes, bool kernel, const Outcome *native, const Outcome *guest)
+{
+  X86Insn insn;
+  x86_decode (bytes, OPCODES_SIZE, mode, &insn);
+  whole_length = length_of (mode, bytes);
+  for (int i = 0; i < N_DIFFERENCES && differences[i].why; i++)
+    if (differences[i].is_it (&insn, kernel, native, guest))
+      return i;
+  return -1;
+}
+
+/* All of ESP in 16-bit code: its upper half is what the host's kernel or the monitor left there. */
+static bool
+uses_esp (const X86Insn *i)
+{
+  if (i->mem_operand >= 0 && i->operand[i->mem_operand].mem.base == X86_RSP && i->adsize == 4)
+    return true;
+  for (unsigned k = 0; k < i->n_operands; k++)
+    if (i->operand[k].kind == X86_OPERAND_GPR && i->operand[k].reg == X86_RSP && i->operand[k].size == 4 && i->branch != X86_BRANCH_NONE)
+      return true;
+  return false;
+}
+
+/* SLDT, STR, SMSW and the like are the host kernel's business where the processor has UMIP; FS and GS are the host's own. */
+bool
+native_must_not (X86Mode mode, const uint8_t *bytes)
+{
+  X86Insn insn;
+  x86_decode (bytes, OPCODES_SIZE, mode, &insn);
+  if (mode == X86_MODE_16 && uses_esp (&insn))
+    return true;
+  if (insn.prefixes & X86_PREFIX_SEG && insn.seg_override >= X86_FS)
+    return true;
+  switch (insn.op) {
+  case X86_OP_SYSCALL: case X86_OP_SYSENTER: case X86_OP_INT: return true;
+  case X86_OP_SLDT: case X86_OP_STR: case X86_OP_SMSW: case X86_OP_SGDT: case X86_OP_SIDT: return true;
+  case X86_OP_WRFSBASE: return insn.opsize < 8;
+  default: return false;
+  }
+}
+
+/* There is no such instruction in real and virtual-8086 mode (SDM 2A 2.3.8.1, 2B each; 3A 20.1). */
+bool
+protected_mode_only (const uint8_t *bytes)
+{
+  X86Insn insn;
+  x86_decode (bytes, OPCODES_SIZE, X86_MODE_16, &insn);
+  if (insn.vex.present)
+    return true;
+  switch (insn.op) {
+  case X86_OP_ARPL: case X86_OP_LAR: case X86_OP_LSL: case X86_OP_LLDT: case X86_OP_LTR: case X86_OP_SLDT: case X86_OP_STR:
+  case X86_OP_VERR: case X86_OP_VERW: return true;
+  default: return false;
+  }
+}
+
+bool
+kernel_must_not (X86Mode mode, const uint8_t *bytes)
+{
+  X86Insn insn;
+  x86_decode (bytes, OPCODES_SIZE, mode, &insn);
+  if (mode == X86_MODE_32 && insn.adsize == 2 && insn.mem_operand >= 0)         /* where tables are */
+    return true;
+  switch (insn.op) {
+  case X86_OP_HLT: return true;
+  case X86_OP_LIDT: case X86_OP_LMSW: return mode == X86_MODE_16;       /* in real mode there is memory */
+  case X86_OP_MOV_TO_CR: return mode != X86_MODE_64 || insn.operand[1].reg == X86_RSP;
+  default: return false;
+  }
+}
