@@ -132,32 +132,39 @@ device_write (TcgVcpu *v, uint64_t physical, uint64_t value, unsigned size)
 
 /* --- stores to watched pages ------------------------------------------------------------------ */
 
-/* The page holds translated code, or somebody logs writes to it.  Afterwards [address, +size) may be written
- * directly.  The log is told before the write: who clears it in between asks for SOFTMMU_LOG. */
+/* The page holds translated code, or somebody logs writes to it: afterwards [address, +size) may be written directly.  The translator's
+ * lock is held from here to watched_store_end, the store in between: another vCPU that translates the page hears of the store before it
+ * reads the bytes, or reads them when they are new.  The log is told before the write: who clears it in between asks for SOFTMMU_LOG. */
 static void
-before_watched_store (TcgVcpu *v, TlbEntry *e, TlbFull *f, uint64_t address, unsigned size)
+watched_store_begin (TcgVcpu *v, TlbEntry *e, TlbFull *f, uint64_t address, unsigned size)
 {
   TcgMachine *m = v->machine;
   uint64_t ram_address = f->ram_address + PAGE_OFFSET (address);
   fp_leave (v);
   Tb *current = v->ret_pc ? tb_at (m, v->ret_pc - 1) : NULL;
   bool own = current && tb_is_on_page (current, ram_address);   /* even when another thread has just dropped the block */
-  if (own || code_page_has_code (m, ram_address)) {
-    g_mutex_lock (&m->lock);
+  g_mutex_lock (&m->lock);
+  if (own || code_page_has_code (m, ram_address) || !bp_dirty_test (BP_DIRTY_CODE, ram_address)) {      /* or a page that was only looked at */
     bool hit = tb_invalidate_range (m, ram_address, size, current);
-    g_mutex_unlock (&m->lock);
-    if (hit && current->n_insns > 1)
+    if (hit && current->n_insns > 1) {
+      g_mutex_unlock (&m->lock);
       tcg_redo_alone (v);
-  } else if (!bp_dirty_test (BP_DIRTY_CODE, ram_address))
-    tb_code_written (m, ram_address, size);     /* a page that was only looked at */
+    }
+  }
   bp_dirty_set (BP_DIRTY_DISPLAY, ram_address, size);
   bp_dirty_set (BP_DIRTY_MIGRATION, ram_address, size);
   f->written = 1;
   if (own || !bp_dirty_test_all (ram_address))
     return;
   __atomic_fetch_and (&e->store, ~(uint64_t) TLB_WATCHED, __ATOMIC_SEQ_CST);
-  if (!bp_dirty_test_all (ram_address))         /* another vCPU translates from it now, and may have marked the entry before */
+  if (!bp_dirty_test_all (ram_address))         /* somebody logs it now, and may have marked the entry before */
     __atomic_fetch_or (&e->store, TLB_WATCHED, __ATOMIC_SEQ_CST);
+}
+
+static void
+watched_store_end (TcgVcpu *v)
+{
+  g_mutex_unlock (&((TcgMachine *) v->machine)->lock);
 }
 
 /* --- data breakpoints of the guest -------------------------------------------------------------- */
@@ -213,7 +220,10 @@ store_in_page (TcgVcpu *v, uint64_t address, uint64_t value, unsigned size, unsi
   if (e->store & TLB_WATCHED) {
     if (read_host (p, size) == (size == 8 ? value : value & ((UINT64_C (1) << 8 * size) - 1)))
       return;                   /* nothing changes, code neither: programs that patch theirs write much that was there */
-    before_watched_store (v, e, f, address, size);
+    watched_store_begin (v, e, f, address, size);
+    write_host (p, value, size);
+    watched_store_end (v);
+    return;
   }
   write_host (p, value, size);
 }
@@ -239,7 +249,8 @@ prepare_store (TcgVcpu *v, uint64_t address, unsigned size, unsigned mmu)
   TlbEntry *e = entry_for (v, address, BP_MMU_STORE, mmu);
   if ((e->store & (TLB_WATCHED | TLB_DEVICE)) == TLB_WATCHED) {
     TlbFull *f = tlb_full (v, address, mmu);
-    before_watched_store (v, e, f, address, size);
+    watched_store_begin (v, e, f, address, size);
+    watched_store_end (v);
   }
 }
 
@@ -261,19 +272,32 @@ store_across (TcgVcpu *v, uint64_t address, uint64_t value, unsigned size, unsig
     store_in_page (v, tlb_wrap (v, address + i), (value >> 8 * i) & 0xff, 1, mmu);
 }
 
-/* Where the range lies when it is plain RAM, ready to be written if that is the access; NULL: a device. */
+/* Where the range lies when it is plain RAM, ready to be written if that is the access; NULL: a device.  *locked: it is watched, and
+ * watched_store_end has to follow the store. */
 static void *
-direct (TcgVcpu *v, uint64_t address, unsigned size, BpMmuAccess access, unsigned mmu)
+direct_locked (TcgVcpu *v, uint64_t address, unsigned size, BpMmuAccess access, unsigned mmu, bool *locked)
 {
   TlbEntry *e = entry_for (v, address, access, mmu);
   uint64_t tag = tag_of (e, access);
+  *locked = false;
   if (tag & TLB_DEVICE)
     return NULL;
   if (access == BP_MMU_STORE && tag & TLB_WATCHED) {
     TlbFull *f = tlb_full (v, address, mmu);
-    before_watched_store (v, e, f, address, size);
+    watched_store_begin (v, e, f, address, size);
+    *locked = true;
   }
   return (void *) (uintptr_t) (address + e->addend);
+}
+
+static void *
+direct (TcgVcpu *v, uint64_t address, unsigned size, BpMmuAccess access, unsigned mmu)
+{
+  bool locked;
+  void *p = direct_locked (v, address, size, access, mmu, &locked);
+  if (locked)
+    watched_store_end (v);
+  return p;
 }
 
 /* --- entry points of generated code --------------------------------------------------------------- */
@@ -337,7 +361,8 @@ tcg_slow_atomic (void *env, uint64_t address, uint64_t value, BpMemOp memop, uin
   unsigned size = BP_MO_BYTES (memop), mmu = BP_MO_MMU_INDEX (memop);
   check_access (v, address, memop);
   watch_pages (v, address, size, BP_MMU_STORE, mmu);
-  void *p = crosses (address, size) ? NULL : direct (v, address, size, BP_MMU_STORE, mmu);
+  bool locked = false;
+  void *p = crosses (address, size) ? NULL : direct_locked (v, address, size, BP_MMU_STORE, mmu, &locked);
   uint64_t old;
   if (!p) {                     /* a device, or a split lock: not atomic, as on a single bus master */
     if (crosses (address, size))
@@ -353,6 +378,8 @@ tcg_slow_atomic (void *env, uint64_t address, uint64_t value, BpMemOp memop, uin
     old = ATOMIC_RMW (uint32_t, p, op, value);
   else
     old = ATOMIC_RMW (uint64_t, p, op, value);
+  if (locked)
+    watched_store_end (v);
   return memop & BP_MO_SIGN ? sign_extend (old, size) : old;
 }
 
@@ -368,7 +395,8 @@ tcg_slow_cmpxchg (void *env, uint64_t address, uint64_t expected, uint64_t desir
   unsigned size = BP_MO_BYTES (memop), mmu = BP_MO_MMU_INDEX (memop);
   check_access (v, address, memop);
   watch_pages (v, address, size, BP_MMU_STORE, mmu);
-  void *p = crosses (address, size) ? NULL : direct (v, address, size, BP_MMU_STORE, mmu);
+  bool locked = false;
+  void *p = crosses (address, size) ? NULL : direct_locked (v, address, size, BP_MMU_STORE, mmu, &locked);
   uint64_t old, mask = size == 8 ? ~(uint64_t) 0 : ((uint64_t) 1 << 8 * size) - 1;
   if (!p) {
     if (crosses (address, size))
@@ -384,6 +412,8 @@ tcg_slow_cmpxchg (void *env, uint64_t address, uint64_t expected, uint64_t desir
     ATOMIC_CAS (uint32_t, p, old);
   else
     ATOMIC_CAS (uint64_t, p, old);
+  if (locked)
+    watched_store_end (v);
   return memop & BP_MO_SIGN ? sign_extend (old, size) : old;
 }
 
@@ -402,7 +432,12 @@ tcg_native_operand (void *env, uint64_t address, uint32_t aux)
   v->bounce_direct = NULL;
   if (!crosses (address, size)) {
     watch_pages (v, address, size, access, mmu);
-    v->bounce_direct = direct (v, address, size, access, mmu);
+    bool locked;
+    v->bounce_direct = direct_locked (v, address, size, access, mmu, &locked);
+    if (locked) {               /* what is watched is stored by tcg_native_commit */
+      watched_store_end (v);
+      v->bounce_direct = NULL;
+    }
     if (v->bounce_direct)
       return v->bounce_direct;
   } else if (access == BP_MMU_STORE) {
