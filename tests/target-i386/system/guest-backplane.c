@@ -22,17 +22,18 @@
 
 #include "machine.h"
 
-enum { TIME_LIMIT_MS = 1000, CHILD_LIMIT_MS = 20000 };
+enum { TIME_LIMIT_MS = 1000, CHILD_LIMIT_MS = 20000 };        /* of a run; beyond it, until the child is given up */
 enum { HALTED_SHUTDOWN = 2 };           /* in BpX86State.halted */
 
 typedef struct Shared {
   Slot slot;
+  unsigned n_cpus, limit_ms;
   bool ask_cpuid;
   uint32_t leaf, subleaf, cpuid[4];
 } Shared;
 
 struct Backplane {
-  char how[16];
+  char how[16], cache[16];
   Shared *shared;
   pid_t child;
   int to, from;                 /* pipes: a byte says "go", a byte says "done" */
@@ -94,10 +95,14 @@ typedef struct Boot { int unused; } Boot;
 /* --- one case ---------------------------------------------------------------------------------- */
 
 static void *
-cpu (void)
+cpu_number (unsigned i)
 {
-  return object_instance (g_hash_table_lookup (machine->by_id, "cpu0"));
+  char id[16];
+  snprintf (id, sizeof id, "cpu%u", i);
+  return object_instance (g_hash_table_lookup (machine->by_id, id));
 }
+
+static void *cpu (void) { return cpu_number (0); }
 
 static const BpX86CpuIface *
 cpu_iface (void)
@@ -114,6 +119,12 @@ boot_load (void *self, GError **error)
     if (memcmp (ram + at, shared->slot.memory + at, SYS_PAGE) != 0)
       bp_as_write (as, at, shared->slot.memory + at, SYS_PAGE);
   cpu_iface ()->set_state (cpu (), &shared->slot.state);
+  for (unsigned i = 1; i < shared->n_cpus; i++) {       /* the others start like the first, but for this */
+    BpX86State other = shared->slot.state;
+    other.gpr[BP_X86_RDI] = i;
+    other.gpr[BP_X86_RSP] -= i * SYS_STACK_EACH;
+    cpu_iface ()->set_state (cpu_number (i), &other);
+  }
   return true;
 }
 
@@ -141,7 +152,7 @@ run_case (void)
   machine->shutdown_requested = false;
   g_clear_pointer (&machine->shutdown_reason, g_free);
   machine_reset (machine, BP_RESET_COLD);
-  GSource *limit = g_timeout_source_new (TIME_LIMIT_MS);
+  GSource *limit = g_timeout_source_new (shared->limit_ms);
   g_source_set_callback (limit, on_limit, &stuck, NULL);
   g_source_attach (limit, bp_loop_context (machine->main_loop));
   if (!vcpus_start (machine, &error))
@@ -162,17 +173,17 @@ run_case (void)
 
 static const char sections[] =
   "[machine]\nformat = 1\non-reset = exit\n\n"
-  "[accel]\nmodule = accel-tcg\nbackend = %s\ncode-cache = 4M\n\n"
-  "[cpu]\nmodule = target-i386\ntype = x86-cpu\nfeatures = -syscall32\non-halt = exit\n\n"
+  "[accel]\nmodule = accel-tcg\nbackend = %s\ncode-cache = %s\n\n"
+  "[cpu]\nmodule = target-i386\ntype = x86-cpu\nfeatures = -syscall32\non-halt = exit\ncount = %u\n\n"
   "[memory ram]\ntype = case-ram\n\n[map ram]\nregion = ram\nat = memory@0\n\n"
   "[device ports]\ntype = case-ports\npio0 = io@0\n\n"
   "[boot]\ntype = case-boot\n";
 
 static Descriptor *
-load_descriptor (const char *how)
+load_descriptor (const char *how, const char *cache)
 {
   GError *error = NULL;
-  char *path = NULL, *text = g_strdup_printf (sections, how);
+  char *path = NULL, *text = g_strdup_printf (sections, how, cache, shared->n_cpus);
   int fd = g_file_open_tmp ("system-XXXXXX.ini", &path, &error);
   if (fd < 0 || !g_file_set_contents (path, text, -1, &error))
     g_error ("%s", error->message);
@@ -185,7 +196,7 @@ load_descriptor (const char *how)
 }
 
 static bool
-build_machine (const char *how)
+build_machine (const char *how, const char *cache)
 {
   static const BpTypeDesc *const own[] = { &ram_type, &port_type, &boot_type };
   GError *error = NULL;
@@ -193,7 +204,7 @@ build_machine (const char *how)
   for (unsigned i = 0; i < G_N_ELEMENTS (own); i++)
     if (!type_register (own[i], plugin_core (), &error))
       g_error ("%s", error->message);
-  Descriptor *d = load_descriptor (how);
+  Descriptor *d = load_descriptor (how, cache);
   machine = machine_build (d);
   if (!machine) {
     for (guint i = 0; i < d->errors->len; i++)
@@ -209,11 +220,11 @@ build_machine (const char *how)
 
 /* Never returns. */
 static void
-child (const char *how, int from, int to)
+child (const char *how, const char *cache, int from, int to)
 {
   char byte = 1;
   prctl (PR_SET_PDEATHSIG, SIGKILL);
-  if (!build_machine (how))
+  if (!build_machine (how, cache))
     _exit (1);
   memset (&shared->slot, 0, sizeof shared->slot);
   do {
@@ -241,7 +252,7 @@ launch (Backplane *b)
     close (down[1]);
     close (up[0]);
     shared = b->shared;
-    child (b->how, down[0], up[1]);
+    child (b->how, b->cache, down[0], up[1]);
   }
   close (down[0]);
   close (up[1]);
@@ -267,7 +278,7 @@ wait_for_child (Backplane *b)
   char byte;
   int n;
   do
-    n = poll (&p, 1, CHILD_LIMIT_MS);
+    n = poll (&p, 1, (int) b->shared->limit_ms + CHILD_LIMIT_MS);
   while (n < 0 && errno == EINTR);
   return n == 1 && read (b->from, &byte, 1) == 1;
 }
@@ -282,10 +293,21 @@ ask (Backplane *b)
 Backplane *
 backplane_start (const char *how)
 {
+  return backplane_start_cpus (how, 1, "4M", TIME_LIMIT_MS);
+}
+
+Backplane *
+backplane_start_cpus (const char *how, unsigned n_cpus, const char *cache, unsigned limit_ms)
+{
   Backplane *b = g_new0 (Backplane, 1);
   signal (SIGPIPE, SIG_IGN);
   g_strlcpy (b->how, how, sizeof b->how);
+  g_strlcpy (b->cache, cache, sizeof b->cache);
   b->shared = mmap (NULL, sizeof *b->shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (b->shared != MAP_FAILED) {
+    b->shared->n_cpus = n_cpus;
+    b->shared->limit_ms = limit_ms;
+  }
   if (b->shared != MAP_FAILED && launch (b) && wait_for_child (b))
     return b;
   backplane_finish (b);

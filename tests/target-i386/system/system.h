@@ -59,6 +59,9 @@ typedef void (*SysCpuid) (uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
 /* guest-backplane.c: a machine of this tree in a process of its own.  how: "interp", "x64". */
 typedef struct Backplane Backplane;
 Backplane *backplane_start (const char *how);   /* NULL: not on this host */
+/* With several processors: they start alike, with RDI for their number and a stack each.  It ends when one halts. */
+enum { SYS_STACK_EACH = 0x200 };
+Backplane *backplane_start_cpus (const char *how, unsigned n_cpus, const char *cache, unsigned limit_ms);
 void backplane_run (Backplane *b, Slot *slot);
 void backplane_cpuid (Backplane *b, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
 void backplane_finish (Backplane *b);
