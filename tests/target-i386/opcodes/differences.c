@@ -106,18 +106,20 @@ length_of (X86Mode mode, const uint8_t *bytes)
   return n > 14 ? 16 : n + modrm_length (bytes + n, narrow) + 4;
 }
 
-/* An undefined opcode has no length in Intel's manual; AMD's processors count what would follow it, and say #GP above 15. */
+/* An undefined opcode has no length in Intel's manual; AMD's processors count what would follow it, say #GP above 15, and fetch it. */
 static bool
 is_long_undefined (const X86Insn *i, bool kernel, const Outcome *native, const Outcome *guest)
 {
-  return native->vector == GP && native->rip == 0 && guest->vector == UD && i->op == X86_OP_INVALID && whole_length > 15;
+  bool fetches = native->vector == PF && native->cr2 == OPCODES_EDGE_END;
+  return (fetches || (native->vector == GP && whole_length > 15)) && native->rip == 0 && guest->vector == UD && guest->rip == 0
+         && i->op == X86_OP_INVALID;
 }
 
 /* UD0 and UD1 have a ModRM byte and what belongs to it (SDM 2B, UD). */
 static bool
 is_long_ud (const X86Insn *i, bool kernel, const Outcome *native, const Outcome *guest)
 {
-  return native->vector == UD && guest->vector == GP && guest->rip == 0 && i->map == 1 && (i->opcode == 0xff || i->opcode == 0xb9);
+  return native->vector == UD && (guest->vector == GP || guest->cr2 == OPCODES_EDGE_END) && guest->rip == 0 && i->map == 1 && (i->opcode == 0xff || i->opcode == 0xb9);
 }
 
 /* SYSRET in compatibility mode (SDM 2B, APM 3). */
@@ -138,8 +140,12 @@ is_prefetch_of_register (const X86Insn *i, bool kernel, const Outcome *native, c
 static bool
 is_narrow_branch (const X86Insn *i, bool kernel, const Outcome *native, const Outcome *guest)
 {
-  return i->mode == X86_MODE_64 && i->branch != X86_BRANCH_NONE && i->prefixes & X86_PREFIX_OPSIZE && guest->vector != UD
-         && native->vector != UD;
+  if (i->mode != X86_MODE_64 || !(i->prefixes & X86_PREFIX_OPSIZE))
+    return false;
+  bool shorter = (i->map == 1 && i->opcode >> 4 == 8) || (i->map == 0 && (i->opcode | 1) == 0xe9);
+  if (i->op == X86_OP_INVALID)  /* LOCK, and two bytes less to fetch */
+    return shorter && native->vector == UD && guest->cr2 == OPCODES_EDGE_END;
+  return i->branch != X86_BRANCH_NONE && guest->vector != UD && native->vector != UD;
 }
 
 /* F2 and F3 replace the condition. */
@@ -167,7 +173,7 @@ is_vperm_w0 (const X86Insn *i, bool kernel, const Outcome *native, const Outcome
 static bool
 is_sha (const X86Insn *i, bool kernel, const Outcome *native, const Outcome *guest)
 {
-  return i->feature == X86_FEATURE_SHA && guest->vector == GP && native->vector == PF;
+  return i->feature == X86_FEATURE_SHA && guest->vector == GP && (native->vector == PF || native->vector == SS);
 }
 
 /* Far pointers are read, and far returns checked, in pieces: of two faults the other one comes first. */
@@ -184,6 +190,14 @@ static bool
 is_xsave_area (const X86Insn *i, bool kernel, const Outcome *native, const Outcome *guest)
 {
   return i->unit == X86_UNIT_XSAVE && guest->vector == SS && native->vector == GP;
+}
+
+/* What a masked store says of bytes that it cannot reach is the processor's own (SDM 2B, MASKMOVQ). */
+static bool
+is_masked_store (const X86Insn *i, bool kernel, const Outcome *native, const Outcome *guest)
+{
+  return (i->op == X86_OP_MASKMOVQ || i->op == X86_OP_MASKMOVDQU) && guest->vector >= SS && native->vector >= SS && !guest->rip
+         && !native->rip;
 }
 
 /* --- the kernel's own ------------------------------------------------------------------------------- */
@@ -203,12 +217,12 @@ const Difference differences[N_DIFFERENCES] = {
   { "AVX-512 is not shown", is_avx512 }, { "AVX-VNNI is not shown", is_vnni }, { "GFNI is not shown", is_gfni },
   { "SSE4A is not shown", is_sse4a }, { "MOVDIRI and MOVDIR64B are not shown", is_movdir },
   { "XSAVEC and XSAVES are not shown", is_supervisor_xsave }, { "features of 0F 01 that are not shown", is_group7 },
-  { "AMD: LOCK MOV CR0 is CR8", is_locked_cr8 }, { "AMD: undefined and over-long is #GP", is_long_undefined }, { "AMD: over-long UD0 and UD1", is_long_ud },
+  { "AMD: LOCK MOV CR0 is CR8", is_locked_cr8 }, { "AMD: #GP and #PF for what would follow an undefined opcode", is_long_undefined }, { "AMD: UD0 and UD1 without ModRM", is_long_ud },
   { "AMD: order of two faults of an XSAVE area", is_xsave_area },
   { "AMD: SYSRET in compatibility mode", is_narrow_sysret }, { "AMD: prefetches of registers", is_prefetch_of_register },
   { "AMD: 66 makes branches of 64-bit code narrow", is_narrow_branch }, { "AMD: F2 and F3 with LOOPE and LOOPNE", is_repeated_loop },
   { "AMD: LOCK VERW", is_locked_verw }, { "AMD: VPERMQ and VPERMPD with W 0", is_vperm_w0 }, { "AMD: SHA of any alignment", is_sha },
-  { "AMD: order of two faults of a far pointer", is_far }, { "#UD for one privilege level", is_privileged }
+  { "order of two faults of a masked store", is_masked_store }, { "AMD: order of two faults of a far pointer", is_far }, { "#UD for one privilege level", is_privileged }
 };
 
 int
@@ -248,7 +262,7 @@ native_must_not (X86Mode mode, const uint8_t *bytes)
   switch (insn.op) {
   case X86_OP_SYSCALL: case X86_OP_SYSENTER: case X86_OP_INT: return true;
   case X86_OP_SLDT: case X86_OP_STR: case X86_OP_SMSW: case X86_OP_SGDT: case X86_OP_SIDT: return true;
-  case X86_OP_WRFSBASE: return insn.opsize < 8;
+  case X86_OP_WRFSBASE: return true;
   default: return false;
   }
 }

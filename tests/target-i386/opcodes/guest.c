@@ -11,7 +11,7 @@
 
 /* Selectors of 16-bit segments, and stubs of vectors: PUSH 0 where the processor pushes no error code, PUSH n, JMP. */
 enum { G_CODE16 = 0x80, G_STACK16 = 0x88, G_USER_CODE16 = 0x93, G_USER_STACK16 = 0x9b, G_DATA16 = 0xa3 };
-enum { CR4_XSAVE_FSGSBASE = 0x50000, STUB_SIZE = 16 };
+enum { CR4_PKE_XSAVE_FSGSBASE = 0x450000, STUB_SIZE = 16 };
 
 static Backplane *machine;
 static Slot slot;
@@ -63,7 +63,7 @@ put_tables (void)
   put_segment16 (G_USER_STACK16, OPCODES_BASE16, OPCODES_STACK_LIMIT16, 0xf3);
   put_segment16 (G_DATA16, OPCODES_DATA16, 0xffff, 0xf3);
   for (uint32_t page = OPCODES_BASE16; page < OPCODES_CODE; page += SYS_PAGE)
-    if (page != OPCODES_STACK)
+    if (page != OPCODES_STACK && page != OPCODES_EDGE)
       image_put (&slot, PTE_OF (page), 0, 8);
   for (unsigned v = 0; v < 256; v++)
     put_stub (v);
@@ -88,12 +88,16 @@ put_batch (const Batch *b, bool kernel)
   memcpy (slot.memory + OPCODES_CODE, b->code, sizeof b->code);
   for (unsigned i = 0; i < SYS_PAGE; i += 8)
     image_put (&slot, OPCODES_STACK + i, OPCODES_FILL, 8);
+  memcpy (slot.memory + MONITOR_SPLIT, b->split, sizeof b->split);
+  if (b->no_execute)
+    image_put (&slot, PTE_OF (OPCODES_EDGE_END), OPCODES_EDGE_END | PG_P | PG_W | PG_U | PG_NX, 8);
   image_put (&slot, MONITOR_COUNT, b->n, 8);
   image_put (&slot, MONITOR_RIP, OPCODES_CODE - base, 8);
   image_put (&slot, MONITOR_CS, code[kernel][b->mode], 8);
   image_put (&slot, MONITOR_SS, stack[kernel][b->mode], 8);
   image_put (&slot, MONITOR_RSP, OPCODES_STACK_TOP - base, 8);
-  image_put (&slot, MONITOR_REGISTER, OPCODES_REGISTER, 8);
+  image_put (&slot, MONITOR_REGISTER, b->value ? b->value : OPCODES_REGISTER, 8);
+  image_put (&slot, MONITOR_FILL_VALUE, OPCODES_FILL, 8);
 }
 
 static void
@@ -105,7 +109,7 @@ put_state (const Batch *b)
     if (i != BP_X86_CS && i != BP_X86_SS)
       s->segment[i] = image_segment (slot.memory, data);
   s->gpr[BP_X86_RSP] = MONITOR_STACK;
-  s->cr4 |= CR4_XSAVE_FSGSBASE;
+  s->cr4 |= CR4_PKE_XSAVE_FSGSBASE;
   s->xcr0 = 7;
 }
 
@@ -130,9 +134,15 @@ guest_run (const Batch *b, bool kernel, Outcome *out, char why[80])
   while (slot.end == RUN_STUCK && tries++ < 5);
   uint64_t done = image_get (&slot, MONITOR_INDEX, 8);
   for (unsigned i = 0; i < done; i++) {
+    uint32_t at = MONITOR_RESULTS + 16 * i;
     uint64_t start = image_get (&slot, MONITOR_RIP, 8) + i * OPCODES_SIZE;
-    out[i].rip = (int64_t) (image_get (&slot, MONITOR_RESULTS + 16 * i, 8) - start);
-    out[i].vector = slot.memory[MONITOR_RESULTS + 16 * i + 8];
+    if (b->split[i])
+      start = image_get (&slot, MONITOR_RIP, 8) + OPCODES_EDGE_END - b->split[i] - OPCODES_CODE;
+    out[i] = (Outcome) { .vector = slot.memory[at + 8], .rip = (int64_t) (image_get (&slot, at, 8) - start) };
+    if (out[i].vector == 14) {
+      out[i].error = (uint16_t) image_get (&slot, at + 10, 2);
+      out[i].cr2 = (uint32_t) image_get (&slot, at + 12, 4);
+    }
   }
   if (slot.end == RUN_HALTED && done == b->n)
     return true;
@@ -172,7 +182,7 @@ put_legacy_state (bool vm86)
   s->rip = OPCODES_CODE - OPCODES_BASE16;
   s->rflags = vm86 ? FLAGS_VM_TF : 0x102;
   s->cr0 = vm86 ? CR0_PROTECTED : CR0_LEGACY;
-  s->cr4 |= CR4_XSAVE_FSGSBASE;
+  s->cr4 |= CR4_PKE_XSAVE_FSGSBASE;
   s->xcr0 = 7;
   s->efer = 0;
   s->idtr.base = vm86 ? AT_IDT : 0;

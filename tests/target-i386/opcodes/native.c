@@ -17,6 +17,7 @@
 
 #include "opcodes.h"
 
+enum { PAGE = 4096 };
 enum { LDT_CODE = 0x07, LDT_STACK = 0x0f, LDT_DATA = 0x17, FLAGS_TF = 0x100, FLAGS_SET = 0x54dd5 };
 /* The frame's XSAVE area: image of FXSAVE, header, upper halves. */
 enum { LEGACY_SIZE = 416, XSTATE_BV = 512, UPPERS = 576, UPPERS_SIZE = 256 };
@@ -32,7 +33,8 @@ static bool has_avx;
 static uint64_t
 start_of (unsigned i)
 {
-  return OPCODES_CODE + i * OPCODES_SIZE - (batch->mode == X86_MODE_16 ? OPCODES_BASE16 : 0);
+  uint64_t start = batch->split[i] ? OPCODES_EDGE_END - (uint64_t) batch->split[i] : OPCODES_CODE + i * OPCODES_SIZE;
+  return start - (batch->mode == X86_MODE_16 ? OPCODES_BASE16 : 0);
 }
 
 static void
@@ -53,12 +55,13 @@ go_to (mcontext_t *m)
 {
   static const uint16_t code[] = { LDT_CODE, 0x23, 0x33 }, stack[] = { LDT_STACK, 0x2b, 0x2b };
   for (unsigned i = REG_R8; i <= REG_RCX; i++)
-    m->gregs[i] = (greg_t) OPCODES_REGISTER;
+    m->gregs[i] = (greg_t) (batch->value ? batch->value : OPCODES_REGISTER);
   m->gregs[REG_RSP] = OPCODES_STACK_TOP - (batch->mode == X86_MODE_16 ? OPCODES_BASE16 : 0);
   m->gregs[REG_RIP] = (greg_t) start_of (at);
   m->gregs[REG_EFL] = (m->gregs[REG_EFL] & ~(greg_t) FLAGS_SET) | FLAGS_TF;
   m->gregs[REG_CSGSFS] = (m->gregs[REG_CSGSFS] & 0x0000ffffffff0000) | code[batch->mode] | (greg_t) stack[batch->mode] << 48;
   put_fp ((uint8_t *) m->fpregs);
+  memcpy ((void *) (uintptr_t) (OPCODES_EDGE_END - batch->split[at]), batch->code[at], batch->split[at]);
   for (unsigned i = 0; i < 16; i++)
     ((uint64_t *) (OPCODES_STACK_TOP - 64))[i] = OPCODES_FILL;
 }
@@ -82,8 +85,11 @@ leave (int number, siginfo_t *info, void *context)
     return;
   }
   uint64_t rip = (uint64_t) m->gregs[REG_RIP];
-  outcome[at].vector = (uint8_t) m->gregs[REG_TRAPNO];
-  outcome[at].rip = (int64_t) (rip - start_of (at));
+  outcome[at] = (Outcome) { .vector = (uint8_t) m->gregs[REG_TRAPNO], .rip = (int64_t) (rip - start_of (at)) };
+  if (outcome[at].vector == 14) {
+    outcome[at].error = (uint16_t) m->gregs[REG_ERR];
+    outcome[at].cr2 = (uint32_t) m->gregs[REG_CR2];
+  }
   if (++at < batch->n) {
     go_to (m);
     return;
@@ -117,7 +123,7 @@ native_start (void)
   stack_t alternative = { .ss_sp = stack, .ss_size = sizeof stack };
   struct sigaction action = { .sa_flags = SA_SIGINFO | SA_ONSTACK };
   has_avx = __builtin_cpu_supports ("avx");
-  if (!map (OPCODES_STACK, 4096) || !map (OPCODES_CODE, OPCODES_BATCH * OPCODES_SIZE) || sigaltstack (&alternative, NULL)
+  if (!map (OPCODES_STACK, PAGE) || !map (OPCODES_EDGE, 2 * PAGE) || !map (OPCODES_CODE, OPCODES_BATCH * OPCODES_SIZE) || sigaltstack (&alternative, NULL)
       || !set_segment (LDT_CODE, OPCODES_BASE16, OPCODES_CODE_LIMIT16, 2) || !set_segment (LDT_STACK, OPCODES_BASE16, OPCODES_STACK_LIMIT16, 0)
       || !set_segment (LDT_DATA, OPCODES_DATA16, 0xffff, 0))
     return false;
@@ -139,6 +145,10 @@ native_run (const Batch *b, Outcome *out)
   for (unsigned i = 0; i < 512; i++)
     ((uint64_t *) OPCODES_STACK)[i] = OPCODES_FILL;
   mprotect (code, sizeof b->code, PROT_READ | PROT_EXEC);
+  mprotect ((void *) OPCODES_EDGE, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC);
+  mprotect ((void *) OPCODES_EDGE_END, PAGE, b->no_execute ? PROT_READ | PROT_WRITE : PROT_NONE);
+  if (b->no_execute)            /* what is there but not in the page table would show in the error code */
+    *(volatile uint8_t *) OPCODES_EDGE_END = 0;
   batch = b;
   outcome = out;
   at = 0;

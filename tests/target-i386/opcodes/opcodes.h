@@ -18,6 +18,7 @@ enum {
   OPCODES_SIZE = 16,            /* bytes of a case */
   OPCODES_BASE16 = 0x20000,     /* of code and stack segments of 16-bit code */
   OPCODES_STACK = 0x24000, OPCODES_STACK_TOP = OPCODES_STACK + 0x800,    /* one page; the rest of OPCODES_BASE16 is not mapped */
+  OPCODES_EDGE = 0x26000, OPCODES_EDGE_END = 0x27000,           /* one page; behind it is one that is not there, or that is not for code */
   OPCODES_CODE = 0x28000,       /* OPCODES_BATCH * OPCODES_SIZE bytes */
   OPCODES_STACK_LIMIT16 = 0x4fff, OPCODES_CODE_LIMIT16 = 0xbfff,        /* nothing behind stack and code is in reach */
   OPCODES_DATA16 = 0x700000,    /* base of data segments of 16-bit code: nothing there */
@@ -28,12 +29,17 @@ enum {
 
 typedef struct Outcome {
   uint8_t vector;
+  uint16_t error;               /* of a page fault, as CR2 */
+  uint32_t cr2;
   int64_t rip;                  /* pushed, from the start of the instruction */
 } Outcome;
 
 typedef struct Batch {
   X86Mode mode;
   unsigned n;
+  uint64_t value;               /* of every register; 0: OPCODES_REGISTER */
+  bool no_execute;              /* the page behind OPCODES_EDGE is there */
+  uint8_t split[OPCODES_BATCH]; /* so many bytes of the instruction are before the end of that page; 0: it is in OPCODES_CODE */
   uint8_t code[OPCODES_BATCH][OPCODES_SIZE];
 } Batch;
 

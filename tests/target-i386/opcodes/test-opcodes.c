@@ -13,6 +13,7 @@
 #include "differences.h"
 #include "opcodes.h"
 
+#define BORDER 0x0000800000000000u
 enum { MAX_SHOWN = 60, UD = 6, LEGACY_STRIDE = 29 };
 
 typedef struct Options {
@@ -39,8 +40,11 @@ complain (X86Mode mode, const uint8_t *bytes, const char *who, const Outcome *na
   printf ("%s-bit %s:", modes[mode], who);
   for (unsigned i = 0; i < OPCODES_SIZE && i < (is_ok ? insn.length : 12u); i++)
     printf (" %02x", bytes[i]);
-  printf ("  %s: this processor %u at %+lld, translated %u at %+lld\n", text, native->vector, (long long) native->rip, guest->vector,
+  printf ("  %s: this processor %u at %+lld, translated %u at %+lld", text, native->vector, (long long) native->rip, guest->vector,
           (long long) guest->rip);
+  if (native->vector == 14 || guest->vector == 14)
+    printf ("; error %x, %x; cr2 %x, %x", native->error, guest->error, native->cr2, guest->cr2);
+  printf ("\n");
 }
 
 static bool
@@ -52,12 +56,21 @@ excused (X86Mode mode, const uint8_t *bytes, bool kernel, const Outcome *native,
   return known >= 0;
 }
 
+/* That the rest of an instruction is missing shows in error code and CR2, too. */
+static bool
+agree (const Outcome *native, const Outcome *guest)
+{
+  if (native->vector != guest->vector || native->rip != guest->rip)
+    return false;
+  return native->cr2 != OPCODES_EDGE_END || (native->error == guest->error && native->cr2 == guest->cr2);
+}
+
 static void
 compare_user (const Batch *b, const Outcome *native, const Outcome *guest)
 {
   for (unsigned i = 0; i < b->n; i++) {
     n_undefined += native[i].vector == UD;
-    if (native[i].vector == guest[i].vector && native[i].rip == guest[i].rip)
+    if (agree (&native[i], &guest[i]))
       continue;
     if (!excused (b->mode, b->code[i], false, &native[i], &guest[i]))
       complain (b->mode, b->code[i], "user", &native[i], &guest[i]);
@@ -82,7 +95,7 @@ compare_legacy (const uint8_t *bytes, const Outcome *native)
 {
   bool undefined = native->vector == UD || protected_mode_only (bytes);
   for (unsigned vm86 = 0; vm86 < 2; vm86++) {
-    Outcome guest = { 0, 0 };
+    Outcome guest = { .vector = 0 };
     char why[80] = "";
     if (!guest_run_legacy (bytes, vm86, &guest, why))
       printf ("%s: %s\n", vm86 ? "vm86" : "real", why);
@@ -109,9 +122,10 @@ run_batch (Batch *b)
   static Outcome native[OPCODES_BATCH], guest[OPCODES_BATCH];
   char why[80];
   native_run (b, native);
-  if (b->mode == X86_MODE_16)
+  bool user_only = b->split[0] || b->value;
+  if (b->mode == X86_MODE_16 && !user_only)
     run_legacy (b, native);
-  for (unsigned kernel = 0; kernel < 2; kernel++) {
+  for (unsigned kernel = 0; kernel < (user_only ? 1u : 2u); kernel++) {
     Batch copy = *b;
     for (unsigned i = 0; kernel && i < b->n; i++)
       if (kernel_must_not (b->mode, b->code[i]))
@@ -145,6 +159,48 @@ add (Batch *b, const uint8_t *bytes)
   b->n = 0;
 }
 
+/* Instructions that a page's end cuts in two, after each of their bytes: the rest is missing, or not to be executed. */
+static void
+run_split (X86Mode mode)
+{
+  static Batch b;
+  uint8_t bytes[OPCODES_SIZE];
+  X86Insn insn;
+  for (unsigned i = 0; i < options.n_random / 4; i++) {
+    list_random (mode, options.seed + (1u << 20) + i, bytes);
+    if (native_must_not (mode, bytes) || x86_decode (bytes, OPCODES_SIZE, mode, &insn) == X86_DECODE_TOO_LONG)
+      continue;
+    for (unsigned n = 1; n <= insn.length && n < OPCODES_SIZE; n++) {
+      memcpy (b.code[b.n], bytes, OPCODES_SIZE);
+      b.split[b.n++] = (uint8_t) n;
+      if (b.n < OPCODES_BATCH)
+        continue;
+      b.mode = mode;
+      run_batch (&b);
+      b.n = 0;
+      b.no_execute = !b.no_execute;
+    }
+  }
+}
+
+/* Operands that begin in the last bytes of the lower half of all addresses, or just behind it. */
+static void
+run_border (void)
+{
+  static Batch b;
+  uint8_t bytes[OPCODES_SIZE];
+  unsigned n = options.n_random / 2;
+  b.mode = X86_MODE_64;
+  for (unsigned i = 0; i < 2 * n; i++) {
+    b.value = BORDER + 8 - (i / OPCODES_BATCH * 37 + options.seed) % 80;
+    if (i < n)
+      list_random (X86_MODE_64, options.seed + (1u << 21) + i, bytes);
+    else
+      list_case (X86_MODE_64, (options.seed + i) * 7919 % list_count (X86_MODE_64), bytes);
+    add (&b, bytes);
+  }
+}
+
 static void
 run_mode (X86Mode mode)
 {
@@ -162,6 +218,9 @@ run_mode (X86Mode mode)
   }
   if (b.n)
     run_batch (&b);
+  run_split (mode);
+  if (mode == X86_MODE_64)
+    run_border ();
 }
 
 /* One instruction, said in hexadecimal, on its own. */
