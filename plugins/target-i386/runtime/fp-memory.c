@@ -84,6 +84,8 @@ store_selected (X86Cpu *env, uint64_t linear, const uint8_t *data, uint32_t sele
     return;
   unsigned first = (unsigned) __builtin_ctz (selected), last = 31 - (unsigned) __builtin_clz (selected);
   BpMemOp memop = (unsigned) __builtin_ctz (step);
+  if (x86_is_canonical (linear + first) && !x86_is_canonical (linear + first + step - 1))      /* before its first page is looked at */
+    env->tcg.ops->probe (env, linear + first + step - 1, 1, BP_MMU_STORE, x86_mmu_index (env));
   fp_check_access (env, at (env, linear, first), last - first + 1, BP_MMU_STORE);
   for (unsigned i = first; i <= last; i += step)
     if (selected >> i & 1) {

@@ -59,6 +59,11 @@ static const Row rows[] = {
   { "XRSTOR of an empty image, kernel", KERNEL64, CODE (XRSTOR_M, XSAVE_M), ENDS, SET (WITH_XSAVE, GPR (RAX, 1), GPR (RDX, 0)) },
   { "XRSTOR with reserved MXCSR bits, kernel", KERNEL64, CODE (ENABLE (3), XRSTOR_M), FAULTS (GP, 0, 12),
     SET (WITH_XSAVE, MEM64 (K_D + 512, 2), MEM32 (K_D + 24, 0x10000)) },
+  /* --- an element that begins at an address and ends at none: no page is looked at (SDM 1 3.3.7.1) ---------- */
+  { "VPMASKMOVQ across the canonical border, kernel", KERNEL64, CODE (ENABLE (7), 0xc5, 0xf9, 0x76, 0xc0, 0xc4, 0xe2, 0xf9, 0x8e, 0x03),
+    FAULTS (GP, 0, 16), SET (WITH_XSAVE, GPR (RBX, NON_CANONICAL - 6)) },
+  { "VPMASKMOVQ up to the canonical border, kernel", KERNEL64, CODE (ENABLE (7), 0xc5, 0xf9, 0x76, 0xc0, 0xc4, 0xe2, 0xf9, 0x8e, 0x03),
+    PAGE_FAULTS (2, 16, NON_CANONICAL - 16), SET (WITH_XSAVE, GPR (RBX, NON_CANONICAL - 16)) },
 };
 
 const Table cases_vectors = { "vectors", rows, sizeof rows / sizeof *rows };
