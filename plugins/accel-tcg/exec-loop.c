@@ -167,6 +167,8 @@ known_block (TcgVcpu *v, const BpTbKey *key, unsigned mmu, uint32_t cflags, Tb *
   if (page[0].ram_address == ~(uint64_t) 0)
     return NULL;
   Tb *tb = tb_lookup (v->machine, key, page[0].ram_address, cflags);
+  if (!tb)
+    tb = tb_revive (v, key, page[0].ram_address, cflags);
   if (tb && !second_page_holds (v, tb, mmu, &page[1])) {
     *wrong = tb;
     return NULL;

@@ -212,6 +212,7 @@ typedef struct CodePage {
   unsigned next_name;
   unsigned emptied;             /* how often writes have taken the last block from it, up to CODE_PAGE_STAYS */
   unsigned idle;                /* then: writes since there was code */
+  uint8_t retired_sizes;        /* atomic: of blocks that have gone from here; see tb-revive.c */
 } CodePage;
 /* A page whose code comes and goes stays watched, which costs its stores something and saves looking for its TLB entries each time; until
  * so many writes found no code. */
@@ -221,6 +222,14 @@ typedef struct CodePage {
 /* The code buffer is filled part by part; when all are full, the oldest part is emptied. */
 #define CODE_REGIONS 8
 #define CODE_REGION_MIN (64u << 10)     /* holds the largest block several times */
+
+/* Blocks that were invalidated, and may be put back: see tb-revive.c.  A set is a cache line, the latest first. */
+typedef struct Retired {
+  uint64_t tag;                 /* atomic; 0: none */
+  Tb *tb;
+} Retired;
+#define RETIRED_BITS 11
+#define RETIRED_WAYS 4
 
 typedef struct TcgMachine {
   void *self;                   /* the accel object */
@@ -237,6 +246,7 @@ typedef struct TcgMachine {
   uint32_t n_modes;
   uint32_t n_page_ids[16];      /* names given out, by MMU index */
   CodePage *pages[4096];
+  Retired retired[1 << RETIRED_BITS][RETIRED_WAYS];
   Tb **by_address;              /* region_blocks of each region, sorted by code: appended as code is */
   uint32_t region_blocks, n_by_address[CODE_REGIONS];
   GPtrArray *vcpus;             /* of TcgVcpu * */
@@ -248,8 +258,10 @@ typedef struct TcgMachine {
   bool deterministic, optimise, chain;
   int logged;                   /* atomic: somebody has cleared dirty bits, so dropping a TLB entry needs care */
   unsigned icount_shift;
-  uint64_t n_translated, n_flushes, n_invalidated;
+  uint64_t n_translated, n_flushes, n_invalidated, n_revived;
 } TcgMachine;
+
+#define CODE_WINDOW 2048        /* the longest block, and an instruction to look at behind it */
 
 /* What the accelerator keeps for one vCPU beyond TcgVcpu. */
 typedef struct VcpuExtra {
@@ -264,6 +276,8 @@ typedef struct VcpuExtra {
   unsigned last_exit;
   uint64_t exit_flags;          /* of the block just translated: BpTranslation.exit_flags */
   uint64_t fetch_linear;        /* the translation in progress: linear address of its first page */
+  uint8_t code[CODE_WINDOW];    /* what it has read, from its key's pc on */
+  unsigned n_code;
   uint64_t fetch_page[2];       /* under the machine's lock: RAM addresses of the pages it has read, ~0 none */
   bool fetch_stale;             /* ditto: one of them was written meanwhile */
   int64_t icount_budget;        /* what icount_left started from */
@@ -353,6 +367,12 @@ void tb_cache_finish (TcgMachine *m);
 CodePage *code_page_find (TcgMachine *m, uint64_t page);
 bool code_page_has_code (TcgMachine *m, uint64_t ram_address);
 void tb_invalidate (TcgMachine *m, Tb *tb);             /* [any], under the lock */
+void code_page_watch (TcgMachine *m, uint64_t ram_page);        /* under the lock: writes to it are told from now on */
+
+/* tb-revive.c */
+void tb_retire (TcgMachine *m, Tb *tb);
+Tb *tb_revive (TcgVcpu *v, const BpTbKey *key, uint64_t physical, uint32_t cflags);
+void tb_retired_forget_between (TcgMachine *m, const void *from, const void *end);
 
 /* jump-cache.c */
 void jump_cache_init (TcgVcpu *v);

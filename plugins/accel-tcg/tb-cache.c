@@ -80,6 +80,16 @@ code_page_has_code (TcgMachine *m, uint64_t ram_address)
   return p && __atomic_load_n (&p->first, __ATOMIC_RELAXED);
 }
 
+void
+code_page_watch (TcgMachine *m, uint64_t ram_page)
+{
+  if (!bp_dirty_test (BP_DIRTY_CODE, ram_page))
+    return;
+  bp_dirty_clear (BP_DIRTY_CODE, ram_page, 1u << TLB_PAGE_BITS);
+  for (unsigned i = 0; i < m->vcpus->len; i++)
+    tlb_watch_page (m->vcpus->pdata[i], ram_page);
+}
+
 /* 0: there are none left. */
 static uint32_t
 page_name (TcgMachine *m, uint64_t ram_address, uint64_t linear, unsigned mmu, uint32_t not_beside)
@@ -342,4 +352,5 @@ tb_invalidate (TcgMachine *m, Tb *tb)
   tb_forget (m, tb);
   for (unsigned i = 0; i < m->vcpus->len; i++)
     jump_cache_forget (m->vcpus->pdata[i], tb);
+  tb_retire (m, tb);
 }

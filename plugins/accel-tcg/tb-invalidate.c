@@ -136,6 +136,7 @@ tb_flush_all (TcgMachine *m)
       }
     }
   memset (m->n_page_ids, 0, sizeof m->n_page_ids);
+  memset (m->retired, 0, sizeof m->retired);
   tb_regions_init (m);
   for (unsigned i = 0; i < m->vcpus->len; i++)
     jump_cache_flush (m->vcpus->pdata[i]);
@@ -168,6 +169,7 @@ tb_flush_oldest (TcgMachine *m)
       tb_forget (m, blocks[i]);
   release_region (m, region);
   tb_region_begin (m, region);
+  tb_retired_forget_between (m, m->buffer.rw + m->buffer.used, m->buffer.rw + m->buffer.limit);
   for (unsigned i = 0; i < m->vcpus->len; i++)
     jump_cache_forget_between (m->vcpus->pdata[i], m->buffer.rw + m->buffer.used, m->buffer.rw + m->buffer.limit);
   forget_running (m);

@@ -16,11 +16,7 @@ fetch_begin_page (TcgVcpu *v, unsigned which, uint64_t ram_page)
   TcgMachine *m = v->machine;
   g_mutex_lock (&m->lock);
   tcg_extra (v)->fetch_page[which] = ram_page;
-  if (bp_dirty_test (BP_DIRTY_CODE, ram_page)) {
-    bp_dirty_clear (BP_DIRTY_CODE, ram_page, 1u << TLB_PAGE_BITS);
-    for (unsigned k = 0; k < m->vcpus->len; k++)
-      tlb_watch_page (m->vcpus->pdata[k], ram_page);
-  }
+  code_page_watch (m, ram_page);
   g_mutex_unlock (&m->lock);
 }
 
@@ -76,26 +72,39 @@ fetch_ready (TcgVcpu *v, uint64_t linear, unsigned mmu, bool must)
   return true;
 }
 
+#define READ_AHEAD 64           /* bytes; of RAM only, and in one page */
+
+/* Has `end` bytes of the block's code in the window, or as many as can be fetched. */
+static void
+window_fill (TcgVcpu *v, const BpTranslation *t, unsigned end, bool must)
+{
+  VcpuExtra *x = tcg_extra (v);
+  unsigned mmu = v->frontend->fetch_mmu_index (v);
+  g_assert (end <= CODE_WINDOW);
+  while (x->n_code < end) {
+    uint64_t linear = tlb_wrap (v, t->key.pc + x->n_code);
+    unsigned in_page = (1u << TLB_PAGE_BITS) - (unsigned) (linear & ~TLB_PAGE_MASK), n = end - x->n_code;
+    if (!fetch_ready (v, linear, mmu, must))
+      return;
+    if (!(tlb_entry (v, linear, mmu)->fetch & TLB_DEVICE))
+      n = MIN (MAX (n, READ_AHEAD), CODE_WINDOW - x->n_code);
+    n = MIN (n, in_page);
+    fetch_in_page (v, linear, mmu, x->code + x->n_code, n);
+    x->n_code += n;
+  }
+}
+
 unsigned
 translate_fetch (void *env, BpTranslation *t, uint64_t address, uint8_t *buffer, unsigned want, bool must)
 {
   TcgVcpu *v = env;
-  unsigned mmu = v->frontend->fetch_mmu_index (v);
-  unsigned in_page = (1u << TLB_PAGE_BITS) - (unsigned) (address & ~TLB_PAGE_MASK);
-  unsigned first = want < in_page ? want : in_page;
-  if (v->frontend->address_bits == 32)
-    address = (uint32_t) address;
-  if (!fetch_ready (v, address, mmu, must))
-    return 0;
-  fetch_in_page (v, address, mmu, buffer, first);
-  if (first == want)
-    return want;
-  uint64_t second = address + first;
-  if (v->frontend->address_bits == 32)
-    second = (uint32_t) second;
-  if (!fetch_ready (v, second, mmu, must))
-    return first;
-  fetch_in_page (v, second, mmu, buffer + first, want - first);
+  VcpuExtra *x = tcg_extra (v);
+  unsigned at = (unsigned) tlb_wrap (v, address - t->key.pc);
+  if (G_UNLIKELY (at + want > x->n_code)) {
+    window_fill (v, t, at + want, must);
+    want = at < x->n_code ? MIN (want, x->n_code - at) : 0;
+  }
+  memcpy (buffer, x->code + at, want);
   return want;
 }
 
@@ -173,6 +182,7 @@ translate_ir (TcgVcpu *v, Tb *tb)
   BpTranslation t = { .key = tb->key, .ir = &x->ir, .max_insns = limit ? MIN (limit, MAX_INSNS) : MAX_INSNS, .cflags = tb->cflags & 0xffff,
                       .exit_flags = tb->key.flags };
   x->fetch_linear = tb->key.pc & TLB_PAGE_MASK;
+  x->n_code = 0;
   bp_ir_block_reset (&x->ir);
   v->frontend->translate (v, &t);
   tb->n_insns = t.n_insns;
@@ -195,16 +205,20 @@ place (TcgVcpu *v, Tb *tb)
   tb->physical[1] = two_pages ? x->fetch_page[1] : ~(uint64_t) 0;
 }
 
-/* Blocks live in the code buffer, before their code; NULL: it is full. */
+/* Blocks live in the code buffer, before the guest's bytes and their code; NULL: it is full. */
 static Tb *
-allocate (TcgMachine *m, const Tb *scratch)
+allocate (TcgMachine *m, const VcpuExtra *x)
 {
+  const Tb *scratch = &x->scratch;
   size_t first = (m->buffer.used + 63) & ~(size_t) 63;
-  if (first + sizeof (Tb) > m->buffer.limit)
+  unsigned n_bytes = scratch->n_bytes <= x->n_code && scratch->physical[0] != ~(uint64_t) 0 ? scratch->n_bytes : 0;
+  if (first + sizeof (Tb) + n_bytes > m->buffer.limit)
     return NULL;
   Tb *tb = (Tb *) (void *) (m->buffer.rw + first);
   *tb = *scratch;
-  m->buffer.used = first + sizeof (Tb);
+  if (n_bytes)
+    tb->bytes = memcpy (tb + 1, x->code, n_bytes);
+  m->buffer.used = first + sizeof (Tb) + n_bytes;
   return tb;
 }
 
@@ -245,7 +259,7 @@ make_block (TcgVcpu *v)
     return NULL;
   x->scratch.exit_mode = exit_mode (v, &x->scratch);
   run_passes (m, &x->scratch, &x->ir);
-  Tb *tb = allocate (m, &x->scratch);
+  Tb *tb = allocate (m, x);
   if (!tb || !compile (m, tb, &x->ir)) {
     m->buffer.used = used;
     return NULL;

@@ -133,6 +133,7 @@ typedef struct Tb {
   struct Tb *incoming;          /* blocks that jump here: list through incoming_next[exit], low bit of pointers = exit */
   struct Tb *incoming_next[2];
   /* invalidation */
+  const uint8_t *bytes;         /* the guest's that it was made from, n_bytes of them; NULL: not kept */
   uint32_t page_id[2];          /* names of its pages: jump-cache.c */
   struct Tb *page_next[2];
   bool invalid;
