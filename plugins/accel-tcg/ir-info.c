@@ -40,8 +40,16 @@ address_type (const BpIrInsn *insn)
   return wide ? BP_IR_I64 : BP_IR_I32;
 }
 
+const uint8_t ir_has_other_types[BP_IR_N_OPS] = {
+  [BP_IR_ext32s] = 1, [BP_IR_ext32u] = 1, [BP_IR_trunc] = 1,
+  [BP_IR_ld8u] = 1, [BP_IR_ld8s] = 1, [BP_IR_ld16u] = 1, [BP_IR_ld16s] = 1, [BP_IR_ld32u] = 1, [BP_IR_ld32s] = 1, [BP_IR_ld64] = 1,
+  [BP_IR_st8] = 1, [BP_IR_st16] = 1, [BP_IR_st32] = 1, [BP_IR_st64] = 1,
+  [BP_IR_gld] = 1, [BP_IR_gst] = 1, [BP_IR_gxchg] = 1, [BP_IR_gfetch_add] = 1, [BP_IR_gfetch_and] = 1, [BP_IR_gfetch_or] = 1,
+  [BP_IR_gfetch_xor] = 1, [BP_IR_gcmpxchg] = 1, [BP_IR_native] = 1, [BP_IR_call] = 1,
+};
+
 BpIrType
-ir_operand_type (const BpIrInsn *insn, unsigned slot)
+ir_other_operand_type (const BpIrInsn *insn, unsigned slot)
 {
   BpIrType type = (BpIrType) insn->type;
   switch (insn->op) {

@@ -14,7 +14,13 @@ ir_n_operands (const BpIrInsn *insn)
 
 /* How wide the insn reads or writes a[slot]: I64 needs an i64 temp; I32 is the low half of any temp, and zero-extends when it is
  * written to an i64 one.  For calls imm must be a helper. */
-BpIrType ir_operand_type (const BpIrInsn *insn, unsigned slot);
+BpIrType ir_other_operand_type (const BpIrInsn *insn, unsigned slot);
+extern const uint8_t ir_has_other_types[BP_IR_N_OPS];   /* not all operands are of the insn's type */
+static inline BpIrType
+ir_operand_type (const BpIrInsn *insn, unsigned slot)
+{
+  return ir_has_other_types[insn->op] ? ir_other_operand_type (insn, slot) : (BpIrType) insn->type;
+}
 
 /* Whether the text form needs a type suffix to know the operands' types. */
 bool ir_has_suffix (BpIrOp op);

@@ -255,6 +255,7 @@ opt_flags (BpIrBlock *ir)
   for (uint32_t i = 0; i < ir->n_insns; i++) {
     BpIrInsn *insn = &ir->insns[i];
     switch (insn->op) {
+    case BP_IR_insn_start: continue;
     case BP_IR_setcond:
     case BP_IR_movcond:
     case BP_IR_brcond: visit (&x, insn); break;

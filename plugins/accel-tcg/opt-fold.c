@@ -34,6 +34,7 @@ fold_constant (Folder *x, BpIrType type, uint64_t value)
     return *recent;
   if (x->ir->n_temps >= x->max_temps)
     return BP_IR_NONE;
+  memset (&x->known[x->ir->n_temps], 0, sizeof *x->known);
   return *recent = bp_ir_temp_add (x->ir, BP_IR_TEMP_CONST, type, stored);
 }
 
@@ -578,11 +579,17 @@ fold_insns (Folder *x)
   BpIrBlock *ir = x->ir;
   bool reachable = true;
   for (uint32_t i = 0; i < ir->n_insns; i++) {
+    if (ir->insns[i].op == BP_IR_insn_start) {
+      if (x->n != i)
+        ir->insns[x->n] = ir->insns[i];
+      x->n++;
+      continue;
+    }
     BpIrInsn insn = ir->insns[i];
     if (insn.op == BP_IR_label) {
       if (!meet_label (x, insn.aux, &reachable))
         continue;
-    } else if (!reachable && insn.op != BP_IR_insn_start) {
+    } else if (!reachable) {
       if (insn.op == BP_IR_br || insn.op == BP_IR_brcond)
         x->label_uses[insn.aux]--;
       continue;
@@ -616,7 +623,7 @@ opt_fold (BpIrBlock *ir)
   Folder x = { .ir = ir, .epoch = 1, .max_temps = max_temps };
   x.known = opt_scratch (max_temps * sizeof (Known) + ir->n_labels * sizeof (uint32_t));
   x.label_uses = (uint32_t *) (x.known + max_temps);
-  memset (x.known, 0, max_temps * sizeof (Known));
+  memset (x.known, 0, ir->n_temps * sizeof (Known));
   count_label_uses (&x);
   fold_insns (&x);
 }

@@ -210,7 +210,9 @@ visit_call (Liveness *x, const BpIrInsn *insn, uint32_t index)
 static void
 visit (Liveness *x, BpIrInsn *insn, uint32_t index)
 {
-  const BpIrOpInfo *info = &ir_op_info[insn->op];
+  const BpIrOpInfo *info;
+  if (insn->op == BP_IR_insn_start)
+    return;
   if (insn->op == BP_IR_discard) {
     set_dead (x, insn->a[0]);
     x->touched[insn->a[0]] = index;
@@ -259,8 +261,11 @@ init_sets (Liveness *x)
   memset (x->live, 0, 2 * set);
   memset (x->at_label, 0xff, set * n_labels);
   memset (x->touched, 0xff, n_temps * sizeof *x->touched);
-  for (uint32_t i = 1; i <= x->ir->n_globals; i++)
-    x->globals[i / 64] |= (uint64_t) 1 << i % 64;
+  if (x->ir->n_globals < 63)
+    x->globals[0] = (((uint64_t) 1 << x->ir->n_globals) - 1) << 1;
+  else
+    for (uint32_t i = 1; i <= x->ir->n_globals; i++)
+      x->globals[i / 64] |= (uint64_t) 1 << i % 64;
   x->globals_read = x->boundary = NONE_YET;
 }
 
@@ -277,7 +282,9 @@ opt_liveness (BpIrBlock *ir)
     if (ir->insns[i].op == BP_IR_nop)
       continue;
     ir->insns[i].mark = 0;
-    ir->insns[n++] = ir->insns[i];
+    if (n != i)
+      ir->insns[n] = ir->insns[i];
+    n++;
   }
   ir->n_insns = n;
 }

@@ -19,28 +19,6 @@ grow (Regalloc *ra)
   }
 }
 
-/* A block begins at each label and after each insn with END.  Returns how many there are. */
-static uint32_t
-number_blocks (Regalloc *ra)
-{
-  uint32_t block = 0;
-  for (uint32_t i = 0; i < ra->ir->n_insns; i++) {
-    const BpIrInsn *insn = &ra->ir->insns[i];
-    if (insn->op == BP_IR_label) {
-      ra->label_at[insn->aux] = i;
-      if (i > 0 && ra->block_of[i - 1] == block)
-        block++;
-    }
-    ra->block_of[i] = block;
-    if (insn->op != BP_IR_label
-        && ((ir_op_info[insn->op].attributes & BP_IR_ATTR_END) || ir_ends_flow (insn)))
-      block++;
-  }
-  return ra->ir->n_insns ? ra->block_of[ra->ir->n_insns - 1] + 1 : 0;
-}
-
-/* --- locals that cross --------------------------------------------------------------------- */
-
 static void
 note_crossing (Regalloc *ra, BpTemp t)
 {
@@ -53,31 +31,49 @@ note_crossing (Regalloc *ra, BpTemp t)
   ra->crossing[ra->n_crossing++] = t;
 }
 
-/* `value` serves as "first block seen in, plus one" here. */
-static void
-find_crossing (Regalloc *ra)
+static inline void
+note_uses (Regalloc *ra, const BpIrInsn *insn, uint32_t block)
 {
-  const BpIrBlock *ir = ra->ir;
-  ra->n_crossing = 0;
-  for (uint32_t t = 0; t < ir->n_temps; t++)
-    ra->temps[t].value = 0;
-  for (uint32_t i = 0; i < ir->n_insns; i++) {
-    const BpIrInsn *insn = &ir->insns[i];
-    unsigned n = ir_n_operands (insn);
-    for (unsigned k = 0; k < n; k++) {
-      BpTemp t = insn->a[k];
-      if (t == BP_IR_NONE || ir->temps[t].kind != BP_IR_TEMP_LOCAL)
-        continue;
-      RaTemp *temp = &ra->temps[t];
-      if (temp->value == 0)
-        temp->value = ra->block_of[i] + 1;
-      else if (temp->value != ra->block_of[i] + 1 && !temp->crosses)
-        note_crossing (ra, t);
-    }
+  const BpIrTemp *temps = ra->ir->temps;
+  unsigned n = ir_n_operands (insn);
+  for (unsigned k = 0; k < n; k++) {
+    BpTemp t = insn->a[k];
+    if (t == BP_IR_NONE || temps[t].kind != BP_IR_TEMP_LOCAL)
+      continue;
+    RaTemp *temp = &ra->temps[t];
+    if (temp->seen == 0)
+      temp->seen = block + 1;
+    else if (temp->seen != block + 1 && !temp->crosses)
+      note_crossing (ra, t);
   }
-  for (uint32_t t = 0; t < ir->n_temps; t++)
-    ra->temps[t].value = t + 1;
 }
+
+/* Numbers the blocks, one of which begins at each label and after each insn with END, and finds the locals that cross their borders.  How many
+ * blocks there are. */
+static uint32_t
+find_blocks (Regalloc *ra)
+{
+  uint32_t block = 0, n_insns = ra->ir->n_insns;
+  bool begun = false;           /* the block has an insn */
+  ra->n_crossing = 0;
+  for (uint32_t i = 0; i < n_insns; i++) {
+    const BpIrInsn *insn = &ra->ir->insns[i];
+    if (insn->op == BP_IR_label) {
+      ra->label_at[insn->aux] = i;
+      block += begun;
+      ra->block_of[i] = block;
+      begun = true;
+      continue;
+    }
+    ra->block_of[i] = block;
+    note_uses (ra, insn, block);
+    begun = !(ir_op_info[insn->op].attributes & BP_IR_ATTR_END) && !ir_ends_flow (insn);
+    block += !begun;
+  }
+  return n_insns ? ra->block_of[n_insns - 1] + 1 : 0;
+}
+
+/* --- what is live where they meet ---------------------------------------------------------- */
 
 static uint64_t
 bit_of (const Regalloc *ra, BpTemp t)
@@ -140,7 +136,6 @@ solve (Regalloc *ra, uint32_t n_blocks)
 
 /* --- last uses ---------------------------------------------------------------------------------- */
 
-/* in_memory serves as "live" on the way back. */
 static void
 mark_last_uses (Regalloc *ra)
 {
@@ -151,28 +146,24 @@ mark_last_uses (Regalloc *ra)
     uint32_t block = ra->block_of[i];
     if (i + 1 == ir->n_insns || ra->block_of[i + 1] != block)
       for (uint32_t k = 0; k < ra->n_crossing; k++)
-        ra->temps[ra->crossing[k]].in_memory = k >= 64 || (ra->live_out[block] >> k & 1);
+        ra->temps[ra->crossing[k]].live = k >= 64 || (ra->live_out[block] >> k & 1);
     unsigned n_out = ir_op_info[insn->op].n_out, n = ir_n_operands (insn);
     for (unsigned k = 0; k < n; k++) {
       BpTemp t = insn->a[k];
       if (t == BP_IR_NONE || ir->temps[t].kind != BP_IR_TEMP_LOCAL)
         continue;
-      if (!ra->temps[t].in_memory)
+      if (!ra->temps[t].live)
         insn->mark |= (uint8_t) (1u << k);
-      ra->temps[t].in_memory = k >= n_out;
+      ra->temps[t].live = k >= n_out;
     }
   }
-  for (uint32_t t = 0; t < ir->n_temps; t++)
-    if (ir->temps[t].kind == BP_IR_TEMP_LOCAL)
-      ra->temps[t].in_memory = false;
 }
 
 void
 ra_liveness (Regalloc *ra)
 {
   grow (ra);
-  uint32_t n_blocks = number_blocks (ra);
-  find_crossing (ra);
+  uint32_t n_blocks = find_blocks (ra);
   solve (ra, n_blocks);
   mark_last_uses (ra);
 }

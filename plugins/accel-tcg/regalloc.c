@@ -398,7 +398,7 @@ ra_release_dead (Regalloc *ra)
 {
   const BpIrInsn *insn = &ra->ir->insns[ra->at];
   unsigned first = ir_op_info[insn->op].n_out, n = ir_n_operands (insn);
-  for (unsigned k = first; k < n; k++)
+  for (unsigned k = first; k < n && insn->mark >> k; k++)
     if ((insn->mark >> k & 1) && insn->a[k] != BP_IR_NONE) {
       unsigned r = ra->temps[insn->a[k]].reg;
       ra_forget (ra, insn->a[k]);

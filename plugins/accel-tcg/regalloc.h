@@ -62,6 +62,8 @@ typedef struct RaTemp {
   uint8_t in_memory;            /* its home holds the value */
   uint8_t crosses;              /* local used in several basic blocks */
   uint8_t bit;                  /* its bit in the live-out sets; 64: always taken as live */
+  uint8_t live;                 /* while liveness is found: read below */
+  uint32_t seen;                /* ditto: 1 + the basic block that it was first met in */
 } RaTemp;
 
 typedef struct Regalloc {

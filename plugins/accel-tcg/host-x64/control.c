@@ -73,7 +73,7 @@ x64_label_jump (Gen *g, unsigned cc, uint32_t label, uint8_t *compare)
     g->exit_jump[exit] = (uint32_t) (fixup.rel32 - g->start);
     g->direct_exit[exit] = true;
   }
-  g_array_append_val (g->fixups, fixup);
+  *LIST_ADD (&g->fixups) = fixup;
 }
 
 /* --- exits ------------------------------------------------------------------------------ */

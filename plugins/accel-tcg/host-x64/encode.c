@@ -3,48 +3,7 @@
 #include "encode.h"
 #include <string.h>
 
-/* --- bytes ------------------------------------------------------------------------ */
-
-bool
-enc_begin (Enc *e)
-{
-  if (e->end - e->p < 24)
-    e->full = true;
-  e->n_insns++;
-  return !e->full;
-}
-
-void
-enc_u8 (Enc *e, unsigned v)
-{
-  if (!e->full)
-    *e->p++ = (uint8_t) v;
-}
-
-void
-enc_u16 (Enc *e, unsigned v)
-{
-  enc_u8 (e, v);
-  enc_u8 (e, v >> 8);
-}
-
-void
-enc_u32 (Enc *e, uint32_t v)
-{
-  if (e->full)
-    return;
-  memcpy (e->p, &v, 4);
-  e->p += 4;
-}
-
-void
-enc_u64 (Enc *e, uint64_t v)
-{
-  if (e->full)
-    return;
-  memcpy (e->p, &v, 8);
-  e->p += 8;
-}
+/* --- bytes: an instruction that has begun has room for more than its own, so that they are put down without a look -------- */
 
 static inline bool
 is_i8 (int64_t v)
@@ -57,68 +16,70 @@ is_i8 (int64_t v)
 static const uint8_t prefix_bytes[4] = { 0, 0x66, 0xf3, 0xf2 };
 
 /* SDM vol. 2, 2.1 and 2.2.1: legacy prefixes, then REX, then the opcode. */
-static void
-prefix_and_opcode (Enc *e, uint32_t op, unsigned reg, unsigned index, unsigned base, bool byte_needs_rex)
+static inline uint8_t *
+prefix_and_opcode (uint8_t *p, uint32_t op, unsigned reg, unsigned index, unsigned base, bool byte_needs_rex)
 {
   unsigned map = op >> 8 & 3, prefix = op >> 10 & 3;
   if (op & X64_LOCK)
-    enc_u8 (e, 0xf0);
+    *p++ = 0xf0;
   if (prefix)
-    enc_u8 (e, prefix_bytes[prefix]);
+    *p++ = prefix_bytes[prefix];
   unsigned rex = (op & X64_W ? 8u : 0u) | (reg & 8) >> 1 | (index & 8) >> 2 | (base & 8) >> 3;
-  if (rex || byte_needs_rex)
-    enc_u8 (e, 0x40 | rex);
-  if (map)
-    enc_u8 (e, 0x0f);
-  if (map >= 2)
-    enc_u8 (e, map == 2 ? 0x38 : 0x3a);
-  enc_u8 (e, op);
+  *p = (uint8_t) (0x40 | rex);
+  p += rex || byte_needs_rex;
+  if (map) {
+    *p++ = 0x0f;
+    if (map >= 2)
+      *p++ = map == 2 ? 0x38 : 0x3a;
+  }
+  *p++ = (uint8_t) op;
+  return p;
 }
 
-static void
-vex_and_opcode (Enc *e, uint32_t op, unsigned reg, unsigned vvvv, unsigned index, unsigned base)
+static inline uint8_t *
+vex_and_opcode (uint8_t *p, uint32_t op, unsigned reg, unsigned vvvv, unsigned index, unsigned base)
 {
   unsigned map = op >> 8 & 3, pp = op >> 10 & 3, l = op & X64_L ? 4 : 0;
   /* VEX.pp orders the prefixes as 66, F3, F2: the same as here. */
   if (map == 1 && !(op & X64_W) && !((index | base) & 8)) {
-    enc_u8 (e, 0xc5);
-    enc_u8 (e, (reg & 8 ? 0 : 0x80) | (~vvvv & 15) << 3 | l | pp);
+    *p++ = 0xc5;
+    *p++ = (uint8_t) ((reg & 8 ? 0 : 0x80) | (~vvvv & 15) << 3 | l | pp);
   } else {
-    enc_u8 (e, 0xc4);
-    enc_u8 (e, (reg & 8 ? 0 : 0x80) | (index & 8 ? 0 : 0x40) | (base & 8 ? 0 : 0x20) | map);
-    enc_u8 (e, (op & X64_W ? 0x80 : 0) | (~vvvv & 15) << 3 | l | pp);
+    *p++ = 0xc4;
+    *p++ = (uint8_t) ((reg & 8 ? 0 : 0x80) | (index & 8 ? 0 : 0x40) | (base & 8 ? 0 : 0x20) | map);
+    *p++ = (uint8_t) ((op & X64_W ? 0x80 : 0) | (~vvvv & 15) << 3 | l | pp);
   }
-  enc_u8 (e, op);
+  *p++ = (uint8_t) op;
+  return p;
 }
 
 /* ModRM, SIB and displacement of a memory operand (SDM vol. 2, tables 2-2 and 2-3). */
-static void
-modrm_memory (Enc *e, unsigned reg, X64Mem m)
+static inline uint8_t *
+modrm_memory (uint8_t *p, unsigned reg, X64Mem m)
 {
+  unsigned index = m.index == X64_NO_REG ? 4u : m.index & 7u, size;
   reg = (reg & 7) << 3;
   if (m.base == X64_NO_REG) {
-    enc_u8 (e, 0x04 | reg);
-    enc_u8 (e, (unsigned) m.scale << 6 | (m.index == X64_NO_REG ? 4u : m.index & 7u) << 3 | 5);
-    enc_u32 (e, (uint32_t) m.disp);
-    return;
-  }
-  unsigned mod = m.disp == 0 && (m.base & 7) != RBP ? 0x00 : is_i8 (m.disp) ? 0x40 : 0x80;
-  if (m.index != X64_NO_REG || (m.base & 7) == RSP) {
-    enc_u8 (e, mod | reg | 4);
-    enc_u8 (e, (unsigned) m.scale << 6 | (m.index == X64_NO_REG ? 4u : m.index & 7u) << 3 | (m.base & 7));
+    *p++ = (uint8_t) (0x04 | reg);
+    *p++ = (uint8_t) ((unsigned) m.scale << 6 | index << 3 | 5);
+    size = 4;
   } else {
-    enc_u8 (e, mod | reg | (m.base & 7));
+    unsigned mod = m.disp == 0 && (m.base & 7) != RBP ? 0x00 : is_i8 (m.disp) ? 0x40 : 0x80;
+    bool sib = m.index != X64_NO_REG || (m.base & 7) == RSP;
+    *p++ = (uint8_t) (mod | reg | (sib ? 4 : m.base & 7));
+    *p = (uint8_t) ((unsigned) m.scale << 6 | index << 3 | (m.base & 7));
+    p += sib;
+    size = mod == 0x80 ? 4 : mod >> 6;
   }
-  if (mod == 0x40)
-    enc_u8 (e, (uint8_t) m.disp);
-  else if (mod == 0x80)
-    enc_u32 (e, (uint32_t) m.disp);
+  memcpy (p, &m.disp, 4);
+  return p + size;
 }
 
+/* Of a register's number that is its bit in REX; of X64_NO_REG nothing. */
 static inline unsigned
 high_bit (unsigned reg)
 {
-  return reg == X64_NO_REG ? 0 : reg;
+  return reg & ~(reg >> 4) & 8;
 }
 
 void
@@ -127,8 +88,26 @@ enc_rr (Enc *e, uint32_t op, unsigned reg, unsigned rm)
   if (!enc_begin (e))
     return;
   bool rex = ((op & X64_B8REG) && reg >= 4) || ((op & X64_B8RM) && rm >= 4);
-  prefix_and_opcode (e, op, reg, 0, rm, rex);
-  enc_u8 (e, 0xc0 | (reg & 7) << 3 | (rm & 7));
+  uint8_t *p = prefix_and_opcode (e->p, op, reg, 0, rm, rex);
+  *p++ = (uint8_t) (0xc0 | (reg & 7) << 3 | (rm & 7));
+  e->p = p;
+}
+
+/* Most of all: one byte of opcode, a base and no index. */
+static inline void
+plain_rm (Enc *e, uint32_t op, unsigned reg, unsigned base, int32_t disp)
+{
+  uint8_t *p = e->p;
+  unsigned rex = (op & X64_W) >> 9 | (reg & 8) >> 1 | base >> 3;
+  *p = (uint8_t) (0x40 | rex);
+  p += rex != 0;
+  unsigned mod = disp == 0 && (base & 7) != RBP ? 0x00 : is_i8 (disp) ? 0x40 : 0x80;
+  p[0] = (uint8_t) op;
+  p[1] = (uint8_t) (mod | (reg & 7) << 3 | (base & 7));
+  p[2] = 0x20 | RSP;            /* SIB of RSP and R12 */
+  p += 2 + ((base & 7) == RSP);
+  memcpy (p, &disp, 4);
+  e->p = p + (mod == 0x80 ? 4 : mod >> 6);
 }
 
 void
@@ -136,8 +115,12 @@ enc_rm (Enc *e, uint32_t op, unsigned reg, X64Mem mem)
 {
   if (!enc_begin (e))
     return;
-  prefix_and_opcode (e, op, reg, high_bit (mem.index), high_bit (mem.base), (op & X64_B8REG) && reg >= 4);
-  modrm_memory (e, reg, mem);
+  if (!(op & ~(0xffu | X64_W)) && mem.index == X64_NO_REG && mem.base != X64_NO_REG) {
+    plain_rm (e, op, reg, mem.base, mem.disp);
+    return;
+  }
+  uint8_t *p = prefix_and_opcode (e->p, op, reg, high_bit (mem.index), high_bit (mem.base), (op & X64_B8REG) && reg >= 4);
+  e->p = modrm_memory (p, reg, mem);
 }
 
 void
@@ -145,8 +128,9 @@ enc_vex_rr (Enc *e, uint32_t op, unsigned reg, unsigned vvvv, unsigned rm)
 {
   if (!enc_begin (e))
     return;
-  vex_and_opcode (e, op, reg, vvvv, 0, rm);
-  enc_u8 (e, 0xc0 | (reg & 7) << 3 | (rm & 7));
+  uint8_t *p = vex_and_opcode (e->p, op, reg, vvvv, 0, rm);
+  *p++ = (uint8_t) (0xc0 | (reg & 7) << 3 | (rm & 7));
+  e->p = p;
 }
 
 void
@@ -154,8 +138,8 @@ enc_vex_rm (Enc *e, uint32_t op, unsigned reg, unsigned vvvv, X64Mem mem)
 {
   if (!enc_begin (e))
     return;
-  vex_and_opcode (e, op, reg, vvvv, high_bit (mem.index), high_bit (mem.base));
-  modrm_memory (e, reg, mem);
+  uint8_t *p = vex_and_opcode (e->p, op, reg, vvvv, high_bit (mem.index), high_bit (mem.base));
+  e->p = modrm_memory (p, reg, mem);
 }
 
 /* --- moves ------------------------------------------------------------------------------ */

@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15, X64_NO_REG = 0xff };
 
@@ -103,11 +104,40 @@ typedef enum X64Unary { UNARY_NOT = 2, UNARY_NEG = 3, UNARY_MUL = 4, UNARY_IMUL 
 /* --- any instruction ------------------------------------------------------------- */
 
 /* Starts an instruction of at most 24 bytes: false when there is no space. */
-bool enc_begin (Enc *e);
-void enc_u8 (Enc *e, unsigned v);
-void enc_u16 (Enc *e, unsigned v);
-void enc_u32 (Enc *e, uint32_t v);
-void enc_u64 (Enc *e, uint64_t v);
+static inline bool
+enc_begin (Enc *e)
+{
+  if (e->end - e->p < 24)
+    e->full = true;
+  e->n_insns++;
+  return !e->full;
+}
+
+static inline void
+enc_bytes (Enc *e, const void *bytes, unsigned n)
+{
+  if (e->full)
+    return;
+  memcpy (e->p, bytes, n);
+  e->p += n;
+}
+
+static inline void
+enc_u8 (Enc *e, unsigned v)
+{
+  uint8_t byte = (uint8_t) v;
+  enc_bytes (e, &byte, 1);
+}
+
+static inline void
+enc_u16 (Enc *e, unsigned v)
+{
+  uint16_t word = (uint16_t) v;
+  enc_bytes (e, &word, 2);
+}
+
+static inline void enc_u32 (Enc *e, uint32_t v) { enc_bytes (e, &v, 4); }
+static inline void enc_u64 (Enc *e, uint64_t v) { enc_bytes (e, &v, 8); }
 
 /* opcode, ModRM with a register or a memory operand; `reg` may be an opcode extension.  Any
  * immediate is appended by the caller. */

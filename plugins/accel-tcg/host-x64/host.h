@@ -137,6 +137,13 @@ typedef struct Cold {
   int32_t insn;
 } Cold;
 
+/* A list that is filled anew for each block, and keeps its room. */
+#define LIST(T) struct { T *at; uint32_t n, size; }
+/* A pointer to a new entry, with anything in it. */
+#define LIST_ADD(list) \
+  ((list)->n == (list)->size ? (list)->at = x64_list_grow ((list)->at, &(list)->size, sizeof *(list)->at) : NULL, &(list)->at[(list)->n++])
+void *x64_list_grow (void *at, uint32_t *size, size_t entry);
+
 struct Gen {
   Enc e;
   uint8_t *start;
@@ -154,9 +161,14 @@ struct Gen {
   uint16_t *share_of;           /* insn -> index in shares, SHARE_NONE */
   uint32_t share_of_size, n_live_shares;
   uint16_t live_share[2];
-  GArray *shares;
-  GArray *fixups, *late, *marks, *insns, *lines;        /* of Fixup, Late, TbMark, TbInsn, uint32_t offsets */
-  GArray *cold, *cold_insns;            /* of Cold, BpIrInsn */
+  LIST (Share) shares;
+  LIST (Fixup) fixups;
+  LIST (Late) late;
+  LIST (TbMark) marks;
+  LIST (TbInsn) insns;
+  LIST (uint32_t) lines;                /* offsets; for the dump */
+  LIST (Cold) cold;
+  LIST (BpIrInsn) cold_insns;
   uint32_t exit_jump[2], exit_unlinked[2], exit_guard[2];
   uint32_t hot_insns, hot_bytes;        /* before the out-of-line code, for the dump */
   uint32_t restart[2][3], n_restart;

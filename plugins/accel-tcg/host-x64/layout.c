@@ -13,7 +13,7 @@ cold_after (const Gen *g, uint32_t i)
 {
   const BpIrBlock *ir = g->ir;
   const BpIrInsn *branch = &ir->insns[i];
-  if (branch->op != BP_IR_brcond || branch->cond <= BP_IR_ALWAYS || g->label_refs[branch->aux] != 1)
+  if (branch->cond <= BP_IR_ALWAYS || g->label_refs[branch->aux] != 1)
     return 0;
   for (uint32_t k = i + 1; k <= i + MAX_COLD && k + 1 < ir->n_insns; k++) {
     const BpIrInsn *insn = &ir->insns[k];
@@ -33,23 +33,26 @@ x64_layout (Gen *g)
   BpIrBlock *ir = g->ir;
   uint32_t to = 0;
   int32_t guest = -1;
-  g_array_set_size (g->cold, 0);
-  g_array_set_size (g->cold_insns, 0);
+  g->cold.n = g->cold_insns.n = 0;
+  if (ir->n_labels == 0)
+    return;
   for (uint32_t i = 0; i < ir->n_insns; i++) {
-    uint32_t n = cold_after (g, i);
+    uint32_t n = ir->insns[i].op == BP_IR_brcond ? cold_after (g, i) : 0;
     guest += ir->insns[i].op == BP_IR_insn_start;
-    ir->insns[to++] = ir->insns[i];
+    if (to != i)
+      ir->insns[to] = ir->insns[i];
+    to++;
     if (n == 0)
       continue;
     ir->insns[to - 1].cond = (uint8_t) ir_cond_invert ((BpIrCond) ir->insns[i].cond);
-    Cold cold = { g->cold_insns->len, guest };
-    g_array_append_val (g->cold, cold);
-    g_array_append_val (g->cold_insns, ir->insns[i + n]);      /* the label comes first now */
-    g_array_append_vals (g->cold_insns, &ir->insns[i + 1], n - 1);
+    *LIST_ADD (&g->cold) = (Cold) { g->cold_insns.n, guest };
+    *LIST_ADD (&g->cold_insns) = ir->insns[i + n];      /* the label comes first now */
+    for (uint32_t k = 1; k < n; k++)
+      *LIST_ADD (&g->cold_insns) = ir->insns[i + k];
     i += n;
   }
-  for (unsigned k = 0; k < g->cold->len; k++)
-    g_array_index (g->cold, Cold, k).at += to;
-  if (g->cold_insns->len > 0)
-    memcpy (&ir->insns[to], g->cold_insns->data, g->cold_insns->len * sizeof (BpIrInsn));
+  for (unsigned k = 0; k < g->cold.n; k++)
+    g->cold.at[k].at += to;
+  if (g->cold_insns.n > 0)
+    memcpy (&ir->insns[to], g->cold_insns.at, g->cold_insns.n * sizeof (BpIrInsn));
 }

@@ -95,9 +95,9 @@ static void
 x64_insn_start (Gen *g, const BpIrInsn *insn)
 {
   TbInsn entry = { (uint32_t) ((uint64_t) insn->imm - (g->block->tb->key.pc - g->block->tb->key.base)), insn->aux };
-  g_array_append_val (g->insns, entry);
-  uint32_t offset = (uint32_t) (g->e.p - g->start);
-  g_array_append_val (g->lines, offset);
+  *LIST_ADD (&g->insns) = entry;
+  if (g->block->dump)
+    *LIST_ADD (&g->lines) = (uint32_t) (g->e.p - g->start);
   g->insn++;
 }
 

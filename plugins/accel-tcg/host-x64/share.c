@@ -135,7 +135,7 @@ enter (Analysis *a, uint32_t i)
       || (s.base == CONSTANT_BASE && ((s.displacement ^ last) & ~(int64_t) 0xfff)))
     return;
   for (unsigned k = 0; k < a->n_open; k++) {
-    Share *share = &g_array_index (g->shares, Share, a->open[k]);
+    Share *share = &g->shares.at[a->open[k]];
     if (!joins (share, s, last, &x))
       continue;
     share->store |= x.store;
@@ -144,7 +144,7 @@ enter (Analysis *a, uint32_t i)
     g->share_of[i] = a->open[k];
     return;
   }
-  if (g->shares->len >= SHARE_NONE - 1)
+  if (g->shares.n >= SHARE_NONE - 1)
     return;
   Share share = {
     .base = s.base, .start = s.displacement, .low = s.displacement, .high = last,
@@ -155,8 +155,18 @@ enter (Analysis *a, uint32_t i)
     memmove (a->open, a->open + 1, sizeof a->open - sizeof a->open[0]);
     a->n_open--;
   }
-  g->share_of[i] = a->open[a->n_open++] = (uint16_t) g->shares->len;
-  g_array_append_val (g->shares, share);
+  g->share_of[i] = a->open[a->n_open++] = (uint16_t) g->shares.n;
+  *LIST_ADD (&g->shares) = share;
+}
+
+/* Whether the block has several accesses at all. */
+static bool
+may_share (const BpIrBlock *ir)
+{
+  unsigned n = 0;
+  for (uint32_t i = 0; i < ir->n_insns && n < 2; i++)
+    n += ir->insns[i].op == BP_IR_gld || ir->insns[i].op == BP_IR_gst || ir->insns[i].op == BP_IR_native;
+  return n > 1;
 }
 
 void
@@ -165,21 +175,27 @@ x64_share_analyse (Gen *g)
   static Symbols *symbols;      /* as the generator's arrays */
   static uint32_t symbols_size;
   BpIrBlock *ir = g->ir;
+  if (g->share_of_size < ir->n_insns) {
+    g->share_of_size = ir->n_insns * 2;
+    g->share_of = g_renew (uint16_t, g->share_of, g->share_of_size);
+  }
+  g->shares.n = 0;
+  g->n_live_shares = 0;
+  if (!may_share (ir)) {
+    memset (g->share_of, 0xff, ir->n_insns * sizeof *g->share_of);
+    return;
+  }
   if (symbols_size < ir->n_temps) {
     symbols_size = ir->n_temps * 2;
     symbols = g_renew (Symbols, symbols, symbols_size);
   }
   memset (symbols, 0, ir->n_temps * sizeof *symbols);
-  if (g->share_of_size < ir->n_insns) {
-    g->share_of_size = ir->n_insns * 2;
-    g->share_of = g_renew (uint16_t, g->share_of, g->share_of_size);
-  }
-  g_array_set_size (g->shares, 0);
-  g->n_live_shares = 0;
   Analysis a = { .g = g, .symbols = symbols, .epoch = 1, .next = CONSTANT_BASE + 1 };
   for (uint32_t i = 0; i < ir->n_insns; i++) {
     const BpIrInsn *insn = &ir->insns[i];
     g->share_of[i] = SHARE_NONE;
+    if (insn->op == BP_IR_insn_start)
+      continue;
     enter (&a, i);
     bool pure_call = insn->op == BP_IR_call && (ir_helper (insn)->flags & BP_HELPER_PURE);
     if ((ir_op_info[insn->op].attributes & BP_IR_ATTR_END) || (insn->op == BP_IR_call && !pure_call))
@@ -190,8 +206,8 @@ x64_share_analyse (Gen *g)
       follow (&a, insn);
   }
   /* The addends are locals that no insn names. */
-  for (unsigned k = 0; k < g->shares->len; k++) {
-    Share *share = &g_array_index (g->shares, Share, k);
+  for (unsigned k = 0; k < g->shares.n; k++) {
+    Share *share = &g->shares.at[k];
     if (share->count > 1 && ir->n_temps < BP_IR_NONE - 1)
       share->addend = bp_ir_local (ir, BP_IR_I64);
     else
@@ -205,7 +221,7 @@ Share *
 x64_share_of (Gen *g)
 {
   uint16_t k = g->share_of[g->at];
-  Share *share = k != SHARE_NONE ? &g_array_index (g->shares, Share, k) : NULL;
+  Share *share = k != SHARE_NONE ? &g->shares.at[k] : NULL;
   return share && !share->dead ? share : NULL;
 }
 
@@ -224,7 +240,7 @@ void
 x64_share_end (Gen *g)
 {
   for (unsigned k = 0; k < g->n_live_shares; k++) {
-    Share *share = &g_array_index (g->shares, Share, g->live_share[k]);
+    Share *share = &g->shares.at[g->live_share[k]];
     if (share->last != g->at)
       continue;
     ra_forget (&g->ra, share->addend);
@@ -238,7 +254,7 @@ x64_share_stale (Gen *g, Late *late)
 {
   late->stale_slot[0] = late->stale_slot[1] = RA_NO_SLOT;
   for (unsigned k = 0; k < g->n_live_shares; k++) {
-    const Share *share = &g_array_index (g->shares, Share, g->live_share[k]);
+    const Share *share = &g->shares.at[g->live_share[k]];
     const RaTemp *t = &g->ra.temps[share->addend];
     if (t->reg != RA_NONE)
       late->stale |= 1u << t->reg;
@@ -250,9 +266,10 @@ x64_share_stale (Gen *g, Late *late)
 void
 x64_share_clear (Gen *g, const Late *late)
 {
-  for (unsigned r = 0; r < RA_REGS; r++)
-    if (late->stale >> r & 1)
-      enc_alu_rr (&g->e, ALU_XOR, 0, r, r);
+  for (uint32_t left = late->stale; left; left &= left - 1) {
+    unsigned r = (unsigned) __builtin_ctz (left);
+    enc_alu_rr (&g->e, ALU_XOR, 0, r, r);
+  }
   for (unsigned k = 0; k < 2; k++)
     if (late->stale_slot[k] != RA_NO_SLOT)
       enc_mov_mi (&g->e, X64_W, x64_home_mem ((RaHome) { false, late->stale_slot[k] }), 0);

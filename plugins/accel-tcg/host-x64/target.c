@@ -104,6 +104,13 @@ x64_begin (CodeBuffer *buffer, const BpTcgFrontend *frontend, GError **error)
 
 /* --- marks and out-of-line code --------------------------------------------------------------------- */
 
+void *
+x64_list_grow (void *at, uint32_t *size, size_t entry)
+{
+  *size = MAX (64, *size * 2);
+  return g_realloc_n (at, *size, entry);
+}
+
 /* A mark holds until the next one. Return addresses are looked up less one, so that they belong to their
  * call. */
 void
@@ -111,11 +118,11 @@ x64_mark (Gen *g)
 {
   if (g->insn < 0)
     return;
-  const TbMark *last = g->marks->len ? &g_array_index (g->marks, TbMark, g->marks->len - 1) : NULL;
+  const TbMark *last = g->marks.n ? &g->marks.at[g->marks.n - 1] : NULL;
   if (last && last->insn == (uint32_t) g->insn)
     return;
   TbMark mark = { (uint32_t) (g->e.p - g->start), (uint32_t) g->insn };
-  g_array_append_val (g->marks, mark);
+  *LIST_ADD (&g->marks) = mark;
 }
 
 void
@@ -128,8 +135,7 @@ x64_call_marked (Gen *g, const uint8_t *thunk)
 Late *
 x64_late (Gen *g, void (*emit) (Gen *g, const Late *late), uint8_t *from)
 {
-  g_array_set_size (g->late, g->late->len + 1);
-  Late *late = &g_array_index (g->late, Late, g->late->len - 1);
+  Late *late = LIST_ADD (&g->late);
   memset (late, 0, sizeof *late);
   late->emit = emit;
   late->from = from;
@@ -142,11 +148,11 @@ static void
 emit_late (Gen *g)
 {
   int32_t insn = g->insn;
-  for (unsigned i = 0; i < g->late->len; i++) {
-    Late late = g_array_index (g->late, Late, i);
-    g->insn = late.insn;
-    enc_patch (late.from, g->e.p);
-    late.emit (g, &late);
+  for (unsigned i = 0; i < g->late.n; i++) {
+    const Late *late = &g->late.at[i];  /* (none of them asks for another) */
+    g->insn = late->insn;
+    enc_patch (late->from, g->e.p);
+    late->emit (g, late);
   }
   g->insn = insn;
 }
@@ -154,30 +160,10 @@ emit_late (Gen *g)
 /* --- compiling ------------------------------------------------------------------------------------------ */
 
 static void
-gen_arrays (Gen *g)
-{
-  if (g->fixups)
-    return;
-  g->fixups = g_array_new (false, false, sizeof (Fixup));
-  g->late = g_array_new (false, false, sizeof (Late));
-  g->marks = g_array_new (false, false, sizeof (TbMark));
-  g->insns = g_array_new (false, false, sizeof (TbInsn));
-  g->lines = g_array_new (false, false, sizeof (uint32_t));
-  g->shares = g_array_new (false, false, sizeof (Share));
-  g->cold = g_array_new (false, false, sizeof (Cold));
-  g->cold_insns = g_array_new (false, false, sizeof (BpIrInsn));
-}
-
-static void
 gen_begin (Gen *g, const BackendBlock *block, BpIrBlock *ir)
 {
   CodeBuffer *buffer = block->buffer;
-  gen_arrays (g);
-  g_array_set_size (g->fixups, 0);
-  g_array_set_size (g->late, 0);
-  g_array_set_size (g->marks, 0);
-  g_array_set_size (g->insns, 0);
-  g_array_set_size (g->lines, 0);
+  g->fixups.n = g->late.n = g->marks.n = g->insns.n = g->lines.n = 0;
   g->block = block;
   g->ir = ir;
   size_t first = (buffer->used + 15) & ~(size_t) 15;
@@ -198,7 +184,7 @@ gen_begin (Gen *g, const BackendBlock *block, BpIrBlock *ir)
   }
   for (uint32_t i = 0; i < ir->n_labels; i++)
     g->label[i] = NULL, g->label_refs[i] = 0;
-  for (uint32_t i = 0; i < ir->n_insns; i++)
+  for (uint32_t i = 0; i < ir->n_insns && ir->n_labels > 0; i++)
     if (ir->insns[i].op == BP_IR_br || ir->insns[i].op == BP_IR_brcond)
       g->label_refs[ir->insns[i].aux]++;
 }
@@ -213,8 +199,8 @@ end_of_line (Gen *g)
 static void
 resolve_labels (Gen *g)
 {
-  for (unsigned i = 0; i < g->fixups->len; i++) {
-    Fixup fixup = g_array_index (g->fixups, Fixup, i);
+  for (unsigned i = 0; i < g->fixups.n; i++) {
+    Fixup fixup = g->fixups.at[i];
     enc_patch (fixup.rel32, g->label[fixup.label]);
   }
 }
@@ -227,15 +213,15 @@ dump (const Gen *g, GString *out)
                           g->hot_insns,
                           g->hot_bytes, g->e.n_insns - g->hot_insns, size - g->hot_bytes,
                           (const void *) g->block->tb->code);
-  for (unsigned i = 0; i <= g->lines->len; i++) {
-    uint32_t end = i < g->lines->len ? g_array_index (g->lines, uint32_t, i) : size;
+  for (unsigned i = 0; i <= g->lines.n; i++) {
+    uint32_t end = i < g->lines.n ? g->lines.at[i] : size;
     while (next < end) {
       g_string_append_printf (out, "  +%04x ", next);
       for (unsigned k = 0; k < 16 && next < end; k++)
         g_string_append_printf (out, " %02x", g->start[next++]);
       g_string_append_c (out, '\n');
     }
-    if (i < g->lines->len)
+    if (i < g->lines.n)
       g_string_append_printf (out, " guest %#" G_GINT64_MODIFIER "x\n",
                               tb_insn_pc (g->block->tb, i));
   }
@@ -248,14 +234,14 @@ commit (Gen *g)
   CodeBuffer *buffer = g->block->buffer;
   tb->code = buffer->rx + (g->start - buffer->rw);
   tb->code_size = (uint32_t) (g->e.p - g->start);
-  tb->n_marks = g->marks->len;
+  tb->n_marks = g->marks.n;
   uint8_t *tables = g->start + ((tb->code_size + 7) & ~(uint32_t) 7);     /* behind the code: they come and go with it */
   tb->insns = (TbInsn *) (void *) tables;
-  tb->marks = (TbMark *) (void *) (tables + g->insns->len * sizeof (TbInsn));
-  if (g->insns->len > 0)
-    memcpy (tb->insns, g->insns->data, g->insns->len * sizeof (TbInsn));
-  if (g->marks->len > 0)
-    memcpy (tb->marks, g->marks->data, g->marks->len * sizeof (TbMark));
+  tb->marks = (TbMark *) (void *) (tables + g->insns.n * sizeof (TbInsn));
+  if (g->insns.n > 0)
+    memcpy (tb->insns, g->insns.at, g->insns.n * sizeof (TbInsn));
+  if (g->marks.n > 0)
+    memcpy (tb->marks, g->marks.at, g->marks.n * sizeof (TbMark));
   for (unsigned n = 0; n < 2; n++) {
     tb->restart[n].from = n < g->n_restart ? g->restart[n][0] : 0;
     tb->restart[n].to = n < g->n_restart ? g->restart[n][1] : 0;
@@ -274,10 +260,10 @@ select_all (Gen *g)
 {
   unsigned cold = 0;
   for (g->at = 0; g->at < g->ir->n_insns && !g->e.full; g->at++) {
-    if (cold < g->cold->len && g_array_index (g->cold, Cold, cold).at == g->at) {
+    if (cold < g->cold.n && g->cold.at[cold].at == g->at) {
       if (cold == 0)
         end_of_line (g);
-      g->insn = g_array_index (g->cold, Cold, cold++).insn;
+      g->insn = g->cold.at[cold++].insn;
     }
     x64_select (g, &g->ir->insns[g->at]);
   }
@@ -306,7 +292,7 @@ x64_compile (const BackendBlock *block, BpIrBlock *ir)
   select_all (g);
   if (!g->e.full)
     emit_late (g);
-  if (g->e.full || (size_t) (g->e.end - g->e.p) < 8 + g->insns->len * sizeof (TbInsn) + g->marks->len * sizeof (TbMark))
+  if (g->e.full || (size_t) (g->e.end - g->e.p) < 8 + g->insns.n * sizeof (TbInsn) + g->marks.n * sizeof (TbMark))
     return false;
   resolve_labels (g);
   commit (g);

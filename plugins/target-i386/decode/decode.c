@@ -647,7 +647,7 @@ fetch_address (Decoder *d, const Row *row, X86Mem *mem)
 {
   bool wants_modrm = false, any_mod = false;
   init_mem (d->insn, mem);
-  for (unsigned i = 0; i < X86_MAX_OPERANDS; i++) {
+  for (unsigned i = 0; i < X86_MAX_OPERANDS && row->operands[i] != TOKEN_none; i++) {
     uint8_t method = x86_token_info[row->operands[i]].method;
     wants_modrm |= method != METHOD_NONE && method <= METHOD__LAST_MODRM;
     any_mod |= method == METHOD_R_any_mod;

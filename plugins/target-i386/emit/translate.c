@@ -65,7 +65,6 @@ fetch (Translator *s, X86Insn *insn)
   unsigned want = MIN (allowed, in_page), got = 0;
   bool is_first = s->t->n_insns == 0;
 
-  memset (insn, 0, sizeof *insn);
   if (want > 0) {
     got = ops->fetch (s->env, s->t, linear, bytes, want, is_first);
     if (got == 0)
