@@ -94,7 +94,8 @@ set_of (TcgVcpu *v, unsigned mmu)
     JumpSet **slot = s->private_modes >> mmu & 1 ? &s->current->jump[mmu] : &s->shared_jump[mmu];
     if (!*slot) {
       fp_leave (v);
-      __atomic_store_n (slot, set_new (), __ATOMIC_RELEASE);    /* jump_cache_forget reads it */
+      *slot = s->jump_set[s->n_jump_sets] = set_new ();
+      __atomic_store_n (&s->n_jump_sets, s->n_jump_sets + 1, __ATOMIC_SEQ_CST);         /* jump_cache_forget looks into it from now on */
     }
     s->jump[mmu] = *slot;
   }
@@ -115,13 +116,10 @@ jump_cache_init (TcgVcpu *v)
 }
 
 #define EACH_SET(s, set, code) \
-  for (unsigned which_ = 0; which_ <= N_SPACES; which_++) \
-    for (unsigned mmu_ = 0; mmu_ < (s)->n_modes; mmu_++) { \
-      JumpSet *set = __atomic_load_n (which_ ? &(s)->space[which_ - 1].jump[mmu_] : &(s)->shared_jump[mmu_], __ATOMIC_ACQUIRE); \
-      if (set) { \
-        code; \
-      } \
-    }
+  for (unsigned n_ = __atomic_load_n (&(s)->n_jump_sets, __ATOMIC_SEQ_CST); n_-- > 0;) { \
+    JumpSet *set = (s)->jump_set[n_]; \
+    code; \
+  }
 
 void
 jump_cache_finish (TcgVcpu *v)

@@ -178,6 +178,8 @@ typedef struct Softmmu {
   PhysRange range[N_PHYS_RANGES];       /* most recently used first */
   BpAddressSpace *memory, *io;
   JumpSet *jump[16], *shared_jump[16];  /* the live ones; NULL: not yet */
+  JumpSet *jump_set[(N_SPACES + 1) * 16];       /* all there are */
+  unsigned n_jump_sets;         /* atomic: other threads walk them */
   unsigned fetch_mode;          /* which of them generated code uses */
   JumpEntry *nothing;           /* a jump cache without entries */
   LastMode last_mode[LAST_MODES];
@@ -283,6 +285,7 @@ typedef struct VcpuExtra {
   int64_t icount_budget;        /* what icount_left started from */
   uint64_t icount_done;         /* instructions before that */
   uint64_t icount_skew;         /* instructions' worth of time skipped while halted */
+  Tb *writer;                   /* the last block that stored to a watched page: the next such store is mostly of the same */
   bool running;                 /* under run_lock, written by its own thread: counted in n_running */
   uint64_t icount_seen;         /* atomic: done + skew as other threads see it */
 } VcpuExtra;

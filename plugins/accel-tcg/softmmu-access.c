@@ -132,6 +132,19 @@ device_write (TcgVcpu *v, uint64_t physical, uint64_t value, unsigned size)
 
 /* --- stores to watched pages ------------------------------------------------------------------ */
 
+/* The block that is running, NULL: none. */
+static Tb *
+storing_block (TcgVcpu *v)
+{
+  VcpuExtra *x = tcg_extra (v);
+  uintptr_t pc = v->ret_pc - 1;
+  if (!v->ret_pc)
+    return NULL;
+  if (!x->writer || pc - (uintptr_t) x->writer->code >= x->writer->code_size)
+    x->writer = tb_at (v->machine, pc);
+  return x->writer;
+}
+
 /* The page holds translated code, or somebody logs writes to it: afterwards [address, +size) may be written directly.  The translator's
  * lock is held from here to watched_store_end, the store in between: another vCPU that translates the page hears of the store before it
  * reads the bytes, or reads them when they are new.  The log is told before the write: who clears it in between asks for SOFTMMU_LOG. */
@@ -141,7 +154,7 @@ watched_store_begin (TcgVcpu *v, TlbEntry *e, TlbFull *f, uint64_t address, unsi
   TcgMachine *m = v->machine;
   uint64_t ram_address = f->ram_address + PAGE_OFFSET (address);
   fp_leave (v);
-  Tb *current = v->ret_pc ? tb_at (m, v->ret_pc - 1) : NULL;
+  Tb *current = storing_block (v);
   bool own = current && tb_is_on_page (current, ram_address);   /* even when another thread has just dropped the block */
   g_mutex_lock (&m->lock);
   if (own || code_page_has_code (m, ram_address) || !bp_dirty_test (BP_DIRTY_CODE, ram_address)) {      /* or a page that was only looked at */

@@ -115,7 +115,7 @@ forget_running (TcgMachine *m)
 {
   for (unsigned i = 0; i < m->vcpus->len; i++) {
     TcgVcpu *v = m->vcpus->pdata[i];
-    tcg_extra (v)->last_tb = NULL;
+    tcg_extra (v)->last_tb = tcg_extra (v)->writer = NULL;
     v->entering = NULL;
   }
 }
