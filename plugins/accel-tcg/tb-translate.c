@@ -288,16 +288,25 @@ make_room (TcgVcpu *v)
   exclusive_end (v);
 }
 
+static uint32_t
+mode_number (TcgVcpu *v, const BpTbKey *key, unsigned mmu)
+{
+  TcgMachine *m = v->machine;
+  LastMode *last = &tcg_softmmu (v)->last_mode[LAST_MODE (key, mmu)];
+  if (last->mode && last->base == key->base && last->flags == key->flags && last->mmu == mmu)
+    return last->mode;
+  g_mutex_lock (&m->lock);
+  *last = (LastMode) { .base = key->base, .flags = key->flags, .mmu = mmu, .mode = tb_mode (m, key->base, key->flags, mmu) };
+  g_mutex_unlock (&m->lock);
+  return last->mode;
+}
+
 Tb *
 tb_translate (TcgVcpu *v, const BpTbKey *key, uint32_t cflags)
 {
   VcpuExtra *x = tcg_extra (v);
   TcgMachine *m = v->machine;
-  g_mutex_lock (&m->lock);
-  uint32_t mode = tb_mode (m, key->base, key->flags, cflags >> TB_MMU_SHIFT);
-  g_mutex_unlock (&m->lock);
-  tcg_softmmu (v)->last_mode[LAST_MODE (key, cflags >> TB_MMU_SHIFT)] =
-    (LastMode) { .base = key->base, .flags = key->flags, .mmu = cflags >> TB_MMU_SHIFT, .mode = mode };
+  uint32_t mode = mode_number (v, key, cflags >> TB_MMU_SHIFT);
   for (Tb *tb = NULL;;) {
     x->scratch = (Tb) { .key = *key, .cflags = cflags, .mode = mode, .exit_jump = { TB_NO_EXIT, TB_NO_EXIT },
                          .exit_guard = { TB_NO_EXIT, TB_NO_EXIT } };
