@@ -18,10 +18,11 @@ bool code_buffer_init (CodeBuffer *buffer, size_t size, GError **error);
 void code_buffer_finish (CodeBuffer *buffer);
 
 typedef struct BackendBlock {           /* what compile() is given besides the IR */
-  Tb *tb;                               /* key, mode, n_insns, cflags set; compile fills code .. exit_unlinked, marks, insns */
+  Tb *tb;                               /* key, mode, n_insns, cflags set; compile fills code .. exit_unlinked, marks, insns, recoveries */
   const BpTcgFrontend *frontend;
   CodeBuffer *buffer;
   GString *dump;                        /* -d out_asm: appended to when not NULL */
+  const GArray *recoveries;             /* of TbRecovery: what opt_recover left out; NULL: nothing */
 } BackendBlock;
 
 /* Exit values of execute(): the block left by, with the exit number in the low bits. */
@@ -60,8 +61,11 @@ extern const char *const ir_cond_names[14];
 void opt_fold (BpIrBlock *ir);          /* constants, copies, algebra, dead branches */
 void opt_flags (BpIrBlock *ir);         /* setcond + brcond fusion and the like */
 void opt_liveness (BpIrBlock *ir);      /* removes what no one reads, globals overwritten before any use, FAULT or exit included */
+void opt_recover (BpIrBlock *ir, GArray *recoveries);   /* takes writes out that only faults see, and discards; fills the array with TbRecovery */
 
 /* -1, or the index of the tb->insns entry that host address `pc` belongs to */
 int tb_insn_at (const Tb *tb, const uint8_t *pc);
+/* A fault is taken in that guest instruction: does what opt_recover left out.  Every global is in env; doing it twice changes nothing. */
+void tb_recover (const Tb *tb, int insn, void *env);
 
 #endif

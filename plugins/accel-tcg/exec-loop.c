@@ -23,8 +23,11 @@ tcg_restore (TcgVcpu *v)
 {
   Tb *tb;
   const TbInsn *insn = current_insn (v, &tb);
-  if (insn)
-    v->frontend->restore (v, tb_insn_pc (tb, (unsigned) (insn - tb->insns)), insn->word);
+  if (!insn)
+    return;
+  int i = (int) (insn - tb->insns);
+  tb_recover (tb, i, v);
+  v->frontend->restore (v, tb_insn_pc (tb, (unsigned) i), insn->word);
 }
 
 /* What follows the current instruction in its block (`executed`: and is not the instruction itself) was paid for but not run. */

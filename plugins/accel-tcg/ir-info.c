@@ -1,6 +1,7 @@
-/* ir-info.c -- the rows of ir-ops.def as data, operand types, conditions, and the look-up of marks. */
+/* ir-info.c -- the rows of ir-ops.def as data, operand types, conditions, a block's marks and recoveries. */
 /* SPDX-License-Identifier: MIT */
 #include "ir-info.h"
+#include <string.h>
 
 /* --- tables --------------------------------------------------------------------- */
 
@@ -225,4 +226,45 @@ tb_insn_at (const Tb *tb, const uint8_t *pc)
       high = middle;
   }
   return low == 0 ? -1 : (int) tb->marks[low - 1].insn;
+}
+
+/* --- recoveries ------------------------------------------------------------------------ */
+
+static uint64_t
+recovery_operand (const TbRecovery *r, unsigned i, const uint8_t *env)
+{
+  TbOperand from = r->from[i];
+  uint64_t whole;
+  uint32_t half;
+  if (from.is_value)
+    return (uint64_t) (int64_t) r->value & ir_type_mask (r->type);
+  memcpy (&half, env + from.offset, sizeof half);
+  if (!from.is_wide)
+    return half;
+  memcpy (&whole, env + from.offset, sizeof whole);
+  return whole & ir_type_mask (r->type);
+}
+
+static void
+do_recovery (const TbRecovery *r, uint8_t *env)
+{
+  BpIrInsn insn = { .op = r->op, .type = r->type, .aux = r->aux };
+  unsigned n_in = ir_op_info[r->op].n_in;
+  uint64_t a = recovery_operand (r, 0, env), b = n_in > 1 ? recovery_operand (r, 1, env) : 0, value = a;
+  if (r->op != BP_IR_mov)
+    ir_compute (&insn, a, b, 0, &value);
+  value &= ir_type_mask (r->type);
+  uint32_t half = (uint32_t) value;
+  if (r->to.is_wide)
+    memcpy (env + r->to.offset, &value, sizeof value);
+  else
+    memcpy (env + r->to.offset, &half, sizeof half);
+}
+
+void
+tb_recover (const Tb *tb, int insn, void *env)
+{
+  for (uint32_t i = 0; i < tb->n_recoveries; i++)
+    if (tb->recoveries[i].first <= insn && insn <= tb->recoveries[i].last)
+      do_recovery (&tb->recoveries[i], env);
 }

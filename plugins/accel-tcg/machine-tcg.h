@@ -260,6 +260,7 @@ typedef struct TcgMachine {
   bool deterministic, optimise, chain;
   int logged;                   /* atomic: somebody has cleared dirty bits, so dropping a TLB entry needs care */
   unsigned icount_shift;
+  GArray *recoveries;           /* of TbRecovery: of the block that is being made */
   uint64_t n_translated, n_flushes, n_invalidated, n_revived;
 } TcgMachine;
 

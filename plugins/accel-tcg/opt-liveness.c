@@ -216,7 +216,8 @@ visit (Liveness *x, BpIrInsn *insn, uint32_t index)
   if (insn->op == BP_IR_discard) {
     set_dead (x, insn->a[0]);
     x->touched[insn->a[0]] = index;
-    insn->op = BP_IR_nop;
+    if (x->ir->temps[insn->a[0]].kind != BP_IR_TEMP_GLOBAL)
+      insn->op = BP_IR_nop;     /* opt-recover.c wants to know of globals */
     return;
   }
   if (insn->op == BP_IR_nop || (is_removable (insn) && !has_live_output (x, insn))) {

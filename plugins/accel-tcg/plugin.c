@@ -72,6 +72,7 @@ accel_realize (void *self, GError **error)
   m->chain = a->chain && !bp_log_on (BP_LOG_EXEC);
   m->deterministic = bp_machine_is_deterministic (m->machine, &m->icount_shift);
   m->vcpus = g_ptr_array_new ();
+  m->recoveries = g_array_new (false, false, sizeof (TbRecovery));
   m->region_blocks = (uint32_t) (a->code_cache / 96 / CODE_REGIONS);
   m->by_address = g_new (Tb *, (size_t) m->region_blocks * CODE_REGIONS);
   g_mutex_init (&m->lock);
@@ -96,6 +97,7 @@ accel_unrealize (void *self)
   }
   tb_cache_finish (m);
   g_ptr_array_unref (m->vcpus);
+  g_array_unref (m->recoveries);
   g_free (m->by_address);
   g_mutex_clear (&m->lock);
   g_mutex_clear (&m->run_lock);

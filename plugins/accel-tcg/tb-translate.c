@@ -153,6 +153,7 @@ run_passes (TcgMachine *m, const Tb *tb, BpIrBlock *ir)
     opt_fold (ir);
     opt_flags (ir);
     opt_liveness (ir);
+    opt_recover (ir, m->recoveries);
   }
   if (bp_log_on (BP_LOG_OP_OPT))
     log_ir (BP_LOG_OP_OPT, "optimised IR", tb, ir);
@@ -161,7 +162,8 @@ run_passes (TcgMachine *m, const Tb *tb, BpIrBlock *ir)
 static bool
 compile (TcgMachine *m, Tb *tb, BpIrBlock *ir)
 {
-  BackendBlock block = { .tb = tb, .frontend = m->frontend, .buffer = &m->buffer };
+  BackendBlock block = { .tb = tb, .frontend = m->frontend, .buffer = &m->buffer,
+                         .recoveries = m->optimise ? m->recoveries : NULL };
   if (bp_log_on (BP_LOG_OUT_ASM))
     block.dump = g_string_new (NULL);
   bool done = tb_may_register (m) && m->backend->compile (&block, ir);

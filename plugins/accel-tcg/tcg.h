@@ -106,6 +106,21 @@ typedef struct TbInsn {
   uint32_t word;                /* the frontend's state word */
 } TbInsn;
 
+/* A field of the CPU's state, or the recovery's constant. */
+typedef struct TbOperand {
+  uint32_t offset : 30, is_wide : 1 /* 8 bytes, else 4 */, is_value : 1;
+} TbOperand;
+
+/* A write to a global that is not done, for only faults could see it: one that is taken in guest instructions first to last does it
+ * (opt-recover.c).  The operands hold in the state there what they would have held at the write. */
+typedef struct TbRecovery {
+  uint8_t first, last;          /* indexes into tb->insns */
+  uint8_t op, type;             /* BpIrOp, BpIrType */
+  TbOperand to, from[2];
+  uint32_t aux;                 /* as in the insn */
+  int32_t value;
+} TbRecovery;
+
 #define TB_NO_EXIT 0xffffffffu
 
 typedef struct Tb {
@@ -123,6 +138,8 @@ typedef struct Tb {
   uint32_t n_marks;
   TbMark *marks;
   TbInsn *insns;                /* n_insns */
+  TbRecovery *recoveries;
+  uint32_t n_recoveries;
   struct { uint32_t from, to, again; } restart[2];      /* parts of a jump-cache look-up that may be done again from there (host-x64) */
   /* direct exits */
   uint32_t exit_jump[2];        /* offset of the 4-byte aligned rel32 of the patchable jump, TB_NO_EXIT without */

@@ -91,6 +91,7 @@ restore (void *env)
   int i = tb_insn_at (cpu->tb, (const uint8_t *) tcg_vcpu (env)->ret_pc - 1);
   cpu->fault_pc = i < 0 ? ~(uint64_t) 0 : tb_insn_pc (cpu->tb, (unsigned) i);
   cpu->fault_word = i < 0 ? ~0u : cpu->tb->insns[i].word;
+  tb_recover (cpu->tb, i, cpu);
 }
 
 static void __attribute__ ((noreturn))
@@ -364,7 +365,7 @@ fake_cpu_run_flags (FakeCpu *cpu, const Backend *backend, CodeBuffer *buffer, Bp
 {
   size_t used = buffer != NULL ? buffer->used : 0;
   Tb *tb = g_aligned_alloc0 (1, sizeof *tb, 64);
-  BackendBlock block = { tb, tcg_vcpu (cpu)->frontend, buffer, NULL };
+  BackendBlock block = { tb, tcg_vcpu (cpu)->frontend, buffer, NULL, cpu->recoveries };
   FakeResult result = { FAKE_EXIT, 0, 0, 0 };
   for (uint32_t i = 0; i < ir->n_insns; i++)
     tb->n_insns += ir->insns[i].op == BP_IR_insn_start;

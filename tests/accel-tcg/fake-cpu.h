@@ -35,6 +35,7 @@ typedef struct FakeCpu {
   FakeState state;
   /* --- harness --- */
   Tb *tb;
+  const GArray *recoveries;     /* of the next block to be run: NULL, or what opt_recover left out */
   sigjmp_buf leave;
   TlbEntry tlb[FAKE_N_TLB];
   JumpEntry jump_cache[1 << JUMP_CACHE_BITS];

@@ -437,11 +437,43 @@ start_insn (Random *x)
   bp_ir_insn_start (x->ir, x->pc, below (x, 64));
 }
 
+/* A register of the type, or a constant. */
+static BpTemp
+a_register (Random *x, BpIrType type)
+{
+  return below (x, 4) ? a_global (x, type) : a_const (x, type, any_value (x));
+}
+
+/* Instructions that set flags from registers, and some that may fault: of most flags nothing else knows. */
+static void
+put_flags (Random *x)
+{
+  static const uint8_t ops[] = { BP_IR_mov, BP_IR_mov, BP_IR_sub, BP_IR_add, BP_IR_and, BP_IR_neg, BP_IR_sar, BP_IR_ext16s, BP_IR_andc };
+  BpTemp flags[2][2];           /* by type */
+  for (unsigned type = 0; type < 2; type++)
+    for (unsigned i = 0; i < 2; i++)
+      flags[type][i] = an_output_global (x, (BpIrType) type);
+  for (unsigned n = 4 + below (x, 8); n > 0; n--) {
+    start_insn (x);
+    if (below (x, 3) == 0)
+      put_guest_access (x);
+    if (below (x, 8) == 0)
+      put_control (x);
+    if (below (x, 4) == 0)
+      continue;
+    BpIrType type = a_type (x);
+    BpIrOp op = (BpIrOp) ops[below (x, G_N_ELEMENTS (ops))];
+    BpTemp s0 = a_register (x, type), s1 = ir_op_info[op].n_in == 2 ? a_register (x, type) : BP_IR_NONE;
+    bp_ir_op3 (x->ir, op, type, flags[type][below (x, 2)], s0, s1);
+  }
+  start_insn (x);
+}
+
 static void
 put_something (Random *x)
 {
   switch (below (x, 24)) {
-  case 0:
+  case 0: below (x, 4) ? start_insn (x) : put_flags (x); break;
   case 1: start_insn (x); break;
   case 2:
   case 3: put_carry (x); break;

@@ -65,7 +65,8 @@ measure (CodeBuffer *buffer, const char *directory, const char *name)
   BpIrBlock ir;
   Tb *tb = g_aligned_alloc0 (1, sizeof *tb, 64);
   GString *dump = g_string_new (NULL);
-  BackendBlock block = { tb, &wide_frontend, buffer, dump };
+  GArray *recoveries = g_array_new (false, false, sizeof (TbRecovery));
+  BackendBlock block = { tb, &wide_frontend, buffer, dump, recoveries };
   unsigned guest = 0, hot = 0, hot_bytes = 0, late = 0;
   ck_assert (g_file_get_contents (path, &text, NULL, NULL));
   bp_ir_block_init (&ir, globals, G_N_ELEMENTS (globals), NULL);
@@ -75,6 +76,7 @@ measure (CodeBuffer *buffer, const char *directory, const char *name)
   opt_fold (&ir);
   opt_flags (&ir);
   opt_liveness (&ir);
+  opt_recover (&ir, recoveries);
   for (uint32_t i = 0; i < ir.n_insns; i++)
     guest += ir.insns[i].op == BP_IR_insn_start;
   ck_assert (backend_x64.compile (&block, &ir));
@@ -84,6 +86,7 @@ measure (CodeBuffer *buffer, const char *directory, const char *name)
   bp_ir_block_finish (&ir);
   g_aligned_free (tb);
   g_string_free (dump, TRUE);
+  g_array_unref (recoveries);
   g_free (text);
   g_free (path);
   return g_strdup_printf ("%s %u %u %u\n", name, guest, hot, late);

@@ -197,7 +197,7 @@ START_TEST (test_buffer_fills)
   fake_cpu_block_init (&ir);
   bp_ir_exit_tb (&ir, 2);
   for (; n < 8; n++) {
-    BackendBlock block = { &tb[n], &fake_frontend, &buffer, NULL };
+    BackendBlock block = { &tb[n], &fake_frontend, &buffer, NULL, NULL };
     if (!backend_interp.compile (&block, &ir))
       break;
   }

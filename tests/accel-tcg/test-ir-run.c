@@ -1,7 +1,7 @@
 /* test-ir-run.c -- runs the .ir files and random blocks on every backend, as written and optimised. */
 /* SPDX-License-Identifier: MIT */
 /*
- * An .ir file has sections: `# in` a block, `# opt` what the three passes make of it (may be missing), `#
+ * An .ir file has sections: `# in` a block, `# opt` what the passes make of it (may be missing), `#
  * run` one execution a line: what is set before -> what must hold after.  Items: global=value, [guest
  * address]=32-bit word, plain.offset=32-bit word of the state's scratch bytes (at [env + 0x1058]); after
  * the arrow also exit=number or fault=kind@pc.  Globals that the right side does not name must be as they
@@ -86,12 +86,18 @@ verify (const BpIrBlock *ir, const char *where)
     ck_abort_msg ("%s: %s\n%s", where, error->message, print (ir));
 }
 
-static void
+/* What it leaves out. */
+static GArray *
 optimise (BpIrBlock *ir)
 {
+  static GArray *recoveries;
+  if (recoveries == NULL)
+    recoveries = g_array_new (false, false, sizeof (TbRecovery));
   opt_fold (ir);
   opt_flags (ir);
   opt_liveness (ir);
+  opt_recover (ir, recoveries);
+  return recoveries;
 }
 
 /* --- .ir files ------------------------------------------------------------------------- */
@@ -188,7 +194,7 @@ run_line (Host *host, const char *in, bool optimised, const char *line, const ch
   ck_assert_msg (sides[0] != NULL && sides[1] != NULL, "%s: no arrow in: %s", where, line);
   parse (&ir, in, where);
   if (optimised)
-    optimise (&ir);
+    cpu->recoveries = optimise (&ir);
   apply_items (cpu, sides[0], where);
   apply_items (wanted, sides[0], where);
   apply_items (wanted, sides[1], where);
@@ -350,8 +356,9 @@ check_random (const Way *way, FakeCpu *cpu, FakeCpu *oracle, uint32_t seed)
       char *full = g_strdup_printf ("%s on %s%s%s", where, hosts[i].backend->name, optimised ? ", optimised" : "",
                                     flags ? ", second pin set" : "");
       way->make (&ir, seed, size);
+      cpu->recoveries = NULL;
       if (optimised) {
-        optimise (&ir);
+        cpu->recoveries = optimise (&ir);
         verify (&ir, full);
       }
       way->prepare (cpu, seed);

@@ -37,7 +37,7 @@ static const PassCase cases[] = {
   { "and around a loop", "mov.i32 t0, eax\nlabel $L0\n add.i32 t0, t0, $0x1\n"
                          " brcond.i32 t0, $0xa, ltu, $L0\n mov.i32 eax, t0",
     "mov.i32 t0, eax\nlabel $L0\n add.i32 t0, t0, $0x1\n brcond.i32 t0, $0xa, ltu, $L0\n mov.i32 eax, t0" },
-  { "a discarded global", "mov.i32 cc_dst, eax\n discard.i32 cc_dst", "" },
+  { "a discarded global", "mov.i32 cc_dst, eax\n discard.i32 cc_dst", "discard.i32 cc_dst" },
   { "a result goes straight to its global", "add.i32 t0, eax, ebx\n insn_start 0x1001, 0x0\n mov.i32 eax, t0",
     "add.i32 eax, eax, ebx\n insn_start 0x1001, 0x0" },
   { "not when something in between may fault", "add.i32 t0, eax, ebx\n gld.i32 ecx, edx, le.u32.mmu0\n"

@@ -143,7 +143,7 @@ static void
 run_once (void)
 {
   Tb *tb = g_aligned_alloc0 (1, sizeof *tb, 64);
-  BackendBlock block = { tb, &frontend, &buffer, NULL };
+  BackendBlock block = { tb, &frontend, &buffer, NULL, NULL };
   bp_ir_exit_tb (&ir, 2);
   ck_assert (backend_x64.compile (&block, &ir));
   bp_ir_block_reset (&ir);

@@ -29,6 +29,7 @@ static FpExecState *state;
 static const uint8_t *code;
 static Backend *backend;
 static bool optimise;
+static GArray *recoveries;              /* of the block being run */
 static CodeBuffer buffer;
 static size_t buffer_start;             /* behind the backend's thunks */
 
@@ -42,6 +43,7 @@ restore (void *env)
     return;
   int i = tb_insn_at (running, (const uint8_t *) ret - 1);
   g_assert (i >= 0);
+  tb_recover (running, i, env);
   x86_restore (env, tb_insn_pc (running, (unsigned) i), running->insns[i].word);
 }
 
@@ -343,6 +345,7 @@ prepare (BpIrBlock *ir, BpTranslation *t, bool explain)
   opt_fold (ir);
   opt_flags (ir);
   opt_liveness (ir);
+  opt_recover (ir, recoveries);
   check_ir (ir);
 }
 
@@ -352,15 +355,17 @@ run_block (bool explain)
   static BpIrBlock ir;
   static Tb tb;
   BpTranslation t;
-  if (ir.insns == NULL)
+  if (ir.insns == NULL) {
     bp_ir_block_init (&ir, x86_globals, G_N, x86_helper_list);
+    recoveries = g_array_new (false, false, sizeof (TbRecovery));
+  }
   prepare (&ir, &t, explain);
   if (tb.code != NULL)
     backend->release (&tb);
   buffer.used = buffer_start;
   memset (&tb, 0, sizeof tb);
   tb.key = t.key;
-  BackendBlock block = { &tb, &x86_frontend, &buffer, explain ? g_string_new (NULL) : NULL };
+  BackendBlock block = { &tb, &x86_frontend, &buffer, explain ? g_string_new (NULL) : NULL, recoveries };
   tb.n_insns = t.n_insns;
   tb.n_bytes = t.n_bytes;
   g_assert (backend->compile (&block, &ir));

@@ -179,6 +179,9 @@ compile (const BackendBlock *block, BpIrBlock *ir)
   resolve_branches (program, ir, words);
   g_free (words);
   record_insns (tb, ir);
+  tb->n_recoveries = block->recoveries ? block->recoveries->len : 0;
+  if (tb->n_recoveries > 0)
+    tb->recoveries = g_memdup2 (block->recoveries->data, tb->n_recoveries * sizeof (TbRecovery));
 
   tb->code = (const uint8_t *) program;
   tb->code_size = ir->n_insns + 1;
@@ -193,10 +196,12 @@ release (Tb *tb)
   g_free ((void *) tb->code);
   g_free (tb->insns);
   g_free (tb->marks);
+  g_free (tb->recoveries);
   tb->code = NULL;
   tb->insns = NULL;
   tb->marks = NULL;
-  tb->n_marks = 0;
+  tb->recoveries = NULL;
+  tb->n_marks = tb->n_recoveries = 0;
 }
 
 /* --- one execution ------------------------------------------------------------------- */

@@ -237,9 +237,14 @@ commit (Gen *g)
   tb->n_marks = g->marks.n;
   uint8_t *tables = g->start + ((tb->code_size + 7) & ~(uint32_t) 7);     /* behind the code: they come and go with it */
   tb->insns = (TbInsn *) (void *) tables;
-  tb->marks = (TbMark *) (void *) (tables + g->insns.n * sizeof (TbInsn));
+  const GArray *recoveries = g->block->recoveries;
+  tb->n_recoveries = recoveries ? recoveries->len : 0;
+  tb->recoveries = (TbRecovery *) (void *) (tb->insns + g->insns.n);
+  tb->marks = (TbMark *) (void *) (tb->recoveries + tb->n_recoveries);
   if (g->insns.n > 0)
     memcpy (tb->insns, g->insns.at, g->insns.n * sizeof (TbInsn));
+  if (tb->n_recoveries > 0)
+    memcpy (tb->recoveries, recoveries->data, tb->n_recoveries * sizeof (TbRecovery));
   if (g->marks.n > 0)
     memcpy (tb->marks, g->marks.at, g->marks.n * sizeof (TbMark));
   for (unsigned n = 0; n < 2; n++) {
@@ -292,7 +297,8 @@ x64_compile (const BackendBlock *block, BpIrBlock *ir)
   select_all (g);
   if (!g->e.full)
     emit_late (g);
-  if (g->e.full || (size_t) (g->e.end - g->e.p) < 8 + g->insns.n * sizeof (TbInsn) + g->marks.n * sizeof (TbMark))
+  size_t tables = g->insns.n * sizeof (TbInsn) + g->marks.n * sizeof (TbMark) + (block->recoveries ? block->recoveries->len * sizeof (TbRecovery) : 0);
+  if (g->e.full || (size_t) (g->e.end - g->e.p) < 8 + tables)
     return false;
   resolve_labels (g);
   commit (g);
@@ -335,6 +341,7 @@ x64_release (Tb *tb)
 {
   tb->marks = NULL;
   tb->insns = NULL;
+  tb->recoveries = NULL;
 }
 
 Backend backend_x64 = {

@@ -75,6 +75,7 @@ restore (void *env)
     return;
   int i = tb_insn_at (running, (const uint8_t *) ret - 1);
   g_assert (i >= 0);
+  tb_recover (running, i, env);
   x86_restore (env, tb_insn_pc (running, (unsigned) i), running->insns[i].word);
 }
 
@@ -438,8 +439,11 @@ static void
 run_block (bool explain)
 {
   static BpIrBlock ir;
+  static GArray *recoveries;
   if (ir.insns == NULL)
     bp_ir_block_init (&ir, x86_globals, G_N, x86_helper_list);
+  if (recoveries == NULL)
+    recoveries = g_array_new (false, false, sizeof (TbRecovery));
   bp_ir_block_reset (&ir);
   BpTranslation t = { .ir = &ir };
   x86_block_key (cpu, &t.key);
@@ -452,6 +456,7 @@ run_block (bool explain)
     opt_fold (&ir);
     opt_flags (&ir);
     opt_liveness (&ir);
+    opt_recover (&ir, recoveries);
     if (explain)
       print_ir ("optimised", &ir);
     check_ir (&ir);
@@ -459,7 +464,7 @@ run_block (bool explain)
   release_block ();
   buffer.used = buffer_start;
   tb.key = t.key;
-  BackendBlock block = { &tb, &x86_frontend, &buffer, NULL };
+  BackendBlock block = { &tb, &x86_frontend, &buffer, NULL, optimise ? recoveries : NULL };
   tb.n_insns = t.n_insns;
   tb.n_bytes = t.n_bytes;
   g_assert (backend->compile (&block, &ir));
