@@ -457,11 +457,15 @@ put_flags (Random *x)
     start_insn (x);
     if (below (x, 3) == 0)
       put_guest_access (x);
+    BpIrType type = a_type (x);
     if (below (x, 8) == 0)
       put_control (x);
+    else if (below (x, 4) == 0)
+      bp_ir_brcond (x->ir, type, below (x, 2) ? BP_IR_EQ : a_cond (x), flags[type][below (x, 2)], a_const (x, type, below (x, 6) / 5), a_label (x));
+    else if (below (x, 8) == 0)
+      bp_ir_setcond (x->ir, type, BP_IR_NE, output (x, type), flags[type][below (x, 2)], a_const (x, type, 0));
     if (below (x, 4) == 0)
       continue;
-    BpIrType type = a_type (x);
     BpIrOp op = (BpIrOp) ops[below (x, G_N_ELEMENTS (ops))];
     BpTemp s0 = a_register (x, type), s1 = ir_op_info[op].n_in == 2 ? a_register (x, type) : BP_IR_NONE;
     bp_ir_op3 (x->ir, op, type, flags[type][below (x, 2)], s0, s1);

@@ -68,6 +68,51 @@ static const RecoverCase cases[] = {
     "mov.i32 cc_dst, ecx", "" },
 };
 
+/* Side exits: all stands before a first exit, in EXIT, and the label's code after it. */
+#define EXIT "\ninsn_start 0x1004, 0x0\n exit_tb 0\n insn_start 0x1005, 0x0\n label $L0\n"
+#define JUMP " brcond.i32 ecx, edx, ltu, $L0\n"
+
+static const RecoverCase side_cases[] = {
+  { "an operand that one exit sees", "mov.i32 cc_src, eax\n" B JUMP C "mov.i32 cc_src, ecx" EXIT,
+    B JUMP C "mov.i32 cc_src, ecx" EXIT "mov.i32 cc_src, eax", "" },
+  { "and a fault, before and after the branch", "mov.i32 cc_src, eax\n" B LOAD C JUMP D LOAD "mov.i32 cc_src, ecx" EXIT,
+    B LOAD C JUMP D LOAD "mov.i32 cc_src, ecx" EXIT "mov.i32 cc_src, eax", "1-3 cc_src = mov.i32 eax; " },
+  { "what is not overwritten stays", "mov.i32 cc_src, eax\n" B JUMP C EXIT, "mov.i32 cc_src, eax\n" B JUMP C EXIT, "" },
+  { "so does what the branch reads", "mov.i32 edx, eax\n" B JUMP C "mov.i32 edx, ebx" EXIT, "mov.i32 edx, eax\n" B JUMP C
+    "mov.i32 edx, ebx" EXIT, "" },
+  { "an operand changes before the branch", "mov.i32 cc_src, eax\n" B "mov.i32 eax, ebx\n" C JUMP D "mov.i32 cc_src, ecx" EXIT,
+    "mov.i32 cc_src, eax\n" B "mov.i32 eax, ebx\n" C JUMP D "mov.i32 cc_src, ecx" EXIT, "" },
+  { "after it", "mov.i32 cc_src, eax\n" B JUMP C "mov.i32 eax, ebx\n mov.i32 cc_src, ecx" EXIT,
+    B JUMP C "mov.i32 eax, ebx\n mov.i32 cc_src, ecx" EXIT "mov.i32 cc_src, eax", "" },
+  { "two branches go there", "mov.i32 cc_src, eax\n" B JUMP C JUMP D "mov.i32 cc_src, ecx" EXIT, "mov.i32 cc_src, eax\n" B JUMP C JUMP D
+    "mov.i32 cc_src, ecx" EXIT, "" },
+  { "code falls into it", "mov.i32 cc_src, eax\n" B JUMP C "mov.i32 cc_src, ecx\n label $L0",
+    "mov.i32 cc_src, eax\n" B JUMP C "mov.i32 cc_src, ecx\n label $L0", "" },
+  { "something may fault in it", "mov.i32 cc_src, eax\n" B JUMP C "mov.i32 cc_src, ecx" EXIT LOAD, "mov.i32 cc_src, eax\n" B JUMP C
+    "mov.i32 cc_src, ecx" EXIT LOAD, "" },
+  { "two exits",
+    "mov.i32 cc_src, eax\n" B JUMP C "brcond.i32 ecx, edx, eq, $L1\n" D "mov.i32 cc_src, ecx" EXIT "exit_tb 1\n label $L1",
+    B JUMP C "brcond.i32 ecx, edx, eq, $L1\n" D "mov.i32 cc_src, ecx" EXIT "mov.i32 cc_src, eax\n exit_tb 1\n label $L1\n mov.i32 cc_src, eax", "" },
+  { "a difference that the branch tests", "sub.i32 cc_dst, ecx, edx\n" B "brcond.i32 cc_dst, $0x0, ne, $L0\n" C "mov.i32 cc_dst, eax" EXIT,
+    B "brcond.i32 ecx, edx, ne, $L0\n" C "mov.i32 cc_dst, eax" EXIT "sub.i32 cc_dst, ecx, edx", "" },
+  { "from a constant", "add.i32 cc_dst, ecx, $0xfffffff0\n" B "brcond.i32 cc_dst, $0x0, ne, $L0\n" C "mov.i32 cc_dst, eax" EXIT,
+    B "brcond.i32 ecx, $0x10, ne, $L0\n" C "mov.i32 cc_dst, eax" EXIT "add.i32 cc_dst, ecx, $0xfffffff0", "" },
+  { "bits", "and.i32 cc_dst, ecx, $0x4\n" B "brcond.i32 cc_dst, $0x0, eq, $L0\n" C "mov.i32 cc_dst, eax" EXIT,
+    B "brcond.i32 ecx, $0x4, tsteq, $L0\n" C "mov.i32 cc_dst, eax" EXIT "and.i32 cc_dst, ecx, $0x4", "" },
+  { "a copy, of whatever it is", "mov.i64 w0, w1\n" B "brcond.i32 w0, $0xff, tsteq, $L0\n" C "mov.i64 w0, w2" EXIT,
+    B "brcond.i32 w1, $0xff, tsteq, $L0\n" C "mov.i64 w0, w2" EXIT "mov.i64 w0, w1", "" },
+  { "but not of half of it", "mov.i32 w0, w1\n" B "brcond.i64 w0, $0x0, lt, $L0\n" C "mov.i64 w0, w2" EXIT,
+    "mov.i32 w0, w1\n" B "brcond.i64 w0, $0x0, lt, $L0\n" C "mov.i64 w0, w2" EXIT, "" },
+  { "the sign of a difference is none of its operands'", "sub.i32 cc_dst, ecx, edx\n" B "brcond.i32 cc_dst, $0x0, lt, $L0\n" C
+    "mov.i32 cc_dst, eax" EXIT, "sub.i32 cc_dst, ecx, edx\n" B "brcond.i32 cc_dst, $0x0, lt, $L0\n" C "mov.i32 cc_dst, eax" EXIT, "" },
+  { "two tests", "mov.i32 cc_dst, ecx\n" B "setcond.i32 ebx, cc_dst, $0x0, eq\n" C "brcond.i32 cc_dst, $0x0, lt, $L0\n mov.i32 cc_dst, eax" EXIT,
+    "mov.i32 cc_dst, ecx\n" B "setcond.i32 ebx, cc_dst, $0x0, eq\n" C "brcond.i32 cc_dst, $0x0, lt, $L0\n mov.i32 cc_dst, eax" EXIT, "" },
+  { "a test without a branch", "mov.i32 cc_dst, ecx\n" B LOAD C "movcond.i32 ebx, cc_dst, $0x0, edi, ebx, ne\n mov.i32 cc_dst, eax\n" D,
+    B LOAD C "movcond.i32 ebx, ecx, $0x0, edi, ebx, ne\n mov.i32 cc_dst, eax\n" D, "1-1 cc_dst = mov.i32 ecx; " },
+  { "of what has changed", "mov.i32 cc_dst, ecx\n" B LOAD C "mov.i32 ecx, ebx\n" D "setcond.i32 ebx, cc_dst, $0x0, ne\n mov.i32 cc_dst, eax\n",
+    "mov.i32 cc_dst, ecx\n" B LOAD C "mov.i32 ecx, ebx\n" D "setcond.i32 ebx, cc_dst, $0x0, ne\n mov.i32 cc_dst, eax\n", "" },
+};
+
 static void
 print_operand (GString *text, const BpIrBlock *ir, TbOperand o, int32_t value)
 {
@@ -109,17 +154,18 @@ pass (BpIrBlock *ir)
   opt_recover (ir, recoveries);
 }
 
-START_TEST (test_cases)
+static void
+run_cases (const RecoverCase *list, unsigned n)
 {
   recoveries = g_array_new (false, false, sizeof (TbRecovery));
-  for (unsigned i = 0; i < G_N_ELEMENTS (cases); i++) {
-    char *in = g_strconcat (cases[i].in, END, NULL), *out = g_strconcat (cases[i].out, END, NULL);
-    const PassCase one = { cases[i].what, in, out };
+  for (unsigned i = 0; i < n; i++) {
+    char *in = g_strconcat (list[i].in, END, NULL), *out = g_strconcat (list[i].out, END, NULL);
+    const PassCase one = { list[i].what, in, out };
     BpIrBlock ir;
     fake_cpu_block_init (&ir);
     pass_test_run (&one, 1, pass);
     char *is = print_recoveries (recoveries, &ir);
-    ck_assert_msg (strcmp (is, cases[i].recoveries) == 0, "%s: recoveries are %s\nnot %s", cases[i].what, is, cases[i].recoveries);
+    ck_assert_msg (strcmp (is, list[i].recoveries) == 0, "%s: recoveries are %s\nnot %s", list[i].what, is, list[i].recoveries);
     g_free (is);
     g_free (in);
     g_free (out);
@@ -127,11 +173,22 @@ START_TEST (test_cases)
   }
   g_array_unref (recoveries);
 }
+
+START_TEST (test_faults)
+{
+  run_cases (cases, G_N_ELEMENTS (cases));
+}
+END_TEST
+
+START_TEST (test_side_exits)
+{
+  run_cases (side_cases, G_N_ELEMENTS (side_cases));
+}
 END_TEST
 
 int
 main (void)
 {
-  const TTest *const tests[] = { test_cases };
+  const TTest *const tests[] = { test_faults, test_side_exits };
   return pass_test_main ("opt-recover", tests, G_N_ELEMENTS (tests));
 }
