@@ -21,6 +21,24 @@ simplify_unsigned (Folder *x, BpIrInsn *insn, BpTemp *b)
   *b = c;
 }
 
+/* Whether what is tested by a mask is 0, and is a sum of a constant and something without bits beyond the mask: compares that. */
+static bool
+simplify_masked_sum (Folder *x, BpIrInsn *insn, BpTemp *a, BpTemp *b)
+{
+  uint64_t mask = const_value (x, *b, insn->type);
+  const BpIrInsn *def = def_of (x, *a);
+  if ((mask & (mask + 1)) || !def || def->op != BP_IR_add || def->type != insn->type || !is_const (x, def->a[2])
+      || (ones_of (x, def->a[1], insn->type) & ~mask))
+    return false;
+  BpTemp c = fold_constant (x, (BpIrType) insn->type, -const_value (x, def->a[2], insn->type) & mask);
+  if (c == BP_IR_NONE)
+    return false;
+  insn->cond = insn->cond == BP_IR_TSTEQ ? BP_IR_EQ : BP_IR_NE;
+  *a = def->a[1];
+  *b = c;
+  return true;
+}
+
 /* Decides a condition: 0, 1, or -1 when it depends; puts a constant second and simplifies what it can. */
 static int
 decide (Folder *x, BpIrInsn *insn, BpTemp *a, BpTemp *b)
@@ -68,7 +86,8 @@ decide (Folder *x, BpIrInsn *insn, BpTemp *a, BpTemp *b)
     }
     return -1;
   }
-  simplify_unsigned (x, insn, b);
+  if (cond < BP_IR_TSTEQ || !simplify_masked_sum (x, insn, a, b))
+    simplify_unsigned (x, insn, b);
   return -1;
 }
 

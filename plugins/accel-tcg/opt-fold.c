@@ -13,17 +13,6 @@
 
 /* --- what is known ------------------------------------------------------------------ */
 
-/* The insn that made the temp's value, if its first input still holds what it held then. */
-static inline const BpIrInsn *
-def_of (const Folder *x, BpTemp temp)
-{
-  const Known *k = &x->known[temp];
-  if (x->ir->temps[temp].kind == BP_IR_TEMP_CONST || k->epoch != x->epoch || k->def == 0)
-    return NULL;
-  const BpIrInsn *def = &x->ir->insns[k->def - 1];
-  return x->known[def->a[1]].version == k->def_version ? def : NULL;
-}
-
 BpTemp
 fold_constant (Folder *x, BpIrType type, uint64_t value)
 {

@@ -57,6 +57,17 @@ ones_of (const Folder *x, BpTemp temp, unsigned width)
   return ir_type_mask (width) & (x->known[temp].epoch == x->epoch ? x->known[temp].ones : ir_type_mask (t->type));
 }
 
+/* The insn that made the temp's value, if its first input still holds what it held then. */
+static inline const BpIrInsn *
+def_of (const Folder *x, BpTemp temp)
+{
+  const Known *k = &x->known[temp];
+  if (x->ir->temps[temp].kind == BP_IR_TEMP_CONST || k->epoch != x->epoch || k->def == 0)
+    return NULL;
+  const BpIrInsn *def = &x->ir->insns[k->def - 1];
+  return x->known[def->a[1]].version == k->def_version ? def : NULL;
+}
+
 static inline void
 to_nop (BpIrInsn *insn)
 {

@@ -15,6 +15,10 @@ static const PassCase cases[] = {
                              " and.i32 t2, ecx, $0xf\n shr.i32 ebx, ebx, t2",
     "and.i32 t0:i64, w1, $0x3f\n shl.i64 w0, w0, w1\n and.i32 t1, ecx, $0x1f\n sar.i32 eax, eax, ecx\n"
     " and.i32 t2, ecx, $0xf\n shr.i32 ebx, ebx, t2" },
+  { "a byte less a constant is 0", "ext8u.i32 ecx, ebx\n sub.i32 cc_dst, ecx, $0x2c\n brcond.i32 cc_dst, $0xff, tsteq, $L0\n mov.i32 edx, eax\nlabel $L0",
+    "ext8u.i32 ecx, ebx\n add.i32 cc_dst, ecx, $0xffffffd4\n brcond.i32 ecx, $0x2c, eq, $L0\n mov.i32 edx, eax\nlabel $L0" },
+  { "not of more than a byte", "sub.i32 cc_dst, ecx, $0x2c\n brcond.i32 cc_dst, $0xff, tstne, $L0\n mov.i32 edx, eax\nlabel $L0",
+    "add.i32 cc_dst, ecx, $0xffffffd4\n brcond.i32 cc_dst, $0xff, tstne, $L0\n mov.i32 edx, eax\nlabel $L0" },
   { "a raise that is not reached leaves all that was known",
     "mov.i32 t0, eax\n brcond.i32 ebx, ecx, lt, $L0\n call _, h_raise (env)\nlabel $L0\n add.i32 edx, t0, ebx",
     "mov.i32 t0, eax\n brcond.i32 ebx, ecx, lt, $L0\n call _, h_raise (env)\nlabel $L0\n add.i32 edx, eax, ebx" },
