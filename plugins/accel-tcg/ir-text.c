@@ -19,7 +19,7 @@ static const struct {
   const char *name;
   uint32_t bit;
 } memop_words[] = { { "align", BP_MO_ALIGN }, { "addr64", BP_MO_ADDR64 }, { "stack", BP_MO_STACK },
-  { "rmw", BP_MO_RMW }, { "top", BP_MO_TOP } };
+  { "rmw", BP_MO_RMW }, { "top", BP_MO_TOP }, { "near", BP_MO_NEAR } };
 
 /* The fields of a native insn: those of imm, then those of aux. */
 typedef struct NativeField {

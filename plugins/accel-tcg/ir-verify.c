@@ -89,7 +89,7 @@ static bool
 check_guest_access (Checker *c)
 {
   const BpIrInsn *insn = c->insn;
-  if (insn->aux >> 14 || (insn->aux & BP_MO_SIZE) > BP_MO_64)
+  if (insn->aux >> 15 || (insn->aux & BP_MO_SIZE) > BP_MO_64)
     return wrong (c, "bad memop %#x", insn->aux);
   if ((insn->aux & BP_MO_SIZE) == BP_MO_64 && insn->type != BP_IR_I64)
     return wrong (c, "a 64-bit access needs an i64");

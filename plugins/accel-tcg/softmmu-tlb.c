@@ -46,6 +46,35 @@ is_logged (const TcgVcpu *v)
   return G_UNLIKELY (__atomic_load_n (&((TcgMachine *) v->machine)->logged, __ATOMIC_ACQUIRE));
 }
 
+/* --- near entries -------------------------------------------------------------------- */
+
+/* The page of an entry; ~0 when it is empty. */
+static uint64_t
+entry_page (const TlbEntry *e)
+{
+  uint64_t tag = !(e->load & TLB_INVALID) ? e->load : !(e->store & TLB_INVALID) ? e->store : e->fetch;
+  return tag & TLB_INVALID ? ~(uint64_t) 0 : tag & TLB_PAGE_MASK;
+}
+
+static void
+near_drop_page (TcgVcpu *v, unsigned mmu, uint64_t page)
+{
+  const TlbNear *near = &v->near[mmu];
+  if (near->load == page || near->store == page)
+    tlb_near_drop (v, mmu);
+}
+
+/* The MMU index of a live table, -1: it is another space's. */
+static int
+live_mode (TcgVcpu *v, const TlbTable *t)
+{
+  Softmmu *s = tcg_softmmu (v);
+  for (unsigned i = 0; i < s->n_modes; i++)
+    if (s->mode[i] == t)
+      return (int) i;
+  return -1;
+}
+
 /* --- tables: all there are, in a row ---------------------------------------------- */
 
 #define N_TABLES(s) ((1 + N_SPACES) * (s)->n_modes)
@@ -69,6 +98,7 @@ tlb_show (TcgVcpu *v, unsigned mmu, TlbTable *t)
 {
   tcg_softmmu (v)->mode[mmu] = t;
   show_table (v, mmu);
+  tlb_near_drop (v, mmu);
 }
 
 static void
@@ -113,14 +143,6 @@ journal_add (TlbTable *t, uint32_t index)
   }
 }
 
-/* The page of an entry; ~0 when it is empty. */
-static uint64_t
-entry_page (const TlbEntry *e)
-{
-  uint64_t tag = !(e->load & TLB_INVALID) ? e->load : !(e->store & TLB_INVALID) ? e->store : e->fetch;
-  return tag & TLB_INVALID ? ~(uint64_t) 0 : tag & TLB_PAGE_MASK;
-}
-
 /* A table that pages push each other out of becomes twice as large, with what it holds. */
 static void
 table_grow (TcgVcpu *v, unsigned mmu)
@@ -161,6 +183,7 @@ softmmu_init (TcgVcpu *v, BpAddressSpace *memory, BpAddressSpace *io)
   s->memory = memory;
   s->io = io;
   s->n_modes = v->frontend->n_mmu_indexes;
+  tlb_near_drop_all (v);
   for (unsigned i = 0; i < s->n_modes; i++) {
     table_new (&s->shared[i], TLB_MIN_BITS + 2);
     tlb_show (v, i, &s->shared[i]);
@@ -200,6 +223,9 @@ tlb_entry_clear (TcgVcpu *v, TlbTable *t, uint32_t index)
   TlbEntry *e = &t->entry[index];
   if (is_logged (v))
     settle_log (&t->full[index], e);
+  int mmu = live_mode (v, t);
+  if (mmu >= 0)
+    near_drop_page (v, (unsigned) mmu, entry_page (e));
   entry_empty (e);
   t->full[index].proof.leaf = NULL;
 }
@@ -207,6 +233,9 @@ tlb_entry_clear (TcgVcpu *v, TlbTable *t, uint32_t index)
 void
 tlb_table_clear (TcgVcpu *v, TlbTable *t)
 {
+  int mmu = live_mode (v, t);
+  if (mmu >= 0)
+    tlb_near_drop (v, (unsigned) mmu);
   if (is_logged (v))
     table_settle_logs (t);
   if (t->has_global || t->n_journal > t->entries / 2) {
@@ -322,8 +351,11 @@ tlb_watch_page (TcgVcpu *v, uint64_t ram_page)
     TlbTable *t = table_at (s, i);
     for (uint32_t k = 0; k < t->entries; k++)
       if (__atomic_load_n (&t->full[k].ram_address, __ATOMIC_RELAXED) == ram_page
-          && !(__atomic_load_n (&t->entry[k].store, __ATOMIC_RELAXED) & TLB_INVALID))
+          && !(__atomic_load_n (&t->entry[k].store, __ATOMIC_RELAXED) & TLB_INVALID)) {
         __atomic_fetch_or (&t->entry[k].store, TLB_WATCHED, __ATOMIC_SEQ_CST);
+        /* (whatever page that is: another one is only looked for again) */
+        __atomic_store_n (&v->near[i % s->n_modes].store, TLB_NEAR_NONE, __ATOMIC_SEQ_CST);
+      }
   }
   g_mutex_unlock (&s->table_lock);
 }
@@ -338,9 +370,11 @@ softmmu_do_asked (TcgVcpu *v)
     return;
   uint32_t asked = __atomic_exchange_n (&s->asked, 0, __ATOMIC_SEQ_CST);
   fp_leave (v);
-  if (asked & SOFTMMU_LOG)
+  if (asked & SOFTMMU_LOG) {
     for (unsigned i = 0; i < N_TABLES (s); i++)
       table_settle_logs (table_at (s, i));
+    tlb_near_drop_all (v);
+  }
   if (asked & SOFTMMU_MAP) {
     phys_cache_flush (v);
     tlb_flush_all (v);
@@ -437,6 +471,8 @@ install (TcgVcpu *v, uint64_t address, unsigned mmu, const BpTlbFill *fill)
   uint64_t watched = fill->watched ? TLB_BREAKPOINT : 0, plain = page | (host ? 0 : TLB_DEVICE);
   uint64_t before = entry_page (e);
   t->evictions += before != page && before != ~(uint64_t) 0;
+  near_drop_page (v, mmu, before);
+  near_drop_page (v, mmu, page);
   f->physical = fill->physical & TLB_PAGE_MASK;
   __atomic_store_n (&f->ram_address, ram_address, __ATOMIC_RELAXED);
   f->global = fill->global;

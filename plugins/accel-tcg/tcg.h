@@ -29,6 +29,19 @@ typedef struct TlbFast {
   TlbEntry *table;
 } TlbFast;
 
+/*
+ * The entry that an access marked BP_MO_NEAR found last: a copy of one in the live table.  Generated code reaches it without an index, and
+ * without waiting for the address.  Whatever changes an entry drops its copy; where that is another thread (WATCHED), both put a fence
+ * between writing to the one and reading the other.
+ */
+#define TLB_NEAR_NONE ((uint64_t) 1 << 62)      /* far from any address, whichever is subtracted */
+typedef struct TlbNear {
+  uint64_t load, store;         /* the page that may be accessed so, or TLB_NEAR_NONE */
+  uint64_t addend;
+  uint32_t patience;            /* misses until another page takes its place: two pages in turns are better off when one stays */
+  uint32_t unused;
+} TlbNear;
+
 /* --- jump cache: guest pc and mode -> host code ------------------------------------ */
 
 #define JUMP_CACHE_BITS 14
@@ -77,6 +90,7 @@ typedef struct TcgVcpu {
   uintptr_t frame;
   uint32_t pin_set;                     /* of the blocks that run: set where they are entered (host-x64) */
   uint32_t unused;
+  TlbNear near[16];
   uint64_t spare[6];
   /* Operand of a native insn that cannot be reached directly. */
   uint8_t bounce[512] __attribute__ ((aligned (64)));
@@ -91,6 +105,20 @@ typedef struct TcgVcpu {
 _Static_assert (sizeof (TcgVcpu) <= sizeof (BpTcgArea), "the vCPU's area is full");
 
 static inline TcgVcpu *tcg_vcpu (void *env) { return (TcgVcpu *) env; }
+
+static inline void
+tlb_near_drop (TcgVcpu *v, unsigned mmu)
+{
+  v->near[mmu].load = v->near[mmu].store = TLB_NEAR_NONE;
+  v->near[mmu].patience = 0;
+}
+
+static inline void
+tlb_near_drop_all (TcgVcpu *v)
+{
+  for (unsigned i = 0; i < 16; i++)
+    tlb_near_drop (v, i);
+}
 
 /* --- translation blocks ------------------------------------------------------------- */
 

@@ -157,6 +157,7 @@ setup (void)
     cpu->tlb[i] = (TlbEntry) { TLB_INVALID, TLB_INVALID, TLB_INVALID, 0 };
   cpu->tlb[(PAGE >> 12) & 15] = (TlbEntry) { PAGE, PAGE, PAGE, (uintptr_t) page - PAGE };
   vcpu->tlb[0] = (TlbFast) { 15 << 5, cpu->tlb };
+  tlb_near_drop_all (vcpu);
   vcpu->jump_cache = cpu->cache;
   vcpu->page_ids = cpu->page_ids;
   uint16_t fcw = 0x037f;

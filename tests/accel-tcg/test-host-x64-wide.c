@@ -180,6 +180,75 @@ START_TEST (test_wide_addresses)
 }
 END_TEST
 
+/* Accesses that mostly stay in the page of the last one: everywhere around its borders, with the near entry empty, of that page or of another
+ * one.  C is asked for what is not all in the page, and nothing else. */
+START_TEST (test_near)
+{
+  static const BpMemOp sizes[] = { BP_MO_8, BP_MO_16, BP_MO_32, BP_MO_64 };
+  const uint64_t there = 0xffffffff80000000u + PAGE;
+  use_frontend64 (1);
+  cpu->tlb[(PAGE >> 12) & 15] = (TlbEntry) { there, there, there, (uintptr_t) page - there };
+  for (unsigned k = 0; k < 4; k++)
+    for (unsigned store = 0; store < 2; store++) {
+      BpTemp t = t64 (), u = t64 ();
+      BpMemOp memop = sizes[k] | BP_MO_ADDR64 | BP_MO_NEAR;
+      unsigned bytes = 1u << k;
+      bp_ir_op3 (&ir, BP_IR_add, BP_IR_I64, u, g (0), c64 (8));
+      if (store)
+        bp_ir_gst (&ir, g (1), u, memop);
+      else
+        bp_ir_gld (&ir, BP_IR_I64, t, u, memop);
+      bp_ir_mov (&ir, BP_IR_I64, g (2), store ? g (1) : t);
+      bp_ir_exit_tb (&ir, 2);
+      Tb *tb = compile ();
+      for (unsigned was = 0; was < 3; was++)
+        for (int at = -20; at < 4100; at = at == 20 ? 4070 : at + 1) {
+          uint64_t value = 0, other = 0x7f0000005000u;
+          bool inside = at >= 0 && at + bytes <= 4096;
+          for (unsigned i = 0; i < sizeof page; i++)
+            page[i] = (uint8_t) (i * 7);
+          tlb_near_drop_all (vcpu);
+          if (was)
+            vcpu->near[0] = (TlbNear) { .load = was == 1 ? there : other, .store = was == 1 ? there : other,
+                                        .addend = was == 1 ? (uintptr_t) page - there : 0, .patience = (unsigned) at & 1 };
+          seen.loads = seen.stores = 0;
+          cpu->q[0] = there + (uint64_t) (int64_t) at - 8;
+          cpu->q[1] = 0x1122334455667788;
+          run (tb);
+          ck_assert_uint_eq (seen.loads, !store && !inside);
+          ck_assert_uint_eq (seen.stores, store && !inside);
+          if (!inside)
+            continue;
+          memcpy (&value, page + at, bytes);
+          ck_assert_uint_eq (value, (store ? cpu->q[1] : cpu->q[2]) & (bytes == 8 ? ~(uint64_t) 0 : (UINT64_C (1) << 8 * bytes) - 1));
+          bool stays = was == 2 && (at & 1);
+          ck_assert_uint_eq (vcpu->near[0].store, stays ? other : there);
+        }
+      release (tb);
+    }
+}
+END_TEST
+
+/* A page that may be read only is near for loads. */
+START_TEST (test_near_read_only)
+{
+  use_frontend64 (1);
+  cpu->tlb[(PAGE >> 12) & 15] = (TlbEntry) { PAGE, PAGE | TLB_WATCHED, PAGE, (uintptr_t) page - PAGE };
+  BpTemp t = t64 ();
+  bp_ir_gld (&ir, BP_IR_I64, t, g (0), BP_MO_64 | BP_MO_ADDR64 | BP_MO_NEAR);
+  bp_ir_mov (&ir, BP_IR_I64, g (1), t);
+  bp_ir_op3 (&ir, BP_IR_add, BP_IR_I64, g (2), g (2), c64 (8));
+  bp_ir_gst (&ir, g (1), g (2), BP_MO_64 | BP_MO_ADDR64 | BP_MO_NEAR);
+  cpu->q[0] = PAGE + 8;
+  cpu->q[2] = PAGE + 0x100;
+  run_once ();
+  ck_assert_uint_eq (seen.loads, 0);
+  ck_assert_uint_eq (seen.stores, 1);
+  ck_assert_uint_eq (vcpu->near[0].load, PAGE);
+  ck_assert_uint_eq (vcpu->near[0].store, TLB_NEAR_NONE);
+}
+END_TEST
+
 /* A 32-bit address, from a register with more in it, is not taken for the kernel's. */
 START_TEST (test_narrow_addresses)
 {
@@ -305,6 +374,8 @@ main (void)
   tcase_add_test (tcase, test_narrow_pc);
   tcase_add_test (tcase, test_wide_icount);
   tcase_add_test (tcase, test_wide_addresses);
+  tcase_add_test (tcase, test_near);
+  tcase_add_test (tcase, test_near_read_only);
   tcase_add_test (tcase, test_narrow_addresses);
   tcase_add_test (tcase, test_wide_native);
   tcase_add_test (tcase, test_sums);

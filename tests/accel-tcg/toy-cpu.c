@@ -255,10 +255,11 @@ static void
 memory (Gen *g, ToyOp op, BpTemp a, BpTemp address)
 {
   static const BpMemOp size[] = { BP_MO_32, BP_MO_16, BP_MO_8 };
+  BpMemOp near = (g->next >> 2) % 4 ? BP_MO_NEAR : 0;   /* (a hint: for most, so that the tests of the TLB see whether it is obeyed) */
   if (op <= TOY_LD8)
-    bp_ir_gld (g->b, BP_IR_I32, a, address, size[op - TOY_LD32]);
+    bp_ir_gld (g->b, BP_IR_I32, a, address, size[op - TOY_LD32] | near);
   else if (op <= TOY_ST8)
-    bp_ir_gst (g->b, a, address, size[op - TOY_ST32]);
+    bp_ir_gst (g->b, a, address, size[op - TOY_ST32] | near);
   else
     atomic (g, op, a, address);
 }

@@ -93,6 +93,7 @@ typedef uint32_t BpMemOp;
 #define BP_MO_MMU_INDEX(mop) (((mop) >> 8) & 15u)
 #define BP_MO_RMW     (1u << 12)        /* a load that a store to the same place follows: across two pages, both must allow that first */
 #define BP_MO_TOP     (1u << 13)        /* over the top of a 32-bit address space is a guest fault (BP_HOST_FAULT_TOP), not a wrap */
+#define BP_MO_NEAR    (1u << 14)        /* a hint: mostly in the page of the last such access under the same MMU index, as at the stack pointer */
 #define BP_MO_BYTES(mop) (1u << ((mop) & BP_MO_SIZE))
 
 /* What the host's fault inside generated code means to the guest: frontend->host_fault gets one of these. */

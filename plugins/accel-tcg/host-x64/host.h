@@ -64,6 +64,7 @@ typedef struct X64Host {
   X64Set set[BP_TCG_PIN_SETS];
   RaHost ra;
   uint8_t *leave, *events, *fp_store, *fp_load[N_FP_LOADS];     /* thunks for every set */
+  uint8_t *table[16][2][2];             /* by MMU index, whether to store and whether it is near: emit_table */
 } X64Host;
 extern X64Host x64_host;
 
@@ -93,6 +94,18 @@ typedef struct Operand {
   int64_t imm;                  /* of an address in a register: what to add to it */
 } Operand;
 
+/* One access: what to probe for, and in which registers. */
+typedef struct Probe {
+  Operand address;              /* a register with the address in all its bits, less imm, or a constant */
+  unsigned entry, work;         /* scratch registers; entry holds the addend afterwards, work may be part of the address */
+  unsigned bytes, mmu_index;
+  bool store, aligned, wide;    /* wide: BP_MO_ADDR64 */
+  bool near;                    /* BP_MO_NEAR */
+  int32_t before, after;        /* bytes around it that the page must hold as well */
+  uint8_t *miss;                /* x64_probe: rel32 of the jump to the slow path */
+  uint8_t *found;               /* x64_probe: where to go on with the addend in `entry`; NULL: what missed is not there */
+} Probe;
+
 /* Code for a rare case, put after the block: emit() runs with the guest instruction restored for marks. */
 typedef struct Late {
   void (*emit) (Gen *g, const struct Late *late);
@@ -106,6 +119,7 @@ typedef struct Late {
   Operand address, value, other;
   uint8_t result, entry;        /* registers */
   bool shared;                  /* native: entry is an addend */
+  Probe probe;                  /* of the access */
   uint64_t native;
   uint32_t stale;               /* registers that hold addends which do not outlive a call of C */
   uint16_t stale_slot[2];       /* and spill slots, RA_NO_SLOT */
@@ -259,19 +273,16 @@ void x64_share_end (Gen *g);
 void x64_share_stale (Gen *g, Late *late);              /* notes what a call of C makes stale */
 void x64_share_clear (Gen *g, const Late *late);        /* emits its clearing */
 
-/* One access: what to probe for, and in which registers. */
-typedef struct Probe {
-  Operand address;              /* a register with the address in all its bits, less imm, or a constant */
-  unsigned entry, work;         /* scratch registers; entry holds the addend afterwards, work may be part of the address */
-  unsigned bytes, mmu_index;
-  bool store, aligned, wide;    /* wide: BP_MO_ADDR64 */
-  int32_t before, after;        /* bytes around it that the page must hold as well */
-} Probe;
-/* Emits it; *miss: rel32 of the jump to the slow path.  The host address. */
-X64Mem x64_probe (Gen *g, const Probe *probe, uint8_t **miss);
+/* Emits it.  The host address. */
+X64Mem x64_probe (Gen *g, Probe *probe);
 /* Where to access: after a probe of its own, a probe for all that share it, or just a test that there was
  * one. *share becomes NULL when the access is on its own after all. */
-X64Mem x64_site (Gen *g, Probe *probe, Share **share, uint8_t **miss);
+X64Mem x64_site (Gen *g, Probe *probe, Share **share);
+/* Out of line: looks into the table once more.  With the addend it goes on at `found`, else with what is emitted next. */
+void x64_probe_again (Gen *g, const Probe *probe);
+/* The same for one of those that share, when not all are in one page: with the addend in `entry` it goes on with what is emitted next, else at
+ * `miss`, a rel32.  The host address. */
+X64Mem x64_probe_alone (Gen *g, const Probe *probe, uint8_t **miss);
 /* A guest address as an operand that a probe takes; in a register without `allow_constant`. */
 Operand x64_address (Gen *g, BpTemp t, bool wide, bool allow_constant);
 /* No displacement for it: the probe's work register is part of the host's address. */

@@ -37,6 +37,12 @@ tlb_field (const Probe *p, size_t offset)
 }
 
 static X64Mem
+near_field (const Probe *p, size_t offset)
+{
+  return x64_mem (RBP, (int32_t) (offsetof (TcgVcpu, near) + p->mmu_index * sizeof (TlbNear) + offset));
+}
+
+static X64Mem
 tlb_tag (const Probe *p)
 {
   return x64_mem (p->entry, p->store ? offsetof (TlbEntry, store) : offsetof (TlbEntry, load));
@@ -57,7 +63,7 @@ compare_mask (const Probe *p)
 }
 
 static X64Mem
-probe_constant (Gen *g, const Probe *p, uint8_t **miss)
+probe_constant (Gen *g, Probe *p)
 {
   Enc *e = &g->e;
   uint64_t address = (uint64_t) p->address.imm, last = address + p->bytes - 1;
@@ -73,48 +79,122 @@ probe_constant (Gen *g, const Probe *p, uint8_t **miss)
     enc_mov_ri (e, p->work, page);
     enc_alu_rm (e, ALU_CMP, tag_width (p), p->work, tlb_tag (p));
   }
-  *miss = enc_jcc (e, CC_NE);
+  p->miss = enc_jcc (e, CC_NE);
   enc_load (e, X64_W, p->entry, x64_mem (p->entry, offsetof (TlbEntry, addend)));
   if (!x64_is_far (p->address))
     return x64_mem (p->entry, (int32_t) address);
   return x64_mem_index (p->entry, p->work, 0, (int32_t) ((int64_t) address - page));    /* (an access that hits is in the page) */
 }
 
-static X64Mem
-probe_register (Gen *g, const Probe *p, uint8_t **miss)
+static void
+add_to (Gen *g, const Probe *p, unsigned to, int32_t displacement)
+{
+  uint32_t w = p->wide ? X64_W : 0;
+  if (displacement == 0)
+    enc_mov_rr (&g->e, w, to, p->address.reg);
+  else
+    enc_rm (&g->e, OP_LEA | w, to, x64_mem (p->address.reg, displacement));
+}
+
+/* The entry in the table that an address at a register belongs to. */
+static void
+find_entry (Gen *g, const Probe *p, int32_t displacement)
 {
   Enc *e = &g->e;
   uint32_t w = p->wide ? X64_W : 0;
-  unsigned address = p->address.reg;
   _Static_assert (sizeof (TlbEntry) == 32, "the index is shifted by 5");
-  int32_t disp = (int32_t) p->address.imm, first = disp - p->before;
-  if (first == 0 && (x64_host.cpu & CPU_BMI2)) {        /* what is rotated in from below is masked off */
-    enc_rorx (e, w, p->entry, address, TLB_PAGE_BITS - 5);
+  if (displacement == 0 && (x64_host.cpu & CPU_BMI2)) { /* what is rotated in from below is masked off */
+    enc_rorx (e, w, p->entry, p->address.reg, TLB_PAGE_BITS - 5);
   } else {
-    if (first == 0)
-      enc_mov_rr (e, w, p->entry, address);
-    else
-      enc_rm (e, OP_LEA | w, p->entry, x64_mem (address, first));
+    add_to (g, p, p->entry, displacement);
     enc_shift_ri (e, SHIFT_SHR, w, p->entry, TLB_PAGE_BITS - 5);
   }
   enc_alu_rm (e, ALU_AND, 0, p->entry, tlb_field (p, offsetof (TlbFast, mask)));
   enc_alu_rm (e, ALU_ADD, X64_W, p->entry, tlb_field (p, offsetof (TlbFast, table)));
+}
+
+/*
+ * Pages not far from each other have different entries.  So when the entry is that of one byte, and the tag is compared with the page of
+ * another one, a hit means that both lie in that page, and with them what lies between: the base is as good an end of the range as
+ * its own when it lies just outside.  (Farther away it would too often be in another page.)
+ */
+#define BASE_REACH 64
+
+/* Which byte's entry to look for, and which one's page to compare. */
+static void
+choose_ends (int32_t first, int32_t last, int32_t *entry, int32_t *page)
+{
+  *entry = first, *page = last;
+  if (first > 0 && first <= BASE_REACH)
+    *entry = 0;
+  else if (first < 0 && last <= 0 && first >= -BASE_REACH)
+    *entry = 0, *page = first;
+}
+
+static X64Mem
+probe_register (Gen *g, Probe *p)
+{
+  Enc *e = &g->e;
+  int32_t disp = (int32_t) p->address.imm, first = disp - p->before, entry, page;
   int32_t last = p->aligned ? disp : disp + (int32_t) p->bytes - 1 + p->after;
-  if (last == 0)
-    enc_mov_rr (e, w, p->work, address);
-  else
-    enc_rm (e, OP_LEA | w, p->work, x64_mem (address, last));
-  enc_alu_ri (e, ALU_AND, w, p->work, (int32_t) compare_mask (p));
+  choose_ends (first, last, &entry, &page);
+  find_entry (g, p, entry);
+  add_to (g, p, p->work, page);
+  enc_alu_ri (e, ALU_AND, p->wide ? X64_W : 0, p->work, (int32_t) compare_mask (p));
   enc_alu_rm (e, ALU_CMP, tag_width (p), p->work, tlb_tag (p));
-  *miss = enc_jcc (e, CC_NE);
+  p->miss = enc_jcc (e, CC_NE);
   enc_load (e, X64_W, p->entry, x64_mem (p->entry, offsetof (TlbEntry, addend)));
-  return x64_mem_index (address, p->entry, 0, disp);
+  if (entry != first)
+    p->found = e->p;
+  return x64_mem_index (p->address.reg, p->entry, 0, disp);
+}
+
+/* Where in the near page it begins must leave room for the rest. */
+static X64Mem
+probe_near (Gen *g, Probe *p)
+{
+  Enc *e = &g->e;
+  int32_t disp = (int32_t) p->address.imm, size = (int32_t) p->bytes + p->before + p->after;
+  add_to (g, p, p->work, disp - p->before);
+  enc_alu_rm (e, ALU_SUB, X64_W, p->work, near_field (p, p->store ? offsetof (TlbNear, store) : offsetof (TlbNear, load)));
+  enc_alu_ri (e, ALU_CMP, X64_W, p->work, (1 << TLB_PAGE_BITS) - size);
+  p->miss = enc_jcc (e, CC_A);
+  enc_load (e, X64_W, p->entry, near_field (p, offsetof (TlbNear, addend)));
+  p->found = e->p;
+  return x64_mem_index (p->address.reg, p->entry, 0, disp);
 }
 
 X64Mem
-x64_probe (Gen *g, const Probe *p, uint8_t **miss)
+x64_probe (Gen *g, Probe *p)
 {
-  return p->address.kind == IS_IMMEDIATE ? probe_constant (g, p, miss) : probe_register (g, p, miss);
+  return p->address.kind == IS_IMMEDIATE ? probe_constant (g, p)
+         : p->near && !p->aligned ? probe_near (g, p) : probe_register (g, p);
+}
+
+/* --- out of line: the table itself -------------------------------------------------------- */
+
+/* Calls the thunk; rel32 of the jump when the page is not in the table, or the range not in one page. */
+static uint8_t *
+ask_table (Gen *g, const Probe *p)
+{
+  Enc *e = &g->e;
+  Operand first = p->address;
+  first.imm -= p->before;
+  x64_put_argument (g, 1, first);
+  uint32_t span = p->bytes - 1 + (uint32_t) (p->before + p->after), bits = p->aligned ? p->bytes - 1 : 0;
+  enc_mov_mi (e, 0, x64_mem (RSP, FRAME_ARG (5)), (int32_t) (span | bits << 16));
+  enc_call_to (e, x64_host.table[p->mmu_index][p->store][p->near]);
+  uint8_t *miss = enc_jcc (e, CC_AE);
+  enc_load (e, X64_W, p->entry, x64_mem (RSP, FRAME_RESULT));
+  return miss;
+}
+
+void
+x64_probe_again (Gen *g, const Probe *p)
+{
+  uint8_t *miss = ask_table (g, p);
+  enc_jmp_to (&g->e, p->found);
+  enc_patch (miss, g->e.p);
 }
 
 static Probe
@@ -123,7 +203,7 @@ probe_for (BpMemOp memop, bool store, Operand address, unsigned entry, unsigned 
   unsigned bytes = BP_MO_BYTES (memop);
   return (Probe) { .address = address, .entry = entry, .work = work, .bytes = bytes,
                    .mmu_index = BP_MO_MMU_INDEX (memop), .store = store,
-                   .aligned = bytes > 1 && (memop & BP_MO_ALIGN), .wide = memop & BP_MO_ADDR64 };
+                   .aligned = bytes > 1 && (memop & BP_MO_ALIGN), .wide = memop & BP_MO_ADDR64, .near = memop & BP_MO_NEAR };
 }
 
 /* --- slow paths ----------------------------------------------------------------------------- */
@@ -166,7 +246,7 @@ finish_slow (Gen *g, const Late *late, SlowThunk thunk)
 }
 
 static void
-late_load (Gen *g, const Late *late)
+call_load (Gen *g, const Late *late)
 {
   x64_put_argument (g, 1, late->address);
   put_number (g, 2, late->aux);
@@ -174,7 +254,7 @@ late_load (Gen *g, const Late *late)
 }
 
 static void
-late_store (Gen *g, const Late *late)
+call_store (Gen *g, const Late *late)
 {
   x64_put_argument (g, 1, late->address);
   x64_put_argument (g, 2, late->value);
@@ -182,10 +262,28 @@ late_store (Gen *g, const Late *late)
   finish_slow (g, late, SLOW_STORE);
 }
 
+static void
+late_load (Gen *g, const Late *late)
+{
+  if (late->probe.found)
+    x64_probe_again (g, &late->probe);
+  call_load (g, late);
+}
+
+static void
+late_store (Gen *g, const Late *late)
+{
+  if (late->probe.found)
+    x64_probe_again (g, &late->probe);
+  call_store (g, late);
+}
+
 /* rax is free in these two: it takes the result. */
 static void
 late_atomic (Gen *g, const Late *late)
 {
+  if (late->probe.found)
+    x64_probe_again (g, &late->probe);
   x64_put_argument (g, 1, late->address);
   x64_put_argument (g, 2, late->value);
   put_number (g, 3, late->aux);
@@ -196,6 +294,8 @@ late_atomic (Gen *g, const Late *late)
 static void
 late_cmpxchg (Gen *g, const Late *late)
 {
+  if (late->probe.found)
+    x64_probe_again (g, &late->probe);
   x64_put_argument (g, 1, late->address);
   x64_put_argument (g, 2, late->other);
   x64_put_argument (g, 3, late->value);
@@ -204,14 +304,14 @@ late_cmpxchg (Gen *g, const Late *late)
 }
 
 static Late *
-slow_path (Gen *g, const BpIrInsn *insn, void (*emit) (Gen *g, const Late *late), uint8_t *miss,
-           Operand address)
+slow_path (Gen *g, const BpIrInsn *insn, void (*emit) (Gen *g, const Late *late), const Probe *probe)
 {
-  Late *late = x64_late (g, emit, miss);
+  Late *late = x64_late (g, emit, probe->miss);
+  late->probe = *probe;
   late->type = (BpIrType) insn->type;
   late->aux = insn->aux;
   late->op = insn->op;
-  late->address = address;
+  late->address = probe->address;
   late->back = g->e.p;
   x64_share_stale (g, late);
   return late;
@@ -307,44 +407,6 @@ without_work (Gen *g, X64Mem mem)
 
 /* --- shared probes ------------------------------------------------------------------------------- */
 
-/* The page was not proved for the whole range: an inline probe for this access alone, before C is asked.
- * The addend's register is free for it (it holds 0, and will again); one more is needed. */
-static void
-late_shared (Gen *g, const Late *late)
-{
-  Enc *e = &g->e;
-  bool store = late->op == BP_IR_gst;
-  unsigned address = x64_operand_reg (late->address), addend = late->entry, work = late->result;
-  X64Mem saved = x64_mem (RSP, FRAME_ARG (6));
-  bool save = store || !(TEMPORARIES >> work & 1) || work == address;
-  if (save) {
-    uint32_t busy = x64_operand_mask (late->address) | 1u << addend | (store ? x64_operand_mask (late->value)
-                                                                       : 0);
-    for (work = RAX; busy >> work & 1; work++)
-      ;                         /* one of rax, rcx, rdx and rbx is not among the three */
-    enc_store (e, X64_W, work, saved);
-  }
-  Probe probe = probe_for (late->aux, store, late->address, addend, work);
-  uint8_t *miss;
-  X64Mem mem = x64_probe (g, &probe, &miss);
-  if (save && mem.index == work)
-    mem = without_work (g, mem);
-  if (save)
-    enc_load (e, X64_W, work, saved);
-  if (!store)
-    load_plain (g, late->type, late->aux, late->result, mem);
-  else if (late->value.kind == IS_IMMEDIATE)
-    store_immediate (g, late->aux, mem, late->value.imm);
-  else
-    store_register (g, late->aux, mem, late->value.reg);
-  enc_alu_rr (e, ALU_XOR, 0, addend, addend);
-  enc_jmp_to (e, late->back);
-  enc_patch (miss, e->p);
-  if (save)
-    enc_load (e, X64_W, work, saved);
-  (store ? late_store : late_load) (g, late);
-}
-
 /* The addend is known; of far constants, which lie in one page, it is that of the offset in it. */
 static X64Mem
 proved_address (const Probe *p)
@@ -355,14 +417,50 @@ proved_address (const Probe *p)
 }
 
 X64Mem
-x64_site (Gen *g, Probe *probe, Share **share, uint8_t **miss)
+x64_probe_alone (Gen *g, const Probe *p, uint8_t **miss)
+{
+  *miss = ask_table (g, p);
+  if (x64_is_far (p->address)) {        /* the page, by way of memory: there is no register to spare */
+    Operand page = { .kind = IS_IMMEDIATE, .imm = p->address.imm & (int64_t) TLB_PAGE_MASK };
+    x64_put_argument (g, 6, page);
+    enc_alu_rm (&g->e, ALU_ADD, X64_W, p->entry, x64_mem (RSP, FRAME_ARG (6)));
+  }
+  return proved_address (p);
+}
+
+/* The page was not proved for the whole range: perhaps it can be for this access alone.  The addend's register is free for that; it
+ * holds 0 again afterwards. */
+static void
+late_shared (Gen *g, const Late *late)
+{
+  Enc *e = &g->e;
+  bool store = late->op == BP_IR_gst;
+  if (late->probe.found)
+    x64_probe_again (g, &late->probe);
+  Probe alone = probe_for (late->aux, store, late->address, late->entry, X64_NO_REG);
+  uint8_t *miss;
+  X64Mem mem = x64_probe_alone (g, &alone, &miss);
+  if (!store)
+    load_plain (g, late->type, late->aux, late->result, mem);
+  else if (late->value.kind == IS_IMMEDIATE)
+    store_immediate (g, late->aux, mem, late->value.imm);
+  else
+    store_register (g, late->aux, mem, late->value.reg);
+  enc_alu_rr (e, ALU_XOR, 0, late->entry, late->entry);
+  enc_jmp_to (e, late->back);
+  enc_patch (miss, e->p);
+  (store ? call_store : call_load) (g, late);
+}
+
+X64Mem
+x64_site (Gen *g, Probe *probe, Share **share)
 {
   Share *s = *share;
   if (s && s->first == g->at && !x64_share_begin (g, s))
     s = *share = NULL;
   if (s && s->first != g->at) {
     enc_rr (&g->e, OP_TEST | X64_W, probe->entry, probe->entry);
-    *miss = enc_jcc (&g->e, CC_E);
+    probe->miss = enc_jcc (&g->e, CC_E);
     return proved_address (probe);
   }
   if (s && probe->address.kind == IN_REGISTER) {
@@ -371,7 +469,7 @@ x64_site (Gen *g, Probe *probe, Share **share, uint8_t **miss)
   }
   if (s)
     probe->store = s->store;
-  X64Mem mem = x64_probe (g, probe, miss);
+  X64Mem mem = x64_probe (g, probe);
   if (s && x64_is_far (probe->address))
     mem = without_work (g, mem);
   if (s)
@@ -399,13 +497,12 @@ x64_guest_load (Gen *g, const BpIrInsn *insn)
   if (!proved && (!(TEMPORARIES >> dst & 1) || dst == x64_operand_reg (address)))
     work = ra_scratch (ra, 0);
   Probe probe = probe_for (memop, false, address, entry, work);
-  uint8_t *miss;
-  X64Mem mem = x64_site (g, &probe, &share, &miss);
+  X64Mem mem = x64_site (g, &probe, &share);
   if (BYTE_SWAPPED (memop))
     load_swapped (g, type, memop, dst, mem);
   else
     load_plain (g, type, memop, dst, mem);
-  Late *late = slow_path (g, insn, share ? late_shared : late_load, miss, address);
+  Late *late = slow_path (g, insn, share ? late_shared : late_load, &probe);
   late->result = (uint8_t) dst;
   late->entry = (uint8_t) entry;
   ra_defined (ra, insn->a[0], 0);
@@ -424,8 +521,7 @@ x64_guest_store (Gen *g, const BpIrInsn *insn)
   unsigned entry = proved ? ra_use (ra, share->addend, 0) : ra_scratch (ra, 0);
   unsigned work = proved ? entry : ra_scratch (ra, 0);
   Probe probe = probe_for (memop, true, address, entry, work);
-  uint8_t *miss;
-  X64Mem mem = x64_site (g, &probe, &share, &miss);
+  X64Mem mem = x64_site (g, &probe, &share);
   if (value.kind == IS_IMMEDIATE) {
     store_immediate (g, memop, mem, value.imm);
   } else if (by_hand) {
@@ -439,7 +535,7 @@ x64_guest_store (Gen *g, const BpIrInsn *insn)
   } else {
     store_register (g, memop, mem, value.reg);
   }
-  Late *late = slow_path (g, insn, share ? late_shared : late_store, miss, address);
+  Late *late = slow_path (g, insn, share ? late_shared : late_store, &probe);
   late->value = value;
   late->result = X64_NO_REG;
   late->entry = (uint8_t) entry;
@@ -500,15 +596,14 @@ x64_guest_atomic (Gen *g, const BpIrInsn *insn)
   Operand address = x64_address (g, insn->a[1], memop & BP_MO_ADDR64, false);
   unsigned entry = ra_scratch (ra, 0), spare = ra_scratch (ra, 0);
   Operand value = x64_operand (g, insn->a[2], (BpIrType) insn->type, ALLOW_IMM64 | ALLOW_MEM);
-  uint8_t *miss;
+  Probe probe = probe_for (memop, true, address, entry, RAX);
   if (BYTE_SWAPPED (memop)) {
-    miss = always_slow (g);
+    probe.miss = always_slow (g);
   } else {
-    Probe probe = probe_for (memop, true, address, entry, RAX);
-    X64Mem mem = x64_probe (g, &probe, &miss);
+    X64Mem mem = x64_probe (g, &probe);
     atomic_inline (g, insn, mem, value, spare);
   }
-  Late *late = slow_path (g, insn, late_atomic, miss, address);
+  Late *late = slow_path (g, insn, late_atomic, &probe);
   late->value = value;
   late->result = RAX;
   ra_release_dead (ra);
@@ -525,19 +620,18 @@ x64_guest_cmpxchg (Gen *g, const BpIrInsn *insn)
   Operand address = x64_address (g, insn->a[1], memop & BP_MO_ADDR64, false), desired = x64_operand (g, insn->a[3], type, 0);
   unsigned entry = ra_scratch (ra, 0);
   Operand expected = x64_operand (g, insn->a[2], type, ALLOW_IMM64 | ALLOW_MEM);
-  uint8_t *miss;
+  Probe probe = probe_for (memop, true, address, entry, RAX);
   if (BYTE_SWAPPED (memop)) {
-    miss = always_slow (g);
+    probe.miss = always_slow (g);
   } else {
-    Probe probe = probe_for (memop, true, address, entry, RAX);
-    X64Mem mem = x64_probe (g, &probe, &miss);
+    X64Mem mem = x64_probe (g, &probe);
     x64_move_operand (g, type, RAX, expected);
     enc_rm (&g->e, sized (OP_CMPXCHG, memop) | X64_LOCK, desired.reg, mem);
     if ((memop & BP_MO_SIZE) == BP_MO_32)
       enc_mov_rr (&g->e, 0, RAX, RAX);  /* expected may have had more bits */
     extend (g, type, memop, RAX);
   }
-  Late *late = slow_path (g, insn, late_cmpxchg, miss, address);
+  Late *late = slow_path (g, insn, late_cmpxchg, &probe);
   late->value = desired;
   late->other = expected;
   late->result = RAX;

@@ -123,32 +123,21 @@ probe_for (uint32_t aux, Operand address, unsigned entry, unsigned work)
                    .aligned = aux & BP_NATIVE_MEM_ALIGN, .wide = aux & BP_NATIVE_MEM_ADDR64 };
 }
 
-/* The page was not proved for all that share the probe: one for this access alone, before C is asked.  The
- * addend's register is free for it (it holds 0, and will again); any other lends itself. */
+/* The page was not proved for all that share the probe: perhaps it can be for this access alone, before C is asked.  The
+ * addend's register is free for that (it holds 0, and will again). */
 static void
 try_alone (Gen *g, const Late *late, const Native *n)
 {
   Enc *e = &g->e;
-  unsigned work = RAX, busy = x64_operand_mask (late->address) | 1u << late->entry;
-  X64Mem saved = x64_mem (RSP, FRAME_ARG (6));
-  while (busy >> work & 1)
-    work++;
-  enc_store (e, X64_W, work, saved);
-  Probe probe = probe_for (late->aux, late->address, late->entry, work);
+  Probe probe = probe_for (late->aux, late->address, late->entry, X64_NO_REG);
   uint8_t *miss;
-  X64Mem mem = x64_probe (g, &probe, &miss);
-  if (mem.index == work) {
-    enc_alu_rr (e, ALU_ADD, X64_W, mem.base, work);
-    mem = x64_mem (mem.base, mem.disp);
-  }
-  enc_load (e, X64_W, work, saved);
+  X64Mem mem = x64_probe_alone (g, &probe, &miss);
   if (BP_NATIVE_FLAGS_IN (n->code))
     set_flags (g);
   emit_instruction (g, n, mem);
   enc_mov_ri (e, late->entry, 0);
   enc_jmp_to (e, late->back);
   enc_patch (miss, e->p);
-  enc_load (e, X64_W, work, saved);
 }
 
 /* What the instruction does to the flags outlives what follows it. */
@@ -157,6 +146,8 @@ late_native (Gen *g, const Late *late)
 {
   Native n = { late->native, late->result, late->value.reg };
   bool store = late->aux & BP_NATIVE_MEM_WRITE;
+  if (late->probe.found)
+    x64_probe_again (g, &late->probe);
   enc_patch (late->from_too, g->e.p);
   if (late->shared)
     try_alone (g, late, &n);
@@ -185,7 +176,7 @@ with_memory (Gen *g, const BpIrInsn *insn, const Native *n, Share *share, Operan
              unsigned work)
 {
   Probe probe = probe_for (insn->aux, address, entry, work);
-  uint8_t *misaligned = NULL, *miss;
+  uint8_t *misaligned = NULL;
   if (share && probe.aligned) {         /* that is each one's own business */
     probe.aligned = false;
     if (address.kind == IN_REGISTER) {
@@ -193,11 +184,12 @@ with_memory (Gen *g, const BpIrInsn *insn, const Native *n, Share *share, Operan
       misaligned = enc_jcc (&g->e, CC_NE);
     }
   }
-  X64Mem mem = x64_site (g, &probe, &share, &miss);
+  X64Mem mem = x64_site (g, &probe, &share);
   if (BP_NATIVE_FLAGS_IN (n->code))
     set_flags (g);
   emit_instruction (g, n, mem);
-  Late *late = x64_late (g, late_native, miss);
+  Late *late = x64_late (g, late_native, probe.miss);
+  late->probe = probe;
   late->from_too = misaligned;
   late->native = n->code;
   late->aux = insn->aux;

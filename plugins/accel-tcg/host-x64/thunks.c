@@ -358,6 +358,8 @@ emit_check_events (Enc *e, int32_t below, bool keep_result)
 
 static const uint8_t temporaries[4] = { RAX, RCX, RDX, RDI };
 
+#define NEAR_PATIENCE 3
+
 /* Out-of-line code stores arguments 1 .. n-1 in the frame and calls; every register is preserved, the
  * result is in the frame. */
 static void
@@ -380,6 +382,85 @@ emit_slow (Enc *e, X64Set *set, SlowThunk which, void (*function) (void), unsign
   load_pins (e, set, CALLER_SAVED);
   for (unsigned i = 0; i < 4; i++)
     enc_load (e, X64_W, temporaries[i], x64_mem (RSP, 8 + FRAME_SAVE ((int32_t) i)));
+  enc_ret (e);
+}
+
+static X64Mem
+tlb_field (unsigned mmu, size_t field)
+{
+  return x64_mem (RBP, (int32_t) (offsetof (TcgVcpu, tlb) + mmu * sizeof (TlbFast) + field));
+}
+
+/* rax: the entry, rdx: its page.  The near entry becomes a copy; see tcg.h for who else writes to it. */
+static void
+emit_make_near (Enc *e, unsigned mmu)
+{
+  int32_t near = (int32_t) (offsetof (TcgVcpu, near) + mmu * sizeof (TlbNear));
+  X64Mem patience = x64_mem (RBP, near + (int32_t) offsetof (TlbNear, patience));
+  static const size_t tag[2][2] = { { offsetof (TlbEntry, load), offsetof (TlbNear, load) },
+                                    { offsetof (TlbEntry, store), offsetof (TlbNear, store) } };
+  enc_alu_mi (e, ALU_SUB, 0, patience, 1);
+  uint8_t *wait = enc_jcc (e, CC_NS);
+  enc_mov_mi (e, 0, patience, NEAR_PATIENCE);
+  enc_load (e, X64_W, RCX, x64_mem (RAX, offsetof (TlbEntry, addend)));
+  enc_store (e, X64_W, RCX, x64_mem (RBP, near + (int32_t) offsetof (TlbNear, addend)));
+  for (unsigned i = 0; i < 2; i++) {
+    enc_mov_ri (e, RCX, (int64_t) TLB_NEAR_NONE);
+    enc_alu_mr (e, ALU_CMP, X64_W, x64_mem (RAX, (int32_t) tag[i][0]), RDX);
+    enc_cmov (e, CC_E, X64_W, RCX, RDX);
+    enc_rm (e, OP_XCHG | X64_W, RCX, x64_mem (RBP, near + (int32_t) tag[i][1]));        /* (a fence) */
+  }
+  enc_alu_mr (e, ALU_CMP, X64_W, x64_mem (RAX, offsetof (TlbEntry, store)), RDX);
+  uint8_t *same = enc_jcc (e, CC_E);
+  enc_mov_ri (e, RCX, (int64_t) TLB_NEAR_NONE);
+  enc_store (e, X64_W, RCX, x64_mem (RBP, near + (int32_t) offsetof (TlbNear, store)));
+  enc_patch (same, e->p);
+  enc_patch (wait, e->p);
+}
+
+static void
+save_three (Enc *e, bool restore)
+{
+  for (unsigned i = 0; i < 3; i++)
+    (restore ? enc_load : enc_store) (e, X64_W, temporaries[i], x64_mem (RSP, 8 + FRAME_SAVE ((int32_t) i)));
+}
+
+/*
+ * An inline probe missed that had not looked at the right entry in the table.  In the frame: argument 1, the first address; 5, how many
+ * bytes on the last one is, and in its upper half the bits of the address that must be 0.  CF: it is in the table, and the result is the
+ * addend.  Every register is preserved.
+ */
+static void
+emit_table (Enc *e, unsigned mmu, bool store, bool near)
+{
+  align (e);
+  x64_host.table[mmu][store][near] = e->p;
+  save_three (e, false);
+  enc_load (e, X64_W, RCX, x64_mem (RSP, 8 + FRAME_ARG (1)));
+  enc_rm (e, OP_MOVZX16, RDX, x64_mem (RSP, 8 + FRAME_ARG (5)));
+  enc_rm (e, OP_MOVZX16, RAX, x64_mem (RSP, 8 + FRAME_ARG (5) + 2));
+  enc_rr (e, OP_TEST, RAX, RCX);
+  uint8_t *misaligned = enc_jcc (e, CC_NE);
+  _Static_assert (sizeof (TlbEntry) == 32, "the index is shifted by 5");
+  enc_mov_rr (e, X64_W, RAX, RCX);
+  enc_shift_ri (e, SHIFT_SHR, X64_W, RAX, TLB_PAGE_BITS - 5);
+  enc_alu_rm (e, ALU_AND, 0, RAX, tlb_field (mmu, offsetof (TlbFast, mask)));
+  enc_alu_rm (e, ALU_ADD, X64_W, RAX, tlb_field (mmu, offsetof (TlbFast, table)));
+  enc_alu_rr (e, ALU_ADD, X64_W, RDX, RCX);
+  enc_alu_ri (e, ALU_AND, X64_W, RDX, (int32_t) TLB_PAGE_MASK);
+  enc_alu_rm (e, ALU_CMP, X64_W, RDX, x64_mem (RAX, store ? offsetof (TlbEntry, store) : offsetof (TlbEntry, load)));
+  uint8_t *miss = enc_jcc (e, CC_NE);
+  enc_load (e, X64_W, RCX, x64_mem (RAX, offsetof (TlbEntry, addend)));
+  enc_store (e, X64_W, RCX, x64_mem (RSP, 8 + FRAME_RESULT));
+  if (near)
+    emit_make_near (e, mmu);
+  save_three (e, true);
+  enc_u8 (e, 0xf9);                                     /* stc */
+  enc_ret (e);
+  enc_patch (misaligned, e->p);
+  enc_patch (miss, e->p);
+  save_three (e, true);
+  enc_u8 (e, 0xf8);                                     /* clc */
   enc_ret (e);
 }
 
@@ -483,6 +564,9 @@ x64_thunks_emit (CodeBuffer *buffer, Enc *e)
     emit_set (buffer, e, &x64_host.set[i]);
   for (unsigned i = 0; i < x64_host.n_sets; i++)
     emit_any (e, &x64_host.set[i]);
+  for (unsigned mmu = 0; mmu < x64_host.frontend->n_mmu_indexes; mmu++)
+    for (unsigned kind = 0; kind < 4; kind++)
+      emit_table (e, mmu, kind & 1, kind & 2);
   emit_leave (e);
   align (e);
   x64_fp_store = (void (*) (void *)) (uintptr_t) (buffer->rx + (fp_store_for_c - buffer->rw));

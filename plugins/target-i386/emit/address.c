@@ -156,6 +156,8 @@ operand_linear (Translator *s, const X86Insn *insn, unsigned i)
   }
   BpTemp offset = emit_offset (s, &o->mem);
   BpTemp linear = emit_linear (s, o->mem.seg, offset, o->mem.adsize, o->size, o->access);
+  if (o->mem.base == X86_RSP)
+    s->access_bits |= BP_MO_NEAR;
   if (is_the_one)       /* may be a register itself: none changes before the last access */
     s->linear = linear, s->linear_bits = s->access_bits;
   return linear;
@@ -237,7 +239,9 @@ set_stack_pointer (Translator *s, BpTemp sp)
 static BpTemp
 stack_linear (Translator *s, BpTemp sp, unsigned size, unsigned access)
 {
-  return emit_linear (s, X86_SS, sp, stack_width (s), size, access);
+  BpTemp linear = emit_linear (s, X86_SS, sp, stack_width (s), size, access);
+  s->access_bits |= BP_MO_NEAR;
+  return linear;
 }
 
 BpTemp

@@ -114,7 +114,7 @@ typedef struct Translator {
   bool skip_trap;               /* no single-step trap after this instruction */
   BpTemp linear;                /* the memory operand's linear address, once computed */
   BpMemOp linear_bits;          /* and its access_bits */
-  BpMemOp access_bits;          /* BP_MO_STACK, BP_MO_TOP for the segment that emit_linear was last asked for */
+  BpMemOp access_bits;          /* BP_MO_STACK, BP_MO_TOP, BP_MO_NEAR for the address that emit_linear was last asked for */
   BpMemOp rmw_bit;              /* BP_MO_RMW while the memory operand is read to be written */
 
   /* flags: see flags.c */
