@@ -57,7 +57,7 @@ typedef struct JumpEntry {
 static inline uint32_t
 jump_index (uint64_t pc)
 {
-  return 2 * (uint32_t) ((pc ^ (pc >> JUMP_CACHE_SHIFT)) & ((1u << (JUMP_CACHE_BITS - 1)) - 1));
+  return 2 * (uint32_t) (pc & ((1u << (JUMP_CACHE_BITS - 1)) - 1));
 }
 
 /* Code pages that are mapped now, by name (Tb.page_id): page_ids[name % PAGE_IDS] == name. */

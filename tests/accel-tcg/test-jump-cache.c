@@ -105,14 +105,14 @@ START_TEST (proofs)
   static uint32_t words[8];
   Tb *all[8];
   for (unsigned i = 0; i < 8; i++) {
-    all[i] = block (i, 0x1000 * i, 0x5000 + 0x1000 * i);
+    all[i] = block (i, 0x1010 * i, 0x5000 + 0x1010 * i);
     words[i] = i;
     CodeFetch first = fetch (all[i]->key.pc, all[i]->physical[0], false);
     first.proof.leaf = &words[i];
     first.proof.value = i;
     first.proof.size = 4;
     enter (all[i], false);
-    jump_cache_flush_page (v, all[i]->key.pc);
+    jump_cache_flush_page (v, 0x1000 * i);
     jump_cache_enter (v, 0, all[i], &first, NULL);
   }
   words[3] = words[5] = 77;

@@ -215,7 +215,6 @@ x64_goto_ptr (Gen *g, const BpIrInsn *insn)
     enc_mov_rr (e, X64_W, t, pc);
     enc_shift_ri (e, SHIFT_SHL, X64_W, t, JUMP_CACHE_SHIFT);
   }
-  enc_alu_rr (e, ALU_XOR, 0, t, pc);
   enc_alu_ri (e, ALU_AND, 0, t, ((1 << (JUMP_CACHE_BITS - 1)) - 1) << JUMP_CACHE_SHIFT);
   _Static_assert (2 * sizeof (JumpEntry) == 1 << JUMP_CACHE_SHIFT, "jump_index, in place as an offset");
   enc_alu_rm (e, ALU_ADD, X64_W, t, ENV (jump_cache));
