@@ -18,16 +18,20 @@ bool code_buffer_init (CodeBuffer *buffer, size_t size, GError **error);
 void code_buffer_finish (CodeBuffer *buffer);
 
 typedef struct BackendBlock {           /* what compile() is given besides the IR */
-  Tb *tb;                               /* key, mode, n_insns, cflags set; compile fills code .. exit_unlinked, marks, insns, recoveries */
+  Tb *tb;                               /* key, mode, n_insns, cflags set; compile fills code .. exit, marks, insns, recoveries */
   const BpTcgFrontend *frontend;
   CodeBuffer *buffer;
   GString *dump;                        /* -d out_asm: appended to when not NULL */
   const GArray *recoveries;             /* of TbRecovery: what opt_recover left out; NULL: nothing */
 } BackendBlock;
 
-/* Exit values of execute(): the block left by, with the exit number in the low bits. */
-#define TCG_EXIT_TB(v)     ((Tb *) ((v) & ~(uintptr_t) 7))
-#define TCG_EXIT_NUMBER(v) ((unsigned) ((v) & 7))       /* 0, 1: link that exit; 2: look the pc up; 3: not entered, or asked to leave; 4: goto_ptr miss */
+/* Exit values of execute(): the block left by, with a number in the low bits (blocks are 64-aligned): of the exit to be linked, or one of these. */
+#define TCG_EXIT_TB(v)     ((Tb *) ((v) & ~(uintptr_t) 63))
+#define TCG_EXIT_NUMBER(v) ((unsigned) ((v) & 63))
+enum {
+  TCG_EXIT_NONE = BP_IR_EXIT_NONE,      /* look the pc up */
+  TCG_EXIT_LEAVE                        /* not entered, or asked to leave */
+};
 
 typedef struct Backend {
   const char *name;

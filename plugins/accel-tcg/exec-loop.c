@@ -109,9 +109,7 @@ tcg_leave_block (void *env)
   v->events &= ~(uint32_t) TCG_EVENT_LEAVE;
   __atomic_store_n (&v->exit_request, 1, __ATOMIC_RELEASE);
   v->jump_cache = v->jump_cache_empty;
-  for (unsigned n = 0; tb && n < 2; n++)
-    if (tb->exit_jump[n] != TB_NO_EXIT)
-      m->backend->link (&m->buffer, tb, n, NULL);
+  tb_unlink_exits (m, tb);
 }
 
 void
@@ -213,7 +211,7 @@ link_blocks (TcgMachine *m, Tb *from, unsigned n, Tb *to)
       || from->exit_mode != to->mode || from->pin_set != to->pin_set)
     return;
   bool same_page = ((from->key.pc ^ to->key.pc) & TLB_PAGE_MASK) == 0 && ((from->physical[0] ^ to->physical[0]) & TLB_PAGE_MASK) == 0;
-  if (!same_page && from->exit_guard[n] == TB_NO_EXIT)
+  if (!same_page && (n >= from->n_exits || from->exit[n].guard == TB_NO_EXIT))
     return;
   g_mutex_lock (&m->lock);
   tb_link (m, from, n, to);
@@ -251,7 +249,7 @@ tcg_lookup (void *env, uint64_t pc, unsigned exit)
   v->ret_pc = ret_pc;
   if (!tb || tb->pin_set != v->pin_set)
     return m->backend->leave_code;
-  if (exit < 2)
+  if (exit < TB_MAX_EXITS)
     link_blocks (m, tb_at (m, ret_pc - 1), exit, tb);
   v->entering = tb;             /* a kick from here on must find it */
   return tb->code;
@@ -311,7 +309,7 @@ run_block (TcgVcpu *v, Tb *tb)
   uintptr_t result = m->backend->execute (v, tb);
   v->entering = NULL;
   unsigned n = TCG_EXIT_NUMBER (result);
-  x->last_tb = n < 2 ? TCG_EXIT_TB (result) : NULL;
+  x->last_tb = n < TB_MAX_EXITS ? TCG_EXIT_TB (result) : NULL;
   x->last_exit = n;
 }
 

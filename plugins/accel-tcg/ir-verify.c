@@ -149,7 +149,7 @@ check_label (Checker *c)
 static bool
 check_exit (Checker *c)
 {
-  if (c->insn->aux > (c->insn->op == BP_IR_goto_tb ? 1 : 2))
+  if (c->insn->aux >= BP_IR_EXITS && !(c->insn->op == BP_IR_exit_tb && c->insn->aux == BP_IR_EXIT_NONE))
     return wrong (c, "no such exit: %u", c->insn->aux);
   if (c->insn->op == BP_IR_goto_tb)
     for (uint32_t i = 0; i < c->index; i++)

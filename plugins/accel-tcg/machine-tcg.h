@@ -361,6 +361,8 @@ bool tb_name_pages (TcgMachine *m, Tb *tb);             /* false: there are no m
 void tb_insert (TcgMachine *m, Tb *tb);
 Tb *tb_at (TcgMachine *m, uintptr_t pc);                /* the block that a host code address lies in, or NULL; async-signal-safe */
 void tb_link (TcgMachine *m, Tb *tb, unsigned n, Tb *target);
+/* Takes the jumps out of a block (or NULL), which stays linked otherwise: they come back when they are linked again.  [any]; async-signal-safe */
+void tb_unlink_exits (TcgMachine *m, Tb *tb);
 void tb_register_code (TcgMachine *m, Tb *tb);
 bool tb_may_register (TcgMachine *m);
 void tb_regions_init (TcgMachine *m);                   /* by buffer_start and the buffer's size */

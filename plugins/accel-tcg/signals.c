@@ -22,14 +22,6 @@
 static __thread TcgVcpu *current __attribute__ ((tls_model ("initial-exec")));
 static struct sigaction old_fpe;
 
-static void
-unlink_exits (TcgMachine *m, Tb *tb)
-{
-  for (unsigned n = 0; tb && n < 2; n++)
-    if (tb->exit_jump[n] != TB_NO_EXIT)
-      m->backend->link (&m->buffer, tb, n, NULL);
-}
-
 static uintptr_t
 context_pc (const ucontext_t *context)
 {
@@ -51,14 +43,14 @@ on_kick (int signal, siginfo_t *info, void *context)
   tcg_leave_soon (v);
   if (m->backend->resident_fp) {        /* native code: the block may be anywhere on the way in or out */
     Tb *tb = tb_at (m, context_pc (context));
-    unlink_exits (m, tb);
+    tb_unlink_exits (m, tb);
 #ifdef HAVE_HOST_X64
     if (tb)
       x64_restart (tb, context);        /* inside a look-up the next block may be at hand already */
 #endif
     if (v->frame)                       /* in C or in a thunk: whether that has noted its caller in ret_pc or not */
-      unlink_exits (m, tb_at (m, ((const uintptr_t *) v->frame)[-1] - 1));
-    unlink_exits (m, v->entering);
+      tb_unlink_exits (m, tb_at (m, ((const uintptr_t *) v->frame)[-1] - 1));
+    tb_unlink_exits (m, v->entering);
   }
   errno = saved_errno;
 }

@@ -275,25 +275,36 @@ tb_at (TcgMachine *m, uintptr_t pc)
 
 static Tb *incoming_tb (Tb *p) { return (Tb *) ((uintptr_t) p & ~(uintptr_t) 7); }
 static unsigned incoming_exit (Tb *p) { return (unsigned) ((uintptr_t) p & 7); }
+static TbExit *incoming_link (Tb *p) { return &incoming_tb (p)->exit[incoming_exit (p)]; }
+_Static_assert (TB_MAX_EXITS == 8, "exits as low bits of pointers");
+
+void
+tb_unlink_exits (TcgMachine *m, Tb *tb)
+{
+  for (unsigned n = 0; tb && n < tb->n_exits; n++)
+    if (tb->exit[n].jump != TB_NO_EXIT)
+      m->backend->link (&m->buffer, tb, n, NULL);
+}
 
 void
 tb_link (TcgMachine *m, Tb *tb, unsigned n, Tb *target)
 {
-  if (tb->invalid || target->invalid || tb->exit_jump[n] == TB_NO_EXIT)
+  if (tb->invalid || target->invalid || n >= tb->n_exits || tb->exit[n].jump == TB_NO_EXIT)
     return;
-  if (tb->exit_guard[n] != TB_NO_EXIT) {
-    if (!tb->exit_page_id[n]) {
-      tb->exit_page_id[n] = target->page_id[0];
+  TbExit *x = &tb->exit[n];
+  if (x->guard != TB_NO_EXIT) {
+    if (!x->page_id) {
+      x->page_id = target->page_id[0];
       m->backend->guard (&m->buffer, tb, n, target->page_id[0]);
-    } else if (tb->exit_page_id[n] != target->page_id[0])       /* it cannot be told another one: somebody may be looking at it */
+    } else if (x->page_id != target->page_id[0])        /* it cannot be told another one: somebody may be looking at it */
       return;
   }
-  if (!tb->exit_target[n]) {
-    tb->exit_target[n] = target;
-    tb->incoming_next[n] = target->incoming;
+  if (!x->target) {
+    x->target = target;
+    x->incoming_next = target->incoming;
     target->incoming = (Tb *) ((uintptr_t) tb | n);
   }
-  if (tb->exit_target[n] != target)
+  if (x->target != target)
     return;
   m->backend->link (&m->buffer, tb, n, target); /* (again, when a kick had taken the jump out) */
   /* A vCPU that is being kicked may just have taken it out to get out of this very block: then it stays out.  The handler sets
@@ -307,16 +318,16 @@ tb_link (TcgMachine *m, Tb *tb, unsigned n, Tb *target)
 static void
 unlink_outgoing (TcgMachine *m, Tb *tb)
 {
-  for (unsigned n = 0; n < 2; n++) {
-    Tb *target = tb->exit_target[n];
+  for (unsigned n = 0; n < tb->n_exits; n++) {
+    Tb *target = tb->exit[n].target;
     if (!target)
       continue;
-    for (Tb **link = &target->incoming; *link; link = &incoming_tb (*link)->incoming_next[incoming_exit (*link)])
+    for (Tb **link = &target->incoming; *link; link = &incoming_link (*link)->incoming_next)
       if (*link == (Tb *) ((uintptr_t) tb | n)) {
-        *link = tb->incoming_next[n];
+        *link = tb->exit[n].incoming_next;
         break;
       }
-    tb->exit_target[n] = NULL;
+    tb->exit[n].target = NULL;
     m->backend->link (&m->buffer, tb, n, NULL);
   }
 }
@@ -327,8 +338,8 @@ unlink_incoming (TcgMachine *m, Tb *tb)
   for (Tb *p = tb->incoming, *next; p; p = next) {
     Tb *from = incoming_tb (p);
     unsigned n = incoming_exit (p);
-    next = from->incoming_next[n];
-    from->exit_target[n] = NULL;
+    next = from->exit[n].incoming_next;
+    from->exit[n].target = NULL;
     m->backend->link (&m->buffer, from, n, NULL);
   }
   tb->incoming = NULL;

@@ -310,8 +310,7 @@ tb_translate (TcgVcpu *v, const BpTbKey *key, uint32_t cflags)
   TcgMachine *m = v->machine;
   uint32_t mode = mode_number (v, key, cflags >> TB_MMU_SHIFT);
   for (Tb *tb = NULL;;) {
-    x->scratch = (Tb) { .key = *key, .cflags = cflags, .mode = mode, .exit_jump = { TB_NO_EXIT, TB_NO_EXIT },
-                         .exit_guard = { TB_NO_EXIT, TB_NO_EXIT } };
+    x->scratch = (Tb) { .key = *key, .cflags = cflags, .mode = mode };
     translate_ir (v, &x->scratch);
     g_mutex_lock (&m->lock);
     bool stale = x->fetch_stale;        /* its bytes have changed since: again */

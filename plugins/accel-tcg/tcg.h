@@ -151,6 +151,17 @@ typedef struct TbRecovery {
 
 #define TB_NO_EXIT 0xffffffffu
 
+/* A direct exit: a jump that can be linked. */
+typedef struct TbExit {
+  uint32_t jump;                /* offset of the 4-byte aligned rel32 of the patchable jump, TB_NO_EXIT without */
+  uint32_t unlinked;            /* offset where that jump goes while unlinked */
+  uint32_t guard;               /* jumps to another page: offset of what has to be told the target's name, TB_NO_EXIT: none */
+  uint32_t page_id;             /* what it was told; 0: nothing yet */
+  struct Tb *target;
+  struct Tb *incoming_next;     /* see Tb.incoming */
+} TbExit;
+#define TB_MAX_EXITS BP_IR_EXITS
+
 typedef struct Tb {
   /* what a look-up reads: one cache line */
   BpTbKey key;
@@ -169,14 +180,10 @@ typedef struct Tb {
   TbRecovery *recoveries;
   uint32_t n_recoveries;
   struct { uint32_t from, to, again; } restart[2];      /* parts of a jump-cache look-up that may be done again from there (host-x64) */
-  /* direct exits */
-  uint32_t exit_jump[2];        /* offset of the 4-byte aligned rel32 of the patchable jump, TB_NO_EXIT without */
-  uint32_t exit_unlinked[2];    /* offset where that jump goes while unlinked */
-  uint32_t exit_guard[2];       /* jumps to another page: offset of what has to be told the target's name, TB_NO_EXIT: none */
-  uint32_t exit_page_id[2];     /* what it was told; 0: nothing yet */
-  struct Tb *exit_target[2];
-  struct Tb *incoming;          /* blocks that jump here: list through incoming_next[exit], low bit of pointers = exit */
-  struct Tb *incoming_next[2];
+  /* direct exits, by number */
+  TbExit *exit;
+  uint32_t n_exits;
+  struct Tb *incoming;          /* blocks that jump here: list through their exits' incoming_next, low bits of pointers = exit */
   /* invalidation */
   const uint8_t *bytes;         /* the guest's that it was made from, n_bytes of them; NULL: not kept */
   uint32_t page_id[2];          /* names of its pages: jump-cache.c */
@@ -200,8 +207,8 @@ void *tcg_native_operand (void *env, uint64_t address, uint32_t aux);
 void tcg_native_commit (void *env, uint64_t address, uint32_t aux);
 /* Stores the pc that a block jumps to, or raises what the frontend has against it. */
 void tcg_jump (void *env, uint64_t pc);
-/* tcg_jump, and the code for guest pc under the state's key; the exit thunk's address when the loop must decide.  exit 0, 1: of the
- * block that ret_pc lies in, to be linked; 2: none. */
+/* tcg_jump, and the code for guest pc under the state's key; the exit thunk's address when the loop must decide.  exit: of the
+ * block that ret_pc lies in, to be linked, or BP_IR_EXIT_NONE. */
 const void *tcg_lookup (void *env, uint64_t pc, unsigned exit);
 /* The code for the state's pc under its key, of whatever pin set; the exit thunk's address when the loop must decide. */
 const void *tcg_continue (void *env);

@@ -229,7 +229,7 @@ run (Tb *tb)
 unsigned
 run_once (void)
 {
-  bp_ir_exit_tb (&ir, 2);
+  bp_ir_exit_tb (&ir, BP_IR_EXIT_NONE);
   Tb *tb = compile ();
   unsigned n = run (tb);
   release (tb);

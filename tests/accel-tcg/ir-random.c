@@ -515,7 +515,7 @@ make_block (BpIrBlock *ir, uint32_t seed, unsigned size, bool narrow)
     }
   while (ir->n_insns < size)
     put_something (&x);
-  bp_ir_exit_tb (ir, 2);
+  bp_ir_exit_tb (ir, BP_IR_EXIT_NONE);
   while (x.n_open > 0) {
     bp_ir_label (ir, x.open[--x.n_open]);
     put_plain (&x);

@@ -66,7 +66,7 @@ START_TEST (test_wide_pc)
   Tb *tb = compile ();
   uint64_t q0 = cpu->q[0], q5 = cpu->q[5];
   cpu->q[2] = pc;
-  ck_assert_uint_eq (run (tb), 3);
+  ck_assert_uint_eq (run (tb), TCG_EXIT_LEAVE);
   ck_assert_uint_eq (seen.address, pc);
   ck_assert_uint_eq (cpu->q[5], q5 + 1);
   seen.lookup = target->code;
@@ -79,7 +79,7 @@ START_TEST (test_wide_pc)
   cpu->q[2] = (uint32_t) pc;                    /* not the same place */
   *entry = (JumpEntry) { .pc = pc, .mode = tb->mode, .code = target->code };
   seen.lookup = NULL;
-  ck_assert_uint_eq (run (tb), 3);
+  ck_assert_uint_eq (run (tb), TCG_EXIT_LEAVE);
   ck_assert_uint_eq (seen.lookups, 3);
   release (tb);
   release (target);
@@ -101,7 +101,7 @@ START_TEST (test_goto_any)
       bp_ir_goto_any (&ir);
       Tb *tb = compile ();
       uint64_t q5 = cpu->q[5], mask = from && to ? ~(uint64_t) 0 : 0xffffffffu;
-      ck_assert_uint_eq (run (tb), 3);
+      ck_assert_uint_eq (run (tb), TCG_EXIT_LEAVE);
       ck_assert_uint_eq (cpu->q[5], (q5 + 0x10) & (from ? ~(uint64_t) 0 : mask));
       seen.lookup = target->code;
       seen.pin_set = to;
@@ -124,7 +124,7 @@ START_TEST (test_narrow_pc)
   bp_ir_insn_start (&ir, 0x200, 0);
   bp_ir_append (&ir, BP_IR_goto_ptr, BP_IR_I32)->a[0] = g (3);
   Tb *tb = compile ();
-  ck_assert_uint_eq (run (tb), 3);
+  ck_assert_uint_eq (run (tb), TCG_EXIT_LEAVE);
   ck_assert_uint_eq (seen.address, 3);
   release (tb);
 }
@@ -137,11 +137,11 @@ START_TEST (test_wide_icount)
     use_frontend64 (1);
     key.pc = pcs[i];
     bp_ir_insn_start (&ir, (int64_t) pcs[i], 0);
-    bp_ir_exit_tb (&ir, 2);
+    bp_ir_exit_tb (&ir, BP_IR_EXIT_NONE);
     Tb *tb = compile_with (BP_TCG_CF_ICOUNT);
     vcpu->icount_left = 0;
     cpu->wide_pc = ~(uint64_t) 0;
-    ck_assert_uint_eq (run (tb), 3);
+    ck_assert_uint_eq (run (tb), TCG_EXIT_LEAVE);
     ck_assert_uint_eq (cpu->wide_pc, pcs[i]);
     ck_assert_int_eq (vcpu->icount_left, 0);
     release (tb);
@@ -346,7 +346,7 @@ START_TEST (test_fault_in_second_set)
   bp_ir_op3 (&ir, BP_IR_add, BP_IR_I64, g (5), g (5), g (3));
   bp_ir_insn_start (&ir, 0x102, 0);
   bp_ir_op5 (&ir, BP_IR_divu2, BP_IR_I64, q, r, g (0), c64 (0), g (1));
-  bp_ir_exit_tb (&ir, 2);
+  bp_ir_exit_tb (&ir, BP_IR_EXIT_NONE);
   Tb *tb = compile ();
   uint64_t q3 = cpu->q[3], q4 = cpu->q[4], q5 = cpu->q[5];
   cpu->q[1] = 0;

@@ -12,8 +12,8 @@ START_TEST (test_link)
   cpu->r[0] = 0;
   ck_assert_uint_eq (run (a), 0);
   ck_assert_uint_eq (cpu->r[0], 1);
-  ck_assert_uint_eq (a->exit_jump[0] % 4, 0);
-  ck_assert_uint_eq (a->exit_jump[1], TB_NO_EXIT);
+  ck_assert_uint_eq (a->exit[0].jump % 4, 0);
+  ck_assert_uint_eq (a->n_exits, 1);
   backend_x64.link (&buffer, a, 0, b);
   uintptr_t result = backend_x64.execute (cpu, a);
   ck_assert_ptr_eq (TCG_EXIT_TB (result), b);
@@ -43,7 +43,7 @@ START_TEST (test_link_conditional)
   cpu->r[1] = 5;
   ck_assert_uint_eq (run (tb), 1);
   ck_assert_uint_eq (cpu->r[1], 4);
-  ck_assert_uint_eq (tb->exit_jump[1] % 4, 0);
+  ck_assert_uint_eq (tb->exit[1].jump % 4, 0);
   backend_x64.link (&buffer, tb, 1, tb);
   ck_assert_uint_eq (run (tb), 0);
   ck_assert_uint_eq (cpu->r[1], 0);
@@ -60,7 +60,7 @@ START_TEST (test_goto_ptr)
   uint32_t pc = 0x8048123;
   cpu->r[0] = 0;
   cpu->r[2] = pc;
-  ck_assert_uint_eq (run (tb), 3);              /* the stub's look-up finds nothing */
+  ck_assert_uint_eq (run (tb), TCG_EXIT_LEAVE);              /* the stub's look-up finds nothing */
   ck_assert_uint_eq (seen.lookups, 1);
   ck_assert_uint_eq (seen.address, pc);
   seen.lookup = target->code;
@@ -77,7 +77,7 @@ START_TEST (test_goto_ptr)
     entry->mode = tb->mode + 1;
     ck_assert_uint_eq (run (tb), 0);
     ck_assert_uint_eq (seen.lookups, lookups + 1);
-    ck_assert_uint_eq (seen.exit, 2);
+    ck_assert_uint_eq (seen.exit, BP_IR_EXIT_NONE);
   }
   release (tb);
   release (target);
@@ -99,20 +99,20 @@ START_TEST (test_guard)
   cpu->r[0] = 0;
   for (unsigned n = 0; n < 2; n++) {
     cpu->r[1] = n;
-    ck_assert_uint_eq (tb->exit_guard[n] % 8, 0);
-    ck_assert_uint_eq (run (tb), 3);
+    ck_assert_uint_eq (tb->exit[n].guard % 8, 0);
+    ck_assert_uint_eq (run (tb), TCG_EXIT_LEAVE);
     ck_assert (seen.address == (n ? 0x5678 : 0x1234) && seen.exit == n);
     backend_x64.guard (&buffer, tb, n, name);
     backend_x64.link (&buffer, tb, n, target);
     memset (cpu->page_ids, 0, sizeof cpu->page_ids);
-    ck_assert_uint_eq (run (tb), 3);            /* the page is not there */
+    ck_assert_uint_eq (run (tb), TCG_EXIT_LEAVE);            /* the page is not there */
     cpu->page_ids[5] = name + PAGE_IDS;
-    ck_assert_uint_eq (run (tb), 3);
+    ck_assert_uint_eq (run (tb), TCG_EXIT_LEAVE);
     cpu->page_ids[5] = name;
     ck_assert_uint_eq (run (tb), 0);
     ck_assert_uint_eq (cpu->r[0], 7 * (n + 1));
     backend_x64.link (&buffer, tb, n, NULL);
-    ck_assert_uint_eq (run (tb), 3);
+    ck_assert_uint_eq (run (tb), TCG_EXIT_LEAVE);
   }
   ck_assert_uint_eq (seen.lookups, 8);
   release (tb);
@@ -130,8 +130,8 @@ START_TEST (test_second_page)
   page_id = 0;
   cpu->r[0] = 0;
   cpu->pc = 0;
-  ck_assert_uint_eq (run (tb), 3);
-  ck_assert (cpu->r[0] == 0 && cpu->pc == 0xffe && seen.address == 0xffe && seen.exit == 2);
+  ck_assert_uint_eq (run (tb), TCG_EXIT_LEAVE);
+  ck_assert (cpu->r[0] == 0 && cpu->pc == 0xffe && seen.address == 0xffe && seen.exit == BP_IR_EXIT_NONE);
   cpu->page_ids[77] = 77;
   ck_assert_uint_eq (run (tb), 0);
   ck_assert_uint_eq (cpu->r[0], 1);
@@ -144,7 +144,7 @@ START_TEST (test_exit_request)
   Tb *tb = adder (1);
   cpu->r[0] = 0;
   vcpu->exit_request = 1;
-  ck_assert_uint_eq (run (tb), 3);
+  ck_assert_uint_eq (run (tb), TCG_EXIT_LEAVE);
   ck_assert_uint_eq (cpu->r[0], 0);
   release (tb);
 }
@@ -154,12 +154,12 @@ START_TEST (test_icount)
 {
   bp_ir_insn_start (&ir, 0x100, 0);
   bp_ir_insn_start (&ir, 0x101, 0);
-  bp_ir_exit_tb (&ir, 2);
+  bp_ir_exit_tb (&ir, BP_IR_EXIT_NONE);
   Tb *tb = compile_with (BP_TCG_CF_ICOUNT | BP_TCG_CF_NO_CHAIN);
   vcpu->icount_left = 3;
-  ck_assert_uint_eq (run (tb), 2);
+  ck_assert_uint_eq (run (tb), TCG_EXIT_NONE);
   ck_assert_int_eq (vcpu->icount_left, 1);
-  ck_assert_uint_eq (run (tb), 3);
+  ck_assert_uint_eq (run (tb), TCG_EXIT_LEAVE);
   ck_assert_int_eq (vcpu->icount_left, 1);
   release (tb);
 }
@@ -505,7 +505,7 @@ START_TEST (test_faults)
   bp_ir_mov (&ir, BP_IR_I32, g (2), r);
   bp_ir_insn_start (&ir, 0x104, 0);
   simple (BP_NATIVE_MAKE (0x5e, 1, 2) | SSE | REG (1) | RM (2));
-  bp_ir_exit_tb (&ir, 2);
+  bp_ir_exit_tb (&ir, BP_IR_EXIT_NONE);
   Tb *tb = compile ();
   for (unsigned part = 0; part < 2; part++) {
     uint32_t mxcsr = 0x1f80 & ~(part ? 0x200u : 0u);    /* unmask divide-by-zero */

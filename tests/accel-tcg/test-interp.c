@@ -21,12 +21,12 @@ START_TEST (test_exits)
   ck_assert_uint_eq (run (cpu, "goto_tb 0\n exit_tb 0").number, 0);
   ck_assert_uint_eq (run (cpu, "exit_tb 1").number, 1);
   cpu->state.r[0] = 0x1234;
-  ck_assert_uint_eq (run (cpu, "goto_ptr.i32 eax").number, 2);
+  ck_assert_uint_eq (run (cpu, "goto_ptr.i32 eax").number, TCG_EXIT_NONE);
   ck_assert_uint_eq (cpu->jumped_to, 0x1234);
   cpu->state.r[0] = 0;
-  ck_assert_uint_eq (run (cpu, "goto_any").number, 2);
+  ck_assert_uint_eq (run (cpu, "goto_any").number, TCG_EXIT_NONE);
   tcg_vcpu (cpu)->exit_request = 1;
-  ck_assert_uint_eq (run (cpu, "mov.i32 eax, $0x1\n exit_tb 1").number, 3);
+  ck_assert_uint_eq (run (cpu, "mov.i32 eax, $0x1\n exit_tb 1").number, TCG_EXIT_LEAVE);
   ck_assert_uint_eq (cpu->state.r[0], 0);
   fake_cpu_free (cpu);
 }
@@ -195,7 +195,7 @@ START_TEST (test_buffer_fills)
   Tb tb[8] = { 0 };
   unsigned n = 0;
   fake_cpu_block_init (&ir);
-  bp_ir_exit_tb (&ir, 2);
+  bp_ir_exit_tb (&ir, BP_IR_EXIT_NONE);
   for (; n < 8; n++) {
     BackendBlock block = { &tb[n], &fake_frontend, &buffer, NULL, NULL };
     if (!backend_interp.compile (&block, &ir))

@@ -42,8 +42,9 @@ static const Case cases[] = {
   { "ld32u.i32 t0, [env + 0x1000]\n exit_tb 2", "touches global eax" },
   { "st8.i32 eax, [env + 0x1007]\n exit_tb 2", "touches global ecx" },
   { "ld64 t0, [env + 0x1058]\n exit_tb 2", NULL },
-  { "exit_tb 3", "no such exit" },
-  { "goto_tb 2\n exit_tb 2", "no such exit" },
+  { "exit_tb 9", "no such exit" },
+  { "goto_tb 8\n exit_tb 8", "no such exit" },
+  { "goto_tb 7\n exit_tb 7", NULL },
   { "goto_tb 0\n goto_tb 0\n exit_tb 2", "used twice" },
   { "fence 0\n exit_tb 2", "bad fence" },
   { "insn_start 0x0, 0x0\n call eax, h_write (env, eax)\n exit_tb 2", "no result" },
@@ -81,7 +82,7 @@ START_TEST (test_raw_fields)
   GError *error = NULL;
   fake_cpu_block_init (&ir);
   bp_ir_mov (&ir, BP_IR_I32, bp_ir_global (0), bp_ir_global (1));
-  bp_ir_exit_tb (&ir, 2);
+  bp_ir_exit_tb (&ir, BP_IR_EXIT_NONE);
   ck_assert (ir_verify (&ir, NULL));
   ir.insns[0].a[5] = 0;
   ck_assert (!ir_verify (&ir, &error));

@@ -29,14 +29,16 @@ static const uint8_t host_code[64];
 static Tb *
 block (unsigned i, uint64_t pc, uint64_t physical)
 {
-  Tb *tb = g_aligned_alloc0 (1, sizeof *tb, 64);
+  Tb *tb = g_aligned_alloc0 (1, sizeof *tb + 2 * sizeof (TbExit), 64);
+  tb->exit = (TbExit *) (void *) (tb + 1);
+  tb->n_exits = 2;
   tb->key = (BpTbKey) { .pc = pc };
   tb->mode = tb_mode (tcg, 0, 0, 0);
   tb->physical[0] = physical;
   tb->physical[1] = ~(uint64_t) 0;
   tb->n_bytes = 8;
   tb->code = host_code + i;
-  tb->exit_jump[0] = tb->exit_jump[1] = TB_NO_EXIT;
+  tb->exit[0].jump = tb->exit[1].jump = TB_NO_EXIT;
   ck_assert (tb_name_pages (tcg, tb));
   return tb;
 }

@@ -141,7 +141,7 @@ START_TEST (test_agrees_with_interpreter)
                    ir_op_info[op].n_in > 2 ? bp_ir_const (&ir, (BpIrType) type, (int64_t) c) : BP_IR_NONE);
         ir.insns[1].cond = insn.cond;
         ir.insns[1].aux = insn.aux;
-        bp_ir_exit_tb (&ir, 2);
+        bp_ir_exit_tb (&ir, BP_IR_EXIT_NONE);
         fake_cpu_run (cpu, &backend_interp, NULL, &ir);
         uint64_t is = type ? cpu->state.w[0] : cpu->state.r[0];
         ck_assert_msg (is == (value & mask), "%s.%s %#lx %#lx: interpreted %#lx, folded %#lx",

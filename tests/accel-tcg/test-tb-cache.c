@@ -29,7 +29,9 @@ static const uint8_t host_code[64];
 static Tb *
 block (unsigned i, uint64_t pc, uint64_t physical)
 {
-  Tb *tb = g_aligned_alloc0 (1, sizeof *tb, 64);
+  Tb *tb = g_aligned_alloc0 (1, sizeof *tb + 2 * sizeof (TbExit), 64);
+  tb->exit = (TbExit *) (void *) (tb + 1);
+  tb->n_exits = 2;
   tb->key = (BpTbKey) { .pc = pc };
   tb->physical[0] = physical;
   tb->physical[1] = ~(uint64_t) 0;
@@ -37,8 +39,8 @@ block (unsigned i, uint64_t pc, uint64_t physical)
   tb->n_insns = 2;
   tb->code = host_code + i;
   tb->code_size = 1;
-  tb->exit_jump[0] = tb->exit_jump[1] = 0;
-  tb->exit_guard[0] = tb->exit_guard[1] = TB_NO_EXIT;
+  tb->exit[0].jump = tb->exit[1].jump = 0;
+  tb->exit[0].guard = tb->exit[1].guard = TB_NO_EXIT;
   return tb;
 }
 
@@ -125,7 +127,7 @@ n_incoming (const Tb *tb)
 {
   unsigned n = 0;
   for (Tb *p = tb->incoming; p; n++)
-    p = ((Tb *) ((uintptr_t) p & ~(uintptr_t) 7))->incoming_next[(uintptr_t) p & 7];
+    p = ((Tb *) ((uintptr_t) p & ~(uintptr_t) 7))->exit[(uintptr_t) p & 7].incoming_next;
   return n;
 }
 
@@ -139,16 +141,16 @@ START_TEST (links)
   tb_link (tcg, a, 1, b);
   tb_link (tcg, b, 0, b);       /* to itself */
   tb_link (tcg, c, 1, b);
-  ck_assert (a->exit_target[0] == b && a->exit_target[1] == b && b->exit_target[0] == b && c->exit_target[1] == b);
+  ck_assert (a->exit[0].target == b && a->exit[1].target == b && b->exit[0].target == b && c->exit[1].target == b);
   ck_assert_uint_eq (n_incoming (b), 4);
   tb_link (tcg, a, 0, c);       /* one target is enough */
-  ck_assert (a->exit_target[0] == b && n_incoming (c) == 0);
+  ck_assert (a->exit[0].target == b && n_incoming (c) == 0);
   tb_invalidate (tcg, c);
-  ck_assert (n_incoming (b) == 3 && !c->exit_target[1]);
+  ck_assert (n_incoming (b) == 3 && !c->exit[1].target);
   tb_link (tcg, b, 1, c);       /* gone */
-  ck_assert_ptr_null (b->exit_target[1]);
+  ck_assert_ptr_null (b->exit[1].target);
   tb_invalidate (tcg, b);
-  ck_assert (!a->exit_target[0] && !a->exit_target[1] && !b->exit_target[0] && n_incoming (b) == 0);
+  ck_assert (!a->exit[0].target && !a->exit[1].target && !b->exit[0].target && n_incoming (b) == 0);
   tb_invalidate (tcg, a);
   for (unsigned i = 0; i < 3; i++)
     g_aligned_free (all[i]);
@@ -172,7 +174,7 @@ START_TEST (guarded_links)
   tcg->backend = &backend;
   Tb *a = block (0, 0x1000, 0x5000), *b = block (1, 0x2010, 0x6010), *c = block (2, 0x2010, 0x7010), *d = block (3, 0x2010, 0x6010);
   Tb *all[4] = { a, b, c, d };
-  a->exit_guard[1] = 8;
+  a->exit[1].guard = 8;
   d->key.flags = 1;
   for (unsigned i = 0; i < 4; i++) {
     ck_assert (tb_name_pages (tcg, all[i]));
@@ -181,13 +183,13 @@ START_TEST (guarded_links)
   ck_assert (b->page_id[0] == d->page_id[0] && b->page_id[0] != c->page_id[0] && b->page_id[0] != a->page_id[0]);
   memset (&guard, 0, sizeof guard);
   tb_link (tcg, a, 1, b);
-  ck_assert (a->exit_target[1] == b && guard.n == 1 && guard.page_id == b->page_id[0]);
+  ck_assert (a->exit[1].target == b && guard.n == 1 && guard.page_id == b->page_id[0]);
   tb_invalidate (tcg, b);
-  ck_assert_ptr_null (a->exit_target[1]);
+  ck_assert_ptr_null (a->exit[1].target);
   tb_link (tcg, a, 1, c);
-  ck_assert_ptr_null (a->exit_target[1]);
+  ck_assert_ptr_null (a->exit[1].target);
   tb_link (tcg, a, 1, d);
-  ck_assert (a->exit_target[1] == d && guard.n == 1);
+  ck_assert (a->exit[1].target == d && guard.n == 1);
   for (unsigned i = 0; i < 4; i++)
     tb_invalidate (tcg, all[i]);
   tcg->backend = before;
@@ -241,12 +243,12 @@ START_TEST (random_links)
     else if (!from->invalid) {
       tb_invalidate (tcg, from);
       from->invalid = false;
-      memset (from->exit_target, 0, sizeof from->exit_target);
+      from->exit[0].target = from->exit[1].target = NULL;
       tb_insert (tcg, from);
     }
     unsigned outgoing = 0, incoming = 0;
     for (unsigned i = 0; i < N; i++) {
-      outgoing += (all[i]->exit_target[0] != NULL) + (all[i]->exit_target[1] != NULL);
+      outgoing += (all[i]->exit[0].target != NULL) + (all[i]->exit[1].target != NULL);
       incoming += n_incoming (all[i]);
     }
     if (outgoing != incoming)

@@ -217,9 +217,9 @@ n_in_region (TcgMachine *m, unsigned region)
   for (uint32_t i = 0; i < n; i++) {
     ck_assert_ptr_eq (tb_at (m, (uintptr_t) blocks[i]->code), blocks[i]);
     ck_assert (blocks[i]->invalid || tb_lookup (m, &blocks[i]->key, blocks[i]->physical[0], blocks[i]->cflags) == blocks[i]);
-    for (unsigned k = 0; k < 2; k++)
-      if (blocks[i]->exit_target[k])
-        ck_assert_ptr_eq (tb_at (m, (uintptr_t) blocks[i]->exit_target[k]->code), blocks[i]->exit_target[k]);
+    for (unsigned k = 0; k < blocks[i]->n_exits; k++)
+      if (blocks[i]->exit[k].target)
+        ck_assert_ptr_eq (tb_at (m, (uintptr_t) blocks[i]->exit[k].target->code), blocks[i]->exit[k].target);
   }
   return n;
 }

@@ -204,7 +204,7 @@ static void
 jump_loop (Gen *g, uint32_t to)
 {
   set_pc (g, constant (g, to));
-  bp_ir_exit_tb (g->b, 2);
+  bp_ir_exit_tb (g->b, BP_IR_EXIT_NONE);
 }
 
 static void
@@ -318,7 +318,7 @@ control (Gen *g, ToyOp op, unsigned a, int imm)
   case TOY_JR:
     set_pc (g, reg (a));
     if (g->t->cflags & BP_TCG_CF_NO_CHAIN)
-      bp_ir_exit_tb (g->b, 2);
+      bp_ir_exit_tb (g->b, BP_IR_EXIT_NONE);
     else
       bp_ir_goto_ptr (g->b, reg (a));
     return true;
@@ -327,17 +327,17 @@ control (Gen *g, ToyOp op, unsigned a, int imm)
     bp_ir_st (g->b, BP_IR_st32, constant (g, 1), BP_IR_ENV, STATE (enabled));
     bp_ir_ld (g->b, BP_IR_ld32u, BP_IR_I32, pc, BP_IR_ENV, STATE (epc));
     set_pc (g, pc);
-    bp_ir_exit_tb (g->b, 2);
+    bp_ir_exit_tb (g->b, BP_IR_EXIT_NONE);
     return true;
   }
   case TOY_TRAP:
     call (g, &helper_trap, BP_IR_NONE, BP_IR_NONE, BP_IR_NONE, BP_IR_NONE);
-    bp_ir_exit_tb (g->b, 2);
+    bp_ir_exit_tb (g->b, BP_IR_EXIT_NONE);
     return true;
   default:
     set_pc (g, constant (g, g->next));
     call (g, &helper_halt, BP_IR_NONE, constant (g, op == TOY_WAIT ? TOY_WAITS : TOY_STOPPED), BP_IR_NONE, BP_IR_NONE);
-    bp_ir_exit_tb (g->b, 2);
+    bp_ir_exit_tb (g->b, BP_IR_EXIT_NONE);
     return true;
   }
 }

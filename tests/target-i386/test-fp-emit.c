@@ -129,7 +129,7 @@ check_well_formed (const uint8_t *bytes, unsigned n, uint32_t hflags)
   start (hflags);
   if (!emit_fp (&translator, &insn))
     return;
-  bp_ir_exit_tb (&block, 2);
+  bp_ir_exit_tb (&block, BP_IR_EXIT_NONE);
   GError *error = NULL;
   char name[80];
   x86_disasm (&insn, 0, name, sizeof name);

@@ -38,11 +38,11 @@
  * has too is one `native` insn that executes as itself.  On other hosts, and in the interpreter, frontend->native_portable
  * performs it on the state's copy.  See BpIrNative.
  *
- * BLOCK EXITS.  goto_tb N jumps straight to the linked successor, or falls through; store the new pc to the state after
+ * BLOCK EXITS.  goto_tb N (of BP_IR_EXITS) jumps straight to the linked successor, or falls through; store the new pc to the state after
  * it, then exit_tb N: the loop links the exit and continues.  goto_ptr brings its pc along: nothing is stored before it.  The
  * accelerator finds the code for it, which proves that the pc can be gone to, or else asks the frontend (BpTcgFrontend.may_jump), which may find
  * fault with the current guest instruction, and then stores it.  goto_any is for what changes modes: it continues at the pc
- * that the state holds, under the key that the state gives, as exit_tb 2 does by way of the loop.
+ * that the state holds, under the key that the state gives, as exit_tb BP_IR_EXIT_NONE does by way of the loop.
  *
  * STABILITY.  This header, ir-build.h and frontend.h belong to accelerators and CPU frontends: same-minor promise.
  */
@@ -95,6 +95,10 @@ typedef uint32_t BpMemOp;
 #define BP_MO_TOP     (1u << 13)        /* over the top of a 32-bit address space is a guest fault (BP_HOST_FAULT_TOP), not a wrap */
 #define BP_MO_NEAR    (1u << 14)        /* a hint: mostly in the page of the last such access under the same MMU index, as at the stack pointer */
 #define BP_MO_BYTES(mop) (1u << ((mop) & BP_MO_SIZE))
+
+/* Exits of a block that can be linked: 0 .. BP_IR_EXITS - 1; exit_tb alone may have BP_IR_EXIT_NONE, which asks for nothing. */
+#define BP_IR_EXITS     8u
+#define BP_IR_EXIT_NONE 8u
 
 /* What the host's fault inside generated code means to the guest: frontend->host_fault gets one of these. */
 typedef enum BpHostFault {

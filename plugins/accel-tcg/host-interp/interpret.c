@@ -185,8 +185,6 @@ compile (const BackendBlock *block, BpIrBlock *ir)
 
   tb->code = (const uint8_t *) program;
   tb->code_size = ir->n_insns + 1;
-  for (unsigned n = 0; n < 2; n++)
-    tb->exit_jump[n] = tb->exit_unlinked[n] = TB_NO_EXIT;
   return true;
 }
 
@@ -668,9 +666,9 @@ interpret (TcgVcpu *vcpu, Tb *tb)
           enter_c (&f, s);
           tcg_jump (vcpu, A (0));
           leave_c (&f);
-          return (uintptr_t) tb | 2)
+          return (uintptr_t) tb | TCG_EXIT_NONE)
     ALSO (goto_any)
-      return (uintptr_t) tb | 2;
+      return (uintptr_t) tb | TCG_EXIT_NONE;
     default:
       g_assert_not_reached ();
     }
@@ -692,10 +690,10 @@ execute (void *env, Tb *tb)
   vcpu->ret_pc = 0;
   vcpu->events = 0;
   if (*(volatile uint32_t *) &vcpu->exit_request)
-    return (uintptr_t) tb | 3;
+    return (uintptr_t) tb | TCG_EXIT_LEAVE;
   if (tb->cflags & BP_TCG_CF_ICOUNT) {
     if (vcpu->icount_left < (int64_t) tb->n_insns)
-      return (uintptr_t) tb | 3;
+      return (uintptr_t) tb | TCG_EXIT_LEAVE;
     vcpu->icount_left -= (int64_t) tb->n_insns;
   }
   return interpret (vcpu, tb);

@@ -58,6 +58,13 @@ align_jump (Gen *g, unsigned opcode, uint8_t *from)
   e->p += n;
 }
 
+static void
+set_exit_jump (Gen *g, unsigned n, const uint8_t *rel32)
+{
+  g->exit[n].jump = rel32 ? (uint32_t) (rel32 - g->start) : 0;
+  g->n_exits = MAX (g->n_exits, n + 1);
+}
+
 void
 x64_label_jump (Gen *g, unsigned cc, uint32_t label, uint8_t *compare)
 {
@@ -70,7 +77,7 @@ x64_label_jump (Gen *g, unsigned cc, uint32_t label, uint8_t *compare)
     align_jump (g, cc == CC_ALWAYS ? 1 : 2, compare);
   Fixup fixup = { enc_jcc (&g->e, cc), label };
   if (exit >= 0 && fixup.rel32) {
-    g->exit_jump[exit] = (uint32_t) (fixup.rel32 - g->start);
+    set_exit_jump (g, (unsigned) exit, fixup.rel32);
     g->direct_exit[exit] = true;
   }
   *LIST_ADD (&g->fixups) = fixup;
@@ -84,10 +91,9 @@ x64_goto_tb (Gen *g, const BpIrInsn *insn)
   unsigned n = insn->aux;
   if (!g->direct_exit[n]) {
     align_jump (g, 1, g->e.p);
-    uint8_t *rel32 = enc_jmp (&g->e);
-    g->exit_jump[n] = rel32 ? (uint32_t) (rel32 - g->start) : 0;
+    set_exit_jump (g, n, enc_jmp (&g->e));
   }
-  g->exit_unlinked[n] = offset_here (g);
+  g->exit[n].unlinked = offset_here (g);
 }
 
 static void
@@ -155,15 +161,17 @@ late_miss_link (Gen *g, const Late *late)
   enc_u8 (&g->e, 0x0f), enc_u8 (&g->e, 0x0b);
 }
 
-/* An exit number that the block has not got yet, 2: none. */
+/* An exit number that the block has not got yet, TB_MAX_EXITS: none. */
 static unsigned
 free_exit (const Gen *g)
 {
-  bool used[3] = { g->exit_jump[0] != TB_NO_EXIT, g->exit_jump[1] != TB_NO_EXIT };
+  uint32_t used = 0;
+  for (unsigned n = 0; n < g->n_exits; n++)
+    used |= (uint32_t) (g->exit[n].jump != TB_NO_EXIT) << n;
   for (uint32_t i = g->at + 1; i < g->ir->n_insns; i++)
     if (g->ir->insns[i].op == BP_IR_goto_tb)
-      used[g->ir->insns[i].aux] = true;
-  return !used[0] ? 0 : !used[1] ? 1 : 2;
+      used |= 1u << g->ir->insns[i].aux;
+  return MIN ((unsigned) __builtin_ctz (~used), TB_MAX_EXITS);
 }
 
 /* To another page, always the same pc: a jump that is taken while the page is named as it was when the jump was linked. */
@@ -172,18 +180,17 @@ goto_constant (Gen *g, uint64_t pc)
 {
   Enc *e = &g->e;
   unsigned n = free_exit (g);
-  if (n == 2)
+  if (n == TB_MAX_EXITS)
     return false;
   unsigned t = ra_scratch (&g->ra, 0);
   enc_load (e, X64_W, t, ENV (page_ids));
   enc_nops (e, (unsigned) -((uintptr_t) e->p + 2) & 7);
   enc_u8 (e, 0x81), enc_u8 (e, (uint8_t) (0xb8 | t));   /* cmp dword [t + disp32], imm32 */
-  g->exit_guard[n] = offset_here (g);
+  g->exit[n].guard = offset_here (g);
   enc_u32 (e, 0), enc_u32 (e, UINT32_MAX);
   align_jump (g, 2, e->p);
-  uint8_t *rel32 = enc_jcc (e, CC_E);
-  g->exit_jump[n] = rel32 ? (uint32_t) (rel32 - g->start) : 0;
-  g->exit_unlinked[n] = offset_here (g);
+  set_exit_jump (g, n, enc_jcc (e, CC_E));
+  g->exit[n].unlinked = offset_here (g);
   Late *late = x64_late (g, late_miss_link, enc_jmp (e));
   late->address = (Operand) { .kind = IS_IMMEDIATE, .imm = (int64_t) pc };
   late->aux = n;
@@ -257,7 +264,7 @@ late_icount (Gen *g, const Late *late)
 {
   enc_alu_mi (&g->e, ALU_ADD, X64_W, ENV (icount_left), (int32_t) late->op);
   store_own_pc (g);
-  leave_with (g, 3);
+  leave_with (g, TCG_EXIT_LEAVE);
 }
 
 void

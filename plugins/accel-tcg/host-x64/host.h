@@ -183,11 +183,12 @@ struct Gen {
   LIST (uint32_t) lines;                /* offsets; for the dump */
   LIST (Cold) cold;
   LIST (BpIrInsn) cold_insns;
-  uint32_t exit_jump[2], exit_unlinked[2], exit_guard[2];
+  TbExit exit[TB_MAX_EXITS];
+  unsigned n_exits;             /* that are in use: one more than the highest */
+  bool direct_exit[TB_MAX_EXITS];       /* the conditional jump itself was linked: goto_tb emits nothing */
   uint32_t hot_insns, hot_bytes;        /* before the out-of-line code, for the dump */
   uint32_t restart[2][3], n_restart;
   bool has_look_up;             /* an inline one, with its two restarts */
-  uint8_t direct_exit[2];       /* the conditional jump itself was linked: goto_tb emits nothing */
 };
 
 #define W(type) ((type) == BP_IR_I64 ? X64_W : 0)

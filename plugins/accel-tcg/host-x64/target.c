@@ -174,9 +174,12 @@ gen_begin (Gen *g, const BackendBlock *block, BpIrBlock *ir)
   g->fp_known = 0;
   g->n_restart = 0;
   g->has_look_up = false;
+  g->n_exits = 0;
   g->hot_insns = 0;
-  for (unsigned n = 0; n < 2; n++)
-    g->exit_jump[n] = g->exit_unlinked[n] = g->exit_guard[n] = TB_NO_EXIT, g->direct_exit[n] = false;
+  for (unsigned n = 0; n < TB_MAX_EXITS; n++) {
+    g->exit[n] = (TbExit) { .jump = TB_NO_EXIT, .unlinked = TB_NO_EXIT, .guard = TB_NO_EXIT };
+    g->direct_exit[n] = false;
+  }
   if (g->labels_size < ir->n_labels) {
     g->labels_size = ir->n_labels * 2;
     g->label = g_renew (uint8_t *, g->label, g->labels_size);
@@ -227,6 +230,27 @@ dump (const Gen *g, GString *out)
   }
 }
 
+/* The tables go behind the code: they come and go with it. */
+static size_t
+tables_size (const Gen *g)
+{
+  const GArray *recoveries = g->block->recoveries;
+  return 8 + g->n_exits * sizeof (TbExit) + g->insns.n * sizeof (TbInsn) + g->marks.n * sizeof (TbMark)
+         + (recoveries ? recoveries->len * sizeof (TbRecovery) : 0);
+}
+
+static void
+commit_exits (Gen *g, Tb *tb, uint8_t *to)
+{
+  tb->exit = (TbExit *) (void *) to;
+  tb->n_exits = g->n_exits;
+  for (unsigned n = 0; n < g->n_exits; n++) {
+    tb->exit[n] = g->exit[n];
+    if (g->exit[n].jump != TB_NO_EXIT)
+      enc_patch (g->start + g->exit[n].jump, g->start + g->exit[n].unlinked);
+  }
+}
+
 static void
 commit (Gen *g)
 {
@@ -235,8 +259,9 @@ commit (Gen *g)
   tb->code = buffer->rx + (g->start - buffer->rw);
   tb->code_size = (uint32_t) (g->e.p - g->start);
   tb->n_marks = g->marks.n;
-  uint8_t *tables = g->start + ((tb->code_size + 7) & ~(uint32_t) 7);     /* behind the code: they come and go with it */
-  tb->insns = (TbInsn *) (void *) tables;
+  uint8_t *tables = g->start + ((tb->code_size + 7) & ~(uint32_t) 7);
+  commit_exits (g, tb, tables);
+  tb->insns = (TbInsn *) (void *) (tables + g->n_exits * sizeof (TbExit));
   const GArray *recoveries = g->block->recoveries;
   tb->n_recoveries = recoveries ? recoveries->len : 0;
   tb->recoveries = (TbRecovery *) (void *) (tb->insns + g->insns.n);
@@ -251,11 +276,6 @@ commit (Gen *g)
     tb->restart[n].from = n < g->n_restart ? g->restart[n][0] : 0;
     tb->restart[n].to = n < g->n_restart ? g->restart[n][1] : 0;
     tb->restart[n].again = n < g->n_restart ? g->restart[n][2] : 0;
-    tb->exit_jump[n] = g->exit_jump[n];
-    tb->exit_unlinked[n] = g->exit_unlinked[n];
-    tb->exit_guard[n] = g->exit_guard[n];
-    if (g->exit_jump[n] != TB_NO_EXIT)
-      enc_patch (g->start + g->exit_jump[n], g->start + g->exit_unlinked[n]);
   }
   buffer->used = (size_t) ((uint8_t *) (tb->marks + tb->n_marks) - buffer->rw);
 }
@@ -297,8 +317,7 @@ x64_compile (const BackendBlock *block, BpIrBlock *ir)
   select_all (g);
   if (!g->e.full)
     emit_late (g);
-  size_t tables = g->insns.n * sizeof (TbInsn) + g->marks.n * sizeof (TbMark) + (block->recoveries ? block->recoveries->len * sizeof (TbRecovery) : 0);
-  if (g->e.full || (size_t) (g->e.end - g->e.p) < 8 + tables)
+  if (g->e.full || (size_t) (g->e.end - g->e.p) < tables_size (g))
     return false;
   resolve_labels (g);
   commit (g);
@@ -319,10 +338,11 @@ x64_execute (void *env, Tb *tb)
 static void
 x64_link (CodeBuffer *buffer, Tb *tb, unsigned n, const Tb *target)
 {
-  if (tb->exit_jump[n] == TB_NO_EXIT)
+  const TbExit *x = &tb->exit[n];
+  if (x->jump == TB_NO_EXIT)
     return;
-  const uint8_t *from = tb->code + tb->exit_jump[n];
-  const uint8_t *to = target ? target->code : tb->code + tb->exit_unlinked[n];
+  const uint8_t *from = tb->code + x->jump;
+  const uint8_t *to = target ? target->code : tb->code + x->unlinked;
   int32_t distance = (int32_t) (to - (from + 4));
   __atomic_store_n ((int32_t *) (void *) (buffer->rw + (from - buffer->rx)), distance, __ATOMIC_RELEASE);
 }
@@ -332,7 +352,7 @@ static void
 x64_guard (CodeBuffer *buffer, Tb *tb, unsigned n, uint32_t page_id)
 {
   uint64_t fields = page_id % PAGE_IDS * sizeof (uint32_t) | (uint64_t) page_id << 32;
-  uint8_t *at = buffer->rw + (tb->code + tb->exit_guard[n] - buffer->rx);
+  uint8_t *at = buffer->rw + (tb->code + tb->exit[n].guard - buffer->rx);
   __atomic_store_n ((uint64_t *) (void *) at, fields, __ATOMIC_RELEASE);
 }
 
@@ -342,6 +362,8 @@ x64_release (Tb *tb)
   tb->marks = NULL;
   tb->insns = NULL;
   tb->recoveries = NULL;
+  tb->exit = NULL;
+  tb->n_exits = 0;
 }
 
 Backend backend_x64 = {

@@ -264,7 +264,7 @@ emit_enter (Enc *e, X64Set *set)
   enc_jmp_r (e, RAX);
   enc_patch (refused, e->p);
   set->leave = e->p;
-  enc_mov_ri (e, RAX, 3);
+  enc_mov_ri (e, RAX, TCG_EXIT_LEAVE);
 
   set->exit = e->p;
   store_pins (e, set, ~0u);
@@ -499,7 +499,7 @@ emit_miss (Enc *e, X64Set *set)
 {
   align (e);
   set->miss = e->p;
-  enc_mov_ri (e, RDX, 2);
+  enc_mov_ri (e, RDX, BP_IR_EXIT_NONE);
   set->miss_link = e->p;
   enc_pop (e, RCX);
   enc_store (e, X64_W, RCX, ENV (ret_pc));

@@ -44,7 +44,7 @@ void
 emit_go_anywhere (Translator *s)
 {
   if (s->t->cflags & BP_TCG_CF_NO_CHAIN)
-    bp_ir_exit_tb (s->b, 2);
+    bp_ir_exit_tb (s->b, BP_IR_EXIT_NONE);
   else
     bp_ir_goto_any (s->b);
 }
