@@ -12,13 +12,15 @@ typedef struct CodeBuffer {
   const uint8_t *rx;
   size_t size, used;
   size_t limit;                 /* blocks end here for now; size at first */
+  uint32_t *counter;            /* size / CODE_BLOCK_LEAST of them, which generated code reaches */
 } CodeBuffer;
+#define CODE_BLOCK_LEAST 96     /* bytes of it per block, on average at least */
 
 bool code_buffer_init (CodeBuffer *buffer, size_t size, GError **error);
 void code_buffer_finish (CodeBuffer *buffer);
 
 typedef struct BackendBlock {           /* what compile() is given besides the IR */
-  Tb *tb;                               /* key, mode, n_insns, cflags set; compile fills code .. exit, marks, insns, recoveries */
+  Tb *tb;                               /* key, mode, n_insns, cflags, counter set; compile fills code .. exit, marks, insns, recoveries */
   const BpTcgFrontend *frontend;
   CodeBuffer *buffer;
   GString *dump;                        /* -d out_asm: appended to when not NULL */
@@ -30,7 +32,8 @@ typedef struct BackendBlock {           /* what compile() is given besides the I
 #define TCG_EXIT_NUMBER(v) ((unsigned) ((v) & 63))
 enum {
   TCG_EXIT_NONE = BP_IR_EXIT_NONE,      /* look the pc up */
-  TCG_EXIT_LEAVE                        /* not entered, or asked to leave */
+  TCG_EXIT_LEAVE,                       /* not entered, or asked to leave */
+  TCG_EXIT_HOT                          /* not entered: its counter has run out */
 };
 
 typedef struct Backend {

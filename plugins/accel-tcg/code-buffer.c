@@ -1,5 +1,6 @@
 /* code-buffer.c -- memory for host code, mapped twice: written at one address, executed at another. */
 /* SPDX-License-Identifier: MIT */
+/* What code counts stands behind it, in pages of its own: a CPU that sees writes to a page that it executes from starts over each time. */
 #include "backend.h"
 #include <errno.h>
 #include <sys/mman.h>
@@ -11,6 +12,28 @@ fail (GError **error, const char *what, int saved_errno)
   g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (saved_errno), "code buffer: %s: %s", what,
                g_strerror (saved_errno));
   return false;
+}
+
+static size_t
+counters_size (size_t size)
+{
+  return (size / CODE_BLOCK_LEAST * sizeof (uint32_t) + 0xfff) & ~(size_t) 0xfff;
+}
+
+/* The executable view and the counters: one reservation, so that they are near each other. */
+static void *
+map_executable (int fd, size_t size, void **counters)
+{
+  uint8_t *both = mmap (NULL, size + counters_size (size), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (both == MAP_FAILED)
+    return MAP_FAILED;
+  *counters = both + size;
+  if (mmap (both, size, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED)
+    return both;
+  int saved = errno;
+  munmap (both, size + counters_size (size));
+  errno = saved;
+  return MAP_FAILED;
 }
 
 bool
@@ -27,7 +50,7 @@ code_buffer_init (CodeBuffer *buffer, size_t size, GError **error)
     return fail (error, "ftruncate", saved);
   }
   void *rw = mmap (NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-  void *rx = rw == MAP_FAILED ? MAP_FAILED : mmap (NULL, size, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
+  void *counters, *rx = rw == MAP_FAILED ? MAP_FAILED : map_executable (fd, size, &counters);
   int saved = errno;
   close (fd);                   /* the mappings keep the memory */
   if (rx == MAP_FAILED) {
@@ -37,6 +60,7 @@ code_buffer_init (CodeBuffer *buffer, size_t size, GError **error)
   }
   buffer->rw = rw;
   buffer->rx = rx;
+  buffer->counter = counters;
   buffer->size = buffer->limit = size;
   return true;
 }
@@ -46,7 +70,7 @@ code_buffer_finish (CodeBuffer *buffer)
 {
   if (buffer->rw) {
     munmap (buffer->rw, buffer->size);
-    munmap ((void *) buffer->rx, buffer->size);
+    munmap ((void *) buffer->rx, buffer->size + counters_size (buffer->size));
   }
   memset (buffer, 0, sizeof *buffer);
 }

@@ -238,7 +238,7 @@ tcg_lookup (void *env, uint64_t pc, unsigned exit)
   TcgVcpu *v = env;
   TcgMachine *m = v->machine;
   tcg_jump (env, pc);
-  if (v->exit_request)
+  if (v->exit_request || tcg_extra (v)->path.head)
     return m->backend->leave_code;
   BpTbKey key;
   uintptr_t ret_pc = v->ret_pc;
@@ -261,7 +261,7 @@ tcg_continue (void *env)
   TcgVcpu *v = env;
   TcgMachine *m = v->machine;
   v->ret_pc = 0;                /* a fault belongs to the target */
-  if (v->exit_request)
+  if (v->exit_request || tcg_extra (v)->path.head)
     return m->backend->leave_code;
   BpTbKey key;
   v->frontend->key (v, &key);
@@ -311,6 +311,17 @@ run_block (TcgVcpu *v, Tb *tb)
   unsigned n = TCG_EXIT_NUMBER (result);
   x->last_tb = n < TB_MAX_EXITS ? TCG_EXIT_TB (result) : NULL;
   x->last_exit = n;
+  x->hot = n == TCG_EXIT_HOT ? TCG_EXIT_TB (result) : NULL;
+}
+
+/* One block after the other, to see where their jumps lead. */
+static void
+run_watched (TcgVcpu *v, Tb *tb)
+{
+  bool is_watched = hot_path_enter (v, tb);
+  run_block (v, tb);
+  if (is_watched)
+    hot_path_leave (v);
 }
 
 /* Runs blocks until somebody asks to leave. */
@@ -337,7 +348,12 @@ run_blocks (TcgVcpu *v)
       tb = exec_find (v, (uint32_t) MIN (v->icount_left, 255));
     else if (last && last == x->last_tb)
       link_blocks (m, last, x->last_exit, tb);
-    run_block (v, tb);
+    if (G_UNLIKELY (x->path.head))
+      run_watched (v, tb);
+    else
+      run_block (v, tb);
+    if (G_UNLIKELY (x->hot))
+      hot_path_see_to (v);
   }
   x->look_again = false;
 }
@@ -400,6 +416,7 @@ exec_run (TcgVcpu *v)
       v->entering = NULL;
       v->ret_pc = 0;
       translate_abandon (v);
+      hot_path_forget (v);
       run_leave (v);
     }
     if (m->deterministic)

@@ -215,6 +215,7 @@ typedef struct CodePage {
   unsigned emptied;             /* how often writes have taken the last block from it, up to CODE_PAGE_STAYS */
   unsigned idle;                /* then: writes since there was code */
   uint8_t retired_sizes;        /* atomic: of blocks that have gone from here; see tb-revive.c */
+  unsigned lost;                /* how often writes have taken blocks that were compiled twice: others have to be hotter */
 } CodePage;
 /* A page whose code comes and goes stays watched, which costs its stores something and saves looking for its TLB entries each time; until
  * so many writes found no code. */
@@ -261,10 +262,19 @@ typedef struct TcgMachine {
   int logged;                   /* atomic: somebody has cleared dirty bits, so dropping a TLB entry needs care */
   unsigned icount_shift;
   GArray *recoveries;           /* of TbRecovery: of the block that is being made */
-  uint64_t n_translated, n_flushes, n_invalidated, n_revived;
+  uint32_t hot_after;           /* entries that make a block hot; 0: nothing is counted */
+  uint64_t n_translated, n_flushes, n_invalidated, n_revived, n_replaced;
 } TcgMachine;
 
 #define CODE_WINDOW 2048        /* the longest block, and an instruction to look at behind it */
+
+/* The path from a hot block while it is being watched. */
+typedef struct HotPath {
+  Tb *head;                     /* NULL: none */
+  Tb *at;                       /* the block that runs, or ran last; NULL: head is yet to */
+  uint16_t offset[TB_MAX_PATH];
+  unsigned n;
+} HotPath;
 
 /* What the accelerator keeps for one vCPU beyond TcgVcpu. */
 typedef struct VcpuExtra {
@@ -277,6 +287,9 @@ typedef struct VcpuExtra {
   bool one_insn;                /* the next block must be a single instruction, outside the cache */
   Tb *last_tb;                  /* block and exit that wait to be linked */
   unsigned last_exit;
+  HotPath path;
+  Tb *hot;                      /* its counter has run out */
+  Tb *again;                    /* the block that the translation in progress is to take the place of, or NULL */
   uint64_t exit_flags;          /* of the block just translated: BpTranslation.exit_flags */
   uint64_t fetch_linear;        /* the translation in progress: linear address of its first page */
   uint8_t code[CODE_WINDOW];    /* what it has read, from its key's pc on */
@@ -365,9 +378,12 @@ void tb_link (TcgMachine *m, Tb *tb, unsigned n, Tb *target);
 void tb_unlink_exits (TcgMachine *m, Tb *tb);
 void tb_register_code (TcgMachine *m, Tb *tb);
 bool tb_may_register (TcgMachine *m);
+uint32_t *tb_counter (TcgMachine *m);
+void tb_count_afresh (TcgMachine *m, Tb *tb);
 void tb_regions_init (TcgMachine *m);                   /* by buffer_start and the buffer's size */
 void tb_region_begin (TcgMachine *m, unsigned region);  /* blocks go there from now on; it is empty */
 Tb **tb_region_blocks (TcgMachine *m, unsigned region, uint32_t *n);
+void tb_replace (TcgMachine *m, Tb *tb, Tb *by);         /* tb, which has the same key, goes; what jumped there jumps to the other one */
 void tb_forget (TcgMachine *m, Tb *tb);                 /* it is found no longer, but by jump caches */
 void tb_cache_finish (TcgMachine *m);
 CodePage *code_page_find (TcgMachine *m, uint64_t page);
@@ -406,8 +422,15 @@ void tb_code_written (void *user, uint64_t ram_address, uint64_t size);        /
 /* tb-translate.c */
 #define TB_MAX_INSNS_SHIFT 16   /* tb->cflags: limit of instructions above, 0 none */
 Tb *tb_translate (TcgVcpu *v, const BpTbKey *key, uint32_t cflags);     /* may raise */
+void tb_translate_again (TcgVcpu *v, Tb *tb);            /* along its path: a new block takes its place.  The vCPU is where it begins; may raise */
 void translate_abandon (TcgVcpu *v);                    /* it raised */
 unsigned translate_fetch (void *env, BpTranslation *t, uint64_t address, uint8_t *buffer, unsigned want, bool must);
+
+/* hot-path.c */
+void hot_path_forget (TcgVcpu *v);
+bool hot_path_enter (TcgVcpu *v, Tb *tb);               /* while path.head is set, before tb is run */
+void hot_path_leave (TcgVcpu *v);                       /* and after */
+void hot_path_see_to (TcgVcpu *v);                      /* x->hot is set; may raise */
 
 /* exec-loop.c */
 void exec_run (TcgVcpu *v);

@@ -4,6 +4,8 @@
 #include <backplane/device.h>
 #include "machine-tcg.h"
 
+#define HOT_AFTER 2000
+
 enum { BACKEND_AUTO, BACKEND_X64, BACKEND_INTERP };
 static const char *const backend_names[] = { "auto", "x64", "interp", NULL };
 
@@ -11,6 +13,7 @@ typedef struct Accel {
   int backend;
   uint64_t code_cache;
   bool optimise, chain;
+  uint32_t hot_after;
   TcgMachine *tcg;
 } Accel;
 
@@ -71,9 +74,10 @@ accel_realize (void *self, GError **error)
   m->optimise = a->optimise;
   m->chain = a->chain && !bp_log_on (BP_LOG_EXEC);
   m->deterministic = bp_machine_is_deterministic (m->machine, &m->icount_shift);
+  m->hot_after = m->chain && !m->deterministic ? a->hot_after : 0;
   m->vcpus = g_ptr_array_new ();
   m->recoveries = g_array_new (false, false, sizeof (TbRecovery));
-  m->region_blocks = (uint32_t) (a->code_cache / 96 / CODE_REGIONS);
+  m->region_blocks = (uint32_t) (a->code_cache / CODE_BLOCK_LEAST / CODE_REGIONS);
   m->by_address = g_new (Tb *, (size_t) m->region_blocks * CODE_REGIONS);
   g_mutex_init (&m->lock);
   g_mutex_init (&m->run_lock);
@@ -238,6 +242,8 @@ static const BpProperty accel_properties[] = {
     .max = UINT64_C (1) << 30, .help = "Size of the code cache in bytes; when it is full, the oldest part of the translated code is dropped." },
   BP_PROP_BOOL ("optimise", Accel, optimise, true, "Run the optimising passes over the IR; off helps to find a pass that is wrong."),
   BP_PROP_BOOL ("chain", Accel, chain, true, "Let blocks jump to each other directly; off returns to the loop after each block."),
+  BP_PROP_U32_RANGE ("hot-after", Accel, hot_after, HOT_AFTER, 0, 1u << 30,
+                     "How often a block runs before it is compiled again along the path taken most likely; 0: never."),
   BP_PROP_END
 };
 

@@ -219,6 +219,23 @@ tb_region_blocks (TcgMachine *m, unsigned region, uint32_t *n)
   return m->by_address + (size_t) region * m->region_blocks;
 }
 
+/* For the next block that is registered; the counters are as many as by_address. */
+uint32_t *
+tb_counter (TcgMachine *m)
+{
+  return &m->buffer.counter[(size_t) m->region * m->region_blocks + m->n_by_address[m->region]];
+}
+
+/* Blocks that may be overwritten soon wait longer. */
+void
+tb_count_afresh (TcgMachine *m, Tb *tb)
+{
+  CodePage *p = code_page_find (m, tb->physical[0] >> TLB_PAGE_BITS);
+  uint64_t n = (uint64_t) m->hot_after << (p ? MIN (p->lost, 16) : 0);
+  if (tb->counter)
+    __atomic_store_n (tb->counter, (uint32_t) MIN (n, INT32_MAX), __ATOMIC_RELAXED);
+}
+
 bool
 tb_may_register (TcgMachine *m)
 {
@@ -364,4 +381,24 @@ tb_invalidate (TcgMachine *m, Tb *tb)
   for (unsigned i = 0; i < m->vcpus->len; i++)
     jump_cache_forget (m->vcpus->pdata[i], tb);
   tb_retire (m, tb);
+}
+
+void
+tb_replace (TcgMachine *m, Tb *tb, Tb *by)
+{
+  Tb *incoming = NULL;
+  m->n_replaced++;
+  for (Tb *p; (p = tb->incoming);) {    /* to a list of our own */
+    TbExit *x = incoming_link (p);
+    tb->incoming = x->incoming_next;
+    x->target = NULL;
+    x->incoming_next = incoming;
+    incoming = p;
+  }
+  tb_invalidate (m, tb);
+  for (Tb *p = incoming, *next; p; p = next) {
+    next = incoming_link (p)->incoming_next;
+    m->backend->link (&m->buffer, incoming_tb (p), incoming_exit (p), NULL);
+    tb_link (m, incoming_tb (p), incoming_exit (p), by);
+  }
 }

@@ -9,7 +9,7 @@ bytes_in_page (const Tb *tb, unsigned which, uint64_t *start, uint64_t *end)
 {
   uint64_t page_end = (tb->physical[0] | ~TLB_PAGE_MASK) + 1;
   if (which == 0) {
-    *start = tb->physical[0];
+    *start = tb->physical[0] - tb->n_before;
     *end = tb->physical[0] + tb->n_bytes;
     if (tb->physical[1] != ~(uint64_t) 0 || *end > page_end)
       *end = page_end;
@@ -51,13 +51,17 @@ is_being_fetched (TcgMachine *m, uint64_t page)
 static void
 invalidate_in_page (TcgMachine *m, CodePage *p, uint64_t start, uint64_t end)
 {
+  bool lost = false;
   for (Tb *link = p->first, *next; link; link = next) {
     Tb *tb = (Tb *) ((uintptr_t) link & ~(uintptr_t) 7);
     unsigned which = (unsigned) ((uintptr_t) link & 7);
     next = tb->page_next[which];
-    if (overlaps (tb, which, start, end))
+    if (overlaps (tb, which, start, end)) {
+      lost |= tb->is_watched;
       tb_invalidate (m, tb);
+    }
   }
+  p->lost += lost;
 }
 
 /* Whether a page without code goes on being watched. */
@@ -116,6 +120,8 @@ forget_running (TcgMachine *m)
   for (unsigned i = 0; i < m->vcpus->len; i++) {
     TcgVcpu *v = m->vcpus->pdata[i];
     tcg_extra (v)->last_tb = tcg_extra (v)->writer = NULL;
+    tcg_extra (v)->again = NULL;
+    hot_path_forget (v);
     v->entering = NULL;
   }
 }

@@ -165,6 +165,7 @@ put_back (TcgMachine *m, Retired *r, uint64_t tag, const BpTbKey *key, uint32_t 
     return NULL;
   __atomic_store_n (&r->tag, 0, __ATOMIC_RELAXED);
   __atomic_store_n (&r->tb, NULL, __ATOMIC_RELAXED);
+  tb_count_afresh (m, tb);
   __atomic_store_n (&tb->invalid, false, __ATOMIC_SEQ_CST);
   tb_insert (m, tb);
   m->n_revived++;

@@ -33,6 +33,7 @@ translate_abandon (TcgVcpu *v)
 {
   VcpuExtra *x = tcg_extra (v);
   TcgMachine *m = v->machine;
+  x->again = NULL;
   if (x->fetch_page[0] == ~(uint64_t) 0 && x->fetch_page[1] == ~(uint64_t) 0)
     return;
   g_mutex_lock (&m->lock);
@@ -94,11 +95,24 @@ window_fill (TcgVcpu *v, const BpTranslation *t, unsigned end, bool must)
   }
 }
 
+/* A path goes back and forth: its code is read from where it is.  As far as the page's end. */
+static unsigned
+fetch_for_path (TcgVcpu *v, uint64_t linear, uint8_t *buffer, unsigned want, bool must)
+{
+  unsigned mmu = v->frontend->fetch_mmu_index (v), in_page = (1u << TLB_PAGE_BITS) - (unsigned) (linear & ~TLB_PAGE_MASK), n = MIN (want, in_page);
+  if (!fetch_ready (v, linear, mmu, must))
+    return 0;
+  fetch_in_page (v, linear, mmu, buffer, n);
+  return n < want ? n + fetch_for_path (v, tlb_wrap (v, linear + n), buffer + n, want - n, false) : n;
+}
+
 unsigned
 translate_fetch (void *env, BpTranslation *t, uint64_t address, uint8_t *buffer, unsigned want, bool must)
 {
   TcgVcpu *v = env;
   VcpuExtra *x = tcg_extra (v);
+  if (t->n_path)
+    return fetch_for_path (v, tlb_wrap (v, address), buffer, want, must);
   unsigned at = (unsigned) tlb_wrap (v, address - t->key.pc);
   if (G_UNLIKELY (at + want > x->n_code)) {
     window_fill (v, t, at + want, must);
@@ -123,15 +137,17 @@ static void
 log_guest_code (TcgVcpu *v, const BpTranslation *t)
 {
   GString *text = g_string_new (NULL);
-  uint64_t pc = t->key.pc, end = t->key.pc + t->n_bytes;
   BpTranslation scratch = *t;
-  while (pc < end) {
+  for (uint32_t i = 0, n = 0; i < t->ir->n_insns && n < t->n_insns; i++) {
     uint8_t bytes[16];
     char line[160] = "";
+    if (t->ir->insns[i].op != BP_IR_insn_start)
+      continue;
+    uint64_t pc = (uint64_t) t->ir->insns[i].imm + t->key.base;
     unsigned got = translate_fetch (v, &scratch, pc, bytes, 15, false);
-    unsigned n = v->frontend->disassemble (&t->key, pc, bytes, got, line, sizeof line);
-    g_string_append_printf (text, "0x%08" G_GINT64_MODIFIER "x:  %s\n", pc, n ? line : "(bad)");
-    pc += n ? n : 1;
+    bool known = v->frontend->disassemble (&t->key, pc, bytes, got, line, sizeof line);
+    g_string_append_printf (text, "0x%08" G_GINT64_MODIFIER "x:  %s\n", pc, known ? line : "(bad)");
+    n++;
   }
   bp_log (BP_LOG_IN_ASM, "block, %u insns, flags %" G_GINT64_MODIFIER "x\n%s", t->n_insns, t->key.flags, text->str);
   g_string_free (text, TRUE);
@@ -183,11 +199,17 @@ translate_ir (TcgVcpu *v, Tb *tb)
   uint32_t limit = tb->cflags >> TB_MAX_INSNS_SHIFT & TB_MAX_INSNS;
   BpTranslation t = { .key = tb->key, .ir = &x->ir, .max_insns = limit ? MIN (limit, MAX_INSNS) : MAX_INSNS, .cflags = tb->cflags & 0xffff,
                       .exit_flags = tb->key.flags };
+  uint64_t path[TB_MAX_PATH];
+  for (unsigned i = 0; i < tb->n_path; i++)
+    path[i] = (tb->key.pc & TLB_PAGE_MASK) + tb->path[i];
+  t.path = path;
+  t.n_path = tb->n_path;
   x->fetch_linear = tb->key.pc & TLB_PAGE_MASK;
   x->n_code = 0;
   bp_ir_block_reset (&x->ir);
   v->frontend->translate (v, &t);
   tb->n_insns = t.n_insns;
+  tb->n_before = t.n_before;
   tb->n_bytes = t.n_bytes;
   x->exit_flags = t.exit_flags;
   if (bp_log_on (BP_LOG_IN_ASM))
@@ -246,6 +268,17 @@ made_meanwhile (TcgMachine *m, const Tb *scratch)
   return tb && tb->physical[1] == scratch->physical[1] ? tb : NULL;
 }
 
+/* Those that are not compiled again do not count. */
+static void
+set_counter (TcgMachine *m, Tb *tb)
+{
+  bool counts = m->hot_after && tb->physical[0] != ~(uint64_t) 0 && !(tb->cflags & BP_TCG_CF_NO_CHAIN) && !tb->is_watched && tb_may_register (m);
+  if (!counts)
+    return;
+  tb->counter = tb_counter (m);
+  tb_count_afresh (m, tb);
+}
+
 /* Under the lock: NULL when there is no room. */
 static Tb *
 make_block (TcgVcpu *v)
@@ -255,11 +288,12 @@ make_block (TcgVcpu *v)
   size_t used = m->buffer.used;
   place (v, &x->scratch);
   Tb *made = made_meanwhile (m, &x->scratch);
-  if (made)
+  if (made && made != x->again)
     return made;
   if (!tb_name_pages (m, &x->scratch))
     return NULL;
   x->scratch.exit_mode = exit_mode (v, &x->scratch);
+  set_counter (m, &x->scratch);
   run_passes (m, &x->scratch, &x->ir);
   Tb *tb = allocate (m, x);
   if (!tb || !compile (m, tb, &x->ir)) {
@@ -268,6 +302,8 @@ make_block (TcgVcpu *v)
   }
   m->n_translated++;
   tb_register_code (m, tb);
+  if (x->again && !x->again->invalid && x->again->physical[0] == tb->physical[0])
+    tb_replace (m, x->again, tb);
   if (tb->physical[0] != ~(uint64_t) 0)
     tb_insert (m, tb);
   return tb;
@@ -303,14 +339,19 @@ mode_number (TcgVcpu *v, const BpTbKey *key, unsigned mmu)
   return last->mode;
 }
 
-Tb *
-tb_translate (TcgVcpu *v, const BpTbKey *key, uint32_t cflags)
+static Tb *
+translate (TcgVcpu *v, const BpTbKey *key, uint32_t cflags, const Tb *watched)
 {
   VcpuExtra *x = tcg_extra (v);
   TcgMachine *m = v->machine;
   uint32_t mode = mode_number (v, key, cflags >> TB_MMU_SHIFT);
   for (Tb *tb = NULL;;) {
     x->scratch = (Tb) { .key = *key, .cflags = cflags, .mode = mode };
+    if (watched) {
+      x->scratch.is_watched = true;
+      x->scratch.n_path = watched->n_path;
+      memcpy (x->scratch.path, watched->path, sizeof watched->path);
+    }
     translate_ir (v, &x->scratch);
     g_mutex_lock (&m->lock);
     bool stale = x->fetch_stale;        /* its bytes have changed since: again */
@@ -323,4 +364,20 @@ tb_translate (TcgVcpu *v, const BpTbKey *key, uint32_t cflags)
     if (!stale)
       make_room (v);
   }
+}
+
+Tb *
+tb_translate (TcgVcpu *v, const BpTbKey *key, uint32_t cflags)
+{
+  return translate (v, key, cflags, NULL);
+}
+
+void
+tb_translate_again (TcgVcpu *v, Tb *tb)
+{
+  VcpuExtra *x = tcg_extra (v);
+  Tb watched = *tb;             /* it may go when room has to be made */
+  x->again = tb;
+  translate (v, &watched.key, watched.cflags, &watched);
+  x->again = NULL;
 }

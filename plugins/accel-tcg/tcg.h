@@ -130,7 +130,7 @@ typedef struct TbMark {
 #define TB_MAX_INSNS 255
 
 typedef struct TbInsn {
-  uint32_t pc_delta;            /* the frontend's pc, less that of the block's first instruction */
+  int32_t pc_delta;             /* the frontend's pc, less that of the block's first instruction */
   uint32_t word;                /* the frontend's state word */
 } TbInsn;
 
@@ -161,6 +161,7 @@ typedef struct TbExit {
   struct Tb *incoming_next;     /* see Tb.incoming */
 } TbExit;
 #define TB_MAX_EXITS BP_IR_EXITS
+#define TB_MAX_PATH 8
 
 typedef struct Tb {
   /* what a look-up reads: one cache line */
@@ -169,7 +170,8 @@ typedef struct Tb {
   struct Tb *hash_next;
   uint32_t cflags;
   uint32_t mode;                /* interned (base, flags, MMU index that fetches): see tb-cache.c */
-  uint32_t n_bytes, n_insns;
+  uint32_t n_before, n_bytes;   /* its instructions lie from so many bytes before key.pc to n_bytes behind it */
+  uint32_t n_insns;
   uint32_t exit_mode;           /* that direct and jump-cache exits go on in */
   /* host code */
   const uint8_t *code;          /* executable view (host-interp: the block itself) */
@@ -190,6 +192,11 @@ typedef struct Tb {
   struct Tb *page_next[2];
   bool invalid;
   uint8_t pin_set;              /* which globals its code finds in host registers (host-x64) */
+  /* how hot it is: see hot-path.c */
+  bool is_watched;              /* its path is known, or that there is none */
+  uint8_t n_path;
+  uint16_t path[TB_MAX_PATH];   /* where direct jumps led from it, one after the other: offsets in its page.  Code: which of them it was given to follow */
+  uint32_t *counter;            /* of what its code counts down where it is entered; NULL: nothing */
 } Tb;
 
 /* The pc that insn_start gave for instruction i. */

@@ -185,10 +185,15 @@ static const BpIrHelper *const helpers[] = { &helper_pure, &helper_halt, &helper
 
 /* --- translation ---------------------------------------------------------------------------------- */
 
+#define MAX_SIDE_EXITS (BP_IR_EXITS - 2)
+
 typedef struct Gen {
   BpTranslation *t;
   BpIrBlock *b;
   uint32_t base, next;          /* pc of the instruction after this one */
+  unsigned n_exits, n_side;
+  uint32_t n_followed;
+  struct { uint32_t label, pc, target; } side[MAX_SIDE_EXITS];
 } Gen;
 
 static BpTemp reg (unsigned i) { return bp_ir_global (i & 7); }
@@ -208,7 +213,7 @@ jump_loop (Gen *g, uint32_t to)
 }
 
 static void
-jump (Gen *g, uint32_t to, unsigned slot)
+jump (Gen *g, uint32_t to)
 {
   if (g->t->cflags & BP_TCG_CF_NO_CHAIN) {
     jump_loop (g, to);
@@ -216,9 +221,50 @@ jump (Gen *g, uint32_t to, unsigned slot)
     set_pc (g, constant (g, to));
     bp_ir_goto_ptr (g->b, constant (g, to));
   } else {
-    bp_ir_goto_tb (g->b, slot);
+    unsigned n = g->n_exits++;
+    bp_ir_goto_tb (g->b, n);
     set_pc (g, constant (g, to));
-    bp_ir_exit_tb (g->b, slot);
+    bp_ir_exit_tb (g->b, n);
+  }
+}
+
+static bool
+follow (Gen *g, uint32_t to)
+{
+  const BpTranslation *t = g->t;
+  if (g->n_followed == t->n_path || (uint32_t) (g->base + to) != t->path[g->n_followed])
+    return false;
+  g->n_followed++;
+  g->next = to;
+  return true;
+}
+
+/* Of a branch to `taken`: true when one side is followed, and the other left to side_exits. */
+static bool
+follow_branch (Gen *g, BpTemp a, uint32_t taken)
+{
+  uint32_t here = g->next - 4, other = g->next;
+  bool is_taken = g->n_side < MAX_SIDE_EXITS && follow (g, taken);
+  if (!is_taken) {
+    other = taken;
+    if (g->n_side == MAX_SIDE_EXITS || !follow (g, g->next))
+      return false;
+  }
+  uint32_t label = bp_ir_label_new (g->b);
+  bp_ir_brcond (g->b, BP_IR_I32, is_taken ? BP_IR_EQ : BP_IR_NE, a, constant (g, 0), label);
+  g->side[g->n_side].label = label;
+  g->side[g->n_side].pc = here;
+  g->side[g->n_side++].target = other;
+  return true;
+}
+
+static void
+side_exits (Gen *g)
+{
+  for (unsigned i = 0; i < g->n_side; i++) {
+    bp_ir_insn_start (g->b, g->side[i].pc, 0);
+    bp_ir_label (g->b, g->side[i].label);
+    jump (g, g->side[i].target);
   }
 }
 
@@ -305,15 +351,19 @@ control (Gen *g, ToyOp op, unsigned a, int imm)
 {
   switch (op) {
   case TOY_BNZ: {
+    if (follow_branch (g, reg (a), g->next + (uint32_t) imm))
+      return false;
     uint32_t taken = bp_ir_label_new (g->b);
     bp_ir_brcond (g->b, BP_IR_I32, BP_IR_NE, reg (a), constant (g, 0), taken);
-    jump (g, g->next, 0);
+    jump (g, g->next);
     bp_ir_label (g->b, taken);
-    jump (g, g->next + (uint32_t) imm, 1);
+    jump (g, g->next + (uint32_t) imm);
     return true;
   }
   case TOY_JMP:
-    jump (g, g->next + (uint32_t) imm, 0);
+    if (follow (g, g->next + (uint32_t) imm))
+      return false;
+    jump (g, g->next + (uint32_t) imm);
     return true;
   case TOY_JR:
     set_pc (g, reg (a));
@@ -380,21 +430,24 @@ static void
 translate (void *env, BpTranslation *t)
 {
   ToyCpu *cpu = env;
-  Gen g = { t, t->ir, (uint32_t) t->key.base, (uint32_t) (t->key.pc - t->key.base) };
+  Gen g = { .t = t, .b = t->ir, .base = (uint32_t) t->key.base, .next = (uint32_t) (t->key.pc - t->key.base) };
   for (bool end = false; !end;) {
     uint32_t word;
     bool first = t->n_insns == 0;
     unsigned got = bp_tcg_ops (cpu)->fetch (env, t, (uint32_t) (g.base + g.next), (uint8_t *) &word, 4, first);
     if (got < 4 || t->n_insns == t->max_insns) {
-      jump (&g, g.next, 0);
-      return;
+      jump (&g, g.next);
+      break;
     }
     bp_ir_insn_start (t->ir, g.next, 0);
     t->n_insns++;
-    t->n_bytes += 4;
+    int32_t from = (int32_t) (g.base + g.next - (uint32_t) t->key.pc);
+    t->n_before = MAX (t->n_before, (uint32_t) MAX (-from, 0));
+    t->n_bytes = MAX (t->n_bytes, (uint32_t) MAX (from + 4, 0));
     g.next += 4;
     end = instruction (&g, word);
   }
+  side_exits (&g);
 }
 
 /* --- the rest of the table --------------------------------------------------------------------------- */

@@ -103,6 +103,7 @@ typedef struct Toy {
 typedef struct ToyOptions {
   const char *backend;          /* "interp", "x64", "auto" */
   bool no_chain, no_optimise, deterministic;
+  unsigned hot_after;           /* 0: nothing is compiled twice */
   size_t buffer_size;           /* 0, or room for that many bytes of code */
   const uint32_t *rom;          /* TOY_ROM's first words */
   unsigned n_rom;

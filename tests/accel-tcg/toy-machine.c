@@ -11,6 +11,9 @@ const ToyOptions toy_ways[] = {
   { .backend = "auto", .buffer_size = 20000 },
   { .backend = "auto", .buffer_size = 4 * CODE_REGION_MIN },
   { .backend = "auto", .no_chain = true, .no_optimise = true },
+  { .backend = "auto", .hot_after = 1 },
+  { .backend = "interp", .hot_after = 3 },
+  { .backend = "auto", .buffer_size = 4 * CODE_REGION_MIN, .hot_after = 2 },
 };
 const unsigned toy_n_ways = G_N_ELEMENTS (toy_ways);
 
@@ -80,6 +83,8 @@ make_accel (Toy *t, const ToyOptions *o)
   if (strcmp (o->backend, "auto"))
     ck_assert (object_set (t->accel_object, "backend", o->backend, NULL, NULL));
   ck_assert (object_set (t->accel_object, "code-cache", "4M", NULL, NULL));
+  g_autofree char *hot_after = g_strdup_printf ("%u", o->hot_after);
+  ck_assert (object_set (t->accel_object, "hot-after", hot_after, NULL, NULL));
   ck_assert (object_set (t->accel_object, "chain", o->no_chain ? "off" : "on", NULL, NULL));
   ck_assert (object_set (t->accel_object, "optimise", o->no_optimise ? "off" : "on", NULL, NULL));
   ck_assert_msg (object_configure (t->accel_object, &error) && object_realize (t->accel_object, &error), "%s", error ? error->message : "");

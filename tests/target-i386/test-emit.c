@@ -129,6 +129,29 @@ START_TEST (test_not_taken_at_the_limit)
 }
 END_TEST
 
+/* --- a hot path ---------------------------------------------------------------------------------------- */
+
+/* There: dec ecx; jnz past the jump; here: jmp there.  The code begins before its first instruction. */
+START_TEST (test_path)
+{
+  static const uint8_t bytes[] = { 0x49, 0x75, 0x05, 0x90, 0x90, 0x90, 0xeb, 0xf8, 0x40, 0xc3 };
+  const uint64_t path[] = { 0x1000, 0x1008 };
+  translate_at (0x1000, FLAT_USER, bytes, sizeof bytes);
+  for (uint32_t n = 0; n <= 2; n++) {
+    bp_ir_block_reset (&ir);
+    t = (BpTranslation) { .key = { 0x1006, 0, FLAT_USER }, .ir = &ir, .max_insns = 64, .path = path, .n_path = n };
+    x86_translate (env, &t);
+    ck_assert (ir_verify (&ir, NULL));
+    ck_assert_uint_eq (t.n_insns, n == 0 ? 1 : n == 1 ? 3 : 5);
+    ck_assert_uint_eq (t.n_before, n == 0 ? 0 : 6);
+    ck_assert_uint_eq (t.n_bytes, n == 2 ? 4 : 2);
+    ck_assert_uint_eq (count_op (BP_IR_goto_tb), n == 1 ? 2 : 1);
+    ck_assert_uint_eq (count_op (BP_IR_goto_ptr), n == 2);
+  }
+  ck_assert_uint_eq (ir.insns[ir.n_insns - 1].op, BP_IR_exit_tb);       /* the side exit comes last */
+}
+END_TEST
+
 /* --- ends ---------------------------------------------------------------------------------------------- */
 
 START_TEST (test_jcc_links_both_ways)
@@ -581,7 +604,7 @@ int
 main (void)
 {
   const TTest *const tests[] = {
-    test_extent, test_page_end, test_beyond_limit, test_jcc_links_both_ways, test_operand_overwritten, test_single_step,
+    test_extent, test_page_end, test_path, test_beyond_limit, test_jcc_links_both_ways, test_operand_overwritten, test_single_step,
     test_shadow_lasts_one_instruction, test_breakpoints, test_no_chain, test_port_ends_deterministic_block,
     test_flat_segment_load_goes_on, test_privilege, test_port_permission, test_alignment, test_flags_that_die_are_not_made,
     test_pending_flags_are_restored, test_flags_are_guessed, test_fp_exception_comes_before_faults, test_what_accesses_say,

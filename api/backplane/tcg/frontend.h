@@ -71,6 +71,11 @@ typedef struct BpTranslation {
   uint32_t cflags;              /* BP_TCG_CF_* */
   /* in: key.flags.  out: the flags of the key under which its goto_tb and goto_ptr go on, when the block changes them in a way known already. */
   uint64_t exit_flags;
+  /* in: a hot path from here on: addresses on key.pc's page that were gone to by direct jumps, one after the other.  A branch to the next of them
+   * may be followed instead of ending the block: what else it does is a side exit then.  Nothing depends on how many are followed. */
+  const uint64_t *path;
+  uint32_t n_path;
+  uint32_t n_before;            /* out, with a path: the code begins as many bytes before key.pc; n_bytes tells where it ends, as ever */
 } BpTranslation;
 
 enum {

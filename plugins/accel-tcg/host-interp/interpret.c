@@ -132,7 +132,7 @@ record_insns (Tb *tb, const BpIrBlock *ir)
   for (uint32_t i = 0; i < ir->n_insns; i++) {
     if (ir->insns[i].op != BP_IR_insn_start)
       continue;
-    tb->insns[n].pc_delta = (uint32_t) ((uint64_t) ir->insns[i].imm - (tb->key.pc - tb->key.base));
+    tb->insns[n].pc_delta = (int32_t) ((uint64_t) ir->insns[i].imm - (tb->key.pc - tb->key.base));
     tb->insns[n].word = ir->insns[i].aux;
     tb->marks[n].offset = i;
     tb->marks[n].insn = n;
@@ -691,6 +691,8 @@ execute (void *env, Tb *tb)
   vcpu->events = 0;
   if (*(volatile uint32_t *) &vcpu->exit_request)
     return (uintptr_t) tb | TCG_EXIT_LEAVE;
+  if (tb->counter && (int32_t) --*tb->counter < 0)
+    return (uintptr_t) tb | TCG_EXIT_HOT;
   if (tb->cflags & BP_TCG_CF_ICOUNT) {
     if (vcpu->icount_left < (int64_t) tb->n_insns)
       return (uintptr_t) tb | TCG_EXIT_LEAVE;

@@ -10,13 +10,22 @@ offset_here (const Gen *g)
   return (uint32_t) (g->e.p - g->start);
 }
 
+/* Whether control reaches the label at insn i from the one before. */
+static bool
+falls_into (const Gen *g, uint32_t i)
+{
+  while (i > 0 && g->ir->insns[i - 1].op == BP_IR_insn_start)
+    i--;
+  return i > 0 ? !ir_ends_flow (&g->ir->insns[i - 1]) : true;
+}
+
 /* --- labels --------------------------------------------------------------------------- */
 
 void
 x64_label (Gen *g, const BpIrInsn *insn)
 {
   Regalloc *ra = &g->ra;
-  if (g->at > 0 && !ir_ends_flow (&g->ir->insns[g->at - 1]))
+  if (falls_into (g, g->at))
     ra_block_end (ra, insn->aux);
   ra_block_begin (ra);
   g->fp_known = 0;
@@ -30,7 +39,7 @@ exit_at (const Gen *g, uint32_t label)
 {
   const BpIrBlock *ir = g->ir;
   uint32_t i = g->ra.label_at[label];
-  if (g->label[label] || g->label_refs[label] != 1 || i == 0 || !ir_ends_flow (&ir->insns[i - 1]))
+  if (g->label[label] || g->label_refs[label] != 1 || falls_into (g, i))
     return -1;
   do
     i++;
@@ -273,6 +282,28 @@ x64_icount (Gen *g)
   uint32_t n = g->block->tb->n_insns;
   enc_alu_mi (&g->e, ALU_SUB, X64_W, ENV (icount_left), (int32_t) n);
   x64_late (g, late_icount, enc_jcc (&g->e, CC_S))->op = n;
+}
+
+/* --- counting ---------------------------------------------------------------------------------- */
+
+static void
+late_hot (Gen *g, const Late *late)
+{
+  store_own_pc (g);
+  leave_with (g, TCG_EXIT_HOT);
+}
+
+void
+x64_count (Gen *g)
+{
+  Enc *e = &g->e;
+  const CodeBuffer *buffer = g->block->buffer;
+  uint64_t after = (uintptr_t) (buffer->rx + (e->p - buffer->rw)) + 7;
+  if (!enc_begin (e))
+    return;
+  enc_u8 (e, 0x83), enc_u8 (e, 0x2d);                   /* sub dword [rip + disp32], 1 */
+  enc_u32 (e, (uint32_t) ((uintptr_t) g->block->tb->counter - after)), enc_u8 (e, 1);
+  x64_late (g, late_hot, enc_jcc (e, CC_S));
 }
 
 /* --- second pages ---------------------------------------------------------------------------- */

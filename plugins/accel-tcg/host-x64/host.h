@@ -125,7 +125,7 @@ typedef struct Late {
   uint16_t stale_slot[2];       /* and spill slots, RA_NO_SLOT */
 } Late;
 
-/* Accesses of one basic block through one base value, near to each other: the first proves the page of all
+/* Accesses between two labels through one base value, near to each other: the first proves the page of all
  * of them and leaves the TLB entry's addend in a register, 0 when it cannot; the others test that register
  * only. */
 #define SHARE_NONE 0xffffu
@@ -299,6 +299,7 @@ void x64_goto_ptr (Gen *g, const BpIrInsn *insn);
 void x64_goto_any (Gen *g, const BpIrInsn *insn);
 void x64_label (Gen *g, const BpIrInsn *insn);
 void x64_icount (Gen *g);
+void x64_count (Gen *g);                 /* how often the block is entered */
 void x64_second_page (Gen *g);          /* the block is right only while its second page is the one it was made from */
 /* compare: where what sets the flags begins */
 void x64_label_jump (Gen *g, unsigned cc, uint32_t label, uint8_t *compare);

@@ -94,7 +94,7 @@ x64_nothing (Gen *g, const BpIrInsn *insn)
 static void
 x64_insn_start (Gen *g, const BpIrInsn *insn)
 {
-  TbInsn entry = { (uint32_t) ((uint64_t) insn->imm - (g->block->tb->key.pc - g->block->tb->key.base)), insn->aux };
+  TbInsn entry = { (int32_t) ((uint64_t) insn->imm - (g->block->tb->key.pc - g->block->tb->key.base)), insn->aux };
   *LIST_ADD (&g->insns) = entry;
   if (g->block->dump)
     *LIST_ADD (&g->lines) = (uint32_t) (g->e.p - g->start);

@@ -198,7 +198,8 @@ x64_share_analyse (Gen *g)
       continue;
     enter (&a, i);
     bool pure_call = insn->op == BP_IR_call && (ir_helper (insn)->flags & BP_HELPER_PURE);
-    if ((ir_op_info[insn->op].attributes & BP_IR_ATTR_END) || (insn->op == BP_IR_call && !pure_call))
+    bool ends = (ir_op_info[insn->op].attributes & BP_IR_ATTR_END) && insn->op != BP_IR_brcond;        /* registers stay as they are behind it */
+    if (ends || (insn->op == BP_IR_call && !pure_call))
       a.n_open = 0;
     if (insn->op == BP_IR_label || (insn->op == BP_IR_call && !pure_call))
       a.epoch++;

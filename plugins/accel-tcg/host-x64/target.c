@@ -314,6 +314,8 @@ x64_compile (const BackendBlock *block, BpIrBlock *ir)
     x64_second_page (g);
   if (block->tb->cflags & BP_TCG_CF_ICOUNT)
     x64_icount (g);
+  if (block->tb->counter)
+    x64_count (g);
   select_all (g);
   if (!g->e.full)
     emit_late (g);

@@ -88,35 +88,87 @@ may_jump_to (const Translator *s, uint64_t target)
 }
 
 static void
-jump_to (Translator *s, uint64_t target, unsigned slot)
+jump_to (Translator *s, uint64_t target)
 {
   if (!stays_in_mode (s) || !may_jump_to (s, target)) {         /* running on to where nothing can be faults there */
     set_eip (s, target);
     emit_exit_dynamic (s);
   } else if (is_on_page (s, target)) {
-    bp_ir_goto_tb (s->b, slot);
+    unsigned n = s->n_exits++;
+    bp_ir_goto_tb (s->b, n);
     set_eip (s, target);
-    bp_ir_exit_tb (s->b, slot);
+    bp_ir_exit_tb (s->b, n);
   } else {
     bp_ir_goto_ptr (s->b, i64 (s, target));
   }
 }
 
 void
-emit_jump_to (Translator *s, uint64_t target, unsigned slot)
+emit_jump_to (Translator *s, uint64_t target)
 {
   flags_store_op (s);
   if (!may_jump_to (s, target))
     emit_raise_error (s, EXC_GP, 0);
   else
-    jump_to (s, target, slot);
+    jump_to (s, target);
 }
 
 void
-emit_go_on (Translator *s, unsigned slot)
+emit_go_on (Translator *s)
 {
   flags_store_op (s);
-  jump_to (s, s->next_pc, slot);
+  jump_to (s, s->next_pc);
+}
+
+/* --- following a hot path -------------------------------------------------------------------------- */
+
+/* Whether the path goes on at pc, so that translation can, too. */
+static bool
+is_followed (const Translator *s, uint64_t pc)
+{
+  const BpTranslation *t = s->t;
+  return s->n_followed < t->n_path && code_linear (s, pc) == t->path[s->n_followed] && stays_in_mode (s)
+         && may_jump_to (s, pc) && is_on_page (s, pc) && t->n_insns + 1 < t->max_insns;
+}
+
+static void
+follow (Translator *s, uint64_t pc)
+{
+  s->n_followed++;
+  s->next_pc = pc;
+  s->end_block = false;         /* which any jump asks for */
+}
+
+/* If one side of a branch is on the path: goes on there, and leaves the other to emit_side_exits. */
+static bool
+follow_branch (Translator *s, uint64_t target, Compare taken)
+{
+  bool is_taken = is_followed (s, target);
+  if (s->n_side == MAX_SIDE_EXITS || !(is_taken || is_followed (s, s->next_pc)) || !may_jump_to (s, target) || target == s->next_pc)
+    return false;
+  flags_settle (s);
+  SideExit *side = &s->side[s->n_side++];
+  *side = (SideExit) { bp_ir_label_new (s->b), s->pc, is_taken ? s->next_pc : target, s->hflags, s->cc_op, s->cc_op_stored };
+  brcond (s, is_taken ? negated (taken) : taken, side->label);
+  follow (s, is_taken ? target : s->next_pc);
+  return true;
+}
+
+/* What has changed the mode since lets only the block's end go on directly in that (BpTranslation.exit_flags). */
+void
+emit_side_exits (Translator *s)
+{
+  uint32_t hflags = s->hflags;
+  s->pending = 0;               /* the block's end has seen to it, or needs it no more */
+  for (unsigned i = 0; i < s->n_side; i++) {
+    const SideExit *side = &s->side[i];
+    s->cc_op = side->cc_op;
+    s->cc_op_stored = side->cc_op_stored;
+    s->mode_changed = side->hflags != hflags;
+    bp_ir_insn_start (s->b, side->pc, side->cc_op);
+    bp_ir_label (s->b, side->label);
+    emit_jump_to (s, side->target);
+  }
 }
 
 void
@@ -168,12 +220,15 @@ emit_bad_target (Translator *s, uint32_t label)
 static void
 emit_branch (Translator *s, const X86Insn *insn, Compare c)
 {
+  uint64_t target = x86_branch_target (insn, s->pc);
+  if (follow_branch (s, target, c))
+    return;
   uint32_t taken = bp_ir_label_new (s->b);
   flags_store_op (s);
   brcond (s, c, taken);
-  emit_go_on (s, 0);
+  emit_go_on (s);
   bp_ir_label (s->b, taken);
-  emit_jump_to (s, x86_branch_target (insn, s->pc), 1);
+  emit_jump_to (s, target);
   s->ended = true;
 }
 
@@ -226,11 +281,17 @@ indirect_target (Translator *s, const X86Insn *insn)
 void
 emit_jmp (Translator *s, const X86Insn *insn)
 {
-  s->ended = true;
   if (insn->operand[0].kind == X86_OPERAND_REL) {
-    emit_jump_to (s, x86_branch_target (insn, s->pc), 0);
+    uint64_t to = x86_branch_target (insn, s->pc);
+    if (is_followed (s, to)) {
+      follow (s, to);
+      return;
+    }
+    emit_jump_to (s, to);
+    s->ended = true;
     return;
   }
+  s->ended = true;
   BpTemp target = indirect_target (s, insn);
   uint32_t bad = check_target (s, target, insn->opsize, true);
   emit_jump_indirect (s, target);
@@ -241,8 +302,8 @@ void
 emit_call_near (Translator *s, const X86Insn *insn)
 {
   BpTemp next = constant (s, insn->opsize, s->next_pc);
-  s->ended = true;
   if (insn->operand[0].kind != X86_OPERAND_REL) {
+    s->ended = true;
     BpTemp target = indirect_target (s, insn);
     uint32_t bad = check_target (s, target, insn->opsize, true);
     emit_push (s, next, insn->opsize);
@@ -253,7 +314,12 @@ emit_call_near (Translator *s, const X86Insn *insn)
   uint64_t target = x86_branch_target (insn, s->pc);
   if (may_jump_to (s, target))  /* else the jump raises, before anything is pushed */
     emit_push (s, next, insn->opsize);
-  emit_jump_to (s, target, 0);
+  if (is_followed (s, target)) {
+    follow (s, target);
+    return;
+  }
+  emit_jump_to (s, target);
+  s->ended = true;
 }
 
 void

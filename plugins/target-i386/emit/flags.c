@@ -137,6 +137,12 @@ flush_pending (Translator *s)
 }
 
 void
+flags_settle (Translator *s)
+{
+  flush_pending (s);
+}
+
+void
 flags_store_op (Translator *s)
 {
   flush_pending (s);

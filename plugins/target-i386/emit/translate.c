@@ -167,6 +167,8 @@ init (Translator *s, X86Cpu *env, BpTranslation *t)
   s->cs_base = t->key.base;
   s->cs_limit = s->is_64 ? UINT64_MAX : s->hflags & HF_FLAT (X86_CS) ? 0xffffffffu : env->segment[BP_X86_CS].limit;
   s->pc = s->is_64 ? t->key.pc : (uint32_t) (t->key.pc - t->key.base);
+  s->low = t->key.pc;
+  s->high = t->key.pc + 1;
   s->cc_op = CC_DYNAMIC;
   s->cc_op_stored = true;
   s->cc_guess = env->cc_op;
@@ -241,6 +243,7 @@ translate_insn (Translator *s)
   if (fetched == FETCH_STOP || (fetched == FETCH_OK && insn.op == X86_OP_INS && t->n_insns > 0))
     return false;               /* INS cannot be done again for the sake of a data breakpoint (BpTcgFrontend, watch) */
   unsigned length = insn.length ? insn.length : 1;
+  uint64_t linear = code_linear (s, s->pc);
   s->next_pc = s->pc + length;
   s->linear = BP_IR_NONE;
   s->rmw_bit = fetched == FETCH_OK && reads_to_write (&insn) ? BP_MO_RMW : 0;
@@ -259,7 +262,8 @@ translate_insn (Translator *s)
     s->ended = true;
   }
   t->n_insns++;
-  t->n_bytes += length;
+  s->low = MIN (s->low, linear);
+  s->high = MAX (s->high, linear + length);
   s->pc = s->next_pc;
   return true;
 }
@@ -280,10 +284,13 @@ x86_translate (void *cpu, BpTranslation *t)
 {
   Translator s;
   init (&s, cpu, t);
-  t->n_insns = t->n_bytes = 0;
+  t->n_insns = 0;
   while (translate_insn (&s) && !s.ended && !is_full (&s))
     ;
   if (!s.ended)
-    emit_go_on (&s, 0);
+    emit_go_on (&s);
+  emit_side_exits (&s);
+  t->n_before = (uint32_t) (t->key.pc - s.low);
+  t->n_bytes = (uint32_t) (s.high - t->key.pc);
   t->exit_flags = (t->key.flags & ~(uint64_t) UINT32_MAX) | s.hflags;
 }

@@ -95,6 +95,16 @@ extern const BpIrHelper *const x86_helper_list[H_N + 1];
 
 /* --- the translator --------------------------------------------------------------------------- */
 
+/* Where a branch that is followed goes otherwise, and what the flags' representation is then. */
+typedef struct SideExit {
+  uint32_t label;
+  uint64_t pc, target;          /* of the branch; offsets in CS */
+  uint32_t hflags;
+  unsigned cc_op;
+  bool cc_op_stored;
+} SideExit;
+#define MAX_SIDE_EXITS (BP_IR_EXITS - 2)        /* the block's end may be another branch */
+
 typedef struct Translator {
   X86Cpu *env;
   BpTranslation *t;
@@ -111,6 +121,11 @@ typedef struct Translator {
   bool ended;                   /* the block has its end */
   bool end_block;               /* end it after this instruction */
   bool mode_changed;            /* what comes after this block may run in another mode */
+  unsigned n_exits;             /* numbers for goto_tb that are taken */
+  uint32_t n_followed;          /* of t->path */
+  SideExit side[MAX_SIDE_EXITS];
+  unsigned n_side;
+  uint64_t low, high;           /* the code's bytes lie in [low, high): linear addresses on the first one's page, or just past it */
   bool skip_trap;               /* no single-step trap after this instruction */
   BpTemp linear;                /* the memory operand's linear address, once computed */
   BpMemOp linear_bits;          /* and its access_bits */
@@ -249,6 +264,7 @@ void flags_set_eflags (Translator *s, BpTemp eflags);                   /* the s
 void flags_set_logic (Translator *s, unsigned size, BpTemp result);
 /* A helper has written the cc globals and env->cc_op, which most likely says `likely`. */
 void flags_dynamic (Translator *s, unsigned likely);
+void flags_settle (Translator *s);      /* nothing is pending */
 void flags_store_op (Translator *s);    /* env->cc_op is current */
 BpTemp flags_value (Translator *s);     /* as EFLAGS bits; changes nothing */
 /* make EFLAGS bits the representation; only when nothing faults after it */
@@ -285,8 +301,9 @@ bool flags_pending_is_rotation (const Translator *s);
 
 /* --- leaving the block (control-flow.c) ------------------------------------------------------- */
 
-void emit_jump_to (Translator *s, uint64_t target, unsigned slot);      /* slot: exit 0 or 1 */
-void emit_go_on (Translator *s, unsigned slot);         /* to the next instruction, whose business CS's limit is */
+void emit_jump_to (Translator *s, uint64_t target);
+void emit_go_on (Translator *s);        /* to the next instruction, whose business CS's limit is */
+void emit_side_exits (Translator *s);   /* behind everything else */
 void emit_jump_indirect (Translator *s, BpTemp target);                 /* checked already */
 BpTemp next_eip (Translator *s);                                        /* as an argument of a helper */
 /* env->eip stored by a helper; mode may have changed */
