@@ -26,6 +26,7 @@ static ExecState *state;
 static const uint8_t *code;
 static Backend *backend;
 static bool optimise;
+enum { MAX_PATH = 8 };
 static CodeBuffer buffer;
 static size_t buffer_start;             /* behind the backend's thunks */
 static uint32_t true_cc_op;             /* while translating */
@@ -421,6 +422,33 @@ check_ir (const BpIrBlock *ir)
   }
 }
 
+/* Where the next branches might go, one after the other: what a hot path from here would be. */
+static uint32_t
+make_path (const BpTranslation *t, uint64_t *path, uint32_t dice)
+{
+  X86Mode mode = t->key.flags & HF_CODE64 ? X86_MODE_64 : t->key.flags & HF_CS32 ? X86_MODE_32 : X86_MODE_16;
+  uint64_t pc = t->key.pc;
+  uint32_t n = 0;
+  for (unsigned i = 0; i < 32 && n < MAX_PATH; i++) {
+    uint8_t bytes[X86_MAX_INSN_LENGTH];
+    X86Insn insn;
+    unsigned got = fetch (cpu, NULL, pc, bytes, sizeof bytes, false);
+    if (x86_decode (bytes, got, mode, &insn) != X86_DECODE_OK)
+      break;
+    uint64_t next = pc + insn.length;
+    if (insn.branch == X86_BRANCH_NONE) {
+      pc = next;
+      continue;
+    }
+    if (insn.operand[0].kind != X86_OPERAND_REL)
+      break;
+    uint64_t target = x86_branch_target (&insn, pc - t->key.base) + t->key.base;
+    pc = insn.branch == X86_BRANCH_JCC && (dice >> n & 1) ? next : target;
+    path[n++] = pc;
+  }
+  return n;
+}
+
 /* Blocks of varied length, so that flags are often another block's; and of what those are, the translator is told the
  * truth or anything, since the block may be entered with others later. */
 static void
@@ -428,6 +456,9 @@ translate (BpTranslation *t)
 {
   uint32_t dice = (uint32_t) t->key.pc * 2654435761u >> 8;
   t->max_insns = dice & 3 ? 64 : 1 + (dice >> 2) % 3;
+  uint64_t path[MAX_PATH];
+  t->path = path;
+  t->n_path = dice & 0x100 ? make_path (t, path, dice >> 9) : 0;
   true_cc_op = cpu->cc_op;
   if (dice & 16)
     cpu->cc_op = (dice >> 5) % CC_N_OPS;
