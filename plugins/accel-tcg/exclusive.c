@@ -18,6 +18,17 @@ run_enter (TcgVcpu *v)
   g_mutex_unlock (&m->run_lock);
 }
 
+static void
+leave_locked (TcgVcpu *v)
+{
+  TcgMachine *m = v->machine;
+  if (!tcg_extra (v)->running)
+    return;
+  m->n_running--;
+  tcg_extra (v)->running = false;
+  g_cond_broadcast (&m->run_cond);
+}
+
 void
 run_leave (TcgVcpu *v)
 {
@@ -25,9 +36,7 @@ run_leave (TcgVcpu *v)
   if (!tcg_extra (v)->running)
     return;
   g_mutex_lock (&m->run_lock);
-  m->n_running--;
-  tcg_extra (v)->running = false;
-  g_cond_broadcast (&m->run_cond);
+  leave_locked (v);
   g_mutex_unlock (&m->run_lock);
 }
 
@@ -35,9 +44,9 @@ bool
 exclusive_begin (TcgVcpu *v)
 {
   TcgMachine *m = v->machine;
-  run_leave (v);
   g_mutex_lock (&m->run_lock);
-  bool mine = !m->exclusive;
+  bool mine = !m->exclusive;    /* before we leave: somebody who waits for that may be done before we look */
+  leave_locked (v);
   if (mine)
     m->exclusive = true;
   g_mutex_unlock (&m->run_lock);
