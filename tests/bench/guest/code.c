@@ -94,18 +94,33 @@ work_chase (void)
 
 /* --- code that changes before each call: mov $n, %eax; ret ------------------------------------- */
 
-void
-work_self_modifying (void)
+static void
+write_and_call (u32 n)
 {
   static u8 *code;
   if (!code)
     code = map_pages (4096, 1);
-  for (u32 i = 0; i < 500; i++) {
-    code[0] = 0xb8;
-    for (u32 k = 0; k < 4; k++)
-      code[1 + k] = (u8) (i >> 8 * k);
-    code[5] = 0xc3;
-    __asm__ volatile ("" : : : "memory");
-    sink += ((u32 (*) (void)) code) ();
-  }
+  code[0] = 0xb8;
+  for (u32 k = 0; k < 4; k++)
+    code[1 + k] = (u8) (n >> 8 * k);
+  code[5] = 0xc3;
+  __asm__ volatile ("" : : : "memory");
+  sink += ((u32 (*) (void)) code) ();
+}
+
+/* The same forms come back with each run. */
+void
+work_self_modifying (void)
+{
+  for (u32 i = 0; i < 500; i++)
+    write_and_call (i);
+}
+
+/* What was there is never there again. */
+void
+work_new_code (void)
+{
+  static u32 next = 1000;
+  for (u32 i = 0; i < 500; i++)
+    write_and_call (next++);
 }

@@ -6,7 +6,7 @@
 static const struct { const char *name; Work *run; } works[] = {
   { "integer", work_integer }, { "calls", work_calls }, { "vm-goto", work_vm_goto }, { "vm-calls", work_vm_calls }, { "chase", work_chase },
   { "x87", work_x87 }, { "sse2", work_sse2 }, { "sse-vector", work_sse_vector }, { "rep-movs", work_rep_movs },
-  { "self-modify", work_self_modifying }, { "syscall", work_syscall }, { "mmap", work_mmap }, { "fork", work_fork }, { "fork-exec", work_fork_exec },
+  { "self-modify", work_self_modifying }, { "new-code", work_new_code }, { "syscall", work_syscall }, { "mmap", work_mmap }, { "fork", work_fork }, { "fork-exec", work_fork_exec },
   { "pipe", work_pipe }, { "parallel", work_parallel },
 };
 

@@ -32,7 +32,7 @@ void *memset (void *d, int c, __SIZE_TYPE__ n);
 extern volatile u32 sink;
 extern u8 buffer_a[1 << 20], buffer_b[1 << 20];
 typedef void Work (void);
-Work work_integer, work_x87, work_sse2, work_sse_vector, work_rep_movs, work_calls, work_vm_goto, work_vm_calls, work_chase, work_self_modifying,
-  work_syscall, work_mmap, work_fork, work_fork_exec, work_pipe, work_parallel;
+Work work_integer, work_x87, work_sse2, work_sse_vector, work_rep_movs, work_calls, work_vm_goto, work_vm_calls, work_chase;
+Work work_self_modifying, work_new_code, work_syscall, work_mmap, work_fork, work_fork_exec, work_pipe, work_parallel;
 
 #endif
