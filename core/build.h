@@ -4,6 +4,7 @@
 #define CORE_BUILD_H
 
 #include "descriptor.h"
+#include <backplane/machine.h>
 
 typedef struct Item {           /* one object in the making */
   Section *section;
@@ -25,11 +26,21 @@ typedef struct FullMachine {
   GPtrArray *aliases;           /* of BpRegion *: made for maps, freed with the machine */
   GArray *mappings;             /* of Mapping, in descriptor order */
   GHashTable *mapped;           /* regions that are in a place of their own */
-  bool realized, started;       /* started: vcpus_start was called once */
-  GSource *request;             /* serves what was requested; NULL: nothing was; under the machine lock */
+  bool starts_stopped;          /* machine_run waits for bp_machine_continue */
+  bool realized, started;       /* started: machine_run has got as far as running it */
+  int state;                    /* atomic, BpRunState */
+  GArray *watchers;             /* of machine-control.c's Watcher; NULL: none yet */
+  unsigned last_watcher, telling;
+  /* What was requested and is not done yet, and what will serve it (NULL: nothing was requested).  Under the machine lock. */
+  GSource *request;
+  unsigned requested;           /* REQUEST_* */
+  BpRunState stop_state;
+  char *reset_reason;
   unsigned timeout;             /* seconds; 0: none */
   int timeout_code;
 } FullMachine;
+
+enum { REQUEST_RESET = 1, REQUEST_STOP = 2, REQUEST_POWERDOWN = 4, REQUEST_SHUTDOWN = 8 };
 
 static inline FullMachine *full_machine (BpMachine *m) { return (FullMachine *) m; }
 
@@ -43,6 +54,12 @@ typedef struct Mapping {        /* one region in one address space */
   int priority;
   bool background;              /* a container: others may lie over it */
 } Mapping;
+
+/* machine-run.c: the main loop will see to it, soon. [any] */
+void machine_request (BpMachine *m, unsigned what);
+/* machine-control.c */
+void machine_tell (BpMachine *m, BpMachineEvent event, const char *detail);
+void machine_press_power_button (BpMachine *m);
 
 Item *build_item (Build *b, BpObject *o);
 /* An object by the id a value names.  NULL with the error appended, or without one when the object is known

@@ -10,6 +10,7 @@ typedef struct RunOptions {
   char **set;
   char *kernel, *initrd, *append, *topics, *log_file;
   int timeout;
+  gboolean stop;
 } RunOptions;
 
 static RunOptions given;
@@ -27,6 +28,7 @@ static const GOptionEntry entries[] = {
   { "kernel", 0, 0, G_OPTION_ARG_FILENAME, &given.kernel, "The same as --set boot.kernel=FILE", "FILE" },
   { "initrd", 0, 0, G_OPTION_ARG_FILENAME, &given.initrd, "The same as --set boot.initrd=FILE", "FILE" },
   { "append", 0, 0, G_OPTION_ARG_STRING, &given.append, "The same as --set boot.append=TEXT", "TEXT" },
+  { "stop", 'S', 0, G_OPTION_ARG_NONE, &given.stop, "Wait for a monitor or a debugger to start the machine", NULL },
   { "plugin-path", 0, 0, G_OPTION_ARG_CALLBACK, take_plugin_path, "Search plugins in these directories first",
     "DIR[:DIR]..." },
   { "debug", 'd', 0, G_OPTION_ARG_STRING, &given.topics, "Log these topics; `-d help` lists them",
@@ -75,6 +77,7 @@ run_machine (BpMachine *m)
   }
   if (given.timeout > 0)
     machine_set_timeout (m, (unsigned) given.timeout, EXIT_TIMED_OUT);
+  machine_set_stopped (m, given.stop);
   return machine_run (m);
 }
 

@@ -137,6 +137,8 @@ void explain_dot (BpMachine *m, GString *out);
 void machine_unrealize (BpMachine *m);
 /* Ends the run with `exit_code` after so many seconds. */
 void machine_set_timeout (BpMachine *m, unsigned seconds, int exit_code);
+/* machine_run builds and resets it, and waits for somebody to continue it. */
+void machine_set_stopped (BpMachine *m, bool stopped);
 /* Forgets requests that nobody will serve. */
 void machine_drop_requests (BpMachine *m);
 

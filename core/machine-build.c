@@ -568,6 +568,8 @@ machine_free (BpMachine *m)
   g_ptr_array_unref (fm->aliases);
   g_hash_table_unref (fm->mapped);
   g_array_unref (fm->mappings);
+  g_clear_pointer (&fm->watchers, g_array_unref);
+  g_free (fm->reset_reason);
   g_free (m->shutdown_reason);
   g_rec_mutex_clear (&m->lock);
   g_free (fm);

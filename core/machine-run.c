@@ -103,14 +103,17 @@ machine_reset (BpMachine *m, BpResetKind kind)
 
 /* --- requests ----------------------------------------------------------------------------- */
 
+/* What runs goes on, what stands stays where it is. */
 static void
-restart (BpMachine *m)
+restart (BpMachine *m, const char *reason)
 {
   g_autoptr (GError) error = NULL;
+  bool was_running = bp_machine_run_state (m) == BP_RUN_RUNNING;
   vcpus_stop (m);
   machine_reset (m, BP_RESET_WARM);
-  if (!m->shutdown_requested && !vcpus_start (m, &error))
+  if (was_running && !m->shutdown_requested && !vcpus_start (m, &error))
     bp_machine_request_shutdown (m, 1, error->message);
+  machine_tell (m, BP_MACHINE_RESET, reason);
 }
 
 static gboolean
@@ -119,28 +122,38 @@ serve (void *user)
   BpMachine *m = user;
   FullMachine *fm = full_machine (m);
   bp_machine_lock (m);
-  bool reset = m->reset_requested, shutdown = m->shutdown_requested;
-  m->reset_requested = false;
+  unsigned requested = fm->requested;
+  BpRunState stop_state = fm->stop_state;
+  g_autofree char *reason = g_steal_pointer (&fm->reset_reason);
+  fm->requested = 0;
   g_clear_pointer (&fm->request, g_source_unref);
   bp_machine_unlock (m);
-  if (shutdown && m->run_loop)
+  if (requested & REQUEST_SHUTDOWN && m->run_loop) {
     g_main_loop_quit (m->run_loop);
-  else if (reset && fm->started)
-    restart (m);
+    return G_SOURCE_REMOVE;
+  }
+  if (requested & REQUEST_RESET && fm->started)
+    restart (m, reason);
+  if (requested & REQUEST_STOP)
+    bp_machine_stop (m, stop_state);
+  if (requested & REQUEST_POWERDOWN)
+    machine_press_power_button (m);
   return G_SOURCE_REMOVE;
 }
 
-/* Under the machine lock. */
-static void
-request (BpMachine *m)
+void
+machine_request (BpMachine *m, unsigned what)
 {
   FullMachine *fm = full_machine (m);
-  if (fm->request)
-    return;
-  fm->request = g_idle_source_new ();
-  g_source_set_priority (fm->request, G_PRIORITY_DEFAULT);
-  g_source_set_callback (fm->request, serve, m, NULL);
-  g_source_attach (fm->request, bp_loop_context (m->main_loop));
+  bp_machine_lock (m);
+  fm->requested |= what;
+  if (!fm->request) {
+    fm->request = g_idle_source_new ();
+    g_source_set_priority (fm->request, G_PRIORITY_DEFAULT);
+    g_source_set_callback (fm->request, serve, m, NULL);
+    g_source_attach (fm->request, bp_loop_context (m->main_loop));
+  }
+  bp_machine_unlock (m);
 }
 
 void
@@ -164,8 +177,9 @@ bp_machine_request_reset (BpMachine *machine, const char *reason)
     return;
   }
   bp_machine_lock (machine);
-  machine->reset_requested = true;
-  request (machine);
+  g_free (full_machine (machine)->reset_reason);
+  full_machine (machine)->reset_reason = g_strdup (reason);
+  machine_request (machine, REQUEST_RESET);
   bp_machine_unlock (machine);
 }
 
@@ -178,7 +192,7 @@ bp_machine_request_shutdown (BpMachine *machine, int exit_code, const char *reas
     machine->exit_code = exit_code;
     machine->shutdown_reason = g_strdup (reason);
   }
-  request (machine);
+  machine_request (machine, REQUEST_SHUTDOWN);
   bp_machine_unlock (machine);
 }
 
@@ -241,6 +255,12 @@ run_loop (BpMachine *m)
   detach (interrupt);
 }
 
+void
+machine_set_stopped (BpMachine *m, bool stopped)
+{
+  full_machine (m)->starts_stopped = stopped;
+}
+
 int
 machine_run (BpMachine *m)
 {
@@ -250,13 +270,12 @@ machine_run (BpMachine *m)
   machine_reset (m, BP_RESET_COLD);
   fm->started = true;
   if (!m->shutdown_requested) {
-    clock_start (m);
-    if (!vcpus_start (m, &error))
+    if (!fm->starts_stopped && !bp_machine_continue (m, &error))
       bp_machine_request_shutdown (m, 1, error->message);
     run_loop (m);
   }
-  vcpus_stop (m);
-  clock_stop (m);
+  bp_machine_stop (m, BP_RUN_SHUTDOWN);
+  machine_tell (m, BP_MACHINE_SHUTDOWN, m->shutdown_reason);
   vcpus_join (m);
   return m->exit_code;
 }

@@ -65,7 +65,7 @@ struct BpMachine {
   bool deterministic;
   unsigned icount_shift;
   int exit_code;
-  bool shutdown_requested, reset_requested;
+  bool shutdown_requested;
   bool exit_on_reset;           /* [machine] on-reset = exit: a reset by the guest ends the run */
   char *shutdown_reason;
   GMainLoop *run_loop;

@@ -344,9 +344,12 @@ property_index (BpObject *object, const char *name)
   return -1;
 }
 
-static bool
-no_such (BpObject *object, const char *name, GError **error)
+bool
+object_has (BpObject *object, const char *name, GError **error)
 {
+  if (property_index (object, name) >= 0) {
+    return true;
+  }
   g_autofree const char **names = g_new0 (const char *, object->properties->len + 1);
   for (unsigned i = 0; i < object->properties->len; i++) {
     names[i] = g_array_index (object->properties, BpProperty, i).name;
@@ -362,11 +365,10 @@ no_such (BpObject *object, const char *name, GError **error)
 static int
 settable (BpObject *object, const char *name, GError **error)
 {
-  int index = property_index (object, name);
-  if (index < 0) {
-    no_such (object, name, error);
+  if (!object_has (object, name, error)) {
     return -1;
   }
+  int index = property_index (object, name);
   const BpProperty *p = &g_array_index (object->properties, BpProperty, index);
   if (object->stage != OBJECT_NEW && !(p->flags & BP_PROPERTY_RUNTIME)) {
     g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY,

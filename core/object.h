@@ -89,6 +89,7 @@ void object_free (BpObject *object);                    /* unrealized first when
 bool object_set (BpObject *object, const char *name, const char *text, const char *base_directory, GError **error);
 bool object_set_link (BpObject *object, const char *name, BpObject *target, GError **error);
 const BpProperty *object_property (BpObject *object, const char *name);         /* NULL: none */
+bool object_has (BpObject *object, const char *name, GError **error);           /* a property; the error names the nearest */
 char *object_get (BpObject *object, const char *name);  /* as text that object_set would take; NULL: none or unset */
 /* Checks a value against a row without an object (`backplane check`): NULL when fine, else what is wrong. */
 char *property_check (const BpProperty *property, const char *text);

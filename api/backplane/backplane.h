@@ -13,4 +13,5 @@
 #include <backplane/iface/interrupt-controller.h>
 #include <backplane/iface/memory-backend.h>
 #include <backplane/loop.h>
+#include <backplane/machine.h>
 #endif

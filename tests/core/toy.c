@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "toy.h"
 #include <backplane/iface/char.h>
+#include <backplane/iface/power.h>
 #include <glib/gstdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -236,6 +237,33 @@ typedef struct Char {
 
 static const BpCharIface char_iface = { .struct_size = sizeof (BpCharIface) };
 static const BpInterfaceDesc char_interfaces[] = { { BP_CHAR_ID, &char_iface }, { NULL, NULL } };
+static void
+button_press (void *self)
+{
+  note ("press", self);
+}
+
+typedef struct Button {
+  uint32_t strength;
+} Button;
+
+static void
+button_changed (void *self, const char *name)
+{
+  note (name, self);
+}
+
+static const BpPowerButtonIface button_iface = { .struct_size = sizeof (BpPowerButtonIface), .press = button_press };
+static const BpInterfaceDesc button_interfaces[] = { { BP_POWER_BUTTON_ID, &button_iface }, { NULL, NULL } };
+static const BpProperty button_properties[] = {
+  { .name = "strength", .kind = BP_PROPERTY_U32, .offset = offsetof (Button, strength), .flags = BP_PROPERTY_RUNTIME, .default_int = 3,
+    .min = 1, .max = 9, .help = "How hard it is to press." },
+  BP_PROP_END
+};
+static const BpTypeDesc button_type = { BP_TYPE ("toy-button", BP_KIND_DEVICE, Button), .description = "a power button",
+                                        .properties = button_properties, .interfaces = button_interfaces,
+                                        .property_changed = button_changed };
+
 static const BpTypeDesc char_type = { BP_TYPE ("toy-char", BP_KIND_BACKEND, Char), .description = "a backend",
                                       .interfaces = char_interfaces, LIFE };
 
@@ -281,7 +309,8 @@ void
 toy_register (void)
 {
   static const BpTypeDesc *const types[] = { &accel_type, &cpu_type,    &ram_type,  &uart_type, &pic_type,
-                                             &gpio_type,  &window_type, &char_type, &boot_type, NULL };
+                                             &gpio_type,  &window_type, &char_type, &boot_type,
+                                             &button_type, NULL };
   static BpPluginDesc desc = {
     .magic = BP_PLUGIN_MAGIC, .struct_size = sizeof desc, .id = "toy", .version = "1", .types = types
   };

@@ -14,6 +14,7 @@
  * intr, which must be wired toy-gpio     device   outputs out0.. made by configure, as many as `lines`
  * toy-window   device   region window: a container of 64 KiB
  * toy-char     backend  bp.char/1
+ * toy-button   device   a power button; strength 1..9 may change at run time
  * toy-boot     boot     kernel (file), append; load and check
  */
 void toy_register (void);

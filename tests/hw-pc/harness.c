@@ -7,7 +7,7 @@
 #include <glib/gstdio.h>
 #include <unistd.h>
 #include <string.h>
-#include "machine.h"
+#include "build.h"
 
 struct Harness {
   Descriptor *descriptor;
@@ -387,8 +387,9 @@ harness_advance (Harness *h, int64_t ns)
 bool
 harness_take_reset (Harness *h)
 {
-  bool requested = h->machine->reset_requested;
-  h->machine->reset_requested = false;
+  FullMachine *fm = full_machine (h->machine);
+  bool requested = fm->requested & REQUEST_RESET;
+  fm->requested &= ~(unsigned) REQUEST_RESET;
   return requested;
 }
 

@@ -1,0 +1,70 @@
+/* machine.h -- the machine as monitors, debuggers and displays see it: its run state, its events, its objects and their properties. */
+/* SPDX-License-Identifier: MIT */
+/*
+ * PURPOSE.  Devices do not need this header (object.h has the two requests that they make).  A monitor, a debugger or a display is an object like any
+ * other; what it may do beyond that is here.  Unless said otherwise functions are called on the main loop's thread, without the machine lock:
+ * stopping waits for vCPUs that may be waiting for that very lock.
+ */
+#ifndef BACKPLANE_MACHINE_H
+#define BACKPLANE_MACHINE_H
+
+#include <backplane/object.h>
+BP_BEGIN_DECLS
+
+/* --- run state ---------------------------------------------------------------------- */
+
+/* In every state but RUNNING vCPUs are parked and virtual time stands. */
+typedef enum BpRunState {
+  BP_RUN_PRELAUNCH,             /* built, has not run yet */
+  BP_RUN_RUNNING,
+  BP_RUN_PAUSED,                /* somebody asked for it */
+  BP_RUN_DEBUG,                 /* a debugger holds it */
+  BP_RUN_IO_ERROR,              /* a disk failed and its policy is to wait */
+  BP_RUN_SAVING,
+  BP_RUN_LOADING,
+  BP_RUN_SHUTDOWN               /* the guest has switched itself off */
+} BpRunState;
+
+BP_EXPORT BpRunState bp_machine_run_state (BpMachine *machine);                        /* [any] */
+/* "running", "paused" ...: the words of the field, never NULL. [any] */
+BP_EXPORT const char *bp_run_state_name (BpRunState state);
+/* Returns when no vCPU runs guest code.  A machine that stands already only changes its state. [main] */
+BP_EXPORT void bp_machine_stop (BpMachine *machine, BpRunState state);
+/* false, with error: it has shut down, or the accelerator cannot start. [main] */
+BP_EXPORT bool bp_machine_continue (BpMachine *machine, GError **error);
+/* The same, done soon by the main loop. [any] */
+BP_EXPORT void bp_machine_request_stop (BpMachine *machine, BpRunState state);
+/* Presses the power button: every object that has one (iface/power.h) is told; without any, nothing happens. false: there is none. [any] */
+BP_EXPORT bool bp_machine_request_powerdown (BpMachine *machine);
+
+/* --- events ------------------------------------------------------------------------- */
+
+typedef enum BpMachineEvent {
+  BP_MACHINE_STOPPED,
+  BP_MACHINE_RESUMED,
+  BP_MACHINE_RESET,             /* detail: why */
+  BP_MACHINE_POWERDOWN,         /* the button was pressed */
+  BP_MACHINE_SHUTDOWN           /* detail: why; the last one */
+} BpMachineEvent;
+
+/* Called [main], never under the machine lock; detail lives for the call and may be NULL.  It may stop and continue the machine, and watch and unwatch. */
+typedef void BpMachineWatch (void *user, BpMachineEvent event, const char *detail);
+BP_EXPORT unsigned bp_machine_watch (BpMachine *machine, BpMachineWatch *watch, void *user);   /* an id > 0 [main] */
+BP_EXPORT void bp_machine_unwatch (BpMachine *machine, unsigned id);                   /* [main] */
+
+/* --- objects -------------------------------------------------------------------------- */
+
+/* All objects in the descriptor's order: call with *cursor = 0 first; NULL at the end. [main][configured] */
+BP_EXPORT void *bp_machine_next_object (BpMachine *machine, unsigned *cursor);
+BP_EXPORT const BpTypeDesc *bp_object_type (const void *self);                         /* [any] */
+/* The object's properties, its parents' first, each once; NULL after the last. [any] */
+BP_EXPORT const BpProperty *bp_object_property (const void *self, unsigned index);
+/* A property's value as text that the descriptor would take; NULL: unset, or, with error, no such property.  Free with g_free. [main] */
+BP_EXPORT char *bp_object_get (const void *self, const char *name, GError **error);
+/* Only RUNTIME properties can be set after configure. false: error says what would be right. [main] */
+BP_EXPORT bool bp_object_set (void *self, const char *name, const char *text, GError **error);
+/* The descriptor's `description`; NULL without. [any] */
+BP_EXPORT const char *bp_machine_description (BpMachine *machine);
+
+BP_END_DECLS
+#endif

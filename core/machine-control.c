@@ -1,0 +1,199 @@
+/* machine-control.c -- stops and continues a machine, tells those who watch, and shows them its objects. */
+/* SPDX-License-Identifier: MIT */
+#include "build.h"
+#include <backplane/iface/power.h>
+#include <backplane/machine.h>
+#include <string.h>
+
+/* --- events ------------------------------------------------------------------------------- */
+
+typedef struct Watcher {
+  unsigned id;
+  BpMachineWatch *watch;        /* NULL: unwatched while events were told */
+  void *user;
+} Watcher;
+
+unsigned
+bp_machine_watch (BpMachine *machine, BpMachineWatch *watch, void *user)
+{
+  FullMachine *fm = full_machine (machine);
+  Watcher w = { ++fm->last_watcher, watch, user };
+  if (!fm->watchers)
+    fm->watchers = g_array_new (FALSE, FALSE, sizeof (Watcher));
+  g_array_append_val (fm->watchers, w);
+  return w.id;
+}
+
+void
+bp_machine_unwatch (BpMachine *machine, unsigned id)
+{
+  GArray *watchers = full_machine (machine)->watchers;
+  for (guint i = 0; watchers && i < watchers->len; i++)
+    if (g_array_index (watchers, Watcher, i).id == id)
+      g_array_index (watchers, Watcher, i).watch = NULL;
+}
+
+static void
+forget_unwatched (GArray *watchers)
+{
+  for (guint i = watchers->len; i-- > 0;)
+    if (!g_array_index (watchers, Watcher, i).watch)
+      g_array_remove_index (watchers, i);
+}
+
+/* Who starts to watch meanwhile hears of the next event. */
+void
+machine_tell (BpMachine *m, BpMachineEvent event, const char *detail)
+{
+  FullMachine *fm = full_machine (m);
+  guint n = fm->watchers ? fm->watchers->len : 0;
+  fm->telling++;
+  for (guint i = 0; i < n; i++) {
+    Watcher w = g_array_index (fm->watchers, Watcher, i);
+    if (w.watch)
+      w.watch (w.user, event, detail);
+  }
+  if (--fm->telling == 0 && fm->watchers)
+    forget_unwatched (fm->watchers);
+}
+
+/* --- run state ---------------------------------------------------------------------------- */
+
+static const char *const state_names[] = { "prelaunch", "running", "paused", "debug", "io-error", "save-vm", "restore-vm", "shutdown" };
+
+const char *
+bp_run_state_name (BpRunState state)
+{
+  return (unsigned) state < BP_N_ELEMENTS (state_names) ? state_names[state] : "internal-error";
+}
+
+BpRunState
+bp_machine_run_state (BpMachine *machine)
+{
+  return (BpRunState) __atomic_load_n (&full_machine (machine)->state, __ATOMIC_ACQUIRE);
+}
+
+static void
+set_state (BpMachine *m, BpRunState state)
+{
+  __atomic_store_n (&full_machine (m)->state, state, __ATOMIC_RELEASE);
+}
+
+void
+bp_machine_stop (BpMachine *machine, BpRunState state)
+{
+  bool was_running = bp_machine_run_state (machine) == BP_RUN_RUNNING;
+  g_return_if_fail (state != BP_RUN_RUNNING);
+  if (was_running) {
+    vcpus_stop (machine);
+    clock_stop (machine);
+  }
+  set_state (machine, state);
+  if (was_running)
+    machine_tell (machine, BP_MACHINE_STOPPED, NULL);
+}
+
+bool
+bp_machine_continue (BpMachine *machine, GError **error)
+{
+  BpRunState state = bp_machine_run_state (machine);
+  if (state == BP_RUN_RUNNING)
+    return true;
+  if (state == BP_RUN_SHUTDOWN) {
+    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "the machine has shut down; reset it first");
+    return false;
+  }
+  set_state (machine, BP_RUN_RUNNING);
+  clock_start (machine);
+  if (!vcpus_start (machine, error)) {
+    clock_stop (machine);
+    set_state (machine, state);
+    return false;
+  }
+  machine_tell (machine, BP_MACHINE_RESUMED, NULL);
+  return true;
+}
+
+bool
+bp_machine_request_powerdown (BpMachine *machine)
+{
+  unsigned cursor = 0;
+  if (!bp_machine_next (machine, BP_POWER_BUTTON_ID, &cursor))
+    return false;
+  machine_request (machine, REQUEST_POWERDOWN);
+  return true;
+}
+
+void
+bp_machine_request_stop (BpMachine *machine, BpRunState state)
+{
+  bp_machine_lock (machine);
+  full_machine (machine)->stop_state = state;
+  machine_request (machine, REQUEST_STOP);
+  bp_machine_unlock (machine);
+}
+
+void
+machine_press_power_button (BpMachine *m)
+{
+  unsigned cursor = 0;
+  machine_tell (m, BP_MACHINE_POWERDOWN, NULL);
+  bp_machine_lock (m);
+  for (void *o; (o = bp_machine_next (m, BP_POWER_BUTTON_ID, &cursor));) {
+    const BpPowerButtonIface *iface = bp_object_interface (o, BP_POWER_BUTTON_ID);
+    if (BP_TABLE_HAS (iface, press))
+      iface->press (o);
+  }
+  bp_machine_unlock (m);
+}
+
+/* --- objects -------------------------------------------------------------------------------- */
+
+void *
+bp_machine_next_object (BpMachine *machine, unsigned *cursor)
+{
+  return *cursor < machine->objects->len ? object_instance (machine->objects->pdata[(*cursor)++]) : NULL;
+}
+
+const BpTypeDesc *
+bp_object_type (const void *self)
+{
+  return object_of (self)->type;
+}
+
+const BpProperty *
+bp_object_property (const void *self, unsigned index)
+{
+  GArray *rows = object_of (self)->properties;
+  return index < rows->len ? &g_array_index (rows, BpProperty, index) : NULL;
+}
+
+char *
+bp_object_get (const void *self, const char *name, GError **error)
+{
+  BpObject *o = object_of (self);
+  return object_has (o, name, error) ? object_get (o, name) : NULL;
+}
+
+bool
+bp_object_set (void *self, const char *name, const char *text, GError **error)
+{
+  BpObject *o = object_of (self);
+  bp_machine_lock (o->machine);
+  bool good = object_set (o, name, text, NULL, error);
+  bp_machine_unlock (o->machine);
+  return good;
+}
+
+const char *
+bp_machine_description (BpMachine *machine)
+{
+  GPtrArray *sections = machine->descriptor->sections;
+  for (guint i = 0; i < sections->len; i++) {
+    Section *s = sections->pdata[i];
+    Value *v = strcmp (s->kind, "machine") == 0 ? section_value (s, "description") : NULL;
+    if (v)
+      return v->text;
+  }
+  return NULL;
+}
