@@ -1,5 +1,6 @@
 /* host-i440fx.c -- Intel 82441FX host bridge (May 1996): configuration cycles, the memory map, PAM shadowing, SMRAM. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/iface/firmware-config.h>
 #include <backplane/iface/memory-backend.h>
 #include <string.h>
 #include "hw-pc.h"
@@ -39,7 +40,7 @@ typedef struct I440fx {
   PciBus bus;                   /* first */
   uint32_t config_address;
   uint8_t smram;                /* as last accepted */
-  BpLink ram;
+  BpLink ram, firmware;
   bool bios_ram;
   BpRegion *address_ports, *data_ports;
   BpRegion *memory, *shadow;    /* containers that the descriptor maps */
@@ -203,7 +204,7 @@ attach_reset_port (void *bridge, uint8_t (*read) (void *self), void (*write) (vo
   h->reset_self = self;
 }
 
-/* --- life cycle: configure, realize, reset -------------------------------------------------- */
+/* --- what firmware is told -------------------------------------------------------------------- */
 
 static uint64_t
 ram_size (const I440fx *h)
@@ -211,6 +212,27 @@ ram_size (const I440fx *h)
   const BpMemoryBackendIface *t = h->ram.table;
   return t->size (h->ram.instance);
 }
+
+/* "etc/e820": address, size and kind (1: RAM) of each range, little-endian. */
+static void
+put_range (GByteArray *bytes, uint64_t address, uint64_t size)
+{
+  uint64_t range[2] = { GUINT64_TO_LE (address), GUINT64_TO_LE (size) };
+  uint32_t kind = GUINT32_TO_LE (1);
+  g_byte_array_append (bytes, (const uint8_t *) range, sizeof range);
+  g_byte_array_append (bytes, (const uint8_t *) &kind, sizeof kind);
+}
+
+static void
+make_e820 (void *self, GByteArray *bytes)
+{
+  uint64_t size = ram_size (self), low = MIN (size, PC_RAM_LIMIT);
+  put_range (bytes, 0, low);
+  if (size > low)
+    put_range (bytes, FOUR_GIB, size - low);
+}
+
+/* --- life cycle: configure, realize, reset -------------------------------------------------- */
 
 static void
 add_ram_part (I440fx *h, BpRegion *ram, unsigned n, uint64_t address, uint64_t offset, uint64_t end)
@@ -313,7 +335,7 @@ bridge_realize (void *self, GError **error)
   pci_put16 (mask, PCI_COMMAND, 0x0140);
   memset (mask + 0x50, 0xff, 0x100 - 0x50);
   memset (mask + DRB0, 0xff, 8);
-  return true;
+  return bp_firmware_config_add_maker (&h->firmware, "etc/e820", make_e820, h, error);
 }
 
 static void
@@ -349,6 +371,7 @@ bridge_post_load (void *self, GError **error)
 static const BpProperty bridge_properties[] = {
   BP_PROP_LINK ("ram", I440fx, ram, BP_MEMORY_BACKEND_ID, BP_PROPERTY_REQUIRED,
                 "The memory backend: mapped from 0 up to 3.5 GiB, what is left of it from 4 GiB up."),
+  BP_PROP_LINK ("firmware", I440fx, firmware, BP_FIRMWARE_CONFIG_ID, 0, "Where firmware looks for the memory map (file etc/e820)."),
   BP_PROP_BOOL ("bios-ram", I440fx, bios_ram, false,
                 "RAM at 0xf0000 to 0xfffff from reset on, as firmware leaves it; for machines that start a kernel without firmware."),
   BP_PROP_END

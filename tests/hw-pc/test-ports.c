@@ -1,4 +1,4 @@
-/* test-ports.c -- the one-register devices: port 0x92, exit port, debug console, POST port, firmware configuration, pc-testdev. */
+/* test-ports.c -- the one-register devices: port 0x92, exit port, debug console, POST port, pc-testdev. */
 /* SPDX-License-Identifier: MIT */
 #include "hw-pc-test.h"
 
@@ -64,26 +64,6 @@ START_TEST (post_codes_are_lines)
 }
 END_TEST
 
-START_TEST (firmware_configuration_counts)
-{
-  Harness *h = harness_new (hw_pc (), "[device cfg]\ntype = fw-cfg\npio0 = io@0x510\nram = ram\n[memory ram]\ntype = harness-ram\nsize = 3M\n"
-                                      "[cpu]\ntype = harness-cpu\ncount = 2\n");
-  out16 (h, 0x510, 0x00);
-  static const char signature[] = "QEMU";
-  for (unsigned i = 0; i < 4; i++)
-    ck_assert_uint_eq (in8 (h, 0x511), (uint8_t) signature[i]);
-  ck_assert_uint_eq (in8 (h, 0x511), 0);
-  out16 (h, 0x510, 0x05);
-  ck_assert_uint_eq (in8 (h, 0x511), 2);
-  ck_assert_uint_eq (in8 (h, 0x511), 0);
-  out16 (h, 0x510, 0x03);
-  static const uint8_t size[] = { 0x00, 0x00, 0x30, 0x00 };
-  for (unsigned i = 0; i < 4; i++)
-    ck_assert_uint_eq (in8 (h, 0x511), size[i]);
-  harness_free (h);
-}
-END_TEST
-
 static const char testdev[] = "[device t]\ntype = pc-testdev\npio0 = io@0xe0\npio1 = io@0xe4\npio2 = io@0xe8\npio3 = io@0x2000\nmmio0 = memory@0xff000000\n"
                               "irq5 = probe.in5\nirq23 = probe.in23\n[device probe]\ntype = harness-probe\n";
 
@@ -114,4 +94,4 @@ START_TEST (the_test_device_keeps_and_drives)
 END_TEST
 
 HARNESS_MAIN ("ports", port_92_gates_and_resets, the_exit_port_says_how, the_debug_console_writes, post_codes_are_lines,
-              firmware_configuration_counts, the_test_device_keeps_and_drives)
+              the_test_device_keeps_and_drives)

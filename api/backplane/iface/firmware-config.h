@@ -1,0 +1,36 @@
+/* iface/firmware-config.h -- a table of named files that firmware reads: whoever knows something about the machine adds to it. */
+/* SPDX-License-Identifier: MIT */
+/*
+ * PURPOSE.  Firmware learns of boot order, memory map, ACPI and SMBIOS tables and option ROMs from files with agreed names (QEMU's docs/specs/fw_cfg
+ * describes device and names).  An object that links to the provider adds its files in realize; from the first reset on the table is fixed.
+ */
+#ifndef BACKPLANE_IFACE_FIRMWARE_CONFIG_H
+#define BACKPLANE_IFACE_FIRMWARE_CONFIG_H
+
+#include <backplane/property.h>
+BP_BEGIN_DECLS
+
+#define BP_FIRMWARE_CONFIG_ID "bp.firmware-config/1"
+
+typedef struct BpFirmwareConfigIface {
+  uint32_t struct_size;
+  /* A file with these bytes, which are copied.  false: the name is taken, or longer than 55 characters. [main][configured] */
+  bool (*add_file) (void *self, const char *name, const void *bytes, size_t size, GError **error);
+  /* A file whose bytes are made at each reset of the machine, when everything about it is known: `make` appends them. [main][configured] */
+  bool (*add_maker) (void *self, const char *name, void (*make) (void *user, GByteArray *bytes), void *user, GError **error);
+} BpFirmwareConfigIface;
+
+static inline bool bp_firmware_config_add_file (const BpLink *link, const char *name, const void *bytes, size_t size, GError **error)
+{
+  const BpFirmwareConfigIface *t = (const BpFirmwareConfigIface *) link->table;
+  return !BP_TABLE_HAS (t, add_file) || t->add_file (link->instance, name, bytes, size, error);
+}
+static inline bool bp_firmware_config_add_maker (const BpLink *link, const char *name, void (*make) (void *user, GByteArray *bytes), void *user,
+                                                 GError **error)
+{
+  const BpFirmwareConfigIface *t = (const BpFirmwareConfigIface *) link->table;
+  return !BP_TABLE_HAS (t, add_maker) || t->add_maker (link->instance, name, make, user, error);
+}
+
+BP_END_DECLS
+#endif
