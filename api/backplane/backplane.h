@@ -8,10 +8,15 @@
 #include <backplane/cpu.h>
 #include <backplane/device.h>
 #include <backplane/iface/accel.h>
+#include <backplane/iface/block.h>
 #include <backplane/iface/boot.h>
 #include <backplane/iface/char.h>
+#include <backplane/iface/firmware-config.h>
+#include <backplane/iface/input.h>
 #include <backplane/iface/interrupt-controller.h>
 #include <backplane/iface/memory-backend.h>
+#include <backplane/iface/power.h>
+#include <backplane/iface/screen.h>
 #include <backplane/loop.h>
 #include <backplane/machine.h>
 #endif

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "toy.h"
 #include <backplane/iface/char.h>
+#include <backplane/iface/input.h>
 #include <backplane/iface/power.h>
 #include <glib/gstdio.h>
 #include <string.h>
@@ -264,6 +265,44 @@ static const BpTypeDesc button_type = { BP_TYPE ("toy-button", BP_KIND_DEVICE, B
                                         .properties = button_properties, .interfaces = button_interfaces,
                                         .property_changed = button_changed };
 
+typedef struct Keyboard {
+  uint32_t kinds;
+} Keyboard;
+
+static uint32_t
+keyboard_kinds (void *self)
+{
+  return ((Keyboard *) self)->kinds;
+}
+
+static void
+keyboard_key (void *self, unsigned code, bool down)
+{
+  g_autofree char *text = g_strdup_printf ("key %u %d", code, down);
+  note (text, self);
+}
+
+static void
+keyboard_relative (void *self, int dx, int dy, int wheel, uint32_t buttons)
+{
+  g_autofree char *text = g_strdup_printf ("relative %d %d %d %u", dx, dy, wheel, buttons);
+  note (text, self);
+}
+
+static void
+keyboard_absolute (void *self, unsigned x, unsigned y, int wheel, uint32_t buttons)
+{
+  g_autofree char *text = g_strdup_printf ("absolute %u %u %d %u", x, y, wheel, buttons);
+  note (text, self);
+}
+
+static const BpInputIface keyboard_iface = { .struct_size = sizeof (BpInputIface), .kinds = keyboard_kinds, .key = keyboard_key,
+                                             .relative = keyboard_relative, .absolute = keyboard_absolute };
+static const BpInterfaceDesc keyboard_interfaces[] = { { BP_INPUT_ID, &keyboard_iface }, { NULL, NULL } };
+static const BpProperty keyboard_properties[] = { BP_PROP_U32 ("kinds", Keyboard, kinds, 1, "What it takes."), BP_PROP_END };
+static const BpTypeDesc keyboard_type = { BP_TYPE ("toy-keyboard", BP_KIND_DEVICE, Keyboard), .description = "a keyboard",
+                                          .properties = keyboard_properties, .interfaces = keyboard_interfaces };
+
 static const BpTypeDesc char_type = { BP_TYPE ("toy-char", BP_KIND_BACKEND, Char), .description = "a backend",
                                       .interfaces = char_interfaces, LIFE };
 
@@ -310,7 +349,7 @@ toy_register (void)
 {
   static const BpTypeDesc *const types[] = { &accel_type, &cpu_type,    &ram_type,  &uart_type, &pic_type,
                                              &gpio_type,  &window_type, &char_type, &boot_type,
-                                             &button_type, NULL };
+                                             &button_type, &keyboard_type, NULL };
   static BpPluginDesc desc = {
     .magic = BP_PLUGIN_MAGIC, .struct_size = sizeof desc, .id = "toy", .version = "1", .types = types
   };

@@ -15,6 +15,7 @@
  * toy-window   device   region window: a container of 64 KiB
  * toy-char     backend  bp.char/1
  * toy-button   device   a power button; strength 1..9 may change at run time
+ * toy-keyboard device   takes the kinds of input that `kinds` says
  * toy-boot     boot     kernel (file), append; load and check
  */
 void toy_register (void);

@@ -1,0 +1,104 @@
+/* iface/block.h -- you implement this: a disk's contents (an image file, a device, memory), as a device reads and writes them. */
+/* SPDX-License-Identifier: MIT */
+/*
+ * PURPOSE.  A device links to a block backend (property kind LINK, interface BP_BLOCK_ID), attaches in realize, and submits requests.  The backend does
+ * them off the vCPU's thread, several at a time and in any order; who needs an order waits for `done`, and who needs to survive a crash of the host
+ * flushes.  A backend can be empty: then it is a drive without a medium.  Monitors change media through the same table.
+ */
+#ifndef BACKPLANE_IFACE_BLOCK_H
+#define BACKPLANE_IFACE_BLOCK_H
+
+#include <backplane/property.h>
+#include <string.h>
+#include <sys/uio.h>
+BP_BEGIN_DECLS
+
+#define BP_BLOCK_ID "bp.block/1"
+#define BP_BLOCK_SECTOR 512u    /* offsets and sizes are multiples of it, whatever the image's own blocks are */
+
+typedef enum BpBlockOp {
+  BP_BLOCK_READ,
+  BP_BLOCK_WRITE,
+  BP_BLOCK_FLUSH,               /* what was done before is on the host's disk when this is done; offset and size are 0 */
+  BP_BLOCK_DISCARD,             /* the contents do not matter any more: they read as anything from now on */
+  BP_BLOCK_WRITE_ZEROES
+} BpBlockOp;
+
+enum {
+  BP_BLOCK_FUA = 1 << 0,        /* WRITE, WRITE_ZEROES: on the host's disk when done */
+  BP_BLOCK_UNMAP = 1 << 1       /* WRITE_ZEROES: the space may be given back */
+};
+
+/* The caller's, and unchanged by it from submit until done is called. */
+typedef struct BpBlockRequest {
+  uint32_t struct_size;
+  BpBlockOp op;
+  uint32_t flags;               /* BP_BLOCK_* */
+  uint64_t offset, size;        /* bytes, within the medium */
+  const struct iovec *iov;      /* READ, WRITE: host memory, `size` bytes in all */
+  unsigned n_iov;
+  /* Called once [main][locked], never before submit has returned.  error: 0, or an errno: EIO, ENOSPC, ENOMEDIUM, EROFS (read-only), EINVAL (not within the
+   * medium), ECANCELED (the medium was taken away). */
+  void (*done) (struct BpBlockRequest *request, int error);
+  void *user;
+  void *backend[8];             /* the backend's while it has the request */
+} BpBlockRequest;
+
+/* What there is to know of a backend now. */
+typedef struct BpBlockInfo {
+  uint32_t struct_size;
+  bool inserted;                /* false: no medium, and the rest is 0 */
+  bool read_only;
+  uint64_t size;                /* bytes, rounded down to whole sectors */
+  uint64_t bytes[2], requests[2];       /* read, written and done since the start */
+  char file[256];               /* the image as the user named it, perhaps cut short */
+  char format[32];              /* "raw", "qcow2" */
+} BpBlockInfo;
+
+/* The device's side. [main][locked] */
+typedef struct BpBlockHandlers {
+  uint32_t struct_size;
+  /* Another medium, another size, or none: look at info again. */
+  void (*changed) (void *user);
+  /* Somebody wants the medium out: a device whose door is locked by the guest asks it, and returns false.  NULL: no door. */
+  bool (*may_eject) (void *user);
+} BpBlockHandlers;
+
+typedef struct BpBlockIface {
+  uint32_t struct_size;
+  /* One device at a time; NULL handlers detach, when all of its requests are done.  false: another device is attached. [main] */
+  bool (*attach) (void *self, const BpBlockHandlers *handlers, void *user);
+  void (*info) (void *self, BpBlockInfo *info);                         /* [any] */
+  void (*submit) (void *self, BpBlockRequest *request);                 /* [any] */
+  /* Returns when all that was submitted is done; calls the `done`s itself.  Before state is saved, and at the end. [main] */
+  void (*drain) (void *self);
+  /* For monitors.  A medium comes or is changed; format NULL: what the file looks like.  force: even when the device's door is locked. [main] */
+  bool (*insert) (void *self, const char *file, const char *format, bool read_only, GError **error);
+  bool (*eject) (void *self, bool force, GError **error);
+} BpBlockIface;
+
+static inline bool bp_block_attach (const BpLink *link, const BpBlockHandlers *handlers, void *user)
+{
+  const BpBlockIface *t = (const BpBlockIface *) link->table;
+  return BP_TABLE_HAS (t, attach) ? t->attach (link->instance, handlers, user) : true;
+}
+/* Without a backend: no medium. */
+static inline BpBlockInfo bp_block_info (const BpLink *link)
+{
+  const BpBlockIface *t = (const BpBlockIface *) link->table;
+  BpBlockInfo info;
+  memset (&info, 0, sizeof info);
+  info.struct_size = sizeof info;
+  if (BP_TABLE_HAS (t, info))
+    t->info (link->instance, &info);
+  return info;
+}
+/* The link has to be set. */
+static inline void bp_block_submit (const BpLink *link, BpBlockRequest *request)
+{
+  const BpBlockIface *t = (const BpBlockIface *) link->table;
+  t->submit (link->instance, request);
+}
+
+BP_END_DECLS
+#endif

@@ -1,0 +1,53 @@
+/* iface/screen.h -- you implement this in a display adapter: what is on the screen, for whoever shows it. */
+/* SPDX-License-Identifier: MIT */
+/*
+ * PURPOSE.  The adapter provides it; displays (VNC, a terminal), monitors and screenshots link to the adapter or find it with bp_machine_next.  Each of them
+ * has a frame of its own and asks at its own pace; nothing is drawn while nobody asks.
+ */
+#ifndef BACKPLANE_IFACE_SCREEN_H
+#define BACKPLANE_IFACE_SCREEN_H
+
+#include <backplane/common.h>
+#include <string.h>
+BP_BEGIN_DECLS
+
+#define BP_SCREEN_ID "bp.screen/1"
+
+/* The asker's; zeroed at first, finished with bp_screen_frame_clear. */
+typedef struct BpScreenFrame {
+  uint32_t struct_size;
+  uint32_t width, height;       /* pixels; 0 while there is no picture */
+  uint32_t *pixels;             /* XRGB, 8 bits each, X is 0; width * height, rows without gaps */
+  uint64_t serial;              /* of the picture that the pixels show; the adapter's */
+  /* Out: what has changed since the last time. */
+  bool resized;                 /* pixels is another buffer, and all of it is new */
+  uint32_t first_row, end_row;  /* rows in [first_row, end_row) changed; both 0: nothing did */
+} BpScreenFrame;
+
+/* A text screen as characters. */
+typedef struct BpScreenText {
+  uint32_t struct_size;
+  uint32_t columns, rows;
+  const uint16_t *cells;        /* character in code page 437, attribute << 8; the adapter's, until it is asked again or the lock is left */
+  uint32_t cursor_column, cursor_row;
+  bool cursor_visible;
+  bool blinks;                  /* attribute bit 7 means blinking, not a bright background */
+} BpScreenText;
+
+typedef struct BpScreenIface {
+  uint32_t struct_size;
+  /* Brings the frame up to date. [main][locked] */
+  void (*update) (void *self, BpScreenFrame *frame);
+  /* false: a graphics mode, or no picture. [main][locked] */
+  bool (*text) (void *self, BpScreenText *text);
+} BpScreenIface;
+
+static inline void bp_screen_frame_clear (BpScreenFrame *frame)
+{
+  g_free (frame->pixels);
+  memset (frame, 0, sizeof *frame);
+  frame->struct_size = sizeof *frame;
+}
+
+BP_END_DECLS
+#endif
