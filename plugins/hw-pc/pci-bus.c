@@ -10,13 +10,16 @@ typedef struct Bar {
   uint64_t address;             /* where, while mapped */
 } Bar;
 
+/* The expansion ROM is kept behind the BARs: a memory BAR with a register elsewhere and a switch of its own. */
+enum { N_BARS = 6, ROM = N_BARS, N_PLACES };
+
 struct BpPciSlot {
   PciBus *bus;
   unsigned address;
   BpPciFunction function;
   uint8_t *config;              /* in bus->state */
   uint8_t write_mask[256], clear_mask[256];     /* writable; cleared by writing ones */
-  Bar bars[6];
+  Bar bars[N_PLACES];
   bool driven;                  /* counts in its line */
   BpRegion *dma_root, *dma_window;
   BpAddressSpace *dma;
@@ -33,20 +36,24 @@ put32 (uint8_t *p, uint32_t value)
     p[i] = (uint8_t) (value >> 8 * i);
 }
 
+static unsigned bar_register (unsigned n) { return n == ROM ? PCI_ROM : PCI_BAR0 + 4 * n; }
+
 /* Where the guest wants it; false: nowhere.  What a guest writes to learn the size, all ones, is nowhere. */
 static bool
 bar_place (const BpPciSlot *s, unsigned n, uint64_t *address)
 {
   const Bar *bar = &s->bars[n];
   uint16_t command = pci_get16 (s->config, PCI_COMMAND);
-  uint64_t at = get32 (s->config + PCI_BAR0 + 4 * n), last;
+  uint64_t at = get32 (s->config + bar_register (n)), last;
+  if (n == ROM && !(at & PCI_ROM_ENABLE))
+    return false;
   if (bar->type & BP_PCI_BAR_IO) {
     at &= ~UINT64_C (3);
     last = at + bp_region_size (bar->region) - 1;
     *address = at;
     return command & PCI_COMMAND_IO && at && last <= 0xffff;
   }
-  at &= ~UINT64_C (15);
+  at &= n == ROM ? ~UINT64_C (2047) : ~UINT64_C (15);
   if (bar->type & BP_PCI_BAR_64BIT)
     at |= (uint64_t) get32 (s->config + PCI_BAR0 + 4 * n + 4) << 32;
   last = at + bp_region_size (bar->region) - 1;
@@ -103,7 +110,7 @@ static void
 follow (BpPciSlot *s)
 {
   bp_memory_begin ();
-  for (unsigned i = 0; i < 6; i++)
+  for (unsigned i = 0; i < N_PLACES; i++)
     map_bar (s, i);
   if (s->dma_window)
     bp_region_set_enabled (s->dma_window, pci_get16 (s->config, PCI_COMMAND) & PCI_COMMAND_MASTER);
@@ -138,7 +145,7 @@ pci_bus_config_write (PciBus *bus, unsigned address, unsigned offset, uint32_t v
     uint8_t kept = (uint8_t) (s->config[offset + i] & ~(byte & s->clear_mask[offset + i]));
     s->config[offset + i] = (uint8_t) ((kept & ~mask) | (byte & mask));
   }
-  if (offset < PCI_BAR_END && offset + size > PCI_COMMAND)
+  if ((offset < PCI_BAR_END && offset + size > PCI_COMMAND) || (offset < PCI_ROM_END && offset + size > PCI_ROM))
     follow (s);
   if (s->function.config_written)
     s->function.config_written (s->function.self, offset, size);
@@ -161,6 +168,25 @@ bar_is_fine (const BpPciFunction *f, unsigned n, GError **error)
   return false;
 }
 
+static bool
+rom_is_fine (const BpPciFunction *f, GError **error)
+{
+  uint64_t size = f->rom ? bp_region_size (f->rom) : 2048;
+  if (size >= 2048 && size <= UINT64_C (16) << 20 && !(size & (size - 1)))
+    return true;
+  g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "an expansion ROM of 0x%" G_GINT64_MODIFIER "x bytes is impossible: a power of two from 2 KiB to 16 MiB", size);
+  return false;
+}
+
+static bool
+bars_are_fine (const BpPciFunction *f, GError **error)
+{
+  for (unsigned i = 0; i < N_BARS; i++)
+    if (f->bars[i].region && !bar_is_fine (f, i, error))
+      return false;
+  return rom_is_fine (f, error);
+}
+
 static void
 write_reset_values (BpPciSlot *s)
 {
@@ -177,7 +203,7 @@ write_reset_values (BpPciSlot *s)
   pci_put16 (c, PCI_SUBSYSTEM, f->subsystem_vendor_id);
   pci_put16 (c, PCI_SUBSYSTEM + 2, f->subsystem_id);
   c[PCI_INTERRUPT_PIN] = f->interrupt_pin;
-  for (unsigned i = 0; i < 6; i++)
+  for (unsigned i = 0; i < N_BARS; i++)
     if (s->bars[i].region)
       put32 (c + PCI_BAR0 + 4 * i, s->bars[i].type);
 }
@@ -189,7 +215,9 @@ set_masks (BpPciSlot *s)
   pci_put16 (s->clear_mask, PCI_STATUS, 0xf900);
   s->write_mask[0x0c] = s->write_mask[PCI_INTERRUPT_LINE] = 0xff;       /* cache line size */
   s->write_mask[0x0d] = 0xf8;                                           /* latency timer */
-  for (unsigned i = 0; i < 6; i++) {
+  if (s->bars[ROM].region)
+    put32 (s->write_mask + PCI_ROM, (uint32_t) ~(bp_region_size (s->bars[ROM].region) - 1) | PCI_ROM_ENABLE);
+  for (unsigned i = 0; i < N_BARS; i++) {
     const Bar *bar = &s->bars[i];
     if (!bar->region)
       continue;
@@ -211,13 +239,13 @@ add (void *self, unsigned address, const BpPciFunction *function, GError **error
   }
   BpPciSlot *s = g_new0 (BpPciSlot, 1);
   memcpy (&s->function, function, MIN (function->struct_size, sizeof s->function));
-  for (unsigned i = 0; i < 6; i++) {
-    if (s->function.bars[i].region && !bar_is_fine (&s->function, i, error)) {
-      g_free (s);
-      return NULL;
-    }
-    s->bars[i] = (Bar) { .region = s->function.bars[i].region, .type = s->function.bars[i].type };
+  if (!bars_are_fine (&s->function, error)) {
+    g_free (s);
+    return NULL;
   }
+  for (unsigned i = 0; i < N_BARS; i++)
+    s->bars[i] = (Bar) { .region = s->function.bars[i].region, .type = s->function.bars[i].type };
+  s->bars[ROM] = (Bar) { .region = s->function.rom, .type = BP_PCI_BAR_MEMORY };
   s->function.interrupt_pin = MIN (s->function.interrupt_pin, 4);
   s->bus = bus;
   s->address = address;

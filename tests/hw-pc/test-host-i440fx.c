@@ -18,13 +18,18 @@ static const char board[] =
 typedef struct Master {
   BpLink bus;
   BpPciSlot *slot;
+  BpRegion *rom;
 } Master;
+
+#define MASTER_ROM 0x1000
+static uint8_t master_rom[MASTER_ROM] __attribute__ ((aligned (4096))) = { 0x55, 0xaa };
 
 static bool
 master_realize (void *self, GError **error)
 {
   Master *m = self;
-  BpPciFunction f = { .struct_size = sizeof f, .vendor_id = 0x1234, .device_id = 0x5678, .interrupt_pin = 1, .self = m };
+  m->rom = bp_region_new_rom (self, "rom", master_rom, MASTER_ROM);
+  BpPciFunction f = { .struct_size = sizeof f, .vendor_id = 0x1234, .device_id = 0x5678, .interrupt_pin = 1, .self = m, .rom = m->rom };
   m->slot = ((const BpPciBusIface *) m->bus.table)->add (m->bus.instance, 4 << 3, &f, error);
   return m->slot != NULL;
 }
@@ -36,6 +41,8 @@ master_unrealize (void *self)
   if (m->slot)
     ((const BpPciBusIface *) m->bus.table)->remove (m->bus.instance, m->slot);
   m->slot = NULL;
+  bp_region_free (m->rom);
+  m->rom = NULL;
 }
 
 static const BpProperty master_properties[] = { BP_PROP_LINK ("bus", Master, bus, BP_PCI_BUS_ID, BP_PROPERTY_REQUIRED, "The bus."), BP_PROP_END };
@@ -129,6 +136,27 @@ START_TEST (bars_are_sized_and_mapped)
   harness_reset (h, BP_RESET_WARM);
   ck_assert_uint_eq (read32 (h, 0xfea00004), 0xffffffff);
   ck_assert_uint_eq (config_get (h, 3, 0x10, 4), 0);
+  harness_free (h);
+}
+END_TEST
+
+START_TEST (an_expansion_rom_has_a_switch)
+{
+  Harness *h = start ("[device master]\ntype = test-master\nbus = host\n");
+  config_put (h, 4, 0x30, 0xfffff800, 4);
+  ck_assert_uint_eq (config_get (h, 4, 0x30, 4), 0xfffff000);
+  config_put (h, 4, 4, 2, 2);
+  config_put (h, 4, 0x30, 0xfea00000, 4);
+  ck_assert_uint_eq (read32 (h, 0xfea00000), 0xffffffff);
+  config_put (h, 4, 0x30, 1, 1);
+  ck_assert_uint_eq (config_get (h, 4, 0x30, 4), 0xfea00001);
+  ck_assert_uint_eq (read32 (h, 0xfea00000), 0x0000aa55);
+  harness_round_trip (h);
+  ck_assert_uint_eq (read32 (h, 0xfea00000), 0x0000aa55);
+  config_put (h, 4, 4, 0, 2);
+  ck_assert_uint_eq (read32 (h, 0xfea00000), 0xffffffff);
+  harness_reset (h, BP_RESET_WARM);
+  ck_assert_uint_eq (config_get (h, 4, 0x30, 4), 0);
   harness_free (h);
 }
 END_TEST
@@ -300,6 +328,6 @@ START_TEST (wrong_places_are_refused)
 }
 END_TEST
 
-HARNESS_MAIN ("host-i440fx", functions_are_found, bars_are_sized_and_mapped, shadowing_goes_through_its_modes,
+HARNESS_MAIN ("host-i440fx", functions_are_found, bars_are_sized_and_mapped, an_expansion_rom_has_a_switch, shadowing_goes_through_its_modes,
               shadowing_does_not_read_devices, smram_opens_until_locked, ram_has_its_holes, bios_ram_is_there_from_the_start,
               interrupts_are_routed, dma_needs_a_bus_master, port_cf9_resets, wrong_places_are_refused)

@@ -34,6 +34,7 @@ typedef struct BpPciFunction {
    * read: returns true and sets *value to answer itself. written: the bus has stored the bytes under the write masks. [locked] */
   bool (*config_read) (void *self, unsigned offset, unsigned size, uint32_t *value);
   void (*config_written) (void *self, unsigned offset, unsigned size);
+  BpRegion *rom;                /* expansion ROM: a power of two from 2 KiB to 16 MiB, mapped while the guest has switched it on; NULL: none */
 } BpPciFunction;
 
 typedef struct BpPciSlot BpPciSlot;     /* the bus's side of a registered function */
