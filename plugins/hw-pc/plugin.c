@@ -15,6 +15,8 @@ static const BpTypeDesc *const types[] = {
   &i440fx_type,
   &piix3_type,
   &bios_rom_type,
+  &vga_pci_type,
+  &vga_isa_type,
   &fw_cfg_type,
   &post_port_type,
   &debug_console_type,
@@ -26,5 +28,5 @@ static const BpTypeDesc *const types[] = {
   NULL
 };
 
-BP_PLUGIN_DEFINE (.id = "hw-pc", .version = "0.1", .licence = "MIT", .description = "Chips of a PC: interrupt controllers, timers, UART, PCI, boot loaders",
+BP_PLUGIN_DEFINE (.id = "hw-pc", .version = "0.1", .licence = "MIT", .description = "Chips of a PC: interrupt controllers, timers, UART, PCI, VGA, boot loaders",
                   .types = types);

@@ -8,6 +8,7 @@
  *   BACKPLANE_HAMMER_TYPE=lapic   that type alone.
  */
 #include <backplane/iface/interrupt-controller.h>
+#include <backplane/iface/screen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -28,6 +29,8 @@ static const char everything[] =
   "pirq0 = piix.pirq0, ioapic.in16\npirq1 = piix.pirq1, ioapic.in17\npirq2 = piix.pirq2, ioapic.in18\npirq3 = piix.pirq3, ioapic.in19\n"
   "[device piix]\ntype = piix3\nbus = host\npio0 = io@0x3000\nirq9 = pic.in9, ioapic.in9\nirq10 = pic.in10, ioapic.in10\nirq11 = pic.in11, ioapic.in11\n"
   "[device test]\ntype = pci-testdev\nbus = host\naddress = 03.0\n"
+  "[device vga]\ntype = vga-pci\nbus = host\nvram = 1M\npio0 = io@0x3b0\npio1 = io@0x1ce\nwindow = memory@0xa0000\n"
+  "[device vga2]\ntype = vga-isa\nvram = 1M\npio0 = io@0x43b0\npio1 = io@0x41ce\nwindow = memory@0xfc000000\nlfb = memory@0xfc100000\n"
   "[device rom]\ntype = bios-rom\nfile = %s\nlow = memory@0xf0000\ntop = memory@0xff000000\n"
   "[device pic]\ntype = i8259-pair\npio0 = io@0x20\npio1 = io@0xa0\npio2 = io@0x4d0\nintr = apic0.lint0, ioapic.in0\n"
   "[device apic0]\ntype = lapic\nmmio0 = memory@0xfee00000 prio 1\npic = pic\ncpu = cpu0\n"
@@ -64,7 +67,7 @@ static const Subject subjects[] = {
   { "i8259-pair", "pic", NO_PCI }, { "lapic", "apic0", NO_PCI }, { "ioapic", "ioapic", NO_PCI }, { "hpet", "hpet", NO_PCI },
   { "i8254", "pit", NO_PCI }, { "mc146818", "rtc", NO_PCI }, { "uart-16550", "com1", NO_PCI }, { "i8042", "kbd", NO_PCI },
   { "port92", "p92", NO_PCI }, { "debug-exit", "exit", NO_PCI }, { "debug-console", "e9", NO_PCI }, { "post-port", "post", NO_PCI },
-  { "fw-cfg", "cfg", NO_PCI }, { "pc-testdev", "t", NO_PCI }
+  { "vga-pci", "vga", PCI_PLACE (2) }, { "vga-isa", "vga2", NO_PCI }, { "fw-cfg", "cfg", NO_PCI }, { "pc-testdev", "t", NO_PCI }
 };
 
 /* --- chance ---------------------------------------------------------------------------------------------- */
@@ -203,6 +206,48 @@ strike_processor (Harness *h, GRand *random, const char *id)
   }
 }
 
+/* Who looks at a screen: what it showed before may be anything. */
+static void
+look_at_screen (Harness *h, GRand *random, const char *id)
+{
+  static BpScreenFrame frame;
+  BpScreenText text = { .struct_size = sizeof text };
+  void *vga = harness_object (h, id);
+  const BpScreenIface *t = bp_object_interface (vga, BP_SCREEN_ID);
+  bp_machine_lock (harness_machine (h));
+  if (below (random, 4) == 0)
+    bp_screen_frame_clear (&frame);
+  frame.struct_size = sizeof frame;
+  t->update (vga, &frame);
+  expect (frame.first_row <= frame.end_row && frame.end_row <= frame.height, "there are no such rows");
+  t->text (vga, &text);
+  bp_machine_unlock (harness_machine (h));
+}
+
+/* Modes are made of many registers: chance alone would rarely show anything. */
+static void
+strike_screen (Harness *h, GRand *random, const char *id)
+{
+  uint16_t base = g_str_equal (id, "vga") ? 0 : 0x4000;
+  switch (below (random, 64)) {
+  case 0:
+    look_at_screen (h, random, id);
+    break;
+  case 1:                       /* a signal, and the palette is the screen's */
+    out8 (h, base + 0x3c2, 0x63);
+    out16 (h, base + 0x3d4, 0x8017 | (uint16_t) (below (random, 128) << 8));
+    in8 (h, base + 0x3da);
+    out8 (h, base + 0x3c0, 0x20);
+    break;
+  case 2:
+    out16 (h, base + 0x1ce, (uint16_t) below (random, 12));
+    out16 (h, base + 0x1cf, (uint16_t) random_value (random));
+    break;
+  default:
+    break;
+  }
+}
+
 /* What comes from outside. */
 static void
 type_something (Harness *h, GRand *random)
@@ -220,7 +265,7 @@ type_something (Harness *h, GRand *random)
 static void
 strike_numbers (Harness *h, GRand *random)
 {
-  static const uint32_t places[] = { 0xa0000, 0xc0000, 0xf0000, 0xfd000000, 0xfec00000, 0xfed00000, 0xfee00000, 0xff000000, 0xfffff000, 0xe0000000 };
+  static const uint32_t places[] = { 0xa0000, 0xb8000, 0xfc000000, 0xfc100000, 0xc0000, 0xf0000, 0xfd000000, 0xfec00000, 0xfed00000, 0xfee00000, 0xff000000, 0xfffff000, 0xe0000000 };
   strike_space (h, random, "io", below (random, 0xfff8));
   strike_space (h, random, "memory", places[below (random, G_N_ELEMENTS (places))] + random_offset (random, 0x1000, 8));
 }
@@ -256,6 +301,8 @@ strike_subject (Harness *h, GRand *random, const Subject *s, const GPtrArray *re
     strike (registers->pdata[below (random, registers->len)], random);
   if (s->pci != NO_PCI && (registers->len == 0 || below (random, 4) == 0))
     strike_configuration (h, random, s->pci);
+  if (g_str_has_prefix (s->type, "vga-"))
+    strike_screen (h, random, s->id);
   if (g_str_equal (s->type, "pci-testdev"))
     strike_bars (h, random);
   if (g_str_equal (s->type, "lapic"))

@@ -1,0 +1,139 @@
+/* vga-test.c -- a VGA under test: its ports, the modes that a BIOS sets, and frames. */
+/* SPDX-License-Identifier: MIT */
+#include "vga-test.h"
+
+#define LFB 0xe0000000u
+
+const VgaRegisters mode_3 = {
+  0x67, { 0x03, 0x00, 0x03, 0x00, 0x02 },
+  { 0x5f, 0x4f, 0x50, 0x82, 0x55, 0x81, 0xbf, 0x1f, 0x00, 0x4f, 0x0d, 0x0e, 0, 0, 0, 0, 0x9c, 0x8e, 0x8f, 0x28, 0x1f, 0x96, 0xb9, 0xa3, 0xff },
+  { 0, 0, 0, 0, 0, 0x10, 0x0e, 0x0f, 0xff }, 0x0c, 0x0f, 0x08
+};
+const VgaRegisters mode_4 = {
+  0x63, { 0x03, 0x09, 0x03, 0x00, 0x02 },
+  { 0x2d, 0x27, 0x28, 0x90, 0x2b, 0x80, 0xbf, 0x1f, 0x00, 0xc1, 0x00, 0x00, 0, 0, 0, 0, 0x9c, 0x8e, 0x8f, 0x14, 0x00, 0x96, 0xb9, 0xa2, 0xff },
+  { 0, 0, 0, 0, 0, 0x30, 0x0f, 0x0f, 0xff }, 0x01, 0x03, 0x00
+};
+const VgaRegisters mode_6 = {
+  0x63, { 0x03, 0x01, 0x01, 0x00, 0x06 },
+  { 0x5f, 0x4f, 0x50, 0x82, 0x54, 0x80, 0xbf, 0x1f, 0x00, 0xc1, 0x00, 0x00, 0, 0, 0, 0, 0x9c, 0x8e, 0x8f, 0x28, 0x00, 0x96, 0xb9, 0xc2, 0xff },
+  { 0, 0, 0, 0, 0, 0x00, 0x0d, 0x0f, 0xff }, 0x01, 0x01, 0x00
+};
+const VgaRegisters mode_d = {
+  0x63, { 0x03, 0x09, 0x0f, 0x00, 0x06 },
+  { 0x2d, 0x27, 0x28, 0x90, 0x2b, 0x80, 0xbf, 0x1f, 0x00, 0xc0, 0x00, 0x00, 0, 0, 0, 0, 0x9c, 0x8e, 0x8f, 0x14, 0x00, 0x96, 0xb9, 0xe3, 0xff },
+  { 0, 0, 0, 0, 0, 0x00, 0x05, 0x0f, 0xff }, 0x01, 0x0f, 0x00
+};
+const VgaRegisters mode_12 = {
+  0xe3, { 0x03, 0x01, 0x0f, 0x00, 0x06 },
+  { 0x5f, 0x4f, 0x50, 0x82, 0x54, 0x80, 0x0b, 0x3e, 0x00, 0x40, 0x00, 0x00, 0, 0, 0, 0, 0xea, 0x8c, 0xdf, 0x28, 0x00, 0xe7, 0x04, 0xe3, 0xff },
+  { 0, 0, 0, 0, 0, 0x00, 0x05, 0x0f, 0xff }, 0x01, 0x0f, 0x00
+};
+const VgaRegisters mode_13 = {
+  0x63, { 0x03, 0x01, 0x0f, 0x00, 0x0e },
+  { 0x5f, 0x4f, 0x50, 0x82, 0x54, 0x80, 0xbf, 0x1f, 0x00, 0x41, 0x00, 0x00, 0, 0, 0, 0, 0x9c, 0x8e, 0x8f, 0x28, 0x40, 0x96, 0xb9, 0xa3, 0xff },
+  { 0, 0, 0, 0, 0, 0x40, 0x05, 0x0f, 0xff }, 0x41, 0x0f, 0x00
+};
+
+Harness *
+vga_new (void)
+{
+  return harness_new (hw_pc (), "[memory ram]\ntype = harness-ram\nsize = 1M\n"
+                      "[device vga]\ntype = vga-isa\nvram = 1M\npio0 = io@0x3b0\npio1 = io@0x1ce\nwindow = memory@0xa0000\nlfb = memory@0xe0000000\n");
+}
+
+void
+ar_put (Harness *h, unsigned index, uint8_t value)
+{
+  in8 (h, 0x3da);
+  out8 (h, 0x3c0, (uint8_t) (index | 0x20));
+  out8 (h, 0x3c0, value);
+}
+
+uint8_t
+cr_get (Harness *h, unsigned index)
+{
+  out8 (h, 0x3d4, (uint8_t) index);
+  return in8 (h, 0x3d5);
+}
+
+uint8_t
+gr_get (Harness *h, unsigned index)
+{
+  out8 (h, 0x3ce, (uint8_t) index);
+  return in8 (h, 0x3cf);
+}
+
+static void
+set_colours (Harness *h)
+{
+  for (unsigned i = 0; i < 16; i++)
+    ar_put (h, i, (uint8_t) i);
+  out8 (h, 0x3c8, 0);
+  for (unsigned i = 0; i < 256; i++) {
+    out8 (h, 0x3c9, (uint8_t) (i & 63));
+    out8 (h, 0x3c9, (uint8_t) (i >> 6 & 3));
+    out8 (h, 0x3c9, (uint8_t) (i * 7 & 63));
+  }
+}
+
+static unsigned six_bits (unsigned v) { return v << 2 | v >> 4; }
+
+uint32_t
+vga_colour (unsigned i)
+{
+  return six_bits (i & 63) << 16 | six_bits (i >> 6 & 3) << 8 | six_bits (i * 7 & 63);
+}
+
+void
+vga_set (Harness *h, const VgaRegisters *m)
+{
+  out8 (h, 0x3c2, m->misc);
+  for (unsigned i = 0; i < 5; i++)
+    sr_put (h, i, m->sr[i]);
+  cr_put (h, 0x11, 0);
+  for (unsigned i = 0; i < 25; i++)
+    cr_put (h, i, m->cr[i]);
+  for (unsigned i = 0; i < 9; i++)
+    gr_put (h, i, m->gr[i]);
+  ar_put (h, 0x10, m->ar_mode);
+  ar_put (h, 0x12, m->ar_planes);
+  ar_put (h, 0x13, m->ar_panning);
+  ar_put (h, 0x14, 0);
+  set_colours (h);
+}
+
+void
+vbe_set (Harness *h, unsigned width, unsigned height, unsigned depth)
+{
+  set_colours (h);
+  vbe_put (h, ENABLE, 0);
+  vbe_put (h, WIDTH, (uint16_t) width);
+  vbe_put (h, HEIGHT, (uint16_t) height);
+  vbe_put (h, DEPTH, (uint16_t) depth);
+  vbe_put (h, ENABLE, 0x41);
+}
+
+uint32_t vram_get (Harness *h, uint32_t word) { return read32 (h, LFB + 4 * word); }
+void vram_put (Harness *h, uint32_t word, uint32_t value) { write32 (h, LFB + 4 * word, value); }
+
+static const BpScreenIface *screen (Harness *h) { return bp_object_interface (harness_object (h, "vga"), BP_SCREEN_ID); }
+
+void
+screen_update (Harness *h, BpScreenFrame *f)
+{
+  f->struct_size = sizeof *f;
+  bp_machine_lock (harness_machine (h));
+  screen (h)->update (harness_object (h, "vga"), f);
+  bp_machine_unlock (harness_machine (h));
+}
+
+bool
+screen_text (Harness *h, BpScreenText *t)
+{
+  t->struct_size = sizeof *t;
+  bp_machine_lock (harness_machine (h));
+  bool is = screen (h)->text (harness_object (h, "vga"), t);
+  bp_machine_unlock (harness_machine (h));
+  return is;
+}
