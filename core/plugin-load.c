@@ -16,6 +16,7 @@
 #include <backplane/iface/boot.h>
 #include <backplane/iface/char.h>
 #include <backplane/iface/firmware-config.h>
+#include <backplane/iface/image-tool.h>
 #include <backplane/iface/input.h>
 #include <backplane/iface/interrupt-controller.h>
 #include <backplane/iface/memory-backend.h>
@@ -63,7 +64,7 @@ const char *const *
 plugin_core_interfaces (void)
 {
   static const char *const ids[] = {
-    BP_ACCEL_ID, BP_BLOCK_ID, BP_BOOT_ID, BP_CHAR_ID, BP_FIRMWARE_CONFIG_ID, BP_INPUT_ID, BP_INTERRUPT_CONTROLLER_ID, BP_MEMORY_BACKEND_ID,
+    BP_ACCEL_ID, BP_BLOCK_ID, BP_BOOT_ID, BP_CHAR_ID, BP_FIRMWARE_CONFIG_ID, BP_IMAGE_TOOL_ID, BP_INPUT_ID, BP_INTERRUPT_CONTROLLER_ID, BP_MEMORY_BACKEND_ID,
     BP_PCI_BUS_ID, BP_POWER_BUTTON_ID, BP_SCREEN_ID, BP_TCG_FRONTEND_ID, NULL,
   };
   return ids;

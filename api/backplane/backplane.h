@@ -12,6 +12,7 @@
 #include <backplane/iface/boot.h>
 #include <backplane/iface/char.h>
 #include <backplane/iface/firmware-config.h>
+#include <backplane/iface/image-tool.h>
 #include <backplane/iface/input.h>
 #include <backplane/iface/interrupt-controller.h>
 #include <backplane/iface/memory-backend.h>

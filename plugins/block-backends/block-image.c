@@ -1,0 +1,260 @@
+/* block-image.c -- block-image: a disk whose contents are an image file. */
+/* SPDX-License-Identifier: MIT */
+#include "block-backends.h"
+#include "image-requests.h"
+#include <backplane/log.h>
+#include <errno.h>
+#include <string.h>
+
+typedef enum Cache { CACHE_WRITEBACK, CACHE_WRITETHROUGH, CACHE_DIRECT, CACHE_UNSAFE } Cache;
+typedef enum Format { FORMAT_AUTO, FORMAT_RAW, FORMAT_QCOW2 } Format;
+
+typedef struct BlockImage {
+  /* properties */
+  char *file;
+  int format, cache, discard;
+  bool read_only, snapshot, locking;
+  /* wiring */
+  const BpBlockHandlers *handlers;      /* NULL: no device */
+  void *user;
+  /* derived */
+  Requests *requests;
+  Image *image;                 /* NULL: no medium */
+  GMutex lock;                  /* of `shown` */
+  BpBlockInfo shown;
+} BlockImage;
+
+static const char *const format_names[] = { "auto", "raw", "qcow2", NULL };
+
+/* --- the medium ------------------------------------------------------------------------------------------ */
+
+static void
+show (BlockImage *b, const char *name)
+{
+  BpBlockInfo info = { .struct_size = sizeof info, .inserted = b->image != NULL };
+  if (b->image) {
+    info.read_only = b->image->read_only;
+    info.size = b->image->size / BP_BLOCK_SECTOR * BP_BLOCK_SECTOR;
+    g_strlcpy (info.file, name, sizeof info.file);
+    /* of the file that was named, not of what a temporary overlay is */
+    bool overlay = b->snapshot && !b->image->read_only;
+    g_strlcpy (info.format, (overlay ? b->image->backing : b->image)->format->name, sizeof info.format);
+  }
+  g_mutex_lock (&b->lock);
+  b->shown = info;
+  g_mutex_unlock (&b->lock);
+}
+
+static Image *
+open_medium (const BlockImage *b, const char *name, const char *format, bool read_only, GError **error)
+{
+  ImageOptions options = { .format = format,
+                           .read_only = read_only,
+                           .snapshot = b->snapshot,
+                           .direct = b->cache == CACHE_DIRECT,
+                           .unsafe = b->cache == CACHE_UNSAFE,
+                           .unmap = b->discard,
+                           .lock = b->locking };
+  return image_open (name, &options, error);
+}
+
+static void
+close_medium (BlockImage *b, Image *image)
+{
+  g_autoptr (GError) error = NULL;
+  if (!image_close (image, &error))
+    bp_warn (b, "%s", error->message);
+}
+
+static void
+tell_device (BlockImage *b)
+{
+  if (!BP_TABLE_HAS (b->handlers, changed))
+    return;
+  bp_machine_lock (bp_object_machine (b));
+  b->handlers->changed (b->user);
+  bp_machine_unlock (bp_object_machine (b));
+}
+
+/* The old one is closed before the new one is opened: they may be one file. */
+static void
+take_medium (BlockImage *b)
+{
+  Image *old = b->image;
+  requests_set_image (b->requests, NULL);
+  b->image = NULL;
+  if (old)
+    close_medium (b, old);
+  show (b, NULL);
+}
+
+static bool
+may_take (BlockImage *b, bool force, GError **error)
+{
+  bool may = true;
+  if (!b->image || force || !BP_TABLE_HAS (b->handlers, may_eject))
+    return true;
+  bp_machine_lock (bp_object_machine (b));
+  may = b->handlers->may_eject (b->user);
+  bp_machine_unlock (bp_object_machine (b));
+  if (!may)
+    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "the guest has locked the drive");
+  return may;
+}
+
+/* --- the interface ---------------------------------------------------------------------------------------- */
+
+/* A device may come before this object is realized. */
+static Requests *
+requests_of (BlockImage *b)
+{
+  if (!b->requests)
+    b->requests = requests_new (b, b->cache == CACHE_WRITETHROUGH);
+  return b->requests;
+}
+
+static bool
+block_attach (void *self, const BpBlockHandlers *handlers, void *user)
+{
+  BlockImage *b = self;
+  if (handlers && b->handlers)
+    return false;
+  if (!handlers && b->requests)
+    requests_drain (b->requests);
+  b->handlers = handlers;
+  b->user = handlers ? user : NULL;
+  return true;
+}
+
+static void
+block_info (void *self, BpBlockInfo *info)
+{
+  BlockImage *b = self;
+  uint32_t size = MIN (info->struct_size, (uint32_t) sizeof *info);
+  g_mutex_lock (&b->lock);
+  BpBlockInfo full = b->shown;
+  g_mutex_unlock (&b->lock);
+  if (b->requests)
+    requests_counters (b->requests, full.bytes, full.requests);
+  full.struct_size = info->struct_size;
+  memcpy (info, &full, size);
+}
+
+static void
+block_submit (void *self, BpBlockRequest *request)
+{
+  requests_submit (requests_of (self), request);
+}
+
+static void
+block_drain (void *self)
+{
+  BlockImage *b = self;
+  if (b->requests)
+    requests_drain (b->requests);
+}
+
+static bool
+block_insert (void *self, const char *file, const char *format, bool read_only, GError **error)
+{
+  BlockImage *b = self;
+  if (!may_take (b, false, error))
+    return false;
+  bool had = b->image;
+  take_medium (b);
+  b->image = open_medium (b, file, format, read_only, error);
+  show (b, file);
+  requests_set_image (requests_of (b), b->image);
+  if (had || b->image)
+    tell_device (b);
+  return b->image;
+}
+
+static bool
+block_eject (void *self, bool force, GError **error)
+{
+  BlockImage *b = self;
+  if (!may_take (b, force, error))
+    return false;
+  bool had = b->image;
+  take_medium (b);
+  if (had)
+    tell_device (b);
+  return true;
+}
+
+static const BpBlockIface block_iface = {
+  .struct_size = sizeof block_iface, .attach = block_attach, .info = block_info, .submit = block_submit, .drain = block_drain,
+  .insert = block_insert, .eject = block_eject,
+};
+
+/* --- life cycle -------------------------------------------------------------------------------------------- */
+
+static bool
+block_configure (void *self, GError **error)
+{
+  BlockImage *b = self;
+  if (b->file || !b->snapshot)
+    return true;
+  g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "snapshot = on needs a file");
+  return false;
+}
+
+static bool
+block_realize (void *self, GError **error)
+{
+  BlockImage *b = self;
+  requests_of (b);
+  if (!b->file)
+    return true;
+  b->image = open_medium (b, b->file, format_names[b->format], b->read_only, error);
+  show (b, b->file);
+  requests_set_image (b->requests, b->image);
+  return b->image;
+}
+
+static void
+block_unrealize (void *self)
+{
+  BlockImage *b = self;
+  if (!b->requests)
+    return;
+  requests_drain (b->requests);
+  take_medium (b);
+  requests_free (b->requests);
+  b->requests = NULL;
+}
+
+/* --- tables ------------------------------------------------------------------------------------------------ */
+
+static const char *const cache_names[] = { "writeback", "writethrough", "direct", "unsafe", NULL };
+static const char *const discard_names[] = { "ignore", "unmap", NULL };
+
+static const BpProperty properties[] = {
+  BP_PROP_FILE ("file", BlockImage, file, 0, "The image; without one the drive has no medium until a monitor inserts one."),
+  BP_PROP_ENUM ("format", BlockImage, format, FORMAT_AUTO, format_names,
+                "The image's format; auto looks at the file, and takes it for raw when it looks like nothing else. Such an image cannot be made to "
+                "look like one of another format by its guest; format = raw allows that."),
+  BP_PROP_BOOL ("read-only", BlockImage, read_only, false, "The guest cannot write, and the file need not be writable."),
+  BP_PROP_BOOL ("snapshot", BlockImage, snapshot, false, "What the guest writes goes to a temporary file and is forgotten at the end."),
+  BP_PROP_ENUM ("cache", BlockImage, cache, CACHE_WRITEBACK, cache_names,
+                "writeback: on the disk when the guest flushes; writethrough: when each write is done; direct: past the host's page cache; unsafe: the guest's "
+                "flushes are ignored."),
+  BP_PROP_ENUM ("discard", BlockImage, discard, 0, discard_names,
+                "What becomes of space that the guest gives back: nothing (ignore), or the host gets it (unmap)."),
+  BP_PROP_BOOL ("locking", BlockImage, locking, true,
+                "Refuse a file that another program writes, and keep others from writing this one; QEMU's programs follow the same rules."),
+  BP_PROP_END
+};
+
+static const BpInterfaceDesc interfaces[] = { { BP_BLOCK_ID, &block_iface }, { BP_IMAGE_TOOL_ID, &image_tool }, { NULL, NULL } };
+
+const BpTypeDesc block_image_type = {
+  BP_TYPE ("block-image", BP_KIND_BACKEND, BlockImage),
+  .description = "a disk whose contents are an image file, raw or qcow2",
+  .properties = properties,
+  .interfaces = interfaces,
+  .configure = block_configure,
+  .realize = block_realize,
+  .unrealize = block_unrealize,
+};

@@ -1,0 +1,107 @@
+/* format-raw.c -- raw images: the file's bytes are the disk's. */
+/* SPDX-License-Identifier: MIT */
+#include "image.h"
+#include <backplane/log.h>
+#include <errno.h>
+#include <string.h>
+
+#define ZERO_CHUNK (1u << 20)
+
+static bool
+raw_open (Image *image, GError **error)
+{
+  image->size = image_file_size (image->file);
+  return true;
+}
+
+static int
+raw_close (Image *image)
+{
+  return image_flush (image);
+}
+
+static int
+raw_read (Image *image, uint64_t offset, void *data, size_t size)
+{
+  return image_file_read (image->file, offset, data, size);
+}
+
+/* --- writing ------------------------------------------------------------------------------------ */
+
+/* Whether a disk that is raw only because it looked like nothing else would look like something else now. */
+static int
+check_head (Image *image, uint64_t offset, const void *data, size_t size)
+{
+  uint8_t head[IMAGE_PROBE_BYTES] = { 0 };
+  if (!image->guessed || offset >= sizeof head)
+    return 0;
+  int code = image_file_read (image->file, 0, head, sizeof head);
+  if (code)
+    return code;
+  memcpy (head + offset, data, MIN (size, sizeof head - offset));
+  const char *format = image_probe (head);
+  if (!format)
+    return 0;
+  bp_warn (NULL, "`%s`: a write was refused that would make this raw image look like %s (format = raw allows it)",
+           image_file_name (image->file), format);
+  return EIO;
+}
+
+static int
+raw_write (Image *image, uint64_t offset, const void *data, size_t size)
+{
+  int code = check_head (image, offset, data, size);
+  return code ? code : image_file_write (image->file, offset, data, size);
+}
+
+static int
+raw_zero (Image *image, uint64_t offset, uint64_t size, bool unmap)
+{
+  int code = unmap ? image_file_zero (image->file, offset, size, true) : ENOTSUP;
+  if (code == ENOTSUP)
+    code = image_file_zero (image->file, offset, size, false);
+  if (code != ENOTSUP)
+    return code;
+  g_autofree uint8_t *zeros = g_malloc0 (ZERO_CHUNK);
+  for (code = 0; size && !code;) {
+    size_t n = (size_t) MIN (size, ZERO_CHUNK);
+    code = image_file_write (image->file, offset, zeros, n);
+    offset += n;
+    size -= n;
+  }
+  return code;
+}
+
+static int
+raw_discard (Image *image, uint64_t offset, uint64_t size)
+{
+  int code = image_file_zero (image->file, offset, size, true);
+  return code == ENOTSUP ? 0 : code;
+}
+
+static int
+raw_flush (Image *image)
+{
+  return image_file_flush (image->file);
+}
+
+static int
+raw_resize (Image *image, uint64_t size)
+{
+  int code = image_file_truncate (image->file, size);
+  if (!code)
+    image->size = size;
+  return code;
+}
+
+const ImageFormat format_raw = {
+  .name = "raw",
+  .open = raw_open,
+  .close = raw_close,
+  .read = raw_read,
+  .write = raw_write,
+  .zero = raw_zero,
+  .discard = raw_discard,
+  .flush = raw_flush,
+  .resize = raw_resize,
+};

@@ -1,0 +1,47 @@
+/* image-file.h -- a host file that holds an image: reads and writes of any alignment, flushes, holes, locks. */
+/* SPDX-License-Identifier: MIT */
+#ifndef BLOCK_BACKENDS_IMAGE_FILE_H
+#define BLOCK_BACKENDS_IMAGE_FILE_H
+
+#include <backplane/common.h>
+
+/* Functions that return int give 0 or an errno. [any] unless they say otherwise. */
+typedef struct ImageFile ImageFile;
+
+enum {
+  IMAGE_FILE_WRITE = 1 << 0,
+  IMAGE_FILE_DIRECT = 1 << 1,   /* past the host's page cache */
+  IMAGE_FILE_UNSAFE = 1 << 2,   /* flushes do nothing */
+  IMAGE_FILE_LOCK = 1 << 3,     /* refused while another program has it in a way that does not go together */
+  IMAGE_FILE_CREATE = 1 << 4    /* made, or emptied (once it is locked) */
+};
+
+ImageFile *image_file_open (const char *name, unsigned flags, GError **error);
+/* In a directory for temporary files, and gone when it is closed. */
+ImageFile *image_file_temporary (GError **error);
+void image_file_close (ImageFile *file);
+
+const char *image_file_name (const ImageFile *file);
+bool image_file_is_writable (const ImageFile *file);
+/* Whether both are one and the same file. */
+bool image_file_is_same (const ImageFile *a, const ImageFile *b);
+uint64_t image_file_size (ImageFile *file);
+/* The space it takes on the host's disk. */
+uint64_t image_file_allocated (ImageFile *file);
+
+/* All of it or an error; what is beyond the end of the file reads as zeros. */
+int image_file_read (ImageFile *file, uint64_t offset, void *data, size_t size);
+int image_file_write (ImageFile *file, uint64_t offset, const void *data, size_t size);
+/* What was written is on the disk.  Once it has failed it always fails: nobody knows any more what was lost. */
+int image_file_flush (ImageFile *file);
+int image_file_truncate (ImageFile *file, uint64_t size);
+/* Space for all of it now, rather than ENOSPC later. */
+int image_file_allocate (ImageFile *file, uint64_t offset, uint64_t size);
+/* Zeros; `punch`: the space is given back.  ENOTSUP: the host's file system cannot, write them instead. */
+int image_file_zero (ImageFile *file, uint64_t offset, uint64_t size, bool punch);
+
+/* --- image-lock.c --- */
+/* EACCES with a message when somebody else's use excludes ours. */
+bool image_lock (int fd, const char *name, bool writable, GError **error);
+
+#endif

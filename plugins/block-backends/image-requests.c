@@ -1,0 +1,340 @@
+/* image-requests.c -- a few threads that do a device's requests, and the way of the answers to the main loop. */
+/* SPDX-License-Identifier: MIT */
+/*
+ * A request goes from `waiting` to a thread and then to `finished`; one call on the main loop answers all that are there by then.  Requests that are under
+ * way together have no order, as the interface says, so a flush needs no special place: what was answered before it is in the image when it starts.
+ *
+ * The call is a source of our own and not bp_loop_post's, because it must not outlive the machine that it locks.
+ */
+#include "image-requests.h"
+#include <backplane/log.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define N_THREADS 4u
+#define CHUNK (1u << 20)        /* of a request whose memory is in pieces: goes through a buffer */
+#define ALIGN 4096u
+
+struct Requests {
+  const void *self;
+  BpMachine *machine;
+  bool write_through;
+  GMutex lock;                  /* of all below */
+  GCond work, idle;             /* something waits; something has finished */
+  GThread *threads[N_THREADS];
+  unsigned n_threads, n_free;   /* started; of these, those without work */
+  GQueue waiting, finished;     /* of BpBlockRequest */
+  unsigned under_way;
+  GSource *call;                /* to answer, on the main loop; NULL: none is due */
+  bool stop, warned;
+  Image *image;
+  uint64_t bytes[2], n[2];      /* read, written */
+};
+
+/* A request's `backend`: its error is kept there until it is answered. */
+static void
+set_error (BpBlockRequest *request, int code)
+{
+  request->backend[0] = GINT_TO_POINTER (code);
+}
+
+/* --- one request --------------------------------------------------------------------------------------- */
+
+typedef struct Pieces {         /* where in the request's memory we are */
+  const struct iovec *iov;
+  unsigned left;
+  size_t used;                  /* bytes of the first one */
+} Pieces;
+
+static void
+copy_pieces (Pieces *p, uint8_t *flat, size_t size, bool to_guest)
+{
+  while (size && p->left) {
+    size_t n = MIN (size, p->iov->iov_len - p->used);
+    uint8_t *piece = (uint8_t *) p->iov->iov_base + p->used;
+    memcpy (to_guest ? piece : flat, to_guest ? flat : piece, n);
+    flat += n;
+    size -= n;
+    p->used += n;
+    if (p->used == p->iov->iov_len) {
+      p->iov++;
+      p->left--;
+      p->used = 0;
+    }
+  }
+}
+
+static int
+transfer (Image *image, const BpBlockRequest *request)
+{
+  bool reads = request->op == BP_BLOCK_READ;
+  if (request->n_iov == 1)
+    return reads ? image_read (image, request->offset, request->iov->iov_base, request->size)
+                 : image_write (image, request->offset, request->iov->iov_base, request->size);
+  Pieces pieces = { request->iov, request->n_iov, 0 };
+  size_t most = (MIN (request->size, CHUNK) + ALIGN - 1) & ~(size_t) (ALIGN - 1);
+  uint8_t *flat = aligned_alloc (ALIGN, most);
+  int code = flat ? 0 : ENOMEM;
+  for (uint64_t at = 0; at < request->size && !code;) {
+    size_t n = (size_t) MIN (request->size - at, CHUNK);
+    if (reads)
+      code = image_read (image, request->offset + at, flat, n);
+    if (!code)
+      copy_pieces (&pieces, flat, n, reads);
+    if (!reads)
+      code = image_write (image, request->offset + at, flat, n);
+    at += n;
+  }
+  free (flat);
+  return code;
+}
+
+static bool
+is_sound (const Image *image, const BpBlockRequest *request)
+{
+  uint64_t end = image->size / BP_BLOCK_SECTOR * BP_BLOCK_SECTOR, memory = 0;
+  if (request->op == BP_BLOCK_FLUSH)
+    return true;
+  if ((request->offset | request->size) % BP_BLOCK_SECTOR || request->offset > end || request->size > end - request->offset)
+    return false;
+  if (request->op != BP_BLOCK_READ && request->op != BP_BLOCK_WRITE)
+    return true;
+  for (unsigned i = 0; i < request->n_iov; i++)
+    memory += request->iov[i].iov_len;
+  return memory == request->size;
+}
+
+static int
+perform (Requests *r, Image *image, const BpBlockRequest *request)
+{
+  bool durable = request->flags & BP_BLOCK_FUA || r->write_through;
+  int code;
+  if (!image)
+    return ENOMEDIUM;
+  if (!is_sound (image, request))
+    return EINVAL;
+  switch (request->op) {
+  case BP_BLOCK_READ: return request->size ? transfer (image, request) : 0;
+  case BP_BLOCK_WRITE: code = request->size ? transfer (image, request) : 0; break;
+  case BP_BLOCK_WRITE_ZEROES: code = image_zero (image, request->offset, request->size, request->flags & BP_BLOCK_UNMAP); break;
+  case BP_BLOCK_DISCARD: return image_discard (image, request->offset, request->size);
+  case BP_BLOCK_FLUSH: return image_flush (image);
+  default: return EINVAL;
+  }
+  return code || !durable ? code : image_flush (image);
+}
+
+/* What the contract knows; others are failures of the host. */
+static int
+guest_error (int code)
+{
+  switch (code) {
+  case 0: case EIO: case ENOSPC: case ENOMEDIUM: case EROFS: case EINVAL: case ECANCELED: return code;
+  case EDQUOT: case EFBIG: return ENOSPC;
+  default: return EIO;
+  }
+}
+
+/* The user hears of the first failure; the guest of all. */
+static void
+warn (Requests *r, const Image *image, const BpBlockRequest *request, int code)
+{
+  if (r->warned || !image || code == EINVAL || code == EROFS || code == ENOMEDIUM)
+    return;
+  r->warned = true;
+  bp_warn (r->self, "cannot %s `%s`: %s (further failures are not told)",
+           request->op == BP_BLOCK_READ ? "read" : request->op == BP_BLOCK_FLUSH ? "flush" : "write", image_file_name (image->file),
+           g_strerror (code));
+}
+
+/* --- answers -------------------------------------------------------------------------------------------- */
+
+/* [main][locked] */
+static void
+answer (Requests *r)
+{
+  BpBlockRequest *request;
+  g_mutex_lock (&r->lock);
+  while ((request = g_queue_pop_head (&r->finished))) {
+    g_mutex_unlock (&r->lock);
+    request->done (request, GPOINTER_TO_INT (request->backend[0]));
+    g_mutex_lock (&r->lock);
+  }
+  g_mutex_unlock (&r->lock);
+}
+
+static void
+drop_call (Requests *r)
+{
+  if (r->call) {
+    g_source_destroy (r->call);
+    g_source_unref (r->call);
+  }
+  r->call = NULL;
+}
+
+static gboolean
+answer_called (void *user)
+{
+  Requests *r = user;
+  bp_machine_lock (r->machine);
+  g_mutex_lock (&r->lock);
+  drop_call (r);                /* what finishes from now on needs another */
+  g_mutex_unlock (&r->lock);
+  answer (r);
+  bp_machine_unlock (r->machine);
+  return G_SOURCE_REMOVE;
+}
+
+/* Under `lock`. */
+static void
+finish (Requests *r, BpBlockRequest *request, int code)
+{
+  set_error (request, guest_error (code));
+  g_queue_push_tail (&r->finished, request);
+  g_cond_broadcast (&r->idle);
+  if (r->call)
+    return;
+  r->call = g_idle_source_new ();
+  g_source_set_priority (r->call, G_PRIORITY_DEFAULT);
+  g_source_set_callback (r->call, answer_called, r, NULL);
+  g_source_attach (r->call, bp_loop_context (bp_loop_main (r->machine)));
+}
+
+/* --- threads -------------------------------------------------------------------------------------------- */
+
+static void
+count (Requests *r, const BpBlockRequest *request)
+{
+  bool writes = request->op == BP_BLOCK_WRITE || request->op == BP_BLOCK_WRITE_ZEROES;
+  if (!writes && request->op != BP_BLOCK_READ)
+    return;
+  r->n[writes]++;
+  r->bytes[writes] += request->size;
+}
+
+/* Under `lock`, which it leaves for the work. */
+static void
+work_on (Requests *r, BpBlockRequest *request)
+{
+  Image *image = r->image;
+  r->under_way++;
+  g_mutex_unlock (&r->lock);
+  int code = perform (r, image, request);
+  g_mutex_lock (&r->lock);
+  r->under_way--;
+  if (code)
+    warn (r, image, request, code);
+  else
+    count (r, request);
+  finish (r, request, code);
+}
+
+static void *
+run_thread (void *data)
+{
+  Requests *r = data;
+  g_mutex_lock (&r->lock);
+  while (!r->stop) {
+    BpBlockRequest *request = g_queue_pop_head (&r->waiting);
+    if (request) {
+      work_on (r, request);
+      continue;
+    }
+    r->n_free++;
+    g_cond_wait (&r->work, &r->lock);
+    r->n_free--;
+  }
+  g_mutex_unlock (&r->lock);
+  return NULL;
+}
+
+void
+requests_submit (Requests *r, BpBlockRequest *request)
+{
+  g_mutex_lock (&r->lock);
+  if (!r->image) {
+    finish (r, request, ENOMEDIUM);
+  } else {
+    g_queue_push_tail (&r->waiting, request);
+    if (r->n_free < r->waiting.length && r->n_threads < N_THREADS) {
+      r->threads[r->n_threads] = g_thread_new ("block", run_thread, r);
+      r->n_threads++;
+    }
+    g_cond_signal (&r->work);
+  }
+  g_mutex_unlock (&r->lock);
+}
+
+/* --- the whole ------------------------------------------------------------------------------------------- */
+
+Requests *
+requests_new (const void *self, bool write_through)
+{
+  Requests *r = g_new0 (Requests, 1);
+  r->self = self;
+  r->machine = bp_object_machine (self);
+  r->write_through = write_through;
+  g_mutex_init (&r->lock);
+  g_cond_init (&r->work);
+  g_cond_init (&r->idle);
+  g_queue_init (&r->waiting);
+  g_queue_init (&r->finished);
+  return r;
+}
+
+void
+requests_set_image (Requests *r, Image *image)
+{
+  BpBlockRequest *request;
+  g_mutex_lock (&r->lock);
+  while ((request = g_queue_pop_head (&r->waiting)))
+    finish (r, request, ECANCELED);
+  r->image = image;             /* what is under way keeps the old one */
+  while (r->under_way)
+    g_cond_wait (&r->idle, &r->lock);
+  r->warned = false;
+  g_mutex_unlock (&r->lock);
+}
+
+void
+requests_drain (Requests *r)
+{
+  bp_machine_lock (r->machine);
+  for (bool left = true; left;) {
+    answer (r);
+    g_mutex_lock (&r->lock);
+    while (!r->finished.length && (r->under_way || r->waiting.length))
+      g_cond_wait (&r->idle, &r->lock);
+    left = r->finished.length;
+    g_mutex_unlock (&r->lock);
+  }
+  bp_machine_unlock (r->machine);
+}
+
+void
+requests_free (Requests *r)
+{
+  requests_drain (r);
+  g_mutex_lock (&r->lock);
+  r->stop = true;
+  g_cond_broadcast (&r->work);
+  g_mutex_unlock (&r->lock);
+  for (unsigned i = 0; i < r->n_threads; i++)
+    g_thread_join (r->threads[i]);
+  drop_call (r);
+  g_mutex_clear (&r->lock);
+  g_cond_clear (&r->work);
+  g_cond_clear (&r->idle);
+  g_free (r);
+}
+
+void
+requests_counters (Requests *r, uint64_t bytes[2], uint64_t n[2])
+{
+  g_mutex_lock (&r->lock);
+  memcpy (bytes, r->bytes, sizeof r->bytes);
+  memcpy (n, r->n, sizeof r->n);
+  g_mutex_unlock (&r->lock);
+}

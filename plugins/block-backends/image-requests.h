@@ -1,0 +1,25 @@
+/* image-requests.h -- requests of a device, done by a few threads and answered on the main loop. */
+/* SPDX-License-Identifier: MIT */
+#ifndef BLOCK_BACKENDS_IMAGE_REQUESTS_H
+#define BLOCK_BACKENDS_IMAGE_REQUESTS_H
+
+#include "image.h"
+#include <backplane/iface/block.h>
+#include <backplane/loop.h>
+#include <backplane/object.h>
+
+typedef struct Requests Requests;
+
+/* self: whose warnings they are, and whose machine.  [main] */
+Requests *requests_new (const void *self, bool write_through);
+/* Waits for what is under way; all calls of `done` are made by then.  [main] */
+void requests_free (Requests *r);
+/* The image to work on from now on, NULL: no medium.  What waits is given back with ECANCELED, what is under way is waited for.  The old one
+ * is the caller's to close.  [main] */
+void requests_set_image (Requests *r, Image *image);
+void requests_submit (Requests *r, BpBlockRequest *request);            /* [any] */
+/* Until nothing is left, what `done` submits included. [main] */
+void requests_drain (Requests *r);
+void requests_counters (Requests *r, uint64_t bytes[2], uint64_t n[2]); /* [any] */
+
+#endif

@@ -1,0 +1,70 @@
+/* image.c -- what everybody calls on an image: checks of ranges and permissions before the format's own functions. */
+/* SPDX-License-Identifier: MIT */
+#include "image.h"
+#include <errno.h>
+#include <string.h>
+
+static bool
+is_within (const Image *image, uint64_t offset, uint64_t size)
+{
+  return offset <= image->size && size <= image->size - offset;
+}
+
+int
+image_read (Image *image, uint64_t offset, void *data, size_t size)
+{
+  return is_within (image, offset, size) ? image->format->read (image, offset, data, size) : EINVAL;
+}
+
+int
+image_read_padded (Image *image, uint64_t offset, void *data, size_t size)
+{
+  size_t there = offset >= image->size ? 0 : (size_t) MIN ((uint64_t) size, image->size - offset);
+  memset ((uint8_t *) data + there, 0, size - there);
+  return there ? image->format->read (image, offset, data, there) : 0;
+}
+
+int
+image_write (Image *image, uint64_t offset, const void *data, size_t size)
+{
+  if (image->read_only)
+    return EROFS;
+  return is_within (image, offset, size) ? image->format->write (image, offset, data, size) : EINVAL;
+}
+
+int
+image_zero (Image *image, uint64_t offset, uint64_t size, bool unmap)
+{
+  if (image->read_only)
+    return EROFS;
+  return is_within (image, offset, size) ? image->format->zero (image, offset, size, unmap && image->options.unmap) : EINVAL;
+}
+
+int
+image_discard (Image *image, uint64_t offset, uint64_t size)
+{
+  if (image->read_only)
+    return EROFS;
+  if (!is_within (image, offset, size))
+    return EINVAL;
+  return image->options.unmap ? image->format->discard (image, offset, size) : 0;
+}
+
+int
+image_flush (Image *image)
+{
+  return image->read_only ? 0 : image->format->flush (image);
+}
+
+int
+image_resize (Image *image, uint64_t size)
+{
+  return image->read_only ? EROFS : image->format->resize (image, size);
+}
+
+bool
+image_is_zero (const void *data, size_t size)
+{
+  const uint8_t *bytes = data;
+  return !size || (bytes[0] == 0 && memcmp (bytes, bytes + 1, size - 1) == 0);
+}

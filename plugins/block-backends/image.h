@@ -1,0 +1,75 @@
+/* image.h -- an image: what a guest sees of a file in some format, and of the files that are behind it. */
+/* SPDX-License-Identifier: MIT */
+#ifndef BLOCK_BACKENDS_IMAGE_H
+#define BLOCK_BACKENDS_IMAGE_H
+
+#include "image-file.h"
+
+#define IMAGE_SECTOR 512u
+
+typedef struct Image Image;
+
+/* Offsets and sizes that a format's functions get are within the image.  int: 0 or an errno.  All may be called by several threads at once. */
+typedef struct ImageFormat {
+  const char *name;
+  bool (*open) (Image *image, GError **error);  /* image->file is open; sets size, backing_name, backing_format, state */
+  int (*close) (Image *image);                  /* writes what is not written yet, and frees state */
+  int (*read) (Image *image, uint64_t offset, void *data, size_t size);
+  int (*write) (Image *image, uint64_t offset, const void *data, size_t size);
+  int (*zero) (Image *image, uint64_t offset, uint64_t size, bool unmap);
+  int (*discard) (Image *image, uint64_t offset, uint64_t size);
+  int (*flush) (Image *image);
+  int (*resize) (Image *image, uint64_t size);
+} ImageFormat;
+
+typedef struct ImageOptions {
+  const char *format;           /* NULL or "auto": what the file looks like */
+  bool read_only;
+  bool snapshot;                /* writes go to a temporary file */
+  bool direct, unsafe;          /* see IMAGE_FILE_* */
+  bool unmap;                   /* discards are done */
+  bool lock;
+  bool for_check;               /* opened though it is marked corrupt, and not repaired when it is marked dirty */
+  bool quiet;                   /* contradictions are not told, only answered with errors */
+  bool no_backing;              /* backing files stay closed: nothing of the contents is read */
+} ImageOptions;
+
+struct Image {
+  const ImageFormat *format;
+  ImageFile *file;
+  ImageOptions options;         /* format is NULL */
+  bool read_only;
+  bool guessed;                 /* raw, because it looks like nothing else: must stay so */
+  uint64_t size;                /* bytes that a guest sees */
+  char *backing_name, *backing_format;          /* as the file says; NULL: none */
+  Image *backing;
+  void *state;                  /* the format's */
+};
+
+extern const ImageFormat format_raw, format_qcow2;
+
+/* --- image-open.c --- */
+Image *image_open (const char *name, const ImageOptions *options, GError **error);
+/* False: something could not be written; the message names the file. */
+bool image_close (Image *image, GError **error);
+const ImageFormat *image_format_find (const char *name, GError **error);
+/* The file of a backing file as `image` names it: absolute, or relative to the image's own directory. */
+char *image_backing_path (const char *image, const char *backing, GError **error);
+
+/* --- image-probe.c --- */
+#define IMAGE_PROBE_BYTES 512u
+/* The format that the first bytes of a file belong to; NULL: none that is known.  It need not be one that can be opened. */
+const char *image_probe (const uint8_t head[IMAGE_PROBE_BYTES]);
+
+/* --- image.c: what everybody calls; these check ranges and permissions --- */
+int image_read (Image *image, uint64_t offset, void *data, size_t size);
+/* Zeros where the image has ended. */
+int image_read_padded (Image *image, uint64_t offset, void *data, size_t size);
+int image_write (Image *image, uint64_t offset, const void *data, size_t size);
+int image_zero (Image *image, uint64_t offset, uint64_t size, bool unmap);
+int image_discard (Image *image, uint64_t offset, uint64_t size);
+int image_flush (Image *image);
+int image_resize (Image *image, uint64_t size);
+bool image_is_zero (const void *data, size_t size);
+
+#endif

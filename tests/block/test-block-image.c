@@ -1,0 +1,338 @@
+/* test-block-image.c -- block-image in a machine: requests of a device of the test's own, media that change, failures of the host. */
+/* SPDX-License-Identifier: MIT */
+#include "block-backends/block-backends.h"
+#include "block-test.h"
+#include "build.h"
+#include <backplane/iface/block.h>
+#include <errno.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#define DISK (4u << 20)
+
+/* --- the device ---------------------------------------------------------------------------------------- */
+
+typedef struct Drive {
+  BpLink backend;
+  unsigned n_changed;
+  bool door_locked;
+} Drive;
+
+static void
+drive_changed (void *user)
+{
+  ((Drive *) user)->n_changed++;
+}
+
+static bool
+drive_may_eject (void *user)
+{
+  return !((Drive *) user)->door_locked;
+}
+
+static bool
+drive_realize (void *self, GError **error)
+{
+  static const BpBlockHandlers handlers = { sizeof handlers, drive_changed, drive_may_eject };
+  Drive *drive = self;
+  if (bp_block_attach (&drive->backend, &handlers, drive))
+    return true;
+  g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "the backend is in use");
+  return false;
+}
+
+static void
+drive_unrealize (void *self)
+{
+  bp_block_attach (&((Drive *) self)->backend, NULL, NULL);
+}
+
+static const BpProperty drive_properties[] = { BP_PROP_LINK ("backend", Drive, backend, BP_BLOCK_ID, 0, "The backend."), BP_PROP_END };
+static const BpTypeDesc drive_type = { BP_TYPE ("test-drive", BP_KIND_DEVICE, Drive), .description = "a drive", .properties = drive_properties,
+                                       .realize = drive_realize, .unrealize = drive_unrealize };
+
+/* --- machines ------------------------------------------------------------------------------------------- */
+
+static BpMachine *m;
+static Descriptor *d;
+static Drive *drive;
+
+static void
+enter (void)
+{
+  static const BpTypeDesc *const types[] = { &block_image_type, &drive_type, NULL };
+  static BpPluginDesc desc = { .magic = BP_PLUGIN_MAGIC, .struct_size = sizeof desc, .id = "test", .version = "1", .types = types };
+  static BpModule module = { .id = (char *) "test", .desc = &desc };
+  for (guint i = 0; types[i]; i++)
+    if (!type_find (types[i]->name))
+      ck_assert (type_register (types[i], &module, NULL));
+  block_enter ();
+}
+
+static char *
+start (const char *keys)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *text = g_strdup_printf ("[device drive]\ntype = test-drive\nbackend = b\n[backend b]\ntype = block-image\n%s\n", keys);
+  ck_assert (g_file_set_contents ("m.ini", text, -1, NULL));
+  d = descriptor_load ("m.ini", NULL);
+  m = machine_build (d);
+  ck_assert_msg (m != NULL, "%s", d->errors->len ? (char *) d->errors->pdata[0] : "");
+  if (!machine_realize (m, &error))
+    return g_strdup (error->message);
+  drive = bp_machine_find (m, "drive");
+  return NULL;
+}
+
+static void
+stop (void)
+{
+  g_clear_pointer (&m, machine_free);
+  g_clear_pointer (&d, descriptor_free);
+}
+
+/* --- requests ------------------------------------------------------------------------------------------- */
+
+typedef struct Pending {
+  BpBlockRequest request;
+  struct iovec iov[8];
+  bool submitted, done;
+  int error;
+} Pending;
+
+static void
+done (BpBlockRequest *request, int error)
+{
+  Pending *p = request->user;
+  ck_assert (p->submitted && !p->done);
+  p->done = true;
+  p->error = error;
+}
+
+static void
+submit (Pending *p, BpBlockOp op, uint64_t offset, uint64_t size, void *data, unsigned pieces, unsigned flags)
+{
+  memset (p, 0, sizeof *p);
+  for (unsigned i = 0; data && i < pieces; i++) {
+    size_t from = size * i / pieces, to = size * (i + 1) / pieces;
+    p->iov[i] = (struct iovec) { (uint8_t *) data + from, to - from };
+  }
+  p->request = (BpBlockRequest) { .struct_size = sizeof p->request, .op = op, .flags = flags, .offset = offset, .size = size, .iov = p->iov,
+                                  .n_iov = data ? pieces : 0, .done = done, .user = p };
+  p->submitted = true;
+  bp_block_submit (&drive->backend, &p->request);
+  ck_assert (!p->done);
+}
+
+static void
+wait_for (const Pending *p)
+{
+  gint64 end = g_get_monotonic_time () + 20 * G_USEC_PER_SEC;
+  while (!p->done && g_get_monotonic_time () < end)
+    g_main_context_iteration (NULL, TRUE);
+  ck_assert (p->done);
+}
+
+static int
+request (BpBlockOp op, uint64_t offset, uint64_t size, void *data, unsigned pieces, unsigned flags)
+{
+  Pending p;
+  submit (&p, op, offset, size, data, pieces, flags);
+  wait_for (&p);
+  return p.error;
+}
+
+static const BpBlockIface *
+table (void)
+{
+  return drive->backend.table;
+}
+
+/* --- tests ---------------------------------------------------------------------------------------------- */
+
+START_TEST (test_requests)
+{
+  static const char *const keys[] = { "file = a", "file = a\ncache = writethrough", "file = a\ncache = unsafe\ndiscard = unmap", "file = a\nsnapshot = on" };
+  g_autofree uint8_t *data = g_malloc (DISK), *back = g_malloc (DISK);
+  block_create ("a", _i & 1 ? "raw" : "qcow2", DISK, NULL);
+  ck_assert (!start (keys[_i / 2]));
+  BpBlockInfo info = bp_block_info (&drive->backend);
+  ck_assert (info.inserted && !info.read_only && info.size == DISK);
+  ck_assert_str_eq (info.format, _i & 1 ? "raw" : "qcow2");
+  for (unsigned i = 0; i < DISK; i++)
+    data[i] = (uint8_t) (i * 7 + i / 512);
+  ck_assert_int_eq (request (BP_BLOCK_WRITE, 0, DISK, data, 7, 0), 0);
+  ck_assert_int_eq (request (BP_BLOCK_READ, 0, DISK, back, 1, 0), 0);
+  ck_assert_int_eq (memcmp (data, back, DISK), 0);
+  memset (back, 0, DISK);
+  ck_assert_int_eq (request (BP_BLOCK_READ, 512, 8192, back, 5, 0), 0);
+  ck_assert_int_eq (memcmp (data + 512, back, 8192), 0);
+  ck_assert_int_eq (request (BP_BLOCK_WRITE, 4096, 512, data, 1, BP_BLOCK_FUA), 0);
+  ck_assert_int_eq (request (BP_BLOCK_WRITE_ZEROES, 0, 1 << 20, NULL, 0, BP_BLOCK_UNMAP), 0);
+  ck_assert_int_eq (request (BP_BLOCK_READ, 0, 1 << 20, back, 1, 0), 0);
+  ck_assert (image_is_zero (back, 1 << 20));
+  ck_assert_int_eq (request (BP_BLOCK_DISCARD, 1 << 20, 1 << 20, NULL, 0, 0), 0);
+  ck_assert_int_eq (request (BP_BLOCK_FLUSH, 0, 0, NULL, 0, 0), 0);
+  info = bp_block_info (&drive->backend);
+  ck_assert_uint_eq (info.requests[0], 3);
+  ck_assert_uint_eq (info.requests[1], 3);
+  ck_assert_uint_eq (info.bytes[0], DISK + 8192 + (1 << 20));
+  ck_assert_uint_eq (info.bytes[1], DISK + 512 + (1 << 20));
+  stop ();
+}
+END_TEST
+
+START_TEST (test_refusals)
+{
+  uint8_t data[1024] = { 0 };
+  block_create ("a", "raw", DISK, NULL);
+  ck_assert (!start ("file = a\nread-only = on"));
+  ck_assert (bp_block_info (&drive->backend).read_only);
+  ck_assert_int_eq (request (BP_BLOCK_WRITE, 0, 512, data, 1, 0), EROFS);
+  ck_assert_int_eq (request (BP_BLOCK_READ, 256, 512, data, 1, 0), EINVAL);
+  ck_assert_int_eq (request (BP_BLOCK_READ, 0, 100, data, 1, 0), EINVAL);
+  ck_assert_int_eq (request (BP_BLOCK_READ, DISK, 512, data, 1, 0), EINVAL);
+  ck_assert_int_eq (request (BP_BLOCK_READ, DISK - 512, 1024, data, 1, 0), EINVAL);
+  ck_assert_int_eq (request (BP_BLOCK_READ, UINT64_MAX - 511, 1024, data, 1, 0), EINVAL);
+  ck_assert_int_eq (request ((BpBlockOp) 99, 0, 512, data, 1, 0), EINVAL);
+  ck_assert_int_eq (request (BP_BLOCK_FLUSH, 0, 0, NULL, 0, 0), 0);
+  stop ();
+}
+END_TEST
+
+/* Many at once, from several threads' hands, and one drain for all. */
+START_TEST (test_drain)
+{
+  enum { N = 400 };
+  g_autofree Pending *p = g_new0 (Pending, N);
+  g_autofree uint8_t *data = g_malloc (N * 4096), *back = g_malloc (N * 4096);
+  block_create ("a", _i ? "raw" : "qcow2", DISK, NULL);
+  ck_assert (!start ("file = a"));
+  for (unsigned i = 0; i < N; i++) {
+    memset (data + i * 4096, (int) i + 1, 4096);
+    submit (&p[i], BP_BLOCK_WRITE, (uint64_t) (i * 77 % N) * 4096, 4096, data + i * 4096, 1 + i % 3, 0);
+  }
+  table ()->drain (drive->backend.instance);
+  for (unsigned i = 0; i < N; i++)
+    ck_assert (p[i].done && !p[i].error);
+  ck_assert_int_eq (request (BP_BLOCK_READ, 0, N * 4096, back, 1, 0), 0);
+  for (unsigned i = 0; i < N; i++)
+    ck_assert_int_eq (memcmp (back + (i * 77 % N) * 4096, data + i * 4096, 4096), 0);
+  stop ();
+}
+END_TEST
+
+START_TEST (test_media)
+{
+  g_autoptr (GError) error = NULL;
+  uint8_t data[512] = { 7 };
+  block_create ("a", "raw", DISK, NULL);
+  block_create ("b", "qcow2", 2 * DISK, NULL);
+  ck_assert (!start (""));
+  void *b = drive->backend.instance;
+  ck_assert (!bp_block_info (&drive->backend).inserted);
+  ck_assert_int_eq (request (BP_BLOCK_READ, 0, 512, data, 1, 0), ENOMEDIUM);
+  ck_assert (table ()->insert (b, "a", NULL, true, &error));
+  ck_assert_uint_eq (drive->n_changed, 1);
+  ck_assert (bp_block_info (&drive->backend).read_only);
+  ck_assert_str_eq (bp_block_info (&drive->backend).file, "a");
+  drive->door_locked = true;
+  ck_assert (!table ()->eject (b, false, &error));
+  ck_assert (strstr (error->message, "locked"));
+  g_clear_error (&error);
+  ck_assert (table ()->eject (b, true, &error));
+  ck_assert (!bp_block_info (&drive->backend).inserted);
+  ck_assert (table ()->insert (b, "b", "qcow2", false, &error));
+  ck_assert_uint_eq (bp_block_info (&drive->backend).size, 2 * DISK);
+  ck_assert_int_eq (request (BP_BLOCK_WRITE, 0, 512, data, 1, 0), 0);
+  drive->door_locked = false;
+  ck_assert (!table ()->insert (b, "nothing", NULL, false, &error));
+  ck_assert (!bp_block_info (&drive->backend).inserted);
+  ck_assert_uint_eq (drive->n_changed, 4);
+  stop ();
+  block_check ("b", false);
+}
+END_TEST
+
+/* What waits when the medium goes is given back. */
+START_TEST (test_cancel)
+{
+  enum { N = 200 };
+  g_autofree Pending *p = g_new0 (Pending, N);
+  g_autofree uint8_t *data = g_malloc0 (65536);
+  block_create ("a", "qcow2", DISK, NULL);
+  ck_assert (!start ("file = a\ncache = writethrough"));
+  for (unsigned i = 0; i < N; i++)
+    submit (&p[i], BP_BLOCK_WRITE, (uint64_t) (i % 60) * 65536, 65536, data, 1, 0);
+  ck_assert (table ()->eject (drive->backend.instance, true, NULL));
+  for (unsigned i = 0; i < N; i++) {
+    wait_for (&p[i]);
+    ck_assert (p[i].error == 0 || p[i].error == ECANCELED);
+  }
+  ck_assert_int_eq (p[N - 1].error, ECANCELED);
+  stop ();
+  block_check ("a", false);
+}
+END_TEST
+
+START_TEST (test_second_opener)
+{
+  block_create ("a", "qcow2", DISK, NULL);
+  ck_assert (!start ("file = a\n[backend c]\ntype = block-image\nread-only = on"));
+  void *c = bp_machine_find (m, "c");
+  const BpBlockIface *iface = bp_object_interface (c, BP_BLOCK_ID);
+  g_autoptr (GError) error = NULL;
+  ck_assert (!iface->insert (c, "a", NULL, true, &error));
+  ck_assert_msg (strstr (error->message, "`a` is in use"), "%s", error->message);
+  stop ();
+  g_autofree char *message = start ("file = a\n[backend c]\ntype = block-image\nfile = a");
+  ck_assert_msg (message && strstr (message, "is in use"), "%s", message);
+  stop ();
+  g_autofree char *nothing = start ("file = a\nlocking = off\n[backend c]\ntype = block-image\nfile = a\nlocking = off");
+  ck_assert (!nothing);
+  stop ();
+}
+END_TEST
+
+/* A full disk is the guest's ENOSPC. */
+START_TEST (test_full)
+{
+  struct rlimit limit, before;
+  g_autofree uint8_t *data = g_malloc0 (DISK);
+  memset (data, 1, DISK);
+  block_create ("a", "qcow2", DISK, NULL);
+  ck_assert (!start ("file = a"));
+  getrlimit (RLIMIT_FSIZE, &before);
+  limit = before;
+  limit.rlim_cur = 2 << 20;
+  setrlimit (RLIMIT_FSIZE, &limit);
+  ck_assert_int_eq (request (BP_BLOCK_WRITE, 0, DISK, data, 1, 0), ENOSPC);
+  setrlimit (RLIMIT_FSIZE, &before);
+  ck_assert_int_eq (request (BP_BLOCK_WRITE, 0, DISK, data, 1, 0), 0);
+  stop ();
+  block_check ("a", false);
+}
+END_TEST
+
+int
+main (void)
+{
+  Suite *suite = suite_create ("block-image");
+  TCase *tc = tcase_create ("all");
+  tcase_add_checked_fixture (tc, enter, block_leave);
+  tcase_set_timeout (tc, 60);
+  tcase_add_loop_test (tc, test_requests, 0, 8);
+  tcase_add_test (tc, test_refusals);
+  tcase_add_loop_test (tc, test_drain, 0, 2);
+  tcase_add_test (tc, test_media);
+  tcase_add_test (tc, test_cancel);
+  tcase_add_test (tc, test_second_opener);
+  tcase_add_test (tc, test_full);
+  suite_add_tcase (suite, tc);
+  SRunner *runner = srunner_create (suite);
+  srunner_run_all (runner, CK_NORMAL);
+  int failed = srunner_ntests_failed (runner);
+  srunner_free (runner);
+  return failed != 0;
+}
