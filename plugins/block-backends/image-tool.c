@@ -139,19 +139,8 @@ tool_check (const char *file, const char *format, unsigned flags, BpImageCheck *
   if (!image)
     return false;
   check->supported = image->format == &format_qcow2;
-  if (check->supported) {
-    ImageCheck c = { .say = check->say, .user = check->user };
-    qcow2_check (image->state, flags & BP_IMAGE_REPAIR_ALL ? IMAGE_CHECK_ALL : repair ? IMAGE_CHECK_LEAKS : IMAGE_CHECK_ONLY, &c);
-    check->corruptions = c.corruptions;
-    check->leaks = c.leaks;
-    check->errors = c.errors;
-    check->corruptions_fixed = c.corruptions_fixed;
-    check->leaks_fixed = c.leaks_fixed;
-    check->total_clusters = c.total_clusters;
-    check->allocated_clusters = c.allocated_clusters;
-    check->compressed_clusters = c.compressed_clusters;
-    check->end_offset = c.end_offset;
-  }
+  if (check->supported)
+    qcow2_check (image->state, flags & BP_IMAGE_REPAIR_ALL ? IMAGE_CHECK_ALL : repair ? IMAGE_CHECK_LEAKS : IMAGE_CHECK_ONLY, check);
   return image_close (image, error);
 }
 

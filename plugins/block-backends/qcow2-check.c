@@ -8,7 +8,7 @@
 
 typedef struct Checker {
   Qcow2 *q;
-  ImageCheck *check;
+  BpImageCheck *check;
   Qcow2Counts *counts;
   unsigned n_said;
   bool rebuild;                 /* refcounts are too low, or have no place */
@@ -105,7 +105,7 @@ static void
 look (Checker *c)
 {
   Qcow2 *q = c->q;
-  ImageCheck *check = c->check;
+  BpImageCheck *check = c->check;
   uint64_t end = 0;
   check->corruptions = check->leaks = check->errors = 0;
   c->rebuild = false;
@@ -176,7 +176,7 @@ clear_marks (Checker *c)
 }
 
 bool
-qcow2_check (Qcow2 *q, ImageCheckRepair repair, ImageCheck *check)
+qcow2_check (Qcow2 *q, ImageCheckRepair repair, BpImageCheck *check)
 {
   Checker c = { .q = q, .check = check };
   bool was_for_check = q->image->options.for_check;

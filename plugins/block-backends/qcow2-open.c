@@ -130,7 +130,7 @@ state_free (Qcow2 *q)
 static bool
 repair (Qcow2 *q, GError **error)
 {
-  ImageCheck check = { 0 };
+  BpImageCheck check = { 0 };
   if (!q->image->options.quiet)
     bp_warn (NULL, "`%s` was not closed properly: its refcounts are made anew", image_file_name (q->file));
   if (qcow2_check (q, IMAGE_CHECK_ALL, &check) && !check.corruptions && !check.errors)

@@ -198,6 +198,6 @@ int qcow2_update_copied (Qcow2 *q, uint64_t *n_changed);        /* QCOW2_COPIED 
 int qcow2_resize (Qcow2 *q, uint64_t size);
 
 /* --- qcow2-check.c --- */
-bool qcow2_check (Qcow2 *q, ImageCheckRepair repair, ImageCheck *check);
+bool qcow2_check (Qcow2 *q, ImageCheckRepair repair, BpImageCheck *check);
 
 #endif

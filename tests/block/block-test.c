@@ -98,7 +98,7 @@ void
 block_check (const char *file, bool leaks)
 {
   g_autoptr (GString) said = g_string_new (NULL);
-  ImageCheck check = { .say = say, .user = said };
+  BpImageCheck check = { .say = say, .user = said };
   Image *image = block_open_with (file, (ImageOptions) { .read_only = true, .for_check = true });
   qcow2_check (image->state, IMAGE_CHECK_ONLY, &check);
   ck_assert_msg (!check.corruptions && !check.errors && (leaks || !check.leaks), "%s: %s", file, said->str);

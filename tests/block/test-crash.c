@@ -125,7 +125,7 @@ note_rounds (uint32_t from, uint32_t last, uint32_t *newest)
 static void
 repair_leaks (const char *file)
 {
-  ImageCheck check = { 0 };
+  BpImageCheck check = { 0 };
   Image *image = block_open_with (file, (ImageOptions) { .for_check = true });
   ck_assert (qcow2_check (image->state, IMAGE_CHECK_LEAKS, &check));
   ck_assert_uint_eq (check.leaks, 0);

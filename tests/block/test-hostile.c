@@ -77,7 +77,7 @@ use (bool writable)
 static void
 check_and_repair (ImageCheckRepair how)
 {
-  ImageCheck check = { 0 };
+  BpImageCheck check = { 0 };
   ImageOptions options = { .for_check = true, .no_backing = true, .unsafe = true };
   Image *image = image_open ("a", &options, NULL);
   if (image && image->format == &format_qcow2)
@@ -233,7 +233,7 @@ START_TEST (test_rebuild)
   restore ();
   memset (junk, _i == 0 ? 0 : _i == 1 ? 0xff : 0x01, sizeof junk);
   block_poke ("a", _i < 2 ? block : rt, junk, sizeof junk);
-  ImageCheck check = { 0 };
+  BpImageCheck check = { 0 };
   image = block_open_with ("a", (ImageOptions) { .for_check = true });
   ck_assert (qcow2_check (image->state, IMAGE_CHECK_ALL, &check));
   ck_assert_uint_eq (check.corruptions + check.leaks, 0);

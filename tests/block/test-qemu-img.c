@@ -236,7 +236,7 @@ START_TEST (test_bitmaps)
   block_check ("a", true);
   ck_assert_int_eq (block_run ("qemu-img check -q a >log 2>&1"), 3);
   image = block_open_with ("a", (ImageOptions) { .for_check = true });
-  ImageCheck check = { 0 };
+  BpImageCheck check = { 0 };
   ck_assert (qcow2_check (image->state, IMAGE_CHECK_LEAKS, &check));
   ck_assert (check.leaks_fixed && !check.leaks);
   block_close (image);

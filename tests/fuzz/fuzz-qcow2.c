@@ -54,7 +54,7 @@ run (const char *name)
   image_close (image, NULL);
   image = open_image (name, false, true);
   if (image) {
-    ImageCheck check = { 0 };
+    BpImageCheck check = { 0 };
     qcow2_check (image->state, IMAGE_CHECK_ONLY, &check);
   }
   image_close (image, NULL);
@@ -64,7 +64,7 @@ run (const char *name)
   image_close (image, NULL);
   image = open_image (name, true, true);
   if (image) {
-    ImageCheck check = { 0 };
+    BpImageCheck check = { 0 };
     qcow2_check (image->state, IMAGE_CHECK_ALL, &check);
   }
   image_close (image, NULL);

@@ -43,6 +43,7 @@ typedef struct BpImageInfo {
   unsigned n_snapshots;
 } BpImageInfo;
 
+/* The caller zeroes it; what is found is counted up. */
 typedef struct BpImageCheck {
   uint32_t struct_size;
   bool supported;               /* false: the format has nothing that could be checked */
