@@ -25,6 +25,7 @@ static const SectionKind kinds[] = {
   { "boot", true, BP_KIND_BOOT, true, KEYS ("module", "type"), "what puts a program into the machine" },
   { "instrument", true, BP_KIND_INSTRUMENT, false, KEYS ("module", "type"), "an instrumentation plugin" },
   { "monitor", true, BP_KIND_MONITOR, true, KEYS ("module", "type"), "a monitor" },
+  { "display", true, BP_KIND_DISPLAY, true, KEYS ("module", "type"), "what shows a screen" },
   { "plugin", false, 0, false, KEYS ("module"), "a plugin to load" },
   { "override", false, 0, true, NULL, "changes keys of another section" },
   { "include", false, 0, true, KEYS ("file"), "reads another file first" },

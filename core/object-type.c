@@ -18,6 +18,7 @@ static const char *const kind_names[] = {
   [BP_KIND_ACCEL] = "accel",   [BP_KIND_CPU] = "cpu",         [BP_KIND_MEMORY] = "memory",
   [BP_KIND_BUS] = "bus",       [BP_KIND_DEVICE] = "device",   [BP_KIND_BACKEND] = "backend",
   [BP_KIND_BOOT] = "boot",     [BP_KIND_INSTRUMENT] = "instrument", [BP_KIND_MONITOR] = "monitor",
+  [BP_KIND_DISPLAY] = "display",
 };
 
 const char *

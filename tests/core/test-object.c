@@ -143,6 +143,7 @@ END_TEST
 START_TEST (kinds_have_names) {
   ck_assert_str_eq (kind_name (BP_KIND_DEVICE), "device");
   ck_assert_str_eq (kind_name (BP_KIND_MONITOR), "monitor");
+  ck_assert_str_eq (kind_name (BP_KIND_DISPLAY), "display");
   ck_assert_ptr_null (kind_name ((BpKind) 99));
 }
 END_TEST
