@@ -309,6 +309,8 @@ dma (void *self, BpPciSlot *s)
   return s->dma;
 }
 
+static BpRegion *space (void *self, bool io) { return io ? ((PciBus *) self)->io : ((PciBus *) self)->memory; }
+
 /* --- the whole bus ------------------------------------------------------------------------------ */
 
 void
@@ -349,5 +351,5 @@ const BpStateField pci_function_state[] = {
 
 const BpPciBusIface pci_bus_iface = {
   .struct_size = sizeof (BpPciBusIface), .add = add, .remove = remove_slot, .config = config, .write_mask = write_mask,
-  .set_interrupt = set_interrupt, .dma = dma, .reset = reset
+  .set_interrupt = set_interrupt, .dma = dma, .reset = reset, .space = space
 };

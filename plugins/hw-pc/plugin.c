@@ -14,6 +14,7 @@ static const BpTypeDesc *const types[] = {
   &hpet_type,
   &i440fx_type,
   &piix3_type,
+  &piix4_pm_type,
   &bios_rom_type,
   &vga_pci_type,
   &vga_isa_type,

@@ -53,6 +53,8 @@ typedef struct BpPciBusIface {
   BpAddressSpace *(*dma) (void *bus, BpPciSlot *slot);
   /* PCI configuration reset of one function. [locked] */
   void (*reset) (void *bus, BpPciSlot *slot);
+  /* The container that is PCI's I/O or memory space, for what a function decodes by registers other than BARs. [main or locked][configured] */
+  BpRegion *(*space) (void *bus, bool io);
 } BpPciBusIface;
 
 /* "DD.F" (hex device, function) -> device << 3 | function; -1 when malformed. */
