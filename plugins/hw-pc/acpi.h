@@ -3,9 +3,61 @@
 #ifndef HW_PC_ACPI_H
 #define HW_PC_ACPI_H
 
+#include <backplane/memory.h>
+#include <backplane/property.h>
+#include "aml-build.h"
+
+/* --- power management ------------------------------------------------------------------------ */
 /* Written to the APM control port, 0xb2: to ACPI, and back. */
 enum { ACPI_COMMAND_ENABLE = 0xf1, ACPI_COMMAND_DISABLE = 0xf0, ACPI_COMMAND_PORT = 0xb2 };
-/* Where firmware puts the chip's 64 ports: SeaBIOS does, and so do the boot loaders here. */
-enum { ACPI_PM_BASE = 0xb000, ACPI_PM_SIZE = 0x40 };
+/* Where firmware puts the chip's 64 ports: SeaBIOS does when it is given tables (otherwise 0xb000), and so do the boot loaders here. */
+enum { ACPI_PM_BASE = 0x600, ACPI_PM_SIZE = 0x40 };
+
+/* --- what the tables are made from ------------------------------------------------------------------ */
+typedef struct AcpiFacts {
+  BpAddressSpace *memory, *io;  /* looked into: what is mapped at the places of a PC is there */
+  uint32_t ram_end;             /* below 4 GiB */
+  GArray *apic_ids;             /* uint32_t, the processors' */
+  bool has_apic;                /* processors have local APICs, and there is an I/O APIC */
+  uint8_t sci, timer_input, pci_input;  /* interrupts by number; the I/O APIC's inputs of the timer, and of PCI's line A */
+  const char *oem_id, *oem_table_id;
+} AcpiFacts;
+enum { ACPI_IOAPIC = 0xfec00000, ACPI_LAPIC = 0xfee00000, ACPI_HPET = 0xfed00000 };
+
+static inline bool
+acpi_is_mapped (BpAddressSpace *space, uint64_t address)
+{
+  const BpFlatRange *r = bp_as_lookup (space, address);
+  if (r)
+    bp_as_leave (space);
+  return r != NULL;
+}
+
+/* --- acpi-dsdt.c ------------------------------------------------------------------------------------ */
+/* What follows the table's header. */
+GByteArray *acpi_make_dsdt (const AcpiFacts *facts);
+
+/* --- acpi-build.c ----------------------------------------------------------------------------------- */
+/* The three files for firmware: tables with addresses relative to files, and the commands that make them absolute. */
+typedef struct AcpiFiles {
+  GByteArray *tables, *rsdp, *loader;
+} AcpiFiles;
+#define ACPI_FILE_TABLES "etc/acpi/tables"
+#define ACPI_FILE_RSDP   "etc/acpi/rsdp"
+#define ACPI_FILE_LOADER "etc/table-loader"
+AcpiFiles acpi_build (const AcpiFacts *facts);
+void acpi_files_clear (AcpiFiles *files);
+
+/* --- acpi-loader.c ---------------------------------------------------------------------------------- */
+/* Commands of QEMU's table loader (docs/specs/acpi_bios_linker_loader in its tree): entries of 128 bytes, little-endian. */
+enum { LOADER_ALLOCATE = 1, LOADER_ADD_POINTER = 2, LOADER_ADD_CHECKSUM = 3, LOADER_ENTRY = 128, LOADER_NAME = 56 };
+enum { LOADER_ZONE_HIGH = 1, LOADER_ZONE_LOW = 2 /* 0xe0000 to 0xfffff */ };
+void loader_allocate (GByteArray *loader, const char *file, uint32_t align, uint8_t zone);
+/* The `size` bytes at `offset` of `file` become absolute: the address of `target` is added. */
+void loader_add_pointer (GByteArray *loader, const char *file, uint32_t offset, uint8_t size, const char *target);
+void loader_add_checksum (GByteArray *loader, const char *file, uint32_t offset, uint32_t start, uint32_t length);
+/* Does what firmware does with them, from the files of a firmware configuration.  Files for high memory are placed downwards from *high_end, which
+ * becomes their start; the others upwards from low_start to the end of the megabyte.  `root`, unless NULL: where the RSDP went. [main][locked] */
+bool loader_run (const BpLink *firmware, BpAddressSpace *memory, uint64_t *high_end, uint32_t low_start, uint32_t *root, GError **error);
 
 #endif

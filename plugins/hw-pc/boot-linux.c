@@ -1,5 +1,6 @@
 /* boot-linux.c -- starts a Linux bzImage by the 32-bit boot protocol (Documentation/arch/x86/boot.rst). */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/iface/firmware-config.h>
 #include <string.h>
 #include "boot.h"
 
@@ -19,7 +20,7 @@ enum {
   SETUP_TYPE_OF_LOADER = 0x210, SETUP_LOADFLAGS = 0x211, SETUP_CODE32_START = 0x214, SETUP_RAMDISK_IMAGE = 0x218, SETUP_RAMDISK_SIZE = 0x21c,
   SETUP_HEAP_END = 0x224, SETUP_CMDLINE_PTR = 0x228, SETUP_INITRD_MAX = 0x22c, SETUP_ALIGNMENT = 0x230, SETUP_RELOCATABLE = 0x234,
   SETUP_CMDLINE_SIZE = 0x238, SETUP_PREF_ADDRESS = 0x258, SETUP_INIT_SIZE = 0x260,
-  ZERO_E820_ENTRIES = 0x1e8, ZERO_E820 = 0x2d0, ZERO_ALT_MEM_K = 0x1e0, ZERO_EXT_MEM_K = 0x002
+  ZERO_RSDP = 0x070, ZERO_E820_ENTRIES = 0x1e8, ZERO_E820 = 0x2d0, ZERO_ALT_MEM_K = 0x1e0, ZERO_EXT_MEM_K = 0x002
 };
 enum { LOADED_HIGH = 1, CAN_USE_HEAP = 0x80 };
 enum { E820_RAM = 1, E820_RESERVED = 2 };
@@ -29,12 +30,15 @@ enum { E820_RAM = 1, E820_RESERVED = 2 };
 typedef struct BootLinux {
   BootCommon common;
   char *kernel, *initrd, *append;
+  BpLink firmware;
   bool mp_table;
   uint8_t timer_input;
   BpAddressSpace *memory;
   uint8_t *image, *initrd_data;
   size_t image_size, initrd_size;
   uint32_t setup_size, kernel_address, initrd_address;
+  uint64_t ram_end;             /* below 4 GiB, without the tables that lie there */
+  uint32_t rsdp;
 } BootLinux;
 
 static uint32_t get32 (const uint8_t *p) { uint32_t v; memcpy (&v, p, 4); return v; }
@@ -117,6 +121,8 @@ static bool
 read_files (BootLinux *b, GError **error)
 {
   uint64_t ram = boot_ram_size (&b->common);
+  if (b->firmware.instance)
+    ram -= MIN (ram, BOOT_TABLES_ROOM);
   if (!boot_map_file (b->kernel, &b->image, &b->image_size, error) || !check_kernel (b, error))
     return false;
   if (b->initrd && *b->initrd) {
@@ -163,11 +169,14 @@ fill_zero_page (BootLinux *b, uint8_t *zero)
   put32 (zero + SETUP_RAMDISK_IMAGE, b->initrd_address);
   put32 (zero + SETUP_RAMDISK_SIZE, (uint32_t) b->initrd_size);
   put32 (zero + SETUP_CMDLINE_PTR, CMDLINE);
-  put32 (zero + ZERO_ALT_MEM_K, (uint32_t) ((ram - KERNEL_BASE) >> 10));
+  put32 (zero + ZERO_ALT_MEM_K, (uint32_t) ((b->ram_end - KERNEL_BASE) >> 10));
+  put64 (zero + ZERO_RSDP, b->rsdp);
   add_e820 (zero, 0, LOW_RAM_END, E820_RAM);
   add_e820 (zero, LOW_RAM_END, 0xa0000, E820_RESERVED);
   add_e820 (zero, 0xf0000, KERNEL_BASE, E820_RESERVED);
-  add_e820 (zero, KERNEL_BASE, ram, E820_RAM);
+  add_e820 (zero, KERNEL_BASE, b->ram_end, E820_RAM);
+  if (b->ram_end < ram)
+    add_e820 (zero, b->ram_end, ram, E820_RESERVED);
   if (high)
     add_e820 (zero, BOOT_HIGH_BASE, BOOT_HIGH_BASE + high, E820_RAM);
 }
@@ -188,10 +197,18 @@ copy_to_guest (BootLinux *b, GError **error)
 }
 
 static bool
+place_tables (BootLinux *b, GError **error)
+{
+  b->ram_end = boot_ram_size (&b->common);
+  b->rsdp = 0;
+  return !b->firmware.instance || boot_place_tables (bp_object_machine (b), &b->firmware, &b->ram_end, &b->rsdp, error);
+}
+
+static bool
 boot_load (void *self, GError **error)
 {
   BootLinux *b = self;
-  bool fine = read_files (b, error) && copy_to_guest (b, error);
+  bool fine = place_tables (b, error) && read_files (b, error) && copy_to_guest (b, error);
   fine = fine && (!b->mp_table || boot_write_mp_table (bp_object_machine (self), &b->common.cpu, b->timer_input, error));
   forget_files (b);
   if (!fine)
@@ -221,6 +238,8 @@ static const BpProperty boot_properties[] = {
                 "Tell the kernel of processors and APICs by a table of the MultiProcessor Specification: for machines with an I/O APIC at 0xfec00000."),
   BP_PROP_ ("mp-timer-input", BP_PROPERTY_U8, BootLinux, timer_input, .default_int = 2, .max = 23,
             .help = "The I/O APIC's input that the interval timer is wired to, for that table."),
+  BP_PROP_LINK ("firmware", BootLinux, firmware, BP_FIRMWARE_CONFIG_ID, 0,
+                "Where firmware would find ACPI tables: they are placed in memory as firmware does, and the chipset is set up for them."),
   BP_PROP_LINK ("cpu", BootLinux, common.cpu, BP_X86_CPU_ID, BP_PROPERTY_REQUIRED, "The CPU that starts the kernel."),
   BP_PROP_LINK ("ram", BootLinux, common.ram, "bp.memory-backend/1", BP_PROPERTY_REQUIRED,
                 "The memory backend mapped from address 0: its size goes into the memory map that the kernel is given."),

@@ -32,6 +32,10 @@ bool boot_resume (BootCommon *boot, BpMachine *machine);
 /* The tables of the MultiProcessor Specification, in the EBDA, for all x86 CPUs of the machine, of which `first` starts; the timer is wired to
  * that input of the I/O APIC. */
 bool boot_write_mp_table (BpMachine *machine, const BpLink *first, uint8_t timer_input, GError **error);
+/* Sets the chipset up and places the tables that firmware would have from `firmware`, at the end of RAM, which *ram_end is and moves down by up to
+ * BOOT_TABLES_ROOM, and below 1 MiB; *rsdp becomes the root's address, 0 when there is none. */
+bool boot_place_tables (BpMachine *machine, const BpLink *firmware, uint64_t *ram_end, uint32_t *rsdp, GError **error);
+#define BOOT_TABLES_ROOM 0x40000u
 /* A copy of a whole file until boot_unmap_file; *data is NULL when it is empty.  The message names the file. */
 bool boot_map_file (const char *path, uint8_t **data, size_t *size, GError **error);
 void boot_unmap_file (uint8_t **data, size_t *size);

@@ -269,6 +269,16 @@ add_maker (void *self, const char *name, void (*make) (void *user, GByteArray *b
   return true;
 }
 
+static const GByteArray *
+file_bytes (void *self, const char *name)
+{
+  const FwCfg *f = self;
+  for (guint i = 0; i < f->table->len; i++)
+    if (strcmp (((File *) f->table->pdata[i])->name, name) == 0)
+      return ((File *) f->table->pdata[i])->bytes;
+  return NULL;
+}
+
 static gint
 by_name (gconstpointer a, gconstpointer b)
 {
@@ -395,7 +405,8 @@ static const BpStateField cfg_state[] = {
   BP_STATE_FIELD_U16 (FwCfg, selector), BP_STATE_FIELD_U32 (FwCfg, position),
   BP_STATE_FIELD_U64 (FwCfg, dma_address), BP_STATE_END
 };
-static const BpFirmwareConfigIface cfg_iface = { .struct_size = sizeof (BpFirmwareConfigIface), .add_file = add_file, .add_maker = add_maker };
+static const BpFirmwareConfigIface cfg_iface = { .struct_size = sizeof (BpFirmwareConfigIface), .add_file = add_file, .add_maker = add_maker,
+                                                 .file = file_bytes };
 static const BpInterfaceDesc cfg_interfaces[] = { { BP_FIRMWARE_CONFIG_ID, &cfg_iface }, { NULL, NULL } };
 
 const BpTypeDesc fw_cfg_type = {

@@ -19,6 +19,7 @@ static const BpTypeDesc *const types[] = {
   &vga_pci_type,
   &vga_isa_type,
   &fw_cfg_type,
+  &acpi_tables_type,
   &post_port_type,
   &debug_console_type,
   &debug_exit_type,

@@ -18,6 +18,8 @@ typedef struct BpFirmwareConfigIface {
   bool (*add_file) (void *self, const char *name, const void *bytes, size_t size, GError **error);
   /* A file whose bytes are made at each reset of the machine, when everything about it is known: `make` appends them. [main][configured] */
   bool (*add_maker) (void *self, const char *name, void (*make) (void *user, GByteArray *bytes), void *user, GError **error);
+  /* The bytes of a file, for a boot program that does firmware's work; NULL: there is none.  Good until the next reset. [main][locked] */
+  const GByteArray *(*file) (void *self, const char *name);
 } BpFirmwareConfigIface;
 
 static inline bool bp_firmware_config_add_file (const BpLink *link, const char *name, const void *bytes, size_t size, GError **error)
@@ -30,6 +32,11 @@ static inline bool bp_firmware_config_add_maker (const BpLink *link, const char 
 {
   const BpFirmwareConfigIface *t = (const BpFirmwareConfigIface *) link->table;
   return !BP_TABLE_HAS (t, add_maker) || t->add_maker (link->instance, name, make, user, error);
+}
+static inline const GByteArray *bp_firmware_config_file (const BpLink *link, const char *name)
+{
+  const BpFirmwareConfigIface *t = (const BpFirmwareConfigIface *) link->table;
+  return BP_TABLE_HAS (t, file) ? t->file (link->instance, name) : NULL;
 }
 
 BP_END_DECLS
