@@ -1,4 +1,4 @@
-/* boot-linux.c -- starts a Linux bzImage by the 32-bit boot protocol (Documentation/arch/x86/boot.rst). */
+/* boot-linux.c -- starts a Linux bzImage by the boot protocol (Documentation/arch/x86/boot.rst): at its 32-bit entry, or by way of the firmware. */
 /* SPDX-License-Identifier: MIT */
 #include <backplane/iface/firmware-config.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 /* --- layout in guest memory ------------------------------------------------------- */
 
 #define GDT_ADDRESS   0x1000u
-#define ZERO_PAGE     0x10000u
+#define ZERO_PAGE     0x10000u           /* by way of the firmware: the setup code, BOOT_SETUP */
 #define CMDLINE       0x20000u
 #define CMDLINE_ROOM  0x10000u
 #define STACK_TOP     0x9f000u
@@ -24,6 +24,11 @@ enum {
 };
 enum { LOADED_HIGH = 1, CAN_USE_HEAP = 0x80 };
 enum { E820_RAM = 1, E820_RESERVED = 2 };
+enum { ITEM_KERNEL = 0x11, ITEM_INITRD = 0x12, ITEM_CMDLINE = 0x15, ITEM_SETUP = 0x18 };        /* of the firmware configuration */
+#define ROM_FILE "genroms/boot-linux.bin"
+
+enum { START_DIRECTLY, START_FIRMWARE };
+static const char *const start_names[] = { "directly", "firmware", NULL };
 
 /* --- state: saved | wiring | derived ---------------------------------------- */
 
@@ -31,6 +36,7 @@ typedef struct BootLinux {
   BootCommon common;
   char *kernel, *initrd, *append;
   BpLink firmware;
+  int start;                    /* property: START_* */
   bool mp_table;
   uint8_t timer_input;
   BpAddressSpace *memory;
@@ -39,6 +45,7 @@ typedef struct BootLinux {
   uint32_t setup_size, kernel_address, initrd_address;
   uint64_t ram_end;             /* below 4 GiB, without the tables that lie there */
   uint32_t rsdp;
+  GError *error;                /* why there is no ROM since the last reset */
 } BootLinux;
 
 static uint32_t get32 (const uint8_t *p) { uint32_t v; memcpy (&v, p, 4); return v; }
@@ -88,9 +95,9 @@ place_kernel (BootLinux *b, uint64_t ram, GError **error)
     uint64_t preferred;
     memcpy (&preferred, h + SETUP_PREF_ADDRESS, 8);
     init_size = MAX (size, get32 (h + SETUP_INIT_SIZE));
-    if (preferred >= KERNEL_BASE && preferred + init_size <= ram)
+    if (b->start == START_DIRECTLY && preferred >= KERNEL_BASE && preferred + init_size <= ram)
       b->kernel_address = (uint32_t) preferred;
-    else if (!h[SETUP_RELOCATABLE])
+    else if (!h[SETUP_RELOCATABLE] && preferred + init_size > ram)
       return refuse (error, b->kernel, "needs RAM up to %" G_GUINT64_FORMAT " MiB, the machine has %" G_GUINT64_FORMAT " MiB",
                      (preferred + init_size + 0xfffff) >> 20, ram >> 20);
   }
@@ -137,9 +144,14 @@ read_files (BootLinux *b, GError **error)
   return place_kernel (b, ram, error);
 }
 
+static bool has_kernel (const BootLinux *b) { return b->kernel && *b->kernel; }
+
 static bool
 boot_check (void *self, GError **error)
 {
+  const BootLinux *b = self;
+  if (b->start == START_FIRMWARE && !has_kernel (b))
+    return true;
   bool fine = read_files (self, error);
   forget_files (self);
   return fine;
@@ -204,10 +216,91 @@ place_tables (BootLinux *b, GError **error)
   return !b->firmware.instance || boot_place_tables (bp_object_machine (b), &b->firmware, &b->ram_end, &b->rsdp, error);
 }
 
+/* --- by way of the firmware ------------------------------------------------------------- */
+
+typedef struct Mapping {
+  uint8_t *data;
+  size_t size;
+} Mapping;
+
+static void
+unmap (void *mapping)
+{
+  Mapping *m = mapping;
+  boot_unmap_file (&m->data, &m->size);
+  g_free (m);
+}
+
+/* The bytes live as long as somebody has them; the pointer is given up. */
+static GBytes *
+take_mapping (uint8_t **data, size_t *size)
+{
+  Mapping *m = g_new (Mapping, 1);
+  *m = (Mapping) { *data, *size };
+  *data = NULL;
+  *size = 0;
+  return g_bytes_new_with_free_func (m->data, m->size, unmap, m);
+}
+
+static void
+give_item (BootLinux *b, uint16_t item, GBytes *bytes, uint32_t address, BootPiece *piece)
+{
+  *piece = (BootPiece) { item, (uint32_t) g_bytes_get_size (bytes), address };
+  bp_firmware_config_set_item (&b->firmware, item, bytes);
+  g_bytes_unref (bytes);
+}
+
+/* The setup's header says where the rest is (boot.rst, "Special Command Line Options" apart). */
+static GBytes *
+make_setup (const BootLinux *b)
+{
+  uint8_t *setup = g_memdup2 (b->image, b->setup_size);
+  setup[SETUP_TYPE_OF_LOADER] = 0xff;
+  setup[SETUP_LOADFLAGS] |= CAN_USE_HEAP;
+  uint16_t heap_end = GUINT16_TO_LE (0xfe00);
+  memcpy (setup + SETUP_HEAP_END, &heap_end, 2);
+  put32 (setup + SETUP_RAMDISK_IMAGE, b->initrd_address);
+  put32 (setup + SETUP_RAMDISK_SIZE, (uint32_t) b->initrd_size);
+  put32 (setup + SETUP_CMDLINE_PTR, CMDLINE);
+  return g_bytes_new_take (setup, b->setup_size);
+}
+
+/* At each reset, when firmware's files are made: the kernel's files become items, and what loads them the ROM.  Without a ROM nothing is booted. */
+static void
+make_rom (void *self, GByteArray *bytes)
+{
+  BootLinux *b = self;
+  BootPiece pieces[BOOT_ROM_PIECES];
+  const char *append = b->append ? b->append : "";
+  g_clear_error (&b->error);
+  if (read_files (b, &b->error)) {
+    size_t setup = b->setup_size;
+    give_item (b, ITEM_SETUP, make_setup (b), BOOT_SETUP, &pieces[0]);
+    give_item (b, ITEM_CMDLINE, g_bytes_new (append, strlen (append) + 1), CMDLINE, &pieces[1]);
+    give_item (b, ITEM_INITRD, take_mapping (&b->initrd_data, &b->initrd_size), b->initrd_address, &pieces[2]);
+    g_autoptr (GBytes) whole = take_mapping (&b->image, &b->image_size);
+    give_item (b, ITEM_KERNEL, g_bytes_new_from_bytes (whole, setup, g_bytes_get_size (whole) - setup), KERNEL_BASE, &pieces[3]);
+    boot_make_rom (bytes, pieces);
+  }
+  forget_files (b);
+}
+
+static bool
+rom_was_made (BootLinux *b, GError **error)
+{
+  if (b->error)
+    g_propagate_error (error, g_steal_pointer (&b->error));
+  return !error || !*error;
+}
+
+/* --- load -------------------------------------------------------------------------------- */
+
 static bool
 boot_load (void *self, GError **error)
 {
   BootLinux *b = self;
+  if (b->start == START_FIRMWARE)
+    return rom_was_made (b, error);
   bool fine = place_tables (b, error) && read_files (b, error) && copy_to_guest (b, error);
   fine = fine && (!b->mp_table || boot_write_mp_table (bp_object_machine (self), &b->common.cpu, b->timer_input, error));
   forget_files (b);
@@ -221,11 +314,28 @@ boot_load (void *self, GError **error)
 /* --- life cycle: realize, reset ------------------------------------------------------------ */
 
 static bool
+boot_configure (void *self, GError **error)
+{
+  const BootLinux *b = self;
+  if (b->start == START_DIRECTLY || b->firmware.instance)
+    return true;
+  g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "start = firmware needs `firmware = ID', the configuration by which firmware gets the kernel");
+  return false;
+}
+
+static bool
 boot_realize (void *self, GError **error)
 {
   BootLinux *b = self;
   b->memory = bp_machine_address_space (bp_object_machine (self), "memory");
-  return true;
+  return b->start == START_DIRECTLY || !has_kernel (b) || bp_firmware_config_add_maker (&b->firmware, ROM_FILE, make_rom, b, error);
+}
+
+static void
+boot_unrealize (void *self)
+{
+  BootLinux *b = self;
+  g_clear_error (&b->error);
 }
 
 /* --- tables: properties, type ----------------------------------------------------------------- */
@@ -238,8 +348,10 @@ static const BpProperty boot_properties[] = {
                 "Tell the kernel of processors and APICs by a table of the MultiProcessor Specification: for machines with an I/O APIC at 0xfec00000."),
   BP_PROP_ ("mp-timer-input", BP_PROPERTY_U8, BootLinux, timer_input, .default_int = 2, .max = 23,
             .help = "The I/O APIC's input that the interval timer is wired to, for that table."),
+  BP_PROP_ENUM ("start", BootLinux, start, START_DIRECTLY, start_names,
+                "`directly': at the kernel, as if firmware had run; `firmware': with the firmware, which then starts the kernel, or what it finds when there is none."),
   BP_PROP_LINK ("firmware", BootLinux, firmware, BP_FIRMWARE_CONFIG_ID, 0,
-                "Where firmware would find ACPI tables: they are placed in memory as firmware does, and the chipset is set up for them."),
+                "The firmware configuration.  It gets the kernel with start = firmware; else its ACPI tables are placed as firmware does it."),
   BP_PROP_LINK ("cpu", BootLinux, common.cpu, BP_X86_CPU_ID, BP_PROPERTY_REQUIRED, "The CPU that starts the kernel."),
   BP_PROP_LINK ("ram", BootLinux, common.ram, "bp.memory-backend/1", BP_PROPERTY_REQUIRED,
                 "The memory backend mapped from address 0: its size goes into the memory map that the kernel is given."),
@@ -254,5 +366,7 @@ const BpTypeDesc boot_linux_type = {
   .description = "Starts a Linux bzImage directly, without firmware",
   .properties = boot_properties,
   .interfaces = boot_interfaces,
+  .configure = boot_configure,
   .realize = boot_realize,
+  .unrealize = boot_unrealize,
 };

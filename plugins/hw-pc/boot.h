@@ -36,6 +36,13 @@ bool boot_write_mp_table (BpMachine *machine, const BpLink *first, uint8_t timer
  * BOOT_TABLES_ROOM, and below 1 MiB; *rsdp becomes the root's address, 0 when there is none. */
 bool boot_place_tables (BpMachine *machine, const BpLink *firmware, uint64_t *ram_end, uint32_t *rsdp, GError **error);
 #define BOOT_TABLES_ROOM 0x40000u
+/* An option ROM that reads these items of the firmware configuration into memory and enters a kernel's 16-bit setup at BOOT_SETUP. */
+enum { BOOT_ROM_PIECES = 4, BOOT_SETUP = 0x10000 };
+typedef struct BootPiece {
+  uint16_t item;
+  uint32_t size, address;
+} BootPiece;
+void boot_make_rom (GByteArray *bytes, const BootPiece pieces[BOOT_ROM_PIECES]);
 /* A copy of a whole file until boot_unmap_file; *data is NULL when it is empty.  The message names the file. */
 bool boot_map_file (const char *path, uint8_t **data, size_t *size, GError **error);
 void boot_unmap_file (uint8_t **data, size_t *size);

@@ -41,6 +41,7 @@ typedef struct FwCfg {
   BpAddressSpace *memory;
   GPtrArray *table;             /* of File *, by name from the first reset on */
   GByteArray *directory, *item; /* item: one of the numbered ones, made when it is selected */
+  GBytes *given[ITEM_FIRST_FILE];       /* numbered ones from others */
   uint64_t ram_size;
   uint16_t n_cpus;
   bool fixed;
@@ -77,35 +78,59 @@ make_numbered (FwCfg *f, unsigned number)
   }
 }
 
-/* The bytes behind a selector; NULL: none. */
-static GByteArray *
-item (FwCfg *f, unsigned number)
+/* The bytes behind a selector; false: none. */
+static bool
+item (FwCfg *f, unsigned number, const uint8_t **data, gsize *size)
 {
+  const GByteArray *bytes = NULL;
   number &= ~ITEM_WRITE;
+  if (number < ITEM_FIRST_FILE && f->given[number]) {
+    *data = g_bytes_get_data (f->given[number], size);
+    return true;
+  }
   if (number == ITEM_FILE_DIRECTORY)
-    return f->directory;
-  if (number >= ITEM_FIRST_FILE && number - ITEM_FIRST_FILE < f->table->len)
-    return ((File *) f->table->pdata[number - ITEM_FIRST_FILE])->bytes;
-  return make_numbered (f, number) ? f->item : NULL;
+    bytes = f->directory;
+  else if (number >= ITEM_FIRST_FILE && number - ITEM_FIRST_FILE < f->table->len)
+    bytes = ((File *) f->table->pdata[number - ITEM_FIRST_FILE])->bytes;
+  else if (make_numbered (f, number))
+    bytes = f->item;
+  *data = bytes ? bytes->data : NULL;
+  *size = bytes ? bytes->len : 0;
+  return bytes != NULL;
+}
+
+/* Where reading goes on in the selected item, and how much is left of it. */
+static uint32_t
+left (FwCfg *f, const uint8_t **from)
+{
+  gsize size;
+  const uint8_t *data;
+  item (f, f->selector, &data, &size);
+  if (f->position >= size)
+    return 0;
+  *from = data + f->position;
+  return (uint32_t) MIN (size - f->position, UINT32_MAX);
 }
 
 static void
 select_item (FwCfg *f, uint16_t selector)
 {
+  const uint8_t *data;
+  gsize size;
   f->selector = selector;
   f->position = 0;
-  if (!item (f, selector))
+  if (!item (f, selector, &data, &size))
     bp_log_unimp (f, "item %04x", selector);
 }
 
-/* Up to `size` bytes from the position on, which moves by `size`; what lies past the end reads as 0. */
+/* Up to `size` bytes from the position on; what lies past the end reads as 0. */
 static void
 take (FwCfg *f, uint8_t *to, uint32_t size)
 {
-  GByteArray *bytes = item (f, f->selector);
-  uint32_t left = bytes && f->position < bytes->len ? bytes->len - f->position : 0, n = MIN (left, size);
+  const uint8_t *from = NULL;
+  uint32_t n = MIN (left (f, &from), size);
   if (n)
-    memcpy (to, bytes->data + f->position, n);
+    memcpy (to, from, n);
   memset (to + n, 0, size - n);
   f->position += n;
 }
@@ -157,9 +182,8 @@ dma_read (FwCfg *f, uint64_t address, uint32_t length)
 static void
 dma_skip (FwCfg *f, uint32_t length)
 {
-  GByteArray *bytes = item (f, f->selector);
-  uint32_t left = bytes && f->position < bytes->len ? bytes->len - f->position : 0;
-  f->position += MIN (left, length);
+  const uint8_t *from;
+  f->position += MIN (left (f, &from), length);
 }
 
 static uint32_t
@@ -279,6 +303,18 @@ file_bytes (void *self, const char *name)
   return NULL;
 }
 
+/* The kernel's, and what else is not made here. */
+static bool
+set_item (void *self, uint16_t number, GBytes *bytes)
+{
+  FwCfg *f = self;
+  if (number >= ITEM_FILE_DIRECTORY || number <= ITEM_NB_CPUS || number == ITEM_NUMA || number == ITEM_BOOT_MENU || number == ITEM_MAX_CPUS)
+    return false;
+  g_clear_pointer (&f->given[number], g_bytes_unref);
+  f->given[number] = bytes ? g_bytes_ref (bytes) : NULL;
+  return true;
+}
+
 static gint
 by_name (gconstpointer a, gconstpointer b)
 {
@@ -381,6 +417,8 @@ cfg_unrealize (void *self)
   g_clear_pointer (&f->table, g_ptr_array_unref);
   g_clear_pointer (&f->directory, g_byte_array_unref);
   g_clear_pointer (&f->item, g_byte_array_unref);
+  for (unsigned i = 0; i < ITEM_FIRST_FILE; i++)
+    g_clear_pointer (&f->given[i], g_bytes_unref);
 }
 
 /* --- tables: properties, saved fields, type -------------------------------------------------- */
@@ -406,7 +444,7 @@ static const BpStateField cfg_state[] = {
   BP_STATE_FIELD_U64 (FwCfg, dma_address), BP_STATE_END
 };
 static const BpFirmwareConfigIface cfg_iface = { .struct_size = sizeof (BpFirmwareConfigIface), .add_file = add_file, .add_maker = add_maker,
-                                                 .file = file_bytes };
+                                                 .file = file_bytes, .set_item = set_item };
 static const BpInterfaceDesc cfg_interfaces[] = { { BP_FIRMWARE_CONFIG_ID, &cfg_iface }, { NULL, NULL } };
 
 const BpTypeDesc fw_cfg_type = {

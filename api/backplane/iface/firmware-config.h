@@ -20,6 +20,9 @@ typedef struct BpFirmwareConfigIface {
   bool (*add_maker) (void *self, const char *name, void (*make) (void *user, GByteArray *bytes), void *user, GError **error);
   /* The bytes of a file, for a boot program that does firmware's work; NULL: there is none.  Good until the next reset. [main][locked] */
   const GByteArray *(*file) (void *self, const char *name);
+  /* A numbered item below 0x20, such as the kernel that firmware is to start (0x07 to 0x18): from now on it is these bytes, of which a reference is
+   * kept; NULL: there is none.  false: the number is the provider's own. [main][configured] */
+  bool (*set_item) (void *self, uint16_t number, GBytes *bytes);
 } BpFirmwareConfigIface;
 
 static inline bool bp_firmware_config_add_file (const BpLink *link, const char *name, const void *bytes, size_t size, GError **error)
@@ -37,6 +40,11 @@ static inline const GByteArray *bp_firmware_config_file (const BpLink *link, con
 {
   const BpFirmwareConfigIface *t = (const BpFirmwareConfigIface *) link->table;
   return BP_TABLE_HAS (t, file) ? t->file (link->instance, name) : NULL;
+}
+static inline bool bp_firmware_config_set_item (const BpLink *link, uint16_t number, GBytes *bytes)
+{
+  const BpFirmwareConfigIface *t = (const BpFirmwareConfigIface *) link->table;
+  return BP_TABLE_HAS (t, set_item) && t->set_item (link->instance, number, bytes);
 }
 
 BP_END_DECLS
