@@ -176,21 +176,14 @@ add_fadt (Builder *b, uint32_t facs, uint32_t dsdt)
 
 /* --- MADT, HPET ----------------------------------------------------------------------------------------- */
 
-enum { MADT_LAPIC = 0, MADT_IOAPIC = 1, MADT_OVERRIDE = 2, MADT_LAPIC_NMI = 4, MADT_X2APIC = 9, MADT_X2APIC_NMI = 10 };
+enum { MADT_LAPIC = 0, MADT_IOAPIC = 1, MADT_OVERRIDE = 2, MADT_LAPIC_NMI = 4 };
 enum { LEVEL_HIGH = 0x0d, PC_COMPATIBLE = 1 };
 
 static void
-put_processor (GByteArray *t, uint32_t uid, uint32_t apic_id)
+put_processor (GByteArray *t, uint8_t uid, uint8_t apic_id)
 {
-  if (apic_id < 255 && uid < 255) {
-    put (t, MADT_LAPIC | 8 << 8 | uid << 16 | apic_id << 24, 4);
-    put (t, 1, 4);
-  } else {
-    put (t, MADT_X2APIC | 16 << 8, 4);
-    put (t, apic_id, 4);
-    put (t, 1, 4);
-    put (t, uid, 4);
-  }
+  put (t, MADT_LAPIC | 8 << 8 | (uint32_t) uid << 16 | (uint32_t) apic_id << 24, 4);
+  put (t, 1, 4);
 }
 
 static void
@@ -206,11 +199,11 @@ add_madt (Builder *b)
 {
   GByteArray *t = b->files.tables;
   const AcpiFacts *f = b->facts;
-  begin (b, "APIC", 3);
+  begin (b, "APIC", 1);
   put (t, ACPI_LAPIC, 4);
   put (t, PC_COMPATIBLE, 4);
   for (guint i = 0; i < f->apic_ids->len; i++)
-    put_processor (t, i, g_array_index (f->apic_ids, uint32_t, i));
+    put_processor (t, (uint8_t) i, f->apic_ids->data[i]);
   put (t, MADT_IOAPIC | 12 << 8, 4);
   put (t, ACPI_IOAPIC, 4);
   put (t, 0, 4);

@@ -152,14 +152,17 @@ static void
 add_link_current (Aml *a, const char *reg)
 {
   static const uint32_t none = 0;
-  aml_begin_method (a, "_CRS", AML_SERIALIZED);
   aml_name (a, "BUFF");
   aml_begin_resources (a);
   aml_pci_interrupts (a, &none, 1);
   aml_end (a);
+  aml_begin_method (a, "_CRS", AML_SERIALIZED);
   aml_byte (a, AML_CREATE_DWORD_FIELD);
   aml_path (a, "BUFF");
   aml_integer (a, AML_INTERRUPT_NUMBER);
+  aml_path (a, "IRQW");
+  aml_byte (a, AML_STORE);
+  aml_integer (a, 0);
   aml_path (a, "IRQW");
   aml_begin_if (a);
   aml_byte (a, AML_LESS);
@@ -235,7 +238,6 @@ add_pci (Aml *a, const AcpiFacts *facts)
 {
   aml_begin_device (a, "PCI0");
   aml_name_eisa_id (a, "_HID", "PNP0A03");
-  aml_name_integer (a, "_ADR", 0);
   aml_name_integer (a, "_UID", 0);
   add_pci_windows (a, facts);
   add_isa (a, facts);

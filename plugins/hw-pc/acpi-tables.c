@@ -21,17 +21,17 @@ enum { CPUID_APIC = 1 << 9 };
 
 /* The processors' APIC IDs; false: one of them has no local APIC. */
 static bool
-collect_processors (BpMachine *machine, GArray *ids)
+collect_processors (BpMachine *machine, GByteArray *ids)
 {
   bool all = true;
   unsigned cursor = 0;
   for (void *cpu; (cpu = bp_machine_next (machine, BP_X86_CPU_ID, &cursor));) {
     const BpX86CpuIface *t = bp_object_interface (cpu, BP_X86_CPU_ID);
-    uint32_t leaf[4] = { 0 }, id;
+    uint32_t leaf[4] = { 0 };
     t->cpuid (cpu, 1, 0, leaf);
     all = all && leaf[3] & CPUID_APIC;
-    id = leaf[1] >> 24;
-    g_array_append_val (ids, id);
+    uint8_t id = (uint8_t) (leaf[1] >> 24);
+    g_byte_array_append (ids, &id, 1);
   }
   return all && ids->len;
 }
@@ -42,11 +42,11 @@ make_files (const AcpiTables *a)
   BpMachine *machine = bp_object_machine (a);
   const BpMemoryBackendIface *ram = a->ram.table;
   AcpiFacts f = { .memory = bp_machine_address_space (machine, "memory"), .io = bp_machine_address_space (machine, "io"),
-                  .ram_end = (uint32_t) MIN (ram->size (a->ram.instance), PC_RAM_LIMIT), .apic_ids = g_array_new (FALSE, FALSE, sizeof (uint32_t)),
+                  .ram_end = (uint32_t) MIN (ram->size (a->ram.instance), PC_RAM_LIMIT), .apic_ids = g_byte_array_new (),
                   .sci = a->sci, .timer_input = a->timer_input, .pci_input = a->pci_input, .oem_id = a->oem_id, .oem_table_id = a->oem_table_id };
   f.has_apic = collect_processors (machine, f.apic_ids) && acpi_is_mapped (f.memory, ACPI_IOAPIC);
   AcpiFiles files = acpi_build (&f);
-  g_array_unref (f.apic_ids);
+  g_byte_array_unref (f.apic_ids);
   return files;
 }
 

@@ -17,7 +17,7 @@ enum { ACPI_PM_BASE = 0x600, ACPI_PM_SIZE = 0x40 };
 typedef struct AcpiFacts {
   BpAddressSpace *memory, *io;  /* looked into: what is mapped at the places of a PC is there */
   uint32_t ram_end;             /* below 4 GiB */
-  GArray *apic_ids;             /* uint32_t, the processors' */
+  GByteArray *apic_ids;         /* the processors' */
   bool has_apic;                /* processors have local APICs, and there is an I/O APIC */
   uint8_t sci, timer_input, pci_input;  /* interrupts by number; the I/O APIC's inputs of the timer, and of PCI's line A */
   const char *oem_id, *oem_table_id;

@@ -8,6 +8,7 @@
  *   BACKPLANE_HAMMER_TYPE=lapic   that type alone.
  */
 #include <backplane/iface/interrupt-controller.h>
+#include <backplane/iface/power.h>
 #include <backplane/iface/screen.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,7 @@ static const char everything[] =
   "[device host]\ntype = i440fx\nram = ram\npio0 = io@0xcf8\npio1 = io@0xcfc\nmemory = memory@0\nshadow = memory@0xa0000 prio 10\nio = io@0\n"
   "pirq0 = piix.pirq0, ioapic.in16\npirq1 = piix.pirq1, ioapic.in17\npirq2 = piix.pirq2, ioapic.in18\npirq3 = piix.pirq3, ioapic.in19\n"
   "[device piix]\ntype = piix3\nbus = host\npio0 = io@0x3000\nirq9 = pic.in9, ioapic.in9\nirq10 = pic.in10, ioapic.in10\nirq11 = pic.in11, ioapic.in11\n"
+  "[device pm]\ntype = piix4-pm\nbus = host\npio0 = io@0xb2\nsci = pic.in9, ioapic.in9\n[device acpi]\ntype = acpi-tables\nfirmware = cfg\nram = ram\n"
   "[device test]\ntype = pci-testdev\nbus = host\naddress = 03.0\n"
   "[device vga]\ntype = vga-pci\nbus = host\nvram = 1M\npio0 = io@0x3b0\npio1 = io@0x1ce\nwindow = memory@0xa0000\n"
   "[device vga2]\ntype = vga-isa\nvram = 1M\npio0 = io@0x43b0\npio1 = io@0x41ce\nwindow = memory@0xfc000000\nlfb = memory@0xfc100000\n"
@@ -63,7 +65,7 @@ typedef struct Subject {
 } Subject;
 
 static const Subject subjects[] = {
-  { "i440fx", "host", PCI_PLACE (0) }, { "piix3", "piix", PCI_PLACE (1) }, { "pci-testdev", "test", PCI_PLACE (3) }, { "bios-rom", "rom", NO_PCI },
+  { "i440fx", "host", PCI_PLACE (0) }, { "piix3", "piix", PCI_PLACE (1) }, { "piix4-pm", "pm", PCI_PLACE (1) | 3 << 8 }, { "pci-testdev", "test", PCI_PLACE (3) }, { "bios-rom", "rom", NO_PCI },
   { "i8259-pair", "pic", NO_PCI }, { "lapic", "apic0", NO_PCI }, { "ioapic", "ioapic", NO_PCI }, { "hpet", "hpet", NO_PCI },
   { "i8254", "pit", NO_PCI }, { "mc146818", "rtc", NO_PCI }, { "uart-16550", "com1", NO_PCI }, { "i8042", "kbd", NO_PCI },
   { "port92", "p92", NO_PCI }, { "debug-exit", "exit", NO_PCI }, { "debug-console", "e9", NO_PCI }, { "post-port", "post", NO_PCI },
@@ -162,6 +164,26 @@ strike_bars (Harness *h, GRand *random)
   io = configuration (h, pci, 0x14, NULL) & 0xfffc;
   strike_space (h, random, "memory", memory + random_offset (random, 0x1000, 1));
   strike_space (h, random, "io", (io + random_offset (random, 0x100, 1)) & 0xfff8);
+}
+
+/* ACPI's ports, which are put somewhere at times, and its button. */
+static void
+strike_power (Harness *h, GRand *random)
+{
+  static const uint32_t places[] = { 0x601, 0xb001, 0x41, 0xffc1, 1 };
+  uint32_t pci = PCI_PLACE (1) | 3 << 8, place = places[below (random, G_N_ELEMENTS (places))], on = below (random, 8) != 0;
+  void *pm = harness_object (h, "pm");
+  if (below (random, 64) == 0) {
+    configuration (h, pci, 0x40, &place);
+    configuration (h, pci, 0x80, &on);
+  }
+  strike_space (h, random, "io", (configuration (h, pci, 0x40, NULL) & 0xffc0) + random_offset (random, 0x40, 1));
+  if (below (random, 64) == 0) {
+    const BpPowerButtonIface *t = bp_object_interface (pm, BP_POWER_BUTTON_ID);
+    bp_machine_lock (harness_machine (h));
+    t->press (pm);
+    bp_machine_unlock (harness_machine (h));
+  }
 }
 
 /* The processor's side of a local APIC: its MSRs, CR8, and what it takes from it. */
@@ -305,6 +327,8 @@ strike_subject (Harness *h, GRand *random, const Subject *s, const GPtrArray *re
     strike_screen (h, random, s->id);
   if (g_str_equal (s->type, "pci-testdev"))
     strike_bars (h, random);
+  if (g_str_equal (s->type, "piix4-pm"))
+    strike_power (h, random);
   if (g_str_equal (s->type, "lapic"))
     strike_processor (h, random, below (random, 4) ? s->id : "apic1");
 }
@@ -420,7 +444,7 @@ END_TEST
 START_TEST (every_type_is_struck)
 {
   for (const BpTypeDesc *const *t = hw_pc (); *t; t++) {
-    bool found = g_str_has_prefix ((*t)->name, "boot-");        /* loaders: a guest does not see them */
+    bool found = g_str_has_prefix ((*t)->name, "boot-") || g_str_has_suffix ((*t)->name, "-tables");    /* a guest does not see them */
     for (unsigned i = 0; i < G_N_ELEMENTS (subjects); i++)
       found |= g_str_equal (subjects[i].type, (*t)->name);
     ck_assert_msg (found, "%s is missing among the subjects of this test", (*t)->name);
