@@ -1,6 +1,7 @@
 /* fw-cfg.c -- firmware configuration by selector, data port and DMA (QEMU's fw_cfg interface, docs/specs/fw_cfg): facts and files. */
 /* SPDX-License-Identifier: MIT */
 #include <backplane/arch/x86-state.h>
+#include <backplane/iface/cmos.h>
 #include <backplane/iface/firmware-config.h>
 #include <backplane/iface/memory-backend.h>
 #include <errno.h>
@@ -34,9 +35,9 @@ typedef struct FwCfg {
   uint16_t selector;
   uint32_t position;
   uint64_t dma_address;
-  BpLink ram;
-  char **files, **boot_order;   /* properties */
-  bool boot_menu, dma;
+  BpLink ram, cmos;
+  char **files, **boot_order, **boot;   /* properties */
+  bool boot_menu, check_floppy, dma;
   BpRegion *ports, *dma_port;
   BpAddressSpace *memory;
   GPtrArray *table;             /* of File *, by name from the first reset on */
@@ -303,12 +304,12 @@ file_bytes (void *self, const char *name)
   return NULL;
 }
 
-/* The kernel's, and what else is not made here. */
+/* The kernel's, the UUID, and what else is not known here. */
 static bool
 set_item (void *self, uint16_t number, GBytes *bytes)
 {
   FwCfg *f = self;
-  if (number >= ITEM_FILE_DIRECTORY || number <= ITEM_NB_CPUS || number == ITEM_NUMA || number == ITEM_BOOT_MENU || number == ITEM_MAX_CPUS)
+  if (number >= ITEM_FILE_DIRECTORY || (number <= ITEM_NB_CPUS && number != ITEM_UUID) || number == ITEM_NUMA || number == ITEM_BOOT_MENU || number == ITEM_MAX_CPUS)
     return false;
   g_clear_pointer (&f->given[number], g_bytes_unref);
   f->given[number] = bytes ? g_bytes_ref (bytes) : NULL;
@@ -367,7 +368,55 @@ add_boot_order (FwCfg *f, GError **error)
   return add_file (f, "bootorder", lines, strlen (lines) + 1, error);
 }
 
-/* --- life cycle: realize, reset ------------------------------------------------------------ */
+/* --- CMOS RAM: what older firmware looks for ------------------------------------------------ */
+
+enum { CMOS_EQUIPMENT = 0x14, CMOS_BOOT_THIRD = 0x38, CMOS_BOOT_FIRST = 0x3d, CMOS_CPUS = 0x5f };
+enum { EQUIPMENT_FPU = 1 << 1, NO_FLOPPY_CHECK = 1 << 0, CPUID_FPU = 1 << 0, MOST_BOOT_KINDS = 3 };
+
+/* boot = disk, cdrom: the first three kinds as digits, the first lowest; 0 is none. */
+static bool
+boot_digits (const FwCfg *f, unsigned *digits, GError **error)
+{
+  static const char *const kinds[] = { "floppy", "disk", "cdrom", "network" };
+  unsigned n = 0;
+  *digits = 0;
+  for (char **given = f->boot; given && *given; given++, n++) {
+    unsigned kind = 0;
+    while (kind < G_N_ELEMENTS (kinds) && strcmp (kinds[kind], *given) != 0)
+      kind++;
+    if (kind == G_N_ELEMENTS (kinds) || n == MOST_BOOT_KINDS) {
+      g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "boot: `%s' is not right: up to three of floppy, disk, cdrom, network", *given);
+      return false;
+    }
+    *digits |= (kind + 1) << 4 * n;
+  }
+  return true;
+}
+
+static void
+fill_cmos (FwCfg *f)
+{
+  unsigned cursor = 0, digits = 0;
+  void *cpu = bp_machine_next (bp_object_machine (f), BP_X86_CPU_ID, &cursor);
+  const BpX86CpuIface *t = cpu ? bp_object_interface (cpu, BP_X86_CPU_ID) : NULL;
+  uint32_t leaf[4] = { 0 };
+  if (t)
+    t->cpuid (cpu, 1, 0, leaf);
+  boot_digits (f, &digits, NULL);
+  bp_cmos_set (&f->cmos, CMOS_EQUIPMENT, EQUIPMENT_FPU, leaf[3] & CPUID_FPU ? EQUIPMENT_FPU : 0);
+  bp_cmos_set (&f->cmos, CMOS_BOOT_FIRST, 0xff, (uint8_t) digits);
+  bp_cmos_set (&f->cmos, CMOS_BOOT_THIRD, 0xff, (uint8_t) (digits >> 4 & 0xf0) | (f->check_floppy ? 0 : NO_FLOPPY_CHECK));
+  bp_cmos_set (&f->cmos, CMOS_CPUS, 0xff, (uint8_t) (f->n_cpus ? f->n_cpus - 1 : 0));
+}
+
+/* --- life cycle: configure, realize, reset ------------------------------------------------------------ */
+
+static bool
+cfg_configure (void *self, GError **error)
+{
+  unsigned digits;
+  return boot_digits (self, &digits, error);
+}
 
 static bool
 cfg_realize (void *self, GError **error)
@@ -383,6 +432,7 @@ cfg_realize (void *self, GError **error)
   f->table = g_ptr_array_new_with_free_func (file_free);
   f->directory = g_byte_array_new ();
   f->item = g_byte_array_new ();
+  fill_cmos (f);
   for (char **given = f->files; given && *given; given++)
     if (!add_given (f, *given, error))
       return false;
@@ -427,6 +477,9 @@ static const BpProperty cfg_properties[] = {
   BP_PROP_LINK ("ram", FwCfg, ram, BP_MEMORY_BACKEND_ID, 0, "The memory backend whose size the guest is told; none: 0 bytes."),
   BP_PROP_LIST ("files", FwCfg, files, NULL, "Files for the guest, each NAME=PATH; names of your own begin with opt/ and a reversed domain."),
   BP_PROP_LIST ("boot-order", FwCfg, boot_order, NULL, "What firmware starts from, first to last: SeaBIOS's device paths, or HALT to try nothing else."),
+  BP_PROP_LIST ("boot", FwCfg, boot, NULL, "Kinds of disks to start from, up to three, for what `boot-order' does not name: floppy, disk, cdrom, network."),
+  BP_PROP_BOOL ("check-floppy", FwCfg, check_floppy, true, "Whether a floppy needs the signature 55 aa to be started from; old ones have none."),
+  BP_PROP_LINK ("cmos", FwCfg, cmos, BP_CMOS_ID, 0, "The clock whose CMOS RAM has `boot', `check-floppy' and the number of CPUs."),
   BP_PROP_BOOL ("boot-menu", FwCfg, boot_menu, false, "Whether firmware offers its boot menu."),
   BP_PROP_BOOL ("dma", FwCfg, dma, true, "Whether the DMA interface is there (pio1 has to be mapped, too)."),
   BP_PROP_END
@@ -456,6 +509,7 @@ const BpTypeDesc fw_cfg_type = {
   .state_version = 1,
   .state_minimum = 1,
   .state = cfg_state,
+  .configure = cfg_configure,
   .realize = cfg_realize,
   .reset = cfg_reset,
   .unrealize = cfg_unrealize,

@@ -1,5 +1,6 @@
 /* host-i440fx.c -- Intel 82441FX host bridge (May 1996): configuration cycles, the memory map, PAM shadowing, SMRAM. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/iface/cmos.h>
 #include <backplane/iface/firmware-config.h>
 #include <backplane/iface/memory-backend.h>
 #include <string.h>
@@ -40,7 +41,7 @@ typedef struct I440fx {
   PciBus bus;                   /* first */
   uint32_t config_address;
   uint8_t smram;                /* as last accepted */
-  BpLink ram, firmware;
+  BpLink ram, firmware, cmos;
   bool bios_ram;
   BpRegion *address_ports, *data_ports;
   BpRegion *memory, *shadow;    /* containers that the descriptor maps */
@@ -232,6 +233,27 @@ make_e820 (void *self, GByteArray *bytes)
     put_range (bytes, FOUR_GIB, size - low);
 }
 
+enum { CMOS_BASE = 0x15, CMOS_EXTENDED = 0x17, CMOS_EXTENDED_FOUND = 0x30, CMOS_ABOVE_16M = 0x34, CMOS_ABOVE_4G = 0x5b };
+
+static void
+set_cmos (I440fx *h, unsigned index, unsigned n, uint64_t value)
+{
+  for (unsigned i = 0; i < n; i++)
+    bp_cmos_set (&h->cmos, index + i, 0xff, (uint8_t) (value >> 8 * i));
+}
+
+/* KiB up to 640, KiB from 1 MiB up to 64 MiB, blocks of 64 KiB from 16 MiB and from 4 GiB on. */
+static void
+fill_cmos (I440fx *h)
+{
+  uint64_t size = ram_size (h), low = MIN (size, PC_RAM_LIMIT), extended = MIN ((low - MIB) >> 10, 63u << 10);
+  set_cmos (h, CMOS_BASE, 2, 640);
+  set_cmos (h, CMOS_EXTENDED, 2, extended);
+  set_cmos (h, CMOS_EXTENDED_FOUND, 2, extended);
+  set_cmos (h, CMOS_ABOVE_16M, 2, low > 16 * MIB ? (low - 16 * MIB) >> 16 : 0);
+  set_cmos (h, CMOS_ABOVE_4G, 3, MIN ((size - low) >> 16, 0xffffff));
+}
+
 /* --- life cycle: configure, realize, reset -------------------------------------------------- */
 
 static void
@@ -335,6 +357,7 @@ bridge_realize (void *self, GError **error)
   pci_put16 (mask, PCI_COMMAND, 0x0140);
   memset (mask + 0x50, 0xff, 0x100 - 0x50);
   memset (mask + DRB0, 0xff, 8);
+  fill_cmos (h);
   return bp_firmware_config_add_maker (&h->firmware, "etc/e820", make_e820, h, error);
 }
 
@@ -372,6 +395,7 @@ static const BpProperty bridge_properties[] = {
   BP_PROP_LINK ("ram", I440fx, ram, BP_MEMORY_BACKEND_ID, BP_PROPERTY_REQUIRED,
                 "The memory backend: mapped from 0 up to 3.5 GiB, what is left of it from 4 GiB up."),
   BP_PROP_LINK ("firmware", I440fx, firmware, BP_FIRMWARE_CONFIG_ID, 0, "Where firmware looks for the memory map (file etc/e820)."),
+  BP_PROP_LINK ("cmos", I440fx, cmos, BP_CMOS_ID, 0, "The clock whose CMOS RAM tells the sizes of memory to who does not ask `firmware'."),
   BP_PROP_BOOL ("bios-ram", I440fx, bios_ram, false,
                 "RAM at 0xf0000 to 0xfffff from reset on, as firmware leaves it; for machines that start a kernel without firmware."),
   BP_PROP_END

@@ -1,5 +1,6 @@
 /* rtc-mc146818.c -- Motorola MC146818A real-time clock and 128 bytes of CMOS RAM. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/iface/cmos.h>
 #include <time.h>
 #include "hw-pc.h"
 
@@ -289,6 +290,26 @@ rtc_write (void *self, uint64_t offset, uint64_t value, unsigned size)
     r->index = value & 0x7f;    /* bit 7 masks NMI in the chipset, which has no source here */
 }
 
+/* --- the interface of who knows what is in the machine ---------------------------------- */
+
+enum { CMOS_FIRST = 0x0e, CMOS_SUMMED = 0x10, CMOS_SUM = 0x2e };
+
+static void
+set_cmos (void *self, unsigned index, uint8_t mask, uint8_t value)
+{
+  Rtc *r = self;
+  unsigned sum = 0;
+  if (index < CMOS_FIRST || index >= sizeof r->cmos || index == REG_CENTURY)
+    return;
+  r->cmos[index] = (uint8_t) ((r->cmos[index] & ~mask) | (value & mask));
+  for (unsigned i = CMOS_SUMMED; i < CMOS_SUM; i++)
+    sum += r->cmos[i];
+  r->cmos[CMOS_SUM] = (uint8_t) (sum >> 8);
+  r->cmos[CMOS_SUM + 1] = (uint8_t) sum;
+}
+
+static const BpCmosIface cmos_iface = { .struct_size = sizeof cmos_iface, .set = set_cmos };
+
 /* --- life cycle: realize, reset ------------------------------------------------------------ */
 
 /* "now", or a date that makes runs repeatable. */
@@ -385,6 +406,8 @@ static const BpRegionDesc rtc_regions[] = {
 };
 static const BpPinDesc rtc_pins[] = { BP_PIN_DESC_OUT ("irq", Rtc, irq, 0, "Interrupt request, IRQ 8 in a PC."), BP_PIN_DESC_END };
 
+static const BpInterfaceDesc rtc_interfaces[] = { { BP_CMOS_ID, &cmos_iface }, { NULL, NULL } };
+
 static const BpStateField rtc_state[] = {
   BP_STATE_FIELD_BYTES (Rtc, cmos), BP_STATE_FIELD_U8 (Rtc, index), BP_STATE_FIELD_U64 (Rtc, base), BP_STATE_FIELD_U64 (Rtc, periods_seen),
   BP_STATE_FIELD_U64 (Rtc, seconds_seen),
@@ -397,6 +420,7 @@ const BpTypeDesc mc146818_type = {
   .properties = rtc_properties,
   .regions = rtc_regions,
   .pins = rtc_pins,
+  .interfaces = rtc_interfaces,
   .state_version = 1,
   .state_minimum = 1,
   .state = rtc_state,

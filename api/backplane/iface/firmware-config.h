@@ -20,7 +20,7 @@ typedef struct BpFirmwareConfigIface {
   bool (*add_maker) (void *self, const char *name, void (*make) (void *user, GByteArray *bytes), void *user, GError **error);
   /* The bytes of a file, for a boot program that does firmware's work; NULL: there is none.  Good until the next reset. [main][locked] */
   const GByteArray *(*file) (void *self, const char *name);
-  /* A numbered item below 0x20, such as the kernel that firmware is to start (0x07 to 0x18): from now on it is these bytes, of which a reference is
+  /* A numbered item below 0x20, such as the machine's UUID (0x02) or the kernel that firmware is to start (0x07 to 0x18): from now on it is these bytes, of which a reference is
    * kept; NULL: there is none.  false: the number is the provider's own. [main][configured] */
   bool (*set_item) (void *self, uint16_t number, GBytes *bytes);
 } BpFirmwareConfigIface;
