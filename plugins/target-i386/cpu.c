@@ -234,6 +234,8 @@ realize (void *self, GError **error)
   env->n_processors = 0;
   for (unsigned cursor = 0; bp_machine_next (bp_object_machine (self), BP_X86_CPU_ID, &cursor); )
     env->n_processors++;
+  if (env->cores)
+    env->n_processors = MIN (env->n_processors, env->cores);
   return true;
 }
 
@@ -271,6 +273,8 @@ static const BpProperty properties[] = {
   BP_PROP_ ("tsc-frequency", BP_PROPERTY_U64, X86Cpu, tsc_frequency, .default_int = 2400000000u, .min = 1000000, .max = 4294967295u,
             .help = "Ticks of the time-stamp counter in a second of virtual time, in Hz."),
   BP_PROP_U32_RANGE ("apic-id", X86Cpu, apic_id, 0, 0, 254, "Initial APIC identifier that CPUID leaf 1 reports."),
+  BP_PROP_U32_RANGE ("cores", X86Cpu, cores, 0, 0, 128,
+                     "How many of the machine's processors are in one package with this one, as CPUID tells: 1, 2, 4 ...; 0 is all of them."),
   BP_PROP_ENUM ("bsp", X86Cpu, bsp, BSP_AUTO, bsp_names,
                 "Whether it runs from reset on; the others wait for a start-up message.  auto: vCPU number 0 does."),
   BP_PROP_BOOL ("hypervisor", X86Cpu, hypervisor, false, "Whether CPUID tells the guest that it runs in a virtual machine (leaf 1, ECX bit 31)."),

@@ -155,7 +155,8 @@ typedef struct X86Cpu {
   uint32_t cpuid_13_1_eax;
   uint32_t cpuid_7_ebx, cpuid_7_ecx, cpuid_7_edx, cpuid_80000007_edx;
   uint32_t own_features;        /* OWN_*: what CPUID does not tell */
-  uint32_t n_processors;        /* of the machine */
+  uint32_t n_processors;        /* of its package */
+  uint32_t cores;               /* property: at most so many; 0: all of the machine's */
   uint32_t cr4_allowed;         /* bits that may be set */
   uint32_t physical_bits;       /* MAXPHYADDR */
   uint64_t tsc_frequency;       /* property: Hz */

@@ -336,7 +336,7 @@ text_word (const char *text, size_t at)
   return v;
 }
 
-/* The machine's processors are the cores of one package, where the model can say so: as many bits of the APIC id tell them apart. */
+/* The processors of a package are its cores, where the model can say so: as many bits of the APIC id tell them apart. */
 static unsigned
 id_bits (const X86Cpu *env)
 {

@@ -396,6 +396,12 @@ START_TEST (topology)
   ck_assert_uint_eq ((uint64_t) out[2] * out[1] / out[0], env->tsc_frequency);
   leaf (0x16, 0);
   ck_assert_uint_eq (out[0], 2400);
+  env->n_processors = 1;
+  leaf (1, 0);
+  ck_assert_uint_eq (out[3] >> 28 & 1, 0);
+  leaf (11, 1);
+  ck_assert (out[0] == 0 && out[1] == 1 && out[3] == 5);
+  env->n_processors = 6;
   configured ("pentium", NULL);                         /* these stand alone */
   leaf (1, 0);
   ck_assert_uint_eq (out[3] >> 28 & 1, 0);
