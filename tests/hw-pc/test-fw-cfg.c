@@ -192,5 +192,55 @@ START_TEST (dma_refuses)
 }
 END_TEST
 
+/* --- what others bring ------------------------------------------------------------------------ */
+
+START_TEST (items_from_others)
+{
+  Harness *h = harness_new (hw_pc (), CFG RAM);
+  void *cfg = harness_object (h, "cfg");
+  BpLink link = { cfg, bp_object_interface (cfg, BP_FIRMWARE_CONFIG_ID) };
+  g_autoptr (GBytes) kernel = g_bytes_new_static ("vmlinuz", 7), other = g_bytes_new_static ("xy", 2);
+  uint8_t bytes[8];
+  ck_assert (bp_firmware_config_set_item (&link, 0x11, kernel));
+  read_item (h, 0x11, bytes, 8);
+  ck_assert_mem_eq (bytes, "vmlinuz", 8);
+  ck_assert (bp_firmware_config_set_item (&link, 0x11, other));
+  read_item (h, 0x11, bytes, 3);
+  ck_assert_mem_eq (bytes, "xy", 3);
+  ck_assert_uint_eq (dma (h, 0x0011000a, 3, 0x2000), 0);
+  ck_assert_uint_eq (read32 (h, 0x2000), 0x7978);
+  ck_assert (bp_firmware_config_set_item (&link, 0x11, NULL));
+  read_item (h, 0x11, bytes, 2);
+  ck_assert_mem_eq (bytes, "\0\0", 2);
+  ck_assert (!bp_firmware_config_set_item (&link, 0x00, other));        /* the signature is its own */
+  ck_assert (!bp_firmware_config_set_item (&link, 0x19, other));
+  ck_assert (!bp_firmware_config_set_item (&link, 0x8000, other));
+  ck_assert_ptr_null (bp_firmware_config_file (&link, "no such"));
+  harness_free (h);
+}
+END_TEST
+
+static uint8_t
+cmos (Harness *h, uint8_t index)
+{
+  out8 (h, 0x70, index);
+  return in8 (h, 0x71);
+}
+
+START_TEST (set_up_memory_says_what_to_start)
+{
+  Harness *h = harness_new (hw_pc (), CFG "cmos = rtc\nboot = cdrom, disk, floppy\ncheck-floppy = off\n" RAM "[device rtc]\ntype = mc146818\npio0 = io@0x70\n"
+                                      "[cpu]\ntype = harness-cpu\ncount = 2\n");
+  ck_assert_uint_eq (cmos (h, 0x3d), 0x23);
+  ck_assert_uint_eq (cmos (h, 0x38), 0x11);
+  ck_assert_uint_eq (cmos (h, 0x5f), 1);
+  harness_free (h);
+  g_autofree char *unknown = harness_refusal (hw_pc (), CFG "boot = tape\n" RAM);
+  ck_assert_ptr_nonnull (strstr (unknown, "`tape' is not right"));
+  g_autofree char *many = harness_refusal (hw_pc (), CFG "boot = disk, floppy, cdrom, network\n" RAM);
+  ck_assert_ptr_nonnull (strstr (many, "up to three"));
+}
+END_TEST
+
 HARNESS_MAIN ("fw-cfg", counts, reads_go_on_after_a_load, files_by_name, the_memory_map_is_a_file, what_cannot_be_added, dma_reads_and_skips,
-              dma_refuses)
+              dma_refuses, items_from_others, set_up_memory_says_what_to_start)

@@ -246,6 +246,21 @@ START_TEST (ram_has_its_holes)
 }
 END_TEST
 
+START_TEST (set_up_memory_has_the_sizes)
+{
+  static const struct { uint8_t index, value; } expected[] = {
+    { 0x15, 0x80 }, { 0x16, 0x02 }, { 0x17, 0x00 }, { 0x18, 0x7c }, { 0x30, 0x00 }, { 0x31, 0x7c }, { 0x34, 0x00 }, { 0x35, 0x01 }, { 0x5b, 0 }, { 0x5c, 0 }, { 0x5d, 0 }
+  };
+  Harness *h = harness_new (hw_pc (), "[memory ram]\ntype = harness-ram\nsize = 32M\n[device host]\ntype = i440fx\nram = ram\ncmos = rtc\n"
+                                      "[device rtc]\ntype = mc146818\npio0 = io@0x70\n");
+  for (unsigned i = 0; i < G_N_ELEMENTS (expected); i++) {
+    out8 (h, 0x70, expected[i].index);
+    ck_assert_msg (in8 (h, 0x71) == expected[i].value, "index %02x", expected[i].index);
+  }
+  harness_free (h);
+}
+END_TEST
+
 START_TEST (bios_ram_is_there_from_the_start)
 {
   Harness *h = harness_new (hw_pc (), "[memory ram]\ntype = harness-ram\nsize = 2M\n[device host]\ntype = i440fx\nram = ram\nbios-ram = on\n"
@@ -329,5 +344,5 @@ START_TEST (wrong_places_are_refused)
 END_TEST
 
 HARNESS_MAIN ("host-i440fx", functions_are_found, bars_are_sized_and_mapped, an_expansion_rom_has_a_switch, shadowing_goes_through_its_modes,
-              shadowing_does_not_read_devices, smram_opens_until_locked, ram_has_its_holes, bios_ram_is_there_from_the_start,
+              shadowing_does_not_read_devices, smram_opens_until_locked, ram_has_its_holes, bios_ram_is_there_from_the_start, set_up_memory_has_the_sizes,
               interrupts_are_routed, dma_needs_a_bus_master, port_cf9_resets, wrong_places_are_refused)
