@@ -16,7 +16,7 @@
 
 /* Offsets in the setup header and the zero page. */
 enum {
-  SETUP_SECTS = 0x1f1, SETUP_SYSSIZE = 0x1f4, SETUP_BOOT_FLAG = 0x1fe, SETUP_JUMP = 0x200, SETUP_MAGIC = 0x202, SETUP_VERSION = 0x206,
+  SETUP_SECTS = 0x1f1, SETUP_SYSSIZE = 0x1f4, SETUP_VIDEO_MODE = 0x1fa, SETUP_BOOT_FLAG = 0x1fe, SETUP_JUMP = 0x200, SETUP_MAGIC = 0x202, SETUP_VERSION = 0x206,
   SETUP_TYPE_OF_LOADER = 0x210, SETUP_LOADFLAGS = 0x211, SETUP_CODE32_START = 0x214, SETUP_RAMDISK_IMAGE = 0x218, SETUP_RAMDISK_SIZE = 0x21c,
   SETUP_HEAP_END = 0x224, SETUP_CMDLINE_PTR = 0x228, SETUP_INITRD_MAX = 0x22c, SETUP_ALIGNMENT = 0x230, SETUP_RELOCATABLE = 0x234,
   SETUP_CMDLINE_SIZE = 0x238, SETUP_PREF_ADDRESS = 0x258, SETUP_INIT_SIZE = 0x260,
@@ -250,15 +250,33 @@ give_item (BootLinux *b, uint16_t item, GBytes *bytes, uint32_t address, BootPie
   g_bytes_unref (bytes);
 }
 
-/* The setup's header says where the rest is (boot.rst, "Special Command Line Options" apart). */
+enum { VIDEO_NORMAL = 0xffff, VIDEO_EXTENDED = 0xfffe, VIDEO_ASK = 0xfffd };
+
+/* vga=MODE is the boot loader's to read (boot.rst, "Special Command Line Options"): the last one on the command line. */
+static uint16_t
+video_mode (const char *append)
+{
+  uint16_t mode = VIDEO_NORMAL;
+  g_auto (GStrv) words = g_strsplit (append, " ", -1);
+  for (char **w = words; *w; w++) {
+    const char *value = g_str_has_prefix (*w, "vga=") ? *w + 4 : NULL;
+    if (value)
+      mode = g_str_equal (value, "ask") ? VIDEO_ASK : g_str_equal (value, "ext") ? VIDEO_EXTENDED : g_str_equal (value, "normal") ? VIDEO_NORMAL
+             : (uint16_t) g_ascii_strtoull (value, NULL, 0);
+  }
+  return GUINT16_TO_LE (mode);
+}
+
+/* The setup's header says where the rest is. */
 static GBytes *
 make_setup (const BootLinux *b)
 {
   uint8_t *setup = g_memdup2 (b->image, b->setup_size);
   setup[SETUP_TYPE_OF_LOADER] = 0xff;
   setup[SETUP_LOADFLAGS] |= CAN_USE_HEAP;
-  uint16_t heap_end = GUINT16_TO_LE (0xfe00);
+  uint16_t heap_end = GUINT16_TO_LE (0xfe00), mode = video_mode (b->append ? b->append : "");
   memcpy (setup + SETUP_HEAP_END, &heap_end, 2);
+  memcpy (setup + SETUP_VIDEO_MODE, &mode, 2);
   put32 (setup + SETUP_RAMDISK_IMAGE, b->initrd_address);
   put32 (setup + SETUP_RAMDISK_SIZE, (uint32_t) b->initrd_size);
   put32 (setup + SETUP_CMDLINE_PTR, CMDLINE);

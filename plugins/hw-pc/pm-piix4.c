@@ -1,15 +1,17 @@
-/* pm-piix4.c -- Intel 82371AB PIIX4 (April 1997), function 3: ACPI registers, power management timer, power button, soft off. */
+/* pm-piix4.c -- Intel 82371AB PIIX4 (April 1997), function 3: ACPI registers, power management timer, power button, soft off, SMBus. */
 /* SPDX-License-Identifier: MIT */
 #include <backplane/iface/power.h>
 #include "acpi.h"
 #include "hw-pc.h"
 #include "pci-bus.h"
+#include "smbus-piix4.h"
 
 /* --- registers -------------------------------------------------------------- */
 
 enum {                          /* configuration space (7.1) */
   PMBA = 0x40, DEVACTB = 0x58, PMREGMISC = 0x80, SMBBA = 0x90, SMBHSTCFG = 0xd2
 };
+enum { SMBBA_MASK = 0xfff0, SMBHSTCFG_ENABLE = 1 << 0, SMBHSTCFG_INTERRUPT = 7 << 1, SMBHSTCFG_IRQ9 = 4 << 1 };
 enum { PMBA_MASK = 0xffc0, DEVACTB_APMC_EN = 1 << 1 /* of byte 3 */, PMREGMISC_ENABLE = 1 << 0 };
 /* Writable bits of registers that are kept and have no effect here: activity, resume and break events, general-purpose inputs. */
 static const struct { uint8_t offset; uint32_t writable; } kept[] = {
@@ -42,13 +44,14 @@ typedef struct Pm {
   uint32_t global_control;
   uint8_t apm_control, apm_status;
   uint64_t turns_seen;          /* half turns of the timer that its status bit was cleared after */
+  Smbus smbus;
   BpTimer *timer;
   BpLink bus;
   char *address;
   BpPciSlot *slot;
   BpPin *sci;
-  BpRegion *apm, *block;
-  bool mapped;
+  BpRegion *apm, *block, *smbus_ports;
+  bool block_mapped, smbus_mapped;
 } Pm;
 
 static const BpPciBusIface *bus_of (const Pm *p) { return p->bus.table; }
@@ -77,11 +80,19 @@ arm (Pm *p)
   bp_timer_arm (p->timer, (int64_t) bp_muldiv (at, (uint32_t) BP_NS_PER_SECOND, TIMER_HZ) + 1);
 }
 
+/* The SMBus shares the line, or is for an SMI handler, which there is not. */
+static void
+drive_sci (Pm *p)
+{
+  bool smbus = smbus_interrupts (&p->smbus) && (config_of (p)[SMBHSTCFG] & SMBHSTCFG_INTERRUPT) == SMBHSTCFG_IRQ9;
+  bp_pin_set (p->sci, (p->control & CTL_SCI && p->status & p->enable) || smbus);
+}
+
 static void
 update (Pm *p)
 {
   note_turns (p);
-  bp_pin_set (p->sci, p->control & CTL_SCI && p->status & p->enable);
+  drive_sci (p);
   arm (p);
 }
 
@@ -236,18 +247,36 @@ apm_write (void *self, uint64_t offset, uint64_t value, unsigned size)
   update (p);
 }
 
+static uint64_t smbus_ports_read (void *self, uint64_t offset, unsigned size) { return smbus_read (&((Pm *) self)->smbus, (unsigned) offset); }
+
 static void
-map_block (Pm *p)
+smbus_ports_write (void *self, uint64_t offset, uint64_t value, unsigned size)
+{
+  Pm *p = self;
+  smbus_write (&p->smbus, (unsigned) offset, (uint8_t) value);
+  drive_sci (p);
+}
+
+static const BpRegionOps smbus_ops = BP_REGION_OPS (.read = smbus_ports_read, .write = smbus_ports_write, .impl_max = 1);
+
+static void
+place (Pm *p, BpRegion *ports, bool *mapped, uint16_t base, bool wanted)
+{
+  if (*mapped)
+    bp_region_remove (ports);
+  *mapped = wanted && base;
+  if (*mapped)
+    bp_region_add (bus_of (p)->space (p->bus.instance, true), base, ports, 1);
+}
+
+/* Both blocks have a base and a switch; PCI's own counts for the SMBus alone (7.1). */
+static void
+map_blocks (Pm *p)
 {
   const uint8_t *c = config_of (p);
-  uint16_t base = pci_get16 (c, PMBA) & PMBA_MASK;
-  bool wanted = c[PMREGMISC] & PMREGMISC_ENABLE && base;
   bp_memory_begin ();
-  if (p->mapped)
-    bp_region_remove (p->block);
-  if (wanted)
-    bp_region_add (bus_of (p)->space (p->bus.instance, true), base, p->block, 1);
-  p->mapped = wanted;
+  place (p, p->block, &p->block_mapped, pci_get16 (c, PMBA) & PMBA_MASK, c[PMREGMISC] & PMREGMISC_ENABLE);
+  place (p, p->smbus_ports, &p->smbus_mapped, pci_get16 (c, SMBBA) & SMBBA_MASK, c[SMBHSTCFG] & SMBHSTCFG_ENABLE && c[PCI_COMMAND] & PCI_COMMAND_IO);
   bp_memory_commit ();
 }
 
@@ -257,10 +286,10 @@ static void
 config_written (void *self, unsigned offset, unsigned size)
 {
   Pm *p = self;
-  if (touches (offset, size, PMBA, 4) || touches (offset, size, PMREGMISC, 1))
-    map_block (p);
-  if (size <= 4 && (touches (offset, size, SMBBA, 4) || touches (offset, size, SMBHSTCFG, 1)))
-    bp_log_unimp (p, "SMBus: its registers keep saying that it is switched off");
+  if (touches (offset, size, PMBA, 4) || touches (offset, size, PMREGMISC, 1) || touches (offset, size, SMBBA, 4) || touches (offset, size, SMBHSTCFG, 1)
+      || touches (offset, size, PCI_COMMAND, 1))
+    map_blocks (p);
+  drive_sci (p);
 }
 
 /* --- life cycle: realize, reset ------------------------------------------------------------ */
@@ -282,6 +311,7 @@ pm_realize (void *self, GError **error)
   }
   p->timer = bp_timer_new (self, BP_CLOCK_VIRTUAL, on_half_turn, p);
   p->block = bp_region_new_io (self, "pm", &block_ops, ACPI_PM_SIZE);
+  p->smbus_ports = bp_region_new_io (self, "smbus", &smbus_ops, SMBUS_SIZE);
   p->slot = bus_of (p)->add (p->bus.instance, (unsigned) address, &f, error);
   if (!p->slot)
     return false;
@@ -289,6 +319,8 @@ pm_realize (void *self, GError **error)
   pci_put16 (mask, PCI_COMMAND, PCI_COMMAND_IO);
   pci_put16 (mask, PMBA, PMBA_MASK);
   mask[PMREGMISC] = PMREGMISC_ENABLE;
+  pci_put16 (mask, SMBBA, SMBBA_MASK);
+  mask[SMBHSTCFG] = SMBHSTCFG_ENABLE | SMBHSTCFG_INTERRUPT;
   for (unsigned i = 0; i < G_N_ELEMENTS (kept); i++)
     for (unsigned b = 0; b < 4; b++)
       mask[kept[i].offset + b] = (uint8_t) (kept[i].writable >> 8 * b);
@@ -303,8 +335,9 @@ pm_unrealize (void *self)
     bus_of (p)->remove (p->bus.instance, p->slot);
   p->slot = NULL;
   bp_region_free (p->block);
-  p->block = NULL;
-  p->mapped = false;
+  bp_region_free (p->smbus_ports);
+  p->block = p->smbus_ports = NULL;
+  p->block_mapped = p->smbus_mapped = false;
   bp_timer_free (p->timer);
   p->timer = NULL;
 }
@@ -320,7 +353,8 @@ pm_reset (void *self, BpResetKind kind)
   c[PMBA] = c[SMBBA] = 1;       /* I/O space */
   c[DEVACTB + 3] = DEVACTB_APMC_EN;
   c[PCI_INTERRUPT_PIN] = 1;
-  map_block (p);
+  map_blocks (p);
+  smbus_reset (&p->smbus);
   p->status = p->enable = p->control = p->gp_enable = p->global_enable = 0;
   p->processor = p->global_control = p->device_control = 0;
   p->gp_output = 0x7fffbfff;
@@ -333,8 +367,8 @@ static bool
 pm_post_load (void *self, GError **error)
 {
   Pm *p = self;
-  map_block (p);
-  bp_pin_set (p->sci, p->control & CTL_SCI && p->status & p->enable);
+  map_blocks (p);
+  drive_sci (p);
   return true;
 }
 
@@ -363,7 +397,8 @@ static const BpStateField pm_state[] = {
   BP_STATE_FIELD_U16 (Pm, status), BP_STATE_FIELD_U16 (Pm, enable), BP_STATE_FIELD_U16 (Pm, control), BP_STATE_FIELD_U16 (Pm, gp_enable),
   BP_STATE_FIELD_U32 (Pm, processor), BP_STATE_FIELD_U32 (Pm, device_control), BP_STATE_FIELD_U32 (Pm, gp_output),
   BP_STATE_FIELD_U16 (Pm, global_enable), BP_STATE_FIELD_U32 (Pm, global_control), BP_STATE_FIELD_U8 (Pm, apm_control),
-  BP_STATE_FIELD_U8 (Pm, apm_status), BP_STATE_FIELD_U64 (Pm, turns_seen), BP_STATE_FIELD_TIMER (Pm, timer), BP_STATE_END
+  BP_STATE_FIELD_U8 (Pm, apm_status), BP_STATE_FIELD_U64 (Pm, turns_seen), BP_STATE_FIELD_STRUCTS (Pm, smbus, 1, smbus_state),
+  BP_STATE_FIELD_TIMER (Pm, timer), BP_STATE_END
 };
 
 const BpTypeDesc piix4_pm_type = {

@@ -40,7 +40,7 @@ start (const char *boot)
     "[device host]\ntype = i440fx\nram = ram\nmemory = memory@0\nshadow = memory@0xa0000 prio 10\nio = io@0\npio0 = io@0xcf8\npio1 = io@0xcfc\n"
     "[device pm]\ntype = piix4-pm\nbus = host\npio0 = io@0xb2\n"
     "[device fw]\ntype = fw-cfg\nram = ram\npio0 = io@0x510\npio1 = io@0x514\n[device acpi]\ntype = acpi-tables\nfirmware = fw\nram = ram\n"
-    "[boot]\ntype = boot-linux\ncpu = cpu0\nram = ram\nfirmware = fw\nkernel = %s\ninitrd = %s\nappend = tell me more\n%s", image, initrd, boot);
+    "[boot]\ntype = boot-linux\ncpu = cpu0\nram = ram\nfirmware = fw\nkernel = %s\ninitrd = %s\nappend = tell me more vga=0x317\n%s", image, initrd, boot);
   return harness_new (hw_pc (), text);
 }
 
@@ -125,6 +125,7 @@ START_TEST (the_rom_brings_everything)
   play_rom (h);
   ck_assert_uint_eq (read32 (h, 0x10202), 0x53726448);          /* HdrS */
   ck_assert_uint_eq (harness_read (h, "memory", 0x10210, 2), 0x81ff);
+  ck_assert_uint_eq (harness_read (h, "memory", 0x101fa, 2), 0x317);
   ck_assert_uint_eq (read32 (h, 0x10228), 0x20000);
   ck_assert_uint_eq (read64 (h, 0x20000), UINT64_C (0x20656d206c6c6574));       /* "tell me " */
   ck_assert_uint_eq (read32 (h, 0x100000), 0xc1c1c1c1);

@@ -170,13 +170,17 @@ strike_bars (Harness *h, GRand *random)
 static void
 strike_power (Harness *h, GRand *random)
 {
-  static const uint32_t places[] = { 0x601, 0xb001, 0x41, 0xffc1, 1 };
+  static const uint32_t places[] = { 0x601, 0xb001, 0x41, 0xffc1, 1 }, smbus = 0x701, smbus_on = 0x00090000, io = 1;
   uint32_t pci = PCI_PLACE (1) | 3 << 8, place = places[below (random, G_N_ELEMENTS (places))], on = below (random, 8) != 0;
   void *pm = harness_object (h, "pm");
   if (below (random, 64) == 0) {
     configuration (h, pci, 0x40, &place);
     configuration (h, pci, 0x80, &on);
+    configuration (h, pci, 0x90, &smbus);
+    configuration (h, pci, 0xd0, &smbus_on);
+    configuration (h, pci, 0x04, &io);
   }
+  strike_space (h, random, "io", 0x700 + random_offset (random, 16, 1));
   strike_space (h, random, "io", (configuration (h, pci, 0x40, NULL) & 0xffc0) + random_offset (random, 0x40, 1));
   if (below (random, 64) == 0) {
     const BpPowerButtonIface *t = bp_object_interface (pm, BP_POWER_BUTTON_ID);

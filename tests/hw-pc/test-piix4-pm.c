@@ -1,4 +1,4 @@
-/* test-piix4-pm.c -- the ACPI registers, their timer, the power button, soft off, and the ports that move. */
+/* test-piix4-pm.c -- the ACPI registers, their timer, the power button, soft off, the ports that move, and an SMBus on which nobody is. */
 /* SPDX-License-Identifier: MIT */
 #include "hw-pc-test.h"
 #include <backplane/iface/power.h>
@@ -54,10 +54,40 @@ START_TEST (the_function_is_what_firmware_looks_for)
   ck_assert_uint_eq (config (h, 0x58), 0x02000000);             /* SMM is set up, as far as SeaBIOS is concerned */
   set_config (h, 0x58, 0);
   ck_assert_uint_eq (config (h, 0x58), 0x02000000);
-  set_config (h, 0x90, 0x701);                                  /* no SMBus */
-  set_config (h, 0xd0, 0x00090000);
-  ck_assert_uint_eq (config (h, 0x90), 1);
-  ck_assert_uint_eq (config (h, 0xd0), 0);
+  harness_free (h);
+}
+END_TEST
+
+START_TEST (nobody_answers_on_the_smbus)
+{
+  Harness *h = start ();
+  set_config (h, 0x90, 0x70f);
+  set_config (h, 0xd0, 0x00090000);                             /* on, IRQ 9 */
+  ck_assert_uint_eq (config (h, 0x90), 0x701);
+  ck_assert_uint_eq (in8 (h, 0x700), 0xff);
+  set_config (h, 0x04, 1);
+  ck_assert_uint_eq (in8 (h, 0x700), 0);
+  out8 (h, 0x704, 0xa1);
+  out8 (h, 0x703, 0x10);
+  out8 (h, 0x702, 0x48);                                        /* start, byte data */
+  ck_assert_uint_eq (in8 (h, 0x700), 0x04);
+  ck_assert_uint_eq (in8 (h, 0x702), 0x08);
+  ck_assert_int_eq (harness_level (h, "pm.sci"), 0);
+  out8 (h, 0x700, 0xff);
+  ck_assert_uint_eq (in8 (h, 0x700), 0);
+  out8 (h, 0x702, 0x49);
+  ck_assert_int_eq (harness_level (h, "pm.sci"), 1);
+  harness_round_trip (h);
+  out8 (h, 0x700, 0xff);
+  ck_assert_int_eq (harness_level (h, "pm.sci"), 0);
+  out8 (h, 0x702, 0x02);                                        /* kill */
+  ck_assert_uint_eq (in8 (h, 0x700), 0x10);
+  for (unsigned i = 0; i < 40; i++)
+    out8 (h, 0x707, (uint8_t) i);
+  in8 (h, 0x702);
+  ck_assert_uint_eq (in8 (h, 0x707), 32);
+  set_config (h, 0xd0, 0);
+  ck_assert_uint_eq (in8 (h, 0x700), 0xff);
   harness_free (h);
 }
 END_TEST
@@ -207,5 +237,5 @@ START_TEST (a_place_is_needed)
 }
 END_TEST
 
-HARNESS_MAIN ("piix4-pm", the_function_is_what_firmware_looks_for, the_ports_move, the_timer_counts, half_turns_are_noticed, the_button_interrupts,
+HARNESS_MAIN ("piix4-pm", the_function_is_what_firmware_looks_for, nobody_answers_on_the_smbus, the_ports_move, the_timer_counts, half_turns_are_noticed, the_button_interrupts,
               soft_off_ends_the_run, registers_keep_what_they_have_bits_for, a_place_is_needed)
