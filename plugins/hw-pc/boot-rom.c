@@ -5,7 +5,7 @@
 
 /* The ROM is legacy, without a Plug and Play header: a BIOS calls its entry before it boots, whatever the boot order is.  The entry puts the handler
  * into the vector of INT 19h, which is the BIOS's last act. */
-enum { ROM_SIZE = 512, ENTRY = 0x20, HANDLER = 0x40, REQUESTS = 0x90, CHECKSUM = ROM_SIZE - 1 };
+enum { ROM_SIZE = 512, ENTRY = 0x20, HANDLER = 0x40, REQUESTS = 0xa0, CHECKSUM = ROM_SIZE - 1 };
 
 static const uint8_t header[] = {
   0x55, 0xaa, ROM_SIZE / 512,
@@ -24,10 +24,15 @@ static const uint8_t entry[] = {
   0xcb                          /*      retf */
 };
 
-/* Each request's address goes to the port, big-endian, the upper half first.  The device answers at once. */
+/* Each request's address goes to the port, big-endian, the upper half first.  The device answers at once.  Without one, whatever else there is to
+ * boot is the BIOS's choice. */
 static const uint8_t handler[] = {
   0xfa,                         /*      cli */
   0xfc,                         /*      cld */
+  0xba, 0x14, 0x05,             /*      mov     dx, 514 */
+  0x66, 0xed,                   /*      in      eax, dx */
+  0x66, 0x3d, 'Q', 'E', 'M', 'U',               /* cmp eax, "QEMU" */
+  0x75, 0x44,                   /*      jne     fail */
   0x66, 0x31, 0xf6,             /*      xor     esi, esi */
   0x8c, 0xce,                   /*      mov     si, cs */
   0x66, 0xc1, 0xe6, 0x04,       /*      shl     esi, 4 */
@@ -49,7 +54,8 @@ static const uint8_t handler[] = {
   0x8e, 0xe8,                   /*      mov     gs, ax */
   0x8e, 0xd0,                   /*      mov     ss, ax */
   0x66, 0xbc, 0xf0, 0xff, 0x00, 0x00,           /* mov esp, fff0 */
-  0xea, 0x00, 0x00, 0x20, BOOT_SETUP >> 12      /* jmp 1020:0000 */
+  0xea, 0x00, 0x00, 0x20, BOOT_SETUP >> 12,     /* jmp 1020:0000 */
+  0xcd, 0x18                    /* fail: int    18 */
 };
 
 G_STATIC_ASSERT (ENTRY + sizeof entry <= HANDLER && HANDLER + sizeof handler <= REQUESTS && REQUESTS + 16 * BOOT_ROM_PIECES <= CHECKSUM);

@@ -105,8 +105,8 @@ play_rom (Harness *h)
   ck_assert (bp_as_write (memory, 0x8000, r->data, r->len));
   for (unsigned i = 0; i < 4; i++) {
     out32 (h, 0x514, 0);
-    out32 (h, 0x518, GUINT32_SWAP_LE_BE (0x8090 + 16 * i));
-    ck_assert_uint_eq (read32 (h, 0x8090 + 16 * i), 0);
+    out32 (h, 0x518, GUINT32_SWAP_LE_BE (0x80a0 + 16 * i));
+    ck_assert_uint_eq (read32 (h, 0x80a0 + 16 * i), 0);
   }
 }
 
