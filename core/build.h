@@ -36,6 +36,7 @@ typedef struct FullMachine {
   unsigned requested;           /* REQUEST_* */
   BpRunState stop_state;
   char *reset_reason;
+  const char *load;             /* a snapshot that the run begins with; NULL: it begins with a reset */
   unsigned timeout;             /* seconds; 0: none */
   int timeout_code;
 } FullMachine;
@@ -57,6 +58,8 @@ typedef struct Mapping {        /* one region in one address space */
 
 /* machine-run.c: the main loop will see to it, soon. [any] */
 void machine_request (BpMachine *m, unsigned what);
+void machine_serve (BpMachine *m);      /* what was requested, now [main] */
+void machine_forget_requests (BpMachine *m);    /* but for the end of the run */
 /* machine-control.c */
 void machine_tell (BpMachine *m, BpMachineEvent event, const char *detail);
 void machine_press_power_button (BpMachine *m);

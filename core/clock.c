@@ -43,7 +43,7 @@ struct ClockState {
   BpMachine *machine;
   GMutex lock;                  /* heaps, wakes, started */
   GPtrArray *heaps[N_CLOCKS];   /* of BpTimer * */
-  uint64_t next_order;
+  uint64_t last_order;          /* the one given out last */
   int64_t frozen;               /* atomic: virtual time while it stands, -1 while it runs */
   int64_t offset;               /* atomic: host monotonic - virtual, while it runs */
   GSource *source;
@@ -218,14 +218,14 @@ update_wakes (struct ClockState *s, bool afresh)
 
 /* --- firing ----------------------------------------------------------------------------------- */
 
-/* The next due timer, disarmed; of those armed before `order`, so that one that rearms itself in the past
+/* The next due timer, disarmed; of those armed up to `order`, so that one that rearms itself in the past
  * cannot hold the caller for good. */
 static BpTimer *
 take_due (struct ClockState *s, BpClock clock, int64_t now, uint64_t order)
 {
   g_mutex_lock (&s->lock);
   BpTimer *t = heap_first (s->heaps[clock]);
-  if (t && (t->expiry > now || t->order >= order))
+  if (t && (t->expiry > now || t->order > order))
     t = NULL;
   if (t)
     heap_remove (s->heaps[clock], t);
@@ -241,7 +241,7 @@ run_due (struct ClockState *s, BpClock clock)
     return;
   int64_t now = now_of (s, clock);
   g_mutex_lock (&s->lock);
-  uint64_t order = s->next_order;
+  uint64_t order = s->last_order;
   g_mutex_unlock (&s->lock);
   for (BpTimer *t; (t = take_due (s, clock, now, order));)
     t->fire (t->user);
@@ -359,9 +359,9 @@ bp_timer_free (BpTimer *timer)
   g_free (timer);
 }
 
-/* Changes the heap by `change`, then tells whoever runs the clock. */
+/* Changes the heap, then tells whoever runs the clock.  turn 0: the next one. */
 static void
-rearm (BpTimer *timer, bool armed, int64_t at)
+rearm (BpTimer *timer, bool armed, int64_t at, uint64_t turn)
 {
   struct ClockState *s = timer->state;
   BpMachine *m = s->machine;
@@ -372,7 +372,8 @@ rearm (BpTimer *timer, bool armed, int64_t at)
     heap_remove (heap, timer);
   if (armed) {
     __atomic_store_n (&timer->expiry, at, __ATOMIC_RELAXED);
-    timer->order = s->next_order++;
+    s->last_order = MAX (s->last_order, turn);
+    timer->order = turn ? turn : ++s->last_order;
     g_ptr_array_add (heap, timer);
     heap_settle (heap, (int) heap->len - 1, timer);
     update_wakes (s, false);
@@ -386,14 +387,14 @@ rearm (BpTimer *timer, bool armed, int64_t at)
 void
 bp_timer_arm (BpTimer *timer, int64_t at)
 {
-  rearm (timer, true, at);
+  rearm (timer, true, at, 0);
 }
 
 void
 bp_timer_cancel (BpTimer *timer)
 {
   if (bp_timer_is_armed (timer))
-    rearm (timer, false, 0);
+    rearm (timer, false, 0, 0);
 }
 
 bool
@@ -406,6 +407,18 @@ int64_t
 bp_timer_expiry (const BpTimer *timer)
 {
   return __atomic_load_n (&timer->expiry, __ATOMIC_RELAXED);
+}
+
+uint64_t
+timer_turn (const BpTimer *timer)
+{
+  return timer->order;
+}
+
+void
+timer_restore (BpTimer *timer, int64_t at, uint64_t turn)
+{
+  rearm (timer, true, at, MIN (turn, UINT64_MAX / 2));  /* (what comes from a file cannot make the count come around) */
 }
 
 /* --- the host's side -------------------------------------------------------------------------- */
@@ -477,5 +490,15 @@ clock_stop (BpMachine *m)
   g_mutex_lock (&s->lock);
   if (is_running (s))
     __atomic_store_n (&s->frozen, host_time (CLOCK_MONOTONIC) - s->offset, __ATOMIC_RELEASE);
+  g_mutex_unlock (&s->lock);
+}
+
+void
+clock_set (BpMachine *m, int64_t now)
+{
+  struct ClockState *s = m->clock;
+  g_mutex_lock (&s->lock);
+  g_assert (!is_running (s));
+  __atomic_store_n (&s->frozen, MAX (now, 0), __ATOMIC_RELEASE);
   g_mutex_unlock (&s->lock);
 }

@@ -8,7 +8,7 @@
 
 typedef struct RunOptions {
   char **set;
-  char *kernel, *initrd, *append, *topics, *log_file;
+  char *kernel, *initrd, *append, *load, *topics, *log_file;
   int timeout;
   gboolean stop;
 } RunOptions;
@@ -28,6 +28,7 @@ static const GOptionEntry entries[] = {
   { "kernel", 0, 0, G_OPTION_ARG_FILENAME, &given.kernel, "The same as --set boot.kernel=FILE", "FILE" },
   { "initrd", 0, 0, G_OPTION_ARG_FILENAME, &given.initrd, "The same as --set boot.initrd=FILE", "FILE" },
   { "append", 0, 0, G_OPTION_ARG_STRING, &given.append, "The same as --set boot.append=TEXT", "TEXT" },
+  { "load", 0, 0, G_OPTION_ARG_STRING, &given.load, "Begin with a snapshot: one in the machine's disks, or a file *.bps", "NAME" },
   { "stop", 'S', 0, G_OPTION_ARG_NONE, &given.stop, "Wait for a monitor or a debugger to start the machine", NULL },
   { "plugin-path", 0, 0, G_OPTION_ARG_CALLBACK, take_plugin_path, "Search plugins in these directories first",
     "DIR[:DIR]..." },
@@ -78,6 +79,7 @@ run_machine (BpMachine *m)
   if (given.timeout > 0)
     machine_set_timeout (m, (unsigned) given.timeout, EXIT_TIMED_OUT);
   machine_set_stopped (m, given.stop);
+  machine_set_load (m, given.load);
   return machine_run (m);
 }
 

@@ -352,6 +352,24 @@ vcpus_stop (BpMachine *m)
 }
 
 void
+vcpu_set_pending (BpVcpu *vcpu, uint32_t pending)
+{
+  __atomic_store_n (&vcpu->pending, pending, __ATOMIC_SEQ_CST);
+}
+
+static void
+nothing (void *cpu, void *user)
+{
+}
+
+void
+vcpus_settle (BpMachine *m)
+{
+  for (unsigned i = 0; m->vcpus && i < m->vcpus->len; i++)
+    bp_vcpu_run_on (g_ptr_array_index (m->vcpus, i), nothing, NULL, true);
+}
+
+void
 vcpus_join (BpMachine *m)
 {
   vcpus_stop (m);

@@ -139,6 +139,8 @@ void machine_unrealize (BpMachine *m);
 void machine_set_timeout (BpMachine *m, unsigned seconds, int exit_code);
 /* machine_run builds and resets it, and waits for somebody to continue it. */
 void machine_set_stopped (BpMachine *m, bool stopped);
+/* The run begins with this snapshot rather than with a reset; the name outlives it. */
+void machine_set_load (BpMachine *m, const char *snapshot);
 /* Forgets requests that nobody will serve. */
 void machine_drop_requests (BpMachine *m);
 

@@ -224,6 +224,37 @@ pin_reset (BpPin *pin)
   }
 }
 
+/* --- snapshots ------------------------------------------------------------------------------ */
+
+bool
+pin_save (const BpPin *pin)
+{
+  return pin->desc.direction == BP_PIN_OUT ? pin->level : pin->forced;
+}
+
+void
+pin_restore (BpPin *pin, bool level)
+{
+  if (pin->desc.direction == BP_PIN_IN) {
+    pin->forced = level;
+    return;
+  }
+  pin->level = level;
+  for (unsigned i = 0; i < pin->wires->len; i++) {
+    Wire *wire = &g_array_index (pin->wires, Wire, i);
+    wire->in->n_high += (unsigned) level - (unsigned) wire->level;
+    wire->level = level;
+  }
+}
+
+void
+pin_settle (BpPin *pin)
+{
+  if (pin->desc.direction == BP_PIN_IN) {
+    pin->level = pin->n_high > 0 || pin->forced;
+  }
+}
+
 BpPin *
 bp_pin_new_out (void *self, const char *name, const char *help)
 {

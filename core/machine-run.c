@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "build.h"
 #include <backplane/log.h>
+#include <backplane/snapshot.h>
 #include <glib-unix.h>
 #include <signal.h>
 
@@ -76,8 +77,8 @@ load_boot (BpMachine *m)
   bp_machine_request_shutdown (m, 1, error ? error->message : "the boot program could not be loaded");
 }
 
-static void
-synchronise (BpMachine *m)
+void
+machine_synchronise (BpMachine *m)
 {
   if (!BP_TABLE_HAS (m->accel_iface, vcpu_synchronise))
     return;
@@ -86,9 +87,8 @@ synchronise (BpMachine *m)
 }
 
 void
-machine_reset (BpMachine *m, BpResetKind kind)
+machine_reset_objects (BpMachine *m, BpResetKind kind)
 {
-  bp_machine_lock (m);
   for (guint i = 0; i < m->objects->len; i++) {
     BpObject *o = m->objects->pdata[i];
     for (guint j = 0; j < o->pins->len; j++)
@@ -96,8 +96,15 @@ machine_reset (BpMachine *m, BpResetKind kind)
   }
   for (guint i = 0; i < m->realize_order->len; i++)
     object_reset (m->realize_order->pdata[i], kind);
+}
+
+void
+machine_reset (BpMachine *m, BpResetKind kind)
+{
+  bp_machine_lock (m);
+  machine_reset_objects (m, kind);
   load_boot (m);
-  synchronise (m);
+  machine_synchronise (m);
   bp_machine_unlock (m);
 }
 
@@ -116,21 +123,20 @@ restart (BpMachine *m, const char *reason)
   machine_tell (m, BP_MACHINE_RESET, reason);
 }
 
-static gboolean
-serve (void *user)
+void
+machine_serve (BpMachine *m)
 {
-  BpMachine *m = user;
   FullMachine *fm = full_machine (m);
   bp_machine_lock (m);
   unsigned requested = fm->requested;
   BpRunState stop_state = fm->stop_state;
   g_autofree char *reason = g_steal_pointer (&fm->reset_reason);
   fm->requested = 0;
-  g_clear_pointer (&fm->request, g_source_unref);
+  machine_drop_requests (m);
   bp_machine_unlock (m);
   if (requested & REQUEST_SHUTDOWN && m->run_loop) {
     g_main_loop_quit (m->run_loop);
-    return G_SOURCE_REMOVE;
+    return;
   }
   if (requested & REQUEST_RESET && fm->started)
     restart (m, reason);
@@ -138,6 +144,12 @@ serve (void *user)
     bp_machine_stop (m, stop_state);
   if (requested & REQUEST_POWERDOWN)
     machine_press_power_button (m);
+}
+
+static gboolean
+serve (void *user)
+{
+  machine_serve (user);
   return G_SOURCE_REMOVE;
 }
 
@@ -165,6 +177,14 @@ machine_drop_requests (BpMachine *m)
     g_source_destroy (fm->request);
     g_clear_pointer (&fm->request, g_source_unref);
   }
+  bp_machine_unlock (m);
+}
+
+void
+machine_forget_requests (BpMachine *m)
+{
+  bp_machine_lock (m);
+  full_machine (m)->requested &= REQUEST_SHUTDOWN;
   bp_machine_unlock (m);
 }
 
@@ -261,13 +281,36 @@ machine_set_stopped (BpMachine *m, bool stopped)
   full_machine (m)->starts_stopped = stopped;
 }
 
+void
+machine_set_load (BpMachine *m, const char *snapshot)
+{
+  full_machine (m)->load = snapshot;
+}
+
+/* A snapshot has in RAM what its program has made of itself. */
+static void
+begin (BpMachine *m)
+{
+  const char *load = full_machine (m)->load;
+  g_autoptr (GError) error = NULL;
+  if (!load) {
+    machine_reset (m, BP_RESET_COLD);
+    return;
+  }
+  bp_machine_lock (m);
+  machine_reset_objects (m, BP_RESET_COLD);
+  bp_machine_unlock (m);
+  if (!bp_machine_load_snapshot (m, load, &error))
+    bp_machine_request_shutdown (m, 1, error->message);
+}
+
 int
 machine_run (BpMachine *m)
 {
   FullMachine *fm = full_machine (m);
   g_autoptr (GError) error = NULL;
   g_assert (fm->realized);
-  machine_reset (m, BP_RESET_COLD);
+  begin (m);
   fm->started = true;
   if (!m->shutdown_requested) {
     if (!fm->starts_stopped && !bp_machine_continue (m, &error))

@@ -75,6 +75,8 @@ struct BpMachine {
 BpMachine *machine_build (Descriptor *d);
 bool machine_realize (BpMachine *m, GError **error);
 void machine_reset (BpMachine *m, BpResetKind kind);    /* vCPUs stopped; also loads the boot program */
+void machine_reset_objects (BpMachine *m, BpResetKind kind);    /* the same without the boot program; under the machine lock */
+void machine_synchronise (BpMachine *m);                /* the accelerator forgets what it knew of the vCPUs */
 int machine_run (BpMachine *m);                         /* runs until shutdown; the exit code */
 void machine_free (BpMachine *m);
 
@@ -83,8 +85,14 @@ void clock_init (BpMachine *m);
 void clock_finish (BpMachine *m);
 void clock_start (BpMachine *m);                        /* virtual time runs */
 void clock_stop (BpMachine *m);
+void clock_set (BpMachine *m, int64_t now);             /* virtual time, while it stands (deterministic mode: the accelerator's is another) */
+/* When a timer is armed, its turn among those that expire at the same time; and armed as it was. */
+uint64_t timer_turn (const BpTimer *timer);
+void timer_restore (BpTimer *timer, int64_t at, uint64_t turn);
 BpVcpu *vcpu_new (BpObject *cpu, unsigned index);
 void vcpu_free (BpVcpu *vcpu);
+void vcpu_set_pending (BpVcpu *vcpu, uint32_t pending);         /* all of the word, without a kick: the machine is stopped */
+void vcpus_settle (BpMachine *m);                       /* stopped: work that was queued for them is done when it returns */
 bool vcpus_init (BpMachine *m, GError **error);         /* accel->vcpu_init on each that had none; vcpus_start does too */
 bool vcpus_start (BpMachine *m, GError **error);        /* threads; calls accel->vcpu_init on each first time */
 void vcpus_stop (BpMachine *m);                         /* returns when all are out of guest code, parked */

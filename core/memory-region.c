@@ -113,12 +113,31 @@ copy_ops (BpRegion *region, const BpRegionOps *ops)
   g_assert (is_access_size (o->impl_min) && is_access_size (o->impl_max) && o->impl_min <= o->impl_max);
 }
 
+static GPtrArray *with_host;    /* regions that have memory of their own, in the order in which they were made; under the map lock */
+
 static void
 set_host (BpRegion *region, void *host, uint64_t size)
 {
   g_assert (host && size != UINT64_MAX);
   region->host = host;
   region->ram_address = ram_block_new (size);
+  memory_map_lock ();
+  if (!with_host)
+    with_host = g_ptr_array_new ();
+  g_ptr_array_add (with_host, region);
+  memory_map_unlock ();
+}
+
+GPtrArray *
+memory_regions_with_host (BpMachine *machine)
+{
+  GPtrArray *found = g_ptr_array_new ();
+  memory_map_lock ();
+  for (unsigned i = 0; with_host && i < with_host->len; i++)
+    if (((BpRegion *) with_host->pdata[i])->machine == machine)
+      g_ptr_array_add (found, with_host->pdata[i]);
+  memory_map_unlock ();
+  return found;
 }
 
 BpRegion *
@@ -221,6 +240,8 @@ bp_region_free (BpRegion *region)
   bp_region_remove (region);
   mark_changed (region);
   disconnect (region);
+  if (region_has_host (region))
+    g_ptr_array_remove (with_host, region);
   views_forget_root (region);
   __atomic_store_n (&region->dead, true, __ATOMIC_RELEASE);
   wait_for_readers |= region_has_host (region);

@@ -54,6 +54,8 @@ struct BpRegion {
 static inline bool region_has_host (const BpRegion *r)
 { return r->kind == REGION_RAM || r->kind == REGION_ROM || r->kind == REGION_ROM_DEVICE; }
 void region_unref (BpRegion *region);
+/* Those of the machine's objects that show memory of their own, in the order in which they were made.  g_ptr_array_unref */
+GPtrArray *memory_regions_with_host (BpMachine *machine);
 const char *region_kind_name (RegionKind kind);         /* "ram" */
 
 /* --- flattening (memory-flatten.c): pure functions -------------------------------------------- */

@@ -112,12 +112,20 @@ BpObject *pin_owner (BpPin *pin);
 char *pin_path (BpPin *pin);                                            /* "pic.in4" */
 bool pin_is_connected (BpPin *pin);
 void pin_reset (BpPin *pin);                                            /* level 0 without calling anyone */
+/* What a snapshot keeps of a pin: the level an output drives, or an input is forced to without a wire.  restore calls no one; inputs follow from their drivers,
+ * once pin_settle was called for each. */
+bool pin_save (const BpPin *pin);
+void pin_restore (BpPin *pin, bool level);
+void pin_settle (BpPin *pin);
 
 /* --- state (state.c) -------------------------------------------------------------------------- */
 /* One object's state as bytes (little-endian, self-describing by field name) and back.  Load into an object that was reset: what the state
  * lacks keeps its value.  A refused state changes nothing. */
 void state_save (BpObject *object, GByteArray *out);
 bool state_load (BpObject *object, const uint8_t *data, size_t size, GError **error);
+/* The three steps of it, for who loads several objects: all are checked, then all stored, then each post_load runs. */
+bool state_check (BpObject *object, const uint8_t *data, size_t size, GError **error);
+void state_store (BpObject *object, const uint8_t *data, size_t size);  /* what state_check took */
 
 /* --- who frees what is returned above -------------------------------------------------------- */
 /* plugin_loaded, type_all, pin_targets: g_ptr_array_unref.  plugin_scan: g_strfreev.  char *: g_free. */

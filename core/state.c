@@ -5,17 +5,17 @@
  *   object  "BPST", u16 format, u16 state version, texts: type, plugin id, plugin version, then fields
  *   fields  u32 how many, then each: text name, u8 kind, u32 elements, u32 bytes of payload, payload
  *   payload integers element by element; bytes as they are; a bool is a byte; a timer is u8 armed, u64
- * expiry; a struct is fields again, once an element Loading reads the whole twice: first to check, then to
- * store, so that a refused state changes nothing.
+ *           expiry, u64 its turn among those that expire together; a struct is fields again, once an element
+ * Loading reads the whole twice: first to check, then to store, so that a refused state changes nothing.
  */
 
 #include <backplane/clock.h>
 #include <string.h>
 
-#include "object.h"
+#include "machine.h"
 
 #define STATE_MAGIC "BPST"
-enum { STATE_FORMAT = 1, TIMER_BYTES = 9 };
+enum { STATE_FORMAT = 1 };
 
 /* --- saving --------------------------------------------------------------------------------- */
 
@@ -89,6 +89,7 @@ save_timer (GByteArray *out, const BpTimer *timer)
   bool armed = timer && bp_timer_is_armed (timer);
   put (out, armed, 1);
   put (out, armed ? (uint64_t) bp_timer_expiry (timer) : 0, 8);
+  put (out, armed ? timer_turn (timer) : 0, 8);
 }
 
 static void
@@ -232,8 +233,8 @@ static bool load_fields (Reader *r, const GArray *rows, uint8_t *base);
 static bool
 load_timer (Reader *r, const BpStateField *f, BpTimer *timer)
 {
-  uint64_t armed, expiry;
-  if (!get (r, 1, &armed) || !get (r, 8, &expiry)) {
+  uint64_t armed, expiry, turn;
+  if (!get (r, 1, &armed) || !get (r, 8, &expiry) || !get (r, 8, &turn)) {
     return false;
   }
   if (armed && !timer) {
@@ -242,7 +243,7 @@ load_timer (Reader *r, const BpStateField *f, BpTimer *timer)
   if (r->store && timer) {
     bp_timer_cancel (timer);
     if (armed) {
-      bp_timer_arm (timer, (int64_t) expiry);
+      timer_restore (timer, (int64_t) expiry, turn);
     }
   }
   return true;
@@ -455,17 +456,40 @@ load_pass (Reader *r, const uint8_t *data, size_t size, const GArray *rows, bool
   return r->at == r->end || refuse (r, "there are bytes after the end of the state");
 }
 
-bool
-state_load (BpObject *object, const uint8_t *data, size_t size, GError **error)
+static bool
+load (BpObject *object, const uint8_t *data, size_t size, bool store, GError **error)
 {
   Reader reader = { .type = object->type, .self = object_instance (object) };
   g_autoptr (GArray) rows = type_state (object->type);
-  bool loaded = load_pass (&reader, data, size, rows, false) && load_pass (&reader, data, size, rows, true);
+  bool loaded = load_pass (&reader, data, size, rows, store);
   if (!loaded) {
     g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "%s (type `%s`): %s", object->id, object->type->name,
                  reader.wrong ? reader.wrong : "the saved state cannot be read");
   }
   g_free (reader.wrong);
   g_free (reader.writer);
-  return loaded && object_post_load (object, error);
+  return loaded;
+}
+
+bool
+state_check (BpObject *object, const uint8_t *data, size_t size, GError **error)
+{
+  return load (object, data, size, false, error);
+}
+
+void
+state_store (BpObject *object, const uint8_t *data, size_t size)
+{
+  bool stored = load (object, data, size, true, NULL);
+  g_assert (stored);            /* it was checked */
+}
+
+bool
+state_load (BpObject *object, const uint8_t *data, size_t size, GError **error)
+{
+  if (!state_check (object, data, size, error)) {
+    return false;
+  }
+  state_store (object, data, size);
+  return object_post_load (object, error);
 }

@@ -20,4 +20,5 @@
 #include <backplane/iface/screen.h>
 #include <backplane/loop.h>
 #include <backplane/machine.h>
+#include <backplane/snapshot.h>
 #endif

@@ -222,6 +222,23 @@ timer_moved (void *self, int64_t at)
   }
 }
 
+static void
+vcpu_get_state (void *self, BpVcpu *vcpu, BpAccelVcpuState *state)
+{
+  const VcpuExtra *x = tcg_extra (bp_vcpu_cpu (vcpu));
+  BpAccelVcpuState s = { state->struct_size, x->icount_done, x->icount_skew };
+  memcpy (state, &s, MIN (state->struct_size, sizeof s));
+}
+
+static void
+vcpu_set_state (void *self, BpVcpu *vcpu, const BpAccelVcpuState *state)
+{
+  VcpuExtra *x = tcg_extra (bp_vcpu_cpu (vcpu));
+  x->icount_done = state->instructions;
+  x->icount_skew = state->skipped;
+  __atomic_store_n (&x->icount_seen, x->icount_done + x->icount_skew, __ATOMIC_RELEASE);
+}
+
 static const BpAccelIface accel_iface = {
   .struct_size = sizeof (BpAccelIface),
   .vcpu_init = vcpu_init,
@@ -231,6 +248,8 @@ static const BpAccelIface accel_iface = {
   .vcpu_finish = vcpu_finish,
   .virtual_time = virtual_time,
   .timer_moved = timer_moved,
+  .vcpu_get_state = vcpu_get_state,
+  .vcpu_set_state = vcpu_set_state,
 };
 
 /* --- tables ---------------------------------------------------------------------------------- */

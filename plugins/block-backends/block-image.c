@@ -183,9 +183,57 @@ block_eject (void *self, bool force, GError **error)
   return true;
 }
 
+static BpBlockSnapshots
+block_snapshots (void *self)
+{
+  const BlockImage *b = self;
+  BpBlockSnapshots able = image_snapshots (b->image);
+  return able == BP_BLOCK_SNAPSHOTS_KEPT && b->snapshot ? BP_BLOCK_SNAPSHOTS_TEMPORARY : able;
+}
+
+static bool
+block_snapshot_list (void *self, void (*found) (void *user, const BpBlockSnapshot *snapshot), void *user, GError **error)
+{
+  return image_snapshot_list (((BlockImage *) self)->image, found, user, error);
+}
+
+/* The device is not told: what it knows of the medium is in its own state. */
+static bool
+block_snapshot_do (void *self, BpBlockSnapshotOp op, const BpBlockSnapshot *snapshot, GError **error)
+{
+  BlockImage *b = self;
+  bool good = image_snapshot_do (b->image, op, snapshot, error);
+  if (b->image) {
+    g_mutex_lock (&b->lock);
+    b->shown.size = b->image->size / BP_BLOCK_SECTOR * BP_BLOCK_SECTOR;
+    g_mutex_unlock (&b->lock);
+  }
+  return good;
+}
+
+static bool
+block_vm_state_clear (void *self, GError **error)
+{
+  return image_vm_state_clear (((BlockImage *) self)->image, error);
+}
+
+static bool
+block_vm_state_write (void *self, uint64_t position, const void *data, size_t size, GError **error)
+{
+  return image_vm_state_write (((BlockImage *) self)->image, position, data, size, error);
+}
+
+static bool
+block_vm_state_read (void *self, const char *snapshot_id, uint64_t position, void *data, size_t size, GError **error)
+{
+  return image_vm_state_read (((BlockImage *) self)->image, snapshot_id, position, data, size, error);
+}
+
 static const BpBlockIface block_iface = {
   .struct_size = sizeof block_iface, .attach = block_attach, .info = block_info, .submit = block_submit, .drain = block_drain,
-  .insert = block_insert, .eject = block_eject,
+  .insert = block_insert, .eject = block_eject, .snapshots = block_snapshots, .snapshot_list = block_snapshot_list,
+  .snapshot_do = block_snapshot_do, .vm_state_clear = block_vm_state_clear, .vm_state_write = block_vm_state_write,
+  .vm_state_read = block_vm_state_read,
 };
 
 /* --- life cycle -------------------------------------------------------------------------------------------- */

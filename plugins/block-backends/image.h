@@ -4,6 +4,7 @@
 #define BLOCK_BACKENDS_IMAGE_H
 
 #include "image-file.h"
+#include <backplane/iface/block.h>
 
 #define IMAGE_SECTOR 512u
 
@@ -71,5 +72,13 @@ int image_discard (Image *image, uint64_t offset, uint64_t size);
 int image_flush (Image *image);
 int image_resize (Image *image, uint64_t size);
 bool image_is_zero (const void *data, size_t size);
+
+/* --- image-snapshot.c: snapshots inside the image, as iface/block.h has them; image NULL: no medium --- */
+BpBlockSnapshots image_snapshots (const Image *image);
+bool image_snapshot_list (Image *image, void (*found) (void *user, const BpBlockSnapshot *snapshot), void *user, GError **error);
+bool image_snapshot_do (Image *image, BpBlockSnapshotOp op, const BpBlockSnapshot *snapshot, GError **error);
+bool image_vm_state_clear (Image *image, GError **error);
+bool image_vm_state_write (Image *image, uint64_t position, const void *data, size_t size, GError **error);
+bool image_vm_state_read (Image *image, const char *snapshot_id, uint64_t position, void *data, size_t size, GError **error);
 
 #endif

@@ -307,20 +307,12 @@ save_l1 (Qcow2 *q, const uint64_t *l1, uint64_t n, uint64_t *offset)
   return code;
 }
 
-/* The vm state lies behind the disk, and only the snapshot keeps it. */
-static uint64_t
-vm_state_offset (const Qcow2 *q)
-{
-  return qcow2_l1_entries (q->header.cluster_bits, q->header.size) << (q->header.cluster_bits + q->l2_bits);
-}
-
 static int
-create (Qcow2 *q, const char *name, uint64_t vm_state_size, uint64_t vm_clock)
+create (Qcow2 *q, const char *name, const Qcow2Snapshot *like)
 {
-  gint64 now = g_get_real_time ();
-  Qcow2Snapshot s = { .l1_size = q->header.l1_size, .disk_size = q->header.size, .vm_state_size = vm_state_size, .vm_clock = vm_clock,
-                      .seconds = (uint32_t) (now / G_USEC_PER_SEC), .nanoseconds = (uint32_t) (now % G_USEC_PER_SEC) * 1000,
-                      .extra_size = KNOWN_EXTRA };
+  uint64_t vm_state_size = like->vm_state_size;
+  Qcow2Snapshot s = { .l1_size = q->header.l1_size, .disk_size = q->header.size, .vm_state_size = vm_state_size, .vm_clock = like->vm_clock,
+                      .seconds = like->seconds, .nanoseconds = like->nanoseconds, .extra_size = KNOWN_EXTRA };
   uint64_t n_changed = 0;
   if (q->snapshots->len >= QCOW2_MAX_SNAPSHOTS || strlen (name) > UINT16_MAX)
     return EFBIG;
@@ -351,7 +343,7 @@ create (Qcow2 *q, const char *name, uint64_t vm_state_size, uint64_t vm_clock)
     return code;
   }
   if (vm_state_size)
-    code = qcow2_drop (q, vm_state_offset (q), qcow2_align (q, vm_state_size), QCOW2_DROP_FORGET);
+    code = qcow2_vm_state_drop (q);     /* it is the snapshot's now */
   return code ? code : qcow2_flush (q);
 }
 
@@ -411,7 +403,7 @@ apply (Qcow2 *q, const char *name)
     return code;
   }
   if (!code && s->vm_state_size)        /* it stays the snapshot's */
-    code = qcow2_drop (q, vm_state_offset (q), qcow2_align (q, s->vm_state_size), QCOW2_DROP_FORGET);
+    code = qcow2_vm_state_drop (q);
   if (!code)
     code = qcow2_update_copied (q, &n_changed);
   q->image->size = q->header.size;
@@ -455,11 +447,20 @@ delete (Qcow2 *q, const char *name)
 /* --- under the lock -------------------------------------------------------------------------------------- */
 
 int
-qcow2_snapshot_create (Qcow2 *q, const char *name, uint64_t vm_state_size, uint64_t vm_clock)
+qcow2_snapshot_create_like (Qcow2 *q, const char *name, const Qcow2Snapshot *like)
 {
   qcow2_lock (q);
-  int code = q->image->read_only ? EROFS : create (q, name, vm_state_size, vm_clock);
+  int code = q->image->read_only ? EROFS : create (q, name, like);
   return qcow2_unlock (q, code);
+}
+
+int
+qcow2_snapshot_create (Qcow2 *q, const char *name, uint64_t vm_state_size, uint64_t vm_clock)
+{
+  gint64 now = g_get_real_time ();
+  Qcow2Snapshot like = { .vm_state_size = vm_state_size, .vm_clock = vm_clock, .seconds = (uint32_t) (now / G_USEC_PER_SEC),
+                         .nanoseconds = (uint32_t) (now % G_USEC_PER_SEC) * 1000 };
+  return qcow2_snapshot_create_like (q, name, &like);
 }
 
 int
@@ -476,30 +477,4 @@ qcow2_snapshot_delete (Qcow2 *q, const char *name)
   qcow2_lock (q);
   int code = q->image->read_only ? EROFS : delete (q, name);
   return qcow2_unlock (q, code);
-}
-
-int
-qcow2_vm_state_write (Qcow2 *q, uint64_t position, const void *data, uint64_t size)
-{
-  unsigned shift = q->header.cluster_bits + q->l2_bits;
-  qcow2_lock (q);
-  uint64_t start = vm_state_offset (q);
-  int code = q->image->read_only ? EROFS : position > INT64_MAX - start || size > INT64_MAX - start - position ? EFBIG : 0;
-  if (!code && size)
-    code = qcow2_l1_grow (q, ((start + position + size - 1) >> shift) + 1);
-  if (!code)
-    code = qcow2_write (q, start + position, data, size);
-  return qcow2_unlock (q, code);
-}
-
-int
-qcow2_vm_state_read (Qcow2 *q, uint64_t position, void *data, uint64_t size)
-{
-  pthread_rwlock_rdlock (&q->lock);
-  uint64_t start = vm_state_offset (q);
-  int code = position > INT64_MAX - start || size > INT64_MAX - start - position ? EINVAL : 0;
-  if (!code)
-    code = qcow2_read (q, start + position, data, size);
-  pthread_rwlock_unlock (&q->lock);
-  return code;
 }

@@ -188,11 +188,17 @@ const Qcow2Snapshot *qcow2_snapshot_find (Qcow2 *q, const char *id_or_name);
 int qcow2_snapshot_l1 (Qcow2 *q, const Qcow2Snapshot *s, uint64_t **l1);
 /* These lock.  vm_state_size: bytes written with qcow2_vm_state_write before. */
 int qcow2_snapshot_create (Qcow2 *q, const char *name, uint64_t vm_state_size, uint64_t vm_clock);
+int qcow2_snapshot_create_like (Qcow2 *q, const char *name, const Qcow2Snapshot *like);    /* with its vm state's size, date and clock */
 int qcow2_snapshot_apply (Qcow2 *q, const char *name);
 int qcow2_snapshot_delete (Qcow2 *q, const char *name);
-int qcow2_vm_state_write (Qcow2 *q, uint64_t position, const void *data, uint64_t size);
-int qcow2_vm_state_read (Qcow2 *q, uint64_t position, void *data, uint64_t size);
 int qcow2_update_copied (Qcow2 *q, uint64_t *n_changed);        /* QCOW2_COPIED of the active tables, by the refcounts */
+
+/* --- qcow2-vm-state.c: what a snapshot has beside the disk's contents; these lock, but for drop --- */
+int qcow2_vm_state_write (Qcow2 *q, uint64_t position, const void *data, uint64_t size);
+int qcow2_vm_state_read (Qcow2 *q, uint64_t position, void *data, uint64_t size);       /* what was written and belongs to no snapshot yet */
+int qcow2_vm_state_read_of (Qcow2 *q, const char *id_or_name, uint64_t position, void *data, uint64_t size);
+int qcow2_vm_state_clear (Qcow2 *q);
+int qcow2_vm_state_drop (Qcow2 *q);
 
 /* --- qcow2-resize.c --- */
 int qcow2_resize (Qcow2 *q, uint64_t size);

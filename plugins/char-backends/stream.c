@@ -16,6 +16,7 @@
 #define OUT_UNIT 4096
 #define OUT_LIMIT (64u << 20)
 #define FLUSH_PATIENCE_MS 5000
+#define DRAIN_PATIENCE_MS 500
 
 struct CharStream {
   int refs;                     /* atomic */
@@ -294,14 +295,31 @@ char_stream_write (void *self, const uint8_t *data, size_t size)
   g_mutex_unlock (&s->lock);
 }
 
+/* As long as the host takes some within so many milliseconds. */
 static void
-flush_output (CharStream *s)
+drain_patiently (CharStream *s, int patience)
 {
   while (s->out->len > 0 && s->out_fd >= 0) {
     struct pollfd ready = { .fd = s->out_fd, .events = POLLOUT };
-    if (poll (&ready, 1, FLUSH_PATIENCE_MS) != 1 || !drain (s))
+    if (poll (&ready, 1, patience) != 1 || !drain (s))
       break;
   }
+}
+
+void
+char_stream_drain (void *self)
+{
+  CharStream *s = char_stream (self);
+  g_mutex_lock (&s->lock);
+  if (!s->out_broken)
+    drain_patiently (s, DRAIN_PATIENCE_MS);
+  g_mutex_unlock (&s->lock);
+}
+
+static void
+flush_output (CharStream *s)
+{
+  drain_patiently (s, FLUSH_PATIENCE_MS);
   if (s->out->len > 0)
     bp_warn (s->self, "%zu bytes of output are lost: nobody takes them", s->out->len - s->out_at);
 }
@@ -359,4 +377,5 @@ const BpCharIface char_stream_iface = {
   .attach = char_stream_attach,
   .write = char_stream_write,
   .accept_input = char_stream_accept_input,
+  .drain = char_stream_drain,
 };

@@ -41,6 +41,7 @@ void char_stream_finish (void *self, bool flush);
 bool char_stream_attach (void *self, const BpCharHandlers *handlers, void *user);
 void char_stream_write (void *self, const uint8_t *data, size_t size);
 void char_stream_accept_input (void *self);
+void char_stream_drain (void *self);
 extern const BpCharIface char_stream_iface;
 
 extern const BpTypeDesc char_stdio_type, char_file_type, char_null_type, char_socket_type, char_pty_type;

@@ -9,6 +9,12 @@ BP_BEGIN_DECLS
 
 #define BP_ACCEL_ID "bp.accel/1"
 
+typedef struct BpAccelVcpuState {
+  uint32_t struct_size;
+  uint64_t instructions;        /* deterministic mode: executed so far, */
+  uint64_t skipped;             /* and what virtual time is ahead of them, in instructions: time slept */
+} BpAccelVcpuState;
+
 typedef struct BpAccelIface {
   uint32_t struct_size;
   /* After every object is realized, before the first reset; once per vCPU. [main] */
@@ -24,6 +30,9 @@ typedef struct BpAccelIface {
   int64_t (*virtual_time) (void *self);
   /* Deterministic mode: the next virtual timer moved to `at` (ns). [any][locked] */
   void (*timer_moved) (void *self, int64_t at);
+  /* What a snapshot keeps of a vCPU besides the state of its object; the machine is stopped.  After set, vcpu_synchronise follows. [main] */
+  void (*vcpu_get_state) (void *self, BpVcpu *vcpu, BpAccelVcpuState *state);
+  void (*vcpu_set_state) (void *self, BpVcpu *vcpu, const BpAccelVcpuState *state);
 } BpAccelIface;
 
 /* Deterministic mode: the accelerator calls this on the vCPU thread when virtual time has reached a timer; runs what is due. [vcpu] */

@@ -64,6 +64,26 @@ typedef struct BpBlockHandlers {
   bool (*may_eject) (void *user);
 } BpBlockHandlers;
 
+/* What becomes of a disk when a snapshot of the machine is taken. */
+typedef enum BpBlockSnapshots {
+  BP_BLOCK_SNAPSHOTS_NOT_NEEDED,        /* no medium, or nobody writes to it */
+  BP_BLOCK_SNAPSHOTS_NONE,      /* it is written to, and its format has none */
+  BP_BLOCK_SNAPSHOTS_TEMPORARY, /* it can keep some, which are forgotten with everything else at the end of the run */
+  BP_BLOCK_SNAPSHOTS_KEPT
+} BpBlockSnapshots;
+
+typedef enum BpBlockSnapshotOp { BP_BLOCK_SNAPSHOT_CREATE, BP_BLOCK_SNAPSHOT_APPLY, BP_BLOCK_SNAPSHOT_DELETE } BpBlockSnapshotOp;
+
+typedef struct BpBlockSnapshot {
+  uint32_t struct_size;
+  const char *id, *name;        /* CREATE: the backend chooses the id; APPLY, DELETE: the id says which */
+  uint64_t vm_state_size;       /* CREATE: bytes written by vm_state_write before, which become the snapshot's */
+  uint64_t disk_size;           /* bytes; CREATE: the backend knows */
+  int64_t date;                 /* seconds since 1970 */
+  uint32_t date_ns;
+  uint64_t vm_clock;            /* ns */
+} BpBlockSnapshot;
+
 typedef struct BpBlockIface {
   uint32_t struct_size;
   /* One device at a time; NULL handlers detach, when all of its requests are done.  false: another device is attached. [main] */
@@ -75,6 +95,16 @@ typedef struct BpBlockIface {
   /* For monitors.  A medium comes or is changed; format NULL: what the file looks like.  force: even when the device's door is locked. [main] */
   bool (*insert) (void *self, const char *file, const char *format, bool read_only, GError **error);
   bool (*eject) (void *self, bool force, GError **error);
+  /* Snapshots of the contents, kept within the image, and beside them a place for the machine's state (api/backplane/snapshot.h is for who wants one of the whole
+   * machine).  Called while nothing is under way: after drain, the machine stopped.  Messages name the file. [main] */
+  BpBlockSnapshots (*snapshots) (void *self);
+  bool (*snapshot_list) (void *self, void (*found) (void *user, const BpBlockSnapshot *snapshot), void *user, GError **error);
+  bool (*snapshot_do) (void *self, BpBlockSnapshotOp op, const BpBlockSnapshot *snapshot, GError **error);
+  /* The state that the next CREATE takes: written from position 0 on, after vm_state_clear.  It survives nothing but that. */
+  bool (*vm_state_clear) (void *self, GError **error);
+  bool (*vm_state_write) (void *self, uint64_t position, const void *data, size_t size, GError **error);
+  /* That of a snapshot, which need not be applied. */
+  bool (*vm_state_read) (void *self, const char *snapshot_id, uint64_t position, void *data, size_t size, GError **error);
 } BpBlockIface;
 
 static inline bool bp_block_attach (const BpLink *link, const BpBlockHandlers *handlers, void *user)

@@ -30,6 +30,8 @@ typedef struct BpCharIface {
   void (*write) (void *self, const uint8_t *data, size_t size);
   /* The device can receive again. [any] */
   void (*accept_input) (void *self);
+  /* Gives the host what was written and is buffered still, for as long as it takes any. [main] */
+  void (*drain) (void *self);
 } BpCharIface;
 
 static inline bool bp_char_attach (const BpLink *link, const BpCharHandlers *handlers, void *user)

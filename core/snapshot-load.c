@@ -1,0 +1,529 @@
+/* snapshot-load.c -- a stream's sections checked against a machine, all of them, and then put into it. */
+/* SPDX-License-Identifier: MIT */
+/*
+ * Pins come first, without a word to anyone; then the fields of all objects; then each object's post_load, which finds every other object's fields and all pins
+ * as they were when the snapshot was taken.  RAM comes last: what came before can still be undone, from a copy of the old state.
+ */
+#include "snapshot.h"
+#include <backplane/log.h>
+#include <string.h>
+
+typedef struct ObjectState {
+  BpObject *object;
+  GBytes *bytes;
+} ObjectState;
+
+typedef struct PinLevel {
+  BpPin *pin;
+  bool level;
+} PinLevel;
+
+typedef struct VcpuState {
+  BpVcpu *vcpu;
+  uint32_t pending;
+  BpAccelVcpuState accel;
+} VcpuState;
+
+struct SnapshotPlan {
+  BpMachine *m;
+  bool partial;                 /* without RAM: our own copy of what was */
+  int64_t vm_clock;
+  GArray *objects, *pins, *vcpus;       /* of the above */
+  GArray *blocks;               /* of SnapshotBlock, as the stream numbers them */
+  GHashTable *disks;            /* ids of those that have a part */
+  GHashTable *seen;             /* BpObject * whose state there is */
+  GString *differences;         /* lines */
+  SnapshotFill checked;
+  uint32_t last_kind;
+  GByteArray *before;           /* what apply has replaced, as a stream */
+};
+
+/* --- making and freeing ----------------------------------------------------------------------------- */
+
+static void
+object_state_clear (void *data)
+{
+  g_bytes_unref (((ObjectState *) data)->bytes);
+}
+
+static SnapshotPlan *
+plan_new (BpMachine *m, bool partial)
+{
+  SnapshotPlan *p = g_new0 (SnapshotPlan, 1);
+  p->m = m;
+  p->partial = partial;
+  p->objects = g_array_new (FALSE, TRUE, sizeof (ObjectState));
+  g_array_set_clear_func (p->objects, object_state_clear);
+  p->pins = g_array_new (FALSE, TRUE, sizeof (PinLevel));
+  p->vcpus = g_array_new (FALSE, TRUE, sizeof (VcpuState));
+  p->blocks = snapshot_blocks_new ();
+  p->disks = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  p->seen = g_hash_table_new (NULL, NULL);
+  p->differences = g_string_new (NULL);
+  p->checked.blocks = p->blocks;
+  return p;
+}
+
+void
+snapshot_plan_free (SnapshotPlan *p)
+{
+  if (!p)
+    return;
+  g_array_unref (p->objects);
+  g_array_unref (p->pins);
+  g_array_unref (p->vcpus);
+  g_array_unref (p->blocks);
+  g_hash_table_unref (p->disks);
+  g_hash_table_unref (p->seen);
+  g_string_free (p->differences, TRUE);
+  if (p->before)
+    g_byte_array_unref (p->before);
+  g_free (p);
+}
+
+bool
+snapshot_plan_wants_disk (const SnapshotPlan *p, const char *id)
+{
+  return g_hash_table_contains (p->disks, id);
+}
+
+/* --- checking: one section ----------------------------------------------------------------------------- */
+
+static void G_GNUC_PRINTF (2, 3)
+differs (SnapshotPlan *p, const char *format, ...)
+{
+  va_list args;
+  va_start (args, format);
+  g_string_append (p->differences, "\n  ");
+  g_string_append_vprintf (p->differences, format, args);
+  va_end (args);
+}
+
+static bool
+damaged (GError **error, const char *what)
+{
+  return snapshot_refuse (error, "the snapshot is damaged: %s", what);
+}
+
+static bool
+check_machine (SnapshotPlan *p, SnapshotBytes *b)
+{
+  uint32_t n = (uint32_t) snapshot_get (b, 4), shift = (uint32_t) snapshot_get (b, 4);
+  if (n != p->m->vcpus->len)
+    differs (p, "it has %u vCPUs, and this machine has %u", n, p->m->vcpus->len);
+  if (p->m->deterministic && shift != p->m->icount_shift)
+    differs (p, "its [clock] shift is %u, and this machine's is %u", shift, p->m->icount_shift);
+  return true;
+}
+
+static const SnapshotDisk *
+find_disk (const GArray *disks, const char *id)
+{
+  for (guint i = 0; i < disks->len; i++)
+    if (strcmp (g_array_index (disks, SnapshotDisk, i).object->id, id) == 0)
+      return &g_array_index (disks, SnapshotDisk, i);
+  return NULL;
+}
+
+/* A guest that saw one medium must not find another. */
+static bool
+check_disk (SnapshotPlan *p, const GArray *disks, SnapshotBytes *b)
+{
+  g_autofree char *id = snapshot_get_text (b);
+  bool inserted = snapshot_get (b, 1), has_part = snapshot_get (b, 1);
+  uint64_t size = snapshot_get (b, 8);
+  g_autofree char *file = snapshot_get_text (b);
+  const SnapshotDisk *disk = find_disk (disks, id);
+  if (!disk)
+    differs (p, "disk `%s` (`%s`) is not in this machine", id, file);
+  else if (inserted && !disk->info.inserted)
+    differs (p, "disk `%s` was `%s`, and there is no medium in it now", id, file);
+  else if (!inserted && disk->info.inserted)
+    differs (p, "there was no medium in disk `%s`, and now there is `%s`", id, disk->info.file);
+  else if (size != disk->info.size)
+    differs (p, "disk `%s` was `%s` with %" G_GUINT64_FORMAT " bytes, and is `%s` with %" G_GUINT64_FORMAT, id, file, size, disk->info.file,
+             disk->info.size);
+  if (has_part && disk)
+    g_hash_table_add (p->disks, g_steal_pointer (&id));
+  return true;
+}
+
+static BpObject *
+find_object (SnapshotPlan *p, const char *id)
+{
+  return g_hash_table_lookup (p->m->by_id, id);
+}
+
+/* Behind "BPST" and two numbers. */
+static char *
+type_in_state (SnapshotBytes b)
+{
+  snapshot_get (&b, 8);
+  return snapshot_get_text (&b);
+}
+
+static bool
+check_object (SnapshotPlan *p, SnapshotBytes *b, GError **error)
+{
+  g_autofree char *id = snapshot_get_text (b), *type = type_in_state (*b);
+  g_autoptr (GError) wrong = NULL;
+  BpObject *o = find_object (p, id);
+  ObjectState s = { o, NULL };
+  if (b->bad)
+    return true;
+  if (!o) {
+    differs (p, "%s (type `%s`) is in the snapshot and not in this machine", id, type);
+  } else if (strcmp (type, o->type->name) != 0) {
+    differs (p, "%s is of type `%s` in the snapshot and of type `%s` in this machine", id, type, o->type->name);
+    g_hash_table_add (p->seen, o);
+  } else if (!g_hash_table_add (p->seen, o)) {
+    return damaged (error, "an object is there twice");
+  } else if (!state_check (o, b->at, (size_t) (b->end - b->at), &wrong)) {
+    differs (p, "%s", wrong->message);
+  } else {
+    s.bytes = g_bytes_new (b->at, (gsize) (b->end - b->at));
+    g_array_append_val (p->objects, s);
+  }
+  b->at = b->end;
+  return true;
+}
+
+static bool
+check_pins (SnapshotPlan *p, SnapshotBytes *b)
+{
+  g_autofree char *id = snapshot_get_text (b);
+  uint32_t n = (uint32_t) snapshot_get (b, 4);
+  BpObject *o = find_object (p, id);
+  for (uint32_t i = 0; i < n && !b->bad; i++) {
+    g_autofree char *name = snapshot_get_text (b);
+    bool level = snapshot_get (b, 1);
+    ObjectPin *pin = o ? object_pin (o, name) : NULL;
+    PinLevel l = { pin ? pin->pin : NULL, level };
+    if (pin)
+      g_array_append_val (p->pins, l);
+    else if (level && o)
+      differs (p, "pin %s.%s is high in the snapshot, and `%s` has no such pin", id, name, o->type->name);
+  }
+  if (!o)
+    differs (p, "%s is in the snapshot and not in this machine", id);
+  return true;
+}
+
+static bool
+check_vcpu (SnapshotPlan *p, SnapshotBytes *b, GError **error)
+{
+  g_autofree char *id = snapshot_get_text (b);
+  BpObject *o = find_object (p, id);
+  VcpuState s = { o ? o->vcpu : NULL, (uint32_t) snapshot_get (b, 4), { .struct_size = sizeof s.accel } };
+  s.accel.instructions = snapshot_get (b, 8);
+  s.accel.skipped = snapshot_get (b, 8);
+  for (guint i = 0; i < p->vcpus->len; i++)
+    if (s.vcpu && g_array_index (p->vcpus, VcpuState, i).vcpu == s.vcpu)
+      return damaged (error, "a vCPU is there twice");
+  if (s.vcpu)
+    g_array_append_val (p->vcpus, s);
+  else if (o)
+    differs (p, "%s is a vCPU in the snapshot and not in this machine", id);
+  return true;
+}
+
+static bool
+check_block (SnapshotPlan *p, SnapshotBytes *b, GError **error)
+{
+  SnapshotBlock block = { .owner = snapshot_get_text (b), .name = snapshot_get_text (b), .size = snapshot_get (b, 8) };
+  for (guint i = 0; i < p->blocks->len; i++) {
+    const SnapshotBlock *other = &g_array_index (p->blocks, SnapshotBlock, i);
+    block.turn += strcmp (other->owner, block.owner) == 0 && strcmp (other->name, block.name) == 0;
+  }
+  g_array_append_val (p->blocks, block);
+  return p->blocks->len < 65536 || damaged (error, "more pieces of RAM than there can be");
+}
+
+static bool
+check_section (SnapshotPlan *p, const GArray *disks, uint32_t kind, const uint8_t *payload, size_t size, GError **error)
+{
+  SnapshotBytes b = { payload, payload + size, false };
+  bool good;
+  if (kind < p->last_kind || (p->last_kind == 0) != (kind == SECTION_MACHINE))
+    return damaged (error, "its sections are not in order");
+  p->last_kind = kind;
+  switch (kind) {
+  case SECTION_MACHINE: good = check_machine (p, &b); break;
+  case SECTION_DISK: good = check_disk (p, disks, &b); break;
+  case SECTION_OBJECT: good = check_object (p, &b, error); break;
+  case SECTION_PINS: good = check_pins (p, &b); break;
+  case SECTION_VCPU: good = check_vcpu (p, &b, error); break;
+  case SECTION_BLOCK: good = check_block (p, &b, error); break;
+  default: return kind == SECTION_END || snapshot_check_pages (&p->checked, payload, size, error);
+  }
+  if (good && (b.bad || b.at != b.end))
+    return damaged (error, "a section is not as long as its contents");
+  return good;
+}
+
+/* --- checking: the whole --------------------------------------------------------------------------------- */
+
+static const SnapshotBlock *
+find_block (const GArray *blocks, const SnapshotBlock *like)
+{
+  for (guint i = 0; i < blocks->len; i++) {
+    const SnapshotBlock *b = &g_array_index (blocks, SnapshotBlock, i);
+    if (b->turn == like->turn && strcmp (b->owner, like->owner) == 0 && strcmp (b->name, like->name) == 0)
+      return b;
+  }
+  return NULL;
+}
+
+static void
+compare_blocks (SnapshotPlan *p)
+{
+  g_autoptr (GArray) here = snapshot_blocks (p->m);
+  for (guint i = 0; i < p->blocks->len; i++) {
+    SnapshotBlock *b = &g_array_index (p->blocks, SnapshotBlock, i);
+    const SnapshotBlock *ours = find_block (here, b);
+    if (!ours)
+      differs (p, "RAM `%s` of %s is in the snapshot and not in this machine", b->name, b->owner);
+    else if (ours->size != b->size)
+      differs (p, "RAM `%s` of %s has %" G_GUINT64_FORMAT " bytes in the snapshot and %" G_GUINT64_FORMAT " in this machine", b->name, b->owner, b->size,
+               ours->size);
+    else
+      b->region = ours->region;
+  }
+  for (guint i = 0; i < here->len; i++) {
+    const SnapshotBlock *ours = &g_array_index (here, SnapshotBlock, i);
+    if (!find_block (p->blocks, ours))
+      differs (p, "RAM `%s` of %s is in this machine and not in the snapshot", ours->name, ours->owner);
+  }
+}
+
+static void
+compare_objects (SnapshotPlan *p)
+{
+  for (guint i = 0; i < p->m->objects->len; i++) {
+    BpObject *o = p->m->objects->pdata[i];
+    if (snapshot_has_state (o) && !g_hash_table_contains (p->seen, o))
+      differs (p, "%s (type `%s`) is in this machine and not in the snapshot", o->id, o->type->name);
+  }
+  if (p->vcpus->len != p->m->vcpus->len)
+    differs (p, "it has %u of this machine's %u vCPUs", p->vcpus->len, p->m->vcpus->len);
+}
+
+static bool
+read_sections (SnapshotPlan *p, SnapshotReader *r, const GArray *disks, GError **error)
+{
+  uint32_t kind = 0;
+  const uint8_t *payload;
+  size_t size;
+  while (kind != SECTION_END)
+    if (!snapshot_read_section (r, &kind, &payload, &size, error) || !check_section (p, disks, kind, payload, size, error))
+      return false;
+  return true;
+}
+
+static SnapshotPlan *
+plan_read (BpMachine *m, const SnapshotPlace *place, const GArray *disks, bool partial, SnapshotHeader *header, GError **error)
+{
+  SnapshotReader *r = snapshot_reader_new (place, header, error);
+  if (!r)
+    return NULL;
+  SnapshotPlan *p = plan_new (m, partial);
+  p->vm_clock = header->vm_clock;
+  bool was = header->flags & SNAPSHOT_DETERMINISTIC;
+  if (was != m->deterministic)
+    differs (p, "it was taken %s [clock] mode = instructions, and this machine runs %s", was ? "with" : "without", m->deterministic ? "with it" : "without");
+  bool good = read_sections (p, r, disks, error);
+  snapshot_reader_free (r);
+  if (good) {
+    compare_objects (p);
+    if (!partial)
+      compare_blocks (p);
+    if (p->differences->len)
+      good = snapshot_refuse (error, "snapshot `%s` (of `%s`) does not fit this machine:%s", header->name, header->machine, p->differences->str);
+  }
+  if (good)
+    return p;
+  snapshot_plan_free (p);
+  return NULL;
+}
+
+SnapshotPlan *
+snapshot_plan_new (BpMachine *m, const SnapshotPlace *place, const GArray *disks, SnapshotHeader *header, GError **error)
+{
+  return plan_read (m, place, disks, false, header, error);
+}
+
+/* --- what was before --------------------------------------------------------------------------------------- */
+
+typedef struct Memory {
+  GByteArray *bytes;
+  size_t at;
+} Memory;
+
+static bool
+write_bytes (void *user, const void *data, size_t size, GError **error)
+{
+  g_byte_array_append (((Memory *) user)->bytes, data, (guint) size);
+  return true;
+}
+
+static ssize_t
+read_bytes (void *user, void *data, size_t size, GError **error)
+{
+  Memory *memory = user;
+  size_t n = MIN (size, memory->bytes->len - memory->at);
+  memcpy (data, memory->bytes->data + memory->at, n);
+  memory->at += n;
+  return (ssize_t) n;
+}
+
+static void
+keep_before (SnapshotPlan *p)
+{
+  Memory memory = { g_byte_array_new (), 0 };
+  SnapshotPlace place = { write_bytes, read_bytes, &memory };
+  SnapshotHeader header = snapshot_header_now (p->m, "before");
+  g_autoptr (GArray) no_disks = g_array_new (FALSE, FALSE, sizeof (SnapshotDisk));
+  SnapshotWriter *w = snapshot_writer_new (&place, &header);
+  uint64_t bytes;
+  snapshot_write_objects (p->m, w, no_disks);
+  snapshot_writer_finish (w, &bytes, NULL);
+  snapshot_header_clear (&header);
+  p->before = memory.bytes;
+}
+
+/* --- applying ------------------------------------------------------------------------------------------------ */
+
+static void
+each_pin (BpMachine *m, void (*f) (BpPin *pin))
+{
+  for (guint i = 0; i < m->objects->len; i++) {
+    GArray *pins = ((BpObject *) m->objects->pdata[i])->pins;
+    for (guint j = 0; j < pins->len; j++)
+      f (g_array_index (pins, ObjectPin, j).pin);
+  }
+}
+
+static void
+lower (BpPin *pin)
+{
+  pin_restore (pin, false);
+}
+
+static void
+restore_pins (SnapshotPlan *p)
+{
+  each_pin (p->m, lower);
+  for (guint i = 0; i < p->pins->len; i++)
+    pin_restore (g_array_index (p->pins, PinLevel, i).pin, g_array_index (p->pins, PinLevel, i).level);
+  each_pin (p->m, pin_settle);
+}
+
+static void
+restore_clock (SnapshotPlan *p)
+{
+  BpMachine *m = p->m;
+  clock_set (m, p->vm_clock);
+  for (guint i = 0; i < p->vcpus->len; i++) {
+    const VcpuState *v = &g_array_index (p->vcpus, VcpuState, i);
+    if (BP_TABLE_HAS (m->accel_iface, vcpu_set_state))
+      m->accel_iface->vcpu_set_state (object_instance (m->accel), v->vcpu, &v->accel);
+  }
+}
+
+/* What post_load raised or lowered on its way counts for nothing. */
+static void
+restore_pending (SnapshotPlan *p)
+{
+  for (guint i = 0; i < p->vcpus->len; i++)
+    vcpu_set_pending (g_array_index (p->vcpus, VcpuState, i).vcpu, g_array_index (p->vcpus, VcpuState, i).pending);
+}
+
+static bool
+apply (SnapshotPlan *p, GError **error)
+{
+  BpMachine *m = p->m;
+  bool good = true;
+  restore_clock (p);
+  machine_reset_objects (m, BP_RESET_COLD);     /* what an older state lacks is as after a reset */
+  restore_clock (p);
+  restore_pins (p);
+  for (guint i = 0; i < p->objects->len; i++) {
+    const ObjectState *s = &g_array_index (p->objects, ObjectState, i);
+    gsize size;
+    const void *data = g_bytes_get_data (s->bytes, &size);
+    state_store (s->object, data, size);
+  }
+  for (guint i = 0; good && i < m->realize_order->len; i++) {
+    BpObject *o = m->realize_order->pdata[i];
+    good = object_post_load (o, error);
+    if (!good)
+      g_prefix_error (error, "%s (type `%s`): ", o->id, o->type->name);
+  }
+  restore_pending (p);
+  machine_synchronise (m);
+  return good;
+}
+
+void
+snapshot_plan_undo (SnapshotPlan *p)
+{
+  Memory memory = { p->before, 0 };
+  SnapshotPlace place = { write_bytes, read_bytes, &memory };
+  SnapshotHeader header = { 0 };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GArray) no_disks = g_array_new (FALSE, FALSE, sizeof (SnapshotDisk));
+  SnapshotPlan *old = plan_read (p->m, &place, no_disks, true, &header, &error);
+  bp_machine_lock (p->m);
+  bool good = old && apply (old, &error);
+  bp_machine_unlock (p->m);
+  if (!good)
+    bp_warn (NULL, "the machine's state before could not be restored: %s", error->message);
+  snapshot_plan_free (old);
+  snapshot_header_clear (&header);
+}
+
+bool
+snapshot_plan_apply (SnapshotPlan *p, GError **error)
+{
+  bp_machine_lock (p->m);
+  keep_before (p);
+  bool good = apply (p, error);
+  bp_machine_unlock (p->m);
+  if (!good)
+    snapshot_plan_undo (p);
+  return good;
+}
+
+static bool
+fill (SnapshotPlan *p, SnapshotReader *r, GError **error)
+{
+  SnapshotFill f = { .blocks = p->blocks }, check = f;
+  uint32_t kind = 0;
+  const uint8_t *payload;
+  size_t size;
+  while (kind != SECTION_END) {
+    if (!snapshot_read_section (r, &kind, &payload, &size, error))
+      return false;
+    if (kind != SECTION_PAGES)
+      continue;
+    if (!snapshot_check_pages (&check, payload, size, error))   /* the file may have changed meanwhile */
+      return false;
+    snapshot_fill_pages (&f, payload, size);
+  }
+  snapshot_fill_rest (&f);
+  return true;
+}
+
+bool
+snapshot_plan_fill (SnapshotPlan *p, const SnapshotPlace *place, GError **error)
+{
+  SnapshotHeader header = { 0 };
+  SnapshotReader *r = snapshot_reader_new (place, &header, error);
+  bp_machine_lock (p->m);
+  bool good = r && fill (p, r, error);
+  machine_synchronise (p->m);
+  bp_machine_unlock (p->m);
+  snapshot_reader_free (r);
+  snapshot_header_clear (&header);
+  return good;
+}

@@ -1,0 +1,98 @@
+/* snapshot-save.c -- a machine that stands, as the sections of a stream. */
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+#include "snapshot.h"
+#include <backplane/clock.h>
+
+static void
+write_text_section (SnapshotWriter *w, uint32_t kind, const char *id, const GByteArray *rest)
+{
+  g_autoptr (GByteArray) head = g_byte_array_new ();
+  snapshot_put_text (head, id);
+  snapshot_write_section (w, kind, head, rest->data, rest->len);
+}
+
+static void
+write_disk (SnapshotWriter *w, const SnapshotDisk *disk)
+{
+  g_autoptr (GByteArray) rest = g_byte_array_new ();
+  snapshot_put (rest, disk->info.inserted, 1);
+  snapshot_put (rest, disk->able >= BP_BLOCK_SNAPSHOTS_TEMPORARY, 1);
+  snapshot_put (rest, disk->info.size, 8);
+  snapshot_put_text (rest, disk->info.file);
+  write_text_section (w, SECTION_DISK, disk->object->id, rest);
+}
+
+static void
+write_object (SnapshotWriter *w, BpObject *o)
+{
+  g_autoptr (GByteArray) state = g_byte_array_new ();
+  state_save (o, state);
+  write_text_section (w, SECTION_OBJECT, o->id, state);
+}
+
+static void
+write_pins (SnapshotWriter *w, BpObject *o)
+{
+  g_autoptr (GByteArray) rest = g_byte_array_new ();
+  snapshot_put (rest, o->pins->len, 4);
+  for (guint i = 0; i < o->pins->len; i++) {
+    const ObjectPin *p = &g_array_index (o->pins, ObjectPin, i);
+    snapshot_put_text (rest, p->name);
+    snapshot_put (rest, pin_save (p->pin), 1);
+  }
+  write_text_section (w, SECTION_PINS, o->id, rest);
+}
+
+static void
+write_vcpu (BpMachine *m, SnapshotWriter *w, BpVcpu *v)
+{
+  BpAccelVcpuState state = { .struct_size = sizeof state };
+  if (BP_TABLE_HAS (m->accel_iface, vcpu_get_state))
+    m->accel_iface->vcpu_get_state (object_instance (m->accel), v, &state);
+  g_autoptr (GByteArray) rest = g_byte_array_new ();
+  snapshot_put (rest, bp_vcpu_pending (v), 4);
+  snapshot_put (rest, state.instructions, 8);
+  snapshot_put (rest, state.skipped, 8);
+  write_text_section (w, SECTION_VCPU, bp_object_id (bp_vcpu_cpu (v)), rest);
+}
+
+bool
+snapshot_has_state (const BpObject *o)
+{
+  g_autoptr (GArray) rows = type_state (o->type);
+  return rows->len > 0;
+}
+
+void
+snapshot_write_objects (BpMachine *m, SnapshotWriter *w, const GArray *disks)
+{
+  g_autoptr (GByteArray) head = g_byte_array_new ();
+  snapshot_put (head, m->vcpus->len, 4);
+  snapshot_put (head, m->icount_shift, 4);
+  snapshot_write_section (w, SECTION_MACHINE, head, NULL, 0);
+  for (guint i = 0; i < disks->len; i++)
+    write_disk (w, &g_array_index (disks, SnapshotDisk, i));
+  for (guint i = 0; i < m->objects->len; i++)
+    if (snapshot_has_state (m->objects->pdata[i]))
+      write_object (w, m->objects->pdata[i]);
+  for (guint i = 0; i < m->objects->len; i++)
+    if (((BpObject *) m->objects->pdata[i])->pins->len)
+      write_pins (w, m->objects->pdata[i]);
+  for (guint i = 0; i < m->vcpus->len; i++)
+    write_vcpu (m, w, m->vcpus->pdata[i]);
+}
+
+SnapshotHeader
+snapshot_header_now (BpMachine *m, const char *name)
+{
+  int64_t now = g_get_real_time ();
+  g_autofree char *base = g_path_get_basename (m->descriptor->path ? m->descriptor->path : "");
+  return (SnapshotHeader){ .date = now / G_USEC_PER_SEC,
+                           .date_ns = (uint32_t) (now % G_USEC_PER_SEC) * 1000,
+                           .flags = m->deterministic ? SNAPSHOT_DETERMINISTIC : 0,
+                           .vm_clock = bp_clock_now (m, BP_CLOCK_VIRTUAL),
+                           .name = g_strdup (name),
+                           .machine = g_steal_pointer (&base),
+                           .version = g_strdup (PACKAGE_VERSION) };
+}

@@ -1,0 +1,435 @@
+/* snapshot-stream.c -- the stream of a snapshot: header, compression, sections and their parts. */
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+#include "snapshot.h"
+#include <string.h>
+#ifdef HAVE_ZSTD
+#include <zstd.h>
+#endif
+
+enum { SECTION_HEAD = 16, CHECKSUM = 32, HEADER_MOST = 1 << 20 };
+#define PAYLOAD_MOST (UINT64_C (256) << 20)     /* of any section: an object's state with all that belongs to it */
+
+/* --- payloads ----------------------------------------------------------------------------------- */
+
+bool
+snapshot_refuse (GError **error, const char *format, ...)
+{
+  va_list args;
+  va_start (args, format);
+  g_autofree char *text = g_strdup_vprintf (format, args);
+  va_end (args);
+  g_set_error_literal (error, BP_ERROR, BP_ERROR_FAILED, text);
+  return false;
+}
+
+void
+snapshot_put (GByteArray *out, uint64_t value, unsigned size)
+{
+  uint64_t bytes = GUINT64_TO_LE (value);
+  g_byte_array_append (out, (const uint8_t *) &bytes, size);
+}
+
+void
+snapshot_put_text (GByteArray *out, const char *text)
+{
+  size_t n = MIN (strlen (text), UINT16_MAX);
+  snapshot_put (out, n, 2);
+  g_byte_array_append (out, (const uint8_t *) text, (guint) n);
+}
+
+uint64_t
+snapshot_get (SnapshotBytes *b, unsigned size)
+{
+  uint64_t value = 0;
+  if ((size_t) (b->end - b->at) < size) {
+    b->bad = true;
+    b->at = b->end;
+    return 0;
+  }
+  memcpy (&value, b->at, size);
+  b->at += size;
+  return GUINT64_FROM_LE (value);
+}
+
+char *
+snapshot_get_text (SnapshotBytes *b)
+{
+  size_t n = snapshot_get (b, 2);
+  if ((size_t) (b->end - b->at) < n) {
+    b->bad = true;
+    b->at = b->end;
+    n = 0;
+  }
+  char *text = g_strndup ((const char *) b->at, n);
+  b->at += n;
+  return text;
+}
+
+/* --- the header ----------------------------------------------------------------------------------- */
+
+void
+snapshot_header_clear (SnapshotHeader *header)
+{
+  g_free (header->name);
+  g_free (header->machine);
+  g_free (header->version);
+  memset (header, 0, sizeof *header);
+}
+
+static void
+checksum (const void *data, size_t size, uint8_t sum[CHECKSUM])
+{
+  gsize n = CHECKSUM;
+  g_autoptr (GChecksum) c = g_checksum_new (G_CHECKSUM_SHA256);
+  g_checksum_update (c, data, (gssize) size);
+  g_checksum_get_digest (c, sum, &n);
+}
+
+static GByteArray *
+header_bytes (const SnapshotHeader *h)
+{
+  GByteArray *out = g_byte_array_new ();
+  g_byte_array_append (out, (const uint8_t *) SNAPSHOT_MAGIC, 8);
+  snapshot_put (out, SNAPSHOT_FORMAT, 4);
+  snapshot_put (out, 0, 4);
+  snapshot_put (out, (uint64_t) h->date, 8);
+  snapshot_put (out, h->date_ns, 4);
+  snapshot_put (out, h->flags, 4);
+  snapshot_put (out, (uint64_t) h->vm_clock, 8);
+  snapshot_put_text (out, h->name);
+  snapshot_put_text (out, h->machine);
+  snapshot_put_text (out, h->version);
+  uint32_t size = GUINT32_TO_LE (out->len + CHECKSUM);
+  memcpy (out->data + 12, &size, sizeof size);
+  uint8_t sum[CHECKSUM];
+  checksum (out->data, out->len, sum);
+  g_byte_array_append (out, sum, CHECKSUM);
+  return out;
+}
+
+static bool
+parse_header (const uint8_t *data, size_t size, SnapshotHeader *h, GError **error)
+{
+  uint8_t sum[CHECKSUM];
+  checksum (data, size - CHECKSUM, sum);
+  if (memcmp (sum, data + size - CHECKSUM, CHECKSUM) != 0)
+    return snapshot_refuse (error, "the snapshot's header is damaged: its checksum is wrong");
+  SnapshotBytes b = { data + 16, data + size - CHECKSUM, false };
+  h->date = (int64_t) snapshot_get (&b, 8);
+  h->date_ns = (uint32_t) snapshot_get (&b, 4);
+  h->flags = (uint32_t) snapshot_get (&b, 4);
+  h->vm_clock = (int64_t) snapshot_get (&b, 8);
+  h->name = snapshot_get_text (&b);
+  h->machine = snapshot_get_text (&b);
+  h->version = snapshot_get_text (&b);
+  return !b.bad || snapshot_refuse (error, "the snapshot's header is damaged: it ends too early");
+}
+
+/* Reads `size` bytes or says why not. */
+static bool
+read_all (const SnapshotPlace *place, uint8_t *data, size_t size, GError **error)
+{
+  while (size) {
+    ssize_t n = place->read (place->user, data, size, error);
+    if (n < 0)
+      return false;
+    if (n == 0)
+      return snapshot_refuse (error, "the snapshot is cut short");
+    data += n;
+    size -= (size_t) n;
+  }
+  return true;
+}
+
+static bool
+read_header (const SnapshotPlace *place, SnapshotHeader *h, GError **error)
+{
+  uint8_t head[16];
+  uint32_t format, size;
+  if (!read_all (place, head, sizeof head, error))
+    return false;
+  if (memcmp (head, SNAPSHOT_MAGIC, 8) != 0)
+    return snapshot_refuse (error, "this is no snapshot of this program");
+  memcpy (&format, head + 8, 4);
+  memcpy (&size, head + 12, 4);
+  format = GUINT32_FROM_LE (format);
+  size = GUINT32_FROM_LE (size);
+  if (format != SNAPSHOT_FORMAT)
+    return snapshot_refuse (error, "the snapshot is in format %u, and this program knows format %u", format, SNAPSHOT_FORMAT);
+  if (size < sizeof head + CHECKSUM || size > HEADER_MOST)
+    return snapshot_refuse (error, "the snapshot's header is damaged: its size is %u", size);
+  g_autofree uint8_t *data = g_malloc (size);
+  memcpy (data, head, sizeof head);
+  return read_all (place, data + sizeof head, size - sizeof head, error) && parse_header (data, size, h, error);
+}
+
+#ifdef HAVE_ZSTD
+
+/* --- writing ---------------------------------------------------------------------------------------- */
+
+struct SnapshotWriter {
+  SnapshotPlace place;
+  ZSTD_CCtx *zstd;
+  uint8_t *out;
+  size_t out_size;
+  uint64_t written, n_sections;
+  GError *error;
+};
+
+/* The machine stands, so its processors are free. */
+static void
+set_threads (ZSTD_CCtx *zstd)
+{
+  unsigned n = MIN (g_get_num_processors (), 4);
+  if (n > 1)                    /* (a libzstd without threads refuses, and compresses on this one) */
+    ZSTD_CCtx_setParameter (zstd, ZSTD_c_nbWorkers, (int) n);
+}
+
+SnapshotWriter *
+snapshot_writer_new (const SnapshotPlace *place, const SnapshotHeader *header)
+{
+  SnapshotWriter *w = g_new0 (SnapshotWriter, 1);
+  g_autoptr (GByteArray) head = header_bytes (header);
+  w->place = *place;
+  w->zstd = ZSTD_createCCtx ();
+  ZSTD_CCtx_setParameter (w->zstd, ZSTD_c_compressionLevel, 1);
+  ZSTD_CCtx_setParameter (w->zstd, ZSTD_c_checksumFlag, 1);
+  set_threads (w->zstd);
+  w->out_size = 1 << 20;
+  w->out = g_malloc (w->out_size);
+  if (place->write (place->user, head->data, head->len, &w->error))
+    w->written = head->len;
+  return w;
+}
+
+static void
+compress (SnapshotWriter *w, const void *data, size_t size, ZSTD_EndDirective how)
+{
+  ZSTD_inBuffer in = { data, size, 0 };
+  bool more = true;
+  while (more && !w->error) {
+    ZSTD_outBuffer out = { w->out, w->out_size, 0 };
+    size_t left = ZSTD_compressStream2 (w->zstd, &out, &in, how);
+    if (ZSTD_isError (left)) {
+      snapshot_refuse (&w->error, "the snapshot cannot be compressed: %s", ZSTD_getErrorName (left));
+      return;
+    }
+    if (out.pos && w->place.write (w->place.user, w->out, out.pos, &w->error))
+      w->written += out.pos;
+    more = how == ZSTD_e_end ? left > 0 : in.pos < in.size;
+  }
+}
+
+void
+snapshot_write_section (SnapshotWriter *w, uint32_t kind, const GByteArray *head, const void *data, size_t size)
+{
+  uint32_t numbers[2] = { GUINT32_TO_LE (kind), 0 };
+  uint64_t bytes = GUINT64_TO_LE ((head ? head->len : 0) + (uint64_t) size);
+  compress (w, numbers, sizeof numbers, ZSTD_e_continue);
+  compress (w, &bytes, sizeof bytes, ZSTD_e_continue);
+  if (head)
+    compress (w, head->data, head->len, ZSTD_e_continue);
+  if (size)
+    compress (w, data, size, ZSTD_e_continue);
+  w->n_sections++;
+}
+
+bool
+snapshot_writer_finish (SnapshotWriter *w, uint64_t *bytes, GError **error)
+{
+  uint64_t n = GUINT64_TO_LE (w->n_sections);
+  snapshot_write_section (w, SECTION_END, NULL, &n, sizeof n);
+  compress (w, NULL, 0, ZSTD_e_end);
+  *bytes = w->written;
+  bool good = !w->error;
+  if (w->error)
+    g_propagate_error (error, w->error);
+  ZSTD_freeCCtx (w->zstd);
+  g_free (w->out);
+  g_free (w);
+  return good;
+}
+
+/* --- reading ---------------------------------------------------------------------------------------- */
+
+struct SnapshotReader {
+  SnapshotPlace place;
+  ZSTD_DCtx *zstd;
+  uint8_t *in;
+  size_t in_size;
+  ZSTD_inBuffer left;           /* read and not decompressed yet */
+  bool frame_ended;
+  uint8_t *payload;
+  size_t payload_size;
+  uint64_t n_sections;
+};
+
+SnapshotReader *
+snapshot_reader_new (const SnapshotPlace *place, SnapshotHeader *header, GError **error)
+{
+  if (!read_header (place, header, error))
+    return NULL;
+  SnapshotReader *r = g_new0 (SnapshotReader, 1);
+  r->place = *place;
+  r->zstd = ZSTD_createDCtx ();
+  r->in_size = 1 << 18;
+  r->in = g_malloc (r->in_size);
+  r->left = (ZSTD_inBuffer) { r->in, 0, 0 };
+  return r;
+}
+
+void
+snapshot_reader_free (SnapshotReader *r)
+{
+  if (!r)
+    return;
+  ZSTD_freeDCtx (r->zstd);
+  g_free (r->in);
+  g_free (r->payload);
+  g_free (r);
+}
+
+static bool
+read_more (SnapshotReader *r, GError **error)
+{
+  if (r->left.pos < r->left.size)
+    return true;
+  ssize_t n = r->place.read (r->place.user, r->in, r->in_size, error);
+  if (n < 0)
+    return false;
+  r->left = (ZSTD_inBuffer) { r->in, (size_t) n, 0 };
+  return n > 0 || snapshot_refuse (error, "the snapshot is cut short");
+}
+
+static bool
+decompress (SnapshotReader *r, void *data, size_t size, GError **error)
+{
+  ZSTD_outBuffer out = { data, size, 0 };
+  while (out.pos < out.size) {
+    if (r->frame_ended)
+      return snapshot_refuse (error, "the snapshot is damaged: it ends within a section");
+    size_t before = out.pos, n = ZSTD_decompressStream (r->zstd, &out, &r->left);
+    if (ZSTD_isError (n))
+      return snapshot_refuse (error, "the snapshot is damaged: %s", ZSTD_getErrorName (n));
+    r->frame_ended = n == 0;
+    if (!r->frame_ended && out.pos == before && r->left.pos == r->left.size && !read_more (r, error))
+      return false;
+  }
+  return true;
+}
+
+/* The frame's end has the checksum; behind it there is nothing. */
+static bool
+read_end (SnapshotReader *r, GError **error)
+{
+  uint8_t none;
+  while (!r->frame_ended) {
+    ZSTD_outBuffer out = { &none, 1, 0 };
+    size_t n = ZSTD_decompressStream (r->zstd, &out, &r->left);
+    if (ZSTD_isError (n))
+      return snapshot_refuse (error, "the snapshot is damaged: %s", ZSTD_getErrorName (n));
+    if (out.pos)
+      return snapshot_refuse (error, "the snapshot is damaged: there is more behind its end");
+    r->frame_ended = n == 0;
+    if (!r->frame_ended && !read_more (r, error))
+      return false;
+  }
+  ssize_t n = r->left.pos < r->left.size ? 1 : r->place.read (r->place.user, &none, 1, error);
+  if (n < 0)
+    return false;
+  return n == 0 || snapshot_refuse (error, "the snapshot is damaged: there is more behind its end");
+}
+
+static bool
+read_payload (SnapshotReader *r, uint64_t size, GError **error)
+{
+  if (size > PAYLOAD_MOST)
+    return snapshot_refuse (error, "the snapshot is damaged: a section of %" G_GUINT64_FORMAT " bytes", size);
+  /* What a few bytes of a file claim does not become memory before as much has come. */
+  for (size_t done = 0; done < size || !r->payload;) {
+    size_t n = (size_t) MIN (size - done, (uint64_t) 4 << 20);
+    if (done + n > r->payload_size || !r->payload) {
+      r->payload_size = MAX (done + n, 4096);
+      r->payload = g_realloc (r->payload, r->payload_size);
+    }
+    if (!decompress (r, r->payload + done, n, error))
+      return false;
+    done += n;
+  }
+  return true;
+}
+
+bool
+snapshot_read_section (SnapshotReader *r, uint32_t *kind, const uint8_t **payload, size_t *size, GError **error)
+{
+  uint8_t head[SECTION_HEAD];
+  if (!decompress (r, head, sizeof head, error))
+    return false;
+  SnapshotBytes b = { head, head + sizeof head, false };
+  *kind = (uint32_t) snapshot_get (&b, 4);
+  uint32_t zero = (uint32_t) snapshot_get (&b, 4);
+  *size = snapshot_get (&b, 8);
+  if (!*kind || *kind > SECTION_END || zero)
+    return snapshot_refuse (error, "the snapshot is damaged: a section of kind %u", *kind);
+  if (!read_payload (r, *size, error))
+    return false;
+  *payload = r->payload;
+  if (*kind != SECTION_END) {
+    r->n_sections++;
+    return true;
+  }
+  SnapshotBytes end = { r->payload, r->payload + *size, false };
+  uint64_t n = snapshot_get (&end, 8);
+  if (end.bad || end.at != end.end || n != r->n_sections)
+    return snapshot_refuse (error, "the snapshot is damaged: sections are missing");
+  return read_end (r, error);
+}
+
+#else /* without libzstd there are no snapshots, and who asks is told */
+
+static const char no_zstd[] = "this program was built without libzstd, which snapshots need";
+
+struct SnapshotWriter {
+  char unused;
+};
+
+SnapshotWriter *
+snapshot_writer_new (const SnapshotPlace *place, const SnapshotHeader *header)
+{
+  g_autoptr (GByteArray) bytes = header_bytes (header);
+  return g_new0 (SnapshotWriter, 1);
+}
+
+void
+snapshot_write_section (SnapshotWriter *w, uint32_t kind, const GByteArray *head, const void *data, size_t size)
+{
+}
+
+bool
+snapshot_writer_finish (SnapshotWriter *w, uint64_t *bytes, GError **error)
+{
+  g_free (w);
+  return snapshot_refuse (error, "%s", no_zstd);
+}
+
+SnapshotReader *
+snapshot_reader_new (const SnapshotPlace *place, SnapshotHeader *header, GError **error)
+{
+  if (read_header (place, header, error))
+    snapshot_refuse (error, "%s", no_zstd);
+  return NULL;
+}
+
+bool
+snapshot_read_section (SnapshotReader *r, uint32_t *kind, const uint8_t **payload, size_t *size, GError **error)
+{
+  return snapshot_refuse (error, "%s", no_zstd);
+}
+
+void
+snapshot_reader_free (SnapshotReader *r)
+{
+}
+
+#endif

@@ -1,0 +1,165 @@
+/* snapshot.h -- snapshots: the stream that a machine's state is written as, and where streams are kept. */
+/* SPDX-License-Identifier: MIT */
+/*
+ * A stream is a header as it is, and behind it one zstd frame (with its checksum) that holds sections.  All numbers are little-endian, a text is a u16 length
+ * and its bytes.
+ *   header   "BPSNAP\r\n", u32 format, u32 bytes of the header, i64 date, u32 its nanoseconds, u32 flags, i64 virtual time, texts: name, machine, program version;
+ *            32 bytes SHA-256 of all before
+ *   section  u32 kind, u32 0, u64 bytes of payload, payload
+ * Sections, in this order:
+ *   MACHINE  u32 vCPUs, u32 shift of deterministic mode
+ *   DISK     text id, u8 inserted, u8 has a part of the snapshot, u64 size, text file
+ *   OBJECT   text id, its state (state.c)
+ *   PINS     text id, u32 how many, each: text name, u8 level
+ *   VCPU     text id, u32 pending word, u64 instructions, u64 skipped
+ *   BLOCK    text id of the owner, text region, u64 bytes: a piece of RAM; the first is number 0
+ *   PAGES    u32 number of the block, u32 0, u64 offset, bytes; ascending within all; what none has is zero
+ *   END      u64 how many sections came before
+ */
+#ifndef CORE_SNAPSHOT_H
+#define CORE_SNAPSHOT_H
+
+#include "build.h"
+#include <backplane/iface/block.h>
+#include <backplane/snapshot.h>
+
+#define SNAPSHOT_MAGIC "BPSNAP\r\n"
+#define SNAPSHOT_SUFFIX ".bps"
+enum { SNAPSHOT_FORMAT = 1 };
+enum { SNAPSHOT_DETERMINISTIC = 1 << 0 };               /* header flags */
+enum { SECTION_MACHINE = 1, SECTION_DISK, SECTION_OBJECT, SECTION_PINS, SECTION_VCPU, SECTION_BLOCK, SECTION_PAGES, SECTION_END };
+enum { SNAPSHOT_PAGES_MOST = 1 << 20 }; /* bytes in one PAGES section */
+
+typedef struct SnapshotHeader {
+  int64_t date;
+  uint32_t date_ns, flags;
+  int64_t vm_clock;
+  char *name, *machine, *version;
+} SnapshotHeader;
+
+void snapshot_header_clear (SnapshotHeader *header);
+
+/* --- where the bytes go to and come from ------------------------------------------------------ */
+
+typedef struct SnapshotPlace {
+  bool (*write) (void *user, const void *data, size_t size, GError **error);
+  /* Up to `size` bytes, 0 at the end, -1 with error. */
+  ssize_t (*read) (void *user, void *data, size_t size, GError **error);
+  void *user;
+} SnapshotPlace;
+
+/* --- snapshot-stream.c ------------------------------------------------------------------------ */
+
+typedef struct SnapshotWriter SnapshotWriter;
+/* Errors are kept, and given by finish; meanwhile nothing more is written. */
+SnapshotWriter *snapshot_writer_new (const SnapshotPlace *place, const SnapshotHeader *header);
+void snapshot_write_section (SnapshotWriter *w, uint32_t kind, const GByteArray *head, const void *data, size_t size);   /* payload: head, then data; either NULL */
+bool snapshot_writer_finish (SnapshotWriter *w, uint64_t *bytes, GError **error);      /* writes END, and frees */
+
+typedef struct SnapshotReader SnapshotReader;
+/* Reads the header alone; NULL with error when it is none. */
+SnapshotReader *snapshot_reader_new (const SnapshotPlace *place, SnapshotHeader *header, GError **error);
+/* The next section; `payload` is the reader's until the next call.  At SECTION_END everything was read and its checksum is right. */
+bool snapshot_read_section (SnapshotReader *r, uint32_t *kind, const uint8_t **payload, size_t *size, GError **error);
+void snapshot_reader_free (SnapshotReader *r);
+
+/* Payloads. */
+void snapshot_put (GByteArray *out, uint64_t value, unsigned size);
+void snapshot_put_text (GByteArray *out, const char *text);
+typedef struct SnapshotBytes { const uint8_t *at, *end; bool bad; } SnapshotBytes;     /* bad: they ended too early; values are 0 and "" then */
+uint64_t snapshot_get (SnapshotBytes *b, unsigned size);
+char *snapshot_get_text (SnapshotBytes *b);
+bool snapshot_refuse (GError **error, const char *format, ...) G_GNUC_PRINTF (2, 3);    /* false */
+
+/* --- snapshot-memory.c ------------------------------------------------------------------------ */
+
+typedef struct SnapshotBlock {  /* a piece of RAM and what it is called: owner and region, and which of several that have both alike */
+  char *owner, *name;
+  uint64_t size;
+  BpRegion *region;             /* NULL: this machine has none */
+  unsigned turn;
+} SnapshotBlock;
+GArray *snapshot_blocks (BpMachine *m); /* of SnapshotBlock, in the same order each time; g_array_unref */
+GArray *snapshot_blocks_new (void);
+void snapshot_write_memory (SnapshotWriter *w, const GArray *blocks);
+typedef struct SnapshotFill {   /* how far RAM is as the snapshot has it */
+  const GArray *blocks;
+  unsigned block;
+  uint64_t at;
+} SnapshotFill;
+/* Whether a PAGES payload is in order after the ones before; moves on. */
+bool snapshot_check_pages (SnapshotFill *f, const uint8_t *payload, size_t size, GError **error);
+/* The same, and puts it there; what was skipped becomes zero.  Pages that are right already are not touched. */
+void snapshot_fill_pages (SnapshotFill *f, const uint8_t *payload, size_t size);
+void snapshot_fill_rest (SnapshotFill *f);
+
+/* --- snapshot-save.c, snapshot-load.c: [main], the machine stopped and drained ------------------ */
+
+typedef struct SnapshotDisk {   /* one of the machine's block backends */
+  BpObject *object;
+  const BpBlockIface *iface;
+  BpBlockSnapshots able;
+  BpBlockInfo info;
+} SnapshotDisk;
+
+SnapshotHeader snapshot_header_now (BpMachine *m, const char *name);
+void snapshot_write_objects (BpMachine *m, SnapshotWriter *w, const GArray *disks);     /* all but RAM */
+bool snapshot_has_state (const BpObject *o);            /* else it is the same in any snapshot */
+
+typedef struct SnapshotPlan SnapshotPlan;
+/* Reads all of a stream and checks it against the machine; every difference is in the error.  Nothing changes. */
+SnapshotPlan *snapshot_plan_new (BpMachine *m, const SnapshotPlace *place, const GArray *disks, SnapshotHeader *header, GError **error);
+void snapshot_plan_free (SnapshotPlan *plan);
+/* Puts objects, pins and clocks as the stream has them.  false: an object did not take its state; all is as it was. */
+bool snapshot_plan_apply (SnapshotPlan *plan, GError **error);
+/* After apply: RAM, from the same stream read again, and vCPUs.  false: the machine is neither what it was nor what it should be. */
+bool snapshot_plan_fill (SnapshotPlan *plan, const SnapshotPlace *place, GError **error);
+/* After apply: back to what was before. */
+void snapshot_plan_undo (SnapshotPlan *plan);
+bool snapshot_plan_wants_disk (const SnapshotPlan *plan, const char *id);      /* it has a part of the snapshot */
+
+/* --- snapshot-disks.c ---------------------------------------------------------------------------- */
+
+GArray *snapshot_disks (BpMachine *m);  /* of SnapshotDisk, in descriptor order; g_array_unref */
+/* The one that keeps the machine's state; NULL: none can. */
+const SnapshotDisk *snapshot_disks_first (const GArray *disks);
+bool snapshot_disks_able (const GArray *disks, GError **error);        /* the error names those that cannot */
+typedef struct SnapshotEntry {  /* a snapshot in a disk */
+  const SnapshotDisk *disk;
+  char *id, *name;
+  uint64_t vm_state_size, disk_size, vm_clock;
+  int64_t date;
+  uint32_t date_ns;
+} SnapshotEntry;
+GArray *snapshot_entries (const SnapshotDisk *disk, GError **error);    /* of SnapshotEntry, oldest first; NULL with error */
+/* The disk's part of the snapshot that was taken then, or NULL: its entries in `all`. */
+const SnapshotEntry *snapshot_entry_match (const GArray *all, const char *name, int64_t date, uint32_t date_ns, uint64_t vm_clock);
+/* All parts or none; the disk that keeps the state (or NULL) comes last.  Then those that had the name before go. */
+bool snapshot_disks_create (const GArray *disks, const SnapshotDisk *keeper, uint64_t vm_state_size, const char *name, const SnapshotHeader *header, GError **error);
+void snapshot_disks_forget_older (const GArray *disks, const char *name, const SnapshotHeader *header);
+void snapshot_disks_forget (const GArray *disks, const char *name, const SnapshotHeader *header);      /* the parts of this one */
+bool snapshot_disks_delete (const GArray *disks, const char *name, unsigned *n_deleted, GError **error);
+/* Each disk's part of what the header says.  find: false when one lacks it.  apply: *any: one of them was changed. */
+bool snapshot_disks_find (const GArray *disks, const SnapshotPlan *plan, const char *name, const SnapshotHeader *header, GError **error);
+bool snapshot_disks_apply (const GArray *disks, const SnapshotPlan *plan, const char *name, const SnapshotHeader *header, bool *any, GError **error);
+
+typedef struct SnapshotInDisk { /* SnapshotPlace's user: the state area of a disk; id NULL: to write */
+  const SnapshotDisk *disk;
+  const char *id;
+  uint64_t at, size;            /* size: to read */
+} SnapshotInDisk;
+SnapshotPlace snapshot_in_disk (SnapshotInDisk *s);
+
+/* --- snapshot-file.c --------------------------------------------------------------------------------- */
+
+typedef struct SnapshotFile SnapshotFile;
+/* A new file beside the one that is to have the name, which it takes by commit; else nobody sees it. */
+SnapshotFile *snapshot_file_create (const char *path, GError **error);
+bool snapshot_file_sync (SnapshotFile *f, GError **error);
+bool snapshot_file_commit (SnapshotFile *f, GError **error);
+SnapshotFile *snapshot_file_open (const char *path, GError **error);
+bool snapshot_file_rewind (SnapshotFile *f, GError **error);
+void snapshot_file_close (SnapshotFile *f);             /* NULL is fine */
+SnapshotPlace snapshot_in_file (SnapshotFile *f);
+
+#endif
