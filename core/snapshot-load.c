@@ -94,7 +94,7 @@ differs (SnapshotPlan *p, const char *format, ...)
 {
   va_list args;
   va_start (args, format);
-  g_string_append (p->differences, "\n  ");
+  g_string_append (p->differences, "\n    ");
   g_string_append_vprintf (p->differences, format, args);
   va_end (args);
 }
