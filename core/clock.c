@@ -502,3 +502,17 @@ clock_set (BpMachine *m, int64_t now)
   __atomic_store_n (&s->frozen, MAX (now, 0), __ATOMIC_RELEASE);
   g_mutex_unlock (&s->lock);
 }
+
+uint64_t
+clock_turn (BpMachine *m)
+{
+  return m->clock->last_order;
+}
+
+void
+clock_set_turn (BpMachine *m, uint64_t turn)
+{
+  g_mutex_lock (&m->clock->lock);
+  m->clock->last_order = MIN (turn, UINT64_MAX / 2);
+  g_mutex_unlock (&m->clock->lock);
+}

@@ -89,6 +89,8 @@ void clock_set (BpMachine *m, int64_t now);             /* virtual time, while i
 /* When a timer is armed, its turn among those that expire at the same time; and armed as it was. */
 uint64_t timer_turn (const BpTimer *timer);
 void timer_restore (BpTimer *timer, int64_t at, uint64_t turn);
+uint64_t clock_turn (BpMachine *m);                     /* the last that was given out */
+void clock_set_turn (BpMachine *m, uint64_t turn);
 BpVcpu *vcpu_new (BpObject *cpu, unsigned index);
 void vcpu_free (BpVcpu *vcpu);
 void vcpu_set_pending (BpVcpu *vcpu, uint32_t pending);         /* all of the word, without a kick: the machine is stopped */

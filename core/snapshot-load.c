@@ -28,6 +28,7 @@ struct SnapshotPlan {
   BpMachine *m;
   bool partial;                 /* without RAM: our own copy of what was */
   int64_t vm_clock;
+  uint64_t turn;                /* of timers, the last that was given out */
   GArray *objects, *pins, *vcpus;       /* of the above */
   GArray *blocks;               /* of SnapshotBlock, as the stream numbers them */
   GHashTable *disks;            /* ids of those that have a part */
@@ -109,6 +110,7 @@ static bool
 check_machine (SnapshotPlan *p, SnapshotBytes *b)
 {
   uint32_t n = (uint32_t) snapshot_get (b, 4), shift = (uint32_t) snapshot_get (b, 4);
+  p->turn = snapshot_get (b, 8);
   if (n != p->m->vcpus->len)
     differs (p, "it has %u vCPUs, and this machine has %u", n, p->m->vcpus->len);
   if (p->m->deterministic && shift != p->m->icount_shift)
@@ -230,7 +232,9 @@ check_vcpu (SnapshotPlan *p, SnapshotBytes *b, GError **error)
 static bool
 check_block (SnapshotPlan *p, SnapshotBytes *b, GError **error)
 {
-  SnapshotBlock block = { .owner = snapshot_get_text (b), .name = snapshot_get_text (b), .size = snapshot_get (b, 8) };
+  SnapshotBlock block = { .owner = snapshot_get_text (b) };
+  block.name = snapshot_get_text (b);
+  block.size = snapshot_get (b, 8);
   for (guint i = 0; i < p->blocks->len; i++) {
     const SnapshotBlock *other = &g_array_index (p->blocks, SnapshotBlock, i);
     block.turn += strcmp (other->owner, block.owner) == 0 && strcmp (other->name, block.name) == 0;
@@ -460,6 +464,7 @@ apply (SnapshotPlan *p, GError **error)
       g_prefix_error (error, "%s (type `%s`): ", o->id, o->type->name);
   }
   restore_pending (p);
+  clock_set_turn (m, p->turn);
   machine_synchronise (m);
   return good;
 }

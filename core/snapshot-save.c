@@ -70,6 +70,7 @@ snapshot_write_objects (BpMachine *m, SnapshotWriter *w, const GArray *disks)
   g_autoptr (GByteArray) head = g_byte_array_new ();
   snapshot_put (head, m->vcpus->len, 4);
   snapshot_put (head, m->icount_shift, 4);
+  snapshot_put (head, clock_turn (m), 8);
   snapshot_write_section (w, SECTION_MACHINE, head, NULL, 0);
   for (guint i = 0; i < disks->len; i++)
     write_disk (w, &g_array_index (disks, SnapshotDisk, i));

@@ -7,7 +7,7 @@
  *            32 bytes SHA-256 of all before
  *   section  u32 kind, u32 0, u64 bytes of payload, payload
  * Sections, in this order:
- *   MACHINE  u32 vCPUs, u32 shift of deterministic mode
+ *   MACHINE  u32 vCPUs, u32 shift of deterministic mode, u64 turn of the timer that was armed last
  *   DISK     text id, u8 inserted, u8 has a part of the snapshot, u64 size, text file
  *   OBJECT   text id, its state (state.c)
  *   PINS     text id, u32 how many, each: text name, u8 level

@@ -59,9 +59,11 @@ void harness_break (Harness *h, const char *backend);   /* the line breaks */
 BpX86State *harness_cpu_state (Harness *h, const char *cpu);
 unsigned harness_startups (Harness *h, const char *cpu, uint8_t *vector);       /* start-up messages so far, and the last one's vector */
 
-/* Saves every object, resets the machine, loads every object, and saves again: the two must be equal, and the outputs what they were, whatever the
- * order of loading. */
-void harness_round_trip (Harness *h);
+/* Saves the whole machine, loads that into another of the same descriptor (or into itself), and saves again: the two must be equal to the last byte. */
+void harness_copy (Harness *from, Harness *to);
+void harness_round_trip (Harness *h);                   /* into itself */
+/* Two machines that had the same done to them since harness_copy are the same still. */
+void harness_check_same (Harness *a, Harness *b);
 
 /* --- the program: HARNESS_MAIN ("pic-i8259", one_test, another) ------------------------------------- */
 int harness_main (const char *name, const TTest *const *tests, unsigned n);

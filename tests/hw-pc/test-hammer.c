@@ -373,6 +373,26 @@ step (Harness *h, GRand *random, const Subject *s, const GPtrArray *registers, u
   harness_take_reset (h);
 }
 
+/* A machine loaded from another one's snapshot goes on exactly as that one does. */
+static void
+go_on_in_twin (Harness *h, GRand *random, const Subject *s, Harness *(*new) (void))
+{
+  Harness *twin = new ();
+  GRand *same = g_rand_copy (random);
+  GPtrArray *registers = registers_of (object_of (harness_object (h, s->id)));
+  GPtrArray *others = registers_of (object_of (harness_object (twin, s->id)));
+  harness_copy (h, twin);
+  for (unsigned n = 1; n <= 512; n++) {
+    step (h, random, s, registers, n);
+    step (twin, same, s, others, n);
+  }
+  harness_check_same (h, twin);
+  g_ptr_array_unref (registers);
+  g_ptr_array_unref (others);
+  g_rand_free (same);
+  harness_free (twin);
+}
+
 static void
 rom_is_whole (Harness *h)
 {
@@ -409,8 +429,11 @@ round_of (const Subject *s, uint32_t seed)
   Harness *h = machine ();
   GRand *random = g_rand_new_with_seed (seed);
   GPtrArray *registers = registers_of (object_of (harness_object (h, s->id)));
-  for (unsigned n = 1; n <= ROUND; n++)
+  for (unsigned n = 1; n <= ROUND; n++) {
     step (h, random, s, registers, n);
+    if (n % 5000 == 0)
+      go_on_in_twin (h, random, s, machine);
+  }
   harness_round_trip (h);
   rom_is_whole (h);
   g_ptr_array_unref (registers);
