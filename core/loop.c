@@ -7,7 +7,17 @@ struct BpLoop {
   GMainContext *context;
   GMainLoop *loop;              /* an I/O thread's; the main loop is run by the machine */
   GThread *thread;
+  GMutex lock;                  /* for: */
+  GQueue posts;                 /* of Post *: those that were not made yet */
 };
+
+typedef struct Post {
+  BpLoop *loop;
+  BpMachine *machine;           /* locked around the call; NULL: not */
+  void (*f) (void *user);
+  void *user;
+  GSource *source;
+} Post;
 
 /* --- life cycle ------------------------------------------------------------------------------- */
 
@@ -15,6 +25,7 @@ BpLoop *
 loop_main_new (void)
 {
   BpLoop *loop = g_new0 (BpLoop, 1);
+  g_mutex_init (&loop->lock);
   loop->context = g_main_context_ref (g_main_context_default ());
   return loop;
 }
@@ -33,6 +44,7 @@ BpLoop *
 bp_loop_new_thread (const char *name)
 {
   BpLoop *loop = g_new0 (BpLoop, 1);
+  g_mutex_init (&loop->lock);
   loop->context = g_main_context_new ();
   loop->loop = g_main_loop_new (loop->context, FALSE);
   loop->thread = g_thread_new (name, run_thread, loop);
@@ -55,7 +67,9 @@ bp_loop_free (BpLoop *loop)
     g_thread_join (loop->thread);
     g_main_loop_unref (loop->loop);
   }
+  loop_make_posts (loop);       /* the main context outlives the loop: what it would call must not wait there */
   g_main_context_unref (loop->context);
+  g_mutex_clear (&loop->lock);
   g_free (loop);
 }
 
@@ -73,22 +87,51 @@ bp_loop_context (BpLoop *loop)
 
 /* --- posted calls ----------------------------------------------------------------------------- */
 
-typedef struct Post {
-  BpMachine *machine;           /* locked around the call; NULL: not */
-  void (*f) (void *user);
-  void *user;
-} Post;
-
-static gboolean
-run_post (void *data)
+static void
+call (const Post *post)
 {
-  Post *post = data;
   if (post->machine)
     bp_machine_lock (post->machine);
   post->f (post->user);
   if (post->machine)
     bp_machine_unlock (post->machine);
+}
+
+/* Whoever takes a post out of the queue makes its call, and nobody else does. */
+static bool
+take (Post *post)
+{
+  g_mutex_lock (&post->loop->lock);
+  bool there = g_queue_remove (&post->loop->posts, post);
+  g_mutex_unlock (&post->loop->lock);
+  return there;
+}
+
+static gboolean
+run_post (void *data)
+{
+  Post *post = data;
+  if (take (post))
+    call (post);
   return G_SOURCE_REMOVE;
+}
+
+void
+loop_make_posts (BpLoop *loop)
+{
+  for (;;) {
+    g_mutex_lock (&loop->lock);
+    Post *first = g_queue_pop_head (&loop->posts);
+    Post post = first ? *first : (Post){ 0 };
+    if (first)
+      g_source_ref (post.source);
+    g_mutex_unlock (&loop->lock);
+    if (!first)
+      return;
+    g_source_destroy (post.source);     /* frees the post */
+    g_source_unref (post.source);
+    call (&post);
+  }
 }
 
 void
@@ -96,11 +139,14 @@ bp_loop_post (BpLoop *loop, bool locked, BpMachine *machine, void (*f) (void *us
 {
   g_assert (!locked || machine);
   Post *post = g_new (Post, 1);
-  *post = (Post) { locked ? machine : NULL, f, user };
   GSource *source = g_idle_source_new ();
+  *post = (Post) { loop, locked ? machine : NULL, f, user, source };
   g_source_set_priority (source, G_PRIORITY_DEFAULT);
   g_source_set_callback (source, run_post, post, g_free);
+  g_mutex_lock (&loop->lock);
+  g_queue_push_tail (&loop->posts, post);
   g_source_attach (source, loop->context);
+  g_mutex_unlock (&loop->lock);
   g_source_unref (source);
 }
 

@@ -550,7 +550,9 @@ machine_free (BpMachine *m)
   FullMachine *fm = full_machine (m);
   vcpus_join (m);
   machine_drop_requests (m);
+  loop_make_posts (m->main_loop);       /* what waits to be called knows objects */
   machine_unrealize (m);
+  loop_make_posts (m->main_loop);
   for (guint i = 0; i < fm->aliases->len; i++)
     bp_region_free (fm->aliases->pdata[i]);
   for (guint i = 0; i < m->vcpus->len; i++)

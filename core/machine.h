@@ -100,6 +100,7 @@ bool vcpus_start (BpMachine *m, GError **error);        /* threads; calls accel-
 void vcpus_stop (BpMachine *m);                         /* returns when all are out of guest code, parked */
 void vcpus_join (BpMachine *m);
 BpLoop *loop_main_new (void);
+void loop_make_posts (BpLoop *loop);    /* the calls that were posted and not made yet, in their order, now [main] */
 
 /* --- descriptions for people (machine-explain.c, plugin-describe.c) ------------------------------------------ */
 void memory_print_map (BpAddressSpace *as, GString *out);               /* flat map, one line a range (memory-flatten.c) */

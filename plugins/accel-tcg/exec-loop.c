@@ -411,7 +411,8 @@ exec_run (TcgVcpu *v)
   v->leave_buffer = &leave;
   v->frame = 0;
   signals_thread (v);
-  while (bp_vcpu_may_run (v->vcpu)) {
+  /* What is recorded is delivered before the vCPU stands: its state then tells all, to debuggers and snapshots. */
+  while (bp_vcpu_may_run (v->vcpu) || tcg_extra (v)->in_event) {
     if (sigsetjmp (leave, 0)) {
       v->entering = NULL;
       v->ret_pc = 0;
@@ -425,11 +426,15 @@ exec_run (TcgVcpu *v)
     requests_clear (v);         /* first: whoever wants to be alone kicks once, and not those that wait on their way in */
     run_enter (v);
     softmmu_do_asked (v);
-    if (!bp_vcpu_may_run (v->vcpu))
+    bool may_run = bp_vcpu_may_run (v->vcpu);
+    if (!may_run && !tcg_extra (v)->in_event)
       break;
     if (m->deterministic && icount_time (m) >= bp_machine_next_virtual_timer (m->machine))
       bp_machine_run_virtual_timers (m->machine);
-    if (!see_to_events (v)) {
+    bool runs = see_to_events (v);
+    if (!may_run)
+      continue;
+    if (!runs) {
       run_leave (v);
       if ((!m->deterministic || !sleep_deterministic (v)) && !has_work (v))
         bp_vcpu_wait (v->vcpu);

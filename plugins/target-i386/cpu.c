@@ -77,7 +77,7 @@ x86_reset_registers (X86Cpu *env, bool init)
   env->halted = is_bootstrap (env) ? HALTED_NOT : HALTED_WAIT_SIPI;
   env->efer = 0;
   env->exc_vector = env->exc_old = -1;
-  env->nmi_masked = env->repeating = 0;
+  env->nmi_masked = env->repeating = env->watch_hits = 0;
   env->new_task = 0;
   if (!init) {
     reset_fpu (env);
@@ -307,6 +307,6 @@ const BpTypeDesc x86_cpu_type = {
   BP_TYPE ("x86-cpu", BP_KIND_CPU, X86Cpu),
   .description = "x86 processor of 32 or 64 bits",
   .properties = properties, .pins = pins, .interfaces = interfaces,
-  .state_version = 2, .state_minimum = 2, .state = x86_state_fields,
+  .state_version = 3, .state_minimum = 2, .state = x86_state_fields,
   .configure = configure, .realize = realize, .reset = reset, .post_load = post_load
 };

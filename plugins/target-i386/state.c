@@ -70,6 +70,7 @@ const BpStateField x86_state_fields[] = {
   BP_STATE_FIELD_U32 (X86Cpu, nmi_masked),
   BP_STATE_FIELD_U8 (X86Cpu, startup_vector),
   BP_STATE_FIELD_U32 (X86Cpu, repeating),
+  { .name = "watch_hits", .kind = BP_STATE_U32, .offset = offsetof (X86Cpu, watch_hits), .count = 1, .size = 4, .since = 3 },
   BP_STATE_END
 };
 

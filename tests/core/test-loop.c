@@ -56,6 +56,24 @@ START_TEST (posts_run_once_and_in_order)
 }
 END_TEST
 
+/* What was posted and not called is called when the machine ends, in its order, and never again: the main context goes on. */
+START_TEST (posts_do_not_outlive_the_loop)
+{
+  g_string_truncate (post_log (), 0);
+  BpLoop *loop = loop_main_new ();
+  bp_loop_post (loop, true, &machine, say, "a");
+  bp_loop_post (loop, false, NULL, say, "b");
+  loop_make_posts (loop);
+  ck_assert_str_eq (post_log ()->str, "ab");
+  bp_loop_post (loop, true, &machine, say, "c");
+  bp_loop_free (loop);
+  ck_assert_str_eq (post_log ()->str, "abc");
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  ck_assert_str_eq (post_log ()->str, "abc");
+}
+END_TEST
+
 /* --- watches ---------------------------------------------------------------------------------- */
 
 typedef struct Pipe {
@@ -129,6 +147,7 @@ main (void)
   TCase *tcase = tcase_create ("all");
   tcase_add_checked_fixture (tcase, setup, teardown);
   tcase_add_test (tcase, posts_run_once_and_in_order);
+  tcase_add_test (tcase, posts_do_not_outlive_the_loop);
   tcase_add_loop_test (tcase, watches_on_either_kind_of_loop, 0, 2);
   tcase_set_timeout (tcase, 30);
   suite_add_tcase (suite, tcase);
