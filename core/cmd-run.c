@@ -72,6 +72,7 @@ static int
 run_machine (BpMachine *m)
 {
   g_autoptr (GError) error = NULL;
+  machine_set_load (m, given.load);
   if (!machine_realize (m, &error)) {
     command_error ("%s", error->message);
     return EXIT_FAILED;
@@ -79,7 +80,6 @@ run_machine (BpMachine *m)
   if (given.timeout > 0)
     machine_set_timeout (m, (unsigned) given.timeout, EXIT_TIMED_OUT);
   machine_set_stopped (m, given.stop);
-  machine_set_load (m, given.load);
   return machine_run (m);
 }
 

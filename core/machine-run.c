@@ -22,8 +22,10 @@ static bool
 check_boot (BpMachine *m, GError **error)
 {
   const BpBootIface *iface = m->boot ? type_interface (m->boot->type, BP_BOOT_ID) : NULL;
-  if (!BP_TABLE_HAS (iface, check) || iface->check (object_instance (m->boot), error))
+  if (full_machine (m)->boot_checked || !BP_TABLE_HAS (iface, check) || iface->check (object_instance (m->boot), error)) {
+    full_machine (m)->boot_checked = true;
     return true;
+  }
   prefix_section (m->boot, error);
   return false;
 }
@@ -55,7 +57,8 @@ machine_realize (BpMachine *m, GError **error)
       o->stage = OBJECT_NEW;    /* a failed realize was followed by its unrealize */
     }
   }
-  good = good && check_boot (m, error) && (m->vcpus->len == 0 || vcpus_init (m, error));
+  /* A run that begins with a snapshot needs a program when it is reset, and is told then when there is none. */
+  good = good && (fm->load || check_boot (m, error)) && (m->vcpus->len == 0 || vcpus_init (m, error));
   if (!good) {
     vcpus_join (m);             /* those that were made are the accelerator's: they go before it does */
     machine_unrealize (m);
@@ -71,9 +74,13 @@ load_boot (BpMachine *m)
 {
   const BpBootIface *iface = m->boot ? type_interface (m->boot->type, BP_BOOT_ID) : NULL;
   g_autoptr (GError) error = NULL;
-  if (!BP_TABLE_HAS (iface, load) || iface->load (object_instance (m->boot), &error))
+  if (!BP_TABLE_HAS (iface, load))
     return;
-  prefix_section (m->boot, &error);
+  if (check_boot (m, &error)) {
+    if (iface->load (object_instance (m->boot), &error))
+      return;
+    prefix_section (m->boot, &error);
+  }
   bp_machine_request_shutdown (m, 1, error ? error->message : "the boot program could not be loaded");
 }
 
