@@ -95,3 +95,17 @@ bp_input_send_absolute (BpMachine *machine, unsigned x, unsigned y, int wheel, u
   bp_machine_unlock (machine);
   return taken;
 }
+
+void
+bp_input_release_all (BpMachine *machine)
+{
+  unsigned cursor = 0;
+  void *self;
+  bp_machine_lock (machine);
+  while ((self = bp_machine_next (machine, BP_INPUT_ID, &cursor))) {
+    const BpInputIface *t = bp_object_interface (self, BP_INPUT_ID);
+    if (BP_TABLE_HAS (t, release))
+      t->release (self);
+  }
+  bp_machine_unlock (machine);
+}

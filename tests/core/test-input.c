@@ -47,6 +47,10 @@ START_TEST (routes)
   ck_assert_str_eq (toy_events->pdata[0], "key 30 1 near");
   ck_assert_str_eq (toy_events->pdata[1], "relative 3 -4 0 1 near");
   ck_assert_str_eq (toy_events->pdata[2], "absolute 32767 5 1 0 far");
+  bp_input_release_all (m);
+  ck_assert_uint_eq (toy_events->len, 6);
+  ck_assert_str_eq (toy_events->pdata[3], "release deaf");
+  ck_assert_str_eq (toy_events->pdata[5], "release far");
   toy_free (m);
   m = toy_build ("[device deaf]\ntype = toy-keyboard\nkinds = 0\n", NULL, &errors);
   ck_assert (!bp_input_send_key (m, KEY_A, true));

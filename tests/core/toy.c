@@ -296,8 +296,15 @@ keyboard_absolute (void *self, unsigned x, unsigned y, int wheel, uint32_t butto
   note (text, self);
 }
 
+static void
+keyboard_release (void *self)
+{
+  note ("release", self);
+}
+
 static const BpInputIface keyboard_iface = { .struct_size = sizeof (BpInputIface), .kinds = keyboard_kinds, .key = keyboard_key,
-                                             .relative = keyboard_relative, .absolute = keyboard_absolute };
+                                             .relative = keyboard_relative, .absolute = keyboard_absolute,
+                                             .release = keyboard_release };
 static const BpInterfaceDesc keyboard_interfaces[] = { { BP_INPUT_ID, &keyboard_iface }, { NULL, NULL } };
 static const BpProperty keyboard_properties[] = { BP_PROP_U32 ("kinds", Keyboard, kinds, 1, "What it takes."), BP_PROP_END };
 static const BpTypeDesc keyboard_type = { BP_TYPE ("toy-keyboard", BP_KIND_DEVICE, Keyboard), .description = "a keyboard",

@@ -23,12 +23,15 @@ typedef struct BpInputIface {
   /* Steps to the right and down, wheel clicks towards the user, and the buttons (BP_INPUT_LEFT ...) that are held. */
   void (*relative) (void *self, int dx, int dy, int wheel, uint32_t buttons);
   void (*absolute) (void *self, unsigned x, unsigned y, int wheel, uint32_t buttons);
+  void (*release) (void *self);         /* lets go of every key and button that is held */
 } BpInputIface;                         /* all [main][locked] */
 
 /* To the first that takes it; false: nobody does. [main] */
 BP_EXPORT bool bp_input_send_key (BpMachine *machine, unsigned code, bool down);
 BP_EXPORT bool bp_input_send_relative (BpMachine *machine, int dx, int dy, int wheel, uint32_t buttons);
 BP_EXPORT bool bp_input_send_absolute (BpMachine *machine, unsigned x, unsigned y, int wheel, uint32_t buttons);
+/* Whoever sent events goes away, or looks elsewhere: no key stays down behind it. [main] */
+BP_EXPORT void bp_input_release_all (BpMachine *machine);
 /* Names as in QEMU's QKeyCode: "a", "ret", "shift", "ctrl_r", "f1", "kp_5".  0: no such key. [any] */
 BP_EXPORT unsigned bp_input_key_code (const char *name);
 BP_EXPORT const char *bp_input_key_name (unsigned code);        /* NULL: none */
