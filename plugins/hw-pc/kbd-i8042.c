@@ -1,8 +1,9 @@
-/* kbd-i8042.c -- Intel 8042 keyboard controller of the PC/AT, with a PS/2 keyboard (IBM PS/2 Technical Reference, 1990) and no mouse. */
+/* kbd-i8042.c -- Intel 8042 keyboard controller of the PC/AT, and its two ports (IBM PS/2 Technical Reference, 1990). */
 /* SPDX-License-Identifier: MIT */
-#include "kbd-i8042.h"
+#include <backplane/iface/input.h>
 #include <string.h>
 #include "hw-pc.h"
+#include "ps2.h"
 
 /* --- registers -------------------------------------------------------------- */
 
@@ -15,30 +16,35 @@ enum {                          /* command byte */
 enum {                          /* output port; reset is active low */
   OP_NOT_RESET = 0x01, OP_A20 = 0x02, OP_AUX_IDLE = 0x08, OP_OUTPUT_FULL = 0x10, OP_AUX_FULL = 0x20, OP_LINES = 0xc0
 };
-enum { REPLY_ACK = 0xfa, REPLY_RESEND = 0xfe, REPLY_ECHO = 0xee, REPLY_TEST_PASSED = 0xaa, BREAK = 0xf0, OVERRUN = 0x00 };
+enum { BREAK = 0xf0 };
 
 #define RAM_SIZE 32             /* byte 0 is the command byte */
-#define QUEUE_SIZE 32
-#define SCAN_ROOM 16            /* of the queue, for scan codes; the rest is for replies */
 
 /* --- state: saved | wiring | derived ---------------------------------------- */
 
+enum { KEYBOARD, AUX, PORTS };
+
+/* Only one byte at a time is between the ports and the guest, so a few fields say all. */
 typedef struct Kbd {
-  /* the controller */
   uint8_t ram[RAM_SIZE];
   uint8_t output;               /* the output buffer, and what it says about itself: ST_OUTPUT_FULL, ST_AUX_FULL, ST_TIMEOUT */
   uint8_t output_status;
+  uint8_t pushed, pushed_status;        /* a device's byte, unread when an answer of the controller's own took its place; it comes again */
+  bool output_is_own;           /* such an answer is in the buffer */
   uint8_t port;                 /* output port, bits 4 and 5 left out */
   uint8_t data_command;         /* the command whose data byte port 0x60 gets next; 0: the byte is for the keyboard */
   bool last_was_command, passed_test;
   bool break_prefix;            /* translation: F0 has come, the code follows */
-  /* the keyboard */
-  uint8_t queue[QUEUE_SIZE], queue_head, queue_count;
-  uint8_t last_sent, waiting_for;       /* the command whose parameter comes next */
-  uint8_t leds, rate, scan_set;
-  bool scanning, overrun;
+  bool aux_last;                /* the last byte came from the aux port: the keyboard is next */
+  Ps2Keyboard keyboard;
+  Ps2Mouse mouse;
+  BpTimer *wire;                /* fires when the next byte has arrived */
+  /* wiring */
+  bool has_keyboard;
   BpPin *irq1, *irq12, *a20;
   BpRegion *data_port, *command_port;
+  /* derived */
+  Ps2Device *device[PORTS];     /* NULL: nothing is plugged in */
 } Kbd;
 
 /* Scan codes of set 2 below 0x85 as the controller translates them to set 1 (Technical Reference, keyboard section).  Others pass. */
@@ -54,7 +60,13 @@ static const uint8_t set1_of[0x85] = {
   0x80, 0x81, 0x82, 0x41, 0x54
 };
 
-/* --- controller: the output buffer ------------------------------------------------ */
+uint8_t
+ps2_set1_of (uint8_t set2)
+{
+  return set2 < sizeof set1_of ? set1_of[set2] : set2;
+}
+
+/* --- the output buffer ------------------------------------------------------------------ */
 
 static void
 update_irqs (Kbd *k)
@@ -72,6 +84,20 @@ put_output (Kbd *k, uint8_t byte, uint8_t extra_status)
   update_irqs (k);
 }
 
+/* The controller's own answer, which does not wait. */
+static void
+answer (Kbd *k, uint8_t byte, uint8_t extra_status)
+{
+  if (k->output_status & ST_OUTPUT_FULL && !k->output_is_own) {
+    k->pushed = k->output;
+    k->pushed_status = k->output_status;
+    k->output_status = 0;
+    update_irqs (k);
+  }
+  k->output_is_own = true;
+  put_output (k, byte, extra_status);
+}
+
 /* False: the byte was a prefix that translation swallowed. */
 static bool
 translate (Kbd *k, uint8_t *byte)
@@ -82,138 +108,104 @@ translate (Kbd *k, uint8_t *byte)
     k->break_prefix = true;
     return false;
   }
-  if (*byte < sizeof set1_of)
-    *byte = set1_of[*byte];
+  *byte = ps2_set1_of (*byte);
   if (k->break_prefix)
     *byte |= 0x80;
   k->break_prefix = false;
   return true;
 }
 
-/* The keyboard may send while its clock is not held and the buffer is empty. */
-static void
-take_from_keyboard (Kbd *k)
+/* --- the ports ---------------------------------------------------------------------------- */
+
+static int64_t now (const Kbd *k) { return bp_clock_now (bp_object_machine (k), BP_CLOCK_VIRTUAL); }
+
+/* A device may send while its clock is not held. */
+static bool
+can_send (const Kbd *k, unsigned port)
 {
-  while (k->queue_count && !(k->output_status & ST_OUTPUT_FULL) && !(k->ram[0] & CB_NO_KEYBOARD)) {
-    uint8_t byte = k->queue[k->queue_head];
-    k->queue_head = (uint8_t) ((k->queue_head + 1) % QUEUE_SIZE);
-    k->queue_count--;
-    k->last_sent = byte;
-    if (translate (k, &byte))
-      put_output (k, byte, 0);
-  }
-  if (!k->queue_count)
-    k->overrun = false;
+  return k->device[port] && !ps2_is_empty (k->device[port]) && !(k->ram[0] & (port == AUX ? CB_NO_AUX : CB_NO_KEYBOARD));
 }
 
-/* --- keyboard ------------------------------------------------------------------------ */
-
+/* Both clocks are held while the output buffer is full; then the next byte takes its time on the wire. */
 static void
-send (Kbd *k, uint8_t byte)
-{
-  if (k->queue_count == QUEUE_SIZE)
-    return;
-  k->queue[(k->queue_head + k->queue_count++) % QUEUE_SIZE] = byte;
-}
-
-static void
-set_defaults (Kbd *k)
-{
-  k->queue_head = k->queue_count = 0;
-  k->rate = 0x2b;
-  k->scan_set = 2;
-  k->waiting_for = 0;
-  k->break_prefix = k->overrun = false;
-}
-
-static void
-take_parameter (Kbd *k, uint8_t value)
-{
-  uint8_t command = k->waiting_for;
-  k->waiting_for = 0;
-  if (command == 0xf0 && value > 3) {
-    send (k, REPLY_RESEND);
-    return;
-  }
-  send (k, REPLY_ACK);
-  if (command == 0xed)
-    k->leds = value & 7;
-  else if (command == 0xf3)
-    k->rate = value & 0x7f;
-  else if (value == 0)
-    send (k, k->scan_set);
-  else
-    k->scan_set = value;
-}
-
-static void
-to_keyboard (Kbd *k, uint8_t value)
-{
-  if (k->waiting_for && value < 0xed) {
-    take_parameter (k, value);
-    return;
-  }
-  k->waiting_for = 0;
-  switch (value) {
-  case 0xed:                    /* lamps */
-  case 0xf0:                    /* scan code set */
-  case 0xf3:                    /* typematic rate */
-    k->waiting_for = value;
-    break;
-  case 0xee:
-    send (k, REPLY_ECHO);
-    return;
-  case 0xf2:                    /* identify: an MF2 keyboard */
-    send (k, REPLY_ACK);
-    send (k, 0xab);
-    send (k, 0x83);
-    return;
-  case 0xf4:
-    k->queue_head = k->queue_count = 0;
-    k->scanning = true;
-    break;
-  case 0xf5:
-  case 0xf6:
-    set_defaults (k);
-    k->scanning = value == 0xf6;
-    break;
-  case 0xf7: case 0xf8: case 0xf9: case 0xfa:   /* typematic and make/break of all keys: set 3 alone uses them */
-    break;
-  case 0xfe:
-    send (k, k->last_sent);
-    return;
-  case 0xff:
-    set_defaults (k);
-    k->leds = 0;
-    k->scanning = true;
-    send (k, REPLY_ACK);
-    send (k, REPLY_TEST_PASSED);
-    return;
-  default:
-    bp_log_guest (k, "keyboard command %02x is unknown", value);
-    send (k, REPLY_RESEND);
-    return;
-  }
-  send (k, REPLY_ACK);
-}
-
-/* --- events (input, timers) ------------------------------------------------------- */
-
-bool
-i8042_send_codes (void *self, const uint8_t *codes, unsigned n)
+expect_byte (void *self)
 {
   Kbd *k = self;
-  if (!k->scanning || k->overrun)
-    return false;
-  if (k->queue_count + n > SCAN_ROOM) {
-    k->overrun = true;
-    send (k, OVERRUN);
-    return false;
-  }
-  for (unsigned i = 0; i < n; i++)
-    send (k, codes[i]);
-  take_from_keyboard (k);
-  return true;
+  int64_t soonest = INT64_MAX;
+  for (unsigned port = 0; port < PORTS; port++)
+    if (can_send (k, port))
+      soonest = MIN (soonest, MAX (now (k) + PS2_WIRE_NS, (int64_t) k->device[port]->not_before));
+  if (soonest == INT64_MAX || k->output_status & ST_OUTPUT_FULL)
+    bp_timer_cancel (k->wire);
+  else if (!bp_timer_is_armed (k->wire) || bp_timer_expiry (k->wire) > soonest)
+    bp_timer_arm (k->wire, soonest);
+}
+
+static bool is_due (const Kbd *k, unsigned port) { return can_send (k, port) && (int64_t) k->device[port]->not_before <= now (k); }
+
+static void
+take_byte (Kbd *k)
+{
+  unsigned first = k->aux_last ? KEYBOARD : AUX, port = is_due (k, first) ? first : !first;
+  if (k->output_status & ST_OUTPUT_FULL || !is_due (k, port))
+    return;
+  uint8_t byte = ps2_take (k->device[port]);
+  k->aux_last = port == AUX;
+  k->output_is_own = false;
+  if (port == AUX)
+    put_output (k, byte, ST_AUX_FULL);
+  else if (translate (k, &byte))
+    put_output (k, byte, 0);
+}
+
+static void
+byte_arrived (void *user)
+{
+  take_byte (user);
+  expect_byte (user);
+}
+
+static void
+to_device (Kbd *k, unsigned port, uint8_t value)
+{
+  k->ram[0] &= (uint8_t) ~(port == AUX ? CB_NO_AUX : CB_NO_KEYBOARD);   /* to send, the clock is released */
+  if (k->device[port])
+    k->device[port]->ops->receive (k->device[port], value);
+  else                          /* nobody answers in time */
+    answer (k, PS2_NAK, (port == AUX ? ST_AUX_FULL : 0) | ST_TIMEOUT);
+}
+
+/* --- events (input) ------------------------------------------------------------------------- */
+
+static uint32_t
+input_kinds (void *self)
+{
+  const Kbd *k = self;
+  return (k->has_keyboard && k->keyboard.scanning ? BP_INPUT_KEYS : 0u) | (ps2_mouse_listens (&k->mouse) ? BP_INPUT_RELATIVE : 0u);
+}
+
+static void
+input_key (void *self, unsigned code, bool down)
+{
+  Kbd *k = self;
+  if (k->has_keyboard)
+    ps2_keyboard_key (&k->keyboard, code, down);
+}
+
+static void
+input_relative (void *self, int dx, int dy, int wheel, uint32_t buttons)
+{
+  Kbd *k = self;
+  ps2_mouse_move (&k->mouse, dx, dy, wheel, buttons);
+}
+
+static void
+input_release (void *self)
+{
+  Kbd *k = self;
+  if (k->has_keyboard)
+    ps2_keyboard_release (&k->keyboard);
+  ps2_mouse_move (&k->mouse, 0, 0, 0, 0);
 }
 
 /* --- guest access -------------------------------------------------------------------- */
@@ -246,7 +238,9 @@ self_test (Kbd *k)
 {
   k->passed_test = true;
   k->ram[0] = CB_SYSTEM | CB_TRANSLATE | CB_NO_KEYBOARD | CB_NO_AUX;
-  put_output (k, 0x55, 0);
+  k->output_status = k->pushed_status = 0;
+  k->break_prefix = false;
+  answer (k, 0x55, 0);
 }
 
 static void
@@ -256,14 +250,18 @@ write_command (Kbd *k, uint8_t value)
   k->last_was_command = true;
   switch (value) {
   case 0x20 ... 0x3f:
-    put_output (k, k->ram[value & 0x1f], 0);
+    answer (k, k->ram[value & 0x1f], 0);
     break;
   case 0x60 ... 0x7f:
   case 0xd1: case 0xd2: case 0xd3: case 0xd4:
     k->data_command = value;
     break;
+  case 0xa5:
+    bp_log_unimp (k, "a password");
+    k->data_command = value;
+    break;
   case 0xa4:                    /* no password is installed */
-    put_output (k, 0xf1, 0);
+    answer (k, 0xf1, 0);
     break;
   case 0xa7:
     write_command_byte (k, k->ram[0] | CB_NO_AUX);
@@ -273,7 +271,7 @@ write_command (Kbd *k, uint8_t value)
     break;
   case 0xa9:                    /* the aux lines are fine: nothing pulls them down */
   case 0xab:
-    put_output (k, 0x00, 0);
+    answer (k, 0x00, 0);
     break;
   case 0xaa:
     self_test (k);
@@ -285,10 +283,10 @@ write_command (Kbd *k, uint8_t value)
     write_command_byte (k, k->ram[0] & (uint8_t) ~CB_NO_KEYBOARD);
     break;
   case 0xc0:                    /* input port: not locked, colour display, no manufacturing jumper */
-    put_output (k, 0xb0, 0);
+    answer (k, 0xb0, 0);
     break;
   case 0xd0:
-    put_output (k, output_port (k), 0);
+    answer (k, output_port (k), 0);
     break;
   case 0xdd:                    /* what many controllers added: A20 off and on in one step */
     write_output_port (k, k->port & (uint8_t) ~OP_A20);
@@ -297,7 +295,7 @@ write_command (Kbd *k, uint8_t value)
     write_output_port (k, k->port | OP_A20);
     break;
   case 0xe0:                    /* test inputs: both clocks are high unless held */
-    put_output (k, (uint8_t) ((k->ram[0] & CB_NO_KEYBOARD ? 0 : 1) | (k->ram[0] & CB_NO_AUX ? 0 : 2)), 0);
+    answer (k, (uint8_t) ((k->ram[0] & CB_NO_KEYBOARD ? 0 : 1) | (k->ram[0] & CB_NO_AUX ? 0 : 2)), 0);
     break;
   case 0xf0 ... 0xff:           /* pulse the output port's low bits that are 0 here; only bit 0 has an effect in so short a time */
     if (!(value & 1))
@@ -316,8 +314,7 @@ write_data (Kbd *k, uint8_t value)
   k->last_was_command = false;
   switch (command) {
   case 0:
-    write_command_byte (k, k->ram[0] & (uint8_t) ~CB_NO_KEYBOARD);      /* to send, the clock is released */
-    to_keyboard (k, value);
+    to_device (k, KEYBOARD, value);
     break;
   case 0x60:
     write_command_byte (k, value);
@@ -330,13 +327,16 @@ write_data (Kbd *k, uint8_t value)
     write_output_port (k, value);
     break;
   case 0xd2:
-    put_output (k, value, 0);
+    answer (k, value, 0);
     break;
   case 0xd3:
-    put_output (k, value, ST_AUX_FULL);
+    answer (k, value, ST_AUX_FULL);
     break;
-  case 0xd4:                    /* there is no mouse to answer */
-    put_output (k, REPLY_RESEND, ST_AUX_FULL | ST_TIMEOUT);
+  case 0xd4:
+    to_device (k, AUX, value);
+    break;
+  case 0xa5:                    /* up to the zero at its end */
+    k->data_command = value ? command : 0;
     break;
   }
 }
@@ -349,7 +349,11 @@ data_read (void *self, uint64_t offset, unsigned size)
   if (k->output_status & ST_OUTPUT_FULL) {
     k->output_status = 0;
     update_irqs (k);
-    take_from_keyboard (k);
+    k->output_is_own = false;
+    if (k->pushed_status)
+      put_output (k, k->pushed, k->pushed_status & (uint8_t) ~ST_OUTPUT_FULL);
+    k->pushed_status = 0;
+    expect_byte (k);
   }
   return byte;
 }
@@ -359,7 +363,7 @@ data_write (void *self, uint64_t offset, uint64_t value, unsigned size)
 {
   Kbd *k = self;
   write_data (k, (uint8_t) value);
-  take_from_keyboard (k);
+  expect_byte (k);
 }
 
 static uint64_t
@@ -374,10 +378,33 @@ command_write (void *self, uint64_t offset, uint64_t value, unsigned size)
 {
   Kbd *k = self;
   write_command (k, (uint8_t) value);
-  take_from_keyboard (k);
+  expect_byte (k);
 }
 
 /* --- life cycle: realize, reset ------------------------------------------------------------ */
+
+static bool
+kbd_realize (void *self, GError **error)
+{
+  Kbd *k = self;
+  ps2_keyboard_init (&k->keyboard, k, expect_byte);
+  ps2_mouse_init (&k->mouse, k, expect_byte);
+  k->device[KEYBOARD] = k->has_keyboard ? &k->keyboard.dev : NULL;
+  k->device[AUX] = k->mouse.model == PS2_MOUSE_NONE ? NULL : &k->mouse.dev;
+  k->wire = bp_timer_new (k, BP_CLOCK_VIRTUAL, byte_arrived, k);
+  return true;
+}
+
+static void
+kbd_unrealize (void *self)
+{
+  Kbd *k = self;
+  ps2_keyboard_finish (&k->keyboard);
+  ps2_mouse_finish (&k->mouse);
+  if (k->wire)
+    bp_timer_cancel (k->wire);
+  g_clear_pointer (&k->wire, bp_timer_free);
+}
 
 /* The command byte is as firmware leaves it, so that a program which is started without firmware finds a keyboard that works. */
 static void
@@ -390,9 +417,11 @@ kbd_reset (void *self, BpResetKind kind)
   k->last_was_command = false;
   if (kind == BP_RESET_COLD)
     k->passed_test = false;
-  set_defaults (k);
-  k->leds = k->last_sent = 0;
-  k->scanning = true;
+  k->pushed = k->pushed_status = 0;
+  k->output_is_own = k->break_prefix = k->aux_last = false;
+  bp_timer_cancel (k->wire);
+  ps2_keyboard_reset (&k->keyboard);
+  ps2_mouse_reset (&k->mouse);
   k->port = OP_LINES | OP_AUX_IDLE | OP_A20 | OP_NOT_RESET;
   update_irqs (k);
   bp_pin_set (k->a20, 1);
@@ -402,8 +431,8 @@ static bool
 kbd_post_load (void *self, GError **error)
 {
   Kbd *k = self;
-  k->queue_head %= QUEUE_SIZE;
-  k->queue_count = MIN (k->queue_count, QUEUE_SIZE);
+  ps2_keyboard_post_load (&k->keyboard);
+  ps2_mouse_post_load (&k->mouse);
   update_irqs (k);
   bp_pin_set (k->a20, k->port & OP_A20);
   return true;
@@ -427,23 +456,39 @@ static const BpPinDesc kbd_pins[] = {
   BP_PIN_DESC_END
 };
 
+static const char *const mouse_models[] = { "none", "standard", "wheel", "explorer", NULL };
+
+static const BpProperty kbd_properties[] = {
+  BP_PROP_BOOL ("keyboard", Kbd, has_keyboard, true, "Whether a keyboard is plugged in."),
+  BP_PROP_ENUM ("mouse", Kbd, mouse.model, PS2_MOUSE_EXPLORER, mouse_models,
+                "The mouse that is plugged in: none, standard (3 buttons), wheel (IntelliMouse) or explorer (IntelliMouse Explorer: wheel and 5 buttons)."),
+  BP_PROP_END
+};
+
+static const BpInputIface input_iface = { .struct_size = sizeof (BpInputIface), .kinds = input_kinds, .key = input_key, .relative = input_relative,
+                                          .release = input_release };
+static const BpInterfaceDesc kbd_interfaces[] = { { BP_INPUT_ID, &input_iface }, { NULL, NULL } };
+
 static const BpStateField kbd_state[] = {
-  BP_STATE_FIELD_BYTES (Kbd, ram), BP_STATE_FIELD_U8 (Kbd, output), BP_STATE_FIELD_U8 (Kbd, output_status), BP_STATE_FIELD_U8 (Kbd, port),
+  BP_STATE_FIELD_BYTES (Kbd, ram), BP_STATE_FIELD_U8 (Kbd, output), BP_STATE_FIELD_U8 (Kbd, output_status), BP_STATE_FIELD_U8 (Kbd, pushed),
+  BP_STATE_FIELD_U8 (Kbd, pushed_status), BP_STATE_FIELD_BOOL (Kbd, output_is_own), BP_STATE_FIELD_U8 (Kbd, port),
   BP_STATE_FIELD_U8 (Kbd, data_command), BP_STATE_FIELD_BOOL (Kbd, last_was_command), BP_STATE_FIELD_BOOL (Kbd, passed_test),
-  BP_STATE_FIELD_BOOL (Kbd, break_prefix), BP_STATE_FIELD_BYTES (Kbd, queue), BP_STATE_FIELD_U8 (Kbd, queue_head),
-  BP_STATE_FIELD_U8 (Kbd, queue_count), BP_STATE_FIELD_U8 (Kbd, last_sent), BP_STATE_FIELD_U8 (Kbd, waiting_for), BP_STATE_FIELD_U8 (Kbd, leds),
-  BP_STATE_FIELD_U8 (Kbd, rate), BP_STATE_FIELD_U8 (Kbd, scan_set), BP_STATE_FIELD_BOOL (Kbd, scanning), BP_STATE_FIELD_BOOL (Kbd, overrun),
-  BP_STATE_END
+  BP_STATE_FIELD_BOOL (Kbd, break_prefix), BP_STATE_FIELD_BOOL (Kbd, aux_last), BP_STATE_FIELD_STRUCTS (Kbd, keyboard, 1, ps2_keyboard_state),
+  BP_STATE_FIELD_STRUCTS (Kbd, mouse, 1, ps2_mouse_state), BP_STATE_FIELD_TIMER (Kbd, wire), BP_STATE_END
 };
 
 const BpTypeDesc i8042_type = {
   BP_TYPE ("i8042", BP_KIND_DEVICE, Kbd),
-  .description = "Intel 8042 keyboard controller with a PS/2 keyboard",
+  .description = "Intel 8042 keyboard controller with a PS/2 keyboard and a PS/2 mouse",
+  .properties = kbd_properties,
   .regions = kbd_regions,
   .pins = kbd_pins,
-  .state_version = 1,
-  .state_minimum = 1,
+  .interfaces = kbd_interfaces,
+  .state_version = 2,
+  .state_minimum = 2,
   .state = kbd_state,
+  .realize = kbd_realize,
   .reset = kbd_reset,
+  .unrealize = kbd_unrealize,
   .post_load = kbd_post_load,
 };

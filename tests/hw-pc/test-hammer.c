@@ -7,6 +7,7 @@
  *   BACKPLANE_HAMMER_SEED=12345   of the first round, instead of 1; the next takes the next number.  A failure prints it.
  *   BACKPLANE_HAMMER_TYPE=lapic   that type alone.
  */
+#include <backplane/iface/input.h>
 #include <backplane/iface/interrupt-controller.h>
 #include <backplane/iface/power.h>
 #include <backplane/iface/screen.h>
@@ -14,7 +15,6 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include "hw-pc-test.h"
-#include "hw-pc/kbd-i8042.h"
 #include "machine.h"
 #include "memory.h"
 
@@ -278,13 +278,27 @@ strike_screen (Harness *h, GRand *random, const char *id)
 static void
 type_something (Harness *h, GRand *random)
 {
-  const uint8_t codes[] = { 0xf0, (uint8_t) below (random, 256) };
+  BpMachine *m = harness_machine (h);
   harness_type (h, "line", "abcdefgh", 1 + below (random, 8));
   if (below (random, 8) == 0)
     harness_break (h, "line");
-  bp_machine_lock (harness_machine (h));
-  i8042_send_codes (harness_object (h, "kbd"), codes + below (random, 2), 1);
-  bp_machine_unlock (harness_machine (h));
+  bp_input_send_key (m, below (random, 300), g_rand_boolean (random));
+  bp_input_send_relative (m, (int) random_value (random), (int) random_value (random), (int) random_value (random), g_rand_int (random));
+  if (below (random, 64) == 0)
+    bp_input_release_all (m);
+}
+
+/* A mouse and a keyboard answer commands, which chance rarely makes whole. */
+static void
+strike_ps2 (Harness *h, GRand *random)
+{
+  bool parameter = g_rand_boolean (random);
+  if (g_rand_boolean (random))
+    out8 (h, 0x64, 0xd4);
+  out8 (h, 0x60, parameter ? (uint8_t) below (random, 256) : (uint8_t) (0xe6 + below (random, 26)));
+  if (below (random, 4) == 0)
+    in8 (h, 0x60);
+  type_something (h, random);
 }
 
 /* What a guest reaches by number alone. */
@@ -329,6 +343,8 @@ strike_subject (Harness *h, GRand *random, const Subject *s, const GPtrArray *re
     strike_configuration (h, random, s->pci);
   if (g_str_has_prefix (s->type, "vga-"))
     strike_screen (h, random, s->id);
+  if (g_str_equal (s->type, "i8042"))
+    strike_ps2 (h, random);
   if (g_str_equal (s->type, "pci-testdev"))
     strike_bars (h, random);
   if (g_str_equal (s->type, "piix4-pm"))
