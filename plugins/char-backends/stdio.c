@@ -1,6 +1,7 @@
 /* stdio.c -- char-stdio: the program's own terminal, raw, with Ctrl-A as its escape; or a pipe. */
 /* SPDX-License-Identifier: MIT */
 #include "stream.h"
+#include <backplane/iface/terminal.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -168,6 +169,20 @@ broken (void *self)
 
 /* --- life cycle --------------------------------------------------------------------------- */
 
+/* A display goes first. */
+static bool
+terminal_is_taken (void *self)
+{
+  unsigned cursor = 0;
+  BpMachine *machine = bp_object_machine (self);
+  for (void *other; (other = bp_machine_next (machine, BP_TERMINAL_ID, &cursor));) {
+    const BpTerminalIface *t = bp_object_interface (other, BP_TERMINAL_ID);
+    if (BP_TABLE_HAS (t, takes) && t->takes (other))
+      return true;
+  }
+  return false;
+}
+
 static bool
 stdio_realize (void *self, GError **error)
 {
@@ -178,6 +193,8 @@ stdio_realize (void *self, GError **error)
                  bp_object_id (owner));
     return false;
   }
+  if (terminal_is_taken (self))
+    return true;
   owner = stdio;
   signal (SIGPIPE, SIG_IGN);    /* write() tells */
   char_stream_set_hooks (self, &hooks);
