@@ -17,7 +17,7 @@
 enum { QUIET_MS = 100, PICTURE_MS = 100, QUIET_AFTER = 30, SETTLE_MS = 50, MESSAGE_US = 4000000, ESCAPE = 0x01 };
 
 /* What the next key means. */
-typedef enum Escape { ESCAPE_NONE, ESCAPE_COMMAND, ESCAPE_CTRL_ALT } Escape;
+typedef enum Escape { ESCAPE_NONE, ESCAPE_COMMAND, ESCAPE_CTRL_ALT, ESCAPE_PAN } Escape;
 
 typedef struct Display {
   /* wiring */
@@ -250,10 +250,12 @@ console_command (Display *d, char c)
   return c == ESCAPE || g_ascii_tolower (c) == 'a';
 }
 
-static void
+/* How many bytes are done with; the rest is not for the console. */
+static size_t
 console_input (Display *d, const char *bytes, size_t n)
 {
-  for (size_t i = 0; i < n && !d->console_leaves; i++) {
+  size_t i = 0;
+  for (; i < n && !d->console_leaves; i++) {
     char c = bytes[i];
     bool for_console = d->console_escaped ? console_command (d, c) : c != ESCAPE;
     if (d->console_escaped && for_console)
@@ -264,6 +266,7 @@ console_input (Display *d, const char *bytes, size_t n)
   }
   if (d->console_leaves)
     console_close (d);
+  return i;
 }
 
 /* --- keys ------------------------------------------------------------------------------------------------ */
@@ -280,12 +283,16 @@ screenshot (Display *d)
   g_free (name);
 }
 
-static void
-pan (Display *d, int columns, int rows)
+/* More of them may follow. */
+static bool
+pan (Display *d, unsigned key)
 {
+  int columns = key == KEY_LEFT ? -8 : key == KEY_RIGHT ? 8 : 0, rows = key == KEY_UP ? -1 : key == KEY_DOWN ? 1 : 0;
   d->paint.pan_column += columns;
   d->paint.pan_row += rows;
-  d->escape = ESCAPE_COMMAND;   /* more of them may follow */
+  if (columns || rows)
+    d->escape = ESCAPE_PAN;
+  return columns || rows;
 }
 
 static bool
@@ -308,15 +315,21 @@ command (Display *d, unsigned key)
   case KEY_M: d->escape = ESCAPE_CTRL_ALT; break;
   case KEY_S: screenshot (d); break;
   case KEY_R: terminal_redraw (); break;
-  case KEY_UP: pan (d, 0, -1); break;
-  case KEY_DOWN: pan (d, 0, 1); break;
-  case KEY_LEFT: pan (d, -8, 0); break;
-  case KEY_RIGHT: pan (d, 8, 0); break;
   case KEY_H: case KEY_SLASH: d->paint.help = help; break;
   default:
-    if (!function_key (d, key))
+    if (!function_key (d, key) && !pan (d, key))
       show_message (d, g_strdup ("Ctrl-A H lists what may follow Ctrl-A."));
   }
+}
+
+/* A key that is no command. */
+static void
+take_key (Display *d, Chord chord)
+{
+  if (d->paint.help)            /* any key closes it */
+    d->paint.help = NULL;
+  else
+    typist_press (&d->typist, chord);
 }
 
 static void
@@ -326,19 +339,15 @@ take_chord (void *user, Chord chord)
   Escape escape = d->escape;
   d->escape = ESCAPE_NONE;
   d->must_paint |= d->paint.help || escape != ESCAPE_NONE;
-  if (d->paint.help && escape == ESCAPE_NONE && !(chord.key == KEY_A && chord.modifiers == CHORD_CTRL)) {
-    d->paint.help = NULL;       /* any key closes it */
-    return;
-  }
-  d->paint.help = NULL;
-  if (escape == ESCAPE_COMMAND)
+  if (escape == ESCAPE_COMMAND) {
+    d->paint.help = NULL;
     command (d, chord.key);
-  else if (escape == ESCAPE_CTRL_ALT)
+  } else if (escape == ESCAPE_CTRL_ALT)
     typist_press (&d->typist, (Chord) { chord.key, chord.modifiers | CHORD_CTRL | CHORD_ALT });
   else if (chord.key == KEY_A && chord.modifiers == CHORD_CTRL)
     d->escape = ESCAPE_COMMAND;
-  else
-    typist_press (&d->typist, chord);
+  else if (escape != ESCAPE_PAN || !pan (d, chord.key))
+    take_key (d, chord);
 }
 
 static gboolean
@@ -350,20 +359,18 @@ on_settled (void *user)
   return G_SOURCE_REMOVE;
 }
 
-static void
+/* How many bytes are done with: a key may open the console, which gets the rest. */
+static size_t
 take_keys (Display *d, const uint8_t *bytes, size_t n)
 {
+  size_t i = 0;
   detach (&d->settle);
-  for (size_t i = 0; i < n; i++) {
-    keys_take (&d->parser, bytes + i, 1, take_chord, d);
-    if (d->console) {           /* the rest is typed into it */
-      console_input (d, (const char *) bytes + i + 1, n - i - 1);
-      return;
-    }
-  }
+  while (i < n && !d->console)
+    keys_take (&d->parser, bytes + i++, 1, take_chord, d);
   if (keys_are_pending (&d->parser))
     d->settle = attach (d, g_timeout_source_new (SETTLE_MS), on_settled);
   wake (d);
+  return i;
 }
 
 static gboolean
@@ -377,10 +384,8 @@ on_keys (int fd, GIOCondition condition, void *user)
     bp_machine_request_shutdown (d->machine, 1, "the terminal is gone");
     return G_SOURCE_REMOVE;
   }
-  if (d->console)
-    console_input (d, (const char *) bytes, (size_t) n);
-  else
-    take_keys (d, bytes, (size_t) n);
+  for (size_t i = 0; i < (size_t) n;)
+    i += d->console ? console_input (d, (const char *) bytes + i, (size_t) n - i) : take_keys (d, bytes + i, (size_t) n - i);
   return G_SOURCE_CONTINUE;
 }
 
