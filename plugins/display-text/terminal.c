@@ -205,7 +205,7 @@ terminal_has_unicode (void)
 
 /* --- taking and giving ----------------------------------------------------------------------------------- */
 
-/* curses catches signals itself, and ends the program from them. */
+/* curses catches signals itself, and ends the program from them.  It leaves SIGTSTP alone, also while it draws, if somebody has it already. */
 static SCREEN *
 new_screen (void)
 {
@@ -213,6 +213,7 @@ new_screen (void)
   struct sigaction before[G_N_ELEMENTS (numbers)];
   for (unsigned i = 0; i < G_N_ELEMENTS (numbers); i++)
     sigaction (numbers[i], NULL, &before[i]);
+  signal (SIGTSTP, SIG_IGN);
   SCREEN *made = newterm (NULL, stdout, stdin);
   for (unsigned i = 0; i < G_N_ELEMENTS (numbers); i++)
     sigaction (numbers[i], &before[i], NULL);
