@@ -107,6 +107,18 @@ log_topics_text (void)
 }
 
 bool
+bp_log_set_topics (const char *list, GError **error)
+{
+  return log_set_topics (list, error);
+}
+
+char *
+bp_log_topics_text (void)
+{
+  return log_topics_text ();
+}
+
+bool
 log_set_file (const char *path, GError **error)
 {
   FILE *opened = NULL;

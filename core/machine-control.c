@@ -197,3 +197,26 @@ bp_machine_description (BpMachine *machine)
   }
   return NULL;
 }
+
+char *
+bp_machine_tree_text (BpMachine *machine)
+{
+  GString *out = g_string_new (NULL);
+  explain_tree (machine, out);
+  return g_string_free (out, FALSE);
+}
+
+char *
+bp_machine_map_text (BpMachine *machine)
+{
+  GString *out = g_string_new (NULL);
+  explain_map (machine, out);
+  return g_string_free (out, FALSE);
+}
+
+const BpTypeDesc *
+bp_type_next (unsigned *cursor)
+{
+  g_autoptr (GPtrArray) all = type_all ();
+  return *cursor < all->len ? all->pdata[(*cursor)++] : NULL;
+}

@@ -37,6 +37,11 @@ BP_EXPORT void bp_log_write (BpLogTopic topic, const char *format, ...) G_GNUC_P
 #define bp_log_unimp(self, ...) do { if (bp_log_on (BP_LOG_UNIMP)) bp_log_object ((self), BP_LOG_UNIMP, __VA_ARGS__); } while (0)
 BP_EXPORT void bp_log_object (const void *self, BpLogTopic topic, const char *format, ...) G_GNUC_PRINTF (3, 4);
 
+/* Chooses the topics anew: names, comma-separated, as `-d` takes them; "": none.  Code that is translated already logs what it did. [any] */
+BP_EXPORT bool bp_log_set_topics (const char *topics, GError **error);
+/* One line a topic, with what it shows; free with g_free. [any] */
+BP_EXPORT char *bp_log_topics_text (void);
+
 /* A warning to the person at the terminal, always shown: "backplane: warning: ID: ..." */
 BP_EXPORT void bp_warn (const void *self, const char *format, ...) G_GNUC_PRINTF (2, 3);
 

@@ -65,6 +65,12 @@ BP_EXPORT char *bp_object_get (const void *self, const char *name, GError **erro
 BP_EXPORT bool bp_object_set (void *self, const char *name, const char *text, GError **error);
 /* The descriptor's `description`; NULL without. [any] */
 BP_EXPORT const char *bp_machine_description (BpMachine *machine);
+/* For people, as `backplane show` prints them: objects with their links, wires and maps; and what is where in the address spaces now.  Free with
+ * g_free. [main] */
+BP_EXPORT char *bp_machine_tree_text (BpMachine *machine);
+BP_EXPORT char *bp_machine_map_text (BpMachine *machine);
+/* Every type that is loaded, by name: call with *cursor = 0 first; NULL at the end. [main] */
+BP_EXPORT const BpTypeDesc *bp_type_next (unsigned *cursor);
 
 BP_END_DECLS
 #endif

@@ -29,6 +29,8 @@ typedef struct BpConsoleIface {
   void (*close) (void *self);   /* what was typed of a line is kept */
   /* One command as typed, and its answer: text, lines end with \n; free with g_free.  Works while closed. */
   char *(*execute) (void *self, const char *line);
+  /* true: whoever owns a terminal opens the console at the start, without being asked. */
+  bool (*at_start) (void *self);
 } BpConsoleIface;
 
 BP_END_DECLS
