@@ -8,6 +8,7 @@
 
 typedef struct RunOptions {
   char **set;
+  RunSections sections;
   char *kernel, *initrd, *append, *load, *topics, *log_file;
   int timeout;
   gboolean stop;
@@ -25,6 +26,8 @@ take_plugin_path (const char *name, const char *value, void *data, GError **erro
 static const GOptionEntry entries[] = {
   { "set", 0, 0, G_OPTION_ARG_STRING_ARRAY, &given.set, "Set a key of an object; the last one wins",
     "OBJECT.KEY=VALUE" },
+  { "monitor", 0, 0, G_OPTION_ARG_STRING_ARRAY, &given.sections.monitors,
+    "Serve a monitor: QMP at unix:PATH or tcp:HOST:PORT, the console on this terminal with stdio", "ADDRESS" },
   { "kernel", 0, 0, G_OPTION_ARG_FILENAME, &given.kernel, "The same as --set boot.kernel=FILE", "FILE" },
   { "initrd", 0, 0, G_OPTION_ARG_FILENAME, &given.initrd, "The same as --set boot.initrd=FILE", "FILE" },
   { "append", 0, 0, G_OPTION_ARG_STRING, &given.append, "The same as --set boot.append=TEXT", "TEXT" },
@@ -83,12 +86,19 @@ run_machine (BpMachine *m)
   return machine_run (m);
 }
 
+static char *
+more_sections (const Descriptor *d, void *user, const char **name)
+{
+  *name = "the command line";
+  return run_sections (d, &given.sections);
+}
+
 static int
 run_file (const char *name)
 {
   g_auto (GStrv) settings = all_settings (&given);
   Descriptor *d = NULL;
-  BpMachine *m = command_build (name, settings, &d);
+  BpMachine *m = command_build_more (name, settings, more_sections, &d);
   if (!m)
     return EXIT_FAILED;
   int code = run_machine (m);
@@ -116,5 +126,8 @@ cmd_run (int argc, char **argv)
     return command_usage ("run", argc < 2 ? "which machine?" : "one machine at a time");
   if (given.timeout < 0)
     return command_usage ("run", "--machine-timeout takes a number of seconds");
+  g_autofree char *wrong = run_sections_wrong (&given.sections);
+  if (wrong)
+    return command_usage ("run", wrong);
   return start_log (&given) ? run_file (argv[1]) : EXIT_USAGE;
 }

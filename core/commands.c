@@ -97,13 +97,19 @@ print_errors (const Descriptor *d)
 BpMachine *
 command_build (const char *name, char **set_options, Descriptor **descriptor)
 {
+  return command_build_more (name, set_options, NULL, descriptor);
+}
+
+BpMachine *
+command_build_more (const char *name, char **set_options, DescriptorMore *more, Descriptor **descriptor)
+{
   g_autoptr (GError) error = NULL;
   g_autofree char *path = machine_find_file (name, &error);
   if (!path) {
     command_error ("%s", error->message);
     return NULL;
   }
-  Descriptor *d = descriptor_load (path, set_options);
+  Descriptor *d = descriptor_load_more (path, set_options, more, NULL);
   BpMachine *m = machine_build (d);
   if (!m) {
     print_errors (d);

@@ -3,7 +3,7 @@
 #ifndef CORE_COMMANDS_H
 #define CORE_COMMANDS_H
 
-#include "machine.h"
+#include "descriptor.h"
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_TIMED_OUT = 124 };
 
@@ -39,5 +39,16 @@ int command_usage (const char *command, const char *message);
 /* Loads the descriptor and builds the machine; prints every error.  NULL when there was one; *descriptor is
  * then freed. */
 BpMachine *command_build (const char *name, char **set_options, Descriptor **descriptor);
+/* The same, with sections that options add. */
+BpMachine *command_build_more (const char *name, char **set_options, DescriptorMore *more, Descriptor **descriptor);
+
+/* run-sections.c: what options of `run' add to a descriptor. */
+typedef struct RunSections {
+  char **monitors;              /* --monitor; may be NULL */
+} RunSections;
+/* NULL when fine, else what is wrong with an option. */
+char *run_sections_wrong (const RunSections *options);
+/* The text of the sections; free with g_free. */
+char *run_sections (const Descriptor *d, const RunSections *options);
 
 #endif

@@ -623,6 +623,18 @@ read_file (Descriptor *d, const char *path, const Origin *origin)
   return NULL;
 }
 
+static void
+load_text (Loader *l, const char *text, size_t size, const char *name)
+{
+  static const ReaderClient client = { on_section, on_value, on_error };
+  FileLoad load = { .loader = l, .sections = g_ptr_array_new_with_free_func (raw_section_maybe_free),
+                    .labels = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL) };
+  reader_read (text, size, name, full_descriptor (l->d)->strings, &client, &load);
+  g_hash_table_unref (load.labels);
+  fold_file (l, &load);
+  g_ptr_array_unref (load.sections);
+}
+
 static bool
 load_file (Loader *l, const char *path, const Origin *origin)
 {
@@ -638,13 +650,7 @@ load_file (Loader *l, const char *path, const Origin *origin)
     return true;                /* two includers share a base: it counts once */
   g_ptr_array_add (f->files, (void *) file);
   g_ptr_array_add (l->stack, g_strdup (canonical ? canonical : path));
-  static const ReaderClient client = { on_section, on_value, on_error };
-  FileLoad load = { .loader = l, .sections = g_ptr_array_new_with_free_func (raw_section_maybe_free),
-                    .labels = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL) };
-  reader_read ((const char *) data->data, data->len, file, f->strings, &client, &load);
-  g_hash_table_unref (load.labels);
-  fold_file (l, &load);
-  g_ptr_array_unref (load.sections);
+  load_text (l, (const char *) data->data, data->len, file);
   g_ptr_array_set_size (l->stack, (int) l->stack->len - 1);
   return true;
 }
@@ -718,6 +724,22 @@ origin_directory (const Origin *origin)
 Descriptor *
 descriptor_load (const char *path, char **set_options)
 {
+  return descriptor_load_more (path, set_options, NULL, NULL);
+}
+
+/* What the command line adds is folded like a file of its own: [override] works, and errors name the option. */
+static void
+load_more (Loader *l, DescriptorMore *more, void *user)
+{
+  const char *name = NULL;
+  g_autofree char *text = more (l->d, user, &name);
+  if (text && *text)
+    load_text (l, text, strlen (text), g_intern_string (name));
+}
+
+Descriptor *
+descriptor_load_more (const char *path, char **set_options, DescriptorMore *more, void *user)
+{
   FullDescriptor *f = g_new0 (FullDescriptor, 1);
   Descriptor *d = &f->descriptor;
   d->path = g_strdup (path);
@@ -732,6 +754,8 @@ descriptor_load (const char *path, char **set_options)
   Loader l = { d, g_ptr_array_new_with_free_func (g_free), g_ptr_array_new_with_free_func (raw_section_free),
                g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL) };
   if (load_file (&l, path, NULL)) {
+    if (more)
+      load_more (&l, more, user);
     apply_overrides (&l);
     for (char **option = set_options; option && *option; option++)
       apply_set (d, *option);

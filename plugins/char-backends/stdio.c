@@ -1,6 +1,8 @@
 /* stdio.c -- char-stdio: the program's own terminal, raw, with Ctrl-A as its escape; or a pipe. */
 /* SPDX-License-Identifier: MIT */
 #include "stream.h"
+#include <backplane/iface/console.h>
+#include <backplane/machine.h>
 #include <backplane/iface/terminal.h>
 #include <errno.h>
 #include <signal.h>
@@ -17,6 +19,10 @@ typedef struct CharStdio {
   bool escape, signals;
   /* derived */
   bool escaped;                 /* the last byte was the escape */
+  bool wants_console;           /* whose what is typed is */
+  void *console;                /* the one that is open; NULL: none */
+  GString *typed;               /* for it */
+  GSource *turn;                /* opens, feeds and closes it; NULL: nothing is to be done */
 } CharStdio;
 
 /* There is one terminal, and signal handlers have no other way to find it. */
@@ -112,13 +118,102 @@ give_back (void)
   release_signal (SIGCONT, on_continue);
 }
 
-/* --- events ------------------------------------------------------------------------------- */
+/* --- the console -------------------------------------------------------------------------- */
+
+/* Input comes under the machine lock, and a console has to be called without it: what is to be done is left
+ * to a source of the loop's. */
 
 static void
 say (CharStdio *stdio, const char *text)
 {
   char_stream_write (stdio, (const uint8_t *) text, strlen (text));
 }
+
+static void
+console_write (void *user, const char *bytes, size_t size)
+{
+  char_stream_write (user, (const uint8_t *) bytes, size);
+}
+
+static const BpConsoleIface *
+console_table (void *console)
+{
+  return bp_object_interface (console, BP_CONSOLE_ID);
+}
+
+static void
+close_console (CharStdio *stdio)
+{
+  void *console = g_steal_pointer (&stdio->console);
+  if (console && BP_TABLE_HAS (console_table (console), close))
+    console_table (console)->close (console);
+}
+
+static void schedule_turn (CharStdio *stdio);
+
+static void
+console_leave (void *user)
+{
+  CharStdio *stdio = user;
+  stdio->wants_console = false;
+  schedule_turn (stdio);
+}
+
+static void
+open_console (CharStdio *stdio)
+{
+  static const BpConsoleTerminal terminal = { sizeof terminal, console_write, console_leave };
+  unsigned cursor = 0;
+  void *console = bp_machine_next (bp_object_machine (stdio), BP_CONSOLE_ID, &cursor);
+  const BpConsoleIface *t = console ? console_table (console) : NULL;
+  if (BP_TABLE_HAS (t, open) && t->open (console, &terminal, stdio)) {
+    stdio->console = console;
+    return;
+  }
+  stdio->wants_console = false;
+  say (stdio, console ? "\r\nbackplane: the console is in use at another terminal\r\n"
+                      : "\r\nbackplane: the machine has no console; [monitor] with type = monitor-console gives it one\r\n");
+}
+
+/* [main], without the machine lock. */
+static gboolean
+on_turn (void *user)
+{
+  CharStdio *stdio = user;
+  g_clear_pointer (&stdio->turn, g_source_unref);
+  if (stdio->wants_console && !stdio->console)
+    open_console (stdio);
+  g_autofree char *typed = g_strndup (stdio->typed->str, stdio->typed->len);
+  size_t size = stdio->typed->len;
+  g_string_truncate (stdio->typed, 0);
+  if (stdio->console && size && BP_TABLE_HAS (console_table (stdio->console), input))
+    console_table (stdio->console)->input (stdio->console, typed, size);
+  if (!stdio->wants_console)
+    close_console (stdio);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+schedule_turn (CharStdio *stdio)
+{
+  if (stdio->turn)
+    return;
+  stdio->turn = g_idle_source_new ();
+  g_source_set_priority (stdio->turn, G_PRIORITY_DEFAULT);
+  g_source_set_callback (stdio->turn, on_turn, stdio, NULL);
+  g_source_attach (stdio->turn, bp_loop_context (bp_loop_main (bp_object_machine (stdio))));
+}
+
+static bool
+starts_in_console (CharStdio *stdio)
+{
+  unsigned cursor = 0;
+  void *console = bp_machine_next (bp_object_machine (stdio), BP_CONSOLE_ID, &cursor);
+  const BpConsoleIface *t = console ? console_table (console) : NULL;
+  return BP_TABLE_HAS (t, at_start) && t->at_start (console);
+}
+
+/* --- events ------------------------------------------------------------------------------- */
 
 /* The byte after the escape; true when it is one for the guest. */
 static bool
@@ -129,14 +224,15 @@ command (CharStdio *stdio, uint8_t c)
     bp_machine_request_shutdown (bp_object_machine (stdio), 0, "Ctrl-A X");
     return false;
   case 'c': case 'C':
-    say (stdio, "\nbackplane: no monitor is configured\n");
+    stdio->wants_console = !stdio->wants_console;
+    schedule_turn (stdio);
     return false;
   case 'b': case 'B':
     char_stream_event (stdio, BP_CHAR_BREAK);
     return false;
   case 'h': case 'H': case '?':
     say (stdio, "\nCtrl-A X       end the machine\n"
-                "Ctrl-A C       go to the monitor\n"
+                "Ctrl-A C       go to the console of commands, and back\n"
                 "Ctrl-A B       send a break\n"
                 "Ctrl-A Ctrl-A  send Ctrl-A\n"
                 "Ctrl-A H       this help\n");
@@ -156,7 +252,15 @@ filter (void *self, uint8_t *data, size_t size)
     stdio->escaped = !stdio->escaped && data[i] == ESCAPE;
     if (for_guest)
       data[kept++] = data[i];
+    if (for_guest && stdio->wants_console)
+      g_string_append_c (stdio->typed, (char) data[--kept]);
   }
+  if (!stdio->escape && stdio->wants_console) {
+    g_string_append_len (stdio->typed, (const char *) data, (gssize) size);
+    size = 0;
+  }
+  if (stdio->typed->len)
+    schedule_turn (stdio);
   return stdio->escape ? kept : size;
 }
 
@@ -193,9 +297,13 @@ stdio_realize (void *self, GError **error)
                  bp_object_id (owner));
     return false;
   }
+  stdio->typed = g_string_new (NULL);
   if (terminal_is_taken (self))
     return true;
   owner = stdio;
+  stdio->wants_console = starts_in_console (stdio);
+  if (stdio->wants_console)
+    schedule_turn (stdio);
   signal (SIGPIPE, SIG_IGN);    /* write() tells */
   char_stream_set_hooks (self, &hooks);
   bool terminal = isatty (STDIN_FILENO) && tcgetattr (STDIN_FILENO, &cooked) == 0;
@@ -208,6 +316,13 @@ stdio_realize (void *self, GError **error)
 static void
 stdio_unrealize (void *self)
 {
+  CharStdio *stdio = self;
+  if (stdio->turn)
+    g_source_destroy (stdio->turn);
+  g_clear_pointer (&stdio->turn, g_source_unref);
+  stdio->console = NULL;        /* it lets go by itself, and may be gone */
+  if (stdio->typed)
+    g_string_free (g_steal_pointer (&stdio->typed), TRUE);
   char_stream_finish (self, owner == self);
   if (owner != self)
     return;
@@ -219,7 +334,7 @@ stdio_unrealize (void *self)
 
 static const BpProperty properties[] = {
   BP_PROP_BOOL ("escape", CharStdio, escape, true,
-                "Whether Ctrl-A is the escape: X ends the machine, C goes to the monitor, B sends a break, H "
+                "Whether Ctrl-A is the escape: X ends the machine, C goes to the console, B sends a break, H "
                 "helps, Ctrl-A sends itself."),
   BP_PROP_BOOL ("signals", CharStdio, signals, false,
                 "Whether Ctrl-C and its like act on the program instead of going to the guest."),

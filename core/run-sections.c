@@ -1,0 +1,97 @@
+/* run-sections.c -- what options of `run' add to a descriptor, as if the descriptor had it. */
+/* SPDX-License-Identifier: MIT */
+/*
+ * Here, and in no other place, the core names modules and types of plugins: an option like --monitor has to mean some, and by this convention they are those that
+ * are shipped.  All that goes through is text; the plugins themselves are found, checked and built like any others.
+ */
+#include "commands.h"
+#include <string.h>
+
+#define MODULE "monitor"
+
+/* --- what there is ------------------------------------------------------------------------ */
+
+static const char *
+find_type (const Descriptor *d, const char *type)
+{
+  for (guint i = 0; i < d->sections->len; i++) {
+    Section *s = d->sections->pdata[i];
+    Value *v = section_value (s, "type");
+    g_autofree char *bare = v && v->text ? g_strndup (v->text, strcspn (v->text, " \t;")) : NULL;
+    if (g_strcmp0 (bare, type) == 0)
+      return section_id (s);
+  }
+  return NULL;
+}
+
+/* NAME, NAME1, NAME2 ...: the first that no section has. */
+static char *
+free_name (const Descriptor *d, GHashTable *taken, const char *base)
+{
+  char *name = g_strdup (base);
+  for (unsigned i = 1; g_hash_table_contains (d->by_name, name) || !g_hash_table_add (taken, name); i++) {
+    g_free (name);
+    name = g_strdup_printf ("%s%u", base, i);
+  }
+  return name;                  /* the table's */
+}
+
+/* --- sections ----------------------------------------------------------------------------- */
+
+static void
+append_quoted (GString *out, const char *key, const char *text)
+{
+  g_string_append_printf (out, "%s = \"", key);
+  for (; *text; text++) {
+    if (*text == '"' || *text == '\\')
+      g_string_append_c (out, '\\');
+    g_string_append_c (out, *text);
+  }
+  g_string_append (out, "\"\n");
+}
+
+static void
+append_console (const Descriptor *d, GHashTable *taken, bool start, GString *out)
+{
+  const char *there = find_type (d, "monitor-console");
+  if (there)
+    g_string_append_printf (out, start ? "[override monitor %s]\nstart = on\n" : "", there);
+  else
+    g_string_append_printf (out, "[monitor %s]\nmodule = " MODULE "\ntype = monitor-console\nstart = %s\n", free_name (d, taken, "monitor"),
+                            start ? "on" : "off");
+  if (start && !find_type (d, "char-stdio"))
+    g_string_append_printf (out, "[backend %s]\nmodule = char-backends\ntype = char-stdio\n", free_name (d, taken, "terminal"));
+}
+
+static void
+append_qmp (const Descriptor *d, GHashTable *taken, const char *address, GString *out)
+{
+  g_string_append_printf (out, "[monitor %s]\nmodule = " MODULE "\ntype = monitor-qmp\n", free_name (d, taken, "qmp"));
+  append_quoted (out, "listen", address);
+}
+
+/* Without any option there is a console too, for Ctrl-A C, if it can be had. */
+char *
+run_sections (const Descriptor *d, const RunSections *options)
+{
+  GString *out = g_string_new (NULL);
+  g_autoptr (GHashTable) taken = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  const char *const *monitors = (const char *const *) options->monitors;
+  bool stdio = monitors && g_strv_contains (monitors, "stdio");
+  g_autofree char *file = plugin_find (MODULE, NULL);
+  if (stdio || file)
+    append_console (d, taken, stdio, out);
+  for (; monitors && *monitors; monitors++)
+    if (strcmp (*monitors, "stdio") != 0)
+      append_qmp (d, taken, *monitors, out);
+  return g_string_free (out, FALSE);
+}
+
+char *
+run_sections_wrong (const RunSections *options)
+{
+  for (char **m = options->monitors; m && *m; m++)
+    if (strcmp (*m, "stdio") != 0 && !strchr (*m, ':'))
+      return g_strdup_printf ("--monitor takes unix:PATH, tcp:HOST:PORT or stdio, not `%s`", *m);
+  return NULL;
+}

@@ -1,0 +1,58 @@
+/* commands-screen.c -- screendump: what a screen shows, as a file. */
+/* SPDX-License-Identifier: MIT */
+#include "commands.h"
+#include <backplane/iface/screen.h>
+#include <string.h>
+
+/* The named one, or the first; NULL with error. */
+static void *
+find_screen (Call *call, const char *name, GError **error)
+{
+  unsigned cursor = 0;
+  if (name)
+    return monitor_object (call, name, BP_SCREEN_ID, error);
+  void *screen = bp_machine_next (call->monitor->machine, BP_SCREEN_ID, &cursor);
+  return screen ? screen : monitor_fail (error, MONITOR_ERROR_GENERIC, "There is no console to take a screendump from");
+}
+
+static bool
+write_file (const char *name, bool png, const BpScreenFrame *frame, GError **error)
+{
+  NewFile file;
+  bool good = new_file_open (&file, name, error) &&
+              (png ? screen_write_png : screen_write_ppm) (&file, frame->pixels, frame->width, frame->height, error) && new_file_commit (&file, error);
+  new_file_discard (&file);
+  return good;
+}
+
+static JsonNode *
+screendump (Call *call, JsonObject *arguments, GError **error)
+{
+  const char *name = argument_string (arguments, "filename"), *format = argument_string (arguments, "format");
+  void *screen = find_screen (call, argument_string (arguments, "device"), error);
+  const BpScreenIface *iface = screen ? bp_object_interface (screen, BP_SCREEN_ID) : NULL;
+  if (!screen)
+    return NULL;
+  if (argument_int (arguments, "head", 0) != 0)
+    return monitor_fail (error, MONITOR_ERROR_GENERIC, "'%s' has one head, 0", bp_object_id (screen));
+  BpScreenFrame frame = { .struct_size = sizeof frame };
+  bp_machine_lock (call->monitor->machine);
+  if (BP_TABLE_HAS (iface, update))
+    iface->update (screen, &frame);
+  bp_machine_unlock (call->monitor->machine);
+  bool good = frame.width && frame.height && frame.pixels;
+  if (good)
+    good = write_file (name, g_strcmp0 (format, "png") == 0, &frame, error);
+  else
+    monitor_fail (error, MONITOR_ERROR_GENERIC, "'%s' shows no picture now", bp_object_id (screen));
+  bp_screen_frame_clear (&frame);
+  return good ? node_empty () : NULL;
+}
+
+static const char *const formats[] = { "png", "ppm", NULL };
+
+const Command screen_commands[] = {
+  BOTH ("screendump", "screendump", "write what the screen shows to a file; -f png or -f ppm (otherwise ppm)", screendump,
+    .arguments = { ARGUMENT ("filename", FILE), OPTIONAL ("device", OBJECT), OPTIONAL ("head", INTEGER), OPTIONAL ("format", ENUM, .flag = 'f', .names = formats) }),
+  COMMANDS_END
+};

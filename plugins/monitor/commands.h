@@ -1,0 +1,20 @@
+/* commands.h -- the tables of commands, one a file, and what those files keep in a Monitor. */
+/* SPDX-License-Identifier: MIT */
+#ifndef MONITOR_COMMANDS_H
+#define MONITOR_COMMANDS_H
+
+#include "monitor.h"
+
+/* Each ends with a row without names. */
+extern const Command machine_commands[], cpu_commands[], memory_commands[], block_commands[], screen_commands[], input_commands[], object_commands[],
+  help_commands[];
+
+/* commands-block.c */
+void trays_init (Monitor *monitor);
+void trays_finish (Monitor *monitor);
+
+/* commands-input.c */
+void keys_init (Monitor *monitor, void *self);
+void keys_finish (Monitor *monitor);
+
+#endif

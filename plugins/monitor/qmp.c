@@ -1,0 +1,95 @@
+/* qmp.c -- monitor-qmp: the QEMU Machine Protocol over a Unix or TCP socket. */
+/* SPDX-License-Identifier: MIT */
+#include "qmp.h"
+#include <backplane/device.h>
+#include <backplane/loop.h>
+#include <unistd.h>
+
+#define FAREWELL_MS 500         /* for the last answers and events */
+
+/* --- events ------------------------------------------------------------------------------------------ */
+
+static void
+on_event (void *user, const char *name, JsonObject *data)
+{
+  QmpServer *s = user;
+  g_autoptr (GString) line = g_string_new (NULL);
+  qmp_append_event (name, data, line);
+  for (guint i = 0; i < s->clients->len; i++)
+    qmp_client_event (s->clients->pdata[i], line->str);
+}
+
+/* Too many: the new one is told by an end without a greeting. */
+static bool
+on_client (void *user, GIOCondition condition)
+{
+  QmpServer *s = user;
+  int fd = listen_accept (&s->listener);
+  if (fd >= 0 && s->clients->len >= s->most_clients)
+    close (fd);
+  else if (fd >= 0)
+    g_ptr_array_add (s->clients, qmp_client_new (s, fd));
+  return true;
+}
+
+/* --- life cycle ------------------------------------------------------------------------------------------ */
+
+static bool
+qmp_configure (void *self, GError **error)
+{
+  g_autofree char *wrong = listen_wrong (((QmpServer *) self)->listen);
+  if (wrong)
+    g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "listen: %s", wrong);
+  return !wrong;
+}
+
+static bool
+qmp_realize (void *self, GError **error)
+{
+  QmpServer *s = self;
+  BpMachine *machine = bp_object_machine (self);
+  if (!listen_open (&s->listener, s->listen, error))
+    return false;
+  s->clients = g_ptr_array_new ();
+  s->monitor = monitor_ref (self);
+  s->sink = (MonitorSink) { on_event, s };
+  monitor_add_sink (s->monitor, &s->sink);
+  s->watch = bp_loop_watch_fd (bp_loop_main (machine), NULL, s->listener.fd, G_IO_IN, on_client, s);
+  return true;
+}
+
+static void
+qmp_unrealize (void *self)
+{
+  QmpServer *s = self;
+  if (!s->monitor)
+    return;
+  bp_loop_unwatch (bp_loop_main (bp_object_machine (self)), s->watch);
+  monitor_remove_sink (s->monitor, &s->sink);
+  for (guint i = 0; i < s->clients->len; i++)
+    qmp_client_free (s->clients->pdata[i], FAREWELL_MS);
+  g_ptr_array_unref (s->clients);
+  listen_close (&s->listener);
+  monitor_unref (s->monitor);
+  s->monitor = NULL;
+}
+
+/* --- tables ------------------------------------------------------------------------------------------------ */
+
+static const BpProperty properties[] = {
+  BP_PROP_ ("listen", BP_PROPERTY_STRING, QmpServer, listen, .flags = BP_PROPERTY_REQUIRED,
+            .help = "unix:PATH (relative to the current directory) or HOST:PORT; without HOST, 127.0.0.1. Whoever can connect has the machine, and can write "
+                    "files as the user who runs it."),
+  BP_PROP_U32_RANGE ("clients", QmpServer, most_clients, 8, 1, 1000, "How many clients there may be at a time; each negotiates for itself, and all get the events."),
+  BP_PROP_U32_RANGE ("patience", QmpServer, patience, 60, 1, 86400, "Seconds after which a client is disconnected that takes nothing of what waits for it."),
+  BP_PROP_END
+};
+
+const BpTypeDesc monitor_qmp_type = {
+  BP_TYPE ("monitor-qmp", BP_KIND_MONITOR, QmpServer),
+  .description = "the QEMU Machine Protocol over a Unix or TCP socket",
+  .properties = properties,
+  .configure = qmp_configure,
+  .realize = qmp_realize,
+  .unrealize = qmp_unrealize,
+};
