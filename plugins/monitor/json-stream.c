@@ -3,7 +3,7 @@
 #include "json.h"
 #include <string.h>
 
-typedef enum State { BETWEEN, IN_STRING, IN_ESCAPE, IN_NUMBER, IN_KEYWORD, LOST } State;
+typedef enum State { BETWEEN, IN_STRING, IN_ESCAPE, IN_NUMBER, IN_KEYWORD, LOST, SKIPPING } State;
 
 struct JsonStream {
   JsonStreamClient client;
@@ -59,6 +59,14 @@ fail (JsonStream *s, const char *why)
   s->client.error (s->user, why);
 }
 
+/* More than a message may have: all of the line goes, for what is left of it is only more of the same. */
+static void
+too_much (JsonStream *s, const char *why)
+{
+  s->state = SKIPPING;
+  fail (s, why);
+}
+
 /* What there is of a token belongs nowhere. */
 static void
 stray (JsonStream *s)
@@ -101,9 +109,9 @@ finish_token (JsonStream *s, JsonTokenKind kind)
   if (balanced || s->braces + s->brackets == 0)
     finish_message (s);
   else if (s->braces + s->brackets > JSON_STREAM_DEPTH)
-    fail (s, "JSON nesting depth limit exceeded");
+    too_much (s, "JSON nesting depth limit exceeded");
   else if (s->tokens->len >= JSON_STREAM_TOKENS)
-    fail (s, "JSON token count limit exceeded");
+    too_much (s, "JSON token count limit exceeded");
 }
 
 /* --- characters --------------------------------------------------------------------------- */
@@ -187,13 +195,14 @@ in_string (JsonStream *s, char c)
   }
 }
 
-/* true: the character was used. */
+/* true: the character was used; false: it is to be looked at once more. */
 static bool
 step (JsonStream *s, char c)
 {
   switch (s->state) {
   case LOST:
-    if ((unsigned char) c >= 0x20 && (unsigned char) c < 0xfe && !is_structural (c))
+  case SKIPPING:
+    if ((unsigned char) c >= 0x20 && (unsigned char) c < 0xfe && !(s->state == LOST && is_structural (c)))
       return true;
     s->state = BETWEEN;
     return (unsigned char) c >= 0xfe;   /* what a client sends to be sure that nothing is left of what was before */
@@ -228,11 +237,9 @@ void
 json_stream_feed (JsonStream *s, const char *bytes, size_t size)
 {
   for (size_t i = 0; i < size; i++) {
-    if (!step (s, bytes[i]))
-      step (s, bytes[i]);
-    if (s->text->len > JSON_STREAM_BYTES) {
-      s->state = LOST;
-      fail (s, "JSON token size limit exceeded");
-    }
+    while (!step (s, bytes[i]))
+      ;
+    if (s->text->len > JSON_STREAM_BYTES)
+      too_much (s, "JSON token size limit exceeded");
   }
 }

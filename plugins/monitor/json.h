@@ -13,7 +13,7 @@
 
 /* --- json-stream.c, json-parse.c ---------------------------------------------------------- */
 
-/* What one message may have; more is an error, and the message is skipped. */
+/* What one message may have; more is an error, and the rest of the line is skipped. */
 #define JSON_STREAM_BYTES (1u << 20)
 #define JSON_STREAM_TOKENS (1u << 17)
 #define JSON_STREAM_DEPTH 1024
