@@ -61,7 +61,7 @@ command_find_console (const char *line, const char **rest)
 }
 
 char *
-command_usage (const Command *c)
+command_synopsis (const Command *c)
 {
   GString *out = g_string_new (c->console);
   if (c->alias)

@@ -20,7 +20,7 @@ help (Call *call, JsonObject *arguments, GError **error)
   for (const Command *c; (c = command_next (&cursor));) {
     if (!c->console || (what ? !matches (c, what) : strchr (c->console, ' ') != NULL))
       continue;
-    g_autofree char *usage = command_usage (c);
+    g_autofree char *usage = command_synopsis (c);
     g_string_append_printf (out, "%s -- %s\n", usage, c->help);
   }
   if (!what)

@@ -127,7 +127,7 @@ const Command *command_find_console (const char *line, const char **rest);
 /* Whether the arguments are those of the row; the error says which is not. */
 bool command_check (const Command *command, JsonObject *arguments, GError **error);
 /* What the console shows of a row's arguments: "[-f] device [filename]". */
-char *command_usage (const Command *command);
+char *command_synopsis (const Command *command);
 /* A line of the console: what came of it is appended to `out`.  When call->job is set then, it goes on: command_continue until that says so. */
 void command_execute (Call *call, const char *line, GString *out);
 /* One step; true: it has ended, its outcome is in `out`, and call->job is NULL. */
