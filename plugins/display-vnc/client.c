@@ -15,6 +15,21 @@ enum { SPARE_PLACES = 16 };     /* for browsers that fetch files, and for those 
 /* What libvncserver keeps for all: the list of security types. */
 static GMutex handshakes;
 
+/* --- the library ----------------------------------------------------------------------------- */
+
+/* It writes a line for each connection and each encoding. */
+static void say_nothing (const char *format, ...) { }
+
+bool
+vnc_library_start (GError **error)
+{
+  rfbLog = rfbErr = say_nothing;
+  rfbRegisterProtocolExtension (&vnc_scan_codes);
+  return true;
+}
+
+void vnc_library_stop (void) { rfbUnregisterProtocolExtension (&vnc_scan_codes); }
+
 /* --- libvncserver's callbacks ---------------------------------------------------------------- */
 
 static void on_key (rfbBool down, rfbKeySym keysym, rfbClientPtr cl) { vnc_input_push (cl->screen->screenData, VNC_KEYSYM, keysym, down != 0, 0); }
@@ -101,9 +116,8 @@ serve (VncClient *c, rfbClientPtr cl)
     }
     if (cl->state != RFB_NORMAL)
       continue;
-    if (!sraRgnEmpty (cl->requestedRegion))
-      vnc_picture_take (c, cl);
-    rfbUpdateClient (cl);
+    if (!sraRgnEmpty (cl->requestedRegion) && vnc_picture_take (c, cl))
+      rfbUpdateClient (cl);
     __atomic_store_n (&c->wants, !sraRgnEmpty (cl->requestedRegion), __ATOMIC_RELAXED);
   }
 }

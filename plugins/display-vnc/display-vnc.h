@@ -60,6 +60,7 @@ typedef struct VncClient {
   int wake;                     /* eventfd: there is a new picture */
   VncClientState state;         /* lock */
   bool wants;                   /* atomic: it waits for a picture */
+  bool wants_any;               /* lock: it waits for the adapter to be asked, even if nothing has changed */
   /* its thread's */
   bool is_authentic;
   uint32_t *pixels, width, height;              /* what libvncserver sends from */
@@ -97,6 +98,7 @@ struct VncDisplay {
   unsigned n_events;            /* lock */
   BpScreenFrame frame;          /* lock */
   uint64_t serial, *row_serial; /* lock; of the last change */
+  int64_t asked_at;             /* lock; when the adapter was asked last */
 };
 
 enum { SHARING_SHARED, SHARING_ASK, SHARING_EXCLUSIVE };
@@ -114,13 +116,16 @@ bool vnc_admit (VncClient *c);
 void vnc_end_others (VncClient *c);
 
 /* client.c */
+bool vnc_library_start (GError **error);                /* once */
+void vnc_library_stop (void);
 bool vnc_clients_new (VncDisplay *d, GError **error);
 void vnc_clients_free (VncDisplay *d);
 void *vnc_client_thread (void *client);
 
 /* picture.c */
 void vnc_picture_update (VncDisplay *d);                /* [main] */
-void vnc_picture_take (VncClient *c, rfbClientPtr cl);  /* [client] */
+/* Brings the connection's copy up to date; false: the picture is old, and the client is woken when there is another. [client] */
+bool vnc_picture_take (VncClient *c, rfbClientPtr cl);
 void vnc_picture_follow_clients (VncDisplay *d);        /* starts or ends the timer [main] */
 void vnc_picture_clear (VncDisplay *d);
 

@@ -76,6 +76,15 @@ find_screen (VncDisplay *d, GError **error)
   return false;
 }
 
+static bool
+check_web (const VncDisplay *d, GError **error)
+{
+  if (!d->web || g_file_test (d->web, G_FILE_TEST_IS_DIR))
+    return true;
+  g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "web = %s is no folder", d->web);
+  return false;
+}
+
 static void
 set_name (VncDisplay *d)
 {
@@ -99,7 +108,7 @@ vnc_realize (void *self, GError **error)
     g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "eventfd: %s", g_strerror (errno));
     return false;
   }
-  if (!find_screen (d, error) || !vnc_password_read (d, error) || !vnc_clients_new (d, error) || !vnc_listen (d, error))
+  if (!check_web (d, error) || !find_screen (d, error) || !vnc_password_read (d, error) || !vnc_clients_new (d, error) || !vnc_listen (d, error))
     return false;
   d->news_watch = bp_loop_watch_fd (bp_loop_main (bp_object_machine (d)), NULL, d->news, G_IO_IN, on_news, d);
   fprintf (stderr, "backplane: %s: VNC on %s, port %u\n", bp_object_id (d), d->listen, d->bound_port);
@@ -171,7 +180,7 @@ static const BpProperty vnc_properties[] = {
   BP_PROP_U32_RANGE ("max-clients", VncDisplay, max_clients, 8, 1, 64, "Clients at a time; more are refused."),
   BP_PROP_U32_RANGE ("refresh", VncDisplay, refresh, 30, 1, 100, "Pictures a second at most."),
   BP_PROP_STRING ("name", VncDisplay, name, NULL, "What clients show as their window's title; without it the machine's description."),
-  BP_PROP_FILE ("web", VncDisplay, web, 0, "Folder with a web client (/usr/share/novnc), served over HTTP on the same port; without it nothing is served."),
+  BP_PROP_STRING ("web", VncDisplay, web, NULL, "Folder with a web client (/usr/share/novnc), served over HTTP on the same port; without it nothing is served."),
   BP_PROP_END
 };
 

@@ -24,9 +24,13 @@ vnc_picture_update (VncDisplay *d)
     d->row_serial = g_renew (uint64_t, d->row_serial, f->height);
   for (uint32_t y = f->resized ? 0 : f->first_row; y < (f->resized ? f->height : f->end_row); y++)
     d->row_serial[y] = d->serial;
-  for (unsigned i = 0; i < d->n_clients; i++)
-    if (__atomic_load_n (&d->clients[i].wants, __ATOMIC_RELAXED) && d->clients[i].serial != d->serial)
-      vnc_signal (d->clients[i].wake);
+  d->asked_at = g_get_monotonic_time ();
+  for (unsigned i = 0; i < d->n_clients; i++) {
+    VncClient *c = &d->clients[i];
+    if (c->wants_any || (__atomic_load_n (&c->wants, __ATOMIC_RELAXED) && c->serial != d->serial))
+      vnc_signal (c->wake);
+    c->wants_any = false;
+  }
   g_mutex_unlock (&d->lock);
 }
 
@@ -123,11 +127,13 @@ resize (VncClient *c, rfbClientPtr cl, uint32_t width, uint32_t height)
 }
 
 /* A client that cannot follow keeps its size: it sees a part, or black around the picture. */
-void
+bool
 vnc_picture_take (VncClient *c, rfbClientPtr cl)
 {
   VncDisplay *d = c->display;
   g_mutex_lock (&d->lock);
+  bool fresh = g_get_monotonic_time () - d->asked_at <= G_USEC_PER_SEC / d->refresh;
+  c->wants_any = !fresh;
   const BpScreenFrame *f = &d->frame;
   uint32_t width = f->pixels ? f->width : NOTHING_WIDTH, height = f->pixels ? f->height : NOTHING_HEIGHT;
   bool can_follow = !cl || cl->state != RFB_NORMAL || cl->useNewFBSize;
@@ -145,4 +151,5 @@ vnc_picture_take (VncClient *c, rfbClientPtr cl)
       copy_band (c, y, MIN (y + BAND, MIN (height, c->height)), MIN (width, c->width));
   c->serial = d->serial;
   g_mutex_unlock (&d->lock);
+  return fresh;
 }
