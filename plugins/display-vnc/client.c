@@ -141,6 +141,19 @@ refuse (int fd, const char *why)
   g_byte_array_unref (m);
 }
 
+/* What libvncserver 0.9.14 does not free; later ones find nothing more to free. */
+static void
+free_forgotten (rfbClientPtr cl)
+{
+  free (cl->wsctx);
+  cl->wsctx = NULL;
+  for (rfbExtensionData *next, *e = cl->extensions; e; e = next) {
+    next = e->next;
+    free (e);
+  }
+  cl->extensions = NULL;
+}
+
 static void
 view (VncClient *c)
 {
@@ -154,6 +167,7 @@ view (VncClient *c)
   serve (c, cl);
   if (cl->sock != RFB_INVALID_SOCKET)
     rfbCloseClient (cl);
+  free_forgotten (cl);
   rfbClientConnectionGone (cl);
 }
 

@@ -81,6 +81,7 @@ look (void *encodings)
     watch (client);
   }
   ck_assert_uint_gt (updated, 0);
+  free (client->frameBuffer);
   rfbClientCleanup (client);
 }
 

@@ -61,6 +61,7 @@ main (int argc, char **argv)
       break;
   }
   write_picture (client, argv[2]);
+  free (client->frameBuffer);
   rfbClientCleanup (client);
   return 0;
 }

@@ -1,4 +1,4 @@
-/* screendump.c -- plugin for tests: after some time writes what a screen shows to files, as a picture and as text, and ends the run. */
+/* screendump.c -- plugin for tests: writes what a screen shows to files, after some time or when the guest says so, and ends the run. */
 /* SPDX-License-Identifier: MIT */
 #include <backplane/device.h>
 #include <backplane/iface/screen.h>
@@ -7,7 +7,8 @@
 
 typedef struct Screendump {
   BpLink screen;
-  char *picture, *text;
+  char *picture, *pictures, *text;
+  BpRegion *port;
   uint32_t after;
   BpTimer *timer;
 } Screendump;
@@ -19,9 +20,10 @@ write_picture (const char *name, const BpScreenFrame *f)
   if (!file)
     return;
   fprintf (file, "P6\n%u %u\n255\n", f->width, f->height);
-  for (size_t i = 0; i < (size_t) f->width * f->height; i++)
-    for (int shift = 16; shift >= 0; shift -= 8)
-      fputc ((int) (f->pixels[i] >> shift & 255), file);
+  for (size_t i = 0; i < (size_t) f->width * f->height; i++) {
+    uint8_t rgb[3] = { (uint8_t) (f->pixels[i] >> 16), (uint8_t) (f->pixels[i] >> 8), (uint8_t) f->pixels[i] };
+    fwrite (rgb, 1, 3, file);
+  }
   fclose (file);
 }
 
@@ -57,12 +59,37 @@ on_time (void *user)
   bp_machine_request_shutdown (bp_object_machine (s), 0, "the screen was written");
 }
 
+/* --- at the guest's word --------------------------------------------------------------------- */
+
+/* The guest goes on when it reads what is not 0xe9, which QEMU's debug console answers. */
+static uint64_t port_read (void *self, uint64_t offset, unsigned size) { return 0; }
+
+static void
+port_write (void *self, uint64_t offset, uint64_t value, unsigned size)
+{
+  Screendump *s = self;
+  const BpScreenIface *screen = s->screen.table;
+  BpScreenFrame frame = { .struct_size = sizeof frame };
+  if (value == 0xff || !s->pictures) {
+    bp_machine_request_shutdown (bp_object_machine (s), 0, "the guest has shown all");
+    return;
+  }
+  char *name = g_strdup_printf ("%s%03u.ppm", s->pictures, (unsigned) value);
+  screen->update (s->screen.instance, &frame);
+  write_picture (name, &frame);
+  bp_screen_frame_clear (&frame);
+  g_free (name);
+}
+
+static const BpRegionOps port_ops = BP_REGION_OPS (.read = port_read, .write = port_write, .impl_max = 1);
+
 static bool
 realize (void *self, GError **error)
 {
   Screendump *s = self;
   s->timer = bp_timer_new (self, BP_CLOCK_VIRTUAL, on_time, s);
-  bp_timer_arm (s->timer, s->after * INT64_C (1000000));
+  if (s->after)
+    bp_timer_arm (s->timer, s->after * INT64_C (1000000));
   return true;
 }
 
@@ -77,14 +104,17 @@ unrealize (void *self)
 static const BpProperty properties[] = {
   BP_PROP_LINK ("screen", Screendump, screen, BP_SCREEN_ID, BP_PROPERTY_REQUIRED, "The adapter."),
   BP_PROP_STRING ("picture", Screendump, picture, NULL, "File for the picture, a PPM."),
+  BP_PROP_STRING ("pictures", Screendump, pictures, NULL, "What the names of pictures begin with that the guest asks for through the port, by number; 255 ends the run."),
   BP_PROP_STRING ("text", Screendump, text, NULL, "File for the characters, if it is a text screen."),
-  BP_PROP_U32 ("after", Screendump, after, 1000, "Milliseconds of virtual time."),
+  BP_PROP_U32 ("after", Screendump, after, 1000, "Milliseconds of virtual time; 0: never."),
   BP_PROP_END
 };
 
+static const BpRegionDesc regions[] = { BP_REGION_DESC ("pio0", Screendump, port, &port_ops, 1, "Numbers of pictures."), BP_REGION_DESC_END };
+
 static const BpTypeDesc screendump_type = {
   BP_TYPE ("screendump", BP_KIND_DEVICE, Screendump), .description = "Writes what a screen shows and ends the run", .properties = properties,
-  .realize = realize, .unrealize = unrealize
+  .regions = regions, .realize = realize, .unrealize = unrealize
 };
 
 static const BpTypeDesc *const types[] = { &screendump_type, NULL };
