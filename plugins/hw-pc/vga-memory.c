@@ -87,6 +87,8 @@ static uint8_t
 read_byte (Vga *v, uint32_t offset)
 {
   Place p;
+  if (!v->enable)
+    return 0xff;
   if (vga_vbe_is_linear (v))    /* only what lies beyond the bank comes here */
     return offset < BANK_SIZE ? v->vram[v->vbe[VBE_BANK] * (uint64_t) BANK_SIZE + offset] : 0xff;
   if (!place_read (v, offset, &p))
@@ -141,6 +143,8 @@ static void
 write_byte (Vga *v, uint32_t offset, uint8_t value)
 {
   Place p;
+  if (!v->enable)
+    return;
   if (vga_vbe_is_linear (v)) {
     uint64_t at = v->vbe[VBE_BANK] * (uint64_t) BANK_SIZE + offset;
     if (offset < BANK_SIZE) {
@@ -197,6 +201,8 @@ static Direct
 wanted (const Vga *v)
 {
   static const Direct maps[4] = { { 0, 0x20000, 0 }, { 0, 0x10000, 0 }, { 0x10000, 0x8000, 0 }, { 0x18000, 0x8000, 0 } };
+  if (!v->enable)
+    return (Direct) { 0, 0, 0 };
   if (vga_vbe_is_linear (v))
     return (Direct) { 0, BANK_SIZE, v->vbe[VBE_BANK] * (uint64_t) BANK_SIZE };
   if (!vga_vbe_is_on (v) && is_plain (v))

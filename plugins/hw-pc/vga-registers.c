@@ -46,6 +46,7 @@ follow_timing (Vga *v)
   int64_t frame = v->line_ns * v->lines;
   if (frame < 4000000 || frame > 50000000 || v->retrace >= v->lines || v->displayed >= v->lines)
     default_timing (v);
+  vga_retrace_follow (v);
 }
 
 static int64_t now (Vga *v) { return bp_clock_now (bp_object_machine (v), BP_CLOCK_VIRTUAL); }
@@ -98,6 +99,8 @@ cr_write (Vga *v, uint8_t value)
       return;
     value = (uint8_t) ((v->cr[index] & ~0x10) | (value & 0x10));        /* line compare is not protected */
   }
+  if (index == CR_H_BLANK_END && !(value & 0x80))
+    bp_log_unimp (v, "no light pen: 10h and 11h stay the vertical retrace's");
   v->cr[index] = value;
   follow_timing (v);
 }
@@ -150,11 +153,16 @@ dac_index (Vga *v, uint8_t value, bool reads)
 
 /* --- guest access -------------------------------------------------------------------- */
 
-/* The CRTC, the status and the feature register answer at 0x3bX or 0x3dX: the port as if it were colour, or 0 for the half that is off. */
+/*
+ * The CRTC, the status and the feature register answer at 0x3bX or 0x3dX: the port as if it were colour, or 0 for the half that is off, and for all
+ * but the switch itself while the adapter is off.
+ */
 static unsigned
 canonical (const Vga *v, unsigned port)
 {
   bool colour = port >= 0x3d0;
+  if (!v->enable && port != 0x3c3)
+    return 0;
   if (port >= 0x3c0 && port < 0x3d0)
     return port;
   return colour == (v->misc & MISC_COLOUR) ? 0x3d0 | (port & 15) : 0;
@@ -169,7 +177,7 @@ vga_port_read (Vga *v, unsigned port)
   case 0x3c1:
     return ar_read (v);
   case 0x3c2:
-    return 0x10;                /* input status 0: a monitor is there, no interrupt */
+    return (uint8_t) (0x10 | v->retrace_pending << 7);  /* input status 0: a monitor is there, interrupt */
   case 0x3c3:
     return v->enable;
   case 0x3c4:
@@ -240,8 +248,7 @@ vga_port_write (Vga *v, unsigned port, uint8_t value)
     break;
   case 0x3c3:
     v->enable = value & 1;
-    if (!v->enable)
-      bp_log_unimp (v, "the adapter is not switched off by port 0x3c3");
+    vga_memory_follow (v);
     break;
   case 0x3c4:
     v->sr_index = value & (N_SR - 1);
@@ -298,12 +305,14 @@ vga_registers_reset (Vga *v)
   memset (v->dac, 0, sizeof v->dac);
   v->pel_mask = 0xff;
   v->latch = 0;
+  v->retrace_pending = false;
   follow_timing (v);
 }
 
 void
 vga_registers_loaded (Vga *v)
 {
+  v->enable &= 1;
   v->sr_index &= N_SR - 1;
   v->gr_index &= N_GR - 1;
   v->dac_component %= 3;

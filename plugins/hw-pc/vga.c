@@ -19,6 +19,8 @@ typedef struct VgaPci {
   Vga vga;
   BpLink bus;
   char *address;
+  uint32_t width, height;       /* that its monitor likes best */
+  uint8_t edid[VGA_EDID_SIZE];
   BpRegion *mmio;
   BpPciSlot *slot;
 } VgaPci;
@@ -31,11 +33,14 @@ static const BpRegionOps ports_ops = BP_REGION_OPS (.read = ports_read, .write =
 
 /* --- guest access: BAR 2 (QEMU's docs/specs/standard-vga) ------------------------------------- */
 
-/* Ports 0x3c0 to 0x3df, VBE's registers by their index, and two words of the machine: their size, and the order of bytes in a pixel. */
+/* EDID, ports 0x3c0 to 0x3df, VBE's registers by their index, and two words of the machine: their size, and the order of bytes in a pixel. */
 static uint8_t
-mmio_byte (Vga *v, unsigned at)
+mmio_byte (VgaPci *p, unsigned at)
 {
   static const uint32_t extended[2] = { MMIO_EXTENDED_END - MMIO_EXTENDED, LITTLE_ENDIAN_MARK };
+  Vga *v = &p->vga;
+  if (at < VGA_EDID_SIZE)
+    return p->edid[at];
   if (at >= MMIO_PORTS && at < MMIO_PORTS_END)
     return vga_port_read (v, at - MMIO_PORTS + 0x3c0);
   if (at >= MMIO_VBE && at < MMIO_VBE_END)
@@ -147,6 +152,7 @@ vga_configure (void *self, GError **error)
 static bool
 vga_realize (void *self, GError **error)
 {
+  vga_retrace_start (self);
   vga_screen_start (self);
   return true;
 }
@@ -157,6 +163,7 @@ vga_unrealize (void *self)
   Vga *v = self;
   BpRegion **all[] = { &v->planar, &v->window, &v->vram_region, &v->rom };
   vga_screen_stop (v);
+  vga_retrace_stop (v);
   vga_memory_release (v);
   for (unsigned i = 0; i < G_N_ELEMENTS (all); i++) {
     bp_region_free (*all[i]);
@@ -219,6 +226,7 @@ pci_realize (void *self, GError **error)
 {
   VgaPci *p = self;
   const BpPciBusIface *bus = p->bus.table;
+  vga_edid (p->edid, p->width, p->height);
   p->mmio = bp_region_new_io (self, "mmio", &mmio_ops, MMIO_SIZE);
   BpPciFunction f = { .struct_size = sizeof f, .vendor_id = 0x1234, .device_id = 0x1111, .revision = 2, .subsystem_vendor_id = 0x1af4, .subsystem_id = 0x1100,
                       .class_code = 3, .bars = { [0] = { p->vga.vram_region, BP_PCI_BAR_MEMORY | BP_PCI_BAR_PREFETCHABLE }, [2] = { p->mmio, BP_PCI_BAR_MEMORY } },
@@ -264,12 +272,15 @@ static const BpRegionDesc vga_regions[] = {
   BP_REGION_DESC_END
 };
 
+static const BpPinDesc vga_pins[] = { BP_PIN_DESC_OUT ("irq", Vga, irq, 0, "Interrupt at the vertical retrace, IRQ 9 (2) where it is wired at all."), BP_PIN_DESC_END };
+
 static const BpInterfaceDesc vga_interfaces[] = { { BP_SCREEN_ID, &vga_screen_iface }, { NULL, NULL } };
 
 /* Video RAM is a block like all RAM: whoever saves memory finds it by its region. */
 static const BpStateField vga_state[] = {
   BP_STATE_FIELD_U8 (Vga, misc), BP_STATE_FIELD_U8 (Vga, feature), BP_STATE_FIELD_U8 (Vga, enable), BP_STATE_FIELD_U8 (Vga, sr_index),
   BP_STATE_FIELD_U8 (Vga, gr_index), BP_STATE_FIELD_U8 (Vga, cr_index), BP_STATE_FIELD_U8 (Vga, ar_index), BP_STATE_FIELD_BOOL (Vga, ar_takes_data),
+  BP_STATE_FIELD_BOOL (Vga, retrace_pending),
   BP_STATE_FIELD_BYTES (Vga, sr), BP_STATE_FIELD_BYTES (Vga, gr), BP_STATE_FIELD_BYTES (Vga, cr), BP_STATE_FIELD_BYTES (Vga, ar),
   BP_STATE_FIELD_U8 (Vga, dac_read), BP_STATE_FIELD_U8 (Vga, dac_write), BP_STATE_FIELD_U8 (Vga, dac_component), BP_STATE_FIELD_U8 (Vga, dac_reads),
   BP_STATE_FIELD_BYTES (Vga, dac_latch), BP_STATE_FIELD_U8 (Vga, pel_mask), BP_STATE_FIELD_BYTES (Vga, dac), BP_STATE_FIELD_U32 (Vga, latch),
@@ -277,7 +288,7 @@ static const BpStateField vga_state[] = {
 };
 
 #define VGA_TABLES \
-  .properties = vga_properties, .regions = vga_regions, .interfaces = vga_interfaces, .state_version = 1, .state_minimum = 1, .state = vga_state, \
+  .properties = vga_properties, .pins = vga_pins, .regions = vga_regions, .interfaces = vga_interfaces, .state_version = 1, .state_minimum = 1, .state = vga_state, \
   .post_load = vga_post_load
 
 static const BpTypeDesc vga_type = { BP_TYPE ("vga", BP_KIND_DEVICE, Vga), .description = "VGA adapter with Bochs VBE", VGA_TABLES };
@@ -295,6 +306,8 @@ const BpTypeDesc vga_isa_type = {
 static const BpProperty pci_properties[] = {
   BP_PROP_LINK ("bus", VgaPci, bus, BP_PCI_BUS_ID, BP_PROPERTY_REQUIRED, "The PCI bus it is on."),
   BP_PROP_STRING ("address", VgaPci, address, "02.0", "Its place on the bus: device (hexadecimal) and function."),
+  BP_PROP_U32_RANGE ("width", VgaPci, width, 1280, 320, 4088, "Pixels across that its monitor likes best; a driver that reads EDID begins with it."),
+  BP_PROP_U32_RANGE ("height", VgaPci, height, 800, 200, 4088, "Lines that its monitor likes best."),
   BP_PROP_END
 };
 

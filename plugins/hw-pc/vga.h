@@ -6,6 +6,7 @@
  *   vga-registers.c   ports -> registers, timing      vga-memory.c   the window at 0xa0000 -> video RAM      vga-vbe.c   Bochs VBE
  *   vga-mode.c        registers -> what the picture is made of (VgaMode)      vga-render.c   VgaMode, video RAM -> pixels of a line
  *   vga-screen.c      which lines changed for whom: bp.screen/1               vga.c          types
+ *   vga-retrace.c     the interrupt                                           vga-edid.c     what the monitor says of itself
  */
 #ifndef HW_PC_VGA_H
 #define HW_PC_VGA_H
@@ -25,7 +26,7 @@ enum { GR_SET_RESET, GR_SET_RESET_ENABLE, GR_COMPARE, GR_FUNCTION, GR_READ_MAP, 
 enum { GR5_WRITE_MODE = 3, GR5_COMPARE = 1 << 3, GR5_ODD_EVEN = 1 << 4, GR5_INTERLEAVED = 1 << 5, GR5_256 = 1 << 6 };
 enum { GR6_GRAPHICS = 1 << 0, GR6_CHAIN = 1 << 1 };
 enum {
-  CR_H_TOTAL = 0x00, CR_H_DISPLAYED = 0x01, CR_V_TOTAL = 0x06, CR_OVERFLOW = 0x07, CR_PRESET = 0x08, CR_MAX_SCAN = 0x09, CR_CURSOR_START = 0x0a,
+  CR_H_TOTAL = 0x00, CR_H_DISPLAYED = 0x01, CR_H_BLANK_END = 0x03, CR_V_TOTAL = 0x06, CR_OVERFLOW = 0x07, CR_PRESET = 0x08, CR_MAX_SCAN = 0x09, CR_CURSOR_START = 0x0a,
   CR_CURSOR_END = 0x0b, CR_START_HIGH = 0x0c, CR_CURSOR_HIGH = 0x0e, CR_V_RETRACE = 0x10, CR_V_RETRACE_END = 0x11, CR_V_DISPLAYED = 0x12, CR_OFFSET = 0x13,
   CR_UNDERLINE = 0x14, CR_MODE = 0x17, CR_LINE_COMPARE = 0x18, N_CR = 0x19
 };
@@ -101,7 +102,7 @@ typedef struct VgaPicture {     /* derived */
 
 typedef struct Vga {
   uint8_t misc, feature, enable, sr_index, gr_index, cr_index, ar_index;
-  bool ar_takes_data;
+  bool ar_takes_data, retrace_pending;
   uint8_t sr[N_SR], gr[N_GR], cr[N_CR], ar[N_AR];
   uint8_t dac_read, dac_write, dac_component, dac_reads, dac_latch[3], pel_mask, dac[3 * 256];
   uint32_t latch;
@@ -115,6 +116,8 @@ typedef struct Vga {
   uint64_t direct_offset;
   uint8_t *vram, *rom_host;
   uint64_t vram_address;        /* in the numbering of RAM */
+  BpPin *irq;
+  BpTimer *retrace_timer;
   int64_t line_ns;              /* timing: a line, and in lines */
   uint32_t lines, displayed, retrace, retrace_end;
   VgaPicture picture;
@@ -144,6 +147,15 @@ bool vga_blinks_off (Vga *v, unsigned frames);          /* the dark half of a pe
 extern const BpRegionOps vga_window_ops;
 void vga_memory_follow (Vga *v);                        /* registers changed: the alias goes where it belongs */
 void vga_memory_release (Vga *v);
+
+/* --- vga-retrace.c -------------------------------------------------------------------------- */
+void vga_retrace_start (Vga *v);
+void vga_retrace_stop (Vga *v);
+void vga_retrace_follow (Vga *v);                       /* CR11 or the timing changed */
+
+/* --- vga-edid.c ------------------------------------------------------------------------------- */
+#define VGA_EDID_SIZE 128u
+void vga_edid (uint8_t edid[VGA_EDID_SIZE], unsigned width, unsigned height);   /* below 4096 each */
 
 /* --- vga-vbe.c ----------------------------------------------------------------------------------- */
 extern const BpRegionOps vga_vbe_ops;

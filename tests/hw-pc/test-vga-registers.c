@@ -125,5 +125,56 @@ START_TEST (impossible_timing_still_has_retraces)
 }
 END_TEST
 
+START_TEST (the_switch_is_at_3c3)
+{
+  Harness *h = vga_new ();
+  vga_set (h, &mode_13);
+  poke (h, 0xa0000, 0x5a);
+  out8 (h, 0x3c3, 0);
+  ck_assert_uint_eq (in8 (h, 0x3c3), 0);
+  ck_assert_uint_eq (in8 (h, 0x3cc), 0xff);
+  ck_assert_uint_eq (peek (h, 0xa0000), 0xff);
+  poke (h, 0xa0000, 0x11);
+  out8 (h, 0x3c2, 0);
+  out8 (h, 0x3c3, 1);
+  ck_assert_uint_eq (in8 (h, 0x3cc), 0x63);
+  ck_assert_uint_eq (peek (h, 0xa0000), 0x5a);
+  harness_free (h);
+}
+END_TEST
+
+/* CR11: bit 4 lets the latch be set, bit 5 keeps it from the line. */
+START_TEST (the_retrace_interrupts)
+{
+  Harness *h = harness_new (hw_pc (), "[device vga]\ntype = vga-isa\nvram = 1M\npio0 = io@0x3b0\nirq = probe.in0\n[device probe]\ntype = harness-probe\n");
+  int64_t line = INT64_C (900) * 1000000000 / 28322000, before = 0;
+  vga_set (h, &mode_3);
+  harness_advance (h, 20000000);
+  ck_assert_int_eq (harness_level (h, "probe.in0"), 0);
+  cr_put (h, 0x11, 0x9e);
+  for (unsigned n = 0; n < 3; n++) {
+    for (unsigned i = 0; i < 5000 && !harness_level (h, "probe.in0"); i++)
+      harness_advance (h, 10000);
+    ck_assert_uint_eq (in8 (h, 0x3c2), 0x90);
+    ck_assert_uint_eq (in8 (h, 0x3da) & 8, 8);  /* the beam is there */
+    if (n)
+      ck_assert_int_lt (ABS (harness_now (h) - before - 449 * line), 20000);
+    before = harness_now (h);
+    cr_put (h, 0x11, 0x8e);
+    ck_assert_int_eq (harness_level (h, "probe.in0"), 0);
+    ck_assert_uint_eq (in8 (h, 0x3c2), 0x10);
+    cr_put (h, 0x11, 0x9e);
+  }
+  harness_advance (h, 40000000);
+  ck_assert_uint_eq (harness_rises (h, "probe", 0), 4);         /* once, until it is cleared */
+  cr_put (h, 0x11, 0xbe);
+  ck_assert_int_eq (harness_level (h, "probe.in0"), 0);
+  ck_assert_uint_eq (in8 (h, 0x3c2), 0x90);
+  harness_reset (h, BP_RESET_COLD);
+  ck_assert_uint_eq (in8 (h, 0x3c2), 0x10);
+  harness_free (h);
+}
+END_TEST
+
 HARNESS_MAIN ("vga-registers", registers_keep_their_bits, the_crtc_is_where_misc_says, timing_registers_can_be_protected,
-              the_palette_is_read_and_written_in_threes, the_status_follows_the_beam, impossible_timing_still_has_retraces)
+              the_palette_is_read_and_written_in_threes, the_status_follows_the_beam, impossible_timing_still_has_retraces, the_switch_is_at_3c3, the_retrace_interrupts)

@@ -1,0 +1,50 @@
+/* vga-retrace.c -- the interrupt at the vertical retrace. */
+/* SPDX-License-Identifier: MIT */
+#include "vga.h"
+
+enum { CR11_NOT_CLEARED = 1 << 4, CR11_DISABLED = 1 << 5 };
+
+/* When the retrace begins next, after now. */
+static int64_t
+next_retrace (Vga *v)
+{
+  int64_t now = bp_clock_now (bp_object_machine (v), BP_CLOCK_VIRTUAL), frame = v->line_ns * v->lines, at = now / frame * frame + v->line_ns * v->retrace;
+  return at > now ? at : at + frame;
+}
+
+/* The latch, once set, stays until CR11 clears it: one retrace at most is waited for. */
+void
+vga_retrace_follow (Vga *v)
+{
+  bool may = v->cr[CR_V_RETRACE_END] & CR11_NOT_CLEARED;
+  if (!may)
+    v->retrace_pending = false;
+  if (!v->retrace_timer)
+    return;
+  bp_pin_set (v->irq, v->retrace_pending && !(v->cr[CR_V_RETRACE_END] & CR11_DISABLED));
+  if (may && !v->retrace_pending)
+    bp_timer_arm (v->retrace_timer, next_retrace (v));
+  else
+    bp_timer_cancel (v->retrace_timer);
+}
+
+static void
+on_retrace (void *user)
+{
+  Vga *v = user;
+  v->retrace_pending = true;
+  vga_retrace_follow (v);
+}
+
+void
+vga_retrace_start (Vga *v)
+{
+  v->retrace_timer = bp_timer_new (v, BP_CLOCK_VIRTUAL, on_retrace, v);
+}
+
+void
+vga_retrace_stop (Vga *v)
+{
+  bp_timer_free (v->retrace_timer);
+  v->retrace_timer = NULL;
+}
