@@ -131,17 +131,18 @@ call_begin (BpRegion *region)
   return c;
 }
 
+/* With `leave` the caller's innermost section ends: to open it again only to leave it would cost as much as a lock. */
 static void
-call_end (const Call *c)
+call_end (const Call *c, bool leave)
 {
   if (c->locked)
     bp_machine_unlock (c->locked);
-  view_resume (c->nest);
+  view_resume (leave && c->nest ? c->nest - 1 : c->nest);
   region_unref (c->region);
 }
 
 static bool
-region_read (BpRegion *region, uint64_t offset, unsigned size, uint64_t *value)
+region_read (BpRegion *region, uint64_t offset, unsigned size, uint64_t *value, bool leave)
 {
   Call c = call_begin (region);
   bool ok = is_allowed (region, offset, size, "read", region->ops.read != NULL);
@@ -151,12 +152,12 @@ region_read (BpRegion *region, uint64_t offset, unsigned size, uint64_t *value)
     *value = call_read (region, offset, size);
   else
     *value = read_pieces (region, offset, size);
-  call_end (&c);
+  call_end (&c, leave);
   return ok;
 }
 
 static bool
-region_write (BpRegion *region, uint64_t offset, uint64_t value, unsigned size)
+region_write (BpRegion *region, uint64_t offset, uint64_t value, unsigned size, bool leave)
 {
   Call c = call_begin (region);
   bool ok = is_allowed (region, offset, size, "write", region->ops.write != NULL);
@@ -164,7 +165,7 @@ region_write (BpRegion *region, uint64_t offset, uint64_t value, unsigned size)
     call_write (region, offset, value, size);
   else if (ok)
     write_pieces (region, offset, value, size);
-  call_end (&c);
+  call_end (&c, leave);
   return ok;
 }
 
@@ -172,14 +173,14 @@ uint64_t
 bp_region_dispatch_read (BpRegion *region, uint64_t offset, unsigned size)
 {
   uint64_t value;
-  region_read (region, offset, size, &value);
+  region_read (region, offset, size, &value, false);
   return value;
 }
 
 void
 bp_region_dispatch_write (BpRegion *region, uint64_t offset, uint64_t value, unsigned size)
 {
-  region_write (region, offset, value, size);
+  region_write (region, offset, value, size, false);
 }
 
 /* --- complaints ------------------------------------------------------------------------------- */
@@ -258,9 +259,12 @@ bp_as_load (BpAddressSpace *as, uint64_t address, unsigned size)
   g_assert (size == 1 || size == 2 || size == 4 || size == 8);
   const BpFlatRange *r = view_find (view_enter (as), address);
   if (r && size - 1 <= range_last (r) - address) {
-    uint64_t inside = address - r->address;
-    uint64_t value = r->host ? load_host (r->host + inside, size)
-                             : bp_region_dispatch_read (r->region, r->region_offset + inside, size);
+    uint64_t inside = address - r->address, value;
+    if (!r->host) {
+      region_read (r->region, r->region_offset + inside, size, &value, true);
+      return value;
+    }
+    value = load_host (r->host + inside, size);
     view_leave ();
     return value;
   }
@@ -287,7 +291,8 @@ bp_as_store (BpAddressSpace *as, uint64_t address, uint64_t value, unsigned size
     } else if (r->readonly && r->region->kind != REGION_ROM_DEVICE) {
       log_stray (as, address, size, "write to read-only memory");
     } else {
-      bp_region_dispatch_write (r->region, r->region_offset + inside, value & ones (size), size);
+      region_write (r->region, r->region_offset + inside, value & ones (size), size, true);
+      return;
     }
     view_leave ();
     return;
@@ -317,13 +322,13 @@ transfer_device (BpRegion *region, uint64_t offset, uint8_t *buffer, unsigned si
   uint64_t value = 0;
   bool ok;
   if (how == TRANSFER_READ) {
-    ok = region_read (region, offset, size, &value);
+    ok = region_read (region, offset, size, &value, false);
     for (unsigned i = 0; i < size; i++)
       buffer[i] = (uint8_t) (value >> 8 * i);
   } else {
     for (unsigned i = 0; i < size; i++)
       value |= (uint64_t) buffer[i] << 8 * i;
-    ok = region_write (region, offset, value, size);
+    ok = region_write (region, offset, value, size, false);
   }
   return ok;
 }

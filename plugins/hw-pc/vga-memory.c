@@ -13,6 +13,11 @@ expand (unsigned planes)
   return ((planes & 15) * 0x00204081u & 0x01010101) * 0xff;
 }
 
+/*
+ * The window is not under the machine lock: a lock costs more than the access.  Two CPUs that draw at once may see each other's latch, as they would on the
+ * bus.  Registers change under the lock meanwhile, so each address is held against the end of video RAM where it is used.
+ */
+
 /* --- from an address in the window to one in a plane --------------------------------------- */
 
 typedef struct Place {
@@ -32,7 +37,7 @@ decode_window (const Vga *v, uint32_t *offset)
   return true;
 }
 
-/* VBE's 16 colours: banks of the planes, which are longer than 64K there.  The bank was checked when it was set. */
+/* VBE's 16 colours: banks of the planes, which are longer than 64K there. */
 static uint32_t
 plane_address (const Vga *v, uint32_t offset)
 {
@@ -52,7 +57,7 @@ place_write (const Vga *v, uint32_t offset, Place *p)
     *p = (Place) { plane_address (v, offset), 15 };
   else
     *p = (Place) { plane_address (v, v->gr[GR_MISC] & GR6_CHAIN ? offset & ~1u : offset), offset & 1 ? 10 : 5 };
-  return true;
+  return p->address < v->vram_size / 4;
 }
 
 /* planes: the one that is read. */
@@ -68,7 +73,7 @@ place_read (const Vga *v, uint32_t offset, Place *p)
     *p = (Place) { plane_address (v, v->gr[GR_MISC] & GR6_CHAIN ? offset & ~1u : offset), (map & 2) | (offset & 1) };
   else
     *p = (Place) { plane_address (v, offset), map };
-  return true;
+  return p->address < v->vram_size / 4;
 }
 
 /* --- a byte in, a byte out ------------------------------------------------------------------- */
@@ -89,8 +94,10 @@ read_byte (Vga *v, uint32_t offset)
   Place p;
   if (!v->enable)
     return 0xff;
-  if (vga_vbe_is_linear (v))    /* only what lies beyond the bank comes here */
-    return offset < BANK_SIZE ? v->vram[v->vbe[VBE_BANK] * (uint64_t) BANK_SIZE + offset] : 0xff;
+  if (vga_vbe_is_linear (v)) {  /* only what lies beyond the bank comes here */
+    uint64_t at = v->vbe[VBE_BANK] * (uint64_t) BANK_SIZE + offset;
+    return offset < BANK_SIZE && at < v->vram_size ? v->vram[at] : 0xff;
+  }
   if (!place_read (v, offset, &p))
     return 0xff;
   v->latch = vga_planes (v, p.address);
@@ -147,7 +154,7 @@ write_byte (Vga *v, uint32_t offset, uint8_t value)
     return;
   if (vga_vbe_is_linear (v)) {
     uint64_t at = v->vbe[VBE_BANK] * (uint64_t) BANK_SIZE + offset;
-    if (offset < BANK_SIZE) {
+    if (offset < BANK_SIZE && at < v->vram_size) {
       bp_dirty_mark (v->vram_address + at, 1);
       v->vram[at] = value;
     }
@@ -179,7 +186,8 @@ window_write (void *self, uint64_t offset, uint64_t value, unsigned size)
     write_byte (self, (uint32_t) offset + i, (uint8_t) (value >> 8 * i));
 }
 
-const BpRegionOps vga_window_ops = BP_REGION_OPS (.read = window_read, .write = window_write, .impl_max = 8, .flags = BP_REGION_OPS_UNALIGNED);
+const BpRegionOps vga_window_ops = BP_REGION_OPS (.read = window_read, .write = window_write, .impl_max = 8,
+                                                 .flags = BP_REGION_OPS_UNALIGNED | BP_REGION_OPS_LOCK_FREE);
 
 /* --- the window as an alias ------------------------------------------------------------------- */
 
