@@ -11,10 +11,12 @@
 #include <backplane/iface/block.h>
 #include <backplane/iface/boot.h>
 #include <backplane/iface/char.h>
+#include <backplane/iface/cmos.h>
 #include <backplane/iface/firmware-config.h>
 #include <backplane/iface/image-tool.h>
 #include <backplane/iface/input.h>
 #include <backplane/iface/interrupt-controller.h>
+#include <backplane/iface/isa-dma.h>
 #include <backplane/iface/memory-backend.h>
 #include <backplane/iface/power.h>
 #include <backplane/iface/screen.h>

@@ -7,6 +7,8 @@ static const BpTypeDesc *const types[] = {
   &i8254_type,
   &mc146818_type,
   &uart_16550_type,
+  &i8237_pair_type,
+  &fdc_82078_type,
   &i8042_type,
   &port92_type,
   &lapic_type,

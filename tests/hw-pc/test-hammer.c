@@ -11,10 +11,12 @@
 #include <backplane/iface/interrupt-controller.h>
 #include <backplane/iface/power.h>
 #include <backplane/iface/screen.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include "hw-pc-test.h"
+#include "memory-disk.h"
 #include "machine.h"
 #include "memory.h"
 
@@ -48,7 +50,10 @@ static const char everything[] =
   "[device kbd]\ntype = i8042\npio0 = io@0x60\npio1 = io@0x64\nirq1 = pic.in1, ioapic.in1\nirq12 = pic.in12, ioapic.in12\na20 = cpu0.a20\n"
   "[device p92]\ntype = port92\npio0 = io@0x92\na20 = cpu0.a20\n"
   "[device exit]\ntype = debug-exit\npio0 = io@0xf4\n[device e9]\ntype = debug-console\npio0 = io@0xe9\nbackend = text\n"
-  "[device post]\ntype = post-port\npio0 = io@0x80\nbackend = codes\nexit = on\nexit-code = 0xff\n[device cfg]\ntype = fw-cfg\npio0 = io@0x510\nram = ram\n"
+  "[device post]\ntype = post-port\npio0 = io@0x80 prio 1\nbackend = codes\nexit = on\nexit-code = 0xff\n[device cfg]\ntype = fw-cfg\npio0 = io@0x510\nram = ram\n"
+  "[device dma]\ntype = i8237-pair\npio0 = io@0\npio1 = io@0xc0\npio2 = io@0x80\npio3 = io@0x480\n"
+  "[device fdc]\ntype = fdc-82078\npio0 = io@0x3f0\npio1 = io@0x3f7\nirq = pic.in6, ioapic.in6\ndma = dma\ncmos = rtc\n"
+  "drive0 = disk\ndrive1-type = 1.2M\n[backend disk]\ntype = memory-disk\nsize = 1474560\n"
   "[device t]\ntype = pc-testdev\npio0 = io@0xe0\npio1 = io@0xe4\npio2 = io@0xec\npio3 = io@0x2000\nmmio0 = memory@0xfd000000\n"
   TEST_LINE ("0") TEST_LINE ("3") TEST_LINE ("5") TEST_LINE ("7") TEST_LINE ("14") TEST_LINE ("15")
   "irq16 = apic0.lint1, apic1.lint0\nirq17 = pit.gate0\nirq18 = apic0.lint0, apic1.lint1\nirq19 = ioapic.in19\nirq20 = piix.pirq0\nirq21 = piix.pirq3\nirq22 = ioapic.in22\nirq23 = ioapic.in23\n"
@@ -69,7 +74,8 @@ static const Subject subjects[] = {
   { "i8259-pair", "pic", NO_PCI }, { "lapic", "apic0", NO_PCI }, { "ioapic", "ioapic", NO_PCI }, { "hpet", "hpet", NO_PCI },
   { "i8254", "pit", NO_PCI }, { "mc146818", "rtc", NO_PCI }, { "uart-16550", "com1", NO_PCI }, { "i8042", "kbd", NO_PCI },
   { "port92", "p92", NO_PCI }, { "debug-exit", "exit", NO_PCI }, { "debug-console", "e9", NO_PCI }, { "post-port", "post", NO_PCI },
-  { "vga-pci", "vga", PCI_PLACE (2) }, { "vga-isa", "vga2", NO_PCI }, { "fw-cfg", "cfg", NO_PCI }, { "pc-testdev", "t", NO_PCI }
+  { "vga-pci", "vga", PCI_PLACE (2) }, { "vga-isa", "vga2", NO_PCI }, { "i8237-pair", "dma", NO_PCI }, { "fdc-82078", "fdc", NO_PCI },
+  { "fw-cfg", "cfg", NO_PCI }, { "pc-testdev", "t", NO_PCI }
 };
 
 /* --- chance ---------------------------------------------------------------------------------------------- */
@@ -274,6 +280,44 @@ strike_screen (Harness *h, GRand *random, const char *id)
   }
 }
 
+/* Floppy commands have many bytes, and disks that answer: drivers of all kinds, people who change disks, a host that fails. */
+static void
+strike_floppy (Harness *h, GRand *random)
+{
+  static const uint8_t codes[] = { 0xe6, 0x46, 0xc5, 0x45, 0x49, 0x6c, 0x42, 0x4a, 0x4d, 0xd6, 0x51, 0xd9, 0x5d, 0x03, 0x04, 0x07, 0x08, 0x0f, 0xcf, 0x13, 0x94, 0x2e, 0x8e };
+  static const uint64_t sizes[] = { 0, 5120, 737280, 1474560, 1720320 };
+  static const int errors[] = { 0, 0, EIO, ENOSPC, ENOMEDIUM, EROFS };
+  switch (below (random, 64)) {
+  case 0:
+    memory_disk_change (h, "disk", sizes[below (random, G_N_ELEMENTS (sizes))], below (random, 4) == 0);
+    break;
+  case 1:
+    memory_disk_fail (h, "disk", errors[below (random, G_N_ELEMENTS (errors))]);
+    break;
+  case 2:
+    out8 (h, 0x3f2, below (random, 4) ? 0x1c : (uint8_t) below (random, 256));
+    break;
+  case 3:
+    out8 (h, 0x0b, (uint8_t) below (random, 256));
+    out8 (h, 0x0f, 0);
+    break;
+  case 4: case 5: case 6: case 7:
+    out8 (h, 0x3f5, codes[below (random, G_N_ELEMENTS (codes))]);
+    break;
+  case 8: case 9:
+    memory_disk_run (h, "disk");
+    break;
+  case 10:
+    harness_advance (h, 100000);
+    break;
+  case 11: case 12: case 13:
+    in8 (h, 0x3f5);
+    break;
+  default:
+    out8 (h, 0x3f5, (uint8_t) below (random, below (random, 2) ? 4 : 32));
+  }
+}
+
 /* What comes from outside. */
 static void
 type_something (Harness *h, GRand *random)
@@ -345,6 +389,8 @@ strike_subject (Harness *h, GRand *random, const Subject *s, const GPtrArray *re
     strike_screen (h, random, s->id);
   if (g_str_equal (s->type, "i8042"))
     strike_ps2 (h, random);
+  if (g_str_equal (s->type, "fdc-82078") || g_str_equal (s->type, "i8237-pair"))
+    strike_floppy (h, random);
   if (g_str_equal (s->type, "pci-testdev"))
     strike_bars (h, random);
   if (g_str_equal (s->type, "piix4-pm"))
@@ -432,7 +478,7 @@ machine (void)
     ck_abort_msg ("%s", error->message);
   close (fd);
   sections = g_strdup_printf (everything, path);
-  Harness *h = harness_new (hw_pc (), sections);
+  Harness *h = harness_new (memory_disk_and_hw_pc (), sections);
   unlink (path);
   g_free (path);
   g_free (sections);
