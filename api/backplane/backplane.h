@@ -20,6 +20,7 @@
 #include <backplane/iface/memory-backend.h>
 #include <backplane/iface/power.h>
 #include <backplane/iface/screen.h>
+#include <backplane/iface/tone.h>
 #include <backplane/loop.h>
 #include <backplane/machine.h>
 #include <backplane/snapshot.h>

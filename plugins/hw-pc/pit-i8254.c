@@ -1,5 +1,6 @@
 /* pit-i8254.c -- Intel 8254 (September 1993): three counters, six modes, and port B of the PC. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/iface/tone.h>
 #include "hw-pc.h"
 
 #define PIT_HZ 1193182u
@@ -32,6 +33,7 @@ typedef struct Pit {
   uint64_t edge;                /* next edge of counter 0's output, in ticks since its start */
   BpTimer *timer;               /* fires then */
   BpPin *out0;
+  BpLink speaker;
   BpRegion *ports, *port_b_region;
 } Pit;
 
@@ -168,11 +170,45 @@ run_counter0 (Pit *p)
   arm (p, c);
 }
 
+/* --- the loudspeaker ----------------------------------------------------------- */
+
+/* What counter 2's output does from now on, if nobody touches it (table of modes in output_at). */
+static BpTone
+counter_tone (Pit *p, const Counter *c)
+{
+  BpTone tone = { .struct_size = sizeof tone, .hz = PIT_HZ, .start = c->start, .first = UINT64_MAX, .level = output (p, c) };
+  if (!c->loaded || (is_gated_by_edge (c) ? !c->triggered : !c->gate))
+    return tone;
+  if (c->mode == 2 || c->mode == 3) {
+    tone.level = true;
+    tone.first = c->mode == 2 ? c->reload - 1 : (c->reload + 1) / 2;
+    tone.period = c->reload;
+  } else if (c->mode < 2) {
+    tone.level = false;
+    tone.first = c->reload;
+  }                             /* 4, 5: a low of one tick, which moves no membrane */
+  return tone;
+}
+
+/* Bit 1 of port B lets it through. */
+static void
+update_speaker (Pit *p)
+{
+  BpTone tone = { .struct_size = sizeof tone, .hz = PIT_HZ, .start = now (p), .first = UINT64_MAX, .level = false };
+  if (!p->speaker.instance)
+    return;
+  if (p->port_b & PORTB_SPEAKER)
+    tone = counter_tone (p, &p->counter[2]);
+  bp_tone_set (&p->speaker, now (p), &tone);
+}
+
 static void
 update (Pit *p, const Counter *c)
 {
   if (c == &p->counter[0])
     update_counter0 (p);
+  else if (c == &p->counter[2] && p->port_b & PORTB_SPEAKER)
+    update_speaker (p);
 }
 
 /* --- guest access -------------------------------------------------------------------- */
@@ -330,8 +366,11 @@ static void
 port_b_write (void *self, uint64_t offset, uint64_t value, unsigned size)
 {
   Pit *p = self;
+  uint8_t before = p->port_b;
   p->port_b = (uint8_t) value & 0x0f;
   set_gate (p, &p->counter[2], value & PORTB_GATE2);
+  if ((before ^ p->port_b) & PORTB_SPEAKER)
+    update_speaker (p);
 }
 
 /* --- events (input, timers) ------------------------------------------------------------ */
@@ -374,6 +413,7 @@ pit_reset (void *self, BpResetKind kind)
   for (unsigned i = 0; i < 3; i++)
     p->counter[i] = (Counter) { .reload = 65536, .access = ACCESS_BOTH, .mode = 3, .gate = i != 2 };
   p->port_b = 0;
+  update_speaker (p);
   p->edge = 0;
   bp_timer_cancel (p->timer);
   drive_out0 (p, 0);
@@ -392,10 +432,15 @@ pit_post_load (void *self, GError **error)
     }
   }
   bp_pin_set (p->out0, p->out0_level);
+  update_speaker (p);
   return true;
 }
 
 /* --- tables: properties, saved fields, type -------------------------------------------------- */
+
+static const BpProperty pit_properties[] = {
+  BP_PROP_LINK ("speaker", Pit, speaker, BP_TONE_ID, 0, "Who hears the loudspeaker, such as a tone-wav; none: it is silent."), BP_PROP_END
+};
 
 static const BpRegionOps pit_ops = BP_REGION_OPS (.read = pit_read, .write = pit_write, .impl_max = 1);
 static const BpRegionOps port_b_ops = BP_REGION_OPS (.read = port_b_read, .write = port_b_write, .impl_max = 1);
@@ -427,6 +472,7 @@ static const BpStateField pit_state[] = {
 const BpTypeDesc i8254_type = {
   BP_TYPE ("i8254", BP_KIND_DEVICE, Pit),
   .description = "Intel 8254 programmable interval timer, 1.193182 MHz, with port B",
+  .properties = pit_properties,
   .regions = pit_regions,
   .pins = pit_pins,
   .state_version = 1,
