@@ -358,14 +358,16 @@ add_given (FwCfg *f, const char *given, GError **error)
   return g_file_get_contents (parts[1], &text, &size, error) && add_file (f, parts[0], text, size, error);
 }
 
-/* Lines that firmware compares with the paths of what it found. */
+/* Lines that firmware compares with the paths of what it found.  A path has commas of its own: what does not begin like one goes on with the last. */
 static bool
 add_boot_order (FwCfg *f, GError **error)
 {
-  if (!f->boot_order || !f->boot_order[0])
-    return true;
-  g_autofree char *lines = g_strjoinv ("\n", f->boot_order);
-  return add_file (f, "bootorder", lines, strlen (lines) + 1, error);
+  g_autoptr (GString) lines = g_string_new (NULL);
+  for (char **item = f->boot_order; item && *item; item++) {
+    bool goes_on = lines->len && **item != '/' && strcmp (*item, "HALT") != 0;
+    g_string_append_printf (lines, "%s%s", goes_on ? "," : lines->len ? "\n" : "", *item);
+  }
+  return !lines->len || add_file (f, "bootorder", lines->str, lines->len + 1, error);
 }
 
 /* --- CMOS RAM: what older firmware looks for ------------------------------------------------ */
