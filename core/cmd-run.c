@@ -11,7 +11,7 @@ typedef struct RunOptions {
   RunSections sections;
   char *kernel, *initrd, *append, *load, *topics, *log_file;
   int timeout;
-  gboolean stop;
+  gboolean stop, snapshot;
 } RunOptions;
 
 static RunOptions given;
@@ -32,6 +32,7 @@ static const GOptionEntry entries[] = {
   { "initrd", 0, 0, G_OPTION_ARG_FILENAME, &given.initrd, "The same as --set boot.initrd=FILE", "FILE" },
   { "append", 0, 0, G_OPTION_ARG_STRING, &given.append, "The same as --set boot.append=TEXT", "TEXT" },
   { "load", 0, 0, G_OPTION_ARG_STRING, &given.load, "Begin with a snapshot: one in the machine's disks, or a file *.bps", "NAME" },
+  { "snapshot", 0, 0, G_OPTION_ARG_NONE, &given.snapshot, "Write to no disk: what the guest writes is forgotten at the end", NULL },
   { "stop", 'S', 0, G_OPTION_ARG_NONE, &given.stop, "Wait for a monitor or a debugger to start the machine", NULL },
   { "plugin-path", 0, 0, G_OPTION_ARG_CALLBACK, take_plugin_path, "Search plugins in these directories first",
     "DIR[:DIR]..." },
@@ -43,7 +44,7 @@ static const GOptionEntry entries[] = {
   G_OPTION_ENTRY_NULL
 };
 
-/* --kernel and its like are --set options that come before the others. */
+/* --kernel, --snapshot and their like are --set options that come before the others. */
 static char **
 all_settings (const RunOptions *o)
 {
@@ -54,6 +55,8 @@ all_settings (const RunOptions *o)
   for (guint i = 0; i < G_N_ELEMENTS (sugar); i++)
     if (sugar[i][1])
       g_ptr_array_add (all, g_strdup_printf ("boot.%s=%s", sugar[i][0], sugar[i][1]));
+  if (o->snapshot)
+    g_ptr_array_add (all, g_strdup ("machine.snapshot=on"));
   for (char **s = o->set; s && *s; s++)
     g_ptr_array_add (all, g_strdup (*s));
   g_ptr_array_add (all, NULL);

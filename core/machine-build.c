@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "build.h"
 #include "memory.h"
+#include <backplane/iface/block.h>
 #include <string.h>
 
 #define MAX_COUNT 256
@@ -437,6 +438,25 @@ take_machine (Build *b)
   b->m->exit_on_reset = on_reset && strcmp (on_reset->text, "exit") == 0;
 }
 
+/* [machine] snapshot = on: no disk is written, whatever its own section says.  A backend that cannot is refused, or the guest would write to it. */
+static void
+set_snapshot (Build *b)
+{
+  Section *s = descriptor_section (b->d, "machine");
+  Value *v = s ? section_value (s, "snapshot") : NULL;
+  if (!v || strcmp (v->text, "on") != 0)
+    return;
+  for (guint i = 0; i < b->items->len; i++) {
+    Item *item = &g_array_index (b->items, Item, i);
+    const BpProperty *p = object_property (item->object, "snapshot");
+    if (!type_interface (item->object->type, BP_BLOCK_ID))
+      continue;
+    if (!p || p->kind != BP_PROPERTY_BOOL || !object_set (item->object, "snapshot", "on", NULL, NULL))
+      descriptor_error (b->d, &v->origin, s, "snapshot", NULL, "the disk `%s` (%s) cannot be used without writing to it", item->object->id,
+                        item->object->type->name);
+  }
+}
+
 static void
 take_clock (Build *b)
 {
@@ -508,6 +528,7 @@ build_objects (Build *b)
   take_machine (b);
   for (guint i = 0; i < b->items->len; i++)
     set_properties (b, &g_array_index (b->items, Item, i));
+  set_snapshot (b);
   order_objects (b);
   configure_objects (b);
 }

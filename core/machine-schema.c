@@ -11,7 +11,7 @@
 #define KEYS(...) (const char *const[]) { __VA_ARGS__, NULL }
 
 static const SectionKind kinds[] = {
-  { "machine", false, 0, true, KEYS ("format", "description", "include", "on-reset"), "the machine as a whole" },
+  { "machine", false, 0, true, KEYS ("format", "description", "include", "on-reset", "snapshot"), "the machine as a whole" },
   { "accel", true, BP_KIND_ACCEL, true, KEYS ("module", "type"), "what runs the vCPUs" },
   { "cpu", true, BP_KIND_CPU, true, KEYS ("module", "type", "count"), "one vCPU or several alike" },
   { "memory", true, BP_KIND_MEMORY, false, KEYS ("module", "type"), "host memory for guest RAM" },
@@ -369,6 +369,15 @@ check_on_reset (Descriptor *d, Section *s)
 }
 
 static void
+check_snapshot (Descriptor *d, Section *s)
+{
+  static const char *const ways[] = { "on", "off", NULL };
+  Value *v = section_value (s, "snapshot");
+  if (v && !g_strv_contains (ways, v->text))
+    descriptor_error (d, &v->origin, s, "snapshot", nearest_name (v->text, ways), "`%s` is neither on nor off", v->text);
+}
+
+static void
 check_clock (Descriptor *d, Section *s)
 {
   static const char *const modes[] = { "host", "instructions", NULL };
@@ -428,6 +437,7 @@ schema_check_plain (Descriptor *d, Section *s)
   if (strcmp (s->kind, "machine") == 0) {
     check_format (d, s);
     check_on_reset (d, s);
+    check_snapshot (d, s);
   } else if (strcmp (s->kind, "clock") == 0)
     check_clock (d, s);
   else if (strcmp (s->kind, "map") == 0)

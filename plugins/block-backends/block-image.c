@@ -239,16 +239,6 @@ static const BpBlockIface block_iface = {
 /* --- life cycle -------------------------------------------------------------------------------------------- */
 
 static bool
-block_configure (void *self, GError **error)
-{
-  BlockImage *b = self;
-  if (b->file || !b->snapshot)
-    return true;
-  g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "snapshot = on needs a file");
-  return false;
-}
-
-static bool
 block_realize (void *self, GError **error)
 {
   BlockImage *b = self;
@@ -302,7 +292,6 @@ const BpTypeDesc block_image_type = {
   .description = "a disk whose contents are an image file, raw or qcow2",
   .properties = properties,
   .interfaces = interfaces,
-  .configure = block_configure,
   .realize = block_realize,
   .unrealize = block_unrealize,
 };

@@ -319,6 +319,7 @@ reset_settings (IdeDrive *d, bool power)
   c->parts = 0;
   c->left = 0;
   c->most = 1;
+  c->limit = 0xfffe;
   c->power = 0xff;
   if (!power)
     return;

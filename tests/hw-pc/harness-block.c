@@ -1,0 +1,188 @@
+/* harness-block.c -- a disk of a test: memory behind a block backend, which answers when it is told to, and fails where it is told to. */
+/* SPDX-License-Identifier: MIT */
+#include "harness-block.h"
+#include <errno.h>
+#include <string.h>
+#include "build.h"
+
+typedef struct Block {
+  uint64_t size;                /* of the medium; 0: none */
+  bool read_only;
+  uint64_t there;               /* bytes that have not been cut off */
+  uint8_t *bytes;
+  const BpBlockHandlers *handlers;
+  void *user;
+  GQueue waiting;
+  uint64_t fail_first, fail_n, discarded[2];
+  int fail_error;
+  unsigned counts[BP_BLOCK_WRITE_ZEROES + 1];
+} Block;
+
+static Block *block_of (Harness *h, const char *id) { return harness_object (h, id); }
+
+/* --- requests ------------------------------------------------------------------------------ */
+
+static void
+move (Block *b, const BpBlockRequest *r)
+{
+  uint8_t *at = b->bytes + r->offset;
+  for (unsigned i = 0; i < r->n_iov; i++) {
+    memcpy (r->op == BP_BLOCK_READ ? r->iov[i].iov_base : at, r->op == BP_BLOCK_READ ? at : r->iov[i].iov_base, r->iov[i].iov_len);
+    at += r->iov[i].iov_len;
+  }
+}
+
+static int
+perform (Block *b, const BpBlockRequest *r)
+{
+  uint64_t first = r->offset / BP_BLOCK_SECTOR, n = r->size / BP_BLOCK_SECTOR, memory = 0;
+  bool data = r->op == BP_BLOCK_READ || r->op == BP_BLOCK_WRITE;
+  if (!b->size)
+    return ENOMEDIUM;
+  if ((r->offset | r->size) % BP_BLOCK_SECTOR || r->offset > b->size || r->size > b->size - r->offset)
+    return EINVAL;
+  if (b->fail_error && (r->op == BP_BLOCK_FLUSH ? b->fail_n == UINT64_MAX : first < b->fail_first + b->fail_n && b->fail_first < first + n))
+    return b->fail_error;
+  if (r->op != BP_BLOCK_READ && r->op != BP_BLOCK_FLUSH && b->read_only)
+    return EROFS;
+  if (r->offset + r->size > b->there)
+    return EIO;
+  for (unsigned i = 0; data && i < r->n_iov; i++)
+    memory += r->iov[i].iov_len;
+  ck_assert (!data || memory == r->size);
+  if (data)
+    move (b, r);
+  if (r->op == BP_BLOCK_DISCARD) {
+    b->discarded[0] = r->offset;
+    b->discarded[1] = r->size;
+  }
+  b->counts[r->op]++;
+  return 0;
+}
+
+static void
+answer (Block *b)
+{
+  for (BpBlockRequest *r; (r = g_queue_pop_head (&b->waiting));)
+    r->done (r, perform (b, r));
+}
+
+/* --- the interface ---------------------------------------------------------------------------- */
+
+static bool
+attach (void *self, const BpBlockHandlers *handlers, void *user)
+{
+  Block *b = self;
+  if (handlers && b->handlers)
+    return false;
+  b->handlers = handlers;
+  b->user = user;
+  return true;
+}
+
+static void
+info (void *self, BpBlockInfo *out)
+{
+  Block *b = self;
+  out->inserted = b->size != 0;
+  out->read_only = b->read_only;
+  out->size = b->size / BP_BLOCK_SECTOR * BP_BLOCK_SECTOR;
+}
+
+static void submit (void *self, BpBlockRequest *request) { g_queue_push_tail (&((Block *) self)->waiting, request); }
+static void drain (void *self) { answer (self); }
+static const BpBlockIface iface = { .struct_size = sizeof iface, .attach = attach, .info = info, .submit = submit, .drain = drain };
+static const BpInterfaceDesc interfaces[] = { { BP_BLOCK_ID, &iface }, { NULL, NULL } };
+
+/* --- the type ------------------------------------------------------------------------------------ */
+
+static bool
+realize (void *self, GError **error)
+{
+  Block *b = self;
+  g_queue_init (&b->waiting);
+  b->bytes = g_malloc0 (b->size + 1);
+  b->there = b->size;
+  return true;
+}
+
+static void
+unrealize (void *self)
+{
+  Block *b = self;
+  g_clear_pointer (&b->bytes, g_free);
+}
+
+static const BpProperty properties[] = {
+  BP_PROP_SIZE ("size", Block, size, 0, "Bytes of the medium; 0: none."), BP_PROP_BOOL ("read-only", Block, read_only, false, "Cannot be written."),
+  BP_PROP_END
+};
+
+static const BpTypeDesc block_type = {
+  BP_TYPE ("harness-block", BP_KIND_BACKEND, Block), .description = "Disk of a test", .properties = properties, .interfaces = interfaces,
+  .realize = realize, .unrealize = unrealize
+};
+
+void
+harness_block_register (void)
+{
+  GError *error = NULL;
+  if (!type_find (block_type.name) && !type_register (&block_type, plugin_core (), &error))
+    ck_abort_msg ("%s", error->message);
+}
+
+/* --- for tests ------------------------------------------------------------------------------------ */
+
+uint8_t *harness_block_bytes (Harness *h, const char *id) { return block_of (h, id)->bytes; }
+unsigned harness_block_waiting (Harness *h, const char *id) { return block_of (h, id)->waiting.length; }
+unsigned harness_block_count (Harness *h, const char *id, BpBlockOp op) { return block_of (h, id)->counts[op]; }
+
+void
+harness_block_fail (Harness *h, const char *id, uint64_t first, uint64_t n, int error)
+{
+  Block *b = block_of (h, id);
+  b->fail_first = first;
+  b->fail_n = n;
+  b->fail_error = error;
+}
+
+void
+harness_block_answer (Harness *h, const char *id)
+{
+  bp_machine_lock (harness_machine (h));
+  answer (block_of (h, id));
+  bp_machine_unlock (harness_machine (h));
+}
+
+void
+harness_block_discarded (Harness *h, const char *id, uint64_t *offset, uint64_t *size)
+{
+  *offset = block_of (h, id)->discarded[0];
+  *size = block_of (h, id)->discarded[1];
+}
+
+bool
+harness_block_change (Harness *h, const char *id, uint64_t size, bool force)
+{
+  Block *b = block_of (h, id);
+  bool may = true;
+  bp_machine_lock (harness_machine (h));
+  if (b->size && !force && BP_TABLE_HAS (b->handlers, may_eject))
+    may = b->handlers->may_eject (b->user);
+  if (may) {
+    answer (b);
+    b->bytes = g_realloc (b->bytes, size + 1);
+    memset (b->bytes, 0, size);
+    b->size = b->there = size;
+    if (BP_TABLE_HAS (b->handlers, changed))
+      b->handlers->changed (b->user);
+  }
+  bp_machine_unlock (harness_machine (h));
+  return may;
+}
+
+void
+harness_block_truncate (Harness *h, const char *id, uint64_t size)
+{
+  block_of (h, id)->there = size;
+}
