@@ -20,17 +20,20 @@ raw_close (Image *image)
   return image_flush (image);
 }
 
+/* A file that somebody has cut short since it was opened lacks a part of the disk. */
 static int
-raw_read (Image *image, uint64_t offset, void *data, size_t size)
+raw_read (Image *image, uint64_t offset, ImageSpan *to, uint64_t size)
 {
-  return image_file_read (image->file, offset, data, size);
+  uint64_t there;
+  int code = image_file_read_span (image->file, offset, to, size, &there);
+  return code || there == size ? code : EIO;
 }
 
 /* --- writing ------------------------------------------------------------------------------------ */
 
 /* Whether a disk that is raw only because it looked like nothing else would look like something else now. */
 static int
-check_head (Image *image, uint64_t offset, const void *data, size_t size)
+check_head (Image *image, uint64_t offset, const ImageSpan *from, uint64_t size)
 {
   uint8_t head[IMAGE_PROBE_BYTES] = { 0 };
   if (!image->guessed || offset >= sizeof head)
@@ -38,7 +41,8 @@ check_head (Image *image, uint64_t offset, const void *data, size_t size)
   int code = image_file_read (image->file, 0, head, sizeof head);
   if (code)
     return code;
-  memcpy (head + offset, data, MIN (size, sizeof head - offset));
+  ImageSpan begin = *from;
+  image_span_load (&begin, head + offset, (size_t) MIN (size, sizeof head - offset));
   const char *format = image_probe (head);
   if (!format)
     return 0;
@@ -48,10 +52,10 @@ check_head (Image *image, uint64_t offset, const void *data, size_t size)
 }
 
 static int
-raw_write (Image *image, uint64_t offset, const void *data, size_t size)
+raw_write (Image *image, uint64_t offset, ImageSpan *from, uint64_t size)
 {
-  int code = check_head (image, offset, data, size);
-  return code ? code : image_file_write (image->file, offset, data, size);
+  int code = check_head (image, offset, from, size);
+  return code ? code : image_file_write_span (image->file, offset, from, size);
 }
 
 static int

@@ -13,7 +13,8 @@
 
 #define DIRECT_ALIGN 4096u      /* of memory, offsets and sizes; every file system that has O_DIRECT takes it */
 #define BOUNCE (1u << 20)
-#define MOST (1u << 30)         /* bytes in one call */
+#define MOST (UINT64_C (1) << 30)       /* bytes in one call */
+#define VECTORS 512u            /* pieces in one call */
 
 struct ImageFile {
   int fd;
@@ -146,40 +147,65 @@ image_file_allocated (ImageFile *file)
 
 /* --- plain transfers -------------------------------------------------------------------------- */
 
+/* *there: bytes before the end of the file; the others are made zeros. */
 static int
-read_all (int fd, uint64_t offset, uint8_t *data, size_t size)
+read_span (int fd, uint64_t offset, ImageSpan *to, uint64_t size, uint64_t *there)
 {
-  while (size) {
-    ssize_t n = pread (fd, data, MIN (size, MOST), (off_t) offset);
-    if (n < 0 && errno == EINTR)
+  struct iovec vectors[VECTORS];
+  for (*there = 0; size;) {
+    uint64_t bytes;
+    unsigned n = image_span_vectors (to, MIN (size, MOST), vectors, VECTORS, &bytes);
+    ssize_t got = n == 1 ? pread (fd, vectors->iov_base, vectors->iov_len, (off_t) offset) : preadv (fd, vectors, (int) n, (off_t) offset);
+    if (got < 0 && errno == EINTR)
       continue;
-    if (n < 0)
+    if (got < 0)
       return errno;
-    if (n == 0) {               /* the end of the file */
-      memset (data, 0, size);
+    if (got == 0) {
+      image_span_zero (to, size);
       return 0;
     }
-    data += n;
-    offset += (size_t) n;
-    size -= (size_t) n;
+    image_span_skip (to, (uint64_t) got);
+    *there += (uint64_t) got;
+    offset += (uint64_t) got;
+    size -= (uint64_t) got;
   }
   return 0;
 }
 
 static int
-write_all (int fd, uint64_t offset, const uint8_t *data, size_t size)
+write_span (int fd, uint64_t offset, ImageSpan *from, uint64_t size)
 {
+  struct iovec vectors[VECTORS];
   while (size) {
-    ssize_t n = pwrite (fd, data, MIN (size, MOST), (off_t) offset);
-    if (n < 0 && errno == EINTR)
+    uint64_t bytes;
+    unsigned n = image_span_vectors (from, MIN (size, MOST), vectors, VECTORS, &bytes);
+    ssize_t put = n == 1 ? pwrite (fd, vectors->iov_base, vectors->iov_len, (off_t) offset) : pwritev (fd, vectors, (int) n, (off_t) offset);
+    if (put < 0 && errno == EINTR)
       continue;
-    if (n <= 0)
-      return n < 0 ? errno : ENOSPC;
-    data += n;
-    offset += (size_t) n;
-    size -= (size_t) n;
+    if (put <= 0)
+      return put < 0 ? errno : ENOSPC;
+    image_span_skip (from, (uint64_t) put);
+    offset += (uint64_t) put;
+    size -= (uint64_t) put;
   }
   return 0;
+}
+
+static int
+read_all (int fd, uint64_t offset, uint8_t *data, size_t size)
+{
+  struct iovec iov = { data, size };
+  ImageSpan span = { &iov, 1, 0 };
+  uint64_t there;
+  return read_span (fd, offset, &span, size, &there);
+}
+
+static int
+write_all (int fd, uint64_t offset, const uint8_t *data, size_t size)
+{
+  struct iovec iov = { (uint8_t *) data, size };
+  ImageSpan span = { &iov, 1, 0 };
+  return write_span (fd, offset, &span, size);
 }
 
 /* --- transfers past the page cache ------------------------------------------------------------ */
@@ -256,33 +282,102 @@ is_within (uint64_t offset, uint64_t size)
   return offset <= INT64_MAX - DIRECT_ALIGN && size <= INT64_MAX - DIRECT_ALIGN - offset;
 }
 
-int
-image_file_read (ImageFile *file, uint64_t offset, void *data, size_t size)
+/* Whether O_DIRECT takes all pieces as they are. */
+static bool
+is_span_aligned (const ImageSpan *span, uint64_t offset, uint64_t size)
 {
-  if (!is_within (offset, size))
-    return EIO;
-  if (!(file->flags & IMAGE_FILE_DIRECT) || is_aligned (data, offset, size))
-    return read_all (file->fd, offset, data, size);
-  return read_direct (file, offset, data, size);
+  ImageSpan at = *span;
+  while (size && at.left) {
+    uint8_t *piece;
+    size_t n = (size_t) MIN (size, (uint64_t) image_span_piece (&at, &piece));
+    if (!is_aligned (piece, offset, n))
+      return false;
+    offset += n;
+    size -= n;
+    image_span_skip (&at, n);
+  }
+  return true;
+}
+
+static int
+read_pieces (ImageFile *file, uint64_t offset, ImageSpan *to, uint64_t size, uint64_t *there)
+{
+  uint64_t end = image_file_size (file);
+  *there = offset < end ? MIN (size, end - offset) : 0;
+  while (size) {
+    uint8_t *piece;
+    size_t n = (size_t) MIN (size, (uint64_t) image_span_piece (to, &piece));
+    int code = read_direct (file, offset, piece, n);
+    if (code)
+      return code;
+    offset += n;
+    size -= n;
+    image_span_skip (to, n);
+  }
+  return 0;
+}
+
+static int
+write_pieces (ImageFile *file, uint64_t offset, ImageSpan *from, uint64_t size)
+{
+  while (size) {
+    uint8_t *piece;
+    size_t n = (size_t) MIN (size, (uint64_t) image_span_piece (from, &piece));
+    int code = write_direct (file, offset, piece, n);
+    if (code)
+      return code;
+    offset += n;
+    size -= n;
+    image_span_skip (from, n);
+  }
+  return 0;
 }
 
 int
-image_file_write (ImageFile *file, uint64_t offset, const void *data, size_t size)
+image_file_read_span (ImageFile *file, uint64_t offset, ImageSpan *to, uint64_t size, uint64_t *there)
+{
+  *there = 0;
+  if (!is_within (offset, size))
+    return EIO;
+  if (!(file->flags & IMAGE_FILE_DIRECT) || is_span_aligned (to, offset, size))
+    return read_span (file->fd, offset, to, size, there);
+  return read_pieces (file, offset, to, size, there);
+}
+
+int
+image_file_write_span (ImageFile *file, uint64_t offset, ImageSpan *from, uint64_t size)
 {
   if (!(file->flags & IMAGE_FILE_WRITE))
     return EROFS;
   if (!is_within (offset, size))
     return EFBIG;
   if (!(file->flags & IMAGE_FILE_DIRECT))
-    return write_all (file->fd, offset, data, size);
-  bool aligned = is_aligned (data, offset, size);
+    return write_span (file->fd, offset, from, size);
+  bool aligned = is_span_aligned (from, offset, size);
   if (aligned)
     pthread_rwlock_rdlock (&file->direct);
   else
     pthread_rwlock_wrlock (&file->direct);
-  int code = aligned ? write_all (file->fd, offset, data, size) : write_direct (file, offset, data, size);
+  int code = aligned ? write_span (file->fd, offset, from, size) : write_pieces (file, offset, from, size);
   pthread_rwlock_unlock (&file->direct);
   return code;
+}
+
+int
+image_file_read (ImageFile *file, uint64_t offset, void *data, size_t size)
+{
+  struct iovec iov = { data, size };
+  ImageSpan span = { &iov, 1, 0 };
+  uint64_t there;
+  return image_file_read_span (file, offset, &span, size, &there);
+}
+
+int
+image_file_write (ImageFile *file, uint64_t offset, const void *data, size_t size)
+{
+  struct iovec iov = { (void *) data, size };
+  ImageSpan span = { &iov, 1, 0 };
+  return image_file_write_span (file, offset, &span, size);
 }
 
 /* The kernel tells of a page that it could not write once, and then takes it for clean. */

@@ -3,7 +3,7 @@
 #ifndef BLOCK_BACKENDS_IMAGE_FILE_H
 #define BLOCK_BACKENDS_IMAGE_FILE_H
 
-#include <backplane/common.h>
+#include "image-span.h"
 
 /* Functions that return int give 0 or an errno. [any] unless they say otherwise. */
 typedef struct ImageFile ImageFile;
@@ -32,6 +32,9 @@ uint64_t image_file_allocated (ImageFile *file);
 /* All of it or an error; what is beyond the end of the file reads as zeros. */
 int image_file_read (ImageFile *file, uint64_t offset, void *data, size_t size);
 int image_file_write (ImageFile *file, uint64_t offset, const void *data, size_t size);
+/* The same for memory in pieces, which is `size` bytes at least; the span goes on behind it.  *there: how much of it was within the file. */
+int image_file_read_span (ImageFile *file, uint64_t offset, ImageSpan *to, uint64_t size, uint64_t *there);
+int image_file_write_span (ImageFile *file, uint64_t offset, ImageSpan *from, uint64_t size);
 /* What was written is on the disk.  Once it has failed it always fails: nobody knows any more what was lost. */
 int image_file_flush (ImageFile *file);
 int image_file_truncate (ImageFile *file, uint64_t size);

@@ -9,12 +9,9 @@
 #include "image-requests.h"
 #include <backplane/log.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define N_THREADS 4u
-#define CHUNK (1u << 20)        /* of a request whose memory is in pieces: goes through a buffer */
-#define ALIGN 4096u
 
 struct Requests {
   const void *self;
@@ -41,53 +38,12 @@ set_error (BpBlockRequest *request, int code)
 
 /* --- one request --------------------------------------------------------------------------------------- */
 
-typedef struct Pieces {         /* where in the request's memory we are */
-  const struct iovec *iov;
-  unsigned left;
-  size_t used;                  /* bytes of the first one */
-} Pieces;
-
-static void
-copy_pieces (Pieces *p, uint8_t *flat, size_t size, bool to_guest)
-{
-  while (size && p->left) {
-    size_t n = MIN (size, p->iov->iov_len - p->used);
-    uint8_t *piece = (uint8_t *) p->iov->iov_base + p->used;
-    memcpy (to_guest ? piece : flat, to_guest ? flat : piece, n);
-    flat += n;
-    size -= n;
-    p->used += n;
-    if (p->used == p->iov->iov_len) {
-      p->iov++;
-      p->left--;
-      p->used = 0;
-    }
-  }
-}
-
 static int
 transfer (Image *image, const BpBlockRequest *request)
 {
-  bool reads = request->op == BP_BLOCK_READ;
-  if (request->n_iov == 1)
-    return reads ? image_read (image, request->offset, request->iov->iov_base, request->size)
-                 : image_write (image, request->offset, request->iov->iov_base, request->size);
-  Pieces pieces = { request->iov, request->n_iov, 0 };
-  size_t most = (MIN (request->size, CHUNK) + ALIGN - 1) & ~(size_t) (ALIGN - 1);
-  uint8_t *flat = aligned_alloc (ALIGN, most);
-  int code = flat ? 0 : ENOMEM;
-  for (uint64_t at = 0; at < request->size && !code;) {
-    size_t n = (size_t) MIN (request->size - at, CHUNK);
-    if (reads)
-      code = image_read (image, request->offset + at, flat, n);
-    if (!code)
-      copy_pieces (&pieces, flat, n, reads);
-    if (!reads)
-      code = image_write (image, request->offset + at, flat, n);
-    at += n;
-  }
-  free (flat);
-  return code;
+  ImageSpan span = { request->iov, request->n_iov, 0 };
+  return request->op == BP_BLOCK_READ ? image_read_span (image, request->offset, &span, request->size)
+                                      : image_write_span (image, request->offset, &span, request->size);
 }
 
 static bool
@@ -259,10 +215,13 @@ requests_submit (Requests *r, BpBlockRequest *request)
   } else {
     g_queue_push_tail (&r->waiting, request);
     if (r->n_free < r->waiting.length && r->n_threads < N_THREADS) {
-      r->threads[r->n_threads] = g_thread_new ("block", run_thread, r);
-      r->n_threads++;
+      r->threads[r->n_threads] = g_thread_try_new ("block", run_thread, r, NULL);
+      r->n_threads += r->threads[r->n_threads] != NULL;
     }
-    g_cond_signal (&r->work);
+    if (r->n_threads)
+      g_cond_signal (&r->work);
+    else                        /* the host has no thread to spare */
+      finish (r, g_queue_pop_tail (&r->waiting), EIO);
   }
   g_mutex_unlock (&r->lock);
 }

@@ -11,9 +11,33 @@ is_within (const Image *image, uint64_t offset, uint64_t size)
 }
 
 int
+image_read_span (Image *image, uint64_t offset, ImageSpan *to, uint64_t size)
+{
+  return is_within (image, offset, size) ? image->format->read (image, offset, to, size) : EINVAL;
+}
+
+int
+image_write_span (Image *image, uint64_t offset, ImageSpan *from, uint64_t size)
+{
+  if (image->read_only)
+    return EROFS;
+  return is_within (image, offset, size) ? image->format->write (image, offset, from, size) : EINVAL;
+}
+
+int
 image_read (Image *image, uint64_t offset, void *data, size_t size)
 {
-  return is_within (image, offset, size) ? image->format->read (image, offset, data, size) : EINVAL;
+  struct iovec iov = { data, size };
+  ImageSpan span = { &iov, 1, 0 };
+  return image_read_span (image, offset, &span, size);
+}
+
+int
+image_write (Image *image, uint64_t offset, const void *data, size_t size)
+{
+  struct iovec iov = { (void *) data, size };
+  ImageSpan span = { &iov, 1, 0 };
+  return image_write_span (image, offset, &span, size);
 }
 
 int
@@ -21,15 +45,7 @@ image_read_padded (Image *image, uint64_t offset, void *data, size_t size)
 {
   size_t there = offset >= image->size ? 0 : (size_t) MIN ((uint64_t) size, image->size - offset);
   memset ((uint8_t *) data + there, 0, size - there);
-  return there ? image->format->read (image, offset, data, there) : 0;
-}
-
-int
-image_write (Image *image, uint64_t offset, const void *data, size_t size)
-{
-  if (image->read_only)
-    return EROFS;
-  return is_within (image, offset, size) ? image->format->write (image, offset, data, size) : EINVAL;
+  return there ? image_read (image, offset, data, there) : 0;
 }
 
 int

@@ -15,8 +15,8 @@ typedef struct ImageFormat {
   const char *name;
   bool (*open) (Image *image, GError **error);  /* image->file is open; sets size, backing_name, backing_format, state */
   int (*close) (Image *image);                  /* writes what is not written yet, and frees state */
-  int (*read) (Image *image, uint64_t offset, void *data, size_t size);
-  int (*write) (Image *image, uint64_t offset, const void *data, size_t size);
+  int (*read) (Image *image, uint64_t offset, ImageSpan *to, uint64_t size);
+  int (*write) (Image *image, uint64_t offset, ImageSpan *from, uint64_t size);
   int (*zero) (Image *image, uint64_t offset, uint64_t size, bool unmap);
   int (*discard) (Image *image, uint64_t offset, uint64_t size);
   int (*flush) (Image *image);
@@ -63,6 +63,8 @@ char *image_backing_path (const char *image, const char *backing, GError **error
 const char *image_probe (const uint8_t head[IMAGE_PROBE_BYTES]);
 
 /* --- image.c: what everybody calls; these check ranges and permissions --- */
+int image_read_span (Image *image, uint64_t offset, ImageSpan *to, uint64_t size);
+int image_write_span (Image *image, uint64_t offset, ImageSpan *from, uint64_t size);
 int image_read (Image *image, uint64_t offset, void *data, size_t size);
 /* Zeros where the image has ended. */
 int image_read_padded (Image *image, uint64_t offset, void *data, size_t size);

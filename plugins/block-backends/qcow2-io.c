@@ -6,44 +6,72 @@
 
 /* --- reading ------------------------------------------------------------------------------------- */
 
+/* The file may end within its last cluster; one that is behind the end was lost. */
 static int
-read_run (Qcow2 *q, uint64_t offset, const Qcow2Run *run, uint8_t *data)
+read_data (Qcow2 *q, uint64_t host, ImageSpan *to, uint64_t size)
 {
-  switch (run->kind) {
-  case QCOW2_DATA: return image_file_read (q->file, run->host, data, run->size);
-  case QCOW2_PACKED: return qcow2_unpack (q, run->entry, offset & (q->cluster_size - 1), data, run->size);
-  case QCOW2_UNALLOCATED:
-    if (q->image->backing && offset < q->header.size)   /* not what is behind the disk's end, which is vm state */
-      return image_read_padded (q->image->backing, offset, data, run->size);
-    break;
-  default: break;
+  uint64_t there;
+  int code = image_file_read_span (q->file, host, to, size, &there);
+  return code || there || (host & ~(q->cluster_size - 1)) < image_file_size (q->file) ? code : EIO;
+}
+
+static int
+read_elsewhere (Qcow2 *q, uint64_t offset, const Qcow2Run *run, uint8_t *data, uint64_t size)
+{
+  if (run->kind == QCOW2_PACKED)
+    return qcow2_unpack (q, run->entry, offset & (q->cluster_size - 1), data, size);
+  if (run->kind == QCOW2_UNALLOCATED && q->image->backing && offset < q->header.size)   /* not what is behind the disk's end, which is vm state */
+    return image_read_padded (q->image->backing, offset, data, size);
+  memset (data, 0, size);
+  return 0;
+}
+
+static int
+read_run (Qcow2 *q, uint64_t offset, const Qcow2Run *run, ImageSpan *to)
+{
+  int code = 0;
+  if (run->kind == QCOW2_DATA)
+    return read_data (q, run->host, to, run->size);
+  for (uint64_t left = run->size; left && !code;) {
+    uint8_t *piece;
+    uint64_t n = MIN (left, (uint64_t) image_span_piece (to, &piece));
+    code = read_elsewhere (q, offset, run, piece, n);
+    image_span_skip (to, n);
+    offset += n;
+    left -= n;
   }
-  memset (data, 0, run->size);
+  return code;
+}
+
+int
+qcow2_read_span (Qcow2 *q, uint64_t offset, ImageSpan *to, uint64_t size)
+{
+  while (size) {
+    Qcow2Run run;
+    int code = qcow2_map (q, offset, size, &run);
+    if (!code)
+      code = read_run (q, offset, &run, to);
+    if (code)
+      return code;
+    offset += run.size;
+    size -= run.size;
+  }
   return 0;
 }
 
 int
 qcow2_read (Qcow2 *q, uint64_t offset, uint8_t *data, uint64_t size)
 {
-  while (size) {
-    Qcow2Run run;
-    int code = qcow2_map (q, offset, size, &run);
-    if (!code)
-      code = read_run (q, offset, &run, data);
-    if (code)
-      return code;
-    offset += run.size;
-    data += run.size;
-    size -= run.size;
-  }
-  return 0;
+  struct iovec iov = { data, size };
+  ImageSpan span = { &iov, 1, 0 };
+  return qcow2_read_span (q, offset, &span, size);
 }
 
 /* --- writing ------------------------------------------------------------------------------------- */
 
 /* Data never goes where tables are, whatever an L2 entry says. */
 static int
-write_data (Qcow2 *q, uint64_t host, const uint8_t *data, uint64_t size)
+check_data (Qcow2 *q, uint64_t host, uint64_t size)
 {
   uint64_t first = host >> q->header.cluster_bits, last = (host + size - 1) >> q->header.cluster_bits;
   if (q->corrupt)
@@ -51,7 +79,33 @@ write_data (Qcow2 *q, uint64_t host, const uint8_t *data, uint64_t size)
   for (uint64_t c = first; c <= last; c++)
     if (qcow2_is_metadata (q, c))
       return qcow2_found_corrupt (q, "a cluster of data at 0x%" G_GINT64_MODIFIER "x is one of a table", c << q->header.cluster_bits);
-  return image_file_write (q->file, host, data, size);
+  return 0;
+}
+
+static int
+write_data (Qcow2 *q, uint64_t host, const uint8_t *data, uint64_t size)
+{
+  int code = check_data (q, host, size);
+  return code ? code : image_file_write (q->file, host, data, size);
+}
+
+int
+qcow2_write_own (Qcow2 *q, uint64_t *offset, ImageSpan *from, uint64_t *size)
+{
+  while (*size) {
+    Qcow2Run run;
+    int code = qcow2_map (q, *offset, *size, &run);
+    if (code || run.kind != QCOW2_DATA || !run.own)
+      return code;
+    code = check_data (q, run.host, run.size);
+    if (!code)
+      code = image_file_write_span (q->file, run.host, from, run.size);
+    if (code)
+      return code;
+    *offset += run.size;
+    *size -= run.size;
+  }
+  return 0;
 }
 
 /* The whole cluster, as it will be read, to a place of its own; then the entry that leads there. */

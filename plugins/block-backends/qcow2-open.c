@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define MOST_FREES 8192u
+#define CHUNK (UINT64_C (1) << 20)
 
 /* --- corruption ---------------------------------------------------------------------------------- */
 
@@ -213,11 +214,11 @@ close_image (Image *image)
 /* --- the format's functions ------------------------------------------------------------------------ */
 
 static int
-read_image (Image *image, uint64_t offset, void *data, size_t size)
+read_image (Image *image, uint64_t offset, ImageSpan *to, uint64_t size)
 {
   Qcow2 *q = image->state;
   pthread_rwlock_rdlock (&q->lock);
-  int code = qcow2_read (q, offset, data, size);
+  int code = qcow2_read_span (q, offset, to, size);
   pthread_rwlock_unlock (&q->lock);
   return code;
 }
@@ -239,36 +240,38 @@ qcow2_unlock (Qcow2 *q, int code)
   return code;
 }
 
-/* What lies in clusters of its own is written by several threads at once. */
+/* Through a buffer where it is in small pieces: a new cluster is written as a whole. */
 static int
-write_in_place (Qcow2 *q, uint64_t *offset, const uint8_t **data, size_t *size)
+write_rest (Qcow2 *q, uint64_t offset, ImageSpan *from, uint64_t size)
 {
+  uint8_t *piece;
   int code = 0;
-  while (*size && !code) {
-    Qcow2Run run;
-    code = qcow2_map (q, *offset, *size, &run);
-    if (code || run.kind != QCOW2_DATA || !run.own)
-      return code;
-    code = qcow2_write (q, *offset, *data, run.size);
-    *offset += run.size;
-    *data += run.size;
-    *size -= run.size;
+  if (image_span_piece (from, &piece) >= size)
+    return qcow2_write (q, offset, piece, size);
+  uint64_t most = MAX (q->cluster_size, CHUNK);
+  g_autofree uint8_t *flat = g_malloc (MIN (size, most));
+  while (size && !code) {
+    uint64_t n = MIN (size, most - (offset & (most - 1)));
+    image_span_load (from, flat, n);
+    code = qcow2_write (q, offset, flat, n);
+    offset += n;
+    size -= n;
   }
   return code;
 }
 
+/* What lies in clusters of its own is written by several threads at once. */
 static int
-write_image (Image *image, uint64_t offset, const void *data, size_t size)
+write_image (Image *image, uint64_t offset, ImageSpan *from, uint64_t size)
 {
   Qcow2 *q = image->state;
-  const uint8_t *bytes = data;
   pthread_rwlock_rdlock (&q->lock);
-  int code = write_in_place (q, &offset, &bytes, &size);
+  int code = qcow2_write_own (q, &offset, from, &size);
   pthread_rwlock_unlock (&q->lock);
   if (code || !size)
     return code;
   qcow2_lock (q);
-  return qcow2_unlock (q, qcow2_write (q, offset, bytes, size));
+  return qcow2_unlock (q, write_rest (q, offset, from, size));
 }
 
 static int

@@ -174,6 +174,9 @@ void qcow2_entry_extent (const Qcow2 *q, uint64_t entry, uint64_t *offset, uint6
 
 /* --- qcow2-io.c, qcow2-packed.c: any offset that has a place in the L1 table, vm state too --- */
 int qcow2_read (Qcow2 *q, uint64_t offset, uint8_t *data, uint64_t size);               /* `lock` shared is enough */
+int qcow2_read_span (Qcow2 *q, uint64_t offset, ImageSpan *to, uint64_t size);          /* here too */
+/* As long as it goes to clusters of the guest's own: *offset and *size are what is left then.  `lock` shared is enough. */
+int qcow2_write_own (Qcow2 *q, uint64_t *offset, ImageSpan *from, uint64_t *size);
 int qcow2_write (Qcow2 *q, uint64_t offset, const uint8_t *data, uint64_t size);
 typedef enum Qcow2Drop { QCOW2_DROP_DISCARD, QCOW2_DROP_ZERO, QCOW2_DROP_UNMAP, QCOW2_DROP_FORGET } Qcow2Drop;
 int qcow2_drop (Qcow2 *q, uint64_t offset, uint64_t size, Qcow2Drop how);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <glib/gstdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define DISK (1u << 20)
 
@@ -207,6 +208,70 @@ START_TEST (test_sizes)
 }
 END_TEST
 
+/* A file that loses its end while it is open: what is gone fails, and does not read as zeros. */
+START_TEST (test_cut_short)
+{
+  g_autofree uint8_t *bytes = g_malloc (DISK);
+  memset (bytes, 0x77, DISK);
+  block_create ("a", _i ? "raw" : "qcow2", DISK, NULL);
+  Image *image = block_open ("a");
+  ck_assert_int_eq (image_write (image, 0, bytes, DISK), 0);
+  block_close (image);
+  image = block_open_with ("a", (ImageOptions) { .read_only = true });
+  ck_assert_int_eq (truncate ("a", _i ? DISK / 2 + 512 : DISK / 2), 0);
+  ck_assert_int_eq (image_read (image, 0, bytes, 65536), 0);
+  ck_assert_uint_eq (bytes[65535], 0x77);
+  ck_assert_int_eq (image_read (image, DISK - 65536, bytes, 512), EIO);
+  if (_i) {
+    ck_assert_int_eq (image_read (image, DISK / 2, bytes, 512), 0);
+    ck_assert_int_eq (image_read (image, DISK / 2, bytes, 1024), EIO);
+  }
+  block_close (image);
+}
+END_TEST
+
+/* Memory in pieces of any size, on images of every kind of cluster, against the same in one piece. */
+START_TEST (test_spans)
+{
+  static const char *const options[] = { NULL, NULL, "cluster_size=4k", NULL };
+  g_autoptr (GRand) rand = g_rand_new_with_seed ((guint32) _i);
+  g_autofree uint8_t *memory = g_malloc (2 * DISK), *flat = g_malloc (DISK);
+  Model model = model_new (DISK);
+  block_create ("a", _i == 0 ? "raw" : "qcow2", DISK, options[_i]);
+  Image *image = block_open_with ("a", (ImageOptions) { .direct = _i == 3 });
+  for (unsigned round = 0; round < 300; round++) {
+    uint64_t offset = (uint64_t) g_rand_int_range (rand, 0, DISK / 512) * 512, size = (uint64_t) g_rand_int_range (rand, 1, DISK / 512 + 1) * 512;
+    struct iovec iov[64];
+    unsigned n = 0;
+    uint64_t left = size = MIN (size, DISK - offset);
+    for (uint8_t *at = memory; left; n++) {
+      uint64_t part = (uint64_t) g_rand_int_range (rand, 1, 40000);
+      part = n == 63 || part > left ? left : part;
+      iov[n] = (struct iovec) { at, part };
+      at += part + (uint64_t) g_rand_int_range (rand, 0, 3);
+      left -= part;
+    }
+    ImageSpan span = { iov, n, 0 };
+    if (g_rand_boolean (rand)) {
+      for (unsigned i = 0; i < n; i++)
+        memset (iov[i].iov_base, g_rand_int_range (rand, 0, 256), iov[i].iov_len);
+      ImageSpan copy = span;
+      image_span_load (&copy, model.bytes + offset, size);
+      ck_assert_int_eq (image_write_span (image, offset, &span, size), 0);
+    } else {
+      ImageSpan copy = span;
+      ck_assert_int_eq (image_read_span (image, offset, &span, size), 0);
+      image_span_load (&copy, flat, size);
+      ck_assert_int_eq (memcmp (flat, model.bytes + offset, size), 0);
+    }
+    ck_assert_uint_eq (span.left, 0);
+  }
+  model_compare (&model, image);
+  block_close (image);
+  model_free (&model);
+}
+END_TEST
+
 START_TEST (test_backing_names)
 {
   g_autoptr (GError) error = NULL;
@@ -237,6 +302,8 @@ main (void)
   tcase_add_test (tc, test_backing_lock);
   tcase_add_loop_test (tc, test_options, 0, 11);
   tcase_add_test (tc, test_sizes);
+  tcase_add_loop_test (tc, test_cut_short, 0, 2);
+  tcase_add_loop_test (tc, test_spans, 0, 4);
   tcase_add_test (tc, test_backing_names);
   suite_add_tcase (suite, tc);
   SRunner *runner = srunner_create (suite);

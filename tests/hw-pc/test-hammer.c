@@ -339,7 +339,7 @@ strike_drive (Harness *h, GRand *random, bool packet)
   uint16_t base = packet ? 0x170 : 0x1f0, master = packet ? 0xc008 : 0xc000;
   uint32_t pci = PCI_PLACE (1) | 0x100, bar = 0xc001, on = 5;
   if (below (random, 4) == 0)
-    base = packet ? 0x1e8 : 0x1e8;
+    base = 0x1e8;
   if (below (random, 64) == 0) {
     configuration (h, pci, 0x20, &bar);
     configuration (h, pci, 0x04, &on);
