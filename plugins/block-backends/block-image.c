@@ -146,6 +146,12 @@ block_submit (void *self, BpBlockRequest *request)
   requests_submit (requests_of (self), request);
 }
 
+static bool
+block_try (void *self, BpBlockRequest *request, int *error)
+{
+  return requests_try (requests_of (self), request, error);
+}
+
 static void
 block_drain (void *self)
 {
@@ -233,7 +239,7 @@ static const BpBlockIface block_iface = {
   .struct_size = sizeof block_iface, .attach = block_attach, .info = block_info, .submit = block_submit, .drain = block_drain,
   .insert = block_insert, .eject = block_eject, .snapshots = block_snapshots, .snapshot_list = block_snapshot_list,
   .snapshot_do = block_snapshot_do, .vm_state_clear = block_vm_state_clear, .vm_state_write = block_vm_state_write,
-  .vm_state_read = block_vm_state_read,
+  .vm_state_read = block_vm_state_read, .try_now = block_try,
 };
 
 /* --- life cycle -------------------------------------------------------------------------------------------- */

@@ -29,6 +29,12 @@ raw_read (Image *image, uint64_t offset, ImageSpan *to, uint64_t size)
   return code || there == size ? code : EIO;
 }
 
+static int
+raw_try_read (Image *image, uint64_t offset, ImageSpan *to, uint64_t size)
+{
+  return image_file_try_read (image->file, offset, to, size);
+}
+
 /* --- writing ------------------------------------------------------------------------------------ */
 
 /* Whether a disk that is raw only because it looked like nothing else would look like something else now. */
@@ -104,6 +110,7 @@ const ImageFormat format_raw = {
   .close = raw_close,
   .read = raw_read,
   .write = raw_write,
+  .try_read = raw_try_read,
   .zero = raw_zero,
   .discard = raw_discard,
   .flush = raw_flush,

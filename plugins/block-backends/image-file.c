@@ -345,6 +345,21 @@ image_file_read_span (ImageFile *file, uint64_t offset, ImageSpan *to, uint64_t 
 }
 
 int
+image_file_try_read (ImageFile *file, uint64_t offset, const ImageSpan *to, uint64_t size)
+{
+#ifdef RWF_NOWAIT
+  struct iovec vectors[VECTORS];
+  uint64_t bytes;
+  if (file->flags & IMAGE_FILE_DIRECT || !is_within (offset, size))
+    return EAGAIN;
+  unsigned n = image_span_vectors (to, size, vectors, VECTORS, &bytes);
+  return bytes == size && preadv2 (file->fd, vectors, (int) n, (off_t) offset, RWF_NOWAIT) == (ssize_t) size ? 0 : EAGAIN;
+#else
+  return EAGAIN;
+#endif
+}
+
+int
 image_file_write_span (ImageFile *file, uint64_t offset, ImageSpan *from, uint64_t size)
 {
   if (!(file->flags & IMAGE_FILE_WRITE))

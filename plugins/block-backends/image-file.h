@@ -34,6 +34,8 @@ int image_file_read (ImageFile *file, uint64_t offset, void *data, size_t size);
 int image_file_write (ImageFile *file, uint64_t offset, const void *data, size_t size);
 /* The same for memory in pieces, which is `size` bytes at least; the span goes on behind it.  *there: how much of it was within the file. */
 int image_file_read_span (ImageFile *file, uint64_t offset, ImageSpan *to, uint64_t size, uint64_t *there);
+/* The same from the host's memory alone: EAGAIN when that has not all of it. */
+int image_file_try_read (ImageFile *file, uint64_t offset, const ImageSpan *to, uint64_t size);
 int image_file_write_span (ImageFile *file, uint64_t offset, ImageSpan *from, uint64_t size);
 /* What was written is on the disk.  Once it has failed it always fails: nobody knows any more what was lost. */
 int image_file_flush (ImageFile *file);

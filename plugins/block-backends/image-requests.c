@@ -1,10 +1,12 @@
-/* image-requests.c -- a few threads that do a device's requests, and the way of the answers to the main loop. */
+/* image-requests.c -- a few threads that do a device's requests and answer them. */
 /* SPDX-License-Identifier: MIT */
 /*
- * A request goes from `waiting` to a thread and then to `finished`; one call on the main loop answers all that are there by then.  Requests that are under
- * way together have no order, as the interface says, so a flush needs no special place: what was answered before it is in the image when it starts.
+ * A request goes from `waiting` to a thread and then to `finished`; the thread takes the machine lock and answers all that are there by then.  It is not
+ * under way any more while it waits for the lock, whose holder may be waiting for it.  Requests that are under way together have no order, as the
+ * interface says, so a flush needs no special place: what was answered before it is in the image when it starts.
  *
- * The call is a source of our own and not bp_loop_post's, because it must not outlive the machine that it locks.
+ * What never came to a thread is answered by a call on the main loop, a source of our own and not bp_loop_post's, because it must not outlive the
+ * machine that it locks.
  */
 #include "image-requests.h"
 #include <backplane/log.h>
@@ -106,7 +108,7 @@ warn (Requests *r, const Image *image, const BpBlockRequest *request, int code)
 
 /* --- answers -------------------------------------------------------------------------------------------- */
 
-/* [main][locked] */
+/* [any][locked] */
 static void
 answer (Requests *r)
 {
@@ -150,6 +152,12 @@ finish (Requests *r, BpBlockRequest *request, int code)
   set_error (request, guest_error (code));
   g_queue_push_tail (&r->finished, request);
   g_cond_broadcast (&r->idle);
+}
+
+static void
+finish_later (Requests *r, BpBlockRequest *request, int code)
+{
+  finish (r, request, code);
   if (r->call)
     return;
   r->call = g_idle_source_new ();
@@ -170,7 +178,7 @@ count (Requests *r, const BpBlockRequest *request)
   r->bytes[writes] += request->size;
 }
 
-/* Under `lock`, which it leaves for the work. */
+/* Under `lock`, which it leaves for the work and for the answer. */
 static void
 work_on (Requests *r, BpBlockRequest *request)
 {
@@ -185,6 +193,11 @@ work_on (Requests *r, BpBlockRequest *request)
   else
     count (r, request);
   finish (r, request, code);
+  g_mutex_unlock (&r->lock);
+  bp_machine_lock (r->machine);
+  answer (r);
+  bp_machine_unlock (r->machine);
+  g_mutex_lock (&r->lock);
 }
 
 static void *
@@ -211,7 +224,7 @@ requests_submit (Requests *r, BpBlockRequest *request)
 {
   g_mutex_lock (&r->lock);
   if (!r->image) {
-    finish (r, request, ENOMEDIUM);
+    finish_later (r, request, ENOMEDIUM);
   } else {
     g_queue_push_tail (&r->waiting, request);
     if (r->n_free < r->waiting.length && r->n_threads < N_THREADS) {
@@ -221,9 +234,31 @@ requests_submit (Requests *r, BpBlockRequest *request)
     if (r->n_threads)
       g_cond_signal (&r->work);
     else                        /* the host has no thread to spare */
-      finish (r, g_queue_pop_tail (&r->waiting), EIO);
+      finish_later (r, g_queue_pop_tail (&r->waiting), EIO);
   }
   g_mutex_unlock (&r->lock);
+}
+
+bool
+requests_try (Requests *r, const BpBlockRequest *request, int *error)
+{
+  ImageSpan span = { request->iov, request->n_iov, 0 };
+  g_mutex_lock (&r->lock);
+  Image *image = request->op == BP_BLOCK_READ && request->size ? r->image : NULL;
+  if (image)
+    r->under_way++;
+  g_mutex_unlock (&r->lock);
+  if (!image)
+    return false;
+  int code = is_sound (image, request) ? image_try_read (image, request->offset, &span, request->size) : EAGAIN;
+  g_mutex_lock (&r->lock);
+  r->under_way--;
+  if (!code)
+    count (r, request);
+  g_cond_broadcast (&r->idle);
+  g_mutex_unlock (&r->lock);
+  *error = 0;
+  return !code;
 }
 
 /* --- the whole ------------------------------------------------------------------------------------------- */
@@ -249,7 +284,7 @@ requests_set_image (Requests *r, Image *image)
   BpBlockRequest *request;
   g_mutex_lock (&r->lock);
   while ((request = g_queue_pop_head (&r->waiting)))
-    finish (r, request, ECANCELED);
+    finish_later (r, request, ECANCELED);
   r->image = image;             /* what is under way keeps the old one */
   while (r->under_way)
     g_cond_wait (&r->idle, &r->lock);

@@ -1,4 +1,4 @@
-/* image-requests.h -- requests of a device, done by a few threads and answered on the main loop. */
+/* image-requests.h -- requests of a device, done and answered by a few threads. */
 /* SPDX-License-Identifier: MIT */
 #ifndef BLOCK_BACKENDS_IMAGE_REQUESTS_H
 #define BLOCK_BACKENDS_IMAGE_REQUESTS_H
@@ -18,6 +18,8 @@ void requests_free (Requests *r);
  * is the caller's to close.  [main] */
 void requests_set_image (Requests *r, Image *image);
 void requests_submit (Requests *r, BpBlockRequest *request);            /* [any] */
+/* Done without waiting for anything, or not at all. [any] */
+bool requests_try (Requests *r, const BpBlockRequest *request, int *error);
 /* Until nothing is left, what `done` submits included. [main] */
 void requests_drain (Requests *r);
 void requests_counters (Requests *r, uint64_t bytes[2], uint64_t n[2]); /* [any] */

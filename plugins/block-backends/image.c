@@ -17,6 +17,13 @@ image_read_span (Image *image, uint64_t offset, ImageSpan *to, uint64_t size)
 }
 
 int
+image_try_read (Image *image, uint64_t offset, const ImageSpan *to, uint64_t size)
+{
+  ImageSpan span = *to;
+  return is_within (image, offset, size) && image->format->try_read ? image->format->try_read (image, offset, &span, size) : EAGAIN;
+}
+
+int
 image_write_span (Image *image, uint64_t offset, ImageSpan *from, uint64_t size)
 {
   if (image->read_only)

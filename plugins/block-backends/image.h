@@ -17,6 +17,7 @@ typedef struct ImageFormat {
   int (*close) (Image *image);                  /* writes what is not written yet, and frees state */
   int (*read) (Image *image, uint64_t offset, ImageSpan *to, uint64_t size);
   int (*write) (Image *image, uint64_t offset, ImageSpan *from, uint64_t size);
+  int (*try_read) (Image *image, uint64_t offset, ImageSpan *to, uint64_t size);        /* without waiting for anything, else EAGAIN; the span may be used */
   int (*zero) (Image *image, uint64_t offset, uint64_t size, bool unmap);
   int (*discard) (Image *image, uint64_t offset, uint64_t size);
   int (*flush) (Image *image);
@@ -64,6 +65,8 @@ const char *image_probe (const uint8_t head[IMAGE_PROBE_BYTES]);
 
 /* --- image.c: what everybody calls; these check ranges and permissions --- */
 int image_read_span (Image *image, uint64_t offset, ImageSpan *to, uint64_t size);
+/* At once, or EAGAIN. */
+int image_try_read (Image *image, uint64_t offset, const ImageSpan *to, uint64_t size);
 int image_write_span (Image *image, uint64_t offset, ImageSpan *from, uint64_t size);
 int image_read (Image *image, uint64_t offset, void *data, size_t size);
 /* Zeros where the image has ended. */

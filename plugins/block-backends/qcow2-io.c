@@ -60,6 +60,25 @@ qcow2_read_span (Qcow2 *q, uint64_t offset, ImageSpan *to, uint64_t size)
 }
 
 int
+qcow2_try_read (Qcow2 *q, uint64_t offset, ImageSpan *to, uint64_t size)
+{
+  while (size) {
+    Qcow2Run run;
+    if (!qcow2_map_now (q, offset, size, &run) || (run.kind != QCOW2_DATA && run.kind != QCOW2_ZEROS))
+      return EAGAIN;
+    if (run.kind == QCOW2_ZEROS)
+      image_span_zero (to, run.size);
+    else if (image_file_try_read (q->file, run.host, to, run.size))
+      return EAGAIN;
+    else
+      image_span_skip (to, run.size);
+    offset += run.size;
+    size -= run.size;
+  }
+  return 0;
+}
+
+int
 qcow2_read (Qcow2 *q, uint64_t offset, uint8_t *data, uint64_t size)
 {
   struct iovec iov = { data, size };

@@ -102,6 +102,24 @@ qcow2_map (Qcow2 *q, uint64_t offset, uint64_t size, Qcow2Run *run)
   return code;
 }
 
+/* False: a table would have to be read, or somebody else is at them. */
+bool
+qcow2_map_now (Qcow2 *q, uint64_t offset, uint64_t size, Qcow2Run *run)
+{
+  uint64_t skip = offset & (q->cluster_size - 1), cluster = offset >> q->header.cluster_bits, i = cluster >> q->l2_bits;
+  if (i >= q->header.l1_size || !g_mutex_trylock (&q->tables))
+    return false;
+  uint64_t at = q->l1[i] & QCOW2_OFFSET;
+  Qcow2Table *table = at ? g_hash_table_lookup (q->l2.by_offset, &at) : NULL;
+  memset (run, 0, sizeof *run);
+  if (table) {
+    table->used = ++q->l2.now;
+    measure (q, table, cluster & ((UINT64_C (1) << q->l2_bits) - 1), skip, size, run);
+  }
+  g_mutex_unlock (&q->tables);
+  return table != NULL;
+}
+
 int
 qcow2_l2_peek (Qcow2 *q, uint64_t offset, uint64_t *entry)
 {

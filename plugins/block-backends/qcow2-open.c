@@ -223,6 +223,17 @@ read_image (Image *image, uint64_t offset, ImageSpan *to, uint64_t size)
   return code;
 }
 
+static int
+try_read_image (Image *image, uint64_t offset, ImageSpan *to, uint64_t size)
+{
+  Qcow2 *q = image->state;
+  if (pthread_rwlock_tryrdlock (&q->lock) != 0)
+    return EAGAIN;
+  int code = qcow2_try_read (q, offset, to, size);
+  pthread_rwlock_unlock (&q->lock);
+  return code;
+}
+
 void
 qcow2_lock (Qcow2 *q)
 {
@@ -322,6 +333,7 @@ const ImageFormat format_qcow2 = {
   .close = close_image,
   .read = read_image,
   .write = write_image,
+  .try_read = try_read_image,
   .zero = zero_image,
   .discard = discard_image,
   .flush = flush_image,

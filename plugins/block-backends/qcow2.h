@@ -164,6 +164,7 @@ typedef struct Qcow2Run {
   bool own;                     /* DATA: may be written in place */
 } Qcow2Run;
 int qcow2_map (Qcow2 *q, uint64_t offset, uint64_t size, Qcow2Run *run);
+bool qcow2_map_now (Qcow2 *q, uint64_t offset, uint64_t size, Qcow2Run *run);
 /* The L2 table for a guest's offset, one that may be changed: made, or copied when it is shared. */
 int qcow2_l2_own (Qcow2 *q, uint64_t offset, Qcow2Table **table, uint64_t *index);
 int qcow2_l2_peek (Qcow2 *q, uint64_t offset, uint64_t *entry);
@@ -175,6 +176,8 @@ void qcow2_entry_extent (const Qcow2 *q, uint64_t entry, uint64_t *offset, uint6
 /* --- qcow2-io.c, qcow2-packed.c: any offset that has a place in the L1 table, vm state too --- */
 int qcow2_read (Qcow2 *q, uint64_t offset, uint8_t *data, uint64_t size);               /* `lock` shared is enough */
 int qcow2_read_span (Qcow2 *q, uint64_t offset, ImageSpan *to, uint64_t size);          /* here too */
+/* From memory alone, or EAGAIN. */
+int qcow2_try_read (Qcow2 *q, uint64_t offset, ImageSpan *to, uint64_t size);
 /* As long as it goes to clusters of the guest's own: *offset and *size are what is left then.  `lock` shared is enough. */
 int qcow2_write_own (Qcow2 *q, uint64_t *offset, ImageSpan *from, uint64_t *size);
 int qcow2_write (Qcow2 *q, uint64_t offset, const uint8_t *data, uint64_t size);

@@ -59,10 +59,12 @@ dress (IdeCdrom *c, uint32_t n)
 
 /* --- requests ------------------------------------------------------------------------------------- */
 
+/* By PIO no more than the guest takes at once, so that there are no odd ends. */
 static uint32_t
 buffer_sectors (const IdeCdrom *c)
 {
-  return IDE_BUFFER / MAX (cd_part_size (c->parts), CD_SECTOR);
+  uint32_t size = MAX (cd_part_size (c->parts), CD_SECTOR);
+  return !c->dma && c->limit >= size ? c->limit / size : IDE_BUFFER / size;
 }
 
 static void

@@ -1,7 +1,8 @@
 /* ide-request.c -- a drive's one request to its block backend: memory for it, the policy for errors, a second try, cancelling. */
 /* SPDX-License-Identifier: MIT */
 /*
- * The backend's answer comes when the host has it, and counts at once.  In deterministic mode it counts when a timer says so, which was armed with
+ * The backend's answer comes when the host has it, and counts at once; for a small read that the host has in memory that is before the guest's next
+ * instruction.  In deterministic mode it counts when a timer says so, which was armed with
  * a time that depends on nothing but the request: if the host is not ready by then, the machine waits for it.
  *
  * A request under way is part of the saved state, and can be made again: its memory is the buffer, or what the adapter maps for the same bytes.
@@ -15,6 +16,7 @@
 
 #define LATENCY_NS 50000        /* deterministic mode: of a request, and of a byte */
 #define BYTE_NS 4
+#define SMALL 65536u            /* bytes that are copied faster than another thread wakes up */
 
 const char *const ide_policy_names[] = { "report", "stop", "ignore", "enospc", NULL };
 
@@ -65,7 +67,7 @@ conclude (IdeDrive *d)
   d->ops->answered (d, work, error);
 }
 
-/* [main][locked], or under the lock of who drains */
+/* [any][locked] */
 static void
 request_done (BpBlockRequest *request, int error)
 {
@@ -121,6 +123,11 @@ start (IdeDrive *d)
                           .size = d->memory == IDE_MEMORY_NONE && d->op == BP_BLOCK_FLUSH ? 0 : d->size, .done = request_done, .user = d };
   if (!find_memory (d))
     return;                     /* the guest has taken its memory away: the drive waits */
+  if (d->op == BP_BLOCK_READ && d->size <= SMALL && !bp_timer_is_armed (d->timer) && bp_block_try (&d->backend, r, &d->result)) {
+    d->answered = true;
+    conclude (d);
+    return;
+  }
   d->submitted = true;
   bp_block_submit (&d->backend, r);
 }

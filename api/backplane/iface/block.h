@@ -37,7 +37,7 @@ typedef struct BpBlockRequest {
   uint64_t offset, size;        /* bytes, within the medium */
   const struct iovec *iov;      /* READ, WRITE: host memory, `size` bytes in all */
   unsigned n_iov;
-  /* Called once [main][locked], never before submit has returned.  error: 0, or an errno: EIO, ENOSPC, ENOMEDIUM, EROFS (read-only), EINVAL (not within the
+  /* Called once [any][locked], never before submit has returned to a caller who holds the machine lock.  error: 0, or an errno: EIO, ENOSPC, ENOMEDIUM, EROFS (read-only), EINVAL (not within the
    * medium), ECANCELED (the medium was taken away). */
   void (*done) (struct BpBlockRequest *request, int error);
   void *user;
@@ -90,7 +90,8 @@ typedef struct BpBlockIface {
   bool (*attach) (void *self, const BpBlockHandlers *handlers, void *user);
   void (*info) (void *self, BpBlockInfo *info);                         /* [any] */
   void (*submit) (void *self, BpBlockRequest *request);                 /* [any] */
-  /* Returns when all that was submitted is done; calls the `done`s itself.  Before state is saved, and at the end. [main] */
+  /* Returns when all that was submitted is done; calls the `done`s itself.  Before state is saved, at the end, and by a device that is reset while it
+   * has requests, which must not touch the guest's memory afterwards. [main] or [any][locked] */
   void (*drain) (void *self);
   /* For monitors.  A medium comes or is changed; format NULL: what the file looks like.  force: even when the device's door is locked. [main] */
   bool (*insert) (void *self, const char *file, const char *format, bool read_only, GError **error);
@@ -105,6 +106,9 @@ typedef struct BpBlockIface {
   bool (*vm_state_write) (void *self, uint64_t position, const void *data, size_t size, GError **error);
   /* That of a snapshot, which need not be applied. */
   bool (*vm_state_read) (void *self, const char *snapshot_id, uint64_t position, void *data, size_t size, GError **error);
+  /* Does the request at once, if nothing has to be waited for: true, *error is what `done` would have been told, and `done` is not called.  false: nothing
+   * has happened, submit it.  For small requests, whose way to another thread and back takes longer than they do. [any] */
+  bool (*try_now) (void *self, BpBlockRequest *request, int *error);
 } BpBlockIface;
 
 static inline bool bp_block_attach (const BpLink *link, const BpBlockHandlers *handlers, void *user)
@@ -128,6 +132,11 @@ static inline void bp_block_submit (const BpLink *link, BpBlockRequest *request)
 {
   const BpBlockIface *t = (const BpBlockIface *) link->table;
   t->submit (link->instance, request);
+}
+static inline bool bp_block_try (const BpLink *link, BpBlockRequest *request, int *error)
+{
+  const BpBlockIface *t = (const BpBlockIface *) link->table;
+  return BP_TABLE_HAS (t, try_now) && t->try_now (link->instance, request, error);
 }
 
 BP_END_DECLS
