@@ -19,6 +19,8 @@
 #endif
 
 #define N_CLOCKS 3
+/* By how much a timer may be late before a vCPU that asks for the time runs it: longer than an idle host takes to wake the loop. */
+#define LATE (100 * INT64_C (1000))
 /* The host clock's start in deterministic mode: 2020-01-01 00:00:00 UTC. */
 #define DETERMINISTIC_HOST_START (INT64_C (1577836800) * BP_NS_PER_SECOND)
 
@@ -46,6 +48,7 @@ struct ClockState {
   uint64_t last_order;          /* the one given out last */
   int64_t frozen;               /* atomic: virtual time while it stands, -1 while it runs */
   int64_t offset;               /* atomic: host monotonic - virtual, while it runs */
+  int64_t first_virtual;        /* atomic: expiry of the earliest timer of the virtual clock */
   GSource *source;
   Wake wakes[N_WAKES];
 };
@@ -163,6 +166,14 @@ heap_first (GPtrArray *heap)
   return heap->len ? heap_at (heap, 0) : NULL;
 }
 
+/* Under the lock, after a change of the virtual clock's heap. */
+static void
+note_first (struct ClockState *s)
+{
+  BpTimer *t = heap_first (s->heaps[BP_CLOCK_VIRTUAL]);
+  __atomic_store_n (&s->first_virtual, t ? t->expiry : INT64_MAX, __ATOMIC_RELAXED);
+}
+
 /* --- waking the loop -------------------------------------------------------------------------- */
 
 static void
@@ -229,6 +240,7 @@ take_due (struct ClockState *s, BpClock clock, int64_t now, uint64_t order)
     t = NULL;
   if (t)
     heap_remove (s->heaps[clock], t);
+  note_first (s);
   g_mutex_unlock (&s->lock);
   return t;
 }
@@ -326,6 +338,17 @@ bp_machine_run_virtual_timers (BpMachine *machine)
   bp_machine_unlock (machine);
 }
 
+void
+bp_machine_catch_up (BpMachine *machine, int64_t now)
+{
+  struct ClockState *s = machine->clock;
+  if (now - LATE <= __atomic_load_n (&s->first_virtual, __ATOMIC_RELAXED) || machine->deterministic)
+    return;
+  bp_machine_lock (machine);
+  run_due (s, BP_CLOCK_VIRTUAL);
+  bp_machine_unlock (machine);
+}
+
 bool
 bp_machine_is_deterministic (BpMachine *machine, unsigned *shift)
 {
@@ -378,6 +401,7 @@ rearm (BpTimer *timer, bool armed, int64_t at, uint64_t turn)
     heap_settle (heap, (int) heap->len - 1, timer);
     update_wakes (s, false);
   }
+  note_first (s);
   int64_t after = next_deterministic (s);
   g_mutex_unlock (&s->lock);
   if (m->deterministic && before != after && m->accel && BP_TABLE_HAS (m->accel_iface, timer_moved))
@@ -427,6 +451,7 @@ void
 clock_init (BpMachine *m)
 {
   struct ClockState *s = g_new0 (struct ClockState, 1);
+  s->first_virtual = INT64_MAX;
   m->clock = s;
   s->machine = m;
   g_mutex_init (&s->lock);

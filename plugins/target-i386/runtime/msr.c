@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Ordinary code: the FP state has been stored before any of these is called. */
 #include <backplane/clock.h>
+#include <backplane/iface/accel.h>
 #include <backplane/iface/interrupt-controller.h>
 #include <backplane/log.h>
 #include "common.h"
@@ -62,6 +63,7 @@ helper_rdtsc (X86Cpu *env)
 {
   if (env->cr4 & CR4_TSD && x86_cpl (env) != 0)
     x86_raise_error (env, EXC_GP, 0);
+  bp_machine_catch_up (bp_object_machine (env), env->tcg.ops->virtual_time (env));
   return tsc_now (env);
 }
 
