@@ -430,7 +430,8 @@ display_realize (void *self, GError **error)
     return false;
   owner = d;
   d->shows = d->must_paint = true;
-  d->paint = (Paint) { .pictures = d->pictures, .unicode = d->characters == CHARACTERS_UNICODE || (d->characters == CHARACTERS_AUTO && terminal_has_unicode ()) };
+  d->paint = (Paint) { .pictures = d->pictures };
+  d->paint.unicode = d->characters == CHARACTERS_UNICODE || (d->characters == CHARACTERS_AUTO && terminal_has_unicode ());
   typist_init (&d->typist, d->machine);
   d->keys = g_unix_fd_source_new (STDIN_FILENO, G_IO_IN | G_IO_HUP | G_IO_ERR);
   attach (d, d->keys, G_SOURCE_FUNC (on_keys));

@@ -4,6 +4,7 @@
 #include "code-page.h"
 #include "curses-wide.h"
 #include "palette.h"
+#include "terminal.h"
 #include <stdio.h>
 
 /* --- characters and colours --------------------------------------------------------------- */
@@ -71,8 +72,10 @@ paint_text (Paint *p, const BpScreenText *t)
   int y = (int) t->cursor_row - top, x = (int) t->cursor_column - left;
   bool shown = t->cursor_visible && y >= 0 && y < LINES && x >= 0 && x < COLS;
   curs_set (shown ? 1 : 0);
-  if (shown)
+  if (shown) {
+    terminal_shape_cursor (t->cursor_height);
     move (y, x);
+  }
 }
 
 /* --- pictures ------------------------------------------------------------------------------------- */

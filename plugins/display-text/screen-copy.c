@@ -7,7 +7,7 @@ same_text (const ScreenCopy *c, const BpScreenText *t)
 {
   const BpScreenText *o = &c->text;
   return c->kind == COPY_TEXT && o->columns == t->columns && o->rows == t->rows && o->cursor_column == t->cursor_column &&
-         o->cursor_row == t->cursor_row && o->cursor_visible == t->cursor_visible && o->blinks == t->blinks &&
+         o->cursor_row == t->cursor_row && o->cursor_visible == t->cursor_visible && o->cursor_height == t->cursor_height && o->blinks == t->blinks &&
          memcmp (c->cells, t->cells, (size_t) t->columns * t->rows * sizeof *c->cells) == 0;
 }
 

@@ -155,6 +155,13 @@ release_signals (void)
 
 /* --- capabilities --------------------------------------------------------------------------------------- */
 
+static const char *
+capability (const char *name)
+{
+  const char *text = tigetstr ((char *) name);
+  return text == (const char *) -1 ? NULL : text;
+}
+
 bool
 terminal_is_there (void)
 {
@@ -165,8 +172,7 @@ terminal_is_there (void)
   answer = 0;
   if (!isatty (STDIN_FILENO) || !isatty (STDOUT_FILENO) || setupterm (NULL, STDOUT_FILENO, &error) != OK)
     return false;
-  const char *address = tigetstr ((char *) "cup");
-  answer = address && address != (const char *) -1;
+  answer = capability ("cup") != NULL;
   del_curterm (cur_term);
   return answer;
 }
@@ -175,10 +181,7 @@ terminal_is_there (void)
 static void
 add_capability (const char *name)
 {
-  const char *text = tigetstr ((char *) name);
-  if (!text || text == (const char *) -1)
-    return;
-  for (; *text && leave_size < sizeof leave; text++) {
+  for (const char *text = capability (name); text && *text && leave_size < sizeof leave; text++) {
     if (text[0] == '$' && text[1] == '<') {
       text = strchr (text, '>');
       if (!text)
@@ -191,7 +194,7 @@ add_capability (const char *name)
 static void
 note_capabilities (void)
 {
-  static const char *const names[] = { "sgr0", "op", "cnorm", "rmcup" };
+  static const char *const names[] = { "sgr0", "op", "Se", "cnorm", "rmcup" };
   leave_size = 0;
   for (unsigned i = 0; i < G_N_ELEMENTS (names); i++)
     add_capability (names[i]);
@@ -201,6 +204,18 @@ bool
 terminal_has_unicode (void)
 {
   return g_ascii_strcasecmp (nl_langinfo (CODESET), "UTF-8") == 0;
+}
+
+/* A block or an underline, blinking like a PC's: xterm's sequence, where terminfo has it. */
+void
+terminal_shape_cursor (unsigned height)
+{
+  static int now;
+  int shape = height > 50 ? 1 : 3;
+  const char *text = capability ("Ss");
+  if (shape != now && text)
+    putp (tiparm (text, shape));
+  now = shape;
 }
 
 /* --- taking and giving ----------------------------------------------------------------------------------- */
@@ -261,6 +276,8 @@ terminal_give_back (void)
     return;
   if (!is_lent)
     endwin ();
+  leave_size = 0;               /* curses has said it; what it does not know of follows */
+  add_capability ("Se");
   delscreen (screen);
   screen = NULL;
   restore ();

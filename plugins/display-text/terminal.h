@@ -18,5 +18,7 @@ bool terminal_needs_drawing (void);
 void terminal_redraw (void);
 /* Whether it shows Unicode. */
 bool terminal_has_unicode (void);
+/* To what is nearest to this part of a character's height, in percent. */
+void terminal_shape_cursor (unsigned height);
 
 #endif

@@ -238,6 +238,14 @@ update (void *self, BpScreenFrame *f)
   }
 }
 
+/* Lines of a character that the cursor covers, in percent. */
+static uint32_t
+cursor_height (const Vga *v)
+{
+  uint32_t lines = v->picture.mode.max_scan + 1, first = v->cr[CR_CURSOR_START] & 31, end = MIN (v->cr[CR_CURSOR_END] & 31u, lines - 1) + 1;
+  return first < end ? (end - first) * 100 / lines : 0;
+}
+
 static bool
 text (void *self, BpScreenText *t)
 {
@@ -253,6 +261,8 @@ text (void *self, BpScreenText *t)
   t->blinks = p->mode.blink != 0;
   t->cursor_column = t->cursor_row = 0;
   t->cursor_visible = false;
+  if (t->struct_size >= offsetof (BpScreenText, cursor_height) + sizeof t->cursor_height)
+    t->cursor_height = cursor_height (v);
   for (unsigned row = 0; row < p->n_rows; row++) {
     int column = cursor_column (v, &p->rows[row]);
     memcpy (v->text_cells + row * p->mode.columns, p->cells + row * (p->mode.columns + 1), p->mode.columns * sizeof (uint16_t));

@@ -60,6 +60,7 @@ text (void *self, BpScreenText *t)
   t->cursor_column = m->at % COLUMNS;
   t->cursor_row = m->at / COLUMNS;
   t->cursor_visible = t->blinks = true;
+  t->cursor_height = m->at % 2 ? 100 : 10;
   return !m->picture;
 }
 

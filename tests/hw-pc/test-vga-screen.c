@@ -122,7 +122,7 @@ END_TEST
 START_TEST (text_is_there_as_text)
 {
   Harness *h = vga_new ();
-  BpScreenText t = { .columns = 0 };
+  BpScreenText t = { .struct_size = sizeof t };
   vga_set (h, &mode_3);
   static const char hello[] = "Hello";
   for (unsigned i = 0; i < 5; i++)
@@ -137,6 +137,10 @@ START_TEST (text_is_there_as_text)
   ck_assert_uint_eq (t.cursor_row, 24);
   ck_assert_uint_eq (t.cursor_column, 5);
   ck_assert (t.cursor_visible && t.blinks);
+  cr_put (h, 0x0a, 14);
+  cr_put (h, 0x0b, 15);
+  ck_assert (screen_text (h, &t));
+  ck_assert_uint_eq (t.cursor_height, 12);
   cr_put (h, 0x0a, 0x20);
   ck_assert (screen_text (h, &t));
   ck_assert (!t.cursor_visible);

@@ -32,6 +32,7 @@ typedef struct BpScreenText {
   uint32_t cursor_column, cursor_row;
   bool cursor_visible;
   bool blinks;                  /* attribute bit 7 means blinking, not a bright background */
+  uint32_t cursor_height;       /* of a character's height, in percent; 0: not known */
 } BpScreenText;
 
 typedef struct BpScreenIface {
