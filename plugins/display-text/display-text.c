@@ -16,6 +16,8 @@
 
 enum { QUIET_MS = 100, PICTURE_MS = 100, QUIET_AFTER = 30, SETTLE_MS = 50, MESSAGE_US = 4000000, ESCAPE = 0x01 };
 
+typedef enum Characters { CHARACTERS_AUTO, CHARACTERS_UNICODE, CHARACTERS_ASCII } Characters;
+
 /* What the next key means. */
 typedef enum Escape { ESCAPE_NONE, ESCAPE_COMMAND, ESCAPE_CTRL_ALT, ESCAPE_PAN } Escape;
 
@@ -390,8 +392,6 @@ on_keys (int fd, GIOCondition condition, void *user)
 }
 
 /* --- life cycle ----------------------------------------------------------------------------------------------- */
-
-typedef enum Characters { CHARACTERS_AUTO, CHARACTERS_UNICODE, CHARACTERS_ASCII } Characters;
 
 static bool
 find_screen (Display *d, GError **error)

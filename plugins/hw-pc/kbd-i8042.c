@@ -24,7 +24,6 @@ enum { BREAK = 0xf0 };
 
 enum { KEYBOARD, AUX, PORTS };
 
-/* Only one byte at a time is between the ports and the guest, so a few fields say all. */
 typedef struct Kbd {
   uint8_t ram[RAM_SIZE];
   uint8_t output;               /* the output buffer, and what it says about itself: ST_OUTPUT_FULL, ST_AUX_FULL, ST_TIMEOUT */

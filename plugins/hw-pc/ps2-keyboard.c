@@ -358,6 +358,12 @@ choose_set (Ps2Keyboard *k, uint8_t set)
   k->set = set;
 }
 
+static bool
+has_parameter (uint8_t command)
+{
+  return command == 0xed || command == 0xf0 || command == 0xf3 || (command >= 0xfb && command <= 0xfd);
+}
+
 static void
 take_parameter (Ps2Keyboard *k, uint8_t value)
 {
@@ -505,6 +511,7 @@ ps2_keyboard_post_load (Ps2Keyboard *k)
 {
   ps2_post_load (&k->dev);
   k->waiting_count = MIN (k->waiting_count, PS2_WAITING);
+  k->command = has_parameter (k->command) ? k->command : 0;
   k->set = CLAMP (k->set, 1, 3);
   k->repeating %= PS2_KEYS;
 }
