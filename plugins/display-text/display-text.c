@@ -46,6 +46,7 @@ typedef struct Display {
   void *console;                /* it has the terminal; NULL: we have */
   const BpConsoleIface *console_iface;
   bool console_leaves, console_escaped;
+  bool started;                 /* it was asked whether it wants to be open from the start */
 } Display;
 
 /* There is one terminal. */
@@ -134,6 +135,7 @@ take_screen (Display *d)
   return screen_copy_take (&d->copy, d->machine, &d->screen, pictures);
 }
 
+static void console_start (Display *d);
 static void console_close (Display *d);
 static gboolean on_tick (void *user);
 
@@ -163,6 +165,9 @@ static gboolean
 on_tick (void *user)
 {
   Display *d = user;
+  if (!d->started)
+    console_start (d);
+  d->started = true;
   if (d->console && d->console_leaves)
     console_close (d);
   if (!d->console)
@@ -201,10 +206,9 @@ static void *
 find_console (Display *d)
 {
   unsigned cursor = 0;
-  for (void *self; (self = bp_machine_next_object (d->machine, &cursor));)
-    if ((d->console_iface = bp_object_interface (self, BP_CONSOLE_ID)))
-      return self;
-  return NULL;
+  void *self = bp_machine_next (d->machine, BP_CONSOLE_ID, &cursor);
+  d->console_iface = self ? bp_object_interface (self, BP_CONSOLE_ID) : NULL;
+  return BP_TABLE_HAS (d->console_iface, open) && BP_TABLE_HAS (d->console_iface, input) && BP_TABLE_HAS (d->console_iface, close) ? self : NULL;
 }
 
 static void
@@ -224,6 +228,14 @@ console_open (Display *d)
   d->console = NULL;
   terminal_reclaim ();
   show_message (d, g_strdup ("The console is in use elsewhere."));
+}
+
+static void
+console_start (Display *d)
+{
+  void *console = find_console (d);
+  if (console && BP_TABLE_HAS (d->console_iface, at_start) && d->console_iface->at_start (console))
+    console_open (d);
 }
 
 static void
@@ -446,9 +458,7 @@ display_unrealize (void *self)
   Display *d = self;
   if (!d->shows)
     return;
-  if (d->console)
-    d->console_iface->close (d->console);
-  d->console = NULL;
+  d->console = NULL;            /* it lets go by itself, and may be gone */
   detach (&d->tick);
   detach (&d->keys);
   detach (&d->settle);
