@@ -3,13 +3,21 @@
 #include <backplane/iface/screen.h>
 #include "display-text.h"
 
-/* What a display in whose place it stands was told of. */
+/* What a display-text in whose place it stands was told, so that `--set NAME.type=display-none` is all there is to say. */
 typedef struct DisplayNone {
   BpLink screen;
+  int characters;
+  bool pictures;
+  uint32_t rate;
 } DisplayNone;
+
+static const char *const character_names[] = { "auto", "unicode", "ascii", NULL };
 
 static const BpProperty properties[] = {
   BP_PROP_LINK ("screen", DisplayNone, screen, BP_SCREEN_ID, 0, "The adapter whose screen is not shown."),
+  BP_PROP_ENUM ("characters", DisplayNone, characters, 0, character_names, "As display-text has it; not used."),
+  BP_PROP_BOOL ("pictures", DisplayNone, pictures, true, "As display-text has it; not used."),
+  BP_PROP_U32_RANGE ("rate", DisplayNone, rate, 30, 1, 60, "As display-text has it; not used."),
   BP_PROP_END
 };
 
