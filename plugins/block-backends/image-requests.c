@@ -178,7 +178,7 @@ count (Requests *r, const BpBlockRequest *request)
   r->bytes[writes] += request->size;
 }
 
-/* Under `lock`, which it leaves for the work and for the answer. */
+/* Under `lock`, which it leaves for the work. */
 static void
 work_on (Requests *r, BpBlockRequest *request)
 {
@@ -193,6 +193,11 @@ work_on (Requests *r, BpBlockRequest *request)
   else
     count (r, request);
   finish (r, request, code);
+}
+
+static void
+answer_locked (Requests *r)
+{
   g_mutex_unlock (&r->lock);
   bp_machine_lock (r->machine);
   answer (r);
@@ -209,6 +214,7 @@ run_thread (void *data)
     BpBlockRequest *request = g_queue_pop_head (&r->waiting);
     if (request) {
       work_on (r, request);
+      answer_locked (r);
       continue;
     }
     r->n_free++;
@@ -299,7 +305,9 @@ requests_drain (Requests *r)
   for (bool left = true; left;) {
     answer (r);
     g_mutex_lock (&r->lock);
-    while (!r->finished.length && (r->under_way || r->waiting.length))
+    for (BpBlockRequest *request; (request = g_queue_pop_head (&r->waiting));)
+      work_on (r, request);     /* the threads may all be waiting for the lock that is held here */
+    while (!r->finished.length && r->under_way)
       g_cond_wait (&r->idle, &r->lock);
     left = r->finished.length;
     g_mutex_unlock (&r->lock);
