@@ -95,6 +95,26 @@ const BpRegionOps ide_control_ops[IDE_N_CHANNELS] = {
   BP_REGION_OPS (.read = control1_read, .write = control1_write, .impl_max = 1),
 };
 
+/* --- set-up memory ------------------------------------------------------------------------ */
+
+enum { CMOS_TYPES = 0x12, CMOS_TYPE0 = 0x19, CMOS_DISK0 = 0x1b, CMOS_DISK_BYTES = 9, TYPE_LISTED = 15, TYPE_OF_USER = 47, MANY_HEADS = 8 };
+
+/* As PC/AT's set-up has it: a type, and for the one that is the user's own the geometry. */
+static void
+note_disk (const IdeAdapter *a, const BpAtaSlot *slot)
+{
+  const BpAtaDrive *d = &slot->drive;
+  unsigned n = slot == &a->channels[0].slots[1];
+  uint8_t low = (uint8_t) d->cylinders, high = (uint8_t) (d->cylinders >> 8);
+  const uint8_t bytes[CMOS_DISK_BYTES] = { low, high, (uint8_t) d->heads, 0xff, 0xff, d->heads > 8 ? MANY_HEADS : 0, low, high, (uint8_t) d->sectors };
+  if (slot->channel != &a->channels[0] || !d->sectors)
+    return;
+  bp_cmos_set (&a->cmos, CMOS_TYPES, n ? 0x0f : 0xf0, n ? TYPE_LISTED : TYPE_LISTED << 4);
+  bp_cmos_set (&a->cmos, CMOS_TYPE0 + n, 0xff, TYPE_OF_USER);
+  for (unsigned i = 0; i < CMOS_DISK_BYTES; i++)
+    bp_cmos_set (&a->cmos, CMOS_DISK0 + n * CMOS_DISK_BYTES + i, 0xff, bytes[i]);
+}
+
 /* --- the bus ------------------------------------------------------------------------------- */
 
 static BpAtaSlot *
@@ -110,6 +130,7 @@ add (void *bus, unsigned address, const BpAtaDrive *drive, GError **error)
   memcpy (&slot->drive, drive, MIN (drive->struct_size, sizeof slot->drive));
   slot->channel = channel_of (bus, address >> 1);
   slot->there = true;
+  note_disk (bus, slot);
   return slot;
 }
 

@@ -5,6 +5,7 @@
 
 #include <backplane/bus/ata.h>
 #include <backplane/device.h>
+#include <backplane/iface/cmos.h>
 
 #define IDE_N_CHANNELS 2
 #define IDE_MAX_PIECES 512      /* of memory in one mapping */
@@ -66,7 +67,10 @@ extern const BpStateField ide_channel_state[];
 /* The first member of an adapter's state, so that the interface's `bus` is this. */
 typedef struct IdeAdapter {
   IdeChannel channels[IDE_N_CHANNELS];
+  BpLink cmos;                  /* where a set-up program would have written down the disks */
 } IdeAdapter;
+#define IDE_ADAPTER_PROPERTIES(T) \
+  BP_PROP_LINK ("cmos", T, adapter.cmos, BP_CMOS_ID, 0, "The clock whose CMOS RAM tells firmware and old systems of the disks on channel 0.")
 extern const BpAtaBusIface ide_bus_iface;
 
 /* --- ide-channel.c --- */

@@ -264,9 +264,9 @@ static void
 trim_next (IdeDisk *k)
 {
   IdeDrive *d = &k->drive;
-  while (d->position < d->filled && !(range_at (d) >> 48))
+  while (d->position + 8 <= d->filled && !(range_at (d) >> 48))
     d->position += 8;
-  if (d->position >= d->filled) {
+  if (d->position + 8 > d->filled) {
     end_transfer (k);
     ide_finish (d);
     return;

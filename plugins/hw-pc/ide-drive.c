@@ -217,8 +217,12 @@ write_register (void *self, unsigned reg, uint8_t value)
       write_command (d, value);
     return;
   }
-  if (d->status & STATUS_BSY)
+  if (d->status & STATUS_BSY) {
+    if (reg == BP_ATA_DEVICE)   /* who is selected is the cable's business, too */
+      d->device = (uint8_t) ((d->device & ~DEVICE_DEV) | (value & DEVICE_DEV));
+    follow_interrupt (d);
     return;
+  }
   switch (reg) {
   case BP_ATA_FEATURES: push (d->features, value); break;
   case BP_ATA_COUNT: push (d->count, value); break;
@@ -325,9 +329,9 @@ bool
 ide_drive_post_load (IdeDrive *d, GError **error)
 {
   d->end = MIN (d->end, IDE_BUFFER);
-  d->position = MIN (d->position, d->end);
+  d->position = MIN (d->position, IDE_BUFFER);  /* beyond `end` while DMA fills the buffer */
   d->filled = MIN (d->filled, IDE_BUFFER);
-  if (d->position == d->end)
+  if (d->position >= d->end)
     d->status &= (uint8_t) ~STATUS_DRQ;
   if (d->slot)
     follow_interrupt (d);

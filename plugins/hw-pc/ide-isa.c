@@ -24,6 +24,8 @@ isa_post_load (void *self, GError **error)
   return true;
 }
 
+static const BpProperty isa_properties[] = { IDE_ADAPTER_PROPERTIES (IsaIde), BP_PROP_END };
+
 static const BpRegionDesc isa_regions[] = {
   BP_REGION_DESC ("pio0", IsaIde, commands[0], &ide_command_ops[0], 8, "Channel 0's command block, 0x1f0 on most boards."),
   BP_REGION_DESC ("pio1", IsaIde, controls[0], &ide_control_ops[0], 1, "Channel 0's device control, 0x3f6."),
@@ -46,6 +48,7 @@ static const BpStateField isa_state[] = {
 const BpTypeDesc isa_ide_type = {
   BP_TYPE ("isa-ide", BP_KIND_DEVICE, IsaIde),
   .description = "IDE adapter on the ISA bus: two channels, no DMA",
+  .properties = isa_properties,
   .regions = isa_regions,
   .pins = isa_pins,
   .interfaces = isa_interfaces,

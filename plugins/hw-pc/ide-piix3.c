@@ -157,6 +157,7 @@ ide_post_load (void *self, GError **error)
 
 static const BpProperty ide_properties[] = {
   BP_PROP_LINK ("bus", Piix3Ide, bus, BP_PCI_BUS_ID, BP_PROPERTY_REQUIRED, "The PCI bus it is on."),
+  IDE_ADAPTER_PROPERTIES (Piix3Ide),
   BP_PROP_STRING ("address", Piix3Ide, address, "01.1", "Its place on the bus: device (hexadecimal) and function."),
   BP_PROP_LINK ("firmware", Piix3Ide, firmware, BP_FIRMWARE_CONFIG_ID, 0, "Where firmware looks for the geometry of the disks (file bios-geometry)."),
   BP_PROP_BOOL ("enabled", Piix3Ide, enabled, false,

@@ -190,6 +190,7 @@ ide_dma_room (IdeDrive *d, uint64_t most, unsigned unit)
 bool
 ide_dma_copy (IdeDrive *d, bool to_memory, uint32_t size)
 {
+  size = MIN (size, IDE_BUFFER - d->position);
   for (uint32_t part; size; size -= part) {
     part = (uint32_t) ide_dma_room (d, size, 1);
     if (!part)

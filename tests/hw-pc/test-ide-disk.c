@@ -514,6 +514,69 @@ START_TEST (saved_state)
 }
 END_TEST
 
+/* Between two ranges. */
+START_TEST (saved_trim)
+{
+  Harness *h = disk (ONE);
+  uint64_t offset, size;
+  for (unsigned i = 0; i < 3; i++) {
+    write32 (h, IDE_MEMORY + 8 * i, 10 * i);
+    write32 (h, IDE_MEMORY + 8 * i + 4, (i + 1) << 16);
+  }
+  out8 (h, 0x1f1, 1);
+  ide_command (h, 0x1f0, 0x06, 0x40, 0, 1);
+  ide_start_dma (h, 0, false, 512, 512);
+  for (unsigned i = 0; i < 4; i++) {
+    harness_round_trip (h);
+    harness_advance (h, 60000);
+  }
+  ck_assert_uint_eq (ide_wait (h, 0x1f0), DRDY | DSC);
+  harness_block_discarded (h, "bytes", &offset, &size);
+  ck_assert_uint_eq (offset, 20 * 512);
+  ck_assert_uint_eq (size, 3 * 512);
+  harness_free (h);
+}
+END_TEST
+
+/* The adapter of an ISA board: the same drives, and nothing that needs DMA. */
+START_TEST (without_dma)
+{
+  harness_block_register ();
+  Harness *h = harness_new (hw_pc (), "[device probe]\ntype = harness-probe\n[device ide]\ntype = isa-ide\npio0 = io@0x1f0\npio1 = io@0x3f6\nirq14 = probe.in14\n" ONE);
+  uint16_t w[256];
+  ide_fill (harness_block_bytes (h, "bytes"), SECTORS * 512, 1);
+  identify (h, w);
+  ck_assert_uint_eq (w[49] & 0x100, 0);
+  ck_assert_uint_eq (w[63] | w[88], 0);
+  read_and_compare (h, 0x20, 0xe0, 100, 100, 7, 1);
+  ck_assert_uint_gt (harness_rises (h, "probe", 14), 7);
+  ide_command (h, 0x1f0, 0xc8, 0xe0, 0, 1);
+  ck_assert_uint_eq (ide_wait (h, 0x1f0), DRDY | DSC | ERR);
+  ck_assert_uint_eq (in8 (h, 0x1f1), ABRT);
+  harness_free (h);
+}
+END_TEST
+
+/* A partition's end tells what the disk was made with; where it is said, that counts. */
+START_TEST (geometries)
+{
+  static const struct { const char *keys; uint8_t heads, sectors; unsigned cylinders; } cases[] = {
+    { "", 16, 63, 4 }, { "cylinders = 32\nheads = 4\nsectors = 32\n", 4, 32, 32 }
+  };
+  for (unsigned i = 0; i < BP_N_ELEMENTS (cases); i++) {
+    g_autofree char *text = g_strconcat ("[device disk]\ntype = ide-disk\nbus = ide\ndrive = bytes\n", cases[i].keys,
+                                         "[backend bytes]\ntype = harness-block\nsize = 2M\n", NULL);
+    Harness *h = ide_new (text);
+    uint16_t w[256];
+    identify (h, w);
+    ck_assert_uint_eq (w[1], cases[i].cylinders);
+    ck_assert_uint_eq (w[3], cases[i].heads);
+    ck_assert_uint_eq (w[6], cases[i].sectors);
+    harness_free (h);
+  }
+}
+END_TEST
+
 START_TEST (refusals)
 {
   harness_block_register ();
@@ -533,4 +596,4 @@ START_TEST (refusals)
 END_TEST
 
 HARNESS_MAIN ("ide-disk", signature_and_absence, two_bytes_deep, identification, resets, interrupts, pio_reads, pio_writes, dma, dma_that_does_not_fit,
-              dma_without_a_copy, a_bad_sector, write_protection, no_space, policies, aborted, no_data, trim, smart, removable, saved_state, refusals)
+              dma_without_a_copy, a_bad_sector, write_protection, no_space, policies, aborted, no_data, trim, smart, removable, saved_state, saved_trim, without_dma, geometries, refusals)
