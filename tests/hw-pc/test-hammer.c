@@ -275,7 +275,8 @@ strike_screen (Harness *h, GRand *random, const char *id)
   case 0:
     look_at_screen (h, random, id);
     break;
-  case 1:                       /* a signal, and the palette is the screen's */
+  case 1:                       /* it is on, there is a signal, and the palette is the screen's */
+    out8 (h, base + 0x3c3, 1);
     out8 (h, base + 0x3c2, 0x63);
     out16 (h, base + 0x3d4, 0x8017 | (uint16_t) (below (random, 128) << 8));
     in8 (h, base + 0x3da);
