@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #define HANDSHAKE_US (120 * G_USEC_PER_SEC)     /* people type passwords */
-enum { STALL_MS = 10000 };      /* in the midst of a message, to or from it */
+enum { HANDSHAKE_STALL_MS = 1000, STALL_MS = 10000 };   /* in the midst of a message, to or from it */
 enum { SPARE_PLACES = 16 };     /* for browsers that fetch files, and for those to be told that there are too many */
 
 /* What libvncserver keeps for all: the list of security types. */
@@ -74,6 +74,8 @@ process_handshake (VncClient *c, rfbClientPtr cl)
   /* Another display's security types may have been offered. */
   if (cl->screen->authPasswdData && !c->is_authentic && (cl->state == RFB_INITIALISATION || cl->state == RFB_NORMAL) && cl->sock != RFB_INVALID_SOCKET)
     rfbCloseClient (cl);
+  if (cl->state == RFB_NORMAL)
+    cl->screen->maxClientWait = STALL_MS;
   if (alone && cl->state == RFB_NORMAL)
     vnc_end_others (c);
 }
@@ -116,6 +118,7 @@ serve (VncClient *c, rfbClientPtr cl)
     }
     if (cl->state != RFB_NORMAL)
       continue;
+    __atomic_store_n (&c->wants, false, __ATOMIC_RELAXED);      /* while it takes what is sent */
     if (!sraRgnEmpty (cl->requestedRegion) && vnc_picture_take (c, cl))
       rfbUpdateClient (cl);
     __atomic_store_n (&c->wants, !sraRgnEmpty (cl->requestedRegion), __ATOMIC_RELAXED);
@@ -155,13 +158,25 @@ free_forgotten (rfbClientPtr cl)
 }
 
 static void
+forget_picture (VncClient *c)
+{
+  c->screen->frameBuffer = NULL;
+  g_clear_pointer (&c->pixels, g_free);
+  c->width = c->height = c->shown_width = c->shown_height = 0;
+}
+
+static void
 view (VncClient *c)
 {
-  int least = 12;               /* of the version, so that reading it does not wait */
+  int least = 12, one = 1;      /* bytes of the version, so that reading it does not wait */
+  c->screen->maxClientWait = HANDSHAKE_STALL_MS;
+  setsockopt (c->socket, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
   vnc_picture_take (c, NULL);
   rfbClientPtr cl = rfbNewClient (c->screen, c->socket);
-  if (!cl)                      /* closed */
+  if (!cl) {                    /* closed */
+    forget_picture (c);
     return;
+  }
   if (!cl->wsctx)
     setsockopt (c->control, SOL_SOCKET, SO_RCVLOWAT, &least, sizeof least);
   serve (c, cl);
@@ -169,6 +184,7 @@ view (VncClient *c)
     rfbCloseClient (cl);
   free_forgotten (cl);
   rfbClientConnectionGone (cl);
+  forget_picture (c);
 }
 
 void *
@@ -208,7 +224,6 @@ screen_new (VncClient *c)
   s->ptrAddEvent = on_pointer;
   s->alwaysShared = TRUE;       /* among its only one */
   s->deferUpdateTime = s->deferPtrUpdateTime = 0;
-  s->maxClientWait = STALL_MS;
   s->cursor = NULL;
   return s;
 }

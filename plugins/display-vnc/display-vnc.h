@@ -82,6 +82,7 @@ struct VncDisplay {
   int listeners[MAX_LISTENERS];
   unsigned listener_watches[MAX_LISTENERS], n_listeners;
   unsigned bound_port;
+  int reserve;                  /* a descriptor to spare */
   int news;                     /* eventfd: events wait, or a client has gone */
   unsigned news_watch;
   GSource *timer;               /* main; while there are clients */

@@ -70,6 +70,17 @@ start (VncDisplay *d, int fd)
   vnc_picture_follow_clients (d);
 }
 
+/* Without descriptors left a connection would wait for ever, and the main loop turn in circles: one is kept to take it and hang up. */
+static void
+hang_up (VncDisplay *d, int listener)
+{
+  close (d->reserve);
+  int fd = accept4 (listener, NULL, NULL, SOCK_CLOEXEC);
+  if (fd >= 0)
+    close (fd);
+  d->reserve = open ("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
 static bool
 on_connection (void *display, GIOCondition condition)
 {
@@ -78,6 +89,8 @@ on_connection (void *display, GIOCondition condition)
     int fd = accept4 (d->listeners[i], NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd >= 0)
       start (d, fd);
+    else if (errno == EMFILE || errno == ENFILE)
+      hang_up (d, d->listeners[i]);
   }
   return true;
 }
@@ -192,6 +205,7 @@ vnc_listen (VncDisplay *d, GError **error)
     warn_of_strangers (d, all);
   freeaddrinfo (all);
   BpMachine *machine = bp_object_machine (d);
+  d->reserve = open ("/dev/null", O_RDONLY | O_CLOEXEC);
   for (unsigned i = 0; i < d->n_listeners; i++)
     d->listener_watches[i] = bp_loop_watch_fd (bp_loop_main (machine), NULL, d->listeners[i], G_IO_IN, on_connection, d);
   return fine;
@@ -203,4 +217,6 @@ vnc_listen_stop (VncDisplay *d)
   for (unsigned i = 0; i < d->n_listeners; i++)
     bp_loop_unwatch (bp_loop_main (bp_object_machine (d)), d->listener_watches[i]);
   close_listeners (d);
+  if (d->reserve >= 0)
+    close (d->reserve);
 }
