@@ -4,6 +4,7 @@
 #include <backplane/log.h>
 #include <string.h>
 #include "cpu.h"
+#include "debug/debug.h"
 #include "plugin.h"
 
 /* --- reset (SDM 3A table 9-1) ---------------------------------------------------------------- */
@@ -300,6 +301,7 @@ static const BpPinDesc pins[] = {
 static const BpInterfaceDesc interfaces[] = {
   { BP_TCG_FRONTEND_ID, &x86_frontend },
   { BP_X86_CPU_ID, &x86_cpu_iface },
+  { BP_CPU_DEBUG_ID, &x86_debug_iface },
   { NULL, NULL }
 };
 

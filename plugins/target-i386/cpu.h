@@ -239,6 +239,8 @@ bool x86_has_tsc_deadline (const X86Cpu *env);
 /* state.c */
 extern const BpStateField x86_state_fields[];
 extern const BpX86CpuIface x86_cpu_iface;
+uint64_t x86_priority (X86Cpu *env);            /* CR8, wherever it is asked for: [vcpu], or [main] while the vCPU is stopped */
+void x86_set_priority (X86Cpu *env, uint64_t value);
 void x86_mask_mxcsr (X86Cpu *env);              /* of an FP state that was put there: its reserved bits are cleared */
 void x86_cpuid (X86Cpu *env, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
 /* runtime/xsave.c */

@@ -93,25 +93,32 @@ is_running_here (const X86Cpu *env)
   return env->tcg.ops && env->tcg.vcpu && bp_vcpu_is_current (env->tcg.vcpu);
 }
 
-/* Whoever asks about a stopped vCPU has the machine's lock. */
-static uint64_t
-priority (X86Cpu *env)
+uint64_t
+x86_priority (X86Cpu *env)
 {
   const BpInterruptControllerIface *intc = env->intc.table;
   if (is_running_here (env))
     return x86_cr8_read (env);
-  return BP_TABLE_HAS (intc, priority_read) ? intc->priority_read (env->intc.instance) : env->cr8;
+  if (!BP_TABLE_HAS (intc, priority_read))
+    return env->cr8;
+  bp_machine_lock (bp_object_machine (env));
+  uint64_t value = intc->priority_read (env->intc.instance);
+  bp_machine_unlock (bp_object_machine (env));
+  return value;
 }
 
-static void
-set_priority (X86Cpu *env, uint64_t value)
+void
+x86_set_priority (X86Cpu *env, uint64_t value)
 {
   const BpInterruptControllerIface *intc = env->intc.table;
   env->cr8 = value & 15;
   if (is_running_here (env))
     x86_cr8_write (env, env->cr8);
-  else if (BP_TABLE_HAS (intc, priority_write))
+  else if (BP_TABLE_HAS (intc, priority_write)) {
+    bp_machine_lock (bp_object_machine (env));
     intc->priority_write (env->intc.instance, (uint8_t) env->cr8);
+    bp_machine_unlock (bp_object_machine (env));
+  }
 }
 
 static void
@@ -138,7 +145,7 @@ get_state (void *self, BpX86State *out)
   memcpy (s.fxsave, env->fp, sizeof s.fxsave);
   s.xcr0 = env->xcr0;
   memcpy (s.ymm_high, env->fp + X86_FP_UPPERS, sizeof s.ymm_high);
-  s.cr8 = priority (env);
+  s.cr8 = x86_priority (env);
   s.star = env->star;
   s.lstar = env->lstar;
   s.cstar = env->cstar;
@@ -196,7 +203,7 @@ set_state (void *self, const BpX86State *in)
     return;
   if (env->cr0 & CR0_PG && env->cr4 & CR4_PAE && !is_long)
     x86_load_pdptes (env, env->cr3);
-  set_priority (env, s.cr8);
+  x86_set_priority (env, s.cr8);
   if (is_running_here (env))
     env->tcg.ops->tlb_flush (env, true);
 }

@@ -432,6 +432,31 @@ setup (void)
   set_gpr (env, X86_RSP, 0x8000);
 }
 
+#ifdef STUB_WITH_CPU
+/* Physical memory as debuggers get at it. */
+static BpFlatRange stub_range = { .struct_size = sizeof (BpFlatRange), .size = RAM_SIZE, .host = stub.ram };
+const BpFlatRange *bp_as_lookup (BpAddressSpace *as, uint64_t address) { return address < RAM_SIZE ? &stub_range : NULL; }
+void bp_as_leave (BpAddressSpace *as) { }
+
+bool
+bp_as_read (BpAddressSpace *as, uint64_t address, void *buffer, uint64_t size)
+{
+  bool there = address < RAM_SIZE && size <= RAM_SIZE - address;
+  if (there)
+    memcpy (buffer, stub.ram + address, size);
+  return there;
+}
+
+bool
+bp_as_write_rom (BpAddressSpace *as, uint64_t address, const void *buffer, uint64_t size)
+{
+  bool there = address < RAM_SIZE && size <= RAM_SIZE - address;
+  if (there)
+    memcpy (stub.ram + address, buffer, size);
+  return there;
+}
+#endif
+
 #ifndef STUB_WITH_CPU
 void x86_dump (const void *cpu, char *out, size_t size) { out[0] = 0; }
 void x86_reset_registers (X86Cpu *cpu, bool init) { cpu->eip = 0xfff0; }
