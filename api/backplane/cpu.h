@@ -16,6 +16,7 @@ enum {
   BP_VCPU_IRQ_SMI = 1 << 2,
   BP_VCPU_IRQ_INIT = 1 << 3,
   BP_VCPU_IRQ_SIPI = 1 << 4,
+  BP_VCPU_DEBUG = 1 << 5,       /* the accelerator's: a debugger wants the vCPU; an instruction that is done piece by piece ends after this one */
   BP_VCPU_IRQ_USER = 1 << 8     /* this and above: the CPU type's own */
 };
 

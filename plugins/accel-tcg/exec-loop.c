@@ -62,6 +62,8 @@ void
 tcg_raise (TcgVcpu *v)
 {
   fp_leave (v);
+  if (G_UNLIKELY (v->machine->debug != NULL))
+    debug_forget_hit (v);
   tcg_restore (v);
   refund (v, 0);
   tcg_extra (v)->in_event = true;
@@ -72,6 +74,8 @@ void
 tcg_host_fault (TcgVcpu *v, BpHostFault fault)
 {
   fp_leave (v);
+  if (G_UNLIKELY (v->machine->debug != NULL))
+    debug_forget_hit (v);
   tcg_restore (v);
   refund (v, 0);
   v->ret_pc = 0;                /* restored: once is enough */
@@ -140,6 +144,13 @@ fetch_page (TcgVcpu *v, uint64_t linear, unsigned mmu, bool quiet, CodeFetch *pa
   page->global = f->global;
   page->page_shift = f->page_shift;
   return true;
+}
+
+bool
+tcg_code_is_there (TcgVcpu *v, uint64_t linear)
+{
+  CodeFetch page;
+  return fetch_page (v, linear, v->frontend->fetch_mmu_index (v), true, &page);
 }
 
 /* A block that runs into a second page is the right one only while that page is still the one it was made from.  When it is not there
@@ -244,6 +255,10 @@ tcg_lookup (void *env, uint64_t pc, unsigned exit)
   uintptr_t ret_pc = v->ret_pc;
   v->ret_pc = 0;                /* the jump is done: a fault now belongs to the target */
   v->frontend->key (v, &key);
+  if (G_UNLIKELY (m->debug != NULL) && debug_cuts (m, key.pc)) {        /* even where nothing can be fetched */
+    v->ret_pc = ret_pc;
+    return m->backend->leave_code;
+  }
   unsigned mmu = v->frontend->fetch_mmu_index (v);
   Tb *wrong = NULL, *tb = known_block (v, &key, mmu, block_cflags (m, mmu), &wrong);
   v->ret_pc = ret_pc;
@@ -265,6 +280,8 @@ tcg_continue (void *env)
     return m->backend->leave_code;
   BpTbKey key;
   v->frontend->key (v, &key);
+  if (G_UNLIKELY (m->debug != NULL) && debug_cuts (m, key.pc))
+    return m->backend->leave_code;
   unsigned mmu = v->frontend->fetch_mmu_index (v);
   Tb *wrong = NULL, *tb = jump_cache_find (v, mmu, &key);
   if (G_UNLIKELY (!tb))
@@ -297,7 +314,8 @@ requests_clear (TcgVcpu *v)
   jump_cache_show (v);
 }
 
-static void
+/* false: somebody asked to leave at the last moment (or, at the end of blocks that are chained, before the next). */
+static bool
 run_block (TcgVcpu *v, Tb *tb)
 {
   VcpuExtra *x = tcg_extra (v);
@@ -312,6 +330,7 @@ run_block (TcgVcpu *v, Tb *tb)
   x->last_tb = n < TB_MAX_EXITS ? TCG_EXIT_TB (result) : NULL;
   x->last_exit = n;
   x->hot = n == TCG_EXIT_HOT ? TCG_EXIT_TB (result) : NULL;
+  return n != TCG_EXIT_LEAVE;
 }
 
 /* One block after the other, to see where their jumps lead. */
@@ -324,6 +343,18 @@ run_watched (TcgVcpu *v, Tb *tb)
     hot_path_leave (v);
 }
 
+/* One instruction for a debugger; what waits meanwhile is looked at after it. */
+static void
+run_alone (TcgVcpu *v)
+{
+  VcpuExtra *x = tcg_extra (v);
+  x->debug.alone = true;
+  x->one_insn = x->look_again = false;
+  if (!run_block (v, exec_find (v, 1)))
+    x->debug.alone = false;     /* not yet */
+  x->last_tb = NULL;
+}
+
 /* Runs blocks until somebody asks to leave. */
 static void
 run_blocks (TcgVcpu *v)
@@ -333,6 +364,14 @@ run_blocks (TcgVcpu *v)
   while (!__atomic_load_n (&v->exit_request, __ATOMIC_ACQUIRE)) {
     if (m->deterministic && v->icount_left <= 0)
       return;
+    if (G_UNLIKELY (m->debug != NULL)) {
+      if (!debug_may_run (v))
+        return;
+      if (debug_wants_alone (v)) {
+        run_alone (v);
+        return;
+      }
+    }
     if (G_UNLIKELY (x->one_insn)) {
       Tb *one = exec_find (v, 1);
       x->one_insn = false;
@@ -364,18 +403,25 @@ see_to_events (TcgVcpu *v)
 {
   VcpuExtra *x = tcg_extra (v);
   const BpTcgFrontend *f = v->frontend;
+  bool is_debugged = v->machine->debug != NULL;
   if (x->in_event) {
     x->in_event = false;
     x->last_tb = NULL;
     f->deliver (v);
   }
+  if (G_UNLIKELY (is_debugged) && !debug_settle (v))
+    return false;
   uint32_t pending = bp_vcpu_pending (v->vcpu);
+  if (G_UNLIKELY (is_debugged))
+    pending = debug_pending (v, pending);
   if (f->is_halted (v) && !f->wakes (v, pending))
     return false;
   if (pending) {
-    if (f->interrupt (v, pending))
+    if (f->interrupt (v, pending)) {
       x->last_tb = NULL;
-    else if (f->wakes (v, pending))
+      if (G_UNLIKELY (is_debugged))
+        debug_event_taken (v);
+    } else if (f->wakes (v, pending))
       x->one_insn = x->look_again = true;
   }
   return !f->is_halted (v);
@@ -436,7 +482,8 @@ exec_run (TcgVcpu *v)
       continue;
     if (!runs) {
       run_leave (v);
-      if ((!m->deterministic || !sleep_deterministic (v)) && !has_work (v))
+      bool stays = tcg_extra (v)->debug.how.action == BP_DEBUG_STAY;
+      if (stays || ((!m->deterministic || !sleep_deterministic (v)) && !has_work (v)))
         bp_vcpu_wait (v->vcpu);
       continue;
     }
@@ -446,6 +493,8 @@ exec_run (TcgVcpu *v)
   }
   if (m->deterministic)
     icount_stop (v);
+  if (m->debug && !tcg_extra (v)->in_event)
+    debug_settle (v);
   softmmu_do_asked (v);         /* the dirty log is complete while the machine stands */
   run_leave (v);
   signals_thread (NULL);

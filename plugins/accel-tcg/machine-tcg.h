@@ -8,6 +8,7 @@
 #include <backplane/log.h>
 #include <backplane/object.h>
 #include "backend.h"
+#include "debug.h"
 
 /* --- physical memory: the last ranges of the flat view, so that fills need no look-up in it --------------------- */
 
@@ -262,6 +263,7 @@ typedef struct TcgMachine {
   int logged;                   /* atomic: somebody has cleared dirty bits, so dropping a TLB entry needs care */
   unsigned icount_shift;
   GArray *recoveries;           /* of TbRecovery: of the block that is being made */
+  TcgDebug *debug;              /* NULL: there is no debugger */
   uint32_t hot_after;           /* entries that make a block hot; 0: nothing is counted */
   uint64_t n_translated, n_flushes, n_invalidated, n_revived, n_replaced;
 } TcgMachine;
@@ -302,6 +304,7 @@ typedef struct VcpuExtra {
   Tb *writer;                   /* the last block that stored to a watched page: the next such store is mostly of the same */
   bool running;                 /* under run_lock, written by its own thread: counted in n_running */
   uint64_t icount_seen;         /* atomic: done + skew as other threads see it */
+  VcpuDebug debug;
 } VcpuExtra;
 
 static inline Softmmu *tcg_softmmu (TcgVcpu *v) { return (Softmmu *) v->softmmu; }
@@ -420,7 +423,6 @@ void tb_flush_oldest (TcgMachine *m);                   /* makes room */
 void tb_code_written (void *user, uint64_t ram_address, uint64_t size);        /* the core's code listener */
 
 /* tb-translate.c */
-#define TB_MAX_INSNS_SHIFT 16   /* tb->cflags: limit of instructions above, 0 none */
 Tb *tb_translate (TcgVcpu *v, const BpTbKey *key, uint32_t cflags);     /* may raise */
 void tb_translate_again (TcgVcpu *v, Tb *tb);            /* along its path: a new block takes its place.  The vCPU is where it begins; may raise */
 void translate_abandon (TcgVcpu *v);                    /* it raised */
@@ -439,6 +441,7 @@ void tcg_restore (TcgVcpu *v);
 void tcg_raise (TcgVcpu *v) __attribute__ ((noreturn));
 void tcg_host_fault (TcgVcpu *v, BpHostFault fault) __attribute__ ((noreturn));
 void tcg_leave_soon (TcgVcpu *v);
+bool tcg_code_is_there (TcgVcpu *v, uint64_t linear);   /* an instruction's first byte can be fetched */
 /* A device may have raised an interrupt for the very vCPU that accessed it, which only looks between blocks. */
 void tcg_after_device (TcgVcpu *v);
 /* A store is about to change the block that is running: redo its instruction alone, outside the cache. */

@@ -99,6 +99,7 @@ accel_unrealize (void *self)
     tb_flush_all (m);
     code_buffer_finish (&m->buffer);
   }
+  debug_attach (m, NULL, NULL);
   tb_cache_finish (m);
   g_ptr_array_unref (m->vcpus);
   g_array_unref (m->recoveries);
@@ -184,6 +185,7 @@ vcpu_synchronise (void *self, BpVcpu *vcpu)
   tlb_flush_all (v);
   x->last_tb = NULL;
   x->in_event = x->one_insn = false;
+  debug_forget (v);
 }
 
 static void
@@ -239,6 +241,38 @@ vcpu_set_state (void *self, BpVcpu *vcpu, const BpAccelVcpuState *state)
   __atomic_store_n (&x->icount_seen, x->icount_done + x->icount_skew, __ATOMIC_RELEASE);
 }
 
+/* --- debugging ----------------------------------------------------------------------------- */
+
+static bool
+accel_debug_attach (void *self, const BpDebugger *debugger, void *user)
+{
+  return debug_attach (((Accel *) self)->tcg, debugger, user);
+}
+
+static bool
+accel_debug_insert (void *self, const BpDebugPoint *point)
+{
+  return debug_insert (((Accel *) self)->tcg, point);
+}
+
+static bool
+accel_debug_remove (void *self, const BpDebugPoint *point)
+{
+  return debug_remove (((Accel *) self)->tcg, point);
+}
+
+static void
+accel_debug_resume (void *self, BpVcpu *vcpu, const BpDebugResume *how)
+{
+  debug_resume (bp_vcpu_cpu (vcpu), how);
+}
+
+static bool
+accel_debug_take_stop (void *self, BpVcpu *vcpu, BpDebugStop *stop)
+{
+  return debug_take_stop (bp_vcpu_cpu (vcpu), stop);
+}
+
 static const BpAccelIface accel_iface = {
   .struct_size = sizeof (BpAccelIface),
   .vcpu_init = vcpu_init,
@@ -250,6 +284,11 @@ static const BpAccelIface accel_iface = {
   .timer_moved = timer_moved,
   .vcpu_get_state = vcpu_get_state,
   .vcpu_set_state = vcpu_set_state,
+  .debug_attach = accel_debug_attach,
+  .debug_insert = accel_debug_insert,
+  .debug_remove = accel_debug_remove,
+  .debug_resume = accel_debug_resume,
+  .debug_take_stop = accel_debug_take_stop,
 };
 
 /* --- tables ---------------------------------------------------------------------------------- */

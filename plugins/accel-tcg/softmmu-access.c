@@ -180,15 +180,17 @@ watched_store_end (TcgVcpu *v)
   g_mutex_unlock (&((TcgMachine *) v->machine)->lock);
 }
 
-/* --- data breakpoints of the guest -------------------------------------------------------------- */
+/* --- data breakpoints of the guest, and a debugger's -------------------------------------------------------------- */
 
-/* The page is one that the guest watches.  It stops after an access that strikes when the block ends there: the instruction must be
+/* The page is one that is watched.  The vCPU stops after an access that strikes when the block ends there: the instruction must be
  * alone in it. */
 static void __attribute__ ((noinline))
 watch (TcgVcpu *v, uint64_t address, unsigned size, BpMmuAccess access)
 {
   Tb *tb = v->ret_pc ? tb_at (v->machine, v->ret_pc - 1) : NULL;
   bool alone = !tb || tb->n_insns == 1;
+  if (G_UNLIKELY (v->machine->debug != NULL) && debug_watch (v, address, size, access, alone))
+    tcg_redo_alone (v);
   if (BP_TABLE_HAS (v->frontend, watch) && v->frontend->watch (v, address, size, access, alone))
     tcg_redo_alone (v);
 }
@@ -202,6 +204,15 @@ watch_pages (TcgVcpu *v, uint64_t address, unsigned size, BpMmuAccess access, un
     tags |= tag_of (entry_for (v, tlb_wrap (v, (address | ~TLB_PAGE_MASK) + 1), access, mmu), access);     /* its fault is at the page's start */
   if (G_UNLIKELY (tags & TLB_BREAKPOINT))
     watch (v, address, size, access);
+}
+
+/* What reads and writes as one: the fault is a store's, a debugger may be waiting for either. */
+static void
+watch_atomic (TcgVcpu *v, uint64_t address, unsigned size, unsigned mmu)
+{
+  watch_pages (v, address, size, BP_MMU_STORE, mmu);
+  if (G_UNLIKELY (v->machine->debug != NULL))
+    watch_pages (v, address, size, BP_MMU_LOAD, mmu);
 }
 
 /* --- within one page ---------------------------------------------------------------------------- */
@@ -373,7 +384,7 @@ tcg_slow_atomic (void *env, uint64_t address, uint64_t value, BpMemOp memop, uin
   TcgVcpu *v = env;
   unsigned size = BP_MO_BYTES (memop), mmu = BP_MO_MMU_INDEX (memop);
   check_access (v, address, memop);
-  watch_pages (v, address, size, BP_MMU_STORE, mmu);
+  watch_atomic (v, address, size, mmu);
   bool locked = false;
   void *p = crosses (address, size) ? NULL : direct_locked (v, address, size, BP_MMU_STORE, mmu, &locked);
   uint64_t old;
@@ -407,7 +418,7 @@ tcg_slow_cmpxchg (void *env, uint64_t address, uint64_t expected, uint64_t desir
   TcgVcpu *v = env;
   unsigned size = BP_MO_BYTES (memop), mmu = BP_MO_MMU_INDEX (memop);
   check_access (v, address, memop);
-  watch_pages (v, address, size, BP_MMU_STORE, mmu);
+  watch_atomic (v, address, size, mmu);
   bool locked = false;
   void *p = crosses (address, size) ? NULL : direct_locked (v, address, size, BP_MMU_STORE, mmu, &locked);
   uint64_t old, mask = size == 8 ? ~(uint64_t) 0 : ((uint64_t) 1 << 8 * size) - 1;

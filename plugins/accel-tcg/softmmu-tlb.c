@@ -468,7 +468,8 @@ install (TcgVcpu *v, uint64_t address, unsigned mmu, const BpTlbFill *fill)
     fp_leave (v);
     settle_log (f, e);
   }
-  uint64_t watched = fill->watched ? TLB_BREAKPOINT : 0, plain = page | (host ? 0 : TLB_DEVICE);
+  bool is_watched = fill->watched || (G_UNLIKELY (v->machine->debug != NULL) && debug_watches_page (v->machine, page));
+  uint64_t watched = is_watched ? TLB_BREAKPOINT : 0, plain = page | (host ? 0 : TLB_DEVICE);
   uint64_t before = entry_page (e);
   t->evictions += before != page && before != ~(uint64_t) 0;
   near_drop_page (v, mmu, before);

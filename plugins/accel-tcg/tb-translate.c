@@ -111,6 +111,8 @@ translate_fetch (void *env, BpTranslation *t, uint64_t address, uint8_t *buffer,
 {
   TcgVcpu *v = env;
   VcpuExtra *x = tcg_extra (v);
+  if (G_UNLIKELY (v->machine->debug != NULL) && address != t->key.pc && debug_cuts (v->machine, tlb_wrap (v, address)))
+    return 0;                   /* another block begins there */
   if (t->n_path)
     return fetch_for_path (v, tlb_wrap (v, address), buffer, want, must);
   unsigned at = (unsigned) tlb_wrap (v, address - t->key.pc);

@@ -199,6 +199,10 @@ typedef struct Tb {
   uint32_t *counter;            /* of what its code counts down where it is entered; NULL: nothing */
 } Tb;
 
+/* tb->cflags: limit of instructions above, 0 none.  A block with one is entered by the loop only, which has looked at its pages. */
+#define TB_MAX_INSNS_SHIFT 16
+static inline bool tb_is_limited (const Tb *tb) { return tb->cflags >> TB_MAX_INSNS_SHIFT & TB_MAX_INSNS; }
+
 /* The pc that insn_start gave for instruction i. */
 static inline uint64_t tb_insn_pc (const Tb *tb, unsigned i) { return tb->key.pc - tb->key.base + tb->insns[i].pc_delta; }
 

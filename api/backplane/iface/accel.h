@@ -15,6 +15,56 @@ typedef struct BpAccelVcpuState {
   uint64_t skipped;             /* and what virtual time is ahead of them, in instructions: time slept */
 } BpAccelVcpuState;
 
+/* --- debugging: what a debugger asks of an accelerator ----------------------------------- */
+
+/* Where a vCPU is to stop.  Addresses are those of the CPU's own instructions (iface/cpu-debug.h). */
+typedef enum BpDebugKind {
+  BP_DEBUG_SOFTWARE,            /* before the instruction there is executed: it has been fetched, as a breakpoint instruction would be */
+  BP_DEBUG_HARDWARE,            /* before it is fetched, whether anything is mapped or not */
+  BP_DEBUG_WRITE,               /* after an instruction (or the delivery of an event) that wrote to one of `size' bytes */
+  BP_DEBUG_READ,
+  BP_DEBUG_ACCESS,              /* read or wrote */
+  BP_DEBUG_STEP                 /* (of BpDebugStop) a step is done */
+} BpDebugKind;
+
+typedef struct BpDebugPoint {
+  uint32_t struct_size;
+  BpDebugKind kind;
+  uint64_t address, size;       /* size of data; of code it does not count */
+} BpDebugPoint;
+
+/* Why a vCPU has stopped by itself. */
+typedef struct BpDebugStop {
+  uint32_t struct_size;
+  BpDebugKind kind;
+  uint64_t address;             /* of the instruction; of the first watched byte that was accessed */
+  uint64_t serial;              /* the vCPU that stopped first has the lowest */
+} BpDebugStop;
+
+/* How a vCPU goes on. */
+typedef enum BpDebugAction {
+  BP_DEBUG_RUN,
+  BP_DEBUG_ONE,                 /* executes one instruction; one that faults, or an interrupt that is taken, ends before the handler's first */
+  BP_DEBUG_STAY                 /* does not run while others do */
+} BpDebugAction;
+enum {
+  BP_DEBUG_NO_INTERRUPTS = 1 << 0,      /* of BP_DEBUG_ONE: none is taken, unless the CPU waits for one */
+  BP_DEBUG_OVER = 1 << 1        /* a breakpoint at the first instruction does not count */
+};
+
+typedef struct BpDebugResume {
+  uint32_t struct_size;
+  BpDebugAction action;
+  uint32_t flags;
+  uint64_t first, end;          /* BP_DEBUG_ONE: goes on while the next instruction is in [first, end) */
+} BpDebugResume;
+
+/* The debugger's side: a vCPU has stopped by itself, and stays, while the others run: ask the machine to stop. [vcpu], no machine lock held */
+typedef struct BpDebugger {
+  uint32_t struct_size;
+  void (*stopped) (void *user, BpVcpu *vcpu);
+} BpDebugger;
+
 typedef struct BpAccelIface {
   uint32_t struct_size;
   /* After every object is realized, before the first reset; once per vCPU. [main] */
@@ -33,6 +83,18 @@ typedef struct BpAccelIface {
   /* What a snapshot keeps of a vCPU besides the state of its object; the machine is stopped.  After set, vcpu_synchronise follows. [main] */
   void (*vcpu_get_state) (void *self, BpVcpu *vcpu, BpAccelVcpuState *state);
   void (*vcpu_set_state) (void *self, BpVcpu *vcpu, const BpAccelVcpuState *state);
+
+  /* One debugger at a time; NULL: none any more, its points go and all vCPUs run.  false: there is another.  This and what follows: [main], all vCPUs
+   * stopped, realized.  Points are the debugger's: they survive resets, and code that is written over them. */
+  bool (*debug_attach) (void *self, const BpDebugger *debugger, void *user);
+  /* Points of the same kind, address and size count once.  false: not attached, or the accelerator has no more of the kind. */
+  bool (*debug_insert) (void *self, const BpDebugPoint *point);
+  bool (*debug_remove) (void *self, const BpDebugPoint *point);
+  /* For when the machine continues.  It holds until the vCPU stops by itself, when its action is BP_DEBUG_STAY: say it anew before each continuation,
+   * or others that continue the machine (a monitor) leave the vCPU standing. */
+  void (*debug_resume) (void *self, BpVcpu *vcpu, const BpDebugResume *how);
+  /* Whether it has stopped by itself, and why; asked once, it is forgotten. */
+  bool (*debug_take_stop) (void *self, BpVcpu *vcpu, BpDebugStop *stop);
 } BpAccelIface;
 
 /* Deterministic mode: the accelerator calls this on the vCPU thread when virtual time has reached a timer; runs what is due. [vcpu] */

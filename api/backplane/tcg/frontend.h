@@ -202,6 +202,8 @@ typedef struct BpTcgFrontend {
   /* Whether an access with BP_MO_ADDR64 can reach `address`, whatever the tables say (x86: it is canonical).  Where it cannot, tlb_fill records
    * the fault, which comes before that of a misaligned access and before those of the access's other pages.  NULL: it always can. */
   bool (*is_address) (uint64_t address);
+  /* Bits of the pending word that wait while a debugger steps: interrupts, but not resets nor what an instruction has brought upon itself. */
+  uint32_t debug_masked;
 } BpTcgFrontend;
 
 #define BP_TCG_PIN_SETS 2

@@ -310,7 +310,7 @@ x64_compile (const BackendBlock *block, BpIrBlock *ir)
   x64_layout (g);
   x64_share_analyse (g);
   ra_begin (&g->ra, &x64_host.ra, g, ir, set, g->set->narrow);
-  if (block->tb->page_id[1])
+  if (block->tb->page_id[1] && !tb_is_limited (block->tb))
     x64_second_page (g);
   if (block->tb->cflags & BP_TCG_CF_ICOUNT)
     x64_icount (g);

@@ -209,5 +209,6 @@ const BpTcgFrontend x86_frontend = {
   .narrow_pin_sets = 1,
   .fp_upper_offset = offsetof (X86Cpu, fp) + X86_FP_UPPERS,
   .may_jump = may_jump,
-  .is_address = is_address
+  .is_address = is_address,
+  .debug_masked = BP_VCPU_IRQ_HARD | BP_VCPU_IRQ_SMI | X86_IRQ_NMIS
 };

@@ -89,7 +89,7 @@ must_pause (const String *s, unsigned *pieces)
   if (s->mode & X86_STR_ONE || ++*pieces >= PIECES_AT_ONCE)
     return true;
   uint32_t pending = vcpu != NULL ? bp_vcpu_pending (vcpu) : 0;
-  return pending & X86_IRQ_TRAP || (pending != 0 && s->env->eflags & X86_FL_IF);
+  return pending & (X86_IRQ_TRAP | BP_VCPU_DEBUG) || (pending != 0 && s->env->eflags & X86_FL_IF);
 }
 
 /* --- memory ----------------------------------------------------------------------------------- */
