@@ -387,7 +387,8 @@ void tb_regions_init (TcgMachine *m);                   /* by buffer_start and t
 void tb_region_begin (TcgMachine *m, unsigned region);  /* blocks go there from now on; it is empty */
 Tb **tb_region_blocks (TcgMachine *m, unsigned region, uint32_t *n);
 void tb_replace (TcgMachine *m, Tb *tb, Tb *by);         /* tb, which has the same key, goes; what jumped there jumps to the other one */
-void tb_forget (TcgMachine *m, Tb *tb);                 /* it is found no longer, but by jump caches */
+void tb_forget (TcgMachine *m, Tb *tb);                 /* it is found no longer, but by jump caches and on its pages */
+void code_pages_forget_between (TcgMachine *m, const void *from, const void *end);
 void tb_cache_finish (TcgMachine *m);
 CodePage *code_page_find (TcgMachine *m, uint64_t page);
 bool code_page_has_code (TcgMachine *m, uint64_t ram_address);

@@ -154,14 +154,34 @@ page_list_remove (CodePage *p, Tb *tb, unsigned which)
   }
 }
 
+/* The blocks that lie there leave their pages, all lists in one go: that of a page which many programs share is long. */
+void
+code_pages_forget_between (TcgMachine *m, const void *from, const void *end)
+{
+  for (unsigned i = 0; i < BP_N_ELEMENTS (m->pages); i++)
+    for (CodePage *p = m->pages[i]; p; p = p->next)
+      for (Tb **link = &p->first, *at; (at = *link);) {
+        Tb *tb = (Tb *) ((uintptr_t) at & ~(uintptr_t) 7), **next = &tb->page_next[(uintptr_t) at & 7];
+        if ((const void *) tb >= from && (const void *) tb < end)
+          __atomic_store_n (link, *next, __ATOMIC_RELAXED);
+        else
+          link = next;
+      }
+}
+
 static void
-tb_remove (TcgMachine *m, Tb *tb)
+hash_remove (TcgMachine *m, Tb *tb)
 {
   for (Tb **link = &m->hash[tb_hash (&tb->key, tb->physical[0])]; *link; link = &(*link)->hash_next)
     if (*link == tb) {
       __atomic_store_n (link, tb->hash_next, __ATOMIC_RELEASE);
       break;
     }
+}
+
+static void
+pages_remove (TcgMachine *m, Tb *tb)
+{
   for (unsigned i = 0; i < 2; i++) {
     CodePage *p = tb->physical[i] == ~(uint64_t) 0 ? NULL : code_page_find (m, tb->physical[i] >> TLB_PAGE_BITS);
     if (p)
@@ -367,7 +387,7 @@ tb_forget (TcgMachine *m, Tb *tb)
 {
   unlink_incoming (m, tb);
   unlink_outgoing (m, tb);
-  tb_remove (m, tb);
+  hash_remove (m, tb);
 }
 
 void
@@ -378,6 +398,7 @@ tb_invalidate (TcgMachine *m, Tb *tb)
   __atomic_store_n (&tb->invalid, true, __ATOMIC_SEQ_CST);      /* before the jump caches are looked at: see jump_cache_enter */
   m->n_invalidated++;
   tb_forget (m, tb);
+  pages_remove (m, tb);
   for (unsigned i = 0; i < m->vcpus->len; i++)
     jump_cache_forget (m->vcpus->pdata[i], tb);
   tb_retire (m, tb);

@@ -175,6 +175,7 @@ tb_flush_oldest (TcgMachine *m)
       tb_forget (m, blocks[i]);
   release_region (m, region);
   tb_region_begin (m, region);
+  code_pages_forget_between (m, m->buffer.rw + m->buffer.used, m->buffer.rw + m->buffer.limit);
   tb_retired_forget_between (m, m->buffer.rw + m->buffer.used, m->buffer.rw + m->buffer.limit);
   for (unsigned i = 0; i < m->vcpus->len; i++)
     jump_cache_forget_between (m->vcpus->pdata[i], m->buffer.rw + m->buffer.used, m->buffer.rw + m->buffer.limit);
