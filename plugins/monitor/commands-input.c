@@ -11,6 +11,7 @@
 
 /* QEMU's limit for what waits. */
 #define MOST_STEPS 1024
+#define LONGEST_HOLD_MS 60000
 
 typedef struct KeyStep {
   unsigned code;                /* 0: wait */
@@ -52,6 +53,16 @@ keys_finish (Monitor *m)
   bp_timer_cancel (m->key_timer);
   bp_timer_free (m->key_timer);
   g_queue_free_full (m->keys, g_free);
+  bp_machine_unlock (m->machine);
+}
+
+void
+keys_resume (Monitor *m)
+{
+  bp_machine_lock (m->machine);
+  int64_t now = bp_clock_now (m->machine, BP_CLOCK_VIRTUAL);
+  if (bp_timer_is_armed (m->key_timer) && bp_timer_expiry (m->key_timer) > now + LONGEST_HOLD_MS * INT64_C (1000000))
+    bp_timer_arm (m->key_timer, now);
   bp_machine_unlock (m->machine);
 }
 
@@ -156,7 +167,7 @@ send_key (Call *call, JsonObject *arguments, GError **error)
   }
   if (!takes (call->monitor, BP_INPUT_KEYS))
     return monitor_fail (error, MONITOR_ERROR_GENERIC, "Input handler not found for event type key");
-  if (!press_chord (call->monitor, codes, n, CLAMP (hold, 0, 60000) * 1000000))
+  if (!press_chord (call->monitor, codes, n, CLAMP (hold, 0, LONGEST_HOLD_MS) * 1000000))
     return monitor_fail (error, MONITOR_ERROR_GENERIC, "too many keys wait already");
   return node_empty ();
 }

@@ -7,7 +7,7 @@
 
 /* Each ends with a row without names. */
 extern const Command machine_commands[], cpu_commands[], memory_commands[], block_commands[], screen_commands[], input_commands[], object_commands[],
-  help_commands[];
+  paging_commands[], help_commands[];
 
 /* commands-block.c */
 void trays_init (Monitor *monitor);
@@ -16,5 +16,7 @@ void trays_finish (Monitor *monitor);
 /* commands-input.c */
 void keys_init (Monitor *monitor, void *self);
 void keys_finish (Monitor *monitor);
+/* The machine goes on, perhaps at another time than it stopped at: a snapshot was loaded. */
+void keys_resume (Monitor *monitor);
 
 #endif

@@ -54,6 +54,7 @@ on_machine (void *user, BpMachineEvent event, const char *detail)
       monitor_event (m, "STOP", NULL);
     break;
   case BP_MACHINE_RESUMED:
+    keys_resume (m);
     monitor_event (m, "RESUME", NULL);
     break;
   case BP_MACHINE_RESET:
