@@ -123,24 +123,35 @@ choose_cpu (Call *call, JsonObject *arguments, GError **error)
 
 /* --- registers ------------------------------------------------------------------------------------------ */
 
+#define CELL 27                 /* columns: a name of 9 and 64 bits */
+#define CELLS 3                 /* in a line */
+
 typedef struct Listing {
   GString *out;
   bool all;
+  unsigned cell, pad;           /* where the line is: cells that are taken, and blanks before the next */
 } Listing;
 
-/* The value with its most significant byte first, as little-endian machines hold it. */
 static void
-print_register (GString *out, const BpDebugRegister *r, const uint8_t *bytes, unsigned size, unsigned *column)
+end_line (Listing *l)
 {
-  unsigned width = (unsigned) strlen (r->name) + 1 + 2 * size + 1;
-  if (*column && *column + width > 80) {
-    g_string_append_c (out, '\n');
-    *column = 0;
-  }
-  g_string_append_printf (out, "%s%s=", *column ? " " : "", r->name);
+  if (l->cell)
+    g_string_append_c (l->out, '\n');
+  l->cell = l->pad = 0;
+}
+
+/* The value with its most significant byte first, as little-endian machines hold it; what does not fit a cell takes several. */
+static void
+print_register (Listing *l, const BpDebugRegister *r, const uint8_t *bytes, unsigned size)
+{
+  unsigned width = (unsigned) strlen (r->name) + 1 + 2 * size, cells = (width + CELL) / CELL;
+  if (l->cell + cells > CELLS)
+    end_line (l);
+  g_string_append_printf (l->out, "%*s%s=", (int) l->pad, "", r->name);
   for (unsigned i = size; i-- > 0;)
-    g_string_append_printf (out, "%02x", bytes[i]);
-  *column += width;
+    g_string_append_printf (l->out, "%02x", bytes[i]);
+  l->cell += cells;
+  l->pad = cells * CELL - width;
 }
 
 /* [vcpu] One group after the other, each from the beginning of a line. */
@@ -151,30 +162,26 @@ list_registers (void *cpu, void *user)
   const BpCpuDebugIface *iface = bp_object_interface (cpu, BP_CPU_DEBUG_ID);
   const BpDebugRegister *r;
   const char *group = NULL;
-  unsigned column = 0;
   for (unsigned n = 0; (r = iface->reg (cpu, 0, n)); n++) {
     uint8_t bytes[BP_DEBUG_REGISTER_BYTES];
     bool wide = strcmp (r->group, "vector") == 0 || strcmp (r->group, "float") == 0;
     if (wide && !l->all)
       continue;
-    if (group && strcmp (group, r->group) != 0 && column) {
-      g_string_append_c (l->out, '\n');
-      column = 0;
-    }
+    if (g_strcmp0 (group, r->group) != 0)
+      end_line (l);
     group = r->group;
     unsigned size = iface->get_register (cpu, 0, n, bytes);
     if (size)
-      print_register (l->out, r, bytes, size, &column);
+      print_register (l, r, bytes, size);
   }
-  if (column)
-    g_string_append_c (l->out, '\n');
+  end_line (l);
 }
 
 static JsonNode *
 info_registers (Call *call, JsonObject *arguments, GError **error)
 {
   bool all_cpus = argument_bool (arguments, "all", false);
-  Listing l = { g_string_new (NULL), argument_bool (arguments, "wide", false) };
+  Listing l = { .out = g_string_new (NULL), .all = argument_bool (arguments, "wide", false) };
   unsigned cursor = 0;
   for (void *cpu; (cpu = next_cpu (call->monitor->machine, &cursor));) {
     const BpCpuDebugIface *iface = bp_object_interface (cpu, BP_CPU_DEBUG_ID);

@@ -45,21 +45,61 @@ info (Call *call, JsonObject *arguments, GError **error)
   return node;
 }
 
-/* Runs to its end: the answer is one string. */
+/* --- human-monitor-command ------------------------------------------------------------------------------ */
+
+/* A line of the console that goes on, as a job of QMP's. */
+typedef struct Human {
+  Call call;
+  unsigned cpu;
+  GString *out;
+  Job *job;                     /* the QMP command's own: it gets the result */
+} Human;
+
+/* As QEMU's comes. */
+static JsonNode *
+human_result (Human *h)
+{
+  g_auto (GStrv) lines = g_strsplit (h->out->str, "\n", -1);
+  return node_take_string (g_strjoinv ("\r\n", lines));
+}
+
+static bool
+human_step (void *user, bool *done, GError **error)
+{
+  Human *h = user;
+  *done = command_continue (&h->call, h->out);
+  if (*done)
+    h->job->result = human_result (h);
+  return true;
+}
+
+static void
+human_free (void *user)
+{
+  Human *h = user;
+  job_free (h->call.job);
+  g_string_free (h->out, TRUE);
+  g_free (h);
+}
+
 static JsonNode *
 human_monitor_command (Call *call, JsonObject *arguments, GError **error)
 {
-  unsigned cpu = *call->cpu;
   int64_t index = argument_int (arguments, "cpu-index", -1);
-  if (index >= 0) {
-    if (!monitor_cpu (call, index, error))
-      return NULL;
-    cpu = (unsigned) index;
+  if (index >= 0 && !monitor_cpu (call, index, error))
+    return NULL;
+  Human *h = g_new0 (Human, 1);
+  h->cpu = index >= 0 ? (unsigned) index : *call->cpu;
+  h->call = (Call) { .monitor = call->monitor, .cpu = &h->cpu, .console = true };
+  h->out = g_string_new (NULL);
+  command_execute (&h->call, argument_string (arguments, "command-line"), h->out);
+  if (h->call.job) {
+    call->job = h->job = job_new (human_step, human_free, h);
+    return NULL;
   }
-  Call inner = { .monitor = call->monitor, .cpu = &cpu, .console = true };
-  g_autofree char *text = command_execute_all (&inner, argument_string (arguments, "command-line"));
-  g_auto (GStrv) lines = g_strsplit (text, "\n", -1);
-  return node_take_string (g_strjoinv ("\r\n", lines));         /* as QEMU's comes */
+  JsonNode *result = human_result (h);
+  human_free (h);
+  return result;
 }
 
 const Command help_commands[] = {

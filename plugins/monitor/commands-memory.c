@@ -111,8 +111,7 @@ save (Call *call, const Source *source, JsonObject *arguments, GError **error)
     save_free (s);
     return NULL;
   }
-  call->job = g_new0 (Job, 1);
-  *call->job = (Job) { save_step, save_free, s, NULL };
+  call->job = job_new (save_step, save_free, s);
   return NULL;
 }
 

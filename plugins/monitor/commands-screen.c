@@ -15,16 +15,6 @@ find_screen (Call *call, const char *name, GError **error)
   return screen ? screen : monitor_fail (error, MONITOR_ERROR_GENERIC, "There is no console to take a screendump from");
 }
 
-static bool
-write_file (const char *name, bool png, const BpScreenFrame *frame, GError **error)
-{
-  NewFile file;
-  bool good = new_file_open (&file, name, error) &&
-              (png ? screen_write_png : screen_write_ppm) (&file, frame->pixels, frame->width, frame->height, error) && new_file_commit (&file, error);
-  new_file_discard (&file);
-  return good;
-}
-
 static JsonNode *
 screendump (Call *call, JsonObject *arguments, GError **error)
 {
@@ -40,13 +30,14 @@ screendump (Call *call, JsonObject *arguments, GError **error)
   if (BP_TABLE_HAS (iface, update))
     iface->update (screen, &frame);
   bp_machine_unlock (call->monitor->machine);
-  bool good = frame.width && frame.height && frame.pixels;
-  if (good)
-    good = write_file (name, g_strcmp0 (format, "png") == 0, &frame, error);
-  else
+  if (frame.width && frame.height && frame.pixels) {
+    ScreenFile *file = screen_file_new (name, g_strcmp0 (format, "png") == 0, g_steal_pointer (&frame.pixels), frame.width, frame.height, error);
+    call->job = file ? job_new (screen_file_step, screen_file_free, file) : NULL;
+  } else {
     monitor_fail (error, MONITOR_ERROR_GENERIC, "'%s' shows no picture now", bp_object_id (screen));
+  }
   bp_screen_frame_clear (&frame);
-  return good ? node_empty () : NULL;
+  return NULL;
 }
 
 static const char *const formats[] = { "png", "ppm", NULL };

@@ -29,6 +29,8 @@ shutdown_reason (const Monitor *m, const char *detail)
   };
   if (m->quits)
     return "host-qmp-quit";
+  if (m->resets)                /* [machine] on-reset = exit */
+    return "host-qmp-system-reset";
   for (guint i = 0; detail && i < G_N_ELEMENTS (hosts); i++)
     if (g_str_has_prefix (detail, hosts[i][0]))
       return hosts[i][1];
@@ -224,6 +226,14 @@ monitor_cpu (Call *call, int64_t index, GError **error)
     if (bp_object_type (o)->kind == BP_KIND_CPU && bp_vcpu_index (bp_vcpu_of (o)) == wanted)
       return o;
   return monitor_fail (error, MONITOR_ERROR_GENERIC, index < 0 ? "the machine has no CPU" : "Parameter 'cpu-index' expects a CPU number");
+}
+
+Job *
+job_new (bool (*step) (void *user, bool *done, GError **error), void (*free) (void *user), void *user)
+{
+  Job *job = g_new0 (Job, 1);
+  *job = (Job) { step, free, user, NULL };
+  return job;
 }
 
 void

@@ -92,6 +92,7 @@ typedef struct Job {
   void *user;
   JsonNode *result;             /* when done; NULL: {} */
 } Job;
+Job *job_new (bool (*step) (void *user, bool *done, GError **error), void (*free) (void *user), void *user);
 void job_free (Job *job);
 
 typedef struct Call {
@@ -177,8 +178,10 @@ void new_file_discard (NewFile *file);                  /* also of one that was 
 
 /* --- screen-file.c ---------------------------------------------------------------------------------------- */
 
-/* XRGB pixels, rows without gaps. */
-bool screen_write_png (NewFile *file, const uint32_t *pixels, uint32_t width, uint32_t height, GError **error);
-bool screen_write_ppm (NewFile *file, const uint32_t *pixels, uint32_t width, uint32_t height, GError **error);
+/* A job that writes XRGB pixels (rows without gaps; taken) to a file. */
+typedef struct ScreenFile ScreenFile;
+ScreenFile *screen_file_new (const char *name, bool png, uint32_t *pixels, uint32_t width, uint32_t height, GError **error);
+bool screen_file_step (void *user, bool *done, GError **error);
+void screen_file_free (void *user);
 
 #endif

@@ -3,6 +3,7 @@
 #include "qmp.h"
 #include <backplane/device.h>
 #include <backplane/loop.h>
+#include <errno.h>
 #include <unistd.h>
 
 #define FAREWELL_MS 500         /* for the last answers and events */
@@ -19,17 +20,49 @@ on_event (void *user, const char *name, JsonObject *data)
     qmp_client_event (s->clients->pdata[i], line->str);
 }
 
+/* --- clients ----------------------------------------------------------------------------------------- */
+
+static void watch (QmpServer *s);
+
+static gboolean
+on_rested (void *user)
+{
+  QmpServer *s = user;
+  g_clear_pointer (&s->rest, g_source_unref);
+  watch (s);
+  return G_SOURCE_REMOVE;
+}
+
+/* The host has no descriptors left: a client that cannot be taken would be announced again and again. */
+static bool
+rest (QmpServer *s)
+{
+  s->watch = 0;
+  s->rest = g_timeout_source_new_seconds (1);
+  g_source_set_callback (s->rest, on_rested, s, NULL);
+  g_source_attach (s->rest, bp_loop_context (bp_loop_main (s->monitor->machine)));
+  return false;
+}
+
 /* Too many: the new one is told by an end without a greeting. */
 static bool
 on_client (void *user, GIOCondition condition)
 {
   QmpServer *s = user;
   int fd = listen_accept (&s->listener);
-  if (fd >= 0 && s->clients->len >= s->most_clients)
+  if (fd < 0)
+    return errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS ? rest (s) : true;
+  if (s->clients->len >= s->most_clients)
     close (fd);
-  else if (fd >= 0)
+  else
     g_ptr_array_add (s->clients, qmp_client_new (s, fd));
   return true;
+}
+
+static void
+watch (QmpServer *s)
+{
+  s->watch = bp_loop_watch_fd (bp_loop_main (s->monitor->machine), NULL, s->listener.fd, G_IO_IN, on_client, s);
 }
 
 /* --- life cycle ------------------------------------------------------------------------------------------ */
@@ -47,14 +80,13 @@ static bool
 qmp_realize (void *self, GError **error)
 {
   QmpServer *s = self;
-  BpMachine *machine = bp_object_machine (self);
   if (!listen_open (&s->listener, s->listen, error))
     return false;
   s->clients = g_ptr_array_new ();
   s->monitor = monitor_ref (self);
   s->sink = (MonitorSink) { on_event, s };
   monitor_add_sink (s->monitor, &s->sink);
-  s->watch = bp_loop_watch_fd (bp_loop_main (machine), NULL, s->listener.fd, G_IO_IN, on_client, s);
+  watch (s);
   return true;
 }
 
@@ -64,7 +96,11 @@ qmp_unrealize (void *self)
   QmpServer *s = self;
   if (!s->monitor)
     return;
-  bp_loop_unwatch (bp_loop_main (bp_object_machine (self)), s->watch);
+  if (s->watch)
+    bp_loop_unwatch (bp_loop_main (bp_object_machine (self)), s->watch);
+  if (s->rest)
+    g_source_destroy (s->rest);
+  g_clear_pointer (&s->rest, g_source_unref);
   monitor_remove_sink (s->monitor, &s->sink);
   for (guint i = 0; i < s->clients->len; i++)
     qmp_client_free (s->clients->pdata[i], FAREWELL_MS);

@@ -18,7 +18,8 @@ typedef struct QmpServer {
   Monitor *monitor;
   MonitorSink sink;
   Listener listener;
-  unsigned watch;
+  unsigned watch;               /* 0: not now */
+  GSource *rest;                /* until it listens again; NULL: it does */
   GPtrArray *clients;           /* of QmpClient * */
 } QmpServer;
 
