@@ -171,8 +171,8 @@ open_console (CharStdio *stdio)
     return;
   }
   stdio->wants_console = false;
-  say (stdio, console ? "\r\nbackplane: the console is in use at another terminal\r\n"
-                      : "\r\nbackplane: the machine has no console; [monitor] with type = monitor-console gives it one\r\n");
+  say (stdio, console ? "\nbackplane: the console is in use at another terminal\n"
+                      : "\nbackplane: the machine has no console; [monitor] with type = monitor-console gives it one\n");
 }
 
 /* [main], without the machine lock. */

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "build.h"
 #include "char-backends/stream.h"
+#include <backplane/iface/console.h>
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -391,7 +392,7 @@ END_TEST
 
 /* A child whose terminal is a new pty: bytes to type, and what it must print. */
 static void
-in_terminal (const char *typed, const char *printed, int code)
+in_terminal_with (const char *sections, const char *greeting, const char *typed, const char *printed, int code)
 {
   int master = posix_openpt (O_RDWR | O_NOCTTY);
   ck_assert (master >= 0 && grantpt (master) == 0 && unlockpt (master) == 0);
@@ -404,7 +405,7 @@ in_terminal (const char *typed, const char *printed, int code)
     setsid ();
     dup2 (slave, 0);
     dup2 (slave, 1);
-    start ("type = char-stdio", NULL);
+    start (sections, NULL);
     say ("ready\n");
     machine_set_timeout (m, 5, 124);
     int result = machine_run (m);
@@ -413,7 +414,7 @@ in_terminal (const char *typed, const char *printed, int code)
     stop ();
     _exit (result);
   }
-  expect_read (master, "ready\r\n");
+  expect_read (master, greeting);
   ck_assert_int_eq (write (master, typed, strlen (typed)), (ssize_t) strlen (typed));
   expect_read (master, printed);
   int status;
@@ -426,10 +427,74 @@ in_terminal (const char *typed, const char *printed, int code)
   close (master);
 }
 
+static void
+in_terminal (const char *typed, const char *printed, int code)
+{
+  in_terminal_with ("type = char-stdio", "ready\r\n", typed, printed, code);
+}
+
+/* Says what it is told; a q leaves it. */
+typedef struct Console {
+  bool first;
+  const BpConsoleTerminal *terminal;
+  void *user;
+} Console;
+
+static void
+console_say (Console *c, const char *text)
+{
+  c->terminal->write (c->user, text, strlen (text));
+}
+
+static bool
+console_open (void *self, const BpConsoleTerminal *terminal, void *user)
+{
+  Console *c = self;
+  ck_assert (!c->terminal);
+  c->terminal = terminal;
+  c->user = user;
+  console_say (c, "{");
+  return true;
+}
+
+static void
+console_input (void *self, const char *bytes, size_t size)
+{
+  Console *c = self;
+  c->terminal->write (c->user, bytes, size);
+  if (memchr (bytes, 'q', size))
+    c->terminal->leave (c->user);
+}
+
+static void
+console_close (void *self)
+{
+  Console *c = self;
+  console_say (c, "}");
+  c->terminal = NULL;
+}
+
+static bool console_at_start (void *self) { return ((Console *) self)->first; }
+static const BpConsoleIface console_iface = {
+  .struct_size = sizeof console_iface, .open = console_open, .input = console_input, .close = console_close, .at_start = console_at_start
+};
+static const BpInterfaceDesc console_interfaces[] = { { BP_CONSOLE_ID, &console_iface }, { NULL, NULL } };
+static const BpProperty console_properties[] = { BP_PROP_BOOL ("first", Console, first, false, "Whether it has the terminal first."), BP_PROP_END };
+static const BpTypeDesc console_type = { BP_TYPE ("test-console", BP_KIND_MONITOR, Console), .description = "a console",
+                                         .properties = console_properties, .interfaces = console_interfaces };
+
+START_TEST (stdio_console)
+{
+  ck_assert (type_register (&console_type, plugin_core (), NULL));
+  in_terminal_with ("type = char-stdio\n[monitor c]\ntype = test-console\n", "ready\r\n", "a\x01" "c\x01\x01zq\x01x", "{\x01zq}<a|0>\r\n", 0);
+  in_terminal_with ("type = char-stdio\n[monitor c]\ntype = test-console\nfirst = on\n", "ready\r\n{", "ab\x01x", "ab<|0>\r\n", 0);
+}
+END_TEST
+
 START_TEST (stdio_escapes)
 {
   in_terminal ("a\x03\rb\x01\x01\x01" "b\x01qc\x01x", "<a\x03\rb\x01" "c|1>\r\n", 0);
-  in_terminal ("\x01" "c\x01x", "\r\nbackplane: no monitor is configured\r\n<|0>\r\n", 0);
+  in_terminal ("\x01" "c\x01x", "\r\nbackplane: the machine has no console; [monitor] with type = monitor-console gives it one\r\n<|0>\r\n", 0);
 }
 END_TEST
 
@@ -488,6 +553,7 @@ main (void)
   tcase_add_test (tcase, nothing_is_lost_at_the_end);
   tcase_add_test (tcase, pty);
   tcase_add_test (tcase, stdio_escapes);
+  tcase_add_test (tcase, stdio_console);
   tcase_add_test (tcase, stdio_pipe);
   tcase_add_test (tcase, stdio_once);
   suite_add_tcase (suite, tcase);

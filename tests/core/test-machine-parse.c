@@ -325,6 +325,33 @@ START_TEST (settings)
 }
 END_TEST
 
+static char *
+more (const Descriptor *d, void *user, const char **name)
+{
+  ck_assert_ptr_nonnull (descriptor_section (d, "com1"));
+  *name = "the command line";
+  return g_strdup (user);
+}
+
+/* Sections that an option adds are like a file's, and --set comes after them. */
+START_TEST (more_sections)
+{
+  char *options[] = { (char *) "qmp.listen=unix:b", NULL };
+  put ("m.ini", "[device com1]\nx = 1\n");
+  Descriptor *d = descriptor_load_more ("m.ini", options, more, (void *) "[monitor qmp]\nlisten = \"unix:a \\\"b\\\"\"\n[override com1]\nx = 2\n");
+  no_errors (d);
+  expect_value (d, "com1", "x", "2");
+  expect_value (d, "qmp", "listen", "unix:b");
+  OldValue *old = &g_array_index (section_value (descriptor_section (d, "qmp"), "listen")->history, OldValue, 0);
+  ck_assert_str_eq (old->text, "unix:a \"b\"");
+  descriptor_free (d);
+  d = descriptor_load_more ("m.ini", NULL, more, (void *) "[monitor com1]\n");
+  ck_assert_uint_eq (d->errors->len, 1);
+  ck_assert_msg (g_str_has_prefix (d->errors->pdata[0], "the command line:1: [monitor com1]: the name is taken"), "%s", (char *) d->errors->pdata[0]);
+  descriptor_free (d);
+}
+END_TEST
+
 START_TEST (wrong_settings)
 {
   char *options[] = { (char *) "com2.x=1", (char *) "nonsense", (char *) "com1.a b=1", (char *) ".x=1",
@@ -379,6 +406,7 @@ main (void)
   tcase_add_test (parser, include_errors);
   tcase_add_test (parser, overrides);
   tcase_add_test (parser, settings);
+  tcase_add_test (parser, more_sections);
   tcase_add_test (parser, wrong_settings);
   tcase_add_test (parser, long_descriptors_are_linear);
   suite_add_tcase (suite, reader);
