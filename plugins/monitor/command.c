@@ -298,11 +298,11 @@ print_outcome (const Command *c, JsonNode *result, const GError *error, GString 
 }
 
 void
-command_execute (Call *call, const char *line, GString *out)
+command_execute (Call *call, const char *text, GString *out)
 {
   g_autoptr (GError) error = NULL;
+  g_autofree char *line = g_strstrip (g_strdup (text));
   const char *rest;
-  line += strspn (line, " ");
   call->job = NULL;
   if (!*line || *line == '#')
     return;

@@ -275,7 +275,7 @@ console_unrealize (void *self)
   Console *c = self;
   if (!c->monitor)
     return;
-  if (c->backend.instance)
+  if (c->user == c)             /* the backend is ours */
     bp_char_attach (&c->backend, NULL, NULL);
   if (c->turn)
     g_source_destroy (c->turn);
@@ -286,6 +286,7 @@ console_unrealize (void *self)
   monitor_unref (c->monitor);
   c->monitor = NULL;
   c->terminal = NULL;
+  c->user = NULL;
 }
 
 /* --- tables ---------------------------------------------------------------------------------------------------------- */

@@ -224,6 +224,7 @@ static const struct { const char *in, *out; } console[] = {
   { "get nope.x", "Error: Device 'nope' not found\n" },
   { "get nope", "Error: 'nope' is not OBJECT.PROPERTY\n" },
   { "set button.strength 4", "" },
+  { "set button.strength 4  ", "" },
   { "set button.strength", "value is missing\nTry \"help set\" for more information\n" },
   { "set com1.depth 4", "Error: property `depth` cannot be changed any more: the machine is built\n" },
   { "qom-list /machine/button", "type (string)\nstrength (uint32)\n" },
