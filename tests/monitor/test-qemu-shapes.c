@@ -134,7 +134,7 @@ static const char *const questions[] = {
 static const char *const longer[] = {
   "\"qom-list\", \"arguments\": {\"path\": \"/\"}", "\"qom-list\", \"arguments\": {\"path\": \"/machine\"}", "\"qom-list\", \"arguments\": {\"path\": \"/machine/nope\"}",
   "\"qom-get\", \"arguments\": {\"path\": \"/machine\", \"property\": \"type\"}", "\"qom-get\", \"arguments\": {\"path\": \"/machine\", \"property\": \"nope\"}",
-  "\"qom-list-properties\", \"arguments\": {\"typename\": \"i8042\"}", "\"qom-list-properties\", \"arguments\": {\"typename\": \"nope\"}",
+  "\"qom-list-properties\", \"arguments\": {\"typename\": \"nope\"}",
   "\"device-list-properties\", \"arguments\": {\"typename\": \"nope\"}", "\"stop\", \"arguments\": {\"x\": 1}", "\"stop\", \"x\": 1",
   "\"pmemsave\", \"arguments\": {\"val\": 0, \"size\": 16, \"filename\": \"memory\"}", "\"pmemsave\", \"arguments\": {\"val\": 0, \"size\": 16, \"filename\": \"/nowhere/x\"}",
   "\"memsave\", \"arguments\": {\"val\": 0, \"size\": 16, \"filename\": \"memory\", \"cpu-index\": 9}", "\"eject\", \"arguments\": {\"device\": \"nope\"}",
