@@ -517,6 +517,26 @@ go_on_in_twin (Harness *h, GRand *random, const Subject *s, Harness *(*new) (voi
   harness_free (twin);
 }
 
+/* A snapshot's file may hold anything: a state that is no state of any device is refused, or the device lives with it. */
+static void
+load_nonsense (Harness *h, GRand *random, const Subject *s, const GPtrArray *registers)
+{
+  BpObject *o = object_of (harness_object (h, s->id));
+  g_autoptr (GByteArray) state = g_byte_array_new ();
+  state_save (o, state);
+  for (unsigned i = below (random, 8) + 1; i > 0; i--) {
+    guint at = below (random, state->len);
+    state->data[at] = (uint8_t) (below (random, 2) ? random_value (random) : state->data[at] ^ 1u << below (random, 8));
+  }
+  bp_machine_lock (harness_machine (h));
+  bool taken = state_load (o, state->data, state->len, NULL);
+  bp_machine_unlock (harness_machine (h));
+  if (!taken)                   /* who loads a whole machine goes back to the state before */
+    harness_reset (h, BP_RESET_COLD);
+  for (unsigned n = 1; n <= 64; n++)
+    step (h, random, s, registers, n);
+}
+
 static void
 rom_is_whole (Harness *h)
 {
@@ -566,6 +586,19 @@ round_of (const Subject *s, uint32_t seed)
   harness_free (h);
 }
 
+static void
+nonsense_round (const Subject *s, uint32_t seed)
+{
+  Harness *h = machine ();
+  GRand *random = g_rand_new_with_seed (seed);
+  GPtrArray *registers = registers_of (object_of (harness_object (h, s->id)));
+  for (unsigned i = 0; i < 300; i++)
+    load_nonsense (h, random, s, registers);
+  g_ptr_array_unref (registers);
+  g_rand_free (random);
+  harness_free (h);
+}
+
 /* --- the tests ------------------------------------------------------------------------------------------------ */
 
 /* Shared with the process that a test runs in, so that what it died of is known. */
@@ -588,6 +621,18 @@ START_TEST (nothing_breaks)
   int64_t end = g_get_monotonic_time () + (int64_t) seconds () * G_USEC_PER_SEC;
   do {
     round_of (&subjects[_i], progress->seed);
+    progress->seed++;
+  } while (g_get_monotonic_time () < end);
+}
+END_TEST
+
+/* In a quarter of the time; one round at least. */
+START_TEST (nonsense_is_survived)
+{
+  int64_t end = g_get_monotonic_time () + (int64_t) seconds () * G_USEC_PER_SEC / 4;
+  progress->seed = progress->first;
+  do {
+    nonsense_round (&subjects[_i], progress->seed);
     progress->seed++;
   } while (g_get_monotonic_time () < end);
 }
@@ -660,6 +705,10 @@ main (void)
     *progress = (struct Progress) { first, first, g_get_monotonic_time () };
     int failed = run (subjects[i].type, nothing_breaks, (int) i);
     report (&subjects[i], failed);
+    failures += failed;
+    failed = run (subjects[i].type, nonsense_is_survived, (int) i);
+    if (failed)
+      report (&subjects[i], true);
     failures += failed;
     n++;
   }
