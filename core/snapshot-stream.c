@@ -235,6 +235,12 @@ snapshot_write_section (SnapshotWriter *w, uint32_t kind, const GByteArray *head
   w->n_sections++;
 }
 
+void
+snapshot_write_raw (SnapshotWriter *w, const void *data, size_t size)
+{
+  compress (w, data, size, ZSTD_e_continue);
+}
+
 bool
 snapshot_writer_finish (SnapshotWriter *w, uint64_t *bytes, GError **error)
 {
@@ -403,6 +409,11 @@ snapshot_writer_new (const SnapshotPlace *place, const SnapshotHeader *header)
 
 void
 snapshot_write_section (SnapshotWriter *w, uint32_t kind, const GByteArray *head, const void *data, size_t size)
+{
+}
+
+void
+snapshot_write_raw (SnapshotWriter *w, const void *data, size_t size)
 {
 }
 

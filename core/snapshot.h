@@ -54,6 +54,7 @@ typedef struct SnapshotWriter SnapshotWriter;
 /* Errors are kept, and given by finish; meanwhile nothing more is written. */
 SnapshotWriter *snapshot_writer_new (const SnapshotPlace *place, const SnapshotHeader *header);
 void snapshot_write_section (SnapshotWriter *w, uint32_t kind, const GByteArray *head, const void *data, size_t size);   /* payload: head, then data; either NULL */
+void snapshot_write_raw (SnapshotWriter *w, const void *data, size_t size);     /* what is no section: for tests of readers */
 bool snapshot_writer_finish (SnapshotWriter *w, uint64_t *bytes, GError **error);      /* writes END, and frees */
 
 typedef struct SnapshotReader SnapshotReader;

@@ -1,0 +1,231 @@
+/* test-snapshot-stream.c -- streams of snapshots: there and back, cut short anywhere, with any byte changed, and with sections that lie. */
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+#include "snapshot.h"
+#include <check.h>
+#include <string.h>
+
+/* --- a stream in memory ------------------------------------------------------------------------- */
+
+typedef struct Memory {
+  GByteArray *bytes;
+  size_t at, end;
+  size_t most;                  /* bytes a read gives at once */
+  bool full;                    /* writes fail */
+} Memory;
+
+static bool
+put (void *user, const void *data, size_t size, GError **error)
+{
+  Memory *m = user;
+  if (m->full)
+    return snapshot_refuse (error, "the disk is full");
+  g_byte_array_append (m->bytes, data, (guint) size);
+  return true;
+}
+
+static ssize_t
+get (void *user, void *data, size_t size, GError **error)
+{
+  Memory *m = user;
+  size_t n = MIN (MIN (size, m->most), m->end - m->at);
+  memcpy (data, m->bytes->data + m->at, n);
+  m->at += n;
+  return (ssize_t) n;
+}
+
+static SnapshotPlace
+place (Memory *m)
+{
+  m->at = 0;
+  m->end = m->bytes->len;
+  m->most = m->most ? m->most : SIZE_MAX;
+  return (SnapshotPlace){ put, get, m };
+}
+
+static Memory
+written (void)
+{
+  Memory m = { .bytes = g_byte_array_new () };
+  SnapshotPlace p = place (&m);
+  SnapshotHeader h = { .date = 1700000000, .date_ns = 5, .flags = SNAPSHOT_DETERMINISTIC, .vm_clock = -1, .name = "a name", .machine = "pc.ini", .version = "1" };
+  SnapshotWriter *w = snapshot_writer_new (&p, &h);
+  g_autoptr (GByteArray) head = g_byte_array_new ();
+  uint8_t data[3000];
+  uint64_t bytes;
+  snapshot_put (head, 7, 4);
+  snapshot_put_text (head, "text");
+  for (unsigned i = 0; i < sizeof data; i++)
+    data[i] = (uint8_t) (i * i >> 3);
+  snapshot_write_section (w, SECTION_OBJECT, head, data, sizeof data);
+  snapshot_write_section (w, SECTION_PINS, NULL, NULL, 0);
+  ck_assert (snapshot_writer_finish (w, &bytes, NULL));
+  ck_assert_uint_eq (bytes, m.bytes->len);
+  return m;
+}
+
+/* Reads all; what is wrong, or NULL. */
+static char *
+wrong_with (Memory *m)
+{
+  SnapshotHeader h = { 0 };
+  GError *error = NULL;
+  SnapshotPlace p = place (m);
+  SnapshotReader *r = snapshot_reader_new (&p, &h, &error);
+  uint32_t kind = 0, sum = 0;
+  const uint8_t *payload;
+  size_t size;
+  while (r && kind != SECTION_END && snapshot_read_section (r, &kind, &payload, &size, &error))
+    for (size_t i = 0; i < size; i++)
+      sum = sum * 31 + payload[i];
+  static uint32_t right;        /* of what was read first, which was whole */
+  if (!error) {
+    right = right ? right : sum;
+    ck_assert_uint_eq (sum, right);
+  }
+  snapshot_reader_free (r);
+  snapshot_header_clear (&h);
+  char *text = error ? g_strdup (error->message) : NULL;
+  g_clear_error (&error);
+  return text;
+}
+
+START_TEST (there_and_back)
+{
+  Memory m = written ();
+  for (m.most = 1; m.most < 5000; m.most *= 7) {
+    SnapshotPlace p = place (&m);
+    SnapshotHeader h = { 0 };
+    SnapshotReader *r = snapshot_reader_new (&p, &h, NULL);
+    uint32_t kind;
+    const uint8_t *payload;
+    size_t size;
+    ck_assert_ptr_nonnull (r);
+    ck_assert_str_eq (h.name, "a name");
+    ck_assert_str_eq (h.machine, "pc.ini");
+    ck_assert_str_eq (h.version, "1");
+    ck_assert_int_eq (h.date, 1700000000);
+    ck_assert_uint_eq (h.date_ns, 5);
+    ck_assert_uint_eq (h.flags, SNAPSHOT_DETERMINISTIC);
+    ck_assert_int_eq (h.vm_clock, -1);
+    ck_assert (snapshot_read_section (r, &kind, &payload, &size, NULL));
+    ck_assert_uint_eq (kind, SECTION_OBJECT);
+    ck_assert_uint_eq (size, 3010);
+    SnapshotBytes b = { payload, payload + size, false };
+    ck_assert_uint_eq (snapshot_get (&b, 4), 7);
+    g_autofree char *text = snapshot_get_text (&b);
+    ck_assert_str_eq (text, "text");
+    ck_assert_uint_eq (payload[10 + 100], 100 * 100 >> 3 & 255);
+    ck_assert (snapshot_read_section (r, &kind, &payload, &size, NULL));
+    ck_assert_uint_eq (kind, SECTION_PINS);
+    ck_assert_uint_eq (size, 0);
+    ck_assert (snapshot_read_section (r, &kind, &payload, &size, NULL));
+    ck_assert_uint_eq (kind, SECTION_END);
+    snapshot_reader_free (r);
+    snapshot_header_clear (&h);
+  }
+  g_byte_array_unref (m.bytes);
+}
+END_TEST
+
+START_TEST (cut_short_anywhere)
+{
+  Memory m = written ();
+  ck_assert_ptr_null (wrong_with (&m));
+  guint whole = m.bytes->len;
+  for (guint n = 0; n < whole; n++) {
+    m.bytes->len = n;
+    g_autofree char *wrong = wrong_with (&m);
+    ck_assert_msg (wrong && strstr (wrong, "cut short"), "%u bytes: %s", n, wrong ? wrong : "nothing is wrong");
+  }
+  m.bytes->len = whole;
+  ck_assert_ptr_null (wrong_with (&m));
+  g_byte_array_append (m.bytes, (const uint8_t *) "x", 1);
+  g_autofree char *wrong = wrong_with (&m);
+  ck_assert_ptr_nonnull (strstr (wrong, "more behind its end"));
+  g_byte_array_unref (m.bytes);
+}
+END_TEST
+
+/* Refused; or it was one of the few bits of a zstd frame's header that contents do not depend on (RFC 8878, 3.1.1.1: an unused bit, a window larger than
+ * need be). */
+START_TEST (any_byte_changed)
+{
+  Memory m = written ();
+  unsigned harmless = 0;
+  ck_assert_ptr_null (wrong_with (&m));
+  for (guint n = 0; n < m.bytes->len; n++)
+    for (unsigned bit = 0; bit < 8; bit++) {
+      m.bytes->data[n] ^= 1u << bit;
+      g_autofree char *wrong = wrong_with (&m);
+      harmless += !wrong;
+      m.bytes->data[n] ^= 1u << bit;
+    }
+  ck_assert_ptr_null (wrong_with (&m));
+  ck_assert_uint_le (harmless, 8);
+  g_byte_array_unref (m.bytes);
+}
+END_TEST
+
+START_TEST (sections_that_lie)
+{
+  static const struct { uint32_t kind, zero; uint64_t size; const char *because; } cases[] = {
+    { 0, 0, 0, "kind 0" }, { SECTION_END + 1, 0, 0, "kind" }, { SECTION_OBJECT, 1, 0, "kind" }, { SECTION_OBJECT, 0, UINT64_MAX, "bytes" },
+    { SECTION_OBJECT, 0, 200 << 20, "within a section" }, { SECTION_END, 0, 0, "missing" },
+  };
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    Memory m = { .bytes = g_byte_array_new () };
+    SnapshotPlace p = place (&m);
+    SnapshotHeader h = { .name = "", .machine = "", .version = "" };
+    SnapshotWriter *w = snapshot_writer_new (&p, &h);
+    g_autoptr (GByteArray) inner = g_byte_array_new ();
+    uint64_t bytes;
+    snapshot_put (inner, cases[i].kind, 4);
+    snapshot_put (inner, cases[i].zero, 4);
+    snapshot_put (inner, cases[i].size, 8);
+    snapshot_write_raw (w, inner->data, inner->len);
+    ck_assert (snapshot_writer_finish (w, &bytes, NULL));
+    g_autofree char *wrong = wrong_with (&m);
+    ck_assert_msg (wrong && strstr (wrong, cases[i].because), "%u: %s", i, wrong ? wrong : "nothing is wrong");
+    g_byte_array_unref (m.bytes);
+  }
+}
+END_TEST
+
+START_TEST (a_full_disk)
+{
+  Memory m = { .bytes = g_byte_array_new (), .full = true };
+  SnapshotPlace p = place (&m);
+  SnapshotHeader h = { .name = "", .machine = "", .version = "" };
+  SnapshotWriter *w = snapshot_writer_new (&p, &h);
+  uint64_t bytes;
+  GError *error = NULL;
+  snapshot_write_section (w, SECTION_OBJECT, NULL, NULL, 0);
+  ck_assert (!snapshot_writer_finish (w, &bytes, &error));
+  ck_assert_str_eq (error->message, "the disk is full");
+  g_error_free (error);
+  g_byte_array_unref (m.bytes);
+}
+END_TEST
+
+int
+main (void)
+{
+#ifndef HAVE_ZSTD
+  puts ("built without libzstd");
+  return 77;
+#endif
+  Suite *suite = suite_create ("snapshot-stream");
+  TCase *all = tcase_create ("all");
+  tcase_add_test (all, there_and_back);
+  tcase_add_test (all, cut_short_anywhere);
+  tcase_add_test (all, any_byte_changed);
+  tcase_add_test (all, sections_that_lie);
+  tcase_add_test (all, a_full_disk);
+  suite_add_tcase (suite, all);
+  SRunner *runner = srunner_create (suite);
+  srunner_run_all (runner, CK_NORMAL);
+  int failed = srunner_ntests_failed (runner);
+  srunner_free (runner);
+  return failed ? 1 : 0;
+}

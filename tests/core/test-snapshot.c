@@ -1,0 +1,603 @@
+/* test-snapshot.c -- whole machines saved and loaded: in which order, what is refused, and that what is refused changes nothing; in files and in disks. */
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+#include "snapshot.h"
+#include "toy.h"
+#include <backplane/clock.h>
+#include <check.h>
+#include <glib/gstdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* --- a chip with all that is saved -------------------------------------------------------------- */
+
+typedef struct Chip {
+  uint32_t value;
+  uint32_t rises;               /* of its input; not saved */
+  uint32_t derived;             /* from its own and the other chip's value, and its input */
+  uint64_t size;
+  BpTimer *timer;
+  BpPin *line;
+  BpRegion *ram;
+  uint8_t *host;
+} Chip;
+
+static const char *unlucky;     /* its next post_load fails */
+
+static void
+set_sense (void *self, unsigned index, int level)
+{
+  ((Chip *) self)->rises++;
+}
+
+static void
+fired (void *user)
+{
+}
+
+static bool
+chip_configure (void *self, GError **error)
+{
+  Chip *c = self;
+  c->host = g_aligned_alloc0 (1, c->size, 4096);
+  c->ram = bp_region_new_ram (self, "bytes", c->host, c->size);
+  bp_region_publish (self, c->ram, "its memory");
+  return true;
+}
+
+static bool
+chip_realize (void *self, GError **error)
+{
+  Chip *c = self;
+  c->timer = bp_timer_new (self, BP_CLOCK_VIRTUAL, fired, c);
+  return true;
+}
+
+static void
+chip_unrealize (void *self)
+{
+  Chip *c = self;
+  g_clear_pointer (&c->timer, bp_timer_free);
+}
+
+static void
+chip_reset (void *self, BpResetKind kind)
+{
+  Chip *c = self;
+  c->value = c->derived = 0;
+  bp_timer_cancel (c->timer);
+  bp_pin_set (c->line, 0);
+}
+
+static Chip *
+chip (BpMachine *m, const char *id)
+{
+  return bp_machine_find (m, id);
+}
+
+static uint32_t
+derive (const Chip *c)
+{
+  BpMachine *m = bp_object_machine (c);
+  const Chip *other = chip (m, g_str_equal (bp_object_id (c), "a") ? "b" : "a");
+  int sense = bp_pin_level (object_pin (object_of (c), "sense")->pin);
+  return c->value * 1000 + (other ? other->value : 0) * 10 + (unsigned) sense;
+}
+
+static bool
+chip_post_load (void *self, GError **error)
+{
+  Chip *c = self;
+  if (g_strcmp0 (unlucky, bp_object_id (self)) == 0) {
+    unlucky = NULL;
+    return snapshot_refuse (error, "no luck");
+  }
+  c->derived = derive (c);
+  return true;
+}
+
+static const BpStateField chip_state[] = { BP_STATE_FIELD_U32 (Chip, value), BP_STATE_FIELD_TIMER (Chip, timer), BP_STATE_END };
+static const BpPinDesc chip_pins[] = { BP_PIN_DESC_OUT ("line", Chip, line, 0, "out"), BP_PIN_DESC_IN ("sense", 1, set_sense, 0, "in"), BP_PIN_DESC_END };
+static const BpProperty chip_properties[] = {
+  { .name = "size", .kind = BP_PROPERTY_SIZE, .offset = offsetof (Chip, size), .default_int = 16384, .min = 4096, .max = 1 << 20, .help = "Of its memory." },
+  BP_PROP_END
+};
+#define CHIP \
+  .description = "a chip", .properties = chip_properties, .pins = chip_pins, .state = chip_state, .state_version = 1, .state_minimum = 1, \
+  .configure = chip_configure, .realize = chip_realize, .unrealize = chip_unrealize, .reset = chip_reset, .post_load = chip_post_load
+static const BpTypeDesc chip_type = { BP_TYPE ("snap-chip", BP_KIND_DEVICE, Chip), CHIP };
+static const BpTypeDesc other_type = { BP_TYPE ("snap-other", BP_KIND_DEVICE, Chip), CHIP };
+
+/* --- a disk --------------------------------------------------------------------------------------- */
+
+typedef struct Kept {
+  char id[8], name[64];
+  BpBlockSnapshot s;
+  GByteArray *state;
+  uint32_t contents;
+} Kept;
+
+typedef struct Disk {
+  int able;
+  bool fails;                   /* CREATE */
+  uint32_t contents;
+  unsigned last_id, drains;
+  GArray *kept;                 /* of Kept */
+  GByteArray *state;
+} Disk;
+
+static Disk *disk (BpMachine *m, const char *id) { return bp_machine_find (m, id); }
+
+static bool
+disk_configure (void *self, GError **error)
+{
+  Disk *d = self;
+  d->kept = g_array_new (FALSE, TRUE, sizeof (Kept));
+  d->state = g_byte_array_new ();
+  return true;
+}
+
+static void
+disk_unrealize (void *self)
+{
+  Disk *d = self;
+  for (guint i = 0; i < d->kept->len; i++)
+    g_byte_array_unref (g_array_index (d->kept, Kept, i).state);
+  g_array_unref (d->kept);
+  g_byte_array_unref (d->state);
+}
+
+static void
+disk_info (void *self, BpBlockInfo *info)
+{
+  const Disk *d = self;
+  info->inserted = true;
+  info->read_only = d->able == BP_BLOCK_SNAPSHOTS_NOT_NEEDED;
+  info->size = 1024;
+  g_strlcpy (info->file, bp_object_id (self), sizeof info->file);
+  g_strlcpy (info->format, "toy", sizeof info->format);
+}
+
+static void disk_drain (void *self) { ((Disk *) self)->drains++; }
+static BpBlockSnapshots disk_snapshots (void *self) { return (BpBlockSnapshots) ((Disk *) self)->able; }
+
+static bool
+disk_list (void *self, void (*found) (void *user, const BpBlockSnapshot *snapshot), void *user, GError **error)
+{
+  Disk *d = self;
+  for (guint i = 0; i < d->kept->len; i++) {
+    Kept *k = &g_array_index (d->kept, Kept, i);
+    BpBlockSnapshot s = k->s;
+    s.id = k->id;
+    s.name = k->name;
+    found (user, &s);
+  }
+  return true;
+}
+
+static Kept *
+find_kept (Disk *d, const char *id, guint *at)
+{
+  for (*at = 0; *at < d->kept->len; ++*at)
+    if (g_str_equal (g_array_index (d->kept, Kept, *at).id, id))
+      return &g_array_index (d->kept, Kept, *at);
+  ck_abort_msg ("no snapshot %s", id);
+  return NULL;
+}
+
+static bool
+disk_do (void *self, BpBlockSnapshotOp op, const BpBlockSnapshot *s, GError **error)
+{
+  Disk *d = self;
+  guint at;
+  if (op == BP_BLOCK_SNAPSHOT_CREATE) {
+    if (d->fails)
+      return snapshot_refuse (error, "it fails");
+    Kept k = { .s = *s, .state = d->state, .contents = d->contents };
+    g_snprintf (k.id, sizeof k.id, "%u", ++d->last_id);
+    g_strlcpy (k.name, s->name, sizeof k.name);
+    k.s.disk_size = 1024;
+    d->state = g_byte_array_new ();
+    g_array_append_val (d->kept, k);
+    return true;
+  }
+  Kept *k = find_kept (d, s->id, &at);
+  if (op == BP_BLOCK_SNAPSHOT_APPLY) {
+    d->contents = k->contents;
+    return true;
+  }
+  g_byte_array_unref (k->state);
+  g_array_remove_index (d->kept, at);
+  return true;
+}
+
+static bool
+disk_clear (void *self, GError **error)
+{
+  g_byte_array_set_size (((Disk *) self)->state, 0);
+  return true;
+}
+
+static bool
+disk_write (void *self, uint64_t position, const void *data, size_t size, GError **error)
+{
+  Disk *d = self;
+  ck_assert_uint_eq (position, d->state->len);
+  g_byte_array_append (d->state, data, (guint) size);
+  return true;
+}
+
+static bool
+disk_read (void *self, const char *id, uint64_t position, void *data, size_t size, GError **error)
+{
+  guint at;
+  const Kept *k = find_kept (self, id, &at);
+  ck_assert_uint_le (position + size, k->state->len);
+  memcpy (data, k->state->data + position, size);
+  return true;
+}
+
+static const BpBlockIface disk_iface = { .struct_size = sizeof disk_iface, .info = disk_info, .drain = disk_drain, .snapshots = disk_snapshots,
+                                         .snapshot_list = disk_list, .snapshot_do = disk_do, .vm_state_clear = disk_clear, .vm_state_write = disk_write,
+                                         .vm_state_read = disk_read };
+static const BpInterfaceDesc disk_interfaces[] = { { BP_BLOCK_ID, &disk_iface }, { NULL, NULL } };
+static const char *const able_names[] = { "not-needed", "none", "temporary", "kept", NULL };
+static const BpProperty disk_properties[] = { BP_PROP_ENUM ("able", Disk, able, BP_BLOCK_SNAPSHOTS_KEPT, able_names, "What it can."), BP_PROP_END };
+static const BpTypeDesc disk_type = { BP_TYPE ("snap-disk", BP_KIND_BACKEND, Disk), .description = "a disk", .properties = disk_properties,
+                                      .interfaces = disk_interfaces, .configure = disk_configure, .unrealize = disk_unrealize };
+
+/* --- machines --------------------------------------------------------------------------------------- */
+
+#define CHIPS "[device a]\ntype = snap-chip\nline = b.sense\n[device b]\ntype = snap-chip\nline = a.sense\n"
+#define DISKS "[backend cd]\ntype = snap-disk\nable = not-needed\n[backend hd0]\ntype = snap-disk\n[backend hd1]\ntype = snap-disk\n"
+
+static BpMachine *machine;
+
+static BpMachine *
+build (const char *text)
+{
+  static const BpTypeDesc *const types[] = { &chip_type, &other_type, &disk_type, NULL };
+  g_autofree char *errors = NULL;
+  toy_forget ();
+  unlucky = NULL;
+  for (const BpTypeDesc *const *t = types; *t; t++)
+    if (!type_find ((*t)->name))
+      ck_assert (type_register (*t, plugin_core (), NULL));
+  BpMachine *m = toy_build (text, NULL, &errors);
+  ck_assert_msg (m != NULL, "%s", errors);
+  ck_assert (machine_realize (m, NULL));
+  machine_reset (m, BP_RESET_COLD);
+  return m;
+}
+
+static void
+set (uint32_t a, uint32_t b, int level, uint8_t byte)
+{
+  chip (machine, "a")->value = a;
+  chip (machine, "b")->value = b;
+  bp_machine_lock (machine);
+  bp_pin_set (chip (machine, "a")->line, level);
+  bp_timer_arm (chip (machine, "b")->timer, 1000 + a);
+  bp_machine_unlock (machine);
+  memset (chip (machine, "b")->host + 8192, byte, 4096);
+}
+
+static void
+check_is (uint32_t a, uint32_t b, int level, uint8_t byte)
+{
+  ck_assert_uint_eq (chip (machine, "a")->value, a);
+  ck_assert_uint_eq (chip (machine, "b")->value, b);
+  ck_assert_int_eq (bp_pin_level (chip (machine, "a")->line), level);
+  ck_assert_int_eq (bp_pin_level (object_pin (object_of (chip (machine, "b")), "sense")->pin), level);
+  ck_assert (bp_timer_is_armed (chip (machine, "b")->timer));
+  ck_assert_int_eq (bp_timer_expiry (chip (machine, "b")->timer), 1000 + a);
+  ck_assert_uint_eq (chip (machine, "b")->host[8192], byte);
+  ck_assert_uint_eq (chip (machine, "b")->host[12287], byte);
+  ck_assert_uint_eq (chip (machine, "b")->host[12288], 0);
+}
+
+static void
+save (const char *name)
+{
+  GError *error = NULL;
+  ck_assert_msg (bp_machine_save_snapshot (machine, name, &error), "%s", error->message);
+}
+
+static void
+load (const char *name)
+{
+  GError *error = NULL;
+  ck_assert_msg (bp_machine_load_snapshot (machine, name, &error), "%s", error->message);
+}
+
+static void
+refuses (bool (*f) (BpMachine *m, const char *name, GError **error), const char *name, const char *because)
+{
+  GError *error = NULL;
+  ck_assert (!f (machine, name, &error));
+  ck_assert_msg (strstr (error->message, because) != NULL, "%s", error->message);
+  g_error_free (error);
+}
+
+static char *folder;
+
+static void
+setup (void)
+{
+  folder = g_dir_make_tmp ("snapshot-XXXXXX", NULL);
+  ck_assert_int_eq (chdir (folder), 0);
+}
+
+static void
+teardown (void)
+{
+  toy_free (machine);
+  machine = NULL;
+  GDir *dir = g_dir_open (".", 0, NULL);
+  for (const char *name; (name = g_dir_read_name (dir));)
+    g_unlink (name);
+  g_dir_close (dir);
+  ck_assert_int_eq (chdir ("/"), 0);
+  g_rmdir (folder);
+  g_free (folder);
+}
+
+/* --- files --------------------------------------------------------------------------------------------- */
+
+START_TEST (there_and_back)
+{
+  machine = build (CHIPS);
+  set (7, 9, 1, 0x55);
+  save ("x");
+  ck_assert (g_file_test ("x.bps", G_FILE_TEST_IS_REGULAR));
+  set (1, 2, 0, 0xaa);
+  memset (chip (machine, "b")->host + 12288, 1, 4096);
+  uint32_t rises = chip (machine, "b")->rises;
+  load ("x");
+  check_is (7, 9, 1, 0x55);
+  /* Pins came back without a word, and both post_loads found both values and pins. */
+  ck_assert_uint_eq (chip (machine, "b")->rises, rises);
+  ck_assert_uint_eq (chip (machine, "a")->derived, 7090);
+  ck_assert_uint_eq (chip (machine, "b")->derived, 9071);
+  load ("./x.bps");
+  check_is (7, 9, 1, 0x55);
+}
+END_TEST
+
+START_TEST (post_load_fails)
+{
+  machine = build (CHIPS);
+  set (7, 9, 1, 0x55);
+  save ("x");
+  set (1, 2, 0, 0xaa);
+  unlucky = "b";
+  refuses (bp_machine_load_snapshot, "x", "b (type `snap-chip`): no luck");
+  check_is (1, 2, 0, 0xaa);
+  load ("x");
+  check_is (7, 9, 1, 0x55);
+}
+END_TEST
+
+START_TEST (another_machine)
+{
+  machine = build (CHIPS "[device c]\ntype = snap-chip\n");
+  save ("x");
+  toy_free (machine);
+  machine = build ("[device a]\ntype = snap-other\nline = b.sense\n[device b]\ntype = snap-chip\nsize = 8k\n[device d]\ntype = snap-chip\n");
+  chip (machine, "b")->value = 5;
+  refuses (bp_machine_load_snapshot, "x", "a is of type `snap-chip` in the snapshot and of type `snap-other` in this machine");
+  refuses (bp_machine_load_snapshot, "x", "c (type `snap-chip`) is in the snapshot and not in this machine");
+  refuses (bp_machine_load_snapshot, "x", "d (type `snap-chip`) is in this machine and not in the snapshot");
+  refuses (bp_machine_load_snapshot, "x", "RAM `bytes` of b has 16384 bytes in the snapshot and 8192 in this machine");
+  refuses (bp_machine_load_snapshot, "x", "RAM `bytes` of c is in the snapshot");
+  ck_assert_uint_eq (chip (machine, "b")->value, 5);
+}
+END_TEST
+
+START_TEST (damaged_files)
+{
+  machine = build (CHIPS);
+  set (7, 9, 1, 0x55);
+  save ("x");
+  char *bytes;
+  gsize size;
+  ck_assert (g_file_get_contents ("x.bps", &bytes, &size, NULL));
+  set (1, 2, 0, 0xaa);
+  for (gsize n = 0; n < size; n += 7) {
+    ck_assert (g_file_set_contents ("y.bps", bytes, (gssize) n, NULL));
+    refuses (bp_machine_load_snapshot, "y", "cut short");
+    bytes[n] ^= 0x10;
+    ck_assert (g_file_set_contents ("y.bps", bytes, (gssize) size, NULL));
+    refuses (bp_machine_load_snapshot, "y", "y.bps");
+    bytes[n] ^= 0x10;
+  }
+  check_is (1, 2, 0, 0xaa);
+  g_free (bytes);
+}
+END_TEST
+
+START_TEST (names)
+{
+  machine = build (CHIPS);
+  refuses (bp_machine_save_snapshot, "", "1 to 255");
+  refuses (bp_machine_save_snapshot, "a\nb", "control characters");
+  refuses (bp_machine_save_snapshot, "\xff", "UTF-8");
+  refuses (bp_machine_save_snapshot, "here/", "folder");
+  refuses (bp_machine_save_snapshot, "no/such/folder", "cannot be made");
+  refuses (bp_machine_load_snapshot, "nothing", "cannot be opened");
+  refuses (bp_machine_load_snapshot, "/", "folder");
+  refuses (bp_machine_load_snapshot, "/tmp", "no file");
+  refuses (bp_machine_save_snapshot, "/dev/null", "no file");
+  refuses (bp_machine_delete_snapshot, "nothing", "cannot be opened");
+}
+END_TEST
+
+START_TEST (a_reset_that_waits_is_done_first)
+{
+  machine = build (CHIPS);
+  full_machine (machine)->started = true;
+  set (7, 9, 1, 0x55);
+  bp_machine_request_reset (machine, "the guest");
+  save ("x");
+  ck_assert_uint_eq (chip (machine, "a")->value, 0);
+  set (7, 9, 1, 0x55);
+  bp_machine_request_reset (machine, "the guest");
+  load ("x");
+  ck_assert_uint_eq (chip (machine, "a")->value, 0);
+  ck_assert_uint_eq (full_machine (machine)->requested & REQUEST_RESET, 0);
+  bp_machine_request_shutdown (machine, 0, NULL);
+  refuses (bp_machine_save_snapshot, "x", "about to end");
+  refuses (bp_machine_load_snapshot, "x", "about to end");
+}
+END_TEST
+
+/* --- disks --------------------------------------------------------------------------------------------- */
+
+static void
+note (void *user, const BpSnapshotInfo *info)
+{
+  g_string_append_printf (user, "%s:%s:%s%s%s ", info->name, info->id, info->where, info->vm_state_size ? "" : ":contents", info->complete ? "" : ":parts");
+}
+
+static void
+lists (const char *expected)
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+  GError *error = NULL;
+  ck_assert_msg (bp_machine_list_snapshots (machine, note, text, &error), "%s", error->message);
+  ck_assert_str_eq (text->str, expected);
+}
+
+START_TEST (in_disks)
+{
+  machine = build (CHIPS DISKS);
+  set (7, 9, 1, 0x55);
+  disk (machine, "hd0")->contents = disk (machine, "hd1")->contents = 1;
+  save ("one");
+  ck_assert_uint_gt (disk (machine, "hd0")->drains, 0);
+  ck_assert_uint_eq (disk (machine, "cd")->kept->len, 0);
+  ck_assert (!g_file_test ("one.bps", G_FILE_TEST_EXISTS));
+  lists ("one:1:hd0 ");
+  set (1, 2, 0, 0xaa);
+  disk (machine, "hd0")->contents = disk (machine, "hd1")->contents = 2;
+  save ("two");
+  lists ("one:1:hd0 two:2:hd0 ");
+  load ("one");
+  check_is (7, 9, 1, 0x55);
+  ck_assert_uint_eq (disk (machine, "hd0")->contents, 1);
+  ck_assert_uint_eq (disk (machine, "hd1")->contents, 1);
+  load ("2");                   /* by its id */
+  check_is (1, 2, 0, 0xaa);
+  ck_assert_uint_eq (disk (machine, "hd1")->contents, 2);
+  save ("one");                 /* replaces */
+  lists ("two:2:hd0 one:3:hd0 ");
+  ck_assert_uint_eq (disk (machine, "hd1")->kept->len, 2);
+  refuses (bp_machine_load_snapshot, "three", "there are: `two`, `one`");
+  ck_assert (bp_machine_delete_snapshot (machine, "two", NULL));
+  lists ("one:3:hd0 ");
+  refuses (bp_machine_delete_snapshot, "two", "no disk of this machine has");
+}
+END_TEST
+
+START_TEST (a_disk_fails)
+{
+  machine = build (CHIPS DISKS);
+  set (7, 9, 1, 0x55);
+  save ("one");
+  for (unsigned i = 0; i < 2; i++) {
+    Disk *d = disk (machine, i ? "hd1" : "hd0");
+    d->fails = true;
+    refuses (bp_machine_save_snapshot, "one", "it fails");
+    d->fails = false;
+    lists ("one:1:hd0 ");
+    ck_assert_uint_eq (disk (machine, "hd0")->kept->len, 1);
+    ck_assert_uint_eq (disk (machine, "hd1")->kept->len, 1);
+    ck_assert_uint_eq (d->state->len, 0);
+  }
+  set (1, 2, 0, 0xaa);
+  Disk *d = disk (machine, "hd1");
+  g_array_index (d->kept, Kept, 0).s.vm_clock++;        /* that of another time */
+  refuses (bp_machine_load_snapshot, "one", "hd1 (`hd1`) lacks its part of snapshot `one`");
+  check_is (1, 2, 0, 0xaa);
+  lists ("one:1:hd0:parts one:1:hd1:contents:parts ");
+}
+END_TEST
+
+/* Killed while it replaced one, a run leaves the old one in all disks and the new in some. */
+START_TEST (one_of_two_is_complete)
+{
+  machine = build (CHIPS DISKS);
+  set (7, 9, 1, 0x55);
+  save ("one");
+  Disk *d = disk (machine, "hd0");
+  Kept newer = g_array_index (d->kept, Kept, 0);
+  g_strlcpy (newer.id, "9", sizeof newer.id);
+  newer.state = g_byte_array_new ();
+  set (1, 2, 0, 0xaa);
+  save ("two");
+  g_byte_array_append (newer.state, g_array_index (d->kept, Kept, 1).state->data, g_array_index (d->kept, Kept, 1).state->len);
+  newer.s.vm_state_size = newer.state->len;
+  g_array_append_val (d->kept, newer);
+  load ("one");
+  check_is (7, 9, 1, 0x55);
+}
+END_TEST
+
+START_TEST (disks_that_cannot)
+{
+  machine = build (CHIPS "[backend hd0]\ntype = snap-disk\nable = none\n[backend hd1]\ntype = snap-disk\nable = temporary\n");
+  refuses (bp_machine_save_snapshot, "one", "the guest writes to hd0 (`hd0`, toy), which cannot keep a snapshot");
+  disk (machine, "hd0")->able = BP_BLOCK_SNAPSHOTS_NOT_NEEDED;
+  set (7, 9, 1, 0x55);
+  save ("one");
+  lists ("one:1:hd1 ");
+  save ("./file.bps");
+  lists ("one:1:hd1 file:2:hd1:contents file.bps::file.bps ");
+  toy_free (machine);
+  machine = build (CHIPS "[backend hd0]\ntype = snap-disk\nable = not-needed\n[backend hd1]\ntype = snap-disk\nable = temporary\n");
+  refuses (bp_machine_load_snapshot, "./file.bps", "what is written to it is forgotten at the end of each run");
+}
+END_TEST
+
+START_TEST (a_file_and_disks)
+{
+  machine = build (CHIPS DISKS);
+  set (7, 9, 1, 0x55);
+  disk (machine, "hd1")->contents = 1;
+  save ("./f.bps");
+  disk (machine, "hd1")->contents = 2;
+  set (1, 2, 0, 0xaa);
+  load ("f.bps");
+  check_is (7, 9, 1, 0x55);
+  ck_assert_uint_eq (disk (machine, "hd1")->contents, 1);
+  refuses (bp_machine_load_snapshot, "f", "contents alone");
+  ck_assert (bp_machine_delete_snapshot (machine, "f.bps", NULL));
+  ck_assert (!g_file_test ("f.bps", G_FILE_TEST_EXISTS));
+  ck_assert_uint_eq (disk (machine, "hd0")->kept->len, 0);
+  ck_assert_uint_eq (disk (machine, "hd1")->kept->len, 0);
+}
+END_TEST
+
+int
+main (void)
+{
+#ifndef HAVE_ZSTD
+  puts ("built without libzstd");
+  return 77;
+#endif
+  const TTest *const tests[] = { there_and_back, post_load_fails, another_machine, damaged_files, names, a_reset_that_waits_is_done_first, in_disks,
+                                 a_disk_fails, one_of_two_is_complete, disks_that_cannot, a_file_and_disks };
+  Suite *suite = suite_create ("snapshot");
+  TCase *all = tcase_create ("all");
+  tcase_add_checked_fixture (all, setup, teardown);
+  for (guint i = 0; i < G_N_ELEMENTS (tests); i++)
+    tcase_add_test (all, tests[i]);
+  tcase_set_timeout (all, 60);
+  suite_add_tcase (suite, all);
+  SRunner *runner = srunner_create (suite);
+  srunner_run_all (runner, CK_NORMAL);
+  int failed = srunner_ntests_failed (runner);
+  srunner_free (runner);
+  return failed ? 1 : 0;
+}
