@@ -375,7 +375,8 @@ read_bytes (void *user, void *data, size_t size, GError **error)
 {
   Memory *memory = user;
   size_t n = MIN (size, memory->bytes->len - memory->at);
-  memcpy (data, memory->bytes->data + memory->at, n);
+  if (n)
+    memcpy (data, memory->bytes->data + memory->at, n);
   memory->at += n;
   return (ssize_t) n;
 }

@@ -29,7 +29,8 @@ get (void *user, void *data, size_t size, GError **error)
 {
   Memory *m = user;
   size_t n = MIN (MIN (size, m->most), m->end - m->at);
-  memcpy (data, m->bytes->data + m->at, n);
+  if (n)
+    memcpy (data, m->bytes->data + m->at, n);
   m->at += n;
   return (ssize_t) n;
 }
@@ -162,7 +163,7 @@ START_TEST (any_byte_changed)
       m.bytes->data[n] ^= 1u << bit;
     }
   ck_assert_ptr_null (wrong_with (&m));
-  ck_assert_uint_le (harmless, 8);
+  ck_assert_uint_le (harmless, 16);
   g_byte_array_unref (m.bytes);
 }
 END_TEST

@@ -461,7 +461,8 @@ stream_read (void *user, void *data, size_t size, GError **error)
 {
   Stream *s = user;
   size_t n = MIN (size, s->bytes->len - s->at);
-  memcpy (data, s->bytes->data + s->at, n);
+  if (n)
+    memcpy (data, s->bytes->data + s->at, n);
   s->at += n;
   return (ssize_t) n;
 }
