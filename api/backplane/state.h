@@ -2,7 +2,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * PURPOSE.  A type lists the fields that make up its state, each with the state version that introduced it.  A newer plugin loads older state: fields
- * younger than the saved version keep their reset value.  What can be recomputed is not listed; post_load() derives it.
+ * younger than the saved version keep their reset value.  What can be recomputed is not listed; post_load() derives it: when it runs, the fields of all objects
+ * and the levels of all pins are there, RAM is not.  It returns false for values that the object could not have had, since a file may hold any.
  */
 #ifndef BACKPLANE_STATE_H
 #define BACKPLANE_STATE_H

@@ -65,15 +65,31 @@ qcow2_vm_state_read (Qcow2 *q, uint64_t position, void *data, uint64_t size)
   return code;
 }
 
+typedef struct L1Entry {        /* the one read last */
+  uint64_t index, entry;
+} L1Entry;
+
+static int
+snapshot_l1 (Qcow2 *q, const Qcow2Snapshot *s, uint64_t index, L1Entry *last)
+{
+  if (last->index == index)
+    return 0;
+  last->entry = 0;
+  int code = index < s->l1_size ? image_file_read (q->file, s->l1_offset + index * 8, &last->entry, 8) : 0;
+  last->entry = GUINT64_FROM_BE (last->entry);
+  last->index = index;
+  return code;
+}
+
 /* The L2 entry for `offset` in a snapshot's tables, which need not be the active ones. */
 static int
-snapshot_entry (Qcow2 *q, const Qcow2Snapshot *s, uint64_t offset, uint64_t *entry)
+snapshot_entry (Qcow2 *q, const Qcow2Snapshot *s, uint64_t offset, L1Entry *last, uint64_t *entry)
 {
-  uint64_t cluster = offset >> q->header.cluster_bits, i = cluster >> q->l2_bits, l1 = 0;
+  uint64_t cluster = offset >> q->header.cluster_bits;
   Qcow2Table *table;
   *entry = 0;
-  int code = i < s->l1_size ? image_file_read (q->file, s->l1_offset + i * 8, &l1, 8) : 0;
-  l1 = GUINT64_FROM_BE (l1);
+  int code = snapshot_l1 (q, s, cluster >> q->l2_bits, last);
+  uint64_t l1 = last->entry;
   if (code || !(l1 & QCOW2_OFFSET))
     return code;
   if (l1 & QCOW2_L1_RESERVED || (l1 & QCOW2_OFFSET) & (q->cluster_size - 1))
@@ -101,12 +117,13 @@ static int
 read_of (Qcow2 *q, const Qcow2Snapshot *s, uint64_t position, uint8_t *data, uint64_t size)
 {
   uint64_t start = vm_state_offset (q, s->disk_size);
+  L1Entry last = { .index = UINT64_MAX };
   if (!is_in_range (start, position, size))
     return EINVAL;
   for (uint64_t offset = start + position, n; size; offset += n, data += n, size -= n) {
     uint64_t skip = offset & (q->cluster_size - 1), entry;
     n = MIN (size, q->cluster_size - skip);
-    int code = snapshot_entry (q, s, offset, &entry);
+    int code = snapshot_entry (q, s, offset, &last, &entry);
     if (!code)
       code = read_cluster (q, entry, skip, data, n);
     if (code)
