@@ -95,17 +95,22 @@ is_file_name (const char *name)
   return strchr (name, '/') || g_str_has_suffix (name, SNAPSHOT_SUFFIX);
 }
 
+/* Parts of files end in the suffix, so that they are never taken for a snapshot in disks. */
+static char *
+part_of_file (const char *path)
+{
+  g_autofree char *base = g_path_get_basename (path);
+  return g_strconcat (base, g_str_has_suffix (base, SNAPSHOT_SUFFIX) ? "" : SNAPSHOT_SUFFIX, NULL);
+}
+
 static Target
 target_of (const GArray *disks, const char *name)
 {
-  Target t = { NULL, g_path_get_basename (name) };
   if (is_file_name (name))
-    t.path = g_strdup (name);
-  else if (!snapshot_disks_first (disks))
-    t.path = g_strconcat (name, SNAPSHOT_SUFFIX, NULL);
-  if (g_str_has_suffix (t.part, SNAPSHOT_SUFFIX))
-    t.part[strlen (t.part) - strlen (SNAPSHOT_SUFFIX)] = 0;
-  return t;
+    return (Target){ g_strdup (name), part_of_file (name) };
+  if (snapshot_disks_first (disks))
+    return (Target){ NULL, g_strdup (name) };
+  return (Target){ g_strconcat (name, SNAPSHOT_SUFFIX, NULL), part_of_file (name) };
 }
 
 static bool
@@ -450,8 +455,7 @@ list_entries (const GPtrArray *of_disks, const Found *found)
 static bool
 has_parts (const GPtrArray *of_disks, const char *path, const SnapshotHeader *h)
 {
-  g_autofree char *part = g_path_get_basename (path);
-  part[strlen (part) - strlen (SNAPSHOT_SUFFIX)] = 0;
+  g_autofree char *part = part_of_file (path);
   for (guint i = 0; i < of_disks->len; i++)
     if (!snapshot_entry_match (of_disks->pdata[i], part, h->date, h->date_ns, (uint64_t) h->vm_clock))
       return false;

@@ -6,7 +6,7 @@
  * disk can, in a file of its own.
  *
  * A name that holds a '/' or ends in ".bps" is a file's; any other is a snapshot's in the disks, or, when no disk can keep one, of the file NAME.bps in the
- * current directory.  Disks take their part of a file's snapshot under the file's name without folder and ".bps".
+ * current directory.  Disks take their part of a file's snapshot under the file's name without its folder (which ends in ".bps" there in any case).
  *
  * All functions are called [main], never under the machine lock, and not from a watcher of the machine's events.  They stop the machine for as long as they take
  * (watchers hear of it), and continue it when it ran.

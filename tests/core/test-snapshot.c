@@ -553,7 +553,7 @@ START_TEST (disks_that_cannot)
   save ("one");
   lists ("one:1:hd1 ");
   save ("./file.bps");
-  lists ("one:1:hd1 file:2:hd1:contents file.bps::file.bps ");
+  lists ("one:1:hd1 file.bps:2:hd1:contents file.bps::file.bps ");
   toy_free (machine);
   machine = build (CHIPS "[backend hd0]\ntype = snap-disk\nable = not-needed\n[backend hd1]\ntype = snap-disk\nable = temporary\n");
   refuses (bp_machine_load_snapshot, "./file.bps", "what is written to it is forgotten at the end of each run");
@@ -571,7 +571,12 @@ START_TEST (a_file_and_disks)
   load ("f.bps");
   check_is (7, 9, 1, 0x55);
   ck_assert_uint_eq (disk (machine, "hd1")->contents, 1);
-  refuses (bp_machine_load_snapshot, "f", "contents alone");
+  refuses (bp_machine_load_snapshot, "f", "no disk of this machine has a snapshot `f`");
+  refuses (bp_machine_load_snapshot, "1", "contents alone");
+  save ("f");
+  save ("./f.bps");             /* they are two */
+  lists ("f:2:hd0 f.bps:3:hd0:contents f.bps::f.bps ");
+  ck_assert (bp_machine_delete_snapshot (machine, "f", NULL));
   ck_assert (bp_machine_delete_snapshot (machine, "f.bps", NULL));
   ck_assert (!g_file_test ("f.bps", G_FILE_TEST_EXISTS));
   ck_assert_uint_eq (disk (machine, "hd0")->kept->len, 0);
