@@ -8,6 +8,9 @@
 #include <backplane/log.h>
 #include <string.h>
 
+/* A file may claim anything: messages and memory are bounded all the same. */
+enum { DIFFERENCES_MOST = 50, PINS_MOST = 1 << 20 };
+
 typedef struct ObjectState {
   BpObject *object;
   GBytes *bytes;
@@ -33,7 +36,10 @@ struct SnapshotPlan {
   GArray *blocks;               /* of SnapshotBlock, as the stream numbers them */
   GHashTable *disks;            /* ids of those that have a part */
   GHashTable *seen;             /* BpObject * whose state there is */
+  GHashTable *missing;          /* ids that were complained about */
+  uint32_t n_vcpus;             /* that the stream says it has */
   GString *differences;         /* lines */
+  unsigned n_differences;
   SnapshotFill checked;
   uint32_t last_kind;
   GByteArray *before;           /* what apply has replaced, as a stream */
@@ -60,6 +66,7 @@ plan_new (BpMachine *m, bool partial)
   p->blocks = snapshot_blocks_new ();
   p->disks = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   p->seen = g_hash_table_new (NULL, NULL);
+  p->missing = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   p->differences = g_string_new (NULL);
   p->checked.blocks = p->blocks;
   return p;
@@ -76,6 +83,7 @@ snapshot_plan_free (SnapshotPlan *p)
   g_array_unref (p->blocks);
   g_hash_table_unref (p->disks);
   g_hash_table_unref (p->seen);
+  g_hash_table_unref (p->missing);
   g_string_free (p->differences, TRUE);
   if (p->before)
     g_byte_array_unref (p->before);
@@ -94,6 +102,11 @@ static void G_GNUC_PRINTF (2, 3)
 differs (SnapshotPlan *p, const char *format, ...)
 {
   va_list args;
+  if (p->n_differences++ >= DIFFERENCES_MOST) {
+    if (p->n_differences == DIFFERENCES_MOST + 1)
+      g_string_append (p->differences, "\n    and more");
+    return;
+  }
   va_start (args, format);
   g_string_append (p->differences, "\n    ");
   g_string_append_vprintf (p->differences, format, args);
@@ -111,6 +124,7 @@ check_machine (SnapshotPlan *p, SnapshotBytes *b)
 {
   uint32_t n = (uint32_t) snapshot_get (b, 4), shift = (uint32_t) snapshot_get (b, 4);
   p->turn = snapshot_get (b, 8);
+  p->n_vcpus = n;
   if (n != p->m->vcpus->len)
     differs (p, "it has %u vCPUs, and this machine has %u", n, p->m->vcpus->len);
   if (p->m->deterministic && shift != p->m->icount_shift)
@@ -156,6 +170,18 @@ find_object (SnapshotPlan *p, const char *id)
   return g_hash_table_lookup (p->m->by_id, id);
 }
 
+/* Said once an object, whatever there is of it. */
+static void
+is_missing (SnapshotPlan *p, const char *id, const char *type)
+{
+  if (p->n_differences > DIFFERENCES_MOST || !g_hash_table_add (p->missing, g_strdup (id)))
+    return;
+  if (type)
+    differs (p, "%s (type `%s`) is in the snapshot and not in this machine", id, type);
+  else
+    differs (p, "%s is in the snapshot and not in this machine", id);
+}
+
 /* Behind "BPST" and two numbers. */
 static char *
 type_in_state (SnapshotBytes b)
@@ -174,7 +200,7 @@ check_object (SnapshotPlan *p, SnapshotBytes *b, GError **error)
   if (b->bad)
     return true;
   if (!o) {
-    differs (p, "%s (type `%s`) is in the snapshot and not in this machine", id, type);
+    is_missing (p, id, type);
   } else if (strcmp (type, o->type->name) != 0) {
     differs (p, "%s is of type `%s` in the snapshot and of type `%s` in this machine", id, type, o->type->name);
     g_hash_table_add (p->seen, o);
@@ -191,12 +217,12 @@ check_object (SnapshotPlan *p, SnapshotBytes *b, GError **error)
 }
 
 static bool
-check_pins (SnapshotPlan *p, SnapshotBytes *b)
+check_pins (SnapshotPlan *p, SnapshotBytes *b, GError **error)
 {
   g_autofree char *id = snapshot_get_text (b);
   uint32_t n = (uint32_t) snapshot_get (b, 4);
   BpObject *o = find_object (p, id);
-  for (uint32_t i = 0; i < n && !b->bad; i++) {
+  for (uint32_t i = 0; i < n && !b->bad && p->pins->len <= PINS_MOST; i++) {
     g_autofree char *name = snapshot_get_text (b);
     bool level = snapshot_get (b, 1);
     ObjectPin *pin = o ? object_pin (o, name) : NULL;
@@ -207,8 +233,8 @@ check_pins (SnapshotPlan *p, SnapshotBytes *b)
       differs (p, "pin %s.%s is high in the snapshot, and `%s` has no such pin", id, name, o->type->name);
   }
   if (!o)
-    differs (p, "%s is in the snapshot and not in this machine", id);
-  return true;
+    is_missing (p, id, NULL);
+  return p->pins->len <= PINS_MOST || damaged (error, "more pins than there can be");
 }
 
 static bool
@@ -255,7 +281,7 @@ check_section (SnapshotPlan *p, const GArray *disks, uint32_t kind, const uint8_
   case SECTION_MACHINE: good = check_machine (p, &b); break;
   case SECTION_DISK: good = check_disk (p, disks, &b); break;
   case SECTION_OBJECT: good = check_object (p, &b, error); break;
-  case SECTION_PINS: good = check_pins (p, &b); break;
+  case SECTION_PINS: good = check_pins (p, &b, error); break;
   case SECTION_VCPU: good = check_vcpu (p, &b, error); break;
   case SECTION_BLOCK: good = check_block (p, &b, error); break;
   default: return kind == SECTION_END || snapshot_check_pages (&p->checked, payload, size, error);
@@ -308,7 +334,7 @@ compare_objects (SnapshotPlan *p)
     if (snapshot_has_state (o) && !g_hash_table_contains (p->seen, o))
       differs (p, "%s (type `%s`) is in this machine and not in the snapshot", o->id, o->type->name);
   }
-  if (p->vcpus->len != p->m->vcpus->len)
+  if (p->n_vcpus == p->m->vcpus->len && p->vcpus->len != p->n_vcpus)
     differs (p, "it has %u of this machine's %u vCPUs", p->vcpus->len, p->m->vcpus->len);
 }
 
