@@ -228,6 +228,10 @@ static const struct { const char *in, *out; } console[] = {
   { "set button.strength", "value is missing\nTry \"help set\" for more information\n" },
   { "set com1.depth 4", "Error: property `depth` cannot be changed any more: the machine is built\n" },
   { "qom-list /machine/button", "type (string)\nstrength (uint32)\n" },
+  /* snapshots */
+  { "loadvm", "name is missing\nTry \"help loadvm\" for more information\n" },
+  { "loadvm /nowhere/x.bps", "Error: `/nowhere/x.bps` cannot be opened: *" },
+  { "delvm /nowhere/x.bps", "Error: *" },
   /* input */
   { "sendkey ctrl-nokey", "unknown key: 'nokey'\nTry \"help sendkey\" for more information\n" },
   { "info mice", "* Mouse #0: input (absolute)\n" },
