@@ -13,8 +13,8 @@ extern const BpTypeDesc i440fx_type, piix3_type, piix4_pm_type, lapic_type, ioap
 extern const BpTypeDesc acpi_tables_type, smbios_tables_type;
 extern const BpTypeDesc fw_cfg_type, debug_exit_type, debug_console_type, post_port_type, pc_testdev_type, pci_testdev_type, bios_rom_type;
 extern const BpTypeDesc vga_pci_type, vga_isa_type;
-extern const BpTypeDesc i8237_pair_type, fdc_82078_type;
 extern const BpTypeDesc piix3_ide_type, isa_ide_type, ide_disk_type, ide_cdrom_type;
+extern const BpTypeDesc i8237_pair_type, fdc_82078_type, isa_board_type;
 extern const BpTypeDesc boot_linux_type, boot_multiboot_type;
 
 #endif

@@ -9,6 +9,7 @@ static const BpTypeDesc *const types[] = {
   &uart_16550_type,
   &i8237_pair_type,
   &fdc_82078_type,
+  &isa_board_type,
   &i8042_type,
   &port92_type,
   &lapic_type,

@@ -63,6 +63,7 @@ static const char everything[] =
   "[device old]\ntype = ide-disk\nbus = ide2\ndrive = old-bytes\nread-only = on\n[device cd2]\ntype = ide-cdrom\nbus = ide2\naddress = 0.1\ndrive = disc2\n"
   "[backend disk-bytes]\ntype = harness-block\nsize = 256K\n[backend card-bytes]\ntype = harness-block\nsize = 64K\n[backend disc]\ntype = harness-block\nsize = 256K\n"
   "[backend old-bytes]\ntype = harness-block\nsize = 64K\n[backend disc2]\ntype = harness-block\n"
+  "[device board]\ntype = isa-board\nbios = %s\nram = ram\ncmos = rtc\ntop = memory@0xfa000000\n"
   "[device t]\ntype = pc-testdev\npio0 = io@0xe0\npio1 = io@0xe4\npio2 = io@0xec\npio3 = io@0x2000\nmmio0 = memory@0xfd000000\n"
   TEST_LINE ("0") TEST_LINE ("3") TEST_LINE ("5") TEST_LINE ("7") TEST_LINE ("14") TEST_LINE ("15")
   "irq16 = apic0.lint1, apic1.lint0\nirq17 = pit.gate0\nirq18 = apic0.lint0, apic1.lint1\nirq19 = ioapic.in19\nirq20 = piix.pirq0\nirq21 = piix.pirq3\nirq22 = ioapic.in22\nirq23 = ioapic.in23\n"
@@ -85,7 +86,8 @@ static const Subject subjects[] = {
   { "port92", "p92", NO_PCI }, { "debug-exit", "exit", NO_PCI }, { "debug-console", "e9", NO_PCI }, { "post-port", "post", NO_PCI },
   { "vga-pci", "vga", PCI_PLACE (2) }, { "vga-isa", "vga2", NO_PCI }, { "i8237-pair", "dma", NO_PCI }, { "fdc-82078", "fdc", NO_PCI },
   { "fw-cfg", "cfg", NO_PCI }, { "pc-testdev", "t", NO_PCI },
-  { "piix3-ide", "ide", PCI_PLACE (1) | 0x100 }, { "isa-ide", "ide2", NO_PCI }, { "ide-disk", "disk", NO_PCI }, { "ide-cdrom", "cd", NO_PCI }
+  { "piix3-ide", "ide", PCI_PLACE (1) | 0x100 }, { "isa-ide", "ide2", NO_PCI }, { "ide-disk", "disk", NO_PCI }, { "ide-cdrom", "cd", NO_PCI },
+  { "isa-board", "board", NO_PCI }
 };
 
 /* --- chance ---------------------------------------------------------------------------------------------- */
@@ -559,8 +561,8 @@ machine (void)
   if (fd < 0 || !g_file_set_contents (path, image, 0x10000, &error))
     ck_abort_msg ("%s", error->message);
   close (fd);
-  sections = g_strdup_printf (everything, path);
   harness_block_register ();
+  sections = g_strdup_printf (everything, path, path);
   Harness *h = harness_new (memory_disk_and_hw_pc (), sections);
   unlink (path);
   g_free (path);
