@@ -24,7 +24,7 @@ struct Requests {
   GThread *threads[N_THREADS];
   unsigned n_threads, n_free;   /* started; of these, those without work */
   GQueue waiting, finished;     /* of BpBlockRequest */
-  unsigned under_way;
+  unsigned under_way, n_idle;   /* n_idle: who waits for `idle` */
   GSource *call;                /* to answer, on the main loop; NULL: none is due */
   bool stop, warned;
   Image *image;
@@ -106,6 +106,24 @@ warn (Requests *r, const Image *image, const BpBlockRequest *request, int code)
            g_strerror (code));
 }
 
+/* --- waiting for threads ------------------------------------------------------------------------------- */
+
+/* Both under `lock`.  To wake nobody takes a system call, too. */
+static void
+wait_idle (Requests *r)
+{
+  r->n_idle++;
+  g_cond_wait (&r->idle, &r->lock);
+  r->n_idle--;
+}
+
+static void
+wake_idle (Requests *r)
+{
+  if (r->n_idle)
+    g_cond_broadcast (&r->idle);
+}
+
 /* --- answers -------------------------------------------------------------------------------------------- */
 
 /* [any][locked] */
@@ -151,7 +169,7 @@ finish (Requests *r, BpBlockRequest *request, int code)
 {
   set_error (request, guest_error (code));
   g_queue_push_tail (&r->finished, request);
-  g_cond_broadcast (&r->idle);
+  wake_idle (r);
 }
 
 static void
@@ -228,6 +246,7 @@ run_thread (void *data)
 void
 requests_submit (Requests *r, BpBlockRequest *request)
 {
+  bool wake = false;
   g_mutex_lock (&r->lock);
   if (!r->image) {
     finish_later (r, request, ENOMEDIUM);
@@ -237,12 +256,13 @@ requests_submit (Requests *r, BpBlockRequest *request)
       r->threads[r->n_threads] = g_thread_try_new ("block", run_thread, r, NULL);
       r->n_threads += r->threads[r->n_threads] != NULL;
     }
-    if (r->n_threads)
-      g_cond_signal (&r->work);
-    else                        /* the host has no thread to spare */
+    wake = r->n_free > 0;
+    if (!r->n_threads)          /* the host has no thread to spare */
       finish_later (r, g_queue_pop_tail (&r->waiting), EIO);
   }
   g_mutex_unlock (&r->lock);
+  if (wake)                     /* it needs the lock */
+    g_cond_signal (&r->work);
 }
 
 bool
@@ -261,7 +281,7 @@ requests_try (Requests *r, const BpBlockRequest *request, int *error)
   r->under_way--;
   if (!code)
     count (r, request);
-  g_cond_broadcast (&r->idle);
+  wake_idle (r);
   g_mutex_unlock (&r->lock);
   *error = 0;
   return !code;
@@ -293,7 +313,7 @@ requests_set_image (Requests *r, Image *image)
     finish_later (r, request, ECANCELED);
   r->image = image;             /* what is under way keeps the old one */
   while (r->under_way)
-    g_cond_wait (&r->idle, &r->lock);
+    wait_idle (r);
   r->warned = false;
   g_mutex_unlock (&r->lock);
 }
@@ -308,7 +328,7 @@ requests_drain (Requests *r)
     for (BpBlockRequest *request; (request = g_queue_pop_head (&r->waiting));)
       work_on (r, request);     /* the threads may all be waiting for the lock that is held here */
     while (!r->finished.length && r->under_way)
-      g_cond_wait (&r->idle, &r->lock);
+      wait_idle (r);
     left = r->finished.length;
     g_mutex_unlock (&r->lock);
   }
