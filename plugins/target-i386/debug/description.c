@@ -85,6 +85,8 @@ x86_debug_description (const X86Cpu *env, X86View view, const char *file)
     return NULL;
   GString *s = g_string_new ("<?xml version=\"1.0\"?>\n<!DOCTYPE target SYSTEM \"gdb-target.dtd\">\n<target version=\"1.0\">\n");
   g_string_append_printf (s, "  <architecture>%s</architecture>\n", x86_debug_view_names[view]);
+  if (view == VIEW_I8086)
+    g_string_append (s, "  <osabi>none</osabi>\n");    /* gdb takes it for Linux's otherwise, and warns that there is none such */
   for (unsigned i = 0; (row = x86_debug_row (env, view, i)); i++) {
     const BpDebugRegister *r = &row->reg;
     if (!feature || strcmp (feature, r->feature) != 0) {
