@@ -28,6 +28,7 @@ static const GOptionEntry entries[] = {
     "OBJECT.KEY=VALUE" },
   { "monitor", 0, 0, G_OPTION_ARG_STRING_ARRAY, &given.sections.monitors,
     "Serve a monitor: QMP at unix:PATH or tcp:HOST:PORT, the console on this terminal with stdio", "ADDRESS" },
+  { "gdb", 0, 0, G_OPTION_ARG_STRING, &given.sections.gdb, "Serve gdb; with --stop the machine waits for it", "[HOST:]PORT|unix:PATH" },
   { "kernel", 0, 0, G_OPTION_ARG_FILENAME, &given.kernel, "The same as --set boot.kernel=FILE", "FILE" },
   { "initrd", 0, 0, G_OPTION_ARG_FILENAME, &given.initrd, "The same as --set boot.initrd=FILE", "FILE" },
   { "append", 0, 0, G_OPTION_ARG_STRING, &given.append, "The same as --set boot.append=TEXT", "TEXT" },

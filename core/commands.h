@@ -45,6 +45,7 @@ BpMachine *command_build_more (const char *name, char **set_options, DescriptorM
 /* run-sections.c: what options of `run' add to a descriptor. */
 typedef struct RunSections {
   char **monitors;              /* --monitor; may be NULL */
+  char *gdb;                    /* --gdb; may be NULL */
 } RunSections;
 /* NULL when fine, else what is wrong with an option. */
 char *run_sections_wrong (const RunSections *options);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define MODULE "monitor"
+#define GDB_MODULE "debug-gdb"
 
 /* --- what there is ------------------------------------------------------------------------ */
 
@@ -70,6 +71,18 @@ append_qmp (const Descriptor *d, GHashTable *taken, const char *address, GString
   append_quoted (out, "listen", address);
 }
 
+/* One that the descriptor has is told where to listen. */
+static void
+append_gdb (const Descriptor *d, GHashTable *taken, const char *address, GString *out)
+{
+  const char *there = find_type (d, "gdb-server");
+  if (there)
+    g_string_append_printf (out, "[override monitor %s]\n", there);
+  else
+    g_string_append_printf (out, "[monitor %s]\nmodule = " GDB_MODULE "\ntype = gdb-server\n", free_name (d, taken, "gdb"));
+  append_quoted (out, "listen", address);
+}
+
 /* Without any option there is a console too, for Ctrl-A C, if it can be had. */
 char *
 run_sections (const Descriptor *d, const RunSections *options)
@@ -84,6 +97,8 @@ run_sections (const Descriptor *d, const RunSections *options)
   for (; monitors && *monitors; monitors++)
     if (strcmp (*monitors, "stdio") != 0)
       append_qmp (d, taken, *monitors, out);
+  if (options->gdb)
+    append_gdb (d, taken, options->gdb, out);
   return g_string_free (out, FALSE);
 }
 
