@@ -403,16 +403,22 @@ START_TEST (damaged_files)
   char *bytes;
   gsize size;
   ck_assert (g_file_get_contents ("x.bps", &bytes, &size, NULL));
+  unsigned harmless = 0;
   set (1, 2, 0, 0xaa);
   for (gsize n = 0; n < size; n += 7) {
     ck_assert (g_file_set_contents ("y.bps", bytes, (gssize) n, NULL));
     refuses (bp_machine_load_snapshot, "y", "cut short");
     bytes[n] ^= 0x10;
     ck_assert (g_file_set_contents ("y.bps", bytes, (gssize) size, NULL));
-    refuses (bp_machine_load_snapshot, "y", "y.bps");
+    if (bp_machine_load_snapshot (machine, "y", NULL)) {        /* a bit that nothing depends on: see test-snapshot-stream.c */
+      check_is (7, 9, 1, 0x55);
+      set (1, 2, 0, 0xaa);
+      harmless++;
+    }
     bytes[n] ^= 0x10;
   }
   check_is (1, 2, 0, 0xaa);
+  ck_assert_uint_le (harmless, 1);
   g_free (bytes);
 }
 END_TEST
