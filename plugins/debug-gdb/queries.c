@@ -101,7 +101,7 @@ static void
 own_command (GdbServer *s, const char *line, GString *out)
 {
   if (strcmp (line, "help") == 0)
-    g_string_append (out, "architecture [NAME]  how the CPU is described to gdb\nreset, powerdown, quit  as on the machine's front\nstatus  what it is doing\n"
+    g_string_append (out, "architecture [NAME]  how the CPU is described to gdb\nreset, powerdown, quit  as on the machine's front\ninfo status  what it is doing\n"
                           "A monitor in the machine ([monitor], --monitor) has more.\n");
   else if (strcmp (line, "reset") == 0)
     bp_machine_request_reset (s->machine, "the debugger asked for it");
@@ -110,7 +110,7 @@ own_command (GdbServer *s, const char *line, GString *out)
   else if (strcmp (line, "powerdown") == 0) {
     if (!bp_machine_request_powerdown (s->machine))
       g_string_append (out, "the machine has no power button\n");
-  } else if (strcmp (line, "status") == 0)
+  } else if (strcmp (line, "info status") == 0)
     g_string_append_printf (out, "%s\n", bp_run_state_name (bp_machine_run_state (s->machine)));
   else
     g_string_append_printf (out, "no such command: %s (try help)\n", line);

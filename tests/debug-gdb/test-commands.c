@@ -233,7 +233,7 @@ END_TEST
 
 START_TEST (monitor)
 {
-  ck_assert_str_eq (fake_ask ("qRcmd,737461747573"), "O stopped\nOK\n");
+  ck_assert_str_eq (fake_ask ("qRcmd,696e666f20737461747573"), "O stopped\nOK\n");
   ck_assert_ptr_nonnull (strstr (fake_ask ("qRcmd,6e6f"), "no such command: no"));
   ck_assert_ptr_nonnull (strstr (fake_ask ("qRcmd,"), "no such command"));
   SAYS ("qRcmd,7", "E16");
