@@ -177,6 +177,14 @@ should_run (BpVcpu *v)
   return is_set (&v->wanted) && !is_set (&v->quitting);
 }
 
+/* It has asked for something that ends its run: until that is done it executes no more, or how much would depend on the loop's thread. */
+void
+vcpu_hold_current (BpMachine *machine)
+{
+  if (current && current->machine == machine)
+    __atomic_store_n (&current->wanted, 0, __ATOMIC_SEQ_CST);
+}
+
 bool
 bp_vcpu_may_run (BpVcpu *vcpu)
 {

@@ -166,6 +166,8 @@ machine_request (BpMachine *m, unsigned what)
   FullMachine *fm = full_machine (m);
   bp_machine_lock (m);
   fm->requested |= what;
+  if (what & (REQUEST_RESET | REQUEST_STOP | REQUEST_SHUTDOWN))
+    vcpu_hold_current (m);
   if (!fm->request) {
     fm->request = g_idle_source_new ();
     g_source_set_priority (fm->request, G_PRIORITY_DEFAULT);

@@ -68,6 +68,9 @@ static void
 on_time (void *user)
 {
   BpMachine *m = bp_object_machine (user);
+  const Snapshotter *s = user;
+  if (s->virtual && s->end)     /* a guest that sleeps would be hours further on */
+    bp_machine_request_stop (m, BP_RUN_PAUSED);
   bp_loop_post (bp_loop_main (m), false, m, act, user);
 }
 
