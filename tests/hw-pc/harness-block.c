@@ -1,9 +1,9 @@
 /* harness-block.c -- a disk of a test: memory behind a block backend, which answers when it is told to, and fails where it is told to. */
 /* SPDX-License-Identifier: MIT */
 #include "harness-block.h"
+#include <check.h>
 #include <errno.h>
 #include <string.h>
-#include "build.h"
 
 typedef struct Block {
   uint64_t size;                /* of the medium; 0: none */
@@ -30,6 +30,16 @@ move (Block *b, const BpBlockRequest *r)
     memcpy (r->op == BP_BLOCK_READ ? r->iov[i].iov_base : at, r->op == BP_BLOCK_READ ? at : r->iov[i].iov_base, r->iov[i].iov_len);
     at += r->iov[i].iov_len;
   }
+}
+
+/* What a new medium holds: byte i of sector n is not that of another sector nearby. */
+static void
+fill (Block *b, uint64_t size)
+{
+  b->size = b->there = size;
+  b->bytes = g_realloc (b->bytes, size + 1);
+  for (uint64_t i = 0; i < size; i++)
+    b->bytes[i] = (uint8_t) (i / BP_BLOCK_SECTOR * 7 + i % BP_BLOCK_SECTOR);
 }
 
 static int
@@ -60,11 +70,13 @@ perform (Block *b, const BpBlockRequest *r)
   return 0;
 }
 
-static void
+static unsigned
 answer (Block *b)
 {
-  for (BpBlockRequest *r; (r = g_queue_pop_head (&b->waiting));)
+  unsigned n = 0;
+  for (BpBlockRequest *r; (r = g_queue_pop_head (&b->waiting)); n++)
     r->done (r, perform (b, r));
+  return n;
 }
 
 /* --- the interface ---------------------------------------------------------------------------- */
@@ -75,6 +87,8 @@ attach (void *self, const BpBlockHandlers *handlers, void *user)
   Block *b = self;
   if (handlers && b->handlers)
     return false;
+  if (!handlers)
+    answer (b);
   b->handlers = handlers;
   b->user = user;
   return true;
@@ -101,8 +115,7 @@ realize (void *self, GError **error)
 {
   Block *b = self;
   g_queue_init (&b->waiting);
-  b->bytes = g_malloc0 (b->size + 1);
-  b->there = b->size;
+  fill (b, b->size);
   return true;
 }
 
@@ -118,18 +131,10 @@ static const BpProperty properties[] = {
   BP_PROP_END
 };
 
-static const BpTypeDesc block_type = {
+const BpTypeDesc harness_block_type = {
   BP_TYPE ("harness-block", BP_KIND_BACKEND, Block), .description = "Disk of a test", .properties = properties, .interfaces = interfaces,
   .realize = realize, .unrealize = unrealize
 };
-
-void
-harness_block_register (void)
-{
-  GError *error = NULL;
-  if (!type_find (block_type.name) && !type_register (&block_type, plugin_core (), &error))
-    ck_abort_msg ("%s", error->message);
-}
 
 /* --- for tests ------------------------------------------------------------------------------------ */
 
@@ -146,12 +151,13 @@ harness_block_fail (Harness *h, const char *id, uint64_t first, uint64_t n, int 
   b->fail_error = error;
 }
 
-void
+unsigned
 harness_block_answer (Harness *h, const char *id)
 {
   bp_machine_lock (harness_machine (h));
-  answer (block_of (h, id));
+  unsigned n = answer (block_of (h, id));
   bp_machine_unlock (harness_machine (h));
+  return n;
 }
 
 void
@@ -161,8 +167,15 @@ harness_block_discarded (Harness *h, const char *id, uint64_t *offset, uint64_t 
   *size = block_of (h, id)->discarded[1];
 }
 
+static void
+tell (Block *b)
+{
+  if (BP_TABLE_HAS (b->handlers, changed))
+    b->handlers->changed (b->user);
+}
+
 bool
-harness_block_change (Harness *h, const char *id, uint64_t size, bool force)
+harness_block_change (Harness *h, const char *id, uint64_t size, bool read_only, bool force)
 {
   Block *b = block_of (h, id);
   bool may = true;
@@ -171,11 +184,9 @@ harness_block_change (Harness *h, const char *id, uint64_t size, bool force)
     may = b->handlers->may_eject (b->user);
   if (may) {
     answer (b);
-    b->bytes = g_realloc (b->bytes, size + 1);
-    memset (b->bytes, 0, size);
-    b->size = b->there = size;
-    if (BP_TABLE_HAS (b->handlers, changed))
-      b->handlers->changed (b->user);
+    b->read_only = read_only;
+    fill (b, size);
+    tell (b);
   }
   bp_machine_unlock (harness_machine (h));
   return may;

@@ -1,6 +1,7 @@
 /* harness.c -- the machine of a device test, and the types that stand in for what a device needs. */
 /* SPDX-License-Identifier: MIT */
 #include "harness.h"
+#include "harness-block.h"
 #include "snapshot.h"
 #include <backplane/iface/char.h>
 #include <backplane/iface/interrupt-controller.h>
@@ -212,7 +213,7 @@ register_type (const BpTypeDesc *type)
 static Descriptor *
 load (const BpTypeDesc *const *types, const char *sections)
 {
-  static const BpTypeDesc *const own[] = { &clock_type, &ram_type, &char_type, &cpu_type, &probe_type, NULL };
+  static const BpTypeDesc *const own[] = { &clock_type, &ram_type, &char_type, &cpu_type, &probe_type, &harness_block_type, NULL };
   for (const BpTypeDesc *const *t = own; *t; t++)
     register_type (*t);
   for (const BpTypeDesc *const *t = types; t && *t; t++)

@@ -8,6 +8,7 @@
  *   harness-char   backend: keeps what a device writes (harness_text), gives what the test types (harness_type)
  *   harness-cpu    cpu: holds an x86 state, counts start-up messages, `intc`; pins intr nmi init smi reset a20
  *   harness-probe  device: inputs in0..in31, each with its level and a count of rising edges
+ *   harness-block  backend: a disk, see harness-block.h
  * Every call that cannot do what it is asked ends the test with a message.
  */
 #ifndef TESTS_HARNESS_H

@@ -20,7 +20,6 @@ ide_new (const char *drives)
     "[device host]\ntype = i440fx\nram = ram\npio0 = io@0xcf8\npio1 = io@0xcfc\nmemory = memory@0\nio = io@0\n"
     "[device ide]\ntype = piix3-ide\nbus = host\nenabled = on\npio0 = io@0x1f0\npio1 = io@0x3f6\npio2 = io@0x170\npio3 = io@0x376\n"
     "irq14 = probe.in14\nirq15 = probe.in15\n%s", drives);
-  harness_block_register ();
   Harness *h = harness_new (hw_pc (), text);
   config_write (h, 0x20, IDE_MASTER);
   config_write (h, 0x04, 5);

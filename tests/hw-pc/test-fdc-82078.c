@@ -3,13 +3,13 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include "harness-block.h"
 #include "hw-pc-test.h"
-#include "memory-disk.h"
 
 #define CHIPS(size) \
   "[memory ram]\ntype = harness-ram\nsize = 1M\nram = memory@0\n" \
   "[device dma]\ntype = i8237-pair\npio0 = io@0\npio1 = io@0xc0\npio2 = io@0x80\n[device rtc]\ntype = mc146818\npio0 = io@0x70\n" \
-  "[device probe]\ntype = harness-probe\n[backend fda]\ntype = memory-disk\nsize = " size "\n" \
+  "[device probe]\ntype = harness-probe\n[backend fda]\ntype = harness-block\nsize = " size "\n" \
   "[device fdc]\ntype = fdc-82078\npio0 = io@0x3f0\npio1 = io@0x3f7\nirq = probe.in6\ndma = dma\ncmos = rtc\ndrive0 = fda\n"
 static const char board[] = CHIPS ("1474560");
 
@@ -24,7 +24,7 @@ settle (Harness *h)
 {
   for (unsigned i = 0; i < 300; i++) {
     harness_advance (h, 20000);
-    memory_disk_run (h, "fda");
+    harness_block_answer (h, "fda");
   }
 }
 
@@ -80,7 +80,7 @@ start (Harness *h)
 static Harness *
 started (const char *sections)
 {
-  Harness *h = harness_new (memory_disk_and_hw_pc (), sections);
+  Harness *h = harness_new (hw_pc (), sections);
   start (h);
   return h;
 }
@@ -139,7 +139,7 @@ fill_memory (Harness *h, unsigned bytes, uint8_t value)
 
 START_TEST (reset_is_told_four_times)
 {
-  Harness *h = harness_new (memory_disk_and_hw_pc (), board);
+  Harness *h = harness_new (hw_pc (), board);
   ck_assert_uint_eq (in8 (h, MSR), 0);
   start (h);
   out8 (h, DOR, 0x18);
@@ -222,7 +222,7 @@ START_TEST (firmware_learns_of_the_drives)
   };
   for (unsigned i = 0; i < G_N_ELEMENTS (cases); i++) {
     char *text = g_strdup_printf ("%s%s[override fda]\nsize = %s\n", board, cases[i].types, cases[i].size);
-    Harness *h = harness_new (memory_disk_and_hw_pc (), text);
+    Harness *h = harness_new (hw_pc (), text);
     unsigned sum = 0;
     out8 (h, 0x70, 0x10);
     ck_assert_uint_eq (in8 (h, 0x71), cases[i].cmos);
@@ -243,16 +243,16 @@ END_TEST
 START_TEST (images_that_are_no_disks_are_refused)
 {
   static const struct { const char *size, *type, *says; } cases[] = {
-    { "10000000", "auto", "any drive" }, { "1474560", "720K", "720K drive" }, { "2949120", "1.44M", "1.44M drive" }, { "1474560", "none", "no drive" }
+    { "10240000", "auto", "any drive" }, { "1474560", "720K", "720K drive" }, { "2949120", "1.44M", "1.44M drive" }, { "1474560", "none", "no drive" }
   };
   for (unsigned i = 0; i < G_N_ELEMENTS (cases); i++) {
     char *text = g_strdup_printf ("%sdrive0-type = %s\n[override fda]\nsize = %s\n", board, cases[i].type, cases[i].size);
-    char *refusal = harness_refusal (memory_disk_and_hw_pc (), text);
+    char *refusal = harness_refusal (hw_pc (), text);
     ck_assert_msg (strstr (refusal, cases[i].says) && strstr (refusal, cases[i].size), "%s", refusal);
     g_free (refusal);
     g_free (text);
   }
-  char *refusal = harness_refusal (memory_disk_and_hw_pc (), CHIPS ("1474560") "drive1 = fda\n");
+  char *refusal = harness_refusal (hw_pc (), CHIPS ("1474560") "drive1 = fda\n");
   ck_assert_msg (strstr (refusal, "in use"), "%s", refusal);
   g_free (refusal);
 }
@@ -318,12 +318,12 @@ START_TEST (the_change_line_goes_down_by_a_step)
   ck_assert_uint_eq (in8 (h, CHANGE), 0x80);
   seek (h, 0, 1);
   ck_assert_uint_eq (in8 (h, CHANGE), 0);
-  memory_disk_change (h, "fda", 0, false);
+  harness_block_change (h, "fda", 0, false, true);
   ck_assert_uint_eq (in8 (h, CHANGE), 0x80);
   seek (h, 0, 2);
   ck_assert_uint_eq (in8 (h, CHANGE), 0x80);       /* nothing there */
   ck_assert_str_eq (command (h, 0xe6, 0, 2, 0, 1, 18), "40 01 00 02 00 01 02");
-  memory_disk_change (h, "fda", 737280, true);
+  harness_block_change (h, "fda", 737280, true, true);
   ck_assert_uint_eq (in8 (h, CHANGE), 0x80);
   seek (h, 0, 0);
   ck_assert_uint_eq (in8 (h, CHANGE), 0);
@@ -333,7 +333,7 @@ START_TEST (the_change_line_goes_down_by_a_step)
   program (h, 512, TO_MEMORY);
   ck_assert_str_eq (command (h, 0xe6, 0, 0, 0, 9, 9), "00 00 00 00 01 01 02");
   check_memory (h, 8, 512);
-  memory_disk_change (h, "fda", 1228800, false);        /* 5.25 inches */
+  harness_block_change (h, "fda", 1228800, false, true);        /* 5.25 inches */
   seek (h, 0, 1);
   ck_assert_uint_eq (in8 (h, CHANGE), 0x80);
   harness_free (h);
@@ -395,9 +395,9 @@ START_TEST (a_sector_has_to_be_there)
   ck_assert_str_eq (command (h, 0x46, 0, 0, 0, 1, 18), "40 01 00 00 00 01 02");         /* the disk does not turn */
   out8 (h, DOR, 0x1c);
   ck_assert_str_eq (command (h, 0x46, 1, 0, 0, 1, 18), "41 01 00 00 00 01 02");         /* no such drive */
-  memory_disk_fail (h, "fda", EIO);
+  harness_block_fail (h, "fda", 0, UINT64_MAX, EIO);
   ck_assert_str_eq (command (h, 0x46, 0, 0, 0, 1, 18), "40 20 20 00 00 01 02");
-  memory_disk_fail (h, "fda", 0);
+  harness_block_fail (h, "fda", 0, UINT64_MAX, 0);
   seek (h, 0, 82);
   ck_assert_str_eq (command (h, 0x46, 0, 82, 0, 1, 18), "40 01 00 52 00 01 02");        /* past the last track */
   harness_free (h);
@@ -492,10 +492,10 @@ START_TEST (verify_reads_for_itself)
   SEND (0xd6, 0x80, 0, 0, 17, 2, 18, 0x1b, 4);          /* 4 sectors, over both sides */
   settle (h);
   ck_assert_str_eq (result (h), "04 00 00 00 01 03 02");
-  memory_disk_fail (h, "fda", EIO);
+  harness_block_fail (h, "fda", 0, UINT64_MAX, EIO);
   ck_assert_str_eq (command (h, 0x56, 0, 0, 0, 1, 18), "40 20 20 00 00 01 02");
   program (h, 512, VERIFY);
-  memory_disk_fail (h, "fda", 0);
+  harness_block_fail (h, "fda", 0, UINT64_MAX, 0);
   ck_assert_str_eq (command (h, 0x46, 0, 0, 0, 1, 18), "00 00 00 00 00 02 02");
   ck_assert_uint_eq (read32 (h, BUFFER), 0);
   harness_free (h);
@@ -507,7 +507,7 @@ END_TEST
 START_TEST (sectors_are_written)
 {
   Harness *h = started (board);
-  const uint8_t *disk = memory_disk_bytes (h, "fda");
+  const uint8_t *disk = harness_block_bytes (h, "fda");
   seek (h, 0, 7);
   fill_memory (h, 1536, 0xa5);
   program (h, 1100, TO_DISK);                   /* the rest of the third sector is zeros */
@@ -516,7 +516,7 @@ START_TEST (sectors_are_written)
   for (unsigned i = 0; i < 1536; i++)
     ck_assert_uint_eq (at[i], i < 1100 ? 0xa5 : 0);
   ck_assert_uint_eq (at[1536], (uint8_t) ((7 * 36 + 20) * 7));
-  memory_disk_fail (h, "fda", EIO);
+  harness_block_fail (h, "fda", 0, UINT64_MAX, EIO);
   program (h, 512, TO_DISK);
   ck_assert_str_eq (command (h, 0x45, 0, 7, 0, 1, 18), "50 00 00 07 00 01 02");
   harness_free (h);
@@ -532,7 +532,7 @@ START_TEST (a_protected_disk_stays_as_it_is)
   SEND (0x4d, 0, 2, 18, 0x54, 0xf6);
   settle (h);
   ck_assert (g_str_has_prefix (result (h), "40 02 00 "));
-  ck_assert_uint_eq (memory_disk_bytes (h, "fda")[1], 1);
+  ck_assert_uint_eq (harness_block_bytes (h, "fda")[1], 1);
   harness_free (h);
 }
 END_TEST
@@ -569,7 +569,7 @@ START_TEST (a_track_is_formatted)
   SEND (0x4d, 4, 2, 18, 0x54, 0xf6);
   settle (h);
   ck_assert (g_str_has_prefix (result (h), "04 00 00 "));
-  const uint8_t *disk = memory_disk_bytes (h, "fda");
+  const uint8_t *disk = harness_block_bytes (h, "fda");
   for (unsigned i = 0; i < 18 * 512; i++)
     ck_assert_uint_eq (disk[(4 * 36 + 18) * 512 + i], 0xf6);
   ck_assert_uint_eq (disk[(4 * 36 + 36) * 512], (uint8_t) (180 * 7));
@@ -601,7 +601,7 @@ END_TEST
 static const char *
 scan (Harness *h, uint8_t code, int difference, uint8_t step)
 {
-  const uint8_t *disk = memory_disk_bytes (h, "fda");
+  const uint8_t *disk = harness_block_bytes (h, "fda");
   for (unsigned i = 0; i < 5 * 512; i++)        /* the same for each sector */
     harness_write (h, "memory", BUFFER + i, i % 512 < 10 ? 0xff : disk[3 * 512 + i % 512] + (i % 512 == 100 ? difference : 0), 1);
   program (h, 5 * 512, TO_DISK);
@@ -616,7 +616,7 @@ START_TEST (sectors_are_compared)
   Harness *h = started (board);
   static const uint8_t values[5] = { 0x10, 0x20, 0x30, 0x40, 0x50 };
   for (unsigned i = 0; i < 5; i++)
-    memset (memory_disk_bytes (h, "fda") + i * 512, values[i], 512);
+    memset (harness_block_bytes (h, "fda") + i * 512, values[i], 512);
   ck_assert_str_eq (scan (h, 0x51, 0, 1), "00 00 08 00 00 05 02");      /* the fourth is equal, where memory has no FF */
   ck_assert_str_eq (scan (h, 0x51, 1, 1), "00 00 04 01 00 01 02");      /* none is */
   ck_assert_str_eq (scan (h, 0x51, 0, 2), "00 00 04 01 00 01 02");      /* 1, 3, 5 */
@@ -654,7 +654,7 @@ START_TEST (bytes_go_through_the_fifo)
     out8 (h, FIFO, 0x5a);
   settle (h);
   ck_assert_str_eq (result (h), "40 80 00 00 00 12 02");
-  ck_assert_uint_eq (memory_disk_bytes (h, "fda")[17 * 512 + 511], 0x5a);
+  ck_assert_uint_eq (harness_block_bytes (h, "fda")[17 * 512 + 511], 0x5a);
   harness_free (h);
 }
 END_TEST
@@ -679,7 +679,7 @@ START_TEST (a_host_can_be_too_slow)
   harness_advance (h, 500000000);
   settle (h);
   ck_assert_str_eq (result (h), "40 10 00 00 00 01 02");
-  ck_assert_uint_eq (memory_disk_bytes (h, "fda")[1], 1);
+  ck_assert_uint_eq (harness_block_bytes (h, "fda")[1], 1);
   harness_free (h);
 }
 END_TEST
@@ -693,13 +693,13 @@ START_TEST (reset_ends_whatever_goes_on)
   SEND (0x46, 0, 0, 0, 1, 2, 18, 0x1b, 0xff);
   harness_advance (h, 100000);
   out8 (h, DOR, 0x18);          /* the request is with the backend */
-  ck_assert_uint_eq (memory_disk_run (h, "fda"), 1);
+  ck_assert_uint_eq (harness_block_answer (h, "fda"), 1);
   start (h);
   ck_assert_uint_eq (read32 (h, BUFFER), 0);
   ck_assert_str_eq (command (h, 0x46, 0, 0, 0, 1, 18), "00 00 00 00 00 02 02");
   SEND (0x46, 0, 0, 0, 1, 2, 18, 0x1b, 0xff);
   harness_advance (h, 100000);
-  memory_disk_change (h, "fda", 0, false);
+  harness_block_change (h, "fda", 0, false, true);
   settle (h);
   harness_free (h);             /* with a command on its way */
 }
@@ -715,7 +715,7 @@ START_TEST (state_survives)
     for (unsigned i = 0; i < moment; i++) {
       harness_advance (h, 4000);
       if (i % 8 == 7)
-        memory_disk_run (h, "fda");
+        harness_block_answer (h, "fda");
     }
     harness_round_trip (h);
     settle (h);

@@ -17,7 +17,6 @@
 #include <sys/mman.h>
 #include "harness-block.h"
 #include "hw-pc-test.h"
-#include "memory-disk.h"
 #include "machine.h"
 #include "memory.h"
 
@@ -54,7 +53,7 @@ static const char everything[] =
   "[device post]\ntype = post-port\npio0 = io@0x80 prio 1\nbackend = codes\nexit = on\nexit-code = 0xff\n[device cfg]\ntype = fw-cfg\npio0 = io@0x510\nram = ram\n"
   "[device dma]\ntype = i8237-pair\npio0 = io@0\npio1 = io@0xc0\npio2 = io@0x80\npio3 = io@0x480\n"
   "[device fdc]\ntype = fdc-82078\npio0 = io@0x3f0\npio1 = io@0x3f7\nirq = pic.in6, ioapic.in6\ndma = dma\ncmos = rtc\n"
-  "drive0 = floppy\ndrive1-type = 1.2M\n[backend floppy]\ntype = memory-disk\nsize = 1474560\n"
+  "drive0 = floppy\ndrive1-type = 1.2M\n[backend floppy]\ntype = harness-block\nsize = 1474560\n"
   "[device ide]\ntype = piix3-ide\nbus = host\nenabled = on\npio0 = io@0x1f0\npio1 = io@0x3f6\npio2 = io@0x170\npio3 = io@0x376\n"
   "irq14 = pic.in14, ioapic.in14\nirq15 = pic.in15, ioapic.in15\n"
   "[device disk]\ntype = ide-disk\nbus = ide\ndrive = disk-bytes\n[device card]\ntype = ide-disk\nbus = ide\naddress = 0.1\nremovable = on\ndrive = card-bytes\n"
@@ -302,10 +301,10 @@ strike_floppy (Harness *h, GRand *random)
   static const int errors[] = { 0, 0, EIO, ENOSPC, ENOMEDIUM, EROFS };
   switch (below (random, 64)) {
   case 0:
-    memory_disk_change (h, "floppy", sizes[below (random, G_N_ELEMENTS (sizes))], below (random, 4) == 0);
+    harness_block_change (h, "floppy", sizes[below (random, G_N_ELEMENTS (sizes))], below (random, 4) == 0, true);
     break;
   case 1:
-    memory_disk_fail (h, "floppy", errors[below (random, G_N_ELEMENTS (errors))]);
+    harness_block_fail (h, "floppy", 0, UINT64_MAX, errors[below (random, G_N_ELEMENTS (errors))]);
     break;
   case 2:
     out8 (h, 0x3f2, below (random, 4) ? 0x1c : (uint8_t) below (random, 256));
@@ -318,7 +317,7 @@ strike_floppy (Harness *h, GRand *random)
     out8 (h, 0x3f5, codes[below (random, G_N_ELEMENTS (codes))]);
     break;
   case 8: case 9:
-    memory_disk_run (h, "floppy");
+    harness_block_answer (h, "floppy");
     break;
   case 10:
     harness_advance (h, 100000);
@@ -375,7 +374,7 @@ strike_drive (Harness *h, GRand *random, bool packet)
     else
       harness_write (h, "io", base, random_value (random), 1u << below (random, 3));
   if (below (random, 256) == 0)
-    harness_block_change (h, packet ? "disc" : "card-bytes", below (random, 2) ? 0 : 2048u * below (random, 200), below (random, 2));
+    harness_block_change (h, packet ? "disc" : "card-bytes", below (random, 2) ? 0 : 2048u * below (random, 200), false, below (random, 2));
   if (below (random, 256) == 0)
     harness_block_fail (h, packet ? "disc" : "disk-bytes", below (random, 512), below (random, 4), below (random, 2) ? 5 : 28);
 }
@@ -561,9 +560,8 @@ machine (void)
   if (fd < 0 || !g_file_set_contents (path, image, 0x10000, &error))
     ck_abort_msg ("%s", error->message);
   close (fd);
-  harness_block_register ();
   sections = g_strdup_printf (everything, path, path);
-  Harness *h = harness_new (memory_disk_and_hw_pc (), sections);
+  Harness *h = harness_new (hw_pc (), sections);
   unlink (path);
   g_free (path);
   g_free (sections);

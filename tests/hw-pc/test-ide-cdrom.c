@@ -247,7 +247,7 @@ START_TEST (empty_and_changed)
   Harness *h = drive ("0");
   expect_failure (h, PACKET (h, 0x00), 0x023a01);
   expect_failure (h, PACKET (h, 0x28, [8] = 1), 0x023a01);
-  ck_assert (harness_block_change (h, "disc", 100 * 2048, false));
+  ck_assert (harness_block_change (h, "disc", 100 * 2048, true, false));
   ck_assert_uint_eq (PACKET (h, 0x4a, 1, [4] = 0x10, [8] = 8), DRDY);
   ck_assert_uint_eq (page[4], 2);               /* a new disc, which is in */
   ck_assert_uint_eq (page[5], 2);
@@ -264,7 +264,7 @@ START_TEST (tray)
   Harness *h = drive ("1200K");
   ck_assert_uint_eq (PACKET (h, 0x1e, [4] = 1), DRDY);
   expect_failure (h, PACKET (h, 0x1b, [4] = 2), 0x055302);
-  ck_assert (!harness_block_change (h, "disc", 0, false));      /* but the guest hears of it */
+  ck_assert (!harness_block_change (h, "disc", 0, true, false));      /* but the guest hears of it */
   ck_assert_uint_eq (PACKET (h, 0x4a, 1, [4] = 0x10, [8] = 8), DRDY);
   ck_assert_uint_eq (page[4], 1);
   ck_assert_uint_eq (PACKET (h, 0x4a, 1, [4] = 0x10, [8] = 8), DRDY);
@@ -275,7 +275,7 @@ START_TEST (tray)
   ck_assert_uint_eq (PACKET (h, 0x1b, [4] = 3), DRDY);
   expect_failure (h, PACKET (h, 0x00), 0x062800);
   ck_assert_uint_eq (PACKET (h, 0x00), DRDY);
-  ck_assert (harness_block_change (h, "disc", 0, false));
+  ck_assert (harness_block_change (h, "disc", 0, true, false));
   expect_failure (h, PACKET (h, 0x00), 0x023a01);
   harness_free (h);
 }
@@ -302,13 +302,13 @@ START_TEST (errors)
   expect_failure (h, packet_by_dma (h, (const uint8_t[12]) { 0x28, [5] = 40, [8] = 20 }, 20 * 2048), 0x031100);
   harness_block_truncate (h, "disc", 100 * 2048);
   expect_failure (h, PACKET (h, 0x28, [5] = 120, [8] = 1), 0x031100);
-  harness_block_change (h, "disc", 50 * 2048, true);    /* in the middle of a read */
+  harness_block_change (h, "disc", 50 * 2048, true, true);    /* in the middle of a read */
   PACKET (h, 0x00);
   const uint8_t read[12] = { 0x28, [5] = 3, [8] = 40 };
   out8 (h, 0x171, 0);
   out8 (h, 0x177, 0xa0);
   ide_write_data (h, 0x170, read, 12);
-  harness_block_change (h, "disc", 0, true);
+  harness_block_change (h, "disc", 0, true, true);
   ide_wait (h, 0x170);
   ide_read_data (h, 0x170, page, 65536);
   for (unsigned i = 0; i < 4 && ide_wait (h, 0x170) & DRQ; i++)

@@ -471,19 +471,19 @@ END_TEST
 START_TEST (removable)
 {
   Harness *h = ide_new (POLICY ("removable = on"));
-  ck_assert (harness_block_change (h, "bytes", 0, false));
+  ck_assert (harness_block_change (h, "bytes", 0, false, false));
   ide_command (h, 0x1f0, 0x20, 0xe0, 0, 1);
   ck_assert_uint_eq (ide_wait (h, 0x1f0), DRDY | DSC | ERR);
   ck_assert_uint_eq (in8 (h, 0x1f1), NM | ABRT);
-  ck_assert (harness_block_change (h, "bytes", 1 << 20, false));
+  ck_assert (harness_block_change (h, "bytes", 1 << 20, false, false));
   ide_command (h, 0x1f0, 0xda, 0xa0, 0, 0);
   ck_assert_uint_eq (ide_wait (h, 0x1f0), DRDY | DSC | ERR);
   ck_assert_uint_eq (in8 (h, 0x1f1), MC);
   ide_command (h, 0x1f0, 0xde, 0xa0, 0, 0);
   ck_assert_uint_eq (ide_wait (h, 0x1f0), DRDY | DSC);
-  ck_assert (!harness_block_change (h, "bytes", 0, false));
+  ck_assert (!harness_block_change (h, "bytes", 0, false, false));
   ide_command (h, 0x1f0, 0xdf, 0xa0, 0, 0);
-  ck_assert (harness_block_change (h, "bytes", 0, false));
+  ck_assert (harness_block_change (h, "bytes", 0, false, false));
   harness_free (h);
 }
 END_TEST
@@ -541,7 +541,6 @@ END_TEST
 /* The adapter of an ISA board: the same drives, and nothing that needs DMA. */
 START_TEST (without_dma)
 {
-  harness_block_register ();
   Harness *h = harness_new (hw_pc (), "[device probe]\ntype = harness-probe\n[device ide]\ntype = isa-ide\npio0 = io@0x1f0\npio1 = io@0x3f6\nirq14 = probe.in14\n" ONE);
   uint16_t w[256];
   ide_fill (harness_block_bytes (h, "bytes"), SECTORS * 512, 1);
@@ -579,7 +578,6 @@ END_TEST
 
 START_TEST (refusals)
 {
-  harness_block_register ();
   static const char base[] = "[device ide]\ntype = isa-ide\n[backend b]\ntype = harness-block\nsize = 1M\n[backend c]\ntype = harness-block\nsize = 1M\n";
   static const char *const texts[][2] = {
     { "[device d]\ntype = ide-disk\nbus = ide\naddress = 2.0\ndrive = b\n", "no place 2.0" },
