@@ -197,3 +197,24 @@ harness_block_truncate (Harness *h, const char *id, uint64_t size)
 {
   block_of (h, id)->there = size;
 }
+
+void
+harness_block_copy (Harness *from, Harness *to)
+{
+  unsigned cursor = 0;
+  for (void *o; (o = bp_machine_next (harness_machine (from), BP_BLOCK_ID, &cursor));) {
+    const Block *a = o;
+    Block *b = block_of (to, bp_object_id (o));
+    bp_machine_lock (harness_machine (to));
+    answer (b);
+    fill (b, a->size);
+    memcpy (b->bytes, a->bytes, a->size);
+    b->read_only = a->read_only;
+    b->there = a->there;
+    b->fail_first = a->fail_first;
+    b->fail_n = a->fail_n;
+    b->fail_error = a->fail_error;
+    tell (b);
+    bp_machine_unlock (harness_machine (to));
+  }
+}

@@ -26,5 +26,8 @@ void harness_block_discarded (Harness *h, const char *id, uint64_t *offset, uint
 bool harness_block_change (Harness *h, const char *id, uint64_t size, bool read_only, bool force);
 /* The medium loses its end without a word. */
 void harness_block_truncate (Harness *h, const char *id, uint64_t size);
+/* Every disk's medium, and what becomes of requests to it, goes to the same disk of another machine.  A snapshot has the drives and not their media, so this
+ * comes before the machine's state does. */
+void harness_block_copy (Harness *from, Harness *to);
 
 #endif

@@ -506,6 +506,7 @@ go_on_in_twin (Harness *h, GRand *random, const Subject *s, Harness *(*new) (voi
   GRand *same = g_rand_copy (random);
   GPtrArray *registers = registers_of (object_of (harness_object (h, s->id)));
   GPtrArray *others = registers_of (object_of (harness_object (twin, s->id)));
+  harness_block_copy (h, twin);
   harness_copy (h, twin);
   for (unsigned n = 1; n <= 512; n++) {
     step (h, random, s, registers, n);
