@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <backplane/iface/input.h>
 #include <string.h>
+#include "a20-gate.h"
 #include "hw-pc.h"
 #include "ps2.h"
 
@@ -209,11 +210,13 @@ input_release (void *self)
 
 /* --- guest access -------------------------------------------------------------------- */
 
+static void follow_gate (Kbd *k) { bp_pin_set (k->a20, k->port & OP_A20); }
+
 static void
 write_output_port (Kbd *k, uint8_t value)
 {
   k->port = value & (uint8_t) ~(OP_OUTPUT_FULL | OP_AUX_FULL);
-  bp_pin_set (k->a20, value & OP_A20);
+  follow_gate (k);
   if (!(value & OP_NOT_RESET))
     bp_machine_request_reset (bp_object_machine (k), "keyboard controller");
 }
@@ -380,6 +383,18 @@ command_write (void *self, uint64_t offset, uint64_t value, unsigned size)
   expect_byte (k);
 }
 
+/* --- the gate, as port 0x92 has it ------------------------------------------------------------ */
+
+static void
+gate_set (void *self, bool open)
+{
+  Kbd *k = self;
+  k->port = (uint8_t) ((k->port & ~OP_A20) | (open ? OP_A20 : 0));
+  follow_gate (k);
+}
+
+static bool gate_is_open (void *self) { return ((const Kbd *) self)->port & OP_A20; }
+
 /* --- life cycle: realize, reset ------------------------------------------------------------ */
 
 static bool
@@ -423,7 +438,7 @@ kbd_reset (void *self, BpResetKind kind)
   ps2_mouse_reset (&k->mouse);
   k->port = OP_LINES | OP_AUX_IDLE | OP_A20 | OP_NOT_RESET;
   update_irqs (k);
-  bp_pin_set (k->a20, 1);
+  follow_gate (k);
 }
 
 static bool
@@ -433,7 +448,7 @@ kbd_post_load (void *self, GError **error)
   ps2_keyboard_post_load (&k->keyboard);
   ps2_mouse_post_load (&k->mouse);
   update_irqs (k);
-  bp_pin_set (k->a20, k->port & OP_A20);
+  follow_gate (k);
   return true;
 }
 
@@ -466,7 +481,8 @@ static const BpProperty kbd_properties[] = {
 
 static const BpInputIface input_iface = { .struct_size = sizeof (BpInputIface), .kinds = input_kinds, .key = input_key, .relative = input_relative,
                                           .release = input_release };
-static const BpInterfaceDesc kbd_interfaces[] = { { BP_INPUT_ID, &input_iface }, { NULL, NULL } };
+static const A20GateIface gate_iface = { .struct_size = sizeof (A20GateIface), .set = gate_set, .is_open = gate_is_open };
+static const BpInterfaceDesc kbd_interfaces[] = { { BP_INPUT_ID, &input_iface }, { A20_GATE_ID, &gate_iface }, { NULL, NULL } };
 
 static const BpStateField kbd_state[] = {
   BP_STATE_FIELD_BYTES (Kbd, ram), BP_STATE_FIELD_U8 (Kbd, output), BP_STATE_FIELD_U8 (Kbd, output_status), BP_STATE_FIELD_U8 (Kbd, pushed),

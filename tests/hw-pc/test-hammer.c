@@ -48,7 +48,7 @@ static const char everything[] =
   "[device rtc]\ntype = mc146818\npio0 = io@0x70\nirq = hpet.rtc\n"
   "[device com1]\ntype = uart-16550\npio0 = io@0x3f8\nirq = pic.in4, ioapic.in4\nbackend = line\n"
   "[device kbd]\ntype = i8042\npio0 = io@0x60\npio1 = io@0x64\nirq1 = pic.in1, ioapic.in1\nirq12 = pic.in12, ioapic.in12\na20 = cpu0.a20\n"
-  "[device p92]\ntype = port92\npio0 = io@0x92\na20 = cpu0.a20\n"
+  "[device p92]\ntype = port92\npio0 = io@0x92\ngate = kbd\n"
   "[device exit]\ntype = debug-exit\npio0 = io@0xf4\n[device e9]\ntype = debug-console\npio0 = io@0xe9\nbackend = text\n"
   "[device post]\ntype = post-port\npio0 = io@0x80 prio 1\nbackend = codes\nexit = on\nexit-code = 0xff\n[device cfg]\ntype = fw-cfg\npio0 = io@0x510\nram = ram\n"
   "[device dma]\ntype = i8237-pair\npio0 = io@0\npio1 = io@0xc0\npio2 = io@0x80\npio3 = io@0x480\n"

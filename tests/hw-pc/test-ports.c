@@ -2,12 +2,46 @@
 /* SPDX-License-Identifier: MIT */
 #include "hw-pc-test.h"
 
+static const char gates[] = "[device p]\ntype = port92\npio0 = io@0x92\ngate = kbd\n"
+                            "[device kbd]\ntype = i8042\npio0 = io@0x60\npio1 = io@0x64\na20 = cpu0.a20\n[cpu]\ntype = harness-cpu\n";
+
+/* The gate is as its pin, the port and the controller's output port say, all three. */
+static void
+expect_gate (Harness *h, bool open)
+{
+  ck_assert_int_eq (harness_level (h, "cpu0.a20"), open);
+  ck_assert_uint_eq (in8 (h, 0x92) & 2, open ? 2 : 0);
+  out8 (h, 0x64, 0xd0);
+  ck_assert_uint_eq (in8 (h, 0x60) & 2, open ? 2 : 0);
+}
+
+START_TEST (the_last_to_touch_the_gate_counts)
+{
+  Harness *h = harness_new (hw_pc (), gates);
+  expect_gate (h, true);
+  out8 (h, 0x92, 0x02);         /* firmware */
+  expect_gate (h, true);
+  out8 (h, 0x64, 0xd1);         /* a memory manager */
+  out8 (h, 0x60, 0xdd);
+  expect_gate (h, false);
+  harness_round_trip (h);
+  expect_gate (h, false);
+  out8 (h, 0x92, in8 (h, 0x92) | 0x02);
+  expect_gate (h, true);
+  out8 (h, 0x92, 0x00);
+  expect_gate (h, false);
+  out8 (h, 0x64, 0xdf);
+  expect_gate (h, true);
+  out8 (h, 0x64, 0xdd);
+  harness_reset (h, BP_RESET_WARM);
+  expect_gate (h, true);
+  harness_free (h);
+}
+END_TEST
+
 START_TEST (port_92_gates_and_resets)
 {
-  Harness *h = harness_new (hw_pc (), "[device p]\ntype = port92\npio0 = io@0x92\na20 = cpu0.a20\n"
-                                      "[device kbd]\ntype = i8042\npio0 = io@0x60\npio1 = io@0x64\na20 = cpu0.a20\n[cpu]\ntype = harness-cpu\n");
-  ck_assert_int_eq (harness_level (h, "cpu0.a20"), 1);
-  out8 (h, 0x64, 0xdd);
+  Harness *h = harness_new (hw_pc (), "[device p]\ntype = port92\npio0 = io@0x92\na20 = cpu0.a20\n[cpu]\ntype = harness-cpu\n");
   ck_assert_int_eq (harness_level (h, "cpu0.a20"), 0);
   out8 (h, 0x92, 0x02);
   ck_assert_int_eq (harness_level (h, "cpu0.a20"), 1);
@@ -93,5 +127,5 @@ START_TEST (the_test_device_keeps_and_drives)
 }
 END_TEST
 
-HARNESS_MAIN ("ports", port_92_gates_and_resets, the_exit_port_says_how, the_debug_console_writes, post_codes_are_lines,
+HARNESS_MAIN ("ports", the_last_to_touch_the_gate_counts, port_92_gates_and_resets, the_exit_port_says_how, the_debug_console_writes, post_codes_are_lines,
               the_test_device_keeps_and_drives)
