@@ -58,7 +58,8 @@ struct IdeDrive {
   const struct iovec *iov;      /* what the adapter has mapped, and how much of it; 0: nothing */
   unsigned n_iov;
   uint64_t mapped;
-  bool submitted, answered, cancelled;
+  bool submitted, answered;
+  bool held;                    /* an answer is left for who waits for it, or is being concluded */
   int result;
 };
 

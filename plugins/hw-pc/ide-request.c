@@ -67,6 +67,18 @@ conclude (IdeDrive *d)
   d->ops->answered (d, work, error);
 }
 
+/* An answer leads to the next request, which may be answered before it returns: this goes round and not deeper, for the guest chooses how often. */
+static void
+conclude_all (IdeDrive *d)
+{
+  if (d->held)
+    return;
+  d->held = true;
+  while (d->answered && !bp_timer_is_armed (d->timer))
+    conclude (d);
+  d->held = false;
+}
+
 /* [any][locked] */
 static void
 request_done (BpBlockRequest *request, int error)
@@ -75,16 +87,19 @@ request_done (BpBlockRequest *request, int error)
   d->submitted = false;
   d->answered = true;
   d->result = error;
-  if (!d->cancelled && !bp_timer_is_armed (d->timer))
-    conclude (d);
+  conclude_all (d);
 }
 
+/* Waits for the answer, and leaves it to the caller. */
 static void
 drain (IdeDrive *d)
 {
   const BpBlockIface *t = d->backend.table;
+  bool held = d->held;
+  d->held = true;
   if (d->submitted && BP_TABLE_HAS (t, drain))
     t->drain (d->backend.instance);
+  d->held = held;
 }
 
 /* --- requests ------------------------------------------------------------------------------- */
@@ -125,7 +140,7 @@ start (IdeDrive *d)
     return;                     /* the guest has taken its memory away: the drive waits */
   if (d->op == BP_BLOCK_READ && d->size <= SMALL && !bp_timer_is_armed (d->timer) && bp_block_try (&d->backend, r, &d->result)) {
     d->answered = true;
-    conclude (d);
+    conclude_all (d);
     return;
   }
   d->submitted = true;
@@ -164,16 +179,14 @@ due (void *user)
   if (!d->submitted && !d->answered)
     start (d);
   drain (d);
-  if (d->answered)
-    conclude (d);
+  conclude_all (d);
 }
 
 void
 ide_cancel (IdeDrive *d)
 {
-  d->cancelled = true;
   drain (d);
-  d->cancelled = d->answered = false;
+  d->answered = false;
   if (d->timer)
     bp_timer_cancel (d->timer);
   unmap (d, false);

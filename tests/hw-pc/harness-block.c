@@ -16,6 +16,8 @@ typedef struct Block {
   uint64_t fail_first, fail_n, discarded[2];
   int fail_error;
   unsigned counts[BP_BLOCK_WRITE_ZEROES + 1];
+  bool at_once;
+  uintptr_t lowest, highest;    /* frames that asked for such a read */
 } Block;
 
 static Block *block_of (Harness *h, const char *id) { return harness_object (h, id); }
@@ -105,7 +107,21 @@ info (void *self, BpBlockInfo *out)
 
 static void submit (void *self, BpBlockRequest *request) { g_queue_push_tail (&((Block *) self)->waiting, request); }
 static void drain (void *self) { answer (self); }
-static const BpBlockIface iface = { .struct_size = sizeof iface, .attach = attach, .info = info, .submit = submit, .drain = drain };
+
+static bool
+try_now (void *self, BpBlockRequest *request, int *error)
+{
+  Block *b = self;
+  uintptr_t frame = (uintptr_t) __builtin_frame_address (0);
+  if (!b->at_once || request->op != BP_BLOCK_READ)
+    return false;
+  b->lowest = b->lowest ? MIN (b->lowest, frame) : frame;
+  b->highest = MAX (b->highest, frame);
+  *error = perform (b, request);
+  return true;
+}
+
+static const BpBlockIface iface = { .struct_size = sizeof iface, .attach = attach, .info = info, .submit = submit, .drain = drain, .try_now = try_now };
 static const BpInterfaceDesc interfaces[] = { { BP_BLOCK_ID, &iface }, { NULL, NULL } };
 
 /* --- the type ------------------------------------------------------------------------------------ */
@@ -139,6 +155,8 @@ const BpTypeDesc harness_block_type = {
 /* --- for tests ------------------------------------------------------------------------------------ */
 
 uint8_t *harness_block_bytes (Harness *h, const char *id) { return block_of (h, id)->bytes; }
+void harness_block_at_once (Harness *h, const char *id) { block_of (h, id)->at_once = true; }
+size_t harness_block_depth (Harness *h, const char *id) { return block_of (h, id)->highest - block_of (h, id)->lowest; }
 unsigned harness_block_waiting (Harness *h, const char *id) { return block_of (h, id)->waiting.length; }
 unsigned harness_block_count (Harness *h, const char *id, BpBlockOp op) { return block_of (h, id)->counts[op]; }
 

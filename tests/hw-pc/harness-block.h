@@ -18,6 +18,10 @@ void harness_block_fail (Harness *h, const char *id, uint64_t first, uint64_t n,
 /* All that wait, and what comes of them; how many that was. */
 unsigned harness_block_answer (Harness *h, const char *id);
 unsigned harness_block_waiting (Harness *h, const char *id);
+/* Reads are done by who asks whether they can be, from now on. */
+void harness_block_at_once (Harness *h, const char *id);
+/* How many bytes of stack lie between the shallowest and the deepest of these reads. */
+size_t harness_block_depth (Harness *h, const char *id);
 /* How many of one kind were done without an error. */
 unsigned harness_block_count (Harness *h, const char *id, BpBlockOp op);
 /* The offset and size of the last discard. */
