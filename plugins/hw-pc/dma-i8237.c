@@ -218,18 +218,19 @@ serve (Dma *d, unsigned n)
   if (kind_of (c) == BP_ISA_DMA_CASCADE) {
     bp_log_guest (d, "channel %u: transfer type 3 is illegal", n);
     chip->mask |= (uint8_t) (1u << (n & 3));
+    chip->software &= (uint8_t) ~(1u << (n & 3));       /* which no mask holds back: it would ask for good */
     return;
   }
   while (move_run (d, n) && (is_asked (d, n) || chip->software >> (n & 3) & 1 || type_of (c) == TYPE_BLOCK))
     ;
 }
 
-/* The next channel of a chip that can be served, or -1. */
+/* The next channel of a chip that can be served, or -1; those that were served (a bit each) have had their turn. */
 static int
-choose (const Dma *d, unsigned chip)
+choose (const Dma *d, unsigned chip, unsigned served)
 {
   const Chip *c = &d->chip[chip];
-  unsigned asked = (d->requests >> 4 * chip & 0x0f & ~c->mask) | c->software;
+  unsigned asked = ((d->requests >> 4 * chip & 0x0f & ~c->mask) | c->software) & ~(served >> 4 * chip);
   if (c->command & COMMAND_DISABLE)
     return -1;
   for (unsigned i = 0; i < 4; i++) {
@@ -249,13 +250,13 @@ is_cascade_open (const Dma *d)
 }
 
 static int
-choose_any (const Dma *d)
+choose_any (const Dma *d, unsigned served)
 {
-  int n = is_cascade_open (d) ? choose (d, 0) : -1;
-  return n >= 0 ? n : choose (d, 1);
+  int n = is_cascade_open (d) ? choose (d, 0, served) : -1;
+  return n >= 0 ? n : choose (d, 1, served);
 }
 
-/* Each channel once: what asks on and on waits a little, and the guest runs meanwhile. */
+/* Each channel once: what asks on and on waits a little, and the guest and the other channels go on meanwhile. */
 static void
 run (Dma *d)
 {
@@ -264,7 +265,7 @@ run (Dma *d)
   if (d->running)
     return;
   d->running = true;
-  while ((n = choose_any (d)) >= 0 && !(served >> n & 1)) {
+  while ((n = choose_any (d, served)) >= 0) {
     served |= 1u << n;
     if (!(n & 3) && d->chip[n >> 2].command & COMMAND_MEMORY && d->chip[n >> 2].software & 1)
       move_memory (d, (unsigned) n >> 2);
@@ -272,7 +273,7 @@ run (Dma *d)
       serve (d, (unsigned) n);
   }
   d->running = false;
-  if (n >= 0 && !bp_timer_is_armed (d->rest))
+  if (choose_any (d, 0) >= 0 && !bp_timer_is_armed (d->rest))
     bp_timer_arm (d->rest, bp_clock_now (bp_object_machine (d), BP_CLOCK_VIRTUAL) + REST_NS);
 }
 

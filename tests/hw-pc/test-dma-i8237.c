@@ -243,6 +243,40 @@ START_TEST (autoinit_starts_over)
 }
 END_TEST
 
+/* A channel that asks on and on leaves time to the others, whatever their priority. */
+START_TEST (nobody_is_kept_waiting)
+{
+  Harness *h = harness_new (hw_pc (), board);
+  Card *always = plug (h, 1, 1000000), *later = plug (h, 2, 64);
+  program (h, 1, 0x10000, 16, 0x58);
+  program (h, 2, 0x20000, 64, 0x48);
+  always->most = sizeof always->bytes;
+  request (h, 1, true);
+  request (h, 2, true);
+  harness_advance (h, 100000);
+  ck_assert_uint_eq (later->at, 64);
+  ck_assert_uint_gt (always->at, 16);
+  harness_free (h);
+  g_free (always);
+  g_free (later);
+}
+END_TEST
+
+START_TEST (an_illegal_transfer_is_over)
+{
+  Harness *h = harness_new (hw_pc (), board);
+  out8 (h, 11, 0x4c | 3);
+  out8 (h, 9, 4 | 3);                           /* asked for by software, which no mask holds back */
+  ck_assert_uint_eq (in8 (h, 15) & 8, 8);
+  Card *c = plug (h, 3, 16);
+  out8 (h, 11, 0x44 | 3);
+  harness_advance (h, 1000000);
+  ck_assert_uint_eq (c->calls, 0);
+  harness_free (h);
+  g_free (c);
+}
+END_TEST
+
 START_TEST (verify_moves_nothing)
 {
   Harness *h = harness_new (hw_pc (), board);
@@ -379,6 +413,6 @@ START_TEST (state_survives)
 END_TEST
 
 HARNESS_MAIN ("dma-i8237", a_device_writes_to_memory, words_go_to_a_device, addresses_stay_in_their_page, addresses_can_go_down,
-              a_slow_device_gets_the_rest_later, masks_and_the_controllers_switch_hold_it_back, autoinit_starts_over, verify_moves_nothing,
+              a_slow_device_gets_the_rest_later, masks_and_the_controllers_switch_hold_it_back, autoinit_starts_over, nobody_is_kept_waiting, an_illegal_transfer_is_over, verify_moves_nothing,
               a_block_goes_to_its_end, software_can_ask, memory_to_memory, high_pages_go_with_low_ones, a_bus_master_gets_the_bus,
               a_channel_has_one_device, state_survives)
