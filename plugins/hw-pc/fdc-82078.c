@@ -281,7 +281,9 @@ fdc_unrealize (void *self)
 {
   Fdc *f = self;
   BpTimer **timers[] = { &f->delay, &f->patience, &f->ready, &f->seek_timer[0], &f->seek_timer[1], &f->seek_timer[2], &f->seek_timer[3] };
+  bp_machine_lock (bp_object_machine (f));      /* an answer may be on its way */
   fdc_drop_request (f);
+  bp_machine_unlock (bp_object_machine (f));
   for (unsigned i = 0; i < FDC_DRIVES; i++)
     floppy_unrealize (&f->drive[i]);
   bp_isa_dma_attach (&f->dma, f->dma_channel, NULL, NULL);

@@ -27,9 +27,11 @@ start_seek (Fdc *f, unsigned unit, unsigned steps, uint8_t st0)
   bp_timer_arm (f->seek_timer[unit], fdc_now (f) + SETTLE_NS + STEP_NS * steps);
 }
 
+/* What a reset left to be told is forgotten: who has asked once and then seeks, as SeaBIOS does, wants to hear of the seek. */
 void
 fdc_seek_over (Fdc *f, unsigned unit)
 {
+  f->reset_senses = 0;
   f->seeking &= (uint8_t) ~(1u << unit);
   f->seek_done |= (uint8_t) (1u << unit);
   fdc_interrupt (f, true);

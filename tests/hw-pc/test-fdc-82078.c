@@ -292,6 +292,21 @@ START_TEST (seeks_end_with_an_interrupt)
 }
 END_TEST
 
+/* Of the four senses after a reset firmware makes one. */
+START_TEST (a_seek_is_told_before_what_is_left_of_a_reset)
+{
+  Harness *h = harness_new (hw_pc (), board);
+  out8 (h, DOR, 0x1c);
+  settle (h);
+  sense (h, "c0 00");
+  SEND (0x0f, 0, 7);
+  settle (h);
+  sense (h, "20 07");
+  sense (h, "80");
+  harness_free (h);
+}
+END_TEST
+
 START_TEST (several_drives_seek_at_once)
 {
   Harness *h = started (CHIPS ("1474560") "drive1-type = 1.44M\n");
@@ -728,7 +743,7 @@ START_TEST (state_survives)
 END_TEST
 
 HARNESS_MAIN ("fdc-82078", reset_is_told_four_times, unknown_commands_are_invalid, settings_are_told, firmware_learns_of_the_drives,
-              images_that_are_no_disks_are_refused, seeks_end_with_an_interrupt, several_drives_seek_at_once, the_change_line_goes_down_by_a_step,
+              images_that_are_no_disks_are_refused, seeks_end_with_an_interrupt, a_seek_is_told_before_what_is_left_of_a_reset, several_drives_seek_at_once, the_change_line_goes_down_by_a_step,
               sectors_are_read, without_terminal_count_the_cylinder_ends, a_sector_has_to_be_there, rates_belong_to_disks_and_drives,
               wide_tracks_are_two_steps_apart, ids_come_by, a_seek_can_be_implied, a_track_is_read_as_it_is, verify_reads_for_itself, sectors_are_written,
               a_protected_disk_stays_as_it_is, deleted_data_is_marked, a_track_is_formatted, an_image_may_end_early, sectors_are_compared,
