@@ -4,9 +4,8 @@
 #include <string.h>
 #include "ide-cdrom.h"
 
-enum { WORK_READ = 1 };
 enum { SYNC_BYTES = 12, HEADER_BYTES = 4, ECC_BYTES = 288 };
-#define DMA_SECTORS 4096u       /* in one request */
+#define DMA_SECTORS (IDE_MOST_DMA / CD_SECTOR)
 
 /* Bytes of one sector that the guest wants; mode 1. */
 uint32_t
@@ -72,7 +71,7 @@ read_to_memory (IdeCdrom *c)
 {
   uint64_t size = ide_dma_room (&c->drive, (uint64_t) MIN (c->left, c->most) * CD_SECTOR, CD_SECTOR);
   if (size)
-    ide_submit (&c->drive, WORK_READ, BP_BLOCK_READ, (uint64_t) c->sector * CD_SECTOR, size, IDE_MEMORY_DMA, 0);
+    ide_submit (&c->drive, CD_WORK_READ, BP_BLOCK_READ, (uint64_t) c->sector * CD_SECTOR, size, IDE_MEMORY_DMA, 0);
 }
 
 static void
@@ -80,7 +79,7 @@ read_to_buffer (IdeCdrom *c)
 {
   uint32_t n = MIN (MIN (c->left, c->most), buffer_sectors (c));
   c->drive.position = c->drive.end = c->drive.filled = 0;
-  ide_submit (&c->drive, WORK_READ, BP_BLOCK_READ, (uint64_t) c->sector * CD_SECTOR, (uint64_t) n * CD_SECTOR, IDE_MEMORY_BUFFER, 0);
+  ide_submit (&c->drive, CD_WORK_READ, BP_BLOCK_READ, (uint64_t) c->sector * CD_SECTOR, (uint64_t) n * CD_SECTOR, IDE_MEMORY_BUFFER, 0);
 }
 
 void

@@ -181,7 +181,7 @@ run_identify (IdeCdrom *c)
   IdeDrive *d = &c->drive;
   uint16_t w[256] = { 0 };
   uint8_t sum = 0;
-  w[0] = 0x8580;                /* CD drive, removable, packets of 12 bytes, DRQ within 50 us */
+  w[0] = 0x85c0;                /* CD drive, removable, packets of 12 bytes, DRQ within 50 us */
   ide_put_text (w + 10, c->serial ? c->serial : c->own_serial, 20);
   w[20] = 3;
   w[21] = 512;
@@ -339,7 +339,8 @@ answered (IdeDrive *d, unsigned work, int error)
   cd_read_answered (cdrom_of (d), error);
 }
 
-static const IdeDriveOps cdrom_ops = { .signature_mid = 0x14, .signature_high = 0xeb, .ready = 0, .command = run_command, .pio_done = pio_done,
+static const IdeWork works[] = { [CD_WORK_READ] = { 1 << BP_BLOCK_READ, 1 << IDE_MEMORY_BUFFER | 1 << IDE_MEMORY_DMA } };
+static const IdeDriveOps cdrom_ops = { .works = works, .n_works = G_N_ELEMENTS (works), .signature_mid = 0x14, .signature_high = 0xeb, .ready = 0, .command = run_command, .pio_done = pio_done,
                                        .dma_ready = dma_ready, .answered = answered, .reset = reset_settings };
 
 static bool

@@ -19,6 +19,7 @@ enum {
 };
 enum { EVENT_NONE, EVENT_EJECT, EVENT_NEW, EVENT_REMOVAL };     /* of media: GET EVENT STATUS NOTIFICATION */
 enum { CD_IDLE, CD_PACKET_WANTED, CD_DATA_IN, CD_DATA_OUT };
+enum { CD_WORK_READ = 1 };
 
 /* Which parts of a sector the guest wants. */
 enum { PART_SYNC = 1 << 0, PART_HEADER = 1 << 1, PART_DATA = 1 << 2, PART_ECC = 1 << 3 };

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define BUFFER_SECTORS (IDE_BUFFER / DISK_SECTOR)
-#define DMA_SECTORS 16384u      /* in one request */
+#define DMA_SECTORS (IDE_MOST_DMA / DISK_SECTOR)
 #define TRIM_RANGES (DISK_SECTOR / 8)
 
 /* --- addresses --------------------------------------------------------------------------- */

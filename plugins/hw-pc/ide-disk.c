@@ -342,7 +342,12 @@ reset_settings (IdeDrive *d, bool power)
   k->locked = k->changed = false;
 }
 
-static const IdeDriveOps disk_ops = { .ready = STATUS_DRDY | STATUS_DSC, .command = run_command, .pio_done = disk_pio_done, .dma_ready = disk_dma_ready,
+static const IdeWork works[] = {
+  [WORK_FETCH] = { 1 << BP_BLOCK_READ, 1 << IDE_MEMORY_BUFFER }, [WORK_STORE] = { 1 << BP_BLOCK_WRITE, 1 << IDE_MEMORY_BUFFER },
+  [WORK_DMA] = { 1 << BP_BLOCK_READ | 1 << BP_BLOCK_WRITE, 1 << IDE_MEMORY_DMA }, [WORK_VERIFY] = { 1 << BP_BLOCK_READ, 1 << IDE_MEMORY_BUFFER },
+  [WORK_FLUSH] = { 1 << BP_BLOCK_FLUSH, 1 << IDE_MEMORY_NONE }, [WORK_TRIM] = { 1 << BP_BLOCK_DISCARD, 1 << IDE_MEMORY_NONE }
+};
+static const IdeDriveOps disk_ops = { .works = works, .n_works = G_N_ELEMENTS (works), .ready = STATUS_DRDY | STATUS_DSC, .command = run_command, .pio_done = disk_pio_done, .dma_ready = disk_dma_ready,
                                       .answered = disk_answered, .reset = reset_settings };
 
 static void

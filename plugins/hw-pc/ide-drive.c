@@ -324,10 +324,28 @@ ide_drive_reset (IdeDrive *d)
   become_ready (d);
 }
 
+/* Whether a drive can have made the request that was under way. */
+static bool
+is_possible (const IdeDrive *d)
+{
+  uint64_t most = d->memory == IDE_MEMORY_BUFFER ? IDE_BUFFER : IDE_MOST_DMA;
+  if (!d->work || !d->slot)
+    return true;
+  if (d->work >= d->ops->n_works || d->op > BP_BLOCK_WRITE_ZEROES || d->memory > IDE_MEMORY_DMA || !(d->status & STATUS_BSY))
+    return false;
+  if (d->memory != IDE_MEMORY_NONE && (d->size < BP_BLOCK_SECTOR || d->size > most))
+    return false;
+  return d->ops->works[d->work].ops >> d->op & 1 && d->ops->works[d->work].memories >> d->memory & 1;
+}
+
 /* Values that no drive has ever saved are made harmless. */
 bool
 ide_drive_post_load (IdeDrive *d, GError **error)
 {
+  if (!is_possible (d)) {
+    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "the request that was under way is impossible");
+    return false;
+  }
   d->end = MIN (d->end, IDE_BUFFER);
   d->position = MIN (d->position, IDE_BUFFER);  /* beyond `end` while DMA fills the buffer */
   d->filled = MIN (d->filled, IDE_BUFFER);

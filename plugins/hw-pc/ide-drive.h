@@ -8,6 +8,7 @@
 #include <backplane/iface/block.h>
 
 #define IDE_BUFFER 65536u
+#define IDE_MOST_DMA (8u << 20) /* in one request */
 
 enum { STATUS_ERR = 1 << 0, STATUS_DRQ = 1 << 3, STATUS_DSC = 1 << 4, STATUS_DF = 1 << 5, STATUS_DRDY = 1 << 6, STATUS_BSY = 1 << 7 };
 enum { ERROR_NM = 1 << 1, ERROR_ABRT = 1 << 2, ERROR_MCR = 1 << 3, ERROR_IDNF = 1 << 4, ERROR_MC = 1 << 5, ERROR_WP = 1 << 6, ERROR_UNC = 1 << 6, ERROR_ICRC = 1 << 7 };
@@ -19,7 +20,14 @@ typedef struct IdeDrive IdeDrive;
 /* Where the bytes of a request are. */
 typedef enum IdeMemory { IDE_MEMORY_NONE, IDE_MEMORY_BUFFER, IDE_MEMORY_DMA } IdeMemory;
 
+/* What a request for it may do (BpBlockOp) and where its bytes may be (IdeMemory), a bit each. */
+typedef struct IdeWork {
+  uint8_t ops, memories;
+} IdeWork;
+
 typedef struct IdeDriveOps {
+  const IdeWork *works;
+  unsigned n_works;
   uint8_t signature_mid, signature_high, ready; /* the registers after a reset, and the status */
   void (*command) (IdeDrive *d, uint8_t command);       /* BSY is set */
   void (*pio_done) (IdeDrive *d);       /* the guest has moved what was offered; BSY is set */

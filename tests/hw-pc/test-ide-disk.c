@@ -288,6 +288,42 @@ START_TEST (dma_without_a_copy)
 }
 END_TEST
 
+/* When the guest sees the second of two requests does not depend on whether the host was ready with the first before it was due. */
+START_TEST (each_request_takes_its_time)
+{
+  for (unsigned ready = 0; ready < 2; ready++) {
+    Harness *h = disk (ONE);
+    ide_command (h, 0x1f0, 0x42, 0x40, 0, 256);         /* 50 us and 4 ns a byte, twice */
+    for (unsigned part = 0; part < 2; part++) {
+      ck_assert_uint_eq (in8 (h, 0x3f6), BSY | DRDY);
+      if (ready)
+        harness_block_answer (h, "bytes");
+      ck_assert_uint_eq (in8 (h, 0x3f6), BSY | DRDY);
+      harness_advance (h, 312144);
+    }
+    ck_assert_uint_eq (in8 (h, 0x1f7), DRDY | DSC);
+    harness_free (h);
+  }
+}
+END_TEST
+
+/* Many answers at once, each with another request after it, do not pile up on the host's stack. */
+START_TEST (pieces_do_not_pile_up)
+{
+  Harness *h = disk (ONE);
+  harness_machine (h)->deterministic = false;
+  harness_block_at_once (h, "bytes");
+  ide_command (h, 0x1f0, 0x25, 0x40, 0, 16);            /* 512 pieces are as many as go into one request */
+  ide_start_dma (h, 0, true, 16 * 512, 2);
+  ck_assert_uint_eq (in8 (h, 0x1f7), DRDY | DSC);
+  ck_assert_uint_eq (harness_block_count (h, "bytes", BP_BLOCK_READ), 8 + 1);   /* and one for the partitions */
+  size_t depth = harness_block_depth (h, "bytes");
+  ck_assert_msg (depth < 1024, "%zu bytes", depth);
+  harness_machine (h)->deterministic = true;
+  harness_free (h);
+}
+END_TEST
+
 /* --- errors ---------------------------------------------------------------------------------------- */
 
 START_TEST (a_bad_sector)
@@ -539,6 +575,41 @@ START_TEST (saved_trim)
 END_TEST
 
 /* The adapter of an ISA board: the same drives, and nothing that needs DMA. */
+/* Whatever one byte of a saved request becomes, it is refused, or the drive lives with it. */
+static void
+change_each_byte (Harness *h)
+{
+  static const uint8_t values[] = { 0x00, 0x01, 0x02, 0x03, 0x04, 0x10, 0x50, 0x58, 0x7f, 0xff };
+  BpObject *o = object_of (harness_object (h, "disk"));
+  g_autoptr (GByteArray) state = g_byte_array_new ();
+  state_save (o, state);
+  for (guint at = 0; at < state->len; at++)
+    for (unsigned i = 0; i < sizeof values; i++) {
+      g_autofree uint8_t *other = g_memdup2 (state->data, state->len);
+      other[at] = values[i];
+      bp_machine_lock (harness_machine (h));
+      bool taken = state_load (o, other, state->len, NULL);
+      bp_machine_unlock (harness_machine (h));
+      if (taken) {
+        ide_command (h, 0x1f0, 0x20, 0xe0, 0, 2);
+        ide_wait (h, 0x1f0);
+      }
+      harness_reset (h, BP_RESET_COLD);
+    }
+}
+
+START_TEST (saved_nonsense)
+{
+  static const uint8_t commands[] = { 0x20, 0x42, 0xe7 };
+  for (unsigned i = 0; i < sizeof commands; i++) {
+    Harness *h = disk (ONE);
+    ide_command (h, 0x1f0, commands[i], 0xe0, 0, 4);
+    change_each_byte (h);
+    harness_free (h);
+  }
+}
+END_TEST
+
 START_TEST (without_dma)
 {
   Harness *h = harness_new (hw_pc (), "[device probe]\ntype = harness-probe\n[device ide]\ntype = isa-ide\npio0 = io@0x1f0\npio1 = io@0x3f6\nirq14 = probe.in14\n" ONE);
@@ -594,4 +665,4 @@ START_TEST (refusals)
 END_TEST
 
 HARNESS_MAIN ("ide-disk", signature_and_absence, two_bytes_deep, identification, resets, interrupts, pio_reads, pio_writes, dma, dma_that_does_not_fit,
-              dma_without_a_copy, a_bad_sector, write_protection, no_space, policies, aborted, no_data, trim, smart, removable, saved_state, saved_trim, without_dma, geometries, refusals)
+              dma_without_a_copy, each_request_takes_its_time, pieces_do_not_pile_up, a_bad_sector, write_protection, no_space, policies, aborted, no_data, trim, smart, removable, saved_state, saved_trim, saved_nonsense, without_dma, geometries, refusals)
