@@ -24,4 +24,5 @@
 #include <backplane/loop.h>
 #include <backplane/machine.h>
 #include <backplane/snapshot.h>
+#include <backplane/socket.h>
 #endif

@@ -1,16 +1,10 @@
 /* socket.c -- char-socket: a Unix or TCP socket, as the server or the client. */
 /* SPDX-License-Identifier: MIT */
 #include "stream.h"
+#include <backplane/socket.h>
 #include <errno.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 typedef struct CharSocket {
@@ -18,163 +12,17 @@ typedef struct CharSocket {
   /* wiring */
   char *address;
   bool server, wait;
-  /* derived: descriptors + 1, so that 0 is none */
-  int listener, peer;
+  /* derived */
+  BpListener *listener;
+  int peer;                     /* a descriptor + 1, so that 0 is none */
   unsigned listen_watch;
-  bool bound_path;              /* a Unix socket's file is ours to remove */
 } CharSocket;
-
-/* --- addresses ---------------------------------------------------------------------------- */
-
-typedef struct Address {
-  const char *path;             /* unix:PATH; else NULL */
-  char *host, *port;            /* tcp:HOST:PORT */
-} Address;
-
-static void
-address_clear (Address *a)
-{
-  g_free (a->host);
-  g_free (a->port);
-}
-
-static bool
-address_wrong (const char *text, GError **error)
-{
-  g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "address: `%s` is neither unix:PATH nor tcp:HOST:PORT",
-               text);
-  return false;
-}
-
-static bool
-address_parse (const char *text, Address *a, GError **error)
-{
-  *a = (Address) { 0 };
-  if (g_str_has_prefix (text, "unix:") && text[5]) {
-    a->path = text + 5;
-    if (strlen (a->path) < sizeof ((struct sockaddr_un *) 0)->sun_path)
-      return true;
-    g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY,
-                 "address: the path of a Unix socket has at most %zu bytes",
-                 sizeof ((struct sockaddr_un *)0)->sun_path - 1);
-    return false;
-  }
-  const char *colon = g_str_has_prefix (text, "tcp:") ? strrchr (text + 4, ':') : NULL;
-  if (!colon || !colon[1])
-    return address_wrong (text, error);
-  const char *host = text + 4, *end = colon;
-  if (*host == '[' && end > host + 1 && end[-1] == ']') {       /* [::1]:5000 */
-    host++;
-    end--;
-  }
-  a->host = g_strndup (host, (gsize) (end - host));
-  a->port = g_strdup (colon + 1);
-  return true;
-}
-
-static struct sockaddr_un
-unix_address (const char *path)
-{
-  struct sockaddr_un sun = { .sun_family = AF_UNIX };
-  memcpy (sun.sun_path, path, strlen (path) + 1);
-  return sun;
-}
-
-static bool
-failed (const CharSocket *s, const char *what, GError **error)
-{
-  g_set_error (error, BP_ERROR, BP_ERROR_IO, "cannot %s %s: %s", what, s->address, g_strerror (errno));
-  return false;
-}
-
-/* --- opening ------------------------------------------------------------------------------ */
-
-/* A socket file that nobody answers on is left over from a program that ended badly. */
-static bool
-is_stale (const struct sockaddr_un *sun)
-{
-  struct stat st;
-  if (lstat (sun->sun_path, &st) || !S_ISSOCK (st.st_mode))
-    return false;
-  int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  bool refused =
-      fd >= 0 && connect (fd, (const struct sockaddr *) sun, sizeof *sun) < 0 && errno == ECONNREFUSED;
-  if (fd >= 0)
-    close (fd);
-  return refused;
-}
-
-static bool
-open_unix (CharSocket *s, const char *path, GError **error)
-{
-  struct sockaddr_un sun = unix_address (path);
-  int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  *(s->server ? &s->listener : &s->peer) = fd + 1;
-  if (fd < 0)
-    return failed (s, "open", error);
-  if (!s->server)
-    return connect (fd, (struct sockaddr *) &sun, sizeof sun) == 0 || failed (s, "connect to", error);
-  if (bind (fd, (struct sockaddr *) &sun, sizeof sun) < 0) {
-    if (errno != EADDRINUSE)
-      return failed (s, "listen on", error);
-    bool stale = is_stale (&sun);
-    errno = EADDRINUSE;
-    if (!stale || unlink (path) || bind (fd, (struct sockaddr *) &sun, sizeof sun) < 0)
-      return failed (s, "listen on", error);
-  }
-  s->bound_path = true;
-  return listen (fd, 1) == 0 || failed (s, "listen on", error);
-}
-
-static bool
-try_tcp (CharSocket *s, const struct addrinfo *ai)
-{
-  int *slot = s->server ? &s->listener : &s->peer, on = 1;
-  int fd = socket (ai->ai_family, ai->ai_socktype | SOCK_CLOEXEC, ai->ai_protocol);
-  if (fd < 0)
-    return false;
-  if (s->server)
-    setsockopt (fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  bool good = s->server ? bind (fd, ai->ai_addr, ai->ai_addrlen) == 0 && listen (fd, 1) == 0
-                        : connect (fd, ai->ai_addr, ai->ai_addrlen) == 0;
-  if (good) {
-    *slot = fd + 1;
-    return true;
-  }
-  int reason = errno;
-  close (fd);
-  errno = reason;
-  return false;
-}
-
-static bool
-open_tcp (CharSocket *s, const Address *a, GError **error)
-{
-  struct addrinfo hints = { .ai_family = AF_UNSPEC,
-                            .ai_socktype = SOCK_STREAM,
-                            .ai_flags = s->server ? AI_PASSIVE : 0 },
-                  *list;
-  int code = getaddrinfo (*a->host ? a->host : NULL, a->port, &hints, &list);
-  if (code) {
-    g_set_error (error, BP_ERROR, BP_ERROR_IO, "cannot resolve %s: %s", s->address, gai_strerror (code));
-    return false;
-  }
-  bool good = false;
-  for (const struct addrinfo *ai = list; ai && !good; ai = ai->ai_next)
-    good = try_tcp (s, ai);
-  int reason = errno;
-  freeaddrinfo (list);
-  errno = reason;
-  return good || failed (s, s->server ? "listen on" : "connect to", error);
-}
 
 /* --- events ------------------------------------------------------------------------------- */
 
 static void
 take_peer (CharSocket *s, int fd)
 {
-  int on = 1;
-  setsockopt (fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);    /* fails on Unix sockets, which need it not */
   s->peer = fd + 1;
   char_stream_open (s, fd, fd, true, false);
   char_stream_event (s, BP_CHAR_OPENED);
@@ -202,7 +50,7 @@ static bool
 accept_ready (void *user, GIOCondition condition)
 {
   CharSocket *s = user;
-  int fd = accept (s->listener - 1, NULL, NULL);
+  int fd = bp_listener_accept (s->listener);
   if (fd < 0)
     return true;
   if (s->peer)
@@ -218,7 +66,7 @@ static void
 wait_for_client (CharSocket *s)
 {
   fprintf (stderr, "backplane: %s: waiting for a client on %s\n", bp_object_id (s), s->address);
-  struct pollfd ready = { .fd = s->listener - 1, .events = POLLIN };
+  struct pollfd ready = { .fd = bp_listener_fd (s->listener), .events = POLLIN };
   while (!s->peer) {
     int n = poll (&ready, 1, -1);
     if (n < 0 && errno != EINTR)
@@ -229,27 +77,34 @@ wait_for_client (CharSocket *s)
 }
 
 static bool
+realize_client (CharSocket *s, GError **error)
+{
+  int fd = bp_socket_connect (s->address, error);
+  if (fd >= 0)
+    take_peer (s, fd);
+  return fd >= 0;
+}
+
+static bool
+realize_server (CharSocket *s, GError **error)
+{
+  BpMachine *machine = bp_object_machine (s);
+  s->listener = bp_listener_new (s->address, BP_LISTEN_EVERYWHERE, error);
+  if (!s->listener)
+    return false;
+  if (s->wait)
+    wait_for_client (s);
+  s->listen_watch = bp_loop_watch_fd (bp_loop_main (machine), machine, bp_listener_fd (s->listener), G_IO_IN, accept_ready, s);
+  return true;
+}
+
+static bool
 socket_realize (void *self, GError **error)
 {
   CharSocket *s = self;
   static const CharHooks hooks = { .closed = closed, .broken = closed };
-  Address a;
   char_stream_set_hooks (self, &hooks);
-  bool good = address_parse (s->address, &a, error) &&
-              (a.path ? open_unix (s, a.path, error) : open_tcp (s, &a, error));
-  address_clear (&a);
-  if (!good)
-    return false;
-  if (!s->server) {
-    take_peer (s, s->peer - 1);
-    return true;
-  }
-  if (s->wait)
-    wait_for_client (s);
-  BpMachine *machine = bp_object_machine (self);
-  s->listen_watch =
-      bp_loop_watch_fd (bp_loop_main (machine), machine, s->listener - 1, G_IO_IN, accept_ready, s);
-  return true;
+  return s->server ? realize_server (s, error) : realize_client (s, error);
 }
 
 static void
@@ -261,12 +116,7 @@ socket_unrealize (void *self)
   s->listen_watch = 0;
   drop_peer (s, true);
   char_stream_finish (self, false);
-  if (s->listener)
-    close (s->listener - 1);
-  s->listener = 0;
-  if (s->bound_path)
-    unlink (s->address + strlen ("unix:"));
-  s->bound_path = false;
+  g_clear_pointer (&s->listener, bp_listener_free);
 }
 
 /* --- tables ------------------------------------------------------------------------------- */
@@ -274,10 +124,12 @@ socket_unrealize (void *self)
 static bool
 socket_configure (void *self, GError **error)
 {
-  Address a;
-  bool good = address_parse (((CharSocket *) self)->address, &a, error);
-  address_clear (&a);
-  return good;
+  const char *address = ((CharSocket *) self)->address;
+  bool has_kind = g_str_has_prefix (address, "unix:") || g_str_has_prefix (address, "tcp:");
+  g_autofree char *wrong = has_kind ? bp_socket_wrong (address) : g_strdup_printf ("`%s` is neither unix:PATH nor tcp:HOST:PORT", address);
+  if (wrong)
+    g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "address: %s", wrong);
+  return !wrong;
 }
 
 static const BpProperty properties[] = {

@@ -13,6 +13,7 @@
 #include <backplane/log.h>
 #include <backplane/loop.h>
 #include <backplane/machine.h>
+#include <backplane/socket.h>
 #include "packet.h"
 
 /* A thread, to gdb: its number is the CPU's, from 1. */
@@ -38,9 +39,9 @@ typedef struct GdbServer {
   const BpAccelIface *accel_iface;
   GArray *cpus;                 /* of GdbCpu */
   unsigned watch;
-  int listener, peer;           /* descriptors, -1 without */
+  BpListener *listener;
+  int peer;                     /* a descriptor, -1 without */
   GSource *listen_source, *read_source, *write_source;
-  char *unix_path;              /* ours to remove */
   /* a connection */
   GdbReader reader;
   GString *out;                 /* bytes that the client has not taken yet */
@@ -68,9 +69,6 @@ void gdb_close (GdbServer *s);                          /* when all that is to b
 #define GDB_OK "OK"
 #define GDB_EINVAL "E16"
 #define GDB_EFAULT "E0e"
-
-/* listen.c: a socket that listens; *path: its file, to be removed at the end (free with g_free), or NULL. -1: error */
-int gdb_listen (const char *where, char **path, GError **error);
 
 /* commands.c: one packet */
 void gdb_command (GdbServer *s, const char *text, size_t size);

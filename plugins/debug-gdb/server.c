@@ -6,8 +6,6 @@
 #include "gdb.h"
 #include <errno.h>
 #include <glib-unix.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -233,8 +231,6 @@ turn_away (int fd, const char *why)
 static void
 welcome (GdbServer *s, int fd)
 {
-  int on = 1;
-  setsockopt (fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);    /* fails on Unix sockets, which need it not */
   s->peer = fd;
   s->acks = true;
   s->closing = s->waiting = s->names_breaks = s->physical = false;
@@ -261,7 +257,7 @@ static gboolean
 on_client (gint listener, GIOCondition condition, gpointer user)
 {
   GdbServer *s = user;
-  int fd = accept4 (listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  int fd = bp_listener_accept (s->listener);
   if (fd < 0)
     return G_SOURCE_CONTINUE;
   if (s->peer >= 0 && is_gone (s->peer))
@@ -345,13 +341,9 @@ unrealize (void *self)
     return;
   close_peer (s);
   end_source (&s->listen_source);
-  if (s->listener >= 0)
-    close (s->listener);
-  if (s->unix_path)
-    unlink (s->unix_path);
+  g_clear_pointer (&s->listener, bp_listener_free);
   if (s->watch)
     bp_machine_unwatch (s->machine, s->watch);
-  g_clear_pointer (&s->unix_path, g_free);
   g_string_free (s->out, TRUE);
   g_string_free (s->last, TRUE);
   g_array_unref (s->cpus);
@@ -359,20 +351,29 @@ unrealize (void *self)
 }
 
 static bool
+configure (void *self, GError **error)
+{
+  g_autofree char *wrong = bp_socket_wrong (((GdbServer *) self)->listen);
+  if (wrong)
+    g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "listen: %s", wrong);
+  return !wrong;
+}
+
+static bool
 realize (void *self, GError **error)
 {
   GdbServer *s = self;
   s->machine = bp_object_machine (self);
-  s->peer = s->listener = -1;
+  s->peer = -1;
   s->cpus = g_array_new (FALSE, TRUE, sizeof (GdbCpu));
   s->out = g_string_new (NULL);
   s->last = g_string_new (NULL);
   if (!find_cpus (s, error))
     return false;
-  s->listener = gdb_listen (s->listen, &s->unix_path, error);
-  if (s->listener < 0)
+  s->listener = bp_listener_new (s->listen, 0, error);
+  if (!s->listener)
     return false;
-  s->listen_source = watch_fd (s, s->listener, G_IO_IN, on_client);
+  s->listen_source = watch_fd (s, bp_listener_fd (s->listener), G_IO_IN, on_client);
   s->watch = bp_machine_watch (s->machine, on_event, s);
   return true;
 }
@@ -392,5 +393,5 @@ const BpTypeDesc gdb_server_type = {
   BP_TYPE ("gdb-server", BP_KIND_MONITOR, GdbServer),
   .description = "gdb's remote serial protocol on a socket",
   .properties = properties,
-  .realize = realize, .unrealize = unrealize
+  .configure = configure, .realize = realize, .unrealize = unrealize
 };

@@ -3,7 +3,6 @@
 #include "qmp.h"
 #include <backplane/device.h>
 #include <backplane/loop.h>
-#include <errno.h>
 #include <unistd.h>
 
 #define FAREWELL_MS 500         /* for the last answers and events */
@@ -22,36 +21,14 @@ on_event (void *user, const char *name, JsonObject *data)
 
 /* --- clients ----------------------------------------------------------------------------------------- */
 
-static void watch (QmpServer *s);
-
-static gboolean
-on_rested (void *user)
-{
-  QmpServer *s = user;
-  g_clear_pointer (&s->rest, g_source_unref);
-  watch (s);
-  return G_SOURCE_REMOVE;
-}
-
-/* The host has no descriptors left: a client that cannot be taken would be announced again and again. */
-static bool
-rest (QmpServer *s)
-{
-  s->watch = 0;
-  s->rest = g_timeout_source_new_seconds (1);
-  g_source_set_callback (s->rest, on_rested, s, NULL);
-  g_source_attach (s->rest, bp_loop_context (bp_loop_main (s->monitor->machine)));
-  return false;
-}
-
 /* Too many: the new one is told by an end without a greeting. */
 static bool
 on_client (void *user, GIOCondition condition)
 {
   QmpServer *s = user;
-  int fd = listen_accept (&s->listener);
+  int fd = bp_listener_accept (s->listener);
   if (fd < 0)
-    return errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS ? rest (s) : true;
+    return true;
   if (s->clients->len >= s->most_clients)
     close (fd);
   else
@@ -59,18 +36,12 @@ on_client (void *user, GIOCondition condition)
   return true;
 }
 
-static void
-watch (QmpServer *s)
-{
-  s->watch = bp_loop_watch_fd (bp_loop_main (s->monitor->machine), NULL, s->listener.fd, G_IO_IN, on_client, s);
-}
-
 /* --- life cycle ------------------------------------------------------------------------------------------ */
 
 static bool
 qmp_configure (void *self, GError **error)
 {
-  g_autofree char *wrong = listen_wrong (((QmpServer *) self)->listen);
+  g_autofree char *wrong = bp_socket_wrong (((QmpServer *) self)->listen);
   if (wrong)
     g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "listen: %s", wrong);
   return !wrong;
@@ -80,13 +51,14 @@ static bool
 qmp_realize (void *self, GError **error)
 {
   QmpServer *s = self;
-  if (!listen_open (&s->listener, s->listen, error))
+  s->listener = bp_listener_new (s->listen, 0, error);
+  if (!s->listener)
     return false;
   s->clients = g_ptr_array_new ();
   s->monitor = monitor_ref (self);
   s->sink = (MonitorSink) { on_event, s };
   monitor_add_sink (s->monitor, &s->sink);
-  watch (s);
+  s->watch = bp_loop_watch_fd (bp_loop_main (s->monitor->machine), NULL, bp_listener_fd (s->listener), G_IO_IN, on_client, s);
   return true;
 }
 
@@ -96,16 +68,12 @@ qmp_unrealize (void *self)
   QmpServer *s = self;
   if (!s->monitor)
     return;
-  if (s->watch)
-    bp_loop_unwatch (bp_loop_main (bp_object_machine (self)), s->watch);
-  if (s->rest)
-    g_source_destroy (s->rest);
-  g_clear_pointer (&s->rest, g_source_unref);
+  bp_loop_unwatch (bp_loop_main (bp_object_machine (self)), s->watch);
   monitor_remove_sink (s->monitor, &s->sink);
   for (guint i = 0; i < s->clients->len; i++)
     qmp_client_free (s->clients->pdata[i], FAREWELL_MS);
   g_ptr_array_unref (s->clients);
-  listen_close (&s->listener);
+  g_clear_pointer (&s->listener, bp_listener_free);
   monitor_unref (s->monitor);
   s->monitor = NULL;
 }

@@ -3,8 +3,8 @@
 #ifndef MONITOR_QMP_H
 #define MONITOR_QMP_H
 
-#include "listen.h"
 #include "monitor.h"
+#include <backplane/socket.h>
 
 /* Answers that a client has not read: it gets no more commands done beyond the first, no more events beyond the second. */
 #define QMP_ENOUGH (64u << 10)
@@ -17,9 +17,8 @@ typedef struct QmpServer {
   /* derived */
   Monitor *monitor;
   MonitorSink sink;
-  Listener listener;
-  unsigned watch;               /* 0: not now */
-  GSource *rest;                /* until it listens again; NULL: it does */
+  BpListener *listener;
+  unsigned watch;
   GPtrArray *clients;           /* of QmpClient * */
 } QmpServer;
 

@@ -1,12 +1,10 @@
 /* test-qmp.c -- clients at a QMP socket: greeting, pieces, pipelines, several at once, and those that misbehave. */
 /* SPDX-License-Identifier: MIT */
 #include "monitor-test.h"
-#include "monitor/listen.h"
 #include "monitor/qmp.h"
 #include <check.h>
 #include <errno.h>
 #include <glib/gstdio.h>
-#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -358,52 +356,6 @@ START_TEST (random_clients)
 }
 END_TEST
 
-/* --- addresses -------------------------------------------------------------------------------------------- */
-
-START_TEST (addresses)
-{
-  static const char *const good[] = { "unix:x", "localhost:1", ":4444", "tcp:h:5", "tcp:[::1]:5", "[::1]:65535" };
-  static const char *const bad[] = { "unix:", "x", "x:", "x:y", "tcp:1", "h:65536", "h:123456789", "[::1]", "stdio" };
-  for (guint i = 0; i < G_N_ELEMENTS (good); i++)
-    ck_assert_msg (!listen_wrong (good[i]), "%s", good[i]);
-  for (guint i = 0; i < G_N_ELEMENTS (bad); i++) {
-    g_autofree char *wrong = listen_wrong (bad[i]);
-    ck_assert_msg (wrong != NULL, "%s", bad[i]);
-  }
-  g_autofree char *path = g_strnfill (200, 'p'), *name = g_strconcat ("unix:", path, NULL), *wrong = listen_wrong (name);
-  ck_assert (strstr (wrong, "longer than"));
-}
-END_TEST
-
-START_TEST (listening)
-{
-  Listener a, b;
-  GError *error = NULL;
-  ck_assert (listen_open (&a, "unix:l.sock", NULL));
-  ck_assert (!listen_open (&b, "unix:l.sock", &error));
-  ck_assert_str_eq (error->message, "cannot listen on unix:l.sock: Address already in use");
-  g_clear_error (&error);
-  close (a.fd);                 /* as if its program had crashed */
-  a.fd = -1;
-  ck_assert (listen_open (&b, "unix:l.sock", NULL));
-  g_clear_pointer (&a.path, g_free);
-  listen_close (&b);
-  ck_assert (!g_file_test ("l.sock", G_FILE_TEST_EXISTS));
-  ck_assert (g_file_set_contents ("l.sock", "mine", -1, NULL));
-  ck_assert (!listen_open (&b, "unix:l.sock", NULL));
-  ck_assert (g_file_test ("l.sock", G_FILE_TEST_IS_REGULAR));
-  g_unlink ("l.sock");
-  ck_assert (!listen_open (&b, "unix:/nonexistent/x", NULL));
-  /* without a host only this machine */
-  ck_assert (listen_open (&a, ":0", NULL));
-  struct sockaddr_in sin;
-  socklen_t size = sizeof sin;
-  ck_assert_int_eq (getsockname (a.fd, (struct sockaddr *) &sin, &size), 0);
-  ck_assert_uint_eq (ntohl (sin.sin_addr.s_addr), INADDR_LOOPBACK);
-  listen_close (&a);
-}
-END_TEST
-
 int
 main (void)
 {
@@ -419,8 +371,6 @@ main (void)
   tcase_add_test (tcase, slow_client);
   tcase_add_test (tcase, long_commands);
   tcase_add_test (tcase, random_clients);
-  tcase_add_test (tcase, addresses);
-  tcase_add_test (tcase, listening);
   suite_add_tcase (suite, tcase);
   SRunner *runner = srunner_create (suite);
   srunner_run_all (runner, CK_NORMAL);

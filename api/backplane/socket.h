@@ -1,0 +1,36 @@
+/* socket.h -- stream sockets by the addresses that users write, for whatever serves or connects to something outside. */
+/* SPDX-License-Identifier: MIT */
+/*
+ * PURPOSE.  One grammar and one way to open sockets, so that `listen' and `address' mean the same in every plugin:
+ *   unix:PATH                              relative to the current directory
+ *   [tcp:]HOST:PORT   [tcp:][IPV6]:PORT    a name or a number of a host; a port's number
+ *   [tcp:]:PORT   PORT                     this host: 127.0.0.1
+ * Who listens on a Unix socket makes its file for the user alone, takes the place of one that a program left behind when it ended badly, and removes it at the
+ * end.
+ */
+#ifndef BACKPLANE_SOCKET_H
+#define BACKPLANE_SOCKET_H
+
+#include <backplane/common.h>
+BP_BEGIN_DECLS
+
+/* What is wrong with an address, for configure; NULL: nothing.  Free with g_free. [any] */
+BP_EXPORT char *bp_socket_wrong (const char *address);
+/* A connected socket, which the caller closes; -1 with error.  Waits as long as the host does. [any] */
+BP_EXPORT int bp_socket_connect (const char *address, GError **error);
+
+typedef struct BpListener BpListener;
+enum { BP_LISTEN_EVERYWHERE = 1 << 0 /* without a host: on all addresses of this one */ };
+/* NULL with error. [any] */
+BP_EXPORT BpListener *bp_listener_new (const char *address, unsigned flags, GError **error);
+BP_EXPORT void bp_listener_free (BpListener *listener);         /* NULL is fine */
+/* To watch for G_IO_IN; it is the listener's. */
+BP_EXPORT int bp_listener_fd (const BpListener *listener);
+/*
+ * The next client's socket, which does not block and is the caller's; -1: there is none.  When the program has no descriptors left the client is taken and hung
+ * up on, or it would be announced for ever. [one thread at a time]
+ */
+BP_EXPORT int bp_listener_accept (BpListener *listener);
+
+BP_END_DECLS
+#endif
