@@ -29,6 +29,7 @@ typedef struct FullMachine {
   bool starts_stopped;          /* machine_run waits for bp_machine_continue */
   bool realized, started;       /* started: machine_run has got as far as running it */
   bool boot_checked;            /* the boot program has said that it can be loaded */
+  bool half_loaded;             /* a snapshot was begun and not ended: the machine must not run */
   int state;                    /* atomic, BpRunState */
   GArray *watchers;             /* of machine-control.c's Watcher; NULL: none yet */
   unsigned last_watcher, telling;

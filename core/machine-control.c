@@ -103,6 +103,10 @@ bp_machine_continue (BpMachine *machine, GError **error)
     g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "the machine has shut down; reset it first");
     return false;
   }
+  if (full_machine (machine)->half_loaded) {
+    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "a snapshot was loaded in part only; reset the machine or load one");
+    return false;
+  }
   set_state (machine, BP_RUN_RUNNING);
   clock_start (machine);
   if (!vcpus_start (machine, error)) {

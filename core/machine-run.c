@@ -110,6 +110,7 @@ machine_reset (BpMachine *m, BpResetKind kind)
 {
   bp_machine_lock (m);
   machine_reset_objects (m, kind);
+  full_machine (m)->half_loaded = false;
   load_boot (m);
   machine_synchronise (m);
   bp_machine_unlock (m);

@@ -51,7 +51,7 @@ snapshot_file_create (const char *path, GError **error)
     return NULL;
   }
   f->temporary = g_strdup_printf ("%s.XXXXXX", path);
-  f->fd = g_mkstemp_full (f->temporary, O_RDWR | O_CLOEXEC, 0666);
+  f->fd = g_mkstemp_full (f->temporary, O_RDWR | O_CLOEXEC, 0600);      /* it has all that the guest knows, passwords too */
   if (f->fd < 0) {
     failed (f, "made", error);
     g_clear_pointer (&f->temporary, g_free);

@@ -9,7 +9,8 @@
 #include <string.h>
 
 /* A file may claim anything: messages and memory are bounded all the same. */
-enum { DIFFERENCES_MOST = 50, PINS_MOST = 1 << 20 };
+#define TIME_MOST (INT64_MAX / 2)       /* ns; what is added to it does not come around */
+enum { DIFFERENCES_MOST = 50, PINS_MOST = 1 << 20, BLOCKS_MOST = 4096 };
 
 typedef struct ObjectState {
   BpObject *object;
@@ -243,8 +244,12 @@ check_vcpu (SnapshotPlan *p, SnapshotBytes *b, GError **error)
   g_autofree char *id = snapshot_get_text (b);
   BpObject *o = find_object (p, id);
   VcpuState s = { o ? o->vcpu : NULL, (uint32_t) snapshot_get (b, 4), { .struct_size = sizeof s.accel } };
+  s.pending &= ~(uint32_t) BP_VCPU_DEBUG;      /* the debugger that asked is not in the snapshot */
   s.accel.instructions = snapshot_get (b, 8);
   s.accel.skipped = snapshot_get (b, 8);
+  uint64_t most = (uint64_t) TIME_MOST / 2 >> p->m->icount_shift;
+  if (s.accel.instructions > most || s.accel.skipped > most)
+    return damaged (error, "a vCPU has executed more than there was time for");
   for (guint i = 0; i < p->vcpus->len; i++)
     if (s.vcpu && g_array_index (p->vcpus, VcpuState, i).vcpu == s.vcpu)
       return damaged (error, "a vCPU is there twice");
@@ -266,7 +271,7 @@ check_block (SnapshotPlan *p, SnapshotBytes *b, GError **error)
     block.turn += strcmp (other->owner, block.owner) == 0 && strcmp (other->name, block.name) == 0;
   }
   g_array_append_val (p->blocks, block);
-  return p->blocks->len < 65536 || damaged (error, "more pieces of RAM than there can be");
+  return p->blocks->len <= BLOCKS_MOST || damaged (error, "more pieces of RAM than there can be");
 }
 
 static bool
@@ -361,7 +366,8 @@ plan_read (BpMachine *m, const SnapshotPlace *place, const GArray *disks, bool p
   bool was = header->flags & SNAPSHOT_DETERMINISTIC;
   if (was != m->deterministic)
     differs (p, "it was taken %s [clock] mode = instructions, and this machine runs %s", was ? "with" : "without", m->deterministic ? "with it" : "without");
-  bool good = read_sections (p, r, disks, error);
+  bool good = header->vm_clock <= TIME_MOST || damaged (error, "its time is further on than a machine can run");
+  good = good && read_sections (p, r, disks, error);
   snapshot_reader_free (r);
   if (good) {
     compare_objects (p);

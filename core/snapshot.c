@@ -147,8 +147,11 @@ save_in_file (BpMachine *m, const GArray *disks, const Target *t, const Snapshot
   if (!f)
     return false;
   SnapshotPlace place = snapshot_in_file (f);
-  bool good = write_stream (m, &place, header, disks, &bytes, error) && snapshot_file_sync (f, error) &&
-              snapshot_disks_create (disks, NULL, 0, t->part, header, error) && snapshot_file_commit (f, error);
+  bool made = write_stream (m, &place, header, disks, &bytes, error) && snapshot_file_sync (f, error) &&
+              snapshot_disks_create (disks, NULL, 0, t->part, header, error);
+  bool good = made && snapshot_file_commit (f, error);
+  if (made && !good)
+    snapshot_disks_forget (disks, t->part, header);
   snapshot_file_close (f);
   return good;
 }
@@ -249,9 +252,23 @@ load_file (BpMachine *m, const GArray *disks, const Target *t, bool *broken, GEr
 }
 
 static bool
-is_called (const SnapshotEntry *e, const char *name)
+has_name (const GArray *disks, const char *name)
 {
-  return strcmp (e->name, name) == 0 || strcmp (e->id, name) == 0;
+  for (guint i = 0; i < disks->len; i++) {
+    const SnapshotDisk *d = &g_array_index (disks, SnapshotDisk, i);
+    g_autoptr (GArray) all = d->able >= BP_BLOCK_SNAPSHOTS_TEMPORARY ? snapshot_entries (d, NULL) : NULL;
+    for (guint j = 0; all && j < all->len; j++)
+      if (strcmp (g_array_index (all, SnapshotEntry, j).name, name) == 0)
+        return true;
+  }
+  return false;
+}
+
+/* A name that is another's id means the name. */
+static bool
+is_called (const SnapshotEntry *e, const char *name, bool by_name)
+{
+  return strcmp (by_name ? e->name : e->id, name) == 0;
 }
 
 /* Which there are, for who asked for one that there is not. */
@@ -278,7 +295,7 @@ none_found (const GArray *disks, const char *name, bool contents_only, GError **
 static bool
 load_disk (BpMachine *m, const GArray *disks, const char *name, bool *broken, GError **error)
 {
-  bool contents_only = false, no_part = false;
+  bool contents_only = false, no_part = false, by_name = has_name (disks, name);
   for (guint i = 0; i < disks->len; i++) {
     const SnapshotDisk *d = &g_array_index (disks, SnapshotDisk, i);
     if (d->able < BP_BLOCK_SNAPSHOTS_TEMPORARY)
@@ -288,7 +305,7 @@ load_disk (BpMachine *m, const GArray *disks, const char *name, bool *broken, GE
       return false;
     for (guint j = all->len; j-- > 0;) {
       const SnapshotEntry *e = &g_array_index (all, SnapshotEntry, j);
-      if (!is_called (e, name))
+      if (!is_called (e, name, by_name))
         continue;
       if (!e->vm_state_size) {
         contents_only = true;
@@ -324,6 +341,8 @@ bp_machine_load_snapshot (BpMachine *machine, const char *name, GError **error)
     good = t.path ? load_file (machine, disks, &t, &broken, &wrong) : load_disk (machine, disks, name, &broken, &wrong);
   if (good)
     machine_forget_requests (machine);  /* they were those of another time */
+  if (good || broken)
+    full_machine (machine)->half_loaded = broken;
   if (broken) {
     g_prefix_error (&wrong, "the machine is neither what it was nor what it should be, and stays stopped until it is reset or a snapshot is loaded: ");
     standing = (Standing){ false, BP_RUN_IO_ERROR };
@@ -367,12 +386,12 @@ delete_file (const GArray *disks, const Target *t, GError **error)
 static char *
 name_of (const GArray *disks, const char *id_or_name)
 {
-  char *name = NULL;
+  char *name = has_name (disks, id_or_name) ? g_strdup (id_or_name) : NULL;
   for (guint i = 0; i < disks->len && !name; i++) {
     const SnapshotDisk *d = &g_array_index (disks, SnapshotDisk, i);
     g_autoptr (GArray) all = d->able >= BP_BLOCK_SNAPSHOTS_TEMPORARY ? snapshot_entries (d, NULL) : NULL;
     for (guint j = 0; all && j < all->len && !name; j++)
-      if (is_called (&g_array_index (all, SnapshotEntry, j), id_or_name))
+      if (is_called (&g_array_index (all, SnapshotEntry, j), id_or_name, false))
         name = g_strdup (g_array_index (all, SnapshotEntry, j).name);
   }
   return name;

@@ -127,6 +127,8 @@ typedef struct Disk {
   GByteArray *state;
 } Disk;
 
+static unsigned reads_left;      /* until one fails; 0: none does */
+static const char *in_the_way;   /* a folder that is made while disks take their parts */
 static Disk *disk (BpMachine *m, const char *id) { return bp_machine_find (m, id); }
 
 static bool
@@ -194,6 +196,8 @@ disk_do (void *self, BpBlockSnapshotOp op, const BpBlockSnapshot *s, GError **er
   if (op == BP_BLOCK_SNAPSHOT_CREATE) {
     if (d->fails)
       return snapshot_refuse (error, "it fails");
+    if (in_the_way)
+      ck_assert_int_eq (g_mkdir (in_the_way, 0777), 0);
     Kept k = { .s = *s, .state = d->state, .contents = d->contents };
     g_snprintf (k.id, sizeof k.id, "%u", ++d->last_id);
     g_strlcpy (k.name, s->name, sizeof k.name);
@@ -233,6 +237,8 @@ disk_read (void *self, const char *id, uint64_t position, void *data, size_t siz
 {
   guint at;
   const Kept *k = find_kept (self, id, &at);
+  if (reads_left && !--reads_left)
+    return snapshot_refuse (error, "the host's disk fails");
   ck_assert_uint_le (position + size, k->state->len);
   memcpy (data, k->state->data + position, size);
   return true;
@@ -590,6 +596,116 @@ START_TEST (a_file_and_disks)
 }
 END_TEST
 
+START_TEST (a_file_that_cannot_have_its_name)
+{
+  machine = build (CHIPS DISKS);
+  set (7, 9, 1, 0x55);
+  in_the_way = "f.bps";
+  disk (machine, "hd1")->able = BP_BLOCK_SNAPSHOTS_NOT_NEEDED;
+  refuses (bp_machine_save_snapshot, "./f.bps", "cannot be replaced");
+  in_the_way = NULL;
+  lists ("");
+  ck_assert_uint_eq (disk (machine, "hd0")->kept->len, 0);
+  ck_assert_int_eq (g_rmdir ("f.bps"), 0);
+}
+END_TEST
+
+START_TEST (a_file_is_the_users_alone)
+{
+  GStatBuf there;
+  machine = build (CHIPS);
+  save ("x");
+  ck_assert_int_eq (g_stat ("x.bps", &there), 0);
+  ck_assert_uint_eq (there.st_mode & 077, 0);
+}
+END_TEST
+
+static GByteArray *stream;
+
+static bool
+write_stream (void *user, const void *data, size_t size, GError **error)
+{
+  g_byte_array_append (stream, data, (guint) size);
+  return true;
+}
+
+/* A snapshot whose clock and counters would make times come around, and a vCPU that a debugger is said to want. */
+START_TEST (times_that_cannot_be)
+{
+  static const struct { int64_t clock; uint64_t instructions; const char *because; } cases[] = {
+    { INT64_MAX, 0, "its time is further on" }, { 0, UINT64_MAX, "executed more than there was time for" }
+  };
+  machine = build (CHIPS "[accel x]\ntype = toy-accel\n[cpu c]\ntype = toy-cpu\n");
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    SnapshotPlace place = { write_stream, NULL, NULL };
+    SnapshotHeader h = { .vm_clock = cases[i].clock, .name = "x", .machine = "m", .version = "1" };
+    stream = g_byte_array_new ();
+    SnapshotWriter *w = snapshot_writer_new (&place, &h);
+    g_autoptr (GByteArray) head = g_byte_array_new (), vcpu = g_byte_array_new ();
+    uint64_t bytes;
+    snapshot_put (head, 1, 4);
+    snapshot_put (head, 0, 4);
+    snapshot_put (head, 0, 8);
+    snapshot_write_section (w, SECTION_MACHINE, head, NULL, 0);
+    snapshot_put_text (vcpu, "c");
+    snapshot_put (vcpu, BP_VCPU_DEBUG, 4);
+    snapshot_put (vcpu, cases[i].instructions, 8);
+    snapshot_put (vcpu, 0, 8);
+    snapshot_write_section (w, SECTION_VCPU, vcpu, NULL, 0);
+    ck_assert (snapshot_writer_finish (w, &bytes, NULL));
+    ck_assert (g_file_set_contents ("x.bps", (char *) stream->data, stream->len, NULL));
+    g_byte_array_unref (stream);
+    refuses (bp_machine_load_snapshot, "x", cases[i].because);
+  }
+}
+END_TEST
+
+START_TEST (names_before_ids)
+{
+  machine = build (CHIPS DISKS);
+  set (7, 9, 1, 0x55);
+  save ("2");                   /* its id is 1 */
+  set (1, 2, 0, 0xaa);
+  save ("other");               /* its id is 2 */
+  load ("2");
+  check_is (7, 9, 1, 0x55);
+  ck_assert (bp_machine_delete_snapshot (machine, "2", NULL));
+  lists ("other:2:hd0 ");
+  load ("2");
+  check_is (1, 2, 0, 0xaa);
+}
+END_TEST
+
+/* What is neither the one nor the other must not run, whoever asks. */
+START_TEST (loaded_in_part)
+{
+  machine = build (CHIPS DISKS);
+  full_machine (machine)->started = true;
+  set (7, 9, 1, 0x55);
+  save ("x");
+  GError *error = NULL;
+  for (unsigned n = 1; !full_machine (machine)->half_loaded; n++) {     /* the stream is read twice */
+    reads_left = n;
+    ck_assert (!bp_machine_load_snapshot (machine, "x", &error));
+    ck_assert_msg (strstr (error->message, "the host's disk fails") != NULL, "%s", error->message);
+    g_clear_error (&error);
+  }
+  reads_left = 0;
+  ck_assert_int_eq (bp_machine_run_state (machine), BP_RUN_IO_ERROR);
+  ck_assert (!bp_machine_continue (machine, &error));
+  ck_assert_msg (strstr (error->message, "in part only") != NULL, "%s", error->message);
+  g_clear_error (&error);
+  load ("x");
+  ck_assert (bp_machine_continue (machine, NULL));
+  bp_machine_stop (machine, BP_RUN_PAUSED);
+  full_machine (machine)->half_loaded = true;
+  bp_machine_request_reset (machine, "a test");
+  machine_serve (machine);
+  ck_assert (bp_machine_continue (machine, NULL));
+  bp_machine_stop (machine, BP_RUN_PAUSED);
+}
+END_TEST
+
 int
 main (void)
 {
@@ -598,7 +714,8 @@ main (void)
   return 77;
 #endif
   const TTest *const tests[] = { there_and_back, post_load_fails, another_machine, damaged_files, names, a_reset_that_waits_is_done_first, in_disks,
-                                 a_disk_fails, one_of_two_is_complete, disks_that_cannot, a_file_and_disks };
+                                 a_disk_fails, one_of_two_is_complete, disks_that_cannot, a_file_and_disks, a_file_that_cannot_have_its_name, a_file_is_the_users_alone, names_before_ids, times_that_cannot_be,
+                                 loaded_in_part };
   Suite *suite = suite_create ("snapshot");
   TCase *all = tcase_create ("all");
   tcase_add_checked_fixture (all, setup, teardown);
