@@ -176,7 +176,12 @@ char *
 bp_object_get (const void *self, const char *name, GError **error)
 {
   BpObject *o = object_of (self);
-  return object_has (o, name, error) ? object_get (o, name) : NULL;
+  if (!object_has (o, name, error))
+    return NULL;
+  if (!(object_property (o, name)->flags & BP_PROPERTY_SECRET))
+    return object_get (o, name);
+  g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "property `%s` of %s is a secret: it can be set, and is not told", name, o->id);
+  return NULL;
 }
 
 bool

@@ -9,6 +9,13 @@
 /* --- rows ----------------------------------------------------------------------------------- */
 
 static void
+add_word (GString *words, bool is_so, const char *word)
+{
+  if (is_so)
+    g_string_append_printf (words, "%s%s", words->len ? ", " : "", word);
+}
+
+static void
 describe_properties (Report *report, const BpTypeDesc *type)
 {
   static const char *const columns[] = { "property", "kind", "default", "range", "flags", "help", NULL };
@@ -16,14 +23,13 @@ describe_properties (Report *report, const BpTypeDesc *type)
   report_table (report, "properties", columns);
   for (unsigned i = 0; i < rows->len; i++) {
     const BpProperty *p = &g_array_index (rows, BpProperty, i);
-    bool required = p->flags & BP_PROPERTY_REQUIRED, runtime = p->flags & BP_PROPERTY_RUNTIME;
-    g_autofree char *value = required ? NULL : property_default_text (p);
+    g_autofree char *value = p->flags & BP_PROPERTY_REQUIRED ? NULL : property_default_text (p);
     g_autofree char *range = property_range_text (p);
-    const char *flags = required && runtime ? "required, runtime"
-                        : required          ? "required"
-                        : runtime           ? "runtime"
-                                            : NULL;
-    report_row (report, p->name, property_kind_name (p->kind), value, range, flags, p->help);
+    g_autoptr (GString) flags = g_string_new (NULL);
+    add_word (flags, p->flags & BP_PROPERTY_REQUIRED, "required");
+    add_word (flags, p->flags & BP_PROPERTY_RUNTIME, "runtime");
+    add_word (flags, p->flags & BP_PROPERTY_SECRET, "secret");
+    report_row (report, p->name, property_kind_name (p->kind), value, range, flags->len ? flags->str : NULL, p->help);
   }
 }
 

@@ -59,7 +59,7 @@ BP_EXPORT void *bp_machine_next_object (BpMachine *machine, unsigned *cursor);
 BP_EXPORT const BpTypeDesc *bp_object_type (const void *self);                         /* [any] */
 /* The object's properties, its parents' first, each once; NULL after the last. [any] */
 BP_EXPORT const BpProperty *bp_object_property (const void *self, unsigned index);
-/* A property's value as text that the descriptor would take; NULL: unset, or, with error, no such property.  Free with g_free. [main] */
+/* A property's value as text that the descriptor would take; NULL: unset, or, with error, no such property, or a secret.  Free with g_free. [main] */
 BP_EXPORT char *bp_object_get (const void *self, const char *name, GError **error);
 /* Only RUNTIME properties can be set after configure. false: error says what would be right. [main] */
 BP_EXPORT bool bp_object_set (void *self, const char *name, const char *text, GError **error);

@@ -21,7 +21,8 @@ typedef enum BpPropertyKind {
 
 enum {
   BP_PROPERTY_REQUIRED = 1 << 0,        /* must be given */
-  BP_PROPERTY_RUNTIME = 1 << 1          /* may be changed while running; the type's property_changed is called */
+  BP_PROPERTY_RUNTIME = 1 << 1,         /* may be changed while running; the type's property_changed is called */
+  BP_PROPERTY_SECRET = 1 << 2           /* a password or its like: bp_object_get does not tell it */
 };
 
 /* A link to another object through an interface.  instance is NULL while unset. */

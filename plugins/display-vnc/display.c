@@ -172,7 +172,7 @@ static const BpProperty vnc_properties[] = {
   BP_PROP_LINK ("screen", VncDisplay, screen, BP_SCREEN_ID, 0, "The adapter whose picture is shown; without it the first of the machine."),
   BP_PROP_STRING ("listen", VncDisplay, listen, "127.0.0.1", "Address or host name to listen on, IPv4 or IPv6; `*' is every address of this host."),
   BP_PROP_STRING ("port", VncDisplay, port, "5900", "TCP port; `auto' takes the first free one from 5900 to 5999."),
-  BP_PROP_ ("password", BP_PROPERTY_STRING, VncDisplay, password, .flags = BP_PROPERTY_RUNTIME,
+  BP_PROP_ ("password", BP_PROPERTY_STRING, VncDisplay, password, .flags = BP_PROPERTY_RUNTIME | BP_PROPERTY_SECRET,
             .help = "What clients must know, 8 characters (VNC authentication); without it everybody who can connect is let in."),
   BP_PROP_FILE ("password-file", VncDisplay, password_file, 0, "File whose first line is the password."),
   BP_PROP_BOOL ("view-only", VncDisplay, view_only, false, "Clients see the screen and cannot type or point."),

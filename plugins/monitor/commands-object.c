@@ -211,8 +211,12 @@ get_property (void *object, const char *name, GError **error)
     return node_string (bp_object_type_name (object));
   if (!(p = find_property (object, name, error)))
     return NULL;
-  g_autofree char *text = bp_object_get (object, name, NULL);
-  return value_node (p, text);
+  GError *wrong = NULL;
+  g_autofree char *text = bp_object_get (object, name, &wrong);
+  if (!wrong)
+    return value_node (p, text);
+  g_propagate_error (error, wrong);
+  return NULL;
 }
 
 static JsonNode *
@@ -281,7 +285,8 @@ static void
 show_property (void *object, const BpProperty *p, GString *out)
 {
   g_autofree char *text = bp_object_get (object, p->name, NULL);
-  g_string_append_printf (out, "%s.%s = %s%s\n", bp_object_id (object), p->name, text ? text : "(unset)",
+  g_string_append_printf (out, "%s.%s = %s%s\n", bp_object_id (object), p->name,
+                          p->flags & BP_PROPERTY_SECRET ? "(secret)" : text ? text : "(unset)",
                           p->flags & BP_PROPERTY_RUNTIME ? "    ; can be set" : "");
 }
 

@@ -370,6 +370,9 @@ START_TEST (a_password_is_needed)
   GError *error = NULL;
   ck_assert (bp_object_set (bp_machine_find (vnc_machine (), "vnc"), "password", "other", &error));
   aside (try_passwords, (void *) "other");
+  ck_assert (!bp_object_get (bp_machine_find (vnc_machine (), "vnc"), "password", &error));
+  ck_assert_str_eq (error->message, "property `password` of vnc is a secret: it can be set, and is not told");
+  g_error_free (error);
   vnc_stop ();
 }
 END_TEST

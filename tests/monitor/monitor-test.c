@@ -117,6 +117,7 @@ static const BpTypeDesc ram_type = {
 
 typedef struct Screen {
   bool blank;
+  char *password;
 } Screen;
 
 static void
@@ -133,7 +134,8 @@ screen_update (void *self, BpScreenFrame *frame)
 
 static const BpScreenIface screen_iface = { .struct_size = sizeof screen_iface, .update = screen_update };
 static const BpInterfaceDesc screen_interfaces[] = { { BP_SCREEN_ID, &screen_iface }, { NULL, NULL } };
-static const BpProperty screen_properties[] = { BP_PROP_BOOL ("blank", Screen, blank, false, "Whether there is no picture."), BP_PROP_END };
+static const BpProperty screen_properties[] = { BP_PROP_BOOL ("blank", Screen, blank, false, "Whether there is no picture."),
+  BP_PROP_ ("password", BP_PROPERTY_STRING, Screen, password, .flags = BP_PROPERTY_RUNTIME | BP_PROPERTY_SECRET, .help = "Of those who look."), BP_PROP_END };
 static const BpTypeDesc screen_type = {
   BP_TYPE ("test-screen", BP_KIND_DEVICE, Screen), .description = "a screen", .properties = screen_properties, .interfaces = screen_interfaces
 };

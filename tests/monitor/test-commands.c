@@ -95,6 +95,8 @@ static const struct { const char *in, *out; } qmp[] = {
   { WITH ("qom-get", "path": "/machine/com1", "property": "parity"), RETURN ("\"none\"") },
   { WITH ("qom-get", "path": "/machine/com1", "property": "label"), RETURN ("\"\"") },
   { WITH ("qom-get", "path": "/machine/blind", "property": "blank"), RETURN ("true") },
+  { WITH ("qom-set", "path": "/machine/blind", "property": "password", "value": "sesame"), RETURN ("{}") },
+  { WITH ("qom-get", "path": "/machine/blind", "property": "password"), GENERIC ("property `password` of blind is a secret: it can be set, and is not told") },
   { WITH ("qom-get", "path": "/machine", "property": "type"), RETURN ("\"machine\"") },
   { WITH ("qom-get", "path": "/machine", "property": "com1"), RETURN ("\"/machine/com1\"") },
   { WITH ("qom-get", "path": "/", "property": "machine"), RETURN ("\"/machine\"") },
@@ -220,6 +222,8 @@ static const struct { const char *in, *out; } console[] = {
   /* objects */
   { "get button.strength", "button.strength = 3    ; can be set\n" },
   { "get com1", "com1.backend = console\ncom1.depth = 16\ncom1.parity = none\n*" },
+  { "get blind", "blind.blank = on\nblind.password = (secret)    ; can be set\n" },
+  { "get blind.password", "Error: property `password` of blind is a secret: it can be set, and is not told\n" },
   { "get com1.nope", "Error: type `toy-uart` has no property `nope`\n" },
   { "get nope.x", "Error: Device 'nope' not found\n" },
   { "get nope", "Error: 'nope' is not OBJECT.PROPERTY\n" },
