@@ -279,11 +279,12 @@ destroy (GSource **source)
 }
 
 void
-qmp_client_free (QmpClient *c, int patience)
+qmp_client_free (QmpClient *c, int64_t deadline)
 {
   struct pollfd ready = { .fd = c->fd, .events = POLLOUT };
+  int64_t left;
   flush (c);
-  while (patience > 0 && !c->dead && c->out->len > 0 && poll (&ready, 1, patience) == 1)
+  while (!c->dead && c->out->len > 0 && (left = deadline - g_get_monotonic_time ()) > 0 && poll (&ready, 1, (int) (left / 1000) + 1) == 1)
     flush (c);
   unwatch (c, &c->in_watch);
   unwatch (c, &c->out_watch);

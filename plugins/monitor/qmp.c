@@ -5,7 +5,7 @@
 #include <backplane/loop.h>
 #include <unistd.h>
 
-#define FAREWELL_MS 500         /* for the last answers and events */
+#define FAREWELL_US (500 * 1000)        /* for the last answers and events, to all together: who reads a byte now and then does not hold up the end */
 
 /* --- events ------------------------------------------------------------------------------------------ */
 
@@ -70,8 +70,9 @@ qmp_unrealize (void *self)
     return;
   bp_loop_unwatch (bp_loop_main (bp_object_machine (self)), s->watch);
   monitor_remove_sink (s->monitor, &s->sink);
+  int64_t deadline = g_get_monotonic_time () + FAREWELL_US;
   for (guint i = 0; i < s->clients->len; i++)
-    qmp_client_free (s->clients->pdata[i], FAREWELL_MS);
+    qmp_client_free (s->clients->pdata[i], deadline);
   g_ptr_array_unref (s->clients);
   g_clear_pointer (&s->listener, bp_listener_free);
   monitor_unref (s->monitor);

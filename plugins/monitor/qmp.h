@@ -27,8 +27,8 @@ typedef struct QmpClient QmpClient;
 /* --- qmp-client.c ---------------------------------------------------------------------------------- */
 
 QmpClient *qmp_client_new (QmpServer *server, int fd);          /* greets it; fd is the client's */
-/* What waits for it is written first, as far as it takes it within `patience' ms. */
-void qmp_client_free (QmpClient *client, int patience);
+/* What waits for it is written first, as far as it takes it by `deadline' (g_get_monotonic_time). */
+void qmp_client_free (QmpClient *client, int64_t deadline);
 void qmp_client_event (QmpClient *client, const char *line);    /* ends with \r\n; dropped before negotiation and when too much waits */
 
 /* --- qmp-dispatch.c ----------------------------------------------------------------------------------- */

@@ -237,6 +237,34 @@ START_TEST (farewell)
 }
 END_TEST
 
+static void *
+read_slowly (void *p)
+{
+  char bytes[4096];
+  while (g_usleep (100000), recv (((Peer *) p)->fd, bytes, sizeof bytes, 0) > 0)
+    ;
+  return NULL;
+}
+
+/* Who takes a little at a time does not hold up the end. */
+START_TEST (slow_farewell)
+{
+  start ("");
+  Peer *p = negotiated ();
+  say (p, "{\"execute\": \"cont\"}");
+  for (unsigned i = 0; i < 200; i++)
+    send (p->fd, "{\"execute\": \"qom-list-types\"}", 29, MSG_NOSIGNAL);
+  for (unsigned i = 0; i < 2000; i++)
+    g_main_context_iteration (NULL, FALSE);
+  GThread *reader = g_thread_new ("slow", read_slowly, p);
+  int64_t before = g_get_monotonic_time ();
+  monitor_test_end ();
+  ck_assert_int_lt (g_get_monotonic_time () - before, 2 * G_USEC_PER_SEC);
+  g_thread_join (reader);
+  drop (p);
+}
+END_TEST
+
 START_TEST (too_many_clients)
 {
   start ("clients = 2\n");
@@ -367,6 +395,7 @@ main (void)
   tcase_add_test (tcase, broken_messages);
   tcase_add_test (tcase, events_for_all);
   tcase_add_test (tcase, farewell);
+  tcase_add_test (tcase, slow_farewell);
   tcase_add_test (tcase, too_many_clients);
   tcase_add_test (tcase, slow_client);
   tcase_add_test (tcase, long_commands);
