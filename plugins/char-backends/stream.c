@@ -17,6 +17,7 @@
 #define OUT_LIMIT (64u << 20)
 #define FLUSH_PATIENCE_MS 5000
 #define DRAIN_PATIENCE_MS 500
+#define DRAIN_MOST_MS 3000      /* in all: the machine stands meanwhile, and who reads slowly would hold it for minutes */
 
 struct CharStream {
   int refs;                     /* atomic */
@@ -295,11 +296,12 @@ char_stream_write (void *self, const uint8_t *data, size_t size)
   g_mutex_unlock (&s->lock);
 }
 
-/* As long as the host takes some within so many milliseconds. */
+/* As long as the host takes some within so many milliseconds, and no longer than `most`. */
 static void
-drain_patiently (CharStream *s, int patience)
+drain_patiently (CharStream *s, int patience, int64_t most)
 {
-  while (s->out->len > 0 && s->out_fd >= 0) {
+  int64_t end = g_get_monotonic_time () + most * 1000;
+  while (s->out->len > 0 && s->out_fd >= 0 && g_get_monotonic_time () < end) {
     struct pollfd ready = { .fd = s->out_fd, .events = POLLOUT };
     if (poll (&ready, 1, patience) != 1 || !drain (s))
       break;
@@ -312,14 +314,14 @@ char_stream_drain (void *self)
   CharStream *s = char_stream (self);
   g_mutex_lock (&s->lock);
   if (!s->out_broken)
-    drain_patiently (s, DRAIN_PATIENCE_MS);
+    drain_patiently (s, DRAIN_PATIENCE_MS, DRAIN_MOST_MS);
   g_mutex_unlock (&s->lock);
 }
 
 static void
 flush_output (CharStream *s)
 {
-  drain_patiently (s, FLUSH_PATIENCE_MS);
+  drain_patiently (s, FLUSH_PATIENCE_MS, G_MAXINT);
   if (s->out->len > 0)
     bp_warn (s->self, "%zu bytes of output are lost: nobody takes them", s->out->len - s->out_at);
 }

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -373,6 +374,32 @@ START_TEST (nothing_is_lost_at_the_end)
 }
 END_TEST
 
+/* The machine stands while it drains. */
+START_TEST (a_slow_reader_does_not_hold_the_machine)
+{
+  g_autofree char *text = g_strnfill (8 << 20, 'z');
+  start ("type = char-socket\naddress = unix:s", NULL);
+  pid_t reader = fork ();
+  if (reader == 0) {
+    int fd = connect_unix ("s");
+    static char buffer[4096];
+    while (read (fd, buffer, sizeof buffer) > 0)
+      g_usleep (20000);
+    _exit (0);
+  }
+  while (port->n_opened == 0)
+    spin ();
+  bp_char_write (&port->backend, (const uint8_t *) text, 8 << 20);
+  const BpCharIface *iface = port->backend.table;
+  gint64 before = g_get_monotonic_time ();
+  iface->drain (port->backend.instance);
+  ck_assert_int_lt (g_get_monotonic_time () - before, 4 * G_USEC_PER_SEC);
+  kill (reader, SIGKILL);
+  ck_assert_int_eq (waitpid (reader, NULL, 0), reader);
+  stop ();
+}
+END_TEST
+
 /* --- pty and stdio ------------------------------------------------------------------------ */
 
 START_TEST (pty)
@@ -551,6 +578,7 @@ main (void)
   tcase_add_test (tcase, stale_and_taken);
   tcase_add_test (tcase, socket_errors);
   tcase_add_test (tcase, nothing_is_lost_at_the_end);
+  tcase_add_test (tcase, a_slow_reader_does_not_hold_the_machine);
   tcase_add_test (tcase, pty);
   tcase_add_test (tcase, stdio_escapes);
   tcase_add_test (tcase, stdio_console);
