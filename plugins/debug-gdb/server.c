@@ -260,7 +260,7 @@ on_client (gint listener, GIOCondition condition, gpointer user)
   int fd = bp_listener_accept (s->listener);
   if (fd < 0)
     return G_SOURCE_CONTINUE;
-  if (s->peer >= 0 && is_gone (s->peer))
+  if (s->peer >= 0 && (s->closing || is_gone (s->peer)))        /* (one that was told to go may never take its last words) */
     drop (s);
   if (s->peer >= 0) {
     turn_away (fd, "another debugger is connected");
@@ -276,7 +276,7 @@ on_client (gint listener, GIOCondition condition, gpointer user)
 
 /* --- the machine's events --------------------------------------------------------------------- */
 
-/* While state is saved or restored the machine only seems to stop. */
+/* While state is saved or restored the machine only seems to stop: who steps goes on to step. */
 static bool
 is_for_gdb (BpRunState state)
 {
@@ -297,9 +297,9 @@ on_event (void *user, BpMachineEvent event, const char *detail)
   GdbServer *s = user;
   if (s->peer < 0)
     return;
-  if (event == BP_MACHINE_STOPPED) {
+  if (event == BP_MACHINE_STOPPED && is_for_gdb (bp_machine_run_state (s->machine))) {
     gdb_collect_stops (s);
-    if (s->waiting && is_for_gdb (bp_machine_run_state (s->machine)))
+    if (s->waiting)
       gdb_report_stop (s);
   } else if (event == BP_MACHINE_RESET && s->waiting) {
     g_autofree char *text = g_strdup_printf ("The machine was reset: %s.\n", detail ? detail : "requested");
