@@ -12,10 +12,12 @@ typedef struct ImageSpan {
   size_t used;                  /* bytes of the first one */
 } ImageSpan;
 
-/* How many bytes lie in one piece from here on, and where. */
+/* How many bytes lie in one piece from here on, and where; 0: the memory has ended.  Pieces without bytes, which a device may give, are passed over. */
 static inline size_t
-image_span_piece (const ImageSpan *span, uint8_t **at)
+image_span_piece (ImageSpan *span, uint8_t **at)
 {
+  for (; span->left && span->used == span->iov->iov_len; span->iov++, span->left--)
+    span->used = 0;
   *at = span->left ? (uint8_t *) span->iov->iov_base + span->used : NULL;
   return span->left ? span->iov->iov_len - span->used : 0;
 }

@@ -257,8 +257,10 @@ write_rest (Qcow2 *q, uint64_t offset, ImageSpan *from, uint64_t size)
 {
   uint8_t *piece;
   int code = 0;
-  if (image_span_piece (from, &piece) >= size)
+  if (image_span_piece (from, &piece) >= size) {
+    image_span_skip (from, size);
     return qcow2_write (q, offset, piece, size);
+  }
   uint64_t most = MAX (q->cluster_size, CHUNK);
   g_autofree uint8_t *flat = g_malloc (MIN (size, most));
   while (size && !code) {
