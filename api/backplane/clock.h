@@ -1,7 +1,7 @@
 /* clock.h -- the machine's clocks and timers. */
 /* SPDX-License-Identifier: MIT */
 /*
- * PURPOSE.  All times are nanoseconds, signed 64 bits.  Timer callbacks run with the machine lock held [main, or vcpu in deterministic mode][locked].
+ * PURPOSE.  All times are nanoseconds, signed 64 bits.  Timer callbacks run with the machine lock held [main or vcpu][locked].
  *   virtual   stops with the machine; in deterministic mode it follows executed instructions
  *   realtime  the host's monotonic clock, never stops
  *   host      the host's wall clock (CLOCK_REALTIME), may jump; in deterministic mode: a fixed start + virtual

@@ -6,7 +6,7 @@
  *   display.c   type, properties, life cycle      listen.c    sockets, who is let in       client.c   a connection's thread
  *   picture.c   adapter -> picture -> copies      input.c     events on their way          keys.c     keysyms and scan codes -> keys
  *   web.c       files over HTTP, same port        password.c  VNC authentication
- * Lock: `lock` is for what is marked so.  It is never taken while the machine lock is held; connections' threads never take the machine lock.
+ * Lock: `lock` is for what is marked so.  The main loop alone ever has it and the machine lock at a time, in either order; connections' threads never take the machine lock.
  */
 #ifndef DISPLAY_VNC_H
 #define DISPLAY_VNC_H
