@@ -330,6 +330,8 @@ fdc_post_load (void *self, GError **error)
     return false;
   }
   fdc_drop_request (f);
+  for (unsigned i = 0; i < FDC_DRIVES; i++)
+    floppy_look (&f->drive[i]);
   if (f->phase == FDC_DISK && !bp_timer_is_armed (f->delay))
     fdc_request_again (f);
   update_irq (f);

@@ -88,8 +88,8 @@ type_for (uint64_t size)
   return size > UINT64_C (1440) << 10 ? FLOPPY_2880K : FLOPPY_1440K;
 }
 
-static void
-look (FloppyDrive *d)
+void
+floppy_look (FloppyDrive *d)
 {
   BpBlockInfo info = bp_block_info (&d->block);
   d->format = info.inserted ? find_format (model (d), info.size) : NULL;
@@ -103,7 +103,7 @@ static void
 on_changed (void *user)
 {
   FloppyDrive *d = user;
-  look (d);
+  floppy_look (d);
   d->changed = true;
   memset (d->deleted, 0, sizeof d->deleted);
 }
@@ -132,7 +132,7 @@ floppy_realize (FloppyDrive *d, void *owner, GError **error)
                  d->wanted == FLOPPY_AUTO ? "any" : d->type == FLOPPY_NONE ? "no" : model (d)->name);
     return false;
   }
-  look (d);
+  floppy_look (d);
   return true;
 }
 

@@ -36,6 +36,8 @@ typedef struct FloppyDrive {
 /* Attaches to the block backend and chooses the type. [main] */
 bool floppy_realize (FloppyDrive *drive, void *owner, GError **error);
 void floppy_unrealize (FloppyDrive *drive);
+/* What the disk is may have changed without a word. */
+void floppy_look (FloppyDrive *drive);
 void floppy_power_on (FloppyDrive *drive);
 static inline bool floppy_exists (const FloppyDrive *drive) { return drive->type != FLOPPY_NONE; }
 /* The type as CMOS has it, 0 to 5. */

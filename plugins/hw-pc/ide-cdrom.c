@@ -376,6 +376,7 @@ static bool
 cdrom_post_load (void *self, GError **error)
 {
   IdeCdrom *c = self;
+  look_at_medium (c);
   c->limit = CLAMP (c->limit & 0xfffe, 2, 0xfffe);
   c->wanted = MIN (c->wanted, IDE_BUFFER);
   c->most = CLAMP (c->most, 1, 0x10000);

@@ -425,6 +425,7 @@ static bool
 disk_post_load (void *self, GError **error)
 {
   IdeDisk *k = self;
+  look_at_medium (k);
   k->left = MIN (k->left, 65536);
   k->block = CLAMP (k->block, 1, DISK_MAX_MULTIPLE);
   k->most = CLAMP (k->most, 1, 65536);

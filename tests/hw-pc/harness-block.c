@@ -101,6 +101,7 @@ info (void *self, BpBlockInfo *out)
 {
   Block *b = self;
   out->inserted = b->size != 0;
+  g_strlcpy (out->file, "memory", sizeof out->file);
   out->read_only = b->read_only;
   out->size = b->size / BP_BLOCK_SECTOR * BP_BLOCK_SECTOR;
 }
@@ -185,13 +186,6 @@ harness_block_discarded (Harness *h, const char *id, uint64_t *offset, uint64_t 
   *size = block_of (h, id)->discarded[1];
 }
 
-static void
-tell (Block *b)
-{
-  if (BP_TABLE_HAS (b->handlers, changed))
-    b->handlers->changed (b->user);
-}
-
 bool
 harness_block_change (Harness *h, const char *id, uint64_t size, bool read_only, bool force)
 {
@@ -204,7 +198,8 @@ harness_block_change (Harness *h, const char *id, uint64_t size, bool read_only,
     answer (b);
     b->read_only = read_only;
     fill (b, size);
-    tell (b);
+    if (BP_TABLE_HAS (b->handlers, changed))
+      b->handlers->changed (b->user);
   }
   bp_machine_unlock (harness_machine (h));
   return may;
@@ -223,6 +218,7 @@ harness_block_copy (Harness *from, Harness *to)
   for (void *o; (o = bp_machine_next (harness_machine (from), BP_BLOCK_ID, &cursor));) {
     const Block *a = o;
     Block *b = block_of (to, bp_object_id (o));
+    harness_block_answer (from, bp_object_id (o));
     bp_machine_lock (harness_machine (to));
     answer (b);
     fill (b, a->size);
@@ -232,7 +228,6 @@ harness_block_copy (Harness *from, Harness *to)
     b->fail_first = a->fail_first;
     b->fail_n = a->fail_n;
     b->fail_error = a->fail_error;
-    tell (b);
     bp_machine_unlock (harness_machine (to));
   }
 }

@@ -31,7 +31,7 @@ bool harness_block_change (Harness *h, const char *id, uint64_t size, bool read_
 /* The medium loses its end without a word. */
 void harness_block_truncate (Harness *h, const char *id, uint64_t size);
 /* Every disk's medium, and what becomes of requests to it, goes to the same disk of another machine.  A snapshot has the drives and not their media, so this
- * comes before the machine's state does. */
+ * comes before the machine's state does; devices are not told, as when a disk goes back to a snapshot of its own. */
 void harness_block_copy (Harness *from, Harness *to);
 
 #endif

@@ -647,6 +647,21 @@ START_TEST (geometries)
 }
 END_TEST
 
+/* A disk goes back to a snapshot with the machine, and may have had another size then. */
+START_TEST (loaded_with_another_size)
+{
+  Harness *a = ide_new (POLICY ("")), *b = ide_new (POLICY (""));
+  harness_block_change (a, "bytes", 1 << 20, false, true);
+  harness_block_copy (a, b);
+  harness_copy (a, b);
+  uint16_t w[256];
+  identify (b, w);
+  ck_assert_uint_eq (w[60] | w[61] << 16, (1 << 20) / 512);
+  harness_free (a);
+  harness_free (b);
+}
+END_TEST
+
 START_TEST (refusals)
 {
   static const char base[] = "[device ide]\ntype = isa-ide\n[backend b]\ntype = harness-block\nsize = 1M\n[backend c]\ntype = harness-block\nsize = 1M\n";
@@ -665,4 +680,4 @@ START_TEST (refusals)
 END_TEST
 
 HARNESS_MAIN ("ide-disk", signature_and_absence, two_bytes_deep, identification, resets, interrupts, pio_reads, pio_writes, dma, dma_that_does_not_fit,
-              dma_without_a_copy, each_request_takes_its_time, pieces_do_not_pile_up, a_bad_sector, write_protection, no_space, policies, aborted, no_data, trim, smart, removable, saved_state, saved_trim, saved_nonsense, without_dma, geometries, refusals)
+              dma_without_a_copy, each_request_takes_its_time, pieces_do_not_pile_up, a_bad_sector, write_protection, no_space, policies, aborted, no_data, trim, smart, removable, saved_state, saved_trim, saved_nonsense, without_dma, geometries, loaded_with_another_size, refusals)
