@@ -59,6 +59,7 @@ chip_unrealize (void *self)
 {
   Chip *c = self;
   g_clear_pointer (&c->timer, bp_timer_free);
+  g_clear_pointer (&c->host, g_aligned_free);
 }
 
 static void
