@@ -233,27 +233,6 @@ make_e820 (void *self, GByteArray *bytes)
     put_range (bytes, FOUR_GIB, size - low);
 }
 
-enum { CMOS_BASE = 0x15, CMOS_EXTENDED = 0x17, CMOS_EXTENDED_FOUND = 0x30, CMOS_ABOVE_16M = 0x34, CMOS_ABOVE_4G = 0x5b };
-
-static void
-set_cmos (I440fx *h, unsigned index, unsigned n, uint64_t value)
-{
-  for (unsigned i = 0; i < n; i++)
-    bp_cmos_set (&h->cmos, index + i, 0xff, (uint8_t) (value >> 8 * i));
-}
-
-/* KiB up to 640, KiB from 1 MiB up to 64 MiB, blocks of 64 KiB from 16 MiB and from 4 GiB on. */
-static void
-fill_cmos (I440fx *h)
-{
-  uint64_t size = ram_size (h), low = MIN (size, PC_RAM_LIMIT), extended = MIN ((low - MIB) >> 10, 63u << 10);
-  set_cmos (h, CMOS_BASE, 2, 640);
-  set_cmos (h, CMOS_EXTENDED, 2, extended);
-  set_cmos (h, CMOS_EXTENDED_FOUND, 2, extended);
-  set_cmos (h, CMOS_ABOVE_16M, 2, low > 16 * MIB ? (low - 16 * MIB) >> 16 : 0);
-  set_cmos (h, CMOS_ABOVE_4G, 3, MIN ((size - low) >> 16, 0xffffff));
-}
-
 /* --- life cycle: configure, realize, reset -------------------------------------------------- */
 
 static void
@@ -357,7 +336,7 @@ bridge_realize (void *self, GError **error)
   pci_put16 (mask, PCI_COMMAND, 0x0140);
   memset (mask + 0x50, 0xff, 0x100 - 0x50);
   memset (mask + DRB0, 0xff, 8);
-  fill_cmos (h);
+  cmos_describe_memory (&h->cmos, ram_size (h));
   return bp_firmware_config_add_maker (&h->firmware, "etc/e820", make_e820, h, error);
 }
 

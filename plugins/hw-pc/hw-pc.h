@@ -8,6 +8,9 @@
 /* RAM ends here at the latest and goes on at 4 GiB; between them is room for PCI, APICs and ROM. */
 #define PC_RAM_LIMIT UINT64_C (0xe0000000)
 
+/* --- cmos-memory.c --- */
+void cmos_describe_memory (const BpLink *cmos, uint64_t size);
+
 extern const BpTypeDesc i8259_pair_type, i8254_type, uart_16550_type, mc146818_type, i8042_type, port92_type;
 extern const BpTypeDesc i440fx_type, piix3_type, piix4_pm_type, lapic_type, ioapic_type, hpet_type;
 extern const BpTypeDesc acpi_tables_type, smbios_tables_type;

@@ -7,7 +7,6 @@
 
 #define MIB (UINT64_C (1) << 20)
 #define WINDOW_SIZE (16 * MIB)
-enum { CMOS_BASE = 0x15, CMOS_EXTENDED = 0x17, CMOS_EXTENDED_FOUND = 0x30, CMOS_ABOVE_16M = 0x34 };
 
 /* --- state: saved | wiring | derived ---------------------------------------- */
 
@@ -69,25 +68,6 @@ board_configure (void *self, GError **error)
   return true;
 }
 
-static void
-set_cmos16 (IsaBoard *b, unsigned index, uint64_t value)
-{
-  bp_cmos_set (&b->cmos, index, 0xff, (uint8_t) value);
-  bp_cmos_set (&b->cmos, index + 1, 0xff, (uint8_t) (value >> 8));
-}
-
-/* KiB up to the hole, KiB from 1 MiB to 64 MiB, 64 KiB blocks from 16 MiB on. */
-static void
-fill_cmos (IsaBoard *b)
-{
-  const BpMemoryBackendIface *ram = b->ram.table;
-  uint64_t size = ram->size (b->ram.instance), extended = size > MIB ? MIN ((size - MIB) >> 10, 63u << 10) : 0;
-  set_cmos16 (b, CMOS_BASE, MIN (size >> 10, 640));
-  set_cmos16 (b, CMOS_EXTENDED, extended);
-  set_cmos16 (b, CMOS_EXTENDED_FOUND, extended);
-  set_cmos16 (b, CMOS_ABOVE_16M, size > 16 * MIB ? MIN ((size - 16 * MIB) >> 16, 0xffff) : 0);
-}
-
 static bool
 board_realize (void *self, GError **error)
 {
@@ -96,7 +76,8 @@ board_realize (void *self, GError **error)
     g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "there is no BIOS image: name one with `bios = FILE', or with --set %s.bios=FILE", bp_object_id (b));
     return false;
   }
-  fill_cmos (b);
+  const BpMemoryBackendIface *ram = b->ram.table;
+  cmos_describe_memory (&b->cmos, ram->size (b->ram.instance));
   return true;
 }
 
