@@ -3,17 +3,9 @@
 #include <backplane/iface/screen.h>
 #include "display-text.h"
 
-/* What a display-text in whose place it stands was told, so that `--set NAME.type=display-none` is all there is to say. */
-typedef struct DisplayNone {
-  BpLink screen;
-  int characters;
-  bool pictures;
-  uint32_t rate;
-} DisplayNone;
-
 static const char *const character_names[] = { "auto", "unicode", "ascii", NULL };
 
-static const BpProperty properties[] = {
+const BpProperty display_none_properties[] = {
   BP_PROP_LINK ("screen", DisplayNone, screen, BP_SCREEN_ID, 0, "The adapter whose screen is not shown."),
   BP_PROP_ENUM ("characters", DisplayNone, characters, 0, character_names, "As display-text has it; not used."),
   BP_PROP_BOOL ("pictures", DisplayNone, pictures, true, "As display-text has it; not used."),
@@ -24,5 +16,5 @@ static const BpProperty properties[] = {
 const BpTypeDesc display_none_type = {
   BP_TYPE ("display-none", BP_KIND_DISPLAY, DisplayNone),
   .description = "no display: nothing is shown, and the terminal is free for others",
-  .properties = properties,
+  .properties = display_none_properties,
 };
