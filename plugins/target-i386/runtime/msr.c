@@ -58,13 +58,20 @@ tsc_now (X86Cpu *env)
   return bp_muldiv (ns, (uint32_t) env->tsc_frequency, BP_NS_PER_SECOND) + env->tsc_offset;
 }
 
+/* What the guest is told. */
+static uint64_t
+tsc_read (X86Cpu *env)
+{
+  bp_machine_catch_up (bp_object_machine (env), env->tcg.ops->virtual_time (env));
+  return tsc_now (env);
+}
+
 uint64_t
 helper_rdtsc (X86Cpu *env)
 {
   if (env->cr4 & CR4_TSD && x86_cpl (env) != 0)
     x86_raise_error (env, EXC_GP, 0);
-  bp_machine_catch_up (bp_object_machine (env), env->tcg.ops->virtual_time (env));
-  return tsc_now (env);
+  return tsc_read (env);
 }
 
 /* There are no performance counters. */
@@ -266,7 +273,7 @@ x86_msr_read (X86Cpu *env, uint32_t number, uint64_t *value)
   }
   switch (number) {
   case MSR_TSC:
-    *value = tsc_now (env);
+    *value = tsc_read (env);
     return true;
   case MSR_APIC_BASE:
     return apic_base_read (env, value);
