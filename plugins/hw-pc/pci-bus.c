@@ -63,6 +63,9 @@ bar_place (const BpPciSlot *s, unsigned n, uint64_t *address)
   return bar->type & BP_PCI_BAR_64BIT || last < UINT32_MAX;
 }
 
+/* Who answers where two BARs overlap follows from their places, and not from which was set last: a snapshot has the registers and not their history. */
+static int priority_of (const BpPciSlot *s, unsigned n) { return (int) (1 + s->address * N_PLACES + n); }
+
 static void
 map_bar (BpPciSlot *s, unsigned n)
 {
@@ -75,7 +78,7 @@ map_bar (BpPciSlot *s, unsigned n)
   }
   if (!wanted || bar->mapped)
     return;
-  bp_region_add (bar->type & BP_PCI_BAR_IO ? s->bus->io : s->bus->memory, address, bar->region, 1);
+  bp_region_add (bar->type & BP_PCI_BAR_IO ? s->bus->io : s->bus->memory, address, bar->region, priority_of (s, n));
   bar->mapped = true;
   bar->address = address;
 }

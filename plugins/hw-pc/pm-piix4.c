@@ -266,10 +266,10 @@ place (Pm *p, BpRegion *ports, bool *mapped, uint16_t base, bool wanted)
     bp_region_remove (ports);
   *mapped = wanted && base;
   if (*mapped)
-    bp_region_add (bus_of (p)->space (p->bus.instance, true), base, ports, 1);
+    bp_region_add (bus_of (p)->space (p->bus.instance, true), base, ports, 0);
 }
 
-/* Both blocks have a base and a switch; PCI's own counts for the SMBus alone (7.1). */
+/* Both blocks have a base and a switch; PCI's own counts for the SMBus alone (7.1).  Always both, so that the SMBus is in front where they overlap. */
 static void
 map_blocks (Pm *p)
 {

@@ -53,7 +53,10 @@ typedef struct BpPciBusIface {
   BpAddressSpace *(*dma) (void *bus, BpPciSlot *slot);
   /* PCI configuration reset of one function. [locked] */
   void (*reset) (void *bus, BpPciSlot *slot);
-  /* The container that is PCI's I/O or memory space, for what a function decodes by registers other than BARs. [main or locked][configured] */
+  /*
+   * The container that is PCI's I/O or memory space, for what a function decodes by registers other than BARs; at priority 0 or less it is behind all BARs,
+   * wherever a guest puts them and whenever. [main or locked][configured]
+   */
   BpRegion *(*space) (void *bus, bool io);
 } BpPciBusIface;
 
