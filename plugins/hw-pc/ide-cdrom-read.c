@@ -69,9 +69,7 @@ buffer_sectors (const IdeCdrom *c)
 static void
 read_to_memory (IdeCdrom *c)
 {
-  uint64_t size = ide_dma_room (&c->drive, (uint64_t) MIN (c->left, c->most) * CD_SECTOR, CD_SECTOR);
-  if (size)
-    ide_submit (&c->drive, CD_WORK_READ, BP_BLOCK_READ, (uint64_t) c->sector * CD_SECTOR, size, IDE_MEMORY_DMA, 0);
+  ide_submit (&c->drive, CD_WORK_READ, BP_BLOCK_READ, (uint64_t) c->sector * CD_SECTOR, (uint64_t) MIN (c->left, c->most) * CD_SECTOR, IDE_MEMORY_DMA, 0);
 }
 
 static void

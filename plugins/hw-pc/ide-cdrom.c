@@ -340,7 +340,7 @@ answered (IdeDrive *d, unsigned work, int error)
 }
 
 static const IdeWork works[] = { [CD_WORK_READ] = { 1 << BP_BLOCK_READ, 1 << IDE_MEMORY_BUFFER | 1 << IDE_MEMORY_DMA } };
-static const IdeDriveOps cdrom_ops = { .works = works, .n_works = G_N_ELEMENTS (works), .signature_mid = 0x14, .signature_high = 0xeb, .ready = 0, .command = run_command, .pio_done = pio_done,
+static const IdeDriveOps cdrom_ops = { .works = works, .n_works = G_N_ELEMENTS (works), .sector = CD_SECTOR, .signature_mid = 0x14, .signature_high = 0xeb, .ready = 0, .command = run_command, .pio_done = pio_done,
                                        .dma_ready = dma_ready, .answered = answered, .reset = reset_settings };
 
 static bool
@@ -379,7 +379,7 @@ cdrom_post_load (void *self, GError **error)
   look_at_medium (c);
   c->limit = CLAMP (c->limit & 0xfffe, 2, 0xfffe);
   c->wanted = MIN (c->wanted, IDE_BUFFER);
-  c->most = CLAMP (c->most, 1, 0x10000);
+  c->most = CLAMP (c->most, 1, IDE_MOST_DMA / CD_SECTOR);
   c->parts &= PART_SYNC | PART_HEADER | PART_DATA | PART_ECC;
   return ide_drive_post_load (&c->drive, error);
 }

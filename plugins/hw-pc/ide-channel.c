@@ -154,7 +154,13 @@ set_interrupt (void *bus, BpAtaSlot *slot, int level)
 
 static bool has_dma (void *bus, BpAtaSlot *slot) { return slot->channel->memory != NULL; }
 static void request_dma (void *bus, BpAtaSlot *slot, bool wanted, bool to_memory) { ide_dma_request (slot->channel, slot, wanted, to_memory); }
-static void dma_unmap (void *bus, BpAtaSlot *slot, bool moved) { ide_dma_unmap (slot->channel, moved); }
+
+static void
+dma_unmap (void *bus, BpAtaSlot *slot, bool moved)
+{
+  if (slot->channel->user == slot)
+    ide_dma_unmap (slot->channel, moved);
+}
 
 static uint64_t
 dma_map (void *bus, BpAtaSlot *slot, uint64_t most, unsigned unit, const struct iovec **iov, unsigned *n_iov)

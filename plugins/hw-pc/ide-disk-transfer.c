@@ -208,10 +208,8 @@ disk_dma (IdeDisk *k, bool writes, bool durable)
 static void
 segment (IdeDisk *k)
 {
-  uint64_t size = ide_dma_room (&k->drive, (uint64_t) MIN (k->left, k->most) * DISK_SECTOR, DISK_SECTOR);
-  if (size)
-    ide_submit (&k->drive, WORK_DMA, k->writes ? BP_BLOCK_WRITE : BP_BLOCK_READ, k->sector * DISK_SECTOR, size, IDE_MEMORY_DMA,
-                k->writes && k->durable ? BP_BLOCK_FUA : 0);
+  ide_submit (&k->drive, WORK_DMA, k->writes ? BP_BLOCK_WRITE : BP_BLOCK_READ, k->sector * DISK_SECTOR, (uint64_t) MIN (k->left, k->most) * DISK_SECTOR,
+              IDE_MEMORY_DMA, k->writes && k->durable ? BP_BLOCK_FUA : 0);
 }
 
 /* --- commands without data ------------------------------------------------------------------------ */

@@ -347,7 +347,7 @@ static const IdeWork works[] = {
   [WORK_DMA] = { 1 << BP_BLOCK_READ | 1 << BP_BLOCK_WRITE, 1 << IDE_MEMORY_DMA }, [WORK_VERIFY] = { 1 << BP_BLOCK_READ, 1 << IDE_MEMORY_BUFFER },
   [WORK_FLUSH] = { 1 << BP_BLOCK_FLUSH, 1 << IDE_MEMORY_NONE }, [WORK_TRIM] = { 1 << BP_BLOCK_DISCARD, 1 << IDE_MEMORY_NONE }
 };
-static const IdeDriveOps disk_ops = { .works = works, .n_works = G_N_ELEMENTS (works), .ready = STATUS_DRDY | STATUS_DSC, .command = run_command, .pio_done = disk_pio_done, .dma_ready = disk_dma_ready,
+static const IdeDriveOps disk_ops = { .works = works, .n_works = G_N_ELEMENTS (works), .sector = DISK_SECTOR, .ready = STATUS_DRDY | STATUS_DSC, .command = run_command, .pio_done = disk_pio_done, .dma_ready = disk_dma_ready,
                                       .answered = disk_answered, .reset = reset_settings };
 
 static void
@@ -428,7 +428,7 @@ disk_post_load (void *self, GError **error)
   look_at_medium (k);
   k->left = MIN (k->left, 65536);
   k->block = CLAMP (k->block, 1, DISK_MAX_MULTIPLE);
-  k->most = CLAMP (k->most, 1, 65536);
+  k->most = CLAMP (k->most, 1, IDE_MOST_DMA / DISK_SECTOR);
   k->offered = MIN (k->offered, IDE_BUFFER);
   k->multiple = MIN (k->multiple, DISK_MAX_MULTIPLE);
   return ide_drive_post_load (&k->drive, error);

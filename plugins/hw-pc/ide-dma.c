@@ -35,12 +35,16 @@ offer (IdeChannel *c)
   }
 }
 
+/* What a drive has been offered it may not have taken yet. */
 static void
 stop (IdeChannel *c)
 {
   c->status &= (uint8_t) ~IDE_MASTER_ACTIVE;
-  if (c->user)
-    c->user->drive.dma_stopped (c->user->drive.self);
+  for (unsigned i = 0; i < 2; i++) {
+    BpAtaSlot *slot = &c->slots[i];
+    if (slot->there && (slot->wants_dma || c->user == slot))
+      slot->drive.dma_stopped (slot->drive.self);
+  }
 }
 
 static void

@@ -271,7 +271,13 @@ ide_dma_end (IdeDrive *d)
 static void dma_ready (void *self) { ((IdeDrive *) self)->ops->dma_ready (self); }
 
 /* The transfer waits where it was: the same request can be made again when the engine is started again. */
-static void dma_stopped (void *self) { ide_cancel (self); }
+static void
+dma_stopped (void *self)
+{
+  IdeDrive *d = self;
+  if (d->work && d->memory == IDE_MEMORY_DMA)
+    ide_cancel (d);
+}
 
 /* --- life cycle: realize, reset -------------------------------------------------------------------- */
 

@@ -28,6 +28,7 @@ typedef struct IdeWork {
 typedef struct IdeDriveOps {
   const IdeWork *works;
   unsigned n_works;
+  unsigned sector;              /* bytes: DMA moves so many or a multiple */
   uint8_t signature_mid, signature_high, ready; /* the registers after a reset, and the status */
   void (*command) (IdeDrive *d, uint8_t command);       /* BSY is set */
   void (*pio_done) (IdeDrive *d);       /* the guest has moved what was offered; BSY is set */
@@ -81,10 +82,12 @@ void ide_dma_start (IdeDrive *d, bool to_memory);
 void ide_dma_end (IdeDrive *d);
 void ide_raise (IdeDrive *d);
 
-/* --- requests: ops->answered is called once, later --- */
+/*
+ * --- requests: ops->answered is called once, later ---
+ * A request for DMA is for as much as the guest's memory takes, which `size` is by then.  If it takes nothing, nothing is called: ops->dma_ready is, when the
+ * guest has started the adapter's engine again.
+ */
 void ide_submit (IdeDrive *d, unsigned work, BpBlockOp op, uint64_t offset, uint64_t size, IdeMemory memory, uint32_t flags);
-/* How much of a DMA transfer the guest's memory takes now; the request that is submitted next is for so much. 0: none, the drive waits. */
-uint64_t ide_dma_room (IdeDrive *d, uint64_t most, unsigned unit);
 /* Between the buffer (from `position` on) and memory, at once; false: the guest gave no memory. */
 bool ide_dma_copy (IdeDrive *d, bool to_memory, uint32_t size);
 void ide_cancel (IdeDrive *d);

@@ -2,8 +2,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The backend's answer comes when the host has it, and counts at once; for a small read that the host has in memory that is before the guest's next
- * instruction.  In deterministic mode it counts when a timer says so, which was armed with
- * a time that depends on nothing but the request: if the host is not ready by then, the machine waits for it.
+ * instruction.  In deterministic mode a request is no more than a note until a timer says so, which was armed with a time that depends on nothing but
+ * the request: then memory is looked up, the host is asked, the machine waits for it, and the answer counts, before the guest does anything else.
+ * So a machine that was loaded in between, which has the note and the timer, does the same as the one that went on.
  *
  * A request under way is part of the saved state, and can be made again: its memory is the buffer, or what the adapter maps for the same bytes.
  */
@@ -40,6 +41,14 @@ policy (const IdeDrive *d, int error)
   return p == IDE_ENOSPC ? (error == ENOSPC && d->op != BP_BLOCK_READ ? IDE_STOP : IDE_REPORT) : p;
 }
 
+/* How much of it the guest's memory takes now. */
+static uint64_t
+map (IdeDrive *d, uint64_t most, unsigned unit)
+{
+  d->mapped = ide_bus (d)->dma_map (d->bus.instance, d->slot, most, unit, &d->iov, &d->n_iov);
+  return d->mapped;
+}
+
 static void
 unmap (IdeDrive *d, bool moved)
 {
@@ -74,7 +83,7 @@ conclude_all (IdeDrive *d)
   if (d->held)
     return;
   d->held = true;
-  while (d->answered && !bp_timer_is_armed (d->timer))
+  while (d->answered)
     conclude (d);
   d->held = false;
 }
@@ -104,6 +113,7 @@ drain (IdeDrive *d)
 
 /* --- requests ------------------------------------------------------------------------------- */
 
+/* For DMA the size becomes what there is of it. */
 static bool
 find_memory (IdeDrive *d)
 {
@@ -121,24 +131,25 @@ find_memory (IdeDrive *d)
     r->n_iov = 1;
     return true;
   default:
-    if (!d->mapped && d->size)
-      ide_dma_room (d, d->size, (unsigned) d->size);
+    d->size = map (d, d->size, d->ops->sector);
     r->iov = d->iov;
     r->n_iov = d->n_iov;
-    return d->mapped == d->size && d->size;
+    return d->size != 0;
   }
 }
 
-/* In deterministic mode the memory's contents are those of now, and they change when the answer counts. */
+/* Without memory there is no request: the drive waits, with DMARQ up, until the guest starts the engine again or resets one of the two. */
 static void
 start (IdeDrive *d)
 {
   BpBlockRequest *r = &d->request;
-  *r = (BpBlockRequest) { .struct_size = sizeof *r, .op = (BpBlockOp) d->op, .flags = d->flags, .offset = d->offset,
-                          .size = d->memory == IDE_MEMORY_NONE && d->op == BP_BLOCK_FLUSH ? 0 : d->size, .done = request_done, .user = d };
-  if (!find_memory (d))
-    return;                     /* the guest has taken its memory away: the drive waits */
-  if (d->op == BP_BLOCK_READ && d->size <= SMALL && !bp_timer_is_armed (d->timer) && bp_block_try (&d->backend, r, &d->result)) {
+  *r = (BpBlockRequest) { .struct_size = sizeof *r, .op = (BpBlockOp) d->op, .flags = d->flags, .offset = d->offset, .done = request_done, .user = d };
+  if (!find_memory (d)) {
+    d->work = 0;
+    return;
+  }
+  r->size = d->memory == IDE_MEMORY_NONE && d->op == BP_BLOCK_FLUSH ? 0 : d->size;
+  if (d->op == BP_BLOCK_READ && d->size <= SMALL && bp_block_try (&d->backend, r, &d->result)) {
     d->answered = true;
     conclude_all (d);
     return;
@@ -148,11 +159,13 @@ start (IdeDrive *d)
 }
 
 static void
-arm (IdeDrive *d)
+begin (IdeDrive *d)
 {
   if (bp_machine_is_deterministic (machine_of (d), NULL))
     bp_timer_arm (d->timer, bp_clock_now (machine_of (d), BP_CLOCK_VIRTUAL) + LATENCY_NS +
                               (d->memory == IDE_MEMORY_NONE ? 0 : (int64_t) d->size * BYTE_NS));
+  else
+    start (d);
 }
 
 void
@@ -165,19 +178,17 @@ ide_submit (IdeDrive *d, unsigned work, BpBlockOp op, uint64_t offset, uint64_t 
   d->flags = flags;
   d->offset = offset;
   d->size = size;
-  arm (d);                      /* first: done looks at it */
-  start (d);
+  begin (d);
 }
 
-/* Deterministic mode: now it counts, and what was restored is done now. */
+/* Deterministic mode.  An answer that leads to another request arms the timer anew. */
 static void
 due (void *user)
 {
   IdeDrive *d = user;
   if (!d->work)
     return;
-  if (!d->submitted && !d->answered)
-    start (d);
+  start (d);
   drain (d);
   conclude_all (d);
 }
@@ -193,19 +204,12 @@ ide_cancel (IdeDrive *d)
   d->work = 0;
 }
 
-uint64_t
-ide_dma_room (IdeDrive *d, uint64_t most, unsigned unit)
-{
-  d->mapped = ide_bus (d)->dma_map (d->bus.instance, d->slot, most, unit, &d->iov, &d->n_iov);
-  return d->mapped;
-}
-
 bool
 ide_dma_copy (IdeDrive *d, bool to_memory, uint32_t size)
 {
   size = MIN (size, IDE_BUFFER - d->position);
   for (uint32_t part; size; size -= part) {
-    part = (uint32_t) ide_dma_room (d, size, 1);
+    part = (uint32_t) map (d, size, 1);
     if (!part)
       return false;
     for (unsigned i = 0; i < d->n_iov; i++) {
@@ -226,10 +230,8 @@ event (void *user, BpMachineEvent what, const char *detail)
 {
   IdeDrive *d = user;
   bp_machine_lock (machine_of (d));
-  if (what == BP_MACHINE_RESUMED && d->work && !d->submitted && !d->answered && !bp_timer_is_armed (d->timer)) {
-    arm (d);
-    start (d);
-  }
+  if (what == BP_MACHINE_RESUMED && d->work && !d->submitted && !d->answered && !bp_timer_is_armed (d->timer))
+    begin (d);
   if (what == BP_MACHINE_SHUTDOWN)      /* other devices' memory goes, perhaps before this drive does */
     ide_cancel (d);
   bp_machine_unlock (machine_of (d));

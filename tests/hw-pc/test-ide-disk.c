@@ -558,6 +558,66 @@ START_TEST (saved_state)
 }
 END_TEST
 
+/* What a guest may do between the command and its end: the machine that is loaded there sees what the other one sees. */
+typedef struct Meddling {
+  bool writes, starts_again;    /* the transfer is from memory; it ends when the engine is started again */
+  void (*meddle) (Harness *h);
+} Meddling;
+
+static void stop_engine (Harness *h) { out8 (h, IDE_MASTER, 0); }
+static void take_table_away (Harness *h) { write32 (h, IDE_TABLE + 4, 0x80000000u | 100); }
+static void halve_table (Harness *h) { write32 (h, IDE_TABLE + 4, 0x80000000u | 2048); }
+static void move_memory (Harness *h) { write32 (h, IDE_TABLE, IDE_MEMORY + 0x8000); }
+static void change_data (Harness *h) { write32 (h, IDE_MEMORY + 512, 0x12345678); }
+static void leave_memory (Harness *h) { write32 (h, IDE_TABLE, 0xf0000000); }
+
+static void
+stop_engine_for_a_while (Harness *h)
+{
+  uint8_t command = in8 (h, IDE_MASTER);
+  out8 (h, IDE_MASTER, 0);
+  harness_advance (h, 1000);
+  out8 (h, IDE_MASTER, command);
+}
+
+static void
+end_in_both (Harness *h, Harness *twin, const Meddling *m)
+{
+  Harness *const both[] = { h, twin };
+  for (unsigned i = 0; i < 2; i++) {
+    m->meddle (both[i]);
+    harness_advance (both[i], 10000000);
+  }
+  harness_check_same (h, twin);
+  for (unsigned i = 0; i < 2; i++) {
+    ck_assert_uint_eq (in8 (both[i], 0x3f6) & BSY, m->starts_again ? BSY : 0);
+    if (m->starts_again)
+      ide_start_dma (both[i], 0, !m->writes, 4096, 4096);
+    ck_assert_uint_eq (ide_wait (both[i], 0x1f0), DRDY | DSC);
+  }
+  harness_check_same (h, twin);
+  ck_assert (memcmp (harness_block_bytes (h, "bytes"), harness_block_bytes (twin, "bytes"), 4096) == 0);
+}
+
+START_TEST (saved_dma)
+{
+  static const Meddling all[] = {
+    { false, true, stop_engine }, { true, true, stop_engine }, { false, false, stop_engine_for_a_while }, { false, true, take_table_away },
+    { true, true, take_table_away }, { false, true, halve_table }, { false, false, move_memory }, { true, false, change_data }, { false, false, leave_memory }
+  };
+  for (unsigned i = 0; i < BP_N_ELEMENTS (all); i++) {
+    Harness *h = disk (ONE), *twin = disk (ONE);
+    ide_command (h, 0x1f0, all[i].writes ? 0xca : 0xc8, 0xe0, 0, 8);
+    ide_start_dma (h, 0, !all[i].writes, 4096, 4096);
+    harness_block_copy (h, twin);
+    harness_copy (h, twin);
+    end_in_both (h, twin, &all[i]);
+    harness_free (twin);
+    harness_free (h);
+  }
+}
+END_TEST
+
 /* Between two ranges. */
 START_TEST (saved_trim)
 {
@@ -688,4 +748,4 @@ START_TEST (refusals)
 END_TEST
 
 HARNESS_MAIN ("ide-disk", signature_and_absence, two_bytes_deep, identification, resets, interrupts, pio_reads, pio_writes, dma, dma_that_does_not_fit,
-              dma_without_a_copy, each_request_takes_its_time, pieces_do_not_pile_up, a_bad_sector, write_protection, no_space, policies, aborted, no_data, trim, smart, removable, saved_state, saved_trim, saved_nonsense, without_dma, geometries, loaded_with_another_size, refusals)
+              dma_without_a_copy, each_request_takes_its_time, pieces_do_not_pile_up, a_bad_sector, write_protection, no_space, policies, aborted, no_data, trim, smart, removable, saved_state, saved_dma, saved_trim, saved_nonsense, without_dma, geometries, loaded_with_another_size, refusals)

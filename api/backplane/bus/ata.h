@@ -35,7 +35,10 @@ typedef struct BpAtaDrive {
   void (*write_data) (void *self, uint32_t value, unsigned size);
   /* After request_dma: the guest has started the adapter's engine, dma_map has memory to give.  May come from within request_dma. */
   void (*dma_ready) (void *self);
-  /* The guest has stopped the engine between dma_map and dma_unmap: end what is under way, and unmap, before this returns. */
+  /*
+   * The guest has stopped the engine while the drive requests DMA, or between dma_map and dma_unmap: end what is under way, and unmap, before this returns.
+   * When the engine is started again, dma_ready comes again.
+   */
   void (*dma_stopped) (void *self);
   /* The geometry that a BIOS shall use for the disk; all 0: no disk, or let it choose. */
   uint32_t cylinders, heads, sectors;
