@@ -337,7 +337,8 @@ is_possible (const IdeDrive *d)
   uint64_t most = d->memory == IDE_MEMORY_BUFFER ? IDE_BUFFER : IDE_MOST_DMA;
   if (!d->work || !d->slot)
     return true;
-  if (d->work >= d->ops->n_works || d->op > BP_BLOCK_WRITE_ZEROES || d->memory > IDE_MEMORY_DMA || !(d->status & STATUS_BSY))
+  if (d->work >= d->ops->n_works || d->op > BP_BLOCK_WRITE_ZEROES || d->memory > IDE_MEMORY_DMA ||
+      (d->status & (STATUS_BSY | STATUS_DRQ)) != STATUS_BSY)
     return false;
   if (d->memory != IDE_MEMORY_NONE && (d->size < BP_BLOCK_SECTOR || d->size > most))
     return false;
