@@ -381,9 +381,9 @@ init (Recover *x)
 {
   const BpIrBlock *ir = x->ir;
   size_t globals = (ir->n_globals + 1) * sizeof *x->global, labels = ir->n_labels * sizeof *x->label;
-  x->global = opt_scratch (globals + labels + ir->n_insns * sizeof *x->seers);
-  x->label = (Label *) ((uint8_t *) x->global + globals);
-  x->seers = (Seer *) ((uint8_t *) x->label + labels);
+  x->label = opt_scratch (labels + globals + ir->n_insns * sizeof *x->seers);   /* they alone have to be 8-aligned */
+  x->global = (Global *) ((uint8_t *) x->label + labels);
+  x->seers = (Seer *) ((uint8_t *) x->global + globals);
   for (uint32_t t = 1; t <= ir->n_globals; t++)
     x->global[t] = (Global) { NOWHERE, 0, NOWHERE };
   for (uint32_t i = 0; i < ir->n_labels; i++)
