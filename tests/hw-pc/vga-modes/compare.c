@@ -24,13 +24,11 @@ read_picture (const char *name, Picture *p)
 /* Six bits: QEMU repeats the lowest; five: there are none but zeros. */
 static int same (uint8_t ours, uint8_t qemu) { return ((ours ^ qemu) & 0xfc) == 0 || qemu == (ours & 0xf8); }
 
-int
-main (int argc, char **argv)
+static int
+compare (const Picture *p, const Picture *q)
 {
-  Picture a, b;
+  const Picture a = *p, b = *q;
   size_t different = 0, first = 0;
-  if (argc != 3 || !read_picture (argv[1], &a) || !read_picture (argv[2], &b))
-    return 2;
   if (a.width != b.width || a.height != b.height) {
     printf ("%ux%u and %ux%u\n", a.width, a.height, b.width, b.height);
     return 1;
@@ -44,4 +42,14 @@ main (int argc, char **argv)
     printf ("%ux%u: %zu of %zu bytes differ, the first at %zu,%zu: %02x%02x%02x and %02x%02x%02x\n", a.width, a.height, different, (size_t) a.width * a.height * 3,
             first % a.width, first / a.width, a.rgb[3 * first], a.rgb[3 * first + 1], a.rgb[3 * first + 2], b.rgb[3 * first], b.rgb[3 * first + 1], b.rgb[3 * first + 2]);
   return different != 0;
+}
+
+int
+main (int argc, char **argv)
+{
+  Picture a = { 0 }, b = { 0 };
+  int status = argc == 3 && read_picture (argv[1], &a) && read_picture (argv[2], &b) ? compare (&a, &b) : 2;
+  free (a.rgb);
+  free (b.rgb);
+  return status;
 }
