@@ -7,6 +7,7 @@
 #include <backplane/iface/interrupt-controller.h>
 #include <backplane/iface/memory-backend.h>
 #include <glib/gstdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 #include <string.h>
 #include "build.h"
@@ -627,6 +628,37 @@ void
 harness_round_trip (Harness *h)
 {
   harness_copy (h, h);
+}
+
+/* --- files ------------------------------------------------------------------------------------------------------ */
+
+static char *folder;
+static GHashTable *files;       /* paths */
+
+static void
+remove_files (void)
+{
+  GHashTableIter i;
+  gpointer path;
+  g_hash_table_iter_init (&i, files);
+  while (g_hash_table_iter_next (&i, &path, NULL))
+    g_unlink (path);
+  g_rmdir (folder);
+}
+
+char *
+harness_file (const char *name, const void *bytes, size_t size)
+{
+  if (!folder) {
+    folder = g_dir_make_tmp ("harness-XXXXXX", NULL);
+    ck_assert_ptr_nonnull (folder);
+    files = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+    atexit (remove_files);
+  }
+  char *path = g_build_filename (folder, name, NULL);
+  g_hash_table_add (files, g_strdup (path));
+  ck_assert (g_file_set_contents (path, bytes, (gssize) size, NULL));
+  return path;
 }
 
 /* --- the program ---------------------------------------------------------------------------------------------- */

@@ -29,6 +29,9 @@ BpMachine *harness_machine (Harness *h);
 void *harness_object (Harness *h, const char *id);      /* the instance */
 void harness_reset (Harness *h, BpResetKind kind);
 
+/* A file of this process's, which is gone when the process ends; its path, to be freed with g_free. */
+char *harness_file (const char *name, const void *bytes, size_t size);
+
 /* --- access: `space` is "memory" or "io" ------------------------------------------------------- */
 uint64_t harness_read (Harness *h, const char *space, uint64_t address, unsigned size);
 void harness_write (Harness *h, const char *space, uint64_t address, uint64_t value, unsigned size);

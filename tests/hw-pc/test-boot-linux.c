@@ -8,18 +8,6 @@
 
 enum { SETUP_SIZE = 5 * 512, CODE_SIZE = 0x3000, ZERO_PAGE = 0x10000 };
 
-static char *folder;
-
-static char *
-write_file (const char *name, const void *bytes, size_t size)
-{
-  if (!folder)
-    folder = g_dir_make_tmp ("boot-linux-XXXXXX", NULL);
-  char *path = g_build_filename (folder, name, NULL);
-  ck_assert (g_file_set_contents (path, bytes, (gssize) size, NULL));
-  return path;
-}
-
 /* A bzImage of protocol 2.15 that wants to be at 4 MiB and can be moved. */
 static char *
 kernel (void)
@@ -28,13 +16,13 @@ kernel (void)
                                            [0x200] = 0xeb, 0x6a, 'H', 'd', 'r', 'S', 0x0f, 0x02, [0x211] = 1, [0x22c] = 0xff, 0xff, 0xff, 0x7f,
                                            [0x232] = 0x20, [0x234] = 1, [0x238] = 0xff, 7, [0x25a] = 0x40, [0x261] = 0x40 };
   memset (file + SETUP_SIZE, 0xc1, CODE_SIZE);
-  return write_file ("kernel", file, sizeof file);
+  return harness_file ("kernel", file, sizeof file);
 }
 
 static Harness *
 start (const char *boot)
 {
-  g_autofree char *image = kernel (), *initrd = write_file ("initrd", "the first disk", 14);
+  g_autofree char *image = kernel (), *initrd = harness_file ("initrd", "the first disk", 14);
   g_autofree char *text = g_strdup_printf (
     "[memory ram]\ntype = harness-ram\nsize = 16M\n[cpu]\ntype = harness-cpu\n"
     "[device host]\ntype = i440fx\nram = ram\nmemory = memory@0\nshadow = memory@0xa0000 prio 10\nio = io@0\npio0 = io@0xcf8\npio1 = io@0xcfc\n"
@@ -155,7 +143,7 @@ END_TEST
 START_TEST (a_kernel_that_went_away_is_missed)
 {
   Harness *h = start ("start = firmware\n");
-  g_autofree char *path = g_build_filename (folder, "kernel", NULL);
+  g_autofree char *path = kernel ();
   ck_assert_int_eq (harness_exit_code (h), -1);
   g_unlink (path);
   harness_reset (h, BP_RESET_WARM);

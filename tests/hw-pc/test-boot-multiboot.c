@@ -6,18 +6,6 @@
 #include <string.h>
 #include "hw-pc-test.h"
 
-static char *folder;
-
-static char *
-write_file (const char *name, const void *bytes, size_t size)
-{
-  if (!folder)
-    folder = g_dir_make_tmp ("multiboot-XXXXXX", NULL);
-  char *path = g_build_filename (folder, name, NULL);
-  ck_assert (g_file_set_contents (path, bytes, (gssize) size, NULL));
-  return path;
-}
-
 static void
 put32 (uint8_t *p, uint32_t value)
 {
@@ -65,7 +53,7 @@ START_TEST (an_elf_kernel_finds_its_information)
 {
   uint8_t file[0x2000];
   elf (file, 0x400000, 3);
-  char *kernel = write_file ("kernel", file, sizeof file), *env = write_file ("env", "NR_CPUS=1\n", 10), *more = write_file ("more", "xyz", 3);
+  char *kernel = harness_file ("kernel", file, sizeof file), *env = harness_file ("env", "NR_CPUS=1\n", 10), *more = harness_file ("more", "xyz", 3);
   char *keys = g_strdup_printf ("kernel = %s\ninitrd = %s\nmodules = %s one two\nappend = -v 2\n", kernel, env, more);
   char *ini = machine (keys);
   Harness *h = harness_new (hw_pc (), ini);
@@ -115,7 +103,7 @@ START_TEST (a_flat_kernel_says_where_it_goes)
   put32 (file + 0x20 + 20, 0x200800);
   put32 (file + 0x20 + 24, 0x201000);
   put32 (file + 0x20 + 28, 0x200100);
-  char *kernel = write_file ("flat", file, sizeof file), *keys = g_strdup_printf ("kernel = %s\n", kernel), *ini = machine (keys);
+  char *kernel = harness_file ("flat", file, sizeof file), *keys = g_strdup_printf ("kernel = %s\n", kernel), *ini = machine (keys);
   Harness *h = harness_new (hw_pc (), ini);
   ck_assert_uint_eq (harness_cpu_state (h, "cpu0")->rip, 0x200100);
   ck_assert_uint_eq (harness_read (h, "memory", 0x2007ff, 1), 0x90);
@@ -130,7 +118,7 @@ START_TEST (firmware_leaves_its_traces)
 {
   uint8_t file[0x2000];
   elf (file, 0x400000, 3);
-  char *kernel = write_file ("traces", file, sizeof file), *chips = g_strdup_printf (
+  char *kernel = harness_file ("traces", file, sizeof file), *chips = g_strdup_printf (
     "kernel = %s\nfirmware-state = on\n[device pic]\ntype = i8259-pair\npio0 = io@0x20\npio1 = io@0xa0\n"
     "[device pit]\ntype = i8254\npio0 = io@0x40\nout0 = pic.in0\n", kernel), *ini = machine (chips);
   Harness *h = harness_new (hw_pc (), ini);
@@ -165,7 +153,7 @@ resumable (const char *name, const char *keys)
 {
   uint8_t file[0x2000];
   elf (file, 0x400000, 3);
-  char *kernel = write_file (name, file, sizeof file), *boot = g_strdup_printf ("kernel = %s\n%s" CHIPS, kernel, keys), *ini = machine (boot);
+  char *kernel = harness_file (name, file, sizeof file), *boot = g_strdup_printf ("kernel = %s\n%s" CHIPS, kernel, keys), *ini = machine (boot);
   Harness *h = harness_new (hw_pc (), ini);
   g_free (kernel), g_free (boot), g_free (ini);
   return h;
@@ -260,7 +248,7 @@ END_TEST
 static void
 expect_refusal (const uint8_t *file, size_t size, const char *word)
 {
-  char *kernel = write_file ("bad", file, size), *keys = g_strdup_printf ("kernel = %s\n", kernel), *ini = machine (keys);
+  char *kernel = harness_file ("bad", file, size), *keys = g_strdup_printf ("kernel = %s\n", kernel), *ini = machine (keys);
   char *text = harness_refusal (hw_pc (), ini);
   ck_assert_msg (strstr (text, word) && strstr (text, kernel), "instead of `%s': %s", word, text);
   g_free (kernel), g_free (keys), g_free (ini), g_free (text);
@@ -307,7 +295,7 @@ START_TEST (random_damage_is_harmless)
     elf (file, 0x400000, i & 1 ? 0x10003 : 3);
     for (unsigned n = g_rand_int_range (random, 1, 8); n; n--)
       file[g_rand_boolean (random) ? g_rand_int_range (random, 0, 0x54) : g_rand_int_range (random, 0x1000, 0x1020)] = (uint8_t) g_rand_int (random);
-    char *kernel = write_file ("damaged", file, sizeof file), *keys = g_strdup_printf ("kernel = %s\n", kernel), *ini = machine (keys);
+    char *kernel = harness_file ("damaged", file, sizeof file), *keys = g_strdup_printf ("kernel = %s\n", kernel), *ini = machine (keys);
     g_free (harness_refusal (hw_pc (), ini));
     g_free (kernel), g_free (keys), g_free (ini);
   }
