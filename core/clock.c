@@ -534,10 +534,15 @@ clock_turn (BpMachine *m)
   return m->clock->last_order;
 }
 
+/* Not below what armed timers have, which no saved machine knows of (the loop's, those of a post_load): they would wait for the count to come by. */
 void
 clock_set_turn (BpMachine *m, uint64_t turn)
 {
-  g_mutex_lock (&m->clock->lock);
-  m->clock->last_order = MIN (turn, UINT64_MAX / 2);
-  g_mutex_unlock (&m->clock->lock);
+  struct ClockState *s = m->clock;
+  g_mutex_lock (&s->lock);
+  s->last_order = MIN (turn, UINT64_MAX / 2);
+  for (unsigned clock = 0; clock < N_CLOCKS; clock++)
+    for (guint i = 0; i < s->heaps[clock]->len; i++)
+      s->last_order = MAX (s->last_order, heap_at (s->heaps[clock], (int) i)->order);
+  g_mutex_unlock (&s->lock);
 }

@@ -430,6 +430,29 @@ START_TEST (damaged_files)
 }
 END_TEST
 
+static void count (void *user) { ++*(unsigned *) user; }
+
+/* Turns go on from the saved machine's last one, and a timer that is no part of the state has had a later one. */
+START_TEST (other_timers_go_on)
+{
+  unsigned n = 0;
+  machine = build (CHIPS);
+  set (1, 2, 0, 0x55);
+  save ("x");
+  BpTimer *t = bp_timer_new (chip (machine, "a"), BP_CLOCK_REALTIME, count, &n);
+  int64_t now = bp_clock_now (machine, BP_CLOCK_REALTIME), due = now + 100000000;
+  for (unsigned i = 0; i < 100; i++)
+    bp_timer_arm (t, due);
+  load ("x");
+  for (unsigned i = 0; i < 50 && !n; i++) {
+    g_main_context_iteration (NULL, FALSE);
+    g_usleep (20000);
+  }
+  ck_assert_uint_eq (n, 1);
+  bp_timer_free (t);
+}
+END_TEST
+
 START_TEST (names)
 {
   machine = build (CHIPS);
@@ -714,7 +737,7 @@ main (void)
   puts ("built without libzstd");
   return 77;
 #endif
-  const TTest *const tests[] = { there_and_back, post_load_fails, another_machine, damaged_files, names, a_reset_that_waits_is_done_first, in_disks,
+  const TTest *const tests[] = { there_and_back, post_load_fails, another_machine, damaged_files, other_timers_go_on, names, a_reset_that_waits_is_done_first, in_disks,
                                  a_disk_fails, one_of_two_is_complete, disks_that_cannot, a_file_and_disks, a_file_that_cannot_have_its_name, a_file_is_the_users_alone, names_before_ids, times_that_cannot_be,
                                  loaded_in_part };
   Suite *suite = suite_create ("snapshot");
