@@ -6,10 +6,20 @@ enum { CR11_NOT_CLEARED = 1 << 4, CR11_DISABLED = 1 << 5 };
 
 /* When the retrace begins next, after now. */
 static int64_t
-next_retrace (Vga *v)
+next_retrace (const Vga *v, int64_t now)
 {
-  int64_t now = bp_clock_now (bp_object_machine (v), BP_CLOCK_VIRTUAL), frame = v->line_ns * v->lines, at = now / frame * frame + v->line_ns * v->retrace;
+  int64_t frame = v->line_ns * v->lines, at = now / frame * frame + v->line_ns * v->retrace;
   return at > now ? at : at + frame;
+}
+
+/* A timer that is right, or due, keeps its turn, as in a machine that was not saved and loaded. */
+static void
+wait_for_retrace (Vga *v)
+{
+  int64_t now = bp_clock_now (bp_object_machine (v), BP_CLOCK_VIRTUAL), at = next_retrace (v, now);
+  int64_t set = bp_timer_is_armed (v->retrace_timer) ? bp_timer_expiry (v->retrace_timer) : INT64_MAX;
+  if (set > now && set != at)
+    bp_timer_arm (v->retrace_timer, at);
 }
 
 /* The latch, once set, stays until CR11 clears it: one retrace at most is waited for. */
@@ -23,7 +33,7 @@ vga_retrace_follow (Vga *v)
     return;
   bp_pin_set (v->irq, v->retrace_pending && !(v->cr[CR_V_RETRACE_END] & CR11_DISABLED));
   if (may && !v->retrace_pending)
-    bp_timer_arm (v->retrace_timer, next_retrace (v));
+    wait_for_retrace (v);
   else
     bp_timer_cancel (v->retrace_timer);
 }

@@ -280,7 +280,7 @@ static const BpInterfaceDesc vga_interfaces[] = { { BP_SCREEN_ID, &vga_screen_if
 static const BpStateField vga_state[] = {
   BP_STATE_FIELD_U8 (Vga, misc), BP_STATE_FIELD_U8 (Vga, feature), BP_STATE_FIELD_U8 (Vga, enable), BP_STATE_FIELD_U8 (Vga, sr_index),
   BP_STATE_FIELD_U8 (Vga, gr_index), BP_STATE_FIELD_U8 (Vga, cr_index), BP_STATE_FIELD_U8 (Vga, ar_index), BP_STATE_FIELD_BOOL (Vga, ar_takes_data),
-  BP_STATE_FIELD_BOOL (Vga, retrace_pending),
+  BP_STATE_FIELD_BOOL (Vga, retrace_pending), BP_STATE_FIELD_TIMER (Vga, retrace_timer),
   BP_STATE_FIELD_BYTES (Vga, sr), BP_STATE_FIELD_BYTES (Vga, gr), BP_STATE_FIELD_BYTES (Vga, cr), BP_STATE_FIELD_BYTES (Vga, ar),
   BP_STATE_FIELD_U8 (Vga, dac_read), BP_STATE_FIELD_U8 (Vga, dac_write), BP_STATE_FIELD_U8 (Vga, dac_component), BP_STATE_FIELD_U8 (Vga, dac_reads),
   BP_STATE_FIELD_BYTES (Vga, dac_latch), BP_STATE_FIELD_U8 (Vga, pel_mask), BP_STATE_FIELD_BYTES (Vga, dac), BP_STATE_FIELD_U32 (Vga, latch),

@@ -1,5 +1,6 @@
 /* test-vga-registers.c -- the VGA's ports: which bits are kept, where the CRTC answers, palette, status and its timing. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/iface/accel.h>
 #include "vga-test.h"
 
 START_TEST (registers_keep_their_bits)
@@ -176,5 +177,28 @@ START_TEST (the_retrace_interrupts)
 }
 END_TEST
 
+#define RETRACE "[device vga]\ntype = vga-isa\nvram = 1M\npio0 = io@0x3b0\nirq = probe.in0\n[device probe]\ntype = harness-probe\n"
+
+START_TEST (a_retrace_in_a_loaded_machine)
+{
+  Harness *h = harness_new (hw_pc (), RETRACE), *twin = harness_new (hw_pc (), RETRACE);
+  vga_set (h, &mode_3);
+  cr_put (h, 0x11, 0x8e);
+  cr_put (h, 0x11, 0x9e);
+  vga_set (twin, &mode_3);
+  for (unsigned i = 0; i < 100; i++)    /* which has armed more timers in its life */
+    cr_put (twin, 0x11, i & 1 ? 0x9e : 0x8e);
+  harness_copy (h, twin);
+  ck_assert_int_eq (bp_machine_next_virtual_timer (harness_machine (twin)), bp_machine_next_virtual_timer (harness_machine (h)));
+  harness_advance (h, 20000000);
+  harness_advance (twin, 20000000);
+  ck_assert_int_eq (harness_level (h, "probe.in0"), 1);
+  ck_assert_int_eq (harness_level (twin, "probe.in0"), 1);
+  harness_check_same (h, twin);
+  harness_free (twin);
+  harness_free (h);
+}
+END_TEST
+
 HARNESS_MAIN ("vga-registers", registers_keep_their_bits, the_crtc_is_where_misc_says, timing_registers_can_be_protected,
-              the_palette_is_read_and_written_in_threes, the_status_follows_the_beam, impossible_timing_still_has_retraces, the_switch_is_at_3c3, the_retrace_interrupts)
+              the_palette_is_read_and_written_in_threes, the_status_follows_the_beam, impossible_timing_still_has_retraces, the_switch_is_at_3c3, the_retrace_interrupts, a_retrace_in_a_loaded_machine)
