@@ -11,6 +11,7 @@
 #ifndef BACKPLANE_TCG_FRONTEND_H
 #define BACKPLANE_TCG_FRONTEND_H
 
+#include <backplane/tcg/instrument.h>
 #include <backplane/tcg/ir.h>
 #include <backplane/tcg/ir-build.h>
 
@@ -141,6 +142,8 @@ struct BpTcgOps {
   /* What rests on a key of the set (bit k: BpTlbFill.key k + 1) is dropped, in every space, and what is global too: the key gives fewer rights than
    * it did.  When it gives more, nothing need be said.  What may be executed does not depend on keys. */
   void (*tlb_flush_keys) (void *env, uint32_t keys);
+  /* The guest's magic instruction was executed, with this number: instruments are told.  It must end its block (goto_any, or exit_tb NONE). */
+  void (*marker) (void *env, uint64_t number);
 };
 #define BP_TLB_EVERY_ASID (~(uint64_t) 0)
 
@@ -204,6 +207,11 @@ typedef struct BpTcgFrontend {
   bool (*is_address) (uint64_t address);
   /* Bits of the pending word that wait while a debugger steps: interrupts, but not resets nor what an instruction has brought upon itself. */
   uint32_t debug_masked;
+  /* What instruments are told of an instruction that was translated under `key': fills insn_class, code_bits, privilege, flags and target from
+   * insn's address, size and bytes; the rest is there.  NULL: nothing is known. */
+  void (*describe) (const BpTbKey *key, BpInsn *insn);
+  /* The registers that it names; struct_size has been set. false: not known.  NULL: never. */
+  bool (*insn_registers) (const BpInsn *insn, BpInsnRegisters *out);
 } BpTcgFrontend;
 
 #define BP_TCG_PIN_SETS 2
