@@ -186,6 +186,12 @@ vcpu_hold_current (BpMachine *machine)
 }
 
 bool
+bp_vcpu_is_held (const BpVcpu *vcpu)
+{
+  return !is_set (&vcpu->wanted);
+}
+
+bool
 bp_vcpu_may_run (BpVcpu *vcpu)
 {
   g_assert (current == vcpu);

@@ -39,6 +39,9 @@ BP_EXPORT bool bp_vcpu_is_current (const BpVcpu *vcpu);        /* called on its 
 BP_EXPORT void bp_vcpu_wait (BpVcpu *vcpu);
 /* false once the thread must end or the machine is stopped: return from run(). Also performs work queued by run_on. [vcpu] */
 BP_EXPORT bool bp_vcpu_may_run (BpVcpu *vcpu);
+/* Whether bp_vcpu_may_run would say no now; nothing is performed.  After each access to a device: one that ends the run, or resets the machine, is the
+ * vCPU's last instruction. [vcpu] */
+BP_EXPORT bool bp_vcpu_is_held (const BpVcpu *vcpu);
 
 BP_END_DECLS
 #endif

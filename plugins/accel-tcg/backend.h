@@ -25,6 +25,7 @@ typedef struct BackendBlock {           /* what compile() is given besides the I
   CodeBuffer *buffer;
   GString *dump;                        /* -d out_asm: appended to when not NULL */
   const GArray *recoveries;             /* of TbRecovery: what opt_recover left out; NULL: nothing */
+  const struct InstrFilter *filters;    /* by number less 1, of record insns; NULL: there are none */
 } BackendBlock;
 
 /* Exit values of execute(): the block left by, with a number in the low bits (blocks are 64-aligned): of the exit to be linked, or one of these. */

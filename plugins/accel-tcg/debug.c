@@ -62,14 +62,6 @@ debug_watches_page (const TcgMachine *m, uint64_t page)
 
 /* --- on the vCPU's thread ------------------------------------------------------------------ */
 
-static uint64_t
-linear_pc (TcgVcpu *v)
-{
-  BpTbKey key;
-  v->frontend->key (v, &key);
-  return key.pc;
-}
-
 static void
 stop_here (TcgVcpu *v, BpDebugKind kind, uint64_t address)
 {
@@ -89,7 +81,7 @@ static void
 one_is_done (TcgVcpu *v)
 {
   VcpuDebug *x = &tcg_extra (v)->debug;
-  uint64_t pc = linear_pc (v);
+  uint64_t pc = tcg_linear_pc (v);
   x->alone = false;
   x->how.flags &= ~(uint32_t) BP_DEBUG_OVER;
   if (x->how.action == BP_DEBUG_ONE && !(pc >= x->how.first && pc < x->how.end))
@@ -129,7 +121,7 @@ debug_may_run (TcgVcpu *v)
     return false;
   if (!d->n_breaks || x->how.flags & BP_DEBUG_OVER)
     return true;
-  uint64_t pc = linear_pc (v);
+  uint64_t pc = tcg_linear_pc (v);
   const BpDebugPoint *p = find_break (d, pc);
   if (!p || (p->kind == BP_DEBUG_SOFTWARE && !tcg_code_is_there (v, pc)))
     return true;                /* (the fetch raises, and comes again) */

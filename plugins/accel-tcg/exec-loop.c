@@ -1,7 +1,7 @@
 /* exec-loop.c -- a vCPU's life: find a block, run until something returns, see to what has happened.  Built with -mgeneral-regs-only. */
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
-#include "machine-tcg.h"
+#include "instr.h"
 
 /* --- where generated code was ---------------------------------------------------------- */
 
@@ -38,6 +38,8 @@ refund (TcgVcpu *v, unsigned executed)
   const TbInsn *insn = current_insn (v, &tb);
   if (insn && tb->cflags & BP_TCG_CF_ICOUNT)
     v->icount_left += (int64_t) (tb->n_insns - (uint32_t) (insn - tb->insns) - executed);
+  if (insn && tb->instr)
+    instr_not_executed (v, tb, (unsigned) (insn - tb->insns) + executed, executed);
 }
 
 /* --- leaving ------------------------------------------------------------------------------ */
@@ -85,6 +87,15 @@ tcg_host_fault (TcgVcpu *v, BpHostFault fault)
 }
 
 void
+tcg_begin_again (TcgVcpu *v)
+{
+  fp_leave (v);
+  tcg_restore (v);
+  refund (v, 0);
+  leave (v);
+}
+
+void
 tcg_redo_alone (TcgVcpu *v)
 {
   fp_leave (v);
@@ -120,7 +131,9 @@ void
 tcg_after_device (TcgVcpu *v)
 {
   uint32_t pending = bp_vcpu_pending (v->vcpu);
-  if (G_UNLIKELY (pending) && !v->exit_request && v->frontend->wakes (v, pending))
+  if (v->exit_request)
+    return;
+  if (G_UNLIKELY (bp_vcpu_is_held (v->vcpu)) || (G_UNLIKELY (pending) && v->frontend->wakes (v, pending)))
     tcg_leave_soon (v);
 }
 
@@ -165,9 +178,10 @@ second_page_holds (TcgVcpu *v, const Tb *tb, unsigned mmu, CodeFetch *second)
 }
 
 static uint32_t
-block_cflags (TcgMachine *m, unsigned mmu)
+block_cflags (TcgVcpu *v, unsigned mmu)
 {
-  return (m->deterministic ? BP_TCG_CF_ICOUNT : 0) | (m->chain ? 0 : BP_TCG_CF_NO_CHAIN) | mmu << TB_MMU_SHIFT;
+  const TcgMachine *m = v->machine;
+  return instr_cflags (v) | (m->deterministic ? BP_TCG_CF_ICOUNT : 0) | (m->chain ? 0 : BP_TCG_CF_NO_CHAIN) | mmu << TB_MMU_SHIFT;
 }
 
 /* The block for the key among those that there are; *wrong: there is one, but made from another second page. */
@@ -201,7 +215,7 @@ exec_find (TcgVcpu *v, uint32_t max_insns)
   Tb *tb = max_insns ? NULL : jump_cache_find (v, mmu, &key), *wrong = NULL;
   if (G_LIKELY (tb))
     return tb;
-  uint32_t cflags = block_cflags (m, mmu) | (max_insns ? BP_TCG_CF_NO_CHAIN : 0) | max_insns << TB_MAX_INSNS_SHIFT;
+  uint32_t cflags = block_cflags (v, mmu) | (max_insns ? BP_TCG_CF_NO_CHAIN : 0) | max_insns << TB_MAX_INSNS_SHIFT;
   tb = known_block (v, &key, mmu, cflags, &wrong);
   if (tb)
     return tb;
@@ -260,7 +274,7 @@ tcg_lookup (void *env, uint64_t pc, unsigned exit)
     return m->backend->leave_code;
   }
   unsigned mmu = v->frontend->fetch_mmu_index (v);
-  Tb *wrong = NULL, *tb = known_block (v, &key, mmu, block_cflags (m, mmu), &wrong);
+  Tb *wrong = NULL, *tb = known_block (v, &key, mmu, block_cflags (v, mmu), &wrong);
   v->ret_pc = ret_pc;
   if (!tb || tb->pin_set != v->pin_set)
     return m->backend->leave_code;
@@ -285,7 +299,7 @@ tcg_continue (void *env)
   unsigned mmu = v->frontend->fetch_mmu_index (v);
   Tb *wrong = NULL, *tb = jump_cache_find (v, mmu, &key);
   if (G_UNLIKELY (!tb))
-    tb = known_block (v, &key, mmu, block_cflags (m, mmu), &wrong);
+    tb = known_block (v, &key, mmu, block_cflags (v, mmu), &wrong);
   if (!tb)
     return m->backend->leave_code;
   v->pin_set = tb->pin_set;
@@ -397,6 +411,14 @@ run_blocks (TcgVcpu *v)
   x->look_again = false;
 }
 
+uint64_t
+tcg_linear_pc (TcgVcpu *v)
+{
+  BpTbKey key;
+  v->frontend->key (v, &key);
+  return key.pc;
+}
+
 /* What waits for the vCPU between blocks; false when it must not run guest code now. */
 static bool
 see_to_events (TcgVcpu *v)
@@ -405,9 +427,12 @@ see_to_events (TcgVcpu *v)
   const BpTcgFrontend *f = v->frontend;
   bool is_debugged = v->machine->debug != NULL;
   if (x->in_event) {
+    uint64_t from = v->instr ? tcg_linear_pc (v) : 0;
     x->in_event = false;
     x->last_tb = NULL;
     f->deliver (v);
+    if (G_UNLIKELY (v->instr != NULL))
+      instr_jump (v, BP_JUMP_EXCEPTION, from);
   }
   if (G_UNLIKELY (is_debugged) && !debug_settle (v))
     return false;
@@ -417,8 +442,11 @@ see_to_events (TcgVcpu *v)
   if (f->is_halted (v) && !f->wakes (v, pending))
     return false;
   if (pending) {
+    uint64_t from = v->instr ? tcg_linear_pc (v) : 0;
     if (f->interrupt (v, pending)) {
       x->last_tb = NULL;
+      if (G_UNLIKELY (v->instr != NULL))
+        instr_jump (v, BP_JUMP_INTERRUPT, from);
       if (G_UNLIKELY (is_debugged))
         debug_event_taken (v);
     } else if (f->wakes (v, pending))
@@ -457,6 +485,9 @@ exec_run (TcgVcpu *v)
   v->leave_buffer = &leave;
   v->frame = 0;
   signals_thread (v);
+  __atomic_store_n (&tcg_extra (v)->in_loop, true, __ATOMIC_SEQ_CST);
+  if (G_UNLIKELY (v->instr != NULL))
+    instr_begin (v);
   /* What is recorded is delivered before the vCPU stands: its state then tells all, to debuggers and snapshots. */
   while (bp_vcpu_may_run (v->vcpu) || tcg_extra (v)->in_event) {
     if (sigsetjmp (leave, 0)) {
@@ -472,6 +503,8 @@ exec_run (TcgVcpu *v)
     requests_clear (v);         /* first: whoever wants to be alone kicks once, and not those that wait on their way in */
     run_enter (v);
     softmmu_do_asked (v);
+    if (G_UNLIKELY (v->instr != NULL))
+      instr_look (v);
     bool may_run = bp_vcpu_may_run (v->vcpu);
     if (!may_run && !tcg_extra (v)->in_event)
       break;
@@ -480,6 +513,8 @@ exec_run (TcgVcpu *v)
     bool runs = see_to_events (v);
     if (!may_run)
       continue;
+    if (G_UNLIKELY (v->instr != NULL))
+      instr_idle (v, !runs);
     if (!runs) {
       run_leave (v);
       bool stays = tcg_extra (v)->debug.how.action == BP_DEBUG_STAY;
@@ -495,7 +530,10 @@ exec_run (TcgVcpu *v)
     icount_stop (v);
   if (m->debug && !tcg_extra (v)->in_event)
     debug_settle (v);
-  softmmu_do_asked (v);         /* the dirty log is complete while the machine stands */
+  softmmu_do_asked (v);         /* the dirty log is complete while the machine stands, and so are instruments' records */
+  if (G_UNLIKELY (v->instr != NULL))
+    instr_deliver_all (v);
+  __atomic_store_n (&tcg_extra (v)->in_loop, false, __ATOMIC_SEQ_CST);
   run_leave (v);
   signals_thread (NULL);
 }

@@ -46,7 +46,7 @@ const uint8_t ir_has_other_types[BP_IR_N_OPS] = {
   [BP_IR_ld8u] = 1, [BP_IR_ld8s] = 1, [BP_IR_ld16u] = 1, [BP_IR_ld16s] = 1, [BP_IR_ld32u] = 1, [BP_IR_ld32s] = 1, [BP_IR_ld64] = 1,
   [BP_IR_st8] = 1, [BP_IR_st16] = 1, [BP_IR_st32] = 1, [BP_IR_st64] = 1,
   [BP_IR_gld] = 1, [BP_IR_gst] = 1, [BP_IR_gxchg] = 1, [BP_IR_gfetch_add] = 1, [BP_IR_gfetch_and] = 1, [BP_IR_gfetch_or] = 1,
-  [BP_IR_gfetch_xor] = 1, [BP_IR_gcmpxchg] = 1, [BP_IR_native] = 1, [BP_IR_call] = 1,
+  [BP_IR_gfetch_xor] = 1, [BP_IR_gcmpxchg] = 1, [BP_IR_native] = 1, [BP_IR_call] = 1, [BP_IR_record] = 1,
 };
 
 BpIrType
@@ -85,6 +85,8 @@ ir_other_operand_type (const BpIrInsn *insn, unsigned slot)
     if (slot == 2 && BP_NATIVE_LENGTHS_IN ((uint64_t) insn->imm))
       return BP_IR_I64;
     return slot == 3 ? address_type (insn) : slot == 1 || slot == 4 ? BP_IR_I32 : type;
+  case BP_IR_record:
+    return slot == 0 ? address_type (insn) : type;
   case BP_IR_call:
     return (BpIrType) (slot == 0 ? ir_helper (insn)->result_type : ir_helper (insn)->arg_type[slot - 1]);
   default:

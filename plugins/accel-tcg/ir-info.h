@@ -29,6 +29,12 @@ bool ir_has_suffix (BpIrOp op);
 BpIrType ir_implied_type (BpIrOp op);
 
 static inline bool
+ir_is_exit (unsigned op)
+{
+  return op >= BP_IR_goto_tb && op <= BP_IR_goto_any;
+}
+
+static inline bool
 ir_op_is_host_load (unsigned op)
 {
   return op >= BP_IR_ld8u && op <= BP_IR_ld64;

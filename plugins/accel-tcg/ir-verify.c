@@ -29,7 +29,7 @@ wrong (Checker *c, const char *format, ...)
 static bool
 may_be_absent (const BpIrInsn *insn, unsigned slot)
 {
-  return insn->op == BP_IR_native || (insn->op == BP_IR_call && slot == 0);
+  return insn->op == BP_IR_native || insn->op == BP_IR_record || (insn->op == BP_IR_call && slot == 0);
 }
 
 static bool

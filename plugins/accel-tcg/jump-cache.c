@@ -10,7 +10,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include "machine-tcg.h"
+#include "instr.h"
 
 #define NO_MODE 0u              /* modes begin with 1 */
 #define NO_REF 0xffffu
@@ -259,8 +259,9 @@ jump_cache_find (TcgVcpu *v, unsigned mmu, const BpTbKey *key)
   JumpSet *set = set_of (v, mmu);
   uint64_t pc = frontend_pc (v, key);
   const JumpEntry *e = &set->entry[jump_index (pc)];
-  const LastMode *last = &s->last_mode[LAST_MODE (key, mmu)];
-  if (last->base != key->base || last->flags != key->flags || last->mmu != mmu || last->mode == NO_MODE)
+  unsigned number = instr_mode (instr_cflags (v) | mmu << TB_MMU_SHIFT);
+  const LastMode *last = &s->last_mode[LAST_MODE (key, number)];
+  if (last->base != key->base || last->flags != key->flags || last->mmu != number || last->mode == NO_MODE)
     return NULL;
   if ((e->pc != pc || mode_of (e) != last->mode) && ((++e)->pc != pc || mode_of (e) != last->mode))
     return NULL;

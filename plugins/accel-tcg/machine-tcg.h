@@ -264,6 +264,7 @@ typedef struct TcgMachine {
   unsigned icount_shift;
   GArray *recoveries;           /* of TbRecovery: of the block that is being made */
   TcgDebug *debug;              /* NULL: there is no debugger */
+  struct TcgInstr *instr;       /* NULL: there has been no instrument */
   uint32_t hot_after;           /* entries that make a block hot; 0: nothing is counted */
   uint64_t n_translated, n_flushes, n_invalidated, n_revived, n_replaced;
 } TcgMachine;
@@ -305,6 +306,7 @@ typedef struct VcpuExtra {
   bool running;                 /* under run_lock, written by its own thread: counted in n_running */
   uint64_t icount_seen;         /* atomic: done + skew as other threads see it */
   VcpuDebug debug;
+  bool in_loop;                 /* atomic: its thread is in exec_run */
 } VcpuExtra;
 
 static inline Softmmu *tcg_softmmu (TcgVcpu *v) { return (Softmmu *) v->softmmu; }
@@ -442,9 +444,12 @@ void tcg_restore (TcgVcpu *v);
 void tcg_raise (TcgVcpu *v) __attribute__ ((noreturn));
 void tcg_host_fault (TcgVcpu *v, BpHostFault fault) __attribute__ ((noreturn));
 void tcg_leave_soon (TcgVcpu *v);
+uint64_t tcg_linear_pc (TcgVcpu *v);                    /* of the state */
 bool tcg_code_is_there (TcgVcpu *v, uint64_t linear);   /* an instruction's first byte can be fetched */
 /* A device may have raised an interrupt for the very vCPU that accessed it, which only looks between blocks. */
 void tcg_after_device (TcgVcpu *v);
+/* The current instruction is begun again, in whatever block is right then. */
+void tcg_begin_again (TcgVcpu *v) __attribute__ ((noreturn));
 /* A store is about to change the block that is running: redo its instruction alone, outside the cache. */
 void tcg_redo_alone (TcgVcpu *v) __attribute__ ((noreturn));
 
@@ -452,6 +457,7 @@ void tcg_redo_alone (TcgVcpu *v) __attribute__ ((noreturn));
 uint64_t icount_now (TcgVcpu *v);                       /* instructions executed, exact inside a block too */
 void icount_start (TcgVcpu *v);
 void icount_stop (TcgVcpu *v);
+void icount_weave (BpIrBlock *ir, uint32_t n_insns);    /* into a block of deterministic mode, before its passes */
 int64_t icount_time (TcgMachine *m);                    /* [any]; exact on the vCPU's thread */
 
 /* exclusive.c: [vcpu] */
@@ -462,6 +468,10 @@ void exclusive_end (TcgVcpu *v);
 
 /* runtime.c */
 extern const BpTcgOps tcg_ops;
+extern const BpTcgOps tcg_ops_told;                     /* the same, and instruments hear of accesses */
+
+/* plugin.c */
+TcgMachine *tcg_machine_of (void *accel);
 
 /* signals.c */
 bool signals_install (GError **error);

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 #include <backplane/device.h>
-#include "machine-tcg.h"
+#include "instr.h"
 
 #define HOT_AFTER 2000
 
@@ -34,6 +34,12 @@ on_dirty_cleared (void *user, uint64_t ram_address, uint64_t size)
   __atomic_store_n (&m->logged, 1, __ATOMIC_SEQ_CST);
   for (unsigned i = 0; i < m->vcpus->len; i++)
     softmmu_ask (m->vcpus->pdata[i], SOFTMMU_LOG);
+}
+
+TcgMachine *
+tcg_machine_of (void *accel)
+{
+  return ((Accel *) accel)->tcg;
 }
 
 static const BpMemoryListener memory_listener = { .struct_size = sizeof (BpMemoryListener), .commit = on_memory_change };
@@ -100,6 +106,7 @@ accel_unrealize (void *self)
     code_buffer_finish (&m->buffer);
   }
   debug_attach (m, NULL, NULL);
+  instr_finish (m);
   tb_cache_finish (m);
   g_ptr_array_unref (m->vcpus);
   g_array_unref (m->recoveries);
@@ -159,7 +166,7 @@ vcpu_init (void *self, BpVcpu *vcpu, GError **error)
   bp_ir_block_init (&x->ir, frontend->globals, frontend->n_globals, frontend->helpers);
   softmmu_init (v, bp_machine_address_space (a->tcg->machine, "memory"), bp_machine_address_space (a->tcg->machine, "io"));
   g_ptr_array_add (a->tcg->vcpus, v);
-  return true;
+  return instr_vcpu_init (v, bp_vcpu_index (vcpu));
 }
 
 static void
@@ -196,6 +203,7 @@ vcpu_finish (void *self, BpVcpu *vcpu)
   if (!x)
     return;
   g_ptr_array_remove (x->tcg->vcpus, v);
+  instr_vcpu_finish (v);
   softmmu_finish (v);
   bp_ir_block_finish (&x->ir);
   g_free (x);
@@ -305,7 +313,7 @@ static const BpProperty accel_properties[] = {
   BP_PROP_END
 };
 
-static const BpInterfaceDesc accel_interfaces[] = { { BP_ACCEL_ID, &accel_iface }, { NULL, NULL } };
+static const BpInterfaceDesc accel_interfaces[] = { { BP_ACCEL_ID, &accel_iface }, { BP_INSTRUMENT_HOST_ID, &instr_host }, { NULL, NULL } };
 
 static const BpTypeDesc accel_type = {
   BP_TYPE ("accel-tcg", BP_KIND_ACCEL, Accel),

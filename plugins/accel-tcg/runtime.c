@@ -1,7 +1,7 @@
 /* runtime.c -- the services of frontend.h's BpTcgOps.  Built with -mgeneral-regs-only: FP_SAFE helpers call them. */
 /* SPDX-License-Identifier: MIT */
 #include <backplane/clock.h>
-#include "machine-tcg.h"
+#include "instr.h"
 #ifdef HAVE_HOST_X64
 #include "host-x64/thunks.h"
 #endif
@@ -149,21 +149,72 @@ ops_io_write (void *env, uint16_t port, uint32_t value, unsigned size)
 
 /* --- TLB, clocks ----------------------------------------------------------------------------- */
 
+/* Instruments' records are of the translations that are about to go. */
+static inline void
+before_flush (TcgVcpu *v)
+{
+  if (G_UNLIKELY (v->instr != NULL))
+    instr_translations_change (v);
+}
+
 static void
 ops_tlb_flush (void *env, bool global_too)
 {
+  before_flush (env);
   if (global_too)
     tlb_flush_all (env);
   else
     space_flush_current (env);
 }
 
-static void ops_tlb_flush_page (void *env, uint64_t address) { tlb_flush_page (env, address); }
-static void ops_tlb_switch (void *env, uint64_t id) { space_switch (env, id, 0, false); }
-static void ops_tlb_switch_space (void *env, uint64_t root, uint64_t asid, bool keep) { space_switch (env, root, asid, keep); }
-static void ops_tlb_flush_space (void *env, uint64_t asid) { space_flush (env, asid); }
-static void ops_tlb_flush_page_in (void *env, uint64_t asid, uint64_t address) { space_flush_page (env, asid, address); }
-static void ops_tlb_flush_keys (void *env, uint32_t keys) { tlb_flush_keys (env, keys); }
+static void
+ops_tlb_flush_page (void *env, uint64_t address)
+{
+  before_flush (env);
+  tlb_flush_page (env, address);
+}
+
+static void
+ops_tlb_switch_space (void *env, uint64_t root, uint64_t asid, bool keep)
+{
+  TcgVcpu *v = env;
+  before_flush (v);
+  if (G_UNLIKELY (v->instr != NULL))
+    instr_space (v, root);
+  space_switch (env, root, asid, keep);
+}
+
+static void ops_tlb_switch (void *env, uint64_t id) { ops_tlb_switch_space (env, id, 0, false); }
+
+static void
+ops_tlb_flush_space (void *env, uint64_t asid)
+{
+  before_flush (env);
+  space_flush (env, asid);
+}
+
+static void
+ops_tlb_flush_page_in (void *env, uint64_t asid, uint64_t address)
+{
+  before_flush (env);
+  space_flush_page (env, asid, address);
+}
+
+static void
+ops_tlb_flush_keys (void *env, uint32_t keys)
+{
+  before_flush (env);
+  tlb_flush_keys (env, keys);
+}
+
+static void
+ops_marker (void *env, uint64_t number)
+{
+  TcgVcpu *v = env;
+  if (v->instr)
+    instr_marker (v, number);
+}
+
 static void ops_fp_store (void *env) { fp_leave (env); }
 
 static uint64_t
@@ -181,32 +232,62 @@ ops_virtual_time (void *env)
   return bp_clock_now (((TcgMachine *) v->machine)->machine, BP_CLOCK_VIRTUAL);
 }
 
-const BpTcgOps tcg_ops = {
-  .struct_size = sizeof (BpTcgOps),
-  .fetch = translate_fetch,
-  .raise = ops_raise,
-  .leave = ops_leave,
-  .leave_soon = ops_leave_soon,
-  .restore = ops_restore,
-  .load = ops_load,
-  .store = ops_store,
-  .probe = softmmu_probe,
-  .load_physical = ops_load_physical,
-  .store_physical = ops_store_physical,
-  .io_read = ops_io_read,
-  .io_write = ops_io_write,
-  .cmpxchg_physical = ops_cmpxchg_physical,
-  .tlb_flush = ops_tlb_flush,
-  .tlb_flush_page = ops_tlb_flush_page,
-  .tlb_switch = ops_tlb_switch,
-  .fp_store = ops_fp_store,
-  .instructions = ops_instructions,
-  .virtual_time = ops_virtual_time,
-  .tlb_switch_space = ops_tlb_switch_space,
-  .tlb_flush_space = ops_tlb_flush_space,
-  .tlb_flush_page_in = ops_tlb_flush_page_in,
-  .tlb_flush_keys = ops_tlb_flush_keys,
-};
+/* --- with instruments --------------------------------------------------------------------------- */
+
+static uint64_t
+told_load (void *env, uint64_t address, BpMemOp memop)
+{
+  uint64_t value = ops_load (env, address, memop);
+  instr_accessed (env, address, value, BP_MO_BYTES (memop), false);
+  return value;
+}
+
+static void
+told_store (void *env, uint64_t address, uint64_t value, BpMemOp memop)
+{
+  ops_store (env, address, value, memop);
+  instr_accessed (env, address, value, BP_MO_BYTES (memop), true);
+}
+
+static void *
+told_probe (void *env, uint64_t address, unsigned size, BpMmuAccess access, unsigned mmu)
+{
+  void *p = softmmu_probe (env, address, size, access, mmu);
+  if (p && access != BP_MMU_FETCH)
+    instr_accessed (env, address, 0, size, access == BP_MMU_STORE);
+  return p;
+}
+
+#define OPS(load_, store_, probe_) { \
+  .struct_size = sizeof (BpTcgOps), \
+  .fetch = translate_fetch, \
+  .raise = ops_raise, \
+  .leave = ops_leave, \
+  .leave_soon = ops_leave_soon, \
+  .restore = ops_restore, \
+  .load = load_, \
+  .store = store_, \
+  .probe = probe_, \
+  .load_physical = ops_load_physical, \
+  .store_physical = ops_store_physical, \
+  .io_read = ops_io_read, \
+  .io_write = ops_io_write, \
+  .cmpxchg_physical = ops_cmpxchg_physical, \
+  .tlb_flush = ops_tlb_flush, \
+  .tlb_flush_page = ops_tlb_flush_page, \
+  .tlb_switch = ops_tlb_switch, \
+  .fp_store = ops_fp_store, \
+  .instructions = ops_instructions, \
+  .virtual_time = ops_virtual_time, \
+  .tlb_switch_space = ops_tlb_switch_space, \
+  .tlb_flush_space = ops_tlb_flush_space, \
+  .tlb_flush_page_in = ops_tlb_flush_page_in, \
+  .tlb_flush_keys = ops_tlb_flush_keys, \
+  .marker = ops_marker, \
+}
+
+const BpTcgOps tcg_ops = OPS (ops_load, ops_store, softmmu_probe);
+const BpTcgOps tcg_ops_told = OPS (told_load, told_store, told_probe);
 
 /* --- resident FP state --------------------------------------------------------------------------- */
 

@@ -12,7 +12,8 @@
 #include <signal.h>
 #include <string.h>
 #include <ucontext.h>
-#include "machine-tcg.h"
+#include <unistd.h>
+#include "instr.h"
 #ifdef HAVE_HOST_X64
 #include "host-x64/thunks.h"
 #endif
@@ -94,6 +95,8 @@ take_fault (ucontext_t *c, const siginfo_t *info)
 }
 #endif
 
+static void name_culprit (int signal);
+
 static void
 on_fpe (int signal, siginfo_t *info, void *context)
 {
@@ -101,7 +104,70 @@ on_fpe (int signal, siginfo_t *info, void *context)
   if (take_fault (context, info))
     return;
 #endif
+  name_culprit (SIGFPE);
   sigaction (SIGFPE, &old_fpe, NULL);   /* not ours: let it happen again for whoever it belongs to */
+}
+
+/* --- crashes of instruments ----------------------------------------------------------------- */
+
+static const int crash_signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGABRT };
+static struct sigaction old_crash[G_N_ELEMENTS (crash_signals)];
+static __thread const Instr *consumer_of __attribute__ ((tls_model ("initial-exec")));
+
+void
+instr_thread_of (const Instr *in)
+{
+  consumer_of = in;
+}
+
+static void
+say (const char *text)
+{
+  if (write (STDERR_FILENO, text, strlen (text)) < 0)
+    return;
+}
+
+/* Whose code this thread is in is said, and then what would have happened happens. */
+static void
+name_culprit (int signal)
+{
+  TcgVcpu *v = current;
+  const Instr *in = v && v->instr && v->instr->calling ? v->instr->calling : consumer_of;
+  if (!in)
+    return;
+  say ("backplane: ");
+  say (in->label);
+  say (" crashed: ");
+  say (signal == SIGSEGV ? "segmentation fault" : signal == SIGBUS ? "bus error" : signal == SIGILL ? "illegal instruction"
+       : signal == SIGFPE ? "arithmetic error" : "it aborted");
+  say ("\n");
+}
+
+static void
+on_crash (int signal, siginfo_t *info, void *context)
+{
+  name_culprit (signal);
+  for (unsigned i = 0; i < G_N_ELEMENTS (crash_signals); i++)
+    if (crash_signals[i] == signal)
+      sigaction (signal, &old_crash[i], NULL);
+  if (info->si_code <= 0 && signal != SIGABRT)  /* it was sent, and does not come again by itself */
+    raise (signal);
+}
+
+void
+signals_name_instruments (void)
+{
+  static bool installed;
+  if (installed)
+    return;
+  struct sigaction action;
+  memset (&action, 0, sizeof action);
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+  sigemptyset (&action.sa_mask);
+  action.sa_sigaction = on_crash;
+  for (unsigned i = 0; i < G_N_ELEMENTS (crash_signals); i++)
+    sigaction (crash_signals[i], &action, &old_crash[i]);
+  installed = true;
 }
 
 bool

@@ -1,7 +1,7 @@
 /* tb-invalidate.c -- blocks go when the bytes they were made from change. */
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
-#include "machine-tcg.h"
+#include "instr.h"
 
 /* The bytes of a block that lie in its page `which`, as RAM addresses [*start, *end). */
 static void
@@ -110,8 +110,10 @@ release_region (TcgMachine *m, unsigned region)
 {
   uint32_t n;
   Tb **blocks = tb_region_blocks (m, region, &n);
-  for (uint32_t i = 0; i < n; i++)
+  for (uint32_t i = 0; i < n; i++) {
+    instr_release (m, blocks[i]);
     m->backend->release (blocks[i]);
+  }
 }
 
 static void

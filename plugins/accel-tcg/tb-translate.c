@@ -1,7 +1,7 @@
 /* tb-translate.c -- from guest bytes to a block: frontend, passes, backend, in one visible list. */
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
-#include "machine-tcg.h"
+#include "instr.h"
 
 #define MAX_INSNS 64
 _Static_assert (MAX_INSNS <= TB_MAX_INSNS, "marks hold the number of an instruction in 8 bits");
@@ -113,6 +113,8 @@ translate_fetch (void *env, BpTranslation *t, uint64_t address, uint8_t *buffer,
   VcpuExtra *x = tcg_extra (v);
   if (G_UNLIKELY (v->machine->debug != NULL) && address != t->key.pc && debug_cuts (v->machine, tlb_wrap (v, address)))
     return 0;                   /* another block begins there */
+  if (G_UNLIKELY (v->instr != NULL) && address != t->key.pc && instr_cuts (v->instr->all, tlb_wrap (v, address)))
+    return 0;
   if (t->n_path)
     return fetch_for_path (v, tlb_wrap (v, address), buffer, want, must);
   unsigned at = (unsigned) tlb_wrap (v, address - t->key.pc);
@@ -181,7 +183,7 @@ static bool
 compile (TcgMachine *m, Tb *tb, BpIrBlock *ir)
 {
   BackendBlock block = { .tb = tb, .frontend = m->frontend, .buffer = &m->buffer,
-                         .recoveries = m->optimise ? m->recoveries : NULL };
+                         .recoveries = m->optimise ? m->recoveries : NULL, .filters = m->instr ? m->instr->filter : NULL };
   if (bp_log_on (BP_LOG_OUT_ASM))
     block.dump = g_string_new (NULL);
   bool done = tb_may_register (m) && m->backend->compile (&block, ir);
@@ -199,7 +201,7 @@ translate_ir (TcgVcpu *v, Tb *tb)
 {
   VcpuExtra *x = tcg_extra (v);
   uint32_t limit = tb->cflags >> TB_MAX_INSNS_SHIFT & TB_MAX_INSNS;
-  BpTranslation t = { .key = tb->key, .ir = &x->ir, .max_insns = limit ? MIN (limit, MAX_INSNS) : MAX_INSNS, .cflags = tb->cflags & 0xffff,
+  BpTranslation t = { .key = tb->key, .ir = &x->ir, .max_insns = limit ? MIN (limit, MAX_INSNS) : MAX_INSNS, .cflags = tb->cflags & 0xff,
                       .exit_flags = tb->key.flags };
   uint64_t path[TB_MAX_PATH];
   for (unsigned i = 0; i < tb->n_path; i++)
@@ -257,7 +259,7 @@ exit_mode (TcgVcpu *v, const Tb *tb)
     return tb->mode;
   if (BP_TABLE_HAS (f, pin_set) && f->pin_set (&after) != f->pin_set (&tb->key))
     return UINT32_MAX;          /* not without the loop, then */
-  return tb_mode (v->machine, after.base, after.flags, tb->cflags >> TB_MMU_SHIFT);
+  return tb_mode (v->machine, after.base, after.flags, instr_mode (tb->cflags));
 }
 
 /* The same block, when another vCPU has been faster: two of them would take each other's links away. */
@@ -274,7 +276,7 @@ made_meanwhile (TcgMachine *m, const Tb *scratch)
 static void
 set_counter (TcgMachine *m, Tb *tb)
 {
-  bool counts = m->hot_after && tb->physical[0] != ~(uint64_t) 0 && !(tb->cflags & BP_TCG_CF_NO_CHAIN) && !tb->is_watched && tb_may_register (m);
+  bool counts = m->hot_after && !instr_mask (tb->cflags) && tb->physical[0] != ~(uint64_t) 0 && !(tb->cflags & BP_TCG_CF_NO_CHAIN) && !tb->is_watched && tb_may_register (m);
   if (!counts)
     return;
   tb->counter = tb_counter (m);
@@ -296,9 +298,14 @@ make_block (TcgVcpu *v)
     return NULL;
   x->scratch.exit_mode = exit_mode (v, &x->scratch);
   set_counter (m, &x->scratch);
+  if (x->scratch.cflags & BP_TCG_CF_ICOUNT)
+    icount_weave (&x->ir, x->scratch.n_insns);
+  if (G_UNLIKELY (v->instr != NULL))
+    instr_weave (v, &x->scratch, &x->ir, x->code);
   run_passes (m, &x->scratch, &x->ir);
   Tb *tb = allocate (m, x);
   if (!tb || !compile (m, tb, &x->ir)) {
+    instr_release (m, &x->scratch);
     m->buffer.used = used;
     return NULL;
   }
@@ -329,7 +336,7 @@ make_room (TcgVcpu *v)
 }
 
 static uint32_t
-mode_number (TcgVcpu *v, const BpTbKey *key, unsigned mmu)
+mode_number (TcgVcpu *v, const BpTbKey *key, unsigned mmu)      /* mmu: instr_mode */
 {
   TcgMachine *m = v->machine;
   LastMode *last = &tcg_softmmu (v)->last_mode[LAST_MODE (key, mmu)];
@@ -346,7 +353,7 @@ translate (TcgVcpu *v, const BpTbKey *key, uint32_t cflags, const Tb *watched)
 {
   VcpuExtra *x = tcg_extra (v);
   TcgMachine *m = v->machine;
-  uint32_t mode = mode_number (v, key, cflags >> TB_MMU_SHIFT);
+  uint32_t mode = mode_number (v, key, instr_mode (cflags));
   for (Tb *tb = NULL;;) {
     x->scratch = (Tb) { .key = *key, .cflags = cflags, .mode = mode };
     if (watched) {

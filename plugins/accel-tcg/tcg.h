@@ -63,6 +63,20 @@ jump_index (uint64_t pc)
 /* Code pages that are mapped now, by name (Tb.page_id): page_ids[name % PAGE_IDS] == name. */
 #define PAGE_IDS 4096u
 
+/* --- instrumentation ------------------------------------------------------------------- */
+
+#define INSTR_MAX 8             /* instruments; a bit each in tb->cflags, from TB_INSTR_SHIFT on */
+#define INSTR_FILTERS 8
+#define INSTR_LINES 64
+#define INSTR_RING_BYTES 65536u /* of a ring, which is aligned to as many: a pointer with zeros there is at its end */
+
+/* What a same-line filter remembers of the lines with one index: the number of the line accessed last, and that of the line when that was a
+ * store (of a filter that keeps stores apart); INSTR_NO_LINE: none.  Filters of code have line ids in `load`. */
+typedef struct InstrLine {
+  uint64_t load, store;
+} InstrLine;
+#define INSTR_NO_LINE (~(uint64_t) 0)
+
 /* --- the vCPU ------------------------------------------------------------------------ */
 
 enum { TCG_EVENT_FP_DROPPED = 1, TCG_EVENT_LEAVE = 2 };
@@ -101,6 +115,11 @@ typedef struct TcgVcpu {
   void *softmmu;                        /* struct Softmmu * */
   void *extra;                          /* struct VcpuExtra * */
   void *bounce_direct;                  /* native store: where the operand really went, NULL = bounce */
+  /* --- instrumentation: see instr.h.  Generated code again --- */
+  uint8_t *score;               /* this vCPU's counters, by their offsets */
+  uintptr_t ring[INSTR_MAX];    /* by channel: where the next record goes */
+  struct VcpuInstr *instr;      /* C only; NULL: the machine has no instruments */
+  InstrLine line[INSTR_FILTERS][INSTR_LINES];
 } TcgVcpu;
 _Static_assert (sizeof (TcgVcpu) <= sizeof (BpTcgArea), "the vCPU's area is full");
 
@@ -197,10 +216,12 @@ typedef struct Tb {
   uint8_t n_path;
   uint16_t path[TB_MAX_PATH];   /* where direct jumps led from it, one after the other: offsets in its page.  Code: which of them it was given to follow */
   uint32_t *counter;            /* of what its code counts down where it is entered; NULL: nothing */
+  struct InstrTb *instr;        /* what instruments asked for; NULL: nothing */
 } Tb;
 
 /* tb->cflags: limit of instructions above, 0 none.  A block with one is entered by the loop only, which has looked at its pages. */
 #define TB_MAX_INSNS_SHIFT 16
+#define TB_INSTR_SHIFT 8        /* which instruments run: 8 bits */
 static inline bool tb_is_limited (const Tb *tb) { return tb->cflags >> TB_MAX_INSNS_SHIFT & TB_MAX_INSNS; }
 
 /* The pc that insn_start gave for instruction i. */
@@ -223,6 +244,9 @@ void tcg_jump (void *env, uint64_t pc);
 const void *tcg_lookup (void *env, uint64_t pc, unsigned exit);
 /* The code for the state's pc under its key, of whatever pin set; the exit thunk's address when the loop must decide. */
 const void *tcg_continue (void *env);
+/* A record as the op gives it, which generated code leaves to C; and: the channel's ring is full. */
+void tcg_slow_record (void *env, uint64_t address, uint64_t value, uint64_t imm, uint32_t aux);
+void tcg_ring_full (void *env, uint32_t channel);
 /* A thunk found TCG_EVENT_LEAVE: unlink the block that ret_pc lies in. */
 void tcg_leave_block (void *env);
 

@@ -55,11 +55,11 @@ typedef struct BpTbKey {
 
 typedef struct BpTcgOps BpTcgOps;
 
-/* First member of a translated CPU's state.  Opaque but for what is declared here; 4096 bytes so that it may grow. */
+/* First member of a translated CPU's state.  Opaque but for what is declared here; so large that it may grow. */
 typedef struct BpTcgArea {
   const BpTcgOps *ops;          /* the accelerator's services; set before the first call of the frontend */
   void *vcpu;                   /* BpVcpu *, see cpu.h */
-  uint8_t opaque[4096 - 2 * sizeof (void *)];
+  uint8_t opaque[16384 - 2 * sizeof (void *)];
 } BpTcgArea;
 
 /* One translation in progress. */

@@ -191,6 +191,15 @@ enum {
 
 #define BP_HELPER_MAX_ARGS 7
 
+/* aux of record.  Bit 6 is BP_MO_ADDR64, of the address. */
+#define BP_IR_RECORD_CHANNEL(aux) ((aux) & 7u)                 /* which instrument's ring */
+#define BP_IR_RECORD_WIDE      (1u << 3)                       /* records have a value */
+#define BP_IR_RECORD_STORE     (1u << 4)
+#define BP_IR_RECORD_CODE      (1u << 5)                       /* of code: the site knows its address */
+#define BP_IR_RECORD_BYTES(aux) (((aux) >> 8) & 0xffu)         /* of the access */
+#define BP_IR_RECORD_FILTER(aux) (((aux) >> 16) & 15u)         /* number of a filter, from 1; 0: none */
+/* imm: the site in its low half, the number of the line above (of code with a filter) */
+
 typedef struct BpIrHelper {
   const char *name;
   void (*function) (void);              /* cast to its real type by the caller */

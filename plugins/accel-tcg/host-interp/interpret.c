@@ -669,6 +669,16 @@ interpret (TcgVcpu *vcpu, Tb *tb)
           return (uintptr_t) tb | TCG_EXIT_NONE)
     ALSO (goto_any)
       return (uintptr_t) tb | TCG_EXIT_NONE;
+
+    /* instrumentation */
+    ALSO (count)
+      *(Word64 *) (vcpu->score + s->imm) += (uint64_t) (int32_t) s->aux;
+      break;
+    ALSO (record)
+      enter_c (&f, s);
+      tcg_slow_record (vcpu, get (&f, s, 0), get (&f, s, 1), (uint64_t) s->imm, s->aux);
+      leave_c (&f);
+      break;
     default:
       g_assert_not_reached ();
     }

@@ -38,7 +38,8 @@ _Static_assert (FRAME_SIZE % 16 == 8, "calls out of blocks need an aligned stack
 enum { CPU_BMI2 = 1, CPU_BMI1 = 2, CPU_LZCNT = 4, CPU_POPCNT = 8, CPU_MOVBE = 16 };
 
 typedef enum SlowThunk {
-  SLOW_LOAD, SLOW_STORE, SLOW_ATOMIC, SLOW_CMPXCHG, SLOW_NATIVE_OPERAND, SLOW_NATIVE_COMMIT, N_SLOW_THUNKS
+  SLOW_LOAD, SLOW_STORE, SLOW_ATOMIC, SLOW_CMPXCHG, SLOW_NATIVE_OPERAND, SLOW_NATIVE_COMMIT, SLOW_RECORD, SLOW_RING_FULL,
+  N_SLOW_THUNKS
 } SlowThunk;
 
 /* What a helper does with globals chooses its thunk. */
@@ -303,6 +304,10 @@ void x64_count (Gen *g);                 /* how often the block is entered */
 void x64_second_page (Gen *g);          /* the block is right only while its second page is the one it was made from */
 /* compare: where what sets the flags begins */
 void x64_label_jump (Gen *g, unsigned cc, uint32_t label, uint8_t *compare);
+
+/* record.c */
+void x64_score (Gen *g, const BpIrInsn *insn);
+void x64_record (Gen *g, const BpIrInsn *insn);
 
 /* native.c */
 void x64_native (Gen *g, const BpIrInsn *insn);

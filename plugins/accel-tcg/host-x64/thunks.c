@@ -546,6 +546,8 @@ emit_set (CodeBuffer *buffer, Enc *e, X64Set *set)
   emit_slow (e, set, SLOW_CMPXCHG, (void (*) (void)) tcg_slow_cmpxchg, 5);
   emit_slow (e, set, SLOW_NATIVE_OPERAND, (void (*) (void)) tcg_native_operand, 3);
   emit_slow (e, set, SLOW_NATIVE_COMMIT, (void (*) (void)) tcg_native_commit, 3);
+  emit_slow (e, set, SLOW_RECORD, (void (*) (void)) tcg_slow_record, 5);
+  emit_slow (e, set, SLOW_RING_FULL, (void (*) (void)) tcg_ring_full, 2);
   for (unsigned which = 0; which < N_CALL_THUNKS; which++)
     for (unsigned fp_safe = 0; fp_safe < 2; fp_safe++)
       emit_call (e, set, (CallThunk) which, fp_safe);

@@ -1,0 +1,276 @@
+/* instr-ring.c -- what generated code appended reaches the instrument: on the vCPU's thread, or on one of its own. */
+/* SPDX-License-Identifier: MIT */
+/*
+ * A ring is an array that is filled, delivered and begun again.  With a consumer's thread the full array goes to a queue and an empty one takes its place;
+ * when the consumer has not given one back in time, the records are dropped and counted, so that a vCPU never waits for ever.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "instr.h"
+
+#define ARRAYS_A_VCPU 4         /* with a consumer: one that is filled, the others on their way */
+
+static uint8_t *
+array_new (void)
+{
+  void *p = NULL;
+  /* The end is compared by its low bits: the last record's end is the next array's start, which is not touched. */
+  if (posix_memalign (&p, INSTR_RING_BYTES, INSTR_RING_BYTES))
+    g_error ("no memory for an instrument's ring");
+  memset (p, 0, INSTR_RING_BYTES);
+  return p;
+}
+
+/* --- physical addresses, while the TLB still knows them ------------------------------------------ */
+
+static uint64_t
+physical_of (TcgVcpu *v, const BpSite *site, uint64_t address)
+{
+  unsigned mmu = site->mmu;
+  uint64_t page = address & TLB_PAGE_MASK;
+  bool is_code = site->kind >= BP_RECORD_FETCH, is_store = site->kind == BP_RECORD_STORE;
+  if (is_code && !((site->insn->address ^ address) & TLB_PAGE_MASK))
+    return site->insn->physical + (address - site->insn->address);
+  const TlbEntry *e = tlb_entry (v, address, mmu);
+  uint64_t tag = is_code ? e->fetch : is_store ? e->store : e->load;
+  if ((tag & (TLB_PAGE_MASK | TLB_INVALID)) == page)
+    return tlb_full (v, address, mmu)->physical + (address - page);
+  BpTlbFill fill;
+  memset (&fill, 0, sizeof fill);
+  BpMmuAccess access = is_code ? BP_MMU_FETCH : is_store ? BP_MMU_STORE : BP_MMU_LOAD;
+  if (!v->frontend->tlb_fill (v, address, access, mmu, true, &fill))
+    return UINT64_MAX;
+  return fill.physical + (address - page);
+}
+
+/* Neighbours mostly share a page. */
+static void
+complete (TcgVcpu *v, BpWideRecord *r, size_t n)
+{
+  const BpSite *sites = v->instr->all->site;
+  uint64_t page = ~(uint64_t) 0, physical = 0;
+  uint32_t page_kind = 0;
+  for (size_t i = 0; i < n; i++) {
+    const BpSite *site = &sites[r[i].site];
+    unsigned bytes = r[i].bytes ? r[i].bytes : site->bytes;
+    uint32_t kind = (uint32_t) site->kind << 8 | site->mmu;
+    if ((r[i].address & TLB_PAGE_MASK) != page || kind != page_kind) {
+      page = r[i].address & TLB_PAGE_MASK;
+      page_kind = kind;
+      physical = physical_of (v, site, r[i].address);
+      if (physical == UINT64_MAX)
+        page = ~(uint64_t) 0;
+      else
+        physical &= TLB_PAGE_MASK;
+    }
+    r[i].physical = page == ~(uint64_t) 0 ? UINT64_MAX : physical + (r[i].address & ~TLB_PAGE_MASK);
+    if (site->kind >= BP_RECORD_FETCH)
+      r[i].value = 0;
+    else if (bytes < 8)
+      r[i].value &= (UINT64_C (1) << 8 * bytes) - 1;
+    else if (bytes > 8)
+      r[i].value = 0;
+  }
+}
+
+/* --- delivery ---------------------------------------------------------------------------------------- */
+
+static void
+call_records (Instr *in, const InstrParcel *p)
+{
+  BpBatch batch = { .struct_size = sizeof batch, .vcpu = p->vcpu, .records = p->records, .n = p->n, .space = p->space, .lost = p->lost };
+  if (BP_TABLE_HAS (in->ops, records))
+    in->ops->records (in->user, &batch);
+}
+
+/* The consumer takes the array; false: it has none to give for it, and has been waited for long enough. */
+static bool
+hand_over (Instr *in, TcgVcpu *v, const InstrParcel *p)
+{
+  InstrConsumer *c = in->consumer;
+  gint64 until = g_get_monotonic_time () + (gint64) in->control.patience_ms * 1000;
+  g_mutex_lock (&c->lock);
+  while (c->free->len == 0 && !c->stuck)
+    if (!g_cond_wait_until (&c->cond, &c->lock, until) && c->free->len == 0) {
+      c->stuck = true;
+      g_printerr ("backplane: %s has not taken its records for %u ms: they are dropped until it does\n", in->label, in->control.patience_ms);
+    }
+  bool taken = c->free->len > 0;
+  if (taken) {
+    c->stuck = false;
+    g_queue_push_tail (&c->full, g_memdup2 (p, sizeof *p));
+    v->instr->ring[in->index].base = g_ptr_array_remove_index_fast (c->free, c->free->len - 1);
+    g_cond_broadcast (&c->cond);
+  }
+  g_mutex_unlock (&c->lock);
+  return taken;
+}
+
+/* An instruction's record that comes last may have to be taken back: it stays. */
+static size_t
+held_back (const TcgInstr *a, const uint8_t *end, size_t size)
+{
+  const BpSite *site = &a->site[((const BpRecord *) (const void *) (end - size))->site];
+  return site->kind == BP_RECORD_INSN || site->kind == BP_RECORD_BLOCK ? 1 : 0;
+}
+
+static void
+deliver (TcgVcpu *v, unsigned channel, bool hold)
+{
+  VcpuInstr *x = v->instr;
+  Instr *in = x->all->slot[channel];
+  uint8_t *base = x->ring[channel].base, *end = (uint8_t *) v->ring[channel];
+  if (!in || !base || end == base)
+    return;
+  size_t size = in->wide ? sizeof (BpWideRecord) : sizeof (BpRecord), n = (size_t) (end - base) / size;
+  size_t held = hold ? held_back (x->all, end, size) : 0;
+  BpWideRecord last;
+  if (held)
+    memcpy (&last, end - size, size);
+  InstrParcel p = { .records = base, .n = n - held, .vcpu = bp_vcpu_index (v->vcpu), .space = x->space, .lost = x->ring[channel].lost };
+  if (in->wide)
+    complete (v, p.records, p.n);
+  v->ring[channel] = (uintptr_t) base;  /* (the instrument may ask for a flush) */
+  if (in->consumer) {
+    x->ring[channel].lost = hand_over (in, v, &p) ? 0 : p.lost + p.n;
+    base = x->ring[channel].base;
+  } else {
+    const Instr *caller = instr_enter (x, in);
+    x->ring[channel].lost = 0;
+    call_records (in, &p);
+    instr_enter (x, caller);
+  }
+  if (held)
+    memcpy (base, &last, size);
+  v->ring[channel] = (uintptr_t) (base + held * size);
+}
+
+void
+instr_deliver (TcgVcpu *v, unsigned channel)
+{
+  deliver (v, channel, true);
+}
+
+/* Between blocks: nothing is taken back any more. */
+void
+instr_deliver_all (TcgVcpu *v)
+{
+  for (unsigned i = 0; i < INSTR_MAX; i++)
+    deliver (v, i, false);
+}
+
+/* --- rings ------------------------------------------------------------------------------------------------ */
+
+bool
+instr_rings_init (TcgVcpu *v)
+{
+  VcpuInstr *x = v->instr;
+  for (unsigned i = 0; i < INSTR_MAX; i++) {
+    Instr *in = x->all->slot[i];
+    if (!in || x->ring[i].base || !BP_TABLE_HAS (in->ops, records))
+      continue;
+    x->ring[i].base = array_new ();
+    v->ring[i] = (uintptr_t) x->ring[i].base;
+    for (unsigned k = 1; in->consumer && k < ARRAYS_A_VCPU; k++)
+      g_ptr_array_add (in->consumer->free, array_new ());
+  }
+  return true;
+}
+
+void
+instr_rings_finish (TcgVcpu *v)
+{
+  for (unsigned i = 0; i < INSTR_MAX; i++) {
+    free (v->instr->ring[i].base);
+    v->instr->ring[i].base = NULL;
+    v->ring[i] = 0;
+  }
+}
+
+/* --- a consumer's thread -------------------------------------------------------------------------------------- */
+
+static void *
+consume (void *user)
+{
+  Instr *in = user;
+  InstrConsumer *c = in->consumer;
+  instr_thread_of (in);
+  g_mutex_lock (&c->lock);
+  for (;;) {
+    InstrParcel *p = g_queue_pop_head (&c->full);
+    if (!p && c->ends)
+      break;
+    if (!p) {
+      g_cond_wait (&c->cond, &c->lock);
+      continue;
+    }
+    c->busy = true;
+    g_mutex_unlock (&c->lock);
+    call_records (in, p);
+    g_mutex_lock (&c->lock);
+    g_ptr_array_add (c->free, p->records);
+    g_free (p);
+    c->busy = false;
+    g_cond_broadcast (&c->cond);
+  }
+  g_mutex_unlock (&c->lock);
+  return NULL;
+}
+
+bool
+instr_consumer_start (Instr *in, GError **error)
+{
+  InstrConsumer *c = g_new0 (InstrConsumer, 1);
+  g_mutex_init (&c->lock);
+  g_cond_init (&c->cond);
+  g_queue_init (&c->full);
+  c->free = g_ptr_array_new_with_free_func (free);
+  in->consumer = c;
+  c->thread = g_thread_try_new ("instrument", consume, in, error);
+  return c->thread != NULL;
+}
+
+void
+instr_consumer_wait (Instr *in)
+{
+  InstrConsumer *c = in->consumer;
+  gint64 until = g_get_monotonic_time () + (gint64) in->control.patience_ms * 1000;
+  if (!c)
+    return;
+  g_mutex_lock (&c->lock);
+  while (!g_queue_is_empty (&c->full) || c->busy) {
+    guint before = g_queue_get_length (&c->full);
+    if (!g_cond_wait_until (&c->cond, &c->lock, until)) {
+      g_printerr ("backplane: %s is not done with its records after %u ms: the report is without %u arrays of them\n", in->label,
+                  in->control.patience_ms, g_queue_get_length (&c->full) + c->busy);
+      break;
+    }
+    if (g_queue_get_length (&c->full) < before) /* it goes on */
+      until = g_get_monotonic_time () + (gint64) in->control.patience_ms * 1000;
+  }
+  g_mutex_unlock (&c->lock);
+}
+
+void
+instr_consumer_stop (Instr *in)
+{
+  InstrConsumer *c = in->consumer;
+  if (!c)
+    return;
+  g_mutex_lock (&c->lock);
+  c->ends = true;
+  bool hangs = c->stuck && c->busy;
+  g_cond_broadcast (&c->cond);
+  g_mutex_unlock (&c->lock);
+  if (c->thread && hangs)
+    return;                     /* it never comes back: what it looks at stays */
+  if (c->thread)
+    g_thread_join (c->thread);
+  in->consumer = NULL;
+  for (InstrParcel *p; (p = g_queue_pop_head (&c->full)); g_free (p))
+    free (p->records);
+  g_ptr_array_unref (c->free);
+  g_mutex_clear (&c->lock);
+  g_cond_clear (&c->cond);
+  g_free (c);
+}

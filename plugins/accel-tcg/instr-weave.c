@@ -1,0 +1,584 @@
+/* instr-weave.c -- a block as instruments see it while it is translated, and what they ask for as insns of its IR. */
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+#include "instr.h"
+#include "ir-info.h"
+
+#define MAX_REQUESTS 4096       /* of all instruments in one block */
+
+typedef enum RequestKind {      /* in the order in which they stand before an instruction */
+  REQUEST_FETCH, REQUEST_BLOCK, REQUEST_INSN, REQUEST_STORE, REQUEST_ADD, REQUEST_CALL
+} RequestKind;
+
+typedef struct Request {
+  RequestKind kind;
+  uint16_t insn;
+  uint8_t channel, filter, registers;
+  uint32_t user, counter, line_bytes;
+  uint64_t value, line;         /* line: address of the code line */
+  bool conditional;
+  BpCondition condition;
+  InstrCall *call;
+} Request;
+
+typedef struct Weave {
+  BpInstrBlock block;           /* first */
+  TcgVcpu *v;
+  TcgInstr *all;
+  Tb *tb;
+  unsigned n_insns, index;      /* index: of the instrument that is asked */
+  const BpInsn **insn;
+  GArray *request, *memory, *tally, *live;
+  InstrCall *calls;
+  bool too_many;
+} Weave;
+
+static Weave *weave_of (const BpInstrBlock *b) { return (Weave *) (uintptr_t) b; }
+
+/* --- what an instrument calls --------------------------------------------------------------- */
+
+unsigned instr_block_n_insns (const BpInstrBlock *b) { return weave_of (b)->n_insns; }
+
+const BpInsn *
+instr_block_insn (const BpInstrBlock *b, unsigned insn)
+{
+  const Weave *w = weave_of (b);
+  return insn < w->n_insns ? w->insn[insn] : NULL;
+}
+
+static bool
+has_room (Weave *w)
+{
+  if (w->request->len + w->memory->len + w->tally->len < MAX_REQUESTS)
+    return true;
+  if (!w->too_many)
+    g_printerr ("backplane: %s asks for more than %u things in one block: the rest is not done\n", w->all->slot[w->index]->label, MAX_REQUESTS);
+  w->too_many = true;
+  return false;
+}
+
+/* The instructions that `insn' means: [*first, *last]; false: none. */
+static bool
+range_of (Weave *w, unsigned insn, unsigned *first, unsigned *last)
+{
+  *first = insn == BP_EVERY_INSN ? 0 : insn;
+  *last = insn == BP_EVERY_INSN ? w->n_insns - 1 : insn;
+  return *last < w->n_insns && has_room (w);
+}
+
+static void
+add_request (Weave *w, const Request *like, unsigned insn)
+{
+  Request r = *like;
+  r.insn = (uint16_t) insn;
+  r.channel = (uint8_t) w->index;
+  g_array_append_val (w->request, r);
+}
+
+static bool is_lazy (BpCounter c) { return c >= SCORE_LAZY && c < SCORE_LIVE; }
+static bool is_live (BpCounter c) { return c >= SCORE_LIVE && c < SCORE_BLOCKS && c % 8 == 0; }
+
+void
+instr_block_count (BpInstrBlock *b, unsigned insn, BpCounter counter, uint64_t n)
+{
+  Weave *w = weave_of (b);
+  unsigned first, last;
+  if (!range_of (w, insn, &first, &last))
+    return;
+  InstrTally t = { .counter = counter, .first = (uint16_t) first, .last = (uint16_t) last, .n = n };
+  if (is_lazy (counter)) {
+    g_array_append_val (w->tally, t);
+    return;
+  }
+  if (!is_live (counter) || n > INT32_MAX)
+    return;
+  for (unsigned i = first; i <= last; i++) {
+    add_request (w, &(Request) { .kind = REQUEST_ADD, .counter = counter, .value = n }, i);
+    t.first = t.last = (uint16_t) i;
+    g_array_append_val (w->live, t);
+  }
+}
+
+void
+instr_block_store_immediate (BpInstrBlock *b, unsigned insn, BpCounter counter, uint64_t value)
+{
+  Weave *w = weave_of (b);
+  unsigned first, last;
+  if (!is_live (counter) || !range_of (w, insn, &first, &last))
+    return;
+  for (unsigned i = first; i <= last; i++)
+    add_request (w, &(Request) { .kind = REQUEST_STORE, .counter = counter, .value = value }, i);
+}
+
+void
+instr_block_call (BpInstrBlock *b, unsigned insn, const BpCondition *condition, BpInsnCall *call, void *data, unsigned registers)
+{
+  Weave *w = weave_of (b);
+  unsigned first, last;
+  if (!range_of (w, insn, &first, &last) || (condition && !is_live (condition->counter)))
+    return;
+  for (unsigned i = first; i <= last; i++) {
+    InstrCall *c = g_new0 (InstrCall, 1);
+    *c = (InstrCall) { .next = w->calls, .instr = w->all->slot[w->index], .call = call, .data = data, .insn = w->insn[i] };
+    w->calls = c;
+    Request r = { .kind = REQUEST_CALL, .registers = (uint8_t) MIN (registers, BP_CALL_WRITES), .conditional = condition != NULL, .call = c };
+    if (condition)
+      r.condition = *condition;
+    add_request (w, &r, i);
+  }
+}
+
+static void
+add_memory (Weave *w, unsigned insn, const InstrMemory *like)
+{
+  unsigned first, last;
+  if (!range_of (w, insn, &first, &last))
+    return;
+  for (unsigned i = first; i <= last; i++) {
+    InstrMemory m = *like;
+    m.insn = (uint16_t) i;
+    m.channel = (uint8_t) w->index;
+    m.guest = w->insn[i];
+    g_array_append_val (w->memory, m);
+  }
+}
+
+void
+instr_block_count_memory (BpInstrBlock *b, unsigned insn, unsigned which, BpCounter counter, uint64_t n)
+{
+  if (n <= INT32_MAX && (is_live (counter) || is_lazy (counter)))
+    add_memory (weave_of (b), insn, &(InstrMemory) { .act = INSTR_MEMORY_COUNT, .which = (uint8_t) which, .counter = counter, .n = n });
+}
+
+void
+instr_block_call_memory (BpInstrBlock *b, unsigned insn, unsigned which, BpAccessCall *call, void *data, unsigned registers)
+{
+  add_memory (weave_of (b), insn, &(InstrMemory) { .act = INSTR_MEMORY_CALL, .which = (uint8_t) which, .call = call, .data = data,
+                                                   .registers = (uint8_t) MIN (registers, BP_CALL_WRITES) });
+}
+
+/* A filter serves code or data, whichever asks first. */
+static uint8_t
+filter_for (Weave *w, BpFilter filter, bool is_code)
+{
+  InstrFilter *f = filter > 0 && filter <= INSTR_FILTERS ? &w->all->filter[filter - 1] : NULL;
+  if (!f || !f->used || f->channel != w->index)
+    return 0;
+  *(is_code ? &f->is_code : &f->is_data) = true;
+  if (f->is_code && f->is_data)
+    return 0;
+  return is_code && (!f->entries || f->is_ranged) ? 0 : (uint8_t) filter;
+}
+
+/* A request for each line where it is entered. */
+static void
+record_fetches (Weave *w, BpFilter filter, uint32_t line_bytes, uint32_t user)
+{
+  if (line_bytes < 8 || line_bytes > 4096 || line_bytes & (line_bytes - 1))
+    return;
+  uint64_t line = ~(uint64_t) 0, mask = ~(uint64_t) (line_bytes - 1);
+  for (unsigned i = 0; i < w->n_insns; i++) {
+    const BpInsn *insn = w->insn[i];
+    uint64_t last = (insn->address + insn->size - 1) & mask;
+    for (uint64_t at = insn->address & mask;; at += line_bytes) {
+      if (at != line && has_room (w))
+        add_request (w, &(Request) { .kind = REQUEST_FETCH, .filter = filter_for (w, filter, true), .user = user, .line_bytes = line_bytes, .line = at }, i);
+      line = at;
+      if (at == last)
+        break;
+    }
+  }
+}
+
+void
+instr_block_record (BpInstrBlock *b, unsigned insn, BpRecordKind kind, BpFilter filter, uint32_t line_bytes, uint32_t user)
+{
+  Weave *w = weave_of (b);
+  unsigned first, last;
+  if (!BP_TABLE_HAS (w->all->slot[w->index]->ops, records) || !range_of (w, insn, &first, &last))
+    return;
+  switch (kind) {
+  case BP_RECORD_LOAD:
+  case BP_RECORD_STORE:
+    add_memory (w, insn, &(InstrMemory) { .act = INSTR_MEMORY_RECORD, .which = kind == BP_RECORD_LOAD ? BP_LOADS : BP_STORES,
+                                          .filter = filter_for (w, filter, false), .user = user });
+    break;
+  case BP_RECORD_FETCH:
+    record_fetches (w, filter, line_bytes, user);
+    break;
+  case BP_RECORD_INSN:
+    for (unsigned i = first; i <= last; i++)
+      add_request (w, &(Request) { .kind = REQUEST_INSN, .user = user }, i);
+    break;
+  case BP_RECORD_BLOCK:
+    add_request (w, &(Request) { .kind = REQUEST_BLOCK, .user = user }, 0);
+    break;
+  }
+}
+
+/* --- asking ------------------------------------------------------------------------------------ */
+
+static void
+find_insns (Weave *w, const BpIrBlock *ir, const uint8_t *code)
+{
+  const BpTbKey *key = &w->tb->key;
+  unsigned mmu = w->tb->cflags >> TB_MMU_SHIFT, n = 0;
+  uint64_t pc[TB_MAX_INSNS + 1];
+  for (uint32_t i = 0; i < ir->n_insns && n < TB_MAX_INSNS; i++)
+    if (ir->insns[i].op == BP_IR_insn_start)
+      pc[n++] = tlb_wrap (w->v, (uint64_t) ir->insns[i].imm + key->base);
+  pc[n] = tlb_wrap (w->v, key->pc + w->tb->n_bytes);
+  w->n_insns = n;
+  w->insn = g_new (const BpInsn *, n + 1);
+  for (unsigned i = 0; i < n; i++) {
+    BpInsn insn = { .address = pc[i], .size = (uint8_t) tlb_wrap (w->v, pc[i + 1] - pc[i]), .target = UINT64_MAX };
+    uint64_t at = tlb_wrap (w->v, pc[i] - key->pc);
+    insn.physical = tlb_full (w->v, pc[i], mmu)->physical + (pc[i] & ~TLB_PAGE_MASK);
+    memcpy (insn.bytes, code + at, MIN (insn.size, sizeof insn.bytes));
+    w->insn[i] = instr_intern (w->all, key, &insn);
+  }
+}
+
+static void
+ask_all (Weave *w)
+{
+  VcpuInstr *x = w->v->instr;
+  uint32_t mask = instr_mask (w->tb->cflags);
+  x->in_block = true;
+  for (w->index = 0; w->index < INSTR_MAX; w->index++) {
+    Instr *in = w->all->slot[w->index];
+    if (!in || !(mask >> w->index & 1) || !BP_TABLE_HAS (in->ops, block))
+      continue;
+    w->block.instrument = &in->instrument;
+    const Instr *last = instr_enter (x, in);
+    in->ops->block (in->user, &w->block);
+    instr_enter (x, last);
+  }
+  x->in_block = false;
+}
+
+/* --- weaving ------------------------------------------------------------------------------------- */
+
+static uint32_t
+site_for (Weave *w, const BpSite *site)
+{
+  BpSite s = *site;
+  s.mmu = w->tb->cflags >> TB_MMU_SHIFT;
+  return instr_site (w->all, &s);
+}
+
+static void
+emit_record (Weave *w, BpIrBlock *out, uint32_t aux, uint64_t imm, BpTemp address, BpTemp value, BpIrType type)
+{
+  unsigned channel = BP_IR_RECORD_CHANNEL (aux);
+  BpIrInsn *i = bp_ir_append (out, BP_IR_record, type);
+  i->aux = aux | (w->all->slot[channel]->wide ? BP_IR_RECORD_WIDE : 0);
+  i->imm = (int64_t) imm;
+  i->a[0] = address;
+  i->a[1] = value;
+}
+
+static void
+emit_code_record (Weave *w, BpIrBlock *out, const Request *r)
+{
+  const BpInsn *insn = w->insn[r->insn];
+  BpSite site = { .insn = insn, .user = r->user, .bytes = insn->size, .kind = BP_RECORD_INSN };
+  uint64_t address = insn->address, line = 0;
+  if (r->kind == REQUEST_FETCH) {
+    site.kind = BP_RECORD_FETCH;
+    site.bytes = (uint16_t) r->line_bytes;
+    address = r->line;
+    if (r->filter)
+      line = instr_line (w->all, r->line >> w->all->filter[r->filter - 1].shift);
+  } else if (r->kind == REQUEST_BLOCK) {
+    site.kind = BP_RECORD_BLOCK;
+    site.bytes = (uint16_t) w->tb->n_bytes;
+    site.n_insns = w->n_insns;
+  }
+  BpTemp at = bp_ir_const (out, BP_IR_I64, (int64_t) address);
+  emit_record (w, out, r->channel | BP_IR_RECORD_CODE | BP_MO_ADDR64 | (uint32_t) r->filter << 16, site_for (w, &site) | line << 32, at, BP_IR_NONE,
+               BP_IR_I64);
+}
+
+/* The live counter's place: a temp with the scoreboard's address. */
+static BpTemp
+emit_score (BpIrBlock *out)
+{
+  BpTemp score = bp_ir_local (out, BP_IR_I64);
+  bp_ir_ld (out, BP_IR_ld64, BP_IR_I64, score, BP_IR_ENV, offsetof (TcgVcpu, score));
+  return score;
+}
+
+static void
+emit_call (BpIrBlock *out, const Request *r)
+{
+  static const BpIrCond unless[] = { [BP_IF_EQ] = BP_IR_NE, [BP_IF_NE] = BP_IR_EQ, [BP_IF_LT] = BP_IR_GEU, [BP_IF_LE] = BP_IR_GTU,
+                                     [BP_IF_GT] = BP_IR_LEU, [BP_IF_GE] = BP_IR_LTU };
+  uint32_t label = 0;
+  if (r->conditional) {
+    BpTemp score = emit_score (out), now = bp_ir_local (out, BP_IR_I64);
+    label = bp_ir_label_new (out);
+    bp_ir_ld (out, BP_IR_ld64, BP_IR_I64, now, score, r->condition.counter);
+    bp_ir_brcond (out, BP_IR_I64, unless[r->condition.compare], now, bp_ir_const (out, BP_IR_I64, (int64_t) r->condition.value), label);
+  }
+  const BpTemp args[2] = { BP_IR_ENV, bp_ir_const (out, BP_IR_I64, (int64_t) (intptr_t) r->call) };
+  bp_ir_call (out, &instr_call_helper[r->registers], BP_IR_NONE, args, 2);
+  if (r->conditional)
+    bp_ir_label (out, label);
+}
+
+static void
+emit_count (BpIrBlock *out, uint32_t counter, uint64_t n)
+{
+  BpIrInsn *i = bp_ir_append (out, BP_IR_count, BP_IR_I32);
+  i->imm = counter;
+  i->aux = (uint32_t) n;
+}
+
+static void
+emit_request (Weave *w, BpIrBlock *out, const Request *r)
+{
+  switch (r->kind) {
+  case REQUEST_FETCH:
+  case REQUEST_BLOCK:
+  case REQUEST_INSN:
+    emit_code_record (w, out, r);
+    break;
+  case REQUEST_STORE:
+    bp_ir_st (out, BP_IR_st64, bp_ir_const (out, BP_IR_I64, (int64_t) r->value), emit_score (out), r->counter);
+    break;
+  case REQUEST_ADD:
+    emit_count (out, r->counter, r->value);
+    break;
+  case REQUEST_CALL:
+    emit_call (out, r);
+    break;
+  }
+}
+
+/* Where the guest says start or stop by where it is. */
+static void
+emit_triggers (Weave *w, BpIrBlock *out)
+{
+  for (unsigned k = 0; k < INSTR_MAX; k++) {
+    const Instr *in = w->all->slot[k];
+    uint64_t what;
+    if (!in)
+      continue;
+    if (in->control.start == BP_WHEN_ADDRESS && in->control.start_address == w->tb->key.pc)
+      what = k | 1u << 8;
+    else if (in->control.stop == BP_WHEN_ADDRESS && in->control.stop_address == w->tb->key.pc)
+      what = k;
+    else
+      continue;
+    const BpTemp args[2] = { BP_IR_ENV, bp_ir_const (out, BP_IR_I64, (int64_t) what) };
+    bp_ir_call (out, &instr_reached_helper, BP_IR_NONE, args, 2);
+  }
+}
+
+/* --- accesses ---------------------------------------------------------------------------------------- */
+
+typedef struct Access {
+  unsigned bytes, which;        /* which: BP_LOADS, BP_STORES or both */
+  bool wide, atomic;
+  BpTemp address, loaded, stored;
+  BpIrType type;
+} Access;
+
+static bool
+access_of (const BpIrInsn *i, Access *a)
+{
+  if (i->op == BP_IR_native) {
+    uint32_t aux = i->aux;
+    *a = (Access) { .bytes = BP_NATIVE_MEM_SIZE (aux), .wide = aux & BP_NATIVE_MEM_ADDR64, .address = i->a[3], .loaded = BP_IR_NONE,
+                    .stored = BP_IR_NONE, .type = BP_IR_I64,
+                    .which = (aux & BP_NATIVE_MEM_READ ? BP_LOADS : 0u) | (aux & BP_NATIVE_MEM_WRITE ? BP_STORES : 0u) };
+    return i->a[3] != BP_IR_NONE;
+  }
+  if (!ir_op_is_guest_access (i->op))
+    return false;
+  *a = (Access) { .bytes = BP_MO_BYTES (i->aux), .wide = i->aux & BP_MO_ADDR64, .address = i->a[1], .type = (BpIrType) i->type };
+  switch (i->op) {
+  case BP_IR_gld:
+    a->which = BP_LOADS, a->loaded = i->a[0], a->stored = BP_IR_NONE;
+    break;
+  case BP_IR_gst:
+    a->which = BP_STORES, a->stored = i->a[0], a->loaded = BP_IR_NONE;
+    break;
+  default:
+    a->which = BP_LOADS | BP_STORES, a->atomic = true, a->loaded = i->a[0], a->stored = i->op == BP_IR_gcmpxchg ? i->a[3] : i->a[2];
+  }
+  return true;
+}
+
+static void
+emit_access_call (BpIrBlock *out, const InstrMemory *r, const Access *a, bool is_store)
+{
+  BpTemp address = a->address, value = is_store ? a->stored : a->loaded;
+  if (!a->wide) {
+    address = bp_ir_local (out, BP_IR_I64);
+    bp_ir_op2 (out, BP_IR_ext32u, BP_IR_I64, address, a->address);
+  }
+  if (value == BP_IR_NONE) {
+    value = bp_ir_const (out, BP_IR_I64, 0);
+  } else if (out->temps[value].type == BP_IR_I32) {
+    BpTemp wide = bp_ir_local (out, BP_IR_I64);
+    bp_ir_op2 (out, BP_IR_ext32u, BP_IR_I64, wide, value);
+    value = wide;
+  }
+  uint64_t how = a->bytes | (uint64_t) is_store << 8 | (uint64_t) a->atomic << 9;
+  const BpTemp args[5] = { BP_IR_ENV, bp_ir_const (out, BP_IR_I64, (int64_t) (intptr_t) r), address, value, bp_ir_const (out, BP_IR_I64, (int64_t) how) };
+  bp_ir_call (out, &instr_access_helper[r->registers], BP_IR_NONE, args, 5);
+}
+
+static void
+emit_memory_record (Weave *w, BpIrBlock *out, const InstrMemory *r, const Access *a, bool is_store)
+{
+  BpSite site = { .insn = r->guest, .kind = is_store ? BP_RECORD_STORE : BP_RECORD_LOAD, .flags = a->atomic ? BP_SITE_ATOMIC : 0,
+                  .bytes = (uint16_t) a->bytes, .user = r->user };
+  uint32_t aux = r->channel | (is_store ? BP_IR_RECORD_STORE : 0) | (a->wide ? BP_MO_ADDR64 : 0) | a->bytes << 8 | (uint32_t) r->filter << 16;
+  BpTemp value = is_store ? a->stored : a->loaded;
+  bool wants = w->all->slot[r->channel]->wide && value != BP_IR_NONE;
+  emit_record (w, out, aux, site_for (w, &site), a->address, wants ? value : BP_IR_NONE, wants ? (BpIrType) out->temps[value].type : BP_IR_I64);
+}
+
+static void
+emit_memory (Weave *w, BpIrBlock *out, const InstrMemory *r, const Access *a)
+{
+  for (unsigned is_store = 0; is_store < 2; is_store++) {
+    if (!(a->which & r->which & (is_store ? BP_STORES : BP_LOADS)))
+      continue;
+    if (r->act == INSTR_MEMORY_RECORD)
+      emit_memory_record (w, out, r, a, is_store);
+    else if (r->act == INSTR_MEMORY_CALL)
+      emit_access_call (out, r, a, is_store);
+    else
+      emit_count (out, r->counter, r->n);
+  }
+}
+
+/* --- the whole ------------------------------------------------------------------------------------------ */
+
+static InstrTally *
+tallies_of (GArray *from, uint16_t *n)
+{
+  *n = (uint16_t) from->len;
+  return from->len ? g_memdup2 (from->data, from->len * sizeof (InstrTally)) : NULL;
+}
+
+static InstrTb *
+keep (Weave *w)
+{
+  InstrTb *t = g_new0 (InstrTb, 1);
+  t->tally = tallies_of (w->tally, &t->n_tallies);
+  t->live = tallies_of (w->live, &t->n_live);
+  t->n_memory = (uint16_t) w->memory->len;
+  t->memory = w->memory->len ? g_memdup2 (w->memory->data, w->memory->len * sizeof (InstrMemory)) : NULL;
+  t->slot = t->n_tallies ? instr_slot_new (w->all) : 0;
+  t->calls = w->calls;
+  t->insn = w->insn;
+  t->n_insns = (uint16_t) w->n_insns;
+  return t;
+}
+
+static int
+by_place (const void *a, const void *b)
+{
+  const Request *x = a, *y = b;
+  return x->insn != y->insn ? x->insn - y->insn : (int) x->kind - (int) y->kind;
+}
+
+/* An exit before the block's end: what was counted for the instructions behind it is taken back. */
+static void
+emit_corrections (Weave *w, BpIrBlock *out, unsigned insn)
+{
+  for (unsigned i = 0; i < w->tally->len; i++) {
+    const InstrTally *y = &g_array_index (w->tally, InstrTally, i);
+    if (y->last > insn)
+      for (uint64_t left = y->n * (y->last - MAX (y->first, insn + 1) + 1u), n; left; left -= n) {
+        n = MIN (left, INT32_MAX);
+        emit_count (out, y->counter, -n);
+      }
+  }
+}
+
+/* The access overwrites its own address: it is kept. */
+static void
+keep_address (BpIrBlock *ir, const BpIrInsn *insn, Access *a)
+{
+  for (unsigned k = 0; k < ir_op_info[insn->op].n_out; k++)
+    if (insn->a[k] == a->address) {
+      BpIrType type = (BpIrType) ir->temps[a->address].type;
+      BpTemp copy = bp_ir_local (ir, type);
+      bp_ir_mov (ir, type, copy, a->address);
+      a->address = copy;
+      return;
+    }
+}
+
+static void
+rebuild (Weave *w, BpIrBlock *ir, InstrTb *t)
+{
+  uint32_t n_old = ir->n_insns, at = 0;
+  BpIrInsn *old = g_memdup2 (ir->insns, n_old * sizeof *old);
+  int insn = -1, n_guest = (int) w->n_insns;
+  bool is_leaving = false;      /* a goto_tb's exit_tb is still to come */
+  ir->n_insns = 0;
+  if (t->slot)
+    emit_count (ir, t->slot, 1);
+  for (uint32_t i = 0; i < n_old; i++) {
+    Access a = { 0 };
+    bool is_access = t->n_memory && access_of (&old[i], &a);
+    if (is_access)
+      keep_address (ir, &old[i], &a);
+    if (ir_is_exit (old[i].op) && !is_leaving && insn < n_guest - 1)
+      emit_corrections (w, ir, (unsigned) insn);
+    is_leaving = old[i].op == BP_IR_goto_tb || (is_leaving && !ir_is_exit (old[i].op));
+    *bp_ir_append (ir, (BpIrOp) old[i].op, (BpIrType) old[i].type) = old[i];
+    if (old[i].op == BP_IR_insn_start) {
+      insn++;
+      for (; at < w->request->len && g_array_index (w->request, Request, at).insn == insn; at++)
+        emit_request (w, ir, &g_array_index (w->request, Request, at));
+      if (insn == 0)
+        emit_triggers (w, ir);
+    } else if (is_access) {
+      for (unsigned k = 0; k < t->n_memory; k++)
+        if (t->memory[k].insn == insn)
+          emit_memory (w, ir, &t->memory[k], &a);
+    }
+  }
+  g_free (old);
+}
+
+bool
+instr_cuts (const TcgInstr *a, uint64_t pc)
+{
+  for (unsigned k = 0; a->has_triggers && k < INSTR_MAX; k++) {
+    const Instr *in = a->slot[k];
+    if (in && ((in->control.start == BP_WHEN_ADDRESS && in->control.start_address == pc)
+               || (in->control.stop == BP_WHEN_ADDRESS && in->control.stop_address == pc)))
+      return true;
+  }
+  return false;
+}
+
+void
+instr_weave (TcgVcpu *v, Tb *tb, BpIrBlock *ir, const uint8_t *code)
+{
+  Weave w = { .v = v, .all = v->instr->all, .tb = tb };
+  if (!instr_mask (tb->cflags) && !instr_cuts (w.all, tb->key.pc))
+    return;
+  w.request = g_array_new (false, false, sizeof (Request));
+  w.memory = g_array_new (false, false, sizeof (InstrMemory));
+  w.tally = g_array_new (false, false, sizeof (InstrTally));
+  w.live = g_array_new (false, false, sizeof (InstrTally));
+  find_insns (&w, ir, code);
+  ask_all (&w);
+  g_array_sort (w.request, by_place);   /* (stable: in the order in which they were asked) */
+  tb->instr = keep (&w);
+  rebuild (&w, ir, tb->instr);
+  g_array_unref (w.request);
+  g_array_unref (w.memory);
+  g_array_unref (w.tally);
+  g_array_unref (w.live);
+}

@@ -1,0 +1,779 @@
+/* instr.c -- instruments of a machine: attaching, counters, sites, and what they ask about the guest. */
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+#include <sys/mman.h>
+#include <backplane/iface/cpu-debug.h>
+#include <backplane/iface/symbols.h>
+#include "instr.h"
+
+#define MAX_SITES (1u << 25)
+
+static Instr *instr_of (BpInstrument *in) { return (Instr *) in; }
+static TcgVcpu *vcpu_at (TcgInstr *a, unsigned i) { return i < a->m->vcpus->len ? a->m->vcpus->pdata[i] : NULL; }
+
+/* --- memory that is there when it is touched -------------------------------------------------- */
+
+static void *
+reserve (size_t size)
+{
+  void *p = mmap (NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  return p == MAP_FAILED ? NULL : p;
+}
+
+/* --- the machine's instruments -------------------------------------------------------------------- */
+
+static unsigned
+count_cpus (BpMachine *machine)
+{
+  unsigned n = 0, cursor = 0;
+  while (bp_machine_next (machine, BP_TCG_FRONTEND_ID, &cursor))
+    n++;
+  return n;
+}
+
+/* Sites by all that they say; guest instructions likewise. */
+static guint
+site_hash (gconstpointer p)
+{
+  const BpSite *s = p;
+  uint64_t h = (uintptr_t) s->insn * 0x9e3779b97f4a7c15u ^ ((uint64_t) s->user << 24 | (uint64_t) s->kind << 16 | s->bytes) * 0xc2b2ae3d27d4eb4fu
+               ^ (uint64_t) s->n_insns << 40 ^ (uint64_t) s->flags << 56 ^ s->mmu;
+  return (guint) (h >> 32 ^ h);
+}
+
+static gboolean
+site_equal (gconstpointer a, gconstpointer b)
+{
+  const BpSite *x = a, *y = b;
+  return x->insn == y->insn && x->kind == y->kind && x->flags == y->flags && x->bytes == y->bytes && x->user == y->user && x->mmu == y->mmu
+         && x->n_insns == y->n_insns;
+}
+
+/* A guest instruction, and under what it was decoded. */
+typedef struct KnownInsn {
+  BpInsn insn;                  /* first */
+  BpTbKey key;
+} KnownInsn;
+
+static guint
+insn_hash (gconstpointer p)
+{
+  const BpInsn *i = p;
+  uint64_t h = i->address * 0x9e3779b97f4a7c15u ^ (i->physical + i->size) * 0xc2b2ae3d27d4eb4fu;
+  return (guint) (h >> 32 ^ h);
+}
+
+static gboolean
+insn_equal (gconstpointer a, gconstpointer b)
+{
+  const BpInsn *x = a, *y = b;
+  return x->address == y->address && x->physical == y->physical && x->size == y->size && x->privilege == y->privilege
+         && x->code_bits == y->code_bits && memcmp (x->bytes, y->bytes, x->size) == 0;
+}
+
+static TcgInstr *
+machine_instr (TcgMachine *m)
+{
+  if (m->instr)
+    return m->instr;
+  TcgInstr *a = g_new0 (TcgInstr, 1);
+  a->m = m;
+  g_mutex_init (&a->lock);
+  a->n_vcpus = count_cpus (m->machine);
+  a->score = g_new0 (uint8_t *, a->n_vcpus + 1);
+  a->site = reserve (MAX_SITES * sizeof (BpSite));
+  bool done = a->site != NULL;
+  for (unsigned i = 0; i < a->n_vcpus; i++)
+    done &= (a->score[i] = reserve (SCORE_SIZE)) != NULL;
+  if (!done)
+    g_error ("no address space for instruments' counters");
+  static const BpInsn nothing;
+  a->site[0].insn = &nothing;
+  a->n_sites = 1;
+  a->site_index = g_hash_table_new (site_hash, site_equal);
+  a->insn_index = g_hash_table_new_full (insn_hash, insn_equal, g_free, NULL);
+  a->line_index = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
+  a->free_slots = g_array_new (false, false, sizeof (uint32_t));
+  a->next_lazy = SCORE_LAZY;
+  a->next_live = SCORE_LIVE;
+  a->next_slot = SCORE_BLOCKS;
+  m->instr = a;
+  return a;
+}
+
+void
+instr_finish (TcgMachine *m)
+{
+  TcgInstr *a = m->instr;
+  if (!a)
+    return;
+  for (unsigned i = 0; i < a->n_vcpus; i++)
+    munmap (a->score[i], SCORE_SIZE);
+  munmap (a->site, MAX_SITES * sizeof (BpSite));
+  g_hash_table_unref (a->site_index);
+  g_hash_table_unref (a->insn_index);
+  g_hash_table_unref (a->line_index);
+  g_array_unref (a->free_slots);
+  g_free (a->score);
+  g_mutex_clear (&a->lock);
+  g_free (a);
+  m->instr = NULL;
+}
+
+/* --- sites and instructions ------------------------------------------------------------------------ */
+
+uint32_t
+instr_site (TcgInstr *a, const BpSite *site)
+{
+  g_mutex_lock (&a->lock);
+  uint32_t n = GPOINTER_TO_UINT (g_hash_table_lookup (a->site_index, site));
+  if (!n && a->n_sites < MAX_SITES) {
+    n = a->n_sites++;
+    a->site[n] = *site;
+    g_hash_table_insert (a->site_index, &a->site[n], GUINT_TO_POINTER (n));
+  } else if (!n && !a->is_full) {
+    a->is_full = true;
+    g_printerr ("backplane: instruments have asked for records at %u places: those of others have site 0\n", MAX_SITES);
+  }
+  g_mutex_unlock (&a->lock);
+  return n;
+}
+
+const BpInsn *
+instr_intern (TcgInstr *a, const BpTbKey *key, const BpInsn *like)
+{
+  const BpTcgFrontend *f = a->m->frontend;
+  BpInsn insn = *like;
+  if (BP_TABLE_HAS (f, describe))
+    f->describe (key, &insn);
+  g_mutex_lock (&a->lock);
+  KnownInsn *known = g_hash_table_lookup (a->insn_index, &insn);
+  if (!known) {
+    insn.id = a->n_insns++;
+    known = g_new (KnownInsn, 1);
+    *known = (KnownInsn) { insn, *key };
+    g_hash_table_insert (a->insn_index, known, known);
+  }
+  g_mutex_unlock (&a->lock);
+  return &known->insn;
+}
+
+uint32_t
+instr_line (TcgInstr *a, uint64_t line)
+{
+  gint64 key = (gint64) line;
+  g_mutex_lock (&a->lock);
+  uint32_t id = GPOINTER_TO_UINT (g_hash_table_lookup (a->line_index, &key));
+  if (!id) {
+    id = ++a->n_lines;
+    g_hash_table_insert (a->line_index, g_memdup2 (&key, sizeof key), GUINT_TO_POINTER (id));
+  }
+  g_mutex_unlock (&a->lock);
+  return id;
+}
+
+/* --- counters ------------------------------------------------------------------------------------------ */
+
+static uint64_t *score_at (TcgInstr *a, uint32_t offset, unsigned vcpu) { return (uint64_t *) (void *) (a->score[vcpu] + offset); }
+
+static uint32_t
+allocate (TcgInstr *a, uint32_t *next, uint32_t limit, size_t bytes)
+{
+  uint32_t at = 0;
+  bytes = (bytes + 7) & ~(size_t) 7;
+  g_mutex_lock (&a->lock);
+  if (bytes && bytes <= limit - *next) {
+    at = *next;
+    *next += (uint32_t) bytes;
+  }
+  g_mutex_unlock (&a->lock);
+  return at;
+}
+
+static BpCounter
+counter_new (BpInstrument *in, unsigned flags)
+{
+  TcgInstr *a = instr_of (in)->all;
+  return flags & BP_COUNTER_LIVE ? allocate (a, &a->next_live, SCORE_BLOCKS, 8) : allocate (a, &a->next_lazy, SCORE_LIVE, 8);
+}
+
+static BpCounter
+scoreboard_new (BpInstrument *in, size_t bytes)
+{
+  TcgInstr *a = instr_of (in)->all;
+  return allocate (a, &a->next_live, SCORE_BLOCKS, bytes);
+}
+
+static void *
+counter_at (BpInstrument *in, BpCounter c, unsigned vcpu)
+{
+  TcgInstr *a = instr_of (in)->all;
+  return c >= SCORE_LIVE && c < SCORE_BLOCKS && vcpu < a->n_vcpus ? a->score[vcpu] + c : NULL;
+}
+
+uint32_t
+instr_slot_new (TcgInstr *a)
+{
+  g_mutex_lock (&a->lock);
+  uint32_t slot = 0;
+  if (a->free_slots->len) {
+    slot = g_array_index (a->free_slots, uint32_t, a->free_slots->len - 1);
+    g_array_set_size (a->free_slots, a->free_slots->len - 1);
+  } else if (a->next_slot <= SCORE_SIZE - 8) {
+    slot = a->next_slot;
+    a->next_slot += 8;
+  } else
+    g_error ("more blocks are counted than there is room for");
+  g_mutex_unlock (&a->lock);
+  return slot;
+}
+
+/* What the block's entries have added to its counters is written to them; its vCPU does not run. */
+static void
+settle_block (TcgInstr *a, const InstrTb *t, unsigned vcpu)
+{
+  uint64_t *entered = score_at (a, t->slot, vcpu), n = *entered;
+  if (!n)
+    return;
+  *entered = 0;
+  for (unsigned i = 0; i < t->n_tallies; i++)
+    *score_at (a, t->tally[i].counter, vcpu) += n * t->tally[i].n * (t->tally[i].last - t->tally[i].first + 1u);
+}
+
+static void
+release_tb (TcgInstr *a, InstrTb *t)
+{
+  if (t->slot) {
+    for (unsigned i = 0; i < a->n_vcpus; i++)
+      settle_block (a, t, i);
+    g_mutex_lock (&a->lock);
+    g_array_append_val (a->free_slots, t->slot);
+    g_mutex_unlock (&a->lock);
+  }
+  for (InstrCall *c = t->calls, *next; c; c = next) {
+    next = c->next;
+    g_free (c);
+  }
+  g_free (t->tally);
+  g_free (t->live);
+  g_free (t->memory);
+  g_free (t->insn);
+  g_free (t);
+}
+
+void
+instr_release (TcgMachine *m, Tb *tb)
+{
+  if (tb->instr)
+    release_tb (m->instr, tb->instr);
+  tb->instr = NULL;
+}
+
+typedef void EachTb (TcgInstr *a, const InstrTb *t, void *user);
+
+/* Under the translator's lock. */
+static void
+each_block (TcgInstr *a, EachTb *f, void *user)
+{
+  TcgMachine *m = a->m;
+  for (unsigned r = 0; m->frontend && r < m->n_regions; r++) {
+    uint32_t n;
+    Tb **blocks = tb_region_blocks (m, r, &n);
+    for (uint32_t i = 0; i < n; i++)
+      if (blocks[i]->instr && blocks[i]->instr->slot)
+        f (a, blocks[i]->instr, user);
+  }
+}
+
+static void
+settle_one (TcgInstr *a, const InstrTb *t, void *user)
+{
+  for (unsigned i = 0; i < a->n_vcpus; i++)
+    settle_block (a, t, i);
+}
+
+typedef struct Sum {
+  BpCounter counter;
+  unsigned vcpu;
+  uint64_t n;
+} Sum;
+
+static void
+add_up (TcgInstr *a, const InstrTb *t, void *user)
+{
+  Sum *s = user;
+  uint64_t n = __atomic_load_n (score_at (a, t->slot, s->vcpu), __ATOMIC_RELAXED);
+  for (unsigned i = 0; i < t->n_tallies; i++)
+    if (t->tally[i].counter == s->counter)
+      s->n += n * t->tally[i].n * (t->tally[i].last - t->tally[i].first + 1u);
+}
+
+static bool
+nobody_runs (const TcgInstr *a)
+{
+  for (unsigned i = 0; i < a->m->vcpus->len; i++)
+    if (__atomic_load_n (&tcg_extra (a->m->vcpus->pdata[i])->in_loop, __ATOMIC_ACQUIRE))
+      return false;
+  return true;
+}
+
+static bool
+holds_translator (TcgInstr *a)
+{
+  for (unsigned i = 0; i < a->m->vcpus->len; i++) {
+    TcgVcpu *v = a->m->vcpus->pdata[i];
+    if (v->instr && v->instr->in_block && bp_vcpu_is_current (v->vcpu))
+      return true;
+  }
+  return false;
+}
+
+static uint64_t
+counter_get (BpInstrument *in, BpCounter c, unsigned vcpu)
+{
+  TcgInstr *a = instr_of (in)->all;
+  if (vcpu >= a->n_vcpus || c < SCORE_LAZY || c >= SCORE_BLOCKS)
+    return 0;
+  if (c >= SCORE_LIVE || a->settled)
+    return __atomic_load_n (score_at (a, c, vcpu), __ATOMIC_RELAXED);
+  bool held = holds_translator (a);
+  Sum sum = { c, vcpu, 0 };
+  if (!held)
+    g_mutex_lock (&a->m->lock);
+  if (nobody_runs (a)) {
+    each_block (a, settle_one, NULL);
+    a->settled = true;          /* until a vCPU runs again */
+  } else {
+    each_block (a, add_up, &sum);
+  }
+  if (!held)
+    g_mutex_unlock (&a->m->lock);
+  return sum.n + __atomic_load_n (score_at (a, c, vcpu), __ATOMIC_RELAXED);
+}
+
+/* --- filters ---------------------------------------------------------------------------------------------- */
+
+static bool
+is_power_of_2 (uint64_t n)
+{
+  return n && !(n & (n - 1));
+}
+
+static BpFilter
+filter_new (BpInstrument *in, const BpFilterDesc *desc, GError **error)
+{
+  TcgInstr *a = instr_of (in)->all;
+  bool lines = desc->line_bytes || desc->entries;
+  if (lines && (!is_power_of_2 (desc->line_bytes) || desc->line_bytes < 16 || desc->line_bytes > 4096)) {
+    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "a filter's lines have 16 to 4096 bytes, a power of two, not %u", desc->line_bytes);
+    return 0;
+  }
+  if (lines && (!is_power_of_2 (desc->entries) || desc->entries > MIN (INSTR_LINES, 4096 / desc->line_bytes))) {
+    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "a filter of %u-byte lines has 1 to %u entries, a power of two, not %u", desc->line_bytes,
+                 MIN (INSTR_LINES, 4096 / desc->line_bytes), desc->entries);
+    return 0;
+  }
+  for (unsigned i = 0; i < INSTR_FILTERS; i++) {
+    InstrFilter *f = &a->filter[i];
+    if (f->used)
+      continue;
+    *f = (InstrFilter) { .used = true, .stores_apart = desc->stores_apart, .is_ranged = desc->first || desc->last, .channel = (uint8_t) instr_of (in)->index,
+                         .shift = lines ? (uint8_t) __builtin_ctz (desc->line_bytes) : 0, .entries = lines ? desc->entries : 0,
+                         .first = desc->first, .last = desc->last };
+    return i + 1;
+  }
+  g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "all instruments together have %u filters", INSTR_FILTERS);
+  return 0;
+}
+
+static void
+filter_clear (BpInstrument *in, BpFilter filter, unsigned vcpu)
+{
+  TcgInstr *a = instr_of (in)->all;
+  TcgVcpu *v = vcpu_at (a, vcpu);
+  if (!v || !filter || filter > INSTR_FILTERS)
+    return;
+  for (unsigned k = 0; k < INSTR_LINES; k++)
+    v->line[filter - 1][k] = (InstrLine) { INSTR_NO_LINE, INSTR_NO_LINE };
+}
+
+/* --- attaching ---------------------------------------------------------------------------------------------- */
+
+static BpInstrument *
+attach (void *accel, void *self, const BpInstrumentOps *ops, void *user, const BpInstrumentControl *control, GError **error)
+{
+  TcgInstr *a = machine_instr (tcg_machine_of (accel));
+  unsigned i = 0;
+  while (i < INSTR_MAX && a->slot[i])
+    i++;
+  if (i == INSTR_MAX) {
+    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "there are %u instruments already, which is as many as there may be", INSTR_MAX);
+    return NULL;
+  }
+  Instr *in = g_new0 (Instr, 1);
+  in->instrument.host = &instr_host;
+  in->all = a;
+  in->index = i;
+  in->self = self;
+  in->label = g_strdup_printf ("instrument `%s' (%s)", bp_object_id (self), bp_object_type_name (self));
+  in->ops = ops;
+  in->user = user;
+  in->control = *control;
+  in->wide = ops->flags & BP_INSTRUMENT_WIDE;
+  in->running = control->start == BP_WHEN_NOW;
+  signals_name_instruments ();
+  if (ops->flags & BP_INSTRUMENT_THREAD && !instr_consumer_start (in, error)) {
+    g_free (in->label);
+    g_free (in);
+    return NULL;
+  }
+  a->slot[i] = in;
+  a->has_triggers |= control->start == BP_WHEN_ADDRESS || control->stop == BP_WHEN_ADDRESS;
+  a->serial++;
+  for (unsigned k = 0; k < a->m->vcpus->len; k++)
+    instr_vcpu_init (a->m->vcpus->pdata[k], k);
+  return &in->instrument;
+}
+
+/* No vCPU runs. */
+static void
+detach (BpInstrument *instrument)
+{
+  Instr *in = instr_of (instrument);
+  TcgInstr *a = in->all;
+  TcgMachine *m = a->m;
+  for (unsigned i = 0; BP_TABLE_HAS (in->ops, vcpu) && i < m->vcpus->len; i++)
+    in->ops->vcpu (in->user, i, BP_VCPU_STOP);
+  instr_consumer_stop (in);
+  g_mutex_lock (&m->lock);
+  if (m->frontend)
+    tb_flush_all (m);           /* blocks hold calls of its functions */
+  a->slot[in->index] = NULL;
+  a->serial++;
+  g_mutex_unlock (&m->lock);
+  for (unsigned i = 0; i < INSTR_FILTERS; i++)
+    if (a->filter[i].channel == in->index)
+      a->filter[i].used = false;
+  g_free (in->spaces);
+  if (in->consumer)             /* its thread hangs in it */
+    return;
+  g_free (in->label);
+  g_free (in);
+}
+
+static void
+kick_all (TcgInstr *a)
+{
+  __atomic_add_fetch (&a->serial, 1, __ATOMIC_SEQ_CST);
+  for (unsigned i = 0; i < a->m->vcpus->len; i++) {
+    TcgVcpu *v = a->m->vcpus->pdata[i];
+    if (bp_vcpu_is_current (v->vcpu))
+      tcg_leave_soon (v);
+    else
+      bp_vcpu_kick (v->vcpu);
+  }
+}
+
+static void
+set_running (BpInstrument *instrument, bool running)
+{
+  Instr *in = instr_of (instrument);
+  if (__atomic_exchange_n (&in->running, running, __ATOMIC_SEQ_CST) != running)
+    kick_all (in->all);
+}
+
+static bool
+is_running (BpInstrument *instrument, unsigned vcpu)
+{
+  Instr *in = instr_of (instrument);
+  TcgVcpu *v = vcpu_at (in->all, vcpu);
+  return v && v->instr ? v->instr->mask >> in->index & 1 : __atomic_load_n (&in->running, __ATOMIC_ACQUIRE);
+}
+
+static void
+select_spaces (BpInstrument *instrument, const uint64_t *spaces, size_t n)
+{
+  Instr *in = instr_of (instrument);
+  TcgInstr *a = in->all;
+  g_mutex_lock (&a->lock);
+  g_free (in->spaces);
+  in->spaces = n ? g_memdup2 (spaces, n * sizeof *spaces) : NULL;
+  in->n_spaces = n;
+  a->has_selections = false;
+  for (unsigned i = 0; i < INSTR_MAX; i++)
+    a->has_selections |= a->slot[i] && a->slot[i]->n_spaces > 0;
+  g_mutex_unlock (&a->lock);
+  kick_all (a);
+}
+
+static bool
+is_selected (const Instr *in, uint64_t space)
+{
+  for (size_t i = 0; i < in->n_spaces; i++)
+    if (in->spaces[i] == space)
+      return true;
+  return in->n_spaces == 0;
+}
+
+static void
+tell (VcpuInstr *x, Instr *in, unsigned vcpu, void (*f) (void *user, unsigned vcpu))
+{
+  const Instr *last = instr_enter (x, in);
+  f (in->user, vcpu);
+  instr_enter (x, last);
+}
+
+void
+instr_update_mask (TcgVcpu *v)
+{
+  VcpuInstr *x = v->instr;
+  TcgInstr *a = x->all;
+  uint8_t mask = 0, was = x->mask;
+  x->serial = __atomic_load_n (&a->serial, __ATOMIC_ACQUIRE);
+  g_mutex_lock (&a->lock);
+  for (unsigned i = 0; i < INSTR_MAX; i++) {
+    Instr *in = a->slot[i];
+    if (in && __atomic_load_n (&in->running, __ATOMIC_ACQUIRE) && is_selected (in, x->space))
+      mask |= (uint8_t) (1u << i);
+  }
+  g_mutex_unlock (&a->lock);
+  if (mask == was)
+    return;
+  instr_deliver_all (v);
+  x->mask = mask;
+  for (unsigned i = 0; i < INSTR_MAX; i++) {
+    Instr *in = a->slot[i];
+    if (in && mask & ~was & 1u << i) {
+      instr_filters_forget (v, i);
+      if (BP_TABLE_HAS (in->ops, started))
+        tell (x, in, bp_vcpu_index (v->vcpu), in->ops->started);
+    }
+    if (in && was & ~mask & 1u << i && BP_TABLE_HAS (in->ops, stopped))
+      tell (x, in, bp_vcpu_index (v->vcpu), in->ops->stopped);
+  }
+  v->ops = mask ? &tcg_ops_told : &tcg_ops;
+  tcg_extra (v)->last_tb = NULL;
+}
+
+bool
+instr_vcpu_init (TcgVcpu *v, unsigned index)
+{
+  TcgInstr *a = v->machine->instr;
+  if (!a)
+    return true;
+  if (!v->instr) {
+    VcpuInstr *x = g_new0 (VcpuInstr, 1);
+    x->all = a;
+    x->serial = a->serial - 1;
+    v->instr = x;
+    v->score = a->score[index];
+    memset (v->line, 0xff, sizeof v->line);
+  }
+  return instr_rings_init (v);
+}
+
+void
+instr_vcpu_finish (TcgVcpu *v)
+{
+  if (!v->instr)
+    return;
+  instr_rings_finish (v);
+  g_free (v->instr);
+  v->instr = NULL;
+}
+
+/* --- flushing: all vCPUs stand, or it is the caller's own ----------------------------------------------------- */
+
+static void
+flush (BpInstrument *instrument)
+{
+  Instr *in = instr_of (instrument);
+  TcgInstr *a = in->all;
+  for (unsigned i = 0; i < a->m->vcpus->len; i++) {
+    TcgVcpu *v = a->m->vcpus->pdata[i];
+    if (v->instr && (bp_vcpu_is_current (v->vcpu) || !__atomic_load_n (&tcg_extra (v)->in_loop, __ATOMIC_ACQUIRE)))
+      instr_deliver (v, in->index);
+  }
+  if (nobody_runs (a))
+    instr_consumer_wait (in);
+}
+
+static unsigned n_vcpus (BpInstrument *in) { return instr_of (in)->all->n_vcpus; }
+static const BpSite *sites (BpInstrument *in) { return instr_of (in)->all->site; }
+
+/* --- the guest ------------------------------------------------------------------------------------------------- */
+
+static unsigned
+disassemble (BpInstrument *in, const BpInsn *insn, char *out, size_t size)
+{
+  const KnownInsn *k = (const KnownInsn *) insn;        /* (all that there are were made here) */
+  const BpTcgFrontend *f = instr_of (in)->all->m->frontend;
+  return f ? f->disassemble (&k->key, insn->address, insn->bytes, insn->size, out, size) : 0;
+}
+
+static bool
+registers (BpInstrument *in, const BpInsn *insn, BpInsnRegisters *out)
+{
+  const BpTcgFrontend *f = instr_of (in)->all->m->frontend;
+  return f && BP_TABLE_HAS (f, insn_registers) && f->insn_registers (insn, out);
+}
+
+static bool
+symbol (BpInstrument *in, const BpInsn *insn, BpSymbol *out)
+{
+  BpMachine *machine = instr_of (in)->all->m->machine;
+  BpSymbolQuery query = { .struct_size = sizeof query, .privilege = insn->privilege, .address = insn->address };
+  unsigned cursor = 0;
+  for (void *object; (object = bp_machine_next (machine, BP_SYMBOLS_ID, &cursor));) {
+    const BpSymbolsIface *t = bp_object_interface (object, BP_SYMBOLS_ID);
+    BpSymbolAnswer answer = { .struct_size = sizeof answer };
+    if (!BP_TABLE_HAS (t, find) || !t->find (object, &query, &answer))
+      continue;
+    BpSymbol found = { .struct_size = sizeof found, .name = answer.name, .offset = answer.name ? insn->address - answer.start : 0,
+                       .file = answer.file, .line = answer.line, .object = bp_object_id (object) };
+    memcpy (out, &found, MIN (out->struct_size, sizeof found));
+    return true;
+  }
+  return false;
+}
+
+static const BpCpuDebugIface *
+debug_of (TcgInstr *a, unsigned vcpu, void **cpu)
+{
+  *cpu = vcpu_at (a, vcpu);
+  return *cpu ? bp_object_interface (*cpu, BP_CPU_DEBUG_ID) : NULL;
+}
+
+static int
+find_register (const BpCpuDebugIface *t, void *cpu, const char *name)
+{
+  const BpDebugRegister *r;
+  for (unsigned i = 0; (r = t->reg (cpu, 0, i)); i++)
+    if (strcmp (r->name, name) == 0)
+      return (int) i;
+  return -1;
+}
+
+/* In a call the state has what generated code keeps elsewhere brought up to date first. */
+static void
+bring_up_to_date (void *cpu)
+{
+  TcgVcpu *v = cpu;
+  if (bp_vcpu_is_current (v->vcpu) && v->ret_pc)
+    tcg_restore (v);
+}
+
+static unsigned
+read_register (BpInstrument *in, unsigned vcpu, const char *name, void *out, size_t size)
+{
+  void *cpu;
+  const BpCpuDebugIface *t = debug_of (instr_of (in)->all, vcpu, &cpu);
+  int number = t ? find_register (t, cpu, name) : -1;
+  uint8_t bytes[BP_DEBUG_REGISTER_BYTES] = { 0 };
+  if (number < 0)
+    return 0;
+  bring_up_to_date (cpu);
+  unsigned n = t->get_register (cpu, 0, (unsigned) number, bytes);
+  memset (out, 0, size);
+  memcpy (out, bytes, MIN (n, size));
+  return n;
+}
+
+static bool
+write_register (BpInstrument *in, unsigned vcpu, const char *name, const void *value, size_t size)
+{
+  void *cpu;
+  const BpCpuDebugIface *t = debug_of (instr_of (in)->all, vcpu, &cpu);
+  int number = t ? find_register (t, cpu, name) : -1;
+  if (number < 0 || size > BP_DEBUG_REGISTER_BYTES)
+    return false;
+  const BpDebugRegister *r = t->reg (cpu, 0, (unsigned) number);
+  bring_up_to_date (cpu);
+  if (r->flags & (BP_DEBUG_PC | BP_DEBUG_READ_ONLY) && bp_vcpu_is_current (((TcgVcpu *) cpu)->vcpu))
+    return false;               /* the block goes on where it is */
+  return t->set_register (cpu, 0, (unsigned) number, value, (unsigned) size);
+}
+
+static bool
+read_memory (BpInstrument *in, unsigned vcpu, uint64_t address, void *out, size_t size)
+{
+  void *cpu;
+  const BpCpuDebugIface *t = debug_of (instr_of (in)->all, vcpu, &cpu);
+  return BP_TABLE_HAS (t, read_memory) && t->read_memory (cpu, address, out, size) == size;
+}
+
+static bool
+write_memory (BpInstrument *in, unsigned vcpu, uint64_t address, const void *data, size_t size)
+{
+  void *cpu;
+  const BpCpuDebugIface *t = debug_of (instr_of (in)->all, vcpu, &cpu);
+  return BP_TABLE_HAS (t, write_memory) && t->write_memory (cpu, address, data, size) == size;
+}
+
+static bool
+read_physical (BpInstrument *in, uint64_t physical, void *out, size_t size)
+{
+  return bp_as_read (bp_machine_address_space (instr_of (in)->all->m->machine, "memory"), physical, out, size);
+}
+
+static bool
+write_physical (BpInstrument *in, uint64_t physical, const void *data, size_t size)
+{
+  return bp_as_write (bp_machine_address_space (instr_of (in)->all->m->machine, "memory"), physical, data, size);
+}
+
+static bool
+translate (BpInstrument *in, unsigned vcpu, uint64_t address, uint64_t *physical)
+{
+  void *cpu;
+  const BpCpuDebugIface *t = debug_of (instr_of (in)->all, vcpu, &cpu);
+  BpDebugPage page = { .struct_size = sizeof page };
+  if (!BP_TABLE_HAS (t, translate) || !t->translate (cpu, address, &page))
+    return false;
+  *physical = page.physical;
+  return true;
+}
+
+static uint64_t
+current_space (BpInstrument *in, unsigned vcpu)
+{
+  TcgVcpu *v = vcpu_at (instr_of (in)->all, vcpu);
+  return v && v->instr ? v->instr->space : 0;
+}
+
+const BpInstrumentHost instr_host = {
+  .struct_size = sizeof (BpInstrumentHost),
+  .attach = attach,
+  .detach = detach,
+  .set_running = set_running,
+  .is_running = is_running,
+  .select = select_spaces,
+  .flush = flush,
+  .n_vcpus = n_vcpus,
+  .block_n_insns = instr_block_n_insns,
+  .block_insn = instr_block_insn,
+  .block_count = instr_block_count,
+  .block_count_memory = instr_block_count_memory,
+  .block_call = instr_block_call,
+  .block_call_memory = instr_block_call_memory,
+  .block_record = instr_block_record,
+  .block_store_immediate = instr_block_store_immediate,
+  .counter_new = counter_new,
+  .scoreboard_new = scoreboard_new,
+  .counter_at = counter_at,
+  .counter_get = counter_get,
+  .filter_new = filter_new,
+  .filter_clear = filter_clear,
+  .sites = sites,
+  .disassemble = disassemble,
+  .registers = registers,
+  .symbol = symbol,
+  .read_register = read_register,
+  .write_register = write_register,
+  .read_memory = read_memory,
+  .write_memory = write_memory,
+  .read_physical = read_physical,
+  .write_physical = write_physical,
+  .translate = translate,
+  .space = current_space,
+};
