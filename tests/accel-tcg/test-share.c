@@ -112,6 +112,8 @@ tcg_slow_cmpxchg (void *env, uint64_t address, uint64_t expected, uint64_t desir
 
 void *tcg_native_operand (void *env, uint64_t address, uint32_t aux) { g_assert_not_reached (); }
 void tcg_native_commit (void *env, uint64_t address, uint32_t aux) { g_assert_not_reached (); }
+void tcg_slow_record (void *env, uint64_t address, uint64_t value, uint64_t imm, uint32_t aux) { g_assert_not_reached (); }
+void tcg_ring_full (void *env, uint32_t channel) { g_assert_not_reached (); }
 const void *tcg_lookup (void *env, uint64_t pc, unsigned exit) { g_assert_not_reached (); }
 const void *tcg_continue (void *env) { g_assert_not_reached (); }
 void tcg_leave_block (void *env) { g_assert_not_reached (); }

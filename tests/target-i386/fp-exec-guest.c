@@ -185,6 +185,9 @@ tcg_native_operand (void *env, uint64_t address, uint32_t aux)
   return v->bounce;
 }
 
+void tcg_slow_record (void *env, uint64_t address, uint64_t value, uint64_t imm, uint32_t aux) { g_assert_not_reached (); }
+void tcg_ring_full (void *env, uint32_t channel) { g_assert_not_reached (); }
+
 void
 tcg_native_commit (void *env, uint64_t address, uint32_t aux)
 {
