@@ -36,12 +36,21 @@ load_all (void)
   }
 }
 
-static Report *
-describe_file (const char *name, GError **error)
+static bool
+describe_loaded (BpReport *report, const char *name, GError **error)
+{
+  BpModule *module = plugin_load (name, error);
+  if (module) {
+    describe_module (report, module);
+  }
+  return module;
+}
+
+static bool
+describe_file (BpReport *report, const char *name, GError **error)
 {
   g_autofree char *path = strchr (name, '/') ? g_strdup (name) : g_build_filename (".", name, NULL);
-  BpModule *module = plugin_load (path, error);
-  return module ? describe_module (module) : NULL;
+  return describe_loaded (report, path, error);
 }
 
 static bool
@@ -71,23 +80,23 @@ unknown (const char *name, GError **error)
 }
 
 /* The types of other plugins are looked at only when the name is not a module's. */
-static Report *
-describe (const char *name, GError **error)
+static bool
+describe (BpReport *report, const char *name, GError **error)
 {
   if (strchr (name, '/') || g_str_has_suffix (name, ".so")) {
-    return describe_file (name, error);
+    return describe_file (report, name, error);
   }
   if (is_module (name)) {
-    BpModule *module = plugin_load (name, error);
-    return module ? describe_module (module) : NULL;
+    return describe_loaded (report, name, error);
   }
   load_all ();
   const BpTypeDesc *type = type_find (name);
   if (type) {
-    return describe_type (type);
+    describe_type (report, type);
+    return true;
   }
   unknown (name, error);
-  return NULL;
+  return false;
 }
 
 /* --- the command ---------------------------------------------------------------------------- */
@@ -106,17 +115,14 @@ cmd_describe (int argc, char **argv)
     return command_usage ("describe", "name one type, module or FILE.so");
   }
   g_autoptr (GError) error = NULL;
-  Report *report = describe (argv[1], &error);
-  if (!report) {
+  BpReport *report = report_new ();
+  bool good = describe (report, argv[1], &error);
+  g_autofree char *text = json ? report_json (report) : report_text (report, 0);
+  report_free (report);
+  if (!good) {
     command_error ("%s", error->message);
     return EXIT_FAILED;
   }
-  g_autofree char *text = json ? report_json (report) : report_text (report);
-  report_free (report);
-  if (!text) {
-    command_error ("--json: this program was built without json-glib");
-    return EXIT_FAILED;
-  }
-  printf ("%s%s", text, json ? "\n" : "");
+  fputs (text, stdout);
   return EXIT_OK;
 }

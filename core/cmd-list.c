@@ -28,28 +28,28 @@ static const GOptionEntry options[] = {
 /* --- modules -------------------------------------------------------------------------------- */
 
 static void
-list_module (Report *report, BpModule *module)
+list_module (BpReportTable *table, BpModule *module)
 {
-  report_row (report, module->id, module->desc->version, module->desc->licence, module->path,
+  report_row (table, module->id, module->desc->version, module->desc->licence, module->path,
               module->desc->description);
 }
 
 /* Loads what is found; a refused one is listed with the reason. */
 static void
-list_modules (Report *report)
+list_modules (BpReport *report)
 {
   static const char *const columns[] = { "module", "version", "licence", "file", "description", NULL };
   g_auto (GStrv) ids = plugin_scan ();
-  report_table (report, "modules", columns);
-  list_module (report, plugin_core ());
+  BpReportTable *table = report_table (report, "modules", columns);
+  list_module (table, plugin_core ());
   for (char **id = ids; *id; id++) {
     g_autoptr (GError) error = NULL;
     BpModule *module = plugin_load (*id, &error);
     if (module) {
-      list_module (report, module);
+      list_module (table, module);
     } else {
       g_autofree char *refused = g_strdup_printf ("refused: %s", error->message);
-      report_row (report, *id, NULL, NULL, NULL, refused);
+      report_row (table, *id, NULL, NULL, NULL, refused);
     }
   }
 }
@@ -57,7 +57,7 @@ list_modules (Report *report)
 /* --- types ---------------------------------------------------------------------------------- */
 
 static void
-list_types (Report *report)
+list_types (BpReport *report)
 {
   static const char *const columns[] = { "type", "section", "module", "description", NULL };
   g_auto (GStrv) ids = plugin_scan ();
@@ -65,10 +65,10 @@ list_types (Report *report)
     plugin_load (*id, NULL);
   }
   g_autoptr (GPtrArray) types = type_all ();
-  report_table (report, "types", columns);
+  BpReportTable *table = report_table (report, "types", columns);
   for (unsigned i = 0; i < types->len; i++) {
     const BpTypeDesc *type = g_ptr_array_index (types, i);
-    report_row (report, type->name, kind_name (type->kind), type_module (type)->id, type->description);
+    report_row (table, type->name, kind_name (type->kind), type_module (type)->id, type->description);
   }
 }
 
@@ -98,7 +98,7 @@ compare_strings (gconstpointer a, gconstpointer b)
 }
 
 static void
-list_directory (Report *report, const char *directory)
+list_directory (BpReportTable *table, const char *directory)
 {
   g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
   GDir *dir = g_dir_open (directory, 0, NULL);
@@ -117,18 +117,18 @@ list_directory (Report *report, const char *directory)
     g_autofree char *path = g_build_filename (directory, file, NULL),
                     *stem = g_strndup (file, strlen (file) - 4);
     g_autofree char *description = machine_description (path);
-    report_row (report, stem, path, description);
+    report_row (table, stem, path, description);
   }
 }
 
 static void
-list_machines (Report *report)
+list_machines (BpReport *report)
 {
   static const char *const columns[] = { "machine", "file", "description", NULL };
   g_auto (GStrv) directories = machine_directories ();
-  report_table (report, "machines", columns);
+  BpReportTable *table = report_table (report, "machines", columns);
   for (char **directory = directories; *directory; directory++) {
-    list_directory (report, *directory);
+    list_directory (table, *directory);
   }
 }
 
@@ -136,7 +136,7 @@ list_machines (Report *report)
 
 typedef struct Listing {
   const char *name;
-  void (*list) (Report *report);
+  void (*list) (BpReport *report);
 } Listing;
 
 static const Listing listings[] = { { "modules", list_modules },
@@ -144,7 +144,7 @@ static const Listing listings[] = { { "modules", list_modules },
                                     { "machines", list_machines } };
 
 static bool
-fill (Report *report, const char *wanted)
+fill (BpReport *report, const char *wanted)
 {
   bool known = false;
   for (size_t i = 0; i < G_N_ELEMENTS (listings); i++) {
@@ -168,17 +168,13 @@ cmd_list (int argc, char **argv)
   if (argc > 2) {
     return command_usage ("list", "one of modules, types and machines can be named");
   }
-  Report *report = report_new ();
+  BpReport *report = report_new ();
   if (!fill (report, argc > 1 ? argv[1] : NULL)) {
     report_free (report);
     return command_usage ("list", "it lists modules, types or machines");
   }
-  g_autofree char *text = json ? report_json (report) : report_text (report);
+  g_autofree char *text = json ? report_json (report) : report_text (report, 0);
   report_free (report);
-  if (!text) {
-    command_error ("--json: this program was built without json-glib");
-    return EXIT_FAILED;
-  }
-  printf ("%s%s", text, json ? "\n" : "");
+  fputs (text, stdout);
   return EXIT_OK;
 }

@@ -166,8 +166,9 @@ bool log_set_file (const char *path, GError **error);   /* truncated; NULL: stde
 char *log_topics_text (void);                           /* one line a topic, with what it shows */
 
 /* --- descriptions for people (plugin-describe.c) --------------------------------------------------- */
-struct Report *describe_type (const BpTypeDesc *type);  /* report.h; free with report_free */
-struct Report *describe_module (BpModule *module);
+struct BpReport;                /* report.h */
+void describe_type (struct BpReport *report, const BpTypeDesc *type);
+void describe_module (struct BpReport *report, BpModule *module);
 char *state_field_text (const BpStateField *field);     /* "u8[16]" */
 
 #endif

@@ -16,11 +16,11 @@ add_word (GString *words, bool is_so, const char *word)
 }
 
 static void
-describe_properties (Report *report, const BpTypeDesc *type)
+describe_properties (BpReport *report, const BpTypeDesc *type)
 {
   static const char *const columns[] = { "property", "kind", "default", "range", "flags", "help", NULL };
   g_autoptr (GArray) rows = type_properties (type);
-  report_table (report, "properties", columns);
+  BpReportTable *table = report_table (report, "properties", columns);
   for (unsigned i = 0; i < rows->len; i++) {
     const BpProperty *p = &g_array_index (rows, BpProperty, i);
     g_autofree char *value = p->flags & BP_PROPERTY_REQUIRED ? NULL : property_default_text (p);
@@ -29,16 +29,16 @@ describe_properties (Report *report, const BpTypeDesc *type)
     add_word (flags, p->flags & BP_PROPERTY_REQUIRED, "required");
     add_word (flags, p->flags & BP_PROPERTY_RUNTIME, "runtime");
     add_word (flags, p->flags & BP_PROPERTY_SECRET, "secret");
-    report_row (report, p->name, property_kind_name (p->kind), value, range, flags->len ? flags->str : NULL, p->help);
+    report_row (table, p->name, property_kind_name (p->kind), value, range, flags->len ? flags->str : NULL, p->help);
   }
 }
 
 static void
-describe_pins (Report *report, const BpTypeDesc *type)
+describe_pins (BpReport *report, const BpTypeDesc *type)
 {
   static const char *const columns[] = { "pin", "direction", "flags", "help", NULL };
   g_autoptr (GArray) rows = type_pins (type);
-  report_table (report, "pins", columns);
+  BpReportTable *table = report_table (report, "pins", columns);
   for (unsigned i = 0; i < rows->len; i++) {
     const BpPinDesc *pin = &g_array_index (rows, BpPinDesc, i);
     bool required = pin->flags & BP_PIN_REQUIRED, wired_or = pin->flags & BP_PIN_WIRED_OR;
@@ -49,31 +49,31 @@ describe_pins (Report *report, const BpTypeDesc *type)
                         : required           ? "required"
                         : wired_or           ? "wired-or"
                                              : NULL;
-    report_row (report, name, pin->direction == BP_PIN_IN ? "in" : "out", flags, pin->help);
+    report_row (table, name, pin->direction == BP_PIN_IN ? "in" : "out", flags, pin->help);
   }
 }
 
 static void
-describe_regions (Report *report, const BpTypeDesc *type)
+describe_regions (BpReport *report, const BpTypeDesc *type)
 {
   static const char *const columns[] = { "region", "bytes", "help", NULL };
   g_autoptr (GArray) rows = type_regions (type);
-  report_table (report, "regions", columns);
+  BpReportTable *table = report_table (report, "regions", columns);
   for (unsigned i = 0; i < rows->len; i++) {
     const BpRegionDesc *region = &g_array_index (rows, BpRegionDesc, i);
     g_autofree char *size = g_strdup_printf ("%" G_GUINT64_FORMAT, region->size);
-    report_row (report, region->name, size, region->help);
+    report_row (table, region->name, size, region->help);
   }
 }
 
 static void
-describe_interfaces (Report *report, const BpTypeDesc *type)
+describe_interfaces (BpReport *report, const BpTypeDesc *type)
 {
   static const char *const columns[] = { "interface", "from", NULL };
-  report_table (report, "interfaces", columns);
+  BpReportTable *table = report_table (report, "interfaces", columns);
   for (const BpTypeDesc *t = type; t; t = t->parent) {
     for (const BpInterfaceDesc *row = t->interfaces; row && row->id; row++) {
-      report_row (report, row->id, t->name);
+      report_row (table, row->id, t->name);
     }
   }
 }
@@ -91,36 +91,35 @@ state_field_text (const BpStateField *field)
 }
 
 static void
-describe_state_rows (Report *report, const BpTypeDesc *type, const GArray *rows, const char *prefix)
+describe_state_rows (BpReportTable *table, const BpTypeDesc *type, const GArray *rows, const char *prefix)
 {
   for (unsigned i = 0; i < rows->len; i++) {
     const BpStateField *f = &g_array_index (rows, BpStateField, i);
     g_autofree char *name = g_strconcat (prefix, f->name, NULL), *kind = state_field_text (f);
     g_autofree char *since = g_strdup_printf ("%u", f->since);
-    report_row (report, name, kind, since, f->needed ? "when needed" : "always");
+    report_row (table, name, kind, since, f->needed ? "when needed" : "always");
     if (f->kind == BP_STATE_STRUCT) {
       g_autoptr (GArray) nested = rows_copy (f->fields, type->state_size, sizeof (BpStateField));
       g_autofree char *deeper = g_strconcat (name, ".", NULL);
-      describe_state_rows (report, type, nested, deeper);
+      describe_state_rows (table, type, nested, deeper);
     }
   }
 }
 
 static void
-describe_state (Report *report, const BpTypeDesc *type)
+describe_state (BpReport *report, const BpTypeDesc *type)
 {
   static const char *const columns[] = { "field", "kind", "since", "saved", NULL };
   g_autoptr (GArray) rows = type_state (type);
-  report_table (report, "state", columns);
-  describe_state_rows (report, type, rows, "");
+  BpReportTable *table = report_table (report, "state", columns);
+  describe_state_rows (table, type, rows, "");
 }
 
 /* --- types and modules ---------------------------------------------------------------------- */
 
-Report *
-describe_type (const BpTypeDesc *type)
+void
+describe_type (BpReport *report, const BpTypeDesc *type)
 {
-  Report *report = report_new ();
   BpModule *module = type_module (type);
   report_value (report, "type", type->name);
   report_value (report, "description", type->description);
@@ -137,14 +136,12 @@ describe_type (const BpTypeDesc *type)
   describe_regions (report, type);
   describe_interfaces (report, type);
   describe_state (report, type);
-  return report;
 }
 
-Report *
-describe_module (BpModule *module)
+void
+describe_module (BpReport *report, BpModule *module)
 {
   const BpPluginDesc *desc = module->desc;
-  Report *report = report_new ();
   g_autofree char *abi = g_strdup_printf (
       "%u.%u%s", desc->abi_major, desc->abi_minor,
       desc->build_flags & BP_PLUGIN_SAME_MINOR ? " (and no other minor)" : " (and every later minor)");
@@ -159,7 +156,6 @@ describe_module (BpModule *module)
   report_value (report, "requires", required);
   report_value (report, "verdict", "loads");
   for (const BpTypeDesc *const *type = desc->types; type && *type; type++) {
-    report_add (report, "types", describe_type (type_find ((*type)->name)));
+    describe_type (report_item (report, "types"), type_find ((*type)->name));
   }
-  return report;
 }

@@ -1,24 +1,30 @@
-/* report.h -- named values and tables, printed for people or as JSON. */
+/* report.h -- the host's side of reports: made, filled with less writing, and printed in four forms. */
 /* SPDX-License-Identifier: MIT */
 #ifndef CORE_REPORT_H
 #define CORE_REPORT_H
 
-#include <stdbool.h>
+#include <backplane/report.h>
 
-typedef struct Report Report;
+/* --- report-model.c ------------------------------------------------------------------------- */
 
-Report *report_new (void);
-void report_free (Report *report);
-/* A line "key  value", or a member of the JSON object; a NULL value is left out.  Both are copied. */
-void report_value (Report *report, const char *key, const char *value);
-/* Begins a table; columns: NULL-terminated names, which become the members of each row's JSON object. */
-void report_table (Report *report, const char *name, const char *const *columns);
-/* Adds a row to the table begun last: as many const char * as it has columns; NULL: nothing to say. */
-void report_row (Report *report, ...);
-/* Puts a report into another, which then owns it; those of one name become an array of JSON objects. */
-void report_add (Report *report, const char *name, Report *inner);
-/* Tables without rows are left out. */
-char *report_text (const Report *report);
-char *report_json (const Report *report);       /* NULL when the program was built without json-glib */
+BpReport *report_new (void);
+void report_free (BpReport *report);
+bool report_is_empty (const BpReport *report);
+/* As bp_report_text, but a NULL is left out. */
+void report_value (BpReport *report, const char *key, const char *text);
+/* A table of texts, which needs no heading when it stands alone; columns: NULL-terminated keys. */
+BpReportTable *report_table (BpReport *report, const char *key, const char *const *columns);
+/* A row of it: as many const char * as it has columns; NULL: nothing to say. */
+void report_row (BpReportTable *table, ...);
+/* A section that is a member of the array `key`: those that follow each other are one array in JSON. */
+BpReport *report_item (BpReport *report, const char *key);
+
+/* --- forms; the texts are the caller's -------------------------------------------------------- */
+
+/* For a terminal.  max_rows: of a table, then says how many more there are; 0: all of them, as wide as they are. */
+char *report_text (const BpReport *report, unsigned max_rows);          /* report-text.c */
+char *report_json (const BpReport *report);                             /* report-json.c; ends in a newline */
+/* A page of its own; its subtitle may be NULL. */
+char *report_html (const BpReport *report, const char *title, const char *subtitle);    /* report-html.c */
 
 #endif
