@@ -31,6 +31,8 @@ typedef struct FullMachine {
   bool boot_checked;            /* the boot program has said that it can be loaded */
   bool half_loaded;             /* a snapshot was begun and not ended: the machine must not run */
   int state;                    /* atomic, BpRunState */
+  GPtrArray *instruments;       /* of instrument.h's Attached *; NULL: none yet */
+  struct Results *results;      /* what they said at the end of the run; NULL: nothing */
   GArray *watchers;             /* of machine-control.c's Watcher; NULL: none yet */
   unsigned last_watcher, telling;
   /* What was requested and is not done yet, and what will serve it (NULL: nothing was requested).  Under the machine lock. */

@@ -1,7 +1,8 @@
 /* cmd-run.c -- `backplane run`: builds, realizes and runs a machine. */
 /* SPDX-License-Identifier: MIT */
 #include "commands.h"
-#include "descriptor.h"
+#include "instrument.h"
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,9 +10,9 @@
 typedef struct RunOptions {
   char **set;
   RunSections sections;
-  char *kernel, *initrd, *append, *load, *topics, *log_file;
+  char *kernel, *initrd, *append, *load, *topics, *log_file, *output;
   int timeout;
-  gboolean stop, snapshot;
+  gboolean stop, snapshot, no_report;
 } RunOptions;
 
 static RunOptions given;
@@ -29,6 +30,10 @@ static const GOptionEntry entries[] = {
   { "monitor", 0, 0, G_OPTION_ARG_STRING_ARRAY, &given.sections.monitors,
     "Serve a monitor: QMP at unix:PATH or tcp:HOST:PORT, the console on this terminal with stdio", "ADDRESS" },
   { "gdb", 0, 0, G_OPTION_ARG_STRING, &given.sections.gdb, "Serve gdb; with --stop the machine waits for it", "[HOST:]PORT|unix:PATH" },
+  { "instrument", 0, 0, G_OPTION_ARG_STRING_ARRAY, &given.sections.instruments, "Add an instrument, with keys for its section", "MODULE[,KEY=VALUE]..." },
+  { "output", 'o', 0, G_OPTION_ARG_FILENAME, &given.output, "Write what the instruments report to a file: JSON, or a page when the name ends in .html; `-` is standard output",
+    "FILE" },
+  { "no-report", 0, 0, G_OPTION_ARG_NONE, &given.no_report, "Do not print what the instruments report", NULL },
   { "kernel", 0, 0, G_OPTION_ARG_FILENAME, &given.kernel, "The same as --set boot.kernel=FILE", "FILE" },
   { "initrd", 0, 0, G_OPTION_ARG_FILENAME, &given.initrd, "The same as --set boot.initrd=FILE", "FILE" },
   { "append", 0, 0, G_OPTION_ARG_STRING, &given.append, "The same as --set boot.append=TEXT", "TEXT" },
@@ -84,6 +89,10 @@ run_machine (BpMachine *m)
     command_error ("%s", error->message);
     return EXIT_FAILED;
   }
+  if (given.output && !full_machine (m)->instruments) {
+    command_error ("--output: the machine has no instrument that could report anything (see --instrument)");
+    return EXIT_FAILED;
+  }
   if (given.timeout > 0)
     machine_set_timeout (m, (unsigned) given.timeout, EXIT_TIMED_OUT);
   machine_set_stopped (m, given.stop);
@@ -97,6 +106,38 @@ more_sections (const Descriptor *d, void *user, const char **name)
   return run_sections (d, &given.sections);
 }
 
+static void
+tell (const char *message)
+{
+  command_error ("%s", message);
+}
+
+/* On the terminal it comes after what the guest has written there. */
+static bool
+print_results (const Results *results)
+{
+  g_autofree char *text = results_text (results);
+  if (fputs (text, stdout) >= 0 && fflush (stdout) == 0)
+    return true;
+  command_error ("cannot print the report: %s", g_strerror (errno));
+  return false;
+}
+
+/* Each way is tried, whatever became of the others. */
+static bool
+show_results (const Results *results)
+{
+  g_autoptr (GError) error = NULL;
+  if (!results)
+    return true;
+  bool good = given.no_report || g_strcmp0 (given.output, "-") == 0 || print_results (results);
+  good = results_write_own (results, tell) && good;
+  if (!given.output || results_write (results, given.output, &error))
+    return good;
+  command_error ("%s", error->message);
+  return false;
+}
+
 static int
 run_file (const char *name)
 {
@@ -107,11 +148,14 @@ run_file (const char *name)
     return EXIT_FAILED;
   int code = run_machine (m);
   g_autofree char *reason = code ? g_strdup (m->shutdown_reason) : NULL;
+  Results *results = machine_take_results (m);
   machine_free (m);             /* gives the terminal back before anything is said */
   descriptor_free (d);
   if (reason)
     command_error ("%s", reason);
-  return code;
+  bool good = show_results (results);
+  results_free (results);
+  return code || good ? code : EXIT_FAILED;
 }
 
 int
@@ -133,5 +177,10 @@ cmd_run (int argc, char **argv)
   g_autofree char *wrong = run_sections_wrong (&given.sections);
   if (wrong)
     return command_usage ("run", wrong);
+  g_autofree char *output = given.output && strcmp (given.output, "-") != 0 ? output_wrong (given.output) : NULL;
+  if (output) {
+    command_error ("--output: %s", output);
+    return EXIT_FAILED;
+  }
   return start_log (&given) ? run_file (argv[1]) : EXIT_USAGE;
 }

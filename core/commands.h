@@ -46,6 +46,7 @@ BpMachine *command_build_more (const char *name, char **set_options, DescriptorM
 typedef struct RunSections {
   char **monitors;              /* --monitor; may be NULL */
   char *gdb;                    /* --gdb; may be NULL */
+  char **instruments;           /* --instrument; may be NULL */
 } RunSections;
 /* NULL when fine, else what is wrong with an option. */
 char *run_sections_wrong (const RunSections *options);

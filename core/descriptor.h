@@ -84,6 +84,11 @@ char *origin_directory (const Origin *origin);
 
 /* --- machine-schema.c --------------------------------------------------------------------- */
 
+/* A key that all sections of a kind have, for people. */
+typedef struct SectionKey {
+  const char *name, *default_text, *values, *help;      /* default_text NULL: none */
+} SectionKey;
+
 typedef struct SectionKind {
   const char *name;
   bool is_object;
@@ -92,6 +97,10 @@ typedef struct SectionKind {
   const char *const *keys;      /* reserved keys; for those that make no object: all of them */
   const char *help;
 } SectionKind;
+
+extern const SectionKey instrument_keys[];      /* instrument.c; the last has no name */
+/* Those keys of a kind's sections that `describe' explains; NULL: none. */
+const SectionKey *section_keys (BpKind kind);
 
 const SectionKind *section_kind (const char *name);             /* NULL: no such kind */
 const char *const *section_kind_names (void);
@@ -144,6 +153,8 @@ void machine_set_timeout (BpMachine *m, unsigned seconds, int exit_code);
 void machine_set_stopped (BpMachine *m, bool stopped);
 /* The run begins with this snapshot rather than with a reset; the name outlives it. */
 void machine_set_load (BpMachine *m, const char *snapshot);
+/* What the instruments said at the end of machine_run (instrument.h); the caller's.  NULL: there are none. */
+struct Results *machine_take_results (BpMachine *m);
 /* Forgets requests that nobody will serve. */
 void machine_drop_requests (BpMachine *m);
 

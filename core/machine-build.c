@@ -1,6 +1,6 @@
 /* machine-build.c -- a descriptor becomes a machine, with every check before anything starts. */
 /* SPDX-License-Identifier: MIT */
-#include "build.h"
+#include "instrument.h"
 #include "memory.h"
 #include <backplane/iface/block.h>
 #include <string.h>
@@ -356,14 +356,16 @@ visit_from (Build *b, guint start, uint8_t *seen, GArray *stack)
   }
 }
 
+/* Instruments come last: they need the accelerator and the symbols, and leave before those do. */
 static void
 order_objects (Build *b)
 {
   g_autofree uint8_t *seen = g_new0 (uint8_t, b->items->len + 1);
   g_autoptr (GArray) stack = g_array_new (FALSE, FALSE, sizeof (Visit));
-  for (guint i = 0; i < b->items->len; i++)
-    if (!seen[i])
-      visit_from (b, i, seen, stack);
+  for (int instruments = 0; instruments < 2; instruments++)
+    for (guint i = 0; i < b->items->len; i++)
+      if (!seen[i] && (g_array_index (b->items, Item, i).object->type->kind == BP_KIND_INSTRUMENT) == instruments)
+        visit_from (b, i, seen, stack);
 }
 
 static void
@@ -526,6 +528,7 @@ build_objects (Build *b)
   take_singles (b);
   take_clock (b);
   take_machine (b);
+  instruments_check (b->d, b->m);
   for (guint i = 0; i < b->items->len; i++)
     set_properties (b, &g_array_index (b->items, Item, i));
   set_snapshot (b);
@@ -592,6 +595,8 @@ machine_free (BpMachine *m)
   g_hash_table_unref (fm->mapped);
   g_array_unref (fm->mappings);
   g_clear_pointer (&fm->watchers, g_array_unref);
+  g_clear_pointer (&fm->instruments, g_ptr_array_unref);
+  results_free (fm->results);
   g_free (fm->reset_reason);
   g_free (m->shutdown_reason);
   g_rec_mutex_clear (&m->lock);

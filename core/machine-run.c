@@ -1,6 +1,6 @@
 /* machine-run.c -- a built machine's life: realize, reset, run, and what ends or restarts it. */
 /* SPDX-License-Identifier: MIT */
-#include "build.h"
+#include "instrument.h"
 #include <backplane/log.h>
 #include <backplane/snapshot.h>
 #include <glib-unix.h>
@@ -39,6 +39,7 @@ machine_unrealize (BpMachine *m)
     if (o->stage != OBJECT_REALIZED)
       continue;
     object_unrealize (o);
+    instrument_forget (o);
     o->stage = OBJECT_NEW;
   }
 }
@@ -54,6 +55,7 @@ machine_realize (BpMachine *m, GError **error)
     good = object_realize (o, error);
     if (!good) {
       prefix_section (o, error);
+      instrument_forget (o);
       o->stage = OBJECT_NEW;    /* a failed realize was followed by its unrealize */
     }
   }
@@ -329,6 +331,13 @@ machine_run (BpMachine *m)
   }
   bp_machine_stop (m, BP_RUN_SHUTDOWN);
   machine_tell (m, BP_MACHINE_SHUTDOWN, m->shutdown_reason);
+  fm->results = results_collect (m);
   vcpus_join (m);
   return m->exit_code;
+}
+
+struct Results *
+machine_take_results (BpMachine *m)
+{
+  return g_steal_pointer (&full_machine (m)->results);
 }

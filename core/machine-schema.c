@@ -23,7 +23,8 @@ static const SectionKind kinds[] = {
   { "wire", false, 0, false, KEYS ("from", "to"), "wires between pins" },
   { "clock", false, 0, true, KEYS ("mode", "shift"), "how virtual time passes" },
   { "boot", true, BP_KIND_BOOT, true, KEYS ("module", "type"), "what puts a program into the machine" },
-  { "instrument", true, BP_KIND_INSTRUMENT, false, KEYS ("module", "type"), "an instrumentation plugin" },
+  { "instrument", true, BP_KIND_INSTRUMENT, false, KEYS ("module", "type", "start", "stop", "patience", "report", "html"),
+    "an instrumentation plugin" },
   { "monitor", true, BP_KIND_MONITOR, true, KEYS ("module", "type"), "a monitor" },
   { "display", true, BP_KIND_DISPLAY, true, KEYS ("module", "type"), "what shows a screen" },
   { "plugin", false, 0, false, KEYS ("module"), "a plugin to load" },
@@ -47,6 +48,12 @@ section_kind_names (void)
   for (guint i = 0; i < G_N_ELEMENTS (kinds); i++)
     names[i] = kinds[i].name;
   return names;
+}
+
+const SectionKey *
+section_keys (BpKind kind)
+{
+  return kind == BP_KIND_INSTRUMENT ? instrument_keys : NULL;
 }
 
 /* --- small grammars ----------------------------------------------------------------------- */

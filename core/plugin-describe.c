@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "object.h"
+#include "descriptor.h"
 #include "report.h"
 
 /* --- rows ----------------------------------------------------------------------------------- */
@@ -31,6 +31,19 @@ describe_properties (BpReport *report, const BpTypeDesc *type)
     add_word (flags, p->flags & BP_PROPERTY_SECRET, "secret");
     report_row (table, p->name, property_kind_name (p->kind), value, range, flags->len ? flags->str : NULL, p->help);
   }
+}
+
+/* Keys that the section has whatever its type. */
+static void
+describe_section_keys (BpReport *report, const BpTypeDesc *type)
+{
+  static const char *const columns[] = { "key", "default", "values", "help", NULL };
+  const SectionKey *key = section_keys (type->kind);
+  if (!key)
+    return;
+  BpReportTable *table = report_table (report, "section keys", columns);
+  for (; key->name; key++)
+    report_row (table, key->name, key->default_text, key->values, key->help);
 }
 
 static void
@@ -132,6 +145,7 @@ describe_type (BpReport *report, const BpTypeDesc *type)
     report_value (report, "state version", versions);
   }
   describe_properties (report, type);
+  describe_section_keys (report, type);
   describe_pins (report, type);
   describe_regions (report, type);
   describe_interfaces (report, type);

@@ -100,16 +100,24 @@ BpReport *
 report_new (void)
 {
   BpReport *report = g_new0 (BpReport, 1);
+  report->refs = 1;
   report->parts = g_ptr_array_new_with_free_func (part_free);
   report->keys = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   report->strings = g_string_chunk_new (256);
   return report;
 }
 
+BpReport *
+report_ref (BpReport *report)
+{
+  report->refs++;
+  return report;
+}
+
 void
 report_free (BpReport *report)
 {
-  if (!report)
+  if (!report || --report->refs > 0)
     return;
   g_ptr_array_unref (report->parts);
   g_hash_table_unref (report->keys);
@@ -127,6 +135,12 @@ BpReport *
 bp_report_section (BpReport *report, const char *key, const char *title)
 {
   return add_part (report, PART_SECTION, key, title)->section = report_new ();
+}
+
+BpReport *
+report_adopt (BpReport *report, const char *key, const char *title, BpReport *section)
+{
+  return add_part (report, PART_SECTION, key, title)->section = report_ref (section);
 }
 
 BpReport *

@@ -54,6 +54,7 @@ typedef struct Part {
 } Part;
 
 struct BpReport {
+  unsigned refs;
   GPtrArray *parts;             /* of Part * */
   GHashTable *keys;             /* taken ones */
   GStringChunk *strings;        /* of values */

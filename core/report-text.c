@@ -296,7 +296,7 @@ print_section (Printer *p, const BpReport *report)
   GString *out = p->out;
   for (guint i = 0; i < report->parts->len; i++) {
     const Part *part = report_part (report, i);
-    bool alone = report->parts->len == 1;
+    bool needs_no_heading = report->parts->len == 1 && part->title && part->key && g_str_equal (part->title, part->key);
     if (is_left_out (part))
       continue;
     if (i > 0 && is_line (part) && !is_line (report_part (report, i - 1)))
@@ -320,7 +320,7 @@ print_section (Printer *p, const BpReport *report)
       break;
     case PART_TABLE:
     case PART_PLOT:
-      if (!alone)
+      if (!needs_no_heading)
         print_heading (out, part->title, false);
       if (part->kind == PART_TABLE)
         print_table (p, part->table);

@@ -8,7 +8,10 @@
 /* --- report-model.c ------------------------------------------------------------------------- */
 
 BpReport *report_new (void);
+/* A report may be a section of several. */
+BpReport *report_ref (BpReport *report);
 void report_free (BpReport *report);
+BpReport *report_adopt (BpReport *report, const char *key, const char *title, BpReport *section);      /* refers to it */
 bool report_is_empty (const BpReport *report);
 /* As bp_report_text, but a NULL is left out. */
 void report_value (BpReport *report, const char *key, const char *text);

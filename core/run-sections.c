@@ -44,9 +44,9 @@ append_quoted (GString *out, const char *key, const char *text)
 {
   g_string_append_printf (out, "%s = \"", key);
   for (; *text; text++) {
-    if (*text == '"' || *text == '\\')
+    if (*text == '"' || *text == '\\' || *text == '\n')
       g_string_append_c (out, '\\');
-    g_string_append_c (out, *text);
+    g_string_append_c (out, *text == '\n' ? 'n' : *text);
   }
   g_string_append (out, "\"\n");
 }
@@ -83,6 +83,53 @@ append_gdb (const Descriptor *d, GHashTable *taken, const char *address, GString
   append_quoted (out, "listen", address);
 }
 
+/* The parts of MODULE,KEY=VALUE...; a comma that is written twice is one of a value.  Free with g_ptr_array_unref. */
+static GPtrArray *
+instrument_parts (const char *text)
+{
+  GPtrArray *parts = g_ptr_array_new_with_free_func (g_free);
+  GString *part = g_string_new (NULL);
+  for (; *text; text++) {
+    if (*text == ',' && text[1] != ',') {
+      g_ptr_array_add (parts, g_string_free (part, FALSE));
+      part = g_string_new (NULL);
+      continue;
+    }
+    text += *text == ',';
+    g_string_append_c (part, *text);
+  }
+  g_ptr_array_add (parts, g_string_free (part, FALSE));
+  return parts;
+}
+
+/* The section is named after the module: "tcg-cache", of ./libmine.so "libmine". */
+static char *
+instrument_base (const char *module)
+{
+  char *base = g_path_get_basename (module);
+  if (g_str_has_suffix (base, ".so"))
+    base[strlen (base) - 3] = 0;
+  for (char *p = base; *p; p++)
+    if (!g_ascii_isalnum (*p) && !strchr ("-_", *p))
+      *p = '-';
+  return base;
+}
+
+/* A path on the command line is relative to where we are, not to the descriptor. */
+static void
+append_instrument (const Descriptor *d, GHashTable *taken, const char *text, GString *out)
+{
+  g_autoptr (GPtrArray) parts = instrument_parts (text);
+  const char *module = parts->pdata[0];
+  g_autofree char *base = instrument_base (module), *path = strchr (module, '/') ? g_canonicalize_filename (module, NULL) : g_strdup (module);
+  g_string_append_printf (out, "[instrument %s]\n", free_name (d, taken, base));
+  append_quoted (out, "module", path);
+  for (guint i = 1; i < parts->len; i++) {
+    g_auto (GStrv) pair = g_strsplit (parts->pdata[i], "=", 2);
+    append_quoted (out, pair[0], pair[1]);
+  }
+}
+
 /* Without any option there is a console too, for Ctrl-A C, if it can be had. */
 char *
 run_sections (const Descriptor *d, const RunSections *options)
@@ -99,12 +146,33 @@ run_sections (const Descriptor *d, const RunSections *options)
       append_qmp (d, taken, *monitors, out);
   if (options->gdb)
     append_gdb (d, taken, options->gdb, out);
+  for (char **i = options->instruments; i && *i; i++)
+    append_instrument (d, taken, *i, out);
   return g_string_free (out, FALSE);
+}
+
+static char *
+instrument_wrong (const char *text)
+{
+  g_autoptr (GPtrArray) parts = instrument_parts (text);
+  if (!*(char *) parts->pdata[0] || strpbrk (parts->pdata[0], "=\n"))
+    return g_strdup_printf ("--instrument takes MODULE[,KEY=VALUE]..., not `%s`", text);
+  for (guint i = 1; i < parts->len; i++) {
+    const char *part = parts->pdata[i], *equals = strchr (part, '=');
+    if (!equals || !reader_is_key (part, (size_t) (equals - part)))
+      return g_strdup_printf ("--instrument %s: `%s` is not KEY=VALUE (write a comma within a value twice)", (const char *) parts->pdata[0], part);
+  }
+  return NULL;
 }
 
 char *
 run_sections_wrong (const RunSections *options)
 {
+  for (char **i = options->instruments; i && *i; i++) {
+    char *wrong = instrument_wrong (*i);
+    if (wrong)
+      return wrong;
+  }
   for (char **m = options->monitors; m && *m; m++)
     if (strcmp (*m, "stdio") != 0 && !strchr (*m, ':'))
       return g_strdup_printf ("--monitor takes unix:PATH, tcp:HOST:PORT or stdio, not `%s`", *m);

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "object.h"
+#include "descriptor.h"
 
 /* The check in progress: the first thing found wrong is kept. */
 typedef struct Check {
@@ -233,7 +233,10 @@ check_tables (Check *check)
   g_autoptr (GArray) pins = type_pins (&check->ours);
   g_autoptr (GArray) regions = type_regions (&check->ours);
   g_autoptr (GArray) state = type_state (&check->ours);
-  bool fine = key_is_new (check, g_strdup ("module")) && key_is_new (check, g_strdup ("type"));
+  bool fine = true;
+  for (const char *const *key = section_kind (kind_name (check->ours.kind))->keys; fine && *key; key++) {
+    fine = key_is_new (check, g_strdup (*key));
+  }
   for (unsigned i = 0; fine && i < properties->len; i++) {
     fine = property_is_fine (check, &g_array_index (properties, BpProperty, i));
   }

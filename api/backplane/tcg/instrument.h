@@ -309,6 +309,16 @@ BP_EXPORT BpInstrument *bp_instrument_attach (void *self, const BpInstrumentOps 
 /* NULL is allowed.  In unrealize. [main] */
 static inline void bp_instrument_detach (BpInstrument *in) { if (in) in->host->detach (in); }
 
+/* --- a machine's instruments, for monitors: [main], without the machine lock ------------------------------------------ */
+
+/* What an object has attached; NULL: nothing.  See bp_machine_next_object. */
+BP_EXPORT BpInstrument *bp_instrument_of (const void *self);
+typedef enum BpReportForm { BP_REPORT_FORM_TEXT, BP_REPORT_FORM_JSON, BP_REPORT_FORM_HTML } BpReportForm;
+/* Its report so far.  A machine that runs stands for as long as that takes, and nobody is told.  Free with g_free. */
+BP_EXPORT char *bp_instrument_report (const void *self, BpReportForm form);
+/* The same into a file: .html, .txt, else JSON.  A file that is there is replaced when all is written. */
+BP_EXPORT bool bp_instrument_write_report (const void *self, const char *path, GError **error);
+
 /* --- running ---------------------------------------------------------------------------------------------- */
 
 /* Starts or stops for all vCPUs; each obeys at the end of the block that it is in. [any] */
