@@ -3,7 +3,8 @@
 #include "report-parts.h"
 #include <string.h>
 
-#define LONG_TEXT 28            /* characters of a value that gets a line of its own */
+#define LONG_VALUE 40           /* characters of a value that gets a line of its own */
+#define LONG_CELL 48            /* of one that may be broken into lines */
 
 typedef struct Page {
   GString *out;
@@ -54,7 +55,7 @@ value_class (const Part *part, const char *text)
 {
   if (part->value_kind != BP_REPORT_TEXT)
     return "";
-  return g_utf8_strlen (text, -1) > LONG_TEXT ? " class=wide" : " class=words";
+  return g_utf8_strlen (text, -1) > LONG_VALUE ? " class=wide" : " class=words";
 }
 
 /* Values that follow each other are one list; the last one's number. */
@@ -109,7 +110,8 @@ append_cell (GString *out, BpReportKind kind, Cell cell)
     g_string_append_printf (out, "<td class=\"%s\">\xe2\x80\x93</td>", kind_is_number (kind) ? "n none" : "none");
     return;
   }
-  g_string_append_printf (out, "<td class=\"%s\"", column_class (kind));
+  bool is_long = !kind_is_number (kind) && g_utf8_strlen (text, -1) > LONG_CELL;
+  g_string_append_printf (out, "<td class=\"%s%s\"", column_class (kind), is_long ? " long" : "");
   if (kind_is_number (kind))
     append_sort_value (out, kind, cell);
   append_element (out, ">", text, "</td>");

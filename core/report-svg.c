@@ -356,6 +356,18 @@ lying_bars (const BpReportPlot *plot, const char *title, GString *out)
   g_string_append (out, "</svg></div>\n");
 }
 
+/* 1, 2, 5, 10, 20 ...: not less than `least'. */
+static guint
+round_step (double least)
+{
+  static const guint digits[] = { 1, 2, 5 };
+  for (guint power = 1; power < 1000000; power *= 10)
+    for (guint i = 0; i < G_N_ELEMENTS (digits); i++)
+      if (power * digits[i] >= least)
+        return power * digits[i];
+  return G_MAXINT;
+}
+
 /* A histogram: every so many columns one has its name below. */
 static void
 standing_bars (const BpReportPlot *plot, const char *title, GString *out)
@@ -367,13 +379,13 @@ standing_bars (const BpReportPlot *plot, const char *title, GString *out)
   f.y = bars_axis (plot, 5);
   f.left = (*plot->y_title ? 34 : 16) + LETTER * widest_tick (&f.y);
   double pitch = (f.right - f.left) / n;
-  guint every = (guint) ceil ((MIN (longest, 12) + 2) * LETTER / pitch);
+  guint every = round_step ((MIN (longest, 12) + 2) * LETTER / pitch);
   open_svg (out, HEIGHT, title);
   draw_y_axis (&f, plot->y_title);
   for (guint i = 0; i < n; i++) {
     double value = bar_value (plot, i), from = to_y (&f, fmin (value, 0)), to = to_y (&f, fmax (value, 0)), x = f.left + i * pitch;
     append_bar (out, plot, i, x + 0.08 * pitch, to, 0.84 * pitch, fmax (from - to, 0.6));
-    if (i % MAX (every, 1) == 0) {
+    if (i % every == 0) {
       g_autofree char *name = shortened (plot->labels->pdata[i], 12);
       text_at (out, x + pitch / 2, f.bottom + 19, "middle", "", name);
     }

@@ -7,7 +7,7 @@
 
 /* Each ends with a row without names. */
 extern const Command machine_commands[], cpu_commands[], memory_commands[], block_commands[], screen_commands[], input_commands[], object_commands[],
-  paging_commands[], snapshot_commands[], help_commands[];
+  paging_commands[], snapshot_commands[], instrument_commands[], help_commands[];
 
 /* commands-block.c */
 void trays_init (Monitor *monitor);

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "console.h"
 #include <backplane/iface/input.h>
+#include <backplane/tcg/instrument.h>
 #include <string.h>
 
 typedef struct Candidates {
@@ -44,6 +45,15 @@ offer_objects (Candidates *c, BpMachine *machine, const char *suffix)
     g_autofree char *word = g_strconcat (bp_object_id (o), suffix, NULL);
     offer (c, word);
   }
+}
+
+static void
+offer_instruments (Candidates *c, BpMachine *machine)
+{
+  unsigned cursor = 0;
+  for (void *o; (o = bp_machine_next_object (machine, &cursor));)
+    if (bp_instrument_of (o))
+      offer (c, bp_object_id (o));
 }
 
 static void
@@ -102,6 +112,9 @@ offer_kind (Candidates *c, BpMachine *machine, const Argument *a)
   switch (a->kind) {
   case ARGUMENT_OBJECT:
     offer_objects (c, machine, "");
+    break;
+  case ARGUMENT_INSTRUMENT:
+    offer_instruments (c, machine);
     break;
   case ARGUMENT_PROPERTY:
     offer_properties (c, machine);

@@ -63,6 +63,7 @@ typedef enum ArgumentKind {
   ARGUMENT_BOOL,                /* a flag, or on and off, in the console */
   ARGUMENT_STRING,
   ARGUMENT_OBJECT,              /* an object's name: a string that is completed */
+  ARGUMENT_INSTRUMENT,          /* the same, of objects that are instruments */
   ARGUMENT_PROPERTY,            /* OBJECT.PROPERTY */
   ARGUMENT_FILE,
   ARGUMENT_ENUM,
