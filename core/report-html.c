@@ -252,10 +252,11 @@ char *
 report_html (const BpReport *report, const char *title, const char *subtitle)
 {
   Page page = { g_string_new (NULL), 0 };
-  append_head (page.out, title);
-  append_element (page.out, "<header>\n<h1>", title, "</h1>\n");
-  if (subtitle)
-    append_element (page.out, "<p>", subtitle, "</p>\n");
+  g_autofree char *name = g_utf8_make_valid (title, -1), *more = subtitle ? g_utf8_make_valid (subtitle, -1) : NULL;
+  append_head (page.out, name);
+  append_element (page.out, "<header>\n<h1>", name, "</h1>\n");
+  if (more)
+    append_element (page.out, "<p>", more, "</p>\n");
   g_string_append (page.out, "</header>\n");
   if (count_sections (report) > 1)
     append_contents (page.out, report);

@@ -8,6 +8,7 @@
 #define TOP 10
 #define BOTTOM 46               /* the x axis's numbers and title */
 #define RIGHT 18
+#define LARGEST 1e300           /* so that ranges are numbers */
 #define LETTER 7                /* about what a character takes */
 #define MANY 1200               /* points that are drawn as they are */
 #define MANY_HINTS 150          /* points of a series that tell their numbers */
@@ -56,6 +57,8 @@ axis_new (double least, double most, int n, bool tight)
   Axis a;
   if (!(least <= most))
     least = most = 0;
+  least = fmax (least, -LARGEST);
+  most = fmin (most, LARGEST);
   if (!tight && least > 0 && most - least > 0.3 * most)
     least = 0;
   if (most - least < 1e-12 * fmax (fabs (most), 1)) {   /* one number: some room around it */
@@ -73,7 +76,9 @@ axis_new (double least, double most, int n, bool tight)
 static char *
 tick_text (const Axis *a, double value)
 {
-  double shown = value / a->unit;
+  double shown = value / a->unit, size = fmax (fabs (a->least), fabs (a->most)) / a->unit;
+  if (size >= 1e6 || a->step / a->unit < 1e-6)
+    return g_strdup_printf ("%.4g%s", shown, a->suffix);
   return g_strdup_printf ("%.*f%s", a->decimals, fabs (shown) < 1e-9 ? 0 : shown, shown == 0 ? "" : a->suffix);
 }
 
