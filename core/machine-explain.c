@@ -280,6 +280,9 @@ explain_schema (Section *s, BpObject *o, const char *key, GString *out)
                             object_region (o, key)->help ? object_region (o, key)->help : "");
     return true;
   case KEY_RESERVED:
+    for (const SectionKey *k = section_keys (o->type->kind); k && k->name; k++)
+      if (strcmp (k->name, key) == 0)
+        g_string_append_printf (out, "  %s%s%s\n  %s\n", k->values, k->default_text ? ", default " : "", k->default_text ? k->default_text : "", k->help);
     return true;
   case KEY_UNKNOWN:
     break;

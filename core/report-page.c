@@ -52,7 +52,7 @@ const char page_style[] =
   ".n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums;overflow-wrap:normal}\n"
   ".m{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,'Liberation Mono',monospace;font-size:12.5px}\n"
   "td.m{white-space:nowrap}\n"
-  "td.long{white-space:normal;min-width:44ch}\n"
+  "td.long{white-space:normal;min-width:36ch}\n"
   ".s{background:linear-gradient(to left,var(--bar) var(--p),transparent 0) no-repeat right 12px top 25px/84px 3px;min-width:108px;padding-bottom:8px}\n"
   ".none{color:var(--muted)}\n"
   ".empty{margin:0 0 16px;color:var(--muted)}\n"

@@ -129,6 +129,21 @@ START_TEST (unknown_symbol)
 }
 END_TEST
 
+/* `describe' and `show --explain' know the keys as they know a property. */
+START_TEST (told_to_people)
+{
+  BpReport *report = report_new ();
+  g_autoptr (GString) out = g_string_new (NULL);
+  describe_type (report, type_find ("toy-probe"));
+  g_autofree char *text = report_text (report, 0);
+  report_free (report);
+  ck_assert_msg (strstr (text, "\nsection keys:\n") != NULL && strstr (text, "\npatience  10000    0..3600000 ") != NULL, "%s", text);
+  build (HEAD PROBE);
+  ck_assert (explain_value (machine, "probe.start", out, NULL));
+  ck_assert_msg (strstr (out->str, "not given\n  now, marker, ADDRESS, SYMBOL, never, default now\n  When it begins") != NULL, "%s", out->str);
+}
+END_TEST
+
 /* --- attached ------------------------------------------------------------------------------- */
 
 START_TEST (order)
@@ -314,6 +329,7 @@ main (void)
   tcase_add_loop_test (tests, wrong_keys, 0, G_N_ELEMENTS (bad_keys));
   tcase_add_loop_test (tests, keys, 0, G_N_ELEMENTS (good_keys));
   tcase_add_test (tests, unknown_symbol);
+  tcase_add_test (tests, told_to_people);
   tcase_add_test (tests, order);
   tcase_add_test (tests, no_host);
   tcase_add_test (tests, once_only);
