@@ -223,6 +223,9 @@ void x86_reset_registers (X86Cpu *env, bool init);      /* init: INIT#, which sp
 void x86_dump (const void *env, char *out, size_t out_size);
 /* emit/frontend.c */
 extern const BpTcgFrontend x86_frontend;
+/* describe.c */
+void x86_describe (const BpTbKey *key, BpInsn *insn);
+bool x86_insn_registers (const BpInsn *insn, BpInsnRegisters *out);
 /* runtime/msr.c: false: no such MSR, or a value it does not take */
 bool x86_msr_read (X86Cpu *env, uint32_t number, uint64_t *value);
 bool x86_msr_write (X86Cpu *env, uint32_t number, uint64_t value);

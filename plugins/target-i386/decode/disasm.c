@@ -11,13 +11,13 @@
 /* --- names ---------------------------------------------------------------------------------------------- */
 
 static const char *const op_names[X86_OP__COUNT] = {
-#define OP(name, stem) [X86_OP_##name] = #name,
+#define OP(name, stem, kind) [X86_OP_##name] = #name,
 #include "ops.def"
 #undef OP
 };
 
 static const char *const op_stems[X86_OP__COUNT] = {
-#define OP(name, stem) [X86_OP_##name] = stem,
+#define OP(name, stem, kind) [X86_OP_##name] = stem,
 #include "ops.def"
 #undef OP
 };

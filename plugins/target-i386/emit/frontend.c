@@ -210,5 +210,7 @@ const BpTcgFrontend x86_frontend = {
   .fp_upper_offset = offsetof (X86Cpu, fp) + X86_FP_UPPERS,
   .may_jump = may_jump,
   .is_address = is_address,
-  .debug_masked = BP_VCPU_IRQ_HARD | BP_VCPU_IRQ_SMI | X86_IRQ_NMIS
+  .debug_masked = BP_VCPU_IRQ_HARD | BP_VCPU_IRQ_SMI | X86_IRQ_NMIS,
+  .describe = x86_describe,
+  .insn_registers = x86_insn_registers
 };

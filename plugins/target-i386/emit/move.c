@@ -62,6 +62,10 @@ emit_lea (Translator *s, const X86Insn *insn)
 void
 emit_xchg (Translator *s, const X86Insn *insn)
 {
+  if (x86_insn_is_marker (insn)) {
+    emit_marker (s);
+    return;
+  }
   unsigned m = is_mem (insn, 0) ? 0 : 1, r = 1 - m, size = insn->operand[m].size;
   BpTemp value = operand (s, insn, r), old;
   if (is_mem (insn, m)) {

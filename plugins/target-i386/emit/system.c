@@ -141,6 +141,15 @@ emit_wrmsr (Translator *s, const X86Insn *insn)
   change_mode (s);
 }
 
+/* Instruments hear of it, and may start or stop: what comes next may be translated otherwise. */
+void
+emit_marker (Translator *s)
+{
+  flags_store_op (s);
+  emit_call (s, H_marker, BP_IR_NONE, BP_IR_ENV, zx64 (s, gpr (X86_RAX), 4));
+  change_mode (s);
+}
+
 /* --- halting and interrupts ------------------------------------------------------------------- */
 
 void

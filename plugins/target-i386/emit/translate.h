@@ -350,6 +350,7 @@ Emit emit_mov_to_cr, emit_mov_from_cr, emit_mov_to_dr, emit_mov_from_dr, emit_sm
   emit_fence, emit_clflush,
   emit_wbinvd, emit_rdpkru, emit_wrpkru, emit_rdtscp, emit_rdpid, emit_clac, emit_stac, emit_syscall, emit_sysret, emit_invpcid, emit_swapgs,
   emit_rdfsbase, emit_wrfsbase;
+void emit_marker (Translator *s);
 void emit_umip_check (Translator *s);   /* SGDT and kin: #GP(0) for a user when CR4.UMIP says so */
 
 #endif

@@ -347,3 +347,13 @@ helper_popf (X86Cpu *env, uint32_t value, uint32_t size)
   if (!was_enabled && env->eflags & X86_FL_IF)
     x86_look_for_interrupts (env);
 }
+
+/* --- instruments ------------------------------------------------------------------------------ */
+
+void
+helper_marker (X86Cpu *env, uint64_t number)
+{
+  const BpTcgOps *ops = env->tcg.ops;
+  if (BP_TABLE_HAS (ops, marker))
+    ops->marker (env, number);
+}

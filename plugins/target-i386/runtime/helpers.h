@@ -58,6 +58,7 @@ uint32_t helper_read_eflags (X86Cpu *env);
 void helper_popf (X86Cpu *env, uint32_t value, uint32_t size);
 void helper_pushf_check (X86Cpu *env);
 void helper_cli (X86Cpu *env);
+void helper_marker (X86Cpu *env, uint64_t number);
 void helper_sti (X86Cpu *env);
 
 /* protection-keys.c */
