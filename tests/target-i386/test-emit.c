@@ -190,6 +190,27 @@ START_TEST (test_shadow_lasts_one_instruction)
 }
 END_TEST
 
+/* It calls, goes where the state says, and what follows is a block of its own; nothing of the kind for its neighbour. */
+START_TEST (test_marker)
+{
+  TRANSLATE (FLAT_USER, 0x90, 0x66, 0x87, 0xdb, 0x90);
+  ck_assert_uint_eq (t.n_insns, 2);
+  ck_assert (calls (H_marker));
+  ck_assert_uint_eq (count_op (BP_IR_goto_any), 1);
+  ck_assert_uint_eq (count_op (BP_IR_goto_tb) + count_op (BP_IR_goto_ptr), 0);
+  TRANSLATE (LONG_USER, 0x66, 0x87, 0xdb, 0x90);
+  ck_assert_uint_eq (t.n_insns, 1);
+  ck_assert (calls (H_marker));
+  TRANSLATE (FLAT_USER, 0x87, 0xdb, 0x90);
+  ck_assert_uint_gt (t.n_insns, 1);
+  ck_assert (!calls (H_marker));
+  t.cflags = BP_TCG_CF_NO_CHAIN;
+  TRANSLATE (FLAT_USER, 0x66, 0x87, 0xdb, 0x90);
+  ck_assert_uint_eq (count_op (BP_IR_goto_any), 0);
+  t.cflags = 0;
+}
+END_TEST
+
 START_TEST (test_breakpoints)
 {
   TRANSLATE (FLAT_USER | HF_BREAKPOINTS, 0x90, 0xeb, 0);
@@ -605,7 +626,7 @@ main (void)
 {
   const TTest *const tests[] = {
     test_extent, test_page_end, test_path, test_beyond_limit, test_jcc_links_both_ways, test_operand_overwritten, test_single_step,
-    test_shadow_lasts_one_instruction, test_breakpoints, test_no_chain, test_port_ends_deterministic_block,
+    test_shadow_lasts_one_instruction, test_breakpoints, test_marker, test_no_chain, test_port_ends_deterministic_block,
     test_flat_segment_load_goes_on, test_privilege, test_port_permission, test_alignment, test_flags_that_die_are_not_made,
     test_pending_flags_are_restored, test_flags_are_guessed, test_fp_exception_comes_before_faults, test_what_accesses_say,
     test_ins_is_alone, test_not_taken_at_the_limit, test_key, test_long_extent, test_long_widths, test_long_addresses, test_long_stack,

@@ -510,6 +510,25 @@ START_TEST (two_rules_about_alignment)
 }
 END_TEST
 
+/* --- the magic instruction ------------------------------------------------------------------------- */
+
+static uint64_t marked;
+static void on_marker (void *cpu, uint64_t number) { marked = number; }
+
+START_TEST (marker_of_accelerators_that_have_it)
+{
+  BpTcgOps ops = { .struct_size = sizeof ops, .marker = on_marker };
+  env->tcg.ops = &ops;
+  helper_marker (env, 0xfffffff0);
+  ck_assert_uint_eq (marked, 0xfffffff0);
+  ops.struct_size = offsetof (BpTcgOps, marker);        /* built before it */
+  helper_marker (env, 1);
+  ops = (BpTcgOps) { .struct_size = sizeof ops };
+  helper_marker (env, 2);
+  ck_assert_uint_eq (marked, 0xfffffff0);
+}
+END_TEST
+
 static void
 add (TCase *tc)
 {
@@ -542,6 +561,7 @@ add (TCase *tc)
   tcase_add_test (tc, port_permissions);
   tcase_add_test (tc, host_faults);
   tcase_add_test (tc, two_rules_about_alignment);
+  tcase_add_test (tc, marker_of_accelerators_that_have_it);
 }
 
 int

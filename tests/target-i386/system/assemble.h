@@ -37,6 +37,7 @@ enum { ES, CS, SS, DS, FS, GS };
 #define PUSHF 0x9c
 #define POPF 0x9d
 #define NOP 0x90
+#define MAGIC 0x66, 0x87, 0xdb          /* xchg %bx,%bx: speaks to instruments */
 #define DAA 0x27                                        /* #UD in 64-bit code */
 #define UD2 0x0f, 0x0b
 #define HLT 0xf4

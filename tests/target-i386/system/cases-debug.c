@@ -27,6 +27,7 @@ enum { EXECUTE = 0, WRITE = 1, PORT = 2, ACCESS = 3, BYTES1 = 0, BYTES2 = 4, BYT
 static const Row rows[] = {
   /* --- single-step --------------------------------------------------------------------------------------- */
   { "TF: NOP, user", USER64, CODE (NOP, NOP), TRAPS (1, BS), STEPS },
+  { "TF: XCHG BX, BX, user", USER64, CODE (MAGIC, NOP), TRAPS (3, BS), STEPS },
   { "TF: NOP, kernel", KERNEL64, CODE (NOP, NOP), TRAPS (1, BS), STEPS },
   { "TF: a jump, user", USER64, CODE (JMP_SHORT (2), NOP, NOP, NOP), TRAPS (4, BS), STEPS },
   { "TF: PUSHF shows it, user", USER64, CODE (PUSHF, NOP), .vector = EXC_DB, .at = 1, STEPS, CHECK (MEM64 (U_STACK - 8, FL_TF | FL_1)) },

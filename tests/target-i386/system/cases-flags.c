@@ -24,6 +24,13 @@
 #define ALLOWED ENDS, CHECK (PORTS (1))
 
 static const Row rows[] = {
+  /* --- XCHG BX, BX: nothing, whoever listens ------------------------------------------------------------ */
+  { "XCHG BX, BX, user", USER64, CODE (MAGIC), ENDS, SET (GPR (RBX, NON_CANONICAL), GPR (RAX, 1), FLAGS (FL_CF | FL_ZF | FL_DF | FL_ID)),
+    CHECK (GPR (RBX, NON_CANONICAL), GPR (RAX, 1), PUSHED_BITS (RFLAGS, FL_CF | FL_ZF | FL_DF | FL_ID | FL_1, ~(uint64_t) FL_RF)) },
+  { "XCHG BX, BX, kernel", KERNEL64, CODE (MAGIC, NOP), ENDS, SET (GPR (RBX, 0), GPR (RAX, 2)), CHECK (GPR (RBX, 0), GPR (RAX, 2)) },
+  { "XCHG BX, BX after INC, user 32", USER32, CODE (0x41, MAGIC), ENDS, SET (GPR (RCX, 0xffffffff), GPR (RBX, 0x12345678), FLAGS (FL_CF)),
+    CHECK (GPR (RBX, 0x12345678), GPR (RCX, 0), PUSHED_BITS (RFLAGS, FL_CF | FL_ZF | FL_PF | FL_AF, FL_CF | FL_ZF | FL_PF | FL_AF | FL_OF | FL_SF)) },
+
   /* --- CLI, STI ----------------------------------------------------------------------------------------- */
   { "CLI, kernel", KERNEL64, CODE (CLI), ENDS, SET (FLAGS (FL_IF)), CHECK (FLAGS_ARE (0)) },
   { "STI, kernel", KERNEL64, CODE (STI, NOP), ENDS, CHECK (FLAGS_ARE (FL_IF)) },
