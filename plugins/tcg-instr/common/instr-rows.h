@@ -31,6 +31,7 @@ typedef struct InstrRow {
   char *label;                  /* groups: "vfs_read", "fs/read_write.c:450"; NULL: an instruction, a space.  The rows', as the next */
   char *detail;                 /* of a function: the object it is in ("vmlinux"); of a line: the function; NULL: not known */
   uint32_t privilege;
+  uint32_t user;                /* the instrument's */
   uint64_t counts[INSTR_ROW_COUNTS];
 } InstrRow;
 
