@@ -1,0 +1,51 @@
+/* tcg-trace-stream.h -- one vCPU's records, put together into instructions with their accesses, into a file of either format. */
+/* SPDX-License-Identifier: MIT */
+#ifndef TCG_TRACE_STREAM_H
+#define TCG_TRACE_STREAM_H
+
+#include <backplane/tcg/instrument.h>
+#include "tcg-trace-champsim.h"
+#include "tcg-trace-writer.h"
+
+typedef struct TraceStream TraceStream;
+
+typedef enum TraceFormat { TRACE_FORMAT_BACKPLANE, TRACE_FORMAT_CHAMPSIM } TraceFormat;
+
+typedef struct TraceStreamDesc {
+  TraceFormat format;
+  int zstd_level;               /* 0: not compressed */
+  uint32_t flags;               /* TRACE_HAS_* */
+  uint32_t vcpu;
+  uint64_t skip, limit;         /* instructions; limit 0: none */
+  const char *text;             /* of the header */
+  TraceRegisters *registers;
+  void *user;
+} TraceStreamDesc;
+
+/* What came out. */
+typedef struct TraceStreamTotals {
+  uint64_t insns, accesses, bytes;
+  uint64_t skipped, lost;
+  uint64_t stray;               /* accesses of instructions that then faulted */
+  const char *path, *error;     /* error NULL: none */
+} TraceStreamTotals;
+
+TraceStream *trace_stream_new (const char *path, const TraceStreamDesc *desc, GError **error);
+/* The instruction is executed; its accesses follow. */
+void trace_stream_insn (TraceStream *s, const BpInsn *insn);
+void trace_stream_access (TraceStream *s, const BpInsn *insn, const TraceAccess *access);
+/* Before the next instruction. */
+void trace_stream_jump (TraceStream *s, const BpJump *jump);
+void trace_stream_space (TraceStream *s, uint64_t space);
+void trace_stream_gap (TraceStream *s, uint64_t lost);
+/* The instruction that waits for its accesses; NULL: none. */
+const BpInsn *trace_stream_last (const TraceStream *s);
+/* Nothing more will be written: the limit was reached, or an error came. */
+bool trace_stream_ended (const TraceStream *s);
+/* All that was told is in the file; later accesses of the last instruction are not expected. */
+void trace_stream_flush (TraceStream *s);
+void trace_stream_totals (const TraceStream *s, TraceStreamTotals *totals);
+/* Ends the file and closes it. */
+void trace_stream_free (TraceStream *s);
+
+#endif

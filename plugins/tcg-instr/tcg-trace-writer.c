@@ -1,0 +1,371 @@
+/* tcg-trace-writer.c -- the trace's columns: what was executed, where memory was accessed, which values moved. */
+/* SPDX-License-Identifier: MIT */
+#include "tcg-trace-writer.h"
+#include <string.h>
+
+/* Bytes of one kind that wait for the end of the chunk. */
+typedef struct Column {
+  uint8_t *begin, *at, *end;
+} Column;
+
+/* An instruction that the file has been told of: what it does to memory when it does what it did at first. */
+typedef struct Known {
+  uint32_t slot;                /* of its first access in last[] */
+  uint8_t n;
+  uint8_t codes[TRACE_SHAPE_LIMIT];
+} Known;
+
+struct TraceWriter {
+  TraceFile *file;
+  TraceWriterDesc desc;
+  Column control, addresses, values;
+  uint32_t *ids;                /* by BpInsn.id: the number in the file, plus 1 */
+  size_t n_ids;
+  Known *known;
+  size_t n_known, known_size;
+  uint64_t *last;               /* the address of each shaped access when it was made last */
+  size_t n_last, last_size;
+  uint64_t odd;                 /* of the last access without a shape */
+  uint32_t next, run;           /* instructions not written yet: next - run .. next - 1 */
+  uint64_t defined_end, defined_physical;       /* behind the instruction that was defined last */
+  uint64_t insns, accesses, lost, chunk_insns;
+};
+
+/* Enough for a definition, an address or a value. */
+enum { SLACK = 512 };
+
+/* --- columns --------------------------------------------------------------------------- */
+
+static void
+column_reserve (Column *c, size_t bytes)
+{
+  size_t used = (size_t) (c->at - c->begin), size = (size_t) (c->end - c->begin);
+  if (G_LIKELY (size - used >= bytes))
+    return;
+  size = MAX (size * 2, used + bytes + SLACK);
+  c->begin = g_realloc (c->begin, size);
+  c->at = c->begin + used;
+  c->end = c->begin + size;
+}
+
+static size_t column_bytes (const Column *c) { return (size_t) (c->at - c->begin); }
+
+static void put_byte (Column *c, unsigned v) { *c->at++ = (uint8_t) v; }
+static void put (Column *c, uint64_t v) { c->at = trace_put_varint (c->at, v); }
+static void put_signed (Column *c, uint64_t v) { put (c, trace_zigzag (v)); }
+static void put_token (Column *c, unsigned token, uint64_t v) { put (c, v << 2 | token); }
+
+/* --- chunks ------------------------------------------------------------------------------ */
+
+static void put32 (uint8_t *at, uint32_t v) { memcpy (at, &v, sizeof v); }
+static void put64 (uint8_t *at, uint64_t v) { memcpy (at, &v, sizeof v); }
+
+static void
+write_chunk (TraceWriter *w, unsigned kind, uint64_t insns)
+{
+  size_t control = column_bytes (&w->control), addresses = column_bytes (&w->addresses), values = column_bytes (&w->values);
+  size_t raw = control + addresses + values, stored;
+  const void *packed;
+  uint8_t header[TRACE_CHUNK_BYTES] = { 0 };
+  g_autofree uint8_t *piece = g_malloc (TRACE_CHUNK_BYTES + raw);
+  uint8_t *payload = piece + TRACE_CHUNK_BYTES;
+  if (raw) {
+    memcpy (payload, w->control.begin, control);
+    if (addresses)
+      memcpy (payload + control, w->addresses.begin, addresses);
+    if (values)
+      memcpy (payload + control + addresses, w->values.begin, values);
+  }
+  stored = raw ? trace_file_pack (w->file, payload, raw, &packed) : 0;
+  header[TRACE_CHUNK_AT_KIND] = (uint8_t) kind;
+  header[TRACE_CHUNK_AT_KIND + 1] = stored && stored < raw ? TRACE_PACKED_ZSTD : TRACE_PACKED_NONE;
+  if (stored && stored < raw)
+    memcpy (payload, packed, stored);
+  else
+    stored = raw;
+  put32 (header, TRACE_CHUNK_MAGIC);
+  put32 (header + TRACE_CHUNK_AT_STORED, (uint32_t) stored);
+  put32 (header + TRACE_CHUNK_AT_RAW, (uint32_t) raw);
+  put32 (header + TRACE_CHUNK_AT_ADDRESSES, (uint32_t) addresses);
+  put32 (header + TRACE_CHUNK_AT_VALUES, (uint32_t) values);
+  put64 (header + TRACE_CHUNK_AT_INSNS, insns);
+  put64 (header + TRACE_CHUNK_AT_LOST, w->lost);
+  put32 (header + TRACE_CHUNK_AT_CHECK, trace_checksum (0, payload, stored));
+  put32 (header + TRACE_CHUNK_AT_HEADER_CHECK, trace_checksum (0, header, TRACE_CHUNK_AT_HEADER_CHECK));
+  memcpy (piece, header, sizeof header);
+  trace_file_write (w->file, piece, TRACE_CHUNK_BYTES + stored);
+  w->control.at = w->control.begin;
+  w->addresses.at = w->addresses.begin;
+  w->values.at = w->values.begin;
+}
+
+static void
+flush_run (TraceWriter *w)
+{
+  if (w->run)
+    put_token (&w->control, TRACE_RUN, w->run);
+  w->run = 0;
+}
+
+void
+trace_writer_flush (TraceWriter *w)
+{
+  flush_run (w);
+  if (!column_bytes (&w->control))
+    return;
+  write_chunk (w, TRACE_CHUNK_EVENTS, w->chunk_insns);
+  w->chunk_insns = 0;
+}
+
+static void
+write_header (TraceWriter *w)
+{
+  size_t text = strlen (w->desc.text);
+  g_autofree uint8_t *header = g_malloc0 (TRACE_HEADER_BYTES + text);
+  memcpy (header, TRACE_MAGIC, TRACE_MAGIC_BYTES);
+  put32 (header + TRACE_AT_ORDER, TRACE_ORDER);
+  put32 (header + TRACE_AT_VERSION, TRACE_VERSION);
+  put32 (header + TRACE_AT_FLAGS, w->desc.flags);
+  put32 (header + TRACE_AT_VCPU, w->desc.vcpu);
+  put64 (header + TRACE_AT_SKIPPED, w->desc.skipped);
+  put32 (header + TRACE_AT_TEXT_BYTES, (uint32_t) text);
+  memcpy (header + TRACE_HEADER_BYTES, w->desc.text, text);
+  put32 (header + TRACE_AT_CHECK, trace_checksum (0, header, TRACE_HEADER_BYTES + text));
+  trace_file_write (w->file, header, TRACE_HEADER_BYTES + text);
+}
+
+/* --- instructions ------------------------------------------------------------------------- */
+
+static unsigned
+size_code (uint32_t bytes)
+{
+  for (unsigned i = 0; i < sizeof trace_sizes; i++)
+    if (trace_sizes[i] == bytes)
+      return i;
+  return TRACE_SIZE_EXPLICIT;
+}
+
+static unsigned
+access_code (const TraceAccess *a)
+{
+  return (a->is_store ? TRACE_CODE_STORE : 0u) | (a->is_atomic ? TRACE_CODE_ATOMIC : 0u) | size_code (a->bytes) << TRACE_CODE_SIZE_SHIFT;
+}
+
+static void
+put_registers (TraceWriter *w, const BpInsn *insn)
+{
+  BpInsnRegisters r = { .struct_size = sizeof r };
+  if (!w->desc.registers || !w->desc.registers (w->desc.user, insn, &r))
+    r.n_read = r.n_written = 0;
+  put_byte (&w->control, (unsigned) r.n_read | (unsigned) r.n_written << 4);
+  for (unsigned i = 0; i < r.n_read; i++)
+    put_byte (&w->control, r.read[i]);
+  for (unsigned i = 0; i < r.n_written; i++)
+    put_byte (&w->control, r.written[i]);
+}
+
+/* What it did at first is its shape, unless that was much, or of strange sizes. */
+static void
+put_shape (TraceWriter *w, Known *k, const TraceAccess *a, unsigned n)
+{
+  k->n = (uint8_t) (n <= TRACE_SHAPE_LIMIT ? n : 0);
+  for (unsigned i = 0; i < k->n; i++) {
+    k->codes[i] = (uint8_t) access_code (&a[i]);
+    if (k->codes[i] >> TRACE_CODE_SIZE_SHIFT == TRACE_SIZE_EXPLICIT)
+      k->n = 0;
+  }
+  put_byte (&w->control, k->n);
+  for (unsigned i = 0; i < k->n; i++)
+    put_byte (&w->control, k->codes[i]);
+  k->slot = (uint32_t) w->n_last;
+  while (w->n_last + k->n > w->last_size)
+    w->last = g_renew (uint64_t, w->last, w->last_size *= 2);
+  for (unsigned i = 0; i < k->n; i++)
+    w->last[w->n_last++] = 0;
+}
+
+static uint32_t
+define (TraceWriter *w, const BpInsn *insn, const TraceAccess *a, unsigned n)
+{
+  Column *c = &w->control;
+  flush_run (w);
+  column_reserve (c, SLACK);
+  put_token (c, TRACE_OTHER, TRACE_DEFINE);
+  put_signed (c, insn->address - w->defined_end);
+  put_signed (c, insn->physical - w->defined_physical);
+  unsigned size = MIN (insn->size, sizeof insn->bytes);
+  put_byte (c, size);
+  memcpy (c->at, insn->bytes, size);
+  c->at += size;
+  put_byte (c, insn->insn_class);
+  put_byte (c, insn->privilege);
+  put_byte (c, insn->code_bits);
+  put (c, insn->flags);
+  put_byte (c, insn->target != UINT64_MAX);
+  if (insn->target != UINT64_MAX)
+    put_signed (c, insn->target - insn->address);
+  put_registers (w, insn);
+  w->defined_end = insn->address + size;
+  w->defined_physical = insn->physical + size;
+  if (w->n_known == w->known_size)
+    w->known = g_renew (Known, w->known, w->known_size = MAX (w->known_size * 2, 1024));
+  put_shape (w, &w->known[w->n_known], a, n);
+  w->ids[insn->id] = (uint32_t) ++w->n_known;
+  return (uint32_t) w->n_known - 1;
+}
+
+static uint32_t
+number_of (TraceWriter *w, const BpInsn *insn, const TraceAccess *a, unsigned n)
+{
+  if (G_UNLIKELY (insn->id >= w->n_ids)) {
+    size_t old = w->n_ids;
+    w->n_ids = MAX (old * 2, (size_t) insn->id + 1024);
+    w->ids = g_renew (uint32_t, w->ids, w->n_ids);
+    memset (w->ids + old, 0, (w->n_ids - old) * sizeof *w->ids);
+  }
+  uint32_t number = w->ids[insn->id];
+  return G_LIKELY (number) ? number - 1 : define (w, insn, a, n);
+}
+
+/* --- accesses -------------------------------------------------------------------------------- */
+
+static bool
+has_shape (const Known *k, const TraceAccess *a, unsigned n)
+{
+  if (k->n != n)
+    return false;
+  for (unsigned i = 0; i < n; i++) {
+    unsigned code = k->codes[i];
+    if (trace_sizes[code >> TRACE_CODE_SIZE_SHIFT] != a[i].bytes || a[i].is_store != !!(code & TRACE_CODE_STORE)
+        || a[i].is_atomic != !!(code & TRACE_CODE_ATOMIC))
+      return false;
+  }
+  return true;
+}
+
+static void
+put_value (TraceWriter *w, const TraceAccess *a)
+{
+  if (!(w->desc.flags & TRACE_HAS_VALUES) || a->bytes > 8)
+    return;
+  for (uint32_t i = 0; i < a->bytes; i++)
+    put_byte (&w->values, (unsigned) (a->value >> 8 * i) & 0xff);
+}
+
+static void
+put_odd (TraceWriter *w, const TraceAccess *a, unsigned n)
+{
+  column_reserve (&w->control, SLACK + (size_t) n * 8);
+  put_token (&w->control, TRACE_ODD, n);
+  for (unsigned i = 0; i < n; i++) {
+    unsigned code = access_code (&a[i]);
+    put_byte (&w->control, code);
+    if (code >> TRACE_CODE_SIZE_SHIFT == TRACE_SIZE_EXPLICIT)
+      put (&w->control, a[i].bytes);
+    put_signed (&w->addresses, a[i].address - w->odd);
+    w->odd = a[i].address;
+    put_value (w, &a[i]);
+  }
+}
+
+void
+trace_writer_insn (TraceWriter *w, const BpInsn *insn, const TraceAccess *a, unsigned n)
+{
+  uint32_t number = number_of (w, insn, a, n);
+  const Known *k = &w->known[number];
+  column_reserve (&w->control, SLACK);
+  if (number != w->next) {
+    flush_run (w);
+    put_token (&w->control, TRACE_GOTO, trace_zigzag ((uint64_t) number - w->next));
+    w->next = number;
+  }
+  if (n) {
+    column_reserve (&w->addresses, (size_t) n * TRACE_VARINT_BYTES);
+    column_reserve (&w->values, (size_t) n * 8);
+  }
+  if (G_LIKELY (has_shape (k, a, n))) {
+    w->run++;
+    uint64_t *last = w->last + k->slot;
+    for (unsigned i = 0; i < n; i++) {
+      put_signed (&w->addresses, a[i].address - last[i]);
+      last[i] = a[i].address;
+      put_value (w, &a[i]);
+    }
+  } else {
+    flush_run (w);
+    put_odd (w, a, n);
+  }
+  w->next++;
+  w->insns++;
+  w->chunk_insns++;
+  w->accesses += n;
+  if (G_UNLIKELY (column_bytes (&w->control) + column_bytes (&w->addresses) + column_bytes (&w->values) >= TRACE_CHUNK_TARGET))
+    trace_writer_flush (w);
+}
+
+/* --- between instructions ------------------------------------------------------------------------ */
+
+static Column *
+other (TraceWriter *w, unsigned what)
+{
+  flush_run (w);
+  column_reserve (&w->control, SLACK);
+  put_token (&w->control, TRACE_OTHER, what);
+  return &w->control;
+}
+
+void trace_writer_space (TraceWriter *w, uint64_t space) { put (other (w, TRACE_SPACE), space); }
+
+void
+trace_writer_jump (TraceWriter *w, unsigned kind, uint64_t from, uint64_t to)
+{
+  Column *c = other (w, TRACE_JUMP);
+  put (c, kind);
+  put (c, from);
+  put (c, to);
+}
+
+void
+trace_writer_gap (TraceWriter *w, uint64_t lost)
+{
+  put (other (w, TRACE_GAP), lost);
+  w->lost += lost;
+}
+
+uint64_t trace_writer_n_insns (const TraceWriter *w) { return w->insns; }
+uint64_t trace_writer_n_accesses (const TraceWriter *w) { return w->accesses; }
+
+/* --- life cycle ------------------------------------------------------------------------------------- */
+
+TraceWriter *
+trace_writer_new (TraceFile *file, const TraceWriterDesc *desc)
+{
+  TraceWriter *w = g_new0 (TraceWriter, 1);
+  w->file = file;
+  w->desc = *desc;
+  w->last = g_new0 (uint64_t, w->last_size = 1024);
+  write_header (w);
+  w->desc.text = NULL;          /* (it was the caller's) */
+  return w;
+}
+
+void
+trace_writer_finish (TraceWriter *w)
+{
+  trace_writer_flush (w);
+  write_chunk (w, TRACE_CHUNK_END, w->insns);
+}
+
+void
+trace_writer_free (TraceWriter *w)
+{
+  if (!w)
+    return;
+  g_free (w->control.begin);
+  g_free (w->addresses.begin);
+  g_free (w->values.begin);
+  g_free (w->ids);
+  g_free (w->known);
+  g_free (w->last);
+  g_free (w);
+}
