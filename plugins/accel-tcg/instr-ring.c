@@ -99,7 +99,7 @@ hand_over (Instr *in, TcgVcpu *v, const InstrParcel *p)
   if (taken) {
     c->stuck = false;
     g_queue_push_tail (&c->full, g_memdup2 (p, sizeof *p));
-    v->instr->ring[in->index].base = g_ptr_array_remove_index_fast (c->free, c->free->len - 1);
+    v->instr->ring[in->index].base = g_ptr_array_steal_index_fast (c->free, c->free->len - 1);
     g_cond_broadcast (&c->cond);
   }
   g_mutex_unlock (&c->lock);

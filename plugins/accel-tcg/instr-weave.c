@@ -4,7 +4,7 @@
 #include "instr.h"
 #include "ir-info.h"
 
-#define MAX_REQUESTS 4096       /* of all instruments in one block */
+#define MAX_REQUESTS 64         /* of all instruments, an instruction on average: so that the code cache holds the block */
 
 typedef enum RequestKind {      /* in the order in which they stand before an instruction */
   REQUEST_FETCH, REQUEST_BLOCK, REQUEST_INSN, REQUEST_STORE, REQUEST_ADD, REQUEST_CALL
@@ -49,10 +49,11 @@ instr_block_insn (const BpInstrBlock *b, unsigned insn)
 static bool
 has_room (Weave *w)
 {
-  if (w->request->len + w->memory->len + w->tally->len < MAX_REQUESTS)
+  if (w->request->len + w->memory->len + w->tally->len < MAX_REQUESTS * w->n_insns)
     return true;
   if (!w->too_many)
-    g_printerr ("backplane: %s asks for more than %u things in one block: the rest is not done\n", w->all->slot[w->index]->label, MAX_REQUESTS);
+    g_printerr ("backplane: %s asks for more than %u things in a block of %u instructions: the rest is not done\n", w->all->slot[w->index]->label,
+                MAX_REQUESTS * w->n_insns, w->n_insns);
   w->too_many = true;
   return false;
 }

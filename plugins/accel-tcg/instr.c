@@ -79,7 +79,7 @@ machine_instr (TcgMachine *m)
   TcgInstr *a = g_new0 (TcgInstr, 1);
   a->m = m;
   g_mutex_init (&a->lock);
-  a->n_vcpus = count_cpus (m->machine);
+  a->n_vcpus = MAX (count_cpus (m->machine), m->vcpus->len);
   a->score = g_new0 (uint8_t *, a->n_vcpus + 1);
   a->site = reserve (MAX_SITES * sizeof (BpSite));
   bool done = a->site != NULL;

@@ -197,11 +197,11 @@ compile (TcgMachine *m, Tb *tb, BpIrBlock *ir)
 
 /* Emits the IR of one block; may raise (the first instruction cannot be fetched). */
 static void
-translate_ir (TcgVcpu *v, Tb *tb)
+translate_ir (TcgVcpu *v, Tb *tb, unsigned most)
 {
   VcpuExtra *x = tcg_extra (v);
   uint32_t limit = tb->cflags >> TB_MAX_INSNS_SHIFT & TB_MAX_INSNS;
-  BpTranslation t = { .key = tb->key, .ir = &x->ir, .max_insns = limit ? MIN (limit, MAX_INSNS) : MAX_INSNS, .cflags = tb->cflags & 0xff,
+  BpTranslation t = { .key = tb->key, .ir = &x->ir, .max_insns = limit ? MIN (limit, most) : most, .cflags = tb->cflags & 0xff,
                       .exit_flags = tb->key.flags };
   uint64_t path[TB_MAX_PATH];
   for (unsigned i = 0; i < tb->n_path; i++)
@@ -318,21 +318,21 @@ make_block (TcgVcpu *v)
   return tb;
 }
 
-/* There is no room: the oldest blocks go, once every other vCPU is out of them. */
-static void
+/* There is no room: the oldest blocks go, once every other vCPU is out of them.  false: there were none. */
+static bool
 make_room (TcgVcpu *v)
 {
   TcgMachine *m = v->machine;
   uint32_t n;
   fp_leave (v);
   if (!exclusive_begin (v))
-    return;
+    return true;
   g_mutex_lock (&m->lock);
   tb_region_blocks (m, m->region, &n);
-  g_assert (n > 0);             /* the smallest code cache holds the largest block many times */
   tb_flush_oldest (m);
   g_mutex_unlock (&m->lock);
   exclusive_end (v);
+  return n > 0;
 }
 
 static uint32_t
@@ -354,6 +354,7 @@ translate (TcgVcpu *v, const BpTbKey *key, uint32_t cflags, const Tb *watched)
   VcpuExtra *x = tcg_extra (v);
   TcgMachine *m = v->machine;
   uint32_t mode = mode_number (v, key, instr_mode (cflags));
+  unsigned most = MAX_INSNS;
   for (Tb *tb = NULL;;) {
     x->scratch = (Tb) { .key = *key, .cflags = cflags, .mode = mode };
     if (watched) {
@@ -361,7 +362,7 @@ translate (TcgVcpu *v, const BpTbKey *key, uint32_t cflags, const Tb *watched)
       x->scratch.n_path = watched->n_path;
       memcpy (x->scratch.path, watched->path, sizeof watched->path);
     }
-    translate_ir (v, &x->scratch);
+    translate_ir (v, &x->scratch, most);
     g_mutex_lock (&m->lock);
     bool stale = x->fetch_stale;        /* its bytes have changed since: again */
     if (!stale)
@@ -370,8 +371,10 @@ translate (TcgVcpu *v, const BpTbKey *key, uint32_t cflags, const Tb *watched)
     g_mutex_unlock (&m->lock);
     if (tb)
       return tb;
-    if (!stale)
-      make_room (v);
+    if (stale || make_room (v))
+      continue;
+    g_assert (most > 1);        /* the smallest code cache holds the largest block many times, unless instruments ask for very much */
+    most /= 2;
   }
 }
 

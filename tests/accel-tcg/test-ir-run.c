@@ -3,7 +3,7 @@
 /*
  * An .ir file has sections: `# in` a block, `# opt` what the passes make of it (may be missing), `#
  * run` one execution a line: what is set before -> what must hold after.  Items: global=value, [guest
- * address]=32-bit word, plain.offset=32-bit word of the state's scratch bytes (at [env + 0x1058]); after
+ * address]=32-bit word, plain.offset=32-bit word of the state's scratch bytes (at [env + 0x4058]); after
  * the arrow also exit=number or fault=kind@pc.  Globals that the right side does not name must be as they
  * were.
  */

@@ -114,6 +114,7 @@ make_memory (Toy *t, const ToyOptions *o)
   bp_memory_commit ();
   t->memory_space = bp_address_space_new (&t->machine, "memory", t->memory);
   t->io_space = bp_address_space_new (&t->machine, "io", t->io);
+  t->machine.objects = g_ptr_array_new ();
   t->machine.address_spaces = g_ptr_array_new ();
   g_ptr_array_add (t->machine.address_spaces, t->memory_space);
   g_ptr_array_add (t->machine.address_spaces, t->io_space);
@@ -170,6 +171,7 @@ toy_free_machine (Toy *t)
   object_free (t->accel_object);
   clock_finish (m);
   g_ptr_array_unref (m->vcpus);
+  g_ptr_array_unref (m->objects);
   g_ptr_array_unref (m->address_spaces);
   g_rec_mutex_clear (&m->lock);
   g_aligned_free (t->board.ram);
