@@ -112,12 +112,12 @@ tell (const char *message)
   command_error ("%s", message);
 }
 
-/* On the terminal it comes after what the guest has written there. */
+/* On the terminal it comes after what the guest has written there, perhaps without an end of line. */
 static bool
 print_results (const Results *results)
 {
   g_autofree char *text = results_text (results);
-  if (fputs (text, stdout) >= 0 && fflush (stdout) == 0)
+  if (printf ("\n%s", text) >= 0 && fflush (stdout) == 0)
     return true;
   command_error ("cannot print the report: %s", g_strerror (errno));
   return false;

@@ -224,7 +224,7 @@ print_plot (Printer *p, const BpReportPlot *plot)
 {
   static const BpReportColumn of_lines[] = { { "series", NULL, BP_REPORT_TEXT }, { "points", NULL, BP_REPORT_COUNT }, { "least", NULL, BP_REPORT_NUMBER },
                                              { "mean", NULL, BP_REPORT_NUMBER }, { "most", NULL, BP_REPORT_NUMBER } };
-  BpReportColumn of_bars[] = { { plot->x_title, NULL, BP_REPORT_TEXT }, { plot->y_title, NULL, BP_REPORT_NUMBER }, { "", NULL, BP_REPORT_TEXT } };
+  BpReportColumn of_bars[] = { { "label", plot->x_title, BP_REPORT_TEXT }, { "value", plot->y_title, BP_REPORT_NUMBER }, { "bar", "", BP_REPORT_TEXT } };
   BpReport *scratch = report_new ();
   BpReportTable *table;
   if (plot->kind == BP_PLOT_BARS) {

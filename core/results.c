@@ -96,12 +96,18 @@ results_free (Results *results)
 
 /* --- forms -------------------------------------------------------------------------------- */
 
+static char *
+title_of (const Result *r)
+{
+  return strcmp (r->id, r->type) == 0 ? g_strdup (r->id) : g_strdup_printf ("%s (%s)", r->id, r->type);
+}
+
 static BpReport *
 tree_of (Result *const *some, guint n, bool with_types)
 {
   BpReport *tree = report_new ();
   for (guint i = 0; i < n; i++) {
-    g_autofree char *title = with_types ? g_strdup_printf ("%s (%s)", some[i]->id, some[i]->type) : NULL;
+    g_autofree char *title = with_types ? title_of (some[i]) : NULL;
     report_adopt (tree, some[i]->id, title, some[i]->report);
     if (with_types && report_is_empty (some[i]->report))
       bp_report_note (some[i]->report, "It has nothing to report.");
@@ -136,7 +142,7 @@ static char *
 html_of (const Results *results, Result *const *some, guint n)
 {
   BpReport *tree = n == 1 ? report_ref (some[0]->report) : tree_of (some, n, true);
-  g_autofree char *title = n == 1 ? g_strdup_printf ("%s (%s)", some[0]->id, some[0]->type) : g_strdup ("Instruments");
+  g_autofree char *title = n == 1 ? title_of (some[0]) : g_strdup ("Instruments");
   g_autofree char *subtitle = g_strdup_printf ("Machine %s, Backplane %s", results->machine, PACKAGE_VERSION);
   char *text = report_html (tree, title, subtitle);
   report_free (tree);

@@ -30,10 +30,11 @@ static char *
 free_name (const Descriptor *d, GHashTable *taken, const char *base)
 {
   char *name = g_strdup (base);
-  for (unsigned i = 1; g_hash_table_contains (d->by_name, name) || !g_hash_table_add (taken, name); i++) {
+  for (unsigned i = 1; g_hash_table_contains (d->by_name, name) || g_hash_table_contains (taken, name); i++) {
     g_free (name);
     name = g_strdup_printf ("%s%u", base, i);
   }
+  g_hash_table_add (taken, name);
   return name;                  /* the table's */
 }
 
