@@ -51,10 +51,17 @@ when_parse (const char *text, bool is_start, When *when)
   return NULL;
 }
 
+/* A section that was refused, which was said, might have been the one with symbols. */
 static bool
-has_symbols (BpMachine *m)
+may_have_symbols (Descriptor *d, BpMachine *m)
 {
   unsigned cursor = 0;
+  for (guint i = 0; i < d->sections->len; i++) {
+    Section *s = d->sections->pdata[i];
+    g_autofree char *first = g_strconcat (section_id (s), "0", NULL);
+    if (section_kind (s->kind)->is_object && !g_hash_table_contains (m->by_id, section_id (s)) && !g_hash_table_contains (m->by_id, first))
+      return true;
+  }
   return bp_machine_next (m, BP_SYMBOLS_ID, &cursor) != NULL;
 }
 
@@ -69,7 +76,7 @@ check_when (Descriptor *d, BpMachine *m, Section *s, const char *key)
   const char *wrong = when_parse (v->text, is_start, &when);
   if (wrong)
     descriptor_error (d, &v->origin, s, key, NULL, "`%s`: %s", v->text, wrong);
-  else if (when.symbol && !has_symbols (m))
+  else if (when.symbol && !may_have_symbols (d, m))
     descriptor_error (d, &v->origin, s, key, nearest_name (v->text, is_start ? start_words : stop_words),
                       "`%s` is neither %smarker, never nor an address, and no object of the machine has symbols", v->text, is_start ? "now, " : "");
 }

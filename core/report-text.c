@@ -49,14 +49,13 @@ number_for_people (double number)
   return g_strdup (g_ascii_formatd (text, sizeof text, "%.4g", number));
 }
 
-/* What is not nothing is not shown as 0. */
+/* Two decimals, or as many as show that it is not nothing. */
 static char *
 share_for_people (Cell cell)
 {
-  char text[G_ASCII_DTOSTR_BUF_SIZE];
   double per_cent = 100.0 * ((double) cell.count / (double) cell.whole);
-  g_ascii_formatd (text, sizeof text, per_cent > 0 && per_cent < 0.01 ? "%.1g" : "%.2f", per_cent);
-  return g_strconcat (text, " %", NULL);
+  int decimals = per_cent > 0 ? CLAMP ((int) ceil (-log10 (per_cent)), 2, 9) : 2;
+  return g_strdup_printf ("%.*f %%", decimals, per_cent);
 }
 
 char *
@@ -249,14 +248,14 @@ separate (GString *out)
 }
 
 static void
-print_heading (GString *out, const char *title, bool is_section)
+print_heading (GString *out, const char *title, char underline)
 {
   g_autofree char *text = harmless (g_strdup (title));
   separate (out);
-  g_string_append_printf (out, "%s%s\n", text, is_section ? "" : ":");
-  for (guint i = is_section ? text_width (text) : 0; i-- > 0;)
-    g_string_append_c (out, '-');
-  if (is_section)
+  g_string_append_printf (out, "%s%s\n", text, underline ? "" : ":");
+  for (guint i = underline ? text_width (text) : 0; i-- > 0;)
+    g_string_append_c (out, underline);
+  if (underline)
     g_string_append_c (out, '\n');
 }
 
@@ -291,7 +290,7 @@ is_line (const Part *part)
 }
 
 static void
-print_section (Printer *p, const BpReport *report)
+print_section (Printer *p, const BpReport *report, unsigned depth)
 {
   GString *out = p->out;
   for (guint i = 0; i < report->parts->len; i++) {
@@ -311,17 +310,17 @@ print_section (Printer *p, const BpReport *report)
       break;
     }
     case PART_SECTION:
-      print_heading (out, part->title, true);
-      print_section (p, part->section);
+      print_heading (out, part->title, depth == 0 ? '=' : '-');
+      print_section (p, part->section, depth + 1);
       break;
     case PART_ITEM:
       separate (out);
-      print_section (p, part->section);
+      print_section (p, part->section, depth);
       break;
     case PART_TABLE:
     case PART_PLOT:
       if (!needs_no_heading)
-        print_heading (out, part->title, false);
+        print_heading (out, part->title, 0);
       if (part->kind == PART_TABLE)
         print_table (p, part->table);
       else
@@ -335,6 +334,6 @@ char *
 report_text (const BpReport *report, unsigned max_rows)
 {
   Printer p = { g_string_new (NULL), max_rows };
-  print_section (&p, report);
+  print_section (&p, report, 0);
   return g_string_free (p.out, FALSE);
 }

@@ -246,7 +246,7 @@ START_TEST (at_the_end)
   events_are ("cold cpu0, cold cpu1, cold boot, load boot, flush probe, report probe, flush mute");
   g_clear_pointer (&machine, toy_free);
   g_autofree char *text = results_text (results);
-  ck_assert_str_eq (text, "probe (toy-probe)\n-----------------\nSize          7\nnone          -\n\nmute (toy-probe)\n----------------\nIt has nothing to report.\n");
+  ck_assert_str_eq (text, "probe (toy-probe)\n=================\nSize          7\nnone          -\n\nmute (toy-probe)\n================\nIt has nothing to report.\n");
   told = g_string_new (NULL);
   ck_assert (results_write_own (results, tell));
   ck_assert (results_write (results, "all.json", NULL));
@@ -305,7 +305,7 @@ START_TEST (meanwhile)
   g_ptr_array_set_size (toy_events, 0);
   g_autofree char *text = bp_instrument_report (probe (), BP_REPORT_FORM_TEXT), *json = bp_instrument_report (probe (), BP_REPORT_FORM_JSON);
   g_autofree char *page = bp_instrument_report (probe (), BP_REPORT_FORM_HTML);
-  ck_assert_str_eq (text, "probe (toy-probe)\n-----------------\nSize          7\nnone          -\n");
+  ck_assert_str_eq (text, "probe (toy-probe)\n=================\nSize          7\nnone          -\n");
   ck_assert_ptr_nonnull (strstr (json, probe_json));
   ck_assert (g_str_has_prefix (page, "<!DOCTYPE html>"));
   ck_assert_int_eq (bp_machine_run_state (machine), BP_RUN_RUNNING);

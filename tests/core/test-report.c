@@ -142,7 +142,7 @@ START_TEST (sections)
   bp_report_count (l2, "deep", NULL, 2);
   bp_report_count (l1, "hits", NULL, 1);
   json_is ("{\n  \"l1\": {\n    \"ways\": {\n      \"deep\": 2\n    },\n    \"hits\": 1\n  },\n  \"after\": 3\n}\n");
-  text_is ("Level 1\n-------\n\nways\n----\ndeep          2\n\nhits          1\n\nafter         3\n");
+  text_is ("Level 1\n=======\n\nways\n----\ndeep          2\n\nhits          1\n\nafter         3\n");
   const char *page = take (report_html (report, "t", NULL));
   has (page, "<a href=\"#s1\">Level 1</a>");
   has (page, "<section id=s1>\n<h2>Level 1</h2>");

@@ -54,7 +54,7 @@ END_TEST
 START_TEST (report)
 {
   static const char file[] = "/tmp/backplane-test-instruments.json";
-  LINE_IS ("instrument-report probe", "probe (toy-probe)\n-----------------\nSize          7\nnone          -\n");
+  LINE_IS ("instrument-report probe", "probe (toy-probe)\n=================\nSize          7\nnone          -\n");
   QMP_IS (NAMED ("report", "probe"), "{\"return\": {\"backplane\": *");
   g_autofree char *answer = monitor_test_qmp (NAMED ("report", "probe"));
   ck_assert_msg (strstr (answer, "\"instruments\": {\"probe\": {\"size\": 7, \"none\": null}}}}") != NULL, "%s", answer);
