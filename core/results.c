@@ -261,6 +261,16 @@ results_write_own (const Results *results, void (*tell) (const char *message))
 
 /* --- while the machine runs ------------------------------------------------------------------ */
 
+/* A reset, stop or end that was asked for will be served by the main loop; until then its vCPUs run no more. */
+static bool
+is_held (BpMachine *m)
+{
+  bp_machine_lock (m);
+  bool held = full_machine (m)->requested & (REQUEST_RESET | REQUEST_STOP | REQUEST_SHUTDOWN);
+  bp_machine_unlock (m);
+  return held;
+}
+
 /* One instrument's, of a machine that stands for as long as that takes; nobody is told. */
 static Results *
 results_now (const Attached *a)
@@ -276,7 +286,7 @@ results_now (const Attached *a)
   g_ptr_array_add (results->all, ask (a));
   if (was_running) {
     clock_start (m);
-    if (!vcpus_start (m, &error))
+    if (!is_held (m) && !vcpus_start (m, &error))
       bp_machine_request_shutdown (m, 1, error->message);
   }
   return results;
