@@ -50,24 +50,31 @@ typedef struct TageEntry {
   uint8_t useful;
 } TageEntry;
 
-typedef struct Folded {
-  uint32_t value, width, out;   /* out: where the outcome that leaves the history stands */
-} Folded;
-
-typedef struct TageTable {
-  TageEntry *entries;
-  uint32_t length;              /* of its history */
-  Folded index, tag[2];
-} TageTable;
-
 typedef struct TageGeometry {
   uint32_t base_entries, tables, entries, tag_bits, min_history, max_history;
 } TageGeometry;
 
+/* A number for each table, four at a time. */
+typedef union Lanes {
+  uint32_t v __attribute__ ((vector_size (16)));
+  uint32_t of[4];
+} Lanes;
+enum { TAGE_LANES = TAGE_MAX_TABLES / 4 };
+
+/* F (width) of each table. */
+typedef struct Folded {
+  Lanes value[TAGE_LANES];
+  Lanes out[TAGE_LANES];        /* the bit where the outcome that leaves the history stands */
+  uint32_t width;
+} Folded;
+
 typedef struct Tage {
   TageGeometry geometry;
   Bimodal base;
-  TageTable table[TAGE_MAX_TABLES];
+  TageEntry *entries;           /* of all tables, one after the other; up to a multiple of 4 there are more, which never match */
+  uint32_t length[TAGE_MAX_TABLES];     /* of the histories */
+  unsigned n_lanes;             /* that are used */
+  Folded index, tag[2];
   uint8_t history[TAGE_MAX_HISTORY];    /* a ring */
   uint32_t newest, index_bits, steps, random;
   int use_alternative;          /* -8 .. 7 */

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { NO_TAG = 0xffff };        /* tags have 15 bits at most */
+
 /* --- geometry ----------------------------------------------------------------------------------- */
 
 uint32_t
@@ -22,9 +24,11 @@ tage_bits (const TageGeometry *g)
 }
 
 static void
-folded_init (Folded *f, uint32_t width, uint32_t length)
+folded_init (Folded *f, uint32_t width, const uint32_t *lengths, unsigned n)
 {
-  *f = (Folded) { .width = width, .out = length % width };
+  *f = (Folded) { .width = width };
+  for (unsigned i = 0; i < n; i++)
+    f->out[i / 4].of[i % 4] = 1u << lengths[i] % width;
 }
 
 void
@@ -34,46 +38,51 @@ tage_init (Tage *t, const TageGeometry *g)
   t->geometry = *g;
   t->random = 1;
   t->index_bits = (uint32_t) __builtin_ctz (g->entries);
+  t->n_lanes = (g->tables + 3) / 4;
   bimodal_init (&t->base, g->base_entries);
-  for (unsigned i = 0; i < g->tables; i++) {
-    TageTable *table = &t->table[i];
-    table->entries = g_new0 (TageEntry, g->entries);
-    table->length = tage_history_length (g, i);
-    folded_init (&table->index, t->index_bits, table->length);
-    folded_init (&table->tag[0], g->tag_bits, table->length);
-    folded_init (&table->tag[1], g->tag_bits - 1, table->length);
-  }
+  t->entries = g_new0 (TageEntry, (size_t) t->n_lanes * 4 * g->entries);
+  for (size_t k = (size_t) g->tables * g->entries; k < (size_t) t->n_lanes * 4 * g->entries; k++)
+    t->entries[k].tag = NO_TAG;
+  for (unsigned i = 0; i < g->tables; i++)
+    t->length[i] = tage_history_length (g, i);
+  folded_init (&t->index, t->index_bits, t->length, g->tables);
+  folded_init (&t->tag[0], g->tag_bits, t->length, g->tables);
+  folded_init (&t->tag[1], g->tag_bits - 1, t->length, g->tables);
 }
 
 void
 tage_finish (Tage *t)
 {
   bimodal_finish (&t->base);
-  for (unsigned i = 0; i < TAGE_MAX_TABLES; i++)
-    g_clear_pointer (&t->table[i].entries, g_free);
+  g_clear_pointer (&t->entries, g_free);
 }
 
 /* --- history --------------------------------------------------------------------------------------- */
 
-/* All outcomes grow older by one, the oldest leaves, a new one comes. */
+/* All outcomes grow older by one, the oldest leaves (all ones where it was taken), a new one comes. */
 static inline void
-folded_push (Folded *f, uint32_t in, uint32_t leaves)
+folded_push (Folded *f, unsigned lane, uint32_t in, Lanes leaves)
 {
-  uint32_t v = f->value << 1 | in;
-  v ^= leaves << f->out;
-  v ^= v >> f->width;
-  f->value = v & ((1u << f->width) - 1);
+  Lanes x = { .v = (f->value[lane].v << 1) | in };
+  x.v ^= f->out[lane].v & leaves.v;
+  x.v ^= x.v >> f->width;
+  f->value[lane].v = x.v & ((1u << f->width) - 1);
+}
+
+static inline uint32_t
+leaving (const Tage *t, unsigned table)
+{
+  return -(uint32_t) t->history[(t->newest - (t->length[table] - 1)) & (TAGE_MAX_HISTORY - 1)];
 }
 
 static inline void
 push_history (Tage *t, bool taken)
 {
-  for (unsigned i = 0; i < t->geometry.tables; i++) {
-    TageTable *table = &t->table[i];
-    uint32_t leaves = t->history[(t->newest - (table->length - 1)) & (TAGE_MAX_HISTORY - 1)];
-    folded_push (&table->index, taken, leaves);
-    folded_push (&table->tag[0], taken, leaves);
-    folded_push (&table->tag[1], taken, leaves);
+  for (unsigned k = 0; k < t->n_lanes; k++) {
+    Lanes leaves = { .of = { leaving (t, 4 * k), leaving (t, 4 * k + 1), leaving (t, 4 * k + 2), leaving (t, 4 * k + 3) } };
+    folded_push (&t->index, k, taken, leaves);
+    folded_push (&t->tag[0], k, taken, leaves);
+    folded_push (&t->tag[1], k, taken, leaves);
   }
   t->newest = (t->newest + 1) & (TAGE_MAX_HISTORY - 1);
   t->history[t->newest] = taken;
@@ -82,32 +91,42 @@ push_history (Tage *t, bool taken)
 /* --- a step ----------------------------------------------------------------------------------------- */
 
 typedef struct Lookup {
-  TageEntry *entry[TAGE_MAX_TABLES];    /* of each table */
-  uint16_t tag[TAGE_MAX_TABLES];
+  Lanes at[TAGE_LANES], tag[TAGE_LANES];        /* of each table: in entries */
   int provider, alternative;            /* tables; -1: the bimodal one */
   bool provider_taken, alternative_taken, is_new;
 } Lookup;
 
-static inline void
-find (Tage *t, uint64_t pc, Lookup *l)
+static inline TageEntry *
+entry_in (const Tage *t, const Lookup *l, int table)
 {
-  uint64_t mask = t->geometry.entries - 1, tag_mask = (1u << t->geometry.tag_bits) - 1, mixed = pc ^ pc >> t->index_bits;
-  l->provider = l->alternative = -1;
-  for (int i = 0; i < (int) t->geometry.tables; i++) {
-    TageTable *table = &t->table[i];
-    l->entry[i] = &table->entries[(mixed ^ table->index.value) & mask];
-    l->tag[i] = (uint16_t) ((pc ^ table->tag[0].value ^ table->tag[1].value << 1) & tag_mask);
-    if (l->entry[i]->tag == l->tag[i]) {
-      l->alternative = l->provider;
-      l->provider = i;
-    }
+  return &t->entries[((uint32_t) table << t->index_bits) + l->at[table / 4].of[table % 4]];
+}
+
+static inline int
+longest (uint32_t tables)
+{
+  return tables ? 31 - __builtin_clz (tables) : -1;
+}
+
+static inline void
+find (const Tage *t, uint64_t pc, Lookup *l)
+{
+  uint32_t mask = (1u << t->index_bits) - 1, tag_mask = (1u << t->geometry.tag_bits) - 1, mixed = (uint32_t) (pc ^ pc >> t->index_bits), matches = 0;
+  const TageEntry *table = t->entries;
+  for (unsigned k = 0; k < t->n_lanes; k++) {
+    l->at[k].v = (t->index.value[k].v ^ mixed) & mask;
+    l->tag[k].v = (t->tag[0].value[k].v ^ (t->tag[1].value[k].v << 1) ^ (uint32_t) pc) & tag_mask;
+    for (unsigned i = 0; i < 4; i++, table += mask + 1)
+      matches |= (uint32_t) (table[l->at[k].of[i]].tag == l->tag[k].of[i]) << (4 * k + i);
   }
+  l->provider = longest (matches);
+  l->alternative = longest (matches & ((1u << (l->provider & 31)) - 1));
 }
 
 static inline bool
 says (const Tage *t, const Lookup *l, int table, uint64_t pc)
 {
-  return table < 0 ? t->base.counters[pc & t->base.mask] >= 2 : l->entry[table]->counter >= 0;
+  return table < 0 ? t->base.counters[pc & t->base.mask] >= 2 : entry_in (t, l, table)->counter >= 0;
 }
 
 static inline void
@@ -117,7 +136,7 @@ train (Tage *t, const Lookup *l, int table, uint64_t pc, bool taken)
     bimodal_step (&t->base, pc, taken);
     return;
   }
-  int8_t *c = &l->entry[table]->counter;
+  int8_t *c = &entry_in (t, l, table)->counter;
   *c = (int8_t) (taken ? *c + (*c < 3) : *c - (*c > -4));
 }
 
@@ -137,14 +156,14 @@ allocate (Tage *t, const Lookup *l, bool taken)
   int n = (int) t->geometry.tables, first = l->provider + 1, at;
   if (first + 1 < n && (next_random (t) & 1))
     first++;
-  for (at = first; at < n && l->entry[at]->useful; at++)
+  for (at = first; at < n && entry_in (t, l, at)->useful; at++)
     ;
   if (at < n) {
-    *l->entry[at] = (TageEntry) { .tag = l->tag[at], .counter = taken ? 0 : -1 };
+    *entry_in (t, l, at) = (TageEntry) { .tag = (uint16_t) l->tag[at / 4].of[at % 4], .counter = taken ? 0 : -1 };
     return;
   }
   for (at = first; at < n; at++)
-    l->entry[at]->useful--;
+    entry_in (t, l, at)->useful--;
 }
 
 static void
@@ -154,7 +173,7 @@ learn (Tage *t, const Lookup *l, uint64_t pc, bool taken)
     train (t, l, -1, pc, taken);
     return;
   }
-  TageEntry *e = l->entry[l->provider];
+  TageEntry *e = entry_in (t, l, l->provider);
   if (l->provider_taken != l->alternative_taken) {
     if (l->is_new)
       t->use_alternative = CLAMP (t->use_alternative + (l->alternative_taken == taken ? 1 : -1), -8, 7);
@@ -171,9 +190,14 @@ learn (Tage *t, const Lookup *l, uint64_t pc, bool taken)
 static void
 age (Tage *t)
 {
-  for (unsigned i = 0; i < t->geometry.tables; i++)
-    for (uint32_t k = 0; k < t->geometry.entries; k++)
-      t->table[i].entries[k].useful >>= 1;
+  for (size_t k = 0; k < (size_t) t->geometry.tables * t->geometry.entries; k++)
+    t->entries[k].useful >>= 1;
+}
+
+static inline bool
+is_weak (const TageEntry *e)
+{
+  return (uint8_t) (e->counter + 1) <= 1 && e->useful == 0;
 }
 
 bool
@@ -183,8 +207,7 @@ tage_step (Tage *t, uint64_t pc, bool taken)
   find (t, pc, &l);
   l.alternative_taken = says (t, &l, l.alternative, pc);
   l.provider_taken = says (t, &l, l.provider, pc);
-  int counter = l.provider < 0 ? 3 : l.entry[l.provider]->counter;
-  l.is_new = (counter == 0 || counter == -1) && l.entry[l.provider]->useful == 0;
+  l.is_new = l.provider >= 0 && is_weak (entry_in (t, &l, l.provider));
   bool predicted = l.is_new && t->use_alternative >= 0 ? l.alternative_taken : l.provider_taken;
   bool allocates = predicted != taken && l.provider + 1 < (int) t->geometry.tables && !(l.is_new && l.provider_taken == taken);
   learn (t, &l, pc, taken);
