@@ -380,7 +380,7 @@ static const BpProperty coverage_properties[] = {
   BP_PROP_LIST ("modules", Coverage, modules, NULL,
                 "Programs that are told apart: ELF files (FILE, or FILE@BASE when it is not loaded where it was linked for), or ranges (NAME@BASE-END)."),
   BP_PROP_BOOL ("rest", Coverage, rest, true, "Also tells what belongs to no module, as modules of 4 GiB."),
-  BP_PROP_U32 ("top", Coverage, top, 50, "How many functions the report shows, 0: all."),
+  BP_PROP_U32 ("top", Coverage, top, 200, "How many functions the report shows, 0: all."),
   BP_PROP_END
 };
 
