@@ -16,8 +16,7 @@ typedef struct Vcpu {
   uint64_t interrupts, exceptions, switches;
   InstrSpaces spaces;
   SpaceCounts *counts;          /* room, by the spaces' numbers */
-  uint32_t room, now;           /* the space that it is in */
-  uint64_t since[INSTR_PRIVILEGES];     /* the counters when it came there */
+  uint32_t room;
 } Vcpu;
 
 typedef struct Count {
@@ -42,6 +41,8 @@ count_block (void *user, BpInstrBlock *block)
     bp_block_count_memory (block, BP_EVERY_INSN, BP_LOADS, c->loads, 1);
     bp_block_count_memory (block, BP_EVERY_INSN, BP_STORES, c->stores, 1);
   }
+  if (c->by_space)
+    bp_block_record_block (block, instr_privilege (bp_block_insn (block, 0)));
   for (unsigned i = 0, n = c->classes ? bp_block_n_insns (block) : 0; i < n; i++) {
     unsigned insn_class = bp_block_insn (block, i)->insn_class;
     bp_block_count (block, i, c->by_class[insn_class < BP_N_CLASSES ? insn_class : BP_CLASS_OTHER], 1);
@@ -60,52 +61,37 @@ count_jump (void *user, unsigned vcpu, const BpJump *jump)
 
 /* --- by address space ------------------------------------------------------------------------- */
 
-/* What was executed since it was last asked belongs to the space that the vCPU was in. */
-static void
-account (Count *c, unsigned vcpu, bool counts)
+static SpaceCounts *
+counts_of (Vcpu *v, uint64_t space)
 {
-  Vcpu *v = &c->vcpus[vcpu];
-  for (unsigned p = 0; p < INSTR_PRIVILEGES; p++) {
-    uint64_t now = bp_counter_get (c->in, c->insns[p], vcpu);
-    if (counts)
-      v->counts[v->now].insns[p] += now - v->since[p];
-    v->since[p] = now;
-  }
-}
-
-static void
-enter (Vcpu *v, uint64_t space)
-{
-  v->now = instr_spaces_index (&v->spaces, space);
-  if (v->now >= v->room) {
+  uint32_t at = instr_spaces_index (&v->spaces, space);
+  if (at >= v->room) {
     uint32_t room = MAX (64, v->room * 2);
     v->counts = g_renew (SpaceCounts, v->counts, room);
     memset (v->counts + v->room, 0, (room - v->room) * sizeof *v->counts);
     v->room = room;
+  }
+  return &v->counts[at];
+}
+
+/* Blocks that were entered, with the privilege: counters know nothing of spaces, and to read them at each switch would cost more. */
+static void
+count_records (void *user, const BpBatch *batch)
+{
+  Count *c = user;
+  const BpSite *sites = bp_sites (c->in);
+  const BpRecord *r = batch->records;
+  uint64_t *insns = counts_of (&c->vcpus[batch->vcpu], batch->space)->insns;
+  for (size_t i = 0; i < batch->n; i++) {
+    const BpSite *site = &sites[r[i].site];
+    insns[site->user] += site->n_insns;
   }
 }
 
 static void
 count_space (void *user, unsigned vcpu, uint64_t space)
 {
-  Count *c = user;
-  c->vcpus[vcpu].switches++;
-  account (c, vcpu, true);
-  enter (&c->vcpus[vcpu], space);
-}
-
-static void
-count_started (void *user, unsigned vcpu)
-{
-  Count *c = user;
-  account (c, vcpu, false);
-  enter (&c->vcpus[vcpu], bp_instrument_space (c->in, vcpu));
-}
-
-static void
-count_stopped (void *user, unsigned vcpu)
-{
-  account (user, vcpu, true);
+  ((Count *) user)->vcpus[vcpu].switches++;
 }
 
 /* --- report ------------------------------------------------------------------------------------- */
@@ -229,12 +215,8 @@ count_report (void *user, BpReport *report)
   report_vcpus (c, report);
   if (c->classes)
     report_classes (c, report, insns);
-  if (!c->by_space)
-    return;
-  for (unsigned i = 0; i < c->n_vcpus; i++)
-    if (bp_instrument_is_running (c->in, i))
-      account (c, i, true);
-  report_spaces (c, report, insns);
+  if (c->by_space)
+    report_spaces (c, report, insns);
 }
 
 /* --- life cycle ---------------------------------------------------------------------------------- */
@@ -244,7 +226,7 @@ count_realize (void *self, GError **error)
 {
   static const BpInstrumentOps ops = { .struct_size = sizeof ops, .block = count_block, .jump = count_jump, .report = count_report };
   static const BpInstrumentOps with_spaces = { .struct_size = sizeof ops, .block = count_block, .jump = count_jump, .report = count_report,
-                                               .space = count_space, .started = count_started, .stopped = count_stopped };
+                                               .records = count_records, .space = count_space };
   Count *c = self;
   c->in = bp_instrument_attach (self, c->by_space ? &with_spaces : &ops, c, error);
   if (!c->in)
@@ -260,10 +242,8 @@ count_realize (void *self, GError **error)
   }
   for (unsigned i = 0; c->classes && i < BP_N_CLASSES; i++)
     c->by_class[i] = bp_counter_new (c->in, 0);
-  for (unsigned i = 0; c->by_space && i < c->n_vcpus; i++) {
+  for (unsigned i = 0; c->by_space && i < c->n_vcpus; i++)
     instr_spaces_init (&c->vcpus[i].spaces);
-    enter (&c->vcpus[i], 0);
-  }
   return true;
 }
 

@@ -66,8 +66,10 @@ mix_block (void *user, BpInstrBlock *block)
     const BpInsn *insn = bp_block_insn (block, i);
     unsigned p = instr_privilege (insn);
     bp_block_count (block, i, m->by_class[insn->insn_class < BP_N_CLASSES ? insn->insn_class : BP_CLASS_OTHER][p], 1);
-    if (m->mnemonics)
-      bp_block_count (block, i, g_array_index (m->names, Mnemonic, mnemonic_of (m, insn)).by_privilege[p], 1);
+    if (!m->mnemonics)
+      continue;
+    uint32_t mnemonic = mnemonic_of (m, insn);  /* may move the names */
+    bp_block_count (block, i, g_array_index (m->names, Mnemonic, mnemonic).by_privilege[p], 1);
   }
 }
 

@@ -6,6 +6,7 @@
  * counts when it is done, whatever the number of steps.  Prints the number when the guest has ended.
  */
 #include <glib.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -61,15 +62,14 @@ hex_byte (const char *text)
   return (unsigned) (g_ascii_xdigit_value (text[0]) << 4 | g_ascii_xdigit_value (text[1]));
 }
 
-static uint32_t
-program_counter (void)
+static bool
+program_counter (uint32_t *pc)
 {
   char answer[64];
-  if (!ask ("p8", answer, sizeof answer) || strlen (answer) < 8) {
-    fprintf (stderr, "single-steps: no program counter: %s\n", answer);
-    exit (1);
-  }
-  return hex_byte (answer) | hex_byte (answer + 2) << 8 | hex_byte (answer + 4) << 16 | hex_byte (answer + 6) << 24;
+  if (!ask ("p8", answer, sizeof answer) || strlen (answer) < 8)
+    return false;
+  *pc = hex_byte (answer) | hex_byte (answer + 2) << 8 | hex_byte (answer + 4) << 16 | hex_byte (answer + 6) << 24;
+  return true;
 }
 
 typedef struct Insn {
@@ -107,24 +107,22 @@ main (int argc, char **argv)
     perror (argv[1]);
     return 1;
   }
+  signal (SIGPIPE, SIG_IGN);
   char answer[4096];
   uint64_t count = 0, steps = 0;
-  if (!ask ("?", answer, sizeof answer))
+  uint32_t pc, next;
+  if (!ask ("?", answer, sizeof answer) || !program_counter (&pc))
     return 1;
-  uint32_t pc = program_counter ();
-  for (;;) {
+  for (;; pc = next) {
     Insn insn = look (pc);
     steps++;
-    if (!ask ("s", answer, sizeof answer) || answer[0] == 'W' || answer[0] == 'X') {
-      count++;                  /* it has ended the machine */
+    /* The connection ends with the machine, in its last step. */
+    if (!ask ("s", answer, sizeof answer) || answer[0] != 'T' || !program_counter (&next))
       break;
-    }
-    uint32_t next = program_counter ();
     bool has_faulted = next >= stubs && next < stubs + 48 * 16 && (next & 15) == 0 && !insn.is_int;
     if (!has_faulted && !(insn.is_repeated && next == pc))
       count++;
-    pc = next;
   }
-  printf ("%" G_GUINT64_FORMAT " instructions in %" G_GUINT64_FORMAT " steps\n", count, steps);
+  printf ("%" G_GUINT64_FORMAT " instructions in %" G_GUINT64_FORMAT " steps\n", count + 1, steps);
   return 0;
 }
