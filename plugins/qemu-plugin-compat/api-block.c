@@ -168,7 +168,7 @@ ask_operation (struct qemu_plugin_tb *tb, unsigned index, enum qemu_plugin_op op
   if (!is_open (tb)) {
     return;
   }
-  if (!counter) {
+  if (!counter || imm > INT32_MAX) {
     bp_block_call (tb->block, index, NULL, call_exec_operation, (void *) call_intern (tb->plugin, &call), BP_CALL_NO_REGISTERS);
   } else if (op == QEMU_PLUGIN_INLINE_STORE_U64) {
     bp_block_store (tb->block, index, counter, imm);
@@ -244,7 +244,7 @@ qemu_plugin_register_vcpu_mem_inline_per_vcpu (struct qemu_plugin_insn *insn, en
 {
   BpCounter counter = score_counter (entry);
   Call call = { .score = entry.score, .offset = entry.offset, .imm = imm, .op = (uint8_t) op };
-  if (counter && op == QEMU_PLUGIN_INLINE_ADD_U64 && is_open (insn->tb) && shape_of (insn->insn).is_plain) {
+  if (counter && imm <= INT32_MAX && op == QEMU_PLUGIN_INLINE_ADD_U64 && is_open (insn->tb) && shape_of (insn->insn).is_plain) {
     bp_block_count_memory (insn->tb->block, insn->index, which_of (rw), counter, imm);
   } else {
     ask_access (insn, call_access_operation, &call, rw);

@@ -48,18 +48,30 @@ loader_argv (char **args, int *argc)
 
 /* --- opening ------------------------------------------------------------------------------------------ */
 
-/* Modules are loaded for themselves.  Plugins look for qemu_plugin_* in the program and what is global in it, and there we put ourselves. */
+/* What an object finds that is loaded now: names of the program, of its libraries, and of what was opened with RTLD_GLOBAL. */
+static bool
+is_global (void)
+{
+  void *program = dlopen (NULL, RTLD_LAZY);
+  bool is = program && dlsym (program, "qemu_plugin_outs") == (void *) qemu_plugin_outs;
+  if (program) {
+    dlclose (program);
+  }
+  return is;
+}
+
+/* Modules are loaded for themselves alone; a plugin looks for qemu_plugin_* among what is global, so there we put ourselves. */
 static bool
 become_global (Plugin *plugin, GError **error)
 {
   Dl_info info;
-  if (dlsym (RTLD_DEFAULT, "qemu_plugin_outs") == (void *) qemu_plugin_outs) {
+  if (is_global ()) {
     return true;
   }
   if (dladdr ((void *) qemu_plugin_outs, &info) && info.dli_fname) {
     plugin->global = dlopen (info.dli_fname, RTLD_LAZY | RTLD_GLOBAL | RTLD_NOLOAD);
   }
-  if (!plugin->global || dlsym (RTLD_DEFAULT, "qemu_plugin_outs") != (void *) qemu_plugin_outs) {
+  if (!is_global ()) {
     g_set_error (error, BP_ERROR, BP_ERROR_PLUGIN, "another part of the program has a function qemu_plugin_outs; plugins would call that");
     return false;
   }

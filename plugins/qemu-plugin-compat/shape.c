@@ -8,7 +8,7 @@
 
 typedef struct Opcode {
   bool is_wide, is_two_byte;    /* REX.W; 0F ... */
-  bool is_narrow;               /* operand size prefix */
+  bool is_narrow, is_repeated;  /* prefixes: operand size, REP */
   uint8_t byte;
 } Opcode;
 
@@ -21,6 +21,7 @@ opcode_of (const BpInsn *insn)
   for (; i + 1 < insn->size && i < 14; i++) {
     uint8_t b = insn->bytes[i];
     bool is_prefix = b == 0xf0 || b == 0xf2 || b == 0xf3 || b == 0x2e || b == 0x36 || b == 0x3e || b == 0x26 || b == 0x64 || b == 0x65 || b == 0x66 || b == 0x67;
+    o.is_repeated |= b == 0xf2 || b == 0xf3;
     if (b == 0x66) {
       o.is_narrow = true;
     } else if (insn->code_bits == 64 && (b & 0xf0) == 0x40) {
@@ -52,7 +53,7 @@ element_bytes (const BpInsn *insn, const Opcode *o)
 {
   bool is_string = !o->is_two_byte && ((o->byte >= 0xa4 && o->byte <= 0xa7) || (o->byte >= 0xaa && o->byte <= 0xaf));
   bool is_port = !o->is_two_byte && o->byte >= 0x6c && o->byte <= 0x6f;
-  if (!is_string && !is_port) {
+  if (!o->is_repeated || (!is_string && !is_port)) {
     return 0;
   }
   unsigned bytes = o->byte & 1 ? operand_bytes (insn, o) : 1;
@@ -90,7 +91,7 @@ shape_of (const BpInsn *insn)
 {
   Opcode o = opcode_of (insn);
   return (Shape) {
-    .element = insn->flags & BP_INSN_REPEATED ? element_bytes (insn, &o) : 0,
+    .element = (uint8_t) element_bytes (insn, &o),
     .is_signed = sign_extends (insn, &o),
     .is_plain = is_plain (insn),
   };
