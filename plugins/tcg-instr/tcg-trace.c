@@ -6,22 +6,18 @@
 #include <backplane/machine.h>
 #include <backplane/plugin.h>
 #include <string.h>
+#include "tcg-trace-jumps.h"
 #include "tcg-trace-stream.h"
 
 enum { COMPRESS_NONE, COMPRESS_ZSTD };
-
-/* Jumps that the consumer has not come to yet. */
-enum { JUMPS = 1024 };
 
 /* --- state: wiring | derived -------------------------------------------------------------- */
 
 typedef struct Vcpu {
   TraceStream *stream;
+  JumpQueue *jumps;
   uint64_t next;                /* behind the last instruction */
   bool warned;
-  /* under the lock: written by the vCPU, read by who consumes */
-  BpJump jumps[JUMPS];
-  unsigned first_jump, n_jumps;
 } Vcpu;
 
 typedef struct Trace {
@@ -35,7 +31,6 @@ typedef struct Trace {
   BpInstrument *instrument;
   unsigned n_vcpus;
   Vcpu *vcpus;
-  GMutex lock;
   bool opened, all_ended;
 } Trace;
 
@@ -52,49 +47,31 @@ on_block (void *user, BpInstrBlock *block)
 
 /* --- interrupts and exceptions --------------------------------------------------------------------- */
 
-/* They are told on the vCPU's thread, its instructions later: the place of each among them is found by where it leads to. */
 static void
 on_jump (void *user, unsigned vcpu, const BpJump *jump)
 {
   Trace *t = user;
-  Vcpu *v = &t->vcpus[vcpu];
-  g_mutex_lock (&t->lock);
-  if (v->n_jumps == JUMPS) {    /* (nobody came to the oldest) */
-    v->first_jump = (v->first_jump + 1) % JUMPS;
-    v->n_jumps--;
-  }
-  BpJump *new = &v->jumps[(v->first_jump + v->n_jumps) % JUMPS];
-  *new = (BpJump) { .kind = jump->kind, .from = jump->from, .to = jump->to };
-  __atomic_store_n (&v->n_jumps, v->n_jumps + 1, __ATOMIC_RELAXED);
-  g_mutex_unlock (&t->lock);
+  jump_queue_put (t->vcpus[vcpu].jumps, jump);
 }
 
 /* Control came to `address', and not from the instruction before it. */
 static void
-look_for_jump (Trace *t, Vcpu *v, uint64_t address)
+look_for_jump (Vcpu *v, uint64_t address)
 {
-  g_mutex_lock (&t->lock);
-  for (unsigned i = 0; i < v->n_jumps; i++) {
-    const BpJump *jump = &v->jumps[(v->first_jump + i) % JUMPS];
-    if (jump->to != address)
-      continue;
-    trace_stream_jump (v->stream, jump);
-    v->first_jump = (v->first_jump + i + 1) % JUMPS;
-    v->n_jumps -= i + 1;
-    break;
-  }
-  g_mutex_unlock (&t->lock);
+  BpJump jump;
+  if (jump_queue_take (v->jumps, address, &jump))
+    trace_stream_jump (v->stream, &jump);
 }
 
 /* --- records -------------------------------------------------------------------------------------------- */
 
 static inline void
-consume (Trace *t, Vcpu *v, const BpSite *site, uint64_t address, uint32_t bytes, uint64_t value)
+consume (Vcpu *v, const BpSite *site, uint64_t address, uint32_t bytes, uint64_t value)
 {
   if (site->kind == BP_RECORD_INSN) {
     const BpInsn *insn = site->insn;
-    if (insn->address != v->next && __atomic_load_n (&v->n_jumps, __ATOMIC_RELAXED))
-      look_for_jump (t, v, insn->address);
+    if (insn->address != v->next && !jump_queue_is_empty (v->jumps))
+      look_for_jump (v, insn->address);
     v->next = insn->address + insn->size;
     trace_stream_insn (v->stream, insn);
   } else {
@@ -138,11 +115,11 @@ on_records (void *user, const BpBatch *batch)
   if (t->values) {
     const BpWideRecord *r = batch->records;
     for (size_t i = 0; i < batch->n; i++)
-      consume (t, v, &sites[r[i].site], r[i].address, r[i].bytes, r[i].value);
+      consume (v, &sites[r[i].site], r[i].address, r[i].bytes, r[i].value);
   } else {
     const BpRecord *r = batch->records;
     for (size_t i = 0; i < batch->n; i++)
-      consume (t, v, &sites[r[i].site], r[i].address, r[i].bytes, 0);
+      consume (v, &sites[r[i].site], r[i].address, r[i].bytes, 0);
   }
   if (trace_stream_ended (v->stream))
     ended (t, v);
@@ -241,6 +218,7 @@ open_streams (Trace *t, GError **error)
   for (unsigned i = 0; i < t->n_vcpus; i++) {
     g_autofree char *path = t->n_vcpus > 1 ? g_strdup_printf ("%s.%u", t->output, i) : g_strdup (t->output);
     desc.vcpu = i;
+    t->vcpus[i].jumps = jump_queue_new ();
     t->vcpus[i].stream = trace_stream_new (path, &desc, error);
     if (!t->vcpus[i].stream)
       return false;
@@ -258,8 +236,9 @@ trace_unrealize (void *self)
     trace_stream_free (t->vcpus[i].stream);
   bp_instrument_detach (t->instrument);
   t->instrument = NULL;
+  for (unsigned i = 0; t->vcpus && i < t->n_vcpus; i++)
+    jump_queue_free (t->vcpus[i].jumps);
   g_clear_pointer (&t->vcpus, g_free);
-  g_mutex_clear (&t->lock);
 }
 
 static bool
@@ -270,7 +249,6 @@ trace_realize (void *self, GError **error)
   static const BpInstrumentOps wide = { .struct_size = sizeof wide, .flags = BP_INSTRUMENT_THREAD | BP_INSTRUMENT_WIDE, .block = on_block,
                                         .records = on_records, .jump = on_jump, .report = on_report };
   Trace *t = self;
-  g_mutex_init (&t->lock);
   t->instrument = bp_instrument_attach (t, t->values ? &wide : &plain, t, error);
   if (!t->instrument)
     return false;
