@@ -220,7 +220,7 @@ static void
 space_table (const TcgCache *c, BpReport *report)
 {
   static const BpReportColumn columns[] = {
-    { "space", "address space", BP_REPORT_ADDRESS }, { "instructions", NULL, BP_REPORT_COUNT }, { "instructions-user", "in user programs", BP_REPORT_COUNT },
+    { "space", "address space", BP_REPORT_ADDRESS }, { "instructions", "instructions, about", BP_REPORT_COUNT }, { "instructions-user", "in user programs", BP_REPORT_COUNT },
     MISS_COLUMNS,
   };
   g_autoptr (GArray) places = gather_spaces (c);
@@ -228,8 +228,8 @@ space_table (const TcgCache *c, BpReport *report)
   for (unsigned i = 0; i < MIN (places->len, c->top); i++) {
     const Place *p = &g_array_index (places, Place, i);
     bp_report_cell_u64 (table, p->address);
-    bp_report_cell_u64 (table, p->space->totals.n[CACHE_INSNS][0] + p->space->totals.n[CACHE_INSNS][1]);
-    bp_report_cell_u64 (table, p->space->totals.n[CACHE_INSNS][1]);
+    bp_report_cell_u64 (table, p->space->about.n[CACHE_LIVE_KERNEL] + p->space->about.n[CACHE_LIVE_USER]);
+    bp_report_cell_u64 (table, p->space->about.n[CACHE_LIVE_USER]);
     miss_cells (c, table, &p->misses);
   }
 }

@@ -181,7 +181,7 @@ report_time (const TcgCache *c, BpReport *report)
       uint64_t first = m[CACHE_MISS_LOAD] + m[CACHE_MISS_STORE] + m[CACHE_MISS_FETCH];
       uint64_t misses = which == CACHE_L1I ? m[CACHE_MISS_FETCH] : which == CACHE_L1D ? m[CACHE_MISS_LOAD] + m[CACHE_MISS_STORE]
                         : which == CACHE_L2 ? m[CACHE_MISS_L2] : m[CACHE_MISS_L3];
-      uint64_t accesses = which == CACHE_L1I ? bin->fetches : which == CACHE_L1D ? bin->data
+      uint64_t accesses = which == CACHE_L1I ? bin->insns : which == CACHE_L1D ? bin->data
                           : which == CACHE_L3 && c->config.caches[CACHE_L2].size ? m[CACHE_MISS_L2] : first;
       insns += (double) bin->insns;
       if (!accesses)

@@ -6,7 +6,6 @@ static void
 add (CacheSample *to, const CacheSample *from)
 {
   to->insns += from->insns;
-  to->fetches += from->fetches;
   to->data += from->data;
   for (unsigned i = 0; i < CACHE_N_MISSES; i++)
     to->misses.n[i] += from->misses.n[i];

@@ -6,7 +6,7 @@
 #include "tcg-cache-model.h"
 
 typedef struct CacheSample {
-  uint64_t insns, fetches, data;        /* how many there were */
+  uint64_t insns, data;         /* how many there were, about */
   CacheMisses misses;
 } CacheSample;
 

@@ -45,37 +45,23 @@ space_of (TcgCache *c, uint64_t space)
   return found;
 }
 
-static void
-add_to_series (TcgCache *c)
-{
-  CacheSample now = { .misses = c->model->total }, step;
-  for (unsigned i = 0; i < c->n_vcpus; i++)
-    for (unsigned user = 0; user < 2; user++) {
-      const CacheTotals *seen = &c->vcpus[i].seen;
-      now.insns += seen->n[CACHE_INSNS][user];
-      now.fetches += seen->n[CACHE_INSNS][user] + seen->n[CACHE_STRADDLES][user];
-      now.data += seen->n[CACHE_LOADS][user] + seen->n[CACHE_STORES][user];
-      if (!c->filtered[0] && c->model->cores[i].first[0])
-        now.data += c->model->cores[i].first[0]->counts.accesses[CACHE_LOAD][user] + c->model->cores[i].first[0]->counts.accesses[CACHE_STORE][user];
-    }
-  step = (CacheSample) { .insns = now.insns - c->last.insns, .fetches = now.fetches - c->last.fetches, .data = now.data - c->last.data };
-  for (unsigned i = 0; i < CACHE_N_MISSES; i++)
-    step.misses.n[i] = now.misses.n[i] - c->last.misses.n[i];
-  c->last = now;
-  cache_series_add (&c->series, &step);
-}
-
+/* What went by since the last time is put to the account of the address space that ran. */
 void
 cache_account (TcgCache *c, unsigned vcpu)
 {
   CacheVcpu *v = &c->vcpus[vcpu];
-  CacheTotals now = cache_totals_of (c, vcpu);
   CacheSpace *space = space_of (c, v->space);
-  for (unsigned i = 0; i < CACHE_N_TOTALS; i++)
-    for (unsigned user = 0; user < 2; user++)
-      space->totals.n[i][user] += now.n[i][user] - v->seen.n[i][user];
-  v->seen = now;
-  add_to_series (c);
+  CacheSample step = { 0 };
+  for (unsigned i = 0; i < CACHE_N_LIVE; i++) {
+    uint64_t n = v->live->n[i] - v->seen.n[i];
+    space->about.n[i] += n;
+    *(i == CACHE_LIVE_DATA ? &step.data : &step.insns) += n;
+    v->seen.n[i] = v->live->n[i];
+  }
+  for (unsigned i = 0; i < CACHE_N_MISSES; i++)
+    step.misses.n[i] = c->model->total.n[i] - c->last.n[i];
+  c->last = c->model->total;
+  cache_series_add (&c->series, &step);
 }
 
 /* The caches are warm: all that was counted until now is not. */
@@ -91,7 +77,6 @@ begin (TcgCache *c)
     for (unsigned k = 0; k < CACHE_N_TOTALS; k++)
       for (unsigned user = 0; user < 2; user++)
         c->vcpus[i].base.n[k][user] += now.n[k][user];
-    memset (&c->vcpus[i].seen, 0, sizeof c->vcpus[i].seen);
   }
   memset (&c->last, 0, sizeof c->last);
   cache_series_init (&c->series, c->series.width);
@@ -103,12 +88,25 @@ begin_when_warm (TcgCache *c)
 {
   uint64_t insns = 0;
   for (unsigned i = 0; i < c->n_vcpus; i++)
-    insns += c->vcpus[i].seen.n[CACHE_INSNS][0] + c->vcpus[i].seen.n[CACHE_INSNS][1];
+    insns += c->vcpus[i].seen.n[CACHE_LIVE_KERNEL] + c->vcpus[i].seen.n[CACHE_LIVE_USER];
   if (insns >= c->warm_up)
     begin (c);
 }
 
 /* --- what the guest does ------------------------------------------------------------------------------------------ */
+
+static void
+count_about (TcgCache *c, BpInstrBlock *block, unsigned user)
+{
+  unsigned n = bp_block_n_insns (block), data = 0;
+  for (unsigned i = 0; i < n; i++) {
+    unsigned flags = bp_block_insn (block, i)->flags;
+    data += !!(flags & BP_INSN_LOADS) + !!(flags & BP_INSN_STORES);
+  }
+  bp_block_count (block, 0, c->live + 8 * (user ? CACHE_LIVE_USER : CACHE_LIVE_KERNEL), n);
+  if (data)
+    bp_block_count (block, 0, c->live + 8 * CACHE_LIVE_DATA, data);
+}
 
 /* Instructions that lie in two lines are fetched twice. */
 static void
@@ -128,6 +126,7 @@ on_block (void *self, BpInstrBlock *block)
   TcgCache *c = self;
   unsigned user = bp_block_insn (block, 0)->privilege == 3;
   bp_block_count (block, BP_EVERY_INSN, c->counters[CACHE_INSNS][user], 1);
+  count_about (c, block, user);
   if (c->config.caches[CACHE_L1I].size) {
     count_straddles (c, block, user);
     bp_block_record_fetch (block, c->model->line_bytes, c->filters[1], user);
@@ -263,7 +262,7 @@ tcg_cache_configure (void *self, GError **error)
   return cache_config_check (&c->config, error);
 }
 
-/* true, and no filter: this model needs every access. */
+/* true, and no filter: this model needs every access, or what its sets make of the filter is no use. */
 static bool
 make_filter (TcgCache *c, bool code, GError **error)
 {
@@ -272,6 +271,8 @@ make_filter (TcgCache *c, bool code, GError **error)
     return true;
   uint64_t sets = g->size / g->line / g->ways;
   BpFilterDesc desc = { .struct_size = sizeof desc, .line_bytes = g->line, .entries = (uint32_t) MIN (MIN (sets, 4096 / g->line), 64), .stores_apart = !code };
+  if (desc.entries < 4)
+    return true;
   c->filters[code] = bp_filter_new (c->instrument, &desc, error);
   c->filtered[code] = c->filters[code] != 0;
   return c->filtered[code];
@@ -301,6 +302,9 @@ tcg_cache_realize (void *self, GError **error)
   for (unsigned i = 0; i < CACHE_N_TOTALS; i++)
     for (unsigned user = 0; user < 2; user++)
       c->counters[i][user] = bp_counter_new (c->instrument, 0);
+  c->live = bp_scoreboard_new (c->instrument, sizeof (CacheAbout));
+  for (unsigned i = 0; i < c->n_vcpus; i++)
+    c->vcpus[i].live = bp_counter_at (c->instrument, c->live, i);
   if (!make_filter (c, false, error) || !make_filter (c, true, error))
     return false;
   if (c->index == CACHE_VIRTUAL)

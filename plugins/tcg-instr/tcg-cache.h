@@ -16,14 +16,21 @@ typedef struct CacheTotals {
   uint64_t n[CACHE_N_TOTALS][2];
 } CacheTotals;
 
+/* The same while the guest runs, when looking at those is dear: of each block that was entered, all instructions and the accesses that they announce. */
+typedef enum CacheLive { CACHE_LIVE_KERNEL, CACHE_LIVE_USER, CACHE_LIVE_DATA, CACHE_N_LIVE } CacheLive;
+typedef struct CacheAbout {
+  uint64_t n[CACHE_N_LIVE];
+} CacheAbout;
+
 typedef struct CacheSpace {     /* a process, or so */
   uint64_t space;
   CacheMisses misses;
-  CacheTotals totals;
+  CacheAbout about;
 } CacheSpace;
 
 typedef struct CacheVcpu {
-  CacheTotals seen, base;       /* when they were last looked at; when counting began */
+  CacheTotals base;             /* when counting began */
+  CacheAbout *live, seen;       /* generated code adds to these; when they were last looked at */
   uint64_t space;               /* runs now */
 } CacheVcpu;
 
@@ -36,7 +43,7 @@ typedef struct TcgCache {
   uint32_t top;
   /* --- wiring */
   BpInstrument *instrument;
-  BpCounter counters[CACHE_N_TOTALS][2];
+  BpCounter counters[CACHE_N_TOTALS][2], live;
   BpFilter filters[2];          /* [is_code]; 0: every access comes */
   BpAddressSpace *memory;
   unsigned listener;
@@ -50,7 +57,7 @@ typedef struct TcgCache {
   GHashTable *by_space;         /* of CacheSpace */
   GArray *ram;                  /* of CacheRange, as the listener was told */
   CacheSeries series;
-  CacheSample last;             /* totals of when the series was last added to */
+  CacheMisses last;             /* when the series was last added to */
   uint64_t n_records, n_lost;
 } TcgCache;
 
