@@ -165,7 +165,7 @@ insn_table (const TcgCache *c, BpReport *report, const GArray *places)
     { "address", NULL, BP_REPORT_ADDRESS }, { "by", NULL, BP_REPORT_TEXT }, MISS_COLUMNS, { "instruction", NULL, BP_REPORT_CODE },
     { "symbol", NULL, BP_REPORT_CODE }, { "source", NULL, BP_REPORT_CODE },
   };
-  BpReportTable *table = bp_report_table (report, "instructions", "Misses by instruction", columns, G_N_ELEMENTS (columns));
+  BpReportTable *table = bp_report_table (report, "by-instruction", "Misses by instruction", columns, G_N_ELEMENTS (columns));
   for (unsigned i = 0; i < MIN (places->len, c->top); i++) {
     const Place *p = &g_array_index (places, Place, i);
     char text[128] = "";
@@ -186,7 +186,7 @@ symbol_table (const TcgCache *c, BpReport *report, const GArray *insns)
     { "symbol", NULL, BP_REPORT_CODE }, { "object", NULL, BP_REPORT_TEXT }, { "by", NULL, BP_REPORT_TEXT }, MISS_COLUMNS,
   };
   g_autoptr (GArray) places = merge (c, insns, symbol_key);
-  BpReportTable *table = bp_report_table (report, "symbols", "Misses by symbol", columns, G_N_ELEMENTS (columns));
+  BpReportTable *table = bp_report_table (report, "by-symbol", "Misses by symbol", columns, G_N_ELEMENTS (columns));
   for (unsigned i = 0; i < MIN (places->len, c->top); i++) {
     const Place *p = &g_array_index (places, Place, i);
     bp_report_cell_text (table, p->symbol.name);
@@ -203,7 +203,7 @@ line_table (const TcgCache *c, BpReport *report, const GArray *insns)
     { "source", NULL, BP_REPORT_CODE }, { "symbol", NULL, BP_REPORT_CODE }, { "by", NULL, BP_REPORT_TEXT }, MISS_COLUMNS,
   };
   g_autoptr (GArray) places = merge (c, insns, line_key);
-  BpReportTable *table = bp_report_table (report, "lines", "Misses by source line", columns, G_N_ELEMENTS (columns));
+  BpReportTable *table = bp_report_table (report, "by-line", "Misses by source line", columns, G_N_ELEMENTS (columns));
   for (unsigned i = 0, n = 0; i < places->len && n < c->top; i++) {
     const Place *p = &g_array_index (places, Place, i);
     if (!p->symbol.file)
@@ -224,7 +224,7 @@ space_table (const TcgCache *c, BpReport *report)
     MISS_COLUMNS,
   };
   g_autoptr (GArray) places = gather_spaces (c);
-  BpReportTable *table = bp_report_table (report, "processes", "Misses by process", columns, G_N_ELEMENTS (columns));
+  BpReportTable *table = bp_report_table (report, "by-process", "Misses by process", columns, G_N_ELEMENTS (columns));
   for (unsigned i = 0; i < MIN (places->len, c->top); i++) {
     const Place *p = &g_array_index (places, Place, i);
     bp_report_cell_u64 (table, p->address);

@@ -145,7 +145,7 @@ report_kinds (const TcgCache *c, BpReport *report)
     { "misses", NULL, BP_REPORT_COUNT }, { "miss-rate", "miss rate", BP_REPORT_SHARE },
   };
   static const char *const kinds[] = { "load", "store", "fetch" };
-  BpReportTable *table = bp_report_table (report, "kinds", "By kind of access and privilege", columns, G_N_ELEMENTS (columns));
+  BpReportTable *table = bp_report_table (report, "by-kind", "By kind of access and privilege", columns, G_N_ELEMENTS (columns));
   for (unsigned which = 0; which < CACHE_N_CACHES; which++) {
     CacheCounts n = counts_of_all (c, which);
     for (unsigned kind = 0; kind < CACHE_N_KINDS; kind++)
