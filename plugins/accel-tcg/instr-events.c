@@ -106,19 +106,18 @@ access_called (void *env, uint64_t request, uint64_t address, uint64_t value, ui
 }
 
 static uint32_t
-helper_site (TcgVcpu *v, InstrMemory *r, bool is_store)
+helper_site (TcgVcpu *v, InstrMemory *r, bool is_store, unsigned mmu)
 {
   TcgInstr *a = v->instr->all;
-  if (!r->site[is_store]) {
-    BpSite site = { .insn = r->guest, .kind = is_store ? BP_RECORD_STORE : BP_RECORD_LOAD, .flags = BP_SITE_HELPER, .user = r->user,
-                    .mmu = v->frontend->fetch_mmu_index (v) };
+  if (!r->site[is_store] || a->site[r->site[is_store]].mmu != mmu) {
+    BpSite site = { .insn = r->guest, .kind = is_store ? BP_RECORD_STORE : BP_RECORD_LOAD, .flags = BP_SITE_HELPER, .user = r->user, .mmu = mmu };
     r->site[is_store] = instr_site (a, &site);
   }
   return r->site[is_store];
 }
 
 static void
-act_on (TcgVcpu *v, InstrMemory *r, uint64_t address, uint64_t value, unsigned bytes, bool is_store)
+act_on (TcgVcpu *v, InstrMemory *r, uint64_t address, uint64_t value, unsigned bytes, bool is_store, unsigned mmu)
 {
   TcgInstr *a = v->instr->all;
   switch ((InstrMemoryAct) r->act) {
@@ -126,7 +125,7 @@ act_on (TcgVcpu *v, InstrMemory *r, uint64_t address, uint64_t value, unsigned b
     const InstrFilter *f = r->filter ? &a->filter[r->filter - 1] : NULL;
     uint32_t wide = a->slot[r->channel]->wide ? BP_IR_RECORD_WIDE : 0;
     if (!f || passes (v, f, r->filter, address, bytes, is_store))
-      append (v, address, value, helper_site (v, r, is_store), bytes, r->channel | wide);
+      append (v, address, value, helper_site (v, r, is_store, mmu), bytes, r->channel | wide);
     break;
   }
   case INSTR_MEMORY_COUNT:
@@ -139,7 +138,7 @@ act_on (TcgVcpu *v, InstrMemory *r, uint64_t address, uint64_t value, unsigned b
 }
 
 void
-instr_accessed (TcgVcpu *v, uint64_t address, uint64_t value, unsigned bytes, bool is_store)
+instr_accessed (TcgVcpu *v, uint64_t address, uint64_t value, unsigned bytes, bool is_store, unsigned mmu)
 {
   int insn;
   Tb *tb = current_block (v, &insn);
@@ -149,7 +148,7 @@ instr_accessed (TcgVcpu *v, uint64_t address, uint64_t value, unsigned bytes, bo
   for (unsigned i = 0; i < t->n_memory; i++)
     if (t->memory[i].insn == insn && t->memory[i].which & (is_store ? BP_STORES : BP_LOADS)) {
       fp_leave (v);
-      act_on (v, &t->memory[i], address, value, bytes, is_store);
+      act_on (v, &t->memory[i], address, value, bytes, is_store, mmu);
     }
 }
 

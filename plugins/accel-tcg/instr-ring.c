@@ -4,22 +4,13 @@
  * A ring is an array that is filled, delivered and begun again.  With a consumer's thread the full array goes to a queue and an empty one takes its place;
  * when the consumer has not given one back in time, the records are dropped and counted, so that a vCPU never waits for ever.
  */
-#include <stdlib.h>
 #include <string.h>
 #include "instr.h"
 
 #define ARRAYS_A_VCPU 4         /* with a consumer: one that is filled, the others on their way */
 
-static uint8_t *
-array_new (void)
-{
-  void *p = NULL;
-  /* The end is compared by its low bits: the last record's end is the next array's start, which is not touched. */
-  if (posix_memalign (&p, INSTR_RING_BYTES, INSTR_RING_BYTES))
-    g_error ("no memory for an instrument's ring");
-  memset (p, 0, INSTR_RING_BYTES);
-  return p;
-}
+/* The end is told by its low bits: of a pointer that is not followed. */
+static uint8_t *array_new (void) { return g_aligned_alloc0 (1, INSTR_RING_BYTES, INSTR_RING_BYTES); }
 
 /* --- physical addresses, while the TLB still knows them ------------------------------------------ */
 
@@ -181,7 +172,7 @@ void
 instr_rings_finish (TcgVcpu *v)
 {
   for (unsigned i = 0; i < INSTR_MAX; i++) {
-    free (v->instr->ring[i].base);
+    g_aligned_free (v->instr->ring[i].base);
     v->instr->ring[i].base = NULL;
     v->ring[i] = 0;
   }
@@ -224,7 +215,7 @@ instr_consumer_start (Instr *in, GError **error)
   g_mutex_init (&c->lock);
   g_cond_init (&c->cond);
   g_queue_init (&c->full);
-  c->free = g_ptr_array_new_with_free_func (free);
+  c->free = g_ptr_array_new_with_free_func (g_aligned_free);
   in->consumer = c;
   c->thread = g_thread_try_new ("instrument", consume, in, error);
   return c->thread != NULL;
@@ -268,7 +259,7 @@ instr_consumer_stop (Instr *in)
     g_thread_join (c->thread);
   in->consumer = NULL;
   for (InstrParcel *p; (p = g_queue_pop_head (&c->full)); g_free (p))
-    free (p->records);
+    g_aligned_free (p->records);
   g_ptr_array_unref (c->free);
   g_mutex_clear (&c->lock);
   g_cond_clear (&c->cond);

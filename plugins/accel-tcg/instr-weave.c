@@ -260,14 +260,6 @@ ask_all (Weave *w)
 
 /* --- weaving ------------------------------------------------------------------------------------- */
 
-static uint32_t
-site_for (Weave *w, const BpSite *site)
-{
-  BpSite s = *site;
-  s.mmu = w->tb->cflags >> TB_MMU_SHIFT;
-  return instr_site (w->all, &s);
-}
-
 static void
 emit_record (Weave *w, BpIrBlock *out, uint32_t aux, uint64_t imm, BpTemp address, BpTemp value, BpIrType type)
 {
@@ -283,7 +275,7 @@ static void
 emit_code_record (Weave *w, BpIrBlock *out, const Request *r)
 {
   const BpInsn *insn = w->insn[r->insn];
-  BpSite site = { .insn = insn, .user = r->user, .bytes = insn->size, .kind = BP_RECORD_INSN };
+  BpSite site = { .insn = insn, .user = r->user, .bytes = insn->size, .kind = BP_RECORD_INSN, .mmu = w->tb->cflags >> TB_MMU_SHIFT };
   uint64_t address = insn->address, line = 0;
   if (r->kind == REQUEST_FETCH) {
     site.kind = BP_RECORD_FETCH;
@@ -297,7 +289,7 @@ emit_code_record (Weave *w, BpIrBlock *out, const Request *r)
     site.n_insns = w->n_insns;
   }
   BpTemp at = bp_ir_const (out, BP_IR_I64, (int64_t) address);
-  emit_record (w, out, r->channel | BP_IR_RECORD_CODE | BP_MO_ADDR64 | (uint32_t) r->filter << 16, site_for (w, &site) | line << 32, at, BP_IR_NONE,
+  emit_record (w, out, r->channel | BP_IR_RECORD_CODE | BP_MO_ADDR64 | (uint32_t) r->filter << 16, instr_site (w->all, &site) | line << 32, at, BP_IR_NONE,
                BP_IR_I64);
 }
 
@@ -380,7 +372,7 @@ emit_triggers (Weave *w, BpIrBlock *out)
 /* --- accesses ---------------------------------------------------------------------------------------- */
 
 typedef struct Access {
-  unsigned bytes, which;        /* which: BP_LOADS, BP_STORES or both */
+  unsigned bytes, which, mmu;   /* which: BP_LOADS, BP_STORES or both */
   bool wide, atomic;
   BpTemp address, loaded, stored;
   BpIrType type;
@@ -392,13 +384,13 @@ access_of (const BpIrInsn *i, Access *a)
   if (i->op == BP_IR_native) {
     uint32_t aux = i->aux;
     *a = (Access) { .bytes = BP_NATIVE_MEM_SIZE (aux), .wide = aux & BP_NATIVE_MEM_ADDR64, .address = i->a[3], .loaded = BP_IR_NONE,
-                    .stored = BP_IR_NONE, .type = BP_IR_I64,
+                    .stored = BP_IR_NONE, .type = BP_IR_I64, .mmu = BP_NATIVE_MEM_MMU_INDEX (aux),
                     .which = (aux & BP_NATIVE_MEM_READ ? BP_LOADS : 0u) | (aux & BP_NATIVE_MEM_WRITE ? BP_STORES : 0u) };
     return i->a[3] != BP_IR_NONE;
   }
   if (!ir_op_is_guest_access (i->op))
     return false;
-  *a = (Access) { .bytes = BP_MO_BYTES (i->aux), .wide = i->aux & BP_MO_ADDR64, .address = i->a[1], .type = (BpIrType) i->type };
+  *a = (Access) { .bytes = BP_MO_BYTES (i->aux), .wide = i->aux & BP_MO_ADDR64, .address = i->a[1], .type = (BpIrType) i->type, .mmu = BP_MO_MMU_INDEX (i->aux) };
   switch (i->op) {
   case BP_IR_gld:
     a->which = BP_LOADS, a->loaded = i->a[0], a->stored = BP_IR_NONE;
@@ -436,11 +428,11 @@ static void
 emit_memory_record (Weave *w, BpIrBlock *out, const InstrMemory *r, const Access *a, bool is_store)
 {
   BpSite site = { .insn = r->guest, .kind = is_store ? BP_RECORD_STORE : BP_RECORD_LOAD, .flags = a->atomic ? BP_SITE_ATOMIC : 0,
-                  .bytes = (uint16_t) a->bytes, .user = r->user };
+                  .bytes = (uint16_t) a->bytes, .user = r->user, .mmu = a->mmu };
   uint32_t aux = r->channel | (is_store ? BP_IR_RECORD_STORE : 0) | (a->wide ? BP_MO_ADDR64 : 0) | a->bytes << 8 | (uint32_t) r->filter << 16;
   BpTemp value = is_store ? a->stored : a->loaded;
   bool wants = w->all->slot[r->channel]->wide && value != BP_IR_NONE;
-  emit_record (w, out, aux, site_for (w, &site), a->address, wants ? value : BP_IR_NONE, wants ? (BpIrType) out->temps[value].type : BP_IR_I64);
+  emit_record (w, out, aux, instr_site (w->all, &site), a->address, wants ? value : BP_IR_NONE, wants ? (BpIrType) out->temps[value].type : BP_IR_I64);
 }
 
 static void

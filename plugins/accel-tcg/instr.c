@@ -1,9 +1,9 @@
 /* instr.c -- instruments of a machine: attaching, counters, sites, and what they ask about the guest. */
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <backplane/iface/cpu-debug.h>
-#include <backplane/iface/symbols.h>
 #include "instr.h"
 
 #define MAX_SITES (1u << 25)
@@ -71,8 +71,9 @@ insn_equal (gconstpointer a, gconstpointer b)
          && x->code_bits == y->code_bits && memcmp (x->bytes, y->bytes, x->size) == 0;
 }
 
+/* NULL, with error: there is no address space left. */
 static TcgInstr *
-machine_instr (TcgMachine *m)
+machine_instr (TcgMachine *m, GError **error)
 {
   if (m->instr)
     return m->instr;
@@ -81,23 +82,26 @@ machine_instr (TcgMachine *m)
   g_mutex_init (&a->lock);
   a->n_vcpus = MAX (count_cpus (m->machine), m->vcpus->len);
   a->score = g_new0 (uint8_t *, a->n_vcpus + 1);
-  a->site = reserve (MAX_SITES * sizeof (BpSite));
-  bool done = a->site != NULL;
-  for (unsigned i = 0; i < a->n_vcpus; i++)
-    done &= (a->score[i] = reserve (SCORE_SIZE)) != NULL;
-  if (!done)
-    g_error ("no address space for instruments' counters");
-  static const BpInsn nothing;
-  a->site[0].insn = &nothing;
-  a->n_sites = 1;
   a->site_index = g_hash_table_new (site_hash, site_equal);
   a->insn_index = g_hash_table_new_full (insn_hash, insn_equal, g_free, NULL);
   a->line_index = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
   a->free_slots = g_array_new (false, false, sizeof (uint32_t));
+  a->site = reserve (MAX_SITES * sizeof (BpSite));
+  bool done = a->site != NULL;
+  for (unsigned i = 0; i < a->n_vcpus; i++)
+    done &= (a->score[i] = reserve (SCORE_SIZE)) != NULL;
+  m->instr = a;
+  if (!done) {
+    instr_finish (m);
+    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "there is no address space for counters: %s", g_strerror (errno));
+    return NULL;
+  }
+  static const BpInsn nothing;
+  a->site[0].insn = &nothing;
+  a->n_sites = 1;
   a->next_lazy = SCORE_LAZY;
   a->next_live = SCORE_LIVE;
   a->next_slot = SCORE_BLOCKS;
-  m->instr = a;
   return a;
 }
 
@@ -108,8 +112,10 @@ instr_finish (TcgMachine *m)
   if (!a)
     return;
   for (unsigned i = 0; i < a->n_vcpus; i++)
-    munmap (a->score[i], SCORE_SIZE);
-  munmap (a->site, MAX_SITES * sizeof (BpSite));
+    if (a->score[i])
+      munmap (a->score[i], SCORE_SIZE);
+  if (a->site)
+    munmap (a->site, MAX_SITES * sizeof (BpSite));
   g_hash_table_unref (a->site_index);
   g_hash_table_unref (a->insn_index);
   g_hash_table_unref (a->line_index);
@@ -219,11 +225,11 @@ instr_slot_new (TcgInstr *a)
   if (a->free_slots->len) {
     slot = g_array_index (a->free_slots, uint32_t, a->free_slots->len - 1);
     g_array_set_size (a->free_slots, a->free_slots->len - 1);
-  } else if (a->next_slot <= SCORE_SIZE - 8) {
+  } else {
+    g_assert (a->next_slot <= SCORE_SIZE - 8);  /* (there is no room for so many blocks) */
     slot = a->next_slot;
     a->next_slot += 8;
-  } else
-    g_error ("more blocks are counted than there is room for");
+  }
   g_mutex_unlock (&a->lock);
   return slot;
 }
@@ -402,8 +408,10 @@ filter_clear (BpInstrument *in, BpFilter filter, unsigned vcpu)
 static BpInstrument *
 attach (void *accel, void *self, const BpInstrumentOps *ops, void *user, const BpInstrumentControl *control, GError **error)
 {
-  TcgInstr *a = machine_instr (tcg_machine_of (accel));
+  TcgInstr *a = machine_instr (tcg_machine_of (accel), error);
   unsigned i = 0;
+  if (!a)
+    return NULL;
   while (i < INSTR_MAX && a->slot[i])
     i++;
   if (i == INSTR_MAX) {
@@ -621,20 +629,16 @@ registers (BpInstrument *in, const BpInsn *insn, BpInsnRegisters *out)
 static bool
 symbol (BpInstrument *in, const BpInsn *insn, BpSymbol *out)
 {
-  BpMachine *machine = instr_of (in)->all->m->machine;
   BpSymbolQuery query = { .struct_size = sizeof query, .privilege = insn->privilege, .address = insn->address };
-  unsigned cursor = 0;
-  for (void *object; (object = bp_machine_next (machine, BP_SYMBOLS_ID, &cursor));) {
-    const BpSymbolsIface *t = bp_object_interface (object, BP_SYMBOLS_ID);
-    BpSymbolAnswer answer = { .struct_size = sizeof answer };
-    if (!BP_TABLE_HAS (t, find) || !t->find (object, &query, &answer))
-      continue;
-    BpSymbol found = { .struct_size = sizeof found, .name = answer.name, .offset = answer.name ? insn->address - answer.start : 0,
-                       .file = answer.file, .line = answer.line, .object = bp_object_id (object) };
-    memcpy (out, &found, MIN (out->struct_size, sizeof found));
-    return true;
-  }
-  return false;
+  BpSymbolAnswer answer = { .struct_size = sizeof answer };
+  void *object = bp_machine_symbol (instr_of (in)->all->m->machine, &query, &answer);
+  if (!object)
+    return false;
+  BpSymbol found = { .struct_size = sizeof found, .name = answer.name, .offset = answer.name ? insn->address - answer.start : 0,
+                     .file = answer.file, .line = answer.line, .object = bp_object_id (object) };
+  memcpy (out, &found, MIN (out->struct_size, sizeof found));
+  out->struct_size = MIN (out->struct_size, (uint32_t) sizeof found);
+  return true;
 }
 
 static const BpCpuDebugIface *

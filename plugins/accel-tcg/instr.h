@@ -10,6 +10,7 @@
 #ifndef ACCEL_TCG_INSTR_H
 #define ACCEL_TCG_INSTR_H
 
+#include <backplane/iface/symbols.h>
 #include <backplane/tcg/instrument.h>
 #include "machine-tcg.h"
 
@@ -184,7 +185,7 @@ void instr_space (TcgVcpu *v, uint64_t space);
 void instr_translations_change (TcgVcpu *v);            /* before the TLB forgets something */
 void instr_filters_forget (TcgVcpu *v, unsigned channel);       /* INSTR_MAX: of all */
 void instr_marker (TcgVcpu *v, uint64_t number);
-void instr_accessed (TcgVcpu *v, uint64_t address, uint64_t value, unsigned bytes, bool is_store);      /* by a helper */
+void instr_accessed (TcgVcpu *v, uint64_t address, uint64_t value, unsigned bytes, bool is_store, unsigned mmu);        /* by a helper */
 void instr_reached (void *env, uint64_t what);          /* helper in front of a trigger's instruction */
 extern const BpIrHelper instr_reached_helper, instr_call_helper[3], instr_access_helper[3];
 

@@ -238,7 +238,7 @@ static uint64_t
 told_load (void *env, uint64_t address, BpMemOp memop)
 {
   uint64_t value = ops_load (env, address, memop);
-  instr_accessed (env, address, value, BP_MO_BYTES (memop), false);
+  instr_accessed (env, address, value, BP_MO_BYTES (memop), false, BP_MO_MMU_INDEX (memop));
   return value;
 }
 
@@ -246,7 +246,7 @@ static void
 told_store (void *env, uint64_t address, uint64_t value, BpMemOp memop)
 {
   ops_store (env, address, value, memop);
-  instr_accessed (env, address, value, BP_MO_BYTES (memop), true);
+  instr_accessed (env, address, value, BP_MO_BYTES (memop), true, BP_MO_MMU_INDEX (memop));
 }
 
 static void *
@@ -254,7 +254,7 @@ told_probe (void *env, uint64_t address, unsigned size, BpMmuAccess access, unsi
 {
   void *p = softmmu_probe (env, address, size, access, mmu);
   if (p && access != BP_MMU_FETCH)
-    instr_accessed (env, address, 0, size, access == BP_MMU_STORE);
+    instr_accessed (env, address, 0, size, access == BP_MMU_STORE, mmu);
   return p;
 }
 

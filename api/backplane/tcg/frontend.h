@@ -11,7 +11,7 @@
 #ifndef BACKPLANE_TCG_FRONTEND_H
 #define BACKPLANE_TCG_FRONTEND_H
 
-#include <backplane/tcg/instrument.h>
+#include <backplane/tcg/guest-insn.h>
 #include <backplane/tcg/ir.h>
 #include <backplane/tcg/ir-build.h>
 
