@@ -211,8 +211,10 @@ on_record_block (void *user, BpInstrBlock *block)
 {
   Log *log = user;
   for (unsigned i = 0, n = bp_block_n_insns (block); i < n; i++) {
-    if (!is_wanted (log, bp_block_insn (block, i)))
+    const BpInsn *insn = bp_block_insn (block, i);
+    if (!is_wanted (log, insn))
       continue;
+    text_of (log, insn);        /* made here, under the translator's lock, as symbols are looked up by one at a time */
     bp_block_record_insn (block, i, 0);
     if (log->memory)
       bp_block_record_memory (block, i, BP_LOADS | BP_STORES, 0, 0);

@@ -631,7 +631,7 @@ main (void)
   tcase_add_test (c, test_champsim_memory);
   suite_add_tcase (suite, c);
   SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
+  srunner_run_all (runner, CK_ENV);
   int failed = srunner_ntests_failed (runner);
   srunner_free (runner);
   g_array_unref (emitted);
