@@ -55,22 +55,22 @@ address_behind (const BpInsn *insn)
 static inline void
 predict (BranchCore *c, const BpInsn *insn, bool taken)
 {
+  const bool *uses = c->config->uses;
   BranchCount *total = &c->total[instr_privilege (insn)][BRANCH_CONDITIONAL], *mine = &c->by_branch[c->pending_number];
-  bool missed[N_PREDICTORS] = { false };
-  if (c->config->uses[PREDICTOR_BIMODAL])
-    missed[PREDICTOR_BIMODAL] = bimodal_step (&c->bimodal, insn->address, taken) != taken;
-  if (c->config->uses[PREDICTOR_GSHARE])
-    missed[PREDICTOR_GSHARE] = gshare_step (&c->gshare, insn->address, taken) != taken;
-  if (c->config->uses[PREDICTOR_TAGE])
-    missed[PREDICTOR_TAGE] = tage_step (&c->tage, insn->address, taken) != taken;
   total->executed++;
   mine->executed++;
   total->taken += taken;
   mine->taken += taken;
-  for (unsigned p = 0; p < N_PREDICTORS; p++) {
-    total->missed[p] += missed[p];
-    mine->missed[p] += missed[p];
+#define PREDICTOR(kind, step) \
+  if (uses[kind]) { \
+    bool missed = (step) != taken; \
+    total->missed[kind] += missed; \
+    mine->missed[kind] += missed; \
   }
+  PREDICTOR (PREDICTOR_BIMODAL, bimodal_step (&c->bimodal, insn->address, taken))
+  PREDICTOR (PREDICTOR_GSHARE, gshare_step (&c->gshare, insn->address, taken))
+  PREDICTOR (PREDICTOR_TAGE, tage_step (&c->tage, insn->address, taken))
+#undef PREDICTOR
 }
 
 static inline void

@@ -1,4 +1,4 @@
-/* tcg-branch-predict.c -- predictors of conditional branches without tags, and of targets. */
+/* tcg-branch-predict.c -- tables of predictors without tags, and predictors of targets. */
 /* SPDX-License-Identifier: MIT */
 #include "tcg-branch-predict.h"
 #include <string.h>
@@ -11,14 +11,6 @@ counters_new (uint32_t entries)
   uint8_t *counters = g_malloc (entries);
   memset (counters, WEAKLY_NOT_TAKEN, entries);
   return counters;
-}
-
-static inline bool
-counter_step (uint8_t *counter, bool taken)
-{
-  uint8_t old = *counter;
-  *counter = taken ? old + (old < 3) : old - (old > 0);
-  return old >= 2;
 }
 
 /* --- bimodal, gshare ---------------------------------------------------------------------------- */
@@ -35,12 +27,6 @@ bimodal_finish (Bimodal *b)
   g_clear_pointer (&b->counters, g_free);
 }
 
-bool
-bimodal_step (Bimodal *b, uint64_t pc, bool taken)
-{
-  return counter_step (&b->counters[pc & b->mask], taken);
-}
-
 void
 gshare_init (Gshare *g, uint32_t entries, uint32_t history_bits)
 {
@@ -51,14 +37,6 @@ void
 gshare_finish (Gshare *g)
 {
   g_clear_pointer (&g->counters, g_free);
-}
-
-bool
-gshare_step (Gshare *g, uint64_t pc, bool taken)
-{
-  bool predicted = counter_step (&g->counters[(pc ^ g->history) & g->mask], taken);
-  g->history = (g->history << 1 | taken) & g->history_mask;
-  return predicted;
 }
 
 /* --- return addresses ------------------------------------------------------------------------------ */

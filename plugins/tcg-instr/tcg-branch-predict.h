@@ -13,15 +13,28 @@
 
 /* --- conditional branches ------------------------------------------------------------------- */
 
+/* Of 2 bits, taken from 2 on: counts, and says what it said before. */
+static inline bool
+counter_step (uint8_t *counter, bool taken)
+{
+  uint8_t old = *counter;
+  *counter = (uint8_t) (taken ? old + (old < 3) : old - (old > 0));
+  return old >= 2;
+}
+
 /* Smith 1981: 2-bit counters by address. */
 typedef struct Bimodal {
-  uint8_t *counters;            /* 0 .. 3, taken from 2 on */
+  uint8_t *counters;
   uint64_t mask;
 } Bimodal;
 
 void bimodal_init (Bimodal *b, uint32_t entries);
 void bimodal_finish (Bimodal *b);
-bool bimodal_step (Bimodal *b, uint64_t pc, bool taken);
+static inline bool
+bimodal_step (Bimodal *b, uint64_t pc, bool taken)
+{
+  return counter_step (&b->counters[pc & b->mask], taken);
+}
 
 /* McFarling 1993: 2-bit counters by address XOR the outcomes of the latest branches. */
 typedef struct Gshare {
@@ -31,7 +44,13 @@ typedef struct Gshare {
 
 void gshare_init (Gshare *g, uint32_t entries, uint32_t history_bits);
 void gshare_finish (Gshare *g);
-bool gshare_step (Gshare *g, uint64_t pc, bool taken);
+static inline bool
+gshare_step (Gshare *g, uint64_t pc, bool taken)
+{
+  bool predicted = counter_step (&g->counters[(pc ^ g->history) & g->mask], taken);
+  g->history = (g->history << 1 | taken) & g->history_mask;
+  return predicted;
+}
 
 /*
  * After Seznec and Michaud 2006: a bimodal table, and tagged tables that are indexed with geometrically longer histories; the longest match provides.
@@ -54,17 +73,17 @@ typedef struct TageGeometry {
   uint32_t base_entries, tables, entries, tag_bits, min_history, max_history;
 } TageGeometry;
 
-/* A number for each table, four at a time. */
+/* A number for each table, and four at a time. */
+typedef uint32_t Lane __attribute__ ((vector_size (16)));
 typedef union Lanes {
-  uint32_t v __attribute__ ((vector_size (16)));
-  uint32_t of[4];
+  Lane lane[TAGE_MAX_TABLES / 4];
+  uint32_t of[TAGE_MAX_TABLES];
 } Lanes;
-enum { TAGE_LANES = TAGE_MAX_TABLES / 4 };
 
 /* F (width) of each table. */
 typedef struct Folded {
-  Lanes value[TAGE_LANES];
-  Lanes out[TAGE_LANES];        /* the bit where the outcome that leaves the history stands */
+  Lanes value;
+  Lanes out;                    /* the bit where the outcome that leaves the history stands */
   uint32_t width;
 } Folded;
 
@@ -75,7 +94,7 @@ typedef struct Tage {
   uint32_t length[TAGE_MAX_TABLES];     /* of the histories */
   unsigned n_lanes;             /* that are used */
   Folded index, tag[2];
-  uint8_t history[TAGE_MAX_HISTORY];    /* a ring */
+  int8_t history[2 * TAGE_MAX_HISTORY]; /* a ring, twice, one behind the other; -1: taken */
   uint32_t newest, index_bits, steps, random;
   int use_alternative;          /* -8 .. 7 */
 } Tage;

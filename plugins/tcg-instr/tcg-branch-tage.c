@@ -28,7 +28,7 @@ folded_init (Folded *f, uint32_t width, const uint32_t *lengths, unsigned n)
 {
   *f = (Folded) { .width = width };
   for (unsigned i = 0; i < n; i++)
-    f->out[i / 4].of[i % 4] = 1u << lengths[i] % width;
+    f->out.of[i] = 1u << lengths[i] % width;
 }
 
 void
@@ -61,37 +61,34 @@ tage_finish (Tage *t)
 
 /* All outcomes grow older by one, the oldest leaves (all ones where it was taken), a new one comes. */
 static inline void
-folded_push (Folded *f, unsigned lane, uint32_t in, Lanes leaves)
+folded_push (Folded *f, unsigned lane, uint32_t in, Lane leaves)
 {
-  Lanes x = { .v = (f->value[lane].v << 1) | in };
-  x.v ^= f->out[lane].v & leaves.v;
-  x.v ^= x.v >> f->width;
-  f->value[lane].v = x.v & ((1u << f->width) - 1);
-}
-
-static inline uint32_t
-leaving (const Tage *t, unsigned table)
-{
-  return -(uint32_t) t->history[(t->newest - (t->length[table] - 1)) & (TAGE_MAX_HISTORY - 1)];
+  Lane v = (f->value.lane[lane] << 1) | in;
+  v ^= f->out.lane[lane] & leaves;
+  v ^= v >> f->width;
+  f->value.lane[lane] = v & ((1u << f->width) - 1);
 }
 
 static inline void
 push_history (Tage *t, bool taken)
 {
+  const int8_t *oldest = &t->history[t->newest + TAGE_MAX_HISTORY + 1];         /* of a history of no length */
   for (unsigned k = 0; k < t->n_lanes; k++) {
-    Lanes leaves = { .of = { leaving (t, 4 * k), leaving (t, 4 * k + 1), leaving (t, 4 * k + 2), leaving (t, 4 * k + 3) } };
+    const uint32_t *length = &t->length[4 * k];
+    Lane leaves = { (uint32_t) oldest[-(ptrdiff_t) length[0]], (uint32_t) oldest[-(ptrdiff_t) length[1]],
+                    (uint32_t) oldest[-(ptrdiff_t) length[2]], (uint32_t) oldest[-(ptrdiff_t) length[3]] };
     folded_push (&t->index, k, taken, leaves);
     folded_push (&t->tag[0], k, taken, leaves);
     folded_push (&t->tag[1], k, taken, leaves);
   }
   t->newest = (t->newest + 1) & (TAGE_MAX_HISTORY - 1);
-  t->history[t->newest] = taken;
+  t->history[t->newest] = t->history[t->newest + TAGE_MAX_HISTORY] = taken ? -1 : 0;
 }
 
 /* --- a step ----------------------------------------------------------------------------------------- */
 
 typedef struct Lookup {
-  Lanes at[TAGE_LANES], tag[TAGE_LANES];        /* of each table: in entries */
+  Lanes at, tag;                        /* of each table: in entries */
   int provider, alternative;            /* tables; -1: the bimodal one */
   bool provider_taken, alternative_taken, is_new;
 } Lookup;
@@ -99,7 +96,7 @@ typedef struct Lookup {
 static inline TageEntry *
 entry_in (const Tage *t, const Lookup *l, int table)
 {
-  return &t->entries[((uint32_t) table << t->index_bits) + l->at[table / 4].of[table % 4]];
+  return &t->entries[((uint32_t) table << t->index_bits) + l->at.of[table]];
 }
 
 static inline int
@@ -114,10 +111,13 @@ find (const Tage *t, uint64_t pc, Lookup *l)
   uint32_t mask = (1u << t->index_bits) - 1, tag_mask = (1u << t->geometry.tag_bits) - 1, mixed = (uint32_t) (pc ^ pc >> t->index_bits), matches = 0;
   const TageEntry *table = t->entries;
   for (unsigned k = 0; k < t->n_lanes; k++) {
-    l->at[k].v = (t->index.value[k].v ^ mixed) & mask;
-    l->tag[k].v = (t->tag[0].value[k].v ^ (t->tag[1].value[k].v << 1) ^ (uint32_t) pc) & tag_mask;
+    uint32_t four = 0;
+    l->at.lane[k] = (t->index.value.lane[k] ^ mixed) & mask;
+    l->tag.lane[k] = (t->tag[0].value.lane[k] ^ (t->tag[1].value.lane[k] << 1) ^ (uint32_t) pc) & tag_mask;
+#pragma GCC unroll 4
     for (unsigned i = 0; i < 4; i++, table += mask + 1)
-      matches |= (uint32_t) (table[l->at[k].of[i]].tag == l->tag[k].of[i]) << (4 * k + i);
+      four |= (uint32_t) (table[l->at.of[4 * k + i]].tag == l->tag.of[4 * k + i]) << i;
+    matches |= four << 4 * k;
   }
   l->provider = longest (matches);
   l->alternative = longest (matches & ((1u << (l->provider & 31)) - 1));
@@ -159,7 +159,7 @@ allocate (Tage *t, const Lookup *l, bool taken)
   for (at = first; at < n && entry_in (t, l, at)->useful; at++)
     ;
   if (at < n) {
-    *entry_in (t, l, at) = (TageEntry) { .tag = (uint16_t) l->tag[at / 4].of[at % 4], .counter = taken ? 0 : -1 };
+    *entry_in (t, l, at) = (TageEntry) { .tag = (uint16_t) l->tag.of[at], .counter = taken ? 0 : -1 };
     return;
   }
   for (at = first; at < n; at++)

@@ -332,13 +332,15 @@ static const BpInstrumentOps ops = {
 static bool
 choose_predictors (Branch *b, GError **error)
 {
+  if (b->predictors && b->predictors[0] && !b->predictors[1] && strcmp (b->predictors[0], "none") == 0)
+    return true;
   for (char **name = b->predictors; name && *name; name++) {
     unsigned k = 0;
     while (k < N_PREDICTORS && strcmp (*name, predictor_keys[k]) != 0)
       k++;
     if (k == N_PREDICTORS) {
       const char *near = instr_nearest (*name, predictor_keys);
-      g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "predictors: there is no \"%s\"%s%s%s; there are bimodal, gshare and tage", *name,
+      g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "predictors: there is no \"%s\"%s%s%s; there are bimodal, gshare and tage, and none", *name,
                    near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "");
       return false;
     }
@@ -430,7 +432,7 @@ branch_unrealize (void *self)
 
 #define C(field) config.field
 static const BpProperty properties[] = {
-  BP_PROP_LIST ("predictors", Branch, predictors, "bimodal,gshare,tage", "Which predictors run side by side: bimodal, gshare, tage; empty: none."),
+  BP_PROP_LIST ("predictors", Branch, predictors, "bimodal,gshare,tage", "Which predictors run side by side: bimodal, gshare, tage; or none."),
   BP_PROP_U32_RANGE ("bimodal-entries", Branch, C (bimodal_entries), 4096, 2, 1 << 24, "2-bit counters of the bimodal predictor, a power of two."),
   BP_PROP_U32_RANGE ("gshare-entries", Branch, C (gshare_entries), 16384, 2, 1 << 24, "2-bit counters of gshare, a power of two."),
   BP_PROP_U32_RANGE ("gshare-history", Branch, C (gshare_history), 12, 1, 24, "Outcomes in gshare's history, at most the bits of its index."),

@@ -27,6 +27,7 @@ typedef struct TlbInstrument {
   TlbConfig config;
   BpInstrument *in;
   BpCounter insns[INSTR_PRIVILEGES], memory[INSTR_PRIVILEGES];
+  BpCounter time;               /* live: instructions of the blocks that were entered, for the series */
   BpFilter code_filter, data_filter;
   InstrArray insn_of;           /* const BpInsn * by id */
   uint32_t n_insns;             /* ids are below */
@@ -42,6 +43,7 @@ on_block (void *user, BpInstrBlock *block)
   TlbInstrument *t = user;
   unsigned p = instr_privilege (bp_block_insn (block, 0));
   bp_block_count (block, BP_EVERY_INSN, t->insns[p], 1);
+  bp_block_count (block, 0, t->time, bp_block_n_insns (block));
   for (unsigned i = 0, n = bp_block_n_insns (block); i < n; i++) {
     const BpInsn *insn = bp_block_insn (block, i);
     if (insn->flags & (BP_INSN_LOADS | BP_INSN_STORES))
@@ -51,15 +53,6 @@ on_block (void *user, BpInstrBlock *block)
   }
   bp_block_record_fetch (block, PAGE, t->code_filter, 0);
   bp_block_record_memory (block, BP_EVERY_INSN, BP_LOADS | BP_STORES, t->data_filter, 0);
-}
-
-static uint64_t
-insns_of (TlbInstrument *t, unsigned vcpu)
-{
-  uint64_t sum = 0;
-  for (unsigned p = 0; p < INSTR_PRIVILEGES; p++)
-    sum += bp_counter_get (t->in, t->insns[p], vcpu);
-  return sum;
 }
 
 static void
@@ -79,9 +72,9 @@ on_records (void *user, const BpBatch *batch)
   TlbCount *mine = &g_array_index (v->by_space, TlbCount, space);
   for (unsigned i = 0; i < N_TLB_EVENTS; i++)
     mine->n[i] += after.n[i] - before.n[i];
-  uint64_t insns = insns_of (t, batch->vcpu);
-  if (insns - v->core.sampled[TLB_SERIES_INSNS] >= t->config.interval)
-    tlb_core_sample (&v->core, insns);
+  uint64_t now = bp_counter_get (t->in, t->time, batch->vcpu);
+  if (now - v->core.sampled[TLB_SERIES_INSNS] >= t->config.interval)
+    tlb_core_sample (&v->core, now);
 }
 
 /* --- report: totals ------------------------------------------------------------------------------------- */
@@ -251,7 +244,7 @@ report_series (TlbInstrument *t, BpReport *report)
   InstrSeries all;
   instr_series_init (&all, TLB_SERIES_BINS, N_TLB_SERIES, t->config.interval);
   for (unsigned i = 0; i < t->n_vcpus; i++) {
-    tlb_core_sample (&t->vcpus[i].core, insns_of (t, i));
+    tlb_core_sample (&t->vcpus[i].core, bp_counter_get (t->in, t->time, i));
     instr_series_merge (&all, &t->vcpus[i].core.series);
   }
   instr_series_plot (report, "over-time", "Misses over time", "Instructions of each vCPU", "Of 1000 instructions", &all, lines, G_N_ELEMENTS (lines));
@@ -356,6 +349,7 @@ tlb_realize (void *self, GError **error)
     t->insns[p] = bp_counter_new (t->in, 0);
     t->memory[p] = bp_counter_new (t->in, 0);
   }
+  t->time = bp_counter_new (t->in, BP_COUNTER_LIVE);
   return make_vcpus (t, error);
 }
 
