@@ -41,7 +41,7 @@ ask_name (SymbolFile *f, const char *name)
   const Symbol *s = symbol_table_by_name (f->table, name);
   require (s && !strcmp (s->name, name));
   char *text = demangle (name);
-  require (!text || strlen (text) > 0);
+  require (!text || (strlen (text) > 0 && strlen (text) < 16u << 20));
   g_free (text);
 }
 
