@@ -7,6 +7,7 @@
 #include "tcg-profile-walk.h"
 #include <string.h>
 
+#define LEAF_BYTES_MAX 4096     /* of a function that never makes a frame */
 #define FRAME_BYTES_MAX (UINT64_C (8) << 20)    /* the usual limit of a whole stack */
 
 /* --- code ----------------------------------------------------------------------------------------- */
@@ -93,6 +94,32 @@ is_return_address (const Walk *w, uint64_t address)
   return same_half && address >= sizeof before && w->read (w->user, address - sizeof before, before, sizeof before) && ends_with_call (before);
 }
 
+/* Compilers give functions that call none no frame even when told to.  Then the top of the stack is the return address: it is if the call before
+ * it is of the function that the program counter is in, and that does not begin by saving the frame pointer. */
+static bool
+is_leaf_return (const Walk *w, uint64_t address)
+{
+  uint8_t call[5], entry[16];
+  if (!is_return_address (w, address) || !w->read (w->user, address - sizeof call, call, sizeof call) || call[0] != 0xe8)
+    return false;
+  int32_t distance = (int32_t) ((uint32_t) call[1] | (uint32_t) call[2] << 8 | (uint32_t) call[3] << 16 | (uint32_t) call[4] << 24);
+  uint64_t function = address + (uint64_t) (int64_t) distance;
+  if (w->code_bits == 32)
+    function &= UINT32_MAX;
+  if (w->pc < function || w->pc - function >= LEAF_BYTES_MAX || !w->read (w->user, function, entry, sizeof entry))
+    return false;
+  return w->pc == function || frame_state (entry, sizeof entry, w->code_bits) != FRAME_AT_ENTRY;
+}
+
+/* The return address of a function that has no frame, or not now. */
+static bool
+find_frameless (const Walk *w, uint64_t *address)
+{
+  if (!read_word (w, w->sp + (w->state == FRAME_PUSHED ? w->code_bits / 8 : 0), address))
+    return false;
+  return w->state == FRAME_MADE ? is_leaf_return (w, *address) : is_return_address (w, *address);
+}
+
 unsigned
 walk_frames (const Walk *w, uint64_t *out, unsigned max)
 {
@@ -100,7 +127,7 @@ walk_frames (const Walk *w, uint64_t *out, unsigned max)
   uint64_t fp = w->fp, lowest = w->sp, address;
   if (w->code_bits != 32 && w->code_bits != 64)
     return 0;
-  if (n < max && w->state != FRAME_MADE && read_word (w, w->sp + (w->state == FRAME_PUSHED ? word : 0), &address) && is_return_address (w, address))
+  if (n < max && find_frameless (w, &address))
     out[n++] = address;
   while (n < max && fp % word == 0 && fp >= lowest && fp - lowest < FRAME_BYTES_MAX) {
     uint64_t next;

@@ -17,7 +17,7 @@
 
 /* --- state ---------------------------------------------------------------------------------------- */
 
-/* A block's instructions, once for all blocks that have the same. */
+/* Instructions that are executed one after the other: a block up to a branch, or the rest of it.  Once for all blocks that have the same. */
 typedef struct Code {
   uint32_t n;
   FrameState state;
@@ -45,7 +45,8 @@ typedef struct Profile {
   char *folded_path, *svg_path;
   /* derived */
   BpInstrument *instrument;
-  BpCounter counter;            /* instructions since the last sample */
+  BpCounter counter;            /* instructions since the last sample, with all of the piece of code that runs */
+  BpCounter instructions;       /* all of them, exactly */
   GHashTable *codes;            /* Code; under the translator's lock */
   Sampler samplers[MAX_VCPUS];
   Output folded, svg;
@@ -75,7 +76,7 @@ code_equal (gconstpointer pa, gconstpointer pb)
   return a->n == b->n && !memcmp (a->insns, b->insns, a->n * sizeof a->insns[0]);
 }
 
-/* How the block's first instructions leave the stack. */
+/* How the first instructions leave the stack. */
 static FrameState
 state_of (const Code *c)
 {
@@ -89,13 +90,12 @@ state_of (const Code *c)
 }
 
 static Code *
-code_of (Profile *p, const BpInstrBlock *block)
+code_of (Profile *p, const BpInstrBlock *block, unsigned first, unsigned n)
 {
-  unsigned n = bp_block_n_insns (block);
   Code *c = g_malloc (sizeof *c + n * sizeof c->insns[0]);
   c->n = n;
   for (unsigned i = 0; i < n; i++)
-    c->insns[i] = bp_block_insn (block, i);
+    c->insns[i] = bp_block_insn (block, first + i);
   Code *known = g_hash_table_lookup (p->codes, c);
   if (known) {
     g_free (c);
@@ -114,17 +114,24 @@ is_wanted (const Profile *p, const BpInsn *insn)
   return p->privilege == FROM_ALL || (insn->privilege == USER_PRIVILEGE) == (p->privilege == FROM_USER);
 }
 
-/* The count reaches the period within this block exactly if it is no farther from it than the block is long. */
+/* A counter that is right at every instruction would have to be added to at every one.  Adding a whole piece of code when it is begun costs a fraction;
+ * the call comes after that, and finds the instruction within the piece. */
 static void
 on_block (void *user, BpInstrBlock *block)
 {
   Profile *p = user;
-  if (bp_block_n_insns (block) == 0 || !is_wanted (p, bp_block_insn (block, 0)))
+  unsigned n = bp_block_n_insns (block);
+  BpCondition is_due = { .counter = p->counter, .compare = BP_IF_GE, .value = p->period };
+  if (n == 0 || !is_wanted (p, bp_block_insn (block, 0)))
     return;
-  Code *c = code_of (p, block);
-  BpCondition near_end = { .counter = p->counter, .compare = BP_IF_GE, .value = p->period > c->n ? p->period - c->n : 0 };
-  bp_block_call (block, 0, &near_end, take_samples, c, p->frames == FRAMES_FP ? BP_CALL_READS : BP_CALL_NO_REGISTERS);
-  bp_block_count (block, BP_EVERY_INSN, p->counter, 1);
+  bp_block_count (block, BP_EVERY_INSN, p->instructions, 1);
+  for (unsigned first = 0, end; first < n; first = end) {
+    for (end = first + 1; end < n && !(bp_block_insn (block, end - 1)->flags & (BP_INSN_BRANCH | BP_INSN_REPEATED)); end++)
+      ;
+    bp_block_count (block, first, p->counter, end - first);
+    bp_block_call (block, first, &is_due, take_samples, code_of (p, block, first, end - first),
+                   p->frames == FRAMES_FP ? BP_CALL_READS : BP_CALL_NO_REGISTERS);
+  }
 }
 
 /* --- samples -------------------------------------------------------------------------------------- */
@@ -169,14 +176,14 @@ read_stack (const Profile *p, unsigned vcpu, const Code *c, uint64_t *frames, un
   return walk_frames (&w, frames, max);
 }
 
-/* Before the block: the instruction is known at which the count will reach the period, the stack is as it is now. */
+/* Before the code: the instruction in it is known at which the count reaches the period, the stack is as it is now. */
 static void
 take_samples (void *user, unsigned vcpu, const BpInsn *insn, void *data)
 {
   Profile *p = user;
   const Code *c = data;
   int64_t *count = bp_counter_at (p->instrument, p->counter, vcpu), period = (int64_t) p->period;
-  if (vcpu >= MAX_VCPUS || *count + c->n < period)     /* below 0: a sample's block was left before its end */
+  if (vcpu >= MAX_VCPUS || *count < period)     /* below 0, which is large as well: a sample's code faulted and was taken back */
     return;
   Sampler *s = &p->samplers[vcpu];
   uint64_t frames[STACK_DEPTH_MAX];
@@ -184,9 +191,9 @@ take_samples (void *user, unsigned vcpu, const BpInsn *insn, void *data)
   uint64_t space = bp_instrument_space (p->instrument, vcpu);
   if (!s->stacks)
     s->stacks = stacks_new (MAX_STACKS);
-  for (; *count + c->n >= period; *count -= period) {
-    int64_t at = period - 1 - *count;
-    frames[0] = c->insns[CLAMP (at, 0, (int64_t) c->n - 1)]->address;
+  for (; *count >= period; *count -= period) {
+    int64_t before_end = *count - period;
+    frames[0] = c->insns[before_end < c->n ? c->n - 1 - before_end : 0]->address;
     s->samples++;
     s->lost += !stacks_add (s->stacks, space, insn->privilege, frames, n + 1, 1);
   }
@@ -197,17 +204,10 @@ take_samples (void *user, unsigned vcpu, const BpInsn *insn, void *data)
 static void
 resolve (void *user, uint64_t address, uint64_t space, uint8_t privilege, FrameName *out)
 {
-  BpMachine *machine = user;
   BpSymbolQuery query = { .struct_size = sizeof query, .privilege = privilege, .address = address, .space = space };
-  unsigned cursor = 0;
-  for (void *object; (object = bp_machine_next (machine, BP_SYMBOLS_ID, &cursor));) {
-    const BpSymbolsIface *iface = bp_object_interface (object, BP_SYMBOLS_ID);
-    BpSymbolAnswer a = { .struct_size = sizeof a };
-    if (!BP_TABLE_HAS (iface, find) || !iface->find (object, &query, &a))
-      continue;
+  BpSymbolAnswer a = { .struct_size = sizeof a };
+  if (bp_machine_symbol (user, &query, &a))
     *out = (FrameName) { .name = a.name, .file = a.file, .line = a.line };
-    return;
-  }
 }
 
 /* All vCPUs' stacks together. */
@@ -299,7 +299,7 @@ report_functions (const Profile *p, const Tree *t, BpReport *report)
     bp_report_cell_u64 (table, f->total);
     bp_report_cell_share (table, f->total, t->samples);
   }
-  BpReportPlot *plot = bp_report_plot (report, "functions-plot", "functions", BP_PLOT_BARS, NULL, "samples");
+  BpReportPlot *plot = bp_report_plot (report, "functions-plot", "where most instructions are", BP_PLOT_BARS, NULL, "samples");
   for (guint i = 0; i < t->functions->len && i < MIN (p->top, 15); i++) {
     const FunctionSum *f = &g_array_index (t->functions, FunctionSum, i);
     bp_report_bar (plot, f->name, (double) f->self);
@@ -355,7 +355,7 @@ on_report (void *user, BpReport *report)
     lost += p->samplers[v].lost;
   }
   bp_report_count (report, "period", "instructions a sample", p->period);
-  bp_report_count (report, "instructions", NULL, samples * p->period + bp_counter_sum (p->instrument, p->counter));
+  bp_report_count (report, "instructions", NULL, bp_counter_sum (p->instrument, p->instructions));
   bp_report_count (report, "samples", NULL, samples);
   bp_report_count (report, "stacks", "different stacks", stacks_size (stacks));
   if (lost)
@@ -397,9 +397,11 @@ realize (void *self, GError **error)
     return false;
   p->codes = g_hash_table_new_full (code_hash, code_equal, g_free, NULL);
   p->instrument = bp_instrument_attach (p, &ops, p, error);
-  if (p->instrument)
-    p->counter = bp_counter_new (p->instrument, BP_COUNTER_LIVE);
-  return p->instrument != NULL;
+  if (!p->instrument)
+    return false;
+  p->counter = bp_counter_new (p->instrument, BP_COUNTER_LIVE);
+  p->instructions = bp_counter_new (p->instrument, 0);
+  return true;
 }
 
 /* --- tables --------------------------------------------------------------------------------------- */
@@ -412,8 +414,8 @@ static const BpProperty properties[] = {
   BP_PROP_U32_RANGE ("depth", Profile, depth, 64, 1, STACK_DEPTH_MAX, "Functions of a stack at most, the innermost included."),
   BP_PROP_ENUM ("privilege", Profile, privilege, FROM_ALL, privilege_names, "Which code is counted and sampled."),
   BP_PROP_BOOL ("by-space", Profile, by_space, false, "Keep address spaces apart in stacks: one is a process, mostly."),
-  BP_PROP_FILE ("output", Profile, folded_path, 0, "File for the stacks in folded form, a line each, as flamegraph.pl and speedscope read them."),
-  BP_PROP_FILE ("svg", Profile, svg_path, 0, "File for a picture of them: a flame graph."),
+  BP_PROP_STRING ("output", Profile, folded_path, NULL, "File for the stacks in folded form, a line each, as flamegraph.pl and speedscope read them."),
+  BP_PROP_STRING ("svg", Profile, svg_path, NULL, "File for a picture of them: a flame graph."),
   BP_PROP_U32_RANGE ("top", Profile, top, 30, 1, 100000, "Rows of the report's tables."),
   BP_PROP_END
 };

@@ -6,6 +6,7 @@
 #include <glib/gstdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "guest-symbols/guest-symbols.h"
 
 const BpPluginDesc *bp_plugin_query (void);
 
@@ -288,6 +289,23 @@ START_TEST (names_of_cxx)
 }
 END_TEST
 
+/* Each parameter is a pair of the one before: 2^n words. */
+START_TEST (growing_names)
+{
+  GString *name = g_string_new ("_Z1f1pIiiE");
+  for (unsigned i = 1; i <= 30; i++) {
+    char digit = (char) (i <= 10 ? '0' + i - 1 : 'A' + i - 11);
+    g_string_append_printf (name, "S_IS%c_S%c_E", digit, digit);
+    g_autofree char *text = demangle (name->str);
+    if (i == 3)
+      ck_assert (!text || strstr (text, "p<p<p<int, int>, p<int, int> >"));
+    ck_assert (!text || strlen (text) < 1u << 20);
+    ck_assert (!text || i < 16);
+  }
+  g_string_free (name, TRUE);
+}
+END_TEST
+
 START_TEST (not_programs)
 {
   ck_assert (command ("$CC -g $F -c p.c -o p.o && head -c 2000 /dev/urandom >noise && : >nothing && mkdir -p folder && printf '\\177ELF' >head"));
@@ -478,6 +496,7 @@ main (void)
   tcase_add_test (tc, bits32);
   tcase_add_test (tc, kernel);
   tcase_add_test (tc, names_of_cxx);
+  tcase_add_test (tc, growing_names);
   tcase_add_test (tc, not_programs);
   tcase_add_test (tc, audience);
   tcase_add_test (tc, multiboot);

@@ -155,6 +155,29 @@ START_TEST (without_frame)
 }
 END_TEST
 
+/* A function at 0x1800 without a frame, called directly from 0x1090. */
+START_TEST (leaf_function)
+{
+  Walk w = { .pc = 0x1804, .sp = 0x8100, .fp = 0x8120, .code_bits = 32, .read = read_toy };
+  const uint64_t wanted[] = { RETURN_TO (9), RETURN_TO (1) };
+  const uint32_t distance = 0x1800 - (uint32_t) RETURN_TO (9);
+  make_toy ();
+  memset (code + 0x800, 0x48, 16);              /* dec %eax */
+  memcpy (code + 0x91, &distance, 4);
+  put (0x8120, 0, 4);
+  put (0x8124, RETURN_TO (1), 4);
+  put (0x8100, RETURN_TO (9), 4);
+  check_walk (&w, 8, 2, wanted);
+  w.pc = 0x1800 + 5000;                         /* far behind what was called */
+  check_walk (&w, 8, 1, wanted + 1);
+  w.pc = 0x17ff;                                /* in front of it */
+  check_walk (&w, 8, 1, wanted + 1);
+  w.pc = 0x1804;
+  code[0x800] = 0x55;                           /* it makes a frame: the top is something that was left there */
+  check_walk (&w, 8, 1, wanted + 1);
+}
+END_TEST
+
 /* A kernel that has kept the program's frame pointer is not called by the program. */
 START_TEST (other_half)
 {
@@ -345,6 +368,7 @@ main (void)
   tcase_add_test (tc, many);
   tcase_add_loop_test (tc, chain, 0, 2);
   tcase_add_test (tc, without_frame);
+  tcase_add_test (tc, leaf_function);
   tcase_add_test (tc, other_half);
   tcase_add_test (tc, calls);
   tcase_add_test (tc, states);
