@@ -6,7 +6,7 @@
 
 typedef struct ElfSymbols {
   /* properties */
-  char *path, *debug_path, *base;
+  char *path, *debug_path, *debug_folder, *base;
   int privilege;                /* AUTOMATIC, or a SymbolAudience + 1 */
   uint64_t space;
   bool demangle;
@@ -148,7 +148,15 @@ realize (void *self, GError **error)
 {
   ElfSymbols *s = self;
   s->bias = 0;
-  s->file = symbol_file_read (s->path, s->debug_path, error);
+  if (s->debug_path && s->debug_folder) {
+    g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "debug-file and debug-folder are two ways to say one thing");
+    return false;
+  }
+  if (s->debug_folder && !g_file_test (s->debug_folder, G_FILE_TEST_IS_DIR)) {
+    g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "debug-folder: there is no folder `%s`", s->debug_folder);
+    return false;
+  }
+  s->file = symbol_file_read (s->path, s->debug_path ? s->debug_path : s->debug_folder, error);
   if (!s->file || !find_bias (s, error))
     return false;
   s->audience = s->privilege == AUTOMATIC ? symbol_file_audience (s->file) : (SymbolAudience) (s->privilege - 1);
@@ -164,7 +172,9 @@ static const BpProperty properties[] = {
   BP_PROP_FILE ("file", ElfSymbols, path, BP_PROPERTY_REQUIRED,
                 "The program, library or kernel as an ELF file, or its symbols as text in the form of System.map, /proc/kallsyms or nm."),
   BP_PROP_FILE ("debug-file", ElfSymbols, debug_path, 0,
-                "What was stripped from an ELF file: the file, or a folder as /usr/lib/debug in which it is found by build-id or .gnu_debuglink."),
+                "What was stripped from an ELF file, as a file of its own."),
+  BP_PROP_STRING ("debug-folder", ElfSymbols, debug_folder, NULL,
+                  "A folder such as /usr/lib/debug in which that file is found by build-id or .gnu_debuglink."),
   BP_PROP_STRING ("base", ElfSymbols, base, "auto",
                   "Address at which the guest has the program's first segment (System.map: _text); auto: where the file says."),
   BP_PROP_ENUM ("privilege", ElfSymbols, privilege, AUTOMATIC, privilege_names,

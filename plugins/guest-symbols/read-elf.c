@@ -336,7 +336,7 @@ read_pair (SymbolFile *file, ElfFile *e, ElfFile *debug, GError **error)
     take_lines (file, debug);
   if (any || file->lines)
     return true;
-  g_set_error (error, BP_ERROR, BP_ERROR_IO, "`%s` has no symbols: it was stripped (debug-file names what was stripped from it)", e->path);
+  g_set_error (error, BP_ERROR, BP_ERROR_IO, "`%s` has no symbols: it was stripped (debug-file or debug-folder says where that is)", e->path);
   return false;
 }
 

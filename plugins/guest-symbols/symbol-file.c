@@ -41,7 +41,7 @@ symbol_file_read (const char *path, const char *debug_path, GError **error)
   if (!look_at_form (path, &is_elf, error))
     return NULL;
   if (!is_elf && debug_path) {
-    g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "debug-file is for ELF files; `%s` is text", path);
+    g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "debug-file and debug-folder are for ELF files; `%s` is text", path);
     return NULL;
   }
   SymbolFile *f = g_new0 (SymbolFile, 1);

@@ -83,7 +83,8 @@ open_message (const char *settings)
   for (unsigned i = 0; ok && words[i]; i++) {
     char *value = strchr (words[i], '=');
     *value++ = 0;
-    ok = object_set (object, words[i], value, directory, &error);
+    g_autofree char *folder = g_build_filename (directory, value, NULL);
+    ok = object_set (object, words[i], strcmp (words[i], "debug-folder") == 0 ? folder : value, directory, &error);
   }
   g_strfreev (words);
   ok = ok && object_configure (object, &error) && object_realize (object, &error);
@@ -204,12 +205,14 @@ START_TEST (stripped)
   refused ("file=bare", "it was stripped");
   open_file ("file=bare|debug-file=apart.debug");
   check_program (true);
-  open_file ("file=bare|debug-file=store");
+  open_file ("file=bare|debug-folder=store");
   check_program (true);
   open_file ("file=apart.debug");
   check_program (true);
   refused ("file=bare|debug-file=alien", "its build-id is");
-  refused ("file=bare|debug-file=empty", "nothing in");
+  refused ("file=bare|debug-folder=empty", "nothing in");
+  refused ("file=bare|debug-folder=nowhere", "no folder");
+  refused ("file=bare|debug-folder=store|debug-file=apart.debug", "two ways");
   refused ("file=bare|debug-file=nowhere", "cannot open");
   refused ("file=bare|debug-file=p.c", "not an ELF file");
 }
@@ -222,9 +225,9 @@ START_TEST (debug_link)
                       "{ cat apart.debug; echo more; } >wrong/apart.debug"));
   open_file ("file=bare|debug-file=apart.debug");
   check_program (true);
-  open_file ("file=bare|debug-file=place");
+  open_file ("file=bare|debug-folder=place");
   check_program (true);
-  refused ("file=bare|debug-file=wrong", "its checksum");
+  refused ("file=bare|debug-folder=wrong", "its checksum");
   refused ("file=bare|debug-file=wrong/apart.debug", "its checksum");
 }
 END_TEST
