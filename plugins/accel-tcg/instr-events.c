@@ -203,6 +203,17 @@ take_back_record (TcgVcpu *v, unsigned channel, const BpInsn *insn)
   }
 }
 
+static void
+tell_left (TcgVcpu *v, const InstrTb *t, const Tb *tb, unsigned insn)
+{
+  TcgInstr *a = v->instr->all;
+  for (unsigned i = 0; i < t->n_told; i++) {
+    unsigned channel = t->told[i].channel;
+    const BpSite site = { .insn = t->insn[insn], .kind = BP_RECORD_LEFT, .user = t->told[i].user, .n_insns = t->n_insns - insn, .mmu = tb->cflags >> TB_MMU_SHIFT };
+    append (v, t->insn[insn]->address, 0, instr_site (a, &site), 0, channel | (a->slot[channel]->wide ? BP_IR_RECORD_WIDE : 0));
+  }
+}
+
 void
 instr_not_executed (TcgVcpu *v, const Tb *tb, unsigned insn, bool is_left)
 {
@@ -212,14 +223,19 @@ instr_not_executed (TcgVcpu *v, const Tb *tb, unsigned insn, bool is_left)
     if (y->last >= insn)
       take_back (v, y->counter, y->n * (y->last - MAX (y->first, insn) + 1u));
   }
-  if (is_left)                  /* what stands in front of the next instruction has not been reached */
+  if (is_left) {                /* what stands in front of the next instruction has not been reached */
+    if (insn < t->n_insns)
+      tell_left (v, t, tb, insn);
     return;
+  }
   for (unsigned i = 0; i < t->n_live; i++)
     if (t->live[i].first == insn)       /* those behind it have not been reached */
       take_back (v, t->live[i].counter, t->live[i].n);
   for (unsigned c = 0; c < INSTR_MAX; c++)
     if (instr_mask (tb->cflags) >> c & 1 && v->instr->ring[c].base)
       take_back_record (v, c, t->insn[insn]);
+  if (insn)                     /* else the block's own record was taken back */
+    tell_left (v, t, tb, insn);
 }
 
 /* --- events ------------------------------------------------------------------------------------------- */

@@ -214,6 +214,8 @@ instr_block_record (BpInstrBlock *b, unsigned insn, BpRecordKind kind, BpFilter 
   case BP_RECORD_BLOCK:
     add_request (w, &(Request) { .kind = REQUEST_BLOCK, .user = user }, 0);
     break;
+  case BP_RECORD_LEFT:          /* comes with BLOCK */
+    break;
   }
 }
 
@@ -459,6 +461,20 @@ tallies_of (GArray *from, uint16_t *n)
   return from->len ? g_memdup2 (from->data, from->len * sizeof (InstrTally)) : NULL;
 }
 
+static InstrTold *
+told_of (Weave *w, uint16_t *n)
+{
+  GArray *told = g_array_new (false, false, sizeof (InstrTold));
+  for (unsigned i = 0; i < w->request->len; i++) {
+    const Request *r = &g_array_index (w->request, Request, i);
+    InstrTold one = { r->user, r->channel };
+    if (r->kind == REQUEST_BLOCK && w->all->slot[r->channel]->ops->flags & BP_INSTRUMENT_LEFT)
+      g_array_append_val (told, one);
+  }
+  *n = (uint16_t) told->len;
+  return (InstrTold *) (void *) g_array_free (told, told->len == 0);
+}
+
 static InstrTb *
 keep (Weave *w)
 {
@@ -468,6 +484,7 @@ keep (Weave *w)
   t->n_memory = (uint16_t) w->memory->len;
   t->memory = w->memory->len ? g_memdup2 (w->memory->data, w->memory->len * sizeof (InstrMemory)) : NULL;
   t->slot = t->n_tallies ? instr_slot_new (w->all) : 0;
+  t->told = told_of (w, &t->n_told);
   t->calls = w->calls;
   t->insn = w->insn;
   t->n_insns = (uint16_t) w->n_insns;
@@ -481,10 +498,17 @@ by_place (const void *a, const void *b)
   return x->insn != y->insn ? x->insn - y->insn : (int) x->kind - (int) y->kind;
 }
 
-/* An exit before the block's end: what was counted for the instructions behind it is taken back. */
+/* An exit before the block's end: what was counted for the instructions behind it is taken back, and told. */
 static void
-emit_corrections (Weave *w, BpIrBlock *out, unsigned insn)
+emit_corrections (Weave *w, BpIrBlock *out, const InstrTb *t, unsigned insn)
 {
+  for (unsigned i = 0; i < t->n_told && insn < w->n_insns - 1; i++) {
+    const BpInsn *next = w->insn[insn + 1];
+    const BpSite site = { .insn = next, .kind = BP_RECORD_LEFT, .user = t->told[i].user, .n_insns = w->n_insns - insn - 1,
+                          .mmu = w->tb->cflags >> TB_MMU_SHIFT };
+    emit_record (w, out, t->told[i].channel | BP_IR_RECORD_CODE | BP_MO_ADDR64, instr_site (w->all, &site), bp_ir_const (out, BP_IR_I64, (int64_t) next->address),
+                 BP_IR_NONE, BP_IR_I64);
+  }
   for (unsigned i = 0; i < w->tally->len; i++) {
     const InstrTally *y = &g_array_index (w->tally, InstrTally, i);
     if (y->last > insn)
@@ -525,7 +549,7 @@ rebuild (Weave *w, BpIrBlock *ir, InstrTb *t)
     if (is_access)
       keep_address (ir, &old[i], &a);
     if (ir_is_exit (old[i].op) && !is_leaving && insn < n_guest - 1)
-      emit_corrections (w, ir, (unsigned) insn);
+      emit_corrections (w, ir, t, (unsigned) insn);
     is_leaving = old[i].op == BP_IR_goto_tb || (is_leaving && !ir_is_exit (old[i].op));
     *bp_ir_append (ir, (BpIrOp) old[i].op, (BpIrType) old[i].type) = old[i];
     if (old[i].op == BP_IR_insn_start) {

@@ -46,12 +46,18 @@ typedef struct InstrMemory {    /* what an access of an instruction leads to */
   const BpInsn *guest;
 } InstrMemory;
 
+typedef struct InstrTold {      /* whoever is told that the block was entered is told when it is left early */
+  uint32_t user;
+  uint8_t channel;
+} InstrTold;
+
 typedef struct InstrTb {
   uint32_t slot;                /* in the scoreboard: how often the block was entered; 0: nobody wants to know */
-  uint16_t n_tallies, n_live, n_memory, n_insns;
+  uint16_t n_tallies, n_live, n_memory, n_insns, n_told;
   InstrTally *tally;            /* by way of the slot */
   InstrTally *live;             /* added where they are, in front of each instruction */
   InstrMemory *memory;          /* by instruction */
+  InstrTold *told;
   struct InstrCall *calls;      /* a list: freed with it */
   const BpInsn **insn;
 } InstrTb;

@@ -20,7 +20,8 @@ typedef enum BpRecordKind {
   BP_RECORD_STORE,
   BP_RECORD_FETCH,              /* code: bp_block_record_fetch */
   BP_RECORD_INSN,               /* an instruction was executed: bp_block_record_insn */
-  BP_RECORD_BLOCK               /* a block was entered: bp_block_record_block */
+  BP_RECORD_BLOCK,              /* a block was entered: bp_block_record_block */
+  BP_RECORD_LEFT                /* the block that was entered last was left before its end, with BP_INSTRUMENT_LEFT: a fault, an exit in its midst */
 } BpRecordKind;
 enum { BP_SITE_ATOMIC = 1 << 0 /* the load and the store of one locked access */, BP_SITE_HELPER = 1 << 1 /* sizes are the records' own */ };
 
@@ -32,7 +33,7 @@ typedef struct BpSite {
   uint16_t bytes;               /* of the access; FETCH: of the instructions that lie in the line; BLOCK: of the whole block */
   uint32_t user;                /* what was asked with */
   uint32_t mmu;                 /* the host's */
-  uint32_t n_insns;             /* BLOCK: instructions in it */
+  uint32_t n_insns;             /* BLOCK: instructions in it; LEFT: how many of them, from insn on, were not executed */
 } BpSite;
 
 typedef struct BpRecord {
@@ -75,7 +76,8 @@ enum { BP_MARKER_START = 1, BP_MARKER_STOP = 2 };
 
 enum {                          /* BpInstrumentOps.flags */
   BP_INSTRUMENT_THREAD = 1 << 0,        /* `records` are called on a thread of the instrument's own */
-  BP_INSTRUMENT_WIDE = 1 << 1           /* records are BpWideRecord */
+  BP_INSTRUMENT_WIDE = 1 << 1,          /* records are BpWideRecord */
+  BP_INSTRUMENT_LEFT = 1 << 2           /* where there is a record of a block, also one when it is left early (BP_RECORD_LEFT) */
 };
 
 /* The instrument's side.  Every function may be NULL. */
