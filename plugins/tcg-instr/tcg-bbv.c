@@ -36,7 +36,10 @@ bbv_records (void *user, const BpBatch *batch)
   const BpRecord *r = batch->records;
   for (size_t i = 0; i < batch->n; i++) {
     const BpSite *site = &sites[r[i].site];
-    bbv_vector_add (v, site->user, site->n_insns);
+    if (G_UNLIKELY (site->kind == BP_RECORD_LEFT))
+      bbv_vector_take_back (v, site->user, site->n_insns);
+    else
+      bbv_vector_add (v, site->user, site->n_insns);
   }
 }
 
@@ -129,7 +132,7 @@ open_vectors (Bbv *b, GError **error)
 static bool
 bbv_realize (void *self, GError **error)
 {
-  static const BpInstrumentOps ops = { .struct_size = sizeof ops, .block = bbv_block, .records = bbv_records, .report = bbv_report };
+  static const BpInstrumentOps ops = { .struct_size = sizeof ops, .flags = BP_INSTRUMENT_LEFT, .block = bbv_block, .records = bbv_records, .report = bbv_report };
   Bbv *b = self;
   if (!instr_blocks_init (&b->blocks, false, error))
     return false;

@@ -84,7 +84,7 @@ count_records (void *user, const BpBatch *batch)
   uint64_t *insns = counts_of (&c->vcpus[batch->vcpu], batch->space)->insns;
   for (size_t i = 0; i < batch->n; i++) {
     const BpSite *site = &sites[r[i].site];
-    insns[site->user] += site->n_insns;
+    insns[site->user] += site->kind == BP_RECORD_LEFT ? -(uint64_t) site->n_insns : site->n_insns;
   }
 }
 
@@ -225,7 +225,7 @@ static bool
 count_realize (void *self, GError **error)
 {
   static const BpInstrumentOps ops = { .struct_size = sizeof ops, .block = count_block, .jump = count_jump, .report = count_report };
-  static const BpInstrumentOps with_spaces = { .struct_size = sizeof ops, .block = count_block, .jump = count_jump, .report = count_report,
+  static const BpInstrumentOps with_spaces = { .struct_size = sizeof ops, .flags = BP_INSTRUMENT_LEFT, .block = count_block, .jump = count_jump, .report = count_report,
                                                .records = count_records, .space = count_space };
   Count *c = self;
   c->in = bp_instrument_attach (self, c->by_space ? &with_spaces : &ops, c, error);

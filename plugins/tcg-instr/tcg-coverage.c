@@ -22,6 +22,7 @@ typedef struct Coverage {
   CoverageModule *known;
   size_t n_known;
   bool has_failed;              /* the file: said once */
+  uint64_t left_out;            /* blocks for which there was no counter any more */
 } Coverage;
 
 /* A block that was executed, as the report sees it. */
@@ -69,6 +70,7 @@ coverage_block (void *user, BpInstrBlock *block)
   if (is_new) {
     b->entered = bp_counter_new (c->in, 0);
     b->user = module_of (c, block);
+    c->left_out += !b->entered;
   }
   bp_block_count (block, 0, b->entered, 1);
 }
@@ -220,6 +222,7 @@ report_modules (Coverage *c, BpReport *report, const Result *r)
     all += n;
   }
   bp_report_count (report, "blocks", "Blocks executed", r->n);
+  bp_report_count (report, "blocks-left-out", "Blocks not looked at, too many", c->left_out);
   bp_report_count (report, "bytes", "Bytes of code executed", all);
   BpReportTable *table = bp_report_table (report, "modules", "Modules", columns, G_N_ELEMENTS (columns));
   for (size_t m = 0; m < r->n_modules; m++) {
@@ -244,16 +247,9 @@ enum { BYTES, BLOCKS, SIZE, N_COUNTS };
 static bool
 find_symbol (Coverage *c, uint64_t address, uint32_t privilege, BpSymbolAnswer *answer)
 {
-  BpMachine *machine = bp_object_machine (c);
-  unsigned cursor = 0;
   const BpSymbolQuery query = { .struct_size = sizeof query, .privilege = privilege, .address = address };
-  for (void *o; (o = bp_machine_next (machine, BP_SYMBOLS_ID, &cursor));) {
-    const BpSymbolsIface *symbols = bp_object_interface (o, BP_SYMBOLS_ID);
-    *answer = (BpSymbolAnswer) { .struct_size = sizeof *answer };
-    if (symbols->find (o, &query, answer) && answer->name)
-      return true;
-  }
-  return false;
+  *answer = (BpSymbolAnswer) { .struct_size = sizeof *answer };
+  return bp_machine_symbol (bp_object_machine (c), &query, answer) && answer->name;
 }
 
 /* The functions that [from, to) belongs to; what nobody knows is left out, but counts in the module. */

@@ -14,6 +14,7 @@ typedef struct Hot {
   int sort;
   BpInstrument *in;
   InstrBlocks blocks;
+  uint64_t left_out;            /* blocks for which there was no counter any more */
 } Hot;
 
 /* --- counting ------------------------------------------------------------------------------------ */
@@ -27,6 +28,7 @@ hot_block (void *user, BpInstrBlock *block)
   if (is_new) {
     b->entered = bp_counter_new (h->in, 0);
     b->executed = bp_counter_new (h->in, 0);
+    h->left_out += !b->entered || !b->executed;
   }
   bp_block_count (block, 0, b->entered, 1);
   bp_block_count (block, BP_EVERY_INSN, b->executed, 1);
@@ -53,10 +55,11 @@ gather (Hot *h, InstrRows *rows)
 }
 
 static uint64_t
-report_totals (BpReport *report, const InstrRows *rows)
+report_totals (Hot *h, BpReport *report, const InstrRows *rows)
 {
   uint64_t insns = instr_rows_sum (rows, INSNS), entries = instr_rows_sum (rows, ENTRIES);
   bp_report_count (report, "blocks", "Blocks executed", rows->n);
+  bp_report_count (report, "blocks-left-out", "Blocks not counted, too many", h->left_out);
   bp_report_count (report, "entries", "Blocks entered", entries);
   bp_report_count (report, "instructions", "Instructions", insns);
   if (entries)
@@ -159,7 +162,7 @@ hot_report (void *user, BpReport *report)
   Hot *h = user;
   InstrRows rows;
   gather (h, &rows);
-  uint64_t total = report_totals (report, &rows);
+  uint64_t total = report_totals (h, report, &rows);
   report_privileges (report, &rows, total);
   report_functions (h, report, &rows, total);
   report_blocks (h, report, &rows, total);
