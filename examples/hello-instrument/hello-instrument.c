@@ -37,9 +37,9 @@ realize (void *self, GError **error)
   Hello *h = self;
   h->in = bp_instrument_attach (self, &ops, h, error);
   for (unsigned f = 0; h->in && h->functions[f]; f++) {
-    h->calls[f] = f < 64 ? bp_counter_new (h->in, 0) : 0;
-    if (!h->calls[f] || !bp_machine_symbol_address (bp_object_machine (self), h->functions[f], &h->address[f]))
+    if (f == 64 || !bp_machine_symbol_address (bp_object_machine (self), h->functions[f], &h->address[f]))
       return g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "functions: nobody knows `%s`, or it is one too many", h->functions[f]), false;
+    h->calls[f] = bp_counter_new (h->in, 0);
   }
   return h->in != NULL;
 }
