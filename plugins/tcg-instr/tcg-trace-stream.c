@@ -1,6 +1,7 @@
 /* tcg-trace-stream.c -- instructions wait for their accesses, are skipped, counted, and written. */
 /* SPDX-License-Identifier: MIT */
 #include "tcg-trace-stream.h"
+#include "tcg-trace-jumps.h"
 #include <string.h>
 
 enum { CHAMPSIM_BATCH = 16384 };
@@ -12,14 +13,19 @@ struct TraceStream {
   Champsim *champsim;
   ChampsimRecord *records;      /* CHAMPSIM_BATCH of them, that wait to be written */
   size_t n_records;
-  /* the last instruction */
+  JumpQueue *jumps;
+  /* the last instruction; NULL: the writer has it */
   const BpInsn *insn;
+  uint32_t site;                /* of its record; NO_SITE: not worth learning */
   TraceAccess *accesses;
   unsigned n, size;
+  uint64_t fall_through;        /* behind it: for ChampSim */
   uint64_t space;
   bool space_known, ended;
   uint64_t skipped, insns, n_accesses, lost, stray;
 };
+
+#define NO_SITE UINT32_MAX
 
 /* --- ChampSim's records ----------------------------------------------------------------- */
 
@@ -47,7 +53,7 @@ emit (void *user, const ChampsimRecord *records, size_t n)
 }
 
 static bool
-champsim_registers (void *user, const BpInsn *insn, BpInsnRegisters *out)
+stream_registers (void *user, const BpInsn *insn, BpInsnRegisters *out)
 {
   TraceStream *s = user;
   return s->desc.registers && s->desc.registers (s->desc.user, insn, out);
@@ -55,62 +61,148 @@ champsim_registers (void *user, const BpInsn *insn, BpInsnRegisters *out)
 
 /* --- instructions ------------------------------------------------------------------------- */
 
+static uint64_t n_insns (const TraceStream *s) { return s->writer ? trace_writer_n_insns (s->writer) : s->insns; }
+
 static void
 write_insn (TraceStream *s)
 {
-  if (s->writer)
+  if (s->writer) {
     trace_writer_insn (s->writer, s->insn, s->accesses, s->n);
-  else
+  } else {
     champsim_insn (s->champsim, s->insn, s->accesses, s->n);
-  s->insns++;
-  s->n_accesses += s->n;
-  if (G_UNLIKELY (s->insns == s->desc.limit))
+    s->insns++;
+    s->n_accesses += s->n;
+  }
+  if (G_UNLIKELY (n_insns (s) == s->desc.limit))
     s->ended = true;
+}
+
+/* The last instruction, if the writer has it, is ours again; it is good as it is when there are no more accesses. */
+static void
+take_back (TraceStream *s, bool more)
+{
+  if (!s->insn && s->writer) {
+    s->insn = trace_writer_close (s->writer, more, s->accesses, &s->n);
+    s->site = NO_SITE;
+  }
 }
 
 /* The last instruction has made its accesses. */
 static void
-finish_insn (TraceStream *s)
+finish_insn (TraceStream *s, const BpSite *sites)
 {
+  take_back (s, false);
   if (!s->insn)
     return;
   if (G_LIKELY (!s->ended)) {
-    if (G_LIKELY (s->skipped >= s->desc.skip))
+    if (G_LIKELY (s->skipped >= s->desc.skip)) {
       write_insn (s);
-    else
+      if (s->writer && sites && s->site != NO_SITE)
+        trace_writer_learn (s->writer, s->site, &sites[s->site]);
+    } else
       s->skipped++;
   }
   s->insn = NULL;
   s->n = 0;
 }
 
-void
-trace_stream_insn (TraceStream *s, const BpInsn *insn)
+static void
+add_access (TraceStream *s, const TraceAccess *access)
 {
-  finish_insn (s);
-  s->insn = insn;
-}
-
-void
-trace_stream_access (TraceStream *s, const BpInsn *insn, const TraceAccess *access)
-{
-  if (G_UNLIKELY (s->insn != insn)) {
-    s->stray++;
-    return;
-  }
   if (G_UNLIKELY (s->n == s->size)) {
     if (s->n == TRACE_ACCESSES_LIMIT) {         /* (a very long rep: as if it were resumed) */
-      finish_insn (s);
+      const BpInsn *insn = s->insn;
+      finish_insn (s, NULL);
       s->insn = insn;
+      s->site = NO_SITE;
     } else
       s->accesses = g_renew (TraceAccess, s->accesses, s->size *= 2);
   }
   s->accesses[s->n++] = *access;
 }
 
-/* --- between instructions -------------------------------------------------------------------- */
+/* --- records --------------------------------------------------------------------------------- */
 
 static bool writes (const TraceStream *s) { return !s->ended && s->skipped >= s->desc.skip; }
+
+/* The writer comes to an instruction that does not follow the one before. */
+static void
+arrived (void *user, uint64_t address)
+{
+  TraceStream *s = user;
+  BpJump jump;
+  if (!jump_queue_is_empty (s->jumps) && jump_queue_take (s->jumps, address, &jump))
+    trace_writer_jump (s->writer, jump.kind, jump.from, jump.to);
+}
+
+static void
+look_for_jump (TraceStream *s, const BpInsn *insn)
+{
+  BpJump jump;
+  if (insn->address != s->fall_through && !jump_queue_is_empty (s->jumps) && jump_queue_take (s->jumps, insn->address, &jump) && writes (s))
+    champsim_interrupted (s->champsim, jump.from);
+  s->fall_through = insn->address + insn->size;
+}
+
+/* false: the record is for the quick way after all. */
+static bool
+begin_insn (TraceStream *s, const BpSite *sites, uint32_t site, bool may_be_quick)
+{
+  finish_insn (s, sites);
+  if (may_be_quick && trace_writer_knows (s->writer, site))
+    return false;
+  s->insn = sites[site].insn;
+  s->site = site;
+  if (s->champsim)
+    look_for_jump (s, s->insn);
+  return true;
+}
+
+static void
+record_access (TraceStream *s, const BpSite *site, const BpWideRecord *r, uint64_t value)
+{
+  TraceAccess a = { .address = r->address, .value = value, .bytes = r->bytes ? r->bytes : site->bytes, .is_store = site->kind == BP_RECORD_STORE,
+                    .is_atomic = site->flags & BP_SITE_ATOMIC };
+  if (!s->insn && s->writer && trace_writer_last (s->writer) == site->insn)
+    take_back (s, true);
+  if (s->insn != site->insn) {
+    s->stray++;
+    return;
+  }
+  add_access (s, &a);
+  if (s->writer && !r->bytes)
+    trace_writer_learn (s->writer, r->site, site);
+}
+
+/* How many of the next records may go the quick way: none before the first and after the last instruction that is wanted. */
+static bool
+is_quick (const TraceStream *s, size_t n)
+{
+  return s->writer && s->skipped >= s->desc.skip && (!s->desc.limit || s->desc.limit - n_insns (s) > n);
+}
+
+void
+trace_stream_records (TraceStream *s, const BpSite *sites, const void *records, size_t n, bool wide)
+{
+  size_t size = wide ? sizeof (BpWideRecord) : sizeof (BpRecord);
+  bool quick = is_quick (s, n);
+  for (size_t i = 0; i < n && !s->ended; i++) {
+    const BpWideRecord *r = (const void *) ((const uint8_t *) records + i * size);
+    if (quick && !s->insn) {
+      i += trace_writer_records (s->writer, sites, r, n - i, wide);
+      if (i == n)
+        return;
+      r = (const void *) ((const uint8_t *) records + i * size);
+    }
+    const BpSite *site = &sites[r->site];
+    if (site->kind != BP_RECORD_INSN)
+      record_access (s, site, r, wide ? r->value : 0);
+    else if (!begin_insn (s, sites, r->site, quick))
+      i--;
+  }
+}
+
+/* --- between instructions -------------------------------------------------------------------- */
 
 static void
 tell_space (TraceStream *s)
@@ -119,24 +211,14 @@ tell_space (TraceStream *s)
     trace_writer_space (s->writer, s->space);
 }
 
-void
-trace_stream_jump (TraceStream *s, const BpJump *jump)
-{
-  finish_insn (s);
-  if (!writes (s))
-    return;
-  if (s->writer)
-    trace_writer_jump (s->writer, jump->kind, jump->from, jump->to);
-  else
-    champsim_interrupted (s->champsim, jump->from);
-}
+void trace_stream_jump (TraceStream *s, const BpJump *jump) { jump_queue_put (s->jumps, jump); }
 
 void
 trace_stream_space (TraceStream *s, uint64_t space)
 {
   if (s->space_known && s->space == space)
     return;
-  finish_insn (s);
+  finish_insn (s, NULL);
   s->space = space;
   s->space_known = true;
   tell_space (s);
@@ -145,13 +227,12 @@ trace_stream_space (TraceStream *s, uint64_t space)
 void
 trace_stream_gap (TraceStream *s, uint64_t lost)
 {
-  finish_insn (s);
+  finish_insn (s, NULL);
   s->lost += lost;
   if (writes (s) && s->writer)
     trace_writer_gap (s->writer, lost);
 }
 
-const BpInsn *trace_stream_last (const TraceStream *s) { return s->insn; }
 bool trace_stream_ended (const TraceStream *s) { return s->ended || trace_file_error (s->file); }
 
 /* --- life cycle --------------------------------------------------------------------------------- */
@@ -166,15 +247,16 @@ trace_stream_new (const char *path, const TraceStreamDesc *desc, GError **error)
   s->desc = *desc;
   s->desc.text = NULL;
   s->file = file;
+  s->jumps = jump_queue_new ();
   s->size = 64;
   s->accesses = g_new (TraceAccess, s->size);
   if (desc->format == TRACE_FORMAT_BACKPLANE) {
-    TraceWriterDesc writer = { .flags = desc->flags, .vcpu = desc->vcpu, .skipped = desc->skip, .text = desc->text, .registers = desc->registers,
-                               .user = desc->user };
+    TraceWriterDesc writer = { .flags = desc->flags, .vcpu = desc->vcpu, .skipped = desc->skip, .text = desc->text, .registers = stream_registers,
+                               .arrived = arrived, .user = s };
     s->writer = trace_writer_new (file, &writer);
   } else {
     s->records = g_new (ChampsimRecord, CHAMPSIM_BATCH);
-    s->champsim = champsim_new (champsim_registers, emit, s);
+    s->champsim = champsim_new (stream_registers, emit, s);
   }
   return s;
 }
@@ -182,7 +264,7 @@ trace_stream_new (const char *path, const TraceStreamDesc *desc, GError **error)
 void
 trace_stream_flush (TraceStream *s)
 {
-  finish_insn (s);
+  finish_insn (s, NULL);
   if (s->writer)
     trace_writer_flush (s->writer);
   else
@@ -192,7 +274,7 @@ trace_stream_flush (TraceStream *s)
 void
 trace_stream_totals (const TraceStream *s, TraceStreamTotals *t)
 {
-  *t = (TraceStreamTotals) { .insns = s->insns, .accesses = s->n_accesses, .bytes = trace_file_size (s->file), .skipped = s->skipped, .lost = s->lost,
+  *t = (TraceStreamTotals) { .insns = n_insns (s), .accesses = s->writer ? trace_writer_n_accesses (s->writer) : s->n_accesses, .bytes = trace_file_size (s->file), .skipped = s->skipped, .lost = s->lost,
                              .stray = s->stray, .path = trace_file_path (s->file), .error = trace_file_error (s->file) };
 }
 
@@ -201,7 +283,7 @@ trace_stream_free (TraceStream *s)
 {
   if (!s)
     return;
-  finish_insn (s);
+  finish_insn (s, NULL);
   if (s->writer)
     trace_writer_finish (s->writer);
   else {
@@ -211,6 +293,7 @@ trace_stream_free (TraceStream *s)
   trace_writer_free (s->writer);
   champsim_free (s->champsim);
   trace_file_close (s->file);
+  jump_queue_free (s->jumps);
   g_free (s->records);
   g_free (s->accesses);
   g_free (s);

@@ -31,15 +31,13 @@ typedef struct TraceStreamTotals {
 } TraceStreamTotals;
 
 TraceStream *trace_stream_new (const char *path, const TraceStreamDesc *desc, GError **error);
-/* The instruction is executed; its accesses follow. */
-void trace_stream_insn (TraceStream *s, const BpInsn *insn);
-void trace_stream_access (TraceStream *s, const BpInsn *insn, const TraceAccess *access);
-/* Before the next instruction. */
+/* Records in order: BpRecord, or wide ones. */
+void trace_stream_records (TraceStream *s, const BpSite *sites, const void *records, size_t n, bool wide);
+/* An interrupt or exception, told when it happens, on whatever thread: its place is found when the records around it come. */
 void trace_stream_jump (TraceStream *s, const BpJump *jump);
+/* Of what comes next. */
 void trace_stream_space (TraceStream *s, uint64_t space);
 void trace_stream_gap (TraceStream *s, uint64_t lost);
-/* The instruction that waits for its accesses; NULL: none. */
-const BpInsn *trace_stream_last (const TraceStream *s);
 /* Nothing more will be written: the limit was reached, or an error came. */
 bool trace_stream_ended (const TraceStream *s);
 /* All that was told is in the file; later accesses of the last instruction are not expected. */

@@ -10,10 +10,33 @@ typedef struct Column {
 
 /* An instruction that the file has been told of: what it does to memory when it does what it did at first. */
 typedef struct Known {
-  uint32_t slot;                /* of its first access in last[] */
+  uint64_t end;                 /* the address behind it */
+  uint32_t slot;                /* of its first access in last[] and codes[] */
   uint8_t n;
-  uint8_t codes[TRACE_SHAPE_LIMIT];
 } Known;
+
+/* What a record's site says, for the loop over records. */
+typedef enum QuickKind { QUICK_UNKNOWN, QUICK_INSN, QUICK_ACCESS } QuickKind;
+typedef struct Quick {
+  uint32_t number;              /* of the instruction */
+  uint32_t slot;
+  uint8_t kind;                 /* QuickKind */
+  uint8_t n;                    /* INSN: accesses in the shape */
+  uint8_t code;                 /* ACCESS */
+  uint8_t bytes;                /* likewise: of the value */
+  bool follows;                 /* INSN: it stands behind the instruction of the number before */
+} Quick;
+
+/* The last instruction, when it came by way of the loop: it is in the columns already, and is taken out again when it does not keep to its shape. */
+typedef struct Open {
+  bool is_open;
+  const BpInsn *insn;
+  uint32_t slot;
+  unsigned seen, n;             /* accesses */
+  size_t addresses, values;     /* the columns' bytes before it */
+  uint64_t before[TRACE_SHAPE_LIMIT];   /* in last[] */
+  uint64_t value[TRACE_SHAPE_LIMIT];
+} Open;
 
 struct TraceWriter {
   TraceFile *file;
@@ -24,11 +47,15 @@ struct TraceWriter {
   Known *known;
   size_t n_known, known_size;
   uint64_t *last;               /* the address of each shaped access when it was made last */
+  uint8_t *codes;               /* likewise: what it is */
   size_t n_last, last_size;
   uint64_t odd;                 /* of the last access without a shape */
   uint32_t next, run;           /* instructions not written yet: next - run .. next - 1 */
   uint64_t defined_end, defined_physical;       /* behind the instruction that was defined last */
   uint64_t insns, accesses, lost, chunk_insns;
+  Quick *quick;                 /* by site */
+  size_t n_quick;
+  Open open;
 };
 
 /* Enough for a definition, an address or a value. */
@@ -168,18 +195,22 @@ put_registers (TraceWriter *w, const BpInsn *insn)
 static void
 put_shape (TraceWriter *w, Known *k, const TraceAccess *a, unsigned n)
 {
+  while (w->n_last + TRACE_SHAPE_LIMIT > w->last_size) {
+    w->last_size *= 2;
+    w->last = g_renew (uint64_t, w->last, w->last_size);
+    w->codes = g_renew (uint8_t, w->codes, w->last_size);
+  }
+  uint8_t *codes = w->codes + w->n_last;
   k->n = (uint8_t) (n <= TRACE_SHAPE_LIMIT ? n : 0);
   for (unsigned i = 0; i < k->n; i++) {
-    k->codes[i] = (uint8_t) access_code (&a[i]);
-    if (k->codes[i] >> TRACE_CODE_SIZE_SHIFT == TRACE_SIZE_EXPLICIT)
+    codes[i] = (uint8_t) access_code (&a[i]);
+    if (codes[i] >> TRACE_CODE_SIZE_SHIFT == TRACE_SIZE_EXPLICIT)
       k->n = 0;
   }
   put_byte (&w->control, k->n);
   for (unsigned i = 0; i < k->n; i++)
-    put_byte (&w->control, k->codes[i]);
+    put_byte (&w->control, codes[i]);
   k->slot = (uint32_t) w->n_last;
-  while (w->n_last + k->n > w->last_size)
-    w->last = g_renew (uint64_t, w->last, w->last_size *= 2);
   for (unsigned i = 0; i < k->n; i++)
     w->last[w->n_last++] = 0;
 }
@@ -209,6 +240,7 @@ define (TraceWriter *w, const BpInsn *insn, const TraceAccess *a, unsigned n)
   w->defined_physical = insn->physical + size;
   if (w->n_known == w->known_size)
     w->known = g_renew (Known, w->known, w->known_size = MAX (w->known_size * 2, 1024));
+  w->known[w->n_known].end = w->defined_end;
   put_shape (w, &w->known[w->n_known], a, n);
   w->ids[insn->id] = (uint32_t) ++w->n_known;
   return (uint32_t) w->n_known - 1;
@@ -230,12 +262,12 @@ number_of (TraceWriter *w, const BpInsn *insn, const TraceAccess *a, unsigned n)
 /* --- accesses -------------------------------------------------------------------------------- */
 
 static bool
-has_shape (const Known *k, const TraceAccess *a, unsigned n)
+has_shape (const TraceWriter *w, const Known *k, const TraceAccess *a, unsigned n)
 {
   if (k->n != n)
     return false;
   for (unsigned i = 0; i < n; i++) {
-    unsigned code = k->codes[i];
+    unsigned code = w->codes[k->slot + i];
     if (trace_sizes[code >> TRACE_CODE_SIZE_SHIFT] != a[i].bytes || a[i].is_store != !!(code & TRACE_CODE_STORE)
         || a[i].is_atomic != !!(code & TRACE_CODE_ATOMIC))
       return false;
@@ -268,22 +300,48 @@ put_odd (TraceWriter *w, const TraceAccess *a, unsigned n)
   }
 }
 
+static void
+go_to (TraceWriter *w, uint32_t number)
+{
+  if (number == w->next)
+    return;
+  flush_run (w);
+  put_token (&w->control, TRACE_GOTO, trace_zigzag ((uint64_t) number - w->next));
+  w->next = number;
+}
+
+static bool
+follows (const TraceWriter *w, uint32_t number, uint64_t address)
+{
+  return number && w->known[number - 1].end == address;
+}
+
+/* The instruction may not follow the one before it: there may have been an interrupt, and here a chunk may end.  (So chunks end at the same places in
+ * each run, however the records came.) */
+static void
+arrive (TraceWriter *w, uint32_t number, const BpInsn *insn)
+{
+  if (w->desc.arrived && !follows (w, w->next, insn->address))
+    w->desc.arrived (w->desc.user, insn->address);
+  if (G_UNLIKELY (column_bytes (&w->control) + column_bytes (&w->addresses) + column_bytes (&w->values) >= TRACE_CHUNK_TARGET))
+    trace_writer_flush (w);
+  column_reserve (&w->control, SLACK);
+  go_to (w, number);
+}
+
 void
 trace_writer_insn (TraceWriter *w, const BpInsn *insn, const TraceAccess *a, unsigned n)
 {
   uint32_t number = number_of (w, insn, a, n);
   const Known *k = &w->known[number];
   column_reserve (&w->control, SLACK);
-  if (number != w->next) {
-    flush_run (w);
-    put_token (&w->control, TRACE_GOTO, trace_zigzag ((uint64_t) number - w->next));
-    w->next = number;
-  }
+  if (number != w->next || !follows (w, number, insn->address))
+    arrive (w, number, insn);
   if (n) {
     column_reserve (&w->addresses, (size_t) n * TRACE_VARINT_BYTES);
     column_reserve (&w->values, (size_t) n * 8);
   }
-  if (G_LIKELY (has_shape (k, a, n))) {
+  if (G_LIKELY (has_shape (w, k, a, n))) {
     w->run++;
     uint64_t *last = w->last + k->slot;
     for (unsigned i = 0; i < n; i++) {
@@ -299,9 +357,146 @@ trace_writer_insn (TraceWriter *w, const BpInsn *insn, const TraceAccess *a, uns
   w->insns++;
   w->chunk_insns++;
   w->accesses += n;
-  if (G_UNLIKELY (column_bytes (&w->control) + column_bytes (&w->addresses) + column_bytes (&w->values) >= TRACE_CHUNK_TARGET))
-    trace_writer_flush (w);
 }
+
+/* --- the loop over records ------------------------------------------------------------------------ */
+
+static Quick *
+quick_of (TraceWriter *w, uint32_t site)
+{
+  if (site >= w->n_quick) {
+    size_t old = w->n_quick;
+    w->n_quick = MAX (old * 2, (size_t) site + 1024);
+    w->quick = g_renew (Quick, w->quick, w->n_quick);
+    memset (w->quick + old, 0, (w->n_quick - old) * sizeof *w->quick);
+  }
+  return &w->quick[site];
+}
+
+void
+trace_writer_learn (TraceWriter *w, uint32_t site, const BpSite *what)
+{
+  uint32_t number = what->insn->id < w->n_ids ? w->ids[what->insn->id] : 0;
+  Quick *q = quick_of (w, site);
+  if (!number || q->kind != QUICK_UNKNOWN)
+    return;
+  const Known *k = &w->known[--number];
+  *q = (Quick) { .number = number, .slot = k->slot, .n = k->n };
+  if (what->kind == BP_RECORD_INSN) {
+    q->kind = QUICK_INSN;
+    q->follows = follows (w, number, what->insn->address);
+    return;
+  }
+  TraceAccess a = { .bytes = what->bytes, .is_store = what->kind == BP_RECORD_STORE, .is_atomic = what->flags & BP_SITE_ATOMIC };
+  if (!what->bytes || size_code (what->bytes) == TRACE_SIZE_EXPLICIT)
+    return;
+  q->kind = QUICK_ACCESS;
+  q->code = (uint8_t) access_code (&a);
+  q->bytes = (uint8_t) (what->bytes <= 8 ? what->bytes : 0);
+}
+
+bool trace_writer_knows (const TraceWriter *w, uint32_t site) { return site < w->n_quick && w->quick[site].kind == QUICK_INSN; }
+
+static inline void
+open_insn (TraceWriter *w, const Quick *q, const BpInsn *insn)
+{
+  Open *o = &w->open;
+  if (q->number != w->next || !q->follows)
+    arrive (w, q->number, insn);
+  o->is_open = true;
+  o->insn = insn;
+  o->slot = q->slot;
+  o->seen = 0;
+  o->n = q->n;
+  o->addresses = column_bytes (&w->addresses);
+  o->values = column_bytes (&w->values);
+  w->run++;
+  w->next++;
+  w->insns++;
+  w->chunk_insns++;
+}
+
+static inline bool
+add_access (TraceWriter *w, const Quick *q, uint64_t address, uint64_t value, bool values)
+{
+  Open *o = &w->open;
+  if (!o->is_open || q->number != w->next - 1 || o->seen == o->n || w->codes[o->slot + o->seen] != q->code)
+    return false;
+  uint64_t *last = &w->last[o->slot + o->seen];
+  o->before[o->seen] = *last;
+  put_signed (&w->addresses, address - *last);
+  *last = address;
+  if (values) {
+    o->value[o->seen] = value;
+    memcpy (w->values.at, &(uint64_t) { GUINT64_TO_LE (value) }, 8);
+    w->values.at += q->bytes;
+  }
+  o->seen++;
+  return true;
+}
+
+static inline size_t
+take_records (TraceWriter *w, const BpSite *sites, const void *records, size_t n, bool wide, bool values)
+{
+  size_t i;
+  for (i = 0; i < n; i++) {
+    const BpWideRecord *r = wide ? (const BpWideRecord *) records + i : (const void *) ((const BpRecord *) records + i);
+    if (r->site >= w->n_quick)
+      break;
+    const Quick *q = &w->quick[r->site];
+    if (q->kind == QUICK_INSN) {
+      if (w->open.is_open && w->open.seen != w->open.n)
+        break;
+      open_insn (w, q, sites[r->site].insn);
+    } else if (q->kind != QUICK_ACCESS || r->bytes || !add_access (w, q, r->address, wide ? r->value : 0, values))
+      break;
+  }
+  return i;
+}
+
+size_t
+trace_writer_records (TraceWriter *w, const BpSite *sites, const void *records, size_t n, bool wide)
+{
+  column_reserve (&w->addresses, n * TRACE_VARINT_BYTES);
+  column_reserve (&w->values, (n + 1) * 8);
+  uint64_t insns = w->insns;
+  if (!wide)
+    n = take_records (w, sites, records, n, false, false);
+  else
+    n = take_records (w, sites, records, n, true, w->desc.flags & TRACE_HAS_VALUES);
+  w->accesses += n - (w->insns - insns);
+  return n;
+}
+
+const BpInsn *
+trace_writer_close (TraceWriter *w, bool more, TraceAccess *accesses, unsigned *n)
+{
+  Open *o = &w->open;
+  *n = 0;
+  if (!o->is_open)
+    return NULL;
+  o->is_open = false;
+  if (o->seen == o->n && !more)
+    return NULL;
+  for (unsigned i = o->seen; i-- > 0;) {        /* (each access has a place of its own in last[]) */
+    unsigned code = w->codes[o->slot + i];
+    accesses[i] = (TraceAccess) { .address = w->last[o->slot + i], .value = w->desc.flags & TRACE_HAS_VALUES ? o->value[i] : 0,
+                                  .bytes = trace_sizes[code >> TRACE_CODE_SIZE_SHIFT], .is_store = code & TRACE_CODE_STORE,
+                                  .is_atomic = code & TRACE_CODE_ATOMIC };
+    w->last[o->slot + i] = o->before[i];
+  }
+  *n = o->seen;
+  w->addresses.at = w->addresses.begin + o->addresses;
+  w->values.at = w->values.begin + o->values;
+  w->run--;
+  w->next--;
+  w->insns--;
+  w->chunk_insns--;
+  w->accesses -= o->seen;
+  return o->insn;
+}
+
+const BpInsn *trace_writer_last (const TraceWriter *w) { return w->open.is_open ? w->open.insn : NULL; }
 
 /* --- between instructions ------------------------------------------------------------------------ */
 
@@ -343,7 +538,9 @@ trace_writer_new (TraceFile *file, const TraceWriterDesc *desc)
   TraceWriter *w = g_new0 (TraceWriter, 1);
   w->file = file;
   w->desc = *desc;
-  w->last = g_new0 (uint64_t, w->last_size = 1024);
+  w->last_size = 1024;
+  w->last = g_new0 (uint64_t, w->last_size);
+  w->codes = g_new0 (uint8_t, w->last_size);
   write_header (w);
   w->desc.text = NULL;          /* (it was the caller's) */
   return w;
@@ -367,5 +564,7 @@ trace_writer_free (TraceWriter *w)
   g_free (w->ids);
   g_free (w->known);
   g_free (w->last);
+  g_free (w->codes);
+  g_free (w->quick);
   g_free (w);
 }

@@ -18,6 +18,8 @@ typedef struct TraceWriterDesc {
   uint64_t skipped;
   const char *text;             /* of the header: lines KEY=VALUE about the machine */
   TraceRegisters *registers;
+  /* An instruction at `address' is next that does not follow the one before: the place for trace_writer_jump.  May be NULL. */
+  void (*arrived) (void *user, uint64_t address);
   void *user;
 } TraceWriterDesc;
 
@@ -25,6 +27,19 @@ typedef struct TraceWriterDesc {
 TraceWriter *trace_writer_new (TraceFile *file, const TraceWriterDesc *desc);
 /* An instruction was executed and made these accesses. */
 void trace_writer_insn (TraceWriter *writer, const BpInsn *insn, const TraceAccess *accesses, unsigned n);
+
+/*
+ * The quick way, for arrays of records (BpRecord, or BpWideRecord).  Records of sites that it was told of (learn: an instruction's after the instruction was
+ * written once, then its accesses'), of instructions that do what they did at first, are taken in a short loop: the function returns how many; the next one
+ * is the caller's to handle.  close: the last instruction (last; NULL: there is none) has made all of its accesses, or there are more that do not fit.  NULL
+ * when it was as it should be, else it is taken back, and given with the accesses so far (room for TRACE_SHAPE_LIMIT), to be told again when all are known.
+ */
+void trace_writer_learn (TraceWriter *writer, uint32_t site, const BpSite *what);
+bool trace_writer_knows (const TraceWriter *writer, uint32_t site);     /* an instruction's */
+size_t trace_writer_records (TraceWriter *writer, const BpSite *sites, const void *records, size_t n, bool wide);
+const BpInsn *trace_writer_last (const TraceWriter *writer);
+const BpInsn *trace_writer_close (TraceWriter *writer, bool more, TraceAccess *accesses, unsigned *n);
+
 /* What comes next is another address space's; control went from `from` to `to` otherwise than by an instruction; records are missing here. */
 void trace_writer_space (TraceWriter *writer, uint64_t space);
 void trace_writer_jump (TraceWriter *writer, unsigned kind, uint64_t from, uint64_t to);

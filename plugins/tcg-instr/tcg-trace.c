@@ -6,7 +6,6 @@
 #include <backplane/machine.h>
 #include <backplane/plugin.h>
 #include <string.h>
-#include "tcg-trace-jumps.h"
 #include "tcg-trace-stream.h"
 
 enum { COMPRESS_NONE, COMPRESS_ZSTD };
@@ -15,8 +14,6 @@ enum { COMPRESS_NONE, COMPRESS_ZSTD };
 
 typedef struct Vcpu {
   TraceStream *stream;
-  JumpQueue *jumps;
-  uint64_t next;                /* behind the last instruction */
   bool warned;
 } Vcpu;
 
@@ -51,35 +48,10 @@ static void
 on_jump (void *user, unsigned vcpu, const BpJump *jump)
 {
   Trace *t = user;
-  jump_queue_put (t->vcpus[vcpu].jumps, jump);
-}
-
-/* Control came to `address', and not from the instruction before it. */
-static void
-look_for_jump (Vcpu *v, uint64_t address)
-{
-  BpJump jump;
-  if (jump_queue_take (v->jumps, address, &jump))
-    trace_stream_jump (v->stream, &jump);
+  trace_stream_jump (t->vcpus[vcpu].stream, jump);
 }
 
 /* --- records -------------------------------------------------------------------------------------------- */
-
-static inline void
-consume (Vcpu *v, const BpSite *site, uint64_t address, uint32_t bytes, uint64_t value)
-{
-  if (site->kind == BP_RECORD_INSN) {
-    const BpInsn *insn = site->insn;
-    if (insn->address != v->next && !jump_queue_is_empty (v->jumps))
-      look_for_jump (v, insn->address);
-    v->next = insn->address + insn->size;
-    trace_stream_insn (v->stream, insn);
-  } else {
-    TraceAccess a = { .address = address, .value = value, .bytes = bytes ? bytes : site->bytes, .is_store = site->kind == BP_RECORD_STORE,
-                      .is_atomic = site->flags & BP_SITE_ATOMIC };
-    trace_stream_access (v->stream, site->insn, &a);
-  }
-}
 
 /* The limit is reached, or the disk is full: on all vCPUs, nothing need be recorded any more. */
 static void
@@ -104,22 +76,11 @@ on_records (void *user, const BpBatch *batch)
 {
   Trace *t = user;
   Vcpu *v = &t->vcpus[batch->vcpu];
-  const BpSite *sites = bp_sites (t->instrument);
-  if (trace_stream_ended (v->stream)) {
-    ended (t, v);
-    return;
-  }
-  if (batch->lost)
-    trace_stream_gap (v->stream, batch->lost);
-  trace_stream_space (v->stream, batch->space);
-  if (t->values) {
-    const BpWideRecord *r = batch->records;
-    for (size_t i = 0; i < batch->n; i++)
-      consume (v, &sites[r[i].site], r[i].address, r[i].bytes, r[i].value);
-  } else {
-    const BpRecord *r = batch->records;
-    for (size_t i = 0; i < batch->n; i++)
-      consume (v, &sites[r[i].site], r[i].address, r[i].bytes, 0);
+  if (!trace_stream_ended (v->stream)) {
+    if (batch->lost)
+      trace_stream_gap (v->stream, batch->lost);
+    trace_stream_space (v->stream, batch->space);
+    trace_stream_records (v->stream, bp_sites (t->instrument), batch->records, batch->n, t->values);
   }
   if (trace_stream_ended (v->stream))
     ended (t, v);
@@ -218,7 +179,6 @@ open_streams (Trace *t, GError **error)
   for (unsigned i = 0; i < t->n_vcpus; i++) {
     g_autofree char *path = t->n_vcpus > 1 ? g_strdup_printf ("%s.%u", t->output, i) : g_strdup (t->output);
     desc.vcpu = i;
-    t->vcpus[i].jumps = jump_queue_new ();
     t->vcpus[i].stream = trace_stream_new (path, &desc, error);
     if (!t->vcpus[i].stream)
       return false;
@@ -236,8 +196,6 @@ trace_unrealize (void *self)
     trace_stream_free (t->vcpus[i].stream);
   bp_instrument_detach (t->instrument);
   t->instrument = NULL;
-  for (unsigned i = 0; t->vcpus && i < t->n_vcpus; i++)
-    jump_queue_free (t->vcpus[i].jumps);
   g_clear_pointer (&t->vcpus, g_free);
 }
 

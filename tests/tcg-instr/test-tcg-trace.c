@@ -3,6 +3,7 @@
 #include <check.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -349,253 +350,268 @@ START_TEST (test_damage_is_seen)
 }
 END_TEST
 
-/* --- streams --------------------------------------------------------------------------------------------- */
+/* --- streams: records, in arrays of any size ---------------------------------------------------------------- */
 
-static TraceStream *
-new_stream (const char *path, TraceFormat format, uint64_t skip, uint64_t limit)
+enum { SITES_AN_INSN = 8, N_RECORDS = 40000 };
+
+static BpSite sites[N_INSNS * SITES_AN_INSN];
+static BpWideRecord wide[N_RECORDS];
+static unsigned n_records;
+static GArray *expected;                /* of Told, without their accesses */
+static GArray *expected_accesses;       /* of TraceAccess */
+
+/* Of each instruction: itself, loads of 8 and 4 bytes, stores of 8 and 1, a locked load and store of 4, and a helper's stores. */
+static void
+make_sites (void)
+{
+  static const struct { uint8_t kind, flags; uint16_t bytes; } kinds[SITES_AN_INSN] = {
+    { BP_RECORD_INSN, 0, 0 }, { BP_RECORD_LOAD, 0, 8 }, { BP_RECORD_LOAD, 0, 4 }, { BP_RECORD_STORE, 0, 8 }, { BP_RECORD_STORE, 0, 1 },
+    { BP_RECORD_LOAD, BP_SITE_ATOMIC, 4 }, { BP_RECORD_STORE, BP_SITE_ATOMIC, 4 }, { BP_RECORD_STORE, BP_SITE_HELPER, 0 } };
+  for (unsigned i = 0; i < N_INSNS; i++)
+    for (unsigned k = 0; k < SITES_AN_INSN; k++)
+      sites[i * SITES_AN_INSN + k] = (BpSite) { .insn = &insns[i], .kind = kinds[k].kind, .flags = kinds[k].flags, .bytes = kinds[k].bytes };
+}
+
+static void
+put_record (unsigned insn, unsigned site, uint64_t address, uint32_t bytes, bool is_stray)
+{
+  const BpSite *s = &sites[insn * SITES_AN_INSN + site];
+  uint32_t size = bytes ? bytes : s->bytes;
+  BpWideRecord r = { .address = address, .site = insn * SITES_AN_INSN + site, .bytes = bytes, .value = rnd64 () };
+  if (size < 8)
+    r.value &= (UINT64_C (1) << size * 8) - 1;
+  if (size > 8)
+    r.value = 0;
+  wide[n_records++] = r;
+  if (site == 0 || is_stray)
+    return;
+  TraceAccess a = { .address = address, .value = r.value, .bytes = size, .is_store = s->kind == BP_RECORD_STORE, .is_atomic = s->flags & BP_SITE_ATOMIC };
+  g_array_append_val (expected_accesses, a);
+  g_array_index (expected, Told, expected->len - 1).n++;
+}
+
+/* Mostly what the instruction did before. */
+static void
+put_insn (unsigned i)
+{
+  Told t = { .kind = TCG_TRACE_INSN, .insn = &insns[i], .a = expected_accesses->len };
+  g_array_append_val (expected, t);
+  put_record (i, 0, insns[i].address, 0, false);
+  unsigned n = below (20) ? i % 4 : below (12);
+  for (unsigned k = 0; k < n; k++) {
+    unsigned site = below (30) ? 1 + (i + k) % (SITES_AN_INSN - 2) : 1 + below (SITES_AN_INSN - 1);
+    put_record (i, site, UINT64_C (0xffff888000000000) + below (1000) * 8, site == SITES_AN_INSN - 1 ? 1 + below (64) : below (40) ? 0 : 16, false);
+  }
+  if (below (100) == 0)
+    put_record ((i + 1) % N_INSNS, 1, 0, 0, true);      /* of an instruction that faulted: a stray */
+}
+
+static void
+make_records (unsigned seed)
+{
+  g_rand_set_seed (rnd, seed);
+  make_insns ();
+  make_sites ();
+  g_array_set_size (expected, 0);
+  g_array_set_size (expected_accesses, 0);
+  n_records = 0;
+  for (unsigned at = 0; n_records < N_RECORDS - 40; at = below (7) ? (at + 1) % N_INSNS : below (20) ? at - at % 10 : below (N_INSNS))
+    put_insn (at);
+}
+
+/* The file that arrays of 1 .. most records make. */
+static GBytes *
+stream_trace (unsigned most, bool values, uint64_t skip, uint64_t limit, TraceStreamTotals *totals)
 {
   GError *error = NULL;
-  TraceStreamDesc desc = { .format = format, .flags = TRACE_HAS_MEMORY, .skip = skip, .limit = limit, .text = "", .registers = registers };
-  TraceStream *s = trace_stream_new (path, &desc, &error);
+  char *name = new_path (), *data;
+  gsize size;
+  TraceStreamDesc desc = { .format = TRACE_FORMAT_BACKPLANE, .flags = TRACE_HAS_MEMORY | (values ? TRACE_HAS_VALUES : 0u), .skip = skip, .limit = limit,
+                           .text = "", .registers = registers };
+  TraceStream *s = trace_stream_new (name, &desc, &error);
   ck_assert_msg (s != NULL, "%s", error ? error->message : "");
-  return s;
+  for (unsigned at = 0, n; at < n_records; at += n) {
+    n = 1 + below (most);
+    n = MIN (n, n_records - at);
+    if (values) {
+      BpWideRecord *copy = g_memdup2 (wide + at, n * sizeof *copy);
+      trace_stream_records (s, sites, copy, n, true);
+      g_free (copy);
+    } else {
+      BpRecord *copy = g_new (BpRecord, n);
+      for (unsigned i = 0; i < n; i++)
+        copy[i] = (BpRecord) { .address = wide[at + i].address, .site = wide[at + i].site, .bytes = wide[at + i].bytes };
+      trace_stream_records (s, sites, copy, n, false);
+      g_free (copy);
+    }
+  }
+  trace_stream_flush (s);
+  trace_stream_totals (s, totals);
+  totals->path = NULL;
+  trace_stream_free (s);
+  ck_assert (g_file_get_contents (name, &data, &size, &error));
+  g_unlink (name);
+  g_free (name);
+  return g_bytes_new_take (data, size);
 }
+
+/* Instructions `first' .. `end' - 1 of what was put. */
+static void
+check_stream (GBytes *bytes, unsigned first, unsigned end, uint32_t flags)
+{
+  GError *error = NULL;
+  TcgTraceEvent e;
+  unsigned n = first;
+  TcgTraceReader *r = tcg_trace_reader_open_memory (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes), &error);
+  ck_assert_ptr_nonnull (r);
+  for (; tcg_trace_reader_next (r, &e, &error); n++) {
+    const Told *t = &g_array_index (expected, Told, MIN (n, expected->len - 1));
+    bool same = n < end && e.kind == TCG_TRACE_INSN && e.insn->address == t->insn->address && e.insn->size == t->insn->size && e.n_accesses == t->n;
+    for (unsigned i = 0; same && i < t->n; i++)
+      same = same_access (&e.accesses[i], &g_array_index (expected_accesses, TraceAccess, t->a + i), flags);
+    if (!same)
+      ck_abort_msg ("instruction %u of %u: kind %u, %" PRIx64 " (want %" PRIx64 "), %u accesses (want %u) id %u", n, end, e.kind, e.kind ? 0 : e.insn->address, t->insn->address, e.n_accesses, t->n, t->insn->id / 3);
+  }
+  ck_assert_msg (!error, "%s", error ? error->message : "");
+  ck_assert_uint_eq (n, end);
+  ck_assert (tcg_trace_reader_info (r)->complete);
+  tcg_trace_reader_close (r);
+}
+
+START_TEST (test_records)
+{
+  static const unsigned most[] = { 1, 2, 3, 7, 64, 4096, N_RECORDS };
+  TraceStreamTotals totals;
+  for (unsigned values = 0; values < 2; values++)
+    for (unsigned seed = 100; seed < 104; seed++) {
+      GBytes *first = NULL;
+      for (unsigned i = 0; i < G_N_ELEMENTS (most); i++) {
+        make_records (seed);
+        GBytes *bytes = stream_trace (most[i], values, 0, 0, &totals);
+        check_stream (bytes, 0, expected->len, TRACE_HAS_MEMORY | (values ? TRACE_HAS_VALUES : 0u));
+        ck_assert_uint_eq (totals.insns, expected->len);
+        ck_assert_uint_eq (totals.accesses, expected_accesses->len);
+        ck_assert_uint_gt (totals.stray, 0);
+        if (!first)
+          first = g_bytes_ref (bytes);
+        ck_assert_msg (g_bytes_equal (first, bytes), "arrays of up to %u records make another file", most[i]);
+        g_bytes_unref (bytes);
+      }
+      g_bytes_unref (first);
+    }
+}
+END_TEST
 
 START_TEST (test_skip_and_limit)
 {
-  GError *error = NULL;
-  char *path = new_path ();
-  TcgTraceEvent e;
-  unsigned n = 0;
-  g_rand_set_seed (rnd, 41);
-  make_insns ();
-  TraceStream *s = new_stream (path, TRACE_FORMAT_BACKPLANE, 10, 20);
-  for (unsigned i = 0; i < N_INSNS; i++) {
-    TraceAccess a = { .address = i * 16, .bytes = 4 };
-    trace_stream_insn (s, &insns[i]);
-    trace_stream_access (s, &insns[i], &a);
-    if (i == 15)
-      trace_stream_access (s, &insns[i + 1], &a);       /* of an instruction that faulted */
-    ck_assert_int_eq (trace_stream_ended (s), i > 29);
-  }
+  static const struct { uint64_t skip, limit; } cases[] = { { 0, 1 }, { 1, 0 }, { 5000, 0 }, { 100, 4000 }, { 4095, 1 }, { 1000000, 0 }, { 0, 1000000 } };
   TraceStreamTotals totals;
-  trace_stream_totals (s, &totals);
-  ck_assert_uint_eq (totals.insns, 20);
-  ck_assert_uint_eq (totals.stray, 1);
-  trace_stream_free (s);
-  TcgTraceReader *r = tcg_trace_reader_open (path, &error);
-  ck_assert_ptr_nonnull (r);
-  for (; tcg_trace_reader_next (r, &e, &error); n++) {
-    ck_assert_uint_eq (e.insn->address, insns[10 + n].address);
-    ck_assert_uint_eq (e.n_accesses, 1);
-    ck_assert_uint_eq (e.accesses[0].address, (10 + n) * 16);
+  for (unsigned i = 0; i < G_N_ELEMENTS (cases); i++) {
+    make_records (7);
+    GBytes *bytes = stream_trace (4096, false, cases[i].skip, cases[i].limit, &totals);
+    unsigned first = (unsigned) MIN (cases[i].skip, expected->len), end = expected->len;
+    if (cases[i].limit)
+      end = (unsigned) MIN (end, first + cases[i].limit);
+    check_stream (bytes, first, end, TRACE_HAS_MEMORY);
+    ck_assert_uint_eq (totals.insns, end - first);
+    ck_assert_uint_eq (totals.skipped, first);
+    g_bytes_unref (bytes);
   }
-  ck_assert_uint_eq (n, 20);
-  ck_assert (tcg_trace_reader_info (r)->complete);
-  ck_assert_uint_eq (tcg_trace_reader_info (r)->skipped, 10);
+}
+END_TEST
+
+/* A jump stands before its handler's first instruction, in either format; one that leads nowhere is forgotten. */
+START_TEST (test_jumps)
+{
+  GError *error = NULL;
+  TcgTraceEvent e;
+  char *name = new_path ();
+  g_rand_set_seed (rnd, 3);
+  make_insns ();
+  make_sites ();
+  TraceStreamDesc desc = { .format = TRACE_FORMAT_BACKPLANE, .text = "" };
+  TraceStream *s = trace_stream_new (name, &desc, &error);
+  const unsigned order[] = { 0, 1, 2, 50, 51, 3, 4, 50, 51, 5 };
+  const BpJump jumps[] = { { .from = 1, .to = 2 }, { .kind = BP_JUMP_EXCEPTION, .from = insns[3].address, .to = insns[50].address },
+                           { .from = insns[5].address, .to = insns[50].address } };
+  for (unsigned i = 0; i < G_N_ELEMENTS (jumps); i++)
+    trace_stream_jump (s, &jumps[i]);
+  for (unsigned i = 0; i < G_N_ELEMENTS (order); i++) {
+    BpRecord r = { .site = order[i] * SITES_AN_INSN, .address = insns[order[i]].address };
+    trace_stream_records (s, sites, &r, 1, false);
+  }
+  trace_stream_free (s);
+  TcgTraceReader *r = tcg_trace_reader_open (name, &error);
+  ck_assert_ptr_nonnull (r);
+  unsigned n = 0, found = 0;
+  for (; tcg_trace_reader_next (r, &e, &error); n++) {
+    if (n != 3 && n != 8)
+      continue;
+    found++;
+    ck_assert_uint_eq (e.kind, TCG_TRACE_JUMP);
+    ck_assert_uint_eq (e.from, jumps[found].from);
+    ck_assert_uint_eq (e.to, jumps[found].to);
+    ck_assert_uint_eq (e.jump, jumps[found].kind);
+  }
+  ck_assert_uint_eq (n, G_N_ELEMENTS (order) + 2);
   tcg_trace_reader_close (r);
-  g_unlink (path);
-  g_free (path);
+  g_unlink (name);
+  g_free (name);
 }
 END_TEST
 
 /* /dev/full: said once, and nothing is written after it. */
 START_TEST (test_full_disk)
 {
+  GError *error = NULL;
+  TraceStreamTotals totals;
   if (access ("/dev/full", W_OK))
     return;
-  g_rand_set_seed (rnd, 51);
-  make_insns ();
-  TraceStream *s = new_stream ("/dev/full", TRACE_FORMAT_BACKPLANE, 0, 0);
-  trace_stream_insn (s, &insns[0]);
+  make_records (9);
+  TraceStreamDesc desc = { .format = TRACE_FORMAT_BACKPLANE, .text = "" };
+  TraceStream *s = trace_stream_new ("/dev/full", &desc, &error);
+  ck_assert_ptr_nonnull (s);
+  trace_stream_records (s, sites, wide, 1000, true);
   trace_stream_flush (s);
   ck_assert (trace_stream_ended (s));
-  trace_stream_insn (s, &insns[1]);
-  TraceStreamTotals totals;
+  trace_stream_records (s, sites, wide + 1000, 1000, true);
   trace_stream_totals (s, &totals);
   ck_assert_ptr_nonnull (totals.error);
   ck_assert_uint_eq (totals.bytes, 0);
   trace_stream_free (s);
+  ck_assert_ptr_null (trace_stream_new ("/nowhere/at/all", &desc, &error));
+  ck_assert_ptr_nonnull (strstr (error->message, "/nowhere/at/all"));
+  g_error_free (error);
 }
 END_TEST
 
-/* --- ChampSim ---------------------------------------------------------------------------------------------- */
-
-enum { IP = CHAMPSIM_INSTRUCTION_POINTER, SP = CHAMPSIM_STACK_POINTER, FL = CHAMPSIM_FLAGS, RAX = 10, RCX = 9, RBX = 7 };
-enum { G_RAX = 0, G_RCX = 1, G_RBX = 3, G_RSP = 4, G_RIP = 16, G_FLAGS = 17 };
-
-typedef struct Sample {
-  const char *name;
-  BpInsn insn;
-  uint8_t n_read, read[4], n_written, written[4];
-  uint8_t sources[4], destinations[2];
-  int kind;                     /* ChampSim's own, below */
-} Sample;
-
-enum { DIRECT_JUMP, INDIRECT_JUMP, CONDITIONAL_JUMP, DIRECT_CALL, INDIRECT_CALL, RETURNS, OTHER_BRANCH, NONE };
-
-#define INSN(k, at, n, class_, flags_) { .id = (k), .address = (at), .size = (n), .insn_class = (class_), .flags = (flags_), .target = UINT64_MAX }
-static const Sample samples[] = {
-  { "add %rcx,%rax", INSN (0, 0x1000, 3, BP_CLASS_ARITHMETIC, 0), 2, { G_RAX, G_RCX }, 2, { G_FLAGS, G_RAX }, { RAX, RCX }, { RAX, FL }, NONE },
-  { "mov 8(%rip),%rax", INSN (1, 0x1003, 7, BP_CLASS_MOVE, BP_INSN_LOADS), 1, { G_RIP }, 1, { G_RAX }, { 0 }, { RAX }, NONE },
-  { "push %rbx", INSN (2, 0x100a, 1, BP_CLASS_MOVE, BP_INSN_STORES), 2, { G_RBX, G_RSP }, 1, { G_RSP }, { RBX, SP }, { SP }, NONE },
-  { "jz", INSN (3, 0x100b, 2, BP_CLASS_BRANCH, BP_INSN_BRANCH | BP_INSN_CONDITIONAL), 2, { G_FLAGS, G_RIP }, 1, { G_RIP }, { IP, FL }, { IP }, CONDITIONAL_JUMP },
-  { "jrcxz", INSN (4, 0x100d, 2, BP_CLASS_BRANCH, BP_INSN_BRANCH | BP_INSN_CONDITIONAL), 1, { G_RCX }, 0, { 0 }, { IP, RCX }, { IP }, CONDITIONAL_JUMP },
-  { "loop", INSN (5, 0x100f, 2, BP_CLASS_BRANCH, BP_INSN_BRANCH | BP_INSN_CONDITIONAL), 1, { G_RCX }, 1, { G_RCX }, { IP, RCX }, { IP, RCX }, CONDITIONAL_JUMP },
-  { "jmp", INSN (6, 0x1011, 2, BP_CLASS_JUMP, BP_INSN_BRANCH), 0, { 0 }, 0, { 0 }, { IP }, { IP }, DIRECT_JUMP },
-  { "jmp *%rax", INSN (7, 0x1013, 2, BP_CLASS_JUMP, BP_INSN_BRANCH | BP_INSN_INDIRECT), 1, { G_RAX }, 0, { 0 }, { RAX }, { IP }, INDIRECT_JUMP },
-  { "jmp *8(%rip)", INSN (8, 0x1015, 6, BP_CLASS_JUMP, BP_INSN_BRANCH | BP_INSN_INDIRECT | BP_INSN_LOADS), 1, { G_RIP }, 0, { 0 }, { CHAMPSIM_UNNAMED }, { IP },
-    INDIRECT_JUMP },
-  { "call", INSN (9, 0x101b, 5, BP_CLASS_CALL, BP_INSN_BRANCH | BP_INSN_CALL | BP_INSN_STORES), 1, { G_RSP }, 1, { G_RSP }, { IP, SP }, { IP, SP }, DIRECT_CALL },
-  { "call *%rbx", INSN (10, 0x1020, 2, BP_CLASS_CALL, BP_INSN_BRANCH | BP_INSN_CALL | BP_INSN_INDIRECT | BP_INSN_STORES), 2, { G_RSP, G_RBX }, 1, { G_RSP },
-    { IP, SP, RBX }, { IP, SP }, INDIRECT_CALL },
-  { "ret", INSN (11, 0x1022, 1, BP_CLASS_RETURN, BP_INSN_BRANCH | BP_INSN_RETURN | BP_INSN_INDIRECT | BP_INSN_LOADS), 1, { G_RSP }, 1, { G_RSP }, { SP }, { IP, SP },
-    RETURNS },
-  { "syscall", INSN (12, 0x1023, 2, BP_CLASS_SYSTEM_CALL, BP_INSN_BRANCH | BP_INSN_INDIRECT), 0, { 0 }, 2, { G_RCX, 11 }, { FL }, { IP }, OTHER_BRANCH },
-  { "xmm", INSN (13, 0x1025, 4, BP_CLASS_VECTOR_FLOAT, 0), 2, { 32, 47 }, 1, { 48 }, { 64, 79 }, { 80 }, NONE },
-};
-
-static bool
-sample_registers (void *user, const BpInsn *insn, BpInsnRegisters *out)
+/* Several chunks, ended within arrays. */
+START_TEST (test_many_chunks)
 {
-  const Sample *s = &samples[insn->id];
-  out->n_read = s->n_read;
-  out->n_written = s->n_written;
-  memcpy (out->read, s->read, sizeof s->read);
-  memcpy (out->written, s->written, sizeof s->written);
-  return true;
-}
-
-static GArray *emitted;
-
-static void emit (void *user, const ChampsimRecord *records, size_t n) { g_array_append_vals (emitted, records, (guint) n); }
-
-static bool
-has (const uint8_t *set, unsigned n, uint8_t r)
-{
-  for (unsigned i = 0; i < n; i++)
-    if (set[i] == r)
-      return true;
-  return false;
-}
-
-/* How ChampSim tells the kinds apart, from what its documentation says of registers. */
-static int
-champsim_kind (const ChampsimRecord *r)
-{
-  bool reads_ip = has (r->source_registers, 4, IP), reads_sp = has (r->source_registers, 4, SP), reads_flags = has (r->source_registers, 4, FL);
-  bool writes_ip = has (r->destination_registers, 2, IP), writes_sp = has (r->destination_registers, 2, SP), reads_other = false;
-  for (unsigned i = 0; i < 4; i++)
-    reads_other |= r->source_registers[i] && r->source_registers[i] != IP && r->source_registers[i] != SP && r->source_registers[i] != FL;
-  if (!writes_ip)
-    return NONE;
-  if (writes_sp && reads_sp)
-    return !reads_ip ? RETURNS : reads_flags ? OTHER_BRANCH : reads_other ? INDIRECT_CALL : DIRECT_CALL;
-  if (reads_sp)
-    return OTHER_BRANCH;
-  if (!reads_flags && !reads_other)
-    return DIRECT_JUMP;
-  if (!reads_ip)
-    return reads_flags ? OTHER_BRANCH : INDIRECT_JUMP;
-  return writes_sp ? OTHER_BRANCH : CONDITIONAL_JUMP;
-}
-
-START_TEST (test_champsim_registers)
-{
-  Champsim *c = champsim_new (sample_registers, emit, NULL);
-  g_array_set_size (emitted, 0);
-  for (unsigned i = 0; i < G_N_ELEMENTS (samples); i++)
-    champsim_insn (c, &samples[i].insn, NULL, 0);
-  champsim_finish (c);
-  champsim_free (c);
-  ck_assert_uint_eq (emitted->len, G_N_ELEMENTS (samples));
-  for (unsigned i = 0; i < emitted->len; i++) {
-    const ChampsimRecord *r = &g_array_index (emitted, ChampsimRecord, i);
-    const Sample *s = &samples[i];
-    ck_assert_uint_eq (r->ip, s->insn.address);
-    ck_assert_msg (!memcmp (r->source_registers, s->sources, 4), "sources of %s: %u %u %u %u", s->name, r->source_registers[0], r->source_registers[1],
-                   r->source_registers[2], r->source_registers[3]);
-    ck_assert_msg (!memcmp (r->destination_registers, s->destinations, 2), "destinations of %s", s->name);
-    ck_assert_msg (champsim_kind (r) == s->kind, "kind of %s: %d", s->name, champsim_kind (r));
-    ck_assert_int_eq (r->is_branch, s->kind != NONE);
-    /* conditional ones fall through here, all others go somewhere */
-    ck_assert_msg (r->branch_taken == (s->kind != NONE && s->kind != CONDITIONAL_JUMP), "%s taken: %u", s->name, r->branch_taken);
+  GError *error = NULL;
+  TcgTraceEvent e;
+  char *name = new_path ();
+  unsigned n = 0;
+  make_records (61);
+  TraceStreamDesc desc = { .format = TRACE_FORMAT_BACKPLANE, .flags = TRACE_HAS_MEMORY | TRACE_HAS_VALUES, .text = "", .zstd_level = 1 };
+  TraceStream *s = trace_stream_new (name, &desc, &error);
+  for (unsigned times = 0; times < 12; times++)
+    trace_stream_records (s, sites, wide, n_records, true);
+  trace_stream_free (s);
+  TcgTraceReader *r = tcg_trace_reader_open (name, &error);
+  ck_assert_ptr_nonnull (r);
+  for (; tcg_trace_reader_next (r, &e, &error); n++) {
+    const Told *t = &g_array_index (expected, Told, n % expected->len);
+    if (e.insn->address != t->insn->address || e.n_accesses != t->n)
+      ck_abort_msg ("instruction %u", n);
   }
-}
-END_TEST
-
-START_TEST (test_champsim_taken)
-{
-  const BpInsn *add = &samples[0].insn, *jz = &samples[3].insn, *next = &samples[4].insn;
-  struct { const BpInsn *after; uint64_t interrupted; int taken; } cases[] = { { add, 0, 1 }, { next, 0, 0 }, { add, 0x100d, 0 }, { next, 0x2000, 1 } };
-  for (unsigned i = 0; i < G_N_ELEMENTS (cases); i++) {
-    Champsim *c = champsim_new (sample_registers, emit, NULL);
-    g_array_set_size (emitted, 0);
-    champsim_insn (c, jz, NULL, 0);
-    if (cases[i].interrupted)
-      champsim_interrupted (c, cases[i].interrupted);
-    champsim_insn (c, cases[i].after, NULL, 0);
-    champsim_free (c);
-    ck_assert_uint_eq (emitted->len, 1);
-    ck_assert_int_eq (g_array_index (emitted, ChampsimRecord, 0).branch_taken, cases[i].taken);
-  }
-}
-END_TEST
-
-static guint
-champsim_memory (const TraceAccess *a, unsigned n)
-{
-  Champsim *c = champsim_new (sample_registers, emit, NULL);
-  g_array_set_size (emitted, 0);
-  champsim_insn (c, &samples[1].insn, a, n);
-  champsim_finish (c);
-  champsim_free (c);
-  return emitted->len;
-}
-
-START_TEST (test_champsim_memory)
-{
-  const ChampsimRecord *r;
-  TraceAccess one = { .address = 0x2010, .bytes = 8 };
-  ck_assert_uint_eq (champsim_memory (&one, 1), 1);
-  r = &g_array_index (emitted, ChampsimRecord, 0);
-  ck_assert_uint_eq (r->source_memory[0], 0x2010);
-  ck_assert_uint_eq (r->source_memory[1], 0);
-  ck_assert_uint_eq (r->destination_memory[0], 0);
-
-  TraceAccess crossing = { .address = 0x203c, .bytes = 8, .is_store = true };
-  ck_assert_uint_eq (champsim_memory (&crossing, 1), 1);
-  r = &g_array_index (emitted, ChampsimRecord, 0);
-  ck_assert_uint_eq (r->destination_memory[0], 0x203c);
-  ck_assert_uint_eq (r->destination_memory[1], 0x2040);
-
-  /* eight bytes of one line are one */
-  TraceAccess bytes[8];
-  for (unsigned i = 0; i < 8; i++)
-    bytes[i] = (TraceAccess) { .address = 0x3000 + i, .bytes = 1 };
-  ck_assert_uint_eq (champsim_memory (bytes, 8), 1);
-  ck_assert_uint_eq (g_array_index (emitted, ChampsimRecord, 0).source_memory[1], 0);
-
-  /* rep movs of ten lines: two stores a record, no line is lost */
-  TraceAccess moves[20];
-  for (unsigned i = 0; i < 10; i++) {
-    moves[2 * i] = (TraceAccess) { .address = 0x4000 + i * 64, .bytes = 64 };
-    moves[2 * i + 1] = (TraceAccess) { .address = 0x8000 + i * 64, .bytes = 64, .is_store = true };
-  }
-  ck_assert_uint_eq (champsim_memory (moves, 20), 5);
-  unsigned loads = 0, stores = 0;
-  for (guint i = 0; i < emitted->len; i++) {
-    r = &g_array_index (emitted, ChampsimRecord, i);
-    ck_assert_uint_eq (r->ip, samples[1].insn.address);
-    for (unsigned k = 0; k < 4; k++)
-      if (r->source_memory[k])
-        ck_assert_uint_eq (r->source_memory[k], 0x4000 + 64 * loads++);
-    for (unsigned k = 0; k < 2; k++)
-      if (r->destination_memory[k])
-        ck_assert_uint_eq (r->destination_memory[k], 0x8000 + 64 * stores++);
-  }
-  ck_assert_uint_eq (loads, 10);
-  ck_assert_uint_eq (stores, 10);
+  ck_assert_msg (!error, "%s", error ? error->message : "");
+  ck_assert_uint_eq (n, 12 * expected->len);
+  ck_assert (tcg_trace_reader_info (r)->complete);
+  ck_assert_uint_gt (tcg_trace_reader_info (r)->chunks, 3);
+  tcg_trace_reader_close (r);
+  g_unlink (name);
+  g_free (name);
 }
 END_TEST
 
@@ -618,23 +634,25 @@ main (void)
   TCase *c = tcase_create ("tcg-trace");
   tcase_set_timeout (c, 60);
   rnd = g_rand_new_with_seed (1);
-  emitted = g_array_new (FALSE, FALSE, sizeof (ChampsimRecord));
+  expected = g_array_new (FALSE, FALSE, sizeof (Told));
+  expected_accesses = g_array_new (FALSE, FALSE, sizeof (TraceAccess));
   tcase_add_test (c, test_checksum);
   tcase_add_test (c, test_round_trip);
   tcase_add_test (c, test_truncated);
   tcase_add_test (c, test_hostile);
   tcase_add_test (c, test_damage_is_seen);
+  tcase_add_test (c, test_records);
   tcase_add_test (c, test_skip_and_limit);
+  tcase_add_test (c, test_jumps);
+  tcase_add_test (c, test_many_chunks);
   tcase_add_test (c, test_full_disk);
-  tcase_add_test (c, test_champsim_registers);
-  tcase_add_test (c, test_champsim_taken);
-  tcase_add_test (c, test_champsim_memory);
   suite_add_tcase (suite, c);
   SRunner *runner = srunner_create (suite);
   srunner_run_all (runner, CK_ENV);
   int failed = srunner_ntests_failed (runner);
   srunner_free (runner);
-  g_array_unref (emitted);
+  g_array_unref (expected);
+  g_array_unref (expected_accesses);
   g_rand_free (rnd);
   return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
