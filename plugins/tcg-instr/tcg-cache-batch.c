@@ -111,6 +111,7 @@ form_of (const CacheCore *core)
 #define RUN(physical_) \
   do { \
     Loop loop; \
+    model->base = sites; \
     loop_init (&loop, model, &model->cores[core]); \
     switch (form_of (&model->cores[core])) { \
     case FORM_8_LRU: EACH (one (&loop, model, core, physical_, records[i].address, bytes, site, CACHE_LANES, true)); \

@@ -116,29 +116,40 @@ is_coherent (const CacheModel *model)
 
 /* --- requests ------------------------------------------------------------------------------------------------------ */
 
-static CacheInsn *
-insn_of (CacheModel *model, uint32_t id)
+static CacheSite *
+charged_site (CacheModel *model, const BpSite *site)
 {
-  if (G_UNLIKELY (id >= model->n_insns)) {
-    size_t n = MAX ((size_t) id + 1, model->n_insns * 2);
-    model->insns = g_renew (CacheInsn, model->insns, n);
-    memset (model->insns + model->n_insns, 0, (n - model->n_insns) * sizeof *model->insns);
-    model->n_insns = n;
+  size_t number = (size_t) (site - model->base);
+  if (G_UNLIKELY (number >= model->n_sites)) {
+    size_t n = MAX (number + 1, MAX (model->n_sites * 2, 4096));
+    model->sites = g_renew (CacheSite, model->sites, n);
+    memset (model->sites + model->n_sites, 0, (n - model->n_sites) * sizeof *model->sites);
+    model->n_sites = n;
   }
-  return &model->insns[id];
+  return &model->sites[number];
 }
 
 static void
 charge (CacheModel *model, CacheLevel *level, uint64_t set, const CacheRequest *request)
 {
   unsigned column = level->number == 1 ? (unsigned) request->kind : level->number == 2 ? CACHE_MISS_L2 : CACHE_MISS_L3;
-  CacheInsn *insn = insn_of (model, request->insn->id);
   level->counts.misses[request->kind][request->user]++;
   level->set_misses[set]++;
-  insn->insn = request->insn;
-  insn->misses.n[column]++;
+  charged_site (model, request->site)->misses[level->number - 1]++;
   model->space->n[column]++;
   model->total.n[column]++;
+}
+
+/* What the level below will look at is on its way from the host's memory while this level is still busy: the line's set, and that of the line that goes. */
+static void
+announce (CacheLevel *level, uint64_t set, uint64_t line)
+{
+  cache_announce (level->below, cache_set (level->below, line));
+  if (level->policy == CACHE_RANDOM)
+    return;
+  uint64_t word = cache_words (level, set)[cache_level_victim (level, set)];
+  if (word & CACHE_DIRTY)
+    cache_announce (level->below, cache_set (level->below, word));
 }
 
 static void
@@ -196,6 +207,8 @@ hit (CacheModel *model, CacheCore *core, CacheLevel *level, uint64_t set, unsign
 static void
 miss (CacheModel *model, CacheCore *core, CacheLevel *level, uint64_t set, uint64_t line, const CacheRequest *request)
 {
+  if (level->below)
+    announce (level, set, line);
   if (!request->origin) {
     charge (model, level, set, request);
     hear (model, level);
@@ -231,8 +244,9 @@ cache_request (CacheModel *model, CacheCore *core, CacheLevel *level, uint64_t l
 void
 cache_model_slow (CacheModel *model, CacheCore *core, uint64_t line, int way, const BpSite *site)
 {
-  CacheRequest request = { .kind = (CacheKind) site->kind, .user = site->user != 0, .write = site->kind == CACHE_STORE, .insn = site->insn };
+  CacheRequest request = { .kind = (CacheKind) site->kind, .user = site->user != 0, .write = site->kind == CACHE_STORE, .site = site };
   if (G_UNLIKELY (!cache_is_ram (model, line))) {
+    model->unknown_pages += line == (UINT64_MAX & model->line_mask);    /* the host could not say */
     core->uncached[site->kind][site->user]++;
     return;
   }
@@ -263,7 +277,7 @@ void
 cache_model_access (CacheModel *model, unsigned core, uint64_t address, uint64_t virtual_address, uint32_t bytes, const BpSite *site)
 {
   uint64_t line = address & model->line_mask, at = virtual_address & model->line_mask, last = (virtual_address + MAX (bytes, 1) - 1) & model->line_mask;
-  bool known = true;
+  bool known = address != UINT64_MAX;
   for (;;) {
     if (known)
       access_line (model, &model->cores[core], line, site);

@@ -1,19 +1,45 @@
 /* tcg-cache-level.c -- one cache: who goes, who comes. */
 /* SPDX-License-Identifier: MIT */
 #include "tcg-cache-level.h"
+#include <stdlib.h>
+#include <sys/mman.h>
 
 /* --- life ------------------------------------------------------------------------------------------- */
 
-static void *
-zeroed (CacheLevel *level, unsigned slot, uint64_t n, size_t size)
+enum { ARRAYS = 5, HUGE_PAGE = 2 << 20 };
+
+/* All arrays in one piece of memory, in huge pages when it is large: they are looked at all over, and the host's TLB has other things to do. */
+static char *
+allocate (size_t bytes)
 {
   void *p = NULL;
-  size_t bytes = MAX (n * size, 64);
-  if (posix_memalign (&p, 64, bytes))
-    g_error ("out of memory for a cache of %" G_GUINT64_FORMAT " ways", n);
+  bool is_large = bytes >= HUGE_PAGE / 16;
+  if (posix_memalign (&p, is_large ? HUGE_PAGE : 64, is_large ? (bytes + HUGE_PAGE - 1) & ~(size_t) (HUGE_PAGE - 1) : bytes))
+    g_error ("out of memory for a cache of %zu bytes", bytes);
+  if (is_large)
+    madvise (p, bytes, MADV_HUGEPAGE);
   memset (p, 0, bytes);
-  level->memory[slot] = p;
   return p;
+}
+
+static void
+make_arrays (CacheLevel *level, uint64_t sets)
+{
+  bool tree = level->policy == CACHE_PLRU;
+  size_t bytes[ARRAYS] = { sets * level->lanes * sizeof *level->words, sets * 2 * level->lanes * sizeof *level->meta, sets * sizeof *level->set_misses,
+                           tree ? sets * sizeof *level->trees : 0, tree ? sets : 0 };
+  char *array[ARRAYS];
+  size_t all = 0;
+  for (unsigned i = 0; i < ARRAYS; i++)
+    all += (bytes[i] + 63) & ~(size_t) 63;
+  level->memory = array[0] = allocate (all);
+  for (unsigned i = 1; i < ARRAYS; i++)
+    array[i] = array[i - 1] + ((bytes[i - 1] + 63) & ~(size_t) 63);
+  level->words = (void *) array[0];
+  level->meta = (void *) array[1];
+  level->set_misses = (void *) array[2];
+  level->trees = (void *) array[3];
+  level->last = (void *) array[4];
 }
 
 /* An access to a way makes each node on its path point to the other half. */
@@ -53,14 +79,9 @@ cache_level_new (const CacheGeometry *geometry, uint64_t seed, uint32_t lanes)
   level->degree = geometry->degree;
   level->random = seed * 0x9e3779b97f4a7c15ull | 1;
   level->n_empty = sets * geometry->ways;
-  level->words = zeroed (level, 0, sets * level->lanes, sizeof *level->words);
-  level->meta = zeroed (level, 1, sets * 2 * level->lanes, sizeof *level->meta);
-  level->set_misses = zeroed (level, 2, sets, sizeof *level->set_misses);
-  if (level->policy == CACHE_PLRU) {
-    level->trees = zeroed (level, 3, sets, sizeof *level->trees);
-    level->last = zeroed (level, 4, sets, sizeof *level->last);
+  make_arrays (level, sets);
+  if (level->policy == CACHE_PLRU)
     plant_tree (level);
-  }
   if (level->prefetch == CACHE_STRIDE)
     level->strides = g_new0 (CacheStride, CACHE_STRIDES);
   for (uint64_t set = 0; set < sets; set++)
@@ -74,8 +95,7 @@ cache_level_free (CacheLevel *level)
 {
   if (!level)
     return;
-  for (unsigned i = 0; i < G_N_ELEMENTS (level->memory); i++)
-    free (level->memory[i]);
+  free (level->memory);
   g_free (level->strides);
   g_free (level->above);
   g_free (level);

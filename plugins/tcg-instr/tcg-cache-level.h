@@ -86,7 +86,7 @@ struct CacheLevel {
   /* --- results */
   CacheCounts counts;
   uint64_t *set_misses;
-  void *memory[5];              /* what was allocated */
+  void *memory;                 /* what the arrays lie in */
 };
 
 /* Ways, rounded up to whole vectors. */
@@ -136,6 +136,16 @@ static inline uint64_t *
 cache_words (const CacheLevel *level, uint64_t set)
 {
   return level->words + set * level->lanes;
+}
+
+/* The set will be looked at soon. */
+static inline void
+cache_announce (const CacheLevel *level, uint64_t set)
+{
+  const char *words = (const char *) cache_words (level, set);
+  __builtin_prefetch (cache_signatures (level, set));
+  for (size_t at = 0; at < level->lanes * sizeof (uint64_t) && at < 256; at += 64)
+    __builtin_prefetch (words + at);
 }
 
 /* --- vectors of eight ------------------------------------------------------------------------------ */

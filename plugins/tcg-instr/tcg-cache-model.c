@@ -105,9 +105,21 @@ cache_model_free (CacheModel *model)
     cache_level_free (model->levels[i]);
   g_free (model->levels);
   g_free (model->cores);
-  g_free (model->insns);
+  g_free (model->sites);
   g_free (model->ram);
   g_free (model);
+}
+
+CacheMisses
+cache_site_misses (const CacheModel *model, size_t site)
+{
+  const uint64_t *n = model->sites[site].misses;
+  CacheMisses m = { 0 };
+  m.n[CACHE_MISS_L2] = n[1];
+  m.n[CACHE_MISS_L3] = n[2];
+  if (n[0])
+    m.n[model->base[site].kind] = n[0];
+  return m;
 }
 
 void
@@ -118,8 +130,8 @@ cache_model_forget (CacheModel *model)
     memset (&level->counts, 0, sizeof level->counts);
     memset (level->set_misses, 0, (level->set_mask + 1) * sizeof *level->set_misses);
   }
-  if (model->n_insns)
-    memset (model->insns, 0, model->n_insns * sizeof *model->insns);
+  if (model->n_sites)
+    memset (model->sites, 0, model->n_sites * sizeof *model->sites);
   memset (&model->total, 0, sizeof model->total);
   for (unsigned i = 0; i < model->n_cores; i++) {
     memset (model->cores[i].uncached, 0, sizeof model->cores[i].uncached);

@@ -43,10 +43,10 @@ enum { CACHE_MISS_LOAD, CACHE_MISS_STORE, CACHE_MISS_FETCH, CACHE_MISS_L2, CACHE
 typedef struct CacheMisses {
   uint64_t n[CACHE_N_MISSES];
 } CacheMisses;
-typedef struct CacheInsn {
-  CacheMisses misses;
-  const BpInsn *insn;           /* NULL: has missed nothing yet */
-} CacheInsn;
+/* Of the accesses of a site, which are all of a kind: in each level. */
+typedef struct CacheSite {
+  uint64_t misses[3];
+} CacheSite;
 
 typedef struct CacheRange {     /* first and last byte */
   uint64_t first, last;
@@ -70,8 +70,9 @@ typedef struct CacheModel {
   uint64_t line_mask;
   uint8_t slow_invert[CACHE_N_KINDS], slow_test[CACHE_N_KINDS]; /* hits whose (flags ^ invert) & test have more to do */
   /* --- who is charged for misses */
-  CacheInsn *insns;             /* [BpInsn.id] */
-  size_t n_insns;
+  const BpSite *base;           /* the host's sites, by number; NULL before the first access */
+  CacheSite *sites;             /* by the same number */
+  size_t n_sites;
   CacheMisses *space;           /* of the address space that runs now; never NULL */
   CacheMisses nowhere, total;
   /* --- memory */
@@ -90,6 +91,8 @@ typedef struct CacheModel {
 /* config has been checked. */
 CacheModel *cache_model_new (const CacheConfig *config, unsigned n_cores);
 void cache_model_free (CacheModel *model);
+/* The misses of a site, whatever they are called by now. */
+CacheMisses cache_site_misses (const CacheModel *model, size_t site);
 /* All counts begin again; the caches keep their lines. */
 void cache_model_forget (CacheModel *model);
 /* What is memory and not a device, sorted and apart; copied. */
@@ -97,7 +100,7 @@ void cache_model_set_ram (CacheModel *model, const CacheRange *ranges, size_t n)
 
 /* --- accesses -------------------------------------------------------------------------------------------------- */
 
-/* site: the kind, the instruction, and in `user' 1 for programs, 0 for the kernel.  virtual_address: the same byte, for next_page. */
+/* site: one of the host's array that model->base is, with the kind, the instruction, and in `user' 1 for programs, 0 for the kernel.  virtual_address: the same byte, for next_page. */
 void cache_model_access (CacheModel *model, unsigned core, uint64_t address, uint64_t virtual_address, uint32_t bytes, const BpSite *site);
 /* An access within one line, whose address that is; way: where it is in the first level, -1: nowhere. */
 void cache_model_slow (CacheModel *model, CacheCore *core, uint64_t line, int way, const BpSite *site);
@@ -108,7 +111,7 @@ typedef struct CacheRequest {
   CacheKind kind;
   bool user;
   bool write;                   /* the data of a store are put here */
-  const BpInsn *insn;
+  const BpSite *site;
   const CacheLevel *origin;     /* whose prefetcher asks; NULL: the program does */
 } CacheRequest;
 

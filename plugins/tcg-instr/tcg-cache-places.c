@@ -1,23 +1,15 @@
-/* tcg-cache-places.c -- where the misses are: by instruction, symbol, source line and process. */
+/* tcg-cache-places.c -- where the misses are: by instruction, function, source line and process. */
 /* SPDX-License-Identifier: MIT */
 #include "tcg-cache-report.h"
+#include "common/instr-rows.h"
 
-/* One row of any of the tables. */
-typedef struct Place {
-  CacheMisses misses;
-  uint64_t address;             /* of the instruction; the lowest of those that make up a symbol or line; of the space */
-  const BpInsn *insn;
-  BpSymbol symbol;
-  const CacheSpace *space;
-  bool user;
-} Place;
-
-/* --- order ---------------------------------------------------------------------------------------------------------- */
+enum { RANK = CACHE_N_MISSES /* what rows are sorted by */, INSNS, INSNS_USER, N_COUNTS };
+G_STATIC_ASSERT ((unsigned) N_COUNTS <= INSTR_ROW_COUNTS);
 
 static uint64_t
-rank_of (const CacheMisses *m, int rank)
+rank_of (const TcgCache *c, const CacheMisses *m)
 {
-  switch (rank) {
+  switch (c->rank) {
   case CACHE_RANK_L1I: return m->n[CACHE_MISS_FETCH];
   case CACHE_RANK_L1D: return m->n[CACHE_MISS_LOAD] + m->n[CACHE_MISS_STORE];
   case CACHE_RANK_L2: return m->n[CACHE_MISS_L2];
@@ -26,223 +18,118 @@ rank_of (const CacheMisses *m, int rank)
   }
 }
 
-/* Most misses first; then by address, by place in memory, by privilege. */
-static int
-compare_places (const void *a, const void *b, void *rank)
-{
-  const Place *x = a, *y = b;
-  uint64_t m = rank_of (&x->misses, GPOINTER_TO_INT (rank)), n = rank_of (&y->misses, GPOINTER_TO_INT (rank));
-  if (m != n)
-    return m > n ? -1 : 1;
-  if (x->address != y->address)
-    return x->address < y->address ? -1 : 1;
-  if (x->insn && y->insn && x->insn->physical != y->insn->physical)
-    return x->insn->physical < y->insn->physical ? -1 : 1;
-  if (x->insn && y->insn && x->insn->id != y->insn->id)
-    return x->insn->id < y->insn->id ? -1 : 1;
-  return (int) x->user - (int) y->user;
-}
-
 static void
-sort_places (const TcgCache *c, GArray *places)
-{
-  g_array_sort_with_data (places, compare_places, GINT_TO_POINTER (c->rank));
-}
-
-static void
-add_misses (CacheMisses *to, const CacheMisses *from)
+fill_row (const TcgCache *c, InstrRow *row, const CacheMisses *m)
 {
   for (unsigned i = 0; i < CACHE_N_MISSES; i++)
-    to->n[i] += from->n[i];
+    row->counts[i] = m->n[i];
+  row->counts[RANK] = rank_of (c, m);
 }
 
-/* --- gathering -------------------------------------------------------------------------------------------------------- */
+/* --- columns ------------------------------------------------------------------------------------------------------ */
 
-static GArray *
-gather_insns (const TcgCache *c)
+enum { N_MISS_COLUMNS = CACHE_N_MISSES + 1 };
+
+/* Those of the caches that there are; returns how many. */
+static unsigned
+miss_columns (const TcgCache *c, InstrColumn *columns)
 {
-  GArray *places = g_array_new (FALSE, TRUE, sizeof (Place));
-  for (size_t i = 0; i < c->model->n_insns; i++) {
-    const CacheInsn *insn = &c->model->insns[i];
-    if (!insn->insn)
-      continue;
-    Place place = { .misses = insn->misses, .insn = insn->insn, .address = insn->insn->address, .user = insn->insn->privilege == 3,
-                    .symbol = { .struct_size = sizeof (BpSymbol) } };
-    bp_insn_symbol (c->instrument, insn->insn, &place.symbol);
-    g_array_append_val (places, place);
-  }
-  return places;
+  static const InstrColumn all[CACHE_N_MISSES] = {
+    { "l1i", "L1I misses", BP_REPORT_COUNT, CACHE_MISS_FETCH, 0, 0 }, { "l1d-loads", "L1D, loads", BP_REPORT_COUNT, CACHE_MISS_LOAD, 0, 0 },
+    { "l1d-stores", "L1D, stores", BP_REPORT_COUNT, CACHE_MISS_STORE, 0, 0 }, { "l2", "L2 misses", BP_REPORT_COUNT, CACHE_MISS_L2, 0, 0 },
+    { "l3", "L3 misses", BP_REPORT_COUNT, CACHE_MISS_L3, 0, 0 },
+  };
+  static const unsigned of[CACHE_N_MISSES] = { CACHE_L1I, CACHE_L1D, CACHE_L1D, CACHE_L2, CACHE_L3 };
+  unsigned n = 0;
+  columns[n++] = (InstrColumn) { "share", "Share", BP_REPORT_SHARE, RANK, INSTR_WHOLE_TOTAL, rank_of (c, &c->model->total) };
+  for (unsigned i = 0; i < CACHE_N_MISSES; i++)
+    if (c->config.caches[of[i]].size)
+      columns[n++] = all[i];
+  return n;
 }
 
-static char *
-symbol_key (const Place *p)
-{
-  return g_strdup_printf ("%s|%s|%d", p->symbol.object ? p->symbol.object : "", p->symbol.name ? p->symbol.name : "", p->user);
-}
+/* --- tables --------------------------------------------------------------------------------------------------------- */
 
-static char *
-line_key (const Place *p)
+static void
+report_spaces (const TcgCache *c, BpReport *report)
 {
-  return g_strdup_printf ("%s|%u|%s|%d", p->symbol.file ? p->symbol.file : "", p->symbol.file ? p->symbol.line : 0,
-                          p->symbol.object ? p->symbol.object : "", p->user);
-}
-
-/* The places of one key together. */
-static GArray *
-merge (const TcgCache *c, const GArray *insns, char *(*key_of) (const Place *p))
-{
-  GArray *places = g_array_new (FALSE, TRUE, sizeof (Place));
-  g_autoptr (GHashTable) by_key = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  for (unsigned i = 0; i < insns->len; i++) {
-    const Place *one = &g_array_index (insns, Place, i);
-    char *key = key_of (one);
-    unsigned at = GPOINTER_TO_UINT (g_hash_table_lookup (by_key, key));
-    if (!at) {
-      g_array_append_val (places, *one);
-      g_hash_table_insert (by_key, key, GUINT_TO_POINTER (places->len));
-      continue;
-    }
-    Place *all = &g_array_index (places, Place, at - 1);
-    add_misses (&all->misses, &one->misses);
-    if (one->address < all->address) {
-      all->address = one->address;
-      all->insn = one->insn;
-    }
-    g_free (key);
-  }
-  sort_places (c, places);
-  return places;
-}
-
-static GArray *
-gather_spaces (const TcgCache *c)
-{
-  GArray *places = g_array_new (FALSE, TRUE, sizeof (Place));
+  InstrColumn columns[N_MISS_COLUMNS + 2];
+  unsigned n = miss_columns (c, columns);
+  InstrRows rows;
   GHashTableIter iter;
   void *value;
+  columns[n++] = (InstrColumn) { "instructions", "Instructions, about", BP_REPORT_COUNT, INSNS, 0, 0 };
+  columns[n++] = (InstrColumn) { "instructions-user", "In user programs", BP_REPORT_COUNT, INSNS_USER, 0, 0 };
+  instr_rows_init (&rows, N_COUNTS);
+  rows.kind = INSTR_BY_SPACE;
   g_hash_table_iter_init (&iter, c->by_space);
   while (g_hash_table_iter_next (&iter, NULL, &value)) {
     const CacheSpace *space = value;
-    Place place = { .misses = space->misses, .address = space->space, .space = space };
-    g_array_append_val (places, place);
+    InstrRow *row = instr_rows_add_address (&rows, space->space);
+    fill_row (c, row, &space->misses);
+    row->counts[INSNS] = space->about.n[CACHE_LIVE_KERNEL] + space->about.n[CACHE_LIVE_USER];
+    row->counts[INSNS_USER] = space->about.n[CACHE_LIVE_USER];
   }
-  sort_places (c, places);
-  return places;
-}
-
-/* --- tables -------------------------------------------------------------------------------------------------------------- */
-
-#define MISS_COLUMNS \
-  { "l1i", "L1I misses", BP_REPORT_COUNT }, { "l1d-loads", "L1D, loads", BP_REPORT_COUNT }, { "l1d-stores", "L1D, stores", BP_REPORT_COUNT }, \
-  { "l2", "L2 misses", BP_REPORT_COUNT }, { "l3", "L3 misses", BP_REPORT_COUNT }, { "share", NULL, BP_REPORT_SHARE }
-
-static void
-miss_cells (const TcgCache *c, BpReportTable *table, const CacheMisses *m)
-{
-  bp_report_cell_u64 (table, m->n[CACHE_MISS_FETCH]);
-  bp_report_cell_u64 (table, m->n[CACHE_MISS_LOAD]);
-  bp_report_cell_u64 (table, m->n[CACHE_MISS_STORE]);
-  bp_report_cell_u64 (table, m->n[CACHE_MISS_L2]);
-  bp_report_cell_u64 (table, m->n[CACHE_MISS_L3]);
-  bp_report_cell_share (table, rank_of (m, c->rank), rank_of (&c->model->total, c->rank));
+  instr_rows_top (&rows, RANK, c->top);
+  instr_rows_report (report, "by-space", "Misses by address space (process)", c->instrument, &rows, columns, n);
+  instr_rows_finish (&rows);
 }
 
 static void
-source_cell (BpReportTable *table, const BpSymbol *symbol)
+report_group (const TcgCache *c, BpReport *report, const char *key, const char *title, const InstrRows *insns, InstrGrouping by)
 {
-  if (!symbol->file) {
-    bp_report_cell_none (table);
-    return;
-  }
-  g_autofree char *text = symbol->line ? g_strdup_printf ("%s:%u", symbol->file, symbol->line) : g_strdup (symbol->file);
-  bp_report_cell_text (table, text);
+  InstrColumn columns[N_MISS_COLUMNS];
+  unsigned n = miss_columns (c, columns);
+  InstrRows rows;
+  instr_rows_group (&rows, insns, by, c->instrument);
+  instr_rows_top (&rows, RANK, c->top);
+  instr_rows_report (report, key, title, c->instrument, &rows, columns, n);
+  instr_rows_finish (&rows);
 }
 
-static void
-insn_table (const TcgCache *c, BpReport *report, const GArray *places)
+static int
+compare_sites (const void *a, const void *b, void *base)
 {
-  static const BpReportColumn columns[] = {
-    { "address", NULL, BP_REPORT_ADDRESS }, { "by", NULL, BP_REPORT_TEXT }, MISS_COLUMNS, { "instruction", NULL, BP_REPORT_CODE },
-    { "symbol", NULL, BP_REPORT_CODE }, { "source", NULL, BP_REPORT_CODE },
-  };
-  BpReportTable *table = bp_report_table (report, "by-instruction", "Misses by instruction", columns, G_N_ELEMENTS (columns));
-  for (unsigned i = 0; i < MIN (places->len, c->top); i++) {
-    const Place *p = &g_array_index (places, Place, i);
-    char text[128] = "";
-    bp_report_cell_u64 (table, p->address);
-    bp_report_cell_text (table, p->user ? "user" : "kernel");
-    miss_cells (c, table, &p->misses);
-    bp_report_cell_text (table, bp_insn_text (c->instrument, p->insn, text, sizeof text) ? text : NULL);
-    g_autofree char *name = p->symbol.name ? g_strdup_printf ("%s+0x%" G_GINT64_MODIFIER "x", p->symbol.name, p->symbol.offset) : NULL;
-    bp_report_cell_text (table, name);
-    source_cell (table, &p->symbol);
-  }
+  const BpSite *sites = base;
+  uint32_t x = *(const uint32_t *) a, y = *(const uint32_t *) b;
+  uint32_t m = sites[x].insn->id, n = sites[y].insn->id;
+  return m != n ? (m > n) - (m < n) : (x > y) - (x < y);
 }
 
+/* A row for each instruction: the sum of its sites. */
 static void
-symbol_table (const TcgCache *c, BpReport *report, const GArray *insns)
+add_insns (const TcgCache *c, InstrRows *rows)
 {
-  static const BpReportColumn columns[] = {
-    { "symbol", NULL, BP_REPORT_CODE }, { "object", NULL, BP_REPORT_TEXT }, { "by", NULL, BP_REPORT_TEXT }, MISS_COLUMNS,
-  };
-  g_autoptr (GArray) places = merge (c, insns, symbol_key);
-  BpReportTable *table = bp_report_table (report, "by-symbol", "Misses by symbol", columns, G_N_ELEMENTS (columns));
-  for (unsigned i = 0; i < MIN (places->len, c->top); i++) {
-    const Place *p = &g_array_index (places, Place, i);
-    bp_report_cell_text (table, p->symbol.name);
-    bp_report_cell_text (table, p->symbol.object);
-    bp_report_cell_text (table, p->user ? "user" : "kernel");
-    miss_cells (c, table, &p->misses);
-  }
-}
-
-static void
-line_table (const TcgCache *c, BpReport *report, const GArray *insns)
-{
-  static const BpReportColumn columns[] = {
-    { "source", NULL, BP_REPORT_CODE }, { "symbol", NULL, BP_REPORT_CODE }, { "by", NULL, BP_REPORT_TEXT }, MISS_COLUMNS,
-  };
-  g_autoptr (GArray) places = merge (c, insns, line_key);
-  BpReportTable *table = bp_report_table (report, "by-line", "Misses by source line", columns, G_N_ELEMENTS (columns));
-  for (unsigned i = 0, n = 0; i < places->len && n < c->top; i++) {
-    const Place *p = &g_array_index (places, Place, i);
-    if (!p->symbol.file)
-      continue;
-    n++;
-    source_cell (table, &p->symbol);
-    bp_report_cell_text (table, p->symbol.name);
-    bp_report_cell_text (table, p->user ? "user" : "kernel");
-    miss_cells (c, table, &p->misses);
-  }
-}
-
-static void
-space_table (const TcgCache *c, BpReport *report)
-{
-  static const BpReportColumn columns[] = {
-    { "space", "address space", BP_REPORT_ADDRESS }, { "instructions", "instructions, about", BP_REPORT_COUNT }, { "instructions-user", "in user programs", BP_REPORT_COUNT },
-    MISS_COLUMNS,
-  };
-  g_autoptr (GArray) places = gather_spaces (c);
-  BpReportTable *table = bp_report_table (report, "by-process", "Misses by process", columns, G_N_ELEMENTS (columns));
-  for (unsigned i = 0; i < MIN (places->len, c->top); i++) {
-    const Place *p = &g_array_index (places, Place, i);
-    bp_report_cell_u64 (table, p->address);
-    bp_report_cell_u64 (table, p->space->about.n[CACHE_LIVE_KERNEL] + p->space->about.n[CACHE_LIVE_USER]);
-    bp_report_cell_u64 (table, p->space->about.n[CACHE_LIVE_USER]);
-    miss_cells (c, table, &p->misses);
+  const CacheModel *model = c->model;
+  g_autoptr (GArray) sites = g_array_new (FALSE, FALSE, sizeof (uint32_t));
+  for (uint32_t i = 0; i < model->n_sites; i++)
+    if (model->sites[i].misses[0] | model->sites[i].misses[1] | model->sites[i].misses[2])
+      g_array_append_val (sites, i);
+  g_array_sort_with_data (sites, compare_sites, (void *) (uintptr_t) model->base);
+  for (unsigned i = 0; i < sites->len;) {
+    const BpInsn *insn = model->base[g_array_index (sites, uint32_t, i)].insn;
+    CacheMisses all = { 0 };
+    for (; i < sites->len && model->base[g_array_index (sites, uint32_t, i)].insn == insn; i++) {
+      CacheMisses one = cache_site_misses (model, g_array_index (sites, uint32_t, i));
+      for (unsigned k = 0; k < CACHE_N_MISSES; k++)
+        all.n[k] += one.n[k];
+    }
+    fill_row (c, instr_rows_add (rows, insn), &all);
   }
 }
 
 void
 cache_report_places (TcgCache *c, BpReport *report)
 {
-  g_autoptr (GArray) insns = gather_insns (c);
-  if (!c->top)
-    return;
-  sort_places (c, insns);
-  insn_table (c, report, insns);
-  symbol_table (c, report, insns);
-  line_table (c, report, insns);
-  space_table (c, report);
+  InstrColumn columns[N_MISS_COLUMNS];
+  unsigned n = miss_columns (c, columns);
+  InstrRows insns;
+  instr_rows_init (&insns, N_COUNTS);
+  add_insns (c, &insns);
+  report_group (c, report, "by-line", "Misses by source line", &insns, INSTR_BY_LINE);
+  report_group (c, report, "by-function", "Misses by function", &insns, INSTR_BY_SYMBOL);
+  instr_rows_top (&insns, RANK, c->top);
+  instr_rows_report (report, "by-instruction", "Misses by instruction", c->instrument, &insns, columns, n);
+  instr_rows_finish (&insns);
+  report_spaces (c, report);
 }

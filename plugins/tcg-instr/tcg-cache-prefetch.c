@@ -7,7 +7,7 @@ bring (CacheModel *model, CacheCore *core, CacheLevel *level, uint64_t from, uin
 {
   if ((from ^ line) & ~(uint64_t) CACHE_PAGE_MASK || !cache_is_ram (model, line) || cache_find (level, cache_set (level, line), line) >= 0)
     return;
-  CacheRequest ahead = { .kind = request->kind, .user = request->user, .insn = request->insn, .origin = level };
+  CacheRequest ahead = { .kind = request->kind, .user = request->user, .site = request->site, .origin = level };
   level->counts.prefetches++;
   cache_request (model, core, level, line, -1, &ahead);
 }
@@ -31,7 +31,7 @@ stride_of (CacheLevel *level, uint64_t line, uint32_t insn)
 void
 cache_prefetch (CacheModel *model, CacheCore *core, CacheLevel *level, uint64_t line, const CacheRequest *request)
 {
-  int64_t step = level->prefetch == CACHE_STRIDE ? stride_of (level, line, request->insn->id) : (int64_t) model->line_bytes;
+  int64_t step = level->prefetch == CACHE_STRIDE ? stride_of (level, line, request->site->insn->id) : (int64_t) model->line_bytes;
   if (!step)
     return;
   for (uint32_t i = 1; i <= level->degree; i++)

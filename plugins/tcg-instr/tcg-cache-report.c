@@ -110,12 +110,12 @@ static void
 report_levels (const TcgCache *c, BpReport *report, uint64_t insns)
 {
   static const BpReportColumn columns[] = {
-    { "cache", NULL, BP_REPORT_TEXT }, { "core", NULL, BP_REPORT_TEXT }, { "accesses", NULL, BP_REPORT_COUNT }, { "hits", NULL, BP_REPORT_COUNT },
-    { "misses", NULL, BP_REPORT_COUNT }, { "miss-rate", "miss rate", BP_REPORT_SHARE },
-    { "misses-per-1000-instructions", "per 1000 instructions", BP_REPORT_NUMBER }, { "write-backs", "write-backs", BP_REPORT_COUNT },
-    { "written", "written from above", BP_REPORT_COUNT }, { "prefetches", NULL, BP_REPORT_COUNT }, { "prefetches-useful", "useful", BP_REPORT_SHARE },
-    { "prefetch-requests", "prefetches from above", BP_REPORT_COUNT }, { "prefetch-misses", "of them misses", BP_REPORT_COUNT },
-    { "invalidations", NULL, BP_REPORT_COUNT }, { "interventions", NULL, BP_REPORT_COUNT }, { "inclusion-victims", "lost by inclusion", BP_REPORT_COUNT },
+    { "cache", "Cache", BP_REPORT_TEXT }, { "core", "Core", BP_REPORT_TEXT }, { "accesses", "Accesses", BP_REPORT_COUNT }, { "hits", "Hits", BP_REPORT_COUNT },
+    { "misses", "Misses", BP_REPORT_COUNT }, { "miss-rate", "Miss rate", BP_REPORT_SHARE },
+    { "misses-per-1000-instructions", "Per 1000 instructions", BP_REPORT_NUMBER }, { "write-backs", "Write-backs", BP_REPORT_COUNT },
+    { "written", "Written from above", BP_REPORT_COUNT }, { "prefetches", "Prefetches", BP_REPORT_COUNT }, { "prefetches-useful", "Useful", BP_REPORT_SHARE },
+    { "prefetch-requests", "Prefetches from above", BP_REPORT_COUNT }, { "prefetch-misses", "Of them misses", BP_REPORT_COUNT },
+    { "invalidations", "Invalidations", BP_REPORT_COUNT }, { "interventions", "Interventions", BP_REPORT_COUNT }, { "inclusion-victims", "Lost by inclusion", BP_REPORT_COUNT },
   };
   BpReportTable *table = bp_report_table (report, "caches", "Caches", columns, G_N_ELEMENTS (columns));
   for (unsigned which = 0; which < CACHE_N_CACHES; which++) {
@@ -141,8 +141,8 @@ static void
 report_kinds (const TcgCache *c, BpReport *report)
 {
   static const BpReportColumn columns[] = {
-    { "cache", NULL, BP_REPORT_TEXT }, { "access", NULL, BP_REPORT_TEXT }, { "by", NULL, BP_REPORT_TEXT }, { "accesses", NULL, BP_REPORT_COUNT },
-    { "misses", NULL, BP_REPORT_COUNT }, { "miss-rate", "miss rate", BP_REPORT_SHARE },
+    { "cache", "Cache", BP_REPORT_TEXT }, { "access", "Access", BP_REPORT_TEXT }, { "by", "By", BP_REPORT_TEXT }, { "accesses", "Accesses", BP_REPORT_COUNT },
+    { "misses", "Misses", BP_REPORT_COUNT }, { "miss-rate", "Miss rate", BP_REPORT_SHARE },
   };
   static const char *const kinds[] = { "load", "store", "fetch" };
   BpReportTable *table = bp_report_table (report, "by-kind", "By kind of access and privilege", columns, G_N_ELEMENTS (columns));
@@ -168,29 +168,12 @@ report_kinds (const TcgCache *c, BpReport *report)
 static void
 report_time (const TcgCache *c, BpReport *report)
 {
-  static const char *const names[] = { "L1I", "L1D", "L2", "L3" };
-  BpReportPlot *plot = bp_report_plot (report, "over-time", "Hit rate over time", BP_PLOT_LINES, "million instructions", "hits, per cent");
-  for (unsigned which = 0; which < CACHE_N_CACHES; which++) {
-    double x[CACHE_BINS], y[CACHE_BINS], insns = 0;
-    unsigned n = 0;
-    if (!c->config.caches[which].size)
-      continue;
-    for (unsigned i = 0; i < c->series.n; i++) {
-      const CacheSample *bin = &c->series.bins[i];
-      const uint64_t *m = bin->misses.n;
-      uint64_t first = m[CACHE_MISS_LOAD] + m[CACHE_MISS_STORE] + m[CACHE_MISS_FETCH];
-      uint64_t misses = which == CACHE_L1I ? m[CACHE_MISS_FETCH] : which == CACHE_L1D ? m[CACHE_MISS_LOAD] + m[CACHE_MISS_STORE]
-                        : which == CACHE_L2 ? m[CACHE_MISS_L2] : m[CACHE_MISS_L3];
-      uint64_t accesses = which == CACHE_L1I ? bin->insns : which == CACHE_L1D ? bin->data
-                          : which == CACHE_L3 && c->config.caches[CACHE_L2].size ? m[CACHE_MISS_L2] : first;
-      insns += (double) bin->insns;
-      if (!accesses)
-        continue;
-      x[n] = insns / 1e6;
-      y[n++] = 100.0 * (double) less (accesses, misses) / (double) accesses;
-    }
-    bp_report_series (plot, names[which], x, y, n);
-  }
+  InstrSeriesLine lines[CACHE_N_CACHES];
+  unsigned n = 0;
+  for (unsigned i = 0; i < CACHE_N_CACHES; i++)
+    if (c->config.caches[i].size)
+      lines[n++] = (InstrSeriesLine) { cache_names[i], CACHE_SERIES_HITS + i, (int) (CACHE_SERIES_ACCESSES + i), 100 };
+  instr_series_plot (report, "over-time", "Hits over time", "Instructions", "Hits, per cent", &c->series, lines, n);
 }
 
 /* All cores' caches of a kind together, in at most 64 groups of sets. */
@@ -225,16 +208,16 @@ report_geometry (const TcgCache *c, BpReport *report)
     g_autofree char *text = cache_geometry_text (&c->config.caches[i]);
     bp_report_text (section, keys[i], cache_names[i], text);
   }
-  bp_report_count (section, "cores", NULL, c->n_vcpus);
+  bp_report_count (section, "cores", "Cores", c->n_vcpus);
   bp_report_text (section, "shared-l2", "L2 is", c->config.shared_l2 ? "one for all" : "each core's own");
   bp_report_text (section, "shared-l3", "L3 is", c->config.shared_l3 ? "one for all" : "each core's own");
-  bp_report_text (section, "inclusion", NULL, c->config.inclusive ? "inclusive" : "neither inclusive nor exclusive");
-  bp_report_text (section, "write", "stores in L1D", c->config.write_through ? "go through" : "are written back");
-  bp_report_text (section, "write-allocate", "store misses in L1D", c->config.no_allocate ? "go past it" : "bring the line in");
-  bp_report_text (section, "coherence", NULL, c->n_vcpus < 2 ? "one core" : c->config.coherent ? "kept" : "not modelled");
-  bp_report_text (section, "index", "addresses", c->index == CACHE_PHYSICAL ? "physical" : "virtual");
-  bp_report_text (section, "records-data", "records of data accesses", c->filtered[0] ? "without repeated lines" : "all");
-  bp_report_text (section, "records-code", "records of code lines", c->filtered[1] ? "without repeated lines" : "all");
+  bp_report_text (section, "inclusion", "Inclusion", c->config.inclusive ? "inclusive" : "neither inclusive nor exclusive");
+  bp_report_text (section, "write", "Stores in L1D", c->config.write_through ? "go through" : "are written back");
+  bp_report_text (section, "write-allocate", "Store misses in L1D", c->config.no_allocate ? "go past it" : "bring the line in");
+  bp_report_text (section, "coherence", "Coherence", c->n_vcpus < 2 ? "one core" : c->config.coherent ? "kept" : "not modelled");
+  bp_report_text (section, "index", "Addresses", c->index == CACHE_PHYSICAL ? "physical" : "virtual");
+  bp_report_text (section, "records-data", "Records of data accesses", c->filtered[0] ? "without repeated lines" : "all");
+  bp_report_text (section, "records-code", "Records of code lines", c->filtered[1] ? "without repeated lines" : "all");
 }
 
 void
@@ -246,14 +229,14 @@ cache_fill_report (TcgCache *c, BpReport *report)
     uncached += sum (c->model->cores[i].uncached);
   if (!c->warm)
     bp_report_note (report, "The warm-up was not over: what follows was counted during it.");
-  bp_report_count (report, "instructions", NULL, insns);
-  bp_report_count (report, "instructions-user", "of them in user programs", totals.n[CACHE_INSNS][1]);
-  bp_report_count (report, "memory-reads", "lines read from memory", c->model->memory_reads);
-  bp_report_count (report, "memory-writes", "written to memory", c->model->memory_writes);
-  bp_report_count (report, "uncached", "accesses to devices, not cached", uncached);
-  bp_report_count (report, "records", "records looked at", c->n_records);
-  bp_report_count (report, "lost", "records lost", c->n_lost);
-  bp_report_count (report, "unknown-pages", "accesses left out, their second page not known", c->model->unknown_pages);
+  bp_report_count (report, "instructions", "Instructions", insns);
+  bp_report_count (report, "instructions-user", "Of them in user programs", totals.n[CACHE_INSNS][1]);
+  bp_report_count (report, "memory-reads", "Lines read from memory", c->model->memory_reads);
+  bp_report_count (report, "memory-writes", "Lines or stores written to memory", c->model->memory_writes);
+  bp_report_count (report, "uncached", "Accesses to devices, not cached", uncached);
+  bp_report_count (report, "records", "Records looked at", c->n_records);
+  bp_report_count (report, "lost", "Records lost", c->n_lost);
+  bp_report_count (report, "unknown-pages", "Accesses left out, their page not known", c->model->unknown_pages);
   report_levels (c, report, insns);
   report_kinds (c, report);
   cache_report_places (c, report);

@@ -45,23 +45,43 @@ space_of (TcgCache *c, uint64_t space)
   return found;
 }
 
-/* What went by since the last time is put to the account of the address space that ran. */
+static void
+add_to_series (TcgCache *c, uint64_t insns, uint64_t data)
+{
+  const CacheGeometry *caches = c->config.caches;
+  uint64_t *sums = instr_series_at (&c->series, c->now), m[CACHE_N_MISSES], accesses[CACHE_N_CACHES], misses[CACHE_N_CACHES];
+  for (unsigned i = 0; i < CACHE_N_MISSES; i++)
+    m[i] = c->model->total.n[i] - c->last.n[i];
+  c->last = c->model->total;
+  misses[CACHE_L1I] = m[CACHE_MISS_FETCH];
+  misses[CACHE_L1D] = m[CACHE_MISS_LOAD] + m[CACHE_MISS_STORE];
+  misses[CACHE_L2] = m[CACHE_MISS_L2];
+  misses[CACHE_L3] = m[CACHE_MISS_L3];
+  accesses[CACHE_L1I] = insns;
+  accesses[CACHE_L1D] = data;
+  accesses[CACHE_L2] = misses[CACHE_L1I] + misses[CACHE_L1D];
+  accesses[CACHE_L3] = caches[CACHE_L2].size ? misses[CACHE_L2] : accesses[CACHE_L2];
+  for (unsigned i = 0; i < CACHE_N_CACHES; i++)
+    if (caches[i].size) {
+      sums[CACHE_SERIES_ACCESSES + i] += accesses[i];
+      sums[CACHE_SERIES_HITS + i] += accesses[i] > misses[i] ? accesses[i] - misses[i] : 0;
+    }
+}
+
 void
 cache_account (TcgCache *c, unsigned vcpu)
 {
   CacheVcpu *v = &c->vcpus[vcpu];
   CacheSpace *space = space_of (c, v->space);
-  CacheSample step = { 0 };
+  CacheAbout went;
   for (unsigned i = 0; i < CACHE_N_LIVE; i++) {
-    uint64_t n = v->live->n[i] - v->seen.n[i];
-    space->about.n[i] += n;
-    *(i == CACHE_LIVE_DATA ? &step.data : &step.insns) += n;
+    went.n[i] = v->live->n[i] - v->seen.n[i];
+    space->about.n[i] += went.n[i];
     v->seen.n[i] = v->live->n[i];
   }
-  for (unsigned i = 0; i < CACHE_N_MISSES; i++)
-    step.misses.n[i] = c->model->total.n[i] - c->last.n[i];
-  c->last = c->model->total;
-  cache_series_add (&c->series, &step);
+  uint64_t insns = went.n[CACHE_LIVE_KERNEL] + went.n[CACHE_LIVE_USER];
+  add_to_series (c, insns, went.n[CACHE_LIVE_DATA]);
+  c->now += insns;
 }
 
 /* The caches are warm: all that was counted until now is not. */
@@ -79,18 +99,10 @@ begin (TcgCache *c)
         c->vcpus[i].base.n[k][user] += now.n[k][user];
   }
   memset (&c->last, 0, sizeof c->last);
-  cache_series_init (&c->series, c->series.width);
+  instr_series_finish (&c->series);
+  instr_series_init (&c->series, CACHE_BINS, CACHE_N_SERIES, CACHE_FIRST_BIN);
+  c->now = 0;
   c->n_records = c->n_lost = 0;
-}
-
-static void
-begin_when_warm (TcgCache *c)
-{
-  uint64_t insns = 0;
-  for (unsigned i = 0; i < c->n_vcpus; i++)
-    insns += c->vcpus[i].seen.n[CACHE_LIVE_KERNEL] + c->vcpus[i].seen.n[CACHE_LIVE_USER];
-  if (insns >= c->warm_up)
-    begin (c);
 }
 
 /* --- what the guest does ------------------------------------------------------------------------------------------ */
@@ -167,8 +179,8 @@ on_records (void *self, const BpBatch *batch)
   c->n_records += batch->n;
   c->n_lost += batch->lost;
   cache_account (c, batch->vcpu);
-  if (!c->warm)
-    begin_when_warm (c);
+  if (!c->warm && c->now >= c->warm_up)
+    begin (c);
   forget_stale (c, batch->vcpu);
   g_mutex_unlock (&c->lock);
 }
@@ -298,7 +310,7 @@ tcg_cache_realize (void *self, GError **error)
   c->vcpus = g_new0 (CacheVcpu, c->n_vcpus);
   c->model = cache_model_new (&c->config, c->n_vcpus);
   c->warm = !c->warm_up;
-  cache_series_init (&c->series, 65536);
+  instr_series_init (&c->series, CACHE_BINS, CACHE_N_SERIES, CACHE_FIRST_BIN);
   for (unsigned i = 0; i < CACHE_N_TOTALS; i++)
     for (unsigned user = 0; user < 2; user++)
       c->counters[i][user] = bp_counter_new (c->instrument, 0);
@@ -324,6 +336,7 @@ tcg_cache_unrealize (void *self)
     bp_as_unlisten (c->memory, c->listener);
   bp_instrument_detach (c->instrument);
   cache_model_free (c->model);
+  instr_series_finish (&c->series);
   g_clear_pointer (&c->by_space, g_hash_table_unref);
   g_clear_pointer (&c->ram, g_array_unref);
   g_clear_pointer (&c->vcpus, g_free);

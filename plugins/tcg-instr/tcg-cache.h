@@ -4,7 +4,7 @@
 #define TCG_CACHE_H
 
 #include "tcg-cache-batch.h"
-#include "tcg-cache-series.h"
+#include "common/instr-series.h"
 #include <backplane/plugin.h>
 
 typedef enum CacheIndex { CACHE_PHYSICAL, CACHE_VIRTUAL } CacheIndex;
@@ -34,6 +34,9 @@ typedef struct CacheVcpu {
   uint64_t space;               /* runs now */
 } CacheVcpu;
 
+/* For each of CACHE_L1I .. CACHE_L3: accesses, and of them hits. */
+enum { CACHE_SERIES_ACCESSES, CACHE_SERIES_HITS = CACHE_N_CACHES, CACHE_N_SERIES = 2 * CACHE_N_CACHES, CACHE_BINS = 256, CACHE_FIRST_BIN = 65536 };
+
 typedef struct TcgCache {
   /* --- properties */
   char *caches[CACHE_N_CACHES];
@@ -56,7 +59,8 @@ typedef struct TcgCache {
   GMutex lock;                  /* the model's and all below: a batch, a change of the memory map */
   GHashTable *by_space;         /* of CacheSpace */
   GArray *ram;                  /* of CacheRange, as the listener was told */
-  CacheSeries series;
+  InstrSeries series;           /* CACHE_SERIES_* over instructions */
+  uint64_t now;                 /* instructions, about, since counting began */
   CacheMisses last;             /* when the series was last added to */
   uint64_t n_records, n_lost;
 } TcgCache;

@@ -9,6 +9,7 @@
 enum { N_INSNS = 40, N_PAGES = 64, PAGE = 4096 };
 
 static BpInsn insns[N_INSNS];
+static BpSite sites[512];       /* of the filtered model: the records of a batch; the last one: the other model's */
 
 /* --- numbers -------------------------------------------------------------------------------------------------------- */
 
@@ -239,7 +240,6 @@ static void
 deliver (Round *r)
 {
   BpWideRecord records[G_N_ELEMENTS (r->queue)];
-  BpSite sites[G_N_ELEMENTS (r->queue)];
   for (unsigned i = 0; i < r->n_queued; i++) {
     const Access *a = &r->queue[i];
     bool told = roll (2);
@@ -262,8 +262,10 @@ step (Round *r, Mix *mix)
     ref_access (r->ref, a.core, r->pages[at / PAGE] + at % PAGE, (uint32_t) (end - at), a.kind, a.insn);
     at = end;
   }
-  BpSite site = { .insn = &insns[a.insn], .bytes = (uint16_t) a.bytes, .kind = (uint8_t) a.kind, .user = a.core & 1 };
-  cache_model_access (r->all, a.core, physical (r, a.address), a.address, a.bytes, &site);
+  BpSite *site = &sites[G_N_ELEMENTS (sites) - 1];
+  *site = (BpSite) { .insn = &insns[a.insn], .bytes = (uint16_t) a.bytes, .kind = (uint8_t) a.kind, .user = a.core & 1 };
+  r->all->base = sites;
+  cache_model_access (r->all, a.core, physical (r, a.address), a.address, a.bytes, site);
   r->made++;
   if (r->filter[code] && left_out (&r->filters[a.core][code], a.address, a.bytes, a.kind == CACHE_STORE))
     return;
