@@ -96,7 +96,8 @@ instr_block_count (BpInstrBlock *b, unsigned insn, BpCounter counter, uint64_t n
   for (unsigned i = first; i <= last; i++) {
     add_request (w, &(Request) { .kind = REQUEST_ADD, .counter = counter, .value = n }, i);
     t.first = t.last = (uint16_t) i;
-    g_array_append_val (w->live, t);
+    if (!(w->all->slot[w->index]->ops->flags & BP_INSTRUMENT_BEGUN))
+      g_array_append_val (w->live, t);
   }
 }
 
@@ -387,7 +388,7 @@ access_of (const BpIrInsn *i, Access *a)
     uint32_t aux = i->aux;
     *a = (Access) { .bytes = BP_NATIVE_MEM_SIZE (aux), .wide = aux & BP_NATIVE_MEM_ADDR64, .address = i->a[3], .loaded = BP_IR_NONE,
                     .stored = BP_IR_NONE, .type = BP_IR_I64, .mmu = BP_NATIVE_MEM_MMU_INDEX (aux),
-                    .which = (aux & BP_NATIVE_MEM_READ ? BP_LOADS : 0u) | (aux & BP_NATIVE_MEM_WRITE ? BP_STORES : 0u) };
+                    .which = aux & BP_NATIVE_MEM_WRITE ? BP_STORES : BP_LOADS };     /* what is read before a store is only kept for it */
     return i->a[3] != BP_IR_NONE;
   }
   if (!ir_op_is_guest_access (i->op))
@@ -491,11 +492,12 @@ keep (Weave *w)
   return t;
 }
 
+/* Records first; counters, stores and calls see each other, so they are in the order in which they were asked. */
 static int
 by_place (const void *a, const void *b)
 {
   const Request *x = a, *y = b;
-  return x->insn != y->insn ? x->insn - y->insn : (int) x->kind - (int) y->kind;
+  return x->insn != y->insn ? x->insn - y->insn : (int) MIN (x->kind, REQUEST_STORE) - (int) MIN (y->kind, REQUEST_STORE);
 }
 
 /* An exit before the block's end: what was counted for the instructions behind it is taken back, and told. */

@@ -249,16 +249,13 @@ told_store (void *env, uint64_t address, uint64_t value, BpMemOp memop)
   instr_accessed (env, address, value, BP_MO_BYTES (memop), true, BP_MO_MMU_INDEX (memop));
 }
 
-static void *
-told_probe (void *env, uint64_t address, unsigned size, BpMmuAccess access, unsigned mmu)
+static void
+told_accessed (void *env, uint64_t address, unsigned size, BpMmuAccess access, unsigned mmu)
 {
-  void *p = softmmu_probe (env, address, size, access, mmu);
-  if (p && access != BP_MMU_FETCH)
-    instr_accessed (env, address, 0, size, access == BP_MMU_STORE, mmu);
-  return p;
+  instr_accessed (env, address, 0, size, access == BP_MMU_STORE, mmu);
 }
 
-#define OPS(load_, store_, probe_) { \
+#define OPS(load_, store_, accessed_) { \
   .struct_size = sizeof (BpTcgOps), \
   .fetch = translate_fetch, \
   .raise = ops_raise, \
@@ -267,7 +264,7 @@ told_probe (void *env, uint64_t address, unsigned size, BpMmuAccess access, unsi
   .restore = ops_restore, \
   .load = load_, \
   .store = store_, \
-  .probe = probe_, \
+  .probe = softmmu_probe, \
   .load_physical = ops_load_physical, \
   .store_physical = ops_store_physical, \
   .io_read = ops_io_read, \
@@ -284,10 +281,11 @@ told_probe (void *env, uint64_t address, unsigned size, BpMmuAccess access, unsi
   .tlb_flush_page_in = ops_tlb_flush_page_in, \
   .tlb_flush_keys = ops_tlb_flush_keys, \
   .marker = ops_marker, \
+  .accessed = accessed_, \
 }
 
-const BpTcgOps tcg_ops = OPS (ops_load, ops_store, softmmu_probe);
-const BpTcgOps tcg_ops_told = OPS (told_load, told_store, told_probe);
+const BpTcgOps tcg_ops = OPS (ops_load, ops_store, NULL);
+const BpTcgOps tcg_ops_told = OPS (told_load, told_store, told_accessed);
 
 /* --- resident FP state --------------------------------------------------------------------------- */
 

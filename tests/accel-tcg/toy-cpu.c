@@ -161,12 +161,16 @@ h_copy (ToyCpu *cpu, uint32_t to, uint32_t from, uint32_t n)
   const uint8_t *src = ops->probe (cpu, from, n, BP_MMU_LOAD, 0);
   for (uint32_t i = 0; i < n; i++)
     bytes[i] = src ? src[i] : (uint8_t) ops->load (cpu, from + i, BP_MO_8);
+  if (src && ops->accessed)
+    ops->accessed (cpu, from, n, BP_MMU_LOAD, 0);
   uint8_t *dst = ops->probe (cpu, to, n, BP_MMU_STORE, 0);
   for (uint32_t i = 0; i < n; i++)
     if (dst)
       dst[i] = bytes[i];
     else
       ops->store (cpu, to + i, bytes[i], BP_MO_8);
+  if (dst && ops->accessed)
+    ops->accessed (cpu, to, n, BP_MMU_STORE, 0);
 }
 
 #define HELPER(name, function, flags, n, result, ...) \

@@ -107,7 +107,8 @@ struct BpTcgOps {
   uint64_t (*load) (void *env, uint64_t address, BpMemOp memop);
   void (*store) (void *env, uint64_t address, uint64_t value, BpMemOp memop);
   /* The host address of [address, address+size), which must lie in one page, when it is plain RAM that may be accessed directly
-   * (stores: dirty logs and translated code have been taken care of); NULL when it is a device; raises on a fault. Valid until the next guest access. */
+   * (stores: dirty logs and translated code have been taken care of); NULL when it is a device; raises on a fault. Valid until the next guest access.
+   * Who accesses memory through it says so with `accessed'. */
   void *(*probe) (void *env, uint64_t address, unsigned size, BpMmuAccess access, unsigned mmu_index);
   /* Guest physical memory and I/O ports.  Never raise; size 1, 2, 4, 8. */
   uint64_t (*load_physical) (void *env, uint64_t physical, unsigned size);
@@ -144,6 +145,9 @@ struct BpTcgOps {
   void (*tlb_flush_keys) (void *env, uint32_t keys);
   /* The guest's magic instruction was executed, with this number: instruments are told.  It must end its block (goto_any, or exit_tb NONE). */
   void (*marker) (void *env, uint64_t number);
+  /* For instruments: [address, address+size), in one page, was loaded or stored by way of what `probe' gave; load and store tell by themselves.  NULL: nobody
+   * wants to know. */
+  void (*accessed) (void *env, uint64_t address, unsigned size, BpMmuAccess access, unsigned mmu_index);
 };
 #define BP_TLB_EVERY_ASID (~(uint64_t) 0)
 

@@ -77,7 +77,8 @@ enum { BP_MARKER_START = 1, BP_MARKER_STOP = 2 };
 enum {                          /* BpInstrumentOps.flags */
   BP_INSTRUMENT_THREAD = 1 << 0,        /* `records` are called on a thread of the instrument's own */
   BP_INSTRUMENT_WIDE = 1 << 1,          /* records are BpWideRecord */
-  BP_INSTRUMENT_LEFT = 1 << 2           /* where there is a record of a block, also one when it is left early (BP_RECORD_LEFT) */
+  BP_INSTRUMENT_LEFT = 1 << 2,          /* where there is a record of a block, also one when it is left early (BP_RECORD_LEFT) */
+  BP_INSTRUMENT_BEGUN = 1 << 3          /* live counters count what is begun, as calls do: also an instruction that faults then */
 };
 
 /* The instrument's side.  Every function may be NULL. */

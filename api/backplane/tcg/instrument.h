@@ -72,7 +72,8 @@ struct BpInstrBlock {
 
 static inline unsigned bp_block_n_insns (const BpInstrBlock *b) { return b->instrument->host->block_n_insns (b); }
 static inline const BpInsn *bp_block_insn (const BpInstrBlock *b, unsigned insn) { return b->instrument->host->block_insn (b, insn); }
-/* The instruction is executed: n is added. */
+/* The instruction is executed: n is added; to a live counter at most INT32_MAX.  Live counters, stores and calls of one instruction happen in the order in
+ * which they were asked. */
 static inline void
 bp_block_count (BpInstrBlock *b, unsigned insn, BpCounter counter, uint64_t n)
 {

@@ -53,12 +53,16 @@ copy (X86Cpu *env, uint64_t linear, uint8_t *buffer, unsigned size, BpMmuAccess 
     unsigned in_page = PAGE - (unsigned) (here & (PAGE - 1));
     n = size - done < in_page ? size - done : in_page;
     void *p = env->tcg.ops->probe (env, here, n, access, x86_mmu_index (env));
-    if (!p)
+    if (!p) {
       copy_words (env, here, buffer + done, n, access);
-    else if (access == BP_MMU_LOAD)
+      continue;
+    }
+    if (access == BP_MMU_LOAD)
       memcpy (buffer + done, p, n);
     else
       memcpy (p, buffer + done, n);
+    if (env->tcg.ops->accessed)
+      env->tcg.ops->accessed (env, here, n, access, x86_mmu_index (env));
   }
 }
 

@@ -234,6 +234,10 @@ helper_cmpxchg16b (X86Cpu *env, uint64_t linear)
   Pair *at = env->tcg.ops->probe (env, linear, sizeof *at, BP_MMU_STORE, x86_mmu_index (env));
   bool equal = at != NULL ? exchange_in_ram (at, &expected, &desired)
                           : exchange_elsewhere (env, linear, &expected, &desired);
+  if (at != NULL && env->tcg.ops->accessed) {
+    env->tcg.ops->accessed (env, linear, sizeof *at, BP_MMU_LOAD, x86_mmu_index (env));
+    env->tcg.ops->accessed (env, linear, sizeof *at, BP_MMU_STORE, x86_mmu_index (env));
+  }
   env->gpr[X86_RAX] = expected.low;
   env->gpr[X86_RDX] = expected.high;
   return equal;

@@ -197,6 +197,16 @@ shorten (const String *s, Piece *p, uint64_t n)
   p->n = n;
 }
 
+/* The first n elements were loaded or stored through the piece's host address. */
+static void
+tell (const String *s, const Piece *p, uint64_t n, BpMmuAccess access)
+{
+  const BpTcgOps *ops = s->env->tcg.ops;
+  uint64_t below = s->down ? (n - 1) << s->log2_size : 0;
+  if (ops->accessed != NULL && p->host != NULL && n != 0)
+    ops->accessed (s->env, p->linear - below, (unsigned) n << s->log2_size, access, x86_mmu_index (s->env));
+}
+
 typedef uint16_t __attribute__ ((may_alias, aligned (1))) Host16;
 typedef uint32_t __attribute__ ((may_alias, aligned (1))) Host32;
 typedef uint64_t __attribute__ ((may_alias, aligned (1))) Host64;
@@ -323,9 +333,12 @@ helper_rep_movs (X86Cpu *env, uint32_t mode)
     if (from.host != NULL && to.host != NULL) {
       shorten (&s, &from, to.n);
       copy_host (&s, &to, &from);
+      tell (&s, &from, to.n, BP_MMU_LOAD);
+      tell (&s, &to, to.n, BP_MMU_STORE);
     } else {
       shorten (&s, &from, 1);
       shorten (&s, &to, 1);
+      tell (&s, &from, 1, BP_MMU_LOAD);
       store (&s, &to, from.host != NULL ? host_element (&s, &from, 0) : value);
     }
     advance (&s, X86_RSI, to.n);
@@ -350,6 +363,7 @@ helper_rep_stos (X86Cpu *env, uint32_t mode)
       fill_up (to.host, value, to.n, s.log2_size);
     else
       store (&s, &to, value);
+    tell (&s, &to, to.n, BP_MMU_STORE);
     advance (&s, X86_RDI, to.n);
     if (count_down (&s, to.n))
       return 1;
@@ -369,6 +383,7 @@ helper_rep_lods (X86Cpu *env, uint32_t mode)
     Piece from = find_piece (&s, s.source_seg, X86_RSI, BP_MMU_LOAD, n);
     uint64_t value = element (&s, &from, from.n - 1);
     env->gpr[X86_RAX] = (env->gpr[X86_RAX] & keep) | value;
+    tell (&s, &from, from.n, BP_MMU_LOAD);
     advance (&s, X86_RSI, from.n);
     if (count_down (&s, from.n))
       return 1;
@@ -434,6 +449,7 @@ helper_rep_scas (X86Cpu *env, uint32_t mode)
     bool stop = false;
     while (i < with.n && !stop)
       stop = compare (&s, &c, value, element (&s, &with, i++));
+    tell (&s, &with, i, BP_MMU_LOAD);
     advance (&s, X86_RDI, i);
     if (count_down (&s, i) || stop)
       return comparison_done (env, &s, &c, 1);
@@ -474,6 +490,8 @@ helper_rep_cmps (X86Cpu *env, uint32_t mode)
       stop = compare (&s, &c, first, second);
       i++;
     }
+    tell (&s, &x, i, BP_MMU_LOAD);
+    tell (&s, &y, i, BP_MMU_LOAD);
     advance (&s, X86_RSI, i);
     advance (&s, X86_RDI, i);
     if (count_down (&s, i) || stop)
