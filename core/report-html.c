@@ -55,6 +55,8 @@ value_class (const Part *part, const char *text)
 {
   if (part->value_kind != BP_REPORT_TEXT)
     return "";
+  if (part_has_lines (part))
+    return " class=\"wide lines\"";
   return g_utf8_strlen (text, -1) > LONG_VALUE ? " class=wide" : " class=words";
 }
 

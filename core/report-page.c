@@ -32,6 +32,7 @@ const char page_style[] =
   "dt{color:var(--muted);font-size:13px;overflow-wrap:anywhere}\n"
   "dd{margin:1px 0 0;font-size:18px;font-variant-numeric:tabular-nums;overflow-wrap:anywhere;unicode-bidi:isolate}\n"
   "dl div.wide dd,dl div.words dd{font-size:15px}\n"
+  "dl div.lines dd{font:12.5px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,'Liberation Mono',monospace;white-space:pre-wrap;max-height:60vh;overflow:auto}\n"
   ".table,figure{margin:0 0 18px}\n"
   ".head{display:flex;flex-wrap:wrap;align-items:baseline;gap:6px 14px;margin:0 0 8px}\n"
   ".head strong,figcaption{font-weight:600;font-size:15px;overflow-wrap:anywhere}\n"

@@ -5,6 +5,7 @@
 
 #include "report.h"
 #include <glib.h>
+#include <string.h>
 
 /* One value, of a kind that its column (or its part) says. */
 typedef struct Cell {
@@ -61,6 +62,11 @@ struct BpReport {
 };
 
 static inline const Part *report_part (const BpReport *report, guint i) { return (const Part *) g_ptr_array_index (report->parts, i); }
+static inline bool
+part_has_lines (const Part *part)
+{
+  return part->kind == PART_VALUE && part->value_kind == BP_REPORT_TEXT && part->value.is_there && strchr (part->value.text, '\n');
+}
 static inline const Column *table_column (const BpReportTable *table, guint i) { return &g_array_index (table->columns, Column, i); }
 guint table_n_rows (const BpReportTable *table);
 /* Those that a short last row lacks are not there. */

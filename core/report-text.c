@@ -7,6 +7,7 @@
 #define KEY_WIDTH 14
 #define CELL_WIDTH 60           /* where tables are cut, texts in them are too */
 #define BAR_WIDTH 40
+#define LINES_A_ROW 10          /* where tables are cut to N rows, a text of many lines is to 10 N */
 
 typedef struct Printer {
   GString *out;
@@ -259,12 +260,41 @@ print_heading (GString *out, const char *title, char underline)
     g_string_append_c (out, '\n');
 }
 
+static void
+print_line (GString *out, const char *line)
+{
+  g_auto (GStrv) parts = g_strsplit (line, "\t", -1);
+  for (char **part = parts; *part; part++)
+    g_string_append_printf (out, "%s%s", harmless (*part), part[1] ? "\t" : "");
+  g_string_append_c (out, '\n');
+}
+
+/* A text of several lines: what a program printed. */
+static void
+print_lines (Printer *p, const Part *part)
+{
+  g_auto (GStrv) lines = g_strsplit (part->value.text, "\n", -1);
+  guint n = g_strv_length (lines), shown = 0, most = p->max_rows ? p->max_rows * LINES_A_ROW : G_MAXUINT;
+  if (!*lines[n - 1])
+    n--;
+  print_heading (p->out, part->title, 0);
+  for (; shown < n && shown < most; shown++)
+    print_line (p->out, lines[shown]);
+  if (shown < n)
+    g_string_append_printf (p->out, "... %u more lines\n", n - shown);
+}
+
 /* Values that follow each other are put under each other; the last one's number. */
 static guint
-print_values (const BpReport *report, guint i, GString *out)
+print_values (Printer *p, const BpReport *report, guint i)
 {
+  GString *out = p->out;
   guint end = i, width = KEY_WIDTH;
-  for (; end < report->parts->len && report_part (report, end)->kind == PART_VALUE; end++)
+  if (part_has_lines (report_part (report, i))) {
+    print_lines (p, report_part (report, i));
+    return i;
+  }
+  for (; end < report->parts->len && report_part (report, end)->kind == PART_VALUE && !part_has_lines (report_part (report, end)); end++)
     width = MAX (width, text_width (report_part (report, end)->title) + 2);
   for (; i < end; i++) {
     const Part *part = report_part (report, i);
@@ -286,7 +316,7 @@ is_left_out (const Part *part)
 static bool
 is_line (const Part *part)
 {
-  return part->kind == PART_VALUE || part->kind == PART_NOTE;
+  return (part->kind == PART_VALUE && !part_has_lines (part)) || part->kind == PART_NOTE;
 }
 
 static void
@@ -302,7 +332,7 @@ print_section (Printer *p, const BpReport *report, unsigned depth)
       separate (out);
     switch (part->kind) {
     case PART_VALUE:
-      i = print_values (report, i, out);
+      i = print_values (p, report, i);
       break;
     case PART_NOTE: {
       g_autofree char *text = harmless (g_strdup (part->title));

@@ -27,7 +27,8 @@ BP_EXPORT void bp_report_count (BpReport *report, const char *key, const char *t
 BP_EXPORT void bp_report_number (BpReport *report, const char *key, const char *title, double value);
 /* A part of a whole, 0 to 1: people see per cent.  whole 0: there is none (JSON null). */
 BP_EXPORT void bp_report_share (BpReport *report, const char *key, const char *title, uint64_t part, uint64_t whole);
-BP_EXPORT void bp_report_text (BpReport *report, const char *key, const char *title, const char *text);         /* text NULL: none (JSON null) */
+/* text NULL: none (JSON null).  One of several lines is shown below its title. */
+BP_EXPORT void bp_report_text (BpReport *report, const char *key, const char *title, const char *text);
 
 /* --- tables ---------------------------------------------------------------------------- */
 

@@ -108,6 +108,24 @@ START_TEST (values)
 }
 END_TEST
 
+START_TEST (several_lines)
+{
+  bp_report_count (report, "n", NULL, 1);
+  bp_report_text (report, "said", "What it said", "one\n\ttwo\x1b\n\nfour\n");
+  bp_report_count (report, "m", NULL, 2);
+  text_is ("n             1\n\nWhat it said:\none\n\ttwo?\n\nfour\n\nm             2\n");
+  json_is ("{\n  \"n\": 1,\n  \"said\": \"one\\n\\ttwo\\u001b\\n\\nfour\\n\",\n  \"m\": 2\n}\n");
+  has (take (report_html (report, "t", NULL)), "<div class=\"wide lines\"><dt>What it said</dt><dd>one\n\ttwo");
+  GString *many = g_string_new (NULL);
+  for (unsigned i = 0; i < 100; i++)
+    g_string_append_printf (many, "%u\n", i);
+  bp_report_text (report, "many", NULL, many->str);
+  g_string_free (many, TRUE);
+  has (take (report_text (report, 3)), "\n29\n... 70 more lines\n");
+  has_not (take (report_text (report, 0)), "...");
+}
+END_TEST
+
 /* Every double comes back from its text. */
 START_TEST (doubles)
 {
@@ -324,6 +342,7 @@ main (void)
   tcase_add_checked_fixture (tests, setup, teardown);
   tcase_add_test (tests, nothing);
   tcase_add_test (tests, values);
+  tcase_add_test (tests, several_lines);
   tcase_add_test (tests, doubles);
   tcase_add_test (tests, keys_once);
   tcase_add_test (tests, sections);
