@@ -196,6 +196,7 @@ on_report (void *user, BpReport *report)
 {
   Plugin *plugin = user;
   if (bp_machine_run_state (bp_object_machine (plugin)) == BP_RUN_SHUTDOWN) {
+    events_abandon (plugin);
     events_exit (plugin);
   }
   g_autofree char *name = g_path_get_basename (plugin->file);
@@ -254,6 +255,9 @@ static void
 visit (void *cpu, void *user)
 {
   Plugin *plugin = user;
+  if (__atomic_load_n (&plugin->leaving.stage, __ATOMIC_ACQUIRE) != LEAVE_VISITING) {
+    return;                     /* the end of the machine came first */
+  }
   while (plugin->leaving.visited < plugin->n_vcpus) {
     unsigned i = plugin->leaving.visited++;
     if (plugin->vcpus[i] && i != plugin->leaving.first) {
@@ -284,13 +288,12 @@ events_leave (Plugin *plugin, bool is_reset, Function *function, void *userdata)
     plugin->wants_out |= !is_reset;     /* loader_install says that this is no way to refuse */
     return;
   }
-  if (plugin->is_over || (__atomic_load_n (&plugin->is_closed, __ATOMIC_ACQUIRE))) {
+  if (plugin->is_over || __atomic_exchange_n (&plugin->is_closed, true, __ATOMIC_ACQ_REL)) {
     return;                     /* it is going already */
   }
   plugin->leaving.is_reset = is_reset;
   plugin->leaving.function = function;
   plugin->leaving.userdata = userdata;
-  __atomic_store_n (&plugin->is_closed, true, __ATOMIC_RELEASE);
   __atomic_fetch_add (&plugin->generation, 1, __ATOMIC_RELEASE);
   __atomic_compare_exchange_n (&plugin->leaving.stage, &nothing, LEAVE_WANTED, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
   if (now.plugin != plugin) {
@@ -300,6 +303,7 @@ events_leave (Plugin *plugin, bool is_reset, Function *function, void *userdata)
 
 const BpInstrumentOps events_ops = {
   .struct_size = sizeof (BpInstrumentOps),
+  .flags = BP_INSTRUMENT_BEGUN, /* QEMU adds before an instruction, and does not take back */
   .block = on_block,
   .vcpu = on_vcpu,
   .jump = on_jump,

@@ -87,6 +87,7 @@ at_exit (qemu_plugin_id_t id, void *userdata)
   for (uint64_t i = 0; i < many; i++) {
     qemu_plugin_scoreboard_free (more[i]);
   }
+  g_free (more);
   qemu_plugin_scoreboard_free (board);
 }
 

@@ -230,12 +230,7 @@ START_TEST (two_of_a_kind)
   fake_run (0, translate_program (false));      /* the second one's: it attached last */
   HAS (fake_report (true), "instructions 5 5\n");
   fake_free (b);
-  Now before = now_enter (a, 0, 0);
-  now_leave (before);
-  fake_begin ();                        /* what the first one has counted: nothing */
-  events_ops.report (a, NULL);
-  HAS (fake.report->str, "plugin: plugin-v1.so");
-  fake.is_over = true;
+  g_string_truncate (fake.report, 0);
   events_ops.report (a, NULL);
   HAS (fake.report->str, "instructions 0 0\n");
   fake_free (a);
