@@ -249,8 +249,11 @@ tcg_jump (void *env, uint64_t pc)
   TcgVcpu *v = env;
   const BpTcgFrontend *f = v->frontend;
   void *at = (uint8_t *) env + f->pc_offset;
-  if (BP_TABLE_HAS (f, may_jump) && !f->may_jump (env, pc))
+  if (BP_TABLE_HAS (f, may_jump) && !f->may_jump (env, pc)) {
+    if (v->instr)
+      v->instr->at_exit = true;
     tcg_raise (v);
+  }
   if (f->pc_size == 4)
     *(uint32_t *) at = (uint32_t) pc;
   else

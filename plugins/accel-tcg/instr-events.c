@@ -27,15 +27,18 @@ passes (TcgVcpu *v, const InstrFilter *f, unsigned number, uint64_t address, uns
 static void
 append (TcgVcpu *v, uint64_t address, uint64_t value, uint32_t site, unsigned bytes, uint32_t aux)
 {
-  unsigned channel = BP_IR_RECORD_CHANNEL (aux);
-  BpWideRecord *r = (BpWideRecord *) v->ring[channel];
+  unsigned channel = BP_IR_RECORD_CHANNEL (aux), ahead = BP_IR_RECORD_AHEAD (aux);
+  size_t size = aux & BP_IR_RECORD_WIDE ? sizeof (BpWideRecord) : sizeof (BpRecord);
+  BpWideRecord *r = (BpWideRecord *) (v->ring[channel] + (ahead ? ahead - 1 : 0) * size);
   r->address = address;
   r->site = site;
   r->bytes = bytes;
   if (aux & BP_IR_RECORD_WIDE)
     r->value = value;
-  v->ring[channel] += aux & BP_IR_RECORD_WIDE ? sizeof (BpWideRecord) : sizeof (BpRecord);
-  if (!(v->ring[channel] & (INSTR_RING_BYTES - 1))) {
+  if (ahead)
+    return;
+  v->ring[channel] += size;
+  if (v->ring[channel] & INSTR_RING_BYTES) {
     fp_leave (v);
     instr_deliver (v, channel);
   }
@@ -214,6 +217,20 @@ tell_left (TcgVcpu *v, const InstrTb *t, const Tb *tb, unsigned insn)
   }
 }
 
+/* Counts what was written before the instruction.  The channels in which its own record has been counted already. */
+static uint32_t
+settle_ahead (TcgVcpu *v, const InstrTb *t, unsigned insn)
+{
+  uint32_t counted = ~0u;
+  for (unsigned k = 0; k < t->n_ahead && !v->instr->at_exit; k++)
+    if (t->ahead[k].bytes[insn] != INSTR_COUNTED) {
+      v->ring[t->ahead[k].channel] += t->ahead[k].bytes[insn];
+      counted &= ~(1u << t->ahead[k].channel);
+    }
+  v->instr->at_exit = false;
+  return counted;
+}
+
 void
 instr_not_executed (TcgVcpu *v, const Tb *tb, unsigned insn, bool is_left)
 {
@@ -223,7 +240,7 @@ instr_not_executed (TcgVcpu *v, const Tb *tb, unsigned insn, bool is_left)
     if (y->last >= insn)
       take_back (v, y->counter, y->n * (y->last - MAX (y->first, insn) + 1u));
   }
-  if (is_left) {                /* what stands in front of the next instruction has not been reached */
+  if (is_left) {                /* what stands in front of the next instruction has not been reached, and nothing is ahead: see instr-weave.c */
     if (insn < t->n_insns)
       tell_left (v, t, tb, insn);
     return;
@@ -231,8 +248,9 @@ instr_not_executed (TcgVcpu *v, const Tb *tb, unsigned insn, bool is_left)
   for (unsigned i = 0; i < t->n_live; i++)
     if (t->live[i].first == insn)       /* those behind it have not been reached */
       take_back (v, t->live[i].counter, t->live[i].n);
+  uint32_t counted = settle_ahead (v, t, insn);
   for (unsigned c = 0; c < INSTR_MAX; c++)
-    if (instr_mask (tb->cflags) >> c & 1 && v->instr->ring[c].base)
+    if (instr_mask (tb->cflags) >> c & counted >> c & 1 && v->instr->ring[c].base)
       take_back_record (v, c, t->insn[insn]);
   if (insn)                     /* else the block's own record was taken back */
     tell_left (v, t, tb, insn);

@@ -9,8 +9,7 @@
 
 #define ARRAYS_A_VCPU 4         /* with a consumer: one that is filled, the others on their way */
 
-/* The end is told by its low bits: of a pointer that is not followed. */
-static uint8_t *array_new (void) { return g_aligned_alloc0 (1, INSTR_RING_BYTES, INSTR_RING_BYTES); }
+static uint8_t *array_new (void) { return g_aligned_alloc0 (2, INSTR_RING_BYTES, 2 * INSTR_RING_BYTES); }
 
 /* --- physical addresses, while the TLB still knows them ------------------------------------------ */
 
@@ -34,33 +33,47 @@ physical_of (TcgVcpu *v, const BpSite *site, uint64_t address)
   return fill.physical + (address - page);
 }
 
-/* Neighbours mostly share a page. */
+/* Pages that were looked up for this array. */
+typedef struct Known {
+  uint64_t tag;                 /* page, with what makes a difference in its low bits; 1: none */
+  uint64_t physical;            /* page */
+} Known;
+#define N_KNOWN 64
+
+static uint64_t
+known_physical (TcgVcpu *v, Known *known, const BpSite *site, uint64_t address)
+{
+  uint64_t tag = (address & TLB_PAGE_MASK) | (uint64_t) site->kind << 8 | site->mmu << 4;
+  Known *k = &known[(address >> TLB_PAGE_BITS ^ site->kind) % N_KNOWN];
+  if (G_UNLIKELY (k->tag != tag)) {
+    uint64_t physical = physical_of (v, site, address);
+    if (physical == UINT64_MAX)
+      return physical;
+    *k = (Known) { tag, physical & TLB_PAGE_MASK };
+  }
+  return k->physical + (address & ~TLB_PAGE_MASK);
+}
+
+static uint64_t
+value_of (const BpWideRecord *r, const BpSite *site)
+{
+  unsigned bytes = r->bytes ? r->bytes : site->bytes;
+  if (site->kind >= BP_RECORD_FETCH || bytes > 8)
+    return 0;
+  return r->value & (~(uint64_t) 0 >> (64 - 8 * bytes));
+}
+
 static void
 complete (TcgVcpu *v, BpWideRecord *r, size_t n)
 {
   const BpSite *sites = v->instr->all->site;
-  uint64_t page = ~(uint64_t) 0, physical = 0;
-  uint32_t page_kind = 0;
+  Known known[N_KNOWN];
+  for (unsigned i = 0; i < N_KNOWN; i++)
+    known[i].tag = 1;
   for (size_t i = 0; i < n; i++) {
     const BpSite *site = &sites[r[i].site];
-    unsigned bytes = r[i].bytes ? r[i].bytes : site->bytes;
-    uint32_t kind = (uint32_t) site->kind << 8 | site->mmu;
-    if ((r[i].address & TLB_PAGE_MASK) != page || kind != page_kind) {
-      page = r[i].address & TLB_PAGE_MASK;
-      page_kind = kind;
-      physical = physical_of (v, site, r[i].address);
-      if (physical == UINT64_MAX)
-        page = ~(uint64_t) 0;
-      else
-        physical &= TLB_PAGE_MASK;
-    }
-    r[i].physical = page == ~(uint64_t) 0 ? UINT64_MAX : physical + (r[i].address & ~TLB_PAGE_MASK);
-    if (site->kind >= BP_RECORD_FETCH)
-      r[i].value = 0;
-    else if (bytes < 8)
-      r[i].value &= (UINT64_C (1) << 8 * bytes) - 1;
-    else if (bytes > 8)
-      r[i].value = 0;
+    r[i].physical = known_physical (v, known, site, r[i].address);
+    r[i].value = value_of (&r[i], site);
   }
 }
 

@@ -21,6 +21,13 @@ typedef struct Request {
   InstrCall *call;
 } Request;
 
+/*
+ * RECORDS AHEAD.  Where no filter decides, records are written at places behind the ring's pointer that are known while translating, and the pointer goes
+ * on by all of them at once (`advance'): before whatever leaves the block or calls C that may look at the ring, and before a label.  A fault in
+ * between finds out from InstrAhead how many had been written when its instruction began; those of the instruction itself are lost, as it has not been
+ * executed.  So that this is unambiguous, an instruction in which the pointer moves before something that may fault begins with nothing ahead, and its
+ * own record counted.
+ */
 typedef struct Weave {
   BpInstrBlock block;           /* first */
   TcgVcpu *v;
@@ -31,6 +38,8 @@ typedef struct Weave {
   GArray *request, *memory, *tally, *live;
   InstrCall *calls;
   bool too_many;
+  uint8_t may_go_ahead;         /* channels */
+  unsigned ahead[INSTR_MAX];    /* records written since the pointer moved */
 } Weave;
 
 static Weave *weave_of (const BpInstrBlock *b) { return (Weave *) (uintptr_t) b; }
@@ -263,12 +272,32 @@ ask_all (Weave *w)
 
 /* --- weaving ------------------------------------------------------------------------------------- */
 
+static size_t
+record_size (const Weave *w, unsigned channel)
+{
+  return w->all->slot[channel]->wide ? sizeof (BpWideRecord) : sizeof (BpRecord);
+}
+
+static void
+emit_advance (Weave *w, BpIrBlock *out)
+{
+  for (unsigned c = 0; c < INSTR_MAX; c++)
+    if (w->ahead[c]) {
+      BpIrInsn *i = bp_ir_append (out, BP_IR_advance, BP_IR_I32);
+      i->imm = (int64_t) (w->ahead[c] * record_size (w, c));
+      i->aux = c;
+      w->ahead[c] = 0;
+    }
+}
+
 static void
 emit_record (Weave *w, BpIrBlock *out, uint32_t aux, uint64_t imm, BpTemp address, BpTemp value, BpIrType type)
 {
   unsigned channel = BP_IR_RECORD_CHANNEL (aux);
   BpIrInsn *i = bp_ir_append (out, BP_IR_record, type);
   i->aux = aux | (w->all->slot[channel]->wide ? BP_IR_RECORD_WIDE : 0);
+  if (w->may_go_ahead >> channel & 1)
+    i->aux |= ++w->ahead[channel] << 20;
   i->imm = (int64_t) imm;
   i->a[0] = address;
   i->a[1] = value;
@@ -306,11 +335,12 @@ emit_score (BpIrBlock *out)
 }
 
 static void
-emit_call (BpIrBlock *out, const Request *r)
+emit_call (Weave *w, BpIrBlock *out, const Request *r)
 {
   static const BpIrCond unless[] = { [BP_IF_EQ] = BP_IR_NE, [BP_IF_NE] = BP_IR_EQ, [BP_IF_LT] = BP_IR_GEU, [BP_IF_LE] = BP_IR_GTU,
                                      [BP_IF_GT] = BP_IR_LEU, [BP_IF_GE] = BP_IR_LTU };
   uint32_t label = 0;
+  emit_advance (w, out);
   if (r->conditional) {
     BpTemp score = emit_score (out), now = bp_ir_local (out, BP_IR_I64);
     label = bp_ir_label_new (out);
@@ -347,7 +377,7 @@ emit_request (Weave *w, BpIrBlock *out, const Request *r)
     emit_count (out, r->counter, r->value);
     break;
   case REQUEST_CALL:
-    emit_call (out, r);
+    emit_call (w, out, r);
     break;
   }
 }
@@ -368,6 +398,7 @@ emit_triggers (Weave *w, BpIrBlock *out)
     else
       continue;
     const BpTemp args[2] = { BP_IR_ENV, bp_ir_const (out, BP_IR_I64, (int64_t) what) };
+    emit_advance (w, out);
     bp_ir_call (out, &instr_reached_helper, BP_IR_NONE, args, 2);
   }
 }
@@ -408,9 +439,10 @@ access_of (const BpIrInsn *i, Access *a)
 }
 
 static void
-emit_access_call (BpIrBlock *out, const InstrMemory *r, const Access *a, bool is_store)
+emit_access_call (Weave *w, BpIrBlock *out, const InstrMemory *r, const Access *a, bool is_store)
 {
   BpTemp address = a->address, value = is_store ? a->stored : a->loaded;
+  emit_advance (w, out);
   if (!a->wide) {
     address = bp_ir_local (out, BP_IR_I64);
     bp_ir_op2 (out, BP_IR_ext32u, BP_IR_I64, address, a->address);
@@ -447,7 +479,7 @@ emit_memory (Weave *w, BpIrBlock *out, const InstrMemory *r, const Access *a)
     if (r->act == INSTR_MEMORY_RECORD)
       emit_memory_record (w, out, r, a, is_store);
     else if (r->act == INSTR_MEMORY_CALL)
-      emit_access_call (out, r, a, is_store);
+      emit_access_call (w, out, r, a, is_store);
     else
       emit_count (out, r->counter, r->n);
   }
@@ -535,36 +567,160 @@ keep_address (BpIrBlock *ir, const BpIrInsn *insn, Access *a)
     }
 }
 
+/* Whether C that the op calls may look at rings, or control goes elsewhere than on. */
+static bool
+needs_pointers (const BpIrInsn *i)
+{
+  if (i->op == BP_IR_call)
+    return !(ir_helper (i)->flags & (BP_HELPER_PURE | BP_HELPER_NO_GLOBALS));
+  return ir_op_info[i->op].attributes & BP_IR_ATTR_END || i->op == BP_IR_goto_tb;
+}
+
+static bool
+may_fault (const BpIrInsn *i)
+{
+  return i->op == BP_IR_call ? needs_pointers (i) : ir_op_info[i->op].attributes & BP_IR_ATTR_FAULT;
+}
+
+static bool
+has_call (const Weave *w, unsigned insn, uint32_t at)
+{
+  for (; at < w->request->len && g_array_index (w->request, Request, at).insn == insn; at++)
+    if (g_array_index (w->request, Request, at).kind == REQUEST_CALL)
+      return true;
+  return insn == 0 && instr_cuts (w->all, w->tb->key.pc);
+}
+
+static bool
+has_memory_call (const InstrTb *t, unsigned insn)
+{
+  for (unsigned k = 0; k < t->n_memory; k++)
+    if (t->memory[k].insn == insn && t->memory[k].act == INSTR_MEMORY_CALL)
+      return true;
+  return false;
+}
+
+/* Whether pointers move within the instruction whose insns follow, and something may fault after that. */
+static bool
+is_divided (const Weave *w, const InstrTb *t, const BpIrInsn *i, const BpIrInsn *end, unsigned insn, uint32_t at)
+{
+  bool moved = has_call (w, insn, at), calls = has_memory_call (t, insn);
+  for (; i < end && i->op != BP_IR_insn_start; i++) {
+    moved |= needs_pointers (i);
+    if (moved && may_fault (i))
+      return true;
+    moved |= calls && (ir_op_is_guest_access (i->op) || i->op == BP_IR_native);
+  }
+  return false;
+}
+
+#define MOST_AHEAD 500          /* records: they fit behind a ring that is nearly full */
+
+static void
+begin_insn (Weave *w, BpIrBlock *ir, InstrTb *t, bool divided, unsigned insn)
+{
+  bool many = false;
+  for (unsigned c = 0; c < INSTR_MAX; c++)
+    many |= w->ahead[c] > MOST_AHEAD;
+  if (divided || many)
+    emit_advance (w, ir);
+  for (unsigned k = 0; k < t->n_ahead; k++)
+    t->ahead[k].bytes[insn] = divided ? INSTR_COUNTED : (uint16_t) (w->ahead[t->ahead[k].channel] * record_size (w, t->ahead[k].channel));
+}
+
+/* So few requests an instruction that what it writes, with many accesses, has room behind MOST_AHEAD records. */
+#define MOST_REQUESTS_AHEAD 16
+
+static bool
+asks_much (const Weave *w, const InstrTb *t)
+{
+  uint16_t n[TB_MAX_INSNS + 1] = { 0 };
+  for (unsigned i = 0; i < w->request->len; i++)
+    if (++n[g_array_index (w->request, Request, i).insn] > MOST_REQUESTS_AHEAD)
+      return true;
+  for (unsigned i = 0; i < t->n_memory; i++)
+    if (++n[t->memory[i].insn] > MOST_REQUESTS_AHEAD)
+      return true;
+  return false;
+}
+
+/* Channels without a filter in this block. */
+static void
+plan_ahead (Weave *w, InstrTb *t)
+{
+  uint32_t with = 0, without = 0;
+  if (asks_much (w, t))
+    return;
+  for (unsigned i = 0; i < w->request->len; i++) {
+    const Request *r = &g_array_index (w->request, Request, i);
+    if (r->kind <= REQUEST_INSN)
+      *(r->filter ? &with : &without) |= 1u << r->channel;
+  }
+  for (unsigned i = 0; i < t->n_memory; i++)
+    if (t->memory[i].act == INSTR_MEMORY_RECORD)
+      *(t->memory[i].filter ? &with : &without) |= 1u << t->memory[i].channel;
+  w->may_go_ahead = (uint8_t) (without & ~with);
+  t->ahead = g_new0 (InstrAhead, INSTR_MAX);
+  for (unsigned c = 0; c < INSTR_MAX; c++)
+    if (w->may_go_ahead >> c & 1)
+      t->ahead[t->n_ahead++] = (InstrAhead) { (uint8_t) c, g_new0 (uint16_t, w->n_insns) };
+}
+
+typedef struct Place {          /* where in the old block */
+  int insn, n_guest;
+  uint32_t request;
+  bool is_leaving;              /* a goto_tb's exit_tb is still to come */
+} Place;
+
+static void
+before_op (Weave *w, BpIrBlock *ir, const InstrTb *t, const BpIrInsn *old, Place *p)
+{
+  if (ir_is_exit (old->op) && !p->is_leaving && p->insn < p->n_guest - 1)
+    emit_corrections (w, ir, t, (unsigned) p->insn);
+  if (needs_pointers (old) && !p->is_leaving)
+    emit_advance (w, ir);
+  p->is_leaving = old->op == BP_IR_goto_tb || (p->is_leaving && !ir_is_exit (old->op));
+}
+
+static void
+after_start (Weave *w, BpIrBlock *ir, Place *p)
+{
+  for (; p->request < w->request->len && g_array_index (w->request, Request, p->request).insn == p->insn; p->request++)
+    emit_request (w, ir, &g_array_index (w->request, Request, p->request));
+  if (p->insn == 0)
+    emit_triggers (w, ir);
+}
+
 static void
 rebuild (Weave *w, BpIrBlock *ir, InstrTb *t)
 {
-  uint32_t n_old = ir->n_insns, at = 0;
+  uint32_t n_old = ir->n_insns;
   BpIrInsn *old = g_memdup2 (ir->insns, n_old * sizeof *old);
-  int insn = -1, n_guest = (int) w->n_insns;
-  bool is_leaving = false;      /* a goto_tb's exit_tb is still to come */
+  Place p = { .insn = -1, .n_guest = (int) w->n_insns };
   ir->n_insns = 0;
+  plan_ahead (w, t);
   if (t->slot)
     emit_count (ir, t->slot, 1);
   for (uint32_t i = 0; i < n_old; i++) {
     Access a = { 0 };
-    bool is_access = t->n_memory && access_of (&old[i], &a);
+    bool is_start = old[i].op == BP_IR_insn_start, is_access = t->n_memory && access_of (&old[i], &a);
+    bool divided = false;
+    if (is_start) {
+      p.insn++;
+      divided = is_divided (w, t, &old[i + 1], &old[n_old], (unsigned) p.insn, p.request);
+      begin_insn (w, ir, t, divided, (unsigned) p.insn);
+    }
     if (is_access)
       keep_address (ir, &old[i], &a);
-    if (ir_is_exit (old[i].op) && !is_leaving && insn < n_guest - 1)
-      emit_corrections (w, ir, t, (unsigned) insn);
-    is_leaving = old[i].op == BP_IR_goto_tb || (is_leaving && !ir_is_exit (old[i].op));
+    before_op (w, ir, t, &old[i], &p);
     *bp_ir_append (ir, (BpIrOp) old[i].op, (BpIrType) old[i].type) = old[i];
-    if (old[i].op == BP_IR_insn_start) {
-      insn++;
-      for (; at < w->request->len && g_array_index (w->request, Request, at).insn == insn; at++)
-        emit_request (w, ir, &g_array_index (w->request, Request, at));
-      if (insn == 0)
-        emit_triggers (w, ir);
-    } else if (is_access) {
-      for (unsigned k = 0; k < t->n_memory; k++)
-        if (t->memory[k].insn == insn)
-          emit_memory (w, ir, &t->memory[k], &a);
-    }
+    if (is_start)
+      after_start (w, ir, &p);
+    if (divided)
+      emit_advance (w, ir);
+    for (unsigned k = 0; is_access && k < t->n_memory; k++)
+      if (t->memory[k].insn == p.insn)
+        emit_memory (w, ir, &t->memory[k], &a);
   }
   g_free (old);
 }

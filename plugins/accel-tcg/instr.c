@@ -260,6 +260,9 @@ release_tb (TcgInstr *a, InstrTb *t)
     next = c->next;
     g_free (c);
   }
+  for (unsigned i = 0; i < t->n_ahead; i++)
+    g_free (t->ahead[i].bytes);
+  g_free (t->ahead);
   g_free (t->tally);
   g_free (t->live);
   g_free (t->memory);

@@ -51,6 +51,13 @@ typedef struct InstrTold {      /* whoever is told that the block was entered is
   uint8_t channel;
 } InstrTold;
 
+/* Records that have been written, and not counted yet, when an instruction begins. */
+typedef struct InstrAhead {
+  uint8_t channel;
+  uint16_t *bytes;              /* by instruction; INSTR_COUNTED: its own record as well has been counted before anything may fault */
+} InstrAhead;
+#define INSTR_COUNTED 0xffffu
+
 typedef struct InstrTb {
   uint32_t slot;                /* in the scoreboard: how often the block was entered; 0: nobody wants to know */
   uint16_t n_tallies, n_live, n_memory, n_insns, n_told;
@@ -60,6 +67,8 @@ typedef struct InstrTb {
   InstrTold *told;
   struct InstrCall *calls;      /* a list: freed with it */
   const BpInsn **insn;
+  unsigned n_ahead;
+  InstrAhead *ahead;
 } InstrTb;
 
 /* A call of a function of the instrument's, as generated code finds it. */
@@ -139,6 +148,7 @@ typedef struct VcpuInstr {
   uint8_t mask;                 /* which run */
   bool in_block;                /* an instrument looks at a block: the translator's lock is held */
   bool started, is_idle;
+  bool at_exit;                 /* the block that raises has counted all of its records */
   uint64_t space;
   struct { uint8_t *base; uint64_t lost; } ring[INSTR_MAX];
   const Instr *calling;         /* whose function is running; for the signal handler */

@@ -68,7 +68,8 @@ jump_index (uint64_t pc)
 #define INSTR_MAX 8             /* instruments; a bit each in tb->cflags, from TB_INSTR_SHIFT on */
 #define INSTR_FILTERS 8
 #define INSTR_LINES 64
-#define INSTR_RING_BYTES 65536u /* of a ring, which is aligned to as many: a pointer with zeros there is at its end */
+/* A ring has twice as many bytes and is aligned to that: a pointer with this bit set is in its second half, which is for what comes before anybody looks. */
+#define INSTR_RING_BYTES 65536u
 
 /* What a same-line filter remembers of the lines with one index: the number of the line accessed last, and that of the line when that was a
  * store (of a filter that keeps stores apart); INSTR_NO_LINE: none.  Filters of code have line ids in `load`. */

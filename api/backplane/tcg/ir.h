@@ -198,6 +198,7 @@ enum {
 #define BP_IR_RECORD_CODE      (1u << 5)                       /* of code: the site knows its address */
 #define BP_IR_RECORD_BYTES(aux) (((aux) >> 8) & 0xffu)         /* of the access */
 #define BP_IR_RECORD_FILTER(aux) (((aux) >> 16) & 15u)         /* number of a filter, from 1; 0: none */
+#define BP_IR_RECORD_AHEAD(aux) ((aux) >> 20)                  /* 0: the ring goes on by it at once; n: it is the nth that `advance' will count */
 /* imm: the site in its low half, the number of the line above (of code with a filter) */
 
 typedef struct BpIrHelper {

@@ -679,6 +679,14 @@ interpret (TcgVcpu *vcpu, Tb *tb)
       tcg_slow_record (vcpu, get (&f, s, 0), get (&f, s, 1), (uint64_t) s->imm, s->aux);
       leave_c (&f);
       break;
+    ALSO (advance)
+      vcpu->ring[s->aux] += (uint64_t) s->imm;
+      if (vcpu->ring[s->aux] & INSTR_RING_BYTES) {
+        enter_c (&f, s);
+        tcg_ring_full (vcpu, s->aux);
+        leave_c (&f);
+      }
+      break;
     default:
       g_assert_not_reached ();
     }

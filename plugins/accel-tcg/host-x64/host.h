@@ -308,6 +308,7 @@ void x64_label_jump (Gen *g, unsigned cc, uint32_t label, uint8_t *compare);
 /* record.c */
 void x64_score (Gen *g, const BpIrInsn *insn);
 void x64_record (Gen *g, const BpIrInsn *insn);
+void x64_advance (Gen *g, const BpIrInsn *insn);
 
 /* native.c */
 void x64_native (Gen *g, const BpIrInsn *insn);

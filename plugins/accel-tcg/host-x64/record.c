@@ -33,22 +33,39 @@ store_operand (Gen *g, X64Mem to, Operand o)
   }
 }
 
-/* Leaves ZF: the ring is full. */
+static X64Mem
+ring_pointer (unsigned channel)
+{
+  return x64_mem (RBP, (int32_t) (offsetof (TcgVcpu, ring) + channel * sizeof (uintptr_t)));
+}
+
+/* The record at so many bytes from where `ring' points to. */
+static void
+write_record (Gen *g, const BpIrInsn *insn, Operand address, Operand value, unsigned ring, int32_t at)
+{
+  _Static_assert (sizeof (BpRecord) == 16 && sizeof (BpWideRecord) == 32, "records are written as numbers");
+  store_operand (g, x64_mem (ring, at + (int32_t) offsetof (BpRecord, address)), address);
+  enc_mov_mi (&g->e, X64_W, x64_mem (ring, at + (int32_t) offsetof (BpRecord, site)), (int32_t) insn->imm);     /* and bytes = 0 */
+  if (insn->aux & BP_IR_RECORD_WIDE)
+    store_operand (g, x64_mem (ring, at + (int32_t) offsetof (BpWideRecord, value)), value);
+}
+
+/* Leaves ZF clear: the ring is full. */
+static void
+advance (Gen *g, unsigned channel, unsigned ring, int32_t bytes)
+{
+  enc_alu_ri (&g->e, ALU_ADD, X64_W, ring, bytes);
+  enc_store (&g->e, X64_W, ring, ring_pointer (channel));
+  enc_test_ri (&g->e, 0, ring, INSTR_RING_BYTES);
+}
+
 static void
 append (Gen *g, const BpIrInsn *insn, Operand address, Operand value, unsigned ring)
 {
-  Enc *e = &g->e;
-  bool wide = insn->aux & BP_IR_RECORD_WIDE;
-  X64Mem pointer = x64_mem (RBP, (int32_t) (offsetof (TcgVcpu, ring) + BP_IR_RECORD_CHANNEL (insn->aux) * sizeof (uintptr_t)));
-  _Static_assert (sizeof (BpRecord) == 16 && sizeof (BpWideRecord) == 32, "a ring holds a whole number of records");
-  enc_load (e, X64_W, ring, pointer);
-  store_operand (g, x64_mem (ring, offsetof (BpRecord, address)), address);
-  enc_mov_mi (e, X64_W, x64_mem (ring, offsetof (BpRecord, site)), (int32_t) insn->imm);        /* and bytes = 0 */
-  if (wide)
-    store_operand (g, x64_mem (ring, offsetof (BpWideRecord, value)), value);
-  enc_alu_ri (e, ALU_ADD, X64_W, ring, wide ? sizeof (BpWideRecord) : sizeof (BpRecord));
-  enc_store (e, X64_W, ring, pointer);
-  enc_test_ri (e, 0, ring, INSTR_RING_BYTES - 1);
+  unsigned channel = BP_IR_RECORD_CHANNEL (insn->aux);
+  enc_load (&g->e, X64_W, ring, ring_pointer (channel));
+  write_record (g, insn, address, value, ring, 0);
+  advance (g, channel, ring, insn->aux & BP_IR_RECORD_WIDE ? sizeof (BpWideRecord) : sizeof (BpRecord));
 }
 
 static void
@@ -118,7 +135,7 @@ late_line (Gen *g, const Late *late)
   else if (f->stores_apart)
     enc_mov_mi (e, X64_W, x64_mem_index (RBP, late->entry, 0, store.disp), -1);
   append (g, &insn, late->address, late->value, w);
-  enc_jcc_to (e, CC_NE, late->back);
+  enc_jcc_to (e, CC_E, late->back);
   call_full (g, late);
   if (crosses) {
     enc_patch (crosses, e->p);
@@ -133,7 +150,7 @@ late_code_line (Gen *g, const Late *late)
   BpIrInsn insn = insn_of (late);
   enc_mov_mi (e, 0, line_mem (&insn, late->op, offsetof (InstrLine, load)), (int32_t) (late->native >> 32));
   append (g, &insn, late->address, late->value, late->result);
-  enc_jcc_to (e, CC_NE, late->back);
+  enc_jcc_to (e, CC_E, late->back);
   call_full (g, late);
 }
 
@@ -205,7 +222,7 @@ record_other_line (Gen *g, const BpIrInsn *insn, const InstrFilter *f, Operand a
     late = late_record (g, insn, late_line, enc_jcc (e, CC_NE));
   } else {
     append (g, insn, plain, value, w);
-    late = late_record (g, insn, late_full, enc_jcc (e, CC_E));
+    late = late_record (g, insn, late_full, enc_jcc (e, CC_NE));
   }
   late->address = plain;
   late->value = value;
@@ -244,10 +261,24 @@ x64_record (Gen *g, const BpIrInsn *insn)
     record_other_code (g, insn, f, address, value);
   } else if (f) {
     record_other_line (g, insn, f, address, value);
+  } else if (BP_IR_RECORD_AHEAD (insn->aux)) {
+    unsigned ring = ra_scratch (&g->ra, 0), size = insn->aux & BP_IR_RECORD_WIDE ? sizeof (BpWideRecord) : sizeof (BpRecord);
+    enc_load (&g->e, X64_W, ring, ring_pointer (BP_IR_RECORD_CHANNEL (insn->aux)));
+    write_record (g, insn, address, value, ring, (int32_t) ((BP_IR_RECORD_AHEAD (insn->aux) - 1) * size));
   } else {
     append (g, insn, address, value, ra_scratch (&g->ra, 0));
-    Late *late = late_record (g, insn, late_full, enc_jcc (&g->e, CC_E));
+    Late *late = late_record (g, insn, late_full, enc_jcc (&g->e, CC_NE));
     late->back = g->e.p;
   }
   ra_release_dead (&g->ra);
+}
+
+void
+x64_advance (Gen *g, const BpIrInsn *insn)
+{
+  unsigned ring = ra_scratch (&g->ra, 0);
+  enc_load (&g->e, X64_W, ring, ring_pointer (insn->aux));
+  advance (g, insn->aux, ring, (int32_t) insn->imm);
+  Late *late = late_record (g, insn, late_full, enc_jcc (&g->e, CC_NE));
+  late->back = g->e.p;
 }
