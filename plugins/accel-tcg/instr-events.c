@@ -193,7 +193,7 @@ take_back_record (TcgVcpu *v, unsigned channel, const BpInsn *insn)
   const Instr *in = x->all->slot[channel];
   size_t size = in->wide ? sizeof (BpWideRecord) : sizeof (BpRecord);
   uint8_t *base = x->ring[channel].base, *end = (uint8_t *) v->ring[channel];
-  for (uint8_t *p = end; p > base && p > end - 8 * size;) {
+  for (uint8_t *p = end; p > base;) {
     p -= size;
     const BpSite *site = &x->all->site[((const BpRecord *) (void *) p)->site];
     if (site->insn != insn)
@@ -240,6 +240,9 @@ instr_not_executed (TcgVcpu *v, const Tb *tb, unsigned insn, bool is_left)
     if (y->last >= insn)
       take_back (v, y->counter, y->n * (y->last - MAX (y->first, insn) + 1u));
   }
+  for (unsigned i = 0; i < t->n_whole; i++)
+    if (t->whole[i].first >= insn + (t->whole[i].begun && !is_left))
+      take_back (v, t->whole[i].counter, t->whole[i].n);
   if (is_left) {                /* what stands in front of the next instruction has not been reached, and nothing is ahead: see instr-weave.c */
     if (insn < t->n_insns)
       tell_left (v, t, tb, insn);

@@ -7,7 +7,7 @@
 #include <string.h>
 #include "instr.h"
 
-#define ARRAYS_A_VCPU 4         /* with a consumer: one that is filled, the others on their way */
+#define ARRAYS_A_VCPU 16        /* with a consumer: one that is filled, the others on their way: so many that threads seldom wait for each other */
 
 static uint8_t *array_new (void) { return g_aligned_alloc0 (2, INSTR_RING_BYTES, 2 * INSTR_RING_BYTES); }
 
@@ -110,12 +110,22 @@ hand_over (Instr *in, TcgVcpu *v, const InstrParcel *p)
   return taken;
 }
 
-/* An instruction's record that comes last may have to be taken back: it stays. */
+#define MOST_HELD 32
+
+/* An instruction's record may have to be taken back: it stays, with the accesses that it has made so far (unless they are very many). */
 static size_t
-held_back (const TcgInstr *a, const uint8_t *end, size_t size)
+held_back (const TcgInstr *a, const uint8_t *base, const uint8_t *end, size_t size)
 {
-  const BpSite *site = &a->site[((const BpRecord *) (const void *) (end - size))->site];
-  return site->kind == BP_RECORD_INSN || site->kind == BP_RECORD_BLOCK ? 1 : 0;
+  const BpInsn *insn = NULL;
+  for (size_t n = 1; n <= MOST_HELD && n * size <= (size_t) (end - base); n++) {
+    const BpSite *site = &a->site[((const BpRecord *) (const void *) (end - n * size))->site];
+    if (insn && site->insn != insn)
+      return 0;
+    insn = site->insn;
+    if (site->kind == BP_RECORD_INSN || site->kind == BP_RECORD_BLOCK)
+      return n;
+  }
+  return 0;
 }
 
 static void
@@ -127,10 +137,9 @@ deliver (TcgVcpu *v, unsigned channel, bool hold)
   if (!in || !base || end == base)
     return;
   size_t size = in->wide ? sizeof (BpWideRecord) : sizeof (BpRecord), n = (size_t) (end - base) / size;
-  size_t held = hold ? held_back (x->all, end, size) : 0;
-  BpWideRecord last;
-  if (held)
-    memcpy (&last, end - size, size);
+  size_t held = hold ? held_back (x->all, base, end, size) : 0;
+  BpWideRecord last[MOST_HELD];
+  memcpy (last, end - held * size, held * size);
   InstrParcel p = { .records = base, .n = n - held, .vcpu = bp_vcpu_index (v->vcpu), .space = x->space, .lost = x->ring[channel].lost };
   if (in->wide)
     complete (v, p.records, p.n);
@@ -144,8 +153,7 @@ deliver (TcgVcpu *v, unsigned channel, bool hold)
     call_records (in, &p);
     instr_enter (x, caller);
   }
-  if (held)
-    memcpy (base, &last, size);
+  memcpy (base, last, held * size);
   v->ring[channel] = (uintptr_t) (base + held * size);
 }
 

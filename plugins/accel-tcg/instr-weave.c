@@ -35,7 +35,7 @@ typedef struct Weave {
   Tb *tb;
   unsigned n_insns, index;      /* index: of the instrument that is asked */
   const BpInsn **insn;
-  GArray *request, *memory, *tally, *live;
+  GArray *request, *memory, *tally, *live, *whole;
   InstrCall *calls;
   bool too_many;
   uint8_t may_go_ahead;         /* channels */
@@ -514,6 +514,7 @@ keep (Weave *w)
   InstrTb *t = g_new0 (InstrTb, 1);
   t->tally = tallies_of (w->tally, &t->n_tallies);
   t->live = tallies_of (w->live, &t->n_live);
+  t->whole = tallies_of (w->whole, &t->n_whole);
   t->n_memory = (uint16_t) w->memory->len;
   t->memory = w->memory->len ? g_memdup2 (w->memory->data, w->memory->len * sizeof (InstrMemory)) : NULL;
   t->slot = t->n_tallies ? instr_slot_new (w->all) : 0;
@@ -532,6 +533,64 @@ by_place (const void *a, const void *b)
   return x->insn != y->insn ? x->insn - y->insn : (int) MIN (x->kind, REQUEST_STORE) - (int) MIN (y->kind, REQUEST_STORE);
 }
 
+#define MOST_AT_ONCE 256        /* additions: each is compared with the others */
+
+/* Whether anything of an instrument's runs within the block, which may look at live counters. */
+static bool
+has_onlookers (const Weave *w)
+{
+  for (unsigned i = 0; i < w->request->len; i++)
+    if (g_array_index (w->request, Request, i).kind == REQUEST_CALL || g_array_index (w->request, Request, i).kind == REQUEST_STORE)
+      return true;
+  for (unsigned i = 0; i < w->memory->len; i++)
+    if (g_array_index (w->memory, InstrMemory, i).act == INSTR_MEMORY_CALL)
+      return true;
+  return instr_cuts (w->all, w->tb->key.pc) || w->request->len > MOST_AT_ONCE;
+}
+
+/* Additions to live counters are made where the block is entered, when nobody can tell. */
+static void
+add_at_once (Weave *w)
+{
+  if (has_onlookers (w))
+    return;
+  GArray *left = g_array_new (false, false, sizeof (Request));
+  for (unsigned i = 0; i < w->request->len; i++) {
+    const Request *r = &g_array_index (w->request, Request, i);
+    InstrTally t = { .counter = r->counter, .first = r->insn, .last = r->insn, .n = r->value,
+                     .begun = w->all->slot[r->channel]->ops->flags & BP_INSTRUMENT_BEGUN };
+    if (r->kind == REQUEST_ADD)
+      g_array_append_val (w->whole, t);
+    else
+      g_array_append_vals (left, r, 1);
+  }
+  g_array_unref (w->request);
+  w->request = left;
+  g_array_set_size (w->live, 0);
+}
+
+/* Adds to each live counter what instructions from `insn' on do, or takes it back. */
+static void
+emit_whole (Weave *w, BpIrBlock *out, unsigned insn, bool back)
+{
+  for (unsigned i = 0; i < w->whole->len; i++) {
+    const InstrTally *y = &g_array_index (w->whole, InstrTally, i);
+    uint64_t n = 0;
+    bool is_first = true;
+    for (unsigned k = 0; k < w->whole->len; k++) {
+      const InstrTally *z = &g_array_index (w->whole, InstrTally, k);
+      if (z->counter != y->counter)
+        continue;
+      is_first &= k >= i;
+      n += z->first >= insn ? z->n : 0;
+    }
+    for (uint64_t part; is_first && n; n -= part) {
+      part = MIN (n, INT32_MAX);
+      emit_count (out, y->counter, back ? -part : part);
+    }
+  }
+}
+
 /* An exit before the block's end: what was counted for the instructions behind it is taken back, and told. */
 static void
 emit_corrections (Weave *w, BpIrBlock *out, const InstrTb *t, unsigned insn)
@@ -543,6 +602,7 @@ emit_corrections (Weave *w, BpIrBlock *out, const InstrTb *t, unsigned insn)
     emit_record (w, out, t->told[i].channel | BP_IR_RECORD_CODE | BP_MO_ADDR64, instr_site (w->all, &site), bp_ir_const (out, BP_IR_I64, (int64_t) next->address),
                  BP_IR_NONE, BP_IR_I64);
   }
+  emit_whole (w, out, insn + 1, true);
   for (unsigned i = 0; i < w->tally->len; i++) {
     const InstrTally *y = &g_array_index (w->tally, InstrTally, i);
     if (y->last > insn)
@@ -701,6 +761,7 @@ rebuild (Weave *w, BpIrBlock *ir, InstrTb *t)
   plan_ahead (w, t);
   if (t->slot)
     emit_count (ir, t->slot, 1);
+  emit_whole (w, ir, 0, false);
   for (uint32_t i = 0; i < n_old; i++) {
     Access a = { 0 };
     bool is_start = old[i].op == BP_IR_insn_start, is_access = t->n_memory && access_of (&old[i], &a);
@@ -747,8 +808,10 @@ instr_weave (TcgVcpu *v, Tb *tb, BpIrBlock *ir, const uint8_t *code)
   w.memory = g_array_new (false, false, sizeof (InstrMemory));
   w.tally = g_array_new (false, false, sizeof (InstrTally));
   w.live = g_array_new (false, false, sizeof (InstrTally));
+  w.whole = g_array_new (false, false, sizeof (InstrTally));
   find_insns (&w, ir, code);
   ask_all (&w);
+  add_at_once (&w);
   g_array_sort (w.request, by_place);   /* (stable: in the order in which they were asked) */
   tb->instr = keep (&w);
   rebuild (&w, ir, tb->instr);
@@ -756,4 +819,5 @@ instr_weave (TcgVcpu *v, Tb *tb, BpIrBlock *ir, const uint8_t *code)
   g_array_unref (w.memory);
   g_array_unref (w.tally);
   g_array_unref (w.live);
+  g_array_unref (w.whole);
 }

@@ -265,6 +265,7 @@ release_tb (TcgInstr *a, InstrTb *t)
   g_free (t->ahead);
   g_free (t->tally);
   g_free (t->live);
+  g_free (t->whole);
   g_free (t->memory);
   g_free (t->told);
   g_free (t->insn);

@@ -27,6 +27,7 @@ typedef struct InstrTally {     /* a counter that instructions [first, last] add
   uint32_t counter;
   uint16_t first, last;
   uint64_t n;
+  bool begun;                   /* one that faults counts, too */
 } InstrTally;
 
 typedef enum InstrMemoryAct { INSTR_MEMORY_RECORD, INSTR_MEMORY_COUNT, INSTR_MEMORY_CALL } InstrMemoryAct;
@@ -60,9 +61,10 @@ typedef struct InstrAhead {
 
 typedef struct InstrTb {
   uint32_t slot;                /* in the scoreboard: how often the block was entered; 0: nobody wants to know */
-  uint16_t n_tallies, n_live, n_memory, n_insns, n_told;
+  uint16_t n_tallies, n_live, n_whole, n_memory, n_insns, n_told;
   InstrTally *tally;            /* by way of the slot */
   InstrTally *live;             /* added where they are, in front of each instruction */
+  InstrTally *whole;            /* to live counters, added where the block is entered: nobody looks in between */
   InstrMemory *memory;          /* by instruction */
   InstrTold *told;
   struct InstrCall *calls;      /* a list: freed with it */

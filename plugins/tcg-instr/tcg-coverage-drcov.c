@@ -53,7 +53,8 @@ write_blocks (FILE *f, const DrcovBlock *blocks, size_t n)
 bool
 drcov_write (const char *path, const DrcovModule *modules, size_t n_modules, const DrcovBlock *blocks, size_t n_blocks, GError **error)
 {
-  g_autofree char *draft = g_strdup_printf ("%s.new", path);
+  bool special = g_file_test (path, G_FILE_TEST_EXISTS) && !g_file_test (path, G_FILE_TEST_IS_REGULAR);  /* a device, a pipe: written as it is */
+  g_autofree char *draft = special ? g_strdup (path) : g_strdup_printf ("%s.new", path);
   FILE *f = fopen (draft, "we");
   bool fine = f != NULL;
   if (f) {
@@ -63,11 +64,11 @@ drcov_write (const char *path, const DrcovModule *modules, size_t n_modules, con
     errno = fine ? errno : ENOSPC;
     fine = fclose (f) == 0 && fine;
   }
-  fine = fine && rename (draft, path) == 0;
+  fine = fine && (special || rename (draft, path) == 0);
   if (!fine) {
     int why = errno;
     g_set_error (error, BP_ERROR, BP_ERROR_IO, "cannot write %s: %s", path, g_strerror (why));
-    if (f)
+    if (f && !special)
       unlink (draft);
   }
   return fine;

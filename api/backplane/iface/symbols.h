@@ -29,7 +29,7 @@ typedef struct BpSymbolAnswer {
 
 typedef struct BpSymbolsIface {
   uint32_t struct_size;
-  /* false: not mine. [main][realized] */
+  /* false: not mine. [main][realized], or [vcpu] under the translator's lock: one call at a time, except that main may call as well */
   bool (*find) (void *self, const BpSymbolQuery *query, BpSymbolAnswer *answer);
   /* The address of a symbol by its name. false: there is none. [main][realized] */
   bool (*address) (void *self, const char *name, uint64_t *address);

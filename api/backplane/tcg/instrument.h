@@ -170,7 +170,8 @@ bp_insn_text (BpInstrument *in, const BpInsn *insn, char *out, size_t size)
 }
 /* out->struct_size is set by the caller; false: not known. [any] */
 static inline bool bp_insn_registers (BpInstrument *in, const BpInsn *insn, BpInsnRegisters *out) { return in->host->registers (in, insn, out); }
-/* Out of the machine's objects with symbols (iface/symbols.h).  out->struct_size is set by the caller; strings live as long as the machine.  false: nobody knows. [main] */
+/* Out of the machine's objects with symbols (iface/symbols.h).  out->struct_size is set by the caller; strings live as long as the machine.  false: nobody knows. [main], or
+ * within BpInstrumentOps.block */
 static inline bool bp_insn_symbol (BpInstrument *in, const BpInsn *insn, BpSymbol *out) { return in->host->symbol (in, insn, out); }
 /* Registers by the names of iface/cpu-debug.h ("rax", "eflags", "xmm0"): returns the register's bytes, 0: no such one.  In a call with BP_CALL_READS (for
  * writing: BP_CALL_WRITES) [vcpu]; or [main], the machine stopped. */
