@@ -12,6 +12,7 @@ typedef struct ElfSymbols {
   bool demangle;
   /* derived */
   SymbolFile *file;
+  GMutex lock;
   SymbolAudience audience;
   uint64_t bias;                /* guest's address less the file's */
 } ElfSymbols;
@@ -106,13 +107,10 @@ is_mine (const ElfSymbols *s, const BpSymbolQuery *q)
   return (s->audience == FOR_ANY || is_user == (s->audience == FOR_USER)) && (!s->space || !q->space || s->space == q->space);
 }
 
+/* Names and lines are made when they are asked for: under the lock. */
 static bool
-find (void *self, const BpSymbolQuery *q, BpSymbolAnswer *answer)
+find_locked (ElfSymbols *s, uint64_t address, BpSymbolAnswer *answer)
 {
-  ElfSymbols *s = self;
-  uint64_t address;
-  if (!s->file || answer->struct_size < sizeof *answer || !is_mine (s, q) || !to_file (s, q->address, &address))
-    return false;
   *answer = (BpSymbolAnswer) { .struct_size = answer->struct_size };
   Symbol *symbol = symbol_table_find (s->file->table, address);
   if (symbol) {
@@ -125,12 +123,27 @@ find (void *self, const BpSymbolQuery *q, BpSymbolAnswer *answer)
 }
 
 static bool
+find (void *self, const BpSymbolQuery *q, BpSymbolAnswer *answer)
+{
+  ElfSymbols *s = self;
+  uint64_t address;
+  if (!s->file || answer->struct_size < sizeof *answer || !is_mine (s, q) || !to_file (s, q->address, &address))
+    return false;
+  g_mutex_lock (&s->lock);
+  bool found = find_locked (s, address, answer);
+  g_mutex_unlock (&s->lock);
+  return found;
+}
+
+static bool
 find_address (void *self, const char *name, uint64_t *address)
 {
   ElfSymbols *s = self;
+  g_mutex_lock (&s->lock);
   const Symbol *symbol = s->file ? symbol_table_by_name (s->file->table, name) : NULL;
   if (symbol)
     *address = to_guest (s, symbol->start);
+  g_mutex_unlock (&s->lock);
   return symbol != NULL;
 }
 
@@ -141,6 +154,7 @@ unrealize (void *self)
 {
   ElfSymbols *s = self;
   g_clear_pointer (&s->file, symbol_file_free);
+  g_mutex_clear (&s->lock);
 }
 
 static bool
@@ -148,6 +162,7 @@ realize (void *self, GError **error)
 {
   ElfSymbols *s = self;
   s->bias = 0;
+  g_mutex_init (&s->lock);
   if (s->debug_path && s->debug_folder) {
     g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "debug-file and debug-folder are two ways to say one thing");
     return false;

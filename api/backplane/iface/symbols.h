@@ -29,9 +29,9 @@ typedef struct BpSymbolAnswer {
 
 typedef struct BpSymbolsIface {
   uint32_t struct_size;
-  /* false: not mine. [main][realized], or [vcpu] under the translator's lock: one call at a time, except that main may call as well */
+  /* false: not mine. [any][realized]; it may be asked while an instrument looks at a block, so it takes no lock but its own */
   bool (*find) (void *self, const BpSymbolQuery *query, BpSymbolAnswer *answer);
-  /* The address of a symbol by its name. false: there is none. [main][realized] */
+  /* The address of a symbol by its name. false: there is none. [any][realized] */
   bool (*address) (void *self, const char *name, uint64_t *address);
 } BpSymbolsIface;
 
