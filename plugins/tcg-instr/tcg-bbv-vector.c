@@ -8,78 +8,96 @@ bool
 bbv_vector_init (BbvVector *v, const void *self, const char *path, uint64_t interval, GError **error)
 {
   *v = (BbvVector) { .interval = interval };
-  return instr_file_open (&v->file, self, path, error);
+  return instr_file_open (&v->file, self, path, error) && instr_array_init (&v->sites, sizeof (BbvSite), 0, error);
 }
 
 void
-bbv_vector_grow (BbvVector *v, uint32_t block)
+bbv_vector_touch (BbvVector *v, uint32_t site)
 {
-  if (block >= v->room) {
-    uint32_t room = MAX (1024, v->room);
-    while (room <= block)
-      room *= 2;
-    v->counts = g_renew (uint64_t, v->counts, room);
-    memset (v->counts + v->room, 0, (room - v->room) * sizeof *v->counts);
-    v->room = room;
+  if (v->n_touched == v->room) {
+    v->room = MAX (1024, v->room * 2);
+    v->touched = g_renew (uint32_t, v->touched, v->room);
   }
-  if (v->n_touched == v->touched_room) {
-    v->touched_room = MAX (1024, v->touched_room * 2);
-    v->touched = g_renew (uint32_t, v->touched, v->touched_room);
-  }
+  v->touched[v->n_touched++] = site;
 }
 
+/* --- a line ---------------------------------------------------------------------------------------- */
+
+typedef struct Pair {
+  uint64_t insns;
+  uint32_t block;
+} Pair;
+
 static int
-compare_blocks (const void *a, const void *b)
+compare_pairs (const void *a, const void *b)
 {
-  uint32_t x = *(const uint32_t *) a, y = *(const uint32_t *) b;
+  uint32_t x = ((const Pair *) a)->block, y = ((const Pair *) b)->block;
   return x < y ? -1 : x > y;
 }
 
-/* ":id:count " with ids from 1; a block that was taken back to 0 and came again is there twice in `touched'. */
-static char *
-print_pair (char *out, uint64_t id, uint64_t count)
+/* Sites of one block become one; theirs begin anew. */
+static size_t
+take_pairs (BbvVector *v, Pair *pairs)
 {
-  char digits[48], *p = digits + sizeof digits;
+  size_t n = 0;
+  for (uint32_t i = 0; i < v->n_touched; i++) {
+    BbvSite *s = bbv_vector_site (v, v->touched[i]);
+    pairs[i] = (Pair) { s->times * (uint64_t) (int64_t) s->insns, s->block };
+    s->times = 0;
+  }
+  if (v->n_touched)
+    qsort (pairs, v->n_touched, sizeof *pairs, compare_pairs);
+  for (uint32_t i = 0; i < v->n_touched; i++)
+    if (n && pairs[n - 1].block == pairs[i].block)
+      pairs[n - 1].insns += pairs[i].insns;
+    else
+      pairs[n++] = pairs[i];
+  v->n_touched = 0;
+  return n;
+}
+
+/* Digits in front of `end'. */
+static char *
+print_number (char *end, uint64_t n)
+{
+  do
+    *--end = (char) ('0' + n % 10);
+  while (n /= 10);
+  return end;
+}
+
+/* ":id:count ", with ids from 1. */
+static void
+write_pair (InstrFile *f, const Pair *pair)
+{
+  char text[48], *p = text + sizeof text;
   *--p = ' ';
-  do
-    *--p = (char) ('0' + count % 10);
-  while (count /= 10);
+  p = print_number (p, pair->insns);
   *--p = ':';
-  do
-    *--p = (char) ('0' + id % 10);
-  while (id /= 10);
+  p = print_number (p, (uint64_t) pair->block + 1);
   *--p = ':';
-  size_t n = (size_t) (digits + sizeof digits - p);
-  memcpy (out, p, n);
-  return out + n;
+  instr_file_write (f, p, (size_t) (text + sizeof text - p));
 }
 
 void
 bbv_vector_end_interval (BbvVector *v)
 {
-  enum { PAIRS = 64 };
-  char text[PAIRS * 48];
-  if (v->n_touched)
-    qsort (v->touched, v->n_touched, sizeof *v->touched, compare_blocks);
+  Pair *pairs = g_new (Pair, v->n_touched + 1);
+  size_t n = take_pairs (v, pairs);
   instr_file_write (&v->file, "T", 1);
-  for (uint32_t at = 0; at < v->n_touched;) {
-    char *end = text;
-    for (unsigned i = 0; i < PAIRS && at < v->n_touched; i++, at++) {
-      uint32_t block = v->touched[at];
-      if (v->counts[block])
-        end = print_pair (end, (uint64_t) block + 1, v->counts[block]);
-      v->counts[block] = 0;
-    }
-    instr_file_write (&v->file, text, (size_t) (end - text));
-  }
+  for (size_t i = 0; i < n; i++)
+    if (pairs[i].insns)
+      write_pair (&v->file, &pairs[i]);
   instr_file_write (&v->file, "\n", 1);
   instr_file_commit (&v->file);
+  g_free (pairs);
   v->n_intervals++;
   v->written_insns += v->in_interval;
   v->longest = MAX (v->longest, v->in_interval);
   v->in_interval = 0;
-  v->n_touched = 0;
 }
+
+/* --- the end ---------------------------------------------------------------------------------------- */
 
 void
 bbv_vector_close (BbvVector *v, bool partial)
@@ -95,7 +113,7 @@ void
 bbv_vector_finish (BbvVector *v)
 {
   instr_file_finish (&v->file);
-  g_clear_pointer (&v->counts, g_free);
+  instr_array_finish (&v->sites);
   g_clear_pointer (&v->touched, g_free);
-  v->room = v->n_touched = v->touched_room = 0;
+  v->n_touched = v->room = 0;
 }

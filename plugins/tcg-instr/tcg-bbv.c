@@ -28,6 +28,13 @@ bbv_block (void *user, BpInstrBlock *block)
 }
 
 static void
+learn (BbvSite *s, const BpSite *site)
+{
+  s->block = site->user;
+  s->insns = site->kind == BP_RECORD_LEFT ? -(int32_t) site->n_insns : (int32_t) site->n_insns;
+}
+
+static void
 bbv_records (void *user, const BpBatch *batch)
 {
   Bbv *b = user;
@@ -35,11 +42,10 @@ bbv_records (void *user, const BpBatch *batch)
   const BpSite *sites = bp_sites (b->in);
   const BpRecord *r = batch->records;
   for (size_t i = 0; i < batch->n; i++) {
-    const BpSite *site = &sites[r[i].site];
-    if (G_UNLIKELY (site->kind == BP_RECORD_LEFT))
-      bbv_vector_take_back (v, site->user, site->n_insns);
-    else
-      bbv_vector_add (v, site->user, site->n_insns);
+    BbvSite *s = bbv_vector_site (v, r[i].site);
+    if (G_UNLIKELY (!s->insns))
+      learn (s, &sites[r[i].site]);
+    bbv_vector_add (v, r[i].site);
   }
 }
 

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <backplane/plugin.h>
 #include <backplane/tcg/instrument.h>
+#include "common/instr-array.h"
 #include "common/instr-names.h"
 #include "common/instr-rows.h"
 #include "common/instr-spaces.h"
@@ -25,6 +26,7 @@ typedef struct Count {
   BpInstrument *in;
   BpCounter insns[INSTR_PRIVILEGES], blocks, loads, stores;
   BpCounter by_class[BP_N_CLASSES];
+  InstrArray codes;             /* int32_t by site: the instructions (below 0: not executed) and, in the low bits, the privilege; 0: not known yet */
   Vcpu *vcpus;
   unsigned n_vcpus;
 } Count;
@@ -74,18 +76,37 @@ counts_of (Vcpu *v, uint64_t space)
   return &v->counts[at];
 }
 
-/* Blocks that were entered, with the privilege: counters know nothing of spaces, and to read them at each switch would cost more. */
+enum { PRIVILEGE_BITS = 2 };
+G_STATIC_ASSERT (INSTR_PRIVILEGES == 1 << PRIVILEGE_BITS);
+
+/* vCPUs may learn the same at one time. */
+static int32_t
+learn (int32_t *code, const BpSite *site)
+{
+  int32_t insns = site->kind == BP_RECORD_LEFT ? -(int32_t) site->n_insns : (int32_t) site->n_insns;
+  int32_t learned = insns * INSTR_PRIVILEGES + (int32_t) site->user;
+  __atomic_store_n (code, learned, __ATOMIC_RELAXED);
+  return learned;
+}
+
+/* Blocks that were entered or left early: counters know nothing of spaces, and to read them at each switch would cost more. */
 static void
 count_records (void *user, const BpBatch *batch)
 {
   Count *c = user;
   const BpSite *sites = bp_sites (c->in);
+  int32_t *codes = c->codes.items;
   const BpRecord *r = batch->records;
-  uint64_t *insns = counts_of (&c->vcpus[batch->vcpu], batch->space)->insns;
+  int64_t insns[INSTR_PRIVILEGES] = { 0 };
   for (size_t i = 0; i < batch->n; i++) {
-    const BpSite *site = &sites[r[i].site];
-    insns[site->user] += site->kind == BP_RECORD_LEFT ? -(uint64_t) site->n_insns : site->n_insns;
+    int32_t code = __atomic_load_n (&codes[r[i].site], __ATOMIC_RELAXED);
+    if (G_UNLIKELY (!code))
+      code = learn (&codes[r[i].site], &sites[r[i].site]);
+    insns[code & (INSTR_PRIVILEGES - 1)] += code >> PRIVILEGE_BITS;
   }
+  SpaceCounts *counts = counts_of (&c->vcpus[batch->vcpu], batch->space);
+  for (unsigned p = 0; p < INSTR_PRIVILEGES; p++)
+    counts->insns[p] += (uint64_t) insns[p];
 }
 
 static void
@@ -228,6 +249,8 @@ count_realize (void *self, GError **error)
   static const BpInstrumentOps with_spaces = { .struct_size = sizeof ops, .flags = BP_INSTRUMENT_LEFT, .block = count_block, .jump = count_jump, .report = count_report,
                                                .records = count_records, .space = count_space };
   Count *c = self;
+  if (c->by_space && !instr_array_init (&c->codes, sizeof (int32_t), 0, error))
+    return false;
   c->in = bp_instrument_attach (self, c->by_space ? &with_spaces : &ops, c, error);
   if (!c->in)
     return false;
@@ -257,6 +280,7 @@ count_unrealize (void *self)
     g_free (c->vcpus[i].counts);
   }
   g_clear_pointer (&c->vcpus, g_free);
+  instr_array_finish (&c->codes);
   c->n_vcpus = 0;
   c->in = NULL;
 }

@@ -244,27 +244,30 @@ report_modules (Coverage *c, BpReport *report, const Result *r)
 
 enum { BYTES, BLOCKS, SIZE, N_COUNTS };
 
-static bool
+/* The object that knows it; NULL: nobody does. */
+static void *
 find_symbol (Coverage *c, uint64_t address, uint32_t privilege, BpSymbolAnswer *answer)
 {
   const BpSymbolQuery query = { .struct_size = sizeof query, .privilege = privilege, .address = address };
   *answer = (BpSymbolAnswer) { .struct_size = sizeof *answer };
-  return bp_machine_symbol (bp_object_machine (c), &query, answer) && answer->name;
+  void *object = bp_machine_symbol (bp_object_machine (c), &query, answer);
+  return answer->name ? object : NULL;
 }
 
 /* The functions that [from, to) belongs to; what nobody knows is left out, but counts in the module. */
 static void
-add_functions (Coverage *c, InstrRows *rows, const Result *r, const Covered *b, uint64_t from)
+add_functions (Coverage *c, InstrRows *rows, const Covered *b, uint64_t from)
 {
   BpSymbolAnswer answer;
   for (uint64_t at = from; at < b->end;) {
-    if (!find_symbol (c, at, b->privilege, &answer))
+    void *object = find_symbol (c, at, b->privilege, &answer);
+    if (!object)
       return;
     InstrRow *row = rows->n ? &rows->rows[rows->n - 1] : NULL;
     if (!row || row->address != answer.start || row->user != b->module) {
       row = instr_rows_add_address (rows, answer.start);
       row->label = g_strdup (answer.name);
-      row->detail = g_path_get_basename (r->modules[b->module].path);
+      row->detail = g_strdup (bp_object_id (object));
       row->privilege = b->privilege;
       row->user = b->module;
       row->counts[SIZE] = answer.size;
@@ -292,7 +295,7 @@ report_functions (Coverage *c, BpReport *report, const Result *r)
   for (size_t i = 0; i < r->n; i++) {
     uint64_t n = new_bytes (r, i, &until);
     if (n)
-      add_functions (c, &rows, r, &r->covered[i], r->covered[i].end - n);
+      add_functions (c, &rows, &r->covered[i], r->covered[i].end - n);
   }
   for (size_t i = 0; i < rows.n; i++)
     whole += rows.rows[i].counts[SIZE] && rows.rows[i].counts[BYTES] == rows.rows[i].counts[SIZE];

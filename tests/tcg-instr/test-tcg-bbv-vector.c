@@ -26,6 +26,15 @@ tear_down (void)
   g_clear_pointer (&file, g_free);
 }
 
+/* A block that was entered, by a site of its own for each number of instructions; n below 0: so many of them were not executed. */
+static void
+add (BbvVector *v, uint32_t block, int32_t n)
+{
+  uint32_t site = block * 64 + (uint32_t) (n + 32);
+  *bbv_vector_site (v, site) = (BbvSite) { bbv_vector_site (v, site)->times, n, block };
+  bbv_vector_add (v, site);
+}
+
 static char *
 contents (void)
 {
@@ -38,11 +47,11 @@ START_TEST (an_interval_ends_with_its_block)
 {
   BbvVector v;
   ck_assert (bbv_vector_init (&v, NULL, file, 10, NULL));
-  bbv_vector_add (&v, 4, 6);
-  bbv_vector_add (&v, 0, 3);
-  bbv_vector_add (&v, 4, 6);            /* 15: the interval is over */
-  bbv_vector_add (&v, 2, 10);           /* this one, too */
-  bbv_vector_add (&v, 1, 5);
+  add (&v, 4, 6);
+  add (&v, 0, 3);
+  add (&v, 4, 6);            /* 15: the interval is over */
+  add (&v, 2, 10);           /* this one, too */
+  add (&v, 1, 5);
   ck_assert_uint_eq (v.n_intervals, 2);
   ck_assert_uint_eq (v.written_insns, 25);
   ck_assert_uint_eq (v.longest, 15);
@@ -53,11 +62,27 @@ START_TEST (an_interval_ends_with_its_block)
 }
 END_TEST
 
+START_TEST (what_is_taken_back_belongs_to_the_interval_of_its_block)
+{
+  BbvVector v;
+  ck_assert (bbv_vector_init (&v, NULL, file, 10, NULL));
+  add (&v, 3, 12);
+  add (&v, 3, -4);                      /* 8: it goes on */
+  add (&v, 2, 5);                       /* 13 */
+  add (&v, 2, -1);                      /* 12 */
+  add (&v, 1, 10);
+  bbv_vector_close (&v, false);
+  g_autofree char *text = contents ();
+  ck_assert_str_eq (text, "T:3:4 :4:8 \nT:2:10 \n");
+  bbv_vector_finish (&v);
+}
+END_TEST
+
 START_TEST (the_partial_interval_is_written_when_asked_for)
 {
   BbvVector v;
   ck_assert (bbv_vector_init (&v, NULL, file, 10, NULL));
-  bbv_vector_add (&v, 1, 5);
+  add (&v, 1, 5);
   bbv_vector_close (&v, true);
   g_autofree char *text = contents ();
   ck_assert_str_eq (text, "T:2:5 \n");
@@ -69,11 +94,11 @@ START_TEST (what_was_not_executed_is_taken_back)
 {
   BbvVector v;
   ck_assert (bbv_vector_init (&v, NULL, file, 10, NULL));
-  bbv_vector_add (&v, 1, 9);
-  bbv_vector_take_back (&v, 1, 9);
-  bbv_vector_add (&v, 0, 9);
-  bbv_vector_take_back (&v, 0, 2);
-  bbv_vector_add (&v, 1, 4);
+  add (&v, 1, 9);
+  add (&v, 1, -9);
+  add (&v, 0, 9);
+  add (&v, 0, -2);
+  add (&v, 1, 4);
   bbv_vector_close (&v, true);
   g_autofree char *text = contents ();
   ck_assert_str_eq (text, "T:1:7 :2:4 \n");
@@ -92,7 +117,7 @@ START_TEST (vectors_equal_those_of_a_plain_table)
   ck_assert (bbv_vector_init (&v, NULL, file, INTERVAL, NULL));
   for (unsigned i = 0; i < STEPS; i++) {
     uint32_t block = (uint32_t) rand () % BLOCKS / ((unsigned) rand () % 50 + 1), n = (uint32_t) rand () % 12 + 1;
-    bbv_vector_add (&v, block, n);
+    add (&v, block, n);
     plain[block] += n;
     in_interval += n;
     if (in_interval < INTERVAL)
@@ -125,7 +150,7 @@ START_TEST (a_full_disk_leaves_whole_lines)
   setrlimit (RLIMIT_FSIZE, &small);
   ck_assert (bbv_vector_init (&v, NULL, file, 1000, NULL));
   for (unsigned i = 0; i < 200000; i++)
-    bbv_vector_add (&v, i % 777, 7);
+    add (&v, i % 777, 7);
   bbv_vector_close (&v, true);
   setrlimit (RLIMIT_FSIZE, &old);
   ck_assert_ptr_nonnull (v.file.failure);
@@ -143,6 +168,7 @@ main (void)
   TCase *cases = tcase_create ("vectors");
   tcase_add_checked_fixture (cases, set_up, tear_down);
   tcase_add_test (cases, an_interval_ends_with_its_block);
+  tcase_add_test (cases, what_is_taken_back_belongs_to_the_interval_of_its_block);
   tcase_add_test (cases, the_partial_interval_is_written_when_asked_for);
   tcase_add_test (cases, what_was_not_executed_is_taken_back);
   tcase_add_test (cases, vectors_equal_those_of_a_plain_table);
