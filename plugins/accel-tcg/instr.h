@@ -167,13 +167,20 @@ bool instr_vcpu_init (TcgVcpu *v, unsigned index);
 void instr_vcpu_finish (TcgVcpu *v);
 void instr_finish (TcgMachine *m);
 void instr_update_mask (TcgVcpu *v);                    /* [vcpu] between blocks: serial has changed */
-void instr_release (TcgMachine *m, Tb *tb);             /* no vCPU runs it: what it has counted is added up */
 const BpInsn *instr_intern (TcgInstr *a, const BpTbKey *key, const BpInsn *insn);       /* under the translator's lock */
 uint32_t instr_site (TcgInstr *a, const BpSite *site);
 uint32_t instr_line (TcgInstr *a, uint64_t line);
-uint32_t instr_slot_new (TcgInstr *a);
 
-/* instr-weave.c: under the translator's lock */
+/* instr-score.c: members of BpInstrumentHost, and others */
+BpCounter instr_counter_new (BpInstrument *in, unsigned flags);
+BpCounter instr_scoreboard_new (BpInstrument *in, size_t bytes);
+void *instr_counter_at (BpInstrument *in, BpCounter c, unsigned vcpu);
+uint64_t instr_counter_get (BpInstrument *in, BpCounter c, unsigned vcpu);
+uint32_t instr_slot_new (TcgInstr *a);
+void instr_release (TcgMachine *m, Tb *tb);             /* no vCPU runs it: what it has counted is added up */
+bool instr_nobody_runs (const TcgInstr *a);
+
+/* instr-weave.c, instr-block.c: under the translator's lock */
 void instr_weave (TcgVcpu *v, Tb *tb, BpIrBlock *ir, const uint8_t *code);
 bool instr_cuts (const TcgInstr *a, uint64_t pc);       /* a block begins there */
 /* members of BpInstrumentHost */
