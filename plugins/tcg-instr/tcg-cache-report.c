@@ -81,12 +81,12 @@ totals_of_all (const TcgCache *c)
 
 /* --- the caches ------------------------------------------------------------------------------------------------------- */
 
+typedef void LevelCells (BpReportTable *table, const CacheCounts *n, uint64_t insns);
+
 static void
-level_row (BpReportTable *table, unsigned which, const char *core, const CacheCounts *n, uint64_t insns)
+hit_cells (BpReportTable *table, const CacheCounts *n, uint64_t insns)
 {
   uint64_t accesses = sum (n->accesses), misses = sum (n->misses);
-  bp_report_cell_text (table, cache_names[which]);
-  bp_report_cell_text (table, core);
   bp_report_cell_u64 (table, accesses);
   bp_report_cell_u64 (table, less (accesses, misses));
   bp_report_cell_u64 (table, misses);
@@ -97,34 +97,40 @@ level_row (BpReportTable *table, unsigned which, const char *core, const CacheCo
     bp_report_cell_none (table);
   bp_report_cell_u64 (table, n->write_backs);
   bp_report_cell_u64 (table, n->written);
+}
+
+static void
+prefetch_cells (BpReportTable *table, const CacheCounts *n, uint64_t insns)
+{
   bp_report_cell_u64 (table, n->prefetches);
+  bp_report_cell_u64 (table, n->useful);
   bp_report_cell_share (table, n->useful, n->prefetches);
   bp_report_cell_u64 (table, n->prefetch_requests);
   bp_report_cell_u64 (table, n->prefetch_misses);
+}
+
+static void
+sharing_cells (BpReportTable *table, const CacheCounts *n, uint64_t insns)
+{
   bp_report_cell_u64 (table, n->invalidations);
   bp_report_cell_u64 (table, n->interventions);
   bp_report_cell_u64 (table, n->inclusion_victims);
 }
 
+/* A row for each kind of cache, and one for each core's when there are several. */
 static void
-report_levels (const TcgCache *c, BpReport *report, uint64_t insns)
+level_rows (const TcgCache *c, BpReportTable *table, uint64_t insns, LevelCells *cells)
 {
-  static const BpReportColumn columns[] = {
-    { "cache", "Cache", BP_REPORT_TEXT }, { "core", "Core", BP_REPORT_TEXT }, { "accesses", "Accesses", BP_REPORT_COUNT }, { "hits", "Hits", BP_REPORT_COUNT },
-    { "misses", "Misses", BP_REPORT_COUNT }, { "miss-rate", "Miss rate", BP_REPORT_SHARE },
-    { "misses-per-1000-instructions", "Per 1000 instructions", BP_REPORT_NUMBER }, { "write-backs", "Write-backs", BP_REPORT_COUNT },
-    { "written", "Written from above", BP_REPORT_COUNT }, { "prefetches", "Prefetches", BP_REPORT_COUNT }, { "prefetches-useful", "Useful", BP_REPORT_SHARE },
-    { "prefetch-requests", "Prefetches from above", BP_REPORT_COUNT }, { "prefetch-misses", "Of them misses", BP_REPORT_COUNT },
-    { "invalidations", "Invalidations", BP_REPORT_COUNT }, { "interventions", "Interventions", BP_REPORT_COUNT }, { "inclusion-victims", "Lost by inclusion", BP_REPORT_COUNT },
-  };
-  BpReportTable *table = bp_report_table (report, "caches", "Caches", columns, G_N_ELEMENTS (columns));
   for (unsigned which = 0; which < CACHE_N_CACHES; which++) {
     CacheCounts all = counts_of_all (c, which);
     unsigned n = 0;
     for (unsigned i = 0; i < c->model->n_levels; i++)
       n += which_cache (c->model->levels[i]) == which;
-    if (n)
-      level_row (table, which, "all", &all, insns);
+    if (!n)
+      continue;
+    bp_report_cell_text (table, cache_names[which]);
+    bp_report_cell_text (table, "all");
+    cells (table, &all, insns);
     for (unsigned i = 0; n > 1 && i < c->model->n_levels; i++) {
       const CacheLevel *level = c->model->levels[i];
       if (which_cache (level) != which)
@@ -132,9 +138,39 @@ report_levels (const TcgCache *c, BpReport *report, uint64_t insns)
       CacheTotals totals = cache_totals_of (c, level->core);
       CacheCounts counts = counts_of (c, level);
       g_autofree char *core = g_strdup_printf ("%u", level->core);
-      level_row (table, which, core, &counts, totals.n[CACHE_INSNS][0] + totals.n[CACHE_INSNS][1]);
+      bp_report_cell_text (table, cache_names[which]);
+      bp_report_cell_text (table, core);
+      cells (table, &counts, totals.n[CACHE_INSNS][0] + totals.n[CACHE_INSNS][1]);
     }
   }
+}
+
+static void
+report_levels (const TcgCache *c, BpReport *report, uint64_t insns)
+{
+  static const BpReportColumn hits[] = {
+    { "cache", "Cache", BP_REPORT_TEXT }, { "core", "Core", BP_REPORT_TEXT }, { "accesses", "Accesses", BP_REPORT_COUNT },
+    { "hits", "Hits", BP_REPORT_COUNT }, { "misses", "Misses", BP_REPORT_COUNT }, { "miss-rate", "Miss rate", BP_REPORT_SHARE },
+    { "misses-per-1000-instructions", "Of 1000 instructions", BP_REPORT_NUMBER }, { "write-backs", "Write-backs", BP_REPORT_COUNT },
+    { "written", "Written from above", BP_REPORT_COUNT },
+  };
+  static const BpReportColumn prefetches[] = {
+    { "cache", "Cache", BP_REPORT_TEXT }, { "core", "Core", BP_REPORT_TEXT }, { "prefetches", "Prefetches", BP_REPORT_COUNT },
+    { "useful", "Useful", BP_REPORT_COUNT }, { "useful-share", "Of all", BP_REPORT_SHARE }, { "requests", "From above", BP_REPORT_COUNT },
+    { "requests-missed", "Of them misses", BP_REPORT_COUNT },
+  };
+  static const BpReportColumn sharing[] = {
+    { "cache", "Cache", BP_REPORT_TEXT }, { "core", "Core", BP_REPORT_TEXT }, { "invalidations", "Taken by stores elsewhere", BP_REPORT_COUNT },
+    { "interventions", "Dirty lines given up", BP_REPORT_COUNT }, { "inclusion-victims", "Lost by inclusion", BP_REPORT_COUNT },
+  };
+  bool ahead = false;
+  for (unsigned i = 0; i < CACHE_N_CACHES; i++)
+    ahead |= c->config.caches[i].size && c->config.caches[i].prefetch;
+  level_rows (c, bp_report_table (report, "caches", "Caches", hits, G_N_ELEMENTS (hits)), insns, hit_cells);
+  if (ahead)
+    level_rows (c, bp_report_table (report, "prefetchers", "Prefetchers", prefetches, G_N_ELEMENTS (prefetches)), insns, prefetch_cells);
+  if (c->n_vcpus > 1 || c->config.inclusive)
+    level_rows (c, bp_report_table (report, "lost", "Lines lost to others", sharing, G_N_ELEMENTS (sharing)), insns, sharing_cells);
 }
 
 static void
@@ -216,6 +252,7 @@ report_geometry (const TcgCache *c, BpReport *report)
   bp_report_text (section, "write-allocate", "Store misses in L1D", c->config.no_allocate ? "go past it" : "bring the line in");
   bp_report_text (section, "coherence", "Coherence", c->n_vcpus < 2 ? "one core" : c->config.coherent ? "kept" : "not modelled");
   bp_report_text (section, "index", "Addresses", c->index == CACHE_PHYSICAL ? "physical" : "virtual");
+  bp_report_text (section, "privilege", "Accesses of", c->who == CACHE_ALL ? "everybody" : c->who == CACHE_USER ? "user programs" : "the kernel");
   bp_report_text (section, "records-data", "Records of data accesses", c->filtered[0] ? "without repeated lines" : "all");
   bp_report_text (section, "records-code", "Records of code lines", c->filtered[1] ? "without repeated lines" : "all");
 }
@@ -235,7 +272,7 @@ cache_fill_report (TcgCache *c, BpReport *report)
   bp_report_count (report, "memory-writes", "Lines or stores written to memory", c->model->memory_writes);
   bp_report_count (report, "uncached", "Accesses to devices, not cached", uncached);
   bp_report_count (report, "records", "Records looked at", c->n_records);
-  bp_report_count (report, "lost", "Records lost", c->n_lost);
+  bp_report_count (report, "records-lost", "Records lost", c->n_lost);
   bp_report_count (report, "unknown-pages", "Accesses left out, their page not known", c->model->unknown_pages);
   report_levels (c, report, insns);
   report_kinds (c, report);

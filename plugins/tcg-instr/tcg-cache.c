@@ -137,6 +137,8 @@ on_block (void *self, BpInstrBlock *block)
 {
   TcgCache *c = self;
   unsigned user = bp_block_insn (block, 0)->privilege == 3;
+  if (c->who == (user ? CACHE_KERNEL : CACHE_USER))
+    return;
   bp_block_count (block, BP_EVERY_INSN, c->counters[CACHE_INSNS][user], 1);
   count_about (c, block, user);
   if (c->config.caches[CACHE_L1I].size) {
@@ -350,6 +352,7 @@ tcg_cache_unrealize (void *self)
 
 static const char *const write_names[] = { "back", "through", NULL };
 static const char *const index_names[] = { "physical", "virtual", NULL };
+static const char *const who_names[] = { "all", "user", "kernel", NULL };
 static const char *const rank_names[] = { "l1", "l1i", "l1d", "l2", "l3", NULL };
 
 static const BpProperty properties[] = {
@@ -374,6 +377,8 @@ static const BpProperty properties[] = {
                 "With several vCPUs: a store takes the line out of the other cores' caches, a load makes their dirty copies clean."),
   BP_PROP_ENUM ("index", TcgCache, index, CACHE_PHYSICAL, index_names,
                 "The addresses that lines are known by.  Virtual ones of different address spaces are not told apart; devices look like memory."),
+  BP_PROP_ENUM ("privilege", TcgCache, who, CACHE_ALL, who_names,
+                "Whose accesses there are: everybody's, those of user programs (privilege 3) alone, or those of all other code alone."),
   BP_PROP_U64 ("seed", TcgCache, seed, 1, "What the random policy starts from."),
   BP_PROP_U64 ("warm-up", TcgCache, warm_up, 0, "Instructions of all vCPUs together that fill the caches before counting begins."),
   BP_PROP_U32_RANGE ("top", TcgCache, top, 25, 0, 100000, "Rows of each table of the report that names instructions, symbols, lines, processes."),

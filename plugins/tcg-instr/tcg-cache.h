@@ -8,6 +8,7 @@
 #include <backplane/plugin.h>
 
 typedef enum CacheIndex { CACHE_PHYSICAL, CACHE_VIRTUAL } CacheIndex;
+typedef enum CacheWho { CACHE_ALL, CACHE_USER, CACHE_KERNEL } CacheWho;
 typedef enum CacheRank { CACHE_RANK_L1, CACHE_RANK_L1I, CACHE_RANK_L1D, CACHE_RANK_L2, CACHE_RANK_L3 } CacheRank;
 
 /* What generated code counts: [1]: by programs, [0]: by the kernel. */
@@ -41,7 +42,7 @@ typedef struct TcgCache {
   /* --- properties */
   char *caches[CACHE_N_CACHES];
   bool shared_l2, shared_l3, inclusive, write_allocate, coherence;
-  int write, index, rank;
+  int write, index, who, rank;
   uint64_t seed, warm_up;
   uint32_t top;
   /* --- wiring */

@@ -330,7 +330,7 @@ START_TEST (test_random_geometries)
   for (unsigned i = 0; i < N_INSNS; i++)
     insns[i] = (BpInsn) { .id = i };
   dice = seed ? strtoull (seed, NULL, 0) : 1;
-  for (unsigned round = 0, n = rounds ? (unsigned) atoi (rounds) : 3000; round < n; round++) {
+  for (unsigned round = 0, n = rounds ? (unsigned) atoi (rounds) : 1500; round < n; round++) {
     Round r;
     round_init (&r);
     Mix mix = { .kind = roll (4), .n_cores = r.n_cores, .span = 1u << (8 + roll (10)), .stores = roll (100), .fetches = roll (3) ? 0 : roll (100),
@@ -352,12 +352,128 @@ START_TEST (test_random_geometries)
 }
 END_TEST
 
+/* --- geometries ---------------------------------------------------------------------------------------------------------------- */
+
+static const CacheGeometry base = { .size = 32 << 10, .ways = 8, .line = 64, .degree = 1 };
+
+static void
+refused (const char *text, const char *word)
+{
+  CacheGeometry g = base;
+  g_autoptr (GError) error = NULL;
+  ck_assert_msg (!cache_geometry_parse (&g, "l1d", text, &error), "%s was taken", text);
+  ck_assert_msg (error && strstr (error->message, "l1d") && strstr (error->message, word), "%s: %s", text, error ? error->message : "no message");
+}
+
+START_TEST (test_geometries)
+{
+  CacheGeometry g = base;
+  g_autoptr (GError) error = NULL;
+  ck_assert (cache_geometry_parse (&g, "l1d", " size=48K , ways=12, policy=plru", &error) == false);
+  ck_assert (strstr (error->message, "power of two") != NULL);
+  g = base;
+  ck_assert (cache_geometry_parse (&g, "l1d", " size=48K , ways=12,policy=fifo,prefetch=stride,degree=4", NULL));
+  ck_assert (g.size == 48 << 10 && g.ways == 12 && g.line == 64 && g.policy == CACHE_FIFO && g.prefetch == CACHE_STRIDE && g.degree == 4);
+  ck_assert (cache_geometry_parse (&g, "l1d", "size=4K,ways=full,line=32,policy=lru", NULL));
+  ck_assert (g.ways == 128);
+  ck_assert (cache_geometry_parse (&g, "l1d", "none", NULL));
+  ck_assert (g.size == 0);
+  refused ("size=33K", "power of two");
+  refused ("size=32768,ways=7", "28672");
+  refused ("size=0", "above 0");
+  refused ("size=x", "not a number");
+  refused ("size=1000000000000000000000", "not a number");
+  refused ("size=64,ways=8", "power of two");
+  refused ("line=48", "line=48");
+  refused ("line=8", "from 16");
+  refused ("line=8192", "4096");
+  refused ("ways=65", "64");
+  refused ("policy=mru", "random");
+  refused ("prefetch=always", "next-line");
+  refused ("colour=red", "colour");
+  refused ("32K", "NAME=VALUE");
+  refused ("size=100M,ways=full", "16384");
+}
+END_TEST
+
+START_TEST (test_configurations)
+{
+  CacheConfig good = { .caches = { base, base, base, base }, .shared_l3 = true }, c = good;
+  ck_assert (cache_config_check (&good, NULL));
+  c.caches[CACHE_L2].line = 128;
+  ck_assert (!cache_config_check (&c, NULL));
+  c = good;
+  c.caches[CACHE_L1I].size = c.caches[CACHE_L1D].size = 0;
+  ck_assert (!cache_config_check (&c, NULL));
+  c = good;
+  c.caches[CACHE_L1I].prefetch = CACHE_STRIDE;
+  ck_assert (!cache_config_check (&c, NULL));
+  c = good;
+  c.shared_l2 = true;
+  c.shared_l3 = false;
+  ck_assert (!cache_config_check (&c, NULL));
+}
+END_TEST
+
+/* --- accesses that are not cached, sites, beginning again -------------------------------------------------------------------------- */
+
+START_TEST (test_devices)
+{
+  CacheConfig c = { .caches = { base, base, base } };
+  CacheModel *m = cache_model_new (&c, 1);
+  const CacheRange ram[] = { { 0, 0x9ffff }, { 0x100000, 0xfffffff } };
+  BpInsn insn = { .id = 7 };
+  BpSite site[2] = { { .insn = &insn, .kind = BP_RECORD_LOAD, .bytes = 4, .user = 1 }, { .insn = &insn, .kind = BP_RECORD_STORE, .bytes = 64 } };
+  BpRecord records[] = { { 0xa0000, 0, 0 }, { 0xfee00000, 0, 0 }, { 0x9fffc, 0, 0 }, { 0x100000, 0, 0 }, { 0x100004, 0, 8 }, { 0x1fffffff0, 1, 0 },
+                         { 0x100020, 1, 0 } };
+  cache_model_set_ram (m, ram, G_N_ELEMENTS (ram));
+  cache_run (m, 0, site, records, G_N_ELEMENTS (records));
+  ck_assert_uint_eq (m->cores[0].uncached[CACHE_LOAD][1], 2);
+  ck_assert_uint_eq (m->cores[0].uncached[CACHE_STORE][0], 2);
+  ck_assert_uint_eq (m->cores[0].extra_lines[CACHE_STORE][0], 2);
+  ck_assert_uint_eq (m->total.n[CACHE_MISS_LOAD], 2);
+  ck_assert_uint_eq (m->total.n[CACHE_MISS_STORE], 1);  /* the second line of the last one */
+  ck_assert_uint_eq (cache_site_misses (m, 0).n[CACHE_MISS_LOAD], 2);
+  ck_assert_uint_eq (cache_site_misses (m, 1).n[CACHE_MISS_STORE], 1);
+  ck_assert_uint_eq (cache_site_misses (m, 1).n[CACHE_MISS_L2], 1);
+  cache_model_forget (m);
+  cache_run (m, 0, site, records, G_N_ELEMENTS (records));
+  ck_assert_uint_eq (m->total.n[CACHE_MISS_LOAD] + m->total.n[CACHE_MISS_STORE] + m->memory_reads, 0);   /* all is there */
+  ck_assert_uint_eq (m->cores[0].uncached[CACHE_LOAD][1], 2);
+  cache_model_free (m);
+}
+END_TEST
+
+/* Many more lines of one set than ways, and lines whose signatures are the same. */
+START_TEST (test_signatures)
+{
+  CacheConfig c = { .caches = { [CACHE_L1D] = base, [CACHE_L2] = base } };
+  CacheModel *m = cache_model_new (&c, 1);
+  BpInsn insn = { .id = 0 };
+  BpSite site = { .insn = &insn, .kind = BP_RECORD_LOAD, .bytes = 8 };
+  BpRecord records[24];
+  for (unsigned i = 0; i < 24; i++)
+    records[i] = (BpRecord) { .address = (uint64_t) (i % 8) << 28 };    /* 64 sets of 64 bytes: a signature of address bits 12 to 27 */
+  cache_run (m, 0, &site, records, 24);
+  ck_assert_uint_eq (m->total.n[CACHE_MISS_LOAD], 8);
+  for (unsigned i = 0; i < 24; i++)
+    records[i].address = (uint64_t) (i % 9) << 28;
+  cache_run (m, 0, &site, records, 24);
+  ck_assert_uint_eq (m->total.n[CACHE_MISS_LOAD], 8 + 16);      /* 0 to 7 are there; then each takes the place of the next */
+  cache_model_free (m);
+}
+END_TEST
+
 int
 main (void)
 {
   Suite *suite = suite_create ("tcg-cache");
   TCase *model = tcase_create ("model");
   tcase_set_timeout (model, 120);
+  tcase_add_test (model, test_geometries);
+  tcase_add_test (model, test_configurations);
+  tcase_add_test (model, test_devices);
+  tcase_add_test (model, test_signatures);
   tcase_add_test (model, test_random_geometries);
   suite_add_tcase (suite, model);
   SRunner *runner = srunner_create (suite);
