@@ -8,21 +8,21 @@
 
 enum { ARRAYS = 5, HUGE_PAGE = 2 << 20 };
 
-/* All arrays in one piece of memory, in huge pages when it is large: they are looked at all over, and the host's TLB has other things to do. */
+/* All arrays in one piece of memory (NULL: there is none), in huge pages when it is large: they are looked at all over, and the host's TLB has other things to do. */
 static char *
 allocate (size_t bytes)
 {
   void *p = NULL;
   bool is_large = bytes >= HUGE_PAGE / 16;
   if (posix_memalign (&p, is_large ? HUGE_PAGE : 64, is_large ? (bytes + HUGE_PAGE - 1) & ~(size_t) (HUGE_PAGE - 1) : bytes))
-    g_error ("out of memory for a cache of %zu bytes", bytes);
+    return NULL;
   if (is_large)
     madvise (p, bytes, MADV_HUGEPAGE);
   memset (p, 0, bytes);
   return p;
 }
 
-static void
+static bool
 make_arrays (CacheLevel *level, uint64_t sets)
 {
   bool tree = level->policy == CACHE_PLRU;
@@ -33,6 +33,8 @@ make_arrays (CacheLevel *level, uint64_t sets)
   for (unsigned i = 0; i < ARRAYS; i++)
     all += (bytes[i] + 63) & ~(size_t) 63;
   level->memory = array[0] = allocate (all);
+  if (!array[0])
+    return false;
   for (unsigned i = 1; i < ARRAYS; i++)
     array[i] = array[i - 1] + ((bytes[i - 1] + 63) & ~(size_t) 63);
   level->words = (void *) array[0];
@@ -40,6 +42,7 @@ make_arrays (CacheLevel *level, uint64_t sets)
   level->set_misses = (void *) array[2];
   level->trees = (void *) array[3];
   level->last = (void *) array[4];
+  return true;
 }
 
 /* An access to a way makes each node on its path point to the other half. */
@@ -79,7 +82,10 @@ cache_level_new (const CacheGeometry *geometry, uint64_t seed, uint32_t lanes)
   level->degree = geometry->degree;
   level->random = seed * 0x9e3779b97f4a7c15ull | 1;
   level->n_empty = sets * geometry->ways;
-  make_arrays (level, sets);
+  if (!make_arrays (level, sets)) {
+    g_free (level);
+    return NULL;
+  }
   if (level->policy == CACHE_PLRU)
     plant_tree (level);
   if (level->prefetch == CACHE_STRIDE)

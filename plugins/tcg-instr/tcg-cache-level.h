@@ -91,7 +91,7 @@ struct CacheLevel {
 
 /* Ways, rounded up to whole vectors. */
 uint32_t cache_lanes (const CacheGeometry *geometry);
-/* lanes: at least so many. */
+/* lanes: at least so many.  NULL: out of memory. */
 CacheLevel *cache_level_new (const CacheGeometry *geometry, uint64_t seed, uint32_t lanes);
 void cache_level_free (CacheLevel *level);
 /* The way that the next line of this set goes to. */

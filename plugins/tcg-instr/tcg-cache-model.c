@@ -14,6 +14,10 @@ add_level (CacheModel *model, unsigned which, unsigned core, bool is_shared)
   /* the first levels have as many lanes as one another: the loop over records needs but one form */
   uint32_t lanes = numbers[which] == 1 ? MAX (cache_lanes (&config->caches[CACHE_L1I]), cache_lanes (&config->caches[CACHE_L1D])) : 0;
   CacheLevel *level = cache_level_new (&config->caches[which], config->seed + model->n_levels, lanes);
+  if (!level) {
+    model->is_out_of_memory = true;
+    return NULL;
+  }
   level->number = numbers[which];
   level->is_code = which == CACHE_L1I;
   level->core = core;
@@ -93,6 +97,8 @@ cache_model_new (const CacheConfig *config, unsigned n_cores)
   model->space = &model->nowhere;
   build (model);
   find_slow_hits (model);
+  if (model->is_out_of_memory)
+    g_clear_pointer (&model, cache_model_free);
   return model;
 }
 

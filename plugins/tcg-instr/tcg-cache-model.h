@@ -10,8 +10,8 @@
  * RECORDS THAT ARE LEFT OUT.  An access to the line that its set saw last, when that line is still there, changes nothing: it is the set's youngest
  * already (LRU, PLRU), or hits have no influence (FIFO, random).  So the host may leave such accesses out, if the line is there for sure.  It is not
  * when the access before did not bring it in (a store that missed without write-allocate), when somebody else took it out (inclusion: a cache below loses a
- * line that is hot above; seen too late, because records come in batches), or when a prefetch took its place (direct-mapped, FIFO, random).  And the access changes
- * something else when stores go through to the level below.  cache_filter_is_exact knows the cases; there, every access must come.
+ * line that is hot above; seen too late, because records come in batches), or when a prefetch took its place (direct-mapped, FIFO, random).  And the
+ * access changes something else when stores go through to the level below.  cache_filter_is_exact knows the cases; there, every access must come.
  */
 #ifndef TCG_CACHE_MODEL_H
 #define TCG_CACHE_MODEL_H
@@ -64,6 +64,7 @@ typedef struct CacheCore {
 typedef struct CacheModel {
   CacheConfig config;
   unsigned n_cores, n_levels;
+  bool is_out_of_memory;
   CacheCore *cores;
   CacheLevel **levels;          /* in the order of the report: core by core L1I, L1D, L2, L3 */
   uint32_t line_bytes;
@@ -88,7 +89,7 @@ typedef struct CacheModel {
   uint64_t unknown_pages;
 } CacheModel;
 
-/* config has been checked. */
+/* config has been checked.  NULL: out of memory. */
 CacheModel *cache_model_new (const CacheConfig *config, unsigned n_cores);
 void cache_model_free (CacheModel *model);
 /* The misses of a site, whatever they are called by now. */
@@ -100,7 +101,8 @@ void cache_model_set_ram (CacheModel *model, const CacheRange *ranges, size_t n)
 
 /* --- accesses -------------------------------------------------------------------------------------------------- */
 
-/* site: one of the host's array that model->base is, with the kind, the instruction, and in `user' 1 for programs, 0 for the kernel.  virtual_address: the same byte, for next_page. */
+/* site: one of the host's array that model->base is, with the kind, the instruction, and in `user' 1 for programs, 0 for the kernel.  virtual_address: of
+ * the same byte, for next_page. */
 void cache_model_access (CacheModel *model, unsigned core, uint64_t address, uint64_t virtual_address, uint32_t bytes, const BpSite *site);
 /* An access within one line, whose address that is; way: where it is in the first level, -1: nowhere. */
 void cache_model_slow (CacheModel *model, CacheCore *core, uint64_t line, int way, const BpSite *site);

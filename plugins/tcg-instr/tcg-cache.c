@@ -281,7 +281,7 @@ static bool
 make_filter (TcgCache *c, bool code, GError **error)
 {
   const CacheGeometry *g = &c->config.caches[code ? CACHE_L1I : CACHE_L1D];
-  if (!g->size || !cache_filter_is_exact (&c->config, code))
+  if (!g->size || !c->filter || !cache_filter_is_exact (&c->config, code))
     return true;
   uint64_t sets = g->size / g->line / g->ways;
   BpFilterDesc desc = { .struct_size = sizeof desc, .line_bytes = g->line, .entries = (uint32_t) MIN (MIN (sets, 4096 / g->line), 64), .stores_apart = !code };
@@ -311,6 +311,10 @@ tcg_cache_realize (void *self, GError **error)
   c->n_vcpus = bp_instrument_n_vcpus (c->instrument);
   c->vcpus = g_new0 (CacheVcpu, c->n_vcpus);
   c->model = cache_model_new (&c->config, c->n_vcpus);
+  if (!c->model) {
+    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "the host has no memory for caches of %u cores", c->n_vcpus);
+    return false;
+  }
   c->warm = !c->warm_up;
   instr_series_init (&c->series, CACHE_BINS, CACHE_N_SERIES, CACHE_FIRST_BIN);
   for (unsigned i = 0; i < CACHE_N_TOTALS; i++)
@@ -377,6 +381,9 @@ static const BpProperty properties[] = {
                 "With several vCPUs: a store takes the line out of the other cores' caches, a load makes their dirty copies clean."),
   BP_PROP_ENUM ("index", TcgCache, index, CACHE_PHYSICAL, index_names,
                 "The addresses that lines are known by.  Virtual ones of different address spaces are not told apart; devices look like memory."),
+  BP_PROP_BOOL ("filter", TcgCache, filter, true,
+                "Where nothing depends on it, accesses to the line that its set saw last are counted but not recorded; off: every access is recorded.  The "
+                "results are the same."),
   BP_PROP_ENUM ("privilege", TcgCache, who, CACHE_ALL, who_names,
                 "Whose accesses there are: everybody's, those of user programs (privilege 3) alone, or those of all other code alone."),
   BP_PROP_U64 ("seed", TcgCache, seed, 1, "What the random policy starts from."),

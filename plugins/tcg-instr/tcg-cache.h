@@ -41,7 +41,7 @@ enum { CACHE_SERIES_ACCESSES, CACHE_SERIES_HITS = CACHE_N_CACHES, CACHE_N_SERIES
 typedef struct TcgCache {
   /* --- properties */
   char *caches[CACHE_N_CACHES];
-  bool shared_l2, shared_l3, inclusive, write_allocate, coherence;
+  bool shared_l2, shared_l3, inclusive, write_allocate, coherence, filter;
   int write, index, who, rank;
   uint64_t seed, warm_up;
   uint32_t top;
