@@ -157,6 +157,10 @@ START_TEST (a_full_disk_leaves_whole_lines)
   g_autofree char *text = contents ();
   size_t n = strlen (text);
   ck_assert (n > 0 && text[n - 1] == '\n' && text[0] == 'T');
+  uint64_t lines = 0;
+  for (const char *p = text; (p = strchr (p, '\n')); p++)
+    lines++;
+  ck_assert_uint_eq (lines + v.file.dropped, v.n_intervals);
   ck_assert_uint_eq (n, instr_file_bytes (&v.file));
   bbv_vector_finish (&v);
 }

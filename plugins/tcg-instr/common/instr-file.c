@@ -33,6 +33,7 @@ fail (InstrFile *f, int why)
   bp_warn (f->self, "%s: %s; recording stops, %s", f->path, f->failure,
            cut ? "what was recorded before is kept" : "the file may end within a record");
   f->used = f->committed = 0;
+  f->dropped += f->pending;
 }
 
 /* Writes the buffer's first n bytes. */
@@ -54,6 +55,7 @@ write_out (InstrFile *f, size_t n)
   memmove (f->buffer, f->buffer + n, f->used - n);
   f->used -= n;
   f->valid += MIN (n, f->committed);
+  f->pending = 0;               /* what is written ends with the last commit, or there was none */
   f->committed -= MIN (n, f->committed);
 }
 
@@ -93,11 +95,13 @@ instr_file_print (InstrFile *f, const char *format, ...)
 void
 instr_file_commit (InstrFile *f)
 {
-  if (f->failure)
+  if (f->failure) {
     f->dropped++;
+    return;
+  }
+  f->pending++;
   f->committed = f->used;
-  if (!f->failure)
-    f->valid = f->written;              /* its beginning may be in the file already */
+  f->valid = f->written;                /* its beginning may be in the file already */
 }
 
 void

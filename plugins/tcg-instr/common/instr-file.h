@@ -18,7 +18,8 @@ typedef struct InstrFile {
   size_t committed;             /* of those, up to the last commit */
   uint64_t written;             /* bytes in the file */
   uint64_t valid;               /* bytes up to the last commit that is in the file */
-  uint64_t dropped;             /* commits after the failure */
+  uint64_t pending;             /* commits that are in the buffer */
+  uint64_t dropped;             /* commits that did not get into the file */
   char *failure;                /* why it stopped; NULL: it did not */
 } InstrFile;
 
