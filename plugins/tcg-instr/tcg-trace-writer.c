@@ -30,7 +30,8 @@ typedef struct Quick {
 /* The last instruction, when it came by way of the loop: it is in the columns already, and is taken out again when it does not keep to its shape. */
 typedef struct Open {
   bool is_open;
-  const BpInsn *insn;
+  uint32_t insn_site;
+  const BpInsn *insn;           /* of that site */
   uint32_t slot;
   unsigned seen, n;             /* accesses */
   size_t addresses, values;     /* the columns' bytes before it */
@@ -397,60 +398,93 @@ trace_writer_learn (TraceWriter *w, uint32_t site, const BpSite *what)
 
 bool trace_writer_knows (const TraceWriter *w, uint32_t site) { return site < w->n_quick && w->quick[site].kind == QUICK_INSN; }
 
+/* What the loop keeps in registers. */
+typedef struct Pace {
+  uint32_t next, run;
+  uint8_t *addresses, *values;
+  bool is_open;
+  uint32_t slot;
+  unsigned seen, n;
+} Pace;
+
 static inline void
-open_insn (TraceWriter *w, const Quick *q, const BpInsn *insn)
+take_pace (const TraceWriter *w, Pace *p)
 {
-  Open *o = &w->open;
-  if (q->number != w->next || !q->follows)
-    arrive (w, q->number, insn);
-  o->is_open = true;
-  o->insn = insn;
-  o->slot = q->slot;
-  o->seen = 0;
-  o->n = q->n;
-  o->addresses = column_bytes (&w->addresses);
-  o->values = column_bytes (&w->values);
-  w->run++;
-  w->next++;
-  w->insns++;
-  w->chunk_insns++;
+  *p = (Pace) { .next = w->next, .run = w->run, .addresses = w->addresses.at, .values = w->values.at, .is_open = w->open.is_open, .slot = w->open.slot,
+                .seen = w->open.seen, .n = w->open.n };
 }
 
-static inline bool
-add_access (TraceWriter *w, const Quick *q, uint64_t address, uint64_t value, bool values)
+/* Back into the writer; insns: that were begun since the last time. */
+static inline void
+give_pace (TraceWriter *w, const Pace *p, uint64_t insns)
 {
-  Open *o = &w->open;
-  if (!o->is_open || q->number != w->next - 1 || o->seen == o->n || w->codes[o->slot + o->seen] != q->code)
-    return false;
-  uint64_t *last = &w->last[o->slot + o->seen];
-  o->before[o->seen] = *last;
-  put_signed (&w->addresses, address - *last);
-  *last = address;
-  if (values) {
-    o->value[o->seen] = value;
-    memcpy (w->values.at, &(uint64_t) { GUINT64_TO_LE (value) }, 8);
-    w->values.at += q->bytes;
-  }
-  o->seen++;
-  return true;
+  w->next = p->next;
+  w->run = p->run;
+  w->addresses.at = p->addresses;
+  w->values.at = p->values;
+  w->open.is_open = p->is_open;
+  w->open.slot = p->slot;
+  w->open.seen = p->seen;
+  w->open.n = p->n;
+  w->insns += insns;
+  w->chunk_insns += insns;
 }
 
-static inline size_t
+static inline __attribute__ ((always_inline)) size_t
 take_records (TraceWriter *w, const BpSite *sites, const void *records, size_t n, bool wide, bool values)
 {
+  const Quick *quick = w->quick;
+  const size_t n_quick = w->n_quick;
+  uint64_t *last = w->last;
+  const uint8_t *codes = w->codes;
+  Open *o = &w->open;
+  uint64_t insns = 0;
+  Pace p;
   size_t i;
+  take_pace (w, &p);
   for (i = 0; i < n; i++) {
     const BpWideRecord *r = wide ? (const BpWideRecord *) records + i : (const void *) ((const BpRecord *) records + i);
-    if (r->site >= w->n_quick)
+    if (G_UNLIKELY (r->site >= n_quick))
       break;
-    const Quick *q = &w->quick[r->site];
+    const Quick *q = &quick[r->site];
     if (q->kind == QUICK_INSN) {
-      if (w->open.is_open && w->open.seen != w->open.n)
+      if (G_UNLIKELY (p.is_open && p.seen != p.n))
         break;
-      open_insn (w, q, sites[r->site].insn);
-    } else if (q->kind != QUICK_ACCESS || r->bytes || !add_access (w, q, r->address, wide ? r->value : 0, values))
+      if (q->number != p.next || !q->follows) {
+        give_pace (w, &p, insns);
+        insns = 0;
+        arrive (w, q->number, sites[r->site].insn);
+        column_reserve (&w->addresses, (n - i) * TRACE_VARINT_BYTES);
+        column_reserve (&w->values, (n - i + 1) * 8);
+        take_pace (w, &p);
+      }
+      o->insn_site = r->site;
+      o->addresses = (size_t) (p.addresses - w->addresses.begin);
+      o->values = (size_t) (p.values - w->values.begin);
+      p.is_open = true;
+      p.slot = q->slot;
+      p.seen = 0;
+      p.n = q->n;
+      p.run++;
+      p.next++;
+      insns++;
+      continue;
+    }
+    if (G_UNLIKELY (q->kind != QUICK_ACCESS || r->bytes || !p.is_open || q->number != p.next - 1 || p.seen == p.n
+                    || codes[p.slot + p.seen] != q->code))
       break;
+    uint64_t before = last[p.slot + p.seen];
+    o->before[p.seen] = before;
+    p.addresses = trace_put_varint (p.addresses, trace_zigzag (r->address - before));
+    last[p.slot + p.seen] = r->address;
+    if (values) {
+      o->value[p.seen] = r->value;
+      memcpy (p.values, &(uint64_t) { GUINT64_TO_LE (r->value) }, 8);
+      p.values += q->bytes;
+    }
+    p.seen++;
   }
+  give_pace (w, &p, insns);
   return i;
 }
 
@@ -465,6 +499,7 @@ trace_writer_records (TraceWriter *w, const BpSite *sites, const void *records, 
   else
     n = take_records (w, sites, records, n, true, w->desc.flags & TRACE_HAS_VALUES);
   w->accesses += n - (w->insns - insns);
+  w->open.insn = sites[w->open.insn_site].insn;
   return n;
 }
 

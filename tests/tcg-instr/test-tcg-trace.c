@@ -595,7 +595,7 @@ START_TEST (test_many_chunks)
   make_records (61);
   TraceStreamDesc desc = { .format = TRACE_FORMAT_BACKPLANE, .flags = TRACE_HAS_MEMORY | TRACE_HAS_VALUES, .text = "", .zstd_level = 1 };
   TraceStream *s = trace_stream_new (name, &desc, &error);
-  for (unsigned times = 0; times < 12; times++)
+  for (unsigned times = 0; times < 20; times++)
     trace_stream_records (s, sites, wide, n_records, true);
   trace_stream_free (s);
   TcgTraceReader *r = tcg_trace_reader_open (name, &error);
@@ -606,7 +606,7 @@ START_TEST (test_many_chunks)
       ck_abort_msg ("instruction %u", n);
   }
   ck_assert_msg (!error, "%s", error ? error->message : "");
-  ck_assert_uint_eq (n, 12 * expected->len);
+  ck_assert_uint_eq (n, 20 * expected->len);
   ck_assert (tcg_trace_reader_info (r)->complete);
   ck_assert_uint_gt (tcg_trace_reader_info (r)->chunks, 3);
   tcg_trace_reader_close (r);
