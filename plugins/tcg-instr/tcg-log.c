@@ -21,8 +21,9 @@ typedef struct Vcpu {
   LogValues *values;            /* NULL: no registers are shown */
   const BpInsn *last;           /* whose line is open */
   bool jumped;                  /* since then */
-  JumpQueue *jumps;             /* records only */
-  uint64_t next;                /* likewise: behind the last instruction */
+  JumpQueue *jumps;             /* records only, and: */
+  uint64_t n;                   /* instructions whose records have come */
+  bool astray;                  /* records were lost: that number is not known */
 } Vcpu;
 
 typedef struct Log {
@@ -37,6 +38,7 @@ typedef struct Log {
   Vcpu *vcpus;
   LogFile *file;
   LogRegisters *chosen;
+  BpCounter counter;            /* of instructions that have records: says where jumps belong */
   bool all;                     /* every instruction has a line: what changed between two lines, the first did */
   GMutex lock;                  /* of texts */
   GPtrArray *texts;             /* of GString, by BpInsn.id: the lines' fixed part */
@@ -216,9 +218,23 @@ on_record_block (void *user, BpInstrBlock *block)
       continue;
     text_of (log, insn);        /* made here, under the translator's lock, as symbols are looked up by one at a time */
     bp_block_record_insn (block, i, 0);
+    bp_block_count (block, i, log->counter, 1);
     if (log->memory)
       bp_block_record_memory (block, i, BP_LOADS | BP_STORES, 0, 0);
   }
+}
+
+/* The jumps before this record, the first of an array. */
+static void
+look_for_jumps (Log *log, Vcpu *v, const BpSite *site)
+{
+  BpJump jump;
+  if (v->astray && site->kind == BP_RECORD_INSN && jump_queue_find (v->jumps, site->insn->address, &jump, &v->n)) {
+    v->astray = false;
+    note_jump (log, v, &jump);
+  }
+  while (!v->astray && jump_queue_take (v->jumps, v->n, &jump))
+    note_jump (log, v, &jump);
 }
 
 static void
@@ -226,13 +242,10 @@ consume (Log *log, Vcpu *v, const BpSite *site, const BpWideRecord *r)
 {
   const BpInsn *insn = site->insn;
   if (site->kind == BP_RECORD_INSN) {
-    BpJump jump;
-    if (insn->address != v->next && !jump_queue_is_empty (v->jumps) && jump_queue_take (v->jumps, insn->address, &jump))
-      note_jump (log, v, &jump);
     const GString *text = text_of (log, insn);
     log_line_begin (&v->line, text->str, text->len);
     v->last = insn;
-    v->next = insn->address + insn->size;
+    v->n++;
   } else if (insn == v->last) {         /* (not: it faulted then, and its line is gone) */
     TraceAccess a = { .address = r->address, .value = r->value, .bytes = r->bytes ? r->bytes : site->bytes, .is_store = site->kind == BP_RECORD_STORE,
                       .is_atomic = site->flags & BP_SITE_ATOMIC };
@@ -247,8 +260,12 @@ on_records (void *user, const BpBatch *batch)
   Vcpu *v = &log->vcpus[batch->vcpu];
   const BpSite *sites = bp_sites (log->instrument);
   const BpWideRecord *r = batch->records;
-  if (batch->lost)
+  if (batch->lost) {
     log_line_note (&v->line, "%" G_GUINT64_FORMAT " records lost", batch->lost);
+    v->astray = true;
+  }
+  if (batch->n && !log_file_ended (log->file))
+    look_for_jumps (log, v, &sites[r->site]);
   for (size_t i = 0; i < batch->n && !log_file_ended (log->file); i++)
     consume (log, v, &sites[r[i].site], &r[i]);
   ended (log);
@@ -258,7 +275,7 @@ static void
 on_record_jump (void *user, unsigned vcpu, const BpJump *jump)
 {
   Log *log = user;
-  jump_queue_put (log->vcpus[vcpu].jumps, jump);
+  jump_queue_put (log->vcpus[vcpu].jumps, jump, *(const uint64_t *) bp_counter_at (log->instrument, log->counter, vcpu));
 }
 
 /* --- report ------------------------------------------------------------------------------------------------- */
@@ -355,6 +372,7 @@ log_realize (void *self, GError **error)
   log->instrument = bp_instrument_attach (log, log->chosen ? &calls : &records, log, error);
   if (!log->instrument)
     return false;
+  log->counter = bp_counter_new (log->instrument, BP_COUNTER_LIVE);
   log->n_vcpus = bp_instrument_n_vcpus (log->instrument);
   log->vcpus = g_new0 (Vcpu, log->n_vcpus);
   for (unsigned i = 0; i < log->n_vcpus; i++) {

@@ -40,7 +40,7 @@ enum { TRACE_CHUNK_TARGET = 1 << 20, TRACE_CHUNK_LIMIT = 64 << 20 };
 /* Tokens of the control column: a varint whose two low bits say which. */
 enum { TRACE_RUN, TRACE_GOTO, TRACE_ODD, TRACE_OTHER };
 /* OTHER's. */
-enum { TRACE_DEFINE, TRACE_SPACE, TRACE_JUMP, TRACE_GAP };
+enum { TRACE_DEFINE, TRACE_SPACE, TRACE_JUMP, TRACE_GAP, TRACE_MORE };
 
 /* An access's code: bit 0 a store, bit 1 atomic, then the size. */
 enum { TRACE_CODE_STORE = 1, TRACE_CODE_ATOMIC = 2, TRACE_CODE_SIZE_SHIFT = 2 };
@@ -48,7 +48,7 @@ enum { TRACE_CODE_STORE = 1, TRACE_CODE_ATOMIC = 2, TRACE_CODE_SIZE_SHIFT = 2 };
 static const uint8_t trace_sizes[] = { 1, 2, 4, 8, 16, 32, 64, 10, 6 };
 enum { TRACE_SIZE_EXPLICIT = 63, TRACE_SHAPE_LIMIT = 8 };
 
-/* Accesses of one execution of an instruction, at most: a rep that moves more is told of in pieces. */
+/* Accesses of an instruction that are told at once, at most: a rep that makes more goes on in further pieces. */
 enum { TRACE_ACCESSES_LIMIT = 1 << 20 };
 
 typedef struct TraceAccess {

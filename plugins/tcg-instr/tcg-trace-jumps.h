@@ -1,8 +1,9 @@
 /* tcg-trace-jumps.h -- interrupts and exceptions that were told at once, waiting for the records that come later. */
 /* SPDX-License-Identifier: MIT */
 /*
- * Instruments are told of jumps on the vCPU's thread, when they happen; records arrive afterwards, perhaps on another thread.  Where among the
- * instructions a jump belongs is found by where it leads to: its handler's first instruction does not follow the one before it.
+ * Instruments are told of jumps on the vCPU's thread, when they happen; records arrive afterwards, perhaps on another thread.  A position says where a jump
+ * belongs: how many of something that both sides count came before it, the vCPU in a live counter, the consumer in its records.  When records were
+ * lost the consumer does not know how many; then it finds its place again by where a jump leads to.
  */
 #ifndef TCG_TRACE_JUMPS_H
 #define TCG_TRACE_JUMPS_H
@@ -13,9 +14,10 @@ typedef struct JumpQueue JumpQueue;
 JumpQueue *jump_queue_new (void);
 void jump_queue_free (JumpQueue *queue);
 /* One thread puts, one thread takes. */
-void jump_queue_put (JumpQueue *queue, const BpJump *jump);
-bool jump_queue_is_empty (const JumpQueue *queue);
-/* The oldest jump to `address`, which is taken out with all before it; false: there is none. */
-bool jump_queue_take (JumpQueue *queue, uint64_t address, BpJump *out);
+void jump_queue_put (JumpQueue *queue, const BpJump *jump, uint64_t position);
+/* The oldest jump, when it is not behind `position'; false: there is none. */
+bool jump_queue_take (JumpQueue *queue, uint64_t position, BpJump *out);
+/* The oldest jump to `address', which is taken out with all before it, and its position; false: there is none. */
+bool jump_queue_find (JumpQueue *queue, uint64_t address, BpJump *out, uint64_t *position);
 
 #endif

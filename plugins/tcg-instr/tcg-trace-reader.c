@@ -32,6 +32,7 @@ struct TcgTraceReader {
   uint64_t chunk_insns;         /* still to come in the chunk, by its header */
   GPtrArray *defined;           /* of Defined */
   uint32_t next, run;
+  bool goes_on;                 /* the next instruction is the last one */
   uint64_t odd, defined_end, defined_physical;
   TraceAccess *accesses;
   size_t accesses_size;
@@ -238,17 +239,19 @@ get_insn (TcgTraceReader *r, int64_t odd, TcgTraceEvent *event, GError **error)
 {
   if (r->next >= r->defined->len)
     return broken (error, "an instruction that was not defined");
-  if (!r->chunk_insns)
+  bool goes_on = r->goes_on;
+  if (goes_on ? odd < 0 || !r->info.insns : !r->chunk_insns)
     return broken (error, "a chunk has more instructions than it says");
   Defined *d = g_ptr_array_index (r->defined, r->next);
   if (odd >= 0 ? !get_odd (r, (size_t) odd) : !get_shaped (r, d))
     return broken (error, "an access");
   unsigned n = odd >= 0 ? (unsigned) odd : d->n;
-  *event = (TcgTraceEvent) { .kind = TCG_TRACE_INSN, .number = r->info.insns, .insn = &d->insn, .registers = &d->registers, .accesses = r->accesses,
-                             .n_accesses = n };
+  *event = (TcgTraceEvent) { .kind = TCG_TRACE_INSN, .number = r->info.insns - goes_on, .goes_on = goes_on, .insn = &d->insn,
+                             .registers = &d->registers, .accesses = r->accesses, .n_accesses = n };
   r->next++;
-  r->chunk_insns--;
-  r->info.insns++;
+  r->chunk_insns -= !goes_on;
+  r->info.insns += !goes_on;
+  r->goes_on = false;
   r->info.accesses += n;
   return true;
 }
@@ -290,6 +293,7 @@ get_other (TcgTraceReader *r, uint64_t what, TcgTraceEvent *event, GError **erro
   case TRACE_SPACE: return get_number (r, event, TCG_TRACE_SPACE, error);
   case TRACE_GAP: return get_number (r, event, TCG_TRACE_GAP, error);
   case TRACE_JUMP: return get_jump (r, event, error);
+  case TRACE_MORE: r->goes_on = true; return STEP_AGAIN;
   default: broken (error, "an unknown token"); return STEP_BROKEN;
   }
 }

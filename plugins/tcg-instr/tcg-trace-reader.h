@@ -44,6 +44,7 @@ typedef struct TcgTraceEvent {
   const BpInsnRegisters *registers;
   const TraceAccess *accesses;  /* until the next call */
   unsigned n_accesses;
+  bool goes_on;                 /* INSN: more accesses of the last one, whose number it has; not an instruction of its own */
   uint64_t space, from, to, lost;
   unsigned jump;
 } TcgTraceEvent;

@@ -19,10 +19,12 @@ struct TraceStream {
   uint32_t site;                /* of its record; NO_SITE: not worth learning */
   TraceAccess *accesses;
   unsigned n, size;
-  uint64_t fall_through;        /* behind it: for ChampSim */
+  bool goes_on;                 /* its first accesses are written */
   uint64_t space;
   bool space_known, ended;
   uint64_t skipped, insns, n_accesses, lost, stray;
+  uint64_t marked;              /* instructions so far whose site's `user' is not 0, but for the writer's quick ones */
+  bool astray;                  /* records were lost: how many there were is not known */
 };
 
 #define NO_SITE UINT32_MAX
@@ -67,14 +69,12 @@ static void
 write_insn (TraceStream *s)
 {
   if (s->writer) {
-    trace_writer_insn (s->writer, s->insn, s->accesses, s->n);
+    trace_writer_insn (s->writer, s->insn, s->accesses, s->n, s->goes_on);
   } else {
     champsim_insn (s->champsim, s->insn, s->accesses, s->n);
-    s->insns++;
+    s->insns += !s->goes_on;
     s->n_accesses += s->n;
   }
-  if (G_UNLIKELY (n_insns (s) == s->desc.limit))
-    s->ended = true;
 }
 
 /* The last instruction, if the writer has it, is ours again; it is good as it is when there are no more accesses. */
@@ -84,6 +84,7 @@ take_back (TraceStream *s, bool more)
   if (!s->insn && s->writer) {
     s->insn = trace_writer_close (s->writer, more, s->accesses, &s->n);
     s->site = NO_SITE;
+    s->goes_on = false;
   }
 }
 
@@ -97,6 +98,7 @@ finish_insn (TraceStream *s, const BpSite *sites)
   if (G_LIKELY (!s->ended)) {
     if (G_LIKELY (s->skipped >= s->desc.skip)) {
       write_insn (s);
+      s->ended = n_insns (s) == s->desc.limit;
       if (s->writer && sites && s->site != NO_SITE)
         trace_writer_learn (s->writer, s->site, &sites[s->site]);
     } else
@@ -104,20 +106,21 @@ finish_insn (TraceStream *s, const BpSite *sites)
   }
   s->insn = NULL;
   s->n = 0;
+  s->goes_on = false;
 }
 
 static void
 add_access (TraceStream *s, const TraceAccess *access)
 {
-  if (G_UNLIKELY (s->n == s->size)) {
-    if (s->n == TRACE_ACCESSES_LIMIT) {         /* (a very long rep: as if it were resumed) */
-      const BpInsn *insn = s->insn;
-      finish_insn (s, NULL);
-      s->insn = insn;
-      s->site = NO_SITE;
-    } else
-      s->accesses = g_renew (TraceAccess, s->accesses, s->size *= 2);
+  if (G_UNLIKELY (s->n == TRACE_ACCESSES_LIMIT)) {      /* a very long rep */
+    if (s->skipped >= s->desc.skip) {
+      write_insn (s);
+      s->goes_on = true;
+    }
+    s->n = 0;
   }
+  if (G_UNLIKELY (s->n == s->size))
+    s->accesses = g_renew (TraceAccess, s->accesses, s->size *= 2);
   s->accesses[s->n++] = *access;
 }
 
@@ -125,23 +128,34 @@ add_access (TraceStream *s, const TraceAccess *access)
 
 static bool writes (const TraceStream *s) { return !s->ended && s->skipped >= s->desc.skip; }
 
-/* The writer comes to an instruction that does not follow the one before. */
 static void
-arrived (void *user, uint64_t address)
+write_jump (TraceStream *s, const BpJump *jump)
 {
-  TraceStream *s = user;
-  BpJump jump;
-  if (!jump_queue_is_empty (s->jumps) && jump_queue_take (s->jumps, address, &jump))
-    trace_writer_jump (s->writer, jump.kind, jump.from, jump.to);
+  if (!writes (s))
+    return;
+  if (s->writer)
+    trace_writer_jump (s->writer, jump->kind, jump->from, jump->to);
+  else
+    champsim_interrupted (s->champsim, jump->from);
 }
 
+/* The jumps before this record. */
 static void
-look_for_jump (TraceStream *s, const BpInsn *insn)
+look_for_jumps (TraceStream *s, const BpSite *site)
 {
   BpJump jump;
-  if (insn->address != s->fall_through && !jump_queue_is_empty (s->jumps) && jump_queue_take (s->jumps, insn->address, &jump) && writes (s))
-    champsim_interrupted (s->champsim, jump.from);
-  s->fall_through = insn->address + insn->size;
+  uint64_t position = s->marked + (s->writer ? trace_writer_n_marked (s->writer) : 0), there;
+  if (s->astray && site->kind == BP_RECORD_INSN && jump_queue_find (s->jumps, site->insn->address, &jump, &there)) {
+    s->marked += there - position;
+    s->astray = false;
+    finish_insn (s, NULL);
+    write_jump (s, &jump);
+    return;
+  }
+  while (!s->astray && jump_queue_take (s->jumps, position, &jump)) {
+    finish_insn (s, NULL);
+    write_jump (s, &jump);
+  }
 }
 
 /* false: the record is for the quick way after all. */
@@ -153,8 +167,7 @@ begin_insn (TraceStream *s, const BpSite *sites, uint32_t site, bool may_be_quic
     return false;
   s->insn = sites[site].insn;
   s->site = site;
-  if (s->champsim)
-    look_for_jump (s, s->insn);
+  s->marked += sites[site].user != 0;
   return true;
 }
 
@@ -186,6 +199,8 @@ trace_stream_records (TraceStream *s, const BpSite *sites, const void *records, 
 {
   size_t size = wide ? sizeof (BpWideRecord) : sizeof (BpRecord);
   bool quick = is_quick (s, n);
+  if (n)
+    look_for_jumps (s, &sites[((const BpRecord *) records)->site]);
   for (size_t i = 0; i < n && !s->ended; i++) {
     const BpWideRecord *r = (const void *) ((const uint8_t *) records + i * size);
     if (quick && !s->insn) {
@@ -211,7 +226,7 @@ tell_space (TraceStream *s)
     trace_writer_space (s->writer, s->space);
 }
 
-void trace_stream_jump (TraceStream *s, const BpJump *jump) { jump_queue_put (s->jumps, jump); }
+void trace_stream_jump (TraceStream *s, const BpJump *jump, uint64_t position) { jump_queue_put (s->jumps, jump, position); }
 
 void
 trace_stream_space (TraceStream *s, uint64_t space)
@@ -229,6 +244,7 @@ trace_stream_gap (TraceStream *s, uint64_t lost)
 {
   finish_insn (s, NULL);
   s->lost += lost;
+  s->astray = true;
   if (writes (s) && s->writer)
     trace_writer_gap (s->writer, lost);
 }
@@ -252,7 +268,7 @@ trace_stream_new (const char *path, const TraceStreamDesc *desc, GError **error)
   s->accesses = g_new (TraceAccess, s->size);
   if (desc->format == TRACE_FORMAT_BACKPLANE) {
     TraceWriterDesc writer = { .flags = desc->flags, .vcpu = desc->vcpu, .skipped = desc->skip, .text = desc->text, .registers = stream_registers,
-                               .arrived = arrived, .user = s };
+                               .user = s };
     s->writer = trace_writer_new (file, &writer);
   } else {
     s->records = g_new (ChampsimRecord, CHAMPSIM_BATCH);

@@ -31,10 +31,11 @@ typedef struct TraceStreamTotals {
 } TraceStreamTotals;
 
 TraceStream *trace_stream_new (const char *path, const TraceStreamDesc *desc, GError **error);
-/* Records in order: BpRecord, or wide ones. */
+/* Records in order: BpRecord, or wide ones.  An array ends where there was a jump. */
 void trace_stream_records (TraceStream *s, const BpSite *sites, const void *records, size_t n, bool wide);
-/* An interrupt or exception, told when it happens, on whatever thread: its place is found when the records around it come. */
-void trace_stream_jump (TraceStream *s, const BpJump *jump);
+/* An interrupt or exception, told when it happens, on whatever thread, before the records of what comes after it are.  position: how many records of
+ * instructions came before it whose sites' `user' is not 0. */
+void trace_stream_jump (TraceStream *s, const BpJump *jump, uint64_t position);
 /* Of what comes next. */
 void trace_stream_space (TraceStream *s, uint64_t space);
 void trace_stream_gap (TraceStream *s, uint64_t lost);

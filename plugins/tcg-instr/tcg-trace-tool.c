@@ -73,6 +73,8 @@ static void
 print_insn (const TcgTraceEvent *e, bool values)
 {
   const BpInsn *insn = e->insn;
+  if (e->goes_on)
+    printf ("-- more of ");
   printf ("%10" PRIu64 "  %016" PRIx64 " %u  ", e->number, insn->address, insn->privilege);
   for (unsigned i = 0; i < insn->size; i++)
     printf ("%02x", insn->bytes[i]);
@@ -132,9 +134,8 @@ typedef struct Stats {
 } Stats;
 
 static void
-add_insn (Stats *s, const TcgTraceEvent *e)
+add_insn (Stats *s, const BpInsn *insn)
 {
-  const BpInsn *insn = e->insn;
   s->taken += s->conditional && insn->address != s->fall_through;
   s->conditional = (insn->flags & BP_INSN_BRANCH) && (insn->flags & BP_INSN_CONDITIONAL);
   s->branches += s->conditional;
@@ -142,6 +143,11 @@ add_insn (Stats *s, const TcgTraceEvent *e)
   s->classes[insn->insn_class < BP_N_CLASSES ? insn->insn_class : BP_CLASS_OTHER]++;
   s->privileges[insn->privilege & 3]++;
   s->most_id = MAX (s->most_id, (uint64_t) insn->id + 1);
+}
+
+static void
+add_accesses (Stats *s, const TcgTraceEvent *e)
+{
   for (unsigned i = 0; i < e->n_accesses; i++) {
     const TraceAccess *a = &e->accesses[i];
     *(a->is_store ? &s->stores : &s->loads) += 1;
@@ -152,8 +158,10 @@ add_insn (Stats *s, const TcgTraceEvent *e)
 static void
 add_event (Stats *s, const TcgTraceEvent *e)
 {
+  if (e->kind == TCG_TRACE_INSN && !e->goes_on)
+    add_insn (s, e->insn);
   if (e->kind == TCG_TRACE_INSN)
-    add_insn (s, e);
+    add_accesses (s, e);
   if (e->kind == TCG_TRACE_JUMP)
     s->conditional = false;
   s->jumps += e->kind == TCG_TRACE_JUMP;

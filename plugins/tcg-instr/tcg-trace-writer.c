@@ -25,6 +25,7 @@ typedef struct Quick {
   uint8_t code;                 /* ACCESS */
   uint8_t bytes;                /* likewise: of the value */
   bool follows;                 /* INSN: it stands behind the instruction of the number before */
+  bool marked;                  /* INSN: its site's `user' is not 0 */
 } Quick;
 
 /* The last instruction, when it came by way of the loop: it is in the columns already, and is taken out again when it does not keep to its shape. */
@@ -53,7 +54,7 @@ struct TraceWriter {
   uint64_t odd;                 /* of the last access without a shape */
   uint32_t next, run;           /* instructions not written yet: next - run .. next - 1 */
   uint64_t defined_end, defined_physical;       /* behind the instruction that was defined last */
-  uint64_t insns, accesses, lost, chunk_insns;
+  uint64_t insns, accesses, lost, chunk_insns, marked;
   Quick *quick;                 /* by site */
   size_t n_quick;
   Open open;
@@ -317,13 +318,10 @@ follows (const TraceWriter *w, uint32_t number, uint64_t address)
   return number && w->known[number - 1].end == address;
 }
 
-/* The instruction may not follow the one before it: there may have been an interrupt, and here a chunk may end.  (So chunks end at the same places in
- * each run, however the records came.) */
+/* The instruction may not follow the one before it; here a chunk may end.  (So chunks end at the same places in each run, however the records came.) */
 static void
-arrive (TraceWriter *w, uint32_t number, const BpInsn *insn)
+arrive (TraceWriter *w, uint32_t number)
 {
-  if (w->desc.arrived && !follows (w, w->next, insn->address))
-    w->desc.arrived (w->desc.user, insn->address);
   if (G_UNLIKELY (column_bytes (&w->control) + column_bytes (&w->addresses) + column_bytes (&w->values) >= TRACE_CHUNK_TARGET))
     trace_writer_flush (w);
   column_reserve (&w->control, SLACK);
@@ -331,18 +329,18 @@ arrive (TraceWriter *w, uint32_t number, const BpInsn *insn)
 }
 
 void
-trace_writer_insn (TraceWriter *w, const BpInsn *insn, const TraceAccess *a, unsigned n)
+trace_writer_insn (TraceWriter *w, const BpInsn *insn, const TraceAccess *a, unsigned n, bool goes_on)
 {
   uint32_t number = number_of (w, insn, a, n);
   const Known *k = &w->known[number];
   column_reserve (&w->control, SLACK);
   if (number != w->next || !follows (w, number, insn->address))
-    arrive (w, number, insn);
+    arrive (w, number);
   if (n) {
     column_reserve (&w->addresses, (size_t) n * TRACE_VARINT_BYTES);
     column_reserve (&w->values, (size_t) n * 8);
   }
-  if (G_LIKELY (has_shape (w, k, a, n))) {
+  if (G_LIKELY (!goes_on && has_shape (w, k, a, n))) {
     w->run++;
     uint64_t *last = w->last + k->slot;
     for (unsigned i = 0; i < n; i++) {
@@ -352,11 +350,13 @@ trace_writer_insn (TraceWriter *w, const BpInsn *insn, const TraceAccess *a, uns
     }
   } else {
     flush_run (w);
+    if (goes_on)
+      put_token (&w->control, TRACE_OTHER, TRACE_MORE);
     put_odd (w, a, n);
   }
   w->next++;
-  w->insns++;
-  w->chunk_insns++;
+  w->insns += !goes_on;
+  w->chunk_insns += !goes_on;
   w->accesses += n;
 }
 
@@ -385,6 +385,7 @@ trace_writer_learn (TraceWriter *w, uint32_t site, const BpSite *what)
   *q = (Quick) { .number = number, .slot = k->slot, .n = k->n };
   if (what->kind == BP_RECORD_INSN) {
     q->kind = QUICK_INSN;
+    q->marked = what->user != 0;
     q->follows = follows (w, number, what->insn->address);
     return;
   }
@@ -438,7 +439,7 @@ take_records (TraceWriter *w, const BpSite *sites, const void *records, size_t n
   uint64_t *last = w->last;
   const uint8_t *codes = w->codes;
   Open *o = &w->open;
-  uint64_t insns = 0;
+  uint64_t insns = 0, marked = 0;
   Pace p;
   size_t i;
   take_pace (w, &p);
@@ -453,7 +454,7 @@ take_records (TraceWriter *w, const BpSite *sites, const void *records, size_t n
       if (q->number != p.next || !q->follows) {
         give_pace (w, &p, insns);
         insns = 0;
-        arrive (w, q->number, sites[r->site].insn);
+        arrive (w, q->number);
         column_reserve (&w->addresses, (n - i) * TRACE_VARINT_BYTES);
         column_reserve (&w->values, (n - i + 1) * 8);
         take_pace (w, &p);
@@ -468,6 +469,7 @@ take_records (TraceWriter *w, const BpSite *sites, const void *records, size_t n
       p.run++;
       p.next++;
       insns++;
+      marked += q->marked;
       continue;
     }
     if (G_UNLIKELY (q->kind != QUICK_ACCESS || r->bytes || !p.is_open || q->number != p.next - 1 || p.seen == p.n
@@ -485,6 +487,7 @@ take_records (TraceWriter *w, const BpSite *sites, const void *records, size_t n
     p.seen++;
   }
   give_pace (w, &p, insns);
+  w->marked += marked;
   return i;
 }
 
@@ -562,6 +565,7 @@ trace_writer_gap (TraceWriter *w, uint64_t lost)
   w->lost += lost;
 }
 
+uint64_t trace_writer_n_marked (const TraceWriter *w) { return w->marked; }
 uint64_t trace_writer_n_insns (const TraceWriter *w) { return w->insns; }
 uint64_t trace_writer_n_accesses (const TraceWriter *w) { return w->accesses; }
 

@@ -18,15 +18,13 @@ typedef struct TraceWriterDesc {
   uint64_t skipped;
   const char *text;             /* of the header: lines KEY=VALUE about the machine */
   TraceRegisters *registers;
-  /* An instruction at `address' is next that does not follow the one before: the place for trace_writer_jump.  May be NULL. */
-  void (*arrived) (void *user, uint64_t address);
   void *user;
 } TraceWriterDesc;
 
 /* The file is the caller's. */
 TraceWriter *trace_writer_new (TraceFile *file, const TraceWriterDesc *desc);
-/* An instruction was executed and made these accesses. */
-void trace_writer_insn (TraceWriter *writer, const BpInsn *insn, const TraceAccess *accesses, unsigned n);
+/* An instruction was executed and made these accesses; goes_on: they are more of the last one's. */
+void trace_writer_insn (TraceWriter *writer, const BpInsn *insn, const TraceAccess *accesses, unsigned n, bool goes_on);
 
 /*
  * The quick way, for arrays of records (BpRecord, or BpWideRecord).  Records of sites that it was told of (learn: an instruction's after the instruction was
@@ -37,6 +35,8 @@ void trace_writer_insn (TraceWriter *writer, const BpInsn *insn, const TraceAcce
 void trace_writer_learn (TraceWriter *writer, uint32_t site, const BpSite *what);
 bool trace_writer_knows (const TraceWriter *writer, uint32_t site);     /* an instruction's */
 size_t trace_writer_records (TraceWriter *writer, const BpSite *sites, const void *records, size_t n, bool wide);
+/* Instructions of the quick way whose site's `user' is not 0. */
+uint64_t trace_writer_n_marked (const TraceWriter *writer);
 const BpInsn *trace_writer_last (const TraceWriter *writer);
 const BpInsn *trace_writer_close (TraceWriter *writer, bool more, TraceAccess *accesses, unsigned *n);
 

@@ -26,6 +26,7 @@ typedef struct Trace {
   bool memory, values;
   /* derived */
   BpInstrument *instrument;
+  BpCounter blocks;             /* that were begun: says where jumps belong */
   unsigned n_vcpus;
   Vcpu *vcpus;
   bool opened, all_ended;
@@ -37,7 +38,9 @@ static void
 on_block (void *user, BpInstrBlock *block)
 {
   const Trace *t = user;
-  bp_block_record_insn (block, BP_EVERY_INSN, 0);
+  for (unsigned i = 0, n = bp_block_n_insns (block); i < n; i++)
+    bp_block_record_insn (block, i, i == 0);
+  bp_block_count (block, 0, t->blocks, 1);      /* (what the records of first instructions are) */
   if (t->memory)
     bp_block_record_memory (block, BP_EVERY_INSN, BP_LOADS | BP_STORES, 0, 0);
 }
@@ -48,7 +51,7 @@ static void
 on_jump (void *user, unsigned vcpu, const BpJump *jump)
 {
   Trace *t = user;
-  trace_stream_jump (t->vcpus[vcpu].stream, jump);
+  trace_stream_jump (t->vcpus[vcpu].stream, jump, *(const uint64_t *) bp_counter_at (t->instrument, t->blocks, vcpu));
 }
 
 /* --- records -------------------------------------------------------------------------------------------- */
@@ -210,6 +213,7 @@ trace_realize (void *self, GError **error)
   t->instrument = bp_instrument_attach (t, t->values ? &wide : &plain, t, error);
   if (!t->instrument)
     return false;
+  t->blocks = bp_counter_new (t->instrument, BP_COUNTER_LIVE);
   t->n_vcpus = bp_instrument_n_vcpus (t->instrument);
   return t->opened = open_streams (t, error);
 }

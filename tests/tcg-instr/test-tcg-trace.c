@@ -101,7 +101,7 @@ static void
 tell (TraceWriter *w, const Told *t)
 {
   switch (t->kind) {
-  case TCG_TRACE_INSN: trace_writer_insn (w, t->insn, t->accesses, t->n); break;
+  case TCG_TRACE_INSN: trace_writer_insn (w, t->insn, t->accesses, t->n, false); break;
   case TCG_TRACE_SPACE: trace_writer_space (w, t->a); break;
   case TCG_TRACE_JUMP: trace_writer_jump (w, (unsigned) t->a, t->b, t->c); break;
   case TCG_TRACE_GAP: trace_writer_gap (w, t->a);
@@ -369,7 +369,8 @@ make_sites (void)
     { BP_RECORD_LOAD, BP_SITE_ATOMIC, 4 }, { BP_RECORD_STORE, BP_SITE_ATOMIC, 4 }, { BP_RECORD_STORE, BP_SITE_HELPER, 0 } };
   for (unsigned i = 0; i < N_INSNS; i++)
     for (unsigned k = 0; k < SITES_AN_INSN; k++)
-      sites[i * SITES_AN_INSN + k] = (BpSite) { .insn = &insns[i], .kind = kinds[k].kind, .flags = kinds[k].flags, .bytes = kinds[k].bytes };
+      sites[i * SITES_AN_INSN + k] = (BpSite) { .insn = &insns[i], .kind = kinds[k].kind, .flags = kinds[k].flags, .bytes = kinds[k].bytes,
+                                                 .user = k == 0 && i % 3 == 0 };
 }
 
 static void
@@ -520,7 +521,7 @@ START_TEST (test_skip_and_limit)
 }
 END_TEST
 
-/* A jump stands before its handler's first instruction, in either format; one that leads nowhere is forgotten. */
+/* Jumps stand where they came: a third of the instructions are counted.  After a loss the place is found by the handler's address. */
 START_TEST (test_jumps)
 {
   GError *error = NULL;
@@ -531,30 +532,81 @@ START_TEST (test_jumps)
   make_sites ();
   TraceStreamDesc desc = { .format = TRACE_FORMAT_BACKPLANE, .text = "" };
   TraceStream *s = trace_stream_new (name, &desc, &error);
-  const unsigned order[] = { 0, 1, 2, 50, 51, 3, 4, 50, 51, 5 };
-  const BpJump jumps[] = { { .from = 1, .to = 2 }, { .kind = BP_JUMP_EXCEPTION, .from = insns[3].address, .to = insns[50].address },
-                           { .from = insns[5].address, .to = insns[50].address } };
-  for (unsigned i = 0; i < G_N_ELEMENTS (jumps); i++)
-    trace_stream_jump (s, &jumps[i]);
+  static const unsigned order[] = { 0, 1, 3, 6, 60, 61, 6, 60, 60, 9, 63, 9, 60 };
+  static const struct { unsigned before, marked; } jumps[] = { { 0, 0 }, { 3, 2 }, { 4, 3 }, { 10, 20 }, { 12, 22 } };
+  enum { LOSS = 9 };            /* before that one records are lost, with a jump that nobody comes for */
+  for (unsigned i = 0; i < G_N_ELEMENTS (jumps); i++) {
+    BpJump jump = { .kind = BP_JUMP_EXCEPTION, .from = i, .to = insns[order[jumps[i].before]].address };
+    trace_stream_jump (s, &jump, jumps[i].marked);
+  }
   for (unsigned i = 0; i < G_N_ELEMENTS (order); i++) {
     BpRecord r = { .site = order[i] * SITES_AN_INSN, .address = insns[order[i]].address };
+    if (i == LOSS)
+      trace_stream_gap (s, 100);
     trace_stream_records (s, sites, &r, 1, false);
   }
   trace_stream_free (s);
   TcgTraceReader *r = tcg_trace_reader_open (name, &error);
   ck_assert_ptr_nonnull (r);
-  unsigned n = 0, found = 0;
-  for (; tcg_trace_reader_next (r, &e, &error); n++) {
-    if (n != 3 && n != 8)
+  unsigned n = 0, found = 0, gaps = 0;
+  while (tcg_trace_reader_next (r, &e, &error)) {
+    n += e.kind == TCG_TRACE_INSN;
+    gaps += e.kind == TCG_TRACE_GAP;
+    if (e.kind != TCG_TRACE_JUMP)
       continue;
+    ck_assert_uint_eq (n, jumps[found].before);
+    ck_assert_uint_eq (e.from, found);
+    ck_assert_uint_eq (e.jump, BP_JUMP_EXCEPTION);
     found++;
-    ck_assert_uint_eq (e.kind, TCG_TRACE_JUMP);
-    ck_assert_uint_eq (e.from, jumps[found].from);
-    ck_assert_uint_eq (e.to, jumps[found].to);
-    ck_assert_uint_eq (e.jump, jumps[found].kind);
   }
-  ck_assert_uint_eq (n, G_N_ELEMENTS (order) + 2);
+  ck_assert_msg (!error, "%s", error ? error->message : "");
+  ck_assert_uint_eq (n, G_N_ELEMENTS (order));
+  ck_assert_uint_eq (found, G_N_ELEMENTS (jumps));
+  ck_assert_uint_eq (gaps, 1);
   tcg_trace_reader_close (r);
+  g_unlink (name);
+  g_free (name);
+}
+END_TEST
+
+/* An instruction that makes more accesses than are told at once is one instruction. */
+START_TEST (test_very_long)
+{
+  enum { MORE = 10, AT_ONCE = 4096 };
+  GError *error = NULL;
+  TcgTraceEvent e;
+  char *name = new_path ();
+  BpRecord *r = g_new (BpRecord, AT_ONCE);
+  make_records (71);
+  TraceStreamDesc desc = { .format = TRACE_FORMAT_BACKPLANE, .flags = TRACE_HAS_MEMORY, .text = "", .limit = 3 };
+  TraceStream *s = trace_stream_new (name, &desc, &error);
+  for (unsigned i = 0; i < 3; i++) {
+    BpRecord insn = { .site = i * SITES_AN_INSN };
+    trace_stream_records (s, sites, &insn, 1, false);
+    for (uint64_t at = 0; i == 1 && at < TRACE_ACCESSES_LIMIT + MORE; at += AT_ONCE) {
+      for (unsigned k = 0; k < AT_ONCE; k++)
+        r[k] = (BpRecord) { .site = i * SITES_AN_INSN + 1, .address = (at + k) * 8 };
+      trace_stream_records (s, sites, r, MIN (AT_ONCE, TRACE_ACCESSES_LIMIT + MORE - at), false);
+    }
+  }
+  trace_stream_free (s);
+  g_free (r);
+  TcgTraceReader *reader = tcg_trace_reader_open (name, &error);
+  ck_assert_ptr_nonnull (reader);
+  uint64_t accesses = 0, pieces = 0, wrong = 0;
+  while (tcg_trace_reader_next (reader, &e, &error)) {
+    pieces += e.goes_on;
+    wrong += e.goes_on && e.number != 1;
+    for (unsigned i = 0; i < e.n_accesses; i++)
+      wrong += e.accesses[i].address != 8 * accesses++;
+  }
+  ck_assert_msg (!error, "%s", error ? error->message : "");
+  ck_assert_uint_eq (wrong, 0);
+  ck_assert_uint_eq (pieces, 1);
+  ck_assert_uint_eq (accesses, TRACE_ACCESSES_LIMIT + MORE);
+  ck_assert_uint_eq (tcg_trace_reader_info (reader)->insns, 3);
+  ck_assert (tcg_trace_reader_info (reader)->complete);
+  tcg_trace_reader_close (reader);
   g_unlink (name);
   g_free (name);
 }
@@ -644,6 +696,7 @@ main (void)
   tcase_add_test (c, test_records);
   tcase_add_test (c, test_skip_and_limit);
   tcase_add_test (c, test_jumps);
+  tcase_add_test (c, test_very_long);
   tcase_add_test (c, test_many_chunks);
   tcase_add_test (c, test_full_disk);
   suite_add_tcase (suite, c);
