@@ -202,5 +202,5 @@ log_line_note (LogLine *l, const char *format, ...)
   g_string_append_vprintf (l->text, format, arguments);
   va_end (arguments);
   l->open = true;
-  log_line_end (l);
+  l->effects = false;
 }

@@ -40,7 +40,7 @@ void log_line_access (LogLine *line, const TraceAccess *access, bool value);
 /* bytes: in the target's order, the lowest first. */
 void log_line_register (LogLine *line, const char *name, const uint8_t *bytes, unsigned n);
 void log_line_end (LogLine *line);
-/* A line that is not an instruction's: "-- ..."; ends the line before. */
+/* A line that is not an instruction's: "-- ..."; ends the line before, and is ended by the next. */
 void log_line_note (LogLine *line, const char *format, ...) G_GNUC_PRINTF (2, 3);
 
 #endif

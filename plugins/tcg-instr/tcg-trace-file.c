@@ -38,7 +38,8 @@ TraceFile *
 trace_file_create (const char *path, int zstd_level, GError **error)
 {
   TraceFile *file = g_new0 (TraceFile, 1);
-  file->fd = open (path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  /* (what a guest does may hold its secrets) */
+  file->fd = open (path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   file->path = g_strdup (path);
   file->level = zstd_level;
   if (file->fd < 0)

@@ -49,7 +49,7 @@ START_TEST (test_lines)
   log_line_register (&line, "rbx", bytes, sizeof bytes);
   begin ("0000000000001002 3 main+0x6                 nop");
   log_line_note (&line, "interrupt, from %x to %x", 0x1003, 0x2000);
-  log_line_access (&line, &store, true);        /* of no line */
+  log_line_register (&line, "rsp", bytes, 2);
   begin ("0000000000002000 0 -                        vmovaps %ymm0,(%rdi)");
   log_line_access (&line, &store, true);
   log_line_access (&line, &load, false);
@@ -57,7 +57,7 @@ START_TEST (test_lines)
   ck_assert_str_eq (text,
                     "2 0000000000001000 3 main+0x4                 mov (%rax),%ebx            | load ffffffff81000000/4=2a rbx=12345678\n"
                     "2 0000000000001002 3 main+0x6                 nop\n"
-                    "2 -- interrupt, from 1003 to 2000\n"
+                    "2 -- interrupt, from 1003 to 2000                                        | rsp=5678\n"
                     "2 0000000000002000 0 -                        vmovaps %ymm0,(%rdi)       | store 0/32 load ffffffff81000000/4\n");
 }
 END_TEST
