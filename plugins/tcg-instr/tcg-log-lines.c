@@ -20,7 +20,7 @@ struct LogFile {
 LogFile *
 log_file_new (const char *path, int zstd_level, uint64_t limit, GError **error)
 {
-  TraceFile *file = trace_file_create (path, zstd_level, error);
+  TraceFile *file = trace_file_create (path, zstd_level, false, error);
   if (!file)
     return NULL;
   LogFile *f = g_new0 (LogFile, 1);

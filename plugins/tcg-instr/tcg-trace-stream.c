@@ -31,15 +31,30 @@ struct TraceStream {
 
 /* --- ChampSim's records ----------------------------------------------------------------- */
 
+typedef struct Records {
+  size_t size;
+  ChampsimRecord records[];
+} Records;
+
+static void
+finish_records (TraceFile *file, void *job)
+{
+  Records *r = job;
+  const void *packed;
+  size_t stored = trace_file_pack (file, r->records, r->size, &packed);
+  trace_file_write (file, stored ? packed : r->records, stored ? stored : r->size);
+  g_free (r);
+}
+
 static void
 write_records (TraceStream *s)
 {
-  const void *packed;
-  size_t size = s->n_records * sizeof *s->records, stored;
-  if (!size)
+  if (!s->n_records)
     return;
-  stored = trace_file_pack (s->file, s->records, size, &packed);
-  trace_file_write (s->file, stored ? packed : s->records, stored ? stored : size);
+  Records *r = g_malloc (sizeof *r + s->n_records * sizeof *s->records);
+  r->size = s->n_records * sizeof *s->records;
+  memcpy (r->records, s->records, r->size);
+  trace_file_post (s->file, finish_records, r);
   s->n_records = 0;
 }
 
@@ -256,7 +271,7 @@ bool trace_stream_ended (const TraceStream *s) { return s->ended || trace_file_e
 TraceStream *
 trace_stream_new (const char *path, const TraceStreamDesc *desc, GError **error)
 {
-  TraceFile *file = trace_file_create (path, desc->zstd_level, error);
+  TraceFile *file = trace_file_create (path, desc->zstd_level, desc->thread, error);
   if (!file)
     return NULL;
   TraceStream *s = g_new0 (TraceStream, 1);
@@ -285,6 +300,7 @@ trace_stream_flush (TraceStream *s)
     trace_writer_flush (s->writer);
   else
     write_records (s);          /* the last one waits for its successor */
+  trace_file_wait (s->file);
 }
 
 void

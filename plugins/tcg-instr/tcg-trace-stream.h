@@ -14,6 +14,7 @@ typedef enum TraceFormat { TRACE_FORMAT_BACKPLANE, TRACE_FORMAT_CHAMPSIM } Trace
 typedef struct TraceStreamDesc {
   TraceFormat format;
   int zstd_level;               /* 0: not compressed */
+  bool thread;                  /* compressing and writing is done by a thread of the file's own */
   uint32_t flags;               /* TRACE_HAS_* */
   uint32_t vcpu;
   uint64_t skip, limit;         /* instructions; limit 0: none */

@@ -269,7 +269,7 @@ convert (const Options *o)
   TcgTraceReader *r = tcg_trace_reader_open (o->files[0], &error);
   if (!r)
     return fail (o->files[0], error);
-  TraceFile *out = trace_file_create (o->files[1], o->zstd ? 3 : 0, &error);
+  TraceFile *out = trace_file_create (o->files[1], o->zstd ? 3 : 0, false, &error);
   if (!out) {
     tcg_trace_reader_close (r);
     return fail (o->files[1], error);

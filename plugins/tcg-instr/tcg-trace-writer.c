@@ -89,43 +89,59 @@ static void put_token (Column *c, unsigned token, uint64_t v) { put (c, v << 2 |
 static void put32 (uint8_t *at, uint32_t v) { memcpy (at, &v, sizeof v); }
 static void put64 (uint8_t *at, uint64_t v) { memcpy (at, &v, sizeof v); }
 
+/* A chunk on its way: bytes of its header, then of its payload, not packed. */
+typedef struct Chunk {
+  size_t raw;
+  uint8_t bytes[];
+} Chunk;
+
+static void
+finish_chunk (TraceFile *file, void *job)
+{
+  Chunk *c = job;
+  uint8_t *header = c->bytes, *payload = header + TRACE_CHUNK_BYTES;
+  const void *packed;
+  size_t stored = c->raw ? trace_file_pack (file, payload, c->raw, &packed) : 0;
+  bool is_packed = stored && stored < c->raw;
+  header[TRACE_CHUNK_AT_KIND + 1] = is_packed ? TRACE_PACKED_ZSTD : TRACE_PACKED_NONE;
+  if (is_packed)
+    memcpy (payload, packed, stored);
+  else
+    stored = c->raw;
+  put32 (header + TRACE_CHUNK_AT_STORED, (uint32_t) stored);
+  put32 (header + TRACE_CHUNK_AT_CHECK, trace_checksum (0, payload, stored));
+  put32 (header + TRACE_CHUNK_AT_HEADER_CHECK, trace_checksum (0, header, TRACE_CHUNK_AT_HEADER_CHECK));
+  trace_file_write (file, c->bytes, TRACE_CHUNK_BYTES + stored);
+  g_free (c);
+}
+
+static uint8_t *
+take_column (Column *c, uint8_t *to)
+{
+  size_t n = column_bytes (c);
+  if (n)
+    memcpy (to, c->begin, n);
+  c->at = c->begin;
+  return to + n;
+}
+
 static void
 write_chunk (TraceWriter *w, unsigned kind, uint64_t insns)
 {
-  size_t control = column_bytes (&w->control), addresses = column_bytes (&w->addresses), values = column_bytes (&w->values);
-  size_t raw = control + addresses + values, stored;
-  const void *packed;
-  uint8_t header[TRACE_CHUNK_BYTES] = { 0 };
-  g_autofree uint8_t *piece = g_malloc (TRACE_CHUNK_BYTES + raw);
-  uint8_t *payload = piece + TRACE_CHUNK_BYTES;
-  if (raw) {
-    memcpy (payload, w->control.begin, control);
-    if (addresses)
-      memcpy (payload + control, w->addresses.begin, addresses);
-    if (values)
-      memcpy (payload + control + addresses, w->values.begin, values);
-  }
-  stored = raw ? trace_file_pack (w->file, payload, raw, &packed) : 0;
+  size_t addresses = column_bytes (&w->addresses), values = column_bytes (&w->values), raw = column_bytes (&w->control) + addresses + values;
+  Chunk *c = g_malloc (sizeof *c + TRACE_CHUNK_BYTES + raw);
+  uint8_t *header = c->bytes;
+  memset (header, 0, TRACE_CHUNK_BYTES);
+  c->raw = raw;
   header[TRACE_CHUNK_AT_KIND] = (uint8_t) kind;
-  header[TRACE_CHUNK_AT_KIND + 1] = stored && stored < raw ? TRACE_PACKED_ZSTD : TRACE_PACKED_NONE;
-  if (stored && stored < raw)
-    memcpy (payload, packed, stored);
-  else
-    stored = raw;
   put32 (header, TRACE_CHUNK_MAGIC);
-  put32 (header + TRACE_CHUNK_AT_STORED, (uint32_t) stored);
   put32 (header + TRACE_CHUNK_AT_RAW, (uint32_t) raw);
   put32 (header + TRACE_CHUNK_AT_ADDRESSES, (uint32_t) addresses);
   put32 (header + TRACE_CHUNK_AT_VALUES, (uint32_t) values);
   put64 (header + TRACE_CHUNK_AT_INSNS, insns);
   put64 (header + TRACE_CHUNK_AT_LOST, w->lost);
-  put32 (header + TRACE_CHUNK_AT_CHECK, trace_checksum (0, payload, stored));
-  put32 (header + TRACE_CHUNK_AT_HEADER_CHECK, trace_checksum (0, header, TRACE_CHUNK_AT_HEADER_CHECK));
-  memcpy (piece, header, sizeof header);
-  trace_file_write (w->file, piece, TRACE_CHUNK_BYTES + stored);
-  w->control.at = w->control.begin;
-  w->addresses.at = w->addresses.begin;
-  w->values.at = w->values.begin;
+  take_column (&w->values, take_column (&w->addresses, take_column (&w->control, header + TRACE_CHUNK_BYTES)));
+  trace_file_post (w->file, finish_chunk, c);
 }
 
 static void
@@ -454,9 +470,7 @@ take_records (TraceWriter *w, const BpSite *sites, const void *records, size_t n
       if (q->number != p.next || !q->follows) {
         give_pace (w, &p, insns);
         insns = 0;
-        arrive (w, q->number);
-        column_reserve (&w->addresses, (n - i) * TRACE_VARINT_BYTES);
-        column_reserve (&w->values, (n - i + 1) * 8);
+        arrive (w, q->number);  /* (a chunk that ends leaves the columns empty: there is still room) */
         take_pace (w, &p);
       }
       o->insn_site = r->site;

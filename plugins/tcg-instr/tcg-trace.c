@@ -69,9 +69,8 @@ ended (Trace *t, Vcpu *v)
   for (unsigned i = 0; i < t->n_vcpus; i++)
     if (!trace_stream_ended (t->vcpus[i].stream))
       return;
-  if (!t->all_ended)
+  if (!__atomic_exchange_n (&t->all_ended, true, __ATOMIC_RELAXED))
     bp_instrument_set_running (t->instrument, false);
-  t->all_ended = true;
 }
 
 static void
@@ -175,7 +174,7 @@ static bool
 open_streams (Trace *t, GError **error)
 {
   g_autofree char *text = machine_text (t);
-  TraceStreamDesc desc = { .format = (TraceFormat) t->format, .zstd_level = t->compress == COMPRESS_ZSTD ? (int) t->level : 0,
+  TraceStreamDesc desc = { .format = (TraceFormat) t->format, .zstd_level = t->compress == COMPRESS_ZSTD ? (int) t->level : 0, .thread = true,
                            .flags = (t->memory ? TRACE_HAS_MEMORY : 0u) | (t->values ? TRACE_HAS_VALUES : 0u), .skip = t->skip, .limit = t->limit,
                            .text = text, .registers = registers_of, .user = t };
   t->vcpus = g_new0 (Vcpu, t->n_vcpus);
@@ -205,9 +204,9 @@ trace_unrealize (void *self)
 static bool
 trace_realize (void *self, GError **error)
 {
-  static const BpInstrumentOps plain = { .struct_size = sizeof plain, .flags = BP_INSTRUMENT_THREAD, .block = on_block, .records = on_records,
+  static const BpInstrumentOps plain = { .struct_size = sizeof plain, .block = on_block, .records = on_records,
                                          .jump = on_jump, .report = on_report };
-  static const BpInstrumentOps wide = { .struct_size = sizeof wide, .flags = BP_INSTRUMENT_THREAD | BP_INSTRUMENT_WIDE, .block = on_block,
+  static const BpInstrumentOps wide = { .struct_size = sizeof wide, .flags = BP_INSTRUMENT_WIDE, .block = on_block,
                                         .records = on_records, .jump = on_jump, .report = on_report };
   Trace *t = self;
   t->instrument = bp_instrument_attach (t, t->values ? &wide : &plain, t, error);

@@ -171,7 +171,7 @@ write_trace (unsigned n, uint32_t flags, int level, unsigned flush)
   GError *error = NULL;
   char *path = new_path (), *data;
   gsize size;
-  TraceFile *file = trace_file_create (path, level, &error);
+  TraceFile *file = trace_file_create (path, level, flush % 2, &error);
   ck_assert_msg (file != NULL, "%s", error ? error->message : "");
   TraceWriterDesc desc = { .flags = flags, .vcpu = 3, .skipped = 77, .text = "machine=test\n", .registers = registers };
   TraceWriter *w = trace_writer_new (file, &desc);
@@ -428,7 +428,7 @@ stream_trace (unsigned most, bool values, uint64_t skip, uint64_t limit, TraceSt
   char *name = new_path (), *data;
   gsize size;
   TraceStreamDesc desc = { .format = TRACE_FORMAT_BACKPLANE, .flags = TRACE_HAS_MEMORY | (values ? TRACE_HAS_VALUES : 0u), .skip = skip, .limit = limit,
-                           .text = "", .registers = registers };
+                           .text = "", .thread = true, .registers = registers };
   TraceStream *s = trace_stream_new (name, &desc, &error);
   ck_assert_msg (s != NULL, "%s", error ? error->message : "");
   for (unsigned at = 0, n; at < n_records; at += n) {
