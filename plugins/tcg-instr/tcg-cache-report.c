@@ -235,6 +235,14 @@ report_sets (const TcgCache *c, BpReport *report, unsigned which)
 
 /* --- all of it ------------------------------------------------------------------------------------------------------------ */
 
+static const char *
+records_text (const TcgCache *c, bool code)
+{
+  if (!c->config.caches[code ? CACHE_L1I : CACHE_L1D].size)
+    return "none";
+  return c->filtered[code] ? "without repeated lines" : "all";
+}
+
 static void
 report_geometry (const TcgCache *c, BpReport *report)
 {
@@ -253,8 +261,8 @@ report_geometry (const TcgCache *c, BpReport *report)
   bp_report_text (section, "coherence", "Coherence", c->n_vcpus < 2 ? "one core" : c->config.coherent ? "kept" : "not modelled");
   bp_report_text (section, "index", "Addresses", c->index == CACHE_PHYSICAL ? "physical" : "virtual");
   bp_report_text (section, "privilege", "Accesses of", c->who == CACHE_ALL ? "everybody" : c->who == CACHE_USER ? "user programs" : "the kernel");
-  bp_report_text (section, "records-data", "Records of data accesses", c->filtered[0] ? "without repeated lines" : "all");
-  bp_report_text (section, "records-code", "Records of code lines", c->filtered[1] ? "without repeated lines" : "all");
+  bp_report_text (section, "records-data", "Records of data accesses", records_text (c, false));
+  bp_report_text (section, "records-code", "Records of code lines", records_text (c, true));
 }
 
 void
