@@ -369,6 +369,8 @@ START_TEST (filters_leave_out_what_they_say)
     { .struct_size = sizeof (BpFilterDesc), .line_bytes = 64, .entries = 64, .stores_apart = true },
     { .struct_size = sizeof (BpFilterDesc), .line_bytes = 16, .entries = 8, .stores_apart = true },
     { .struct_size = sizeof (BpFilterDesc), .line_bytes = 4096, .entries = 1 },
+    { .struct_size = sizeof (BpFilterDesc), .line_bytes = 16, .entries = 1 },
+    { .struct_size = sizeof (BpFilterDesc), .line_bytes = 16, .entries = 2, .stores_apart = true },
     { .struct_size = sizeof (BpFilterDesc), .first = 0x4100, .last = 0x4fff },
     { .struct_size = sizeof (BpFilterDesc), .line_bytes = 32, .entries = 16, .first = 0x4040, .last = UINT64_C (0x123456789) },
   };

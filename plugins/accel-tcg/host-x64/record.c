@@ -199,6 +199,13 @@ skip_others (Gen *g, const InstrFilter *f, unsigned base, unsigned t, unsigned u
   return enc_jcc (e, CC_A);
 }
 
+/* Only one compare is made, of the last byte's line where the first's is: different lines of an access must have different indexes. */
+static bool
+compares_enough (const InstrFilter *f, unsigned bytes)
+{
+  return bytes < 2 || (bytes - 2) >> f->shift < f->entries - 1;
+}
+
 static void
 record_other_line (Gen *g, const BpIrInsn *insn, const InstrFilter *f, Operand address, Operand value)
 {
@@ -209,7 +216,9 @@ record_other_line (Gen *g, const BpIrInsn *insn, const InstrFilter *f, Operand a
   Operand plain = { .kind = IN_REGISTER, .reg = (uint8_t) base };
   Late *late;
   _Static_assert (sizeof (InstrLine) == 16, "the index is shifted by 4");
-  if (f->entries) {
+  if (f->entries && !compares_enough (f, bytes)) {
+    late = late_record (g, insn, leave_to_c, enc_jmp (e));
+  } else if (f->entries) {
     enc_mov_rr (e, X64_W, t, base);
     if (shift)
       enc_shift_ri (e, SHIFT_SHR, X64_W, t, shift);
