@@ -14,7 +14,8 @@
  *     }
  *
  * CHEAP FIRST.  From the cheapest to the dearest: a counter (about one host instruction a block, however many are asked for), records behind a filter,
- * records, counters for memory accesses, conditional calls, calls.  A call an instruction costs 10 times the guest's own time; a record some 10 %.
+ * records, counters for memory accesses, conditional calls, calls.  Exact instruction counts cost some 10 to 20 % of the
+ * guest's own time, all memory accesses as records some 40 %, a call an instruction 10 times as much as the guest.
  *
  * EXACTNESS.  An instruction counts, and is recorded, when it is executed; one that faults is not, and will be when it is executed again.  Calls come
  * before their instruction, also when that faults then.  An access is recorded, counted and told after it was made.  A repeated string instruction
