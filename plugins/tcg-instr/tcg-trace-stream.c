@@ -8,22 +8,28 @@ enum { CHAMPSIM_BATCH = 16384 };
 
 struct TraceStream {
   TraceStreamDesc desc;
+  const BpSite *sites;
   TraceFile *file;
   TraceWriter *writer;          /* one of these two */
   Champsim *champsim;
   ChampsimRecord *records;      /* CHAMPSIM_BATCH of them, that wait to be written */
   size_t n_records;
   JumpQueue *jumps;
-  /* the last instruction; NULL: the writer has it */
-  const BpInsn *insn;
+  /* the last block; NULL: the writer has it */
+  const TraceBlock *block;
   uint32_t site;                /* of its record; NO_SITE: not worth learning */
-  TraceAccess *accesses;
+  unsigned executed;            /* of its instructions */
+  unsigned told;                /* of those, that are written already */
+  bool goes_on;                 /* the next one to be told: its first accesses have been dealt with, */
+  bool goes_on_wanted;          /* and written */
+  TraceAccess *accesses;        /* of those that are to be told */
+  const BpInsn **owners;        /* who made each */
   unsigned n, size;
-  bool goes_on;                 /* its first accesses are written */
+  TraceTaken taken;
   uint64_t space;
   bool space_known, ended;
   uint64_t skipped, insns, n_accesses, lost, stray;
-  uint64_t marked;              /* instructions so far whose site's `user' is not 0, but for the writer's quick ones */
+  uint64_t blocks;              /* records of blocks so far, but for those that the writer took */
   bool astray;                  /* records were lost: how many there were is not known */
 };
 
@@ -79,69 +85,119 @@ stream_registers (void *user, const BpInsn *insn, BpInsnRegisters *out)
 /* --- instructions ------------------------------------------------------------------------- */
 
 static uint64_t n_insns (const TraceStream *s) { return s->writer ? trace_writer_n_insns (s->writer) : s->insns; }
+static bool writes (const TraceStream *s) { return !s->ended && s->skipped >= s->desc.skip; }
 
 static void
-write_insn (TraceStream *s)
+write_insn (TraceStream *s, const BpInsn *insn, const TraceAccess *a, unsigned n, bool goes_on)
 {
   if (s->writer) {
-    trace_writer_insn (s->writer, s->insn, s->accesses, s->n, s->goes_on);
+    trace_writer_insn (s->writer, insn, a, n, goes_on);
   } else {
-    champsim_insn (s->champsim, s->insn, s->accesses, s->n);
-    s->insns += !s->goes_on;
-    s->n_accesses += s->n;
+    champsim_insn (s->champsim, insn, a, n);
+    s->insns += !goes_on;
+    s->n_accesses += n;
   }
 }
 
-/* The last instruction, if the writer has it, is ours again; it is good as it is when there are no more accesses. */
+/* The next instruction, with accesses [at, end); more of them may come, if it is not done. */
 static void
-take_back (TraceStream *s, bool more)
+tell_insn (TraceStream *s, unsigned at, unsigned end, bool done)
 {
-  if (!s->insn && s->writer) {
-    s->insn = trace_writer_close (s->writer, more, s->accesses, &s->n);
-    s->site = NO_SITE;
-    s->goes_on = false;
+  const BpInsn *insn = s->block->insn[s->told];
+  if (s->goes_on ? s->goes_on_wanted && !s->ended : writes (s)) {
+    write_insn (s, insn, s->accesses + at, end - at, s->goes_on);
+    s->goes_on_wanted = true;
+  } else if (!s->goes_on) {
+    s->skipped += !s->ended;
+    s->goes_on_wanted = false;
   }
+  s->goes_on = !done;
+  s->told += done;
+  if (done && n_insns (s) == s->desc.limit)
+    s->ended = s->ended || s->desc.limit;
 }
 
-/* The last instruction has made its accesses. */
-static void
-finish_insn (TraceStream *s, const BpSite *sites)
+/* Instructions before `end' with what they did; returns how many accesses that was. */
+static unsigned
+tell_until (TraceStream *s, unsigned end)
 {
-  take_back (s, false);
-  if (!s->insn)
-    return;
-  if (G_LIKELY (!s->ended)) {
-    if (G_LIKELY (s->skipped >= s->desc.skip)) {
-      write_insn (s);
-      s->ended = n_insns (s) == s->desc.limit;
-      if (s->writer && sites && s->site != NO_SITE)
-        trace_writer_learn (s->writer, s->site, &sites[s->site]);
-    } else
-      s->skipped++;
+  unsigned at = 0;
+  while (s->told < end) {
+    unsigned from = at;
+    while (at < s->n && s->owners[at] == s->block->insn[s->told])
+      at++;
+    tell_insn (s, from, at, true);
   }
-  s->insn = NULL;
-  s->n = 0;
+  return at;
+}
+
+/* --- blocks ---------------------------------------------------------------------------------- */
+
+static void
+begin_block (TraceStream *s, const BpSite *site, uint32_t number)
+{
+  s->block = trace_blocks_at (s->desc.blocks, site->user);
+  s->site = number;
+  s->executed = s->block->n;
+  s->told = s->n = 0;
   s->goes_on = false;
 }
 
+/* The last block, if the writer has it, is ours again; it is good as it is when there are no more accesses. */
 static void
-add_access (TraceStream *s, const TraceAccess *access)
+take_back (TraceStream *s, const BpSite *sites, bool more)
 {
-  if (G_UNLIKELY (s->n == TRACE_ACCESSES_LIMIT)) {      /* a very long rep */
-    if (s->skipped >= s->desc.skip) {
-      write_insn (s);
-      s->goes_on = true;
-    }
-    s->n = 0;
+  const TraceTaken *t = &s->taken;
+  if (s->block || !s->writer || !trace_writer_close (s->writer, more, &s->taken))
+    return;
+  begin_block (s, &sites[t->site], NO_SITE);
+  memcpy (s->accesses, t->accesses, t->n * sizeof *s->accesses);
+  for (unsigned i = 0; i < t->n; i++)
+    s->owners[i] = s->block->insn[t->insn[i]];
+  s->n = t->n;
+}
+
+/* The last block is over. */
+static void
+finish_block (TraceStream *s)
+{
+  take_back (s, s->sites, false);
+  if (!s->block)
+    return;
+  s->stray += s->n - tell_until (s, s->executed);
+  if (s->writer && s->site != NO_SITE)
+    trace_writer_learn_block (s->writer, s->site, s->block);
+  s->block = NULL;
+}
+
+/* A very long rep: what there is, is told. */
+static void
+make_room (TraceStream *s)
+{
+  const BpInsn *last = s->owners[s->n - 1];
+  unsigned i = s->told;
+  while (i < s->block->n && s->block->insn[i] != last)
+    i++;
+  if (i < s->block->n)
+    tell_insn (s, tell_until (s, i), s->n, false);
+  s->n = 0;
+}
+
+static void
+add_access (TraceStream *s, const BpInsn *insn, const TraceAccess *access)
+{
+  if (G_UNLIKELY (s->n == TRACE_ACCESSES_LIMIT))
+    make_room (s);
+  if (G_UNLIKELY (s->n == s->size)) {
+    s->size *= 2;
+    s->accesses = g_renew (TraceAccess, s->accesses, s->size);
+    s->owners = g_renew (const BpInsn *, s->owners, s->size);
   }
-  if (G_UNLIKELY (s->n == s->size))
-    s->accesses = g_renew (TraceAccess, s->accesses, s->size *= 2);
+  s->owners[s->n] = insn;
   s->accesses[s->n++] = *access;
 }
 
 /* --- records --------------------------------------------------------------------------------- */
-
-static bool writes (const TraceStream *s) { return !s->ended && s->skipped >= s->desc.skip; }
 
 static void
 write_jump (TraceStream *s, const BpJump *jump)
@@ -159,31 +215,18 @@ static void
 look_for_jumps (TraceStream *s, const BpSite *site)
 {
   BpJump jump;
-  uint64_t position = s->marked + (s->writer ? trace_writer_n_marked (s->writer) : 0), there;
-  if (s->astray && site->kind == BP_RECORD_INSN && jump_queue_find (s->jumps, site->insn->address, &jump, &there)) {
-    s->marked += there - position;
+  uint64_t quick = s->writer ? trace_writer_n_blocks (s->writer) : 0, there;
+  if (s->astray && site->kind == BP_RECORD_BLOCK && jump_queue_find (s->jumps, site->insn->address, &jump, &there)) {
+    s->blocks = there - quick;
     s->astray = false;
-    finish_insn (s, NULL);
+    finish_block (s);
     write_jump (s, &jump);
     return;
   }
-  while (!s->astray && jump_queue_take (s->jumps, position, &jump)) {
-    finish_insn (s, NULL);
+  while (!s->astray && jump_queue_take (s->jumps, s->blocks + quick, &jump)) {
+    finish_block (s);
     write_jump (s, &jump);
   }
-}
-
-/* false: the record is for the quick way after all. */
-static bool
-begin_insn (TraceStream *s, const BpSite *sites, uint32_t site, bool may_be_quick)
-{
-  finish_insn (s, sites);
-  if (may_be_quick && trace_writer_knows (s->writer, site))
-    return false;
-  s->insn = sites[site].insn;
-  s->site = site;
-  s->marked += sites[site].user != 0;
-  return true;
 }
 
 static void
@@ -191,22 +234,45 @@ record_access (TraceStream *s, const BpSite *site, const BpWideRecord *r, uint64
 {
   TraceAccess a = { .address = r->address, .value = value, .bytes = r->bytes ? r->bytes : site->bytes, .is_store = site->kind == BP_RECORD_STORE,
                     .is_atomic = site->flags & BP_SITE_ATOMIC };
-  if (!s->insn && s->writer && trace_writer_last (s->writer) == site->insn)
-    take_back (s, true);
-  if (s->insn != site->insn) {
+  take_back (s, s->sites, true);
+  if (!s->block) {
     s->stray++;
     return;
   }
-  add_access (s, &a);
+  add_access (s, site->insn, &a);
   if (s->writer && !r->bytes)
-    trace_writer_learn (s->writer, r->site, site);
+    trace_writer_learn_access (s->writer, r->site, site);
 }
 
-/* How many of the next records may go the quick way: none before the first and after the last instruction that is wanted. */
+static void
+record_left (TraceStream *s, const BpSite *site, uint32_t number)
+{
+  take_back (s, s->sites, true);
+  if (s->block)
+    s->executed = s->block->n - MIN (site->n_insns, s->block->n);
+  if (s->writer)
+    trace_writer_learn_left (s->writer, number, site);
+  finish_block (s);
+}
+
+/* false: the record is for the quick way after all. */
+static bool
+record_block (TraceStream *s, const BpSite *site, uint32_t number, bool may_be_quick)
+{
+  finish_block (s);
+  if (may_be_quick && trace_writer_knows (s->writer, number))
+    return false;
+  begin_block (s, site, number);
+  s->blocks++;
+  return true;
+}
+
+/* Whether the next records may go the quick way: none before the first and after the last instruction that is wanted. */
 static bool
 is_quick (const TraceStream *s, size_t n)
 {
-  return s->writer && s->skipped >= s->desc.skip && (!s->desc.limit || s->desc.limit - n_insns (s) > n);
+  enum { MOST = 1024 };         /* instructions in a block */
+  return s->writer && s->skipped >= s->desc.skip && (!s->desc.limit || s->desc.limit - n_insns (s) > n * MOST);
 }
 
 void
@@ -214,21 +280,24 @@ trace_stream_records (TraceStream *s, const BpSite *sites, const void *records, 
 {
   size_t size = wide ? sizeof (BpWideRecord) : sizeof (BpRecord);
   bool quick = is_quick (s, n);
+  s->sites = sites;
   if (n)
     look_for_jumps (s, &sites[((const BpRecord *) records)->site]);
   for (size_t i = 0; i < n && !s->ended; i++) {
     const BpWideRecord *r = (const void *) ((const uint8_t *) records + i * size);
-    if (quick && !s->insn) {
-      i += trace_writer_records (s->writer, sites, r, n - i, wide);
+    if (quick && !s->block) {
+      i += trace_writer_records (s->writer, r, n - i, wide);
       if (i == n)
         return;
       r = (const void *) ((const uint8_t *) records + i * size);
     }
     const BpSite *site = &sites[r->site];
-    if (site->kind != BP_RECORD_INSN)
+    if (site->kind == BP_RECORD_BLOCK)
+      i -= !record_block (s, site, r->site, quick);
+    else if (site->kind == BP_RECORD_LEFT)
+      record_left (s, site, r->site);
+    else
       record_access (s, site, r, wide ? r->value : 0);
-    else if (!begin_insn (s, sites, r->site, quick))
-      i--;
   }
 }
 
@@ -248,7 +317,7 @@ trace_stream_space (TraceStream *s, uint64_t space)
 {
   if (s->space_known && s->space == space)
     return;
-  finish_insn (s, NULL);
+  finish_block (s);
   s->space = space;
   s->space_known = true;
   tell_space (s);
@@ -257,7 +326,7 @@ trace_stream_space (TraceStream *s, uint64_t space)
 void
 trace_stream_gap (TraceStream *s, uint64_t lost)
 {
-  finish_insn (s, NULL);
+  finish_block (s);
   s->lost += lost;
   s->astray = true;
   if (writes (s) && s->writer)
@@ -279,8 +348,9 @@ trace_stream_new (const char *path, const TraceStreamDesc *desc, GError **error)
   s->desc.text = NULL;
   s->file = file;
   s->jumps = jump_queue_new ();
-  s->size = 64;
+  s->size = TRACE_QUICK_ACCESSES + 1;
   s->accesses = g_new (TraceAccess, s->size);
+  s->owners = g_new (const BpInsn *, s->size);
   if (desc->format == TRACE_FORMAT_BACKPLANE) {
     TraceWriterDesc writer = { .flags = desc->flags, .vcpu = desc->vcpu, .skipped = desc->skip, .text = desc->text, .registers = stream_registers,
                                .user = s };
@@ -295,7 +365,7 @@ trace_stream_new (const char *path, const TraceStreamDesc *desc, GError **error)
 void
 trace_stream_flush (TraceStream *s)
 {
-  finish_insn (s, NULL);
+  finish_block (s);
   if (s->writer)
     trace_writer_flush (s->writer);
   else
@@ -315,7 +385,7 @@ trace_stream_free (TraceStream *s)
 {
   if (!s)
     return;
-  finish_insn (s, NULL);
+  finish_block (s);
   if (s->writer)
     trace_writer_finish (s->writer);
   else {
@@ -328,5 +398,6 @@ trace_stream_free (TraceStream *s)
   jump_queue_free (s->jumps);
   g_free (s->records);
   g_free (s->accesses);
+  g_free (s->owners);
   g_free (s);
 }

@@ -19,6 +19,7 @@ typedef struct TraceStreamDesc {
   uint32_t vcpu;
   uint64_t skip, limit;         /* instructions; limit 0: none */
   const char *text;             /* of the header */
+  const TraceBlocks *blocks;    /* by what records of blocks have in their sites' `user' */
   TraceRegisters *registers;
   void *user;
 } TraceStreamDesc;
@@ -32,10 +33,10 @@ typedef struct TraceStreamTotals {
 } TraceStreamTotals;
 
 TraceStream *trace_stream_new (const char *path, const TraceStreamDesc *desc, GError **error);
-/* Records in order: BpRecord, or wide ones.  An array ends where there was a jump. */
+/* Records in order, of blocks, their accesses, and of blocks that were left: BpRecord, or wide ones.  An array ends where there was a jump. */
 void trace_stream_records (TraceStream *s, const BpSite *sites, const void *records, size_t n, bool wide);
 /* An interrupt or exception, told when it happens, on whatever thread, before the records of what comes after it are.  position: how many records of
- * instructions came before it whose sites' `user' is not 0. */
+ * blocks came before it. */
 void trace_stream_jump (TraceStream *s, const BpJump *jump, uint64_t position);
 /* Of what comes next. */
 void trace_stream_space (TraceStream *s, uint64_t space);

@@ -16,28 +16,26 @@ typedef struct Known {
 } Known;
 
 /* What a record's site says, for the loop over records. */
-typedef enum QuickKind { QUICK_UNKNOWN, QUICK_INSN, QUICK_ACCESS } QuickKind;
+typedef enum QuickKind { QUICK_UNKNOWN, QUICK_BLOCK, QUICK_ACCESS, QUICK_LEFT } QuickKind;
 typedef struct Quick {
-  uint32_t number;              /* of the instruction */
-  uint32_t slot;
+  uint32_t number;              /* of the instruction; BLOCK: of the first, whose successors have the numbers behind it */
+  uint32_t slot;                /* BLOCK: of its first access; the others' follow */
+  uint16_t insns;               /* BLOCK; LEFT: that were not executed */
   uint8_t kind;                 /* QuickKind */
-  uint8_t n;                    /* INSN: accesses in the shape */
+  uint8_t n;                    /* BLOCK: accesses in the shapes */
   uint8_t code;                 /* ACCESS */
   uint8_t bytes;                /* likewise: of the value */
-  bool follows;                 /* INSN: it stands behind the instruction of the number before */
-  bool marked;                  /* INSN: its site's `user' is not 0 */
+  bool follows;                 /* BLOCK: it stands behind the instruction of the number before */
 } Quick;
 
-/* The last instruction, when it came by way of the loop: it is in the columns already, and is taken out again when it does not keep to its shape. */
+/* The last block, when it came by way of the loop: it is in the columns already, and is taken out again when it does not keep to its shape. */
 typedef struct Open {
   bool is_open;
-  uint32_t insn_site;
-  const BpInsn *insn;           /* of that site */
-  uint32_t slot;
-  unsigned seen, n;             /* accesses */
+  uint32_t site, first, slot;   /* of its record; of its first instruction: the number, and the slot */
+  unsigned insns, seen, n;      /* accesses: seen of n */
   size_t addresses, values;     /* the columns' bytes before it */
-  uint64_t before[TRACE_SHAPE_LIMIT];   /* in last[] */
-  uint64_t value[TRACE_SHAPE_LIMIT];
+  uint64_t before[TRACE_QUICK_ACCESSES];        /* in last[] */
+  uint64_t value[TRACE_QUICK_ACCESSES];
 } Open;
 
 struct TraceWriter {
@@ -50,11 +48,12 @@ struct TraceWriter {
   size_t n_known, known_size;
   uint64_t *last;               /* the address of each shaped access when it was made last */
   uint8_t *codes;               /* likewise: what it is */
+  uint32_t *owner;              /* likewise: the instruction */
   size_t n_last, last_size;
   uint64_t odd;                 /* of the last access without a shape */
   uint32_t next, run;           /* instructions not written yet: next - run .. next - 1 */
   uint64_t defined_end, defined_physical;       /* behind the instruction that was defined last */
-  uint64_t insns, accesses, lost, chunk_insns, marked;
+  uint64_t insns, accesses, lost, chunk_insns, blocks;
   Quick *quick;                 /* by site */
   size_t n_quick;
   Open open;
@@ -217,6 +216,7 @@ put_shape (TraceWriter *w, Known *k, const TraceAccess *a, unsigned n)
     w->last_size *= 2;
     w->last = g_renew (uint64_t, w->last, w->last_size);
     w->codes = g_renew (uint8_t, w->codes, w->last_size);
+    w->owner = g_renew (uint32_t, w->owner, w->last_size);
   }
   uint8_t *codes = w->codes + w->n_last;
   k->n = (uint8_t) (n <= TRACE_SHAPE_LIMIT ? n : 0);
@@ -229,8 +229,10 @@ put_shape (TraceWriter *w, Known *k, const TraceAccess *a, unsigned n)
   for (unsigned i = 0; i < k->n; i++)
     put_byte (&w->control, codes[i]);
   k->slot = (uint32_t) w->n_last;
-  for (unsigned i = 0; i < k->n; i++)
+  for (unsigned i = 0; i < k->n; i++) {
+    w->owner[w->n_last] = (uint32_t) w->n_known;
     w->last[w->n_last++] = 0;
+  }
 }
 
 static uint32_t
@@ -390,30 +392,50 @@ quick_of (TraceWriter *w, uint32_t site)
   return &w->quick[site];
 }
 
-void
-trace_writer_learn (TraceWriter *w, uint32_t site, const BpSite *what)
+/* 0: not known. */
+static uint32_t
+known_number (const TraceWriter *w, const BpInsn *insn)
 {
-  uint32_t number = what->insn->id < w->n_ids ? w->ids[what->insn->id] : 0;
-  Quick *q = quick_of (w, site);
-  if (!number || q->kind != QUICK_UNKNOWN)
-    return;
-  const Known *k = &w->known[--number];
-  *q = (Quick) { .number = number, .slot = k->slot, .n = k->n };
-  if (what->kind == BP_RECORD_INSN) {
-    q->kind = QUICK_INSN;
-    q->marked = what->user != 0;
-    q->follows = follows (w, number, what->insn->address);
-    return;
-  }
-  TraceAccess a = { .bytes = what->bytes, .is_store = what->kind == BP_RECORD_STORE, .is_atomic = what->flags & BP_SITE_ATOMIC };
-  if (!what->bytes || size_code (what->bytes) == TRACE_SIZE_EXPLICIT)
-    return;
-  q->kind = QUICK_ACCESS;
-  q->code = (uint8_t) access_code (&a);
-  q->bytes = (uint8_t) (what->bytes <= 8 ? what->bytes : 0);
+  return insn->id < w->n_ids ? w->ids[insn->id] : 0;
 }
 
-bool trace_writer_knows (const TraceWriter *w, uint32_t site) { return site < w->n_quick && w->quick[site].kind == QUICK_INSN; }
+void
+trace_writer_learn_access (TraceWriter *w, uint32_t site, const BpSite *what)
+{
+  uint32_t number = known_number (w, what->insn);
+  Quick *q = quick_of (w, site);
+  TraceAccess a = { .bytes = what->bytes, .is_store = what->kind == BP_RECORD_STORE, .is_atomic = what->flags & BP_SITE_ATOMIC };
+  if (!number || q->kind != QUICK_UNKNOWN || !what->bytes || size_code (what->bytes) == TRACE_SIZE_EXPLICIT)
+    return;
+  *q = (Quick) { .kind = QUICK_ACCESS, .number = number - 1, .code = (uint8_t) access_code (&a), .bytes = (uint8_t) (what->bytes <= 8 ? what->bytes : 0) };
+}
+
+/* Only blocks whose instructions have numbers in a row go the quick way. */
+void
+trace_writer_learn_block (TraceWriter *w, uint32_t site, const TraceBlock *block)
+{
+  uint32_t first = known_number (w, block->insn[0]);
+  Quick *q = quick_of (w, site);
+  if (!first || q->kind != QUICK_UNKNOWN || block->n > UINT16_MAX)
+    return;
+  for (unsigned i = 1; i < block->n; i++)
+    if (known_number (w, block->insn[i]) != first + i)
+      return;
+  const Known *begin = &w->known[first - 1], *end = begin + block->n - 1;
+  uint32_t n = end->slot + end->n - begin->slot;
+  if (n <= TRACE_QUICK_ACCESSES)
+    *q = (Quick) { .kind = QUICK_BLOCK, .number = first - 1, .slot = begin->slot, .insns = (uint16_t) block->n, .n = (uint8_t) n,
+                   .follows = follows (w, first - 1, block->insn[0]->address) };
+}
+
+void
+trace_writer_learn_left (TraceWriter *w, uint32_t site, const BpSite *what)
+{
+  if (what->n_insns <= UINT16_MAX)
+    *quick_of (w, site) = (Quick) { .kind = QUICK_LEFT, .insns = (uint16_t) what->n_insns };
+}
+
+bool trace_writer_knows (const TraceWriter *w, uint32_t site) { return site < w->n_quick && w->quick[site].kind == QUICK_BLOCK; }
 
 /* What the loop keeps in registers. */
 typedef struct Pace {
@@ -431,7 +453,7 @@ take_pace (const TraceWriter *w, Pace *p)
                 .seen = w->open.seen, .n = w->open.n };
 }
 
-/* Back into the writer; insns: that were begun since the last time. */
+/* Back into the writer; insns: that were executed since the last time. */
 static inline void
 give_pace (TraceWriter *w, const Pace *p, uint64_t insns)
 {
@@ -447,15 +469,23 @@ give_pace (TraceWriter *w, const Pace *p, uint64_t insns)
   w->chunk_insns += insns;
 }
 
+/* How many accesses its instructions that were executed make. */
+static unsigned
+accesses_until (const TraceWriter *w, const Open *o, unsigned left)
+{
+  return w->known[o->first + o->insns - left].slot - o->slot;
+}
+
 static inline __attribute__ ((always_inline)) size_t
-take_records (TraceWriter *w, const BpSite *sites, const void *records, size_t n, bool wide, bool values)
+take_records (TraceWriter *w, const void *records, size_t n, bool wide, bool values)
 {
   const Quick *quick = w->quick;
   const size_t n_quick = w->n_quick;
   uint64_t *last = w->last;
   const uint8_t *codes = w->codes;
+  const uint32_t *owner = w->owner;
   Open *o = &w->open;
-  uint64_t insns = 0, marked = 0;
+  uint64_t insns = 0, blocks = 0, left = 0;
   Pace p;
   size_t i;
   take_pace (w, &p);
@@ -464,91 +494,95 @@ take_records (TraceWriter *w, const BpSite *sites, const void *records, size_t n
     if (G_UNLIKELY (r->site >= n_quick))
       break;
     const Quick *q = &quick[r->site];
-    if (q->kind == QUICK_INSN) {
+    if (q->kind == QUICK_ACCESS) {
+      if (G_UNLIKELY (r->bytes || !p.is_open || p.seen == p.n || owner[p.slot + p.seen] != q->number || codes[p.slot + p.seen] != q->code))
+        break;
+      uint64_t before = last[p.slot + p.seen];
+      o->before[p.seen] = before;
+      p.addresses = trace_put_varint (p.addresses, trace_zigzag (r->address - before));
+      last[p.slot + p.seen] = r->address;
+      if (values) {
+        o->value[p.seen] = r->value;
+        memcpy (p.values, &(uint64_t) { GUINT64_TO_LE (r->value) }, 8);
+        p.values += q->bytes;
+      }
+      p.seen++;
+    } else if (q->kind == QUICK_BLOCK) {
       if (G_UNLIKELY (p.is_open && p.seen != p.n))
         break;
+      blocks++;
       if (q->number != p.next || !q->follows) {
         give_pace (w, &p, insns);
         insns = 0;
         arrive (w, q->number);  /* (a chunk that ends leaves the columns empty: there is still room) */
         take_pace (w, &p);
       }
-      o->insn_site = r->site;
+      o->site = r->site;
+      o->first = q->number;
+      o->insns = q->insns;
       o->addresses = (size_t) (p.addresses - w->addresses.begin);
       o->values = (size_t) (p.values - w->values.begin);
       p.is_open = true;
       p.slot = q->slot;
       p.seen = 0;
       p.n = q->n;
-      p.run++;
-      p.next++;
-      insns++;
-      marked += q->marked;
-      continue;
+      p.run += q->insns;
+      p.next += q->insns;
+      insns += q->insns;
+    } else {
+      if (q->kind != QUICK_LEFT || !p.is_open || q->insns >= o->insns || p.seen != accesses_until (w, o, q->insns))
+        break;
+      left++;
+      p.run -= q->insns;
+      p.next -= q->insns;
+      insns -= q->insns;
+      p.is_open = false;
     }
-    if (G_UNLIKELY (q->kind != QUICK_ACCESS || r->bytes || !p.is_open || q->number != p.next - 1 || p.seen == p.n
-                    || codes[p.slot + p.seen] != q->code))
-      break;
-    uint64_t before = last[p.slot + p.seen];
-    o->before[p.seen] = before;
-    p.addresses = trace_put_varint (p.addresses, trace_zigzag (r->address - before));
-    last[p.slot + p.seen] = r->address;
-    if (values) {
-      o->value[p.seen] = r->value;
-      memcpy (p.values, &(uint64_t) { GUINT64_TO_LE (r->value) }, 8);
-      p.values += q->bytes;
-    }
-    p.seen++;
   }
   give_pace (w, &p, insns);
-  w->marked += marked;
+  w->blocks += blocks;
+  w->accesses += i - blocks - left;
   return i;
 }
 
 size_t
-trace_writer_records (TraceWriter *w, const BpSite *sites, const void *records, size_t n, bool wide)
+trace_writer_records (TraceWriter *w, const void *records, size_t n, bool wide)
 {
   column_reserve (&w->addresses, n * TRACE_VARINT_BYTES);
   column_reserve (&w->values, (n + 1) * 8);
-  uint64_t insns = w->insns;
-  if (!wide)
-    n = take_records (w, sites, records, n, false, false);
-  else
-    n = take_records (w, sites, records, n, true, w->desc.flags & TRACE_HAS_VALUES);
-  w->accesses += n - (w->insns - insns);
-  w->open.insn = sites[w->open.insn_site].insn;
-  return n;
+  return wide ? take_records (w, records, n, true, w->desc.flags & TRACE_HAS_VALUES) : take_records (w, records, n, false, false);
 }
 
-const BpInsn *
-trace_writer_close (TraceWriter *w, bool more, TraceAccess *accesses, unsigned *n)
+uint64_t trace_writer_n_blocks (const TraceWriter *w) { return w->blocks; }
+
+bool
+trace_writer_close (TraceWriter *w, bool more, TraceTaken *taken)
 {
   Open *o = &w->open;
-  *n = 0;
   if (!o->is_open)
-    return NULL;
+    return false;
   o->is_open = false;
   if (o->seen == o->n && !more)
-    return NULL;
-  for (unsigned i = o->seen; i-- > 0;) {        /* (each access has a place of its own in last[]) */
+    return false;
+  for (unsigned i = 0; i < o->seen; i++) {      /* (each access has a place of its own in last[]) */
     unsigned code = w->codes[o->slot + i];
-    accesses[i] = (TraceAccess) { .address = w->last[o->slot + i], .value = w->desc.flags & TRACE_HAS_VALUES ? o->value[i] : 0,
-                                  .bytes = trace_sizes[code >> TRACE_CODE_SIZE_SHIFT], .is_store = code & TRACE_CODE_STORE,
-                                  .is_atomic = code & TRACE_CODE_ATOMIC };
+    taken->insn[i] = w->owner[o->slot + i] - o->first;
+    taken->accesses[i] = (TraceAccess) { .address = w->last[o->slot + i], .value = w->desc.flags & TRACE_HAS_VALUES ? o->value[i] : 0,
+                                         .bytes = trace_sizes[code >> TRACE_CODE_SIZE_SHIFT], .is_store = code & TRACE_CODE_STORE,
+                                         .is_atomic = code & TRACE_CODE_ATOMIC };
     w->last[o->slot + i] = o->before[i];
   }
-  *n = o->seen;
+  taken->site = o->site;
+  taken->n = o->seen;
   w->addresses.at = w->addresses.begin + o->addresses;
   w->values.at = w->values.begin + o->values;
-  w->run--;
-  w->next--;
-  w->insns--;
-  w->chunk_insns--;
+  w->run -= o->insns;
+  w->next -= o->insns;
+  w->insns -= o->insns;
+  w->chunk_insns -= o->insns;
   w->accesses -= o->seen;
-  return o->insn;
+  return true;
 }
-
-const BpInsn *trace_writer_last (const TraceWriter *w) { return w->open.is_open ? w->open.insn : NULL; }
 
 /* --- between instructions ------------------------------------------------------------------------ */
 
@@ -579,7 +613,6 @@ trace_writer_gap (TraceWriter *w, uint64_t lost)
   w->lost += lost;
 }
 
-uint64_t trace_writer_n_marked (const TraceWriter *w) { return w->marked; }
 uint64_t trace_writer_n_insns (const TraceWriter *w) { return w->insns; }
 uint64_t trace_writer_n_accesses (const TraceWriter *w) { return w->accesses; }
 
@@ -594,6 +627,7 @@ trace_writer_new (TraceFile *file, const TraceWriterDesc *desc)
   w->last_size = 1024;
   w->last = g_new0 (uint64_t, w->last_size);
   w->codes = g_new0 (uint8_t, w->last_size);
+  w->owner = g_new0 (uint32_t, w->last_size);
   write_header (w);
   w->desc.text = NULL;          /* (it was the caller's) */
   return w;
@@ -618,6 +652,7 @@ trace_writer_free (TraceWriter *w)
   g_free (w->known);
   g_free (w->last);
   g_free (w->codes);
+  g_free (w->owner);
   g_free (w->quick);
   g_free (w);
 }

@@ -26,7 +26,8 @@ typedef struct Trace {
   bool memory, values;
   /* derived */
   BpInstrument *instrument;
-  BpCounter blocks;             /* that were begun: says where jumps belong */
+  BpCounter begun;              /* blocks: says where jumps belong */
+  TraceBlocks *blocks;
   unsigned n_vcpus;
   Vcpu *vcpus;
   bool opened, all_ended;
@@ -37,10 +38,13 @@ typedef struct Trace {
 static void
 on_block (void *user, BpInstrBlock *block)
 {
-  const Trace *t = user;
-  for (unsigned i = 0, n = bp_block_n_insns (block); i < n; i++)
-    bp_block_record_insn (block, i, i == 0);
-  bp_block_count (block, 0, t->blocks, 1);      /* (what the records of first instructions are) */
+  Trace *t = user;
+  unsigned n = bp_block_n_insns (block);
+  g_autofree const BpInsn **insn = g_new (const BpInsn *, n);
+  for (unsigned i = 0; i < n; i++)
+    insn[i] = bp_block_insn (block, i);
+  bp_block_record_block (block, trace_blocks_add (t->blocks, insn, n));
+  bp_block_count (block, 0, t->begun, 1);       /* (what the records of blocks are) */
   if (t->memory)
     bp_block_record_memory (block, BP_EVERY_INSN, BP_LOADS | BP_STORES, 0, 0);
 }
@@ -51,7 +55,7 @@ static void
 on_jump (void *user, unsigned vcpu, const BpJump *jump)
 {
   Trace *t = user;
-  trace_stream_jump (t->vcpus[vcpu].stream, jump, *(const uint64_t *) bp_counter_at (t->instrument, t->blocks, vcpu));
+  trace_stream_jump (t->vcpus[vcpu].stream, jump, *(const uint64_t *) bp_counter_at (t->instrument, t->begun, vcpu));
 }
 
 /* --- records -------------------------------------------------------------------------------------------- */
@@ -176,7 +180,7 @@ open_streams (Trace *t, GError **error)
   g_autofree char *text = machine_text (t);
   TraceStreamDesc desc = { .format = (TraceFormat) t->format, .zstd_level = t->compress == COMPRESS_ZSTD ? (int) t->level : 0, .thread = true,
                            .flags = (t->memory ? TRACE_HAS_MEMORY : 0u) | (t->values ? TRACE_HAS_VALUES : 0u), .skip = t->skip, .limit = t->limit,
-                           .text = text, .registers = registers_of, .user = t };
+                           .text = text, .blocks = t->blocks, .registers = registers_of, .user = t };
   t->vcpus = g_new0 (Vcpu, t->n_vcpus);
   for (unsigned i = 0; i < t->n_vcpus; i++) {
     g_autofree char *path = t->n_vcpus > 1 ? g_strdup_printf ("%s.%u", t->output, i) : g_strdup (t->output);
@@ -199,20 +203,22 @@ trace_unrealize (void *self)
   bp_instrument_detach (t->instrument);
   t->instrument = NULL;
   g_clear_pointer (&t->vcpus, g_free);
+  g_clear_pointer (&t->blocks, trace_blocks_free);
 }
 
 static bool
 trace_realize (void *self, GError **error)
 {
-  static const BpInstrumentOps plain = { .struct_size = sizeof plain, .block = on_block, .records = on_records,
+  static const BpInstrumentOps plain = { .struct_size = sizeof plain, .flags = BP_INSTRUMENT_LEFT, .block = on_block, .records = on_records,
                                          .jump = on_jump, .report = on_report };
-  static const BpInstrumentOps wide = { .struct_size = sizeof wide, .flags = BP_INSTRUMENT_WIDE, .block = on_block,
+  static const BpInstrumentOps wide = { .struct_size = sizeof wide, .flags = BP_INSTRUMENT_WIDE | BP_INSTRUMENT_LEFT, .block = on_block,
                                         .records = on_records, .jump = on_jump, .report = on_report };
   Trace *t = self;
+  t->blocks = trace_blocks_new ();
   t->instrument = bp_instrument_attach (t, t->values ? &wide : &plain, t, error);
   if (!t->instrument)
     return false;
-  t->blocks = bp_counter_new (t->instrument, BP_COUNTER_LIVE);
+  t->begun = bp_counter_new (t->instrument, BP_COUNTER_LIVE);
   t->n_vcpus = bp_instrument_n_vcpus (t->instrument);
   return t->opened = open_streams (t, error);
 }

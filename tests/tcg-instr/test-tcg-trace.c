@@ -352,25 +352,41 @@ END_TEST
 
 /* --- streams: records, in arrays of any size ---------------------------------------------------------------- */
 
-enum { SITES_AN_INSN = 8, N_RECORDS = 40000 };
+enum { SITES_AN_INSN = 8, LONGEST = 5, N_RECORDS = 40000 };
+enum { BLOCK_SITES = N_INSNS * SITES_AN_INSN, LEFT_SITES = BLOCK_SITES + N_INSNS * LONGEST, N_SITES = LEFT_SITES + N_INSNS * LONGEST };
 
-static BpSite sites[N_INSNS * SITES_AN_INSN];
+static BpSite sites[N_SITES];
+static TraceBlocks *blocks;
 static BpWideRecord wide[N_RECORDS];
 static unsigned n_records;
 static GArray *expected;                /* of Told, without their accesses */
 static GArray *expected_accesses;       /* of TraceAccess */
 
-/* Of each instruction: itself, loads of 8 and 4 bytes, stores of 8 and 1, a locked load and store of 4, and a helper's stores. */
+static unsigned block_site (unsigned insn, unsigned n) { return BLOCK_SITES + insn * LONGEST + n - 1; }
+static unsigned left_site (unsigned insn, unsigned left) { return LEFT_SITES + insn * LONGEST + left - 1; }
+
+/* Of each instruction: loads of 8 and 4 bytes, stores of 8 and 1, a locked load and store of 4, and a helper's stores; blocks of 1 to 5 from it on, and
+ * 1 to 5 that were not executed. */
 static void
 make_sites (void)
 {
   static const struct { uint8_t kind, flags; uint16_t bytes; } kinds[SITES_AN_INSN] = {
-    { BP_RECORD_INSN, 0, 0 }, { BP_RECORD_LOAD, 0, 8 }, { BP_RECORD_LOAD, 0, 4 }, { BP_RECORD_STORE, 0, 8 }, { BP_RECORD_STORE, 0, 1 },
+    { BP_RECORD_LOAD, 0, 2 }, { BP_RECORD_LOAD, 0, 8 }, { BP_RECORD_LOAD, 0, 4 }, { BP_RECORD_STORE, 0, 8 }, { BP_RECORD_STORE, 0, 1 },
     { BP_RECORD_LOAD, BP_SITE_ATOMIC, 4 }, { BP_RECORD_STORE, BP_SITE_ATOMIC, 4 }, { BP_RECORD_STORE, BP_SITE_HELPER, 0 } };
-  for (unsigned i = 0; i < N_INSNS; i++)
+  const BpInsn *list[LONGEST];
+  trace_blocks_free (blocks);
+  blocks = trace_blocks_new ();
+  for (unsigned i = 0; i < N_INSNS; i++) {
     for (unsigned k = 0; k < SITES_AN_INSN; k++)
-      sites[i * SITES_AN_INSN + k] = (BpSite) { .insn = &insns[i], .kind = kinds[k].kind, .flags = kinds[k].flags, .bytes = kinds[k].bytes,
-                                                 .user = k == 0 && i % 3 == 0 };
+      sites[i * SITES_AN_INSN + k] = (BpSite) { .insn = &insns[i], .kind = kinds[k].kind, .flags = kinds[k].flags, .bytes = kinds[k].bytes };
+    for (unsigned n = 1; n <= LONGEST; n++) {
+      if (i + n <= N_INSNS) {
+        list[n - 1] = &insns[i + n - 1];
+        sites[block_site (i, n)] = (BpSite) { .insn = &insns[i], .kind = BP_RECORD_BLOCK, .n_insns = n, .user = trace_blocks_add (blocks, list, n) };
+      }
+      sites[left_site (i, n)] = (BpSite) { .insn = &insns[i], .kind = BP_RECORD_LEFT, .n_insns = n };
+    }
+  }
 }
 
 static void
@@ -384,7 +400,7 @@ put_record (unsigned insn, unsigned site, uint64_t address, uint32_t bytes, bool
   if (size > 8)
     r.value = 0;
   wide[n_records++] = r;
-  if (site == 0 || is_stray)
+  if (is_stray)
     return;
   TraceAccess a = { .address = address, .value = r.value, .bytes = size, .is_store = s->kind == BP_RECORD_STORE, .is_atomic = s->flags & BP_SITE_ATOMIC };
   g_array_append_val (expected_accesses, a);
@@ -397,14 +413,31 @@ put_insn (unsigned i)
 {
   Told t = { .kind = TCG_TRACE_INSN, .insn = &insns[i], .a = expected_accesses->len };
   g_array_append_val (expected, t);
-  put_record (i, 0, insns[i].address, 0, false);
-  unsigned n = below (20) ? i % 4 : below (12);
+  unsigned n = below (40) ? i % 4 : below (12);
   for (unsigned k = 0; k < n; k++) {
-    unsigned site = below (30) ? 1 + (i + k) % (SITES_AN_INSN - 2) : 1 + below (SITES_AN_INSN - 1);
+    unsigned site = below (60) ? (i + k) % (SITES_AN_INSN - 1) : below (SITES_AN_INSN);
     put_record (i, site, UINT64_C (0xffff888000000000) + below (1000) * 8, site == SITES_AN_INSN - 1 ? 1 + below (64) : below (40) ? 0 : 16, false);
   }
-  if (below (100) == 0)
-    put_record ((i + 1) % N_INSNS, 1, 0, 0, true);      /* of an instruction that faulted: a stray */
+}
+
+static void
+put_site (unsigned site)
+{
+  wide[n_records++] = (BpWideRecord) { .site = site, .address = sites[site].insn->address };
+}
+
+/* One in ten is left early, of those half because of an instruction that accesses memory and faults then. */
+static void
+put_block (unsigned first)
+{
+  unsigned n = MIN (1 + first % LONGEST, N_INSNS - first), left = n > 1 && below (10) == 0 ? 1 + below (n - 1) : 0;
+  put_site (block_site (first, n));
+  for (unsigned i = 0; i < n - left; i++)
+    put_insn (first + i);
+  if (left && below (2))
+    put_record (first + n - left, 1, 0, 0, true);
+  if (left)
+    put_site (left_site (first + n - left, left));
 }
 
 static void
@@ -416,8 +449,8 @@ make_records (unsigned seed)
   g_array_set_size (expected, 0);
   g_array_set_size (expected_accesses, 0);
   n_records = 0;
-  for (unsigned at = 0; n_records < N_RECORDS - 40; at = below (7) ? (at + 1) % N_INSNS : below (20) ? at - at % 10 : below (N_INSNS))
-    put_insn (at);
+  for (unsigned at = 0; n_records < N_RECORDS - 100; at = below (7) ? (at + 1 + at % LONGEST) % N_INSNS : below (20) ? at - at % 10 : below (N_INSNS))
+    put_block (at);
 }
 
 /* The file that arrays of 1 .. most records make. */
@@ -428,7 +461,7 @@ stream_trace (unsigned most, bool values, uint64_t skip, uint64_t limit, TraceSt
   char *name = new_path (), *data;
   gsize size;
   TraceStreamDesc desc = { .format = TRACE_FORMAT_BACKPLANE, .flags = TRACE_HAS_MEMORY | (values ? TRACE_HAS_VALUES : 0u), .skip = skip, .limit = limit,
-                           .text = "", .thread = true, .registers = registers };
+                           .text = "", .thread = true, .blocks = blocks, .registers = registers };
   TraceStream *s = trace_stream_new (name, &desc, &error);
   ck_assert_msg (s != NULL, "%s", error ? error->message : "");
   for (unsigned at = 0, n; at < n_records; at += n) {
@@ -521,7 +554,7 @@ START_TEST (test_skip_and_limit)
 }
 END_TEST
 
-/* Jumps stand where they came: a third of the instructions are counted.  After a loss the place is found by the handler's address. */
+/* Jumps stand where they came.  After a loss the place is found by the handler's address. */
 START_TEST (test_jumps)
 {
   GError *error = NULL;
@@ -530,17 +563,17 @@ START_TEST (test_jumps)
   g_rand_set_seed (rnd, 3);
   make_insns ();
   make_sites ();
-  TraceStreamDesc desc = { .format = TRACE_FORMAT_BACKPLANE, .text = "" };
+  TraceStreamDesc desc = { .format = TRACE_FORMAT_BACKPLANE, .text = "", .blocks = blocks };
   TraceStream *s = trace_stream_new (name, &desc, &error);
   static const unsigned order[] = { 0, 1, 3, 6, 60, 61, 6, 60, 60, 9, 63, 9, 60 };
-  static const struct { unsigned before, marked; } jumps[] = { { 0, 0 }, { 3, 2 }, { 4, 3 }, { 10, 20 }, { 12, 22 } };
+  static const struct { unsigned before, blocks; } jumps[] = { { 0, 0 }, { 3, 3 }, { 4, 4 }, { 10, 50 }, { 12, 52 } };
   enum { LOSS = 9 };            /* before that one records are lost, with a jump that nobody comes for */
   for (unsigned i = 0; i < G_N_ELEMENTS (jumps); i++) {
     BpJump jump = { .kind = BP_JUMP_EXCEPTION, .from = i, .to = insns[order[jumps[i].before]].address };
-    trace_stream_jump (s, &jump, jumps[i].marked);
+    trace_stream_jump (s, &jump, jumps[i].blocks);
   }
   for (unsigned i = 0; i < G_N_ELEMENTS (order); i++) {
-    BpRecord r = { .site = order[i] * SITES_AN_INSN, .address = insns[order[i]].address };
+    BpRecord r = { .site = block_site (order[i], 1), .address = insns[order[i]].address };
     if (i == LOSS)
       trace_stream_gap (s, 100);
     trace_stream_records (s, sites, &r, 1, false);
@@ -578,11 +611,12 @@ START_TEST (test_very_long)
   char *name = new_path ();
   BpRecord *r = g_new (BpRecord, AT_ONCE);
   make_records (71);
-  TraceStreamDesc desc = { .format = TRACE_FORMAT_BACKPLANE, .flags = TRACE_HAS_MEMORY, .text = "", .limit = 3 };
+  TraceStreamDesc desc = { .format = TRACE_FORMAT_BACKPLANE, .flags = TRACE_HAS_MEMORY, .text = "", .limit = 3, .blocks = blocks };
   TraceStream *s = trace_stream_new (name, &desc, &error);
   for (unsigned i = 0; i < 3; i++) {
-    BpRecord insn = { .site = i * SITES_AN_INSN };
-    trace_stream_records (s, sites, &insn, 1, false);
+    BpRecord block = { .site = block_site (0, 3) };
+    if (i == 0)
+      trace_stream_records (s, sites, &block, 1, false);
     for (uint64_t at = 0; i == 1 && at < TRACE_ACCESSES_LIMIT + MORE; at += AT_ONCE) {
       for (unsigned k = 0; k < AT_ONCE; k++)
         r[k] = (BpRecord) { .site = i * SITES_AN_INSN + 1, .address = (at + k) * 8 };
@@ -620,7 +654,7 @@ START_TEST (test_full_disk)
   if (access ("/dev/full", W_OK))
     return;
   make_records (9);
-  TraceStreamDesc desc = { .format = TRACE_FORMAT_BACKPLANE, .text = "" };
+  TraceStreamDesc desc = { .format = TRACE_FORMAT_BACKPLANE, .text = "", .blocks = blocks };
   TraceStream *s = trace_stream_new ("/dev/full", &desc, &error);
   ck_assert_ptr_nonnull (s);
   trace_stream_records (s, sites, wide, 1000, true);
@@ -645,7 +679,7 @@ START_TEST (test_many_chunks)
   char *name = new_path ();
   unsigned n = 0;
   make_records (61);
-  TraceStreamDesc desc = { .format = TRACE_FORMAT_BACKPLANE, .flags = TRACE_HAS_MEMORY | TRACE_HAS_VALUES, .text = "", .zstd_level = 1 };
+  TraceStreamDesc desc = { .format = TRACE_FORMAT_BACKPLANE, .flags = TRACE_HAS_MEMORY | TRACE_HAS_VALUES, .text = "", .zstd_level = 1, .blocks = blocks };
   TraceStream *s = trace_stream_new (name, &desc, &error);
   for (unsigned times = 0; times < 20; times++)
     trace_stream_records (s, sites, wide, n_records, true);
@@ -704,6 +738,7 @@ main (void)
   srunner_run_all (runner, CK_ENV);
   int failed = srunner_ntests_failed (runner);
   srunner_free (runner);
+  trace_blocks_free (blocks);
   g_array_unref (expected);
   g_array_unref (expected_accesses);
   g_rand_free (rnd);
