@@ -3,6 +3,7 @@
 #include "commands.h"
 #include "instrument.h"
 #include <errno.h>
+#include <glib-unix.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,6 +81,18 @@ start_log (const RunOptions *o)
   return false;
 }
 
+/* One signal ends the run, and what comes after it (timeout(1) sends two) must not end the program before results are written: GLib's handler, which only
+ * takes a note, stays for as long as there is any source. */
+static void
+hold_signals (void)
+{
+  static GSource *held[2];
+  if (held[0])
+    return;
+  held[0] = g_unix_signal_source_new (SIGINT);
+  held[1] = g_unix_signal_source_new (SIGTERM);
+}
+
 static int
 run_machine (BpMachine *m)
 {
@@ -96,6 +109,7 @@ run_machine (BpMachine *m)
   if (given.timeout > 0)
     machine_set_timeout (m, (unsigned) given.timeout, EXIT_TIMED_OUT);
   machine_set_stopped (m, given.stop);
+  hold_signals ();
   return machine_run (m);
 }
 
