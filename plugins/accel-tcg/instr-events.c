@@ -28,7 +28,7 @@ static void
 append (TcgVcpu *v, uint64_t address, uint64_t value, uint32_t site, unsigned bytes, uint32_t aux)
 {
   unsigned channel = BP_IR_RECORD_CHANNEL (aux), ahead = BP_IR_RECORD_AHEAD (aux);
-  size_t size = aux & BP_IR_RECORD_WIDE ? sizeof (BpWideRecord) : sizeof (BpRecord);
+  size_t size = instr_record_size (aux & BP_IR_RECORD_WIDE);
   BpWideRecord *r = (BpWideRecord *) (v->ring[channel] + (ahead ? ahead - 1 : 0) * size);
   r->address = address;
   r->site = site;
@@ -87,13 +87,11 @@ current_block (TcgVcpu *v, int *insn)
 }
 
 static void
-call_access (TcgVcpu *v, const InstrMemory *r, uint64_t address, uint64_t value, unsigned bytes, bool is_store, bool is_atomic)
+call_access (TcgVcpu *v, const InstrMemory *r, uint64_t address, uint64_t value, unsigned bytes, bool is_store, bool is_atomic, unsigned mmu)
 {
   VcpuInstr *x = v->instr;
   const Instr *in = x->all->slot[r->channel], *last = instr_enter (x, in);
-  uint64_t physical = UINT64_MAX;
-  if (!instr_host.translate ((BpInstrument *) in, bp_vcpu_index (v->vcpu), address, &physical))
-    physical = UINT64_MAX;
+  uint64_t physical = instr_physical (v, address, is_store ? BP_MMU_STORE : BP_MMU_LOAD, mmu);
   BpAccess access = { .struct_size = sizeof access, .bytes = bytes, .address = address, .physical = physical,
                       .value = bytes < 8 ? value & ((UINT64_C (1) << 8 * bytes) - 1) : value, .is_store = is_store, .is_atomic = is_atomic,
                       .is_device = physical != UINT64_MAX && !phys_range (v, physical)->host };
@@ -101,11 +99,11 @@ call_access (TcgVcpu *v, const InstrMemory *r, uint64_t address, uint64_t value,
   instr_enter (x, last);
 }
 
-/* Generated code: how = bytes | store << 8 | atomic << 9. */
+/* Generated code: how = bytes | store << 8 | atomic << 9 | MMU index << 16. */
 static void
 access_called (void *env, uint64_t request, uint64_t address, uint64_t value, uint64_t how)
 {
-  call_access (env, (const InstrMemory *) (uintptr_t) request, address, value, (unsigned) how & 0xff, how >> 8 & 1, how >> 9 & 1);
+  call_access (env, (const InstrMemory *) (uintptr_t) request, address, value, (unsigned) how & 0xff, how >> 8 & 1, how >> 9 & 1, (unsigned) (how >> 16));
 }
 
 static uint32_t
@@ -135,7 +133,7 @@ act_on (TcgVcpu *v, InstrMemory *r, uint64_t address, uint64_t value, unsigned b
     *(uint64_t *) (void *) (v->score + r->counter) += r->n;
     break;
   case INSTR_MEMORY_CALL:
-    call_access (v, r, address, value, bytes, is_store, false);
+    call_access (v, r, address, value, bytes, is_store, false, mmu);
     break;
   }
 }
@@ -171,7 +169,7 @@ call_called (void *env, uint64_t request)
                        .arg_type = { BP_IR_I64, BP_IR_I64 } }
 #define ACCESS(flags_) { .name = "instr_access", .function = (void (*) (void)) access_called, .flags = (flags_), .n_args = 5, \
                          .arg_type = { BP_IR_I64, BP_IR_I64, BP_IR_I64, BP_IR_I64, BP_IR_I64 } }
-/* By BP_CALL_*.  Those that look at nothing may still be told where they are: an access's page is looked up. */
+/* By BP_CALL_*: what of the registers the function may look at is in the state; nothing else is promised of it. */
 const BpIrHelper instr_call_helper[3] = { CALL (BP_HELPER_NO_GLOBALS), CALL (BP_HELPER_NO_WRITE), CALL (0) };
 const BpIrHelper instr_access_helper[3] = { ACCESS (BP_HELPER_NO_GLOBALS), ACCESS (BP_HELPER_NO_WRITE), ACCESS (0) };
 const BpIrHelper instr_reached_helper = { .name = "instr_reached", .function = (void (*) (void)) instr_reached, .flags = BP_HELPER_NO_WRITE,
@@ -191,7 +189,7 @@ take_back_record (TcgVcpu *v, unsigned channel, const BpInsn *insn)
 {
   VcpuInstr *x = v->instr;
   const Instr *in = x->all->slot[channel];
-  size_t size = in->wide ? sizeof (BpWideRecord) : sizeof (BpRecord);
+  size_t size = instr_record_size (in->wide);
   uint8_t *base = x->ring[channel].base, *end = (uint8_t *) v->ring[channel];
   for (uint8_t *p = end; p > base;) {
     p -= size;
@@ -261,15 +259,10 @@ instr_not_executed (TcgVcpu *v, const Tb *tb, unsigned insn, bool is_left)
 
 /* --- events ------------------------------------------------------------------------------------------- */
 
-#define EACH(v, in, member, code) \
-  for (unsigned i_ = 0; i_ < INSTR_MAX; i_++) { \
-    Instr *in = (v)->instr->all->slot[i_]; \
-    if (in && (v)->instr->mask >> i_ & 1 && BP_TABLE_HAS (in->ops, member)) { \
-      const Instr *last_ = instr_enter ((v)->instr, in); \
-      code; \
-      instr_enter ((v)->instr, last_); \
-    } \
-  }
+#define TELL_RUNNING(v, member, ...) \
+  for (unsigned i_ = 0; i_ < INSTR_MAX; i_++) \
+    if ((v)->instr->all->slot[i_] && (v)->instr->mask >> i_ & 1) \
+      INSTR_TELL (v, (v)->instr->all->slot[i_], member, bp_vcpu_index ((v)->vcpu), __VA_ARGS__)
 
 void
 instr_jump (TcgVcpu *v, BpJumpKind kind, uint64_t from)
@@ -280,7 +273,7 @@ instr_jump (TcgVcpu *v, BpJumpKind kind, uint64_t from)
   if (!v->instr->mask)
     return;
   instr_deliver_all (v);
-  EACH (v, in, jump, in->ops->jump (in->user, bp_vcpu_index (v->vcpu), &jump));
+  TELL_RUNNING (v, jump, &jump);
 }
 
 void
@@ -316,7 +309,7 @@ instr_space (TcgVcpu *v, uint64_t space)
   instr_deliver_all (v);
   instr_filters_forget (v, INSTR_MAX);
   x->space = space;
-  EACH (v, in, space, in->ops->space (in->user, bp_vcpu_index (v->vcpu), space));
+  TELL_RUNNING (v, space, space);
   if (x->all->has_selections) {
     x->serial = x->all->serial - 1;     /* the mask is looked at again before the next block */
     tcg_leave_soon (v);
@@ -326,16 +319,11 @@ instr_space (TcgVcpu *v, uint64_t space)
 static void
 vcpu_event (TcgVcpu *v, BpVcpuEvent event)
 {
-  VcpuInstr *x = v->instr;
+  TcgInstr *a = v->instr->all;
   instr_deliver_all (v);
-  for (unsigned i = 0; i < INSTR_MAX; i++) {
-    Instr *in = x->all->slot[i];
-    if (!in || !BP_TABLE_HAS (in->ops, vcpu))
-      continue;
-    const Instr *last = instr_enter (x, in);
-    in->ops->vcpu (in->user, bp_vcpu_index (v->vcpu), event);
-    instr_enter (x, last);
-  }
+  for (unsigned i = 0; i < INSTR_MAX; i++)
+    if (a->slot[i])
+      INSTR_TELL (v, a->slot[i], vcpu, bp_vcpu_index (v->vcpu), event);
 }
 
 void
@@ -358,20 +346,6 @@ instr_idle (TcgVcpu *v, bool idle)
 
 /* --- starting and stopping from the guest ----------------------------------------------------------------- */
 
-static void
-set_running (TcgVcpu *v, Instr *in, bool running)
-{
-  if (__atomic_exchange_n (&in->running, running, __ATOMIC_SEQ_CST) == running)
-    return;
-  __atomic_add_fetch (&in->all->serial, 1, __ATOMIC_SEQ_CST);
-  for (unsigned i = 0; i < v->machine->vcpus->len; i++) {
-    TcgVcpu *other = v->machine->vcpus->pdata[i];
-    if (other != v)
-      bp_vcpu_kick (other->vcpu);
-  }
-  tcg_leave_soon (v);
-}
-
 void
 instr_marker (TcgVcpu *v, uint64_t number)
 {
@@ -383,14 +357,10 @@ instr_marker (TcgVcpu *v, uint64_t number)
     if (!in)
       continue;
     if (number == BP_MARKER_START && in->control.start == BP_WHEN_MARKER)
-      set_running (v, in, true);
+      instr_set_running (&in->instrument, true);
     if (number == BP_MARKER_STOP && in->control.stop == BP_WHEN_MARKER)
-      set_running (v, in, false);
-    if (BP_TABLE_HAS (in->ops, marker)) {
-      const Instr *last = instr_enter (v->instr, in);
-      in->ops->marker (in->user, bp_vcpu_index (v->vcpu), number);
-      instr_enter (v->instr, last);
-    }
+      instr_set_running (&in->instrument, false);
+    INSTR_TELL (v, in, marker, bp_vcpu_index (v->vcpu), number);
   }
 }
 
@@ -403,6 +373,6 @@ instr_reached (void *env, uint64_t what)
   bool start = what >> 8 & 1;
   if (!in || __atomic_load_n (&in->running, __ATOMIC_ACQUIRE) == start)
     return;
-  set_running (v, in, start);
+  instr_set_running (&in->instrument, start);
   tcg_begin_again (v);
 }

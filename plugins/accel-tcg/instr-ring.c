@@ -13,24 +13,28 @@ static uint8_t *array_new (void) { return g_aligned_alloc0 (2, INSTR_RING_BYTES,
 
 /* --- physical addresses, while the TLB still knows them ------------------------------------------ */
 
-static uint64_t
-physical_of (TcgVcpu *v, const BpSite *site, uint64_t address)
+uint64_t
+instr_physical (TcgVcpu *v, uint64_t address, BpMmuAccess access, unsigned mmu)
 {
-  unsigned mmu = site->mmu;
   uint64_t page = address & TLB_PAGE_MASK;
-  bool is_code = site->kind >= BP_RECORD_FETCH, is_store = site->kind == BP_RECORD_STORE;
-  if (is_code && !((site->insn->address ^ address) & TLB_PAGE_MASK))
-    return site->insn->physical + (address - site->insn->address);
   const TlbEntry *e = tlb_entry (v, address, mmu);
-  uint64_t tag = is_code ? e->fetch : is_store ? e->store : e->load;
+  uint64_t tag = access == BP_MMU_FETCH ? e->fetch : access == BP_MMU_STORE ? e->store : e->load;
   if ((tag & (TLB_PAGE_MASK | TLB_INVALID)) == page)
     return tlb_full (v, address, mmu)->physical + (address - page);
   BpTlbFill fill;
   memset (&fill, 0, sizeof fill);
-  BpMmuAccess access = is_code ? BP_MMU_FETCH : is_store ? BP_MMU_STORE : BP_MMU_LOAD;
   if (!v->frontend->tlb_fill (v, address, access, mmu, true, &fill))
     return UINT64_MAX;
   return fill.physical + (address - page);
+}
+
+static uint64_t
+physical_of (TcgVcpu *v, const BpSite *site, uint64_t address)
+{
+  bool is_code = site->kind >= BP_RECORD_FETCH;
+  if (is_code && !((site->insn->address ^ address) & TLB_PAGE_MASK))
+    return site->insn->physical + (address - site->insn->address);
+  return instr_physical (v, address, is_code ? BP_MMU_FETCH : site->kind == BP_RECORD_STORE ? BP_MMU_STORE : BP_MMU_LOAD, site->mmu);
 }
 
 /* Pages that were looked up for this array. */
@@ -136,7 +140,7 @@ deliver (TcgVcpu *v, unsigned channel, bool hold)
   uint8_t *base = x->ring[channel].base, *end = (uint8_t *) v->ring[channel];
   if (!in || !base || end == base)
     return;
-  size_t size = in->wide ? sizeof (BpWideRecord) : sizeof (BpRecord), n = (size_t) (end - base) / size;
+  size_t size = instr_record_size (in->wide), n = (size_t) (end - base) / size;
   size_t held = hold ? held_back (x->all, base, end, size) : 0;
   BpWideRecord last[MOST_HELD];
   memcpy (last, end - held * size, held * size);
@@ -173,7 +177,7 @@ instr_deliver_all (TcgVcpu *v)
 
 /* --- rings ------------------------------------------------------------------------------------------------ */
 
-bool
+void
 instr_rings_init (TcgVcpu *v)
 {
   VcpuInstr *x = v->instr;
@@ -186,7 +190,6 @@ instr_rings_init (TcgVcpu *v)
     for (unsigned k = 1; in->consumer && k < ARRAYS_A_VCPU; k++)
       g_ptr_array_add (in->consumer->free, array_new ());
   }
-  return true;
 }
 
 void

@@ -42,12 +42,10 @@ ask_all (Weave *w)
   x->in_block = true;
   for (w->index = 0; w->index < INSTR_MAX; w->index++) {
     Instr *in = w->all->slot[w->index];
-    if (!in || !(mask >> w->index & 1) || !BP_TABLE_HAS (in->ops, block))
+    if (!in || !(mask >> w->index & 1))
       continue;
     w->block.instrument = &in->instrument;
-    const Instr *last = instr_enter (x, in);
-    in->ops->block (in->user, &w->block);
-    instr_enter (x, last);
+    INSTR_TELL (w->v, in, block, &w->block);
   }
   x->in_block = false;
 }
@@ -57,7 +55,7 @@ ask_all (Weave *w)
 static size_t
 record_size (const Weave *w, unsigned channel)
 {
-  return w->all->slot[channel]->wide ? sizeof (BpWideRecord) : sizeof (BpRecord);
+  return instr_record_size (w->all->slot[channel]->wide);
 }
 
 static void
@@ -164,22 +162,34 @@ emit_request (Weave *w, BpIrBlock *out, const Request *r)
   }
 }
 
+typedef enum Trigger { NO_TRIGGER, STARTS, STOPS } Trigger;
+
+static Trigger
+trigger_at (const Instr *in, uint64_t pc)
+{
+  if (in && in->control.start == BP_WHEN_ADDRESS && in->control.start_address == pc)
+    return STARTS;
+  return in && in->control.stop == BP_WHEN_ADDRESS && in->control.stop_address == pc ? STOPS : NO_TRIGGER;
+}
+
+bool
+instr_cuts (const TcgInstr *a, uint64_t pc)
+{
+  for (unsigned k = 0; a->has_triggers && k < INSTR_MAX; k++)
+    if (trigger_at (a->slot[k], pc) != NO_TRIGGER)
+      return true;
+  return false;
+}
+
 /* Where the guest says start or stop by where it is. */
 static void
 emit_triggers (Weave *w, BpIrBlock *out)
 {
   for (unsigned k = 0; k < INSTR_MAX; k++) {
-    const Instr *in = w->all->slot[k];
-    uint64_t what;
-    if (!in)
+    Trigger t = trigger_at (w->all->slot[k], w->tb->key.pc);
+    if (t == NO_TRIGGER)
       continue;
-    if (in->control.start == BP_WHEN_ADDRESS && in->control.start_address == w->tb->key.pc)
-      what = k | 1u << 8;
-    else if (in->control.stop == BP_WHEN_ADDRESS && in->control.stop_address == w->tb->key.pc)
-      what = k;
-    else
-      continue;
-    const BpTemp args[2] = { BP_IR_ENV, bp_ir_const (out, BP_IR_I64, (int64_t) what) };
+    const BpTemp args[2] = { BP_IR_ENV, bp_ir_const (out, BP_IR_I64, (int64_t) (k | (t == STARTS) << 8)) };
     emit_advance (w, out);
     bp_ir_call (out, &instr_reached_helper, BP_IR_NONE, args, 2);
   }
@@ -236,7 +246,7 @@ emit_access_call (Weave *w, BpIrBlock *out, const InstrMemory *r, const Access *
     bp_ir_op2 (out, BP_IR_ext32u, BP_IR_I64, wide, value);
     value = wide;
   }
-  uint64_t how = a->bytes | (uint64_t) is_store << 8 | (uint64_t) a->atomic << 9;
+  uint64_t how = a->bytes | (uint64_t) is_store << 8 | (uint64_t) a->atomic << 9 | (uint64_t) a->mmu << 16;
   const BpTemp args[5] = { BP_IR_ENV, bp_ir_const (out, BP_IR_I64, (int64_t) (intptr_t) r), address, value, bp_ir_const (out, BP_IR_I64, (int64_t) how) };
   bp_ir_call (out, &instr_access_helper[r->registers], BP_IR_NONE, args, 5);
 }
@@ -566,18 +576,6 @@ rebuild (Weave *w, BpIrBlock *ir, InstrTb *t)
         emit_memory (w, ir, &t->memory[k], &a);
   }
   g_free (old);
-}
-
-bool
-instr_cuts (const TcgInstr *a, uint64_t pc)
-{
-  for (unsigned k = 0; a->has_triggers && k < INSTR_MAX; k++) {
-    const Instr *in = a->slot[k];
-    if (in && ((in->control.start == BP_WHEN_ADDRESS && in->control.start_address == pc)
-               || (in->control.stop == BP_WHEN_ADDRESS && in->control.stop_address == pc)))
-      return true;
-  }
-  return false;
 }
 
 void

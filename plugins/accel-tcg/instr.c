@@ -1,4 +1,4 @@
-/* instr.c -- instruments of a machine: attaching, counters, sites, and what they ask about the guest. */
+/* instr.c -- instruments of a machine: attaching, starting and stopping, filters, sites, and what they ask about the guest. */
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <string.h>
@@ -303,8 +303,8 @@ kick_all (TcgInstr *a)
   }
 }
 
-static void
-set_running (BpInstrument *instrument, bool running)
+void
+instr_set_running (BpInstrument *instrument, bool running)
 {
   Instr *in = instr_of (instrument);
   if (__atomic_exchange_n (&in->running, running, __ATOMIC_SEQ_CST) != running)
@@ -344,14 +344,6 @@ is_selected (const Instr *in, uint64_t space)
   return in->n_spaces == 0;
 }
 
-static void
-tell (VcpuInstr *x, Instr *in, unsigned vcpu, void (*f) (void *user, unsigned vcpu))
-{
-  const Instr *last = instr_enter (x, in);
-  f (in->user, vcpu);
-  instr_enter (x, last);
-}
-
 void
 instr_update_mask (TcgVcpu *v)
 {
@@ -374,22 +366,21 @@ instr_update_mask (TcgVcpu *v)
     Instr *in = a->slot[i];
     if (in && mask & ~was & 1u << i) {
       instr_filters_forget (v, i);
-      if (BP_TABLE_HAS (in->ops, started))
-        tell (x, in, bp_vcpu_index (v->vcpu), in->ops->started);
+      INSTR_TELL (v, in, started, bp_vcpu_index (v->vcpu));
     }
-    if (in && was & ~mask & 1u << i && BP_TABLE_HAS (in->ops, stopped))
-      tell (x, in, bp_vcpu_index (v->vcpu), in->ops->stopped);
+    if (in && was & ~mask & 1u << i)
+      INSTR_TELL (v, in, stopped, bp_vcpu_index (v->vcpu));
   }
   v->ops = mask ? &tcg_ops_told : &tcg_ops;
   tcg_extra (v)->last_tb = NULL;
 }
 
-bool
+void
 instr_vcpu_init (TcgVcpu *v, unsigned index)
 {
   TcgInstr *a = v->machine->instr;
   if (!a)
-    return true;
+    return;
   if (!v->instr) {
     VcpuInstr *x = g_new0 (VcpuInstr, 1);
     x->all = a;
@@ -398,7 +389,7 @@ instr_vcpu_init (TcgVcpu *v, unsigned index)
     v->score = a->score[index];
     memset (v->line, 0xff, sizeof v->line);
   }
-  return instr_rings_init (v);
+  instr_rings_init (v);
 }
 
 void
@@ -455,10 +446,10 @@ symbol (BpInstrument *in, const BpInsn *insn, BpSymbol *out)
   void *object = bp_machine_symbol (instr_of (in)->all->m->machine, &query, &answer);
   if (!object)
     return false;
-  BpSymbol found = { .struct_size = sizeof found, .name = answer.name, .offset = answer.name ? insn->address - answer.start : 0,
+  uint32_t size = MIN (out->struct_size, (uint32_t) sizeof (BpSymbol));
+  BpSymbol found = { .struct_size = size, .name = answer.name, .offset = answer.name ? insn->address - answer.start : 0,
                      .file = answer.file, .line = answer.line, .object = bp_object_id (object) };
-  memcpy (out, &found, MIN (out->struct_size, sizeof found));
-  out->struct_size = MIN (out->struct_size, (uint32_t) sizeof found);
+  memcpy (out, &found, size);
   return true;
 }
 
@@ -570,7 +561,7 @@ const BpInstrumentHost instr_host = {
   .struct_size = sizeof (BpInstrumentHost),
   .attach = attach,
   .detach = detach,
-  .set_running = set_running,
+  .set_running = instr_set_running,
   .is_running = is_running,
   .select = select_spaces,
   .flush = flush,

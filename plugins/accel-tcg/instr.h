@@ -163,10 +163,11 @@ static inline unsigned instr_mode (uint32_t cflags) { return cflags >> TB_MMU_SH
 
 /* instr.c */
 extern const BpInstrumentHost instr_host;
-bool instr_vcpu_init (TcgVcpu *v, unsigned index);
+void instr_vcpu_init (TcgVcpu *v, unsigned index);
 void instr_vcpu_finish (TcgVcpu *v);
 void instr_finish (TcgMachine *m);
 void instr_update_mask (TcgVcpu *v);                    /* [vcpu] between blocks: serial has changed */
+void instr_set_running (BpInstrument *in, bool running);
 const BpInsn *instr_intern (TcgInstr *a, const BpTbKey *key, const BpInsn *insn);       /* under the translator's lock */
 uint32_t instr_site (TcgInstr *a, const BpSite *site);
 uint32_t instr_line (TcgInstr *a, uint64_t line);
@@ -182,7 +183,7 @@ bool instr_nobody_runs (const TcgInstr *a);
 
 /* instr-weave.c, instr-block.c: under the translator's lock */
 void instr_weave (TcgVcpu *v, Tb *tb, BpIrBlock *ir, const uint8_t *code);
-bool instr_cuts (const TcgInstr *a, uint64_t pc);       /* a block begins there */
+bool instr_cuts (const TcgInstr *a, uint64_t pc);       /* an instrument starts or stops there: a block begins */
 /* members of BpInstrumentHost */
 unsigned instr_block_n_insns (const BpInstrBlock *b);
 const BpInsn *instr_block_insn (const BpInstrBlock *b, unsigned insn);
@@ -215,10 +216,11 @@ void instr_reached (void *env, uint64_t what);          /* helper in front of a 
 extern const BpIrHelper instr_reached_helper, instr_call_helper[3], instr_access_helper[3];
 
 /* instr-ring.c */
-bool instr_rings_init (TcgVcpu *v);
+void instr_rings_init (TcgVcpu *v);
 void instr_rings_finish (TcgVcpu *v);
 void instr_deliver (TcgVcpu *v, unsigned channel);      /* what the ring holds; FP state has been put away */
 void instr_deliver_all (TcgVcpu *v);
+uint64_t instr_physical (TcgVcpu *v, uint64_t address, BpMmuAccess access, unsigned mmu);       /* [vcpu] UINT64_MAX: nothing is mapped */
 bool instr_consumer_start (Instr *in, GError **error);
 void instr_consumer_wait (Instr *in);                   /* until all has arrived */
 void instr_consumer_stop (Instr *in);
@@ -226,6 +228,8 @@ void instr_consumer_stop (Instr *in);
 /* signals.c: crashes of this thread from now on are the instrument's */
 void instr_thread_of (const Instr *in);
 void signals_name_instruments (void);
+
+static inline size_t instr_record_size (bool wide) { return wide ? sizeof (BpWideRecord) : sizeof (BpRecord); }
 
 /* The instrument's functions are called between these; so a crash has a name. */
 static inline const Instr *
@@ -235,5 +239,15 @@ instr_enter (VcpuInstr *x, const Instr *in)
   __atomic_store_n (&x->calling, in, __ATOMIC_RELAXED);
   return last;
 }
+
+/* Calls a function of its table with user and these, if it has one. */
+#define INSTR_TELL(v, in, member, ...) \
+  G_STMT_START { \
+    if (BP_TABLE_HAS ((in)->ops, member)) { \
+      const Instr *last_ = instr_enter ((v)->instr, in); \
+      (in)->ops->member ((in)->user, __VA_ARGS__); \
+      instr_enter ((v)->instr, last_); \
+    } \
+  } G_STMT_END
 
 #endif

@@ -166,7 +166,8 @@ vcpu_init (void *self, BpVcpu *vcpu, GError **error)
   bp_ir_block_init (&x->ir, frontend->globals, frontend->n_globals, frontend->helpers);
   softmmu_init (v, bp_machine_address_space (a->tcg->machine, "memory"), bp_machine_address_space (a->tcg->machine, "io"));
   g_ptr_array_add (a->tcg->vcpus, v);
-  return instr_vcpu_init (v, bp_vcpu_index (vcpu));
+  instr_vcpu_init (v, bp_vcpu_index (vcpu));
+  return true;
 }
 
 static void

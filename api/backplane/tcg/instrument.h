@@ -18,7 +18,8 @@
  * guest's own time, all memory accesses as records some 40 %, a call an instruction 10 times as much as the guest.
  *
  * EXACTNESS.  An instruction counts, and is recorded, when it is executed; one that faults is not, and will be when it is executed again.  Calls come
- * before their instruction, also when that faults then.  An access is recorded, counted and told after it was made.  A repeated string instruction
+ * before their instruction, also when that faults then.  An access is recorded, counted and told after it was made; those that an instruction made
+ * before it faulted (the first half of a move from memory to memory) may stay recorded, and come again with it.  A repeated string instruction
  * (x86 `rep`) counts once each time it is begun or resumed; its accesses are told in pieces, of one or many elements.  What the CPU accesses by itself (page
  * tables, the delivery of interrupts) is not told.  In deterministic mode all that an instrument is told is the same in each run.
  *

@@ -290,6 +290,7 @@ Operand x64_address (Gen *g, BpTemp t, bool wide, bool allow_constant);
 /* No displacement for it: the probe's work register is part of the host's address. */
 static inline bool x64_is_far (Operand o) { return o.kind == IS_IMMEDIATE && o.imm != (int32_t) o.imm; }
 /* for a slow thunk; memory goes through rax */
+void x64_store_operand (Gen *g, X64Mem to, Operand o);    /* all 64 bits; clobbers RAX when it is in memory */
 void x64_put_argument (Gen *g, unsigned i, Operand o);
 
 /* control.c */

@@ -209,9 +209,8 @@ probe_for (BpMemOp memop, bool store, Operand address, unsigned entry, unsigned 
 /* --- slow paths ----------------------------------------------------------------------------- */
 
 void
-x64_put_argument (Gen *g, unsigned i, Operand o)
+x64_store_operand (Gen *g, X64Mem to, Operand o)
 {
-  X64Mem to = x64_mem (RSP, FRAME_ARG ((int32_t) i));
   if (o.kind == IN_REGISTER) {
     enc_store (&g->e, X64_W, o.reg, to);
     if (o.imm)                  /* an address */
@@ -227,6 +226,12 @@ x64_put_argument (Gen *g, unsigned i, Operand o)
     enc_load (&g->e, X64_W, RAX, o.mem);
     enc_store (&g->e, X64_W, RAX, to);
   }
+}
+
+void
+x64_put_argument (Gen *g, unsigned i, Operand o)
+{
+  x64_store_operand (g, x64_mem (RSP, FRAME_ARG ((int32_t) i)), o);
 }
 
 static void

@@ -15,24 +15,6 @@ x64_score (Gen *g, const BpIrInsn *insn)
 
 /* --- appending ------------------------------------------------------------------------------ */
 
-static void
-store_operand (Gen *g, X64Mem to, Operand o)
-{
-  Enc *e = &g->e;
-  if (o.kind == IN_REGISTER) {
-    enc_store (e, X64_W, o.reg, to);
-    if (o.imm)                  /* an address */
-      enc_alu_mi (e, ALU_ADD, X64_W, to, (int32_t) o.imm);
-  } else if (o.imm == (int32_t) o.imm) {
-    enc_mov_mi (e, X64_W, to, (int32_t) o.imm);
-  } else {
-    X64Mem high = to;
-    high.disp += 4;
-    enc_mov_mi (e, 0, to, (int32_t) o.imm);
-    enc_mov_mi (e, 0, high, (int32_t) (o.imm >> 32));
-  }
-}
-
 static X64Mem
 ring_pointer (unsigned channel)
 {
@@ -44,10 +26,10 @@ static void
 write_record (Gen *g, const BpIrInsn *insn, Operand address, Operand value, unsigned ring, int32_t at)
 {
   _Static_assert (sizeof (BpRecord) == 16 && sizeof (BpWideRecord) == 32, "records are written as numbers");
-  store_operand (g, x64_mem (ring, at + (int32_t) offsetof (BpRecord, address)), address);
+  x64_store_operand (g, x64_mem (ring, at + (int32_t) offsetof (BpRecord, address)), address);
   enc_mov_mi (&g->e, X64_W, x64_mem (ring, at + (int32_t) offsetof (BpRecord, site)), (int32_t) insn->imm);     /* and bytes = 0 */
   if (insn->aux & BP_IR_RECORD_WIDE)
-    store_operand (g, x64_mem (ring, at + (int32_t) offsetof (BpWideRecord, value)), value);
+    x64_store_operand (g, x64_mem (ring, at + (int32_t) offsetof (BpWideRecord, value)), value);
 }
 
 /* Leaves ZF clear: the ring is full. */
@@ -65,22 +47,16 @@ append (Gen *g, const BpIrInsn *insn, Operand address, Operand value, unsigned r
   unsigned channel = BP_IR_RECORD_CHANNEL (insn->aux);
   enc_load (&g->e, X64_W, ring, ring_pointer (channel));
   write_record (g, insn, address, value, ring, 0);
-  advance (g, channel, ring, insn->aux & BP_IR_RECORD_WIDE ? sizeof (BpWideRecord) : sizeof (BpRecord));
-}
-
-static void
-call_full (Gen *g, const Late *late)
-{
-  enc_mov_mi (&g->e, 0, x64_mem (RSP, FRAME_ARG (1)), (int32_t) BP_IR_RECORD_CHANNEL (late->aux));
-  x64_call_marked (g, g->set->slow[SLOW_RING_FULL]);
-  x64_share_clear (g, late);
-  enc_jmp_to (&g->e, late->back);
+  advance (g, channel, ring, (int32_t) instr_record_size (insn->aux & BP_IR_RECORD_WIDE));
 }
 
 static void
 late_full (Gen *g, const Late *late)
 {
-  call_full (g, late);
+  enc_mov_mi (&g->e, 0, x64_mem (RSP, FRAME_ARG (1)), (int32_t) BP_IR_RECORD_CHANNEL (late->aux));
+  x64_call_marked (g, g->set->slow[SLOW_RING_FULL]);
+  x64_share_clear (g, late);
+  enc_jmp_to (&g->e, late->back);
 }
 
 /* --- filters ---------------------------------------------------------------------------------- */
@@ -136,7 +112,7 @@ late_line (Gen *g, const Late *late)
     enc_mov_mi (e, X64_W, x64_mem_index (RBP, late->entry, 0, store.disp), -1);
   append (g, &insn, late->address, late->value, w);
   enc_jcc_to (e, CC_E, late->back);
-  call_full (g, late);
+  late_full (g, late);
   if (crosses) {
     enc_patch (crosses, e->p);
     leave_to_c (g, late);
@@ -151,7 +127,7 @@ late_code_line (Gen *g, const Late *late)
   enc_mov_mi (e, 0, line_mem (&insn, late->op, offsetof (InstrLine, load)), (int32_t) (late->native >> 32));
   append (g, &insn, late->address, late->value, late->result);
   enc_jcc_to (e, CC_E, late->back);
-  call_full (g, late);
+  late_full (g, late);
 }
 
 static Late *
@@ -271,9 +247,10 @@ x64_record (Gen *g, const BpIrInsn *insn)
   } else if (f) {
     record_other_line (g, insn, f, address, value);
   } else if (BP_IR_RECORD_AHEAD (insn->aux)) {
-    unsigned ring = ra_scratch (&g->ra, 0), size = insn->aux & BP_IR_RECORD_WIDE ? sizeof (BpWideRecord) : sizeof (BpRecord);
+    unsigned ring = ra_scratch (&g->ra, 0);
+    int32_t size = (int32_t) instr_record_size (insn->aux & BP_IR_RECORD_WIDE);
     enc_load (&g->e, X64_W, ring, ring_pointer (BP_IR_RECORD_CHANNEL (insn->aux)));
-    write_record (g, insn, address, value, ring, (int32_t) ((BP_IR_RECORD_AHEAD (insn->aux) - 1) * size));
+    write_record (g, insn, address, value, ring, ((int32_t) BP_IR_RECORD_AHEAD (insn->aux) - 1) * size);
   } else {
     append (g, insn, address, value, ra_scratch (&g->ra, 0));
     Late *late = late_record (g, insn, late_full, enc_jcc (&g->e, CC_NE));
