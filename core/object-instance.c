@@ -182,6 +182,7 @@ object_configure (BpObject *object, GError **error)
   bool (*configure) (void *, GError **) = CALLBACK (object, configure);
   GError *reason = NULL;
   if (configure && !configure (object_instance (object), &reason)) {
+    release (object);
     return failed (reason, "configure", error);
   }
   object->stage = OBJECT_CONFIGURED;

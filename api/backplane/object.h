@@ -6,7 +6,8 @@
  *     configure   [main] properties are set; check what no row can say; add regions or pins whose number depends on them
  *     realize     [main] everything is wired and mapped; acquire host resources, create timers
  *     reset       [main or vcpu, locked] to the state after power-on (cold) or after a reset line (warm)
- *     unrealize   [main] release what realize acquired (also called after a failed realize of this object)
+ *     unrealize   [main] release what configure and realize acquired: also after either has failed, and when realize was never called.  The state is
+ *                 zeroed before configure, so what is NULL was not acquired yet
  * configure and realize report failure through GError; the message need not name the object, the host adds file, line and section.
  */
 #ifndef BACKPLANE_OBJECT_H

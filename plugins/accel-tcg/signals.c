@@ -33,6 +33,8 @@ context_pc (const ucontext_t *context)
 #endif
 }
 
+/* What stood below `frame' when generated code was left last may have become anything else since: any block's exits may be taken out. */
+__attribute__ ((no_sanitize ("address")))
 static void
 on_kick (int signal, siginfo_t *info, void *context)
 {

@@ -336,6 +336,12 @@ count_call (void *self)
   (**(unsigned **) self)++;
 }
 
+static bool
+refuse (void *self, GError **error)
+{
+  return false;
+}
+
 START_TEST (what_was_only_configured_is_released_once) {
   unsigned n_calls = 0;
   BpTypeDesc type = { BP_TYPE ("counted", BP_KIND_DEVICE, unsigned *), .description = "counts" };
@@ -357,6 +363,14 @@ START_TEST (what_was_only_configured_is_released_once) {
   object_unrealize (object);
   object_free (object);
   ck_assert_uint_eq (n_calls, 2);
+
+  type.configure = refuse;
+  object = object_new (&type, "it", NULL);
+  *(unsigned **) object_instance (object) = &n_calls;
+  ck_assert (!object_configure (object, NULL));
+  ck_assert_uint_eq (n_calls, 3);
+  object_free (object);
+  ck_assert_uint_eq (n_calls, 3);
 }
 END_TEST
 
