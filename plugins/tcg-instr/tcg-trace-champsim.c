@@ -180,16 +180,14 @@ template_of (Champsim *c, const BpInsn *insn)
 static void
 add_lines (GArray *list, const TraceAccess *a)
 {
-  uint64_t address = a->address, last = a->address + (a->bytes ? a->bytes - 1 : 0);
-  for (uint64_t line = address / CHAMPSIM_LINE;; line++) {
+  uint64_t in_line = a->address % CHAMPSIM_LINE, n = (in_line + MAX (a->bytes, 1) - 1) / CHAMPSIM_LINE + 1;
+  for (uint64_t i = 0; i < n; i++) {    /* (counted: an access may go on at address 0) */
+    uint64_t at = i ? a->address - in_line + i * CHAMPSIM_LINE : a->address;
     bool seen = false;
-    for (guint i = list->len; i > 0 && i + 8 > list->len && !seen; i--)
-      seen = g_array_index (list, uint64_t, i - 1) / CHAMPSIM_LINE == line;
-    uint64_t at = line == address / CHAMPSIM_LINE ? address : line * CHAMPSIM_LINE;
+    for (guint k = list->len; k > 0 && k + 8 > list->len && !seen; k--)
+      seen = g_array_index (list, uint64_t, k - 1) / CHAMPSIM_LINE == at / CHAMPSIM_LINE;
     if (!seen)
       g_array_append_val (list, at);
-    if (line == last / CHAMPSIM_LINE)
-      break;
   }
 }
 

@@ -153,6 +153,13 @@ START_TEST (test_champsim_memory)
   ck_assert_uint_eq (r->destination_memory[0], 0x203c);
   ck_assert_uint_eq (r->destination_memory[1], 0x2040);
 
+  /* behind the last address comes the first one, which ChampSim takes for none */
+  TraceAccess around = { .address = UINT64_MAX - 1, .bytes = 4 };
+  ck_assert_uint_eq (champsim_memory (&around, 1), 1);
+  r = &g_array_index (emitted, ChampsimRecord, 0);
+  ck_assert_uint_eq (r->source_memory[0], UINT64_MAX - 1);
+  ck_assert_uint_eq (r->source_memory[1], 0);
+
   /* eight bytes of one line are one */
   TraceAccess bytes[8];
   for (unsigned i = 0; i < 8; i++)
