@@ -34,8 +34,9 @@ enum {
   TRACE_CHUNK_AT_VALUES = 20, TRACE_CHUNK_AT_INSNS = 24, TRACE_CHUNK_AT_LOST = 32, TRACE_CHUNK_AT_CHECK = 40, TRACE_CHUNK_AT_HEADER_CHECK = 44
 };
 
-/* A writer ends a chunk when it has about so many bytes; a reader takes up to the limit. */
-enum { TRACE_CHUNK_TARGET = 1 << 20, TRACE_CHUNK_LIMIT = 64 << 20 };
+/* A writer ends a chunk when it has about so many bytes, and not before its next jump or its TRACE_STRAIGHT-th instruction in a row; a reader takes up to the
+ * limit, which is more than these (with 8 accesses each) and one instruction with all of its accesses have. */
+enum { TRACE_CHUNK_TARGET = 1 << 20, TRACE_CHUNK_LIMIT = 64 << 20, TRACE_STRAIGHT = 1 << 16 };
 
 /* Tokens of the control column: a varint whose two low bits say which. */
 enum { TRACE_RUN, TRACE_GOTO, TRACE_ODD, TRACE_OTHER };

@@ -330,18 +330,26 @@ go_to (TraceWriter *w, uint32_t number)
   w->next = number;
 }
 
+/* Where code goes straight on, but for places now and then, so that a chunk does not grow with it. */
 static bool
 follows (const TraceWriter *w, uint32_t number, uint64_t address)
 {
-  return number && w->known[number - 1].end == address;
+  return number % TRACE_STRAIGHT && w->known[number - 1].end == address;
 }
 
-/* The instruction may not follow the one before it; here a chunk may end.  (So chunks end at the same places in each run, however the records came.) */
 static void
-arrive (TraceWriter *w, uint32_t number)
+end_full_chunk (TraceWriter *w)
 {
   if (G_UNLIKELY (column_bytes (&w->control) + column_bytes (&w->addresses) + column_bytes (&w->values) >= TRACE_CHUNK_TARGET))
     trace_writer_flush (w);
+}
+
+/* The instruction may not follow the one before it; here a chunk may end, and before an odd one.  (So chunks end at the same places in each run, however the
+ * records came.) */
+static void
+arrive (TraceWriter *w, uint32_t number)
+{
+  end_full_chunk (w);
   column_reserve (&w->control, SLACK);
   go_to (w, number);
 }
@@ -352,13 +360,16 @@ trace_writer_insn (TraceWriter *w, const BpInsn *insn, const TraceAccess *a, uns
   uint32_t number = number_of (w, insn, a, n);
   const Known *k = &w->known[number];
   column_reserve (&w->control, SLACK);
+  bool is_odd = goes_on || !has_shape (w, k, a, n);
   if (number != w->next || !follows (w, number, insn->address))
     arrive (w, number);
+  else if (G_UNLIKELY (is_odd))
+    end_full_chunk (w);
   if (n) {
     column_reserve (&w->addresses, (size_t) n * TRACE_VARINT_BYTES);
     column_reserve (&w->values, (size_t) n * 8);
   }
-  if (G_LIKELY (!goes_on && has_shape (w, k, a, n))) {
+  if (G_LIKELY (!is_odd)) {
     w->run++;
     uint64_t *last = w->last + k->slot;
     for (unsigned i = 0; i < n; i++) {
@@ -410,7 +421,7 @@ trace_writer_learn_access (TraceWriter *w, uint32_t site, const BpSite *what)
   *q = (Quick) { .kind = QUICK_ACCESS, .number = number - 1, .code = (uint8_t) access_code (&a), .bytes = (uint8_t) (what->bytes <= 8 ? what->bytes : 0) };
 }
 
-/* Only blocks whose instructions have numbers in a row go the quick way. */
+/* Only blocks whose instructions have numbers in a row, and within which no chunk may end, go the quick way. */
 void
 trace_writer_learn_block (TraceWriter *w, uint32_t site, const TraceBlock *block)
 {
@@ -419,7 +430,7 @@ trace_writer_learn_block (TraceWriter *w, uint32_t site, const TraceBlock *block
   if (!first || q->kind != QUICK_UNKNOWN || block->n > UINT16_MAX)
     return;
   for (unsigned i = 1; i < block->n; i++)
-    if (known_number (w, block->insn[i]) != first + i)
+    if (known_number (w, block->insn[i]) != first + i || (first + i - 1) % TRACE_STRAIGHT == 0)
       return;
   const Known *begin = &w->known[first - 1], *end = begin + block->n - 1;
   uint32_t n = end->slot + end->n - begin->slot;

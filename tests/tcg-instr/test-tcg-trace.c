@@ -701,6 +701,48 @@ START_TEST (test_many_chunks)
 }
 END_TEST
 
+/* Chunks stay below what a reader takes, also where the guest never jumps: `n' instructions, each with `accesses'. */
+static uint64_t
+chunks_of_straight_code (unsigned n, unsigned accesses)
+{
+  GError *error = NULL;
+  TcgTraceEvent e;
+  char *name = new_path ();
+  TraceAccess *a = g_new (TraceAccess, accesses);
+  for (unsigned i = 0; i < accesses; i++)
+    a[i] = (TraceAccess) { .address = (uint64_t) i << 63, .bytes = 8 };
+  TraceFile *file = trace_file_create (name, 1, false, &error);
+  TraceWriterDesc desc = { .flags = TRACE_HAS_MEMORY | TRACE_HAS_VALUES, .text = "" };
+  TraceWriter *w = trace_writer_new (file, &desc);
+  for (unsigned i = 0; i < n; i++) {
+    BpInsn insn = { .address = i, .physical = i, .id = i, .size = 1, .target = UINT64_MAX };
+    trace_writer_insn (w, &insn, a, accesses, false);
+  }
+  trace_writer_finish (w);
+  trace_writer_free (w);
+  trace_file_close (file);
+  g_free (a);
+  TcgTraceReader *r = tcg_trace_reader_open (name, &error);
+  ck_assert_ptr_nonnull (r);
+  while (tcg_trace_reader_next (r, &e, &error))
+    ck_assert_uint_eq (e.n_accesses, accesses);
+  ck_assert_msg (!error, "%s", error ? error->message : "");
+  TcgTraceInfo info = *tcg_trace_reader_info (r);
+  ck_assert (info.complete);
+  ck_assert_uint_eq (info.insns, n);
+  tcg_trace_reader_close (r);
+  g_unlink (name);
+  g_free (name);
+  return info.chunks;
+}
+
+START_TEST (test_straight_code)
+{
+  ck_assert_uint_ge (chunks_of_straight_code (4 * TRACE_STRAIGHT, 2), 4);
+  ck_assert_uint_ge (chunks_of_straight_code (4, TRACE_ACCESSES_LIMIT), 4);
+}
+END_TEST
+
 START_TEST (test_checksum)
 {
   /* the check value that the polynomial's definition comes with */
@@ -732,6 +774,7 @@ main (void)
   tcase_add_test (c, test_jumps);
   tcase_add_test (c, test_very_long);
   tcase_add_test (c, test_many_chunks);
+  tcase_add_test (c, test_straight_code);
   tcase_add_test (c, test_full_disk);
   suite_add_tcase (suite, c);
   SRunner *runner = srunner_create (suite);
