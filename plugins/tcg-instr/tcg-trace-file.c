@@ -118,6 +118,7 @@ stop_thread (TraceFile *file)
   g_cond_broadcast (&file->cond);
   g_mutex_unlock (&file->lock);
   g_thread_join (file->thread);
+  file->thread = NULL;
   g_mutex_clear (&file->lock);
   g_cond_clear (&file->cond);
 }
@@ -147,6 +148,8 @@ write_all (int fd, const uint8_t *data, size_t size)
     ssize_t n = write (fd, data, MIN (size, 1u << 30));
     if (n < 0 && errno == EINTR)
       continue;
+    if (n == 0)
+      errno = ENOSPC;
     if (n <= 0)
       return false;
     data += n;
@@ -154,6 +157,8 @@ write_all (int fd, const uint8_t *data, size_t size)
   }
   return true;
 }
+
+static void fail (TraceFile *file) { __atomic_store_n (&file->failure, g_strdup (g_strerror (errno)), __ATOMIC_RELEASE); }
 
 bool
 trace_file_write (TraceFile *file, const void *data, size_t size)
@@ -164,7 +169,7 @@ trace_file_write (TraceFile *file, const void *data, size_t size)
     __atomic_store_n (&file->size, file->size + size, __ATOMIC_RELAXED);
     return true;
   }
-  __atomic_store_n (&file->failure, g_strdup (g_strerror (errno)), __ATOMIC_RELEASE);
+  fail (file);
   if (ftruncate (file->fd, (off_t) file->size) < 0)
     return false;               /* (a pipe, a device: what it got, it has) */
   return false;
@@ -193,14 +198,22 @@ const char *trace_file_error (const TraceFile *file) { return __atomic_load_n (&
 const char *trace_file_path (const TraceFile *file) { return file->path; }
 uint64_t trace_file_size (const TraceFile *file) { return __atomic_load_n (&file->size, __ATOMIC_RELAXED); }
 
+/* Some hosts only say here that there was no room. */
+void
+trace_file_finish (TraceFile *file)
+{
+  stop_thread (file);
+  if (file->fd >= 0 && close (file->fd) != 0 && errno != EINTR && !file->failure)
+    fail (file);
+  file->fd = -1;
+}
+
 void
 trace_file_close (TraceFile *file)
 {
   if (!file)
     return;
-  stop_thread (file);
-  if (file->fd >= 0)
-    close (file->fd);
+  trace_file_finish (file);
 #ifdef HAVE_ZSTD
   ZSTD_freeCCtx (file->zstd);
 #endif

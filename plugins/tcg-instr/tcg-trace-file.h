@@ -28,7 +28,9 @@ size_t trace_file_pack (TraceFile *file, const void *data, size_t size, const vo
 const char *trace_file_error (const TraceFile *file);
 const char *trace_file_path (const TraceFile *file);
 uint64_t trace_file_size (const TraceFile *file);
-/* Waits. */
+/* Waits and closes: from now on trace_file_error says how it ended.  Nothing more is written. */
+void trace_file_finish (TraceFile *file);
+/* Finishes, if that was not done, and frees. */
 void trace_file_close (TraceFile *file);
 
 #endif

@@ -27,7 +27,8 @@ struct TraceStream {
   unsigned n, size;
   TraceTaken taken;
   uint64_t space;
-  bool space_known, ended;
+  bool space_known, finished;
+  bool ended;                   /* atomic: other vCPUs' threads ask */
   uint64_t skipped, insns, n_accesses, lost, stray;
   uint64_t blocks;              /* records of blocks so far, but for those that the writer took */
   bool astray;                  /* records were lost: how many there were is not known */
@@ -84,6 +85,7 @@ stream_registers (void *user, const BpInsn *insn, BpInsnRegisters *out)
 
 /* --- instructions ------------------------------------------------------------------------- */
 
+static void end_stream (TraceStream *s) { __atomic_store_n (&s->ended, true, __ATOMIC_RELAXED); }
 static uint64_t n_insns (const TraceStream *s) { return s->writer ? trace_writer_n_insns (s->writer) : s->insns; }
 static bool writes (const TraceStream *s) { return !s->ended && s->skipped >= s->desc.skip; }
 
@@ -113,8 +115,8 @@ tell_insn (TraceStream *s, unsigned at, unsigned end, bool done)
   }
   s->goes_on = !done;
   s->told += done;
-  if (done && n_insns (s) == s->desc.limit)
-    s->ended = s->ended || s->desc.limit;
+  if (done && s->desc.limit && n_insns (s) == s->desc.limit)
+    end_stream (s);
 }
 
 /* Instructions before `end' with what they did; returns how many accesses that was. */
@@ -333,7 +335,7 @@ trace_stream_gap (TraceStream *s, uint64_t lost)
     trace_writer_gap (s->writer, lost);
 }
 
-bool trace_stream_ended (const TraceStream *s) { return s->ended || trace_file_error (s->file); }
+bool trace_stream_ended (const TraceStream *s) { return __atomic_load_n (&s->ended, __ATOMIC_RELAXED) || trace_file_error (s->file); }
 
 /* --- life cycle --------------------------------------------------------------------------------- */
 
@@ -381,10 +383,11 @@ trace_stream_totals (const TraceStream *s, TraceStreamTotals *t)
 }
 
 void
-trace_stream_free (TraceStream *s)
+trace_stream_finish (TraceStream *s)
 {
-  if (!s)
+  if (s->finished)
     return;
+  s->finished = true;
   finish_block (s);
   if (s->writer)
     trace_writer_finish (s->writer);
@@ -392,6 +395,15 @@ trace_stream_free (TraceStream *s)
     champsim_finish (s->champsim);
     write_records (s);
   }
+  trace_file_finish (s->file);
+}
+
+void
+trace_stream_free (TraceStream *s)
+{
+  if (!s)
+    return;
+  trace_stream_finish (s);
   trace_writer_free (s->writer);
   champsim_free (s->champsim);
   trace_file_close (s->file);

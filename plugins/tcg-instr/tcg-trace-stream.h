@@ -46,7 +46,9 @@ bool trace_stream_ended (const TraceStream *s);
 /* All that was told is in the file; later accesses of the last instruction are not expected. */
 void trace_stream_flush (TraceStream *s);
 void trace_stream_totals (const TraceStream *s, TraceStreamTotals *totals);
-/* Ends the file and closes it. */
+/* Ends the file and closes it: the totals are the last ones.  Nothing more is told. */
+void trace_stream_finish (TraceStream *s);
+/* Finishes, if that was not done. */
 void trace_stream_free (TraceStream *s);
 
 #endif

@@ -60,9 +60,9 @@ on_jump (void *user, unsigned vcpu, const BpJump *jump)
 
 /* --- records -------------------------------------------------------------------------------------------- */
 
-/* The limit is reached, or the disk is full: on all vCPUs, nothing need be recorded any more. */
+/* The person at the terminal is told once, wherever it is noticed. */
 static void
-ended (Trace *t, Vcpu *v)
+tell_error (Trace *t, Vcpu *v)
 {
   TraceStreamTotals totals;
   trace_stream_totals (v->stream, &totals);
@@ -70,6 +70,13 @@ ended (Trace *t, Vcpu *v)
     bp_warn (t, "%s: %s; what was written until now is kept, nothing more is recorded", totals.path, totals.error);
     v->warned = true;
   }
+}
+
+/* The limit is reached, or the disk is full: on all vCPUs, nothing need be recorded any more. */
+static void
+ended (Trace *t, Vcpu *v)
+{
+  tell_error (t, v);
   for (unsigned i = 0; i < t->n_vcpus; i++)
     if (!trace_stream_ended (t->vcpus[i].stream))
       return;
@@ -115,6 +122,7 @@ on_report (void *user, BpReport *report)
   for (unsigned i = 0; i < t->n_vcpus; i++) {
     TraceStreamTotals totals;
     trace_stream_flush (t->vcpus[i].stream);
+    tell_error (t, &t->vcpus[i]);
     trace_stream_totals (t->vcpus[i].stream, &totals);
     bp_report_cell_u64 (table, i);
     bp_report_cell_text (table, totals.path);
@@ -198,8 +206,11 @@ trace_unrealize (void *self)
   Trace *t = self;
   if (t->instrument && t->opened)
     bp_instrument_flush (t->instrument);
-  for (unsigned i = 0; t->vcpus && i < t->n_vcpus; i++)
+  for (unsigned i = 0; t->vcpus && i < t->n_vcpus && t->vcpus[i].stream; i++) {
+    trace_stream_finish (t->vcpus[i].stream);
+    tell_error (t, &t->vcpus[i]);
     trace_stream_free (t->vcpus[i].stream);
+  }
   bp_instrument_detach (t->instrument);
   t->instrument = NULL;
   g_clear_pointer (&t->vcpus, g_free);

@@ -665,6 +665,15 @@ START_TEST (test_full_disk)
   ck_assert_ptr_nonnull (totals.error);
   ck_assert_uint_eq (totals.bytes, 0);
   trace_stream_free (s);
+
+  desc.format = TRACE_FORMAT_CHAMPSIM;  /* no header: it is noticed when the file is finished */
+  s = trace_stream_new ("/dev/full", &desc, &error);
+  trace_stream_records (s, sites, wide, 1000, true);
+  ck_assert (!trace_stream_ended (s));
+  trace_stream_finish (s);
+  trace_stream_totals (s, &totals);
+  ck_assert_ptr_nonnull (totals.error);
+  trace_stream_free (s);
   ck_assert_ptr_null (trace_stream_new ("/nowhere/at/all", &desc, &error));
   ck_assert_ptr_nonnull (strstr (error->message, "/nowhere/at/all"));
   g_error_free (error);
