@@ -230,6 +230,10 @@ trace_realize (void *self, GError **error)
   if (!t->instrument)
     return false;
   t->begun = bp_counter_new (t->instrument, BP_COUNTER_LIVE);
+  if (!t->begun) {
+    g_set_error_literal (error, BP_ERROR, BP_ERROR_FAILED, "there is no room for one more counter: other instruments have them all");
+    return false;
+  }
   t->n_vcpus = bp_instrument_n_vcpus (t->instrument);
   return t->opened = open_streams (t, error);
 }
