@@ -113,8 +113,13 @@ dump (const Options *o)
   const TcgTraceInfo *info = tcg_trace_reader_info (r);
   bool values = info->flags & TRACE_HAS_VALUES;
   uint64_t from = (uint64_t) o->from, end = o->count < 0 || from + (uint64_t) o->count < from ? UINT64_MAX : from + (uint64_t) o->count;
-  while (info->insns < end && tcg_trace_reader_next (r, &e, &error))
-    if (info->insns > from)
+  bool more;
+  /* What is no instruction has the number of the one that follows. */
+  while ((more = tcg_trace_reader_next (r, &e, &error))) {
+    uint64_t number = e.kind == TCG_TRACE_INSN ? e.number : info->insns;
+    if (number >= end && !e.goes_on)
+      break;                    /* all that was asked for */
+    if (number >= from)
       print_event (&e, values);
   if (info->insns >= end) {     /* all that was asked for */
     tcg_trace_reader_close (r);
