@@ -135,13 +135,20 @@ typedef struct Stats {
   uint64_t loads, stores, load_bytes, store_bytes, branches, taken, jumps, spaces;
   uint64_t most_id;             /* instructions of the code: one more than the highest number */
   uint64_t fall_through;
-  bool conditional;             /* the instruction before was a conditional branch */
+  bool conditional;             /* the instruction before was a conditional branch, and where it led to has not been seen */
 } Stats;
 
 static void
+static void
+go_on_at (Stats *s, uint64_t address)
+{
+  s->taken += s->conditional && address != s->fall_through;
+  s->conditional = false;
+}
+
 add_insn (Stats *s, const BpInsn *insn)
 {
-  s->taken += s->conditional && insn->address != s->fall_through;
+  go_on_at (s, insn->address);
   s->conditional = (insn->flags & BP_INSN_BRANCH) && (insn->flags & BP_INSN_CONDITIONAL);
   s->branches += s->conditional;
   s->fall_through = insn->address + insn->size;
@@ -169,6 +176,8 @@ add_event (Stats *s, const TcgTraceEvent *e)
     add_accesses (s, e);
   if (e->kind == TCG_TRACE_JUMP)
     s->conditional = false;
+    go_on_at (s, e->from);
+  if (e->kind == TCG_TRACE_GAP)
   s->jumps += e->kind == TCG_TRACE_JUMP;
   s->spaces += e->kind == TCG_TRACE_SPACE;
 }
