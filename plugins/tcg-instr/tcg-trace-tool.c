@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include "tcg-trace-champsim.h"
 #include "tcg-trace-file.h"
 #include "tcg-trace-reader.h"
@@ -121,11 +122,11 @@ dump (const Options *o)
       break;                    /* all that was asked for */
     if (number >= from)
       print_event (&e, values);
-  if (info->insns >= end) {     /* all that was asked for */
-    tcg_trace_reader_close (r);
-    return 0;
   }
-  return conclude (r, o->files[0], error);
+  if (!more)
+    return conclude (r, o->files[0], error);
+  tcg_trace_reader_close (r);
+  return 0;
 }
 
 /* --- stats ---------------------------------------------------------------------------------------- */
@@ -139,13 +140,13 @@ typedef struct Stats {
 } Stats;
 
 static void
-static void
 go_on_at (Stats *s, uint64_t address)
 {
   s->taken += s->conditional && address != s->fall_through;
   s->conditional = false;
 }
 
+static void
 add_insn (Stats *s, const BpInsn *insn)
 {
   go_on_at (s, insn->address);
@@ -175,9 +176,9 @@ add_event (Stats *s, const TcgTraceEvent *e)
   if (e->kind == TCG_TRACE_INSN)
     add_accesses (s, e);
   if (e->kind == TCG_TRACE_JUMP)
-    s->conditional = false;
     go_on_at (s, e->from);
   if (e->kind == TCG_TRACE_GAP)
+    s->conditional = false;
   s->jumps += e->kind == TCG_TRACE_JUMP;
   s->spaces += e->kind == TCG_TRACE_SPACE;
 }
@@ -274,36 +275,66 @@ convert_event (Conversion *c, Champsim *to, const TcgTraceEvent *e)
     champsim_interrupted (to, e->from);
 }
 
+/* What is read cannot be written: it would be emptied first. */
+static bool
+is_same_file (const char *a, const char *b)
+{
+  struct stat x, y;
+  return stat (a, &x) == 0 && stat (b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* The file to write; NULL, with error: it cannot be. */
+static TraceFile *
+create_converted (const TcgTraceReader *r, const Options *o, GError **error)
+{
+  const char *why = is_same_file (o->files[0], o->files[1]) ? "the trace itself cannot be written"
+                    : !(tcg_trace_reader_info (r)->flags & TRACE_HAS_MEMORY) ? "the trace has no memory: ChampSim's format says nothing without it" : NULL;
+  if (!why)
+    return trace_file_create (o->files[1], o->zstd ? 3 : 0, false, error);
+  g_set_error_literal (error, g_quark_from_static_string ("tcg-trace"), 0, why);
+  return NULL;
+}
+
+/* error: the trace is broken.  Whether the file could be written, it knows. */
+static void
+convert_all (TcgTraceReader *r, TraceFile *out, GError **error)
+{
+  TcgTraceEvent e;
+  Conversion *c = g_new0 (Conversion, 1);
+  Champsim *to = champsim_new (give_registers, emit, c);
+  c->out = out;
+  while (!trace_file_error (out) && tcg_trace_reader_next (r, &e, error))
+    convert_event (c, to, &e);
+  champsim_finish (to);
+  write_records (c);
+  champsim_free (to);
+  g_free (c);
+  trace_file_finish (out);
+}
+
 static int
 convert (const Options *o)
 {
   GError *error = NULL;
-  TcgTraceEvent e;
-  int status;
   TcgTraceReader *r = tcg_trace_reader_open (o->files[0], &error);
   if (!r)
     return fail (o->files[0], error);
-  TraceFile *out = trace_file_create (o->files[1], o->zstd ? 3 : 0, false, &error);
+  TraceFile *out = create_converted (r, o, &error);
   if (!out) {
     tcg_trace_reader_close (r);
     return fail (o->files[1], error);
   }
-  Conversion *c = g_new0 (Conversion, 1);
-  Champsim *to = champsim_new (give_registers, emit, c);
-  c->out = out;
-  while (!trace_file_error (out) && tcg_trace_reader_next (r, &e, &error))
-    convert_event (c, to, &e);
-  champsim_finish (to);
-  write_records (c);
-  const char *failure = trace_file_error (out);
-  if (failure)
-    fprintf (stderr, "backplane-trace: %s: %s\n", o->files[1], failure);
-  status = failure ? 1 : 0;
-  int end = failure ? (tcg_trace_reader_close (r), g_clear_error (&error), 1) : conclude (r, o->files[0], error);
-  champsim_free (to);
+  int status = 1;
+  convert_all (r, out, &error);
+  if (trace_file_error (out)) {
+    fprintf (stderr, "backplane-trace: %s: %s\n", o->files[1], trace_file_error (out));
+    g_clear_error (&error);
+    tcg_trace_reader_close (r);
+  } else {
+    status = conclude (r, o->files[0], error);
+  }
   trace_file_close (out);
-  g_free (c);
-  return status ? status : end;
+  return status;
 }
 
 /* --- the command line ----------------------------------------------------------------------------------- */
