@@ -1,6 +1,8 @@
 /* tcg-trace-reader.c -- trace files read back; nothing in a file is believed before it was checked. */
 /* SPDX-License-Identifier: MIT */
+#ifdef HAVE_CONFIG_H            /* elsewhere -DHAVE_ZSTD says that there is libzstd */
 #include "config.h"
+#endif
 #include "tcg-trace-reader.h"
 #include <string.h>
 #ifdef HAVE_ZSTD

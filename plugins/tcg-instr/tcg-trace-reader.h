@@ -1,4 +1,4 @@
-/* tcg-trace-reader.h -- reads trace files of tcg-trace; with tcg-trace-reader.c, -format.h and -checksum.c it stands alone (glib, libzstd). */
+/* tcg-trace-reader.h -- reads trace files of tcg-trace; with tcg-trace-reader.c, -format.h and -checksum.c it stands alone (glib, libzstd, Backplane's headers). */
 /* SPDX-License-Identifier: MIT */
 /*
  *     g_autoptr (GError) error = NULL;
