@@ -143,6 +143,7 @@ loader_open (Plugin *plugin, GError **error)
     g_set_error (error, BP_ERROR, BP_ERROR_PLUGIN, "%s: %s", plugin->file, g_file_test (plugin->file, G_FILE_TEST_EXISTS) ? "not a file" : g_strerror (ENOENT));
     return false;
   }
+  g_autofree char *path = g_canonicalize_filename (plugin->file, NULL);        /* a name alone is looked for among the system's libraries */
   dlerror ();
   plugin->handle = open_file (plugin->file);
   if (!plugin->handle) {

@@ -251,6 +251,17 @@ START_TEST (end_without_a_report)
 }
 END_TEST
 
+/* In the current directory, as a name alone. */
+START_TEST (file_without_a_directory)
+{
+  g_autofree char *before = g_get_current_dir ();
+  ck_assert_int_eq (g_chdir (BUILDDIR "/tests/qemu-plugin-compat/.libs"), 0);
+  void *self = load ("plugin-v1.so", NULL);
+  ck_assert_int_eq (g_chdir (before), 0);
+  fake_free (self);
+}
+END_TEST
+
 /* --- output --------------------------------------------------------------------------------------------------- */
 
 START_TEST (output)
@@ -386,6 +397,7 @@ main (void)
   tcase_add_test (tc, removal);
   tcase_add_test (tc, two_of_a_kind);
   tcase_add_test (tc, end_without_a_report);
+  tcase_add_test (tc, file_without_a_directory);
   tcase_add_test (tc, output);
   tcase_add_test (tc, output_without_end);
   tcase_add_test (tc, full_disk);
