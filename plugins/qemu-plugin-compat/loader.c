@@ -145,7 +145,7 @@ loader_open (Plugin *plugin, GError **error)
   }
   g_autofree char *path = g_canonicalize_filename (plugin->file, NULL);        /* a name alone is looked for among the system's libraries */
   dlerror ();
-  plugin->handle = open_file (plugin->file);
+  plugin->handle = open_file (path);
   if (!plugin->handle) {
     const char *why = dlerror ();
     g_set_error (error, BP_ERROR, BP_ERROR_PLUGIN, "%s: not loadable: %s", plugin->file, why ? why : "it cannot be loaded a second time");

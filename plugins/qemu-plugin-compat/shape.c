@@ -21,14 +21,13 @@ opcode_of (const BpInsn *insn)
   for (; i + 1 < insn->size && i < 14; i++) {
     uint8_t b = insn->bytes[i];
     bool is_prefix = b == 0xf0 || b == 0xf2 || b == 0xf3 || b == 0x2e || b == 0x36 || b == 0x3e || b == 0x26 || b == 0x64 || b == 0x65 || b == 0x66 || b == 0x67;
-    o.is_repeated |= b == 0xf2 || b == 0xf3;
-    if (b == 0x66) {
-      o.is_narrow = true;
-    } else if (insn->code_bits == 64 && (b & 0xf0) == 0x40) {
-      o.is_wide = b >> 3 & 1;
-    } else if (!is_prefix) {
+    bool is_rex = insn->code_bits == 64 && (b & 0xf0) == 0x40;
+    if (!is_prefix && !is_rex) {
       break;
     }
+    o.is_repeated |= b == 0xf2 || b == 0xf3;
+    o.is_narrow |= b == 0x66;
+    o.is_wide = is_rex && b >> 3 & 1;   /* a REX counts right before the opcode only */
   }
   if (insn->bytes[i] == 0x0f && i + 1 < insn->size) {
     o.is_two_byte = true;

@@ -363,7 +363,7 @@ START_TEST (shapes)
 {
   static const struct { const char *bytes; unsigned bits, element, is_signed; } rows[] = {
     { "\xf3\xa4", 32, 1, 0 }, { "\xf3\xa5", 32, 4, 0 }, { "\xf3\x66\xa5", 32, 2, 0 }, { "\x66\xf3\xa5", 16, 4, 0 }, { "\xf3\xab", 16, 2, 0 },
-    { "\xf3\x48\xab", 64, 8, 0 }, { "\xf2\xae", 64, 1, 0 }, { "\xf3\x6d", 32, 4, 0 }, { "\xf3\x48\x6f", 64, 4, 0 }, { "\xa5", 32, 0, 0 },
+    { "\xf3\x48\xab", 64, 8, 0 }, { "\x48\xf3\xab", 64, 4, 0 }, { "\xf2\xae", 64, 1, 0 }, { "\xf3\x6d", 32, 4, 0 }, { "\xf3\x48\x6f", 64, 4, 0 }, { "\xa5", 32, 0, 0 },
     { "\xf3\x0f\xa5", 32, 0, 0 }, { "\x0f\xbe\xc0", 32, 0, 1 }, { "\x48\x63\xc0", 64, 0, 1 }, { "\x63\xc0", 32, 0, 0 }, { "\x0f\xb6\xc0", 32, 0, 0 },
   };
   for (unsigned i = 0; i < G_N_ELEMENTS (rows); i++) {
