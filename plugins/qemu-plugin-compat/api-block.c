@@ -68,7 +68,24 @@ qemu_plugin_insn_symbol (const struct qemu_plugin_insn *insn)
   return bp_insn_symbol (insn->tb->plugin->instrument, insn->insn, &symbol) ? symbol.name : NULL;
 }
 
-/* --- asking: calls ------------------------------------------------------------------------------------ */
+/* --- asking ------------------------------------------------------------------------------------ */
+
+/* QEMU does what was asked of a block before what was asked of its first instruction, and version 1 calls before additions, whatever came first. */
+enum Phase { OF_BLOCK, ADDITIONS_OF_BLOCK, OF_INSN, ADDITIONS_OF_INSN, N_PHASES };
+#define WHOLE_BLOCK (-1)
+
+struct Request {
+  enum Phase phase;
+  unsigned insn;
+  BpInsnCall *call;             /* with its Call; or */
+  BpAccessCall *access;         /* likewise; or neither, a counter's */
+  const Call *data;
+  unsigned registers, which;
+  BpCondition condition;        /* counter 0: none */
+  BpCounter counter;
+  uint64_t imm;
+  bool stores, counts_accesses;
+};
 
 /* A handle is good for the call-back that it was given to. */
 static bool
@@ -79,6 +96,74 @@ is_open (const struct qemu_plugin_tb *tb)
   }
   return tb->block != NULL;
 }
+
+static void
+ask (struct qemu_plugin_tb *tb, int insn, bool adds, const Request *like)
+{
+  Request r = *like;
+  bool is_later = adds && tb->plugin->version == 1;
+  r.phase = insn == WHOLE_BLOCK ? is_later ? ADDITIONS_OF_BLOCK : OF_BLOCK : is_later ? ADDITIONS_OF_INSN : OF_INSN;
+  r.insn = insn == WHOLE_BLOCK ? 0 : (unsigned) insn;
+  g_array_append_val (tb->asked, r);
+}
+
+static void
+hand_on (BpInstrBlock *block, const Request *r)
+{
+  if (r->call) {
+    bp_block_call (block, r->insn, r->condition.counter ? &r->condition : NULL, r->call, (void *) r->data, r->registers);
+  } else if (r->access) {
+    bp_block_call_memory (block, r->insn, r->which, r->access, (void *) r->data, r->registers);
+  } else if (r->counts_accesses) {
+    bp_block_count_memory (block, r->insn, r->which, r->counter, r->imm);
+  } else if (r->stores) {
+    bp_block_store (block, r->insn, r->counter, r->imm);
+  } else {
+    bp_block_count (block, r->insn, r->counter, r->imm);
+  }
+}
+
+void
+block_open (struct qemu_plugin_tb *tb, Plugin *plugin, BpInstrBlock *block)
+{
+  tb->plugin = plugin;
+  tb->block = block;
+  tb->n = bp_block_n_insns (block);
+  if (!tb->asked) {
+    tb->asked = g_array_new (FALSE, FALSE, sizeof (Request));
+  }
+  if (tb->n > tb->room) {
+    tb->room = MAX (tb->n, 64);
+    tb->insn = g_renew (struct qemu_plugin_insn, tb->insn, tb->room);
+  }
+  for (unsigned i = 0; i < tb->n; i++) {
+    tb->insn[i] = (struct qemu_plugin_insn) { tb, bp_block_insn (block, i), i };
+  }
+}
+
+void
+block_close (struct qemu_plugin_tb *tb)
+{
+  for (int phase = 0; phase < N_PHASES; phase++) {
+    for (unsigned i = 0; i < tb->asked->len; i++) {
+      const Request *r = &g_array_index (tb->asked, Request, i);
+      if ((int) r->phase == phase) {
+        hand_on (tb->block, r);
+      }
+    }
+  }
+  g_array_set_size (tb->asked, 0);
+  tb->block = NULL;
+}
+
+void
+block_free (struct qemu_plugin_tb *tb)
+{
+  g_clear_pointer (&tb->asked, g_array_unref);
+  g_clear_pointer (&tb->insn, g_free);
+}
+
+/* --- asking: calls ------------------------------------------------------------------------------------ */
 
 static unsigned
 registers_of (unsigned flags)
@@ -94,24 +179,25 @@ compare_of (enum qemu_plugin_cond cond)
   return (BpCompare) compares[cond];
 }
 
+/* condition.counter 0: none. */
 static void
-ask_call (struct qemu_plugin_tb *tb, unsigned index, Call *call, const BpCondition *condition)
+ask_call (struct qemu_plugin_tb *tb, int insn, Call *call, BpCondition condition)
 {
   BpInsnCall *f = call->flags == QEMU_PLUGIN_CB_RW_REGS_PC ? call_exec_escape : call_exec;
-  bp_block_call (tb->block, index, condition, f, (void *) call_intern (tb->plugin, call), registers_of (call->flags));
+  ask (tb, insn, false, &(Request) { .call = f, .data = call_intern (tb->plugin, call), .registers = registers_of (call->flags), .condition = condition });
 }
 
 static void
-ask_exec (struct qemu_plugin_tb *tb, unsigned index, qemu_plugin_vcpu_udata_cb_t cb, enum qemu_plugin_cb_flags flags, void *userdata)
+ask_exec (struct qemu_plugin_tb *tb, int insn, qemu_plugin_vcpu_udata_cb_t cb, enum qemu_plugin_cb_flags flags, void *userdata)
 {
   Call call = { .function = (Function *) cb, .userdata = userdata, .flags = (uint8_t) flags };
   if (cb && is_open (tb)) {
-    ask_call (tb, index, &call, NULL);
+    ask_call (tb, insn, &call, (BpCondition) { 0 });
   }
 }
 
 static void
-ask_exec_if (struct qemu_plugin_tb *tb, unsigned index, qemu_plugin_vcpu_udata_cb_t cb, enum qemu_plugin_cb_flags flags, enum qemu_plugin_cond cond,
+ask_exec_if (struct qemu_plugin_tb *tb, int insn, qemu_plugin_vcpu_udata_cb_t cb, enum qemu_plugin_cb_flags flags, enum qemu_plugin_cond cond,
              qemu_plugin_u64 entry, uint64_t imm, void *userdata)
 {
   Call call = { .function = (Function *) cb, .userdata = userdata, .flags = (uint8_t) flags };
@@ -119,7 +205,7 @@ ask_exec_if (struct qemu_plugin_tb *tb, unsigned index, qemu_plugin_vcpu_udata_c
     return;
   }
   if (cond == QEMU_PLUGIN_COND_ALWAYS) {
-    ask_call (tb, index, &call, NULL);
+    ask_call (tb, insn, &call, (BpCondition) { 0 });
     return;
   }
   BpCondition condition = { .counter = score_counter (entry), .compare = compare_of (cond), .value = imm };
@@ -129,39 +215,39 @@ ask_exec_if (struct qemu_plugin_tb *tb, unsigned index, qemu_plugin_vcpu_udata_c
     call.imm = imm;
     call.condition = (uint8_t) cond;
   }
-  ask_call (tb, index, &call, condition.counter ? &condition : NULL);
+  ask_call (tb, insn, &call, condition);
 }
 
 void
 qemu_plugin_register_vcpu_tb_exec_cb (struct qemu_plugin_tb *tb, qemu_plugin_vcpu_udata_cb_t cb, enum qemu_plugin_cb_flags flags, void *userdata)
 {
-  ask_exec (tb, 0, cb, flags, userdata);
+  ask_exec (tb, WHOLE_BLOCK, cb, flags, userdata);
 }
 
 void
 qemu_plugin_register_vcpu_insn_exec_cb (struct qemu_plugin_insn *insn, qemu_plugin_vcpu_udata_cb_t cb, enum qemu_plugin_cb_flags flags, void *userdata)
 {
-  ask_exec (insn->tb, insn->index, cb, flags, userdata);
+  ask_exec (insn->tb, (int) insn->index, cb, flags, userdata);
 }
 
 void
 qemu_plugin_register_vcpu_tb_exec_cond_cb (struct qemu_plugin_tb *tb, qemu_plugin_vcpu_udata_cb_t cb, enum qemu_plugin_cb_flags flags,
                                            enum qemu_plugin_cond cond, qemu_plugin_u64 entry, uint64_t imm, void *userdata)
 {
-  ask_exec_if (tb, 0, cb, flags, cond, entry, imm, userdata);
+  ask_exec_if (tb, WHOLE_BLOCK, cb, flags, cond, entry, imm, userdata);
 }
 
 void
 qemu_plugin_register_vcpu_insn_exec_cond_cb (struct qemu_plugin_insn *insn, qemu_plugin_vcpu_udata_cb_t cb, enum qemu_plugin_cb_flags flags,
                                              enum qemu_plugin_cond cond, qemu_plugin_u64 entry, uint64_t imm, void *userdata)
 {
-  ask_exec_if (insn->tb, insn->index, cb, flags, cond, entry, imm, userdata);
+  ask_exec_if (insn->tb, (int) insn->index, cb, flags, cond, entry, imm, userdata);
 }
 
 /* --- asking: operations ----------------------------------------------------------------------------------- */
 
 static void
-ask_operation (struct qemu_plugin_tb *tb, unsigned index, enum qemu_plugin_op op, qemu_plugin_u64 entry, uint64_t imm)
+ask_operation (struct qemu_plugin_tb *tb, int insn, enum qemu_plugin_op op, qemu_plugin_u64 entry, uint64_t imm)
 {
   BpCounter counter = score_counter (entry);
   Call call = { .score = entry.score, .offset = entry.offset, .imm = imm, .op = (uint8_t) op };
@@ -169,46 +255,44 @@ ask_operation (struct qemu_plugin_tb *tb, unsigned index, enum qemu_plugin_op op
     return;
   }
   if (!counter || imm > INT32_MAX) {
-    bp_block_call (tb->block, index, NULL, call_exec_operation, (void *) call_intern (tb->plugin, &call), BP_CALL_NO_REGISTERS);
-  } else if (op == QEMU_PLUGIN_INLINE_STORE_U64) {
-    bp_block_store (tb->block, index, counter, imm);
+    ask (tb, insn, true, &(Request) { .call = call_exec_operation, .data = call_intern (tb->plugin, &call), .registers = BP_CALL_NO_REGISTERS });
   } else {
-    bp_block_count (tb->block, index, counter, imm);
+    ask (tb, insn, true, &(Request) { .counter = counter, .imm = imm, .stores = op == QEMU_PLUGIN_INLINE_STORE_U64 });
   }
 }
 
 void
 qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu (struct qemu_plugin_tb *tb, enum qemu_plugin_op op, qemu_plugin_u64 entry, uint64_t imm)
 {
-  ask_operation (tb, 0, op, entry, imm);
+  ask_operation (tb, WHOLE_BLOCK, op, entry, imm);
 }
 
 void
 qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu (struct qemu_plugin_insn *insn, enum qemu_plugin_op op, qemu_plugin_u64 entry, uint64_t imm)
 {
-  ask_operation (insn->tb, insn->index, op, entry, imm);
+  ask_operation (insn->tb, (int) insn->index, op, entry, imm);
 }
 
 /* Version 1: the word is the plugin's. */
 static void
-ask_add_to (struct qemu_plugin_tb *tb, unsigned index, void *ptr, uint64_t imm)
+ask_add_to (struct qemu_plugin_tb *tb, int insn, void *ptr, uint64_t imm)
 {
   Call call = { .userdata = ptr, .imm = imm };
   if (is_open (tb)) {
-    bp_block_call (tb->block, index, NULL, call_exec_operation, (void *) call_intern (tb->plugin, &call), BP_CALL_NO_REGISTERS);
+    ask (tb, insn, true, &(Request) { .call = call_exec_operation, .data = call_intern (tb->plugin, &call), .registers = BP_CALL_NO_REGISTERS });
   }
 }
 
 void
 qemu_plugin_register_vcpu_tb_exec_inline (struct qemu_plugin_tb *tb, enum qemu_plugin_op op, void *ptr, uint64_t imm)
 {
-  ask_add_to (tb, 0, ptr, imm);
+  ask_add_to (tb, WHOLE_BLOCK, ptr, imm);
 }
 
 void
 qemu_plugin_register_vcpu_insn_exec_inline (struct qemu_plugin_insn *insn, enum qemu_plugin_op op, void *ptr, uint64_t imm)
 {
-  ask_add_to (insn->tb, insn->index, ptr, imm);
+  ask_add_to (insn->tb, (int) insn->index, ptr, imm);
 }
 
 /* --- asking: accesses ------------------------------------------------------------------------------------------ */
@@ -224,7 +308,8 @@ ask_access (struct qemu_plugin_insn *insn, BpAccessCall *f, Call *call, enum qem
 {
   if (is_open (insn->tb)) {
     call->shape = shape_of (insn->insn);
-    bp_block_call_memory (insn->tb->block, insn->index, which_of (rw), f, (void *) call_intern (insn->tb->plugin, call), registers_of (call->flags));
+    ask (insn->tb, (int) insn->index, f == call_access_operation,
+         &(Request) { .access = f, .data = call_intern (insn->tb->plugin, call), .registers = registers_of (call->flags), .which = which_of (rw) });
   }
 }
 
@@ -245,7 +330,7 @@ qemu_plugin_register_vcpu_mem_inline_per_vcpu (struct qemu_plugin_insn *insn, en
   BpCounter counter = score_counter (entry);
   Call call = { .score = entry.score, .offset = entry.offset, .imm = imm, .op = (uint8_t) op };
   if (counter && imm <= INT32_MAX && op == QEMU_PLUGIN_INLINE_ADD_U64 && is_open (insn->tb) && shape_of (insn->insn).is_plain) {
-    bp_block_count_memory (insn->tb->block, insn->index, which_of (rw), counter, imm);
+    ask (insn->tb, (int) insn->index, true, &(Request) { .which = which_of (rw), .counter = counter, .imm = imm, .counts_accesses = true });
   } else {
     ask_access (insn, call_access_operation, &call, rw);
   }

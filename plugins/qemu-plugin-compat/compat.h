@@ -85,9 +85,12 @@ struct qemu_plugin_insn {
   unsigned index;
 };
 
+typedef struct Request Request;
+
 struct qemu_plugin_tb {
   struct Plugin *plugin;
   BpInstrBlock *block;          /* NULL: the call-back is over */
+  GArray *asked;                /* of Request: for the host, when it is over */
   unsigned n;
   unsigned room;
   struct qemu_plugin_insn *insn;
@@ -223,6 +226,12 @@ unsigned call_hash (gconstpointer call);
 gboolean call_equal (gconstpointer a, gconstpointer b);
 BpInsnCall call_exec, call_exec_escape, call_exec_operation;
 BpAccessCall call_access, call_access_escape, call_access_operation;
+
+/* --- api-block.c: a block; when its call-back is over, what was asked goes to the host ------------------------------------- */
+
+void block_open (struct qemu_plugin_tb *tb, struct Plugin *plugin, BpInstrBlock *block);
+void block_close (struct qemu_plugin_tb *tb);
+void block_free (struct qemu_plugin_tb *tb);
 
 /* --- shape.c ---------------------------------------------------------------------------------------------------------------------------- */
 

@@ -38,21 +38,6 @@ look_for_leave (Plugin *plugin, unsigned vcpu)
 
 /* --- blocks ------------------------------------------------------------------------------------ */
 
-static void
-fill_block (Plugin *plugin, struct qemu_plugin_tb *tb, BpInstrBlock *block)
-{
-  tb->plugin = plugin;
-  tb->block = block;
-  tb->n = bp_block_n_insns (block);
-  if (tb->n > tb->room) {
-    tb->room = MAX (tb->n, 64);
-    tb->insn = g_renew (struct qemu_plugin_insn, tb->insn, tb->room);
-  }
-  for (unsigned i = 0; i < tb->n; i++) {
-    tb->insn[i] = (struct qemu_plugin_insn) { tb, bp_block_insn (block, i), i };
-  }
-}
-
 /* The host does not say who translates. */
 static unsigned
 current_vcpu (const Plugin *plugin)
@@ -80,11 +65,11 @@ on_block (void *user, BpInstrBlock *block)
     return;
   }
   struct qemu_plugin_tb *tb = &plugin->tb;
-  fill_block (plugin, tb, block);
+  block_open (tb, plugin, block);
   Now before = now_enter (plugin, current_vcpu (plugin), QEMU_PLUGIN_CB_RW_REGS);
   CALL (plugin, slot, (qemu_plugin_id_t, struct qemu_plugin_tb *), (plugin->id, tb), (struct qemu_plugin_tb *, void *), (tb, slot.userdata));
   now_leave (before);
-  tb->block = NULL;
+  block_close (tb);
   /* Not from here: the translator's lock is held. */
   if (G_UNLIKELY (__atomic_load_n (&plugin->leaving.stage, __ATOMIC_ACQUIRE) == LEAVE_WANTED)) {
     BpMachine *machine = bp_object_machine (plugin);

@@ -86,7 +86,7 @@ unrealize (void *self)
   plugins_remove (plugin);
   scores_free (plugin);
   g_clear_pointer (&plugin->calls, g_hash_table_unref);
-  g_clear_pointer (&plugin->tb.insn, g_free);
+  block_free (&plugin->tb);
   g_clear_pointer (&plugin->registers, g_free);
   g_clear_pointer (&plugin->vcpus, g_free);
   g_clear_pointer (&plugin->has_started, g_free);

@@ -14,6 +14,7 @@ QEMU_PLUGIN_EXPORT int qemu_plugin_version = QEMU_PLUGIN_VERSION;
 
 static uint64_t first, last = UINT64_MAX;
 static uint64_t insns[2], blocks[2], accesses[2];       /* by call-back; by addition */
+static uint64_t early;                                  /* additions that came before a call-back of the same instruction */
 static uint64_t loads, stores, bytes, sizes[5], extended;
 static uint64_t opcodes;                                /* of the first bytes: they can be read as long as the plugin lives */
 static const uint8_t *seen[16];
@@ -24,6 +25,12 @@ static void
 count (unsigned int vcpu, void *userdata)
 {
   ++*(uint64_t *) userdata;
+}
+
+static void
+count_insn (unsigned int vcpu, void *userdata)
+{
+  early += insns[0]++ != insns[1];
 }
 
 static void
@@ -69,8 +76,8 @@ translated (qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
       counted = true;
     }
     look (insn);
-    qemu_plugin_register_vcpu_insn_exec_cb (insn, count, QEMU_PLUGIN_CB_NO_REGS, &insns[0]);
     qemu_plugin_register_vcpu_insn_exec_inline (insn, QEMU_PLUGIN_INLINE_ADD_U64, &insns[1], 1);
+    qemu_plugin_register_vcpu_insn_exec_cb (insn, count_insn, QEMU_PLUGIN_CB_NO_REGS, NULL);
     qemu_plugin_register_vcpu_mem_cb (insn, access, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW, &accesses[0]);
     qemu_plugin_register_vcpu_mem_inline (insn, QEMU_PLUGIN_MEM_RW, QEMU_PLUGIN_INLINE_ADD_U64, &accesses[1], 1);
   }
@@ -100,7 +107,7 @@ at_exit (qemu_plugin_id_t id, void *userdata)
   }
   g_string_append_printf (out, "%d vcpus, %u started\n", qemu_plugin_n_vcpus (), started);
   g_string_append_printf (out, "instructions %" PRIu64 " %" PRIu64 "\n", insns[0], insns[1]);
-  g_string_append_printf (out, "blocks agree: %s\n", blocks[0] == blocks[1] ? "yes" : "no");
+  g_string_append_printf (out, "blocks agree: %s; early additions: %" PRIu64 "\n", blocks[0] == blocks[1] ? "yes" : "no", early);
   g_string_append_printf (out, "accesses %" PRIu64 " %" PRIu64 ": %" PRIu64 " loads, %" PRIu64 " stores, %" PRIu64 " bytes, %" PRIu64 " sign-extended\n",
                           accesses[0], accesses[1], loads, stores, bytes, extended);
   g_string_append_printf (out, "of 1 2 4 8 16 bytes: %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", sizes[0], sizes[1], sizes[2], sizes[3],

@@ -12,6 +12,7 @@ typedef struct Board {
   uint64_t insns, blocks, accesses, loads;
   uint64_t since, calls, last_address;
   uint64_t disagreements;
+  uint64_t entered;
   char name[20];                /* not a multiple of 8 */
 } Board;
 
@@ -19,7 +20,7 @@ static uint64_t first, last = UINT64_MAX, every = 100, many;
 static uint64_t called;
 static struct qemu_plugin_scoreboard *board;
 static struct qemu_plugin_scoreboard **more;
-static qemu_plugin_u64 insns, blocks, accesses, loads, since, calls, last_address;
+static qemu_plugin_u64 insns, blocks, accesses, loads, since, calls, last_address, entered;
 
 static void
 at_insn (unsigned int vcpu, void *userdata)
@@ -45,6 +46,12 @@ never (unsigned int vcpu, void *userdata)
 }
 
 static void
+before_its_block (unsigned int vcpu, void *userdata)
+{
+  ((Board *) qemu_plugin_scoreboard_find (board, vcpu))->disagreements++;
+}
+
+static void
 instrument (struct qemu_plugin_insn *insn)
 {
   uint64_t address = qemu_plugin_insn_vaddr (insn);
@@ -61,7 +68,12 @@ instrument (struct qemu_plugin_insn *insn)
 static void
 translated (qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 {
+  struct qemu_plugin_insn *head = qemu_plugin_tb_get_insn (tb, 0);
   qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu (tb, QEMU_PLUGIN_INLINE_ADD_U64, blocks, 1);
+  /* What is asked of the block comes first, although it is asked last. */
+  qemu_plugin_register_vcpu_insn_exec_cond_cb (head, before_its_block, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_COND_NE, entered, 1, NULL);
+  qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu (head, QEMU_PLUGIN_INLINE_STORE_U64, entered, 0);
+  qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu (tb, QEMU_PLUGIN_INLINE_STORE_U64, entered, 1);
   for (size_t i = 0; i < qemu_plugin_tb_n_insns (tb); i++) {
     struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn (tb, i);
     uint64_t address = qemu_plugin_insn_vaddr (insn);
@@ -98,7 +110,7 @@ make_boards (void)
 {
   board = qemu_plugin_scoreboard_new (sizeof (Board));
   insns = WORD (insns), blocks = WORD (blocks), accesses = WORD (accesses), loads = WORD (loads);
-  since = WORD (since), calls = WORD (calls), last_address = WORD (last_address);
+  since = WORD (since), calls = WORD (calls), last_address = WORD (last_address), entered = WORD (entered);
   more = g_new0 (struct qemu_plugin_scoreboard *, many + 1);
   for (uint64_t i = 0; i < many; i++) {
     more[i] = qemu_plugin_scoreboard_new (1 + i % 40);

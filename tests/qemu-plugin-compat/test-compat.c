@@ -87,7 +87,7 @@ START_TEST (version_1)
   HAS (report, "api-version: 1\n");
   HAS (report, "2 vcpus, 2 started\n");
   HAS (report, "instructions 50 50\n");
-  HAS (report, "blocks agree: yes\n");
+  HAS (report, "blocks agree: yes; early additions: 0\n");
   HAS (report, "accesses 70 70: 30 loads, 40 stores, 430 bytes, 10 sign-extended\n");
   HAS (report, "of 1 2 4 8 16 bytes: 10 10 0 50 0\n");
   HAS (report, "first bytes: yes\n");
