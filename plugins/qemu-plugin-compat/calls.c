@@ -138,6 +138,7 @@ call_exec_escape (void *user, unsigned vcpu, const BpInsn *insn, void *data)
   }
   now.escape = NULL;
   now.plugin = NULL;
+  look_for_leave (c, vcpu);
 }
 
 void
@@ -209,6 +210,7 @@ call_access_escape (void *user, unsigned vcpu, const BpInsn *insn, const BpAcces
   now.escape = NULL;
   now.plugin = NULL;
   now.part = NULL;
+  look_for_leave (data, vcpu);
 }
 
 void

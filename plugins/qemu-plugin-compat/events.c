@@ -1,7 +1,6 @@
 /* events.c -- what the host tells, as the plugin's version of a call-back; and how a plugin is reset, removed and ended. */
 /* SPDX-License-Identifier: MIT */
 #include <backplane/cpu.h>
-#include <backplane/loop.h>
 #include <backplane/machine.h>
 #include <string.h>
 #include "compat.h"
@@ -51,9 +50,9 @@ current_vcpu (const Plugin *plugin)
 }
 
 static void
-leave_from_loop (void *user)
+leave_at_block (void *user, unsigned vcpu, const BpInsn *insn, void *data)
 {
-  look_for_leave (user, NO_VCPU);
+  look_for_leave (user, vcpu);
 }
 
 static void
@@ -70,10 +69,9 @@ on_block (void *user, BpInstrBlock *block)
   CALL (plugin, slot, (qemu_plugin_id_t, struct qemu_plugin_tb *), (plugin->id, tb), (struct qemu_plugin_tb *, void *), (tb, slot.userdata));
   now_leave (before);
   block_close (tb);
-  /* Not from here: the translator's lock is held. */
+  /* Not from here, where the translator's lock is held, but when the block runs, which is at the same instruction in each deterministic run. */
   if (G_UNLIKELY (__atomic_load_n (&plugin->leaving.stage, __ATOMIC_ACQUIRE) == LEAVE_WANTED)) {
-    BpMachine *machine = bp_object_machine (plugin);
-    bp_loop_post (bp_loop_main (machine), false, machine, leave_from_loop, plugin);
+    bp_block_call (block, 0, NULL, leave_at_block, NULL, BP_CALL_NO_REGISTERS);
   }
 }
 

@@ -4,7 +4,6 @@
 #include <backplane/cpu.h>
 #include <backplane/iface/cpu-debug.h>
 #include <backplane/log.h>
-#include <backplane/loop.h>
 #include <backplane/machine.h>
 #include <backplane/plugin.h>
 #include <stdarg.h>
@@ -338,8 +337,6 @@ void *bp_machine_next (BpMachine *machine, const char *id, unsigned *cursor) { r
 BpVcpu *bp_vcpu_of (const void *cpu) { return (BpVcpu *) (void *) cpu; }
 unsigned bp_vcpu_index (const BpVcpu *vcpu) { return (unsigned) ((const char *) (const void *) vcpu - cpus); }
 bool bp_vcpu_is_current (const BpVcpu *vcpu) { return bp_vcpu_index (vcpu) == fake.current; }
-BpLoop *bp_loop_main (BpMachine *machine) { return NULL; }
-void bp_loop_post (BpLoop *loop, bool locked, BpMachine *machine, void (*f) (void *), void *data) { f (data); }
 
 void
 bp_vcpu_run_on (BpVcpu *vcpu, void (*f) (void *, void *), void *data, bool wait)

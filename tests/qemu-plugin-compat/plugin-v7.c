@@ -2,7 +2,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Arguments: reset=N: resets itself at the N-th block, and from then on counts anew; remove=N: removes itself at the N-th block;
- * poke=ADDRESS: of an instruction, before which eax becomes 0x1234; skip=ADDRESS,to=ADDRESS: from one to the other; thread: speaks from another one.
+ * poke=ADDRESS: of an instruction, before which eax becomes 0x1234; skip=ADDRESS,to=ADDRESS: from one to the other; quit: removes itself then;
+ * drop: removes itself when a block is translated; thread: speaks from another one.
  */
 #include <plugins/qemu-plugin.h>
 #include <stdlib.h>
@@ -14,7 +15,7 @@ static qemu_plugin_id_t self;
 static uint64_t reset_at, remove_at, poke, skip, to;
 static uint64_t blocks, interrupts, exceptions, jumped_from, skipped;
 static unsigned n_listed;
-static bool threaded;
+static bool threaded, quits, drops;
 static struct qemu_plugin_register *eax;
 static char data[16] = "data";
 
@@ -75,6 +76,9 @@ static void
 go (unsigned int vcpu, void *userdata)
 {
   skipped++;
+  if (quits) {
+    qemu_plugin_uninstall (self, after_removal, data);
+  }
   qemu_plugin_set_pc (to);
 }
 
@@ -91,6 +95,9 @@ static void
 translated (struct qemu_plugin_tb *tb, void *userdata)
 {
   check (userdata);
+  if (drops) {
+    qemu_plugin_uninstall (self, after_removal, data);
+  }
   qemu_plugin_register_vcpu_tb_exec_cb (tb, at_block, QEMU_PLUGIN_CB_NO_REGS, data);
   for (size_t i = 0; i < qemu_plugin_tb_n_insns (tb); i++) {
     struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn (tb, i);
@@ -176,6 +183,8 @@ qemu_plugin_install (qemu_plugin_id_t id, const qemu_info_t *info, int argc, cha
       }
     }
     threaded |= strcmp (words[0], "thread") == 0;
+    quits |= strcmp (words[0], "quit") == 0;
+    drops |= strcmp (words[0], "drop") == 0;
     if (strcmp (words[0], "uninstall") == 0) {
       qemu_plugin_uninstall (id, NULL, NULL);           /* not from here */
     }

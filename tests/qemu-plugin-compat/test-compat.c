@@ -222,6 +222,34 @@ START_TEST (removal)
 }
 END_TEST
 
+/* From a call-back that does not return. */
+START_TEST (removal_and_escape)
+{
+  void *self = load (PLUGIN ("plugin-v7"), "skip=0x1009,to=0x7777,quit");
+  start_vcpus ();
+  fake_run (0, translate_program (false));
+  ck_assert (!fake.running);
+  HAS (fake_report (false), "removed\n");
+  fake_free (self);
+}
+END_TEST
+
+/* In translation nobody is told; when the block runs, on that thread. */
+START_TEST (removal_in_translation)
+{
+  void *self = load (PLUGIN ("plugin-v7"), "drop");
+  start_vcpus ();
+  FakeBlock *b = translate_program (false);
+  ck_assert (fake.running);
+  HAS_NOT (fake_report (false), "removed\n");
+  fake_run (0, b);
+  ck_assert (!fake.running);
+  HAS (fake_report (false), "removed\n");
+  ck_assert_uint_eq (fake.n_calls, 2);  /* that one, and the plugin's, which it did not get */
+  fake_free (self);
+}
+END_TEST
+
 START_TEST (two_of_a_kind)
 {
   void *a = load (PLUGIN ("plugin-v1"), NULL), *b = load (PLUGIN ("plugin-v1"), NULL);
@@ -395,6 +423,8 @@ main (void)
   tcase_add_test (tc, pc_is_set);
   tcase_add_test (tc, reset);
   tcase_add_test (tc, removal);
+  tcase_add_test (tc, removal_and_escape);
+  tcase_add_test (tc, removal_in_translation);
   tcase_add_test (tc, two_of_a_kind);
   tcase_add_test (tc, end_without_a_report);
   tcase_add_test (tc, file_without_a_directory);
