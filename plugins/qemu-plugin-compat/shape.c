@@ -66,10 +66,14 @@ sign_extends (const BpInsn *insn, const Opcode *o)
   return o->is_two_byte ? o->byte == 0xbe || o->byte == 0xbf : insn->code_bits == 64 && o->byte == 0x63;
 }
 
-/* Instructions of these classes access 1, 2, 4 or 8 bytes, and no string. */
+/* Instructions of these classes access 1, 2, 4, 8 or 16 bytes, and no string, unless they are VEX-coded: those may access 32.  (C4 and C5, SDM vol. 2, 2.3.5;
+ * where it is LES or LDS, nothing is lost.) */
 static bool
-is_plain (const BpInsn *insn)
+is_plain (const BpInsn *insn, const Opcode *o)
 {
+  if (!o->is_two_byte && (o->byte & 0xfe) == 0xc4) {
+    return false;
+  }
   switch (insn->insn_class) {
   case BP_CLASS_MOVE:
   case BP_CLASS_ARITHMETIC:
@@ -92,7 +96,7 @@ shape_of (const BpInsn *insn)
   return (Shape) {
     .element = (uint8_t) element_bytes (insn, &o),
     .is_signed = sign_extends (insn, &o),
-    .is_plain = is_plain (insn),
+    .is_plain = is_plain (insn, &o),
   };
 }
 

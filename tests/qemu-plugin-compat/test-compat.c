@@ -400,6 +400,13 @@ START_TEST (shapes)
     Shape s = shape_of (&insn.insn);
     ck_assert_msg (s.element == rows[i].element && s.is_signed == rows[i].is_signed, "row %u: %u %u", i, s.element, s.is_signed);
   }
+  static const struct { const char *bytes; bool is_plain; } moves[] = { { "\x8b\x07", true }, { "\x0f\x10\x07", true }, { "\xc5\xfc\x10\x07", false },
+                                                                        { "\xc4\xc1\x7c\x10\x07", false }, { "\x0f\xc4\x07", true } };
+  for (unsigned i = 0; i < G_N_ELEMENTS (moves); i++) {
+    FakeInsn insn = fake_insn (0, moves[i].bytes);
+    insn.insn.insn_class = BP_CLASS_MOVE;
+    ck_assert_msg (shape_of (&insn.insn).is_plain == moves[i].is_plain, "move %u", i);
+  }
   Plugin one = { .version = 1 }, two = { .version = 2 };
   Shape none = { 0 };
   ck_assert_uint_eq (shape_next (&one, none, 32), 8);
