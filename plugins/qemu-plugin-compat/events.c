@@ -98,7 +98,7 @@ on_vcpu_start (Plugin *plugin, unsigned vcpu)
   }
   g_rec_mutex_lock (&plugin->lock);
   plugin->has_started[vcpu] = 1;
-  plugin->n_started = MAX (plugin->n_started, vcpu + 1);
+  __atomic_store_n (&plugin->n_started, MAX (plugin->n_started, vcpu + 1), __ATOMIC_RELAXED);
   g_rec_mutex_unlock (&plugin->lock);
   tell_vcpu (plugin, ON_VCPU_INIT, vcpu);
 }
