@@ -280,6 +280,35 @@ START_TEST (a_full_disk_leaves_whole_records)
 }
 END_TEST
 
+/* The second record's beginning is written before its end is refused. */
+START_TEST (a_full_disk_leaves_no_half_of_a_large_record)
+{
+  enum { LARGE = 400 << 10 };
+  InstrFile f;
+  gsize size = 0;
+  g_autofree char *record = g_malloc0 (LARGE), *text = NULL;
+  struct rlimit old, small;
+  getrlimit (RLIMIT_FSIZE, &old);
+  small = (struct rlimit) { .rlim_cur = 2 * LARGE - 1000, .rlim_max = old.rlim_max };
+  signal (SIGXFSZ, SIG_IGN);
+  setrlimit (RLIMIT_FSIZE, &small);
+  ck_assert (instr_file_open (&f, NULL, file, NULL));
+  for (unsigned i = 0; i < 2; i++) {
+    instr_file_write (&f, record, LARGE);
+    instr_file_commit (&f);
+    ck_assert_uint_eq (instr_file_bytes (&f), (i + 1) * LARGE);
+  }
+  instr_file_flush (&f);
+  setrlimit (RLIMIT_FSIZE, &old);
+  ck_assert_ptr_nonnull (f.failure);
+  ck_assert_uint_eq (instr_file_bytes (&f), LARGE);
+  ck_assert_uint_eq (f.dropped, 1);
+  instr_file_finish (&f);
+  ck_assert (g_file_get_contents (file, &text, &size, NULL));
+  ck_assert_uint_eq (size, LARGE);
+}
+END_TEST
+
 START_TEST (a_file_that_cannot_be_made_is_an_error)
 {
   InstrFile f;
@@ -306,6 +335,7 @@ main (void)
   tcase_add_test (cases, ranges_are_parsed);
   tcase_add_test (cases, what_is_not_committed_does_not_stay);
   tcase_add_test (cases, a_full_disk_leaves_whole_records);
+  tcase_add_test (cases, a_full_disk_leaves_no_half_of_a_large_record);
   tcase_add_test (cases, a_file_that_cannot_be_made_is_an_error);
   return run_tests ("instr-common", cases);
 }

@@ -54,9 +54,10 @@ write_out (InstrFile *f, size_t n)
   f->written += n;
   memmove (f->buffer, f->buffer + n, f->used - n);
   f->used -= n;
-  f->valid += MIN (n, f->committed);
-  f->pending = 0;               /* what is written ends with the last commit, or there was none */
-  f->committed -= MIN (n, f->committed);
+  if (f->committed)             /* then what is written ends with the last commit */
+    f->valid = f->written;
+  f->committed = 0;
+  f->pending = 0;
 }
 
 void
@@ -100,8 +101,13 @@ instr_file_commit (InstrFile *f)
     return;
   }
   f->pending++;
-  f->committed = f->used;
-  f->valid = f->written;                /* its beginning may be in the file already */
+  f->committed = f->used;       /* its beginning may be in the file already; `valid' waits until all of it is */
+}
+
+uint64_t
+instr_file_bytes (const InstrFile *f)
+{
+  return f->committed ? f->written + f->committed : f->valid;
 }
 
 void

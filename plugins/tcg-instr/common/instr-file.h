@@ -17,7 +17,7 @@ typedef struct InstrFile {
   size_t used;                  /* bytes in the buffer */
   size_t committed;             /* of those, up to the last commit */
   uint64_t written;             /* bytes in the file */
-  uint64_t valid;               /* bytes up to the last commit that is in the file */
+  uint64_t valid;               /* bytes up to the last commit that is in the file whole */
   uint64_t pending;             /* commits that are in the buffer */
   uint64_t dropped;             /* commits that did not get into the file */
   char *failure;                /* why it stopped; NULL: it did not */
@@ -34,10 +34,6 @@ void instr_file_flush (InstrFile *f);
 void instr_file_close (InstrFile *f);
 void instr_file_finish (InstrFile *f);
 /* Committed and not dropped: what a reader will find. */
-static inline uint64_t
-instr_file_bytes (const InstrFile *f)
-{
-  return f->valid + f->committed;
-}
+uint64_t instr_file_bytes (const InstrFile *f);
 
 #endif
