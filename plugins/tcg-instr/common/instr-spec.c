@@ -1,8 +1,20 @@
 /* instr-spec.c -- parses properties that have several parts. */
 /* SPDX-License-Identifier: MIT */
 #include "instr-spec.h"
+#include <errno.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <string.h>
+
+bool
+instr_refuse (GError **error, const char *format, ...)
+{
+  va_list args;
+  va_start (args, format);
+  g_propagate_error (error, g_error_new_valist (BP_ERROR, BP_ERROR_PROPERTY, format, args));
+  va_end (args);
+  return false;
+}
 
 /* --- numbers ---------------------------------------------------------------------------------- */
 
@@ -11,85 +23,19 @@ instr_parse_number (const char *text, uint64_t *value, GError **error)
 {
   char *end = NULL;
   bool hex = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
+  errno = 0;
   uint64_t v = g_ascii_isdigit (text[0]) ? g_ascii_strtoull (text, &end, hex ? 16 : 10) : 0;
-  if (!end || (hex && end == text + 1))
+  if (!end || errno == ERANGE || (hex && end == text + 1))
     goto wrong;
   unsigned shift = *end == 'K' || *end == 'k' ? 10 : *end == 'M' || *end == 'm' ? 20 : *end == 'G' || *end == 'g' ? 30 : 0;
   if (shift)
     end++;
-  if (*end || (v << shift) >> shift != v || v == UINT64_MAX)
+  if (*end || (v << shift) >> shift != v)
     goto wrong;
   *value = v << shift;
   return true;
 wrong:
-  g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "`%s` is no number (like 64, 0x40, 32K)", text);
-  return false;
-}
-
-/* Calls `one' for each part of a comma-separated list. */
-static void *
-parse_list (const char *text, size_t element, size_t *n, bool (*one) (const char *, void *, GError **), GError **error)
-{
-  *n = 0;
-  if (!text || !*text)
-    return NULL;
-  char **parts = g_strsplit (text, ",", -1);
-  char *items = g_malloc0_n (g_strv_length (parts), element);
-  for (; parts[*n]; ++*n)
-    if (!one (g_strstrip (parts[*n]), items + *n * element, error)) {
-      g_clear_pointer (&items, g_free);
-      *n = 0;
-      break;
-    }
-  g_strfreev (parts);
-  return items;
-}
-
-static bool
-one_number (const char *text, void *into, GError **error)
-{
-  return instr_parse_number (text, into, error);
-}
-
-uint64_t *
-instr_parse_numbers (const char *text, size_t *n, GError **error)
-{
-  return parse_list (text, sizeof (uint64_t), n, one_number, error);
-}
-
-bool
-instr_parse_range (const char *text, InstrRange *range, GError **error)
-{
-  g_autofree char *copy = g_strdup (text);
-  char *mark = strpbrk (copy, "-+");
-  bool is_size = mark && *mark == '+';
-  uint64_t second = 0;
-  if (mark)
-    *mark = 0;
-  if (!instr_parse_number (g_strstrip (copy), &range->first, error))
-    return false;
-  range->last = range->first;
-  if (!mark)
-    return true;
-  if (!instr_parse_number (g_strstrip (mark + 1), &second, error))
-    return false;
-  range->last = is_size ? range->first + second - 1 : second;
-  if (range->last >= range->first && (!is_size || second))
-    return true;
-  g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "`%s` is no range (like 0x1000-0x1fff, both ends included, or 0x1000+4K)", text);
-  return false;
-}
-
-static bool
-one_range (const char *text, void *into, GError **error)
-{
-  return instr_parse_range (text, into, error);
-}
-
-InstrRange *
-instr_parse_ranges (const char *text, size_t *n, GError **error)
-{
-  return parse_list (text, sizeof (InstrRange), n, one_range, error);
+  return instr_refuse (error, "`%s` is no number (like 64, 0x40, 32K)", text);
 }
 
 /* --- names ------------------------------------------------------------------------------------- */
@@ -148,14 +94,10 @@ set_number (const InstrSpec *row, const char *value, uint64_t *number, GError **
     return false;
   }
   uint64_t max = row->max ? row->max : row->kind == INSTR_SPEC_U32 ? UINT32_MAX : UINT64_MAX;
-  if (*number < row->min || *number > max) {
-    g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "%s=%s is out of its range, %" PRIu64 " to %" PRIu64, row->name, value, row->min, max);
-    return false;
-  }
-  if ((row->flags & INSTR_SPEC_POWER_OF_TWO) && (!*number || (*number & (*number - 1)))) {
-    g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "%s=%s is not a power of two", row->name, value);
-    return false;
-  }
+  if (*number < row->min || *number > max)
+    return instr_refuse (error, "%s=%s is out of its range, %" PRIu64 " to %" PRIu64, row->name, value, row->min, max);
+  if ((row->flags & INSTR_SPEC_POWER_OF_TWO) && (!*number || (*number & (*number - 1))))
+    return instr_refuse (error, "%s=%s is not a power of two", row->name, value);
   return true;
 }
 
@@ -177,8 +119,7 @@ set_bool (const InstrSpec *row, const char *value, bool *on, GError **error)
   *on = !value || !strcmp (value, "on");
   if (*on || !strcmp (value, "off"))
     return true;
-  g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "%s=%s is neither on nor off", row->name, value);
-  return false;
+  return instr_refuse (error, "%s=%s is neither on nor off", row->name, value);
 }
 
 static bool
@@ -188,10 +129,8 @@ set_part (const InstrSpec *row, const char *value, void *into, GError **error)
   uint64_t number = 0;
   if (row->kind == INSTR_SPEC_BOOL)
     return set_bool (row, value, (bool *) field, error);
-  if (!value) {
-    g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "%s has no value (%s=...)", row->name, row->name);
-    return false;
-  }
+  if (!value)
+    return instr_refuse (error, "%s has no value (%s=...)", row->name, row->name);
   if (row->kind == INSTR_SPEC_ENUM)
     return set_name (row, value, (int *) field, error);
   if (!set_number (row, value, &number, error))
@@ -230,10 +169,8 @@ parse_part (char *part, const InstrSpec *rows, void *into, uint64_t *seen, GErro
   if (!row)
     return false;
   uint64_t bit = UINT64_C (1) << (row - rows);
-  if (*seen & bit) {
-    g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "%s is there twice", row->name);
-    return false;
-  }
+  if (*seen & bit)
+    return instr_refuse (error, "%s is there twice", row->name);
   *seen |= bit;
   return set_part (row, value ? g_strstrip (value) : NULL, into, error);
 }

@@ -1,4 +1,4 @@
-/* instr-spec.h -- values of several parts in one property: "size=32K,ways=8", "0x1000-0x1fff,0x400000", "4K". */
+/* instr-spec.h -- values of several parts in one property: "size=32K,ways=8", "4K"; and how what is wrong is said. */
 /* SPDX-License-Identifier: MIT */
 /*
  * Errors name the part and what would do; the host adds file, line and key.  Sizes take K, M, G (of 1024), numbers 0x and the like.
@@ -7,6 +7,9 @@
 #define TCG_INSTR_SPEC_H
 
 #include <backplane/common.h>
+
+/* Says why a property cannot be; returns false. */
+bool instr_refuse (GError **error, const char *format, ...) G_GNUC_PRINTF (2, 3);
 
 typedef enum InstrSpecKind {
   INSTR_SPEC_BOOL,              /* bool: on, off; the name alone is `on' */
@@ -31,15 +34,5 @@ bool instr_spec_parse (const char *text, const InstrSpec *rows, void *into, GErr
 bool instr_parse_number (const char *text, uint64_t *value, GError **error);    /* decimal, 0x, with K, M, G */
 /* The nearest of names (which ends with NULL), for messages; NULL: none is near. */
 const char *instr_nearest (const char *word, const char *const *names);
-
-/* An inclusive range of addresses. */
-typedef struct InstrRange {
-  uint64_t first, last;
-} InstrRange;
-/* "0x1000-0x1fff,0x400000+4K,0x20": g_free; NULL with error: wrong; NULL without: the text is NULL or empty. */
-InstrRange *instr_parse_ranges (const char *text, size_t *n, GError **error);
-bool instr_parse_range (const char *text, InstrRange *range, GError **error);
-/* "32K,1M,0x20": likewise. */
-uint64_t *instr_parse_numbers (const char *text, size_t *n, GError **error);
 
 #endif
