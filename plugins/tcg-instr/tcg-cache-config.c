@@ -1,31 +1,17 @@
 /* tcg-cache-config.c -- geometries as text, and which of them can be. */
 /* SPDX-License-Identifier: MIT */
 #include "tcg-cache-model.h"
-#include <backplane/common.h>
+#include "common/instr-spec.h"
 
 static const char *const policies[] = { "lru", "plru", "fifo", "random", NULL };
 static const char *const prefetchers[] = { "none", "next-line", "stride", NULL };
-
-#define refuse(...) (g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, __VA_ARGS__), false)
 
 /* --- one word ------------------------------------------------------------------------------------------------------ */
 
 static bool
 parse_number (const char *key, const char *name, const char *text, uint64_t *out, GError **error)
 {
-  char *end = NULL;
-  uint64_t value = g_ascii_isdigit (*text) ? g_ascii_strtoull (text, &end, 0) : 0;
-  unsigned shift = 0;
-  if (end && (*end == 'k' || *end == 'K'))
-    shift = 10;
-  else if (end && (*end == 'm' || *end == 'M'))
-    shift = 20;
-  else if (end && (*end == 'g' || *end == 'G'))
-    shift = 30;
-  if (!end || end[shift ? 1 : 0] || !value || value > UINT64_MAX >> (shift + 1))
-    return refuse ("%s: %s=%s is not a number above 0 (32K, 1M)", key, name, text);
-  *out = value << shift;
-  return true;
+  return (instr_parse_number (text, out, NULL) && *out) || instr_refuse (error, "%s: %s=%s is not a number above 0 (32K, 1M)", key, name, text);
 }
 
 static bool
@@ -35,7 +21,7 @@ parse_small (const char *key, const char *name, const char *text, uint64_t most,
   if (!parse_number (key, name, text, &value, error))
     return false;
   if (value > most)
-    return refuse ("%s: %s=%s is more than %" G_GUINT64_FORMAT, key, name, text, most);
+    return instr_refuse (error, "%s: %s=%s is more than %" G_GUINT64_FORMAT, key, name, text, most);
   *out = (uint32_t) value;
   return true;
 }
@@ -49,7 +35,7 @@ parse_word (const char *key, const char *name, const char *text, const char *con
       return true;
     }
   g_autofree char *all = g_strjoinv (", ", (char **) words);
-  return refuse ("%s: %s=%s is none of %s", key, name, text, all);
+  return instr_refuse (error, "%s: %s=%s is none of %s", key, name, text, all);
 }
 
 static bool
@@ -78,7 +64,7 @@ parse_part (CacheGeometry *geometry, const char *key, const char *name, const ch
     geometry->prefetch = (CachePrefetch) word;
     return true;
   }
-  return refuse ("%s: there is no `%s' in a cache; there are size, ways, line, policy, prefetch, degree", key, name);
+  return instr_refuse (error, "%s: there is no `%s' in a cache; there are size, ways, line, policy, prefetch, degree", key, name);
 }
 
 /* --- a cache ------------------------------------------------------------------------------------------------------- */
@@ -94,24 +80,24 @@ check (CacheGeometry *geometry, const char *key, bool full, GError **error)
 {
   uint64_t lines = geometry->size / geometry->line;
   if (!is_power (geometry->line) || geometry->line < CACHE_FLAGS + 1)
-    return refuse ("%s: line=%u is not a power of two from 16 to 4096", key, geometry->line);
+    return instr_refuse (error, "%s: line=%u is not a power of two from 16 to 4096", key, geometry->line);
   if (geometry->size % geometry->line)
-    return refuse ("%s: size=%" G_GUINT64_FORMAT " is no multiple of line=%u", key, geometry->size, geometry->line);
+    return instr_refuse (error, "%s: size=%" G_GUINT64_FORMAT " is no multiple of line=%u", key, geometry->size, geometry->line);
+  if (lines > 1u << 28)
+    return instr_refuse (error, "%s: size=%" G_GUINT64_FORMAT " is more than 2^28 lines", key, geometry->size);
   if (full && lines > CACHE_MAX_WAYS)
-    return refuse ("%s: ways=full means %" G_GUINT64_FORMAT " ways here; at most %u can be", key, lines, CACHE_MAX_WAYS);
+    return instr_refuse (error, "%s: ways=full means %" G_GUINT64_FORMAT " ways here; at most %u can be", key, lines, CACHE_MAX_WAYS);
   if (full)
     geometry->ways = (uint32_t) lines;
   if (lines % geometry->ways || !is_power (lines / geometry->ways)) {
     uint64_t low = (uint64_t) geometry->ways * geometry->line;
     while (low * 2 < geometry->size)
       low *= 2;
-    return refuse ("%s: size=%" G_GUINT64_FORMAT " with ways=%u and line=%u does not make a power of two of sets; near it, %" G_GUINT64_FORMAT
-                   " and %" G_GUINT64_FORMAT " do", key, geometry->size, geometry->ways, geometry->line, low, low * 2);
+    return instr_refuse (error, "%s: size=%" G_GUINT64_FORMAT " with ways=%u and line=%u does not make a power of two of sets; near it, %" G_GUINT64_FORMAT
+                         " and %" G_GUINT64_FORMAT " do", key, geometry->size, geometry->ways, geometry->line, low, low * 2);
   }
-  if (lines > 1u << 28)
-    return refuse ("%s: size=%" G_GUINT64_FORMAT " is more than 2^28 lines", key, geometry->size);
   if (geometry->policy == CACHE_PLRU && (!is_power (geometry->ways) || geometry->ways > CACHE_MAX_TREE))
-    return refuse ("%s: policy=plru is a tree: ways must be a power of two up to %u, not %u", key, CACHE_MAX_TREE, geometry->ways);
+    return instr_refuse (error, "%s: policy=plru is a tree: ways must be a power of two up to %u, not %u", key, CACHE_MAX_TREE, geometry->ways);
   return true;
 }
 
@@ -127,7 +113,7 @@ cache_geometry_parse (CacheGeometry *geometry, const char *key, const char *text
   for (unsigned i = 0; parts[i]; i++) {
     char *name = g_strstrip (parts[i]), *value = strchr (name, '=');
     if (!value)
-      return refuse ("%s: `%s' is not NAME=VALUE, as in size=32K,ways=8,line=64,policy=lru; or none", key, name);
+      return instr_refuse (error, "%s: `%s' is not NAME=VALUE, as in size=32K,ways=8,line=64,policy=lru; or none", key, name);
     *value++ = 0;
     if (!parse_part (geometry, key, g_strstrip (name), g_strstrip (value), &full, error))
       return false;
@@ -161,16 +147,16 @@ cache_config_check (const CacheConfig *config, GError **error)
   const CacheGeometry *caches = config->caches;
   uint32_t line = 0;
   if (!caches[CACHE_L1I].size && !caches[CACHE_L1D].size)
-    return refuse ("l1i and l1d are both none: there is nothing to model");
+    return instr_refuse (error, "l1i and l1d are both none: there is nothing to model");
   if (caches[CACHE_L1I].size && caches[CACHE_L1I].prefetch == CACHE_STRIDE)
-    return refuse ("l1i: prefetch=stride follows the data of an instruction; for code there is next-line");
+    return instr_refuse (error, "l1i: prefetch=stride follows the data of an instruction; for code there is next-line");
   for (unsigned i = 0; i < CACHE_N_CACHES; i++) {
     if (caches[i].size && line && caches[i].line != line)
-      return refuse ("%s: line=%u, and another cache has %u: all caches have lines of one size", keys[i], caches[i].line, line);
+      return instr_refuse (error, "%s: line=%u, and another cache has %u: all caches have lines of one size", keys[i], caches[i].line, line);
     if (caches[i].size)
       line = caches[i].line;
   }
   if (config->shared_l2 && caches[CACHE_L2].size && caches[CACHE_L3].size && !config->shared_l3)
-    return refuse ("shared-l3 = off below a shared L2: a cache for each core cannot lie below one for all");
+    return instr_refuse (error, "shared-l3 = off below a shared L2: a cache for each core cannot lie below one for all");
   return true;
 }

@@ -5,6 +5,7 @@
 #include <backplane/machine.h>
 #include <backplane/plugin.h>
 #include <string.h>
+#include "common/instr-spec.h"
 #include "tcg-log-lines.h"
 #include "tcg-log-registers.h"
 #include "tcg-trace-jumps.h"
@@ -295,22 +296,15 @@ on_report (void *user, BpReport *report)
 /* --- life cycle: configure, realize, unrealize ------------------------------------------------------------------ */
 
 static bool
-refuse (GError **error, const char *why)
-{
-  g_set_error_literal (error, BP_ERROR, BP_ERROR_PROPERTY, why);
-  return false;
-}
-
-static bool
 log_configure (void *self, GError **error)
 {
   Log *log = self;
   if (!log->output || !*log->output)
-    return refuse (error, "output: the file to write");
+    return instr_refuse (error, "output: the file to write");
   if (!strcmp (log->output, "-"))
-    return refuse (error, "output = -: the terminal is the guest's; name a file");
+    return instr_refuse (error, "output = -: the terminal is the guest's; name a file");
   if (log->from > log->to)
-    return refuse (error, "from, to: the range is empty");
+    return instr_refuse (error, "from, to: the range is empty");
   return true;
 }
 

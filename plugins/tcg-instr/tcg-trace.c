@@ -6,6 +6,7 @@
 #include <backplane/machine.h>
 #include <backplane/plugin.h>
 #include <string.h>
+#include "common/instr-spec.h"
 #include "tcg-trace-stream.h"
 
 enum { COMPRESS_NONE, COMPRESS_ZSTD };
@@ -139,26 +140,19 @@ on_report (void *user, BpReport *report)
 /* --- life cycle: configure, realize, unrealize ---------------------------------------------------------------- */
 
 static bool
-refuse (GError **error, const char *why)
-{
-  g_set_error_literal (error, BP_ERROR, BP_ERROR_PROPERTY, why);
-  return false;
-}
-
-static bool
 trace_configure (void *self, GError **error)
 {
   Trace *t = self;
   if (!t->output || !*t->output)
-    return refuse (error, "output: the file to write");
+    return instr_refuse (error, "output: the file to write");
   if (!strcmp (t->output, "-"))
-    return refuse (error, "output = -: a trace is for a file (the terminal and pipes cannot be cut back when the disk is full)");
+    return instr_refuse (error, "output = -: a trace is for a file (the terminal and pipes cannot be cut back when the disk is full)");
   if (t->values && !t->memory)
-    return refuse (error, "values = on: needs memory = on");
+    return instr_refuse (error, "values = on: needs memory = on");
   if (t->values && t->format == TRACE_FORMAT_CHAMPSIM)
-    return refuse (error, "values = on: ChampSim's format has none");
+    return instr_refuse (error, "values = on: ChampSim's format has none");
   if (!t->memory && t->format == TRACE_FORMAT_CHAMPSIM)
-    return refuse (error, "memory = off: a ChampSim trace without memory says nothing; format = backplane takes it");
+    return instr_refuse (error, "memory = off: a ChampSim trace without memory says nothing; format = backplane takes it");
   return true;
 }
 

@@ -383,6 +383,7 @@ START_TEST (test_geometries)
   refused ("size=0", "above 0");
   refused ("size=x", "not a number");
   refused ("size=1000000000000000000000", "not a number");
+  refused ("size=0xffffffffffffffc0", "2^28 lines");
   refused ("size=64,ways=8", "power of two");
   refused ("line=48", "line=48");
   refused ("line=8", "from 16");
