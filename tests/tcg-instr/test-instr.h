@@ -5,6 +5,7 @@
 
 #include <backplane/tcg/instrument.h>
 #include <check.h>
+#include <glib/gstdio.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -52,6 +53,25 @@ fake_insn (uint64_t address, unsigned privilege)
   g_assert (n < G_N_ELEMENTS (insns));
   insns[n] = (BpInsn) { .address = address, .physical = address, .id = n, .size = 4, .privilege = (uint8_t) privilege, .target = UINT64_MAX };
   return &insns[n++];
+}
+
+/* A folder for each test, and the one file in it: a checked fixture. */
+static char *scratch_folder, *scratch_file;
+
+static inline void
+make_scratch (void)
+{
+  scratch_folder = g_dir_make_tmp ("backplane-instr-XXXXXX", NULL);
+  scratch_file = g_build_filename (scratch_folder, "x", NULL);
+}
+
+static inline void
+remove_scratch (void)
+{
+  g_unlink (scratch_file);
+  g_rmdir (scratch_folder);
+  g_clear_pointer (&scratch_folder, g_free);
+  g_clear_pointer (&scratch_file, g_free);
 }
 
 static inline int

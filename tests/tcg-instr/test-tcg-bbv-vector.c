@@ -2,29 +2,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "test-instr.h"
 #include "tcg-instr/tcg-bbv-vector.h"
-#include <glib/gstdio.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-
-static char *folder, *file;
-
-static void
-set_up (void)
-{
-  folder = g_dir_make_tmp ("backplane-bbv-XXXXXX", NULL);
-  file = g_build_filename (folder, "x.0.bb", NULL);
-}
-
-static void
-tear_down (void)
-{
-  g_unlink (file);
-  g_rmdir (folder);
-  g_clear_pointer (&folder, g_free);
-  g_clear_pointer (&file, g_free);
-}
 
 /* A block that was entered, by a site of its own for each number of instructions; n below 0: so many of them were not executed. */
 static void
@@ -39,14 +20,14 @@ static char *
 contents (void)
 {
   char *text = NULL;
-  ck_assert (g_file_get_contents (file, &text, NULL, NULL));
+  ck_assert (g_file_get_contents (scratch_file, &text, NULL, NULL));
   return text;
 }
 
 START_TEST (an_interval_ends_with_its_block)
 {
   BbvVector v;
-  ck_assert (bbv_vector_init (&v, NULL, file, 10, NULL));
+  ck_assert (bbv_vector_init (&v, NULL, scratch_file, 10, NULL));
   add (&v, 4, 6);
   add (&v, 0, 3);
   add (&v, 4, 6);            /* 15: the interval is over */
@@ -65,7 +46,7 @@ END_TEST
 START_TEST (what_is_taken_back_belongs_to_the_interval_of_its_block)
 {
   BbvVector v;
-  ck_assert (bbv_vector_init (&v, NULL, file, 10, NULL));
+  ck_assert (bbv_vector_init (&v, NULL, scratch_file, 10, NULL));
   add (&v, 3, 12);
   add (&v, 3, -4);                      /* 8: it goes on */
   add (&v, 2, 5);                       /* 13 */
@@ -81,7 +62,7 @@ END_TEST
 START_TEST (the_partial_interval_is_written_when_asked_for)
 {
   BbvVector v;
-  ck_assert (bbv_vector_init (&v, NULL, file, 10, NULL));
+  ck_assert (bbv_vector_init (&v, NULL, scratch_file, 10, NULL));
   add (&v, 1, 5);
   bbv_vector_close (&v, true);
   g_autofree char *text = contents ();
@@ -93,7 +74,7 @@ END_TEST
 START_TEST (what_was_not_executed_is_taken_back)
 {
   BbvVector v;
-  ck_assert (bbv_vector_init (&v, NULL, file, 10, NULL));
+  ck_assert (bbv_vector_init (&v, NULL, scratch_file, 10, NULL));
   add (&v, 1, 9);
   add (&v, 1, -9);
   add (&v, 0, 9);
@@ -114,7 +95,7 @@ START_TEST (vectors_equal_those_of_a_plain_table)
   GString *expected = g_string_new (NULL);
   BbvVector v;
   srand (7);
-  ck_assert (bbv_vector_init (&v, NULL, file, INTERVAL, NULL));
+  ck_assert (bbv_vector_init (&v, NULL, scratch_file, INTERVAL, NULL));
   for (unsigned i = 0; i < STEPS; i++) {
     uint32_t block = (uint32_t) rand () % BLOCKS / ((unsigned) rand () % 50 + 1), n = (uint32_t) rand () % 12 + 1;
     add (&v, block, n);
@@ -148,7 +129,7 @@ START_TEST (a_full_disk_leaves_whole_lines)
   small = (struct rlimit) { .rlim_cur = 600000, .rlim_max = old.rlim_max };
   signal (SIGXFSZ, SIG_IGN);
   setrlimit (RLIMIT_FSIZE, &small);
-  ck_assert (bbv_vector_init (&v, NULL, file, 1000, NULL));
+  ck_assert (bbv_vector_init (&v, NULL, scratch_file, 1000, NULL));
   for (unsigned i = 0; i < 200000; i++)
     add (&v, i % 777, 7);
   bbv_vector_close (&v, true);
@@ -170,7 +151,7 @@ int
 main (void)
 {
   TCase *cases = tcase_create ("vectors");
-  tcase_add_checked_fixture (cases, set_up, tear_down);
+  tcase_add_checked_fixture (cases, make_scratch, remove_scratch);
   tcase_add_test (cases, an_interval_ends_with_its_block);
   tcase_add_test (cases, what_is_taken_back_belongs_to_the_interval_of_its_block);
   tcase_add_test (cases, the_partial_interval_is_written_when_asked_for);

@@ -5,26 +5,7 @@
 #include "tcg-instr/tcg-coverage-drcov.h"
 #include "tcg-instr/tcg-coverage-module.h"
 #include <elf.h>
-#include <glib/gstdio.h>
 #include <link.h>
-
-static char *folder, *file;
-
-static void
-set_up (void)
-{
-  folder = g_dir_make_tmp ("backplane-cov-XXXXXX", NULL);
-  file = g_build_filename (folder, "x", NULL);
-}
-
-static void
-tear_down (void)
-{
-  g_unlink (file);
-  g_rmdir (folder);
-  g_clear_pointer (&folder, g_free);
-  g_clear_pointer (&file, g_free);
-}
 
 /* --- drcov ---------------------------------------------------------------------------------------------- */
 
@@ -51,9 +32,9 @@ START_TEST (a_reader_finds_what_was_written)
   DrcovBlock blocks[] = { { 0x20, 5, 1 }, { 0x10, 3, 0 }, { 0x20, 5, 1 }, { 0x10, 2, 0 }, { 0xffffff, 15, 0 } };
   size_t n = drcov_sort (blocks, G_N_ELEMENTS (blocks)), size = 0;
   ck_assert_uint_eq (n, 4);
-  ck_assert (drcov_write (file, modules, 2, blocks, n, NULL));
+  ck_assert (drcov_write (scratch_file, modules, 2, blocks, n, NULL));
   Reader r = { 0 };
-  ck_assert (g_file_get_contents (file, &r.bytes, &size, NULL));
+  ck_assert (g_file_get_contents (scratch_file, &r.bytes, &size, NULL));
   r.at = r.bytes;
   r.end = r.bytes + size;
   ck_assert_str_eq (next_line (&r), "DRCOV VERSION: 2");
@@ -89,13 +70,13 @@ START_TEST (what_cannot_be_written_leaves_what_was_there)
   ck_assert (!drcov_write ("/nonexistent/x", NULL, 0, NULL, 0, &error));
   ck_assert (strstr (error->message, "/nonexistent/x") != NULL);
   g_clear_error (&error);
-  ck_assert (drcov_write (file, NULL, 0, NULL, 0, &error));
+  ck_assert (drcov_write (scratch_file, NULL, 0, NULL, 0, &error));
   /* A folder in the draft's place. */
-  g_autofree char *draft = g_strdup_printf ("%s.new", file), *text = NULL;
+  g_autofree char *draft = g_strdup_printf ("%s.new", scratch_file), *text = NULL;
   g_mkdir (draft, 0700);
-  ck_assert (!drcov_write (file, NULL, 0, NULL, 0, &error));
+  ck_assert (!drcov_write (scratch_file, NULL, 0, NULL, 0, &error));
   g_clear_error (&error);
-  ck_assert (g_file_get_contents (file, &text, NULL, NULL));
+  ck_assert (g_file_get_contents (scratch_file, &text, NULL, NULL));
   ck_assert (g_str_has_suffix (text, "BB Table: 0 bbs\n"));
   g_rmdir (draft);
 }
@@ -145,7 +126,7 @@ write_elf32 (void)
   memcpy (f.e.e_ident, ELFMAG, SELFMAG);
   f.e.e_ident[EI_CLASS] = ELFCLASS32;
   f.e.e_ident[EI_DATA] = ELFDATA2LSB;
-  ck_assert (g_file_set_contents (file, (const char *) &f, sizeof f, NULL));
+  ck_assert (g_file_set_contents (scratch_file, (const char *) &f, sizeof f, NULL));
 }
 
 START_TEST (an_elf_file_says_where_it_is)
@@ -153,7 +134,7 @@ START_TEST (an_elf_file_says_where_it_is)
   CoverageModule m;
   GError *error = NULL;
   write_elf32 ();
-  ck_assert (coverage_module_init (&m, file, &error));
+  ck_assert (coverage_module_init (&m, scratch_file, &error));
   ck_assert_uint_eq (m.base, 0xc1000000);
   ck_assert_uint_eq (m.end, 0xc2005000);
   ck_assert_uint_eq (m.entry, 0xc1000010);
@@ -162,7 +143,7 @@ START_TEST (an_elf_file_says_where_it_is)
   ck_assert (coverage_module_contradicts (&m, 0xc1000004, (const uint8_t *) "c0de", 4));
   ck_assert (coverage_module_contradicts (&m, 0xc1800000, (const uint8_t *) "x", 1));
   coverage_module_finish (&m);
-  g_autofree char *elsewhere = g_strdup_printf ("%s@0xc5000000", file);
+  g_autofree char *elsewhere = g_strdup_printf ("%s@0xc5000000", scratch_file);
   ck_assert (coverage_module_init (&m, elsewhere, &error));
   ck_assert_uint_eq (m.base, 0xc5000000);
   ck_assert_uint_eq (m.end, 0xc6005000);
@@ -176,18 +157,18 @@ START_TEST (a_damaged_elf_file_is_refused)
   write_elf32 ();
   g_autofree char *bytes = NULL;
   gsize size;
-  ck_assert (g_file_get_contents (file, &bytes, &size, NULL));
+  ck_assert (g_file_get_contents (scratch_file, &bytes, &size, NULL));
   ((Elf32_Ehdr *) bytes)->e_phnum = 60000;
-  ck_assert (g_file_set_contents (file, bytes, (gssize) size, NULL));
-  refused (file, "no ELF file");
+  ck_assert (g_file_set_contents (scratch_file, bytes, (gssize) size, NULL));
+  refused (scratch_file, "no ELF file");
   ((Elf32_Ehdr *) bytes)->e_phnum = 3;
   ((Elf32_Phdr *) (bytes + sizeof (Elf32_Ehdr)))->p_offset = 0xfffffff0;
-  ck_assert (g_file_set_contents (file, bytes, (gssize) size, NULL));
-  refused (file, "no code");
-  ck_assert (g_file_set_contents (file, bytes, 20, NULL));
-  refused (file, "no ELF file");
-  ck_assert (g_file_set_contents (file, "", 0, NULL));
-  refused (file, "no ELF file");
+  ck_assert (g_file_set_contents (scratch_file, bytes, (gssize) size, NULL));
+  refused (scratch_file, "no code");
+  ck_assert (g_file_set_contents (scratch_file, bytes, 20, NULL));
+  refused (scratch_file, "no ELF file");
+  ck_assert (g_file_set_contents (scratch_file, "", 0, NULL));
+  refused (scratch_file, "no ELF file");
 }
 END_TEST
 
@@ -225,7 +206,7 @@ int
 main (void)
 {
   TCase *cases = tcase_create ("coverage");
-  tcase_add_checked_fixture (cases, set_up, tear_down);
+  tcase_add_checked_fixture (cases, make_scratch, remove_scratch);
   tcase_add_test (cases, a_reader_finds_what_was_written);
   tcase_add_test (cases, what_cannot_be_written_leaves_what_was_there);
   tcase_add_test (cases, ranges_have_a_name);
