@@ -384,12 +384,6 @@ line_table_free (LineTable *t)
   g_free (t);
 }
 
-size_t
-line_table_rows (const LineTable *t)
-{
-  return t->rows->len;
-}
-
 /* The last row at or before the address; the first one is. */
 static const Row *
 find_row (const LineTable *t, const Sequence *s, uint64_t address)

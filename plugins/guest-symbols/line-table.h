@@ -23,6 +23,5 @@ LineTable *line_table_new (const LineSections *sections, unsigned *broken);
 void line_table_free (LineTable *table);
 /* The name lives as long as the table. */
 bool line_table_find (const LineTable *table, uint64_t address, const char **file, uint32_t *line);
-size_t line_table_rows (const LineTable *table);
 
 #endif

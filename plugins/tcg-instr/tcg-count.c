@@ -45,10 +45,8 @@ count_block (void *user, BpInstrBlock *block)
   }
   if (c->by_space)
     bp_block_record_block (block, instr_privilege (bp_block_insn (block, 0)));
-  for (unsigned i = 0, n = c->classes ? bp_block_n_insns (block) : 0; i < n; i++) {
-    unsigned insn_class = bp_block_insn (block, i)->insn_class;
-    bp_block_count (block, i, c->by_class[insn_class < BP_N_CLASSES ? insn_class : BP_CLASS_OTHER], 1);
-  }
+  for (unsigned i = 0, n = c->classes ? bp_block_n_insns (block) : 0; i < n; i++)
+    bp_block_count (block, i, c->by_class[instr_class (bp_block_insn (block, i))], 1);
 }
 
 static void
@@ -193,11 +191,11 @@ report_classes (Count *c, BpReport *report, uint64_t insns)
 static void
 report_spaces (Count *c, BpReport *report, uint64_t insns)
 {
-  static const InstrColumn columns[] = {
+  const InstrColumn columns[] = {
     { "instructions", "Instructions", BP_REPORT_COUNT, .count = 0 },
     { "privilege-0", "Privilege 0", BP_REPORT_COUNT, .count = 1 },
     { "privilege-3", "Privilege 3", BP_REPORT_COUNT, .count = INSTR_PRIVILEGES },
-    { "share", "Share", BP_REPORT_SHARE, .count = 0, .whole = INSTR_WHOLE_TOTAL },
+    { "share", "Share", BP_REPORT_SHARE, .count = 0, .whole = INSTR_WHOLE_TOTAL, .total = insns },
   };
   InstrSpaces all;
   InstrRows rows;
@@ -219,11 +217,8 @@ report_spaces (Count *c, BpReport *report, uint64_t insns)
   }
   bp_report_count (report, "address-spaces", "Address spaces", all.n);
   bp_report_count (report, "switches", "Switches of the address space", switches);
-  InstrColumn shown[G_N_ELEMENTS (columns)];
-  memcpy (shown, columns, sizeof columns);
-  shown[3].total = insns;
   instr_rows_top (&rows, 0, c->top);
-  instr_rows_report (report, "spaces", "By address space", c->in, &rows, shown, G_N_ELEMENTS (shown));
+  instr_rows_report (report, "spaces", "By address space", c->in, &rows, columns, G_N_ELEMENTS (columns));
   instr_rows_finish (&rows);
   instr_spaces_finish (&all);
 }

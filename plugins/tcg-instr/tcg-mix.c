@@ -65,7 +65,7 @@ mix_block (void *user, BpInstrBlock *block)
   for (unsigned i = 0, n = bp_block_n_insns (block); i < n; i++) {
     const BpInsn *insn = bp_block_insn (block, i);
     unsigned p = instr_privilege (insn);
-    bp_block_count (block, i, m->by_class[insn->insn_class < BP_N_CLASSES ? insn->insn_class : BP_CLASS_OTHER][p], 1);
+    bp_block_count (block, i, m->by_class[instr_class (insn)][p], 1);
     if (!m->mnemonics)
       continue;
     uint32_t mnemonic = mnemonic_of (m, insn);  /* may move the names */
@@ -99,10 +99,10 @@ compare_rows (const void *pa, const void *pb)
 }
 
 static void
-report_rows (BpReport *report, const char *key, const char *title, const char *what, const Row *rows, size_t n, const Row *total)
+report_rows (BpReport *report, const char *key, const char *title, BpReportColumn name, const Row *rows, size_t n, const Row *total)
 {
   const BpReportColumn columns[] = {
-    { key[0] == 'c' ? "class" : "mnemonic", what, key[0] == 'c' ? BP_REPORT_TEXT : BP_REPORT_CODE },
+    name,
     { "instructions", "Instructions", BP_REPORT_COUNT }, { "share", "Share", BP_REPORT_SHARE },
     { "privilege-0", "Privilege 0", BP_REPORT_COUNT }, { "privilege-0-share", "of it", BP_REPORT_SHARE },
     { "privilege-1", "1", BP_REPORT_COUNT }, { "privilege-2", "2", BP_REPORT_COUNT },
@@ -147,7 +147,7 @@ report_mnemonics (Mix *m, BpReport *report, const Row *total)
     qsort (rows, used, sizeof *rows, compare_rows);
   bp_report_count (report, "mnemonics-executed", "Mnemonics executed", used);
   size_t shown = m->top && used > m->top ? m->top : used;
-  report_rows (report, "mnemonics", "By mnemonic", "Mnemonic", rows, shown, total);
+  report_rows (report, "mnemonics", "By mnemonic", (BpReportColumn) { "mnemonic", "Mnemonic", BP_REPORT_CODE }, rows, shown, total);
   plot_rows (report, "mnemonics-plot", "Most frequent mnemonics", rows, MIN (shown, BARS), total->all);
   g_free (rows);
 }
@@ -166,7 +166,7 @@ mix_report (void *user, BpReport *report)
   bp_report_count (report, "instructions", "Instructions", total.all);
   for (unsigned p = 0; p < INSTR_PRIVILEGES; p++)
     bp_report_count (report, instr_privilege_key (p), instr_privilege_title (p), total.by_privilege[p]);
-  report_rows (report, "classes", "By class", "Class", rows, BP_N_CLASSES, &total);
+  report_rows (report, "classes", "By class", (BpReportColumn) { "class", "Class", BP_REPORT_TEXT }, rows, BP_N_CLASSES, &total);
   qsort (rows, BP_N_CLASSES, sizeof *rows, compare_rows);
   plot_rows (report, "classes-plot", "Classes of instructions", rows, BP_N_CLASSES, total.all);
   if (m->mnemonics)

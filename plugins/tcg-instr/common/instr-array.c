@@ -31,11 +31,3 @@ instr_array_finish (InstrArray *a)
     munmap (a->items, bytes_of (a));
   a->items = NULL;
 }
-
-void
-instr_array_clear (InstrArray *a)
-{
-  /* Private anonymous pages read as zeros after this (madvise (2), MADV_DONTNEED). */
-  if (madvise (a->items, bytes_of (a), MADV_DONTNEED) != 0)
-    memset (a->items, 0, bytes_of (a));
-}

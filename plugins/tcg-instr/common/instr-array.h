@@ -21,8 +21,6 @@ typedef struct InstrArray {
 /* n 0: INSTR_MAX_IDS.  false, with error: the host has no address space left. */
 bool instr_array_init (InstrArray *a, size_t element, uint32_t n, GError **error);
 void instr_array_finish (InstrArray *a);
-/* All zero again, and the memory given back. */
-void instr_array_clear (InstrArray *a);
 
 static inline void *
 instr_array_at (const InstrArray *a, uint32_t id)

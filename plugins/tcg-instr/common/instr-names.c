@@ -2,44 +2,36 @@
 /* SPDX-License-Identifier: MIT */
 #include "instr-names.h"
 
-static const struct {
-  const char *key, *title;
-} classes[BP_N_CLASSES] = {
-  [BP_CLASS_OTHER] = { "other", "Other" },
-  [BP_CLASS_MOVE] = { "move", "Move" },
-  [BP_CLASS_ARITHMETIC] = { "arithmetic", "Arithmetic" },
-  [BP_CLASS_LOGIC] = { "logic", "Logic" },
-  [BP_CLASS_SHIFT] = { "shift", "Shift, rotate, bit" },
-  [BP_CLASS_MULTIPLY] = { "multiply", "Multiply" },
-  [BP_CLASS_DIVIDE] = { "divide", "Divide" },
-  [BP_CLASS_CONDITIONAL] = { "conditional", "Conditional move, set" },
-  [BP_CLASS_STRING] = { "string", "String" },
-  [BP_CLASS_ATOMIC] = { "atomic", "Atomic" },
-  [BP_CLASS_FLOAT] = { "float", "Floating point" },
-  [BP_CLASS_VECTOR_FLOAT] = { "vector-float", "Vector, floating point" },
-  [BP_CLASS_VECTOR_INTEGER] = { "vector-integer", "Vector, integer" },
-  [BP_CLASS_CRYPTO] = { "crypto", "Cryptography" },
-  [BP_CLASS_BRANCH] = { "branch", "Conditional branch" },
-  [BP_CLASS_JUMP] = { "jump", "Jump" },
-  [BP_CLASS_CALL] = { "call", "Call" },
-  [BP_CLASS_RETURN] = { "return", "Return" },
-  [BP_CLASS_SYSTEM_CALL] = { "system-call", "System call and return" },
-  [BP_CLASS_SYSTEM] = { "system", "System" },
-  [BP_CLASS_IO] = { "io", "Ports" },
-  [BP_CLASS_FENCE] = { "fence", "Fence, prefetch, cache control" },
-  [BP_CLASS_NOP] = { "nop", "No operation" },
+static const char *const classes[BP_N_CLASSES] = {
+  [BP_CLASS_OTHER] = "other",
+  [BP_CLASS_MOVE] = "move",
+  [BP_CLASS_ARITHMETIC] = "arithmetic",
+  [BP_CLASS_LOGIC] = "logic",
+  [BP_CLASS_SHIFT] = "shift",
+  [BP_CLASS_MULTIPLY] = "multiply",
+  [BP_CLASS_DIVIDE] = "divide",
+  [BP_CLASS_CONDITIONAL] = "conditional",
+  [BP_CLASS_STRING] = "string",
+  [BP_CLASS_ATOMIC] = "atomic",
+  [BP_CLASS_FLOAT] = "float",
+  [BP_CLASS_VECTOR_FLOAT] = "vector-float",
+  [BP_CLASS_VECTOR_INTEGER] = "vector-integer",
+  [BP_CLASS_CRYPTO] = "crypto",
+  [BP_CLASS_BRANCH] = "branch",
+  [BP_CLASS_JUMP] = "jump",
+  [BP_CLASS_CALL] = "call",
+  [BP_CLASS_RETURN] = "return",
+  [BP_CLASS_SYSTEM_CALL] = "system-call",
+  [BP_CLASS_SYSTEM] = "system",
+  [BP_CLASS_IO] = "io",
+  [BP_CLASS_FENCE] = "fence",
+  [BP_CLASS_NOP] = "nop",
 };
 
 const char *
 instr_class_key (unsigned insn_class)
 {
-  return classes[insn_class < BP_N_CLASSES ? insn_class : BP_CLASS_OTHER].key;
-}
-
-const char *
-instr_class_title (unsigned insn_class)
-{
-  return classes[insn_class < BP_N_CLASSES ? insn_class : BP_CLASS_OTHER].title;
+  return classes[insn_class < BP_N_CLASSES ? insn_class : BP_CLASS_OTHER];
 }
 
 const char *

@@ -7,10 +7,13 @@
 
 enum { INSTR_PRIVILEGES = 4 };  /* BpInsn.privilege, those above are counted with the last */
 
-/* "arithmetic", "vector-float": keys for JSON; never NULL. */
+/* "arithmetic", "vector-float": as reports have them; never NULL. */
 const char *instr_class_key (unsigned insn_class);
-/* "Arithmetic", "Vector float": for people. */
-const char *instr_class_title (unsigned insn_class);
+static inline unsigned
+instr_class (const BpInsn *insn)
+{
+  return insn->insn_class < BP_N_CLASSES ? insn->insn_class : BP_CLASS_OTHER;
+}
 /* "privilege-0" and "Privilege 0 (kernel)". */
 const char *instr_privilege_key (unsigned privilege);
 const char *instr_privilege_title (unsigned privilege);
