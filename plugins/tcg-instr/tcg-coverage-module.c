@@ -92,43 +92,56 @@ find_span (const char *bytes, size_t size, const Header *h, uint64_t *base, uint
   return true;
 }
 
-static void
+/* Segments share a page of the file at most; a file in which they overlap as a whole would take its size times their number. */
+static bool
 add_segments (CoverageModule *m, const char *bytes, size_t size, const Header *h, uint64_t bias)
 {
   Load l;
+  uint64_t all = 0;
   m->segments = g_new0 (ModuleSegment, h->n + 1);
   for (size_t i = 0; i < h->n; i++) {
     if (!read_load (bytes, size, h, i, &l) || !coverage_module_spans (m, l.address + bias))
       continue;
-    m->segments[m->n_segments++] = (ModuleSegment) { l.address + bias, l.file_bytes, l.offset, l.is_code };
+    all += l.file_bytes;
+    if (all > 2 * (uint64_t) size)
+      return false;
+    m->segments[m->n_segments++] = (ModuleSegment) { l.address + bias, l.file_bytes, g_memdup2 (bytes + l.offset, l.file_bytes) };
     if (l.is_code)
       m->code_bytes += l.memory_bytes;
   }
+  return true;
 }
 
 /* base: NULL, where it was linked for. */
 static bool
-read_elf (CoverageModule *m, const uint64_t *base, GError **error)
+take_elf (CoverageModule *m, const char *bytes, size_t size, const uint64_t *base, GError **error)
 {
-  m->file = g_mapped_file_new (m->path, false, error);
-  if (!m->file)
-    return false;
-  const char *bytes = g_mapped_file_get_contents (m->file);
-  size_t size = g_mapped_file_get_length (m->file);
   Header h;
-  uint64_t linked;
+  uint64_t linked, end;
   if (!bytes || !read_header (bytes, size, &h))
     return set_wrong (error, m->path, "is no ELF file (little-endian)");
-  if (!find_span (bytes, size, &h, &linked, &m->end))
+  if (!find_span (bytes, size, &h, &linked, &end))
     return set_wrong (error, m->path, "has no code that would be loaded");
   if (h.type == ET_DYN && !base)
     return set_wrong (error, m->path, "runs where it is loaded (position independent): say where that is, FILE@BASE");
   uint64_t bias = base ? *base - linked : 0;
   m->base = linked + bias;
-  m->end += bias;
+  m->end = end + bias;
   m->entry = h.entry ? h.entry + bias : 0;
-  add_segments (m, bytes, size, &h, bias);
-  return true;
+  if (m->end <= m->base)
+    return set_wrong (error, m->path, "would be behind the last address if its first were BASE");
+  return add_segments (m, bytes, size, &h, bias) || set_wrong (error, m->path, "has segments that overlap");
+}
+
+static bool
+read_elf (CoverageModule *m, const uint64_t *base, GError **error)
+{
+  GMappedFile *file = g_mapped_file_new (m->path, false, error);
+  if (!file)
+    return false;
+  bool fine = take_elf (m, g_mapped_file_get_contents (file), g_mapped_file_get_length (file), base, error);
+  g_mapped_file_unref (file);
+  return fine;
 }
 
 /* --- what the user wrote --------------------------------------------------------------------------- */
@@ -175,7 +188,9 @@ coverage_module_init (CoverageModule *m, const char *text, GError **error)
 void
 coverage_module_finish (CoverageModule *m)
 {
-  g_clear_pointer (&m->file, g_mapped_file_unref);
+  for (size_t i = 0; i < m->n_segments; i++)
+    g_free (m->segments[i].bytes);
+  m->n_segments = 0;
   g_clear_pointer (&m->segments, g_free);
   g_clear_pointer (&m->path, g_free);
 }
@@ -188,7 +203,7 @@ coverage_module_contradicts (const CoverageModule *m, uint64_t address, const ui
     if (address < s->address || address - s->address >= s->size)
       continue;
     size_t there = MIN (n, s->size - (address - s->address));
-    return memcmp (g_mapped_file_get_contents (m->file) + s->offset + (address - s->address), bytes, there) != 0;
+    return memcmp (s->bytes + (address - s->address), bytes, there) != 0;
   }
-  return m->file != NULL;       /* the file has nothing there */
+  return m->segments != NULL;   /* the file has nothing there */
 }

@@ -8,8 +8,7 @@
 /* A piece of an ELF file that is loaded. */
 typedef struct ModuleSegment {
   uint64_t address, size;       /* of what the file has, at its address in the guest */
-  uint64_t offset;              /* in the file */
-  bool is_code;
+  uint8_t *bytes;               /* a copy: the file may be written anew while the machine runs */
 } ModuleSegment;
 
 typedef struct CoverageModule {
@@ -17,9 +16,8 @@ typedef struct CoverageModule {
   uint64_t base, end;           /* end: the first address behind it; at most 4 GiB */
   uint64_t entry;
   uint64_t code_bytes;          /* in segments that may be executed; 0: not known */
-  ModuleSegment *segments;
+  ModuleSegment *segments;      /* NULL: a range */
   size_t n_segments;
-  GMappedFile *file;            /* NULL: a range */
 } CoverageModule;
 
 /* "FILE": an ELF file at the addresses it was linked for; "FILE@BASE": loaded at BASE; "NAME@BASE-END": a range.

@@ -6,6 +6,7 @@
 #include "tcg-instr/tcg-coverage-module.h"
 #include <elf.h>
 #include <link.h>
+#include <unistd.h>
 
 /* --- drcov ---------------------------------------------------------------------------------------------- */
 
@@ -152,6 +153,44 @@ START_TEST (an_elf_file_says_where_it_is)
 }
 END_TEST
 
+/* A compiler empties the file and writes it anew, while a machine runs. */
+START_TEST (a_file_that_shrinks_takes_nothing_away)
+{
+  CoverageModule m;
+  write_elf32 ();
+  ck_assert (coverage_module_init (&m, scratch_file, NULL));
+  ck_assert_int_eq (truncate (scratch_file, 0), 0);
+  ck_assert (!coverage_module_contradicts (&m, 0xc1000004, (const uint8_t *) "code", 4));
+  ck_assert (coverage_module_contradicts (&m, 0xc1000004, (const uint8_t *) "c0de", 4));
+  coverage_module_finish (&m);
+}
+END_TEST
+
+START_TEST (a_base_must_leave_room)
+{
+  write_elf32 ();
+  g_autofree char *text = g_strdup_printf ("%s@0xfffffffffffff000", scratch_file);
+  refused (text, "behind the last address");
+}
+END_TEST
+
+START_TEST (segments_may_not_overlap)
+{
+  struct {
+    Elf32_Ehdr e;
+    Elf32_Phdr p[50];
+    char code[8000];
+  } f = { .e = { .e_type = ET_EXEC, .e_machine = EM_386, .e_phoff = sizeof f.e, .e_phentsize = sizeof f.p[0], .e_phnum = G_N_ELEMENTS (f.p) } };
+  for (unsigned i = 0; i < G_N_ELEMENTS (f.p); i++)
+    f.p[i] = (Elf32_Phdr) { .p_type = PT_LOAD, .p_flags = PF_X, .p_vaddr = 0x400000 + 0x10000 * i, .p_filesz = sizeof f, .p_memsz = sizeof f };
+  memcpy (f.e.e_ident, ELFMAG, SELFMAG);
+  f.e.e_ident[EI_CLASS] = ELFCLASS32;
+  f.e.e_ident[EI_DATA] = ELFDATA2LSB;
+  ck_assert (g_file_set_contents (scratch_file, (const char *) &f, sizeof f, NULL));
+  refused (scratch_file, "overlap");
+}
+END_TEST
+
 START_TEST (a_damaged_elf_file_is_refused)
 {
   write_elf32 ();
@@ -211,6 +250,9 @@ main (void)
   tcase_add_test (cases, what_cannot_be_written_leaves_what_was_there);
   tcase_add_test (cases, ranges_have_a_name);
   tcase_add_test (cases, an_elf_file_says_where_it_is);
+  tcase_add_test (cases, a_file_that_shrinks_takes_nothing_away);
+  tcase_add_test (cases, a_base_must_leave_room);
+  tcase_add_test (cases, segments_may_not_overlap);
   tcase_add_test (cases, a_damaged_elf_file_is_refused);
   tcase_add_test (cases, code_is_compared_with_the_file);
   return run_tests ("tcg-coverage", cases);
