@@ -30,24 +30,27 @@ drcov_sort (DrcovBlock *blocks, size_t n)
   return kept;
 }
 
-static void
+/* These two: false with errno, as soon as the host refuses. */
+static bool
 print_modules (FILE *f, const DrcovModule *modules, size_t n)
 {
-  fprintf (f, "DRCOV VERSION: 2\nDRCOV FLAVOR: backplane\nModule Table: version 2, count %zu\nColumns: id, base, end, entry, path\n", n);
-  for (size_t i = 0; i < n; i++)
-    fprintf (f, "%3zu, 0x%016" PRIx64 ", 0x%016" PRIx64 ", 0x%016" PRIx64 ", %s\n", i, modules[i].base, modules[i].end, modules[i].entry,
-             modules[i].path);
+  bool fine = fprintf (f, "DRCOV VERSION: 2\nDRCOV FLAVOR: backplane\nModule Table: version 2, count %zu\nColumns: id, base, end, entry, path\n", n) > 0;
+  for (size_t i = 0; fine && i < n; i++)
+    fine = fprintf (f, "%3zu, 0x%016" PRIx64 ", 0x%016" PRIx64 ", 0x%016" PRIx64 ", %s\n", i, modules[i].base, modules[i].end, modules[i].entry,
+                    modules[i].path) > 0;
+  return fine;
 }
 
-static void
+static bool
 write_blocks (FILE *f, const DrcovBlock *blocks, size_t n)
 {
-  fprintf (f, "BB Table: %zu bbs\n", n);
-  for (size_t i = 0; i < n; i++) {
+  bool fine = fprintf (f, "BB Table: %zu bbs\n", n) > 0;
+  for (size_t i = 0; fine && i < n; i++) {
     const DrcovBlock b = { GUINT32_TO_LE (blocks[i].start), GUINT16_TO_LE (blocks[i].size), GUINT16_TO_LE (blocks[i].module) };
     G_STATIC_ASSERT (sizeof b == 8);
-    fwrite (&b, sizeof b, 1, f);
+    fine = fwrite (&b, sizeof b, 1, f) == 1;
   }
+  return fine;
 }
 
 bool
@@ -56,17 +59,17 @@ drcov_write (const char *path, const DrcovModule *modules, size_t n_modules, con
   bool special = g_file_test (path, G_FILE_TEST_EXISTS) && !g_file_test (path, G_FILE_TEST_IS_REGULAR);  /* a device, a pipe: written as it is */
   g_autofree char *draft = special ? g_strdup (path) : g_strdup_printf ("%s.new", path);
   FILE *f = fopen (draft, "we");
-  bool fine = f != NULL;
-  if (f) {
-    print_modules (f, modules, n_modules);
-    write_blocks (f, blocks, n_blocks);
-    fine = !ferror (f);
-    errno = fine ? errno : ENOSPC;
-    fine = fclose (f) == 0 && fine;
+  bool fine = f && print_modules (f, modules, n_modules) && write_blocks (f, blocks, n_blocks);
+  int why = errno;
+  if (f && fclose (f) != 0 && fine) {
+    fine = false;
+    why = errno;
   }
-  fine = fine && (special || rename (draft, path) == 0);
+  if (fine && !special && rename (draft, path) != 0) {
+    fine = false;
+    why = errno;
+  }
   if (!fine) {
-    int why = errno;
     g_set_error (error, BP_ERROR, BP_ERROR_IO, "cannot write %s: %s", path, g_strerror (why));
     if (f && !special)
       unlink (draft);

@@ -12,6 +12,7 @@
 enum { USER_PRIVILEGE = 3, MOST_MODULES = 60000 };
 /* Code that no module has is told as belonging to its 4 GiB of address space. */
 #define REST_BYTES (UINT64_C (1) << 32)
+#define NO_MODULE UINT32_MAX
 
 typedef struct Coverage {
   char *file, **modules;        /* properties */
@@ -35,10 +36,11 @@ typedef struct Covered {
 /* What a report is made of. */
 typedef struct Result {
   Covered *covered;
-  size_t n, room;
+  size_t n;
   DrcovModule *modules;         /* those known, then the rest's */
   size_t n_modules;
   GPtrArray *names;             /* of the rest's modules */
+  uint64_t left_out;            /* blocks of the rest that found no room in the table of modules */
 } Result;
 
 /* --- recording ------------------------------------------------------------------------------------- */
@@ -124,17 +126,23 @@ add_rest_modules (Result *r, GArray *regions)
       continue;
     char *name = g_strdup_printf ("[rest at 0x%" G_GINT64_MODIFIER "x]", base);
     g_ptr_array_add (r->names, name);
-    add_module (r, (DrcovModule) { .base = base, .end = base + REST_BYTES - 1, .path = name });
+    add_module (r, (DrcovModule) { .base = base, .end = base + (REST_BYTES - 1), .path = name });      /* (behind the last one there is no address) */
   }
 }
 
 static uint32_t
 rest_module (const Result *r, size_t n_known, uint64_t address)
 {
-  size_t m = n_known;
-  while (m + 1 < r->n_modules && r->modules[m].base != (address & ~(REST_BYTES - 1)))
-    m++;
-  return (uint32_t) m;
+  uint64_t base = address & ~(REST_BYTES - 1);
+  size_t first = n_known, end = r->n_modules;
+  while (first < end) {
+    size_t middle = first + (end - first) / 2;
+    if (r->modules[middle].base < base)
+      first = middle + 1;
+    else
+      end = middle;
+  }
+  return first < r->n_modules && r->modules[first].base == base ? (uint32_t) first : NO_MODULE;
 }
 
 /* Executed blocks in order of module and address, those that are there twice (other pages, other processes) once. */
@@ -153,11 +161,11 @@ gather (Coverage *c, Result *r)
     uint64_t region = b->first->address & ~(REST_BYTES - 1);
     if (!b->user && (!regions->len || g_array_index (regions, uint64_t, regions->len - 1) != region))
       g_array_append_val (regions, region);
-    r->covered[r->n++] = (Covered) { b->first->address, b->first->address + b->bytes, b->user ? b->user - 1 : UINT32_MAX, b->first->privilege };
+    r->covered[r->n++] = (Covered) { b->first->address, b->first->address + b->bytes, b->user ? b->user - 1 : NO_MODULE, b->first->privilege };
   }
   add_rest_modules (r, regions);
   for (size_t i = 0; i < r->n; i++)
-    if (r->covered[i].module == UINT32_MAX)
+    if (r->covered[i].module == NO_MODULE)
       r->covered[i].module = rest_module (r, c->n_known, r->covered[i].start);
   if (r->n)
     qsort (r->covered, r->n, sizeof *r->covered, compare_covered);
@@ -165,6 +173,8 @@ gather (Coverage *c, Result *r)
   for (size_t i = 0; i < r->n; i++)
     if (!kept || compare_covered (&r->covered[i], &r->covered[kept - 1]) != 0)
       r->covered[kept++] = r->covered[i];
+  for (; kept > 0 && r->covered[kept - 1].module == NO_MODULE; kept--)
+    r->left_out++;
   r->n = kept;
   g_array_unref (regions);
 }
@@ -222,7 +232,7 @@ report_modules (Coverage *c, BpReport *report, const Result *r)
     all += n;
   }
   bp_report_count (report, "blocks", "Blocks executed", r->n);
-  bp_report_count (report, "blocks-left-out", "Blocks not looked at, too many", c->left_out);
+  bp_report_count (report, "blocks-left-out", "Blocks not looked at, too many", c->left_out + r->left_out);
   bp_report_count (report, "bytes", "Bytes of code executed", all);
   BpReportTable *table = bp_report_table (report, "modules", "Modules", columns, G_N_ELEMENTS (columns));
   for (size_t m = 0; m < r->n_modules; m++) {

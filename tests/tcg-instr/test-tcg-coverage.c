@@ -5,7 +5,10 @@
 #include "tcg-instr/tcg-coverage-drcov.h"
 #include "tcg-instr/tcg-coverage-module.h"
 #include <elf.h>
+#include <errno.h>
 #include <link.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* --- drcov ---------------------------------------------------------------------------------------------- */
@@ -80,6 +83,23 @@ START_TEST (what_cannot_be_written_leaves_what_was_there)
   ck_assert (g_file_get_contents (scratch_file, &text, NULL, NULL));
   ck_assert (g_str_has_suffix (text, "BB Table: 0 bbs\n"));
   g_rmdir (draft);
+}
+END_TEST
+
+START_TEST (the_hosts_own_reason_is_told)
+{
+  GError *error = NULL;
+  g_autofree DrcovBlock *blocks = g_new0 (DrcovBlock, 10000);
+  struct rlimit old, small;
+  getrlimit (RLIMIT_FSIZE, &old);
+  small = (struct rlimit) { .rlim_cur = 20000, .rlim_max = old.rlim_max };
+  signal (SIGXFSZ, SIG_IGN);
+  setrlimit (RLIMIT_FSIZE, &small);
+  ck_assert (!drcov_write (scratch_file, NULL, 0, blocks, 10000, &error));
+  setrlimit (RLIMIT_FSIZE, &old);
+  ck_assert_msg (strstr (error->message, g_strerror (EFBIG)) != NULL, "%s", error->message);
+  ck_assert (!g_file_test (scratch_file, G_FILE_TEST_EXISTS));
+  g_clear_error (&error);
 }
 END_TEST
 
@@ -248,6 +268,7 @@ main (void)
   tcase_add_checked_fixture (cases, make_scratch, remove_scratch);
   tcase_add_test (cases, a_reader_finds_what_was_written);
   tcase_add_test (cases, what_cannot_be_written_leaves_what_was_there);
+  tcase_add_test (cases, the_hosts_own_reason_is_told);
   tcase_add_test (cases, ranges_have_a_name);
   tcase_add_test (cases, an_elf_file_says_where_it_is);
   tcase_add_test (cases, a_file_that_shrinks_takes_nothing_away);
