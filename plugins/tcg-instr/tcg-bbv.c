@@ -59,6 +59,7 @@ write_blocks (Bbv *b, GError **error)
   if (!instr_file_open (&f, b, path, error))
     return false;
   instr_file_print (&f, "# id address instructions bytes privilege symbol source\n");
+  instr_file_commit (&f);
   for (uint32_t i = 0; i < b->blocks.n; i++) {
     const InstrBlock *block = instr_blocks_at (&b->blocks, i);
     char *symbol, *source;
@@ -69,8 +70,12 @@ write_blocks (Bbv *b, GError **error)
     g_free (symbol);
     g_free (source);
   }
+  instr_file_close (&f);
+  bool fine = !f.failure;
+  if (!fine)
+    g_set_error (error, BP_ERROR, BP_ERROR_IO, "cannot write all of %s: %s", path, f.failure);
   instr_file_finish (&f);
-  return true;
+  return fine;
 }
 
 /* --- report ------------------------------------------------------------------------------------------ */
