@@ -36,6 +36,12 @@ parse_base (const ElfSymbols *s, uint64_t *base, GError **error)
   return false;
 }
 
+static uint64_t
+wrap (const SymbolFile *f, uint64_t address)
+{
+  return f->address_bits == 32 ? address & UINT32_MAX : address;
+}
+
 static bool
 find_bias (ElfSymbols *s, GError **error)
 {
@@ -56,16 +62,12 @@ find_bias (ElfSymbols *s, GError **error)
                  f->is_elf ? "no PT_LOAD" : "no _text");
     return false;
   }
-  s->bias = base - f->load_address;
-  if (f->address_bits == 32)
-    s->bias &= UINT32_MAX;
+  if (f->address_bits == 32 && base > UINT32_MAX) {
+    g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "base = %s: the addresses of `%s` have 32 bits", s->base, s->path);
+    return false;
+  }
+  s->bias = wrap (f, base - f->load_address);
   return true;
-}
-
-static uint64_t
-wrap (const SymbolFile *f, uint64_t address)
-{
-  return f->address_bits == 32 ? address & UINT32_MAX : address;
 }
 
 static uint64_t

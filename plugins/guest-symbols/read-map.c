@@ -3,13 +3,13 @@
 #include "guest-symbols.h"
 #include <string.h>
 
-#define MAX_BYTES (256u << 20)
 #define MARK_REACH (UINT64_C (1) << 20)         /* the last symbol before a hole is not told farther than this */
 
 /* A line in pieces.  Strings are in the text, ended with 0. */
 typedef struct MapLine {
   uint64_t address, size;
   bool has_address, has_size;
+  bool is_wide;                 /* the address has more than 8 digits, zeros or not */
   char type;
   char *name, *module;
 } MapLine;
@@ -49,6 +49,7 @@ parse_line (char *text, MapLine *l)
   if (!parse_hex (word, &l->address))
     return false;
   l->has_address = true;
+  l->is_wide = strlen (word) > 8;
   word = next_word (&text);
   if (word && word[0] && word[1]) {
     if (!parse_hex (word, &l->size))
@@ -60,14 +61,13 @@ parse_line (char *text, MapLine *l)
     return false;
   l->type = word[0];
   l->name = text + strspn (text, " \t");
-  char *bracket = strchr (l->name, '[');
-  if (bracket && bracket > l->name && (bracket[-1] == '\t' || bracket[-1] == ' ')) {
+  g_strchomp (l->name);
+  char *bracket = strrchr (l->name, '[');       /* at the end: names of C++ have brackets within */
+  if (bracket && bracket > l->name && (bracket[-1] == '\t' || bracket[-1] == ' ') && g_str_has_suffix (bracket, "]")) {
     l->module = bracket;
     bracket[-1] = 0;
+    g_strchomp (l->name);
   }
-  g_strchomp (l->name);
-  if (l->module)
-    g_strchomp (l->module);
   return l->name[0] != 0 && strlen (l->name) <= SYMBOL_NAME_MAX;
 }
 
@@ -85,7 +85,7 @@ add_line (SymbolFile *file, const MapLine *l)
     .binding = is_weak ? SYMBOL_WEAK : g_ascii_isupper (l->type) ? SYMBOL_GLOBAL : SYMBOL_LOCAL,
   };
   symbol_table_add (file->table, &s);
-  if (l->address > UINT32_MAX)
+  if (l->is_wide)
     file->address_bits = 64;
   if (!strcmp (l->name, "_text") || (!strcmp (l->name, "_stext") && !file->has_load_address)) {
     file->load_address = file->moves_from = l->address;
@@ -141,7 +141,7 @@ read_map (SymbolFile *file, const char *path, GError **error)
   if (!g_file_get_contents (path, &text, &size, error))
     return false;
   g_ptr_array_add (file->blobs, text);
-  if (size > MAX_BYTES || memchr (text, 0, size)) {
+  if (memchr (text, 0, size)) {
     bool is_boot_image = size > 0x206 && !memcmp (text + 0x202, "HdrS", 4);
     g_set_error (error, BP_ERROR, BP_ERROR_IO, "`%s`: %s", path,
                  is_boot_image ? "a kernel to boot has no symbols; its System.map, its vmlinux, or the guest's /proc/kallsyms have"

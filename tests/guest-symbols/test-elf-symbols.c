@@ -253,6 +253,7 @@ START_TEST (bits32)
   open_file ("file=small|base=0x10000");                /* lower than it was linked for */
   check_program (true);
   ck_assert_uint_lt (address_of ("outer"), 0x20000);
+  refused ("file=small|base=0x100000000", "32 bits");
 }
 END_TEST
 
@@ -391,12 +392,18 @@ END_TEST
 START_TEST (nm_text)
 {
   BpSymbolAnswer a;
-  put ("nm", "                 U printf\n08048000 00000010 T main\n08048010 t helper\n         w __gmon_start__\n");
+  put ("nm", "                 U printf\n08048000 00000010 T main\n08048010 t helper\n         w __gmon_start__\n"
+             "08049000 00000010 W void fill<char [5]>(char (&) [5])\n08049010 00000010 W last(char const* [])\n");
   open_file ("file=nm");
   ck_assert (ask (0x804800f, 3, 0, &a));
   ck_assert_str_eq (a.name, "main");
   ck_assert (ask (0x8048018, 3, 0, &a));
   ck_assert_str_eq (a.name, "helper");
+  ck_assert_uint_eq (address_of ("void fill<char [5]>(char (&) [5])"), 0x8049000);
+  ck_assert_uint_eq (address_of ("last(char const* [])"), 0x8049010);
+  put ("high", "0000000080401000 0000000000000010 T main\n");
+  open_file ("file=high");      /* half of the way to the kernel's with 32 bits, but these are 64 */
+  ck_assert (ask (0x80401008, 3, 0, &a) && !ask (0x80401008, 0, 0, &a));
   refused ("file=nm|base=0x1000", "no _text");
 }
 END_TEST
