@@ -11,20 +11,20 @@
 
 typedef char *Demangler (const char *mangled, char *buffer, size_t *length, int *status);      /* __cxa_demangle of the C++ ABI */
 
-/* The library is looked for when the first such name comes, and stays. */
+static void *
+look_for_demangler (void *none)
+{
+  GModule *library = g_module_open ("libstdc++.so.6", G_MODULE_BIND_LAZY | G_MODULE_BIND_LOCAL);
+  gpointer symbol = NULL;
+  return library && g_module_symbol (library, "__cxa_demangle", &symbol) ? symbol : NULL;
+}
+
+/* The library is looked for when the first such name comes, and stays.  Several objects may ask at once, each under its own lock. */
 static Demangler *
 find_demangler (void)
 {
-  static bool is_known;
-  static Demangler *demangler;
-  if (is_known)
-    return demangler;
-  is_known = true;
-  GModule *library = g_module_open ("libstdc++.so.6", G_MODULE_BIND_LAZY | G_MODULE_BIND_LOCAL);
-  gpointer symbol = NULL;
-  if (library && g_module_symbol (library, "__cxa_demangle", &symbol))
-    demangler = (Demangler *) symbol;
-  return demangler;
+  static GOnce once = G_ONCE_INIT;
+  return (Demangler *) g_once (&once, look_for_demangler, NULL);
 }
 
 /* --- how long it can become --------------------------------------------------------------------- */
