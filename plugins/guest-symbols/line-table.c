@@ -49,6 +49,7 @@ typedef struct Unit {
   uint32_t line;
   uint32_t first_row;           /* of the sequence */
   bool is_ascending;
+  bool is_cut;                  /* of the unit: the table had no room for some of its rows */
 } Unit;
 
 /* --- names of files ----------------------------------------------------------------------------- */
@@ -102,8 +103,11 @@ add_row (Unit *u)
   GArray *rows = u->table->rows;
   Row row = { .address = u->address, .file = file_index (u, u->file), .line = u->line };
   Row *last = rows->len > u->first_row ? &g_array_index (rows, Row, rows->len - 1) : NULL;
-  if (rows->len >= MAX_ROWS)
+  if (rows->len >= MAX_ROWS) {  /* the last row there is would claim the rest of the sequence */
+    u->is_ascending = false;
+    u->is_cut = true;
     return;
+  }
   if (last && row.address < last->address)
     u->is_ascending = false;
   if (last && row.address == last->address)
@@ -329,7 +333,7 @@ read_unit (LineTable *t, const LineSections *sections, ByteReader r, unsigned of
     run_program (&u);
   g_array_free (u.directories, TRUE);
   g_array_free (u.files, TRUE);
-  return fine && !u.r.failed;
+  return fine && !u.r.failed && !u.is_cut;
 }
 
 /* --- the table ---------------------------------------------------------------------------------- */
