@@ -37,7 +37,7 @@ write_piece (LogFile *f)
   const void *packed;
   size_t stored = f->used ? trace_file_pack (f->file, f->piece, f->used, &packed) : 0;
   if (f->used && !trace_file_write (f->file, stored ? packed : f->piece, stored ? stored : f->used))
-    __atomic_store_n (&f->ended, true, __ATOMIC_RELAXED);
+    __atomic_store_n (&f->ended, true, __ATOMIC_RELEASE);
   f->used = 0;
 }
 
@@ -53,12 +53,12 @@ log_file_put (LogFile *f, const char *line, size_t n)
     memcpy (f->piece + f->used, line, n);
     f->used += n;
     if (++f->lines == f->limit)
-      __atomic_store_n (&f->ended, true, __ATOMIC_RELAXED);
+      __atomic_store_n (&f->ended, true, __ATOMIC_RELEASE);
   }
   g_mutex_unlock (&f->lock);
 }
 
-bool log_file_ended (const LogFile *f) { return __atomic_load_n (&f->ended, __ATOMIC_RELAXED); }
+bool log_file_ended (const LogFile *f) { return __atomic_load_n (&f->ended, __ATOMIC_ACQUIRE); }
 
 void
 log_file_flush (LogFile *f)
@@ -163,7 +163,7 @@ log_line_begin (LogLine *l, const char *text, size_t n)
 }
 
 void
-log_line_access (LogLine *l, const TraceAccess *a, bool value)
+log_line_access (LogLine *l, const TraceAccess *a)
 {
   if (!l->open)
     return;
@@ -172,7 +172,7 @@ log_line_access (LogLine *l, const TraceAccess *a, bool value)
   append_hex (l->text, a->address);
   g_string_append_c (l->text, '/');
   append_decimal (l->text, a->bytes);
-  if (value && a->bytes <= 8) {
+  if (a->bytes <= 8) {
     g_string_append_c (l->text, '=');
     append_hex (l->text, a->value);
   }

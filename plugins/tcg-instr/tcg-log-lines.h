@@ -36,7 +36,7 @@ void log_line_init (LogLine *line, LogFile *file, unsigned vcpu);
 void log_line_clear (LogLine *line);
 /* Ends the line before.  text: of the instruction, without its vCPU. */
 void log_line_begin (LogLine *line, const char *text, size_t n);
-void log_line_access (LogLine *line, const TraceAccess *access, bool value);
+void log_line_access (LogLine *line, const TraceAccess *access);
 /* bytes: in the target's order, the lowest first. */
 void log_line_register (LogLine *line, const char *name, const uint8_t *bytes, unsigned n);
 void log_line_end (LogLine *line);

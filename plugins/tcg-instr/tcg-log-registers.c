@@ -45,10 +45,13 @@ number_of (const char *name)
   return NUMBERS;
 }
 
+/* Once, whether by name or in a group. */
 static void
 add (LogRegisters *r, const char *name)
 {
   unsigned number = number_of (name);
+  if (g_ptr_array_find_with_equal_func (r->names, name, g_str_equal, NULL))
+    return;
   if (number < NUMBERS)
     r->by_number[number] = (uint16_t) r->names->len;
   g_ptr_array_add (r->names, g_strdup (name));

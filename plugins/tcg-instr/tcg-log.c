@@ -181,7 +181,7 @@ on_access (void *user, unsigned vcpu, const BpInsn *insn, const BpAccess *access
   Log *log = user;
   TraceAccess a = { .address = access->address, .value = access->value, .bytes = access->bytes, .is_store = access->is_store,
                     .is_atomic = access->is_atomic };
-  log_line_access (&log->vcpus[vcpu].line, &a, true);
+  log_line_access (&log->vcpus[vcpu].line, &a);
 }
 
 static void
@@ -250,7 +250,7 @@ consume (Log *log, Vcpu *v, const BpSite *site, const BpWideRecord *r)
   } else if (insn == v->last) {         /* (not: it faulted then, and its line is gone) */
     TraceAccess a = { .address = r->address, .value = r->value, .bytes = r->bytes ? r->bytes : site->bytes, .is_store = site->kind == BP_RECORD_STORE,
                       .is_atomic = site->flags & BP_SITE_ATOMIC };
-    log_line_access (&v->line, &a, true);
+    log_line_access (&v->line, &a);
   }
 }
 

@@ -45,20 +45,20 @@ START_TEST (test_lines)
   const uint8_t bytes[] = { 0x78, 0x56, 0x34, 0x12 };
   open_log (0);
   begin ("0000000000001000 3 main+0x4                 mov (%rax),%ebx");
-  log_line_access (&line, &load, true);
+  log_line_access (&line, &load);
   log_line_register (&line, "rbx", bytes, sizeof bytes);
   begin ("0000000000001002 3 main+0x6                 nop");
   log_line_note (&line, "interrupt, from %x to %x", 0x1003, 0x2000);
   log_line_register (&line, "rsp", bytes, 2);
   begin ("0000000000002000 0 -                        vmovaps %ymm0,(%rdi)");
-  log_line_access (&line, &store, true);
-  log_line_access (&line, &load, false);
+  log_line_access (&line, &store);
+  log_line_access (&line, &load);
   g_autofree char *text = close_log ();
   ck_assert_str_eq (text,
                     "2 0000000000001000 3 main+0x4                 mov (%rax),%ebx            | load ffffffff81000000/4=2a rbx=12345678\n"
                     "2 0000000000001002 3 main+0x6                 nop\n"
                     "2 -- interrupt, from 1003 to 2000                                        | rsp=5678\n"
-                    "2 0000000000002000 0 -                        vmovaps %ymm0,(%rdi)       | store 0/32 load ffffffff81000000/4\n");
+                    "2 0000000000002000 0 -                        vmovaps %ymm0,(%rdi)       | store 0/32 load ffffffff81000000/4=2a\n");
 }
 END_TEST
 
@@ -158,7 +158,8 @@ START_TEST (test_choice)
 {
   GError *error = NULL;
   const struct { const char *a, *b; unsigned n; } cases[] = { { "general", NULL, 5 }, { "all", NULL, 7 }, { "none", NULL, 0 }, { NULL, NULL, 0 },
-                                                              { "general", "xmm1", 6 }, { "cr3", "rax", 2 } };
+                                                              { "general", "xmm1", 6 }, { "cr3", "rax", 2 }, { "general", "rax", 5 },
+                                                              { "all", "general", 7 }, { "r9", "r9", 1 } };
   for (unsigned i = 0; i < G_N_ELEMENTS (cases); i++) {
     LogRegisters *r = choose (cases[i].a, cases[i].b);
     ck_assert_uint_eq (log_registers_n (r), cases[i].n);
