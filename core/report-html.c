@@ -161,20 +161,13 @@ append_section (Page *page, const Part *part, unsigned depth)
   g_string_append (page->out, "</section>\n");
 }
 
-static bool
-is_empty (const Part *part)
-{
-  return (part->kind == PART_TABLE && table_n_rows (part->table) == 0) ||
-         (part->kind == PART_PLOT && part->plot->series->len == 0 && part->plot->labels->len == 0);
-}
-
 static void
 append_parts (Page *page, const BpReport *report, guint from, guint to, unsigned depth)
 {
   GString *out = page->out;
   for (guint i = from; i < to; i++) {
     const Part *part = report_part (report, i);
-    if (is_empty (part)) {
+    if (part_is_empty (part)) {
       append_element (out, "<p class=empty><strong>", part->title, "</strong>: nothing</p>\n");
       continue;
     }

@@ -78,9 +78,28 @@ indent (GString *out, unsigned depth)
   g_string_append_printf (out, "\n%*s", (int) (2 * depth), "");
 }
 
+/* An array, an item a line. */
+typedef void AppendItem (GString *out, const void *of, guint i);
+
 static void
-append_row (GString *out, const BpReportTable *table, guint row)
+append_list (GString *out, const void *of, guint n, AppendItem *append, unsigned depth)
 {
+  g_string_append_c (out, '[');
+  for (guint i = 0; i < n; i++) {
+    indent (out, depth + 1);
+    append (out, of, i);
+    if (i + 1 < n)
+      g_string_append_c (out, ',');
+  }
+  if (n > 0)
+    indent (out, depth);
+  g_string_append_c (out, ']');
+}
+
+static void
+append_row (GString *out, const void *of, guint row)
+{
+  const BpReportTable *table = of;
   for (guint i = 0; i < table->columns->len; i++) {
     g_string_append (out, i ? ", " : "{");
     append_string (out, table_column (table, i)->key);
@@ -88,22 +107,6 @@ append_row (GString *out, const BpReportTable *table, guint row)
     append_cell (out, table_column (table, i)->kind, table_cell (table, row, i));
   }
   g_string_append_c (out, '}');
-}
-
-static void
-append_table (GString *out, const BpReportTable *table, unsigned depth)
-{
-  guint n = table_n_rows (table);
-  g_string_append_c (out, '[');
-  for (guint row = 0; row < n; row++) {
-    indent (out, depth + 1);
-    append_row (out, table, row);
-    if (row + 1 < n)
-      g_string_append_c (out, ',');
-  }
-  if (n > 0)
-    indent (out, depth);
-  g_string_append_c (out, ']');
 }
 
 static void
@@ -118,8 +121,9 @@ append_axis (GString *out, const Series *s, const char *name, double (*get) (con
 }
 
 static void
-append_series (GString *out, const Series *s)
+append_series (GString *out, const void *of, guint i)
 {
+  const Series *s = g_ptr_array_index (((const BpReportPlot *) of)->series, i);
   g_string_append (out, "{\"name\": ");
   append_string (out, s->name);
   append_axis (out, s, "x", series_x);
@@ -128,8 +132,9 @@ append_series (GString *out, const Series *s)
 }
 
 static void
-append_bar (GString *out, const BpReportPlot *plot, guint i)
+append_bar (GString *out, const void *of, guint i)
 {
+  const BpReportPlot *plot = of;
   g_string_append (out, "{\"label\": ");
   append_string (out, g_ptr_array_index (plot->labels, i));
   g_string_append (out, ", \"value\": ");
@@ -140,20 +145,10 @@ append_bar (GString *out, const BpReportPlot *plot, guint i)
 static void
 append_plot (GString *out, const BpReportPlot *plot, unsigned depth)
 {
-  guint n = plot->kind == BP_PLOT_LINES ? plot->series->len : plot->labels->len;
-  g_string_append_c (out, '[');
-  for (guint i = 0; i < n; i++) {
-    indent (out, depth + 1);
-    if (plot->kind == BP_PLOT_LINES)
-      append_series (out, g_ptr_array_index (plot->series, i));
-    else
-      append_bar (out, plot, i);
-    if (i + 1 < n)
-      g_string_append_c (out, ',');
-  }
-  if (n > 0)
-    indent (out, depth);
-  g_string_append_c (out, ']');
+  if (plot->kind == BP_PLOT_LINES)
+    append_list (out, plot, plot->series->len, append_series, depth);
+  else
+    append_list (out, plot, plot->labels->len, append_bar, depth);
 }
 
 /* --- sections --------------------------------------------------------------------------------- */
@@ -197,7 +192,7 @@ append_section (GString *out, const BpReport *report, unsigned depth)
     case PART_SECTION: append_section (out, part->section, depth + 1); break;
     case PART_ITEM: append_items (out, report, &i, depth + 1); break;
     case PART_VALUE: append_cell (out, part->value_kind, part->value); break;
-    case PART_TABLE: append_table (out, part->table, depth + 1); break;
+    case PART_TABLE: append_list (out, part->table, table_n_rows (part->table), append_row, depth + 1); break;
     case PART_PLOT: append_plot (out, part->plot, depth + 1); break;
     case PART_NOTE: break;
     }

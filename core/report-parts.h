@@ -69,6 +69,13 @@ part_has_lines (const Part *part)
 }
 static inline const Column *table_column (const BpReportTable *table, guint i) { return &g_array_index (table->columns, Column, i); }
 guint table_n_rows (const BpReportTable *table);
+/* A table without rows, a plot without lines and bars. */
+static inline bool
+part_is_empty (const Part *part)
+{
+  return (part->kind == PART_TABLE && table_n_rows (part->table) == 0)
+         || (part->kind == PART_PLOT && part->plot->series->len == 0 && part->plot->labels->len == 0);
+}
 /* Those that a short last row lacks are not there. */
 Cell table_cell (const BpReportTable *table, guint row, guint column);
 static inline guint series_n (const Series *s) { return s->points->len / 2; }

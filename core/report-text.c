@@ -307,13 +307,6 @@ print_values (Printer *p, const BpReport *report, guint i)
 }
 
 static bool
-is_left_out (const Part *part)
-{
-  return (part->kind == PART_TABLE && table_n_rows (part->table) == 0) ||
-         (part->kind == PART_PLOT && part->plot->series->len == 0 && part->plot->labels->len == 0);
-}
-
-static bool
 is_line (const Part *part)
 {
   return (part->kind == PART_VALUE && !part_has_lines (part)) || part->kind == PART_NOTE;
@@ -326,7 +319,7 @@ print_section (Printer *p, const BpReport *report, unsigned depth)
   for (guint i = 0; i < report->parts->len; i++) {
     const Part *part = report_part (report, i);
     bool needs_no_heading = report->parts->len == 1 && part->title && part->key && g_str_equal (part->title, part->key);
-    if (is_left_out (part))
+    if (part_is_empty (part))
       continue;
     if (i > 0 && is_line (part) && !is_line (report_part (report, i - 1)))
       separate (out);
