@@ -84,7 +84,7 @@ static inline double series_y (const Series *s, guint i) { return g_array_index 
 
 /* report-text.c: a cell as people read it: "1,234", "12.34 %"; free with g_free.  NULL: it is not there. */
 char *cell_for_people (BpReportKind kind, Cell cell);
-char *number_for_people (double number);
+char *number_for_people (double number);        /* a dash: it is not finite */
 /* Numbers are put to the right. */
 static inline bool kind_is_number (BpReportKind kind) { return kind != BP_REPORT_TEXT && kind != BP_REPORT_CODE; }
 

@@ -42,6 +42,8 @@ char *
 number_for_people (double number)
 {
   char text[G_ASCII_DTOSTR_BUF_SIZE];
+  if (!isfinite (number))
+    return g_strdup ("\xe2\x80\x93");
   if (fabs (number) >= 1000 && fabs (number) < 1e15) {
     g_autofree char *digits = g_strdup_printf ("%.0f", fabs (number));
     g_autofree char *grouped = group_digits (digits);
@@ -206,11 +208,12 @@ add_bars (BpReportTable *table, const BpReportPlot *plot)
 {
   double most = 0;
   for (guint i = 0; i < plot->values->len; i++)
-    most = fmax (most, g_array_index (plot->values, double, i));
+    if (isfinite (g_array_index (plot->values, double, i)))
+      most = fmax (most, g_array_index (plot->values, double, i));
   for (guint i = 0; i < plot->values->len; i++) {
     double value = g_array_index (plot->values, double, i);
     char bar[BAR_WIDTH + 1] = "";
-    if (most > 0 && value > 0)
+    if (isfinite (value) && value > 0)
       memset (bar, '#', (size_t) lround (BAR_WIDTH * (value / most)));
     bp_report_cell_text (table, g_ptr_array_index (plot->labels, i));
     bp_report_cell_number (table, value);

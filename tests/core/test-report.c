@@ -282,6 +282,21 @@ START_TEST (strange_plots)
 }
 END_TEST
 
+START_TEST (endless_bars)
+{
+  BpReportPlot *b = bp_report_plot (report, "b", "Bars", BP_PLOT_BARS, "what", "n");
+  bp_report_bar (b, "endless", INFINITY);
+  bp_report_bar (b, "none", NAN);
+  bp_report_bar (b, "two", 2);
+  json_is ("{\n  \"b\": [\n    {\"label\": \"endless\", \"value\": null},\n    {\"label\": \"none\", \"value\": null},\n    {\"label\": \"two\", \"value\": 2}\n  ]\n}\n");
+  text_is ("Bars:\nWHAT     N\nendless  -\nnone     -\ntwo      2  ########################################\n");
+  const char *page = take (report_html (report, "t", NULL));
+  has (page, "<title>endless: \xe2\x80\x93</title>");
+  has_not (strstr (page, "<main>"), ">inf");
+  has_not (strstr (page, "<main>"), "nan");
+}
+END_TEST
+
 /* --- hostile contents --------------------------------------------------------------------------- */
 
 #define HOSTILE "</script><script>alert(1)</script>\"'&\x1b[31m\n\xff\xc2\x9b" "\x7f\\"
@@ -352,6 +367,7 @@ main (void)
   tcase_add_test (tests, empty_table);
   tcase_add_test (tests, plots);
   tcase_add_test (tests, strange_plots);
+  tcase_add_test (tests, endless_bars);
   tcase_add_test (tests, hostile);
   tcase_add_test (tests, self_contained);
   suite_add_tcase (suite, tests);
