@@ -75,6 +75,25 @@ START_TEST (groups_do_not_depend_on_the_order_of_rows)
 }
 END_TEST
 
+/* A line of an inlined function is in each that it became part of: its row names the lowest one's. */
+START_TEST (a_line_in_two_functions_has_the_first_one)
+{
+  for (unsigned way = 0; way < 2; way++) {
+    InstrRows rows, groups;
+    instr_rows_init (&rows, 2);
+    add (&rows, way ? 0xe100 : 0xe200, 0, 2, 0);
+    add (&rows, way ? 0xe200 : 0xe100, 0, 3, 0);
+    instr_rows_group (&groups, &rows, INSTR_BY_LINE, fake_instrument ());
+    ck_assert_uint_eq (groups.n, 1);
+    ck_assert_uint_eq (groups.rows[0].counts[0], 5);
+    ck_assert_str_eq (groups.rows[0].label, "fake.h:1");
+    ck_assert_str_eq (groups.rows[0].detail, "fe1");
+    instr_rows_finish (&groups);
+    instr_rows_finish (&rows);
+  }
+}
+END_TEST
+
 START_TEST (places_have_texts)
 {
   char *symbol, *source;
@@ -297,6 +316,7 @@ main (void)
   tcase_add_checked_fixture (cases, make_scratch, remove_scratch);
   tcase_add_test (cases, the_top_is_in_order_and_ties_are_by_address);
   tcase_add_test (cases, groups_do_not_depend_on_the_order_of_rows);
+  tcase_add_test (cases, a_line_in_two_functions_has_the_first_one);
   tcase_add_test (cases, places_have_texts);
   tcase_add_test (cases, an_array_is_zero_and_stays_in_place);
   tcase_add_test (cases, a_series_folds_and_loses_nothing);

@@ -9,7 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Symbols of 256 bytes each from 0x1000 on, "f10", "f11" ..., with a line each 16 bytes; addresses from 0x10000 on are known to nobody. */
+/* Symbols of 256 bytes each from 0x1000 on, "f10", "f11" ..., with a line each 16 bytes; those from "fe0" on have all the same line.  Addresses from 0x10000 on
+ * are known to nobody. */
 static inline bool
 fake_symbol (BpInstrument *in, const BpInsn *insn, BpSymbol *out)
 {
@@ -20,6 +21,10 @@ fake_symbol (BpInstrument *in, const BpInsn *insn, BpSymbol *out)
   snprintf (names[f], sizeof names[f], "f%x", f);
   *out = (BpSymbol) { .struct_size = out->struct_size, .name = names[f], .offset = insn->address & 255, .file = "fake.c",
                       .line = (uint32_t) (insn->address >> 4), .object = "fake" };
+  if (insn->address >= 0xe000) {
+    out->file = "fake.h";
+    out->line = 1;
+  }
   return true;
 }
 

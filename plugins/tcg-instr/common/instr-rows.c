@@ -160,17 +160,21 @@ is_empty (const InstrRow *row, unsigned n_counts)
   return true;
 }
 
-/* The group's row has the lowest of its rows' places, whatever their order was. */
+/* The group's row has the lowest of its rows' places, whatever their order was; a line that is inlined in several functions, the one that is there. */
 static void
-group_add (InstrRow *group, const InstrRow *row, uint64_t address, unsigned n_counts)
+group_add (InstrRow *group, const InstrRow *row, uint64_t address, char **detail, unsigned n_counts)
 {
   for (unsigned i = 0; i < n_counts; i++)
     group->counts[i] += row->counts[i];
   if (address < group->address)
     group->address = address;
   if (instr_row_compare_place (&(InstrRow) { .insn = row->insn, .address = row->address },
-                               &(InstrRow) { .insn = group->insn, .address = group->insn->address }) < 0)
+                               &(InstrRow) { .insn = group->insn, .address = group->insn->address }) < 0) {
+    char *other = group->detail;
     group->insn = row->insn;
+    group->detail = *detail;
+    *detail = other;
+  }
 }
 
 void
@@ -192,17 +196,16 @@ instr_rows_group (InstrRows *to, const InstrRows *from, InstrGrouping by, BpInst
     size_t at = GPOINTER_TO_SIZE (g_hash_table_lookup (groups, key));
     if (!at) {
       InstrRow *group = instr_rows_add (to, row->insn);
-      group->label = label;
-      group->detail = detail;
+      group->label = g_steal_pointer (&label);
+      group->detail = g_steal_pointer (&detail);
       group->address = address;
       at = to->n;
-      g_hash_table_insert (groups, key, GSIZE_TO_POINTER (at));
-    } else {
-      g_free (label);
-      g_free (detail);
-      g_free (key);
+      g_hash_table_insert (groups, g_steal_pointer (&key), GSIZE_TO_POINTER (at));
     }
-    group_add (&to->rows[at - 1], row, address, from->n_counts);
+    group_add (&to->rows[at - 1], row, address, &detail, from->n_counts);
+    g_free (label);
+    g_free (detail);
+    g_free (key);
   }
   g_hash_table_destroy (groups);
 }

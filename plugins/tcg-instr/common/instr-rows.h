@@ -29,7 +29,7 @@ typedef struct InstrRow {
   const BpInsn *insn;           /* where; groups: the first instruction that belongs to it; NULL: an address alone */
   uint64_t address;             /* insn's; groups: of the function's start, or the first of the line's instructions; spaces: the space */
   char *label;                  /* groups: "vfs_read", "fs/read_write.c:450"; NULL: an instruction, a space.  The rows', as the next */
-  char *detail;                 /* of a function: the object it is in ("vmlinux"); of a line: the function; NULL: not known */
+  char *detail;                 /* of a function: the object it is in ("vmlinux"); of a line: the function of `insn'; NULL: not known */
   uint32_t privilege;
   uint32_t user;                /* the instrument's */
   uint64_t counts[INSTR_ROW_COUNTS];
@@ -78,7 +78,7 @@ typedef struct InstrColumn {
  * The table's first columns, by what the rows are:
  *   instructions: address, instruction, privilege, symbol ("vfs_read+0x1c"), source ("fs/read_write.c:450")
  *   functions:    symbol, object, address (of its start), privilege
- *   lines:        source, symbol
+ *   lines:        source, symbol (of the line's first instruction), privilege
  *   spaces:       space
  * What is not known is empty.
  */
