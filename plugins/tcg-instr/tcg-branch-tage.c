@@ -43,8 +43,8 @@ tage_init (Tage *t, const TageGeometry *g)
   t->entries = g_new0 (TageEntry, (size_t) t->n_lanes * 4 * g->entries);
   for (size_t k = (size_t) g->tables * g->entries; k < (size_t) t->n_lanes * 4 * g->entries; k++)
     t->entries[k].tag = NO_TAG;
-  for (unsigned i = 0; i < g->tables; i++)
-    t->length[i] = tage_history_length (g, i);
+  for (unsigned i = 0; i < TAGE_MAX_TABLES; i++)       /* of tables that are not there: what leaves is looked up all the same, four at a time */
+    t->length[i] = i < g->tables ? tage_history_length (g, i) : 1;
   folded_init (&t->index, t->index_bits, t->length, g->tables);
   folded_init (&t->tag[0], g->tag_bits, t->length, g->tables);
   folded_init (&t->tag[1], g->tag_bits - 1, t->length, g->tables);

@@ -1,7 +1,6 @@
 /* tcg-cache.c -- the instrument: asks for records and counters, feeds the model with them. */
 /* SPDX-License-Identifier: MIT */
 #include "tcg-cache.h"
-#include <backplane/log.h>
 
 static const char *const cache_keys[CACHE_N_CACHES] = { "l1i", "l1d", "l2", "l3" };
 
@@ -291,8 +290,6 @@ make_filter (TcgCache *c, bool code, GError **error)
   c->filtered[code] = c->filters[code] != 0;
   return c->filtered[code];
 }
-
-static void tcg_cache_unrealize (void *self);
 
 static bool
 tcg_cache_realize (void *self, GError **error)

@@ -28,7 +28,10 @@ hot_block (void *user, BpInstrBlock *block)
   if (is_new) {
     b->entered = bp_counter_new (h->in, 0);
     b->executed = bp_counter_new (h->in, 0);
-    h->left_out += !b->entered || !b->executed;
+    if (!b->entered || !b->executed) {
+      b->entered = b->executed = 0;     /* not the one without the other */
+      h->left_out++;
+    }
   }
   bp_block_count (block, 0, b->entered, 1);
   bp_block_count (block, BP_EVERY_INSN, b->executed, 1);
