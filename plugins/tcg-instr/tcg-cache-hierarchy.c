@@ -279,10 +279,12 @@ cache_model_access (CacheModel *model, unsigned core, uint64_t address, uint64_t
   uint64_t line = address & model->line_mask, at = virtual_address & model->line_mask, last = (virtual_address + MAX (bytes, 1) - 1) & model->line_mask;
   bool known = address != UINT64_MAX;
   for (;;) {
-    if (known)
+    if (known) {
       access_line (model, &model->cores[core], line, site);
-    else
+    } else {
       model->unknown_pages++;
+      model->cores[core].uncached[site->kind][site->user]++;
+    }
     if (at == last)
       return;
     model->cores[core].extra_lines[site->kind][site->user]++;

@@ -56,7 +56,7 @@ typedef struct CacheCore {
   CacheLevel *first[2];         /* [is_code]; NULL: not modelled */
   CacheLevel *own[CACHE_N_CACHES];          /* all that are this core's alone */
   unsigned n_own;
-  uint64_t uncached[CACHE_N_KINDS][2];  /* accesses to devices */
+  uint64_t uncached[CACHE_N_KINDS][2];  /* accesses to devices, and to pages that are not known: no cache saw them */
   uint64_t extra_lines[CACHE_N_KINDS][2];       /* touched by accesses beyond their first */
   bool stale[2];                /* [is_code] a line was taken out or made clean behind this core's back: its filter must forget */
 } CacheCore;
@@ -86,7 +86,7 @@ typedef struct CacheModel {
   /* The next page of an access that crosses one: its address here, or false: not known (then it is left out).  NULL: addresses just go on. */
   bool (*next_page) (void *user, unsigned core, uint64_t virtual_address, uint64_t *address);
   void *next_page_user;
-  uint64_t unknown_pages;
+  uint64_t unknown_pages;       /* accesses to such, which are `uncached', too */
 } CacheModel;
 
 /* config has been checked.  NULL: out of memory. */

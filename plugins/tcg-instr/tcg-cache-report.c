@@ -278,7 +278,7 @@ cache_fill_report (TcgCache *c, BpReport *report)
   bp_report_count (report, "instructions-user", "Of them in user programs", totals.n[CACHE_INSNS][1]);
   bp_report_count (report, "memory-reads", "Lines read from memory", c->model->memory_reads);
   bp_report_count (report, "memory-writes", "Lines or stores written to memory", c->model->memory_writes);
-  bp_report_count (report, "uncached", "Accesses to devices, not cached", uncached);
+  bp_report_count (report, "uncached", "Accesses to devices, not cached", less (uncached, c->model->unknown_pages));
   bp_report_count (report, "records", "Records looked at", c->n_records);
   bp_report_count (report, "records-lost", "Records lost", c->n_lost);
   bp_report_count (report, "unknown-pages", "Accesses left out, their page not known", c->model->unknown_pages);

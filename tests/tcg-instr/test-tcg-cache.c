@@ -445,6 +445,26 @@ START_TEST (test_devices)
 }
 END_TEST
 
+/* The host could not say where they are: no cache saw them, and none may count them as hits. */
+START_TEST (test_unknown_pages)
+{
+  CacheConfig c = { .caches = { base, base } };
+  CacheModel *m = cache_model_new (&c, 1);
+  const CacheRange ram = { 0, 0xfffffff };
+  BpInsn insn = { .id = 7 };
+  BpSite site = { .insn = &insn, .kind = BP_RECORD_LOAD, .bytes = 8 };
+  BpWideRecord records[] = { { .address = 0x1000, .physical = UINT64_MAX }, { .address = 0x1000, .physical = UINT64_MAX, .bytes = 1 },
+                             { .address = 0x1038, .physical = UINT64_MAX, .bytes = 16 }, { .address = 0x1000, .physical = 0x1000 } };
+  cache_model_set_ram (m, &ram, 1);
+  cache_run_wide (m, 0, &site, records, G_N_ELEMENTS (records));
+  ck_assert_uint_eq (m->unknown_pages, 4);
+  ck_assert_uint_eq (m->cores[0].uncached[CACHE_LOAD][0], 4);
+  ck_assert_uint_eq (m->cores[0].extra_lines[CACHE_LOAD][0], 1);
+  ck_assert_uint_eq (m->cores[0].first[0]->counts.accesses[CACHE_LOAD][0], 1);
+  cache_model_free (m);
+}
+END_TEST
+
 /* Many more lines of one set than ways, and lines whose signatures are the same. */
 START_TEST (test_signatures)
 {
@@ -474,6 +494,7 @@ main (void)
   tcase_add_test (model, test_geometries);
   tcase_add_test (model, test_configurations);
   tcase_add_test (model, test_devices);
+  tcase_add_test (model, test_unknown_pages);
   tcase_add_test (model, test_signatures);
   tcase_add_test (model, test_random_geometries);
   suite_add_tcase (suite, model);
