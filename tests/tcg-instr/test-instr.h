@@ -60,6 +60,18 @@ fake_insn (uint64_t address, unsigned privilege)
   return &insns[n++];
 }
 
+/* The same numbers in each run. */
+static uint64_t seed = 88172645463325252;
+
+static inline uint64_t
+next_random (void)
+{
+  seed ^= seed << 13;
+  seed ^= seed >> 7;
+  seed ^= seed << 17;
+  return seed;
+}
+
 /* A folder for each test, and the one file in it: a checked fixture. */
 static char *scratch_folder, *scratch_file;
 

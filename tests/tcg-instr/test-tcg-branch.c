@@ -5,17 +5,6 @@
 #include "tcg-instr/tcg-branch-core.h"
 #include "test-instr.h"
 
-static uint64_t seed = 88172645463325252;
-
-static uint64_t
-next_random (void)
-{
-  seed ^= seed << 13;
-  seed ^= seed >> 7;
-  seed ^= seed << 17;
-  return seed;
-}
-
 /* --- a program's branches: some biased, some periodic, some that follow others, some by chance ------------------ */
 
 typedef struct Step { uint64_t pc; bool taken; } Step;

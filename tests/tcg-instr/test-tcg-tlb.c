@@ -4,17 +4,6 @@
 #include "tcg-instr/tcg-tlb-model.h"
 #include "test-instr.h"
 
-static uint64_t seed = 88172645463325252;
-
-static uint64_t
-next_random (void)
-{
-  seed ^= seed << 13;
-  seed ^= seed >> 7;
-  seed ^= seed << 17;
-  return seed;
-}
-
 /* --- LRU: for each set the pages it has seen, latest first; those beyond its ways are not there ------------------- */
 
 typedef struct List { GArray *of_set[64]; unsigned ways, sets; } List;
