@@ -39,7 +39,7 @@ typedef struct Log {
   Vcpu *vcpus;
   LogFile *file;
   LogRegisters *chosen;
-  BpCounter counter;            /* of instructions that have records: says where jumps belong */
+  BpCounter counter;            /* records only: of instructions that have one, says where jumps belong */
   bool all;                     /* every instruction has a line: what changed between two lines, the first did */
   GMutex lock;                  /* of texts */
   GPtrArray *texts;             /* of GString, by BpInsn.id: the lines' fixed part */
@@ -366,14 +366,14 @@ log_realize (void *self, GError **error)
   log->instrument = bp_instrument_attach (log, log->chosen ? &calls : &records, log, error);
   if (!log->instrument)
     return false;
-  log->counter = bp_counter_new (log->instrument, BP_COUNTER_LIVE);
+  log->counter = log->chosen ? 0 : bp_counter_new (log->instrument, BP_COUNTER_LIVE);
   log->n_vcpus = bp_instrument_n_vcpus (log->instrument);
   log->vcpus = g_new0 (Vcpu, log->n_vcpus);
   for (unsigned i = 0; i < log->n_vcpus; i++) {
     Vcpu *v = &log->vcpus[i];
     log_line_init (&v->line, log->file, i);
     v->values = log->chosen ? log_values_new (log->chosen) : NULL;
-    v->jumps = jump_queue_new ();
+    v->jumps = log->chosen ? NULL : jump_queue_new ();
   }
   return true;
 }
