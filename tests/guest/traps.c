@@ -70,9 +70,21 @@ note_debug (TrapFrame *f)
   f->eflags &= ~0x100u;
 }
 
+/* 8259A data sheet, "Edge and level triggered modes": the request went away before the acknowledge, as the timer's does for one tick of its clock in each period. */
+static bool
+is_spurious (const TrapFrame *f)
+{
+  if (f->vector != VECTOR_IRQ0 + 7)
+    return false;
+  out8 (PORT_PIC1, 0x0b);       /* OCW3: the next read is of the in-service register */
+  return !(in8 (PORT_PIC1) & 0x80);
+}
+
 void
 trap_taken (TrapFrame *f)
 {
+  if (is_spurious (f))
+    return;
   if (f->vector == 1 && debug_log.active) {
     note_debug (f);
   } else if (f->vector == VECTOR_IRQ0) {
