@@ -17,7 +17,9 @@ typedef enum BpEndian { BP_LITTLE_ENDIAN, BP_BIG_ENDIAN } BpEndian;
 
 enum {
   BP_REGION_OPS_UNALIGNED = 1 << 0,     /* the device takes unaligned accesses as they come */
-  BP_REGION_OPS_LOCK_FREE = 1 << 1      /* callbacks are thread-safe: called without the machine lock */
+  BP_REGION_OPS_LOCK_FREE = 1 << 1,     /* callbacks are thread-safe: called without the machine lock */
+  BP_REGION_OPS_LATE_WRITES = 1 << 2    /* writes may come later than the guest made them, in their order, but before the vCPU's next access to anything that is
+                                           not of this kind, and before bp_memory_flush_writes returns: KVM's coalesced MMIO.  Frame buffers, transmit rings */
 };
 
 /* Callbacks of an I/O region.  offset is from the region's start, size 1, 2, 4 or 8 bytes; values are right-aligned. [any][locked] */
@@ -70,6 +72,24 @@ BP_EXPORT void *bp_region_ram (const BpRegion *region);        /* host memory of
 /* Registers a region that configure() made so that the descriptor can map it by name (as if in the type's table). */
 BP_EXPORT void bp_region_publish (void *self, BpRegion *region, const char *help);
 
+/* A write of `size' bytes (0: of any) at `offset' signals an eventfd instead of calling the region: the device's thread does the rest, and under KVM the
+ * vCPU does not leave the guest.  `match': only of this value.  I/O regions; fd stays the caller's, open until removed.  No two that the same write
+ * would signal.  The region's freeing removes what is left. [main or locked] */
+typedef struct BpDoorbell {
+  uint32_t struct_size;
+  uint32_t size;                /* 0, 1, 2, 4, 8 */
+  uint64_t offset;              /* in the region */
+  uint64_t value;
+  bool match;
+  int fd;
+} BpDoorbell;
+BP_EXPORT void bp_region_add_doorbell (BpRegion *region, const BpDoorbell *doorbell);
+BP_EXPORT void bp_region_remove_doorbell (BpRegion *region, const BpDoorbell *doorbell);
+
+/* What vCPUs have written to regions with late writes reaches them now.  A device calls this before it looks at itself other than by an access of the guest
+ * (a display that draws). [any][locked] */
+BP_EXPORT void bp_memory_flush_writes (BpMachine *machine);
+
 /* Changes between begin and commit become visible at once, at the outermost commit. */
 BP_EXPORT void bp_memory_begin (void);
 BP_EXPORT void bp_memory_commit (void);
@@ -97,6 +117,8 @@ typedef struct BpFlatRange {
   uint64_t region_offset;       /* of `address` in the leaf */
   uint8_t *host;                /* host memory of `address` when reads are plain memory, else NULL */
   uint64_t ram_address;         /* of `address` in the machine-wide numbering of RAM blocks (dirty logs); ~0 when not RAM */
+  uint32_t late_writes;         /* BP_REGION_OPS_LATE_WRITES, and the region takes an access of any size */
+  uint32_t reserved;
 } BpFlatRange;
 
 /* The range that holds `address`, valid until bp_as_leave; NULL for a hole (then there is nothing to leave).  Read-side critical section: no
@@ -114,6 +136,9 @@ typedef struct BpMemoryListener {
   void (*add) (void *user, const BpFlatRange *range);           /* also called for all that is there when registering */
   void (*remove) (void *user, const BpFlatRange *range);
   void (*commit) (void *user);  /* caches of translations must be dropped now */
+  /* A doorbell is, or is no longer, at `address' of the space; between begin and commit, after the ranges. */
+  void (*doorbell_add) (void *user, uint64_t address, const BpDoorbell *doorbell);
+  void (*doorbell_remove) (void *user, uint64_t address, const BpDoorbell *doorbell);
 } BpMemoryListener;
 /* Called at commits, in the committing thread, locked.  Returns a number for removal. */
 BP_EXPORT unsigned bp_as_listen (BpAddressSpace *as, const BpMemoryListener *listener, void *user);

@@ -35,7 +35,20 @@ typedef struct BpX86State {
   uint64_t star, lstar, cstar, sfmask, kernel_gs_base, tsc_aux;         /* EFER.LMA follows from LME and CR0.PG */
   uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
   uint64_t pkru, pkrs;          /* 32 bits each; 0 without protection keys */
+  /* What is on its way into the CPU, and what is held off. */
+  uint8_t event_kind;           /* BP_X86_EVENT_* */
+  uint8_t event_vector, event_has_error, event_reserved;
+  uint32_t event_error;
+  uint32_t event_length;        /* of the instruction, for BP_X86_EVENT_SOFTWARE */
+  uint32_t interrupts_held;     /* for one instruction: 1 after STI, 2 after a load of SS */
+  uint32_t nmi_blocked;         /* until IRET */
+  uint32_t activity;            /* BP_X86_ACTIVE ..; `halted' is what of it is not BP_X86_ACTIVE */
+  uint64_t pdpte[4];            /* PAE paging: loaded with CR3 */
 } BpX86State;
+
+/* An event that was accepted and has not been delivered. */
+enum { BP_X86_EVENT_NONE, BP_X86_EVENT_INTERRUPT, BP_X86_EVENT_NMI, BP_X86_EVENT_EXCEPTION, BP_X86_EVENT_SOFTWARE };
+enum { BP_X86_ACTIVE, BP_X86_HALTED, BP_X86_SHUTDOWN, BP_X86_WAIT_SIPI };
 
 typedef struct BpX86CpuIface {
   uint32_t struct_size;
@@ -47,6 +60,18 @@ typedef struct BpX86CpuIface {
   void (*cpuid) (void *self, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
   /* A start-up message (SIPI): a CPU that waits for it begins at vector << 12 in real mode, others ignore it. [any][locked] */
   void (*startup) (void *self, uint8_t vector);
+
+  /* --- for an accelerator that is no translator: what the vCPU's loop does with pending bits [vcpu] --- */
+  /* The vector of the last start-up message, once BP_VCPU_IRQ_SIPI was pending. */
+  uint8_t (*startup_vector) (void *self);
+  /* RESET (also what a descriptor's reset does) or INIT: registers as the SDM says, 3A table 9-1; `init' keeps FPU and MSRs. */
+  void (*reset_registers) (void *self, bool init);
+  /* The interrupt controller that is linked: instance and table (iface/interrupt-controller.h); NULL: none. */
+  const void *(*controller) (void *self, void **instance);
+  /* Bit 20 of addresses is forced to 0 (the A20 gate is closed). */
+  bool (*a20_closed) (void *self);
+  /* Numbers of the MSRs that are state and not part of BpX86State; returns how many there are, of which up to n are written. */
+  unsigned (*state_msrs) (void *self, uint32_t *numbers, unsigned n);
 } BpX86CpuIface;
 
 BP_END_DECLS

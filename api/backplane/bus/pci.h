@@ -58,7 +58,35 @@ typedef struct BpPciBusIface {
    * wherever a guest puts them and whenever. [main or locked][configured]
    */
   BpRegion *(*space) (void *bus, bool io);
+
+  /* --- capabilities and message-signalled interrupts; after add, in the device's realize [main][configured] --- */
+  /* A capability of `size` bytes (its two of header included, from 0x40 up, aligned to 4): its offset, 0: there is no room.  Fill in config and write_mask.
+   * What they hold then is what they hold after each reset. */
+  unsigned (*add_capability) (void *bus, BpPciSlot *slot, uint8_t id, unsigned size);
+  /* MSI (PCI 3.0, 6.8.1) with 1, 2, 4 .. 32 vectors, 64-bit addresses and a mask bit each.  false, with error: no room, or a wrong number. */
+  bool (*add_msi) (void *bus, BpPciSlot *slot, unsigned vectors, GError **error);
+  /* MSI-X (6.8.2) with 1 to 2048 vectors.  The bus puts its table at `table' and its pending bits at `pending' into `region', a container
+   * of the device that the BAR number `bar' shows; both multiples of 8, 16 bytes a vector and 1 bit a vector.  The bus saves both. */
+  bool (*add_msix) (void *bus, BpPciSlot *slot, unsigned vectors, unsigned bar, BpRegion *region, uint64_t table, uint64_t pending, GError **error);
+  /* How many vectors the guest has switched on; 0: it wants the interrupt pin.  MSI-X: all of them. [any][locked] */
+  unsigned (*n_messages) (void *bus, BpPciSlot *slot);
+  /* Sends the vector's message, or keeps it while it is masked; vectors that MSI did not get fold onto those that it got.  false: messages are off, use
+   * set_interrupt. [any][locked] */
+  bool (*message) (void *bus, BpPciSlot *slot, unsigned vector);
+  /* The vector is sent whenever the eventfd is signalled (iface/msi.h); -1: no longer.  fd stays the device's. [any][locked] */
+  bool (*message_fd) (void *bus, BpPciSlot *slot, unsigned vector, int fd);
 } BpPciBusIface;
+
+/* An interrupt as most devices have one: messages when the guest has switched them on, else the level of the pin.  Call it with each change. [any][locked] */
+static inline void
+bp_pci_interrupt (const BpLink *bus, BpPciSlot *slot, unsigned vector, bool level)
+{
+  const BpPciBusIface *t = (const BpPciBusIface *) bus->table;
+  bool messages = BP_TABLE_HAS (t, n_messages) && t->n_messages (bus->instance, slot) > 0;
+  if (messages && level)
+    t->message (bus->instance, slot, vector);
+  t->set_interrupt (bus->instance, slot, level && !messages);
+}
 
 /* "DD.F" (hex device, function) -> device << 3 | function; -1 when malformed. */
 static inline int bp_pci_address_parse (const char *text)

@@ -95,6 +95,12 @@ typedef struct BpAccelIface {
   void (*debug_resume) (void *self, BpVcpu *vcpu, const BpDebugResume *how);
   /* Whether it has stopped by itself, and why; asked once, it is forgotten. */
   bool (*debug_take_stop) (void *self, BpVcpu *vcpu, BpDebugStop *stop);
+
+  /* Whether this host can run it, before any object of the type is made: `module = accel-kvm, accel-tcg' takes the first that can.  NULL: always.  The error
+   * says what is missing, and what would help. [main] */
+  bool (*probe) (GError **error);
+  /* bp_memory_flush_writes: late writes that are kept reach their regions.  NULL: none are kept. [any][locked] */
+  void (*flush_writes) (void *self);
 } BpAccelIface;
 
 /* Deterministic mode: the accelerator calls this on the vCPU thread when virtual time has reached a timer; runs what is due. [vcpu] */

@@ -1,0 +1,115 @@
+/* kvm.h -- the accelerator's own types: the virtual machine and its vCPUs as the kernel has them. */
+/* SPDX-License-Identifier: MIT */
+/*
+ * WHO HOLDS THE REGISTERS.  While vcpu_run is in, the kernel does.  kvm_state_get brings them to the CPU object (arch/x86-state.h) when vcpu_run returns, so
+ * that debuggers, monitors and snapshots, which look at stopped CPUs only, find them there; `dirty' says that the object was written since and
+ * kvm_state_put must bring it back before the guest goes on.
+ */
+#ifndef ACCEL_KVM_KVM_H
+#define ACCEL_KVM_KVM_H
+
+#include <backplane/arch/x86-irqchip.h>
+#include <backplane/arch/x86-state.h>
+#include <backplane/device.h>
+#include <backplane/iface/accel.h>
+#include <backplane/iface/interrupt-controller.h>
+#include <backplane/iface/msi.h>
+#include <linux/kvm.h>
+
+typedef enum KvmIrqchip { KVM_IRQCHIP_OURS, KVM_IRQCHIP_SPLIT, KVM_IRQCHIP_KERNEL } KvmIrqchip;
+
+typedef struct KvmVcpu {
+  struct Kvm *kvm;
+  BpVcpu *vcpu;
+  void *cpu;                    /* the object */
+  const BpX86CpuIface *x86;
+  const BpInterruptControllerIface *intc;       /* ours: who is asked for a vector; NULL: nobody */
+  void *intc_instance;
+  int fd;
+  struct kvm_run *run;
+  size_t run_size;
+  bool dirty;                   /* the object's registers are newer than the kernel's */
+  bool is_bootstrap;
+  uint32_t xsave_size;          /* bytes of KVM_GET_XSAVE2 */
+  /* debug.c */
+  BpDebugResume resume;
+  BpDebugStop stop;
+  bool has_stopped, stepping;
+} KvmVcpu;
+
+typedef struct Kvm {            /* the object of type accel-kvm */
+  int irqchip;                  /* property: KvmIrqchip */
+  char *device;                 /* property: "/dev/kvm" */
+  int kvm, vm;                  /* file descriptors, -1: not open */
+  GPtrArray *vcpus;             /* of KvmVcpu * */
+  struct kvm_cpuid2 *supported; /* what the host offers to guests */
+  GArray *msrs;                 /* of uint32_t: those that the kernel keeps (KVM_GET_MSR_INDEX_LIST) */
+  struct KvmSlots *slots;       /* memory-slots.c */
+  struct KvmDoorbells *doorbells;       /* doorbells.c */
+  struct KvmChips *chips;       /* irqchip.c; NULL: all interrupt controllers are ours */
+  struct KvmDebug *debug;       /* debug.c */
+  struct kvm_coalesced_mmio_ring *late; /* late-writes.c; NULL: the kernel keeps none */
+  BpAddressSpace *memory, *io;
+} Kvm;
+
+/* --- plugin.c, vm.c ---------------------------------------------------------------------------- */
+/* ioctl that is done again when a signal comes between; negative: errno negated */
+int kvm_ioctl (int fd, unsigned long request, const void *argument);
+int kvm_has (const Kvm *k, int capability);             /* KVM_CHECK_EXTENSION on the VM, 0: no */
+bool kvm_probe (GError **error);
+bool kvm_vm_open (Kvm *k, GError **error);
+void kvm_vm_close (Kvm *k);
+
+/* --- memory-slots.c: RAM of the flat view as slots; dirty logs ------------------------------------ */
+bool kvm_slots_init (Kvm *k, GError **error);
+void kvm_slots_finish (Kvm *k);
+
+/* --- run-loop.c ------------------------------------------------------------------------------------- */
+bool kvm_vcpu_init (Kvm *k, BpVcpu *vcpu, GError **error);
+void kvm_vcpu_finish (KvmVcpu *v);
+void kvm_vcpu_run (KvmVcpu *v);
+void kvm_vcpu_kick (KvmVcpu *v, GThread *thread, uint64_t pthread_id);
+KvmVcpu *kvm_vcpu_at (Kvm *k, const BpVcpu *vcpu);
+
+/* --- exits.c: why the guest was left.  false: the vCPU cannot go on, and the machine has been told to stop ---------- */
+bool kvm_handle_exit (KvmVcpu *v);
+
+/* --- late-writes.c, doorbells.c ----------------------------------------------------------------------- */
+bool kvm_late_init (Kvm *k);                            /* false: without; nothing is wrong */
+void kvm_late_flush (Kvm *k);                           /* [any][locked] */
+void kvm_late_add (Kvm *k, uint64_t address, uint64_t size, bool add);  /* a region's range */
+void kvm_doorbells_init (Kvm *k);
+void kvm_doorbells_finish (Kvm *k);
+
+/* --- state.c, msr.c, cpuid.c: registers; [vcpu], or [main] while it is stopped ---------------------------- */
+bool kvm_cpuid_init (Kvm *k, GError **error);           /* reads what the host has */
+bool kvm_cpuid_set (KvmVcpu *v, GError **error);        /* the model's, as far as the host has it; says what is missing */
+void kvm_state_get (KvmVcpu *v);                        /* kernel to object */
+void kvm_state_put (KvmVcpu *v);                        /* object to kernel; clears dirty */
+/* An exit of KVM_CAP_X86_USER_SPACE_MSR; sets run->msr.error */
+void kvm_msr_exit (KvmVcpu *v, bool write);
+
+/* --- debug.c: breakpoints, watchpoints, steps ------------------------------------------------------------- */
+void kvm_debug_init (Kvm *k);
+void kvm_debug_finish (Kvm *k);
+bool kvm_debug_attach (void *self, const BpDebugger *debugger, void *user);
+bool kvm_debug_insert (void *self, const BpDebugPoint *point);
+bool kvm_debug_remove (void *self, const BpDebugPoint *point);
+void kvm_debug_resume (void *self, BpVcpu *vcpu, const BpDebugResume *how);
+bool kvm_debug_take_stop (void *self, BpVcpu *vcpu, BpDebugStop *stop);
+void kvm_debug_arm (KvmVcpu *v);                        /* [vcpu] before the guest goes on */
+bool kvm_debug_exit (KvmVcpu *v);                       /* KVM_EXIT_DEBUG: true: the guest goes on */
+bool kvm_debug_may_run (const KvmVcpu *v);
+
+/* --- irqchip.c, msi.c: interrupt controllers in the kernel --------------------------------------------------- */
+/* Before vCPUs are made; chooses and creates what `irqchip' says. */
+bool kvm_irqchip_init (Kvm *k, GError **error);
+/* After all vCPUs are made: takes the descriptor's devices over. */
+bool kvm_irqchip_start (Kvm *k, GError **error);
+void kvm_irqchip_finish (Kvm *k);
+void kvm_irqchip_get (Kvm *k);                          /* kernel to devices, once the last vCPU has left the guest; [main or vcpu] */
+void kvm_irqchip_put (Kvm *k);                          /* devices to kernel, before the first vCPU goes on */
+void kvm_irqchip_eoi (Kvm *k, uint8_t vector);          /* KVM_EXIT_IOAPIC_EOI */
+extern const BpMsiIface kvm_msi_iface;           /* send: false unless local APICs are the kernel's */
+
+#endif
