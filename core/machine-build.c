@@ -590,6 +590,7 @@ machine_free (BpMachine *m)
   g_hash_table_unref (m->by_id);
   g_ptr_array_unref (m->realize_order);
   g_ptr_array_unref (m->vcpus);
+  g_clear_pointer (&m->message_takers, g_array_unref);
   g_hash_table_unref (fm->sections);
   g_ptr_array_unref (fm->aliases);
   g_hash_table_unref (fm->mapped);

@@ -62,6 +62,7 @@ struct BpMachine {
   BpLoop *main_loop;
   struct ClockState *clock;     /* clock.c */
   GPtrArray *vcpus;             /* of BpVcpu *, by index */
+  GArray *message_takers;       /* msi.c; NULL: nobody has sent a message yet */
   bool deterministic;
   unsigned icount_shift;
   int exit_code;

@@ -159,6 +159,11 @@ region_read (BpRegion *region, uint64_t offset, unsigned size, uint64_t *value, 
 static bool
 region_write (BpRegion *region, uint64_t offset, uint64_t value, unsigned size, bool leave)
 {
+  if (G_UNLIKELY (__atomic_load_n (&region->doorbells, __ATOMIC_RELAXED)) && doorbell_ring (region, offset, value, size)) {
+    if (leave)
+      view_leave ();
+    return true;
+  }
   Call c = call_begin (region);
   bool ok = is_allowed (region, offset, size, "write", region->ops.write != NULL);
   if (ok && G_LIKELY (fits_as_is (&region->ops, offset, size)))

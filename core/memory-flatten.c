@@ -96,6 +96,13 @@ leaf_is_readonly (const Leaf *leaf)
          || (r->kind == REGION_RAM && leaf->readonly);
 }
 
+/* An accelerator that keeps writes does not look at their size, nor for doorbells among them. */
+static bool
+has_late_writes (const BpRegion *r)
+{
+  return r->kind == REGION_IO && r->ops.flags & BP_REGION_OPS_LATE_WRITES && r->ops.access_min == 1 && r->ops.access_max == 8 && !r->doorbells;
+}
+
 static void
 emit (GArray *ranges, const Leaf *leaf, uint64_t first, uint64_t last)
 {
@@ -108,6 +115,7 @@ emit (GArray *ranges, const Leaf *leaf, uint64_t first, uint64_t last)
     .region = (BpRegion *) r,
     .region_offset = (uint64_t) ((Wide) first - leaf->base),
     .ram_address = NO_RAM_ADDRESS,
+    .late_writes = has_late_writes (r),
   };
   if (r->host && (r->kind != REGION_ROM_DEVICE || r->rom_mode)) {
     range.host = r->host + range.region_offset;
@@ -234,6 +242,7 @@ view_new (const BpRegion *root)
     fill (&b, 0, 0, 0, r->address, (uint64_t) MIN ((Wide) range_last (r), view->limit - 1), i + 1);
   }
   view->n_ranges = ranges->len;
+  view->doorbells = doorbells_flatten ((const BpFlatRange *) ranges->data, ranges->len);
   view->ranges = (BpFlatRange *) g_array_free (ranges, FALSE);
   view->table = (uint32_t *) g_array_free (b.table, FALSE);
   return view;
@@ -244,6 +253,7 @@ view_free (FlatView *view)
 {
   g_free (view->ranges);
   g_free (view->table);
+  g_clear_pointer (&view->doorbells, g_array_unref);
   g_free (view);
 }
 

@@ -72,6 +72,14 @@ mark_changed (BpRegion *region)
     mark_changed (g_ptr_array_index (region->aliases, i));
 }
 
+void
+region_changed (BpRegion *region, bool wait)
+{
+  g_assert (depth > 0);
+  mark_changed (region);
+  wait_for_readers |= wait;
+}
+
 /* --- making and freeing ----------------------------------------------------------------------- */
 
 static BpRegion *
@@ -242,6 +250,7 @@ bp_region_free (BpRegion *region)
   disconnect (region);
   if (region_has_host (region))
     g_ptr_array_remove (with_host, region);
+  doorbells_drop (region);
   views_forget_root (region);
   __atomic_store_n (&region->dead, true, __ATOMIC_RELEASE);
   wait_for_readers |= region_has_host (region);

@@ -72,6 +72,12 @@ view_enter (BpAddressSpace *as)
 }
 
 void
+section_enter (void)
+{
+  reader_enter ();
+}
+
+void
 view_leave (void)
 {
   Reader *r = own_reader;
@@ -200,16 +206,23 @@ same_range (const BpFlatRange *a, const BpFlatRange *b)
 {
   return a->address == b->address && a->size == b->size && a->region == b->region
          && a->region_offset == b->region_offset && a->host == b->host && a->ram_address == b->ram_address
-         && a->readonly == b->readonly;
+         && a->readonly == b->readonly && a->late_writes == b->late_writes;
 }
+
+static unsigned n_doorbells (const FlatView *view) { return view->doorbells ? view->doorbells->len : 0; }
+
+static const FlatDoorbell *doorbell_at (const FlatView *view, unsigned i) { return &g_array_index (view->doorbells, FlatDoorbell, i); }
 
 static bool
 same_view (const FlatView *a, const FlatView *b)
 {
-  if (a->n_ranges != b->n_ranges || a->limit != b->limit)
+  if (a->n_ranges != b->n_ranges || a->limit != b->limit || n_doorbells (a) != n_doorbells (b))
     return false;
   for (unsigned i = 0; i < a->n_ranges; i++)
     if (!same_range (&a->ranges[i], &b->ranges[i]))
+      return false;
+  for (unsigned i = 0; i < n_doorbells (a); i++)
+    if (doorbells_compare (doorbell_at (a, i), doorbell_at (b, i)))
       return false;
   return true;
 }
@@ -229,6 +242,19 @@ tell_difference (const FlatView *these, const FlatView *others,
 }
 
 static void
+tell_doorbells (const FlatView *these, const FlatView *others, void (*f) (void *user, uint64_t address, const BpDoorbell *doorbell), void *user)
+{
+  for (unsigned i = 0, j = 0; f && i < n_doorbells (these); i++) {
+    const FlatDoorbell *bell = doorbell_at (these, i);
+    int order = -1;
+    while (j < n_doorbells (others) && (order = doorbells_compare (doorbell_at (others, j), bell)) < 0)
+      j++;
+    if (j == n_doorbells (others) || order)
+      f (user, bell->address, &bell->doorbell);
+  }
+}
+
+static void
 tell_listeners (BpAddressSpace *as, const FlatView *before, const FlatView *after)
 {
   GArray *all = g_array_copy (as->listeners);   /* a callback may end or start a listener */
@@ -237,6 +263,8 @@ tell_listeners (BpAddressSpace *as, const FlatView *before, const FlatView *afte
     tell_begin (l);
     tell_difference (before, after, l->listener.remove, l->user);
     tell_difference (after, before, l->listener.add, l->user);
+    tell_doorbells (before, after, l->listener.doorbell_remove, l->user);
+    tell_doorbells (after, before, l->listener.doorbell_add, l->user);
     tell_commit (l);
   }
   g_array_unref (all);
@@ -252,6 +280,8 @@ bp_as_listen (BpAddressSpace *as, const BpMemoryListener *listener, void *user)
   tell_begin (&l);
   for (unsigned i = 0; l.listener.add && i < as->view->n_ranges; i++)
     l.listener.add (user, &as->view->ranges[i]);
+  for (unsigned i = 0; l.listener.doorbell_add && i < n_doorbells (as->view); i++)
+    l.listener.doorbell_add (user, doorbell_at (as->view, i)->address, &doorbell_at (as->view, i)->doorbell);
   tell_commit (&l);
   memory_map_unlock ();
   return l.number;

@@ -46,6 +46,7 @@ struct BpRegion {
   uint64_t target_offset;
 
   BpRegionOps ops;              /* IO, ROM_DEVICE: a full-size copy with the defaults filled in */
+  struct Doorbells *doorbells;  /* IO; atomic: published; NULL: none */
   uint8_t *host;                /* RAM, ROM, ROM_DEVICE */
   uint64_t ram_address;
   uint64_t stamp;               /* of the transaction round that last changed it or something below it */
@@ -57,6 +58,23 @@ void region_unref (BpRegion *region);
 /* Those of the machine's objects that show memory of their own, in the order in which they were made.  g_ptr_array_unref */
 GPtrArray *memory_regions_with_host (BpMachine *machine);
 const char *region_kind_name (RegionKind kind);         /* "ram" */
+/* In a transaction: views that show the region may differ.  `wait': what it had until now is not in use by anyone once the outermost commit is over. */
+void region_changed (BpRegion *region, bool wait);
+
+/* --- doorbells (memory-doorbell.c) -------------------------------------------------------------- */
+/* Signals the doorbell that a guest's write hits; false: there is none, call the region. */
+bool doorbell_ring (BpRegion *region, uint64_t offset, uint64_t value, unsigned size);
+/* In a transaction: the region has none any more. */
+void doorbells_drop (BpRegion *region);
+
+/* A doorbell where an address space shows it. */
+typedef struct FlatDoorbell {
+  uint64_t address;
+  BpDoorbell doorbell;          /* value: as the guest stores it, little-endian */
+} FlatDoorbell;
+/* Those of the ranges' regions that are visible as a whole, sorted; an array of FlatDoorbell, or NULL. */
+GArray *doorbells_flatten (const BpFlatRange *ranges, unsigned n_ranges);
+int doorbells_compare (const FlatDoorbell *a, const FlatDoorbell *b);
 
 /* --- flattening (memory-flatten.c): pure functions -------------------------------------------- */
 
@@ -82,6 +100,7 @@ typedef struct FlatView {
   const ViewLevel *levels;
   Wide limit;                   /* addresses below it are in the table */
   uint32_t *table;
+  GArray *doorbells;            /* of FlatDoorbell, sorted; NULL: none */
 } FlatView;
 
 FlatView *view_new (const BpRegion *root);
@@ -128,6 +147,7 @@ const char *address_space_name (const BpAddressSpace *as);
 /* The read-side section.  Sections nest. */
 const FlatView *view_enter (BpAddressSpace *as);
 void view_leave (void);
+void section_enter (void);                              /* the same without a view to look at; view_leave ends it */
 /* Steps out of all sections of this thread, and back in. */
 unsigned view_pause (void);
 void view_resume (unsigned nest);

@@ -19,7 +19,8 @@ enum {
   BP_REGION_OPS_UNALIGNED = 1 << 0,     /* the device takes unaligned accesses as they come */
   BP_REGION_OPS_LOCK_FREE = 1 << 1,     /* callbacks are thread-safe: called without the machine lock */
   BP_REGION_OPS_LATE_WRITES = 1 << 2    /* writes may come later than the guest made them, in their order, but before the vCPU's next access to anything that is
-                                           not of this kind, and before bp_memory_flush_writes returns: KVM's coalesced MMIO.  Frame buffers, transmit rings */
+                                           not of this kind (RAM apart), and before bp_memory_flush_writes returns: KVM's coalesced MMIO.  Frame buffers, transmit
+                                           rings */
 };
 
 /* Callbacks of an I/O region.  offset is from the region's start, size 1, 2, 4 or 8 bytes; values are right-aligned. [any][locked] */
@@ -73,7 +74,8 @@ BP_EXPORT void *bp_region_ram (const BpRegion *region);        /* host memory of
 BP_EXPORT void bp_region_publish (void *self, BpRegion *region, const char *help);
 
 /* A write of `size' bytes (0: of any) at `offset' signals an eventfd instead of calling the region: the device's thread does the rest, and under KVM the
- * vCPU does not leave the guest.  `match': only of this value.  I/O regions; fd stays the caller's, open until removed.  No two that the same write
+ * vCPU does not leave the guest.  It is the write as the guest made it, before it is split or widened.  `match': only of this value, as the callback would get
+ * it; then size is not 0.  I/O regions; fd stays the caller's, open until it is removed and the outermost commit is over.  No two that the same write
  * would signal.  The region's freeing removes what is left. [main or locked] */
 typedef struct BpDoorbell {
   uint32_t struct_size;
@@ -117,7 +119,7 @@ typedef struct BpFlatRange {
   uint64_t region_offset;       /* of `address` in the leaf */
   uint8_t *host;                /* host memory of `address` when reads are plain memory, else NULL */
   uint64_t ram_address;         /* of `address` in the machine-wide numbering of RAM blocks (dirty logs); ~0 when not RAM */
-  uint32_t late_writes;         /* BP_REGION_OPS_LATE_WRITES, and the region takes an access of any size */
+  uint32_t late_writes;         /* BP_REGION_OPS_LATE_WRITES, the region takes an access of any size, and has no doorbells */
   uint32_t reserved;
 } BpFlatRange;
 
@@ -136,7 +138,7 @@ typedef struct BpMemoryListener {
   void (*add) (void *user, const BpFlatRange *range);           /* also called for all that is there when registering */
   void (*remove) (void *user, const BpFlatRange *range);
   void (*commit) (void *user);  /* caches of translations must be dropped now */
-  /* A doorbell is, or is no longer, at `address' of the space; between begin and commit, after the ranges. */
+  /* A doorbell is, or is no longer, at `address' of the space; between begin and commit, after the ranges.  Its value is as the guest stores it, little-endian. */
   void (*doorbell_add) (void *user, uint64_t address, const BpDoorbell *doorbell);
   void (*doorbell_remove) (void *user, uint64_t address, const BpDoorbell *doorbell);
 } BpMemoryListener;

@@ -30,7 +30,7 @@ typedef struct BpMsiIface {
 BP_EXPORT bool bp_msi_send (BpMachine *machine, uint64_t address, uint32_t data);
 
 /* A message that is sent whenever an eventfd is signalled, from now until it is freed: by the accelerator where it can, else by the main loop, which then reads
- * the eventfd.  fd stays the caller's, open until the source is freed.  While it is masked it is not sent; what came meanwhile is sent when it is
+ * the eventfd.  fd stays the caller's, open until the source is freed.  While it is masked it is not sent; what came meanwhile is sent, once, when it is
  * unmasked. [main or locked][realized] */
 typedef struct BpMsiSource BpMsiSource;
 BP_EXPORT BpMsiSource *bp_msi_source_new (BpMachine *machine, int fd, uint64_t address, uint32_t data);
