@@ -186,8 +186,9 @@ window_write (void *self, uint64_t offset, uint64_t value, unsigned size)
     write_byte (self, (uint32_t) offset + i, (uint8_t) (value >> 8 * i));
 }
 
+/* Late: what a write does depends on registers, latches (reads) and earlier writes alone, and nobody looks before the screen is drawn. */
 const BpRegionOps vga_window_ops = BP_REGION_OPS (.read = window_read, .write = window_write, .impl_max = 8,
-                                                 .flags = BP_REGION_OPS_UNALIGNED | BP_REGION_OPS_LOCK_FREE);
+                                                 .flags = BP_REGION_OPS_UNALIGNED | BP_REGION_OPS_LOCK_FREE | BP_REGION_OPS_LATE_WRITES);
 
 /* --- the window as an alias ------------------------------------------------------------------- */
 

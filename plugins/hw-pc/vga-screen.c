@@ -169,6 +169,7 @@ look (Vga *v)
 {
   VgaPicture *p = &v->picture;
   uint64_t serial = p->serial + 1;
+  bp_memory_flush_writes (bp_object_machine (v));
   bool mode = take_mode (v, serial), changed = take_dirty_pages (v, serial) || mode;
   if (p->mode.kind == VGA_TEXT) {
     if (changed)
