@@ -65,7 +65,8 @@ typedef struct FullDescriptor {
 static inline FullSection *full_section (const Section *s) { return (FullSection *) s; }
 static inline FullDescriptor *full_descriptor (const Descriptor *d) { return (FullDescriptor *) d; }
 
-/* Sections that come behind those of the files, as a descriptor would have them; free with g_free, NULL: none.  *name stands for a file's in messages. */
+/* Sections that come behind those of the files (path NULL: which are all), as a descriptor would have them; free with g_free, NULL: none.  *name stands for a
+ * file's in messages. */
 typedef char *DescriptorMore (const Descriptor *d, void *user, const char **name);
 Descriptor *descriptor_load_more (const char *path, char **set_options, DescriptorMore *more, void *user);
 /* The section that makes or holds `id`: an object's id, "machine", "accel", "cpu", "boot", "clock", or "map

@@ -33,6 +33,7 @@ uint32_t bp_log_mask;
 static GMutex lock;             /* one line at a time, and the file below */
 static FILE *file;              /* NULL: stderr */
 static bool write_failed;
+static void (*sink) (const char *line); /* NULL: the file */
 
 /* --- choosing ------------------------------------------------------------------------------- */
 
@@ -142,6 +143,14 @@ log_set_file (const char *path, GError **error)
   return true;
 }
 
+void
+log_set_sink (void (*take) (const char *line))
+{
+  g_mutex_lock (&lock);
+  sink = take;
+  g_mutex_unlock (&lock);
+}
+
 /* --- writing -------------------------------------------------------------------------------- */
 
 static void
@@ -152,7 +161,11 @@ write_line (GString *line)
   }
   g_string_append_c (line, '\n');
   g_mutex_lock (&lock);
-  bool failed = fwrite (line->str, 1, line->len, file ? file : stderr) < line->len;
+  bool failed = false;
+  if (sink)
+    sink (line->str);
+  else
+    failed = fwrite (line->str, 1, line->len, file ? file : stderr) < line->len;
   if (failed && file && !write_failed) {
     write_failed = true;
     fprintf (stderr, "backplane: warning: the log file cannot be written: %s\n", g_strerror (errno));

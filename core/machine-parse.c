@@ -742,7 +742,7 @@ descriptor_load_more (const char *path, char **set_options, DescriptorMore *more
 {
   FullDescriptor *f = g_new0 (FullDescriptor, 1);
   Descriptor *d = &f->descriptor;
-  d->path = g_strdup (path);
+  d->path = g_strdup (path ? path : "");
   d->sections = g_ptr_array_new_with_free_func (section_free);
   d->by_name = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   d->errors = g_ptr_array_new_with_free_func (g_free);
@@ -753,7 +753,7 @@ descriptor_load_more (const char *path, char **set_options, DescriptorMore *more
   f->error_places = g_array_new (FALSE, FALSE, sizeof (ErrorPlace));
   Loader l = { d, g_ptr_array_new_with_free_func (g_free), g_ptr_array_new_with_free_func (raw_section_free),
                g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL) };
-  if (load_file (&l, path, NULL)) {
+  if (!path || load_file (&l, path, NULL)) {
     if (more)
       load_more (&l, more, user);
     apply_overrides (&l);

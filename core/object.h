@@ -163,6 +163,8 @@ char *property_default_text (const BpProperty *property);               /* as te
 /* list: "in_asm,int", "all", or "" for none.  An unknown topic is an error that names the nearest.  For "help" print log_topics_text. */
 bool log_set_topics (const char *list, GError **error);
 bool log_set_file (const char *path, GError **error);   /* truncated; NULL: stderr again */
+/* Lines go there instead, one at a time, each with its newline; NULL: no longer. */
+void log_set_sink (void (*take) (const char *line));
 char *log_topics_text (void);                           /* one line a topic, with what it shows */
 
 /* --- descriptions for people (plugin-describe.c) --------------------------------------------------- */

@@ -16,7 +16,7 @@ Harness *
 ide_new (const char *drives)
 {
   g_autofree char *text = g_strdup_printf (
-    "[memory ram]\ntype = harness-ram\nsize = 16M\n[device probe]\ntype = harness-probe\n"
+    "[memory ram]\ntype = test-ram\nsize = 16M\n[device probe]\ntype = test-probe\n"
     "[device host]\ntype = i440fx\nram = ram\npio0 = io@0xcf8\npio1 = io@0xcfc\nmemory = memory@0\nio = io@0\n"
     "[device ide]\ntype = piix3-ide\nbus = host\nenabled = on\npio0 = io@0x1f0\npio1 = io@0x3f6\npio2 = io@0x170\npio3 = io@0x376\n"
     "irq14 = probe.in14\nirq15 = probe.in15\n%s", drives);

@@ -9,7 +9,7 @@
 
 #define PS2_KBD(more) \
   "[device kbd]\ntype = i8042\npio0 = io@0x60\npio1 = io@0x64\nirq1 = probe.in1\nirq12 = probe.in12\na20 = probe.in20\n" more \
-  "[device probe]\ntype = harness-probe\n"
+  "[device probe]\ntype = test-probe\n"
 
 #define MS INT64_C (1000000)
 

@@ -96,7 +96,7 @@ static const BpX86CpuIface cpu_iface = { .struct_size = sizeof cpu_iface, .cpuid
 static const BpInterfaceDesc cpu_interfaces[] = { { BP_X86_CPU_ID, &cpu_iface }, { NULL, NULL } };
 static const BpProperty cpu_properties[] = { BP_PROP_U32 ("apic-id", Cpu, apic_id, 0, "Initial APIC ID."), BP_PROP_END };
 static const BpTypeDesc cpu_type = {
-  BP_TYPE ("test-cpu", BP_KIND_CPU, Cpu), .description = "Answers CPUID", .interfaces = cpu_interfaces, .properties = cpu_properties
+  BP_TYPE ("numbered-cpu", BP_KIND_CPU, Cpu), .description = "Answers CPUID", .interfaces = cpu_interfaces, .properties = cpu_properties
 };
 
 static const BpTypeDesc *const *
@@ -110,13 +110,13 @@ types (void)
 
 /* --- machines --------------------------------------------------------------------------------------------- */
 
-#define RAM(size) "[memory ram]\ntype = harness-ram\nsize = " size "\n" \
+#define RAM(size) "[memory ram]\ntype = test-ram\nsize = " size "\n" \
   "[device host]\ntype = i440fx\nram = ram\nmemory = memory@0\nshadow = memory@0xa0000 prio 10\nio = io@0\npio0 = io@0xcf8\npio1 = io@0xcfc\n"
 #define FIRMWARE "[device fw]\ntype = fw-cfg\nram = ram\n[device acpi]\ntype = acpi-tables\nfirmware = fw\nram = ram\n"
 #define PM "[device pm]\ntype = piix4-pm\nbus = host\npio0 = io@0xb2\n"
 
 /* The least: a processor without APIC, and nothing at the usual ports. */
-static const char least[] = RAM ("16M") FIRMWARE PM "[cpu]\ntype = harness-cpu\n";
+static const char least[] = RAM ("16M") FIRMWARE PM "[cpu]\ntype = test-cpu\n";
 
 static const char most[] = RAM ("16M") FIRMWARE PM
   "[device ioapic]\ntype = ioapic\nmmio0 = memory@0xfec00000\n[device hpet]\ntype = hpet\nmmio0 = memory@0xfed00000\n"
@@ -126,7 +126,7 @@ static const char most[] = RAM ("16M") FIRMWARE PM
   "[device com3]\ntype = stub\nsize = 8\nregs = io@0x3e8\n[device com4]\ntype = stub\nsize = 8\nregs = io@0x2e8\n"
   "[device lpt]\ntype = stub\nsize = 8\nregs = io@0x378\n[device fdc]\ntype = stub\nsize = 4\nregs = io@0x3f2\n[device dma]\ntype = stub\nsize = 16\nregs = io@0\n"
   "[device window]\ntype = stub\nsize = 12\nregs = io@0x510\n"
-  "[cpu]\ntype = test-cpu\ncount = 3\napic-id = ${index}\n";
+  "[cpu]\ntype = numbered-cpu\ncount = 3\napic-id = ${index}\n";
 
 typedef struct Machine {
   Harness *h;
@@ -327,7 +327,7 @@ expect_refusal (Harness *h, const char *what, const uint8_t *first, const uint8_
 
 START_TEST (bad_commands_are_refused)
 {
-  Harness *h = harness_new (hw_pc (), RAM ("16M") "[cpu]\ntype = harness-cpu\n");
+  Harness *h = harness_new (hw_pc (), RAM ("16M") "[cpu]\ntype = test-cpu\n");
   static const uint8_t place[LOADER_ENTRY] = { LOADER_ALLOCATE, 0, 0, 0, 'f', [60] = 16, [64] = LOADER_ZONE_HIGH };
   for (unsigned i = 0; i < G_N_ELEMENTS (bad_commands); i++)
     expect_refusal (h, bad_commands[i].what, NULL, bad_commands[i].entry);

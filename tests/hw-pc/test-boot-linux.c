@@ -24,7 +24,7 @@ start (const char *boot)
 {
   g_autofree char *image = kernel (), *initrd = harness_file ("initrd", "the first disk", 14);
   g_autofree char *text = g_strdup_printf (
-    "[memory ram]\ntype = harness-ram\nsize = 16M\n[cpu]\ntype = harness-cpu\n"
+    "[memory ram]\ntype = test-ram\nsize = 16M\n[cpu]\ntype = test-cpu\n"
     "[device host]\ntype = i440fx\nram = ram\nmemory = memory@0\nshadow = memory@0xa0000 prio 10\nio = io@0\npio0 = io@0xcf8\npio1 = io@0xcfc\n"
     "[device pm]\ntype = piix4-pm\nbus = host\npio0 = io@0xb2\n"
     "[device fw]\ntype = fw-cfg\nram = ram\npio0 = io@0x510\npio1 = io@0x514\n[device acpi]\ntype = acpi-tables\nfirmware = fw\nram = ram\n"
@@ -155,7 +155,7 @@ END_TEST
 
 START_TEST (firmware_is_needed)
 {
-  g_autofree char *refusal = harness_refusal (hw_pc (), "[memory ram]\ntype = harness-ram\nsize = 16M\n[cpu]\ntype = harness-cpu\n"
+  g_autofree char *refusal = harness_refusal (hw_pc (), "[memory ram]\ntype = test-ram\nsize = 16M\n[cpu]\ntype = test-cpu\n"
                                                         "[boot]\ntype = boot-linux\ncpu = cpu0\nram = ram\nstart = firmware\n");
   ck_assert_ptr_nonnull (strstr (refusal, "start = firmware needs `firmware = ID'"));
 }

@@ -36,7 +36,7 @@ elf (uint8_t file[0x2000], uint32_t address, uint32_t flags)
 static char *
 machine (const char *boot)
 {
-  return g_strconcat ("[memory ram]\ntype = harness-ram\nsize = 16M\n[map ram0]\nregion = ram\nat = memory@0\n[cpu]\ntype = harness-cpu\n"
+  return g_strconcat ("[memory ram]\ntype = test-ram\nsize = 16M\n[map ram0]\nregion = ram\nat = memory@0\n[cpu]\ntype = test-cpu\n"
                       "[boot]\ntype = boot-multiboot\ncpu = cpu0\nram = ram\n", boot, NULL);
 }
 

@@ -4,7 +4,7 @@
 #include <string.h>
 #include "hw-pc-test.h"
 
-static const char board[] = "[memory ram]\ntype = harness-ram\nsize = 4M\nram = memory@0\n"
+static const char board[] = "[memory ram]\ntype = test-ram\nsize = 4M\nram = memory@0\n"
                             "[device dma]\ntype = i8237-pair\npio0 = io@0\npio1 = io@0xc0\npio2 = io@0x80\npio3 = io@0x480\n";
 
 /* --- a device on a channel ------------------------------------------------------------------- */

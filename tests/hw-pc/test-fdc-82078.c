@@ -7,9 +7,9 @@
 #include "hw-pc-test.h"
 
 #define CHIPS(size) \
-  "[memory ram]\ntype = harness-ram\nsize = 1M\nram = memory@0\n" \
+  "[memory ram]\ntype = test-ram\nsize = 1M\nram = memory@0\n" \
   "[device dma]\ntype = i8237-pair\npio0 = io@0\npio1 = io@0xc0\npio2 = io@0x80\n[device rtc]\ntype = mc146818\npio0 = io@0x70\n" \
-  "[device probe]\ntype = harness-probe\n[backend fda]\ntype = harness-block\nsize = " size "\n" \
+  "[device probe]\ntype = test-probe\n[backend fda]\ntype = test-block\nsize = " size "\n" \
   "[device fdc]\ntype = fdc-82078\npio0 = io@0x3f0\npio1 = io@0x3f7\nirq = probe.in6\ndma = dma\ncmos = rtc\ndrive0 = fda\n"
 static const char board[] = CHIPS ("1474560");
 

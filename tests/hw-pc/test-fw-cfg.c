@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define CFG "[device cfg]\ntype = fw-cfg\npio0 = io@0x510\npio1 = io@0x514\nram = ram\n"
-#define RAM "[memory ram]\ntype = harness-ram\nsize = 3M\n[map ram]\nregion = ram\nat = memory@0\n"
+#define RAM "[memory ram]\ntype = test-ram\nsize = 3M\n[map ram]\nregion = ram\nat = memory@0\n"
 
 static void
 read_item (Harness *h, uint16_t selector, void *to, unsigned size)
@@ -63,7 +63,7 @@ dma (Harness *h, uint32_t control, uint32_t length, uint64_t address)
 
 START_TEST (counts)
 {
-  Harness *h = harness_new (hw_pc (), CFG RAM "[cpu]\ntype = harness-cpu\ncount = 2\n");
+  Harness *h = harness_new (hw_pc (), CFG RAM "[cpu]\ntype = test-cpu\ncount = 2\n");
   uint8_t bytes[8];
   read_item (h, 0x00, bytes, 5);
   ck_assert_mem_eq (bytes, "QEMU", 5);          /* past the end zeros */
@@ -119,7 +119,7 @@ END_TEST
 START_TEST (the_memory_map_is_a_file)
 {
   Harness *h = harness_new (hw_pc (), CFG RAM "[device host]\ntype = i440fx\nram = ram2\nfirmware = cfg\nmemory = memory@0 prio -5\n"
-                                      "[memory ram2]\ntype = harness-ram\nsize = 3M\n");
+                                      "[memory ram2]\ntype = test-ram\nsize = 3M\n");
   uint32_t size;
   uint8_t bytes[20];
   uint16_t map = find (h, "etc/e820", &size);
@@ -230,7 +230,7 @@ cmos (Harness *h, uint8_t index)
 START_TEST (set_up_memory_says_what_to_start)
 {
   Harness *h = harness_new (hw_pc (), CFG "cmos = rtc\nboot = cdrom, disk, floppy\ncheck-floppy = off\n" RAM "[device rtc]\ntype = mc146818\npio0 = io@0x70\n"
-                                      "[cpu]\ntype = harness-cpu\ncount = 2\n");
+                                      "[cpu]\ntype = test-cpu\ncount = 2\n");
   ck_assert_uint_eq (cmos (h, 0x3d), 0x23);
   ck_assert_uint_eq (cmos (h, 0x38), 0x11);
   ck_assert_uint_eq (cmos (h, 0x5f), 1);

@@ -27,7 +27,7 @@
 
 #define TEST_LINE(n) "irq" n " = pic.in" n ", ioapic.in" n "\n"
 static const char everything[] =
-  "[memory ram]\ntype = harness-ram\nsize = 4M\n"
+  "[memory ram]\ntype = test-ram\nsize = 4M\n"
   "[device host]\ntype = i440fx\nram = ram\npio0 = io@0xcf8\npio1 = io@0xcfc\nmemory = memory@0\nshadow = memory@0xa0000 prio 10\nio = io@0\n"
   "pirq0 = piix.pirq0, ioapic.in16\npirq1 = piix.pirq1, ioapic.in17\npirq2 = piix.pirq2, ioapic.in18\npirq3 = piix.pirq3, ioapic.in19\n"
   "[device piix]\ntype = piix3\nbus = host\npio0 = io@0x3000\nirq9 = pic.in9, ioapic.in9\nirq10 = pic.in10, ioapic.in10\nirq11 = pic.in11, ioapic.in11\n"
@@ -53,21 +53,21 @@ static const char everything[] =
   "[device post]\ntype = post-port\npio0 = io@0x80 prio 1\nbackend = codes\nexit = on\nexit-code = 0xff\n[device cfg]\ntype = fw-cfg\npio0 = io@0x510\nram = ram\n"
   "[device dma]\ntype = i8237-pair\npio0 = io@0\npio1 = io@0xc0\npio2 = io@0x80\npio3 = io@0x480\n"
   "[device fdc]\ntype = fdc-82078\npio0 = io@0x3f0\npio1 = io@0x3f7\nirq = pic.in6, ioapic.in6\ndma = dma\ncmos = rtc\n"
-  "drive0 = floppy\ndrive1-type = 1.2M\n[backend floppy]\ntype = harness-block\nsize = 1474560\n"
+  "drive0 = floppy\ndrive1-type = 1.2M\n[backend floppy]\ntype = test-block\nsize = 1474560\n"
   "[device ide]\ntype = piix3-ide\nbus = host\nenabled = on\npio0 = io@0x1f0\npio1 = io@0x3f6\npio2 = io@0x170\npio3 = io@0x376\n"
   "irq14 = pic.in14, ioapic.in14\nirq15 = pic.in15, ioapic.in15\n"
   "[device disk]\ntype = ide-disk\nbus = ide\ndrive = disk-bytes\n[device card]\ntype = ide-disk\nbus = ide\naddress = 0.1\nremovable = on\ndrive = card-bytes\n"
   "[device cd]\ntype = ide-cdrom\nbus = ide\naddress = 1.0\ndrive = disc\n"
   "[device ide2]\ntype = isa-ide\npio0 = io@0x1e8\npio1 = io@0x3ee\npio2 = io@0x168\npio3 = io@0x36e\n"
   "[device old]\ntype = ide-disk\nbus = ide2\ndrive = old-bytes\nread-only = on\n[device cd2]\ntype = ide-cdrom\nbus = ide2\naddress = 0.1\ndrive = disc2\n"
-  "[backend disk-bytes]\ntype = harness-block\nsize = 256K\n[backend card-bytes]\ntype = harness-block\nsize = 64K\n[backend disc]\ntype = harness-block\nsize = 256K\n"
-  "[backend old-bytes]\ntype = harness-block\nsize = 64K\n[backend disc2]\ntype = harness-block\n"
+  "[backend disk-bytes]\ntype = test-block\nsize = 256K\n[backend card-bytes]\ntype = test-block\nsize = 64K\n[backend disc]\ntype = test-block\nsize = 256K\n"
+  "[backend old-bytes]\ntype = test-block\nsize = 64K\n[backend disc2]\ntype = test-block\n"
   "[device board]\ntype = isa-board\nbios = %s\nram = ram\ncmos = rtc\ntop = memory@0xfa000000\n"
   "[device t]\ntype = pc-testdev\npio0 = io@0xe0\npio1 = io@0xe4\npio2 = io@0xec\npio3 = io@0x2000\nmmio0 = memory@0xfd000000\n"
   TEST_LINE ("0") TEST_LINE ("3") TEST_LINE ("5") TEST_LINE ("7") TEST_LINE ("14") TEST_LINE ("15")
   "irq16 = apic0.lint1, apic1.lint0\nirq17 = pit.gate0\nirq18 = apic0.lint0, apic1.lint1\nirq19 = ioapic.in19\nirq20 = piix.pirq0\nirq21 = piix.pirq3\nirq22 = ioapic.in22\nirq23 = ioapic.in23\n"
-  "[cpu]\ntype = harness-cpu\ncount = 2\nintc = apic${index}\n"
-  "[backend line]\ntype = harness-char\n[backend text]\ntype = harness-char\n[backend codes]\ntype = harness-char\n";
+  "[cpu]\ntype = test-cpu\ncount = 2\nintc = apic${index}\n"
+  "[backend line]\ntype = test-char\n[backend text]\ntype = test-char\n[backend codes]\ntype = test-char\n";
 
 /* Where a function of PCI is, or that it is none. */
 #define NO_PCI UINT32_MAX

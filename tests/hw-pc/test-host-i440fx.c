@@ -7,11 +7,11 @@
 #include "hw-pc-test.h"
 
 static const char board[] =
-  "[memory ram]\ntype = harness-ram\nsize = 16M\n"
+  "[memory ram]\ntype = test-ram\nsize = 16M\n"
   "[device host]\ntype = i440fx\nram = ram\npio0 = io@0xcf8\npio1 = io@0xcfc\nmemory = memory@0\nshadow = memory@0xa0000 prio 10\nio = io@0\n"
   "pirq0 = piix.pirq0\npirq1 = piix.pirq1\npirq2 = piix.pirq2\npirq3 = piix.pirq3\n"
   "[device piix]\ntype = piix3\nbus = host\nirq5 = probe.in5\nirq11 = probe.in11\n"
-  "[device test]\ntype = pci-testdev\nbus = host\naddress = 03.0\n[device probe]\ntype = harness-probe\n";
+  "[device test]\ntype = pci-testdev\nbus = host\naddress = 03.0\n[device probe]\ntype = test-probe\n";
 
 /* --- a device that interrupts and does DMA --------------------------------------------------- */
 
@@ -235,7 +235,7 @@ END_TEST
 /* What reads show while writes go to RAM is taken from memory; a device behind it does not see that. */
 START_TEST (shadowing_does_not_read_devices)
 {
-  Harness *h = start ("[device com]\ntype = uart-16550\npio0 = memory@0xc8000\nbackend = line\n[backend line]\ntype = harness-char\n");
+  Harness *h = start ("[device com]\ntype = uart-16550\npio0 = memory@0xc8000\nbackend = line\n[backend line]\ntype = test-char\n");
   ck_assert_uint_eq (harness_type (h, "line", "x", 1), 1);
   config_put (h, 0, 0x5b, 0x02, 1);             /* c8000: written only */
   ck_assert_uint_eq (harness_read (h, "memory", 0xc8000, 1), 0xff);
@@ -280,7 +280,7 @@ START_TEST (set_up_memory_has_the_sizes)
   static const struct { uint8_t index, value; } expected[] = {
     { 0x15, 0x80 }, { 0x16, 0x02 }, { 0x17, 0x00 }, { 0x18, 0x7c }, { 0x30, 0x00 }, { 0x31, 0x7c }, { 0x34, 0x00 }, { 0x35, 0x01 }, { 0x5b, 0 }, { 0x5c, 0 }, { 0x5d, 0 }
   };
-  Harness *h = harness_new (hw_pc (), "[memory ram]\ntype = harness-ram\nsize = 32M\n[device host]\ntype = i440fx\nram = ram\ncmos = rtc\n"
+  Harness *h = harness_new (hw_pc (), "[memory ram]\ntype = test-ram\nsize = 32M\n[device host]\ntype = i440fx\nram = ram\ncmos = rtc\n"
                                       "[device rtc]\ntype = mc146818\npio0 = io@0x70\n");
   for (unsigned i = 0; i < G_N_ELEMENTS (expected); i++) {
     out8 (h, 0x70, expected[i].index);
@@ -292,7 +292,7 @@ END_TEST
 
 START_TEST (bios_ram_is_there_from_the_start)
 {
-  Harness *h = harness_new (hw_pc (), "[memory ram]\ntype = harness-ram\nsize = 2M\n[device host]\ntype = i440fx\nram = ram\nbios-ram = on\n"
+  Harness *h = harness_new (hw_pc (), "[memory ram]\ntype = test-ram\nsize = 2M\n[device host]\ntype = i440fx\nram = ram\nbios-ram = on\n"
                                       "memory = memory@0\nshadow = memory@0xa0000 prio 10\n");
   write32 (h, 0xffff0, 0x1234);
   ck_assert_uint_eq (read32 (h, 0xffff0), 0x1234);

@@ -7,7 +7,7 @@
 enum { LEVEL = 2, ENABLE = 4, PERIODIC = 8, SET_VALUE = 0x40, NARROW = 0x100, ROUTE20 = 20 << 9, ROUTE21 = 21 << 9 };
 
 static const char machine[] = "[device hpet]\ntype = hpet\nmmio0 = memory@0xfed00000\nlegacy0 = probe.in0\nlegacy1 = probe.in8\nroute20 = probe.in20\n"
-                              "route21 = probe.in21\n[device probe]\ntype = harness-probe\n";
+                              "route21 = probe.in21\n[device probe]\ntype = test-probe\n";
 
 static uint64_t get (Harness *h, unsigned offset) { return harness_read (h, "memory", BASE + offset, 8); }
 static void put (Harness *h, unsigned offset, uint64_t value) { harness_write (h, "memory", BASE + offset, value, 8); }

@@ -6,7 +6,7 @@
 #include "build.h"
 
 #define SECTORS 600u
-#define DRIVE "[device cd]\ntype = ide-cdrom\nbus = ide\naddress = 1.0\ndrive = disc\n[backend disc]\ntype = harness-block\nread-only = on\nsize = "
+#define DRIVE "[device cd]\ntype = ide-cdrom\nbus = ide\naddress = 1.0\ndrive = disc\n[backend disc]\ntype = test-block\nread-only = on\nsize = "
 
 static uint8_t page[65536];
 static size_t got;

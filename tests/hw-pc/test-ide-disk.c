@@ -7,8 +7,8 @@
 #include "build.h"
 
 #define SECTORS 4096u
-#define ONE "[device disk]\ntype = ide-disk\nbus = ide\ndrive = bytes\n[backend bytes]\ntype = harness-block\nsize = 2M\n"
-#define TWO ONE "[device other]\ntype = ide-disk\nbus = ide\naddress = 0.1\ndrive = others\n[backend others]\ntype = harness-block\nsize = 1M\nread-only = on\n"
+#define ONE "[device disk]\ntype = ide-disk\nbus = ide\ndrive = bytes\n[backend bytes]\ntype = test-block\nsize = 2M\n"
+#define TWO ONE "[device other]\ntype = ide-disk\nbus = ide\naddress = 0.1\ndrive = others\n[backend others]\ntype = test-block\nsize = 1M\nread-only = on\n"
 
 static Harness *
 disk (const char *drives)
@@ -67,7 +67,7 @@ END_TEST
 START_TEST (identification)
 {
   Harness *h = ide_new ("[device disk]\ntype = ide-disk\nbus = ide\ndrive = bytes\nserial = S123\nmodel = A DISK\nwwn = 0x5000c500a1b2c3d4\n"
-               "[backend bytes]\ntype = harness-block\nsize = 2M\n");
+               "[backend bytes]\ntype = test-block\nsize = 2M\n");
   uint16_t w[256];
   uint8_t sum = 0;
   identify (h, w);
@@ -377,7 +377,7 @@ START_TEST (write_protection)
 }
 END_TEST
 
-#define POLICY(p) "[device disk]\ntype = ide-disk\nbus = ide\ndrive = bytes\n" p "\n[backend bytes]\ntype = harness-block\nsize = 2M\n"
+#define POLICY(p) "[device disk]\ntype = ide-disk\nbus = ide\ndrive = bytes\n" p "\n[backend bytes]\ntype = test-block\nsize = 2M\n"
 
 static unsigned
 stops_requested (Harness *h)
@@ -685,7 +685,7 @@ END_TEST
 /* The adapter of an ISA board: the same drives, and nothing that needs DMA. */
 START_TEST (without_dma)
 {
-  Harness *h = harness_new (hw_pc (), "[device probe]\ntype = harness-probe\n[device ide]\ntype = isa-ide\npio0 = io@0x1f0\npio1 = io@0x3f6\nirq14 = probe.in14\n" ONE);
+  Harness *h = harness_new (hw_pc (), "[device probe]\ntype = test-probe\n[device ide]\ntype = isa-ide\npio0 = io@0x1f0\npio1 = io@0x3f6\nirq14 = probe.in14\n" ONE);
   uint16_t w[256];
   ide_fill (harness_block_bytes (h, "bytes"), SECTORS * 512, 1);
   identify (h, w);
@@ -708,7 +708,7 @@ START_TEST (geometries)
   };
   for (unsigned i = 0; i < BP_N_ELEMENTS (cases); i++) {
     g_autofree char *text = g_strconcat ("[device disk]\ntype = ide-disk\nbus = ide\ndrive = bytes\n", cases[i].keys,
-                                         "[backend bytes]\ntype = harness-block\nsize = 2M\n", NULL);
+                                         "[backend bytes]\ntype = test-block\nsize = 2M\n", NULL);
     Harness *h = ide_new (text);
     uint16_t w[256];
     identify (h, w);
@@ -737,7 +737,7 @@ END_TEST
 
 START_TEST (refusals)
 {
-  static const char base[] = "[device ide]\ntype = isa-ide\n[backend b]\ntype = harness-block\nsize = 1M\n[backend c]\ntype = harness-block\nsize = 1M\n";
+  static const char base[] = "[device ide]\ntype = isa-ide\n[backend b]\ntype = test-block\nsize = 1M\n[backend c]\ntype = test-block\nsize = 1M\n";
   static const char *const texts[][2] = {
     { "[device d]\ntype = ide-disk\nbus = ide\naddress = 2.0\ndrive = b\n", "no place 2.0" },
     { "[device d]\ntype = ide-disk\nbus = ide\naddress = x\ndrive = b\n", "write CHANNEL.UNIT" },

@@ -5,7 +5,7 @@
 
 static const char machine[] = "[device ioapic]\ntype = ioapic\nmmio0 = memory@0xfec00000\n"
                               "[device apic]\ntype = lapic\nmmio0 = memory@0xfee00000\nintr = cpu0.intr\nnmi = cpu0.nmi\n"
-                              "[cpu]\ntype = harness-cpu\nintc = apic\n";
+                              "[cpu]\ntype = test-cpu\nintc = apic\n";
 
 static uint32_t
 get (Harness *h, uint8_t index)

@@ -14,7 +14,7 @@ board (unsigned bios, const char *ram, char **refusal)
   int fd = g_file_open_tmp ("board-XXXXXX.rom", &path, NULL);
   ck_assert (fd >= 0 && g_file_set_contents (path, image, bios, NULL));
   close (fd);
-  char *text = g_strdup_printf ("[memory ram]\ntype = harness-ram\nsize = %s\nram = memory@0\n[device rtc]\ntype = mc146818\npio0 = io@0x70\n"
+  char *text = g_strdup_printf ("[memory ram]\ntype = test-ram\nsize = %s\nram = memory@0\n[device rtc]\ntype = mc146818\npio0 = io@0x70\n"
                                 "[device board]\ntype = isa-board\nbios = %s\nram = ram\ncmos = rtc\ntop = memory@0xff000000\n", ram, path);
   Harness *h = refusal ? NULL : harness_new (hw_pc (), text);
   if (refusal)
@@ -75,7 +75,7 @@ START_TEST (odd_images_are_refused)
   board (0x40000, "4M", &text);
   ck_assert_msg (strstr (text, "262144 bytes"), "%s", text);
   g_free (text);
-  text = harness_refusal (hw_pc (), "[memory ram]\ntype = harness-ram\nsize = 1M\n[device b]\ntype = isa-board\nram = ram\n");
+  text = harness_refusal (hw_pc (), "[memory ram]\ntype = test-ram\nsize = 1M\n[device b]\ntype = isa-board\nram = ram\n");
   ck_assert_msg (strstr (text, "--set b.bios=FILE"), "%s", text);
   g_free (text);
 }

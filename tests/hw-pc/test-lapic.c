@@ -10,7 +10,7 @@ enum { ID = 0x20, VERSION = 0x30, TPR = 0x80, PPR = 0xa0, EOI = 0xb0, LDR = 0xd0
 static const char machine[] =
   "[device pic]\ntype = i8259-pair\npio0 = io@0x20\npio1 = io@0xa0\nintr = apic.lint0\n"
   "[device apic]\ntype = lapic\nmmio0 = memory@0xfee00000\npic = pic\nintr = cpu0.intr, probe.in0\nnmi = probe.in1\ninit = probe.in2\nsmi = probe.in3\n"
-  "[device probe]\ntype = harness-probe\n[cpu]\ntype = harness-cpu\nintc = apic\n";
+  "[device probe]\ntype = test-probe\n[cpu]\ntype = test-cpu\nintc = apic\n";
 
 static uint32_t get (Harness *h, uint32_t reg) { return read32 (h, BASE + reg); }
 static void put (Harness *h, uint32_t reg, uint32_t value) { write32 (h, BASE + reg, value); }
@@ -225,7 +225,7 @@ END_TEST
 static const char two[] =
   "[device a]\ntype = lapic\nmmio0 = memory@0xfee00000\nnmi = probe.in0\ninit = probe.in1\n"
   "[device b]\ntype = lapic\nid = 1\nbsp = off\nmmio0 = memory@0xfed00000\nnmi = probe.in2\ninit = probe.in3\nintr = probe.in4\n"
-  "[device probe]\ntype = harness-probe\n";
+  "[device probe]\ntype = test-probe\n";
 
 START_TEST (messages_find_their_processors)
 {
@@ -382,8 +382,8 @@ END_TEST
   "nmi = cpu" n ".nmi, nmi.in" n "\ninit = cpu" n ".init, init.in" n "\n"
 
 static const char several[] =
-  PROCESSOR ("0") PROCESSOR ("1") PROCESSOR ("2") "[cpu]\ntype = harness-cpu\ncount = 3\nintc = apic${index}\n"
-  "[device nmi]\ntype = harness-probe\n[device init]\ntype = harness-probe\n";
+  PROCESSOR ("0") PROCESSOR ("1") PROCESSOR ("2") "[cpu]\ntype = test-cpu\ncount = 3\nintc = apic${index}\n"
+  "[device nmi]\ntype = test-probe\n[device init]\ntype = test-probe\n";
 
 static uint32_t get_of (Harness *h, unsigned n, uint32_t reg) { return read32 (h, PAGE (n) + reg); }
 static void put_of (Harness *h, unsigned n, uint32_t reg, uint32_t value) { write32 (h, PAGE (n) + reg, value); }

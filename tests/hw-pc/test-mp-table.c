@@ -28,7 +28,7 @@ static const BpProperty cpu_properties[] = {
   BP_PROP_U32 ("apic-id", Cpu, apic_id, 0, "Initial APIC ID."), BP_PROP_BOOL ("apic", Cpu, apic, true, "Whether there is an APIC."), BP_PROP_END
 };
 static const BpTypeDesc cpu_type = {
-  BP_TYPE ("test-cpu", BP_KIND_CPU, Cpu), .description = "Answers CPUID", .interfaces = cpu_interfaces, .properties = cpu_properties
+  BP_TYPE ("numbered-cpu", BP_KIND_CPU, Cpu), .description = "Answers CPUID", .interfaces = cpu_interfaces, .properties = cpu_properties
 };
 
 typedef struct Card {
@@ -80,10 +80,10 @@ types (void)
 
 /* --- helpers -------------------------------------------------------------------------------------- */
 
-static const char ram[] = "[memory ram]\ntype = harness-ram\nsize = 16M\n";
+static const char ram[] = "[memory ram]\ntype = test-ram\nsize = 16M\n";
 static const char ram_map[] = "[map ram0]\nregion = ram\nat = memory@0\n";
 static const char ioapic[] = "[device ioapic]\ntype = ioapic\nmmio0 = memory@0xfec00000\n";
-static const char cpus[] = "[cpu a]\ntype = test-cpu\n[cpu b]\ntype = test-cpu\napic-id = 5\n";
+static const char cpus[] = "[cpu a]\ntype = numbered-cpu\n[cpu b]\ntype = numbered-cpu\napic-id = 5\n";
 static const char pci[] =
   "[device host]\ntype = i440fx\nram = ram\npio0 = io@0xcf8\npio1 = io@0xcfc\nmemory = memory@0\nshadow = memory@0xa0000 prio 10\nio = io@0\n"
   "[device c]\ntype = test-card\nbus = host\nplace = 24\npin = 1\n[device d]\ntype = test-card\nbus = host\nplace = 27\npin = 4\n"
@@ -180,7 +180,7 @@ END_TEST
 
 START_TEST (without_pci_isa_is_the_only_bus)
 {
-  Harness *h = start (ram, ram_map, ioapic, "[cpu a]\ntype = test-cpu\n");
+  Harness *h = start (ram, ram_map, ioapic, "[cpu a]\ntype = numbered-cpu\n");
   ck_assert (make (h, 0, NULL));
   unsigned length, n = check_frame (h, &length);
   uint32_t at = EBDA + 16 + 44 + 20;
@@ -205,12 +205,12 @@ expect_refusal (Harness *h, const char *word)
 START_TEST (what_is_missing_is_named)
 {
   expect_refusal (start (ram, ram_map, cpus, ""), "I/O APIC");
-  expect_refusal (start (ram, ram_map, ioapic, "[cpu a]\ntype = test-cpu\n[cpu b]\ntype = test-cpu\napic = off\n"), "`b' has no local APIC");
+  expect_refusal (start (ram, ram_map, ioapic, "[cpu a]\ntype = numbered-cpu\n[cpu b]\ntype = numbered-cpu\napic = off\n"), "`b' has no local APIC");
   expect_refusal (start (ram, ioapic, cpus, ""), "no RAM");
   GString *many = g_string_new (ram_map);
   for (unsigned i = 0; i < 50; i++)
-    g_string_append_printf (many, "[cpu %c%u]\ntype = test-cpu\napic-id = %u\n", 'p', i, i);
-  g_string_append (many, "[cpu a]\ntype = test-cpu\n");
+    g_string_append_printf (many, "[cpu %c%u]\ntype = numbered-cpu\napic-id = %u\n", 'p', i, i);
+  g_string_append (many, "[cpu a]\ntype = numbered-cpu\n");
   expect_refusal (start (ram, ioapic, many->str, ""), "does not fit");
   g_string_free (many, TRUE);
 }

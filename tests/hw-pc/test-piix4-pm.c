@@ -8,9 +8,9 @@ enum { STATUS = 0x600, ENABLE = 0x602, CONTROL = 0x604, TIMER = 0x608, GP_STATUS
 enum { STS_TIMER = 1, STS_BUTTON = 0x100, SCI_EN = 1, SLP_EN = 0x2000 };
 
 static const char machine[] =
-  "[memory ram]\ntype = harness-ram\nsize = 4M\n"
+  "[memory ram]\ntype = test-ram\nsize = 4M\n"
   "[device host]\ntype = i440fx\nram = ram\nmemory = memory@0\nshadow = memory@0xa0000 prio 10\nio = io@0\npio0 = io@0xcf8\npio1 = io@0xcfc\n"
-  "[device pm]\ntype = piix4-pm\nbus = host\npio0 = io@0xb2\nsci = probe.in9\n[device probe]\ntype = harness-probe\n";
+  "[device pm]\ntype = piix4-pm\nbus = host\npio0 = io@0xb2\nsci = probe.in9\n[device probe]\ntype = test-probe\n";
 
 static uint32_t
 config (Harness *h, unsigned reg)

@@ -3,7 +3,7 @@
 #include "hw-pc-test.h"
 
 static const char timer[] = "[device pit]\ntype = i8254\npio0 = io@0x40\npio1 = io@0x61\nout0 = probe.in0\n"
-                            "[device probe]\ntype = harness-probe\n";
+                            "[device probe]\ntype = test-probe\n";
 
 #define TICKS(n) ((int64_t) (n) * 1000000000 / 1193182 + 1)
 

@@ -3,7 +3,7 @@
 #include "hw-pc-test.h"
 
 static const char gates[] = "[device p]\ntype = port92\npio0 = io@0x92\ngate = kbd\n"
-                            "[device kbd]\ntype = i8042\npio0 = io@0x60\npio1 = io@0x64\na20 = cpu0.a20\n[cpu]\ntype = harness-cpu\n";
+                            "[device kbd]\ntype = i8042\npio0 = io@0x60\npio1 = io@0x64\na20 = cpu0.a20\n[cpu]\ntype = test-cpu\n";
 
 /* The gate is as its pin, the port and the controller's output port say, all three. */
 static void
@@ -41,7 +41,7 @@ END_TEST
 
 START_TEST (port_92_gates_and_resets)
 {
-  Harness *h = harness_new (hw_pc (), "[device p]\ntype = port92\npio0 = io@0x92\na20 = cpu0.a20\n[cpu]\ntype = harness-cpu\n");
+  Harness *h = harness_new (hw_pc (), "[device p]\ntype = port92\npio0 = io@0x92\na20 = cpu0.a20\n[cpu]\ntype = test-cpu\n");
   ck_assert_int_eq (harness_level (h, "cpu0.a20"), 0);
   out8 (h, 0x92, 0x02);
   ck_assert_int_eq (harness_level (h, "cpu0.a20"), 1);
@@ -72,7 +72,7 @@ END_TEST
 
 START_TEST (the_debug_console_writes)
 {
-  Harness *h = harness_new (hw_pc (), "[device e9]\ntype = debug-console\npio0 = io@0xe9\nbackend = text\n[backend text]\ntype = harness-char\n");
+  Harness *h = harness_new (hw_pc (), "[device e9]\ntype = debug-console\npio0 = io@0xe9\nbackend = text\n[backend text]\ntype = test-char\n");
   ck_assert_uint_eq (in8 (h, 0xe9), 0xe9);
   out8 (h, 0xe9, 'O');
   out8 (h, 0xe9, 'k');
@@ -84,7 +84,7 @@ END_TEST
 
 START_TEST (post_codes_are_lines)
 {
-  Harness *h = harness_new (hw_pc (), "[device post]\ntype = post-port\npio0 = io@0x190\nbackend = text\nexit = on\n[backend text]\ntype = harness-char\n");
+  Harness *h = harness_new (hw_pc (), "[device post]\ntype = post-port\npio0 = io@0x190\nbackend = text\nexit = on\n[backend text]\ntype = test-char\n");
   out8 (h, 0x190, 0x0e);
   out8 (h, 0x190, 0xee);
   ck_assert_str_eq (harness_text (h, "text"), "POST 0E\nPOST EE\n");
@@ -99,7 +99,7 @@ START_TEST (post_codes_are_lines)
 END_TEST
 
 static const char testdev[] = "[device t]\ntype = pc-testdev\npio0 = io@0xe0\npio1 = io@0xe4\npio2 = io@0xe8\npio3 = io@0x2000\nmmio0 = memory@0xff000000\n"
-                              "irq5 = probe.in5\nirq23 = probe.in23\n[device probe]\ntype = harness-probe\n";
+                              "irq5 = probe.in5\nirq23 = probe.in23\n[device probe]\ntype = test-probe\n";
 
 START_TEST (the_test_device_keeps_and_drives)
 {

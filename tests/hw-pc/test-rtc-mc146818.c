@@ -4,7 +4,7 @@
 #include "hw-pc-test.h"
 
 static const char clock_at[] = "[device rtc]\ntype = mc146818\npio0 = io@0x70\nirq = probe.in8\nstart = 2024-02-28T23:59:58Z\n"
-                               "[device probe]\ntype = harness-probe\n";
+                               "[device probe]\ntype = test-probe\n";
 #define SECOND INT64_C (1000000000)
 
 static uint8_t

@@ -4,8 +4,8 @@
 #include <backplane/iface/firmware-config.h>
 #include <string.h>
 
-#define MACHINE(ram, more) "[memory ram]\ntype = harness-ram\nsize = " ram "\n[device fw]\ntype = fw-cfg\nram = ram\npio0 = io@0x510\n" \
-  "[device smbios]\ntype = smbios-tables\nfirmware = fw\nram = ram\n" more "[cpu]\ntype = harness-cpu\ncount = 2\n"
+#define MACHINE(ram, more) "[memory ram]\ntype = test-ram\nsize = " ram "\n[device fw]\ntype = fw-cfg\nram = ram\npio0 = io@0x510\n" \
+  "[device smbios]\ntype = smbios-tables\nfirmware = fw\nram = ram\n" more "[cpu]\ntype = test-cpu\ncount = 2\n"
 
 static const GByteArray *
 file (Harness *h, const char *name)

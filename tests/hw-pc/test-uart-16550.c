@@ -4,7 +4,7 @@
 #include "hw-pc-test.h"
 
 static const char com1[] = "[device com1]\ntype = uart-16550\npio0 = io@0x3f8\nirq = probe.in4\nbackend = line\n"
-                           "[backend line]\ntype = harness-char\n[device probe]\ntype = harness-probe\n";
+                           "[backend line]\ntype = test-char\n[device probe]\ntype = test-probe\n";
 
 START_TEST (bytes_go_out)
 {
@@ -107,7 +107,7 @@ END_TEST
 START_TEST (a_backend_has_one_device)
 {
   char *text = harness_refusal (hw_pc (), "[device a]\ntype = uart-16550\npio0 = io@0x3f8\nbackend = line\n"
-                                          "[device b]\ntype = uart-16550\npio0 = io@0x2f8\nbackend = line\n[backend line]\ntype = harness-char\n");
+                                          "[device b]\ntype = uart-16550\npio0 = io@0x2f8\nbackend = line\n[backend line]\ntype = test-char\n");
   ck_assert_msg (strstr (text, "in use"), "%s", text);
   g_free (text);
 }

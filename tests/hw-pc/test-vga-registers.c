@@ -147,7 +147,7 @@ END_TEST
 /* CR11: bit 4 lets the latch be set, bit 5 keeps it from the line. */
 START_TEST (the_retrace_interrupts)
 {
-  Harness *h = harness_new (hw_pc (), "[device vga]\ntype = vga-isa\nvram = 1M\npio0 = io@0x3b0\nirq = probe.in0\n[device probe]\ntype = harness-probe\n");
+  Harness *h = harness_new (hw_pc (), "[device vga]\ntype = vga-isa\nvram = 1M\npio0 = io@0x3b0\nirq = probe.in0\n[device probe]\ntype = test-probe\n");
   int64_t line = INT64_C (900) * 1000000000 / 28322000, before = 0;
   vga_set (h, &mode_3);
   harness_advance (h, 20000000);
@@ -177,7 +177,7 @@ START_TEST (the_retrace_interrupts)
 }
 END_TEST
 
-#define RETRACE "[device vga]\ntype = vga-isa\nvram = 1M\npio0 = io@0x3b0\nirq = probe.in0\n[device probe]\ntype = harness-probe\n"
+#define RETRACE "[device vga]\ntype = vga-isa\nvram = 1M\npio0 = io@0x3b0\nirq = probe.in0\n[device probe]\ntype = test-probe\n"
 
 START_TEST (a_retrace_in_a_loaded_machine)
 {

@@ -160,7 +160,7 @@ END_TEST
 
 START_TEST (full_hd)
 {
-  Harness *h = harness_new (hw_pc (), "[memory ram]\ntype = harness-ram\nsize = 1M\n"
+  Harness *h = harness_new (hw_pc (), "[memory ram]\ntype = test-ram\nsize = 1M\n"
                             "[device vga]\ntype = vga-isa\npio0 = io@0x3b0\npio1 = io@0x1ce\nlfb = memory@0xe0000000\n");
   BpScreenFrame f = { .serial = 0 };
   vbe_set (h, 1920, 1080, 32);

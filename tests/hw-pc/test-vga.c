@@ -10,7 +10,7 @@
 #define ROM 0xfebe0000u
 
 static const char board[] =
-  "[memory ram]\ntype = harness-ram\nsize = 16M\n"
+  "[memory ram]\ntype = test-ram\nsize = 16M\n"
   "[device host]\ntype = i440fx\nram = ram\npio0 = io@0xcf8\npio1 = io@0xcfc\nmemory = memory@0\nshadow = memory@0xa0000 prio 10\nio = io@0\n"
   "[device vga]\ntype = vga-pci\nbus = host\npio0 = io@0x3b0\npio1 = io@0x1ce\nwindow = memory@0xa0000\n";
 
@@ -126,7 +126,7 @@ END_TEST
 START_TEST (on_isa_the_descriptor_says_where)
 {
   char *path = rom_file ("\x55\xaa", 2048);
-  char *ini = g_strdup_printf ("[memory ram]\ntype = harness-ram\nsize = 1M\n"
+  char *ini = g_strdup_printf ("[memory ram]\ntype = test-ram\nsize = 1M\n"
                                "[device vga]\ntype = vga-isa\nrom = %s\noption-rom = memory@0xc0000\nlfb = memory@0xe0000000\n", path);
   Harness *h = harness_new (hw_pc (), ini);
   ck_assert_uint_eq (read32 (h, 0xc0000), 0x5a5aaa55);

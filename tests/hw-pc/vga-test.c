@@ -38,7 +38,7 @@ const VgaRegisters mode_13 = {
 Harness *
 vga_new (void)
 {
-  return harness_new (hw_pc (), "[memory ram]\ntype = harness-ram\nsize = 1M\n"
+  return harness_new (hw_pc (), "[memory ram]\ntype = test-ram\nsize = 1M\n"
                       "[device vga]\ntype = vga-isa\nvram = 1M\npio0 = io@0x3b0\npio1 = io@0x1ce\nwindow = memory@0xa0000\nlfb = memory@0xe0000000\n");
 }
 

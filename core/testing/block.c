@@ -1,7 +1,7 @@
-/* harness-block.c -- a disk of a test: memory behind a block backend, which answers when it is told to, and fails where it is told to. */
+/* block.c -- a disk of a test: memory behind a block backend, which answers when it is told to, and fails where it is told to. */
 /* SPDX-License-Identifier: MIT */
-#include "harness-block.h"
-#include <check.h>
+#include "testing.h"
+#include <backplane/test-block.h>
 #include <errno.h>
 #include <string.h>
 
@@ -20,7 +20,7 @@ typedef struct Block {
   uintptr_t lowest, highest;    /* frames that asked for such a read */
 } Block;
 
-static Block *block_of (Harness *h, const char *id) { return harness_object (h, id); }
+static Block *block_of (BpTest *t, const char *id) { return testing_object (t, id, &testing_block); }
 
 /* --- requests ------------------------------------------------------------------------------ */
 
@@ -61,7 +61,8 @@ perform (Block *b, const BpBlockRequest *r)
     return EIO;
   for (unsigned i = 0; data && i < r->n_iov; i++)
     memory += r->iov[i].iov_len;
-  ck_assert (!data || memory == r->size);
+  if (data && memory != r->size)
+    (bp_test_fail) ("a request for %" G_GUINT64_FORMAT " bytes brings %" G_GUINT64_FORMAT " of memory", (uint64_t) r->size, memory);
   if (data)
     move (b, r);
   if (r->op == BP_BLOCK_DISCARD) {
@@ -148,50 +149,50 @@ static const BpProperty properties[] = {
   BP_PROP_END
 };
 
-const BpTypeDesc harness_block_type = {
-  BP_TYPE ("harness-block", BP_KIND_BACKEND, Block), .description = "Disk of a test", .properties = properties, .interfaces = interfaces,
+const BpTypeDesc testing_block = {
+  BP_TYPE ("test-block", BP_KIND_BACKEND, Block), .description = "Disk of a test", .properties = properties, .interfaces = interfaces,
   .realize = realize, .unrealize = unrealize
 };
 
 /* --- for tests ------------------------------------------------------------------------------------ */
 
-uint8_t *harness_block_bytes (Harness *h, const char *id) { return block_of (h, id)->bytes; }
-void harness_block_at_once (Harness *h, const char *id) { block_of (h, id)->at_once = true; }
-size_t harness_block_depth (Harness *h, const char *id) { return block_of (h, id)->highest - block_of (h, id)->lowest; }
-unsigned harness_block_waiting (Harness *h, const char *id) { return block_of (h, id)->waiting.length; }
-unsigned harness_block_count (Harness *h, const char *id, BpBlockOp op) { return block_of (h, id)->counts[op]; }
+uint8_t *(bp_test_block_bytes) (BpTest *t, const char *id) { return block_of (t, id)->bytes; }
+void (bp_test_block_at_once) (BpTest *t, const char *id) { block_of (t, id)->at_once = true; }
+size_t (bp_test_block_depth) (BpTest *t, const char *id) { return block_of (t, id)->highest - block_of (t, id)->lowest; }
+unsigned (bp_test_block_waiting) (BpTest *t, const char *id) { return block_of (t, id)->waiting.length; }
+unsigned (bp_test_block_count) (BpTest *t, const char *id, BpBlockOp op) { return block_of (t, id)->counts[op]; }
 
 void
-harness_block_fail (Harness *h, const char *id, uint64_t first, uint64_t n, int error)
+(bp_test_block_fail) (BpTest *t, const char *id, uint64_t first, uint64_t n, int error)
 {
-  Block *b = block_of (h, id);
+  Block *b = block_of (t, id);
   b->fail_first = first;
   b->fail_n = n;
   b->fail_error = error;
 }
 
 unsigned
-harness_block_answer (Harness *h, const char *id)
+(bp_test_block_answer) (BpTest *t, const char *id)
 {
-  bp_machine_lock (harness_machine (h));
-  unsigned n = answer (block_of (h, id));
-  bp_machine_unlock (harness_machine (h));
+  bp_machine_lock (t->machine);
+  unsigned n = answer (block_of (t, id));
+  bp_machine_unlock (t->machine);
   return n;
 }
 
 void
-harness_block_discarded (Harness *h, const char *id, uint64_t *offset, uint64_t *size)
+(bp_test_block_discarded) (BpTest *t, const char *id, uint64_t *offset, uint64_t *size)
 {
-  *offset = block_of (h, id)->discarded[0];
-  *size = block_of (h, id)->discarded[1];
+  *offset = block_of (t, id)->discarded[0];
+  *size = block_of (t, id)->discarded[1];
 }
 
 bool
-harness_block_change (Harness *h, const char *id, uint64_t size, bool read_only, bool force)
+(bp_test_block_change) (BpTest *t, const char *id, uint64_t size, bool read_only, bool force)
 {
-  Block *b = block_of (h, id);
+  Block *b = block_of (t, id);
   bool may = true;
-  bp_machine_lock (harness_machine (h));
+  bp_machine_lock (t->machine);
   if (b->size && !force && BP_TABLE_HAS (b->handlers, may_eject))
     may = b->handlers->may_eject (b->user);
   if (may) {
@@ -201,25 +202,25 @@ harness_block_change (Harness *h, const char *id, uint64_t size, bool read_only,
     if (BP_TABLE_HAS (b->handlers, changed))
       b->handlers->changed (b->user);
   }
-  bp_machine_unlock (harness_machine (h));
+  bp_machine_unlock (t->machine);
   return may;
 }
 
 void
-harness_block_truncate (Harness *h, const char *id, uint64_t size)
+(bp_test_block_truncate) (BpTest *t, const char *id, uint64_t size)
 {
-  block_of (h, id)->there = size;
+  block_of (t, id)->there = size;
 }
 
 void
-harness_block_copy (Harness *from, Harness *to)
+(bp_test_block_copy) (BpTest *from, BpTest *to)
 {
   unsigned cursor = 0;
-  for (void *o; (o = bp_machine_next (harness_machine (from), BP_BLOCK_ID, &cursor));) {
+  for (void *o; (o = bp_machine_next (from->machine, BP_BLOCK_ID, &cursor));) {
     const Block *a = o;
     Block *b = block_of (to, bp_object_id (o));
-    harness_block_answer (from, bp_object_id (o));
-    bp_machine_lock (harness_machine (to));
+    (bp_test_block_answer) (from, bp_object_id (o));
+    bp_machine_lock (to->machine);
     answer (b);
     fill (b, a->size);
     memcpy (b->bytes, a->bytes, a->size);
@@ -228,6 +229,6 @@ harness_block_copy (Harness *from, Harness *to)
     b->fail_first = a->fail_first;
     b->fail_n = a->fail_n;
     b->fail_error = a->fail_error;
-    bp_machine_unlock (harness_machine (to));
+    bp_machine_unlock (to->machine);
   }
 }

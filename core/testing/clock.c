@@ -1,0 +1,57 @@
+/* clock.c -- virtual time under the test's hand: an accelerator that runs nothing. */
+/* SPDX-License-Identifier: MIT */
+#include "testing.h"
+#include <backplane/iface/accel.h>
+
+typedef struct Clock {
+  int64_t now;
+} Clock;
+
+static int64_t virtual_time (void *self) { return ((Clock *) self)->now; }
+static void timer_moved (void *self, int64_t at) { }
+
+static const BpAccelIface iface = { .struct_size = sizeof iface, .virtual_time = virtual_time, .timer_moved = timer_moved };
+static const BpInterfaceDesc interfaces[] = { { BP_ACCEL_ID, &iface }, { NULL, NULL } };
+const BpTypeDesc testing_clock = {
+  BP_TYPE ("test-clock", BP_KIND_ACCEL, Clock), .description = "Virtual time under the test's hand", .interfaces = interfaces
+};
+
+static Clock *
+clock_of (BpTest *t)
+{
+  unsigned cursor = 0;
+  return bp_machine_next (t->machine, BP_ACCEL_ID, &cursor);
+}
+
+void
+testing_clock_set (void *test, int64_t now)
+{
+  clock_of (test)->now = now;
+}
+
+int64_t
+bp_test_now (BpTest *t)
+{
+  return clock_of (t)->now;
+}
+
+int64_t
+bp_test_next_timer (BpTest *t)
+{
+  return bp_machine_next_virtual_timer (t->machine);
+}
+
+/* Timers run at their own times. */
+void
+(bp_test_advance) (BpTest *t, int64_t ns)
+{
+  Clock *clock = clock_of (t);
+  int64_t end = clock->now + ns, next;
+  if (ns < 0)
+    (bp_test_fail) ("time does not go back");
+  while ((next = bp_machine_next_virtual_timer (t->machine)) <= end) {
+    clock->now = MAX (clock->now, next);
+    bp_machine_run_virtual_timers (t->machine);
+  }
+  clock->now = end;
+}
