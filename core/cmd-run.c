@@ -160,6 +160,9 @@ run_file (const char *name)
   BpMachine *m = command_build_more (name, settings, more_sections, &d);
   if (!m)
     return EXIT_FAILED;
+  g_autofree char *taken = accel_taken_text (d);
+  if (taken)
+    command_error ("accelerator: %s", taken);
   int code = run_machine (m);
   g_autofree char *reason = code ? g_strdup (m->shutdown_reason) : NULL;
   Results *results = machine_take_results (m);

@@ -51,6 +51,7 @@ typedef struct FullSection {
   Section section;
   GHashTable *by_key;           /* key -> Value * */
   char *label;                  /* "device com1", for messages */
+  struct AccelChoice *choice;   /* of an [accel] that names several modules, once they were loaded (machine-accel.c) */
 } FullSection;
 
 typedef struct FullDescriptor {
@@ -128,11 +129,33 @@ void schema_load_modules (Descriptor *d);
 void schema_check_plain (Descriptor *d, Section *s);
 /* Every name a key of the object may have, NULL-terminated; free with g_free (names are borrowed). */
 const char **schema_keys (BpObject *o);
+/* Modules that `module =' names, as plugin_load takes them: one, for an [accel] also several.  NULL: none; free with g_strfreev. */
+char **schema_modules (Section *s);
 /* What kind of key it is. */
 typedef enum KeyRole { KEY_RESERVED, KEY_PROPERTY, KEY_PIN, KEY_REGION, KEY_UNKNOWN } KeyRole;
 KeyRole schema_key_role (Section *s, BpObject *o, const char *key);
 /* Checks that an existing file of a FILE property can be read; false with the error appended. */
 bool schema_check_file (Descriptor *d, Section *s, Value *v, const char *path);
+
+/* --- machine-accel.c: [accel] module = a, b ------------------------------------------------ */
+
+typedef struct AccelChoice AccelChoice;
+/* Takes the first that can run on this host; with an error appended when none can. */
+void accel_choose (Descriptor *d, Section *s, char **names);
+void accel_choice_free (AccelChoice *choice);
+/* The module that was taken; NULL: none, or there was nothing to choose. */
+const char *accel_module (const Section *s);
+/* Whether an accelerator that was not chosen from several can run here; false with the error appended. */
+bool accel_can_run (Descriptor *d, Section *s, const BpTypeDesc *type);
+/* Whether a key that the machine's accelerator lacks is one of another of the list; an error is appended when its value is wrong there.
+ * *unsure: one of the list could not be asked. */
+bool accel_skips (Descriptor *d, Section *s, Value *v, bool *unsure);
+/* Of all of the list. */
+const char *accel_nearest_key (const Section *s, const char *key);
+/* "accel-tcg (accel-kvm cannot: ...)"; NULL: there was nothing to choose. */
+char *accel_taken_text (const Descriptor *d);
+/* What --explain says of a key of the section besides: which was taken, who would use the key. */
+void accel_explain (const Section *s, const char *key, GString *out);
 
 /* --- machine-build.c, machine-explain.c --------------------------------------------------- */
 

@@ -174,7 +174,7 @@ create_objects (Build *b)
       continue;
     }
     const BpTypeDesc *type = schema_type (b->d, s);
-    if (!type)
+    if (!type || (type->kind == BP_KIND_ACCEL && !accel_can_run (b->d, s, type)))
       continue;
     add_objects (b, s, type);
   }
@@ -393,6 +393,13 @@ unknown_key (Build *b, Item *item, Value *v)
   BpObject *o = item->object;
   g_autofree const char **keys = schema_keys (o);
   const char *hint = nearest_name (v->key, keys);
+  bool unsure = false;
+  if (accel_skips (b->d, item->section, v, &unsure))
+    return;
+  if (!hint)
+    hint = accel_nearest_key (item->section, v->key);
+  if (!hint && unsure)
+    return;                     /* of an accelerator that is not on this host, perhaps */
   bool may_be_made = o->stage == OBJECT_NEW && (strchr (v->text, '.') || strchr (v->text, '@'));
   if (may_be_made && !hint)
     return; /* its configure, which was not called, could have made such a pin or region */
@@ -506,15 +513,13 @@ static void
 load_modules (Descriptor *d)
 {
   g_autofree char *directory = g_path_get_dirname (d->path);
-  g_autoptr (GPtrArray) names = g_ptr_array_new ();
+  g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
   plugin_path_set_descriptor (directory);
   for (guint i = 0; i < d->sections->len; i++) {
-    Value *v = section_value (d->sections->pdata[i], "module");
-    if (!v)
-      continue;
-    value_drop_comment (v);
-    if (!g_ptr_array_find_with_equal_func (names, v->text, g_str_equal, NULL))
-      g_ptr_array_add (names, v->text);
+    g_auto (GStrv) modules = schema_modules (d->sections->pdata[i]);
+    for (char **name = modules; name && *name; name++)
+      if (!g_ptr_array_find_with_equal_func (names, *name, g_str_equal, NULL))
+        g_ptr_array_add (names, g_strdup (*name));
   }
   g_ptr_array_add (names, NULL);
   plugin_offer ((const char *const *) names->pdata);

@@ -173,7 +173,7 @@ append_quoted (GString *out, const char *text)
 
 /* Files become absolute: the effective descriptor may lie elsewhere. */
 static char *
-effective_text (BpObject *o, const Value *v)
+effective_text (Section *s, BpObject *o, const Value *v)
 {
   const BpProperty *p = o ? object_property (o, v->key) : NULL;
   if (p && p->kind == BP_PROPERTY_FILE && *v->text) {
@@ -181,16 +181,19 @@ effective_text (BpObject *o, const Value *v)
     return g_canonicalize_filename (path ? path : v->text, NULL);
   }
   if (strcmp (v->key, "module") == 0 && strchr (v->text, '/')) {
-    g_autofree char *directory = origin_directory (&v->origin);
-    g_autofree char *path =
-        g_path_is_absolute (v->text) ? g_strdup (v->text) : g_build_filename (directory, v->text, NULL);
-    return g_canonicalize_filename (path, NULL);
+    g_auto (GStrv) names = schema_modules (s);
+    for (char **name = names; *name; name++) {
+      char *path = strchr (*name, '/') ? g_canonicalize_filename (*name, NULL) : g_strdup (*name);
+      g_free (*name);
+      *name = path;
+    }
+    return g_strjoinv (", ", names);
   }
   return g_strdup (v->text);
 }
 
 static void
-effective_value (const Section *s, const Value *v, BpObject *o, GString *out)
+effective_value (Section *s, const Value *v, BpObject *o, GString *out)
 {
   bool elsewhere = g_strcmp0 (v->origin.file, s->origin.file) != 0;
   if (elsewhere || v->history) {
@@ -210,7 +213,7 @@ effective_value (const Section *s, const Value *v, BpObject *o, GString *out)
     g_string_append_printf (out, "; %s is unset\n", v->key);
     return;
   }
-  g_autofree char *text = effective_text (o, v);
+  g_autofree char *text = effective_text (s, o, v);
   g_string_append_printf (out, "%s = ", v->key);
   if (needs_quotes (text))
     append_quoted (out, text);
@@ -321,6 +324,8 @@ explain_key (Section *s, BpObject *o, const char *path, const char *key, GString
   else
     g_string_append (out, "  not given\n");
   g_string_append (out, schema->str);
+  if (v && v->text && (!known || strcmp (key, "module") == 0))
+    accel_explain (s, key, out);
   return true;
 }
 

@@ -191,6 +191,7 @@ section_free (void *data)
   g_free (s->label);
   g_ptr_array_unref (s->section.values);
   g_hash_table_unref (s->by_key);
+  accel_choice_free (s->choice);
   g_free (s);
 }
 

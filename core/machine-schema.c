@@ -138,18 +138,42 @@ place_parse (const char *text, Place *place)
 
 /* --- modules and types -------------------------------------------------------------------- */
 
-/* What `module =` names: a plugin's id, or a path relative to the descriptor. */
+/* A plugin's id, or a path relative to the descriptor. */
 static char *
-module_name (Section *s)
+module_path (const Value *v, const char *text)
+{
+  if (!strchr (text, '/') || g_path_is_absolute (text))
+    return g_strdup (text);
+  g_autofree char *directory = origin_directory (&v->origin);
+  return g_build_filename (directory, text, NULL);
+}
+
+char **
+schema_modules (Section *s)
 {
   Value *v = section_value (s, "module");
   if (!v)
     return NULL;
   value_drop_comment (v);
-  if (!strchr (v->text, '/') || g_path_is_absolute (v->text))
-    return g_strdup (v->text);
-  g_autofree char *directory = origin_directory (&v->origin);
-  return g_build_filename (directory, v->text, NULL);
+  bool several = strcmp (s->kind, "accel") == 0 && strchr (v->text, ',');
+  g_auto (GStrv) items = several ? list_split (v->text) : NULL;
+  guint n = items ? g_strv_length (items) : 0;
+  char **names = g_new0 (char *, MAX (n, 1) + 1);
+  for (guint i = 0; i < n; i++)
+    names[i] = module_path (v, items[i]);
+  if (!n)
+    names[0] = module_path (v, v->text);
+  return names;
+}
+
+/* The one that counts. */
+static char *
+module_name (Section *s)
+{
+  if (full_section (s)->choice)
+    return g_strdup (accel_module (s));
+  g_auto (GStrv) names = schema_modules (s);
+  return names ? g_strdup (names[0]) : NULL;
 }
 
 static BpModule *
@@ -179,7 +203,12 @@ schema_load_modules (Descriptor *d)
     Section *s = d->sections->pdata[i];
     if (strcmp (s->kind, "machine") == 0 || strcmp (s->kind, "map") == 0)
       continue;
-    g_autofree char *name = module_name (s);
+    g_auto (GStrv) names = schema_modules (s);
+    if (names && names[0] && names[1]) {
+      accel_choose (d, s, names);
+      continue;
+    }
+    g_autofree char *name = names ? g_strdup (names[0]) : NULL;
     g_autoptr (GError) error = NULL;
     if (name && !g_hash_table_contains (bad, name) && !plugin_load (name, &error)) {
       report_module (d, s, name, error->message);
@@ -261,6 +290,8 @@ schema_type (Descriptor *d, Section *s)
   const SectionKind *kind = section_kind (s->kind);
   BpModule *module = module_of (d, s);
   Value *v = section_value (s, "type");
+  if (full_section (s)->choice && !module)
+    return NULL;                /* none of them can run here, and that was said */
   if (!v) {
     if (module)
       return only_type (d, s, module, kind);
