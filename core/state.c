@@ -4,7 +4,7 @@
  * All numbers are little-endian.  A text is a u16 length and its bytes.
  *   object  "BPST", u16 format, u16 state version, texts: type, plugin id, plugin version, then fields
  *   fields  u32 how many, then each: text name, u8 kind, u32 elements, u32 bytes of payload, payload
- *   payload integers element by element; bytes as they are; a bool is a byte; a timer is u8 armed, u64
+ *   payload integers element by element; bytes as they are, a buffer's too; a bool is a byte; a timer is u8 armed, u64
  *           expiry, u64 its turn among those that expire together; a struct is fields again, once an element
  * Loading reads the whole twice: first to check, then to store, so that a refused state changes nothing.
  */
@@ -115,17 +115,33 @@ save_element (GByteArray *out, const BpTypeDesc *type, const void *self, const B
   }
 }
 
+static const BpStateBuffer *
+buffer_of (const BpStateField *f, const uint8_t *base)
+{
+  return (const BpStateBuffer *) (base + f->offset);
+}
+
+static bool
+is_saved (const void *self, const BpStateField *f, const uint8_t *base)
+{
+  bool exists = f->kind != BP_STATE_BUFFER || buffer_of (f, base)->data;
+  return exists && (!f->needed || f->needed (self));
+}
+
 static void
 save_field (GByteArray *out, const BpTypeDesc *type, const void *self, const BpStateField *f,
             const uint8_t *base)
 {
+  const BpStateBuffer *buffer = f->kind == BP_STATE_BUFFER ? buffer_of (f, base) : NULL;
   put_text (out, f->name);
   put (out, f->kind, 1);
-  put (out, f->count, 4);
+  put (out, buffer ? buffer->size : f->count, 4);
   unsigned size_at = out->len;
   put (out, 0, 4);
   if (f->kind == BP_STATE_BYTES) {
     g_byte_array_append (out, base + f->offset, f->count);
+  } else if (buffer) {
+    g_byte_array_append (out, buffer->data, (guint) buffer->size);
   } else {
     for (uint32_t i = 0; i < f->count; i++) {
       save_element (out, type, self, f, base + f->offset + (size_t) i * f->size);
@@ -143,7 +159,7 @@ save_fields (GByteArray *out, const BpTypeDesc *type, const void *self, const Bp
   uint32_t count = 0;
   put (out, 0, 4);
   for (const BpStateField *f = rows; f->name; f++) {
-    if (!f->needed || f->needed (self)) {
+    if (is_saved (self, f, base)) {
       save_field (out, type, self, f, base);
       count++;
     }
@@ -296,13 +312,13 @@ static bool
 load_payload (Reader *r, const BpStateField *f, BpStateKind saved, uint64_t count, uint8_t *base)
 {
   uint8_t *at = base + f->offset;
-  if (f->kind == BP_STATE_BYTES) {
+  if (f->kind == BP_STATE_BYTES || f->kind == BP_STATE_BUFFER) {
     const uint8_t *bytes;
     if (!take (r, count, &bytes)) {
       return false;
     }
     if (r->store) {
-      memcpy (at, bytes, count);
+      memcpy (f->kind == BP_STATE_BUFFER ? buffer_of (f, base)->data : at, bytes, count);
     }
     return true;
   }
@@ -315,11 +331,26 @@ load_payload (Reader *r, const BpStateField *f, BpStateKind saved, uint64_t coun
 }
 
 static bool
-shape_is_fine (Reader *r, const BpStateField *f, uint64_t kind, uint64_t count)
+buffer_is_fine (Reader *r, const BpStateField *f, uint64_t count, const BpStateBuffer *buffer)
+{
+  if (!buffer->data) {
+    return refuse (r, "field `%s` was saved with %" G_GUINT64_FORMAT " bytes, and this object has no such thing",
+                   f->name, count);
+  }
+  return count == buffer->size ||
+         refuse (r, "field `%s` was saved with %" G_GUINT64_FORMAT " bytes and has %" G_GUINT64_FORMAT " here",
+                 f->name, count, buffer->size);
+}
+
+static bool
+shape_is_fine (Reader *r, const BpStateField *f, uint64_t kind, uint64_t count, const uint8_t *base)
 {
   bool both_integers = kind <= BP_STATE_U64 && f->kind <= BP_STATE_U64;
-  if (kind > BP_STATE_TIMER || (kind != f->kind && !both_integers)) {
+  if (kind > BP_STATE_BUFFER || (kind != f->kind && !both_integers)) {
     return refuse (r, "field `%s` was saved as something else", f->name);
+  }
+  if (f->kind == BP_STATE_BUFFER) {
+    return buffer_is_fine (r, f, count, buffer_of (f, base));
   }
   /* a table that grew keeps the reset value in what is new */
   bool grew = count < f->count && r->version < r->type->state_version;
@@ -379,7 +410,7 @@ load_field (Reader *r, const GArray *rows, bool *seen, uint8_t *base)
   inner.at = payload;
   inner.end = payload + size;
   bool fine =
-      shape_is_fine (&inner, f, kind, count) && load_payload (&inner, f, (BpStateKind) kind, count, base);
+      shape_is_fine (&inner, f, kind, count, base) && load_payload (&inner, f, (BpStateKind) kind, count, base);
   if (fine && inner.at != inner.end) {
     fine = refuse (&inner, "field `%s` holds more bytes than it should", name);
   }
@@ -392,7 +423,8 @@ none_is_missing (Reader *r, const GArray *rows, const bool *seen)
 {
   for (unsigned i = 0; i < rows->len; i++) {
     const BpStateField *f = &g_array_index (rows, BpStateField, i);
-    if (!seen[i] && !f->needed && f->since <= r->version) {
+    bool optional = f->needed || f->kind == BP_STATE_BUFFER;
+    if (!seen[i] && !optional && f->since <= r->version) {
       return refuse (r, "field `%s` is missing", f->name);
     }
   }

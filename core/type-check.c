@@ -136,6 +136,7 @@ state_element_size (BpStateKind kind)
   case BP_STATE_U64: return 8;
   case BP_STATE_BOOL: return sizeof (bool);
   case BP_STATE_TIMER: return sizeof (BpTimer *);
+  case BP_STATE_BUFFER: return sizeof (BpStateBuffer);
   case BP_STATE_STRUCT: return 0;
   }
   return 0;
@@ -151,7 +152,7 @@ state_is_fine (Check *check, const GArray *rows, uint64_t size, unsigned depth)
     if (!g_hash_table_add (names, (char *) f->name)) {
       return refuse (check, "saved field `%s` is there twice", f->name);
     }
-    if ((unsigned) f->kind > BP_STATE_TIMER || strlen (f->name) > UINT16_MAX) {
+    if ((unsigned) f->kind > BP_STATE_BUFFER || strlen (f->name) > UINT16_MAX) {
       return refuse (check, "saved field `%s` has the unknown kind %d", f->name, (int) f->kind);
     }
     if (f->count == 0 || (uint64_t) f->offset + (uint64_t) f->count * f->size > size) {
@@ -160,6 +161,9 @@ state_is_fine (Check *check, const GArray *rows, uint64_t size, unsigned depth)
     if (f->kind != BP_STATE_STRUCT && f->size != state_element_size (f->kind)) {
       return refuse (check, "saved field `%s`: its kind has %u bytes, the member %u", f->name,
                      (unsigned) state_element_size (f->kind), f->size);
+    }
+    if (f->kind == BP_STATE_BUFFER && f->count != 1) {
+      return refuse (check, "saved field `%s`: buffers come one by one, not as an array", f->name);
     }
     if (f->since == 0 || f->since > check->ours.state_version) {
       return refuse (check, "saved field `%s` is since version %u, and the state's version is %u", f->name,

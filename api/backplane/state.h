@@ -16,8 +16,16 @@ typedef enum BpStateKind {
   BP_STATE_BOOL,
   BP_STATE_BYTES,               /* count bytes as they are */
   BP_STATE_STRUCT,              /* count structs of `size` bytes described by `fields` */
-  BP_STATE_TIMER                /* BpTimer *: whether and when it fires */
+  BP_STATE_TIMER,               /* BpTimer *: whether and when it fires */
+  BP_STATE_BUFFER               /* BpStateBuffer: bytes as they are, as many as this object has; count 1.  Without any the field is not saved */
 } BpStateKind;
+
+/* Memory that an object acquires before its first reset, when it has use for it: tables that are large and rare.  A state that was saved with a buffer
+ * of another size is refused; one that was saved without leaves what is in it. */
+typedef struct BpStateBuffer {
+  void *data;                   /* NULL: there is none */
+  uint64_t size;                /* bytes, below 4 GiB */
+} BpStateBuffer;
 
 typedef struct BpStateField {
   const char *name;             /* NULL ends the table */
@@ -42,6 +50,7 @@ typedef struct BpStateField {
   { .name = #f, .kind = BP_STATE_BYTES, .offset = (uint32_t) offsetof (T, f), .count = (uint32_t) sizeof (((T *) 0)->f), .size = 1, .since = 1 }
 #define BP_STATE_FIELD_ARRAY(k, T, f, n) BP_STATE_ (k, T, f, n)
 #define BP_STATE_FIELD_TIMER(T, f) BP_STATE_ (BP_STATE_TIMER, T, f, 1)
+#define BP_STATE_FIELD_BUFFER(T, f) BP_STATE_ (BP_STATE_BUFFER, T, f, 1)
 #define BP_STATE_FIELD_STRUCTS(T, f, n, fields_) BP_STATE_ (BP_STATE_STRUCT, T, f, n, .fields = (fields_))
 #define BP_STATE_END { .name = NULL }
 

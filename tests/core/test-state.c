@@ -240,6 +240,69 @@ START_TEST (arrays_that_grew) {
 }
 END_TEST
 
+/* --- buffers ---------------------------------------------------------------------------------- */
+
+typedef struct Box {
+  uint8_t control;
+  BpStateBuffer table;
+} Box;
+
+static const BpStateField box_state[] = { BP_STATE_FIELD_U8 (Box, control), BP_STATE_FIELD_BUFFER (Box, table), BP_STATE_END };
+static const BpStateField bare_state[] = { BP_STATE_FIELD_U8 (Box, control), BP_STATE_END };
+static const BpTypeDesc box_type = { BP_TYPE ("box", BP_KIND_DEVICE, Box), .description = "a box", .state_version = 1, .state_minimum = 1,
+                                     .state = box_state };
+static const BpTypeDesc bare_type = { BP_TYPE ("box", BP_KIND_DEVICE, Box), .description = "a box", .state_version = 1, .state_minimum = 1,
+                                      .state = bare_state };
+
+static GByteArray *
+box_saved (const BpTypeDesc *type, char *table, size_t size)
+{
+  BpObject *object = object_new (type, "box0", NULL);
+  *(Box *) object_instance (object) = (Box) { .control = 7, .table = { table, size } };
+  GByteArray *bytes = g_byte_array_new ();
+  state_save (object, bytes);
+  object_free (object);
+  return bytes;
+}
+
+/* What is wrong, or NULL. */
+static char *
+box_loaded (const GByteArray *bytes, char *table, size_t size)
+{
+  GError *error = NULL;
+  BpObject *object = object_new (&box_type, "box0", NULL);
+  ((Box *) object_instance (object))->table = (BpStateBuffer) { table, size };
+  bool fine = state_load (object, bytes->data, bytes->len, &error);
+  ck_assert_ptr_eq (((Box *) object_instance (object))->table.data, table);
+  object_free (object);
+  char *wrong = error ? g_strdup (error->message) : NULL;
+  ck_assert (fine == !wrong);
+  g_clear_error (&error);
+  return wrong;
+}
+
+START_TEST (buffers_are_saved_while_they_exist) {
+  char full[] = "0123456789", other[] = "..........";
+  g_autoptr (GByteArray) with = box_saved (&box_type, full, 10), without = box_saved (&box_type, NULL, 0),
+                         before = box_saved (&bare_type, NULL, 0);
+  ck_assert_ptr_null (box_loaded (with, other, 10));
+  ck_assert_str_eq (other, full);
+  /* without one the saved bytes are those of a type that never had any, and load where one is */
+  ck_assert_uint_eq (without->len, before->len);
+  ck_assert_mem_eq (without->data, before->data, before->len);
+  ck_assert_ptr_null (box_loaded (before, other, 10));
+  ck_assert_str_eq (other, full);
+  g_autofree char *none = box_loaded (with, NULL, 0), *small = box_loaded (with, other, 4);
+  ck_assert_msg (strstr (none, "`table` was saved with 10 bytes, and this object has no such thing") != NULL, "%s", none);
+  ck_assert_msg (strstr (small, "`table` was saved with 10 bytes and has 4 here") != NULL, "%s", small);
+  for (guint i = 0; i < with->len; i++) {
+    GByteArray cut = { with->data, i };
+    g_autofree char *wrong = box_loaded (&cut, other, 10);
+    ck_assert_ptr_nonnull (wrong);
+  }
+}
+END_TEST
+
 START_TEST (a_refusing_post_load) {
   g_autoptr (GByteArray) bytes = saved (&type_1, &sample);
   Chip chip = { .refuse = true };
@@ -292,6 +355,7 @@ main (void)
   tcase_add_test (tests, another_type);
   tcase_add_test (tests, wider_integers);
   tcase_add_test (tests, arrays_that_grew);
+  tcase_add_test (tests, buffers_are_saved_while_they_exist);
   tcase_add_test (tests, a_refusing_post_load);
   tcase_add_test (tests, every_truncation_is_refused);
   tcase_add_test (tests, damage_does_not_crash);
