@@ -1,51 +1,20 @@
 /* pci-bus.c -- PCI configuration spaces (PCI Local Bus 3.0, chapter 6): registers, BARs, interrupt lines, DMA spaces. */
 /* SPDX-License-Identifier: MIT */
-#include "pci-bus.h"
 #include <string.h>
-
-typedef struct Bar {
-  BpRegion *region;
-  uint32_t type;
-  bool mapped;
-  uint64_t address;             /* where, while mapped */
-} Bar;
-
-/* The expansion ROM is kept behind the BARs: a memory BAR with a register elsewhere and a switch of its own. */
-enum { N_BARS = 6, ROM = N_BARS, N_PLACES };
-
-struct BpPciSlot {
-  PciBus *bus;
-  unsigned address;
-  BpPciFunction function;
-  uint8_t *config;              /* in bus->state */
-  uint8_t write_mask[256], clear_mask[256];     /* writable; cleared by writing ones */
-  Bar bars[N_PLACES];
-  bool driven;                  /* counts in its line */
-  BpRegion *dma_root, *dma_window;
-  BpAddressSpace *dma;
-};
+#include "pci-slot.h"
 
 /* --- BARs --------------------------------------------------------------------------------- */
 
-static uint32_t get32 (const uint8_t *p) { return (uint32_t) (p[0] | p[1] << 8 | p[2] << 16) | (uint32_t) p[3] << 24; }
-
-static void
-put32 (uint8_t *p, uint32_t value)
-{
-  for (unsigned i = 0; i < 4; i++)
-    p[i] = (uint8_t) (value >> 8 * i);
-}
-
-static unsigned bar_register (unsigned n) { return n == ROM ? PCI_ROM : PCI_BAR0 + 4 * n; }
+static unsigned bar_register (unsigned n) { return n == PCI_ROM_PLACE ? PCI_ROM : PCI_BAR0 + 4 * n; }
 
 /* Where the guest wants it; false: nowhere.  What a guest writes to learn the size, all ones, is nowhere. */
 static bool
 bar_place (const BpPciSlot *s, unsigned n, uint64_t *address)
 {
-  const Bar *bar = &s->bars[n];
+  const PciBar *bar = &s->bars[n];
   uint16_t command = pci_get16 (s->config, PCI_COMMAND);
-  uint64_t at = get32 (s->config + bar_register (n)), last;
-  if (n == ROM && !(at & PCI_ROM_ENABLE))
+  uint64_t at = pci_get32 (s->config + bar_register (n)), last;
+  if (n == PCI_ROM_PLACE && !(at & PCI_ROM_ENABLE))
     return false;
   if (bar->type & BP_PCI_BAR_IO) {
     at &= ~UINT64_C (3);
@@ -53,9 +22,9 @@ bar_place (const BpPciSlot *s, unsigned n, uint64_t *address)
     *address = at;
     return command & PCI_COMMAND_IO && at && last <= 0xffff;
   }
-  at &= n == ROM ? ~UINT64_C (2047) : ~UINT64_C (15);
+  at &= n == PCI_ROM_PLACE ? ~UINT64_C (2047) : ~UINT64_C (15);
   if (bar->type & BP_PCI_BAR_64BIT)
-    at |= (uint64_t) get32 (s->config + PCI_BAR0 + 4 * n + 4) << 32;
+    at |= (uint64_t) pci_get32 (s->config + PCI_BAR0 + 4 * n + 4) << 32;
   last = at + bp_region_size (bar->region) - 1;
   *address = at;
   if (!(command & PCI_COMMAND_MEMORY) || !at || last < at || last == UINT64_MAX || last == UINT32_MAX)
@@ -64,12 +33,12 @@ bar_place (const BpPciSlot *s, unsigned n, uint64_t *address)
 }
 
 /* Who answers where two BARs overlap follows from their places, and not from which was set last: a snapshot has the registers and not their history. */
-static int priority_of (const BpPciSlot *s, unsigned n) { return (int) (1 + s->address * N_PLACES + n); }
+static int priority_of (const BpPciSlot *s, unsigned n) { return (int) (1 + s->address * PCI_N_PLACES + n); }
 
 static void
 map_bar (BpPciSlot *s, unsigned n)
 {
-  Bar *bar = &s->bars[n];
+  PciBar *bar = &s->bars[n];
   uint64_t address;
   bool wanted = bar->region && bar_place (s, n, &address);
   if (bar->mapped && (!wanted || address != bar->address)) {
@@ -92,16 +61,17 @@ line_of (const BpPciSlot *s)
   return ((s->address >> 3) + 3 + s->function.interrupt_pin - 1u) & 3;
 }
 
-static void
-update_line (BpPciSlot *s)
+/* A function that sends messages leaves its pin alone (6.8.1). */
+void
+pci_slot_update_line (BpPciSlot *s)
 {
   PciBus *bus = s->bus;
-  bool level = bus->state[s->address].level && s->function.interrupt_pin;
+  bool level = s->state->level && s->function.interrupt_pin;
   if (level)
     s->config[PCI_STATUS] |= PCI_STATUS_INTERRUPT;
   else
     s->config[PCI_STATUS] &= (uint8_t) ~PCI_STATUS_INTERRUPT;
-  s->driven = level && !(pci_get16 (s->config, PCI_COMMAND) & PCI_COMMAND_NO_INTERRUPT);
+  s->driven = level && !pci_n_messages (bus, s) && !(pci_get16 (s->config, PCI_COMMAND) & PCI_COMMAND_NO_INTERRUPT);
   bool any = false;
   for (unsigned i = 0; i < PCI_N_FUNCTIONS && !any; i++)
     any = bus->slots[i] && bus->slots[i]->driven && line_of (bus->slots[i]) == line_of (s);
@@ -113,12 +83,13 @@ static void
 follow (BpPciSlot *s)
 {
   bp_memory_begin ();
-  for (unsigned i = 0; i < N_PLACES; i++)
+  for (unsigned i = 0; i < PCI_N_PLACES; i++)
     map_bar (s, i);
   if (s->dma_window)
     bp_region_set_enabled (s->dma_window, pci_get16 (s->config, PCI_COMMAND) & PCI_COMMAND_MASTER);
   bp_memory_commit ();
-  update_line (s);
+  pci_msi_follow (s);
+  pci_slot_update_line (s);
 }
 
 /* --- configuration cycles ---------------------------------------------------------------------- */
@@ -134,6 +105,9 @@ pci_bus_config_read (PciBus *bus, unsigned address, unsigned offset, unsigned si
     return value;
   for (unsigned i = 0; i < size; i++)
     value |= (uint32_t) s->config[offset + i] << 8 * i;
+  unsigned pending = s->msi + PCI_MSI_PENDING;
+  if (s->msi && offset >= pending && offset < pending + 4)
+    value |= pci_msi_fd_pending (s, 0) >> 8 * (offset - pending) & UINT32_MAX >> (32 - 8 * size);
   return value;
 }
 
@@ -150,6 +124,10 @@ pci_bus_config_write (PciBus *bus, unsigned address, unsigned offset, uint32_t v
   }
   if ((offset < PCI_BAR_END && offset + size > PCI_COMMAND) || (offset < PCI_ROM_END && offset + size > PCI_ROM))
     follow (s);
+  else if (pci_msi_has (s, offset, size)) {
+    pci_msi_follow (s);
+    pci_slot_update_line (s);
+  }
   if (s->function.config_written)
     s->function.config_written (s->function.self, offset, size);
 }
@@ -184,7 +162,7 @@ rom_is_fine (const BpPciFunction *f, GError **error)
 static bool
 bars_are_fine (const BpPciFunction *f, GError **error)
 {
-  for (unsigned i = 0; i < N_BARS; i++)
+  for (unsigned i = 0; i < PCI_N_BARS; i++)
     if (f->bars[i].region && !bar_is_fine (f, i, error))
       return false;
   return rom_is_fine (f, error);
@@ -194,7 +172,8 @@ static void
 write_reset_values (BpPciSlot *s)
 {
   const BpPciFunction *f = &s->function;
-  uint8_t *c = s->config;
+  uint8_t *c = s->config, before[256];
+  memcpy (before, c, sizeof before);
   memset (c, 0, 256);
   pci_put16 (c, PCI_VENDOR, f->vendor_id);
   pci_put16 (c, PCI_DEVICE, f->device_id);
@@ -206,9 +185,11 @@ write_reset_values (BpPciSlot *s)
   pci_put16 (c, PCI_SUBSYSTEM, f->subsystem_vendor_id);
   pci_put16 (c, PCI_SUBSYSTEM + 2, f->subsystem_id);
   c[PCI_INTERRUPT_PIN] = f->interrupt_pin;
-  for (unsigned i = 0; i < N_BARS; i++)
+  for (unsigned i = 0; i < PCI_N_BARS; i++)
     if (s->bars[i].region)
-      put32 (c + PCI_BAR0 + 4 * i, s->bars[i].type);
+      pci_put32 (c + PCI_BAR0 + 4 * i, s->bars[i].type);
+  pci_capability_reset (s, before);
+  pci_msi_reset (s);
 }
 
 static void
@@ -218,16 +199,16 @@ set_masks (BpPciSlot *s)
   pci_put16 (s->clear_mask, PCI_STATUS, 0xf900);
   s->write_mask[0x0c] = s->write_mask[PCI_INTERRUPT_LINE] = 0xff;       /* cache line size */
   s->write_mask[0x0d] = 0xf8;                                           /* latency timer */
-  if (s->bars[ROM].region)
-    put32 (s->write_mask + PCI_ROM, (uint32_t) ~(bp_region_size (s->bars[ROM].region) - 1) | PCI_ROM_ENABLE);
-  for (unsigned i = 0; i < N_BARS; i++) {
-    const Bar *bar = &s->bars[i];
+  if (s->bars[PCI_ROM_PLACE].region)
+    pci_put32 (s->write_mask + PCI_ROM, (uint32_t) ~(bp_region_size (s->bars[PCI_ROM_PLACE].region) - 1) | PCI_ROM_ENABLE);
+  for (unsigned i = 0; i < PCI_N_BARS; i++) {
+    const PciBar *bar = &s->bars[i];
     if (!bar->region)
       continue;
     uint64_t mask = ~(bp_region_size (bar->region) - 1);
-    put32 (s->write_mask + PCI_BAR0 + 4 * i, (uint32_t) mask & (bar->type & BP_PCI_BAR_IO ? 0xfffffffc : 0xfffffff0));
+    pci_put32 (s->write_mask + PCI_BAR0 + 4 * i, (uint32_t) mask & (bar->type & BP_PCI_BAR_IO ? 0xfffffffc : 0xfffffff0));
     if (bar->type & BP_PCI_BAR_64BIT)
-      put32 (s->write_mask + PCI_BAR0 + 4 * i + 4, (uint32_t) (mask >> 32));
+      pci_put32 (s->write_mask + PCI_BAR0 + 4 * i + 4, (uint32_t) (mask >> 32));
   }
 }
 
@@ -246,13 +227,14 @@ add (void *self, unsigned address, const BpPciFunction *function, GError **error
     g_free (s);
     return NULL;
   }
-  for (unsigned i = 0; i < N_BARS; i++)
-    s->bars[i] = (Bar) { .region = s->function.bars[i].region, .type = s->function.bars[i].type };
-  s->bars[ROM] = (Bar) { .region = s->function.rom, .type = BP_PCI_BAR_MEMORY };
+  for (unsigned i = 0; i < PCI_N_BARS; i++)
+    s->bars[i] = (PciBar) { .region = s->function.bars[i].region, .type = s->function.bars[i].type };
+  s->bars[PCI_ROM_PLACE] = (PciBar) { .region = s->function.rom, .type = BP_PCI_BAR_MEMORY };
   s->function.interrupt_pin = MIN (s->function.interrupt_pin, 4);
   s->bus = bus;
   s->address = address;
-  s->config = bus->state[address].config;
+  s->state = &bus->state[address];
+  s->config = s->state->config;
   bus->slots[address] = s;
   set_masks (s);
   write_reset_values (s);
@@ -263,7 +245,7 @@ static void
 reset (void *self, BpPciSlot *s)
 {
   write_reset_values (s);
-  s->bus->state[s->address].level = false;
+  s->state->level = false;
   follow (s);
 }
 
@@ -272,8 +254,9 @@ remove_slot (void *self, BpPciSlot *s)
 {
   PciBus *bus = self;
   memset (s->config, 0, 256);
-  bus->state[s->address].level = false;
+  s->state->level = false;
   follow (s);                   /* takes the BARs and the line away */
+  pci_msi_finish (s);
   bus->slots[s->address] = NULL;
   if (s->dma)
     bp_address_space_free (s->dma);
@@ -288,10 +271,10 @@ static uint8_t *write_mask (void *self, BpPciSlot *s) { return s->write_mask; }
 static void
 set_interrupt (void *self, BpPciSlot *s, int level)
 {
-  if (s->bus->state[s->address].level == (level != 0))
+  if (s->state->level == (level != 0))
     return;
-  s->bus->state[s->address].level = level != 0;
-  update_line (s);
+  s->state->level = level != 0;
+  pci_slot_update_line (s);
 }
 
 /* The machine's memory, seen while the function may be a bus master. */
@@ -344,15 +327,19 @@ pci_bus_free (PciBus *bus)
   for (unsigned i = 0; i < PCI_N_FUNCTIONS; i++)
     if (bus->slots[i])
       remove_slot (bus, bus->slots[i]);
+  bp_region_free (bus->messages);
+  bus->messages = NULL;
 }
 
 /* --- tables: saved fields, interface ------------------------------------------------------------- */
 
 const BpStateField pci_function_state[] = {
-  BP_STATE_FIELD_BYTES (PciFunctionState, config), BP_STATE_FIELD_BOOL (PciFunctionState, level), BP_STATE_END
+  BP_STATE_FIELD_BYTES (PciFunctionState, config), BP_STATE_FIELD_BOOL (PciFunctionState, level),
+  BP_STATE_FIELD_BUFFER (PciFunctionState, messages), BP_STATE_END
 };
 
 const BpPciBusIface pci_bus_iface = {
   .struct_size = sizeof (BpPciBusIface), .add = add, .remove = remove_slot, .config = config, .write_mask = write_mask,
-  .set_interrupt = set_interrupt, .dma = dma, .reset = reset, .space = space
+  .set_interrupt = set_interrupt, .dma = dma, .reset = reset, .space = space, .add_capability = pci_add_capability, .add_msi = pci_add_msi,
+  .add_msix = pci_add_msix, .n_messages = pci_n_messages, .message = pci_message, .message_fd = pci_message_fd
 };

@@ -8,16 +8,17 @@
 
 enum {                          /* offsets in configuration space (PCI Local Bus 3.0, 6.1) */
   PCI_VENDOR = 0x00, PCI_DEVICE = 0x02, PCI_COMMAND = 0x04, PCI_STATUS = 0x06, PCI_REVISION = 0x08, PCI_CLASS = 0x0b, PCI_HEADER_TYPE = 0x0e,
-  PCI_BAR0 = 0x10, PCI_BAR_END = 0x28, PCI_SUBSYSTEM = 0x2c, PCI_ROM = 0x30, PCI_ROM_END = 0x34, PCI_INTERRUPT_LINE = 0x3c, PCI_INTERRUPT_PIN = 0x3d
+  PCI_BAR0 = 0x10, PCI_BAR_END = 0x28, PCI_SUBSYSTEM = 0x2c, PCI_ROM = 0x30, PCI_ROM_END = 0x34, PCI_CAPABILITIES = 0x34, PCI_INTERRUPT_LINE = 0x3c, PCI_INTERRUPT_PIN = 0x3d
 };
 enum { PCI_COMMAND_IO = 1 << 0, PCI_COMMAND_MEMORY = 1 << 1, PCI_COMMAND_MASTER = 1 << 2, PCI_COMMAND_NO_INTERRUPT = 1 << 10 };
 enum { PCI_ROM_ENABLE = 1 << 0 };
-enum { PCI_STATUS_INTERRUPT = 1 << 3 };
+enum { PCI_STATUS_INTERRUPT = 1 << 3, PCI_STATUS_CAPABILITIES = 1 << 4 };
 #define PCI_N_FUNCTIONS 256
 
 typedef struct PciFunctionState {       /* saved */
   uint8_t config[256];
   bool level;                   /* of the interrupt pin */
+  BpStateBuffer messages;       /* MSI-X: the table, and the pending bits behind it */
 } PciFunctionState;
 
 /* The first member of a host bridge's state, so that the interface's `bus` is this. */
@@ -25,6 +26,7 @@ typedef struct PciBus {
   PciFunctionState state[PCI_N_FUNCTIONS];
   BpPin *intx[4];               /* the bridge's PCI interrupt lines, after the board's swizzle */
   BpRegion *memory, *io;        /* containers: PCI's memory and I/O space */
+  BpRegion *messages;           /* all functions' MSI-X tables; NULL: there is none */
   BpPciSlot *slots[PCI_N_FUNCTIONS];
 } PciBus;
 
