@@ -95,3 +95,28 @@ apic_bus_end_of_interrupt (const ApicBus *bus, uint8_t vector)
       t->end_of_interrupt (member->instance, vector);
   }
 }
+
+/* --- messages in memory ----------------------------------------------------------------------------- */
+
+#define MESSAGES UINT64_C (0xfee00000)
+enum { ADDRESS_LOGICAL = 1 << 2, ADDRESS_REDIRECT = 1 << 3, ADDRESS_DESTINATION = 12 /* shift */, DATA_ASSERT = 1 << 14, DATA_LEVEL = 1 << 15 };
+
+void
+apic_message_encode (const ApicMessage *m, uint64_t *address, uint32_t *data)
+{
+  *address = MESSAGES | (uint64_t) (m->destination & 0xff) << ADDRESS_DESTINATION | (m->logical ? ADDRESS_LOGICAL : 0);
+  *data = m->vector | (uint32_t) m->delivery << 8 | (m->level ? DATA_LEVEL | DATA_ASSERT : 0);
+}
+
+/* With the redirection hint it is for one of those addressed.  Reserved and start-up delivery are none of a device's (table 11-3, figure 11-25). */
+bool
+apic_message_decode (uint64_t address, uint32_t data, ApicMessage *m)
+{
+  if (address >> 20 != MESSAGES >> 20)
+    return false;
+  *m = (ApicMessage) { .delivery = (ApicDelivery) (data >> 8 & 7), .vector = (uint8_t) data, .logical = address & ADDRESS_LOGICAL,
+                       .destination = apic_destination_8 (address >> ADDRESS_DESTINATION & 0xff), .level = data & DATA_LEVEL };
+  if (m->delivery == APIC_FIXED && address & ADDRESS_REDIRECT)
+    m->delivery = APIC_LOWEST;
+  return m->delivery != APIC_REMOTE_READ && m->delivery != APIC_STARTUP;
+}

@@ -49,4 +49,8 @@ bool apic_bus_send (const ApicBus *bus, const ApicMessage *message);
 void apic_bus_broadcast (const ApicBus *bus, const ApicMessage *message, const void *except);
 void apic_bus_end_of_interrupt (const ApicBus *bus, uint8_t vector);
 
+/* A message as a write to memory (SDM 3A, 11.11), and back; false: it is none. */
+void apic_message_encode (const ApicMessage *message, uint64_t *address, uint32_t *data);
+bool apic_message_decode (uint64_t address, uint32_t data, ApicMessage *message);
+
 #endif

@@ -1,5 +1,7 @@
 /* ioapic.c -- Intel 82093AA I/O APIC (May 1996): 24 inputs, a redirection table, messages to local APICs. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/arch/x86-irqchip.h>
+#include <backplane/iface/msi.h>
 #include "apic-bus.h"
 #include "hw-pc.h"
 
@@ -22,6 +24,10 @@ typedef struct IoApic {
   uint8_t select, id;
   BpRegion *mmio;
   ApicBus bus;
+  const BpX86IrqchipOwner *owner;       /* NULL: this does the work */
+  void *owner_user;
+  void (*changed) (void *user, unsigned entry); /* NULL: local APICs are on the bus */
+  void *changed_user;
 } IoApic;
 
 /* --- messages -------------------------------------------------------------------- */
@@ -38,14 +44,21 @@ send (IoApic *a, unsigned n)
                     .logical = a->low[n] & ENTRY_LOGICAL, .level = is_level (a, n) };
   if (m.level)
     a->low[n] |= ENTRY_REMOTE_IRR;
-  apic_bus_send (&a->bus, &m);
+  if (!a->changed) {
+    apic_bus_send (&a->bus, &m);
+    return;
+  }
+  uint64_t address;
+  uint32_t data;
+  apic_message_encode (&m, &address, &data);
+  bp_msi_send (bp_object_machine (a), address, data);
 }
 
 /* A level that is there, is not masked, and was not accepted yet. */
 static void
 service_level (IoApic *a, unsigned n)
 {
-  if (is_level (a, n) && a->lines >> n & 1 && !(a->low[n] & (ENTRY_MASKED | ENTRY_REMOTE_IRR)))
+  if (!a->owner && is_level (a, n) && a->lines >> n & 1 && !(a->low[n] & (ENTRY_MASKED | ENTRY_REMOTE_IRR)))
     send (a, n);
 }
 
@@ -70,7 +83,9 @@ set_in (void *self, unsigned index, int level)
   IoApic *a = self;
   bool rises = level && !(a->lines >> index & 1);
   a->lines = level ? a->lines | 1u << index : a->lines & ~(1u << index);
-  if (is_level (a, index))
+  if (a->owner)
+    a->owner->line (a->owner_user, index, level);
+  else if (is_level (a, index))
     service_level (a, index);
   else if (rises && !(a->low[index] & ENTRY_MASKED))
     send (a, index);
@@ -96,6 +111,15 @@ read_indexed (const IoApic *a)
 }
 
 static void
+write_entry (IoApic *a, unsigned entry, uint32_t value)
+{
+  if (a->select & 1)
+    a->high[entry] = value & 0xff000000;
+  else
+    a->low[entry] = (value & ENTRY_WRITABLE) | (value & ENTRY_LEVEL ? a->low[entry] & ENTRY_REMOTE_IRR : 0);
+}
+
+static void
 write_indexed (IoApic *a, uint32_t value)
 {
   unsigned entry = (a->select - INDEX_TABLE) / 2u;
@@ -103,11 +127,10 @@ write_indexed (IoApic *a, uint32_t value)
     a->id = value >> 24 & 0x0f;
   else if (a->select < INDEX_TABLE || entry >= N_INPUTS)
     bp_log_guest (a, "write of register %02x, which is read-only or does not exist", a->select);
-  else if (a->select & 1)
-    a->high[entry] = value & 0xff000000;
   else {
-    uint32_t kept = value & ENTRY_LEVEL ? a->low[entry] & ENTRY_REMOTE_IRR : 0;
-    a->low[entry] = (value & ENTRY_WRITABLE) | kept;
+    write_entry (a, entry, value);
+    if (a->changed)
+      a->changed (a->changed_user, entry);
     service_level (a, entry);
   }
 }
@@ -129,6 +152,62 @@ ioapic_write (void *self, uint64_t offset, uint64_t value, unsigned size)
     write_indexed (a, (uint32_t) value);
 }
 
+/* --- in an accelerator's hands ------------------------------------------------------------ */
+
+static void
+service_all (IoApic *a)
+{
+  for (unsigned n = 0; n < N_INPUTS; n++)
+    service_level (a, n);
+}
+
+static void
+ioapic_take_over (void *self, const BpX86IrqchipOwner *owner, void *user)
+{
+  IoApic *a = self;
+  a->owner = owner;
+  a->owner_user = user;
+  service_all (a);
+}
+
+static void
+ioapic_get_state (void *self, BpX86IrqchipState *state)
+{
+  const IoApic *a = self;
+  state->ioapic = (BpX86IoapicState) { .id = a->id, .select = a->select, .lines = a->lines };
+  for (unsigned n = 0; n < N_INPUTS; n++)
+    state->ioapic.redirection[n] = (uint64_t) a->high[n] << 32 | a->low[n];
+}
+
+static void
+ioapic_set_state (void *self, const BpX86IrqchipState *state)
+{
+  IoApic *a = self;
+  const BpX86IoapicState *s = &state->ioapic;
+  a->id = s->id & 0x0f;
+  a->select = s->select;
+  a->lines = s->lines & ((1u << N_INPUTS) - 1);
+  for (unsigned n = 0; n < N_INPUTS; n++) {
+    uint32_t low = (uint32_t) s->redirection[n];
+    a->low[n] = low & (ENTRY_WRITABLE | (low & ENTRY_LEVEL ? ENTRY_REMOTE_IRR : 0));
+    a->high[n] = (uint32_t) (s->redirection[n] >> 32) & 0xff000000;
+  }
+  service_all (a);
+}
+
+static void
+ioapic_split (void *self, void (*changed) (void *user, unsigned entry), void *user)
+{
+  IoApic *a = self;
+  a->changed = changed;
+  a->changed_user = user;
+}
+
+static const BpX86IrqchipIface irqchip_iface = {
+  .struct_size = sizeof (BpX86IrqchipIface), .kind = BP_X86_IOAPIC, .take_over = ioapic_take_over, .get_state = ioapic_get_state,
+  .set_state = ioapic_set_state, .end_of_interrupt = bus_end_of_interrupt, .split = ioapic_split
+};
+
 /* --- life cycle: realize, reset ------------------------------------------------------------ */
 
 static bool
@@ -144,6 +223,14 @@ ioapic_unrealize (void *self)
   apic_bus_leave (&((IoApic *) self)->bus);
 }
 
+/* Who follows the table hears of all of it. */
+static void
+tell_all (IoApic *a)
+{
+  for (unsigned n = 0; n < N_INPUTS && a->changed; n++)
+    a->changed (a->changed_user, n);
+}
+
 static void
 ioapic_reset (void *self, BpResetKind kind)
 {
@@ -154,6 +241,14 @@ ioapic_reset (void *self, BpResetKind kind)
   }
   a->lines = 0;
   a->select = a->id = 0;
+  tell_all (a);
+}
+
+static bool
+ioapic_post_load (void *self, GError **error)
+{
+  tell_all (self);
+  return true;
 }
 
 /* --- tables: properties, saved fields, type -------------------------------------------------- */
@@ -169,7 +264,7 @@ static const BpPinDesc ioapic_pins[] = {
 };
 
 static const ApicBusIface bus_iface = { .struct_size = sizeof (ApicBusIface), .end_of_interrupt = bus_end_of_interrupt };
-static const BpInterfaceDesc ioapic_interfaces[] = { { APIC_BUS_ID, &bus_iface }, { NULL, NULL } };
+static const BpInterfaceDesc ioapic_interfaces[] = { { APIC_BUS_ID, &bus_iface }, { BP_X86_IRQCHIP_ID, &irqchip_iface }, { NULL, NULL } };
 
 static const BpStateField ioapic_state[] = {
   BP_STATE_FIELD_ARRAY (BP_STATE_U32, IoApic, low, N_INPUTS), BP_STATE_FIELD_ARRAY (BP_STATE_U32, IoApic, high, N_INPUTS),
@@ -188,4 +283,5 @@ const BpTypeDesc ioapic_type = {
   .realize = ioapic_realize,
   .unrealize = ioapic_unrealize,
   .reset = ioapic_reset,
+  .post_load = ioapic_post_load,
 };

@@ -34,7 +34,7 @@ ns_to_count (const Lapic *l, int64_t ns)
 void
 lapic_timer_arm (Lapic *l)
 {
-  if (!l->counting || l->lvt[LVT_TIMER] & LVT_MASKED) {
+  if (l->owner || !l->counting || l->lvt[LVT_TIMER] & LVT_MASKED) {
     bp_timer_cancel (l->timer);
     return;
   }
@@ -46,7 +46,7 @@ void
 lapic_timer_sync (Lapic *l)
 {
   int64_t t = now (l);
-  if (!l->counting || t < l->zero_at)
+  if (l->owner || !l->counting || t < l->zero_at)
     return;
   int64_t period = count_to_ns (l, l->initial_count);
   if (l->lvt[LVT_TIMER] & LVT_PERIODIC && period > 0)
@@ -94,7 +94,17 @@ uint32_t
 lapic_timer_count (Lapic *l)
 {
   lapic_timer_sync (l);
-  return l->counting && !has_deadlines (l) ? ns_to_count (l, l->zero_at - now (l)) : 0;
+  return l->counting && !has_deadlines (l) ? ns_to_count (l, MAX (l->zero_at - now (l), 0)) : 0;
+}
+
+void
+lapic_timer_restore (Lapic *l, uint32_t count)
+{
+  bool periodic = l->lvt[LVT_TIMER] & LVT_PERIODIC;
+  l->counting = !has_deadlines (l) && (count || (periodic && l->initial_count));
+  l->zero_at = now (l) + count_to_ns (l, count ? count : l->initial_count);
+  l->deadline = 0;
+  lapic_timer_arm (l);
 }
 
 void

@@ -7,7 +7,6 @@
 
 /* --- registers -------------------------------------------------------------- */
 
-#define BASE_RESERVED (UINT64_C (0x2ff) | ~((UINT64_C (1) << 36) - 1))
 #define BASE_DEFAULT UINT64_C (0xfee00000)
 enum { SPURIOUS_ENABLE = 1 << 8, SPURIOUS_FOCUS_OFF = 1 << 9 };
 enum { ESR_SEND_ILLEGAL = 1 << 5, ESR_RECEIVE_ILLEGAL = 1 << 6, ESR_REGISTER = 1 << 7 };
@@ -58,10 +57,10 @@ external_pending (const Lapic *l)
   return (through && l->lint & 1) || l->external;
 }
 
-static void
-update (Lapic *l)
+void
+lapic_update (Lapic *l)
 {
-  bp_pin_set (l->intr, deliverable (l) >= 0 || external_pending (l));
+  bp_pin_set (l->intr, !l->owner && (deliverable (l) >= 0 || external_pending (l)));
 }
 
 static void
@@ -72,7 +71,7 @@ request (Lapic *l, uint8_t vector, bool level)
     set_bit (l->tmr, vector);
   else
     clear_bit (l->tmr, vector);
-  update (l);
+  lapic_update (l);
 }
 
 static void
@@ -133,7 +132,7 @@ take_init (Lapic *l)
   registers_reset (l);
   l->id = id;
   l->tpr = 0;
-  update (l);
+  lapic_update (l);
   bp_pin_pulse (l->init);
 }
 
@@ -167,7 +166,7 @@ lapic_deliver_local (Lapic *l, unsigned index)
     take_init (l);
     break;
   case APIC_EXTINT:             /* the line itself counts, not its edges */
-    update (l);
+    lapic_update (l);
     break;
   default:
     if (level && entry & LVT_REMOTE_IRR)
@@ -184,9 +183,13 @@ set_lint (void *self, unsigned index, int level)
   Lapic *l = self;
   bool rises = level && !(l->lint >> index & 1);        /* not when the state was loaded before that of who drives it */
   l->lint = (uint8_t) (level ? l->lint | 1 << index : l->lint & ~(1 << index));
+  if (l->owner) {
+    l->owner->line (l->owner_user, index, level);
+    return;
+  }
   if (rises)
     lapic_deliver_local (l, index ? LVT_LINT1 : LVT_LINT0);
-  update (l);
+  lapic_update (l);
 }
 
 /* --- messages -------------------------------------------------------------------------------- */
@@ -209,7 +212,7 @@ static bool
 bus_is_addressed (void *self, const ApicMessage *m)
 {
   const Lapic *l = self;
-  if (!is_on (l))
+  if (l->owner || !is_on (l))
     return false;
   if (m->destination == APIC_EVERYBODY)
     return true;
@@ -231,7 +234,7 @@ static void
 bus_deliver (void *self, const ApicMessage *m)
 {
   Lapic *l = self;
-  if (!is_on (l))
+  if (l->owner || !is_on (l))
     return;
   switch (m->delivery) {
   case APIC_FIXED:
@@ -249,7 +252,7 @@ bus_deliver (void *self, const ApicMessage *m)
     break;
   case APIC_EXTINT:
     l->external = true;
-    update (l);
+    lapic_update (l);
     break;
   case APIC_STARTUP:
     take_startup (l, m->vector);
@@ -314,7 +317,7 @@ end_of_interrupt (Lapic *l)
   }
   if (test_bit (l->tmr, (unsigned) vector))
     apic_bus_end_of_interrupt (&l->bus, (uint8_t) vector);
-  update (l);
+  lapic_update (l);
 }
 
 /* --- guest access -------------------------------------------------------------------- */
@@ -434,7 +437,7 @@ lapic_write_register (Lapic *l, unsigned reg, uint32_t value)
     bp_log_guest (l, "write of register %02x0, which is read-only or does not exist", reg);
     report_error (l, ESR_REGISTER);
   }
-  update (l);
+  lapic_update (l);
 }
 
 static bool has_page (const Lapic *l) { return is_on (l) && !lapic_is_x2 (l); }
@@ -477,22 +480,22 @@ acknowledge (void *self)
 {
   Lapic *l = self;
   const BpInterruptControllerIface *pic = l->pic.table;
-  int vector = deliverable (l);
+  int vector = l->owner ? -1 : deliverable (l);
   if (vector >= 0) {
     clear_bit (l->irr, (unsigned) vector);
     set_bit (l->isr, (unsigned) vector);
-  } else if (external_pending (l)) {
+  } else if (l->owner ? l->lint & 1 : external_pending (l)) {     /* an owner asks once its own LINT0 has let the request through */
     l->external = false;
     vector = BP_TABLE_HAS (pic, acknowledge) ? pic->acknowledge (l->pic.instance) : -1;
   }
-  update (l);
+  lapic_update (l);
   return vector;
 }
 
 static uint64_t apic_base_read (void *self) { return ((Lapic *) self)->base; }
 
-static void
-set_base (Lapic *l, uint64_t value)
+void
+lapic_set_base (Lapic *l, uint64_t value)
 {
   l->base = value;
   bp_memory_begin ();
@@ -515,14 +518,14 @@ apic_base_write (void *self, uint64_t value)
 {
   Lapic *l = self;
   uint64_t before = l->base;
-  if (value & BASE_RESERVED || !mode_follows (before, value))
+  if (value & LAPIC_BASE_RESERVED || !mode_follows (before, value))
     return false;
-  set_base (l, value);
+  lapic_set_base (l, value);
   if (before & BASE_ENABLE && !is_on (l))
     registers_reset (l);
   if (lapic_is_x2 (l) && !(before & BASE_X2))
     l->icr_high = 0;
-  update (l);
+  lapic_update (l);
   return true;
 }
 
@@ -533,8 +536,26 @@ priority_write (void *self, uint8_t priority)
 {
   Lapic *l = self;
   l->tpr = (uint8_t) (priority << 4);
-  update (l);
+  lapic_update (l);
 }
+
+/* --- messages from devices ---------------------------------------------------------------------- */
+
+/* One for all: they are on one bus. */
+static bool
+message_send (void *self, uint64_t address, uint32_t data)
+{
+  Lapic *l = self;
+  ApicMessage m;
+  if (l->owner)
+    return false;
+  if (apic_message_decode (address, data, &m))
+    return apic_bus_send (&l->bus, &m);
+  bp_log_guest (l, "message 0x%" G_GINT64_MODIFIER "x = %08x, which no local APIC takes", address, data);
+  return false;
+}
+
+static const BpMsiIface message_iface = { .struct_size = sizeof (BpMsiIface), .send = message_send };
 
 /* --- life cycle: realize, reset ------------------------------------------------------------ */
 
@@ -580,7 +601,7 @@ lapic_reset (void *self, BpResetKind kind)
   Lapic *l = self;
   l->tpr = l->lint = 0;
   registers_reset (l);
-  set_base (l, BASE_DEFAULT | BASE_ENABLE | (is_bootstrap (l) ? BASE_BSP : 0));
+  lapic_set_base (l, BASE_DEFAULT | BASE_ENABLE | (is_bootstrap (l) ? BASE_BSP : 0));
 }
 
 static bool
@@ -588,8 +609,8 @@ lapic_post_load (void *self, GError **error)
 {
   Lapic *l = self;
   l->divide &= 0xb;
-  set_base (l, l->base & ~(BASE_RESERVED | (l->base & BASE_ENABLE ? 0 : BASE_X2)));
-  update (l);
+  lapic_set_base (l, l->base & ~(LAPIC_BASE_RESERVED | (l->base & BASE_ENABLE ? 0 : BASE_X2)));
+  lapic_update (l);
   return true;
 }
 
@@ -630,7 +651,8 @@ static const BpInterruptControllerIface controller_iface = {
   .msr_read = lapic_msr_read, .msr_write = lapic_msr_write, .deadline_read = lapic_deadline_read, .deadline_write = lapic_deadline_write
 };
 static const BpInterfaceDesc lapic_interfaces[] = {
-  { BP_INTERRUPT_CONTROLLER_ID, &controller_iface }, { APIC_BUS_ID, &bus_iface }, { NULL, NULL }
+  { BP_INTERRUPT_CONTROLLER_ID, &controller_iface }, { APIC_BUS_ID, &bus_iface }, { BP_MSI_ID, &message_iface },
+  { BP_X86_IRQCHIP_ID, &lapic_irqchip_iface }, { NULL, NULL }
 };
 
 static const BpStateField lapic_state[] = {

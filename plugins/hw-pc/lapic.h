@@ -3,7 +3,9 @@
 #ifndef HW_PC_LAPIC_H
 #define HW_PC_LAPIC_H
 
+#include <backplane/arch/x86-irqchip.h>
 #include <backplane/iface/interrupt-controller.h>
+#include <backplane/iface/msi.h>
 #include "apic-bus.h"
 #include "hw-pc.h"
 
@@ -44,9 +46,16 @@ typedef struct Lapic {
   BpPin *intr, *nmi, *smi, *init;
   BpRegion *mmio;
   ApicBus bus;
+  const BpX86IrqchipOwner *owner;       /* NULL: this does the work */
+  void *owner_user;
 } Lapic;
 
+#define LAPIC_BASE_RESERVED (UINT64_C (0x2ff) | ~((UINT64_C (1) << 36) - 1))
+
 /* --- lapic.c ------------------------------------------------------------------------ */
+/* Lets the request pin follow. */
+void lapic_update (Lapic *l);
+void lapic_set_base (Lapic *l, uint64_t value);         /* IA32_APIC_BASE; the page follows */
 /* The event of an LVT entry has come. */
 void lapic_deliver_local (Lapic *l, unsigned index);
 uint32_t lapic_read_register (Lapic *l, unsigned reg);
@@ -62,11 +71,16 @@ uint32_t lapic_x2_logical_id (const Lapic *l);
 bool lapic_msr_read (void *lapic, uint32_t number, uint64_t *value);
 bool lapic_msr_write (void *lapic, uint32_t number, uint64_t value);
 
+/* --- lapic-irqchip.c ---------------------------------------------------------------- */
+extern const BpX86IrqchipIface lapic_irqchip_iface;
+
 /* --- lapic-timer.c ------------------------------------------------------------------- */
 void lapic_timer_start (Lapic *l, uint32_t initial_count);      /* 0 stops it */
 void lapic_timer_stop (Lapic *l);
 void lapic_timer_set_divide (Lapic *l, uint32_t divide);
 uint32_t lapic_timer_count (Lapic *l);
+/* The count goes on from here; 0: it is over. */
+void lapic_timer_restore (Lapic *l, uint32_t count);
 /* Does what was due: a zero that has passed is delivered, a periodic count goes on. */
 void lapic_timer_sync (Lapic *l);
 void lapic_timer_arm (Lapic *l);

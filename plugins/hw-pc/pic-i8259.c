@@ -1,6 +1,8 @@
 /* pic-i8259.c -- Intel 8259A (December 1988), two of them cascaded as in the PC/AT, with the edge/level control register. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/arch/x86-irqchip.h>
 #include <backplane/iface/interrupt-controller.h>
+#include <string.h>
 #include "hw-pc.h"
 
 /* --- registers -------------------------------------------------------------- */
@@ -28,6 +30,8 @@ typedef struct Chip {
 typedef struct Pair {
   Chip chip[2];                 /* master, slave */
   BpPin *intr;
+  const BpX86IrqchipOwner *owner;       /* NULL: this does the work */
+  void *owner_user;
   BpRegion *master_ports, *slave_ports, *elcr_ports;
 } Pair;
 
@@ -65,6 +69,10 @@ static void set_line (Pair *p, Chip *c, unsigned n, int level);
 static void
 update (Pair *p)
 {
+  if (p->owner) {
+    bp_pin_lower (p->intr);
+    return;
+  }
   set_line (p, &p->chip[0], 2, requesting (p, &p->chip[1]) >= 0);
   bp_pin_set (p->intr, requesting (p, &p->chip[0]) >= 0);
 }
@@ -95,6 +103,12 @@ pair_set_in (void *self, unsigned index, int level)
   Pair *p = self;
   if (index == 2)
     return;
+  if (p->owner) {
+    uint8_t *lines = &p->chip[index >> 3].lines, bit = (uint8_t) (1 << (index & 7));
+    *lines = (uint8_t) (level ? *lines | bit : *lines & ~bit);
+    p->owner->line (p->owner_user, index, level);
+    return;
+  }
   set_line (p, &p->chip[index >> 3], index & 7, level);
   update (p);
 }
@@ -119,6 +133,8 @@ pair_acknowledge (void *self)
   Pair *p = self;
   Chip *master = &p->chip[0], *slave = &p->chip[1];
   int n = requesting (p, master), vector;
+  if (p->owner)
+    return -1;
   if (n < 0)
     vector = master->vector_base + 7;
   else if (n == 2 && !master->single) {
@@ -270,6 +286,54 @@ elcr_write (void *self, uint64_t offset, uint64_t value, unsigned size)
   update (p);
 }
 
+/* --- in an accelerator's hands ------------------------------------------------------------ */
+
+static void
+pair_take_over (void *self, const BpX86IrqchipOwner *owner, void *user)
+{
+  Pair *p = self;
+  p->owner = owner;
+  p->owner_user = user;
+  update (p);
+}
+
+static void
+pair_get_state (void *self, BpX86IrqchipState *state)
+{
+  const Pair *p = self;
+  memset (&state->i8259, 0, sizeof state->i8259);
+  for (unsigned i = 0; i < 2; i++) {
+    const Chip *c = &p->chip[i];
+    state->i8259.chip[i] = (typeof (state->i8259.chip[i])) {
+      .irr = c->irr, .imr = c->imr, .isr = c->isr, .lines = c->lines, .elcr = c->elcr, .priority_add = c->priority_add,
+      .vector_base = c->vector_base, .init_state = c->init_state, .init_needs_icw4 = c->init_needs_icw4, .single = c->single,
+      .level_triggered = c->ltim, .auto_eoi = c->auto_eoi, .rotate_on_auto_eoi = c->rotate_on_auto_eoi,
+      .special_fully_nested = c->special_fully_nested, .special_mask = c->special_mask, .read_isr = c->read_isr, .poll = c->poll
+    };
+  }
+}
+
+static void
+pair_set_state (void *self, const BpX86IrqchipState *state)
+{
+  Pair *p = self;
+  for (unsigned i = 0; i < 2; i++) {
+    typeof (&state->i8259.chip[0]) c = &state->i8259.chip[i];
+    p->chip[i] = (Chip) {
+      .irr = c->irr, .imr = c->imr, .isr = c->isr, .lines = c->lines, .elcr = c->elcr & (i ? 0xde : 0xf8), .priority_add = c->priority_add & 7,
+      .vector_base = c->vector_base & 0xf8, .init_state = c->init_state & 3, .init_needs_icw4 = c->init_needs_icw4, .single = c->single,
+      .ltim = c->level_triggered, .auto_eoi = c->auto_eoi, .rotate_on_auto_eoi = c->rotate_on_auto_eoi,
+      .special_fully_nested = c->special_fully_nested, .special_mask = c->special_mask, .read_isr = c->read_isr, .poll = c->poll
+    };
+  }
+  update (p);
+}
+
+static const BpX86IrqchipIface pair_irqchip = {
+  .struct_size = sizeof (BpX86IrqchipIface), .kind = BP_X86_I8259_PAIR, .take_over = pair_take_over, .get_state = pair_get_state,
+  .set_state = pair_set_state
+};
+
 /* --- life cycle: realize, reset ------------------------------------------------------------ */
 
 static void
@@ -313,7 +377,7 @@ static const BpPinDesc pair_pins[] = {
 };
 
 static const BpInterruptControllerIface pair_controller = { .struct_size = sizeof (BpInterruptControllerIface), .acknowledge = pair_acknowledge };
-static const BpInterfaceDesc pair_interfaces[] = { { BP_INTERRUPT_CONTROLLER_ID, &pair_controller }, { NULL, NULL } };
+static const BpInterfaceDesc pair_interfaces[] = { { BP_INTERRUPT_CONTROLLER_ID, &pair_controller }, { BP_X86_IRQCHIP_ID, &pair_irqchip }, { NULL, NULL } };
 
 static const BpStateField chip_state[] = {
   BP_STATE_FIELD_U8 (Chip, irr), BP_STATE_FIELD_U8 (Chip, imr), BP_STATE_FIELD_U8 (Chip, isr), BP_STATE_FIELD_U8 (Chip, lines),
