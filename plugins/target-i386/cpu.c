@@ -78,7 +78,7 @@ x86_reset_registers (X86Cpu *env, bool init)
   env->halted = is_bootstrap (env) ? HALTED_NOT : HALTED_WAIT_SIPI;
   env->efer = 0;
   env->exc_vector = env->exc_old = -1;
-  env->nmi_masked = env->repeating = env->watch_hits = 0;
+  env->nmi_masked = env->repeating = env->watch_hits = env->held = 0;
   env->new_task = 0;
   if (!init) {
     reset_fpu (env);

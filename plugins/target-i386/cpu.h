@@ -136,6 +136,8 @@ typedef struct X86Cpu {
   int32_t exc_old;              /* the exception being delivered, for #DF; -1: none */
   uint32_t nmi_masked;
   uint8_t startup_vector;       /* of the start-up message that BP_VCPU_IRQ_SIPI announces; atomic */
+  uint64_t held_eip;            /* HF_INHIBIT was put there, for the instruction here, by ... */
+  uint32_t held;                /* (BpX86State.interrupts_held); not saved */
   uint32_t repeating;           /* a repeated string instruction is between iterations: an event pushes RF (SDM 3B 17.3.1.1) */
   uint32_t new_task;            /* a task switch is past its point of no return: a fault belongs to the new task, at new_task_eip */
   uint32_t new_task_eip, new_task_cc_op;
@@ -171,7 +173,7 @@ typedef struct X86Cpu {
 } X86Cpu;
 
 /* exc_is_int.  INT n is delivered where it stands, and never recorded; ICEBP returns to exc_next_eip. */
-enum { EXC_KIND_FAULT = 0, EXC_KIND_ICEBP = 2 };
+enum { EXC_KIND_FAULT = 0, EXC_KIND_ICEBP = 2, EXC_KIND_INTERRUPT = 3, EXC_KIND_NMI = 4 /* these two with X86_IRQ_EVENT only */ };
 #define EXC_TRIPLE 0x100        /* in exc_vector: nothing left to try */
 /* halted */
 enum {
@@ -185,6 +187,7 @@ enum { OWN_SYSCALL32 = 1 << 0 };
 #define X86_C7_PKS (1u << 31)
 /* Bits of the vCPU's pending word that are this type's own. */
 enum { X86_IRQ_RESET = 1 << 8, X86_IRQ_TRAP = 1 << 9 /* #DB, DR6 tells why, before the next instruction */,
+       X86_IRQ_EVENT = 1 << 11 /* exc_vector is to be delivered before anything else: whoever put the registers here had accepted it */,
        X86_IRQ_NMI_2 = 1 << 10 /* as BP_VCPU_IRQ_NMI: both, when two came before the first was taken */ };
 #define X86_IRQ_NMIS (BP_VCPU_IRQ_NMI | X86_IRQ_NMI_2)
 
@@ -229,6 +232,7 @@ bool x86_insn_registers (const BpInsn *insn, BpInsnRegisters *out);
 /* runtime/msr.c: false: no such MSR, or a value it does not take */
 bool x86_msr_read (X86Cpu *env, uint32_t number, uint64_t *value);
 bool x86_msr_write (X86Cpu *env, uint32_t number, uint64_t value);
+uint64_t x86_tsc (X86Cpu *env);                 /* the counter now; [main] while the vCPU is stopped, or its own thread */
 uint64_t x86_cr8_read (X86Cpu *env);
 void x86_cr8_write (X86Cpu *env, uint64_t value);
 /* cpuid.c */
@@ -236,6 +240,7 @@ extern const char *const x86_model_names[];             /* NULL-terminated */
 bool x86_configure_features (X86Cpu *env, GError **error);      /* model and features -> what CPUID says and the decoder may accept */
 uint32_t x86_signature (const X86Cpu *env);             /* CPUID.1:EAX, and EDX after reset */
 unsigned x86_family (const X86Cpu *env);
+const char *x86_cpuid_bit_name (uint32_t leaf, uint32_t subleaf, unsigned reg, unsigned bit);   /* NULL: none */
 bool x86_has_apic (const X86Cpu *env);                  /* the linked controller is a local APIC */
 bool x86_has_x2apic (const X86Cpu *env);                /* the model and that controller have it */
 bool x86_has_tsc_deadline (const X86Cpu *env);
@@ -244,6 +249,7 @@ extern const BpStateField x86_state_fields[];
 extern const BpX86CpuIface x86_cpu_iface;
 uint64_t x86_priority (X86Cpu *env);            /* CR8, wherever it is asked for: [vcpu], or [main] while the vCPU is stopped */
 void x86_set_priority (X86Cpu *env, uint64_t value);
+unsigned x86_state_msrs (const X86Cpu *env, uint32_t *numbers, unsigned n);     /* runtime/msr.c */
 void x86_mask_mxcsr (X86Cpu *env);              /* of an FP state that was put there: its reserved bits are cleared */
 void x86_cpuid (X86Cpu *env, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
 /* runtime/xsave.c */

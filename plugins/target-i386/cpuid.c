@@ -325,6 +325,20 @@ x86_has_tsc_deadline (const X86Cpu *env)
   return env->cpuid_1_ecx & C1_TSC_DEADLINE && BP_TABLE_HAS (intc, deadline_write);
 }
 
+const char *
+x86_cpuid_bit_name (uint32_t leaf, uint32_t subleaf, unsigned reg, unsigned bit)
+{
+  static const struct { uint32_t leaf; uint8_t subleaf, reg, word; } words[] = {
+    { 1, 0, 3, WORD_D1 }, { 1, 0, 2, WORD_C1 }, { 7, 0, 1, WORD_B7 }, { 7, 0, 2, WORD_C7 }, { 7, 0, 3, WORD_D7 }, { 13, 1, 0, WORD_XS },
+    { 0x80000007, 0, 3, WORD_X7 }, { 0x80000001, 0, 3, WORD_DX }, { 0x80000001, 0, 2, WORD_CX }
+  };
+  for (size_t w = 0; w < G_N_ELEMENTS (words); w++)
+    for (size_t i = 0; words[w].leaf == leaf && words[w].subleaf == subleaf && words[w].reg == reg && i < G_N_ELEMENTS (bits); i++)
+      if (bits[i].word == words[w].word && bits[i].bit == bit)
+        return bits[i].name;
+  return NULL;
+}
+
 /* --- the instruction --------------------------------------------------------------------------------- */
 
 static uint32_t
@@ -413,11 +427,12 @@ leaf_13 (const X86Cpu *env, uint32_t subleaf, uint32_t out[4])
 static void
 leaf_15 (const X86Cpu *env, uint32_t out[4])
 {
-  enum { CRYSTAL = 1000000000, MHZ = 1000000 };
-  if (!x86_has_tsc_deadline (env) || env->tsc_frequency % MHZ != 0)
+  enum { CRYSTAL = 1000000000, MHZ = 1000000, KHZ = 1000 };
+  uint32_t unit = env->tsc_frequency % MHZ ? KHZ : MHZ;
+  if (!x86_has_tsc_deadline (env) || env->tsc_frequency % unit != 0)
     return;
-  out[0] = CRYSTAL / MHZ;
-  out[1] = (uint32_t) (env->tsc_frequency / MHZ);
+  out[0] = CRYSTAL / unit;
+  out[1] = (uint32_t) (env->tsc_frequency / unit);
   out[2] = CRYSTAL;
 }
 

@@ -3,6 +3,7 @@
 #include <backplane/iface/interrupt-controller.h>
 #include <string.h>
 #include "cpu.h"
+#include "debug/debug.h"
 
 /* --- saved state --------------------------------------------------------------------------- */
 
@@ -121,6 +122,95 @@ x86_set_priority (X86Cpu *env, uint64_t value)
   }
 }
 
+/* An event that waits for its delivery: one that was put here, or a trap.  (One that is being raised is delivered before anybody looks.) */
+static void
+get_event (X86Cpu *env, BpX86State *s)
+{
+  static const uint8_t kinds[] = { [EXC_KIND_INTERRUPT] = BP_X86_EVENT_INTERRUPT, [EXC_KIND_NMI] = BP_X86_EVENT_NMI };
+  uint32_t pending = bp_vcpu_pending (bp_vcpu_of (env));
+  if (pending & X86_IRQ_EVENT) {
+    bool is_fault = env->exc_is_int != EXC_KIND_INTERRUPT && env->exc_is_int != EXC_KIND_NMI;
+    s->event_kind = is_fault ? BP_X86_EVENT_EXCEPTION : kinds[env->exc_is_int];
+    s->event_vector = (uint8_t) env->exc_vector;
+    s->event_has_error = is_fault && env->exc_has_error;
+    s->event_error = s->event_has_error ? env->exc_error : 0;
+  } else if (pending & X86_IRQ_TRAP) {
+    s->event_kind = BP_X86_EVENT_EXCEPTION;
+    s->event_vector = EXC_DB;
+  }
+}
+
+static void
+set_event (X86Cpu *env, const BpX86State *s)
+{
+  BpVcpu *vcpu = bp_vcpu_of (env);
+  uint32_t pending = bp_vcpu_pending (vcpu) & (X86_IRQ_EVENT | X86_IRQ_TRAP), bit = X86_IRQ_EVENT;
+  bool is_fault = s->event_kind == BP_X86_EVENT_EXCEPTION;
+  if (pending & X86_IRQ_EVENT)
+    env->exc_vector = -1;
+  if (s->event_kind == BP_X86_EVENT_NONE || s->event_kind > BP_X86_EVENT_EXCEPTION || (is_fault && s->event_vector > 31))
+    bit = 0;
+  else if (is_fault && s->event_vector == EXC_DB)
+    bit = X86_IRQ_TRAP;
+  if (bit != X86_IRQ_TRAP)
+    env->watch_hits = 0;
+  bp_vcpu_lower (vcpu, pending & ~bit);
+  if (bit == X86_IRQ_EVENT) {
+    env->exc_vector = s->event_vector;
+    env->exc_has_error = is_fault && s->event_has_error;
+    env->exc_error = env->exc_has_error ? s->event_error : 0;
+    env->exc_is_int = is_fault ? EXC_KIND_FAULT : s->event_kind == BP_X86_EVENT_NMI ? EXC_KIND_NMI : EXC_KIND_INTERRUPT;
+    env->exc_old = -1;
+    env->bad_address = 0;
+  }
+  if (bit)
+    bp_vcpu_raise (vcpu, bit);
+}
+
+enum { HELD_BY_STI = 1, HELD_BY_SS = 2 };
+
+/* The translator does not tell STI from MOV SS, which holds off more. */
+static uint32_t
+held_kind (const X86Cpu *env)
+{
+  if (!(env->hflags & HF_INHIBIT))
+    return 0;
+  return env->held && env->held_eip == env->eip ? env->held : HELD_BY_SS;
+}
+
+static bool
+uses_pdptes (const X86Cpu *env)
+{
+  return env->cr0 & CR0_PG && env->cr4 & CR4_PAE && !x86_in_long_mode (env);
+}
+
+/* As x86_load_pdptes, when there is no translator to ask. */
+static void
+read_pdptes (X86Cpu *env)
+{
+  uint64_t pdpte[4];
+  if (env->tcg.ops)
+    x86_load_pdptes (env, env->cr3);
+  else if (x86_debug_read_physical (env, env->cr3 & 0xffffffe0, pdpte, sizeof pdpte))
+    memcpy (env->pdpte, pdpte, sizeof pdpte);
+}
+
+static bool
+has_other_tables (const BpX86State *a, const BpX86State *b)
+{
+  enum { CR4_TABLES = CR4_PAE | CR4_PSE };
+  return a->cr3 != b->cr3 || (a->cr0 ^ b->cr0) & CR0_PG || (a->cr4 ^ b->cr4) & CR4_TABLES || (a->efer ^ b->efer) & EFER_LME;
+}
+
+static void
+set_pdptes (X86Cpu *env, const BpX86State *before, const BpX86State *s)
+{
+  bool given = memcmp (before->pdpte, s->pdpte, sizeof s->pdpte) != 0;
+  memcpy (env->pdpte, s->pdpte, sizeof env->pdpte);
+  if (!given && uses_pdptes (env) && has_other_tables (before, s))
+    read_pdptes (env);
+}
+
 static void
 get_state (void *self, BpX86State *out)
 {
@@ -140,8 +230,7 @@ get_state (void *self, BpX86State *out)
   s.cr4 = env->cr4;
   s.efer = env->efer;
   memcpy (s.dr, env->dr, sizeof s.dr);
-  if (env->tcg.ops)
-    x86_msr_read (env, 0x10, &s.tsc);
+  s.tsc = x86_tsc (env);
   memcpy (s.fxsave, env->fp, sizeof s.fxsave);
   s.xcr0 = env->xcr0;
   memcpy (s.ymm_high, env->fp + X86_FP_UPPERS, sizeof s.ymm_high);
@@ -157,7 +246,47 @@ get_state (void *self, BpX86State *out)
   s.sysenter_eip = env->sysenter_eip;
   s.pkru = env->pkru;
   s.pkrs = env->pkrs;
+  get_event (env, &s);
+  s.interrupts_held = held_kind (env);
+  s.nmi_blocked = env->nmi_masked != 0;
+  s.activity = env->halted;
+  memcpy (s.pdpte, env->pdpte, sizeof s.pdpte);
   memcpy (out, &s, s.struct_size);
+}
+
+static void
+set_system_registers (X86Cpu *env, const BpX86State *s)
+{
+  memcpy (env->segment, s->segment, sizeof s->segment);
+  memcpy (&env->gdtr, &s->gdtr, sizeof s->gdtr);
+  memcpy (&env->idtr, &s->idtr, sizeof s->idtr);
+  env->cr0 = s->cr0 | CR0_ET;
+  env->cr2 = s->cr2;
+  env->cr3 = s->cr3;
+  env->cr4 = s->cr4 & env->cr4_allowed;
+  bool is_long = s->efer & EFER_LME && s->cr0 & CR0_PG;
+  env->efer = (s->efer & ~(uint64_t) EFER_LMA) | (is_long ? EFER_LMA : 0);
+  memcpy (env->dr, s->dr, sizeof s->dr);
+  env->star = s->star;
+  env->lstar = s->lstar;
+  env->cstar = s->cstar;
+  env->sfmask = s->sfmask;
+  env->kernel_gs_base = s->kernel_gs_base;
+  env->tsc_aux = s->tsc_aux;
+  env->sysenter_cs = s->sysenter_cs;
+  env->sysenter_esp = s->sysenter_esp;
+  env->sysenter_eip = s->sysenter_eip;
+}
+
+static void
+set_fp (X86Cpu *env, const BpX86State *s)
+{
+  memcpy (env->fp, s->fxsave, sizeof s->fxsave);
+  x86_mask_mxcsr (env);
+  memcpy (env->fp + X86_FP_UPPERS, s->ymm_high, sizeof s->ymm_high);
+  env->xcr0 = s->xcr0 | 1;
+  env->pkru = env->cpuid_7_ecx & X86_C7_PKU ? (uint32_t) s->pkru : 0;
+  env->pkrs = env->cpuid_7_ecx & X86_C7_PKS ? (uint32_t) s->pkrs : 0;
 }
 
 /* A caller whose struct is older leaves what it does not know as it is. */
@@ -165,45 +294,27 @@ static void
 set_state (void *self, const BpX86State *in)
 {
   X86Cpu *env = self;
-  BpX86State s = { .struct_size = sizeof s };
-  get_state (self, &s);
+  BpX86State before = { .struct_size = sizeof before };
+  get_state (self, &before);
+  BpX86State s = before;
   memcpy (&s, in, MIN (in->struct_size, (uint32_t) sizeof s));
-  env->halted = s.halted;
+  env->halted = s.halted != before.halted ? s.halted : s.activity;
   memcpy (env->gpr, s.gpr, sizeof s.gpr);
   env->eip = s.rip;
-  memcpy (env->segment, s.segment, sizeof s.segment);
-  memcpy (&env->gdtr, &s.gdtr, sizeof s.gdtr);
-  memcpy (&env->idtr, &s.idtr, sizeof s.idtr);
-  env->cr0 = s.cr0 | CR0_ET;
-  env->cr2 = s.cr2;
-  env->cr3 = s.cr3;
-  env->cr4 = s.cr4 & env->cr4_allowed;
-  bool is_long = s.efer & EFER_LME && s.cr0 & CR0_PG;
-  env->efer = (s.efer & ~(uint64_t) EFER_LMA) | (is_long ? EFER_LMA : 0);
-  memcpy (env->dr, s.dr, sizeof s.dr);
-  memcpy (env->fp, s.fxsave, sizeof s.fxsave);
-  x86_mask_mxcsr (env);
-  memcpy (env->fp + X86_FP_UPPERS, s.ymm_high, sizeof s.ymm_high);
-  env->xcr0 = s.xcr0 | 1;
-  env->star = s.star;
-  env->lstar = s.lstar;
-  env->cstar = s.cstar;
-  env->sfmask = s.sfmask;
-  env->kernel_gs_base = s.kernel_gs_base;
-  env->tsc_aux = s.tsc_aux;
-  env->sysenter_cs = s.sysenter_cs;
-  env->sysenter_esp = s.sysenter_esp;
-  env->sysenter_eip = s.sysenter_eip;
-  env->pkru = env->cpuid_7_ecx & X86_C7_PKU ? (uint32_t) s.pkru : 0;
-  env->pkrs = env->cpuid_7_ecx & X86_C7_PKS ? (uint32_t) s.pkrs : 0;
+  set_system_registers (env, &s);
+  set_fp (env, &s);
   env->hflags = 0;
   x86_set_eflags (env, (uint32_t) s.rflags, X86_FL_ALL);
+  env->held = s.interrupts_held;
+  env->held_eip = s.rip;
+  env->hflags |= s.interrupts_held ? HF_INHIBIT : 0;
   x86_update_hflags (env);
-  if (!env->tcg.ops)
-    return;
-  if (env->cr0 & CR0_PG && env->cr4 & CR4_PAE && !is_long)
-    x86_load_pdptes (env, env->cr3);
-  x86_set_priority (env, s.cr8);
+  __atomic_store_n (&env->nmi_masked, s.nmi_blocked != 0, __ATOMIC_SEQ_CST);
+  set_event (env, &s);
+  set_pdptes (env, &before, &s);
+  env->tsc_offset += s.tsc - x86_tsc (env);
+  if (s.cr8 != before.cr8)
+    x86_set_priority (env, s.cr8);
   if (is_running_here (env))
     env->tcg.ops->tlb_flush (env, true);
 }
@@ -235,7 +346,70 @@ startup (void *self, uint8_t vector)
   bp_vcpu_raise (bp_vcpu_of (self), BP_VCPU_IRQ_SIPI);
 }
 
+/* --- for an accelerator that is no translator ---------------------------------------------------------- */
+
+static uint8_t
+startup_vector (void *self)
+{
+  X86Cpu *env = self;
+  return __atomic_load_n (&env->startup_vector, __ATOMIC_ACQUIRE);
+}
+
+static void
+reset_registers (void *self, bool init)
+{
+  X86Cpu *env = self;
+  bp_vcpu_lower (bp_vcpu_of (self), X86_IRQ_EVENT | X86_IRQ_TRAP);
+  x86_reset_registers (env, init);
+  if (is_running_here (env))
+    env->tcg.ops->tlb_flush (env, true);
+}
+
+static const void *
+controller (void *self, void **instance)
+{
+  X86Cpu *env = self;
+  *instance = env->intc.instance;
+  return env->intc.table;
+}
+
+static bool
+a20_closed (void *self)
+{
+  return !(((X86Cpu *) self)->a20_mask >> 20 & 1);
+}
+
+static unsigned
+state_msrs (void *self, uint32_t *numbers, unsigned n)
+{
+  return x86_state_msrs (self, numbers, n);
+}
+
+static const char *
+feature_name (void *self, uint32_t leaf, uint32_t subleaf, unsigned reg, unsigned bit)
+{
+  return x86_cpuid_bit_name (leaf, subleaf, reg, bit);
+}
+
+static uint64_t
+tsc_frequency (void *self)
+{
+  return ((X86Cpu *) self)->tsc_frequency;
+}
+
+/* The counter goes on from where it is. */
+static void
+set_tsc_frequency (void *self, uint64_t hz)
+{
+  X86Cpu *env = self;
+  uint64_t now = x86_tsc (env);
+  env->tsc_frequency = CLAMP (hz, 1000000, G_MAXUINT32);
+  env->tsc_offset += now - x86_tsc (env);
+}
+
 const BpX86CpuIface x86_cpu_iface = {
   .struct_size = sizeof (BpX86CpuIface), .get_state = get_state, .set_state = set_state, .get_msr = get_msr, .set_msr = set_msr,
-  .cpuid = get_cpuid, .startup = startup
+  .cpuid = get_cpuid, .startup = startup, .startup_vector = startup_vector, .reset_registers = reset_registers, .controller = controller,
+  .a20_closed = a20_closed, .state_msrs = state_msrs, .feature_name = feature_name, .tsc_frequency = tsc_frequency,
+  .set_tsc_frequency = set_tsc_frequency
 };

@@ -3,6 +3,7 @@
 #ifndef TESTS_TARGET_I386_STUB_MACHINE_H
 #define TESTS_TARGET_I386_STUB_MACHINE_H
 
+#include <backplane/clock.h>
 #include <backplane/iface/accel.h>
 #include <backplane/iface/interrupt-controller.h>
 #include <backplane/log.h>
@@ -205,6 +206,7 @@ BpMachine *bp_object_machine (const void *self) { return NULL; }
 void bp_machine_lock (BpMachine *machine) { }
 void bp_machine_unlock (BpMachine *machine) { }
 void bp_machine_request_reset (BpMachine *machine, const char *reason) { stub.resets++; }
+int64_t bp_clock_now (BpMachine *machine, BpClock clock) { return stub.time; }
 void bp_machine_catch_up (BpMachine *machine, int64_t now) {}
 void bp_machine_request_shutdown (BpMachine *machine, int exit_code, const char *reason) { stub.shutdowns++; }
 BpAddressSpace *bp_machine_address_space (BpMachine *machine, const char *name) { return NULL; }

@@ -28,7 +28,7 @@ typedef struct BpX86State {
   struct { uint64_t base; uint32_t limit; uint32_t reserved; } gdtr, idtr;
   uint64_t cr0, cr2, cr3, cr4, cr8, efer;
   uint64_t dr[8];
-  uint64_t tsc;
+  uint64_t tsc;                 /* set_state: the counter goes on from here; IA32_TSC_ADJUST and deadlines stay as they are */
   uint8_t fxsave[512] __attribute__ ((aligned (16)));   /* FXSAVE64 image; set_state clears reserved bits of MXCSR */
   uint64_t xcr0;
   uint8_t ymm_high[16][16];
@@ -39,14 +39,15 @@ typedef struct BpX86State {
   uint8_t event_kind;           /* BP_X86_EVENT_* */
   uint8_t event_vector, event_has_error, event_reserved;
   uint32_t event_error;
-  uint32_t event_length;        /* of the instruction, for BP_X86_EVENT_SOFTWARE */
-  uint32_t interrupts_held;     /* for one instruction: 1 after STI, 2 after a load of SS */
+  uint32_t event_length;        /* reserved, 0 */
+  uint32_t interrupts_held;     /* for one instruction: 1 after STI, 2 after a load of SS, or when that is not known (it holds more) */
   uint32_t nmi_blocked;         /* until IRET */
-  uint32_t activity;            /* BP_X86_ACTIVE ..; `halted' is what of it is not BP_X86_ACTIVE */
-  uint64_t pdpte[4];            /* PAE paging: loaded with CR3 */
+  uint32_t activity;            /* BP_X86_ACTIVE ..; `halted' has the same value.  set_state: of the two, the one that differs from the CPU's counts */
+  uint64_t pdpte[4];            /* PAE paging: loaded with CR3.  set_state: when CR3 or the mode differs and these do not, they are loaded from memory */
 } BpX86State;
 
-/* An event that was accepted and has not been delivered. */
+/* An event that was accepted and has not been delivered.  SOFTWARE: of an instruction (INT n, INT3, INTO) that RIP points at: it is executed anew, and
+ * set_state takes it for NONE.  EXCEPTION 1 is a #DB whose reason is in DR6 already; #PF's address is in CR2. */
 enum { BP_X86_EVENT_NONE, BP_X86_EVENT_INTERRUPT, BP_X86_EVENT_NMI, BP_X86_EVENT_EXCEPTION, BP_X86_EVENT_SOFTWARE };
 enum { BP_X86_ACTIVE, BP_X86_HALTED, BP_X86_SHUTDOWN, BP_X86_WAIT_SIPI };
 
@@ -72,6 +73,11 @@ typedef struct BpX86CpuIface {
   bool (*a20_closed) (void *self);
   /* Numbers of the MSRs that are state and not part of BpX86State; returns how many there are, of which up to n are written. */
   unsigned (*state_msrs) (void *self, uint32_t *numbers, unsigned n);
+  /* What users call this bit of CPUID (reg 0..3: EAX to EDX); NULL: no feature of this type. */
+  const char *(*feature_name) (void *self, uint32_t leaf, uint32_t subleaf, unsigned reg, unsigned bit);
+  /* How fast the time-stamp counter counts, and what it is to count with when the accelerator has only that, in Hz; CPUID follows. */
+  uint64_t (*tsc_frequency) (void *self);
+  void (*set_tsc_frequency) (void *self, uint64_t hz);
 } BpX86CpuIface;
 
 BP_END_DECLS

@@ -525,7 +525,7 @@ x86_forget_hits (X86Cpu *env)
 static void __attribute__ ((noinline))
 reset_by_pin (X86Cpu *env, bool init)
 {
-  take_back (env, X86_IRQ_RESET | X86_IRQ_TRAP | BP_VCPU_IRQ_INIT | X86_IRQ_NMIS | BP_VCPU_IRQ_SMI);
+  take_back (env, X86_IRQ_RESET | X86_IRQ_EVENT | X86_IRQ_TRAP | BP_VCPU_IRQ_INIT | X86_IRQ_NMIS | BP_VCPU_IRQ_SMI);
   x86_reset_registers (env, init);
   env->tcg.ops->tlb_flush (env, true);
 }
@@ -541,6 +541,24 @@ start_up (X86Cpu *env)
   env->halted = HALTED_NOT;
   x86_update_mode (env);
   bp_log (BP_LOG_CPU_RESET, "CPU %u starts at %05x", bp_vcpu_index (env->tcg.vcpu), (unsigned) vector << 12);
+}
+
+/* What somebody else's processor accepted and did not get to deliver. */
+static void __attribute__ ((noinline))
+deliver_accepted (X86Cpu *env)
+{
+  unsigned vector = (unsigned) env->exc_vector & 0xff;
+  uint32_t kind = env->exc_is_int;
+  take_back (env, X86_IRQ_EVENT);
+  if (kind != EXC_KIND_INTERRUPT && kind != EXC_KIND_NMI) {
+    x86_deliver (env);
+    return;
+  }
+  env->exc_vector = -1;
+  env->exc_is_int = EXC_KIND_FAULT;
+  if (kind == EXC_KIND_NMI)
+    __atomic_store_n (&env->nmi_masked, 1, __ATOMIC_SEQ_CST);
+  deliver_external (env, vector);
 }
 
 static void __attribute__ ((noinline))
@@ -570,6 +588,10 @@ x86_interrupt (void *opaque, uint32_t pending)
     take_back (env, BP_VCPU_IRQ_SIPI);
   if (env->halted == HALTED_SHUTDOWN)
     return false;
+  if (UNLIKELY (pending & X86_IRQ_EVENT)) {
+    deliver_accepted (env);
+    return true;
+  }
   if (UNLIKELY (pending & X86_IRQ_TRAP)) {
     if (env->watch_hits && env->hflags & HF_INHIBIT)
       return false;             /* of MOV SS: after the next instruction (SDM 3A 6.8.3) */
@@ -608,7 +630,7 @@ x86_wakes (const void *opaque, uint32_t pending)
     return pending & BP_VCPU_IRQ_SIPI;
   if (env->halted == HALTED_SHUTDOWN)
     return false;
-  return pending & (X86_IRQ_TRAP | BP_VCPU_IRQ_SMI) || (pending & X86_IRQ_NMIS && !env->nmi_masked)
+  return pending & (X86_IRQ_EVENT | X86_IRQ_TRAP | BP_VCPU_IRQ_SMI) || (pending & X86_IRQ_NMIS && !env->nmi_masked)
          || (pending & BP_VCPU_IRQ_HARD && env->eflags & X86_FL_IF);
 }
 

@@ -50,20 +50,27 @@ efer_allowed (const X86Cpu *env)
 
 /* --- time-stamp counter ------------------------------------------------------------------- */
 
-/* It follows virtual time, which in deterministic mode follows executed instructions. */
-static uint64_t
-tsc_now (X86Cpu *env)
+/* An accelerator that is no translator has no other than the machine's. */
+static int64_t
+virtual_time (X86Cpu *env)
 {
-  uint64_t ns = (uint64_t) env->tcg.ops->virtual_time (env);
-  return bp_muldiv (ns, (uint32_t) env->tsc_frequency, BP_NS_PER_SECOND) + env->tsc_offset;
+  return env->tcg.ops ? env->tcg.ops->virtual_time (env) : bp_clock_now (bp_object_machine (env), BP_CLOCK_VIRTUAL);
+}
+
+/* It follows virtual time, which in deterministic mode follows executed instructions. */
+uint64_t
+x86_tsc (X86Cpu *env)
+{
+  return bp_muldiv ((uint64_t) virtual_time (env), (uint32_t) env->tsc_frequency, BP_NS_PER_SECOND) + env->tsc_offset;
 }
 
 /* What the guest is told. */
 static uint64_t
 tsc_read (X86Cpu *env)
 {
-  bp_machine_catch_up (bp_object_machine (env), env->tcg.ops->virtual_time (env));
-  return tsc_now (env);
+  if (env->tcg.ops)
+    bp_machine_catch_up (bp_object_machine (env), env->tcg.ops->virtual_time (env));
+  return x86_tsc (env);
 }
 
 uint64_t
@@ -158,8 +165,8 @@ x86_cr8_write (X86Cpu *env, uint64_t value)
 static int64_t
 time_of_tsc (X86Cpu *env, uint64_t tsc)
 {
-  int64_t now = env->tcg.ops->virtual_time (env);
-  uint64_t counter = tsc_now (env), ticks = tsc > counter ? tsc - counter : 0;
+  int64_t now = virtual_time (env);
+  uint64_t counter = x86_tsc (env), ticks = tsc > counter ? tsc - counter : 0;
   unsigned __int128 ns = ((unsigned __int128) ticks * BP_NS_PER_SECOND + env->tsc_frequency - 1) / env->tsc_frequency;
   return ns > (uint64_t) (INT64_MAX - now) ? INT64_MAX : now + (int64_t) ns;
 }
@@ -328,7 +335,7 @@ x86_msr_write (X86Cpu *env, uint32_t number, uint64_t value)
   }
   switch (number) {
   case MSR_TSC:
-    tsc_move (env, value - tsc_now (env));
+    tsc_move (env, value - x86_tsc (env));
     return true;
   case MSR_TSC_ADJUST:
     if (has_tsc_adjust (env))
@@ -385,6 +392,25 @@ x86_msr_write (X86Cpu *env, uint32_t number, uint64_t value)
   if (plain)
     *plain = value;
   return plain;
+}
+
+/* What X86Cpu has that BpX86State has not. */
+unsigned
+x86_state_msrs (const X86Cpu *env, uint32_t *numbers, unsigned n)
+{
+  static const struct { uint32_t first; unsigned count; } ranges[] = {
+    { MSR_TSC_ADJUST, 1 }, { MSR_MCG_STATUS, 1 }, { MSR_MISC_ENABLE, 1 }, { MSR_PAT, 1 }, { MSR_MTRR_VARIABLE, 2 * N_VARIABLE_MTRRS },
+    { MSR_MTRR_FIX64K, 1 }, { MSR_MTRR_FIX16K, 2 }, { MSR_MTRR_FIX4K, 8 }, { MSR_MTRR_DEF, 1 }
+  };
+  unsigned k = 0;
+  for (unsigned i = 0; i < G_N_ELEMENTS (ranges); i++)
+    for (uint32_t m = ranges[i].first; m < ranges[i].first + ranges[i].count; m++)
+      if (plain_register (env, m) || mtrr_register ((X86Cpu *) env, m)) {
+        if (k < n)
+          numbers[k] = m;
+        k++;
+      }
+  return k;
 }
 
 /* --- instructions -------------------------------------------------------------------------------------- */
