@@ -18,6 +18,19 @@
 
 typedef enum KvmIrqchip { KVM_IRQCHIP_OURS, KVM_IRQCHIP_SPLIT, KVM_IRQCHIP_KERNEL } KvmIrqchip;
 
+/* What state.c, msr.c and debug.c know of a vCPU; kvm_cpuid_set fills it. */
+typedef struct KvmSync {
+  uint32_t msr[64];             /* state MSRs that the kernel keeps */
+  uint8_t msr_is_fixed[64];     /* and whether it refuses to write them */
+  unsigned n_msrs;
+  uint32_t tsc_khz;             /* at which the guest's time-stamp counter counts */
+  uint64_t components;          /* of XSAVE that the guest may have */
+  uint32_t pkru_at;             /* where the kernel's image has PKRU; 0: nowhere */
+  bool is_broken;               /* the kernel refused state: said once */
+  bool wants_patches;           /* it runs, and software breakpoints are in memory */
+  struct kvm_guest_debug armed; /* as the kernel was last told */
+} KvmSync;
+
 typedef struct KvmVcpu {
   struct Kvm *kvm;
   BpVcpu *vcpu;
@@ -30,11 +43,14 @@ typedef struct KvmVcpu {
   size_t run_size;
   bool dirty;                   /* the object's registers are newer than the kernel's */
   bool is_bootstrap;
+  /* BP_X86_ACTIVE ...  Without local APICs in the kernel this is where a vCPU's halting is known, and the kernel's mp_state stays RUNNABLE. */
+  uint32_t activity;
   uint32_t xsave_size;          /* bytes of KVM_GET_XSAVE2 */
   /* debug.c */
   BpDebugResume resume;
   BpDebugStop stop;
   bool has_stopped, stepping;
+  KvmSync sync;
 } KvmVcpu;
 
 typedef struct Kvm {            /* the object of type accel-kvm */
@@ -86,6 +102,14 @@ bool kvm_cpuid_init (Kvm *k, GError **error);           /* reads what the host h
 bool kvm_cpuid_set (KvmVcpu *v, GError **error);        /* the model's, as far as the host has it; says what is missing */
 void kvm_state_get (KvmVcpu *v);                        /* kernel to object */
 void kvm_state_put (KvmVcpu *v);                        /* object to kernel; clears dirty */
+uint64_t kvm_tsc_now (KvmVcpu *v);                      /* the guest's */
+bool kvm_msr_put (KvmVcpu *v, uint32_t number, uint64_t value);         /* false: the kernel refuses */
+bool kvm_msr_get (KvmVcpu *v, uint32_t number, uint64_t *value);
+void kvm_msrs_init (KvmVcpu *v);                        /* which of the CPU's the kernel keeps */
+void kvm_msrs_get (KvmVcpu *v, BpX86State *s);          /* kernel to the state, or else to the object */
+void kvm_msrs_put (KvmVcpu *v, const BpX86State *s);
+/* Exits for MSRs that the kernel does not have, or must not answer itself. */
+void kvm_msr_exits_init (Kvm *k);
 /* An exit of KVM_CAP_X86_USER_SPACE_MSR; sets run->msr.error */
 void kvm_msr_exit (KvmVcpu *v, bool write);
 
@@ -100,6 +124,9 @@ bool kvm_debug_take_stop (void *self, BpVcpu *vcpu, BpDebugStop *stop);
 void kvm_debug_arm (KvmVcpu *v);                        /* [vcpu] before the guest goes on */
 bool kvm_debug_exit (KvmVcpu *v);                       /* KVM_EXIT_DEBUG: true: the guest goes on */
 bool kvm_debug_may_run (const KvmVcpu *v);
+bool kvm_debug_masks (const KvmVcpu *v);                /* interrupts are not to be injected now */
+void kvm_debug_halted (KvmVcpu *v);                     /* [vcpu] the guest has executed HLT */
+void kvm_debug_left (KvmVcpu *v);                       /* [vcpu] it leaves vcpu_run: memory is as the guest wrote it, once all have */
 
 /* --- irqchip.c, msi.c: interrupt controllers in the kernel --------------------------------------------------- */
 /* Before vCPUs are made; chooses and creates what `irqchip' says. */

@@ -1,0 +1,135 @@
+/* vcpu.h -- one vCPU of the kernel's and one x86-cpu object, without core or run loop: what the tests of state.c, msr.c, cpuid.c and debug.c stand on. */
+/* SPDX-License-Identifier: MIT */
+#ifndef TESTS_ACCEL_KVM_VCPU_H
+#define TESTS_ACCEL_KVM_VCPU_H
+
+#define STUB_WITH_CPU
+#include "target-i386/stub-machine.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include "accel-kvm/kvm.h"
+
+/* The translator's table is not part of this. */
+const BpTcgFrontend x86_frontend;
+
+enum { MEMORY = 1 << 20, SKIPPED = 77 };
+static Kvm kvm = { .kvm = -1, .vm = -1 };
+static KvmVcpu vcpu = { .fd = -1 };
+static uint8_t *memory;
+static unsigned warnings;
+static bool moves_tsc;          /* the kernel does (one that is itself a guest's may not) */
+
+int
+kvm_ioctl (int fd, unsigned long request, const void *argument)
+{
+  int r;
+  do
+    r = ioctl (fd, request, argument);
+  while (r < 0 && errno == EINTR);
+  return r < 0 ? -errno : r;
+}
+
+int
+kvm_has (const Kvm *k, int capability)
+{
+  return MAX (kvm_ioctl (k->vm, KVM_CHECK_EXTENSION, (void *) (intptr_t) capability), 0);
+}
+
+const char *bp_object_id (const void *self) { return "cpu0"; }
+
+void
+bp_warn (const void *self, const char *format, ...)
+{
+  warnings++;
+}
+
+/* Whether this host has KVM, with the message of a skipped test. */
+static inline bool
+has_kvm (void)
+{
+  int fd = open ("/dev/kvm", O_RDWR | O_CLOEXEC);
+  if (fd < 0)
+    printf ("skipped: /dev/kvm: %s\n", g_strerror (errno));
+  else
+    close (fd);
+  return fd >= 0;
+}
+
+/* A CPU after reset, of this model and in the kernel. */
+static inline void
+open_vcpu (const char *model)
+{
+  GError *error = NULL;
+  setup ();
+  env->tcg.ops = NULL;
+  env->tsc_frequency = 2400000000u;
+  env->model = (char *) model;
+  ck_assert (x86_configure_features (env, &error));
+  x86_reset_registers (env, false);
+  warnings = 0;
+  kvm = (Kvm) { .kvm = open ("/dev/kvm", O_RDWR | O_CLOEXEC), .irqchip = KVM_IRQCHIP_OURS };
+  kvm.vm = kvm_ioctl (kvm.kvm, KVM_CREATE_VM, NULL);
+  ck_assert_int_ge (kvm.vm, 0);
+  kvm_ioctl (kvm.vm, KVM_SET_TSS_ADDR, (void *) (uintptr_t) 0xfffbd000);
+  memory = mmap (NULL, MEMORY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  struct kvm_userspace_memory_region slot = { .memory_size = MEMORY, .userspace_addr = (uintptr_t) memory };
+  ck_assert_int_ge (kvm_ioctl (kvm.vm, KVM_SET_USER_MEMORY_REGION, &slot), 0);
+  ck_assert (kvm_cpuid_init (&kvm, &error));
+  vcpu = (KvmVcpu) { .kvm = &kvm, .cpu = env, .x86 = &x86_cpu_iface, .fd = kvm_ioctl (kvm.vm, KVM_CREATE_VCPU, NULL) };
+  ck_assert_int_ge (vcpu.fd, 0);
+  vcpu.run_size = (size_t) kvm_ioctl (kvm.kvm, KVM_GET_VCPU_MMAP_SIZE, NULL);
+  vcpu.run = mmap (NULL, vcpu.run_size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu.fd, 0);
+  ck_assert (vcpu.run != MAP_FAILED);
+  kvm.vcpus = g_ptr_array_new ();
+  g_ptr_array_add (kvm.vcpus, &vcpu);
+  ck_assert_msg (kvm_cpuid_set (&vcpu, &error), "%s: %s", model, error ? error->message : "?");
+  kvm_msr_put (&vcpu, 0x10, (uint64_t) 1 << 50);
+  kvm_tsc_now (&vcpu);
+  moves_tsc = kvm_tsc_now (&vcpu) - ((uint64_t) 1 << 50) < (uint64_t) 10000000000;
+}
+
+static inline void
+close_vcpu (void)
+{
+  munmap (vcpu.run, vcpu.run_size);
+  munmap (memory, MEMORY);
+  close (vcpu.fd);
+  close (kvm.vm);
+  close (kvm.kvm);
+  g_free (kvm.supported);
+  g_array_unref (kvm.msrs);
+  g_ptr_array_unref (kvm.vcpus);
+}
+
+/* The reason why the guest was left. */
+static inline unsigned
+run_once (void)
+{
+  int rc = kvm_ioctl (vcpu.fd, KVM_RUN, NULL);
+  ck_assert_msg (rc >= 0, "KVM_RUN: %s", g_strerror (-rc));
+  return vcpu.run->exit_reason;
+}
+
+/* What the guest was left in the middle of is completed. */
+static inline void
+complete (void)
+{
+  vcpu.run->immediate_exit = 1;
+  ck_assert (ioctl (vcpu.fd, KVM_RUN, NULL) < 0 && errno == EINTR);
+  vcpu.run->immediate_exit = 0;
+}
+
+static inline BpX86State
+state_of (void)
+{
+  BpX86State s;
+  memset (&s, 0, sizeof s);
+  s.struct_size = sizeof s;
+  x86_cpu_iface.get_state (env, &s);
+  return s;
+}
+
+#endif
