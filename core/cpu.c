@@ -30,6 +30,12 @@ struct BpVcpu {
 
 static __thread BpVcpu *current;
 
+static bool
+is_set (const int *flag)
+{
+  return __atomic_load_n (flag, __ATOMIC_SEQ_CST);
+}
+
 /* --- questions -------------------------------------------------------------------------------- */
 
 BpVcpu *
@@ -128,6 +134,9 @@ finish_work (Work *w)
 static void
 run_work (BpVcpu *v)
 {
+  const BpAccelIface *accel = v->machine->accel_iface;
+  if (is_set (&v->has_work) && v->initialised && BP_TABLE_HAS (accel, vcpu_fetch))
+    accel->vcpu_fetch (object_instance (v->machine->accel), v);
   for (;;) {
     g_mutex_lock (&v->lock);
     Work *w = g_queue_pop_head (&v->work);
@@ -164,12 +173,6 @@ bp_vcpu_run_on (BpVcpu *vcpu, void (*f) (void *cpu, void *user), void *user, boo
 }
 
 /* --- for accelerators ------------------------------------------------------------------------- */
-
-static bool
-is_set (const int *flag)
-{
-  return __atomic_load_n (flag, __ATOMIC_SEQ_CST);
-}
 
 static bool
 should_run (BpVcpu *v)

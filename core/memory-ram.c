@@ -206,6 +206,14 @@ bp_dirty_set_code_listener (void (*written) (void *user, uint64_t ram_address, u
   replace ((void **) &code_listener, l);
 }
 
+static void
+tell_wanted (BpDirtyClient client, bool is)
+{
+  const Watcher *w = __atomic_load_n (&watcher, __ATOMIC_ACQUIRE);
+  if (w && w->table.wanted)
+    w->table.wanted (w->user, client, is);
+}
+
 void
 bp_dirty_set_watcher (const BpDirtyWatcher *table, void *user)
 {
@@ -216,6 +224,9 @@ bp_dirty_set_watcher (const BpDirtyWatcher *table, void *user)
     w->user = user;
   }
   replace ((void **) &watcher, w);
+  for (unsigned client = 0; w && client < BP_DIRTY_CODE; client++)
+    if (is_wanted (client))
+      tell_wanted (client, true);
 }
 
 void
@@ -285,10 +296,13 @@ bp_dirty_enable (BpDirtyClient client, bool enable)
   g_assert (client != BP_DIRTY_CODE);
   g_mutex_lock (&blocks_lock);
   g_assert (enable || wanted[client]);
-  if (enable && !wanted[client])
+  bool changes = wanted[client] == (enable ? 0 : 1);
+  if (enable && changes)
     change_bits (client, pages_of (0, blocks_end), BITS_SET);
   __atomic_store_n (&wanted[client], enable ? wanted[client] + 1 : wanted[client] - 1, __ATOMIC_RELEASE);
   g_mutex_unlock (&blocks_lock);
+  if (changes)
+    tell_wanted (client, enable);
 }
 
 void

@@ -174,6 +174,8 @@ typedef struct BpDirtyWatcher {
   void (*cleared) (void *user, uint64_t ram_address, uint64_t size);
   /* Bring in (bp_dirty_mark) what was written there behind the core's back. [any] */
   void (*sync) (void *user, uint64_t ram_address, uint64_t size);
+  /* Somebody wants DISPLAY or MIGRATION bits, or nobody does any more.  Told when the watcher is set, too. [any] */
+  void (*wanted) (void *user, BpDirtyClient client, bool wanted);
 } BpDirtyWatcher;
 BP_EXPORT void bp_dirty_set_watcher (const BpDirtyWatcher *watcher, void *user);
 /* A client calls this once before it looks at the bits of a span (a display: once a frame). [any] */

@@ -186,9 +186,9 @@ enum { OWN_SYSCALL32 = 1 << 0 };
 #define X86_C7_PKU (1u << 3)
 #define X86_C7_PKS (1u << 31)
 /* Bits of the vCPU's pending word that are this type's own. */
-enum { X86_IRQ_RESET = 1 << 8, X86_IRQ_TRAP = 1 << 9 /* #DB, DR6 tells why, before the next instruction */,
-       X86_IRQ_EVENT = 1 << 11 /* exc_vector is to be delivered before anything else: whoever put the registers here had accepted it */,
-       X86_IRQ_NMI_2 = 1 << 10 /* as BP_VCPU_IRQ_NMI: both, when two came before the first was taken */ };
+enum { X86_IRQ_RESET = BP_X86_IRQ_RESET, X86_IRQ_TRAP = BP_VCPU_IRQ_USER << 1 /* #DB, DR6 tells why, before the next instruction */,
+       X86_IRQ_EVENT = BP_VCPU_IRQ_USER << 3 /* exc_vector is to be delivered before anything else: whoever put the registers here had accepted it */,
+       X86_IRQ_NMI_2 = BP_X86_IRQ_NMI_2 /* as BP_VCPU_IRQ_NMI: both, when two came before the first was taken */ };
 #define X86_IRQ_NMIS (BP_VCPU_IRQ_NMI | X86_IRQ_NMI_2)
 
 #define X86_GPR(env, n) ((env)->gpr[n])

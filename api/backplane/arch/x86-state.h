@@ -4,7 +4,7 @@
 #ifndef BACKPLANE_ARCH_X86_STATE_H
 #define BACKPLANE_ARCH_X86_STATE_H
 
-#include <backplane/common.h>
+#include <backplane/cpu.h>
 BP_BEGIN_DECLS
 
 #define BP_X86_CPU_ID "bp.x86-cpu/1"
@@ -50,6 +50,9 @@ typedef struct BpX86State {
  * set_state takes it for NONE.  EXCEPTION 1 is a #DB whose reason is in DR6 already; #PF's address is in CR2. */
 enum { BP_X86_EVENT_NONE, BP_X86_EVENT_INTERRUPT, BP_X86_EVENT_NMI, BP_X86_EVENT_EXCEPTION, BP_X86_EVENT_SOFTWARE };
 enum { BP_X86_ACTIVE, BP_X86_HALTED, BP_X86_SHUTDOWN, BP_X86_WAIT_SIPI };
+
+/* Bits of a vCPU's pending word beyond those of cpu.h.  RESET#; a second NMI, when two came before the first was taken. */
+enum { BP_X86_IRQ_RESET = BP_VCPU_IRQ_USER, BP_X86_IRQ_NMI_2 = BP_VCPU_IRQ_USER << 2 };
 
 typedef struct BpX86CpuIface {
   uint32_t struct_size;

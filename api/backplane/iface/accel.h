@@ -101,6 +101,9 @@ typedef struct BpAccelIface {
   bool (*probe) (GError **error);
   /* bp_memory_flush_writes: late writes that are kept reach their regions.  NULL: none are kept. [any][locked] */
   void (*flush_writes) (void *self);
+  /* Work that bp_vcpu_run_on queued looks at the CPU object now: its registers are there, and what is changed in them counts when the guest goes on.
+   * Called by bp_vcpu_may_run.  NULL: the object always has them. [vcpu] */
+  void (*vcpu_fetch) (void *self, BpVcpu *vcpu);
 } BpAccelIface;
 
 /* Deterministic mode: the accelerator calls this on the vCPU thread when virtual time has reached a timer; runs what is due. [vcpu] */
