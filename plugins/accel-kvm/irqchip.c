@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "kvm.h"
 
-bool kvm_irqchip_init (Kvm *k, GError **error) { return true; }
+bool kvm_irqchip_init (Kvm *k, GError **error) { k->irqchip = KVM_IRQCHIP_OURS; return true; }
 
 bool kvm_irqchip_start (Kvm *k, GError **error) { return true; }
 

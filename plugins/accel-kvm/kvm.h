@@ -16,7 +16,7 @@
 #include <backplane/iface/msi.h>
 #include <linux/kvm.h>
 
-typedef enum KvmIrqchip { KVM_IRQCHIP_OURS, KVM_IRQCHIP_SPLIT, KVM_IRQCHIP_KERNEL } KvmIrqchip;
+typedef enum KvmIrqchip { KVM_IRQCHIP_OURS, KVM_IRQCHIP_SPLIT, KVM_IRQCHIP_KERNEL, KVM_IRQCHIP_AUTO /* until kvm_irqchip_init */ } KvmIrqchip;
 
 /* What state.c, msr.c and debug.c know of a vCPU; kvm_cpuid_set fills it. */
 typedef struct KvmSync {
@@ -43,6 +43,13 @@ typedef struct KvmVcpu {
   size_t run_size;
   bool dirty;                   /* the object's registers are newer than the kernel's */
   bool is_bootstrap;
+  bool exits_on_halt;           /* HLT with interrupts disabled ends the run */
+  bool incomplete;              /* the kernel has not finished the instruction of the last exit */
+  bool tpr_is_stale;            /* our local APIC's task priority may have changed */
+  bool in_loop;                 /* the kernel has the registers */
+  int inside;                   /* atomic: in KVM_RUN, or about to go in */
+  uint8_t cr8;                  /* as our local APIC was last told, or said */
+  uint64_t apic_base;           /* likewise */
   /* BP_X86_ACTIVE ...  Without local APICs in the kernel this is where a vCPU's halting is known, and the kernel's mp_state stays RUNNABLE. */
   uint32_t activity;
   uint32_t xsave_size;          /* bytes of KVM_GET_XSAVE2 */
@@ -65,7 +72,15 @@ typedef struct Kvm {            /* the object of type accel-kvm */
   struct KvmChips *chips;       /* irqchip.c; NULL: all interrupt controllers are ours */
   struct KvmDebug *debug;       /* debug.c */
   struct kvm_coalesced_mmio_ring *late; /* late-writes.c; NULL: the kernel keeps none */
+  struct KvmLate *late_zones;
   BpAddressSpace *memory, *io;
+  bool has_begun;               /* what is done once, before the first vCPU, is done */
+  /* gate.c */
+  GMutex gate_lock;
+  GCond gate_cond;
+  int gate_closed;              /* atomic */
+  unsigned n_running;           /* vCPUs in their loops; under run_lock */
+  GMutex run_lock;
 } Kvm;
 
 /* --- plugin.c, vm.c ---------------------------------------------------------------------------- */
@@ -74,26 +89,47 @@ int kvm_ioctl (int fd, unsigned long request, const void *argument);
 int kvm_has (const Kvm *k, int capability);             /* KVM_CHECK_EXTENSION on the VM, 0: no */
 bool kvm_probe (GError **error);
 bool kvm_vm_open (Kvm *k, GError **error);
+bool kvm_vm_begin (Kvm *k, GError **error);             /* before the first vCPU, when the memory map is there */
 void kvm_vm_close (Kvm *k);
 
-/* --- memory-slots.c: RAM of the flat view as slots; dirty logs ------------------------------------ */
+/* --- memory-slots.c: RAM of the flat view as slots; dirty-log.c: what the guest wrote there --------- */
 bool kvm_slots_init (Kvm *k, GError **error);
 void kvm_slots_finish (Kvm *k);
 
-/* --- run-loop.c ------------------------------------------------------------------------------------- */
+/* --- gate.c: nobody is in the guest between close and open; not reentrant, never from inside -------- */
+void kvm_gate_init (Kvm *k);
+void kvm_gate_finish (Kvm *k);
+void kvm_gate_close (Kvm *k);
+void kvm_gate_open (Kvm *k);
+void kvm_gate_enter (KvmVcpu *v);                       /* waits while it is closed; [vcpu], no lock held */
+void kvm_gate_leave (KvmVcpu *v);
+
+/* --- vcpu.c, run-loop.c ------------------------------------------------------------------------------- */
 bool kvm_vcpu_init (Kvm *k, BpVcpu *vcpu, GError **error);
 void kvm_vcpu_finish (KvmVcpu *v);
-void kvm_vcpu_run (KvmVcpu *v);
+KvmVcpu *kvm_vcpu_at (Kvm *k, const BpVcpu *vcpu);      /* NULL: none of ours */
+bool kvm_signals_install (GError **error);
+void kvm_signals_thread (void);                         /* [vcpu] */
 void kvm_vcpu_kick (KvmVcpu *v, GThread *thread, uint64_t pthread_id);
-KvmVcpu *kvm_vcpu_at (Kvm *k, const BpVcpu *vcpu);
+void kvm_vcpu_run (KvmVcpu *v);
+/* The object has the registers from now on: for work that is done between two instructions. [vcpu] */
+void kvm_vcpu_fetch (KvmVcpu *v);
+
+/* --- interrupts.c: pending bits, and controllers of ours ------------------------------------------------ */
+bool kvm_see_to_events (KvmVcpu *v);                    /* false: the vCPU sleeps */
+void kvm_after_put (KvmVcpu *v);                        /* the kernel has new registers */
+void kvm_after_run (KvmVcpu *v);
 
 /* --- exits.c: why the guest was left.  false: the vCPU cannot go on, and the machine has been told to stop ---------- */
 bool kvm_handle_exit (KvmVcpu *v);
+bool kvm_run_failed (KvmVcpu *v, int error);            /* KVM_RUN itself: errno */
 
 /* --- late-writes.c, doorbells.c ----------------------------------------------------------------------- */
 bool kvm_late_init (Kvm *k);                            /* false: without; nothing is wrong */
-void kvm_late_flush (Kvm *k);                           /* [any][locked] */
-void kvm_late_add (Kvm *k, uint64_t address, uint64_t size, bool add);  /* a region's range */
+void kvm_late_finish (Kvm *k);
+void kvm_late_map (KvmVcpu *v);                         /* the ring is seen through any vCPU */
+void kvm_late_unmap (KvmVcpu *v);
+void kvm_late_flush (Kvm *k);                           /* [any] */
 void kvm_doorbells_init (Kvm *k);
 void kvm_doorbells_finish (Kvm *k);
 

@@ -1,13 +1,101 @@
 /* run-loop.c -- a vCPU's loop: in and out of the guest. */
 /* SPDX-License-Identifier: MIT */
 #include "kvm.h"
+#include <errno.h>
+#include <sys/ioctl.h>
 
-bool kvm_vcpu_init (Kvm *k, BpVcpu *vcpu, GError **error) { return false; }
+/* One KVM_RUN and what it was left for.  false: the guest must not be entered again. */
+static bool
+run_once (KvmVcpu *v)
+{
+  kvm_gate_enter (v);
+  v->incomplete = false;
+  int r = ioctl (v->fd, KVM_RUN, 0), error = r < 0 ? errno : 0;
+  kvm_gate_leave (v);
+  kvm_after_run (v);
+  if (G_LIKELY (!error))
+    return kvm_handle_exit (v);
+  if (error == EINTR || error == EAGAIN)
+    return true;
+  return kvm_run_failed (v, error);
+}
 
-void kvm_vcpu_finish (KvmVcpu *v) { }
+/* An instruction that left for a device is done when the kernel has got the answer: only then do registers tell all. */
+static void
+complete (KvmVcpu *v)
+{
+  while (v->incomplete) {
+    __atomic_store_n (&v->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+    run_once (v);
+  }
+}
 
-void kvm_vcpu_run (KvmVcpu *v) { }
+void
+kvm_vcpu_fetch (KvmVcpu *v)
+{
+  if (!v->in_loop || v->dirty)
+    return;
+  complete (v);
+  kvm_state_get (v);
+  v->dirty = true;              /* whoever looks at it may write it, too */
+}
 
-void kvm_vcpu_kick (KvmVcpu *v, GThread *thread, uint64_t pthread_id) { }
+/* --- interrupt controllers in the kernel are everybody's ------------------------------------ */
 
-KvmVcpu *kvm_vcpu_at (Kvm *k, const BpVcpu *vcpu) { return NULL; }
+static void
+enter_loop (KvmVcpu *v)
+{
+  Kvm *k = v->kvm;
+  bp_machine_lock (bp_object_machine (k));
+  g_mutex_lock (&k->run_lock);
+  if (k->n_running++ == 0)
+    kvm_irqchip_put (k);        /* and registers that belong to it */
+  g_mutex_unlock (&k->run_lock);
+  bp_machine_unlock (bp_object_machine (k));
+  v->in_loop = true;
+  if (v->dirty)
+    kvm_state_put (v);
+  v->dirty = false;
+  kvm_after_put (v);
+}
+
+static void
+leave_loop (KvmVcpu *v)
+{
+  Kvm *k = v->kvm;
+  kvm_vcpu_fetch (v);
+  v->in_loop = false;
+  bp_machine_lock (bp_object_machine (k));
+  g_mutex_lock (&k->run_lock);
+  if (--k->n_running == 0)
+    kvm_irqchip_get (k);
+  g_mutex_unlock (&k->run_lock);
+  bp_machine_unlock (bp_object_machine (k));
+}
+
+/* --- the loop ---------------------------------------------------------------------------------- */
+
+void
+kvm_vcpu_run (KvmVcpu *v)
+{
+  kvm_signals_thread ();
+  enter_loop (v);
+  for (;;) {
+    /* First: a kick from here on is for what is looked at below, or ends KVM_RUN at once. */
+    __atomic_store_n (&v->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
+    if (!bp_vcpu_may_run (v->vcpu))
+      break;
+    if (v->dirty) {
+      kvm_state_put (v);
+      v->dirty = false;
+      kvm_after_put (v);
+    }
+    if (!kvm_debug_may_run (v) || !kvm_see_to_events (v)) {
+      bp_vcpu_wait (v->vcpu);
+      continue;
+    }
+    kvm_debug_arm (v);
+    run_once (v);
+  }
+  leave_loop (v);
+}
