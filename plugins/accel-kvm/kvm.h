@@ -28,6 +28,9 @@ typedef struct KvmSync {
   uint32_t pkru_at;             /* where the kernel's image has PKRU; 0: nowhere */
   bool is_broken;               /* the kernel refused state: said once */
   bool wants_patches;           /* it runs, and software breakpoints are in memory */
+  bool is_over, has_lifted;     /* it steps over the breakpoint at ..., which is out of memory */
+  bool left_trap_flag;          /* a step was given up */
+  uint64_t over, lifted;
   struct kvm_guest_debug armed; /* as the kernel was last told */
 } KvmSync;
 
