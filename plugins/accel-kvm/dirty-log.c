@@ -35,6 +35,25 @@ log_start (KvmSlots *s, Slot *slot)
   return true;
 }
 
+/* A page that is not dirty to everybody, as another slot may have shown it before. */
+static bool
+has_clean_page (const KvmSlots *s, const Slot *slot)
+{
+  for (unsigned client = 0; client < BP_DIRTY_CODE; client++)
+    for (uint64_t page = 0; s->is_wanted[client] && page < pages_of (slot); page++)
+      if (!bp_dirty_test (client, slot->ram_address + (page << PAGE_BITS)))
+        return true;
+  return false;
+}
+
+void
+log_prepare (KvmSlots *s, Slot *slot)
+{
+  slot->is_logged = !slot->readonly && has_clean_page (s, slot);
+  if (slot->is_logged && s->manual)
+    slot->open = g_malloc0 (bitmap_size (slot));
+}
+
 static void
 log_end (KvmSlots *s, Slot *slot)
 {

@@ -113,6 +113,7 @@ slot_add (KvmSlots *s, const Slot *wanted)
     return;
   }
   slot->number = is_free ? g_array_index (s->free_numbers, uint32_t, s->free_numbers->len - 1) : s->next_number;
+  log_prepare (s, slot);
   int r = slot_tell (s, slot, slot->size);
   if (r < 0) {
     complain (s, slot, r);

@@ -34,6 +34,8 @@ int slot_tell (KvmSlots *s, const Slot *slot, uint64_t size);
 
 /* --- dirty-log.c: all under the lock ---------------------------------------------------------------- */
 void log_init (KvmSlots *s);
+/* Of a slot that KVM does not have yet: it begins with a log where somebody waits for writes. */
+void log_prepare (KvmSlots *s, Slot *slot);
 /* Brings in what was written in the slot's pages that hold the span of RAM. */
 void log_fetch (KvmSlots *s, Slot *slot, uint64_t ram_address, uint64_t size);
 extern const BpDirtyWatcher log_watcher;         /* user: KvmSlots */
