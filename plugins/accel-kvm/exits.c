@@ -83,6 +83,7 @@ handle_halt (KvmVcpu *v)
   v->activity = BP_X86_HALTED;
   if (v->exits_on_halt && !v->run->if_flag)
     bp_machine_request_shutdown (machine_of (v), 0, "the CPU halted with interrupts disabled");
+  kvm_debug_halted (v);
 }
 
 static char *

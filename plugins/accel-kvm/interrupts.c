@@ -144,7 +144,7 @@ send_interrupt (KvmVcpu *v, uint32_t pending)
     bp_log (BP_LOG_INT, "CPU %u: interrupt %02x", bp_vcpu_index (v->vcpu), irq.irq);
     run->ready_for_interrupt_injection = 0;
   }
-  run->request_interrupt_window = (bp_vcpu_pending (v->vcpu) & BP_VCPU_IRQ_HARD) != 0;
+  run->request_interrupt_window = (bp_vcpu_pending (v->vcpu) & pending & BP_VCPU_IRQ_HARD) != 0;
 }
 
 /* HLT ended here, in this program: what wakes the processor from it? */
@@ -181,6 +181,8 @@ kvm_see_to_events (KvmVcpu *v)
     bp_vcpu_lower (v->vcpu, BP_VCPU_IRQ_SMI);
     bp_log_unimp (v->cpu, "system management mode: SMI# ignored");
   }
+  if (G_UNLIKELY (kvm_debug_masks (v)))
+    pending &= ~(NMIS | BP_VCPU_IRQ_HARD);
   if (G_UNLIKELY (pending & NMIS))
     send_nmis (v, pending);
   bring_priority (v);

@@ -65,6 +65,7 @@ leave_loop (KvmVcpu *v)
   Kvm *k = v->kvm;
   kvm_vcpu_fetch (v);
   v->in_loop = false;
+  kvm_debug_left (v);
   bp_machine_lock (bp_object_machine (k));
   g_mutex_lock (&k->run_lock);
   if (--k->n_running == 0)
