@@ -130,10 +130,10 @@ static const BpTypeDesc function_type = {
 /* --- helpers ---------------------------------------------------------------------------------------- */
 
 static const char board[] =
-  "[memory ram]\ntype = harness-ram\nsize = 16M\n"
+  "[memory ram]\ntype = test-ram\nsize = 16M\n"
   "[device host]\ntype = i440fx\nram = ram\npio0 = io@0xcf8\npio1 = io@0xcfc\nmemory = memory@0\nshadow = memory@0xa0000 prio 10\nio = io@0\n"
   "pirq0 = probe.in0\npirq1 = probe.in1\npirq2 = probe.in2\npirq3 = probe.in3\n"
-  "[device probe]\ntype = harness-probe\n[device sink]\ntype = test-sink\n[device f]\ntype = test-function\nbus = host\n";
+  "[device probe]\ntype = test-probe\n[device sink]\ntype = test-sink\n[device f]\ntype = test-function\nbus = host\n";
 
 static char *
 whole (const char *more)
