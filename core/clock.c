@@ -49,6 +49,7 @@ struct ClockState {
   int64_t frozen;               /* atomic: virtual time while it stands, -1 while it runs */
   int64_t offset;               /* atomic: host monotonic - virtual, while it runs */
   int64_t first_virtual;        /* atomic: expiry of the earliest timer of the virtual clock */
+  unsigned n_timers;            /* atomic: armed or not */
   GSource *source;
   Wake wakes[N_WAKES];
 };
@@ -370,6 +371,7 @@ bp_timer_new (void *self, BpClock clock, void (*fire) (void *user), void *user)
   t->fire = fire;
   t->user = user;
   t->place = -1;
+  __atomic_add_fetch (&t->state->n_timers, 1, __ATOMIC_RELAXED);
   return t;
 }
 
@@ -379,6 +381,7 @@ bp_timer_free (BpTimer *timer)
   if (!timer)
     return;
   bp_timer_cancel (timer);
+  __atomic_sub_fetch (&timer->state->n_timers, 1, __ATOMIC_RELAXED);
   g_free (timer);
 }
 
@@ -526,6 +529,12 @@ clock_set (BpMachine *m, int64_t now)
   g_assert (!is_running (s));
   __atomic_store_n (&s->frozen, MAX (now, 0), __ATOMIC_RELEASE);
   g_mutex_unlock (&s->lock);
+}
+
+unsigned
+clock_n_timers (BpMachine *m)
+{
+  return __atomic_load_n (&m->clock->n_timers, __ATOMIC_RELAXED);
 }
 
 uint64_t

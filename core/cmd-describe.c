@@ -1,4 +1,4 @@
-/* cmd-describe.c -- `backplane describe`: a type, a module, or the verdict on a plugin's file. */
+/* cmd-describe.c -- `backplane describe`: a type, a module, the verdict on a plugin's file, or its validation. */
 /* SPDX-License-Identifier: MIT */
 
 #include <stdio.h>
@@ -6,10 +6,12 @@
 
 #include "commands.h"
 #include "report.h"
+#include "validate.h"
 
 /* --- options -------------------------------------------------------------------------------- */
 
-static gboolean json;
+static gboolean json, validate;
+static int seconds;
 
 static gboolean
 add_plugin_path (const char *option, const char *value, gpointer data, GError **error)
@@ -20,6 +22,8 @@ add_plugin_path (const char *option, const char *value, gpointer data, GError **
 
 static const GOptionEntry options[] = {
   { "json", 0, 0, G_OPTION_ARG_NONE, &json, "Print JSON", NULL },
+  { "validate", 0, 0, G_OPTION_ARG_NONE, &validate, "Take a plugin's types through their lives, in a process of its own, and say what is wrong with them", NULL },
+  { "time-limit", 0, 0, G_OPTION_ARG_INT, &seconds, "What a step of --validate may take (10)", "SECONDS" },
   { "plugin-path", 0, 0, G_OPTION_ARG_CALLBACK, add_plugin_path,
     "Search these directories (separated by colons) for plugins first", "DIRS" },
   G_OPTION_ENTRY_NULL,
@@ -99,20 +103,54 @@ describe (BpReport *report, const char *name, GError **error)
   return false;
 }
 
+/* --- validation ----------------------------------------------------------------------------- */
+
+/* What is to be validated is a file: a module by its name is looked for. */
+static int
+validate_named (const char *name)
+{
+  g_autoptr (GError) error = NULL;
+  bool is_path = strchr (name, '/') || g_str_has_suffix (name, ".so");
+  g_autofree char *path = is_path ? g_strdup (name) : plugin_find (name, &error);
+  if (path && !g_file_test (path, G_FILE_TEST_EXISTS)) {
+    g_set_error (&error, BP_ERROR, BP_ERROR_PLUGIN, "plugin `%s` not found: there is no such file", path);
+  }
+  if (error) {
+    command_error ("%s", error->message);
+    return EXIT_FAILED;
+  }
+  BpReport *report = report_new ();
+  Validation v = validate_plugin (path, (unsigned) seconds, report);
+  bp_report_count (report, "passed", NULL, v.passed);
+  bp_report_count (report, "failed", NULL, v.failed);
+  bp_report_count (report, "skipped", NULL, v.skipped);
+  g_autofree char *text = json ? report_json (report) : report_text (report, 0);
+  report_free (report);
+  fputs (text, stdout);
+  return v.failed ? EXIT_FAILED : EXIT_OK;
+}
+
 /* --- the command ---------------------------------------------------------------------------- */
 
 int
 cmd_describe (int argc, char **argv)
 {
   int status;
-  json = FALSE;
+  json = validate = FALSE;
+  seconds = 10;
   if (!command_options (&argc, &argv, "TYPE|MODULE|FILE.so",
-                        "Describes a type or a module, or says why a plugin's file is refused.", options,
+                        "Describes a type or a module, says why a plugin's file is refused, or what is wrong with its types.", options,
                         &status)) {
     return status;
   }
   if (argc != 2) {
     return command_usage ("describe", "name one type, module or FILE.so");
+  }
+  if (seconds < 1) {
+    return command_usage ("describe", "--time-limit takes a number of seconds");
+  }
+  if (validate) {
+    return validate_named (argv[1]);
   }
   g_autoptr (GError) error = NULL;
   BpReport *report = report_new ();

@@ -9,6 +9,7 @@ struct BpLoop {
   GThread *thread;
   GMutex lock;                  /* for: */
   GQueue posts;                 /* of Post *: those that were not made yet */
+  unsigned n_watches;           /* atomic */
 };
 
 typedef struct Post {
@@ -153,6 +154,7 @@ bp_loop_post (BpLoop *loop, bool locked, BpMachine *machine, void (*f) (void *us
 /* --- watched file descriptors ----------------------------------------------------------------- */
 
 typedef struct Watch {
+  BpLoop *loop;
   BpMachine *machine;
   bool (*ready) (void *user, GIOCondition condition);
   void *user;
@@ -172,14 +174,29 @@ run_watch (int fd, GIOCondition condition, void *data)
   return keep;
 }
 
+static void
+watch_free (void *data)
+{
+  Watch *watch = data;
+  __atomic_sub_fetch (&watch->loop->n_watches, 1, __ATOMIC_RELAXED);
+  g_free (watch);
+}
+
+unsigned
+loop_n_watches (BpLoop *loop)
+{
+  return __atomic_load_n (&loop->n_watches, __ATOMIC_RELAXED);
+}
+
 unsigned
 bp_loop_watch_fd (BpLoop *loop, BpMachine *machine, int fd, GIOCondition condition,
                   bool (*ready) (void *user, GIOCondition condition), void *user)
 {
   Watch *watch = g_new (Watch, 1);
-  *watch = (Watch) { machine, ready, user };
+  *watch = (Watch) { loop, machine, ready, user };
+  __atomic_add_fetch (&loop->n_watches, 1, __ATOMIC_RELAXED);
   GSource *source = g_unix_fd_source_new (fd, condition);
-  g_source_set_callback (source, G_SOURCE_FUNC (run_watch), watch, g_free);
+  g_source_set_callback (source, G_SOURCE_FUNC (run_watch), watch, watch_free);
   unsigned id = g_source_attach (source, loop->context);
   g_source_unref (source);
   return id;

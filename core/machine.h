@@ -87,6 +87,7 @@ void clock_finish (BpMachine *m);
 void clock_start (BpMachine *m);                        /* virtual time runs */
 void clock_stop (BpMachine *m);
 void clock_set (BpMachine *m, int64_t now);             /* virtual time, while it stands (deterministic mode: the accelerator's is another) */
+unsigned clock_n_timers (BpMachine *m);                 /* that were made and not freed */
 /* When a timer is armed, its turn among those that expire at the same time; and armed as it was. */
 uint64_t timer_turn (const BpTimer *timer);
 void timer_restore (BpTimer *timer, int64_t at, uint64_t turn);
@@ -102,6 +103,7 @@ bool vcpus_start (BpMachine *m, GError **error);        /* threads; calls accel-
 void vcpus_stop (BpMachine *m);                         /* returns when all are out of guest code, parked */
 void vcpus_join (BpMachine *m);
 BpLoop *loop_main_new (void);
+unsigned loop_n_watches (BpLoop *loop);                 /* that have not ended */
 void loop_make_posts (BpLoop *loop);    /* the calls that were posted and not made yet, in their order, now [main] */
 
 /* --- descriptions for people (machine-explain.c, plugin-describe.c) ------------------------------------------ */

@@ -82,6 +82,14 @@ region_changed (BpRegion *region, bool wait)
 
 /* --- making and freeing ----------------------------------------------------------------------- */
 
+static unsigned n_regions;      /* atomic: not freed by their owners yet */
+
+unsigned
+memory_n_regions (void)
+{
+  return __atomic_load_n (&n_regions, __ATOMIC_RELAXED);
+}
+
 static BpRegion *
 region_new (RegionKind kind, void *owner, const char *name, uint64_t size)
 {
@@ -97,6 +105,7 @@ region_new (RegionKind kind, void *owner, const char *name, uint64_t size)
   r->name = g_strdup (name);
   r->size = size == UINT64_MAX ? WIDE_2_64 : (Wide) size;
   r->ram_address = NO_RAM_ADDRESS;
+  __atomic_add_fetch (&n_regions, 1, __ATOMIC_RELAXED);
   return r;
 }
 
@@ -253,6 +262,7 @@ bp_region_free (BpRegion *region)
   doorbells_drop (region);
   views_forget_root (region);
   __atomic_store_n (&region->dead, true, __ATOMIC_RELEASE);
+  __atomic_sub_fetch (&n_regions, 1, __ATOMIC_RELAXED);
   wait_for_readers |= region_has_host (region);
   doomed = g_slist_prepend (doomed, region);
   bp_memory_commit ();

@@ -339,6 +339,19 @@ bp_address_space_free (BpAddressSpace *as)
   g_free (as);
 }
 
+unsigned
+memory_n_listeners (BpMachine *machine)
+{
+  unsigned n = 0;
+  memory_map_lock ();
+  for (unsigned i = 0; spaces && i < spaces->len; i++) {
+    const BpAddressSpace *as = g_ptr_array_index (spaces, i);
+    n += as->machine == machine ? as->listeners->len : 0;
+  }
+  memory_map_unlock ();
+  return n;
+}
+
 BpRegion *
 bp_address_space_root (BpAddressSpace *as)
 {

@@ -58,6 +58,8 @@ void region_unref (BpRegion *region);
 /* Those of the machine's objects that show memory of their own, in the order in which they were made.  g_ptr_array_unref */
 GPtrArray *memory_regions_with_host (BpMachine *machine);
 const char *region_kind_name (RegionKind kind);         /* "ram" */
+unsigned memory_n_regions (void);                       /* alive in the process */
+unsigned memory_n_listeners (BpMachine *machine);       /* of its address spaces */
 /* In a transaction: views that show the region may differ.  `wait': what it had until now is not in use by anyone once the outermost commit is over. */
 void region_changed (BpRegion *region, bool wait);
 

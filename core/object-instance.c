@@ -8,6 +8,14 @@
 /* Where object_instance puts the instance. */
 #define INSTANCE_OFFSET ((sizeof (BpObject) + 63) & ~(size_t) 63)
 
+/* Bytes behind the instance that its type has no right to.  Sanitizers watch those behind the allocation. */
+#if defined __SANITIZE_ADDRESS__
+enum { GUARD_SIZE = 0 };
+#else
+enum { GUARD_SIZE = 64 };
+#endif
+#define GUARD_BYTE 0xa5
+
 /* --- callbacks ------------------------------------------------------------------------------ */
 
 /* A callback that a type does not set is its nearest ancestor's; one that it sets stands alone. */
@@ -81,7 +89,8 @@ set_defaults (BpObject *object)
 BpObject *
 object_new (const BpTypeDesc *type, const char *id, BpMachine *machine)
 {
-  BpObject *object = g_aligned_alloc0 (1, INSTANCE_OFFSET + type->instance_size, 64);
+  BpObject *object = g_aligned_alloc0 (1, INSTANCE_OFFSET + type->instance_size + GUARD_SIZE, 64);
+  memset ((uint8_t *) object + INSTANCE_OFFSET + type->instance_size, GUARD_BYTE, GUARD_SIZE);
   object->magic = OBJECT_MAGIC;
   object->stage = OBJECT_NEW;
   object->id = g_strdup (id);
@@ -102,6 +111,18 @@ object_new (const BpTypeDesc *type, const char *id, BpMachine *machine)
   create_pins (object);
   create_regions (object);
   return object;
+}
+
+bool
+object_is_intact (const BpObject *object)
+{
+  const uint8_t *guard = (const uint8_t *) object + INSTANCE_OFFSET + object->type->instance_size;
+  for (unsigned i = 0; i < GUARD_SIZE; i++) {
+    if (guard[i] != GUARD_BYTE) {
+      return false;
+    }
+  }
+  return true;
 }
 
 static void

@@ -41,8 +41,8 @@ width (BpPropertyKind kind)
 }
 
 /* What the kind and the row's range allow, as the row's own numbers (signed ones cast). */
-static void
-limits (const BpProperty *p, uint64_t *min, uint64_t *max)
+void
+property_limits (const BpProperty *p, uint64_t *min, uint64_t *max)
 {
   unsigned bits = width (p->kind);
   *min = is_signed (p->kind) ? (uint64_t) -(INT64_C (1) << (bits - 2)) * 2 : 0;
@@ -59,7 +59,7 @@ static bool
 in_limits (const BpProperty *p, uint64_t value)
 {
   uint64_t min, max;
-  limits (p, &min, &max);
+  property_limits (p, &min, &max);
   return is_signed (p->kind) ? (int64_t) value >= (int64_t) min && (int64_t) value <= (int64_t) max
                              : value >= min && value <= max;
 }
@@ -236,7 +236,7 @@ property_range_text (const BpProperty *property)
     break;
   }
   uint64_t min, max;
-  limits (property, &min, &max);
+  property_limits (property, &min, &max);
   if (property->kind == BP_PROPERTY_SIZE && max == UINT64_MAX) {
     g_autofree char *low = print_size (min);
     return g_strdup_printf ("%s or more", low);

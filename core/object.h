@@ -85,6 +85,7 @@ static inline BpObject *object_of (const void *self) { return (BpObject *) ((uin
 /* Allocates the instance, sets every property to its default, creates the pins and regions of its type's tables. */
 BpObject *object_new (const BpTypeDesc *type, const char *id, BpMachine *machine);
 void object_free (BpObject *object);                    /* unrealized first when need be */
+bool object_is_intact (const BpObject *object);         /* its type has written to no byte behind the instance's declared size */
 /* Sets a property from text.  LINK properties are set with object_set_link (machine-build.c resolves names).  base_directory: for FILE. */
 bool object_set (BpObject *object, const char *name, const char *text, const char *base_directory, GError **error);
 bool object_set_link (BpObject *object, const char *name, BpObject *target, GError **error);
@@ -93,6 +94,7 @@ bool object_has (BpObject *object, const char *name, GError **error);           
 char *object_get (BpObject *object, const char *name);  /* as text that object_set would take; NULL: none or unset */
 /* Checks a value against a row without an object (`backplane check`): NULL when fine, else what is wrong. */
 char *property_check (const BpProperty *property, const char *text);
+void property_limits (const BpProperty *property, uint64_t *min, uint64_t *max);       /* of a number; signed ones cast */
 char *property_range_text (const BpProperty *property); /* "0..15", "on, off", for describe and messages */
 const char *property_kind_name (BpPropertyKind kind);
 bool parse_size (const char *text, uint64_t *value);    /* 0x.., decimal, k M G T suffixes */

@@ -10,19 +10,31 @@
 #include <unistd.h>
 
 #include "object.h"
+#include <backplane/arch/x86-irqchip.h>
+#include <backplane/arch/x86-state.h>
+#include <backplane/bus/ata.h>
 #include <backplane/bus/pci.h>
 #include <backplane/iface/accel.h>
 #include <backplane/iface/block.h>
 #include <backplane/iface/boot.h>
 #include <backplane/iface/char.h>
+#include <backplane/iface/cmos.h>
+#include <backplane/iface/console.h>
+#include <backplane/iface/cpu-debug.h>
 #include <backplane/iface/firmware-config.h>
 #include <backplane/iface/image-tool.h>
 #include <backplane/iface/input.h>
 #include <backplane/iface/interrupt-controller.h>
+#include <backplane/iface/isa-dma.h>
 #include <backplane/iface/memory-backend.h>
+#include <backplane/iface/msi.h>
 #include <backplane/iface/power.h>
 #include <backplane/iface/screen.h>
+#include <backplane/iface/symbols.h>
+#include <backplane/iface/terminal.h>
+#include <backplane/iface/tone.h>
 #include <backplane/tcg/frontend.h>
+#include <backplane/tcg/instrument-host.h>
 
 #ifndef PLUGINDIR
 #define PLUGINDIR "/usr/local/lib/backplane"
@@ -64,8 +76,9 @@ const char *const *
 plugin_core_interfaces (void)
 {
   static const char *const ids[] = {
-    BP_ACCEL_ID, BP_BLOCK_ID, BP_BOOT_ID, BP_CHAR_ID, BP_FIRMWARE_CONFIG_ID, BP_IMAGE_TOOL_ID, BP_INPUT_ID, BP_INTERRUPT_CONTROLLER_ID, BP_MEMORY_BACKEND_ID,
-    BP_PCI_BUS_ID, BP_POWER_BUTTON_ID, BP_SCREEN_ID, BP_TCG_FRONTEND_ID, NULL,
+    BP_ACCEL_ID, BP_ATA_BUS_ID, BP_BLOCK_ID, BP_BOOT_ID, BP_CHAR_ID, BP_CMOS_ID, BP_CONSOLE_ID, BP_CPU_DEBUG_ID, BP_FIRMWARE_CONFIG_ID,
+    BP_IMAGE_TOOL_ID, BP_INPUT_ID, BP_INSTRUMENT_HOST_ID, BP_INTERRUPT_CONTROLLER_ID, BP_ISA_DMA_ID, BP_MEMORY_BACKEND_ID, BP_MSI_ID, BP_PCI_BUS_ID,
+    BP_POWER_BUTTON_ID, BP_SCREEN_ID, BP_SYMBOLS_ID, BP_TCG_FRONTEND_ID, BP_TERMINAL_ID, BP_TONE_ID, BP_X86_CPU_ID, BP_X86_IRQCHIP_ID, NULL,
   };
   return ids;
 }

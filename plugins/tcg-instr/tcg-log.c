@@ -384,7 +384,8 @@ static const char *const compress_names[] = { "none", "zstd", NULL };
 static const char *const privilege_names[] = { "any", "0", "1", "2", "3", NULL };
 
 static const BpProperty log_properties[] = {
-  BP_PROP_STRING ("output", Log, output, NULL, "The file to write, relative to the current directory.  Required."),
+  BP_PROP_ ("output", BP_PROPERTY_STRING, Log, output, .flags = BP_PROPERTY_REQUIRED,
+            .help = "The file to write, relative to the current directory."),
   BP_PROP_ENUM ("compress", Log, compress, COMPRESS_NONE, compress_names, "zstd: a .zst file, compressed while it is written."),
   BP_PROP_LIST ("registers", Log, registers, "general",
                 "Registers whose changes are shown: general, all, none (much faster), or names as a debugger has them (rax, eflags, xmm0)."),

@@ -238,7 +238,8 @@ static const char *const format_names[] = { "backplane", "champsim", NULL };
 static const char *const compress_names[] = { "none", "zstd", NULL };
 
 static const BpProperty trace_properties[] = {
-  BP_PROP_STRING ("output", Trace, output, NULL, "The file to write, relative to the current directory; with several vCPUs FILE.0, FILE.1 and so on.  Required."),
+  BP_PROP_ ("output", BP_PROPERTY_STRING, Trace, output, .flags = BP_PROPERTY_REQUIRED,
+            .help = "The file to write, relative to the current directory; with several vCPUs FILE.0, FILE.1 and so on."),
   BP_PROP_ENUM ("format", Trace, format, TRACE_FORMAT_BACKPLANE, format_names, "backplane: compact, read by backplane-trace; champsim: records of 64 bytes as ChampSim reads them."),
   BP_PROP_U64 ("skip", Trace, skip, 0, "How many instructions of each vCPU are left out before the first that is recorded."),
   BP_PROP_U64 ("limit", Trace, limit, 0, "How many instructions of each vCPU are recorded; then the guest runs on without a trace of it.  0: all."),
