@@ -1,9 +1,10 @@
-/* plugin-file.c -- finds a truncated shared object before the host's linker maps it, which raises SIGBUS. */
+/* plugin-file.c -- finds a shared object that is truncated, on which the host's linker raises SIGBUS, or of another machine, which it calls "not found". */
 /* SPDX-License-Identifier: MIT */
 
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -21,12 +22,53 @@ read_at (int fd, uint64_t offset, void *to, size_t size)
   return pread (fd, to, size, (off_t) offset) == (ssize_t) size;
 }
 
-static bool
-is_native (const unsigned char *ident)
+/* --- of which machine it is --------------------------------------------------------------------- */
+
+/* The header of the object that this code is in. */
+extern const ElfW (Ehdr) __ehdr_start __attribute__ ((visibility ("hidden")));
+
+typedef struct MachineName {
+  uint16_t number;
+  const char *name;
+} MachineName;
+
+static const MachineName machine_names[] = {
+  { EM_386, "i386" },       { EM_X86_64, "x86-64" }, { EM_ARM, "ARM" },     { EM_AARCH64, "AArch64" }, { EM_PPC, "PowerPC" },
+  { EM_PPC64, "PowerPC 64" }, { EM_S390, "S/390" },    { EM_MIPS, "MIPS" },   { EM_RISCV, "RISC-V" },    { EM_SPARCV9, "SPARC" },
+};
+
+static char *
+machine_name (uint16_t number)
 {
-  return ident[EI_CLASS] == (sizeof (void *) == 8 ? ELFCLASS64 : ELFCLASS32) &&
-         ident[EI_DATA] == (G_BYTE_ORDER == G_LITTLE_ENDIAN ? ELFDATA2LSB : ELFDATA2MSB);
+  for (size_t i = 0; i < G_N_ELEMENTS (machine_names); i++) {
+    if (machine_names[i].number == number) {
+      return g_strdup (machine_names[i].name);
+    }
+  }
+  return g_strdup_printf ("an unknown one (%u)", number);
 }
+
+/* e_type and e_machine have one place in all ELF headers, and the byte order that ident says. */
+static char *
+machine_verdict (int fd, const unsigned char *ident)
+{
+  uint16_t type, machine;
+  if (!read_at (fd, offsetof (Elf32_Ehdr, e_type), &type, sizeof type) || !read_at (fd, offsetof (Elf32_Ehdr, e_machine), &machine, sizeof machine)) {
+    return NULL;                /* truncated: that is found later */
+  }
+  if (ident[EI_DATA] != __ehdr_start.e_ident[EI_DATA]) {
+    type = GUINT16_SWAP_LE_BE (type);
+    machine = GUINT16_SWAP_LE_BE (machine);
+  }
+  if (machine != __ehdr_start.e_machine || ident[EI_CLASS] != __ehdr_start.e_ident[EI_CLASS] || ident[EI_DATA] != __ehdr_start.e_ident[EI_DATA]) {
+    g_autofree char *theirs = machine_name (machine), *ours = machine_name (__ehdr_start.e_machine);
+    return g_strdup_printf ("it was built for another architecture: %s, %u bits, %s-endian; this Backplane is for %s, %u bits", theirs,
+                            ident[EI_CLASS] == ELFCLASS32 ? 32 : 64, ident[EI_DATA] == ELFDATA2MSB ? "big" : "little", ours, (unsigned) sizeof (void *) * 8);
+  }
+  return type == ET_DYN ? NULL : g_strdup ("it is not a shared object (an object file or a program, perhaps: link it with -shared)");
+}
+
+/* --- whether all of it is there ------------------------------------------------------------------ */
 
 static bool
 segments_find (int fd, Segments *segments)
@@ -85,8 +127,9 @@ contents_verdict (int fd, uint64_t file_size)
   if (!read_at (fd, 0, ident, sizeof ident) || memcmp (ident, ELFMAG, SELFMAG) != 0) {
     return g_strdup ("it is not a shared object (no ELF header)");
   }
-  if (!is_native (ident)) {
-    return NULL;                /* the linker names what it does not take */
+  char *wrong = machine_verdict (fd, ident);
+  if (wrong) {
+    return wrong;
   }
   Segments segments;
   if (!segments_find (fd, &segments)) {

@@ -41,6 +41,38 @@ key_is_new (Check *check, char *key)
   return true;
 }
 
+/* --- sizes, by which everything else is read -------------------------------------------------- */
+
+/* What ABI 1.0 had up to and including a member; what was appended later is read only where a size covers it. */
+#define UP_TO(T, member) (offsetof (T, member) + sizeof (((T *) 0)->member))
+enum { LARGEST_ROW = 4096, LARGEST_INSTANCE = 256 << 20 };
+
+static bool
+row_size_is_fine (Check *check, const char *rows, const void *table, unsigned size, size_t least)
+{
+  if (!table || (size >= least && size <= LARGEST_ROW && size % sizeof (void *) == 0)) {
+    return true;
+  }
+  return refuse (check, "its %s have rows of %u bytes, and no ABI had other than %zu or more", rows, size, least);
+}
+
+/* Of the type, or of an ancestor. */
+static bool
+sizes_are_fine (Check *check, const BpTypeDesc *t)
+{
+  if (t->struct_size < UP_TO (BpTypeDesc, property_changed)) {
+    return refuse (check, "its table has %u bytes, and no ABI had fewer than %zu", t->struct_size, UP_TO (BpTypeDesc, property_changed));
+  }
+  if (t->instance_size == 0 || t->instance_size > LARGEST_INSTANCE) {
+    return t->instance_size == 0 ? refuse (check, "the instance has no size")
+                                 : refuse (check, "the instance has %u bytes, and %u is the most", t->instance_size, (unsigned) LARGEST_INSTANCE);
+  }
+  return row_size_is_fine (check, "properties", t->properties, t->property_size, UP_TO (BpProperty, help))
+         && row_size_is_fine (check, "pins", t->pins, t->pin_size, UP_TO (BpPinDesc, help))
+         && row_size_is_fine (check, "regions", t->regions, t->region_size, UP_TO (BpRegionDesc, help))
+         && row_size_is_fine (check, "saved fields", t->state, t->state_size, UP_TO (BpStateField, needed));
+}
+
 /* --- properties ----------------------------------------------------------------------------- */
 
 static size_t
@@ -71,6 +103,15 @@ enum_is_fine (Check *check, const BpProperty *p)
 }
 
 static bool
+has_no_value (const BpProperty *p)
+{
+  bool is_signed = p->kind >= BP_PROPERTY_I8 && p->kind <= BP_PROPERTY_I64, is_number = p->kind >= BP_PROPERTY_U8 && p->kind <= BP_PROPERTY_SIZE;
+  uint64_t min, max;
+  property_limits (p, &min, &max);
+  return is_number && (is_signed ? (int64_t) min > (int64_t) max : min > max);
+}
+
+static bool
 property_is_fine (Check *check, const BpProperty *p)
 {
   size_t size = property_field_size (p->kind);
@@ -82,6 +123,9 @@ property_is_fine (Check *check, const BpProperty *p)
   }
   if (!p->help || !*p->help) {
     return refuse (check, "property `%s` has no help", p->name);
+  }
+  if (has_no_value (p)) {
+    return refuse (check, "property `%s` has a range without a number in it", p->name);
   }
   return key_is_new (check, g_strdup (p->name)) && (p->kind != BP_PROPERTY_ENUM || enum_is_fine (check, p));
 }
@@ -112,11 +156,37 @@ pin_is_fine (Check *check, const BpPinDesc *pin)
   return true;
 }
 
+/* 0 stands for `least' and `most'. */
+static bool
+access_is_fine (unsigned min, unsigned max, unsigned least, unsigned most)
+{
+  min = min ? min : least;
+  max = max ? max : MAX (most, min);
+  return min <= max && max <= 8 && !(min & (min - 1)) && !(max & (max - 1));
+}
+
+static bool
+ops_are_fine (Check *check, const BpRegionDesc *region)
+{
+  BpRegionOps ops = { 0 };
+  memcpy (&ops, region->ops, MIN (region->ops->struct_size, sizeof ops));
+  if (ops.struct_size < UP_TO (BpRegionOps, endian)) {
+    return refuse (check, "region `%s`: its callbacks are a table of %u bytes, and no ABI had fewer than %zu", region->name, ops.struct_size,
+                   UP_TO (BpRegionOps, endian));
+  }
+  return (access_is_fine (ops.access_min, ops.access_max, 1, 8) && access_is_fine (ops.impl_min, ops.impl_max, 1, 4)) ||
+         refuse (check, "region `%s`: accesses of %u to %u bytes, or callbacks of %u to %u, are none", region->name, ops.access_min, ops.access_max, ops.impl_min,
+                 ops.impl_max);
+}
+
 static bool
 region_is_fine (Check *check, const BpRegionDesc *region)
 {
   if (!region->ops) {
     return refuse (check, "region `%s` has no callbacks", region->name);
+  }
+  if (!ops_are_fine (check, region)) {
+    return false;
   }
   if (!inside (check, region->offset, sizeof (BpRegion *))) {
     return refuse (check, "region `%s` lies outside the instance", region->name);
@@ -214,13 +284,16 @@ head_is_fine (Check *check)
   if (!kind_name (t->kind)) {
     return refuse (check, "unknown kind %d", (int) t->kind);
   }
-  if (t->instance_size == 0) {
-    return refuse (check, "the instance has no size");
+  if (!sizes_are_fine (check, t)) {
+    return false;
   }
   unsigned generations = 0;
   for (const BpTypeDesc *p = t->parent; p; p = p->parent) {
     if (p->instance_size > t->instance_size || ++generations > 16) {
       return refuse (check, "the parent `%s` is larger, or its ancestry has no end", p->name);
+    }
+    if (!sizes_are_fine (check, p)) {
+      return false;
     }
   }
   if (t->state_minimum > t->state_version) {
@@ -259,8 +332,8 @@ char *
 type_verdict (const BpTypeDesc *type)
 {
   Check check = { .type = type };
-  if (type->struct_size < offsetof (BpTypeDesc, property_changed) + sizeof type->property_changed) {
-    return g_strdup ("a type's table is too short to be one");
+  if (type->struct_size < UP_TO (BpTypeDesc, instance_size)) {
+    return g_strdup_printf ("a type's table has %u bytes, and no ABI had fewer than %zu", type->struct_size, UP_TO (BpTypeDesc, property_changed));
   }
   memcpy (&check.ours, type, MIN (type->struct_size, sizeof check.ours));
   check.keys = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);

@@ -2,8 +2,11 @@
 /* SPDX-License-Identifier: MIT */
 
 #include <check.h>
+#include <elf.h>
 #include <glib/gstdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "object.h"
 #include "report.h"
@@ -60,34 +63,89 @@ START_TEST (not_loadable) {
 }
 END_TEST
 
-/* A plugin cut off at each of many places, a text, a directory: never a crash. */
+/* In a process of its own, for it may become part of the process that loads it: 0: loads, 1: refused as truncated, else what ended it. */
+static int
+load_cut (const char *path)
+{
+  int status;
+  pid_t pid = fork ();
+  if (pid == 0) {
+    GError *error = NULL;
+    bool loads = plugin_load (path, &error) != NULL;
+    _exit (loads ? 0 : strstr (error->message, "not loadable: ") ? 1 : 2);
+  }
+  ck_assert_int_eq (waitpid (pid, &status, 0), pid);
+  return WIFEXITED (status) ? WEXITSTATUS (status) : 128 + WTERMSIG (status);
+}
+
+/* A plugin cut off at each length: a refusal, never a crash.  What is cut off behind the last segment that is loaded (debug information, say) is not missed, and there
+ * a length stands for some others. */
 START_TEST (truncated) {
   g_autofree char *directory = g_dir_make_tmp ("backplane-abi-XXXXXX", NULL),
                   *path = g_build_filename (directory, "cut.so", NULL);
   g_autofree char *contents = NULL;
-  size_t size;
+  size_t size, n_refused = 0, n_behind = 0;
   ck_assert (g_file_get_contents (PLUGINS "/good.so", &contents, &size, NULL));
-  /* what is cut off after the last loaded segment (debug information, say) is not missed */
-  unsigned n_refused = 0;
-  for (size_t cut = 0; cut < size; cut += 251) {
-    ck_assert (g_file_set_contents (path, contents, (gssize) cut, NULL));
+  ck_assert (g_file_set_contents (path, contents, (gssize) size, NULL));
+  for (size_t cut = size; cut-- > 0;) {
+    ck_assert_int_eq (truncate (path, (off_t) cut), 0);
     g_autofree char *wrong = plugin_file_verdict (path);
-    if (!wrong) {
-      break;
-    }
-    g_autofree char *message = refusal (path);
-    ck_assert_msg (strstr (message, "not loadable: ") != NULL, "%s", message);
-    ck_assert_msg (cut < 256 || strstr (message, "truncated") != NULL, "%s", message);
-    n_refused++;
+    n_refused += wrong != NULL;
+    ck_assert_msg (wrong || !n_refused, "cut to %zu bytes, it is taken again", cut);
+    ck_assert_msg (!wrong || strstr (wrong, cut < 16 ? "not a shared object" : "truncated"), "cut to %zu bytes: %s", cut, wrong);
+    if (!wrong && n_behind++ % 499 == 0)
+      ck_assert_int_le (load_cut (path), 1);
+    if (n_refused == 1 || (n_refused && n_refused % 4096 == 0))
+      ck_assert_int_eq (load_cut (path), 1);
   }
-  ck_assert_uint_gt (n_refused, 16);
+  ck_assert_uint_gt (n_refused, 4096);
+  g_unlink (path);
+  g_rmdir (directory);
+}
+END_TEST
+
+START_TEST (not_a_file) {
+  g_autofree char *directory = g_dir_make_tmp ("backplane-abi-XXXXXX", NULL),
+                  *path = g_build_filename (directory, "x.so", NULL);
   ck_assert (g_file_set_contents (path, "#!/bin/sh\necho hello, this is a script\n", -1, NULL));
+  refused (path, "not a shared object");
+  ck_assert (g_file_set_contents (path, "", 0, NULL));
   refused (path, "not a shared object");
   g_unlink (path);
   ck_assert_int_eq (g_mkdir (path, 0700), 0);
   refused (path, "not a regular file");
   g_rmdir (path);
   g_rmdir (directory);
+}
+END_TEST
+
+/* The file's ELF header says `type' and `machine' instead of what it was. */
+static void
+refused_header (uint8_t class, uint8_t data, uint16_t type, uint16_t machine, const char *because)
+{
+  g_autofree char *directory = g_dir_make_tmp ("backplane-abi-XXXXXX", NULL), *path = g_build_filename (directory, "other.so", NULL);
+  uint8_t header[64] = { 0x7f, 'E', 'L', 'F', class, data, 1 };
+  bool big = data == ELFDATA2MSB;
+  header[16 + big] = (uint8_t) type;
+  header[17 - big] = (uint8_t) (type >> 8);
+  header[18 + big] = (uint8_t) machine;
+  header[19 - big] = (uint8_t) (machine >> 8);
+  header[20 + 3 * big] = 1;     /* e_version */
+  ck_assert (g_file_set_contents (path, (const char *) header, sizeof header, NULL));
+  refused (path, because);
+  g_unlink (path);
+  g_rmdir (directory);
+}
+
+START_TEST (another_architecture) {
+  refused_header (ELFCLASS64, ELFDATA2LSB, ET_DYN, EM_AARCH64, "not loadable: it was built for another architecture: AArch64, 64 bits, little-endian");
+  refused_header (ELFCLASS64, ELFDATA2MSB, ET_DYN, EM_S390, "another architecture: S/390, 64 bits, big-endian");
+  refused_header (ELFCLASS32, ELFDATA2LSB, ET_DYN, EM_RISCV, "another architecture: RISC-V, 32 bits, little-endian");
+  refused_header (ELFCLASS32, ELFDATA2MSB, ET_DYN, 0x4711, "another architecture: an unknown one (18193), 32 bits, big-endian");
+#if defined __x86_64__ && defined __LP64__
+  refused_header (ELFCLASS32, ELFDATA2LSB, ET_DYN, EM_386, "another architecture: i386, 32 bits, little-endian; this Backplane is for x86-64, 64 bits");
+  refused_header (ELFCLASS64, ELFDATA2LSB, ET_REL, EM_X86_64, "it is not a shared object (an object file");
+#endif
 }
 END_TEST
 
@@ -232,9 +290,12 @@ main (void)
 {
   Suite *suite = suite_create ("plugin-load");
   TCase *tests = tcase_create ("plugin-load");
+  tcase_set_timeout (tests, 240);
   tcase_add_test (tests, not_found);
   tcase_add_test (tests, not_loadable);
   tcase_add_test (tests, truncated);
+  tcase_add_test (tests, not_a_file);
+  tcase_add_test (tests, another_architecture);
   tcase_add_test (tests, not_a_plugin);
   tcase_add_test (tests, wrong_versions);
   tcase_add_test (tests, missing_interface);
