@@ -127,7 +127,8 @@ struct BpTcgOps {
   /* The FP state of env is stored to its copy and no longer resident (call before looking at it from plain C). */
   void (*fp_store) (void *env);
 
-  /* Instructions executed by this vCPU so far (exact when deterministic), and the machine's virtual time in ns. */
+  /* Instructions executed by this vCPU so far, when the machine is deterministic (bp_machine_is_deterministic; else nobody counts them, and it is 0); and the
+   * machine's virtual time in ns. */
   uint64_t (*instructions) (void *env);
   int64_t (*virtual_time) (void *env);
 
@@ -180,7 +181,8 @@ typedef struct BpTcgFrontend {
   void (*deliver) (void *env);
   /* Take the highest pending enabled interrupt among `pending` (cpu.h BP_VCPU_IRQ_*); true when one was taken. */
   bool (*interrupt) (void *env, uint32_t pending);
-  /* A halted CPU: whether one of `pending` wakes it. */
+  /* A halted CPU: whether one of `pending` wakes it.  One that runs: whether `interrupt' would take one of them before the next instruction, or soon (a state
+   * that ends with this instruction keeps it waiting): it is then run an instruction at a time until that is done, so what a mask keeps waiting does not count. */
   bool (*wakes) (const void *env, uint32_t pending);
   bool (*is_halted) (const void *env);
   /* A host fault happened in generated code, state restored; record the guest's exception. */
