@@ -1,0 +1,172 @@
+/* clint.c -- mtime, mtimecmp and msip as memory-mapped registers of the core-local interruptor (privileged, 3.2; SiFive FU540-C000 manual, chapter 9). */
+/* SPDX-License-Identifier: MIT */
+#include <backplane/device.h>
+#include "riscv.h"
+
+/* --- registers -------------------------------------------------------------- */
+
+enum { REG_MSIP = 0x0, REG_MTIMECMP = 0x4000, REG_MTIME = 0xbff8, N_BYTES = 0x10000 };
+
+/* --- state: saved | wiring | derived ---------------------------------------- */
+
+typedef struct Clint {
+  uint64_t compare, offset;     /* mtimecmp; mtime at virtual time 0, modulo 2^64 */
+  uint32_t msip;
+  uint32_t frequency;           /* property */
+  BpPin *software, *timer;
+  BpRegion *regs;
+  BpTimer *alarm;
+} Clint;
+
+/* --- time -------------------------------------------------------------------- */
+
+static uint64_t
+ticks_at (const Clint *c, int64_t ns)
+{
+  return bp_muldiv ((uint64_t) ns, c->frequency, 1000000000) + __atomic_load_n (&c->offset, __ATOMIC_RELAXED);
+}
+
+static uint64_t
+now (const Clint *c)
+{
+  return ticks_at (c, bp_clock_now (bp_object_machine (c), BP_CLOCK_VIRTUAL));
+}
+
+/* The first ns at which mtime is `ticks` more than offset; INT64_MAX: not in this machine's life. */
+static int64_t
+when (const Clint *c, uint64_t ticks)
+{
+  unsigned __int128 ns = ((unsigned __int128) ticks * 1000000000 + c->frequency - 1) / c->frequency;
+  return ns > INT64_MAX ? INT64_MAX : (int64_t) ns;
+}
+
+/* The pin is high while mtime >= mtimecmp; the alarm is for when it will be. */
+static void
+update (Clint *c)
+{
+  bool reached = now (c) >= c->compare;
+  bp_pin_set (c->timer, reached);
+  bp_pin_set (c->software, c->msip & 1);
+  bp_timer_cancel (c->alarm);
+  if (!reached && when (c, c->compare - c->offset) < INT64_MAX)
+    bp_timer_arm (c->alarm, when (c, c->compare - c->offset));
+}
+
+static void alarm_fires (void *user) { update (user); }
+
+/* --- guest access ------------------------------------------------------------ */
+
+static uint64_t
+read_register (void *self, uint64_t offset, unsigned size)
+{
+  const Clint *c = self;
+  switch (offset) {
+  case REG_MSIP: return c->msip;
+  case REG_MTIMECMP: return (uint32_t) c->compare;
+  case REG_MTIMECMP + 4: return c->compare >> 32;
+  case REG_MTIME: return (uint32_t) now (c);
+  case REG_MTIME + 4: return now (c) >> 32;
+  default:
+    bp_log_guest (self, "read of 0x%x, where no register is", (unsigned) offset);
+    return 0;
+  }
+}
+
+static uint64_t
+with_half (uint64_t whole, uint32_t half, bool high)
+{
+  return high ? (uint64_t) half << 32 | (uint32_t) whole : (whole & ~(uint64_t) 0xffffffff) | half;
+}
+
+static void
+write_register (void *self, uint64_t offset, uint64_t value, unsigned size)
+{
+  Clint *c = self;
+  uint64_t before = now (c);
+  switch (offset) {
+  case REG_MSIP: c->msip = value & 1; break;
+  case REG_MTIMECMP: case REG_MTIMECMP + 4: c->compare = with_half (c->compare, (uint32_t) value, offset & 4); break;
+  case REG_MTIME: case REG_MTIME + 4:
+    __atomic_store_n (&c->offset, c->offset + with_half (before, (uint32_t) value, offset & 4) - before, __ATOMIC_RELAXED);
+    break;
+  default: bp_log_guest (self, "write of 0x%x to 0x%x, where no register is", (unsigned) value, (unsigned) offset);
+  }
+  update (c);
+}
+
+/* --- life cycle: realize, reset -------------------------------------------------- */
+
+static bool
+realize (void *self, GError **error)
+{
+  Clint *c = self;
+  c->alarm = bp_timer_new (self, BP_CLOCK_VIRTUAL, alarm_fires, self);
+  return true;
+}
+
+static void
+unrealize (void *self)
+{
+  Clint *c = self;
+  if (c->alarm)
+    bp_timer_cancel (c->alarm);
+  bp_timer_free (c->alarm);
+}
+
+/* Time starts at 0 and no interrupt comes before the guest has set one. */
+static void
+reset (void *self, BpResetKind kind)
+{
+  Clint *c = self;
+  c->compare = UINT64_MAX;
+  c->offset = 0;
+  c->offset = -now (c);
+  c->msip = 0;
+  update (c);
+}
+
+static bool
+post_load (void *self, GError **error)
+{
+  Clint *c = self;
+  c->msip &= 1;
+  update (c);
+  return true;
+}
+
+static uint64_t clock_ticks (void *self, int64_t ns) { return ticks_at (self, ns); }
+
+/* --- tables: properties, regions, pins, saved fields, type ----------------------------- */
+
+static const BpProperty properties[] = {
+  BP_PROP_U32_RANGE ("frequency", Clint, frequency, 10000000, 1, 1000000000, "How fast mtime counts, in Hz."),
+  BP_PROP_END
+};
+
+/* (32 bits: what a hart of RV32 can load and store) */
+static const BpRegionOps ops = BP_REGION_OPS (.read = read_register, .write = write_register, .impl_min = 4, .impl_max = 4);
+static const BpRegionDesc regions[] = {
+  BP_REGION_DESC ("regs", Clint, regs, &ops, N_BYTES, "msip at 0x0, mtimecmp at 0x4000, mtime at 0xbff8, each little-endian."),
+  BP_REGION_DESC_END
+};
+
+static const BpPinDesc pins[] = {
+  BP_PIN_DESC_OUT ("software", Clint, software, 0, "Bit 0 of msip."),
+  BP_PIN_DESC_OUT ("timer", Clint, timer, 0, "High while mtime is mtimecmp or more."),
+  BP_PIN_DESC_END
+};
+
+static const BpStateField fields[] = {
+  BP_STATE_FIELD_U64 (Clint, compare), BP_STATE_FIELD_U64 (Clint, offset), BP_STATE_FIELD_U32 (Clint, msip), BP_STATE_END
+};
+
+static const RvClockIface clock_iface = { .struct_size = sizeof clock_iface, .ticks = clock_ticks };
+static const BpInterfaceDesc interfaces[] = { { RV_CLOCK_ID, &clock_iface }, { NULL, NULL } };
+
+const BpTypeDesc rv_clint_type = {
+  BP_TYPE ("riscv-clint", BP_KIND_DEVICE, Clint),
+  .description = "RISC-V core-local interruptor: machine timer and software interrupt",
+  .properties = properties, .regions = regions, .pins = pins, .interfaces = interfaces,
+  .state_version = 1, .state_minimum = 1, .state = fields,
+  .realize = realize, .unrealize = unrealize, .reset = reset, .post_load = post_load
+};
