@@ -115,13 +115,12 @@ shut_down (KvmVcpu *v)
   if (bp_log_on (BP_LOG_INT | BP_LOG_CPU_RESET)) {
     g_autofree char *registers = registers_text (v);
     bp_log (BP_LOG_CPU_RESET, "%s", registers);
-    v->activity = BP_X86_SHUTDOWN;
   }
   bp_machine_request_reset (machine_of (v), "triple fault");
   return false;
 }
 
-/* The kernel cannot go on with this vCPU, whoever's fault that is.  The machine stands, and can be looked at. */
+/* The kernel cannot go on with this vCPU, whoever's fault that is.  The machine stands, and can be looked at; who continues it has it tried once more. */
 static bool
 give_up (KvmVcpu *v, const char *format, ...)
 {
@@ -131,7 +130,6 @@ give_up (KvmVcpu *v, const char *format, ...)
   va_end (args);
   g_autofree char *registers = registers_text (v);
   bp_warn (v->kvm, "CPU %u: %s; the machine is stopped\n%s", bp_vcpu_index (v->vcpu), why, registers);
-  v->activity = BP_X86_SHUTDOWN;
   bp_machine_request_stop (machine_of (v), BP_RUN_PAUSED);
   return false;
 }
@@ -197,7 +195,6 @@ bool
 kvm_handle_exit (KvmVcpu *v)
 {
   struct kvm_run *run = v->run;
-  kvm_late_flush (v->kvm);      /* what was written before this comes before this */
   switch (run->exit_reason) {
   case KVM_EXIT_IO:
     v->incomplete = true;

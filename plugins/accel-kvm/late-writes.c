@@ -14,6 +14,52 @@ typedef struct KvmLate {
   bool has_ports;
 } KvmLate;
 
+/* --- draining ------------------------------------------------------------------------------- */
+
+static bool is_access_size (unsigned n) { return n == 1 || n == 2 || n == 4 || n == 8; }
+
+static void
+write_one (Kvm *k, const struct kvm_coalesced_mmio *w, const BpFlatRange *gone, bool gone_is_port)
+{
+  uint64_t value = 0;
+  unsigned size = MIN (w->len, 8);
+  BpAddressSpace *as = w->pio ? k->io : k->memory;
+  bool is_gone = gone && gone_is_port == (w->pio != 0) && w->phys_addr >= gone->address && w->phys_addr - gone->address < gone->size;
+  memcpy (&value, w->data, size);
+  value = GUINT64_FROM_LE (value);
+  if (!is_access_size (size))
+    bp_as_write (as, w->phys_addr, w->data, size);
+  else if (is_gone)
+    bp_region_dispatch_write (gone->region, gone->region_offset + w->phys_addr - gone->address, value, size);
+  else
+    bp_as_store (as, w->phys_addr, value, size);
+}
+
+/* A device that is written to may ask for what was written: the entry is taken out before it is passed on, so the inner call goes on with the next. */
+static void
+flush (Kvm *k, const BpFlatRange *gone, bool gone_is_port)
+{
+  struct kvm_coalesced_mmio_ring *ring = __atomic_load_n (&k->late, __ATOMIC_ACQUIRE);
+  if (!ring || __atomic_load_n (&ring->first, __ATOMIC_RELAXED) == __atomic_load_n (&ring->last, __ATOMIC_ACQUIRE))
+    return;
+  BpMachine *machine = bp_object_machine (k);
+  bp_machine_lock (machine);
+  for (uint32_t first; (first = ring->first) != __atomic_load_n (&ring->last, __ATOMIC_ACQUIRE);) {
+    if (first >= RING_ENTRIES)
+      break;                    /* (the page is also the kernel's) */
+    struct kvm_coalesced_mmio w = ring->coalesced_mmio[first];
+    __atomic_store_n (&ring->first, (first + 1) % RING_ENTRIES, __ATOMIC_RELEASE);
+    write_one (k, &w, gone, gone_is_port);
+  }
+  bp_machine_unlock (machine);
+}
+
+void
+kvm_late_flush (Kvm *k)
+{
+  flush (k, NULL, false);
+}
+
 /* --- zones ----------------------------------------------------------------------------------- */
 
 /* What the kernel does not take comes to us one by one. */
@@ -30,29 +76,22 @@ zone (KvmLate *l, const BpFlatRange *range, bool is_port, bool add)
   }
 }
 
-/* A range that goes takes what was written to it along: first, or it would reach whatever is there next. */
-static void
-before_removal (KvmLate *l, const BpFlatRange *range)
-{
-  if (BP_TABLE_HAS (range, late_writes))
-    kvm_late_flush (l->kvm);
-}
-
 static void on_memory_add (void *user, const BpFlatRange *range) { zone (user, range, false, true); }
 static void on_io_add (void *user, const BpFlatRange *range) { zone (user, range, true, true); }
 
+/* A range that goes takes along what was written to it: the address may be another region's already. */
 static void
 on_memory_remove (void *user, const BpFlatRange *range)
 {
-  before_removal (user, range);
   zone (user, range, false, false);
+  flush (((KvmLate *) user)->kvm, range, false);
 }
 
 static void
 on_io_remove (void *user, const BpFlatRange *range)
 {
-  before_removal (user, range);
   zone (user, range, true, false);
+  flush (((KvmLate *) user)->kvm, range, true);
 }
 
 static const BpMemoryListener memory_listener = { .struct_size = sizeof memory_listener, .add = on_memory_add, .remove = on_memory_remove };
@@ -110,41 +149,11 @@ kvm_late_unmap (KvmVcpu *v)
   Kvm *k = v->kvm;
   if (!k->late || k->late != ring_of (v))
     return;
+  bp_machine_lock (bp_object_machine (k));
   kvm_late_flush (k);
   k->late = NULL;
   for (unsigned i = 0; i < k->vcpus->len && !k->late; i++)
     if (k->vcpus->pdata[i] != v)
       k->late = ring_of (k->vcpus->pdata[i]);
-}
-
-static void
-write_one (Kvm *k, const struct kvm_coalesced_mmio *w)
-{
-  uint64_t value = 0;
-  unsigned size = MIN (w->len, 8);
-  BpAddressSpace *as = w->pio ? k->io : k->memory;
-  memcpy (&value, w->data, size);
-  if (size == 1 || size == 2 || size == 4 || size == 8)
-    bp_as_store (as, w->phys_addr, GUINT64_FROM_LE (value), size);
-  else
-    bp_as_write (as, w->phys_addr, w->data, size);
-}
-
-/* A device that is written to may ask for what was written: the entry is taken out before it is passed on, so the inner call goes on with the next. */
-void
-kvm_late_flush (Kvm *k)
-{
-  struct kvm_coalesced_mmio_ring *ring = __atomic_load_n (&k->late, __ATOMIC_ACQUIRE);
-  if (!ring || __atomic_load_n (&ring->first, __ATOMIC_RELAXED) == __atomic_load_n (&ring->last, __ATOMIC_ACQUIRE))
-    return;
-  BpMachine *machine = bp_object_machine (k);
-  bp_machine_lock (machine);
-  for (uint32_t first; (first = ring->first) != __atomic_load_n (&ring->last, __ATOMIC_ACQUIRE);) {
-    if (first >= RING_ENTRIES)
-      break;                    /* (the page is also the kernel's) */
-    struct kvm_coalesced_mmio w = ring->coalesced_mmio[first];
-    __atomic_store_n (&ring->first, (first + 1) % RING_ENTRIES, __ATOMIC_RELEASE);
-    write_one (k, &w);
-  }
-  bp_machine_unlock (machine);
+  bp_machine_unlock (bp_object_machine (k));
 }

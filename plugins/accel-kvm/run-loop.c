@@ -12,6 +12,7 @@ run_once (KvmVcpu *v)
   v->incomplete = false;
   int r = ioctl (v->fd, KVM_RUN, 0), error = r < 0 ? errno : 0;
   kvm_gate_leave (v);
+  kvm_late_flush (v->kvm);      /* what was written before this exit comes before it */
   kvm_after_run (v);
   if (G_LIKELY (!error))
     return kvm_handle_exit (v);
