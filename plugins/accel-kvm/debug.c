@@ -352,19 +352,23 @@ kvm_debug_halted (KvmVcpu *v)
   step_done (v, place_of (v));
 }
 
-/* It is the guest's own: it gets what the processor would have raised. */
+/* It is the guest's own: it gets what the processor would have raised.  (The kernel has kept the length of an INT3.) */
 static bool
 give_back (KvmVcpu *v, unsigned exception, uint64_t dr6)
 {
-  struct kvm_guest_debug g = v->sync.armed;
+  struct kvm_vcpu_events events = { .flags = 0 };
   struct kvm_debugregs regs = { .dr6 = 0 };
   if (exception == EXC_DB && kvm_ioctl (v->fd, KVM_GET_DEBUGREGS, &regs) >= 0) {
     regs.dr6 = (regs.dr6 & ~(uint64_t) DR6_HITS) | (dr6 & DR6_GUEST);
     kvm_ioctl (v->fd, KVM_SET_DEBUGREGS, &regs);
   }
-  g.control = (g.control & ~(uint32_t) KVM_GUESTDBG_SINGLESTEP) | KVM_GUESTDBG_ENABLE
-              | (exception == EXC_BP ? KVM_GUESTDBG_INJECT_BP : KVM_GUESTDBG_INJECT_DB);
-  tell (v, &g);
+  if (kvm_ioctl (v->fd, KVM_GET_VCPU_EVENTS, &events) < 0)
+    return true;
+  events.flags = 0;
+  events.exception.injected = 1;
+  events.exception.nr = (uint8_t) exception;
+  events.exception.has_error_code = 0;
+  kvm_ioctl (v->fd, KVM_SET_VCPU_EVENTS, &events);
   return true;
 }
 
