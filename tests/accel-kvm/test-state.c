@@ -2,6 +2,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "vcpu.h"
 
+const void *bp_object_interface (const void *self, const char *id) { return NULL; }
+KvmVcpu *kvm_vcpu_at (Kvm *k, const BpVcpu *v) { return &vcpu; }
+
 static uint64_t
 random64 (void)
 {

@@ -22,10 +22,18 @@ static uint8_t *memory;
 static unsigned warnings;
 static bool moves_tsc;          /* the kernel does (one that is itself a guest's may not) */
 
+/* What the kernel was last given: one that is itself a guest's may show something else. */
+static struct {
+  struct kvm_cpuid2 list;
+  struct kvm_cpuid_entry2 entries[256];
+} given;
+
 int
 kvm_ioctl (int fd, unsigned long request, const void *argument)
 {
   int r;
+  if (request == KVM_SET_CPUID2)
+    memcpy (&given, argument, sizeof given.list + MIN (((const struct kvm_cpuid2 *) argument)->nent, 256) * sizeof given.entries[0]);
   do
     r = ioctl (fd, request, argument);
   while (r < 0 && errno == EINTR);
@@ -35,7 +43,8 @@ kvm_ioctl (int fd, unsigned long request, const void *argument)
 int
 kvm_has (const Kvm *k, int capability)
 {
-  return MAX (kvm_ioctl (k->vm, KVM_CHECK_EXTENSION, (void *) (intptr_t) capability), 0);
+  int r = kvm_ioctl (k->vm, KVM_CHECK_EXTENSION, (void *) (intptr_t) capability);
+  return MAX (r, 0);
 }
 
 const char *bp_object_id (const void *self) { return "cpu0"; }
@@ -65,6 +74,7 @@ open_vcpu (const char *model)
   GError *error = NULL;
   setup ();
   env->tcg.ops = NULL;
+  env->memory = (BpAddressSpace *) &stub;       /* what is read of it is stub.ram */
   env->tsc_frequency = 2400000000u;
   env->model = (char *) model;
   ck_assert (x86_configure_features (env, &error));
