@@ -362,6 +362,60 @@ START_TEST (activities)
 }
 END_TEST
 
+/* The kernel's own: it knows who is halted, and where its APIC is. */
+START_TEST (kernels_apic)
+{
+  struct kvm_sregs sregs;
+  irqchip = KVM_IRQCHIP_KERNEL;
+  open_vcpu ("max");
+  irqchip = KVM_IRQCHIP_OURS;
+  kvm_state_get (&vcpu);
+  kvm_state_put (&vcpu);
+  ck_assert_int_ge (kvm_ioctl (vcpu.fd, KVM_GET_SREGS, &sregs), 0);
+  ck_assert_uint_eq (sregs.apic_base, 0xfee00900);
+  static const uint32_t all[] = { BP_X86_HALTED, BP_X86_WAIT_SIPI, BP_X86_ACTIVE };
+  for (unsigned i = 0; i < G_N_ELEMENTS (all); i++) {
+    env->halted = all[i];
+    env->cr8 = 5;
+    kvm_state_put (&vcpu);
+    env->halted = 99;
+    env->cr8 = 0;
+    kvm_state_get (&vcpu);
+    ck_assert_uint_eq (env->halted, all[i]);
+    ck_assert_uint_eq (env->cr8, 5);
+  }
+  ck_assert (!vcpu.sync.is_broken);
+  close_vcpu ();
+}
+END_TEST
+
+/* Whatever a snapshot or a debugger says: the kernel takes it, or it is refused once, in words. */
+START_TEST (any_state)
+{
+  open_vcpu ("max");
+  for (unsigned i = 0; i < 2000; i++) {
+    BpX86State s = state_of ();
+    uint32_t size = s.struct_size;
+    scatter (&s, sizeof s);
+    s.struct_size = size;
+    for (unsigned k = 0; k < 8 && i % 2; k++)
+      s.segment[k].attributes = (uint16_t) (0x80 | random64 ());
+    if (i % 3)
+      s.cr0 = random64 () & 0x80050033;
+    if (i % 5)
+      s.cr4 = random64 () & 0x6f8;
+    stub.shutdowns = warnings = 0;
+    vcpu.sync.is_broken = false;
+    x86_cpu_iface.set_state (env, &s);
+    kvm_state_put (&vcpu);
+    ck_assert_uint_eq (stub.shutdowns, vcpu.sync.is_broken);
+    ck_assert_uint_eq (warnings, vcpu.sync.is_broken);
+    kvm_state_get (&vcpu);
+  }
+  close_vcpu ();
+}
+END_TEST
+
 /* --- a guest runs -------------------------------------------------------------------------------------------- */
 
 /* mov $0x1234,%ax; mov %ax,%bx; out %al,$0x80 -- from the reset vector's segment as a BIOS would not, but a loader may */
@@ -429,6 +483,8 @@ add (TCase *c)
   tcase_add_test (c, software_events);
   tcase_add_test (c, pending_nmi);
   tcase_add_test (c, activities);
+  tcase_add_test (c, kernels_apic);
+  tcase_add_test (c, any_state);
   tcase_add_test (c, guest_goes_on);
   tcase_add_test (c, time_stamp_counter);
 }

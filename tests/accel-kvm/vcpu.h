@@ -20,6 +20,7 @@ static Kvm kvm = { .kvm = -1, .vm = -1 };
 static KvmVcpu vcpu = { .fd = -1 };
 static uint8_t *memory;
 static unsigned warnings;
+static KvmIrqchip irqchip;      /* of the next open_vcpu */
 static bool moves_tsc;          /* the kernel does (one that is itself a guest's may not) */
 
 /* What the kernel was last given: one that is itself a guest's may show something else. */
@@ -80,10 +81,12 @@ open_vcpu (const char *model)
   ck_assert (x86_configure_features (env, &error));
   x86_reset_registers (env, false);
   warnings = 0;
-  kvm = (Kvm) { .kvm = open ("/dev/kvm", O_RDWR | O_CLOEXEC), .irqchip = KVM_IRQCHIP_OURS };
+  kvm = (Kvm) { .kvm = open ("/dev/kvm", O_RDWR | O_CLOEXEC), .irqchip = irqchip };
   kvm.vm = kvm_ioctl (kvm.kvm, KVM_CREATE_VM, NULL);
   ck_assert_int_ge (kvm.vm, 0);
   kvm_ioctl (kvm.vm, KVM_SET_TSS_ADDR, (void *) (uintptr_t) 0xfffbd000);
+  if (irqchip == KVM_IRQCHIP_KERNEL)
+    ck_assert_int_ge (kvm_ioctl (kvm.vm, KVM_CREATE_IRQCHIP, NULL), 0);
   memory = mmap (NULL, MEMORY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   struct kvm_userspace_memory_region slot = { .memory_size = MEMORY, .userspace_addr = (uintptr_t) memory };
   ck_assert_int_ge (kvm_ioctl (kvm.vm, KVM_SET_USER_MEMORY_REGION, &slot), 0);
