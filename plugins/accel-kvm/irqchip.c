@@ -1,5 +1,6 @@
 /* irqchip.c -- interrupt controllers in the kernel: which, whose, and when they have the state. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/clock.h>
 #include <backplane/log.h>
 #include <backplane/machine.h>
 #include <string.h>
@@ -164,6 +165,7 @@ static void
 chips_free (KvmChips *c)
 {
   kvm_message_fds_finish (c);
+  bp_timer_free (c->halt_timer);
   g_array_unref (c->lapics);
   g_free (c);
 }
@@ -191,6 +193,47 @@ entry_changed (void *user, unsigned entry)
   ((KvmChips *) user)->routes_stale = true;
 }
 
+/* --- processors that halt for good ------------------------------------------------------------------- */
+
+#define LOOK_EVERY (INT64_C (500) * 1000000)
+
+/* A local APIC's processor halts in the kernel, which does not say so: from time to time they are called out and looked at. */
+static void
+call_out (void *user)
+{
+  KvmChips *c = user;
+  for (guint i = 0; i < c->k->vcpus->len; i++) {
+    KvmVcpu *v = c->k->vcpus->pdata[i];
+    if (v->exits_on_halt)
+      bp_vcpu_kick (v->vcpu);
+  }
+  bp_timer_arm (c->halt_timer, bp_clock_now (bp_object_machine (c->k), BP_CLOCK_REALTIME) + LOOK_EVERY);
+}
+
+static void
+watch_halts (KvmChips *c)
+{
+  bool any = false;
+  for (guint i = 0; i < c->k->vcpus->len; i++)
+    any |= ((KvmVcpu *) c->k->vcpus->pdata[i])->exits_on_halt;
+  if (!any)
+    return;
+  c->halt_timer = bp_timer_new (c->k, BP_CLOCK_REALTIME, call_out, c);
+  call_out (c);
+}
+
+void
+kvm_irqchip_look_at_halt (KvmVcpu *v)
+{
+  struct kvm_mp_state state = { .mp_state = KVM_MP_STATE_RUNNABLE };
+  if (!v->kvm->chips || !v->exits_on_halt || v->run->if_flag || kvm_ioctl (v->fd, KVM_GET_MP_STATE, &state) < 0)
+    return;
+  if (state.mp_state == KVM_MP_STATE_HALTED)
+    bp_machine_request_shutdown (bp_object_machine (v->cpu), 0, "the CPU halted with interrupts disabled");
+}
+
+/* --- starting -------------------------------------------------------------------------------------------- */
+
 static KvmVcpu *
 vcpu_of_lapic (const Kvm *k, const void *lapic)
 {
@@ -210,8 +253,10 @@ kvm_irqchip_start (Kvm *k, GError **error)
     lapic_at (c, i)->v = vcpu_of_lapic (k, lapic_at (c, i)->object);
   if (k->irqchip == KVM_IRQCHIP_SPLIT && c->ioapic.object)
     c->ioapic.iface->split (c->ioapic.object, entry_changed, c);
-  if (kvm_routes_commit (c))
+  if (kvm_routes_commit (c)) {
+    watch_halts (c);
     return true;
+  }
   g_set_error (error, BP_ERROR, BP_ERROR_IO, "KVM takes no table of interrupts; irqchip = ours always works");
   return false;
 }

@@ -38,6 +38,7 @@ typedef struct KvmChips {
   bool routes_stale, settling;
   struct kvm_irq_routing *routes;       /* as the kernel has them; NULL: none yet */
   size_t routes_size;
+  BpTimer *halt_timer;          /* NULL: no processor's halting ends the run */
 } KvmChips;
 
 /* --- irqchip-state.c: between the interface's states and the kernel's; false: the kernel refuses ------------- */

@@ -176,6 +176,7 @@ void kvm_irqchip_finish (Kvm *k);
 void kvm_irqchip_get (Kvm *k);                          /* kernel to devices, once the last vCPU has left the guest; [main or vcpu] */
 void kvm_irqchip_put (Kvm *k);                          /* devices to kernel, before the first vCPU goes on */
 void kvm_irqchip_eoi (Kvm *k, uint8_t vector);          /* KVM_EXIT_IOAPIC_EOI */
+void kvm_irqchip_look_at_halt (KvmVcpu *v);             /* KVM_RUN was interrupted: perhaps while the processor had halted for good */
 extern const BpMsiIface kvm_msi_iface;           /* send: false unless local APICs are the kernel's */
 
 #endif

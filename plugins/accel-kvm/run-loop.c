@@ -16,8 +16,10 @@ run_once (KvmVcpu *v)
   kvm_after_run (v);
   if (G_LIKELY (!error))
     return kvm_handle_exit (v);
-  if (error == EINTR || error == EAGAIN)
+  if (error == EINTR || error == EAGAIN) {
+    kvm_irqchip_look_at_halt (v);
     return true;
+  }
   return kvm_run_failed (v, error);
 }
 
