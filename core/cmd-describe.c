@@ -149,6 +149,7 @@ cmd_describe (int argc, char **argv)
   if (seconds < 1) {
     return command_usage ("describe", "--time-limit takes a number of seconds");
   }
+  command_offer_plugins ();
   if (validate) {
     return validate_named (argv[1]);
   }

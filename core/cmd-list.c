@@ -168,6 +168,7 @@ cmd_list (int argc, char **argv)
   if (argc > 2) {
     return command_usage ("list", "one of modules, types and machines can be named");
   }
+  command_offer_plugins ();
   BpReport *report = report_new ();
   if (!fill (report, argc > 1 ? argv[1] : NULL)) {
     report_free (report);

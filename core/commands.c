@@ -38,6 +38,13 @@ command_error (const char *format, ...)
   fprintf (stderr, "backplane: %s\n", message);
 }
 
+void
+command_offer_plugins (void)
+{
+  g_auto (GStrv) ids = plugin_scan ();
+  plugin_offer ((const char *const *) ids);
+}
+
 int
 command_usage (const char *command, const char *message)
 {

@@ -42,6 +42,9 @@ BpMachine *command_build (const char *name, char **set_options, Descriptor **des
 /* The same, with sections that options add. */
 BpMachine *command_build_more (const char *name, char **set_options, DescriptorMore *more, Descriptor **descriptor);
 
+/* A plugin may require what another on the search path brings, whatever their order. */
+void command_offer_plugins (void);
+
 /* run-sections.c: what options of `run' add to a descriptor. */
 typedef struct RunSections {
   char **monitors;              /* --monitor; may be NULL */

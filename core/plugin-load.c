@@ -123,7 +123,9 @@ plugin_offer (const char *const *names)
     offered = g_ptr_array_new_with_free_func (g_free);
   }
   for (; *names; names++) {
-    g_ptr_array_add (offered, g_strdup (*names));
+    if (!g_ptr_array_find_with_equal_func (offered, *names, g_str_equal, NULL)) {
+      g_ptr_array_add (offered, g_strdup (*names));
+    }
   }
 }
 

@@ -65,7 +65,7 @@ invent (Writer *w, const BpTypeDesc *type, const BpProperty *p)
 
 /* --- providers ------------------------------------------------------------------------------------ */
 
-/* A stand-in, or a type of a loaded plugin. */
+/* A stand-in, or a type of the same plugin, or of another that was loaded because this one requires what it brings. */
 static const BpTypeDesc *
 provider_of (Writer *w, const char *interface_id)
 {
@@ -74,6 +74,10 @@ provider_of (Writer *w, const char *interface_id)
   for (const BpTypeDesc *const *t = own ? own->desc->types : NULL; !type && t && *t; t++)
     if (strcmp ((*t)->name, w->vm->type->name) != 0 && type_interface (*t, interface_id))
       type = type_find ((*t)->name);
+  g_autoptr (GPtrArray) all = type_all ();
+  for (unsigned i = 0; !type && i < all->len; i++)
+    if (all->pdata[i] != w->vm->type && type_interface (all->pdata[i], interface_id))
+      type = all->pdata[i];
   return type;
 }
 

@@ -99,6 +99,14 @@ region_realize (void *self, GError **error)
 FAULTY (leaks_region, "fault-region", "does not free its region", .realize = region_realize);
 
 static bool
+memory_realize (void *self, GError **error)
+{
+  ((Faulty *) self)->value = (uintptr_t) g_malloc (5000);
+  return true;
+}
+FAULTY (leaks_memory, "fault-memory", "does not free its memory", .realize = memory_realize);
+
+static bool
 half_realize (void *self, GError **error)
 {
   Faulty *f = self;
@@ -166,6 +174,6 @@ FAULTY (other_load, "fault-other-load", "changes what it loads", .state_version 
 FAULTY (fine, "fine", "is all right", .state_version = 1, .state = state, .properties = half_properties);
 
 static const BpTypeDesc *const types[] = { &crashes, &asserts, &hangs,  &exits,   &at_limit, &leaks_timer, &leaks_armed_timer, &leaks_fd, &leaks_region,
-                                           &half,    &picky,   &outside, &small,  &no_load,  &other_load,  &fine,              NULL };
+                                           &leaks_memory, &half, &picky, &outside, &small, &no_load, &other_load, &fine, NULL };
 
 BP_PLUGIN_DEFINE (.id = "faults", .version = "1.0", .licence = "MIT", .description = "a fault a type", .types = types);
