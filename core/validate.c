@@ -107,18 +107,20 @@ listen_to (Run *r, bool *silent)
 
 /* --- how it died ---------------------------------------------------------------------------------------- */
 
-/* The line of standard error that tells most: of an assertion, of a sanitizer, else the last one. */
+/* The line of standard error that tells most: of an assertion, of a sanitizer, else the last one; *grave: it is one of the former. */
 static char *
-last_words (const Run *r)
+last_words (const Run *r, bool *grave)
 {
   g_autofree char *path = g_build_filename (r->directory, "stderr", NULL), *text = NULL;
   const char *found = NULL;
+  *grave = false;
   if (!g_file_get_contents (path, &text, NULL, NULL))
     return NULL;
   g_auto (GStrv) lines = g_strsplit (g_strdelimit (text, "\r\t", ' '), "\n", -1);
   for (char **l = lines; *l; l++) {
     if (strstr (*l, "ERROR: ") || strstr (*l, "runtime error: ") || strstr (*l, "assertion failed")) {
       found = *l;
+      *grave = true;
       break;
     }
     if (*g_strstrip (*l))
@@ -131,7 +133,8 @@ last_words (const Run *r)
 static void
 report_death (Run *r, int status, bool silent)
 {
-  g_autofree char *words = last_words (r);
+  bool grave;
+  g_autofree char *words = last_words (r, &grave);
   g_autofree char *how = silent                ? g_strdup_printf ("no end within %u s", r->seconds)
                          : WIFSIGNALED (status) ? g_strdup_printf ("crash (%s)", strsignal (WTERMSIG (status)))
                                                 : g_strdup_printf ("the process ended (exit status %d)", WEXITSTATUS (status));
@@ -139,6 +142,16 @@ report_death (Run *r, int status, bool silent)
   row (r, r->type, r->what, VALIDATE_FAILED, detail);
   if (r->place.type >= 0 && r->place.item == 0)
     row (r, r->type, "properties", VALIDATE_SKIPPED, "its life does not come to an end");
+}
+
+/* Sanitizers that do not end the process say it on standard error alone. */
+static void
+report_words (Run *r)
+{
+  bool grave;
+  g_autofree char *words = last_words (r, &grave);
+  if (grave)
+    row (r, r->type, "standard error", VALIDATE_FAILED, words);
 }
 
 /* --- children ---------------------------------------------------------------------------------------------- */
@@ -220,8 +233,10 @@ run_child (Run *r, ValidatePlace *from)
     ;
   int status = stop (r, silent || r->ended);
   close (r->fd);
-  if (r->ended)
+  if (r->ended) {
+    report_words (r);
     return false;
+  }
   if (r->place.type == -2) {    /* it did not even come to its first item */
     set (&r->what, "load once more");
     r->place = (ValidatePlace) { -1, 0 };

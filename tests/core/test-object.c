@@ -222,7 +222,7 @@ START_TEST (verdicts) {
 
   BpTypeDesc type = child_type;
   type.struct_size = 16;
-  wrong (&type, "too short");
+  wrong (&type, "no ABI had fewer than");
   type = child_type;
   type.name = "two words";
   wrong (&type, "`two words`");
