@@ -145,7 +145,7 @@ static bool intact (Child *c, const BpObject *o, const char *after) { return obj
 static char *
 bare (const char *message)
 {
-  const char *end = strstr (message, "]: "), *start = end && strchr (message, '[') < end ? end + 3 : message;
+  const char *end = g_str_has_prefix (message, "machine.ini:") ? strchr (message, ']') : NULL, *start = end ? end + 1 + strspn (end + 1, ": ") : message;
   return g_strndup (start, strcspn (start, "\n"));
 }
 

@@ -13,8 +13,10 @@ typedef struct Writer {
   ValidateMachine *vm;
   GString *sections;            /* of providers */
   unsigned n_providers, n_pins_in, n_pins_out;
-  bool has_cpu;
+  const BpTypeDesc *cpu;        /* NULL: there is none */
 } Writer;
+
+#define CPU_ID "a-cpu"          /* stands alone, so that it has the name that it is given */
 
 static void write_pins (Writer *w, GString *out, const BpTypeDesc *type, const char *id);
 static void write_keys (Writer *w, GString *out, const BpTypeDesc *type, const char *key, const char *value, bool all_links, unsigned depth);
@@ -88,9 +90,11 @@ provide (Writer *w, const char *interface_id, unsigned depth)
   const BpTypeDesc *type = interface_id ? provider_of (w, interface_id) : &stand_in_pins;
   if (!type || depth == DEEPEST)
     return NULL;
-  if (type->kind == BP_KIND_CPU) {
-    w->has_cpu = true;
-    return g_strdup ("stand-in-cpu0");
+  if (type->kind == BP_KIND_CPU) {      /* one for all; whoever needs it says of which type */
+    if (w->cpu && w->cpu != type && !type_interface (w->cpu, interface_id))
+      return NULL;
+    w->cpu = w->cpu ? w->cpu : type;
+    return g_strdup (CPU_ID);
   }
   if (type->kind == BP_KIND_ACCEL || type->kind == BP_KIND_BOOT)
     return NULL;                /* of which a machine has one */
@@ -169,8 +173,8 @@ accelerator_for (const BpTypeDesc *type)
 void
 validate_machine_write (ValidateMachine *vm)
 {
-  Writer w = { .vm = vm, .sections = g_string_new (NULL), .has_cpu = vm->type->kind == BP_KIND_BOOT || vm->type->kind == BP_KIND_MONITOR };
-  g_autoptr (GString) own = g_string_new (NULL);
+  Writer w = { .vm = vm, .sections = g_string_new (NULL) };
+  g_autoptr (GString) own = g_string_new (NULL), cpu = g_string_new (NULL);
   GString *out = g_string_new ("[machine]\nformat = 1\n\n");
   vm->invented = g_string_new (NULL);
   g_string_append_printf (own, "[%s %s]\ntype = %s\n", kind_name (vm->type->kind), VALIDATE_ID, vm->type->name);
@@ -178,8 +182,13 @@ validate_machine_write (ValidateMachine *vm)
   write_pins (&w, own, vm->type, VALIDATE_ID);
   if (vm->type->kind != BP_KIND_ACCEL)
     g_string_append_printf (out, "[accel stand-in-accel]\ntype = %s\n\n", accelerator_for (vm->type)->name);
-  if (w.has_cpu)
-    g_string_append_printf (out, "[cpu stand-in-cpu0]\ntype = %s\n\n", stand_in_cpu.name);
+  if (!w.cpu && (vm->type->kind == BP_KIND_BOOT || vm->type->kind == BP_KIND_MONITOR))
+    w.cpu = &stand_in_cpu;
+  if (w.cpu) {
+    write_keys (&w, cpu, w.cpu, NULL, NULL, false, 1);
+    write_pins (&w, cpu, w.cpu, CPU_ID);
+    g_string_append_printf (out, "[cpu " CPU_ID "]\ntype = %s\n%s\n", w.cpu->name, cpu->str);
+  }
   if (w.n_pins_in || w.n_pins_out)
     g_string_append_printf (out, "[device pins]\ntype = %s\n\n", stand_in_pins.name);
   g_string_append (out, w.sections->str);
