@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define LONGEST_LINE 4096       /* a line without end is written in pieces */
+#define LONGEST_CHAIN 100       /* of such backends, each the next of another */
 
 static const char *const clock_names[] = { "virtual", "realtime", "host", NULL };       /* BpClock */
 
@@ -80,16 +81,18 @@ timestamp_drain (void *self)
 
 /* --- input: the next backend's, past this one ------------------------------------------ */
 
+/* The mark is set before the next backend is asked: whatever a descriptor wires, nothing goes round in circles. */
 static bool
 timestamp_attach (void *self, const BpCharHandlers *handlers, void *user)
 {
   Timestamp *s = self;
-  if (handlers && s->attached)
-    return false;
-  if (!bp_char_attach (&s->next, handlers, user))
-    return false;
+  if (s->attached == (handlers != NULL))
+    return !handlers;
   s->attached = handlers != NULL;
-  return true;
+  if (bp_char_attach (&s->next, handlers, user))
+    return true;
+  s->attached = false;
+  return false;
 }
 
 static void
@@ -99,7 +102,26 @@ timestamp_accept_input (void *self)
   bp_char_accept_input (&s->next);
 }
 
-/* --- life cycle: realize, unrealize -------------------------------------------------------- */
+/* --- life cycle: configure, realize, unrealize --------------------------------------------- */
+
+static const BpCharIface iface = {
+  .struct_size = sizeof iface, .attach = timestamp_attach, .write = timestamp_write, .accept_input = timestamp_accept_input,
+  .drain = timestamp_drain,
+};
+
+static bool
+timestamp_configure (void *self, GError **error)
+{
+  const BpLink *next = &((Timestamp *) self)->next;
+  for (unsigned n = 0; next->table == &iface; n++) {
+    if (next->instance == self || n == LONGEST_CHAIN) {
+      g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "next: what this backend writes would come back to it");
+      return false;
+    }
+    next = &((Timestamp *) next->instance)->next;
+  }
+  return true;
+}
 
 static bool
 timestamp_realize (void *self, GError **error)
@@ -133,12 +155,8 @@ timestamp_unrealize (void *self)
   g_mutex_clear (&s->lock);
 }
 
-/* --- tables: interface, properties, type ------------------------------------------------------ */
+/* --- tables: properties, type ----------------------------------------------------------------- */
 
-static const BpCharIface iface = {
-  .struct_size = sizeof iface, .attach = timestamp_attach, .write = timestamp_write, .accept_input = timestamp_accept_input,
-  .drain = timestamp_drain,
-};
 static const BpInterfaceDesc interfaces[] = { { BP_CHAR_ID, &iface }, { NULL, NULL } };
 
 static const BpProperty properties[] = {
@@ -156,6 +174,7 @@ static const BpTypeDesc type = {
   .description = "Lines with the time, to a file, on their way to another backend",
   .properties = properties,
   .interfaces = interfaces,
+  .configure = timestamp_configure,
   .realize = timestamp_realize,
   .unrealize = timestamp_unrealize,
 };

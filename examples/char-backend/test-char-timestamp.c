@@ -109,6 +109,9 @@ BP_TEST (refuses)
   bp_test_expect_has (text, "another device");
   g_autofree char *nowhere = g_strdup_printf (PORT ("d", "0x10") LOG, "/nowhere/log"), *why = bp_test_refusal (types, nowhere);
   bp_test_expect_has (why, "/nowhere/log");
+  g_autofree char *circle = bp_test_refusal (types, PORT ("d", "0x10") "[backend log]\nmodule = char-timestamp\ntype = char-timestamp\npath = x\nnext = more\n"
+                                                    "[backend more]\nmodule = char-timestamp\ntype = char-timestamp\npath = y\nnext = log\n");
+  bp_test_expect_has (circle, "come back");
 }
 
 BP_TEST_MAIN ("char-timestamp", &stamps_lines, &hands_input_on, &writes_endless_lines_in_pieces, &refuses)
