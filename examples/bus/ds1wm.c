@@ -39,6 +39,7 @@ typedef struct Attached {
 static bool
 line_slot (Ds1wm *w, bool high)
 {
+  high = high && !(w->command & COMMAND_FORCE_LOW);
   for (unsigned i = 0; i < w->devices->len; i++) {
     const Attached *a = &g_array_index (w->devices, Attached, i);
     if (BP_TABLE_HAS (a->device, slot) && !a->device->slot (a->self, high))
@@ -185,6 +186,8 @@ master_read (void *self, uint64_t offset, unsigned size)
 static void
 write_command (Ds1wm *w, uint8_t value)
 {
+  if (value & ~w->command & COMMAND_FORCE_LOW)
+    bp_log_unimp (w, "the line forced low: devices do not take it for a reset or a slot");
   w->command = (uint8_t) ((w->command & ~COMMAND_KEPT) | (value & COMMAND_KEPT));
   if (!(value & COMMAND_RESET))
     return;

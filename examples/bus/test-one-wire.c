@@ -45,6 +45,12 @@ BP_TEST (nobody_is_there)
   bp_test_expect (!reset_line (t));
   bp_test_expect_eq (bp_test_in8 (t, INTERRUPT), NOT_PRESENT | TX_EMPTY | TX_IDLE);     /* reading took the other bit away */
   bp_test_expect_eq (exchange (t, 0xa5), 0xa5);
+  bp_test_keep_log ("unimp");
+  bp_test_out8 (t, COMMAND, 4);
+  bp_test_expect_eq (bp_test_in8 (t, COMMAND), 4);
+  bp_test_expect_eq (exchange (t, 0xa5), 0);
+  g_autofree char *log = bp_test_take_log ();
+  bp_test_expect_has (log, "forced low");
   bp_test_free (t);
 }
 

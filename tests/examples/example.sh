@@ -42,6 +42,7 @@ copy() {
   chmod -R u+w .
   rm -rf build build-aux autom4te.cache Makefile.in aclocal.m4 configure config.* ./*.so ./*.o .deps initrd.gz
   [ ! -e Makefile.am ] || rm -f Makefile
+  find . -name 'test-*' ! -name '*.*' -type f -exec rm -f {} +
 }
 
 # does COMMAND...: it works, within the time
