@@ -269,6 +269,25 @@ see_to_over (KvmVcpu *v)
     lift (v, here);
 }
 
+/* The guest's own breakpoints get the registers that are left, as they were when the guest was last left; the kernel shows it the numbers it knows. */
+static void
+add_guests (KvmVcpu *v, uint64_t *dr)
+{
+  enum { ON_IO = 2 };
+  struct kvm_debugregs regs = { .dr7 = 0 };
+  unsigned n = v->kvm->debug->n_used;
+  if (kvm_ioctl (v->fd, KVM_GET_DEBUGREGS, &regs) < 0)
+    return;
+  for (unsigned i = 0; i < N_REGISTERS && n < N_REGISTERS; i++) {
+    uint32_t how = (uint32_t) regs.dr7 >> (16 + 4 * i) & 15;
+    if (!(regs.dr7 >> 2 * i & 3) || (how & 3) == ON_IO)
+      continue;
+    dr[n] = regs.db[i];
+    dr[7] |= 2u << 2 * n | how << (16 + 4 * n);
+    v->sync.guests[n++] = (uint8_t) i;
+  }
+}
+
 void
 kvm_debug_arm (KvmVcpu *v)
 {
@@ -289,6 +308,7 @@ kvm_debug_arm (KvmVcpu *v)
       g.control |= KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_HW_BP;
       memcpy (g.arch.debugreg, d->dr, sizeof d->dr);
       g.arch.debugreg[7] = v->sync.is_over ? dr7_without (d, v->sync.over) : d->dr7;
+      add_guests (v, (uint64_t *) g.arch.debugreg);
     }
     if (v->stepping)
       g.control |= KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | (can_block (v->kvm) ? KVM_GUESTDBG_BLOCKIRQ : 0);
@@ -429,10 +449,36 @@ enabled_hits (const KvmVcpu *v, uint32_t dr6)
 {
   uint32_t dr7 = (uint32_t) v->sync.armed.arch.debugreg[7];
   unsigned hits = 0;
-  for (unsigned i = 0; i < v->kvm->debug->n_used; i++)
+  for (unsigned i = 0; i < N_REGISTERS; i++)
     if (dr6 >> i & 1 && dr7 >> 2 * i & 3)
       hits |= 1u << i;
   return hits;
+}
+
+/* DR6 with the guest's numbers. */
+static uint64_t
+guests_dr6 (const KvmVcpu *v, unsigned hits, uint64_t dr6)
+{
+  dr6 &= ~(uint64_t) DR6_HITS;
+  for (unsigned i = v->kvm->debug->n_used; i < N_REGISTERS; i++)
+    if (hits >> i & 1)
+      dr6 |= 1u << v->sync.guests[i];
+  return dr6;
+}
+
+static bool
+debug_exception (KvmVcpu *v, uint64_t dr6, uint64_t pc)
+{
+  unsigned hits = enabled_hits (v, (uint32_t) dr6), ours = hits & ((1u << v->kvm->debug->n_used) - 1);
+  if (ours)
+    return register_hit (v, ours, pc);
+  if (hits)
+    return give_back (v, EXC_DB, guests_dr6 (v, hits, v->stepping ? dr6 & ~(uint64_t) DR6_BS : dr6));
+  if (dr6 & DR6_BS && v->stepping)
+    return step_done (v, pc);
+  if (dr6 & DR6_BS && v->sync.left_trap_flag)
+    return drop_trap_flag (v);
+  return give_back (v, EXC_DB, guests_dr6 (v, 0, dr6));
 }
 
 bool
@@ -440,22 +486,14 @@ kvm_debug_exit (KvmVcpu *v)
 {
   KvmDebug *d = v->kvm->debug;
   const struct kvm_debug_exit_arch *x = &v->run->debug.arch;
-  unsigned hits = d && x->exception == EXC_DB ? enabled_hits (v, (uint32_t) x->dr6) : 0;
   if (!d)
     return give_back (v, x->exception, x->dr6);
-  if (x->exception == EXC_BP) {
-    if (!find_patched (d, x->pc))
-      return give_back (v, EXC_BP, 0);
-    stop_here (v, BP_DEBUG_SOFTWARE, x->pc);
-    return false;
-  }
-  if (hits)
-    return register_hit (v, hits, x->pc);
-  if (x->dr6 & DR6_BS && v->stepping)
-    return step_done (v, x->pc);
-  if (x->dr6 & DR6_BS && v->sync.left_trap_flag)
-    return drop_trap_flag (v);
-  return give_back (v, EXC_DB, x->dr6);
+  if (x->exception != EXC_BP)
+    return debug_exception (v, x->dr6, x->pc);
+  if (!find_patched (d, x->pc))
+    return give_back (v, EXC_BP, 0);
+  stop_here (v, BP_DEBUG_SOFTWARE, x->pc);
+  return false;
 }
 
 /* --- the debugger's side: [main], while all are stopped --------------------------------------------------------- */

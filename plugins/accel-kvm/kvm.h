@@ -31,6 +31,7 @@ typedef struct KvmSync {
   bool is_over, has_lifted;     /* it steps over the breakpoint at ..., which is out of memory */
   bool left_trap_flag;          /* a step was given up */
   uint64_t over, lifted;
+  uint8_t guests[4];            /* of a debug register that the guest has, its number there */
   struct kvm_guest_debug armed; /* as the kernel was last told */
 } KvmSync;
 

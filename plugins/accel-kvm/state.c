@@ -13,6 +13,7 @@
 
 enum { CR0_PE = 1, CR4_PAE = 1 << 5, EFER_LMA = 1 << 10 };
 #define CR0_PG (1u << 31)
+#define RFLAGS_IF (1u << 9)
 
 /* What was refused, once a vCPU; without its registers there is no guest to go on with. */
 static void
@@ -357,6 +358,16 @@ events_get (KvmVcpu *v, BpX86State *s)
     bp_vcpu_raise (v->vcpu, BP_VCPU_IRQ_NMI);
 }
 
+/* A processor is not entered with a shadow of STI while interrupts are disabled, nor with any that the event on its way would have ended (SDM 3C 26.3.1.5). */
+static unsigned
+shadow_of (const BpX86State *s)
+{
+  bool is_over = s->event_kind == BP_X86_EVENT_INTERRUPT || s->event_kind == BP_X86_EVENT_NMI;
+  if (!s->interrupts_held || is_over)
+    return 0;
+  return s->interrupts_held == HELD_BY_STI && s->rflags & RFLAGS_IF ? KVM_X86_SHADOW_INT_STI : KVM_X86_SHADOW_INT_MOV_SS;
+}
+
 /* What an instruction has raised is raised by executing it anew: the kernel would need its length, which nobody keeps. */
 static void
 events_put (KvmVcpu *v, const BpX86State *s)
@@ -370,7 +381,7 @@ events_put (KvmVcpu *v, const BpX86State *s)
   k.exception.error_code = k.exception.has_error_code ? s->event_error : 0;
   k.interrupt.injected = s->event_kind == BP_X86_EVENT_INTERRUPT;
   k.interrupt.nr = k.interrupt.injected ? s->event_vector : 0;
-  k.interrupt.shadow = s->interrupts_held == HELD_BY_SS ? KVM_X86_SHADOW_INT_MOV_SS : s->interrupts_held ? KVM_X86_SHADOW_INT_STI : 0;
+  k.interrupt.shadow = (uint8_t) shadow_of (s);
   k.nmi.injected = s->event_kind == BP_X86_EVENT_NMI;
   k.nmi.masked = s->nmi_blocked != 0;
   transfer (v, KVM_SET_VCPU_EVENTS, &k, "events");

@@ -214,6 +214,36 @@ START_TEST (the_guests_own)
 }
 END_TEST
 
+/* It has its own breakpoints in registers 0 and 2: they are in what is left, and strike with the numbers that it knows. */
+START_TEST (the_guests_registers)
+{
+  attached ();
+  env->dr[0] = 0x6000;
+  env->dr[2] = 0x7000;
+  env->dr[7] = 0x400 | 0x03 | 0x10 | 0xdu << 24;                /* execute; a word written */
+  ck_assert (insert (BP_DEBUG_HARDWARE, HERE, 1));
+  resume_at (0, BP_DEBUG_RUN, 0, 0, 0);
+  const uint64_t *r = (const uint64_t *) vcpu.sync.armed.arch.debugreg;
+  ck_assert (r[0] == HERE && r[1] == 0x6000 && r[2] == 0x7000);
+  ck_assert_uint_eq (dr7 (), 0x400 | 0x2a | 0xdu << 24);
+  ck_assert (leaves_with (EXC_DB, 0x500, 4));
+  kvm_state_get (&vcpu);
+  ck_assert_uint_eq (env->dr[6] & 0xf, 4);
+  ck_assert_uint_eq (stub.pending & X86_IRQ_TRAP, X86_IRQ_TRAP);
+  ck_assert (leaves_with (EXC_DB, 0x6000, 2));
+  kvm_state_get (&vcpu);
+  ck_assert_uint_eq (env->dr[6] & 0xf, 1);
+  ck_assert_uint_eq (stops, 0);
+  for (unsigned i = 1; i < 4; i++)                              /* the debugger wants them all */
+    ck_assert (insert (BP_DEBUG_HARDWARE, HERE + i, 1));
+  kvm_debug_arm (&vcpu);
+  ck_assert_uint_eq (dr7 (), 0x400 | 0xaa);
+  ck_assert (!leaves_with (EXC_DB, HERE + 2, 4));
+  has_stopped (BP_DEBUG_HARDWARE, HERE + 2);
+  done ();
+}
+END_TEST
+
 START_TEST (steps)
 {
   attached ();
@@ -348,6 +378,7 @@ add (TCase *c)
   tcase_add_test (c, breakpoints_stop);
   tcase_add_test (c, watchpoints_stop);
   tcase_add_test (c, the_guests_own);
+  tcase_add_test (c, the_guests_registers);
   tcase_add_test (c, steps);
   tcase_add_test (c, over);
   tcase_add_test (c, left_trap_flag);

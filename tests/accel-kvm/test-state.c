@@ -72,7 +72,9 @@ random_event (BpX86State *s)
   s->event_vector = s->event_kind == BP_X86_EVENT_NONE ? 0 : s->event_kind == BP_X86_EVENT_NMI ? 2 : s->event_kind == BP_X86_EVENT_EXCEPTION ? 13 : 0x91;
   s->event_has_error = s->event_kind == BP_X86_EVENT_EXCEPTION && s->cr0 & CR0_PE;
   s->event_error = s->event_has_error ? random64 () & 0xfff8 : 0;
-  s->interrupts_held = random64 () % 3;
+  s->interrupts_held = s->event_kind == BP_X86_EVENT_INTERRUPT || s->event_kind == BP_X86_EVENT_NMI ? 0 : random64 () % 3;
+  if (s->interrupts_held == 1)
+    s->rflags |= X86_FL_IF;
   s->nmi_blocked = random64 () & 1;
 }
 
@@ -448,6 +450,50 @@ START_TEST (guest_goes_on)
 }
 END_TEST
 
+/* Real mode: vector 20h's handler is out %al,$0x82, 6's out %al,$0x83, the NMI's out %al,$0x84. */
+static void
+delivers (unsigned kind, unsigned vector, unsigned port)
+{
+  open_vcpu ("base64");
+  memory[0x1000] = 0x90;
+  memory[0x2000] = 0xe6;
+  memory[0x2001] = (uint8_t) port;
+  memory[4 * vector] = 0;
+  memory[4 * vector + 1] = 0x20;
+  BpX86State s = state_of ();
+  s.segment[BP_X86_CS] = (BpX86Segment) { 0x100, 0x9b, 0xffff, 0x1000 };
+  s.segment[BP_X86_SS] = (BpX86Segment) { 0, 0x93, 0xffff, 0 };
+  s.idtr.limit = 0x3ff;
+  s.gpr[BP_X86_RSP] = 0x800;
+  s.rip = 0;
+  s.rflags = 0x202;
+  s.event_kind = (uint8_t) kind;
+  s.event_vector = (uint8_t) vector;
+  x86_cpu_iface.set_state (env, &s);
+  kvm_state_put (&vcpu);
+  ck_assert_uint_eq (run_once (), KVM_EXIT_IO);
+  ck_assert_uint_eq (vcpu.run->io.port, port);
+  complete ();
+  kvm_state_get (&vcpu);
+  s = state_of ();
+  ck_assert_uint_eq (s.event_kind, BP_X86_EVENT_NONE);
+  ck_assert_uint_eq (s.nmi_blocked, kind == BP_X86_EVENT_NMI);
+  ck_assert_uint_eq (s.rip, 0x2002);
+  ck_assert_uint_eq (s.gpr[BP_X86_RSP], 0x7fa);
+  ck_assert_uint_eq (*(uint16_t *) (memory + 0x7fa), 0);        /* IP */
+  ck_assert_uint_eq (*(uint16_t *) (memory + 0x7fc), 0x100);
+  ck_assert (!(s.rflags & X86_FL_IF));
+  close_vcpu ();
+}
+
+START_TEST (events_are_delivered)
+{
+  delivers (BP_X86_EVENT_INTERRUPT, 0x20, 0x82);
+  delivers (BP_X86_EVENT_EXCEPTION, 6, 0x83);
+  delivers (BP_X86_EVENT_NMI, 2, 0x84);
+}
+END_TEST
+
 /* --- time ------------------------------------------------------------------------------------------------------ */
 
 START_TEST (time_stamp_counter)
@@ -486,6 +532,7 @@ add (TCase *c)
   tcase_add_test (c, kernels_apic);
   tcase_add_test (c, any_state);
   tcase_add_test (c, guest_goes_on);
+  tcase_add_test (c, events_are_delivered);
   tcase_add_test (c, time_stamp_counter);
 }
 
