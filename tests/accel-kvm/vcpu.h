@@ -60,12 +60,12 @@ bp_warn (const void *self, const char *format, ...)
 static inline bool
 has_kvm (void)
 {
-  int fd = open ("/dev/kvm", O_RDWR | O_CLOEXEC);
-  if (fd < 0)
-    printf ("skipped: /dev/kvm: %s\n", g_strerror (errno));
-  else
+  int fd = open ("/dev/kvm", O_RDWR | O_CLOEXEC), version = fd < 0 ? -errno : kvm_ioctl (fd, KVM_GET_API_VERSION, NULL);
+  if (version != 12)
+    printf ("skipped: /dev/kvm does not open, or is not KVM's: %s\n", g_strerror (-version));
+  if (fd >= 0)
     close (fd);
-  return fd >= 0;
+  return version == 12;
 }
 
 /* A CPU after reset, of this model and in the kernel. */
