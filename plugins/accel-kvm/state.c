@@ -22,7 +22,8 @@ refused (KvmVcpu *v, const char *what, int error)
   if (v->sync.is_broken)
     return;
   v->sync.is_broken = true;
-  bp_warn (v->cpu, "KVM refuses its %s: %s", what, g_strerror (-error));
+  bp_warn (v->cpu, "KVM refuses its %s: %s%s", what, g_strerror (-error),
+           error == -EINVAL ? " (are they those of a processor with features that this host lacks, or that no processor has?)" : "");
   bp_machine_request_shutdown (bp_object_machine (v->cpu), 1, "KVM does not take over the processor's state");
 }
 
