@@ -188,7 +188,7 @@ END_TEST
 static struct kvm_vcpu_events
 events_of (void)
 {
-  struct kvm_vcpu_events e;
+  struct kvm_vcpu_events e = { .flags = 0 };
   ck_assert_int_ge (kvm_ioctl (vcpu.fd, KVM_GET_VCPU_EVENTS, &e), 0);
   return e;
 }
