@@ -1,6 +1,7 @@
-/* machine-accel.c -- which accelerator runs the machine: the first of those that [accel] names which can on this host. */
+/* machine-accel.c -- which accelerator runs the machine: the first of those that [accel] names which can, on this host, what the machine asks for. */
 /* SPDX-License-Identifier: MIT */
 #include "descriptor.h"
+#include <backplane/tcg/instrument-host.h>
 #include <string.h>
 
 typedef struct Candidate {
@@ -35,11 +36,13 @@ accel_choice_free (AccelChoice *choice)
 
 /* --- can it run here? --------------------------------------------------------------------------- */
 
-/* A reason is part of one line. */
+/* A reason is part of one line: without the folders that plugins were looked for in. */
 static char *
 one_line (const char *text)
 {
-  return g_strstrip (g_strdelimit (g_strdup (text), "\n\t", ' '));
+  const char *searched = strstr (text, "; searched: ");
+  char *line = searched ? g_strndup (text, (gsize) (searched - text)) : g_strdup (text);
+  return g_strstrip (g_strdelimit (line, "\n\t", ' '));
 }
 
 /* The module's accelerator; NULL with the reason. */
@@ -71,6 +74,23 @@ cannot_run (const BpTypeDesc *type)
   if (!BP_TABLE_HAS (iface, probe) || iface->probe (&error))
     return NULL;
   return error ? one_line (error->message) : g_strdup ("it gave no reason");
+}
+
+/* What the machine asks of its accelerator besides.  NULL: nothing that it lacks. */
+static char *
+lacks (const Descriptor *d, const BpTypeDesc *type)
+{
+  const BpAccelIface *iface = type_interface (type, BP_ACCEL_ID);
+  Section *clock = descriptor_section (d, "clock");
+  Value *mode = clock ? section_value (clock, "mode") : NULL;
+  if (mode && g_str_has_prefix (mode->text, "instructions") && !BP_TABLE_HAS (iface, virtual_time))
+    return g_strdup ("it cannot count instructions, which [clock] asks for");
+  for (guint i = 0; i < d->sections->len; i++) {
+    const Section *s = d->sections->pdata[i];
+    if (strcmp (s->kind, "instrument") == 0 && !type_interface (type, BP_INSTRUMENT_HOST_ID))
+      return g_strdup_printf ("it cannot be instrumented, which [%s] asks for", section_label (s));
+  }
+  return NULL;
 }
 
 bool
@@ -132,6 +152,8 @@ accel_choose (Descriptor *d, Section *s, char **names)
     if (choice->taken >= 0 || !load (s, c))
       continue;
     c->reason = cannot_run (c->type);
+    if (!c->reason)
+      c->reason = lacks (d, c->type);
     if (!c->reason)
       choice->taken = (int) i;
   }
