@@ -354,13 +354,13 @@ try_lives (Child *c)
   c->links = c->files = false;
   bool good = two_lives (c);
   g_autofree char *refused = g_strdup (c->refused), *needs = g_strdup (c->needs);
-  for (unsigned i = 0; !good && !c->why && i < 2; i++) {
+  for (unsigned i = 0; !good && !c->why && !c->host && i < 2; i++) {
     if (!with[i])
       continue;
     *(i ? &c->files : &c->links) = true;
     good = two_lives (c);
   }
-  if (!good && !c->why && refused) {    /* the plain refusal says most */
+  if (!good && !c->why && !c->host && refused) {        /* the plain refusal says most */
     g_free (c->refused);
     g_free (c->needs);
     c->refused = g_steal_pointer (&refused);
@@ -380,7 +380,7 @@ report_life (Child *c, bool good)
   else if (c->needs)
     detail = g_strdup_printf ("needs %s%s%s", c->needs, c->refused ? "; " : "", c->refused ? c->refused : "");
   else
-    detail = g_strdup_printf ("with its own defaults, %s", c->refused);
+    detail = g_strdup_printf ("%s%s", c->host ? "the host: " : "with its own defaults, ", c->refused);
   end_item (c, good ? VALIDATE_PASSED : c->why || (!c->needs && !c->host) ? VALIDATE_FAILED : VALIDATE_SKIPPED, detail);
 }
 
