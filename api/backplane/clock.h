@@ -18,7 +18,7 @@ typedef enum BpClock { BP_CLOCK_VIRTUAL, BP_CLOCK_REALTIME, BP_CLOCK_HOST } BpCl
 BP_EXPORT int64_t bp_clock_now (BpMachine *machine, BpClock clock);
 /* muldiv without overflow: value * num / den */
 static inline uint64_t bp_muldiv (uint64_t value, uint32_t num, uint32_t den)
-{ return (uint64_t) ((unsigned __int128) value * num / den); }
+{ return (uint64_t) (__extension__ (unsigned __int128) value * num / den); }
 
 /* A one-shot timer, disarmed at first. [realized] Freed by the owner in unrealize; armed timers of a freed owner are a programmer error. */
 BP_EXPORT BpTimer *bp_timer_new (void *self, BpClock clock, void (*fire) (void *user), void *user);

@@ -18,9 +18,11 @@
 #ifdef __cplusplus
 #define BP_BEGIN_DECLS extern "C" {
 #define BP_END_DECLS }
+#define BP_ROW_END_ {}
 #else
 #define BP_BEGIN_DECLS
 #define BP_END_DECLS
+#define BP_ROW_END_ { 0 }
 #endif
 
 #define BP_EXPORT __attribute__ ((visibility ("default")))
@@ -38,6 +40,24 @@ typedef enum BpError {
   BP_ERROR_IO                   /* a host file, socket or terminal */
 } BpError;
 #define BP_ERROR (bp_error_quark ())
+
+/* C++17 has no designated initialisers.  There a table whose members are chosen by name is filled by a function:
+ *   static const BpRegionOps ops = bp_table<BpRegionOps> ([] (BpRegionOps &t) { t.read = read_register; t.write = write_register; });
+ * and likewise a type (bp_type, object.h) and the plugin (BP_PLUGIN_DEFINE_WITH, plugin.h).  Rows of properties, pins, regions and state are the same macros.
+ * Exceptions must not leave a callback. */
+#ifdef __cplusplus
+extern "C++" {
+template <class Table, class Fill> inline Table
+bp_table (Fill fill)
+{
+  Table t {};
+  t.struct_size = sizeof (Table);
+  fill (t);
+  return t;
+}
+}
+#endif
+
 BP_BEGIN_DECLS
 BP_EXPORT GQuark bp_error_quark (void);
 BP_END_DECLS

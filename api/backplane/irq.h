@@ -28,12 +28,11 @@ typedef struct BpPinDesc {
 } BpPinDesc;
 
 #define BP_PIN_DESC_OUT(name_, T, field, flags_, help_) \
-  { .name = (name_), .direction = BP_PIN_OUT, .count = 1, .offset = (uint32_t) offsetof (T, field), .flags = (flags_), .help = (help_) }
+  { (name_), BP_PIN_OUT, 1, (uint32_t) offsetof (T, field), (flags_), NULL, (help_) }
 #define BP_PIN_DESC_OUTS(name_, T, field, n, flags_, help_) \
-  { .name = (name_), .direction = BP_PIN_OUT, .count = (n), .offset = (uint32_t) offsetof (T, field), .flags = (flags_), .help = (help_) }
-#define BP_PIN_DESC_IN(name_, n, set_, flags_, help_) \
-  { .name = (name_), .direction = BP_PIN_IN, .count = (n), .set = (set_), .flags = (flags_), .help = (help_) }
-#define BP_PIN_DESC_END { .name = NULL }
+  { (name_), BP_PIN_OUT, (n), (uint32_t) offsetof (T, field), (flags_), NULL, (help_) }
+#define BP_PIN_DESC_IN(name_, n, set_, flags_, help_) { (name_), BP_PIN_IN, (n), 0, (flags_), (set_), (help_) }
+#define BP_PIN_DESC_END BP_ROW_END_
 
 /* Drive an output.  An unwired pin (or NULL) swallows it. */
 BP_EXPORT void bp_pin_set (BpPin *pin, int level);

@@ -45,8 +45,8 @@ typedef struct BpRegionDesc {
   const char *help;
 } BpRegionDesc;
 #define BP_REGION_DESC(name_, T, field, ops_, size_, help_) \
-  { .name = (name_), .offset = (uint32_t) offsetof (T, field), .ops = (ops_), .size = (size_), .help = (help_) }
-#define BP_REGION_DESC_END { .name = NULL }
+  { (name_), (uint32_t) offsetof (T, field), (ops_), (size_), 0, (help_) }
+#define BP_REGION_DESC_END BP_ROW_END_
 
 /* --- regions [main or locked] ------------------------------------------------------------ */
 BP_EXPORT BpRegion *bp_region_new_container (void *owner, const char *name, uint64_t size);    /* size UINT64_MAX: 2^64 */

@@ -61,6 +61,29 @@ struct BpTypeDesc {
   .struct_size = sizeof (BpTypeDesc), .property_size = sizeof (BpProperty), .pin_size = sizeof (BpPinDesc), .region_size = sizeof (BpRegionDesc), \
   .state_size = sizeof (BpStateField), .name = (name_), .kind = (kind_), .instance_size = sizeof (T)
 
+#ifdef __cplusplus
+extern "C++" {
+/* static const BpTypeDesc uart_type = bp_type<Uart> ("uart-16550", BP_KIND_DEVICE, [] (BpTypeDesc &t) { t.description = ...; }); */
+template <class T, class Fill> inline BpTypeDesc
+bp_type (const char *name, BpKind kind, Fill fill)
+{
+  static_assert (__is_standard_layout (T), "rows find members by their offsets");
+  static_assert (__is_trivial (T), "no constructor or destructor is run for an instance: what needs one is behind a pointer");
+  BpTypeDesc t {};
+  t.struct_size = sizeof t;
+  t.property_size = sizeof (BpProperty);
+  t.pin_size = sizeof (BpPinDesc);
+  t.region_size = sizeof (BpRegionDesc);
+  t.state_size = sizeof (BpStateField);
+  t.name = name;
+  t.kind = kind;
+  t.instance_size = sizeof (T);
+  fill (t);
+  return t;
+}
+}
+#endif
+
 /* --- what an instance may ask ----------------------------------------------------- */
 
 /* The object's name in the descriptor, e.g. "com1"; never NULL.  [any] */

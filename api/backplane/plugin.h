@@ -66,5 +66,30 @@ typedef const BpPluginDesc *(*BpPluginQuery) (void);
   struct bp_plugin_define_needs_a_semicolon_
 #define BP_PLUGIN_DEFINE(...) BP_PLUGIN_DEFINE_FLAGS (0, __VA_ARGS__)
 
+/* C++: BP_PLUGIN_DEFINE_WITH ([] (BpPluginDesc &p) { p.id = "hw-x"; p.version = "1.0"; ... p.types = types; }); */
+#ifdef __cplusplus
+extern "C++" {
+template <class Fill> inline BpPluginDesc
+bp_plugin_desc (Fill fill)
+{
+  BpPluginDesc p {};
+  p.magic = BP_PLUGIN_MAGIC;
+  p.struct_size = sizeof p;
+  p.abi_major = BP_ABI_MAJOR;
+  p.abi_minor = BP_ABI_MINOR;
+  p.build_flags = BP_BUILD_FLAGS;
+  fill (p);
+  return p;
+}
+}
+#define BP_PLUGIN_DEFINE_WITH(...) \
+  BP_PLUGIN_EXTERN_ BP_EXPORT const BpPluginDesc *bp_plugin_query (void); \
+  BP_PLUGIN_EXTERN_ BP_EXPORT const BpPluginDesc *bp_plugin_query (void) { \
+    static const BpPluginDesc desc = bp_plugin_desc (__VA_ARGS__); \
+    return &desc; \
+  } \
+  struct bp_plugin_define_needs_a_semicolon_
+#endif
+
 BP_END_DECLS
 #endif

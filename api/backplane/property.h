@@ -44,26 +44,28 @@ typedef struct BpProperty {
   const char *help;             /* one or two sentences with units; required */
 } BpProperty;
 
-#define BP_PROP_(n, k, T, f, ...) { .name = (n), .kind = (k), .offset = (uint32_t) offsetof (T, f), __VA_ARGS__ }
-#define BP_PROP_BOOL(name_, T, field, default_, help_)  BP_PROP_ (name_, BP_PROPERTY_BOOL, T, field, .default_int = (default_), .help = (help_))
-#define BP_PROP_U8(name_, T, field, default_, help_)    BP_PROP_ (name_, BP_PROPERTY_U8, T, field, .default_int = (default_), .help = (help_))
-#define BP_PROP_U16(name_, T, field, default_, help_)   BP_PROP_ (name_, BP_PROPERTY_U16, T, field, .default_int = (default_), .help = (help_))
-#define BP_PROP_U32(name_, T, field, default_, help_)   BP_PROP_ (name_, BP_PROPERTY_U32, T, field, .default_int = (default_), .help = (help_))
-#define BP_PROP_U64(name_, T, field, default_, help_)   BP_PROP_ (name_, BP_PROPERTY_U64, T, field, .default_int = (default_), .help = (help_))
-#define BP_PROP_U32_RANGE(name_, T, field, default_, min_, max_, help_) \
-  BP_PROP_ (name_, BP_PROPERTY_U32, T, field, .default_int = (default_), .min = (min_), .max = (max_), .help = (help_))
-#define BP_PROP_I64(name_, T, field, default_, help_)   BP_PROP_ (name_, BP_PROPERTY_I64, T, field, .default_int = (uint64_t) (default_), .help = (help_))
-#define BP_PROP_SIZE(name_, T, field, default_, help_)  BP_PROP_ (name_, BP_PROPERTY_SIZE, T, field, .default_int = (default_), .help = (help_))
+#define BP_PROP_ROW_(n, k, T, f, flags_, int_, text_, min_, max_, names_, interface_, help_) \
+  { (n), (k), (uint32_t) offsetof (T, f), (flags_), (int_), (text_), (min_), (max_), (names_), (interface_), (help_) }
+#define BP_PROP_INT_(n, k, T, f, default_, min_, max_, help_) BP_PROP_ROW_ (n, k, T, f, 0, default_, NULL, min_, max_, NULL, NULL, help_)
+#define BP_PROP_BOOL(name_, T, field, default_, help_)  BP_PROP_INT_ (name_, BP_PROPERTY_BOOL, T, field, default_, 0, 0, help_)
+#define BP_PROP_U8(name_, T, field, default_, help_)    BP_PROP_INT_ (name_, BP_PROPERTY_U8, T, field, default_, 0, 0, help_)
+#define BP_PROP_U16(name_, T, field, default_, help_)   BP_PROP_INT_ (name_, BP_PROPERTY_U16, T, field, default_, 0, 0, help_)
+#define BP_PROP_U32(name_, T, field, default_, help_)   BP_PROP_INT_ (name_, BP_PROPERTY_U32, T, field, default_, 0, 0, help_)
+#define BP_PROP_U64(name_, T, field, default_, help_)   BP_PROP_INT_ (name_, BP_PROPERTY_U64, T, field, default_, 0, 0, help_)
+#define BP_PROP_U32_RANGE(name_, T, field, default_, min_, max_, help_) BP_PROP_INT_ (name_, BP_PROPERTY_U32, T, field, default_, min_, max_, help_)
+#define BP_PROP_I64(name_, T, field, default_, help_)   BP_PROP_INT_ (name_, BP_PROPERTY_I64, T, field, (uint64_t) (default_), 0, 0, help_)
+#define BP_PROP_SIZE(name_, T, field, default_, help_)  BP_PROP_INT_ (name_, BP_PROPERTY_SIZE, T, field, default_, 0, 0, help_)
 #define BP_PROP_SIZE_REQUIRED(name_, T, field, min_, max_, help_) \
-  BP_PROP_ (name_, BP_PROPERTY_SIZE, T, field, .flags = BP_PROPERTY_REQUIRED, .min = (min_), .max = (max_), .help = (help_))
-#define BP_PROP_STRING(name_, T, field, default_, help_) BP_PROP_ (name_, BP_PROPERTY_STRING, T, field, .default_text = (default_), .help = (help_))
-#define BP_PROP_FILE(name_, T, field, flags_, help_)    BP_PROP_ (name_, BP_PROPERTY_FILE, T, field, .flags = (flags_), .help = (help_))
-#define BP_PROP_ENUM(name_, T, field, default_, names_, help_) \
-  BP_PROP_ (name_, BP_PROPERTY_ENUM, T, field, .default_int = (default_), .names = (names_), .help = (help_))
+  BP_PROP_ROW_ (name_, BP_PROPERTY_SIZE, T, field, BP_PROPERTY_REQUIRED, 0, NULL, min_, max_, NULL, NULL, help_)
+#define BP_PROP_STRING(name_, T, field, default_, help_) BP_PROP_ROW_ (name_, BP_PROPERTY_STRING, T, field, 0, 0, default_, 0, 0, NULL, NULL, help_)
+#define BP_PROP_FILE(name_, T, field, flags_, help_)    BP_PROP_ROW_ (name_, BP_PROPERTY_FILE, T, field, flags_, 0, NULL, 0, 0, NULL, NULL, help_)
+#define BP_PROP_ENUM(name_, T, field, default_, names_, help_) BP_PROP_ROW_ (name_, BP_PROPERTY_ENUM, T, field, 0, default_, NULL, 0, 0, names_, NULL, help_)
 #define BP_PROP_LINK(name_, T, field, interface_, flags_, help_) \
-  BP_PROP_ (name_, BP_PROPERTY_LINK, T, field, .interface_id = (interface_), .flags = (flags_), .help = (help_))
-#define BP_PROP_LIST(name_, T, field, default_, help_)  BP_PROP_ (name_, BP_PROPERTY_LIST, T, field, .default_text = (default_), .help = (help_))
-#define BP_PROP_END { .name = NULL }
+  BP_PROP_ROW_ (name_, BP_PROPERTY_LINK, T, field, flags_, 0, NULL, 0, 0, NULL, interface_, help_)
+#define BP_PROP_LIST(name_, T, field, default_, help_)  BP_PROP_ROW_ (name_, BP_PROPERTY_LIST, T, field, 0, 0, default_, 0, 0, NULL, NULL, help_)
+/* C: what these do not say, member by member; a C++ author writes BP_PROP_ROW_. */
+#define BP_PROP_(n, k, T, f, ...) { .name = (n), .kind = (k), .offset = (uint32_t) offsetof (T, f), __VA_ARGS__ }
+#define BP_PROP_END BP_ROW_END_
 
 BP_END_DECLS
 #endif

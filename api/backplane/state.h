@@ -39,20 +39,24 @@ typedef struct BpStateField {
   bool (*needed) (const void *self);    /* NULL: always; else saved as a subsection when true */
 } BpStateField;
 
+#define BP_STATE_ROW_(k, T, f, n, since_, fields_, needed_) \
+  { #f, (k), (uint32_t) offsetof (T, f), (n), (uint32_t) sizeof (((T *) 0)->f) / (n), (since_), 0, (fields_), (needed_) }
+/* C: what the others do not say, member by member (.since = 2); a C++ author writes BP_STATE_ROW_. */
 #define BP_STATE_(k, T, f, n, ...) \
   { .name = #f, .kind = (k), .offset = (uint32_t) offsetof (T, f), .count = (n), .size = (uint32_t) sizeof (((T *) 0)->f) / (n), .since = 1, __VA_ARGS__ }
-#define BP_STATE_FIELD_U8(T, f)  BP_STATE_ (BP_STATE_U8, T, f, 1)
-#define BP_STATE_FIELD_U16(T, f) BP_STATE_ (BP_STATE_U16, T, f, 1)
-#define BP_STATE_FIELD_U32(T, f) BP_STATE_ (BP_STATE_U32, T, f, 1)
-#define BP_STATE_FIELD_U64(T, f) BP_STATE_ (BP_STATE_U64, T, f, 1)
-#define BP_STATE_FIELD_BOOL(T, f) BP_STATE_ (BP_STATE_BOOL, T, f, 1)
+#define BP_STATE_ONE_(k, T, f, n) BP_STATE_ROW_ (k, T, f, n, 1, NULL, NULL)
+#define BP_STATE_FIELD_U8(T, f)  BP_STATE_ONE_ (BP_STATE_U8, T, f, 1)
+#define BP_STATE_FIELD_U16(T, f) BP_STATE_ONE_ (BP_STATE_U16, T, f, 1)
+#define BP_STATE_FIELD_U32(T, f) BP_STATE_ONE_ (BP_STATE_U32, T, f, 1)
+#define BP_STATE_FIELD_U64(T, f) BP_STATE_ONE_ (BP_STATE_U64, T, f, 1)
+#define BP_STATE_FIELD_BOOL(T, f) BP_STATE_ONE_ (BP_STATE_BOOL, T, f, 1)
 #define BP_STATE_FIELD_BYTES(T, f) \
-  { .name = #f, .kind = BP_STATE_BYTES, .offset = (uint32_t) offsetof (T, f), .count = (uint32_t) sizeof (((T *) 0)->f), .size = 1, .since = 1 }
-#define BP_STATE_FIELD_ARRAY(k, T, f, n) BP_STATE_ (k, T, f, n)
-#define BP_STATE_FIELD_TIMER(T, f) BP_STATE_ (BP_STATE_TIMER, T, f, 1)
-#define BP_STATE_FIELD_BUFFER(T, f) BP_STATE_ (BP_STATE_BUFFER, T, f, 1)
-#define BP_STATE_FIELD_STRUCTS(T, f, n, fields_) BP_STATE_ (BP_STATE_STRUCT, T, f, n, .fields = (fields_))
-#define BP_STATE_END { .name = NULL }
+  { #f, BP_STATE_BYTES, (uint32_t) offsetof (T, f), (uint32_t) sizeof (((T *) 0)->f), 1, 1, 0, NULL, NULL }
+#define BP_STATE_FIELD_ARRAY(k, T, f, n) BP_STATE_ONE_ (k, T, f, n)
+#define BP_STATE_FIELD_TIMER(T, f) BP_STATE_ONE_ (BP_STATE_TIMER, T, f, 1)
+#define BP_STATE_FIELD_BUFFER(T, f) BP_STATE_ONE_ (BP_STATE_BUFFER, T, f, 1)
+#define BP_STATE_FIELD_STRUCTS(T, f, n, fields_) BP_STATE_ROW_ (BP_STATE_STRUCT, T, f, n, 1, fields_, NULL)
+#define BP_STATE_END BP_ROW_END_
 
 BP_END_DECLS
 #endif

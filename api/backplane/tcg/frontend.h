@@ -164,7 +164,9 @@ typedef struct BpTcgFrontend {
   uint8_t address_bits;                 /* 32 or 64: width of gld/gst addresses */
   uint8_t n_mmu_indexes;                /* at most 16 */
   uint8_t max_insn_bytes;               /* 15 */
-  uint32_t fp_offset;                   /* from env, 64-aligned: 512 bytes in FXSAVE64 layout (SDM 2A table 3-47), 0 = none */
+  /* From env, 64-aligned: 512 bytes in FXSAVE64 layout (SDM 2A table 3-47).  0: none, and no `native' insns.  With it, what may be called while this state is in the
+   * host's registers is built with -mgeneral-regs-only: all of this table but translate, disassemble, dump, describe and insn_registers. */
+  uint32_t fp_offset;
   uint32_t fp_vectors;                  /* vector registers in use: 8 or 16 */
 
   /* The key under which the code at the current pc runs. */
