@@ -57,11 +57,12 @@ does() {
 # Every plugin says what it is, and that it loads; its types can be taken through their lives.
 describe() {
   for plugin; do
-    backplane describe "$plugin" --plugin-path "$(dirname "$plugin")"
+    beside=$(cd "$(dirname "$plugin")" && pwd)
+    backplane describe "$plugin" --plugin-path "$beside"
     steps=$((steps + 1))
     [ "$status" -eq 0 ] || wrong "\`describe $plugin\`: exit status $status"
     says '^verdict +loads$'
-    backplane describe --validate "$plugin" --plugin-path "$(dirname "$plugin")"
+    backplane describe --validate "$plugin" --plugin-path "$beside"
     steps=$((steps + 1))
     [ "$status" -eq 0 ] || { wrong "\`describe --validate $plugin\`: exit status $status"; cat "$work/out"; }
   done
