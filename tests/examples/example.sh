@@ -78,14 +78,14 @@ installer() {
 }
 
 # boots MACHINE KERNEL INITRD [OPTION...]: Linux with the initial file system, in which the commands on standard input run as the first program.  What it
-# says goes to $work/out.
+# says goes to $work/out; poweroff -f does not wait for what the serial port has not sent yet.
 boots() {
   machine=$1 kernel=$2 initrd=$3
   shift 3
   mkdir -p "$work/root"
   { printf '#!/bin/sh\nexport PATH=/bin:/sbin:/usr/bin:/usr/sbin\nmount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t devtmpfs dev /dev 2>/dev/null\n'
     cat
-    printf 'echo GUEST-DONE\npoweroff -f\n'; } >"$work/root/test-init"
+    printf 'echo GUEST-DONE\nsleep 1\npoweroff -f\n'; } >"$work/root/test-init"
   chmod +x "$work/root/test-init"
   { cat "$initrd"; (cd "$work/root" && find . | cpio --quiet -o -H newc | gzip -n); } >"$work/initrd"
   BACKPLANE_STEP_TIMEOUT=${BACKPLANE_BOOT_TIMEOUT:-240} backplane run "$machine" --kernel "$kernel" --initrd "$work/initrd" \
