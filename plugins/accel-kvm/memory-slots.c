@@ -245,7 +245,8 @@ kvm_slots_init (Kvm *k, GError **error)
   s->ranges = g_array_new (FALSE, FALSE, sizeof (BpFlatRange));
   s->slots = g_ptr_array_new ();
   s->free_numbers = g_array_new (FALSE, FALSE, sizeof (uint32_t));
-  s->n_numbers = (uint32_t) MAX (kvm_has (k, KVM_CAP_NR_MEMSLOTS), 32);
+  int n = kvm_has (k, KVM_CAP_NR_MEMSLOTS);
+  s->n_numbers = (uint32_t) MAX (n, 32);
   g_mutex_init (&s->lock);
   log_init (s);
   s->starting = true;

@@ -26,7 +26,8 @@ int
 kvm_has (const Kvm *k, int capability)
 {
   int fd = k->vm >= 0 ? k->vm : k->kvm;
-  return MAX (kvm_ioctl (fd, KVM_CHECK_EXTENSION, (void *) (intptr_t) capability), 0);
+  int r = kvm_ioctl (fd, KVM_CHECK_EXTENSION, (void *) (intptr_t) capability);
+  return MAX (r, 0);
 }
 
 /* --- the device ---------------------------------------------------------------------------- */
