@@ -90,9 +90,20 @@ is_same (const Slot *a, const Slot *b)
 
 /* --- from those that are to those that should be --------------------------------------------------- */
 
+static bool
+was_refused (const KvmSlots *s, const Slot *slot)
+{
+  for (unsigned i = 0; i < s->refused->len; i++)
+    if (is_same (&g_array_index (s->refused, Slot, i), slot))
+      return true;
+  return false;
+}
+
 static void
 complain (KvmSlots *s, const Slot *slot, int r)
 {
+  if (was_refused (s, slot))
+    return;
   g_autofree char *why = r == 0 ? g_strdup_printf ("it has only %u memory slots", s->n_numbers) : g_strdup (g_strerror (-r));
   if (!s->starting)
     bp_warn (s->kvm, "KVM does not take RAM at " HEX " to " HEX ": %s; the guest cannot execute code there, and accesses are slow", slot->address,
@@ -102,7 +113,8 @@ complain (KvmSlots *s, const Slot *slot, int r)
                  slot->address + slot->size - 1, why);
 }
 
-static void
+/* false: KVM does not take it. */
+static bool
 slot_add (KvmSlots *s, const Slot *wanted)
 {
   Slot *slot = g_memdup2 (wanted, sizeof *wanted);
@@ -110,7 +122,7 @@ slot_add (KvmSlots *s, const Slot *wanted)
   if (!is_free && s->next_number == s->n_numbers) {
     complain (s, slot, 0);
     slot_free (slot);
-    return;
+    return false;
   }
   slot->number = is_free ? g_array_index (s->free_numbers, uint32_t, s->free_numbers->len - 1) : s->next_number;
   log_prepare (s, slot);
@@ -118,13 +130,14 @@ slot_add (KvmSlots *s, const Slot *wanted)
   if (r < 0) {
     complain (s, slot, r);
     slot_free (slot);
-    return;
+    return false;
   }
   if (is_free)
     g_array_set_size (s->free_numbers, s->free_numbers->len - 1);
   else
     s->next_number++;
   g_ptr_array_add (s->slots, slot);
+  return true;
 }
 
 /* Its log goes with it, so that is brought in first. */
@@ -183,14 +196,16 @@ update (KvmSlots *s)
     kvm_gate_close (s->kvm);
   for (unsigned i = 0; i < old->len; i++)
     slot_remove (s, old->pdata[i]);
-  for (unsigned i = 0; i < wanted->len; i++)
-    slot_add (s, &g_array_index (wanted, Slot, i));
+  for (unsigned i = wanted->len; i-- > 0;)      /* what stays is what was refused */
+    if (slot_add (s, &g_array_index (wanted, Slot, i)))
+      g_array_remove_index (wanted, i);
   if (is_torn)
     kvm_gate_open (s->kvm);
   g_ptr_array_sort (s->slots, compare_slots);
   g_mutex_unlock (&s->lock);
   g_ptr_array_unref (old);
-  g_array_unref (wanted);
+  g_array_unref (s->refused);
+  s->refused = wanted;
 }
 
 /* --- the flat view ----------------------------------------------------------------------------------- */
@@ -244,6 +259,7 @@ kvm_slots_init (Kvm *k, GError **error)
   s->kvm = k;
   s->ranges = g_array_new (FALSE, FALSE, sizeof (BpFlatRange));
   s->slots = g_ptr_array_new ();
+  s->refused = g_array_new (FALSE, FALSE, sizeof (Slot));
   s->free_numbers = g_array_new (FALSE, FALSE, sizeof (uint32_t));
   int n = kvm_has (k, KVM_CAP_NR_MEMSLOTS);
   s->n_numbers = (uint32_t) MAX (n, 32);
@@ -272,6 +288,7 @@ kvm_slots_finish (Kvm *k)
     slot_free (s->slots->pdata[i]);
   g_ptr_array_unref (s->slots);
   g_array_unref (s->ranges);
+  g_array_unref (s->refused);
   g_array_unref (s->free_numbers);
   g_mutex_clear (&s->lock);
   g_free (s);

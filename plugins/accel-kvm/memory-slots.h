@@ -23,6 +23,7 @@ typedef struct KvmSlots {
   GPtrArray *slots;             /* of Slot *, by address */
   GArray *free_numbers;         /* of uint32_t: given back */
   uint32_t next_number, n_numbers;
+  GArray *refused;              /* of Slot: KVM has not taken these, and that was said; tried again at each commit */
   bool manual;                  /* KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2: reading the log does not clear it */
   bool is_wanted[BP_DIRTY_N_CLIENTS];
   bool starting;                /* the first time: failures are told to who starts */

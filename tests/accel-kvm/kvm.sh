@@ -8,9 +8,14 @@ skip() {
   exit 77
 }
 
+# What the program says for itself, when it cannot have it.
+have_kvm() {
+  backplane run "$BACKPLANE_SRCDIR/machines/test386.ini" --set accel.module=accel-kvm --stop --machine-timeout 1
+  [ "$status" -eq 124 ]
+}
+
 need_kvm() {
-  [ -e /dev/kvm ] || skip "there is no /dev/kvm"
-  [ -r /dev/kvm ] && [ -w /dev/kvm ] || skip "/dev/kvm is not for this user"
+  have_kvm || skip "$(head -1 "$work/err")"
 }
 
 need_tools() {
