@@ -10,7 +10,16 @@ skip() {
 
 # What the program says for itself, when it cannot have it.
 have_kvm() {
-  backplane run "$BACKPLANE_SRCDIR/machines/test386.ini" --set accel.module=accel-kvm --stop --machine-timeout 1
+  cat >"$work/processor.ini" <<INI
+[machine]
+format = 1
+[accel]
+module = accel-kvm
+[cpu]
+module = target-i386
+type = x86-cpu
+INI
+  backplane run "$work/processor.ini" --stop --machine-timeout 1
   [ "$status" -eq 124 ]
 }
 
