@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "kvm.h"
 #include <backplane/log.h>
+#include <sys/ioctl.h>
 
 #define EFLAGS_IF (1u << 9)
 #define NMIS (BP_VCPU_IRQ_NMI | BP_X86_IRQ_NMI_2)
@@ -45,6 +46,15 @@ kvm_after_run (KvmVcpu *v)
   v->apic_base = v->run->apic_base;
 }
 
+/* A processor that has halted in the kernel does not leave it for the interrupt window that was asked for.  So what the kernel would take now must be known before
+ * it goes in: called without entering the guest it says so.  The flag stays: the loop clears it before it looks at what kicks are about. */
+static void
+ask_what_is_ready (KvmVcpu *v)
+{
+  __atomic_store_n (&v->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+  ioctl (v->fd, KVM_RUN, 0);
+}
+
 /* The kernel says some things only when it leaves the guest, which it has not since. */
 void
 kvm_after_put (KvmVcpu *v)
@@ -59,6 +69,8 @@ kvm_after_put (KvmVcpu *v)
   v->tpr_is_stale = true;
   if (kvm_ioctl (v->fd, KVM_GET_SREGS, &sregs) >= 0)
     v->run->apic_base = v->apic_base = sregs.apic_base;
+  if (v->kvm->irqchip == KVM_IRQCHIP_SPLIT)
+    ask_what_is_ready (v);
 }
 
 /* --- RESET, INIT, SIPI ------------------------------------------------------------------------------- */

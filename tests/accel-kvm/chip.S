@@ -132,7 +132,21 @@ start32:
         SAVE 3
         AWAIT 3
         movl $0, LAPIC + 0x380
-        movl $0x40060, LAPIC + 0x300
+        movl $1, %eax                   /* a deadline, where the processor has them */
+        cpuid
+        testl $0x01000000, %ecx
+        jz 2f
+        movl $1, TICKS
+        movl $0x40050, LAPIC + 0x320
+        rdtsc
+        addl $20000000, %eax
+        adcl $0, %edx
+        movl $0x6e0, %ecx
+        wrmsr
+        SAVE 6
+        AWAIT 1
+        movl $0x10050, LAPIC + 0x320
+2:      movl $0x40060, LAPIC + 0x300
         AWAIT 1
         movl $0x70, LAPIC + 0x80
         movl $0x40060, LAPIC + 0x300
