@@ -1,4 +1,4 @@
-/* chip.S -- a guest that uses i8259, I/O APIC, local APIC, another processor and messages, and prints a letter for each interrupt. */
+/* chip.S -- a guest that uses i8259, I/O APIC, local APIC, another processor and messages, and prints a letter for each interrupt; twice, with a reset between. */
 /* SPDX-License-Identifier: MIT */
 /* A BIOS image of 64 KiB.  What it prints does not depend on who models the controllers. */
         .set LAPIC, 0xfee00000
@@ -8,6 +8,7 @@
         .set COUNT, 0x2000              /* interrupts taken */
         .set AP_SAYS, 0x2004
         .set TICKS, 0x2008              /* of the timer that are wanted still */
+        .set BEEN_HERE, 0x200c
         .set AP_CODE, 0x8000
 
         .code32
@@ -213,7 +214,12 @@ start32:
         AWAIT 1                         /* and send a message to this one first */
 
         SAY '\n'
-        PUT 0xf4, 0
+        cmpl $0x1234, BEEN_HERE
+        je 1f
+        movl $0x1234, BEEN_HERE         /* all of it again, after a reset */
+        lidt no_idt
+        ud2
+1:      PUT 0xf4, 0
         cli
 1:      hlt
         jmp 1b
@@ -363,6 +369,8 @@ gdt:                                    /* accessed already: it is in ROM */
 gdt_pointer:
         .word 23
         .long gdt
+no_idt: .word 0
+        .long 0
 idt_pointer:
         .word 0x3ff
         .long IDT
