@@ -24,7 +24,7 @@ static BpMachine *
 build (const BpTypeDesc *const *types, const char *sections, char **errors)
 {
   static const BpTypeDesc *const own[] = {
-    &testing_clock, &testing_ram, &testing_char, &testing_block, &testing_probe, &testing_cpu, NULL
+    &testing_clock, &testing_ram, &testing_char, &testing_block, &testing_probe, &testing_pci, &testing_cpu, NULL
   };
   register_types (own);
   register_types (types);

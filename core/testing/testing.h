@@ -11,7 +11,7 @@ struct BpTest {
 };
 
 /* The types that stand in for what a device needs. */
-extern const BpTypeDesc testing_clock, testing_ram, testing_char, testing_block, testing_probe, testing_cpu;
+extern const BpTypeDesc testing_clock, testing_ram, testing_char, testing_block, testing_probe, testing_pci, testing_cpu;
 
 /* The instance, which must be of this type; else the test ends. */
 void *testing_object (BpTest *t, const char *id, const BpTypeDesc *type);

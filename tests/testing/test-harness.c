@@ -1,0 +1,190 @@
+/* test-harness.c -- libbackplane-test itself: what it says when a test is wrong, and what its stand-ins do. */
+/* SPDX-License-Identifier: MIT */
+#include <backplane/test-block.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <string.h>
+
+/* --- failures, caught ------------------------------------------------------------------------- */
+
+static jmp_buf caught;
+static char *said;
+
+static void
+on_failure (const char *file, int line, const char *message)
+{
+  g_free (said);
+  said = g_strdup_printf ("%s:%d: %s", strrchr (file, '/') ? strrchr (file, '/') + 1 : file, line, message);
+  longjmp (caught, 1);
+}
+
+/* The call fails here, with this text. */
+#define EXPECT_FAILURE(call, text) \
+  do { \
+    char *where = g_strdup_printf ("test-harness.c:%d: ", __LINE__); \
+    bp_test_on_failure (on_failure); \
+    bool failed = setjmp (caught); \
+    if (!failed) { \
+      call; \
+    } \
+    bp_test_on_failure (NULL); \
+    bp_test_expect (failed); \
+    bp_test_expect_has (said, text); \
+    bp_test_expect_has (said, where); \
+    g_free (where); \
+  } while (0)
+
+BP_TEST (what_is_not_there_is_named)
+{
+  BpTest *t = bp_test_new (NULL, "[device probe]\ntype = test-probe\n[backend line]\ntype = test-char\n");
+  EXPECT_FAILURE (bp_test_object (t, "prob"), "no object `prob`");
+  EXPECT_FAILURE (bp_test_level (t, "probe.in32"), "no pin `probe.in32`");
+  EXPECT_FAILURE (bp_test_level (t, "probe"), "no pin `probe`");
+  EXPECT_FAILURE (bp_test_rises (t, "probe", 32), "in0 .. in31");
+  EXPECT_FAILURE (bp_test_text (t, "probe"), "`probe` is a test-probe and not a test-char");
+  EXPECT_FAILURE (bp_test_load (t, "ports", 0, 1), "no address space `ports`");
+  EXPECT_FAILURE (bp_test_load (t, "io", 0, 3), "1, 2, 4 or 8");
+  EXPECT_FAILURE (bp_test_interface (t, "line", "bp.block/1"), "does not implement bp.block/1");
+  EXPECT_FAILURE (bp_test_advance (t, -1), "does not go back");
+  EXPECT_FAILURE (bp_test_keep_log ("gest_errors"), "did you mean `guest_errors`");
+  EXPECT_FAILURE (bp_test_new (NULL, "[device probe]\ntype = test-prob\n"), "did you mean `test-probe`");
+  EXPECT_FAILURE (bp_test_write (t, 0x1000, "text", 4), "not all of the 4 bytes from 0x1000 on");
+  bp_test_free (t);
+}
+
+BP_TEST (expectations_say_what_is)
+{
+  BpTest *t = bp_test_new (NULL, "[device probe]\ntype = test-probe\n");
+  EXPECT_FAILURE (bp_test_expect (1 + 1 == 3), "expected: 1 + 1 == 3");
+  EXPECT_FAILURE (bp_test_expect_eq (40 + 2, 41), "40 + 2 is 0x2a (42), expected 0x29 (41)");
+  EXPECT_FAILURE (bp_test_expect_str ("a", NULL), "\"a\" is \"a\", expected \"(null)\"");
+  EXPECT_FAILURE (bp_test_expect_has ("abc", "d"), "has no \"d\": \"abc\"");
+  EXPECT_FAILURE (bp_test_expect_level (t, "probe.in1", 1), "probe.in1 is low, expected high");
+  EXPECT_FAILURE (bp_test_expect_load (t, "io", 0x20, 1, 1), "1 bytes at 0x20 of `io` are 0xff, expected 0x1");
+  EXPECT_FAILURE (bp_test_fail ("%d apples", 3), "3 apples");
+  bp_test_free (t);
+}
+
+/* --- stand-ins ----------------------------------------------------------------------------------- */
+
+BP_TEST (memory_holds_what_is_written)
+{
+  BpTest *t = bp_test_new (NULL, "[memory ram]\ntype = test-ram\nsize = 4K\n[map ram]\nregion = ram\nat = memory@0x1000\n");
+  uint8_t bytes[4];
+  bp_test_store32 (t, 0x1000, 0x44332211);
+  bp_test_read (t, 0x1000, bytes, 4);
+  bp_test_expect_eq (bytes[0], 0x11);
+  bp_test_expect_eq (bp_test_load16 (t, 0x1002), 0x4433);
+  bp_test_expect_eq (bp_test_load8 (t, 0x2000), 0xff);
+  bp_test_round_trip (t);
+  bp_test_free (t);
+}
+
+BP_TEST (a_probe_counts_edges)
+{
+  BpTest *t = bp_test_new (NULL, "[device probe]\ntype = test-probe\n");
+  for (unsigned i = 0; i < 3; i++) {
+    bp_test_drive (t, "probe.in7", 1);
+    bp_test_drive (t, "probe.in7", 1);
+    bp_test_drive (t, "probe.in7", 0);
+  }
+  bp_test_expect_eq (bp_test_rises (t, "probe", 7), 3);
+  bp_test_expect_eq (bp_test_falls (t, "probe", 7), 3);
+  bp_test_expect_level (t, "probe.in7", 0);
+  bp_test_free (t);
+}
+
+typedef struct Ticker {
+  BpTimer *timer;
+  uint32_t ticks;
+} Ticker;
+
+static void
+tick (void *user)
+{
+  Ticker *k = user;
+  k->ticks++;
+  bp_timer_arm (k->timer, bp_clock_now (bp_object_machine (k), BP_CLOCK_VIRTUAL) + 100);
+  bp_log_guest (k, "tick %u", k->ticks);
+}
+
+static bool
+ticker_realize (void *self, GError **error)
+{
+  ((Ticker *) self)->timer = bp_timer_new (self, BP_CLOCK_VIRTUAL, tick, self);
+  return true;
+}
+
+static void ticker_unrealize (void *self) { bp_timer_free (((Ticker *) self)->timer); }
+
+static void
+ticker_reset (void *self, BpResetKind kind)
+{
+  Ticker *k = self;
+  k->ticks = 0;
+  bp_timer_arm (k->timer, bp_clock_now (bp_object_machine (self), BP_CLOCK_VIRTUAL) + 100);
+}
+
+static const BpStateField ticker_state[] = { BP_STATE_FIELD_U32 (Ticker, ticks), BP_STATE_FIELD_TIMER (Ticker, timer), BP_STATE_END };
+static const BpTypeDesc ticker_type = {
+  BP_TYPE ("toy-ticker", BP_KIND_DEVICE, Ticker), .description = "Ticks", .state_version = 1, .state_minimum = 1, .state = ticker_state,
+  .realize = ticker_realize, .reset = ticker_reset, .unrealize = ticker_unrealize
+};
+static const BpTypeDesc *const types[] = { &ticker_type, NULL };
+#define TICKER "[device k]\ntype = toy-ticker\n"
+
+BP_TEST (time_moves_when_told)
+{
+  BpTest *t = bp_test_new (types, TICKER);
+  const Ticker *k = bp_test_object (t, "k");
+  bp_test_expect_eq (bp_test_next_timer (t), 100);
+  bp_test_advance (t, 99);
+  bp_test_expect_eq (k->ticks, 0);
+  bp_test_advance (t, 1000);
+  bp_test_expect_eq (k->ticks, 10);
+  bp_test_expect_eq (bp_test_now (t), 1099);
+  bp_test_free (t);
+}
+
+BP_TEST (the_log_is_kept)
+{
+  BpTest *t = bp_test_new (types, TICKER);
+  bp_test_keep_log ("guest_errors");
+  bp_test_advance (t, 200);
+  g_autofree char *log = bp_test_take_log (), *rest = bp_test_take_log ();
+  bp_test_expect_str (log, "k: guest_errors: tick 1\nk: guest_errors: tick 2\n");
+  bp_test_expect_str (rest, "");
+  bp_test_keep_log (NULL);
+  bp_test_free (t);
+}
+
+BP_TEST (state_goes_to_another_machine)
+{
+  BpTest *a = bp_test_new (types, TICKER), *b = bp_test_new (types, TICKER);
+  bp_test_advance (a, 250);
+  bp_test_copy (a, b);
+  bp_test_expect_eq (bp_test_now (b), 250);
+  bp_test_advance (a, 500);
+  bp_test_advance (b, 500);
+  bp_test_expect_same (a, b);
+  bp_test_advance (b, 50);
+  EXPECT_FAILURE (bp_test_expect_same (a, b), "k: ticks");
+  g_autoptr (GBytes) state = bp_test_save (a);
+  g_autofree char *refusal = bp_test_load_state (b, state);
+  bp_test_expect_str (refusal, NULL);
+  g_autoptr (GBytes) bad = g_bytes_new ("nonsense", 8);
+  g_autofree char *why = bp_test_load_state (b, bad);
+  bp_test_expect (why != NULL);
+  bp_test_free (a);
+  bp_test_free (b);
+}
+
+BP_TEST (what_was_not_loaded_is_refused)
+{
+  g_autofree char *fine = bp_test_refusal (types, TICKER), *wrong = bp_test_refusal (types, "[device k]\ntype = toy-ticker\nspeed = 1\n");
+  bp_test_expect_str (fine, "");
+  bp_test_expect_has (wrong, "test.ini:12: [device k] speed: unknown key");
+}
+
+BP_TEST_MAIN ("harness", &what_is_not_there_is_named, &expectations_say_what_is, &memory_holds_what_is_written, &a_probe_counts_edges, &time_moves_when_told,
+              &the_log_is_kept, &state_goes_to_another_machine, &what_was_not_loaded_is_refused)
