@@ -99,6 +99,8 @@ take_elf (Boot *b, GError **error)
       return false;
   }
   b->entry = e.e_entry;
+  if (!is_memory (b, b->entry, 4))
+    return refuse (b, error, "begins at 0x%x, where the machine has no memory", b->entry);
   return true;
 }
 

@@ -20,36 +20,42 @@ typedef struct Clint {
 
 /* --- time -------------------------------------------------------------------- */
 
+/* Ticks since virtual time 0. */
 static uint64_t
-ticks_at (const Clint *c, int64_t ns)
+ticks_passed (const Clint *c, int64_t ns)
 {
-  return bp_muldiv ((uint64_t) ns, c->frequency, 1000000000) + __atomic_load_n (&c->offset, __ATOMIC_RELAXED);
+  return bp_muldiv ((uint64_t) ns, c->frequency, 1000000000);
 }
 
 static uint64_t
-now (const Clint *c)
+mtime_at (const Clint *c, int64_t ns)
 {
-  return ticks_at (c, bp_clock_now (bp_object_machine (c), BP_CLOCK_VIRTUAL));
+  return ticks_passed (c, ns) + __atomic_load_n (&c->offset, __ATOMIC_RELAXED);
 }
 
-/* The first ns at which mtime is `ticks` more than offset; INT64_MAX: not in this machine's life. */
+static int64_t virtual_time (const Clint *c) { return bp_clock_now (bp_object_machine (c), BP_CLOCK_VIRTUAL); }
+static uint64_t mtime (const Clint *c) { return mtime_at (c, virtual_time (c)); }
+
+/* The first ns at which mtime will be mtimecmp, which is ahead of it; INT64_MAX: not in this machine's life. */
 static int64_t
-when (const Clint *c, uint64_t ticks)
+when (const Clint *c, int64_t ns)
 {
-  unsigned __int128 ns = ((unsigned __int128) ticks * 1000000000 + c->frequency - 1) / c->frequency;
-  return ns > INT64_MAX ? INT64_MAX : (int64_t) ns;
+  unsigned __int128 ticks = (unsigned __int128) ticks_passed (c, ns) + (c->compare - mtime_at (c, ns));
+  unsigned __int128 at = (ticks * 1000000000 + c->frequency - 1) / c->frequency;
+  return at > INT64_MAX ? INT64_MAX : (int64_t) at;
 }
 
 /* The pin is high while mtime >= mtimecmp; the alarm is for when it will be. */
 static void
 update (Clint *c)
 {
-  bool reached = now (c) >= c->compare;
-  bp_pin_set (c->timer, reached);
-  bp_pin_set (c->software, c->msip & 1);
+  int64_t ns = virtual_time (c);
+  bool is_reached = mtime_at (c, ns) >= c->compare;
   bp_timer_cancel (c->alarm);
-  if (!reached && when (c, c->compare - c->offset) < INT64_MAX)
-    bp_timer_arm (c->alarm, when (c, c->compare - c->offset));
+  if (!is_reached && when (c, ns) < INT64_MAX)
+    bp_timer_arm (c->alarm, when (c, ns));
+  bp_pin_set (c->timer, is_reached);
+  bp_pin_set (c->software, c->msip & 1);
 }
 
 static void alarm_fires (void *user) { update (user); }
@@ -64,8 +70,8 @@ read_register (void *self, uint64_t offset, unsigned size)
   case REG_MSIP: return c->msip;
   case REG_MTIMECMP: return (uint32_t) c->compare;
   case REG_MTIMECMP + 4: return c->compare >> 32;
-  case REG_MTIME: return (uint32_t) now (c);
-  case REG_MTIME + 4: return now (c) >> 32;
+  case REG_MTIME: return (uint32_t) mtime (c);
+  case REG_MTIME + 4: return mtime (c) >> 32;
   default:
     bp_log_guest (self, "read of 0x%x, where no register is", (unsigned) offset);
     return 0;
@@ -82,7 +88,7 @@ static void
 write_register (void *self, uint64_t offset, uint64_t value, unsigned size)
 {
   Clint *c = self;
-  uint64_t before = now (c);
+  uint64_t before = mtime (c);
   switch (offset) {
   case REG_MSIP: c->msip = value & 1; break;
   case REG_MTIMECMP: case REG_MTIMECMP + 4: c->compare = with_half (c->compare, (uint32_t) value, offset & 4); break;
@@ -120,7 +126,7 @@ reset (void *self, BpResetKind kind)
   Clint *c = self;
   c->compare = UINT64_MAX;
   c->offset = 0;
-  c->offset = -now (c);
+  c->offset = -mtime (c);
   c->msip = 0;
   update (c);
 }
@@ -134,7 +140,7 @@ post_load (void *self, GError **error)
   return true;
 }
 
-static uint64_t clock_ticks (void *self, int64_t ns) { return ticks_at (self, ns); }
+static uint64_t clock_ticks (void *self, int64_t ns) { return mtime_at (self, ns); }
 
 /* --- tables: properties, regions, pins, saved fields, type ----------------------------- */
 

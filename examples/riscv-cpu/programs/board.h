@@ -18,6 +18,9 @@
 #define csr_set(name, bits) __asm__ volatile ("csrs " #name ", %0" : : "r" (bits) : "memory")
 #define csr_clear(name, bits) __asm__ volatile ("csrc " #name ", %0" : : "r" (bits) : "memory")
 
+/* Tells instruments: `start = marker' counts from number 1 on, `stop = marker' until 2. */
+#define marker(number) __asm__ volatile ("slti x0, x0, %0" : : "i" (number) : "memory")
+
 enum { MIE_SOFTWARE = 1 << 3, MIE_TIMER = 1 << 7, MIE_EXTERNAL = 1 << 11, MSTATUS_MIE = 1 << 3 };
 
 /* The registers as start.S saves them when a trap comes: x1 .. x31, x0's place is unused. */

@@ -38,7 +38,9 @@ main (void)
   uint32_t seed = 12345, sum = 0;
   for (unsigned i = 0; i < N; i++)
     numbers[i] = (seed = seed * 1103515245 + 12345) >> 8;
+  marker (1);
   heap_sort (numbers, N);
+  marker (2);
   for (unsigned i = 0; i < N; i++) {
     if (i && numbers[i - 1] > numbers[i])
       return 1;

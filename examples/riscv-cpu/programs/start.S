@@ -8,6 +8,11 @@ _start:
         la      gp, __global_pointer$
         .option pop
         la      sp, stack_top
+        la      t0, bss_start           # a loader of plain bytes knows nothing of it, and a reset leaves memory alone
+        la      t1, bss_end
+1:      sw      zero, 0(t0)
+        addi    t0, t0, 4
+        bltu    t0, t1, 1b
         la      t0, trap_entry
         csrw    mtvec, t0
         call    main
