@@ -62,6 +62,19 @@ enter_loop (KvmVcpu *v)
   kvm_after_put (v);
 }
 
+/* The first to enter puts what belongs to all; a thread that was slow may not have come in meanwhile, and its vCPU may have been sent messages.  Nobody runs. */
+static void
+fetch_others (Kvm *k)
+{
+  for (unsigned i = 0; i < k->vcpus->len; i++) {
+    KvmVcpu *v = k->vcpus->pdata[i];
+    if (v->dirty)
+      continue;
+    kvm_state_get (v);
+    v->dirty = true;
+  }
+}
+
 static void
 leave_loop (KvmVcpu *v)
 {
@@ -71,8 +84,10 @@ leave_loop (KvmVcpu *v)
   kvm_debug_left (v);
   bp_machine_lock (bp_object_machine (k));
   g_mutex_lock (&k->run_lock);
-  if (--k->n_running == 0)
+  if (--k->n_running == 0) {
+    fetch_others (k);
     kvm_irqchip_get (k);
+  }
   g_mutex_unlock (&k->run_lock);
   bp_machine_unlock (bp_object_machine (k));
 }
