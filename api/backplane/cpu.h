@@ -40,7 +40,7 @@ BP_EXPORT void bp_vcpu_wait (BpVcpu *vcpu);
 /* false once the thread must end or the machine is stopped: return from run(). Also performs work queued by run_on. [vcpu] */
 BP_EXPORT bool bp_vcpu_may_run (BpVcpu *vcpu);
 /* Whether bp_vcpu_may_run would say no now; nothing is performed.  After each access to a device: one that ends the run, or resets the machine, is the
- * vCPU's last instruction. [vcpu] */
+ * vCPU's last instruction, or is in the last block that a translator executes. [vcpu] */
 BP_EXPORT bool bp_vcpu_is_held (const BpVcpu *vcpu);
 
 BP_END_DECLS
