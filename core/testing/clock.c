@@ -5,23 +5,42 @@
 
 typedef struct Clock {
   int64_t now;
+  TestingInstruments *instruments;
 } Clock;
+
+static bool
+configure (void *self, GError **error)
+{
+  ((Clock *) self)->instruments = testing_instruments_new ();
+  return true;
+}
+
+static void
+unrealize (void *self)
+{
+  testing_instruments_free (((Clock *) self)->instruments);
+  ((Clock *) self)->instruments = NULL;
+}
 
 static int64_t virtual_time (void *self) { return ((Clock *) self)->now; }
 static void timer_moved (void *self, int64_t at) { }
 
 static const BpAccelIface iface = { .struct_size = sizeof iface, .virtual_time = virtual_time, .timer_moved = timer_moved };
-static const BpInterfaceDesc interfaces[] = { { BP_ACCEL_ID, &iface }, { NULL, NULL } };
+static const BpInterfaceDesc interfaces[] = { { BP_ACCEL_ID, &iface }, { BP_INSTRUMENT_HOST_ID, &testing_instrument_host }, { NULL, NULL } };
 const BpTypeDesc testing_clock = {
-  BP_TYPE ("test-clock", BP_KIND_ACCEL, Clock), .description = "Virtual time under the test's hand", .interfaces = interfaces
+  BP_TYPE ("test-clock", BP_KIND_ACCEL, Clock), .description = "Virtual time under the test's hand", .interfaces = interfaces,
+  .configure = configure, .unrealize = unrealize
 };
 
-static Clock *
-clock_of (BpTest *t)
+void *
+testing_accel (BpTest *t)
 {
   unsigned cursor = 0;
   return bp_machine_next (t->machine, BP_ACCEL_ID, &cursor);
 }
+
+static Clock *clock_of (BpTest *t) { return testing_accel (t); }
+TestingInstruments *testing_instruments (void *accel) { return ((Clock *) accel)->instruments; }
 
 void
 testing_clock_set (void *test, int64_t now)

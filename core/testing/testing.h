@@ -4,6 +4,7 @@
 #define CORE_TESTING_H
 
 #include <backplane/machine.h>
+#include <backplane/tcg/instrument-host.h>
 #include <backplane/test.h>
 
 struct BpTest {
@@ -15,9 +16,16 @@ extern const BpTypeDesc testing_clock, testing_ram, testing_char, testing_block,
 
 /* The instance, which must be of this type; else the test ends. */
 void *testing_object (BpTest *t, const char *id, const BpTypeDesc *type);
-/* clock.c */
-void testing_clock_set (void *clock, int64_t now);
-/* run.c: the same as bp_test_fail. */
+/* clock.c: the accelerator, which instruments attach to. */
+void *testing_accel (BpTest *t);
+void testing_clock_set (void *test, int64_t now);
+/* instrument.c */
+extern const BpInstrumentHost testing_instrument_host;
+typedef struct TestingInstruments TestingInstruments;
+TestingInstruments *testing_instruments (void *accel);
+TestingInstruments *testing_instruments_new (void);
+void testing_instruments_free (TestingInstruments *all);
+/* expect.c: the same as bp_test_fail. */
 void testing_fail (const char *message) G_GNUC_NORETURN;
 
 #endif
