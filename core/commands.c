@@ -22,6 +22,7 @@ static const Command commands[] = {
     "show what a descriptor makes", cmd_show },
   { "list", "[modules|types|machines]", "list what there is", cmd_list },
   { "describe", "TYPE|MODULE|FILE.so", "describe a type or a plugin", cmd_describe },
+  { "new", "plugin NAME [--kind device|backend|instrument|bus] [OPTION]...", "write a project for a plugin", cmd_new },
   { "img", "create|info|check|convert|resize|snapshot ...", "work with disk images", cmd_img },
 };
 

@@ -21,6 +21,7 @@ int cmd_show (int argc, char **argv);
 int cmd_list (int argc, char **argv);
 int cmd_describe (int argc, char **argv);
 int cmd_img (int argc, char **argv);
+int cmd_new (int argc, char **argv);
 
 /* The whole program (main.c only calls it). */
 BP_EXPORT int bp_main (int argc, char **argv);

@@ -26,11 +26,11 @@ enter_stage() {
     sed "s#^prefix=.*#prefix=$prefix#" "$pc" >"$work/pkgconfig/$(basename "$pc")"
   done
   PATH=$prefix/bin:$PATH PKG_CONFIG_PATH=$work/pkgconfig${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}
-  LD_LIBRARY_PATH=$lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} BACKPLANE_PLUGIN_PATH=$lib/backplane BACKPLANE_MACHINES_PATH=$prefix/share/backplane/machines
+  LD_LIBRARY_PATH=$lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} BACKPLANE_PLUGIN_PATH=$lib/backplane BACKPLANE_MACHINES_PATH=$prefix/share/backplane/machines BACKPLANE_TEMPLATES_PATH=$prefix/share/backplane/templates
   # The program of a test must be built as the library was.
   CC=${CC:-gcc} CFLAGS="-O2 -g -Wall -Wextra -Wno-unused-parameter -Werror ${BACKPLANE_SANITIZE-}" LDFLAGS=${BACKPLANE_SANITIZE-}
   ACLOCAL_PATH=$prefix/share/aclocal${ACLOCAL_PATH:+:$ACLOCAL_PATH}
-  export PATH PKG_CONFIG_PATH LD_LIBRARY_PATH BACKPLANE_PLUGIN_PATH BACKPLANE_MACHINES_PATH CC CFLAGS LDFLAGS ACLOCAL_PATH
+  export PATH PKG_CONFIG_PATH LD_LIBRARY_PATH BACKPLANE_PLUGIN_PATH BACKPLANE_MACHINES_PATH BACKPLANE_TEMPLATES_PATH CC CFLAGS LDFLAGS ACLOCAL_PATH
   unset MAKEFLAGS MFLAGS MAKELEVEL BACKPLANE_RUN
   run=$prefix/bin/backplane
 }
