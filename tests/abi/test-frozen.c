@@ -1,6 +1,8 @@
 /* test-frozen.c -- a plugin that was compiled for ABI 1.0 and never since: each of its types does what it did. */
 /* SPDX-License-Identifier: MIT */
 #include <backplane/test.h>
+#include <backplane/test-pci.h>
+#include <string.h>
 
 #define FROZEN "module = frozen\n"
 
@@ -84,10 +86,35 @@ BP_TEST (memory_and_bus)
   bp_test_free (t);
 }
 
+BP_TEST (pci)
+{
+  BpTest *t = bp_test_new (NULL, "[device pci]\ntype = test-pci\n[device p]\n" FROZEN "type = frozen-pci\nbus = pci\naddress = 04.0\n"
+                                 "[memory m]\ntype = test-ram\nsize = 64k\n[map m]\nregion = m\nat = memory@0\n");
+  unsigned f = BP_TEST_PCI (4, 0);
+  bp_test_expect_eq (bp_test_pci_read (t, "pci", f, 0, 4), 0x10ff1af4);
+  bp_test_pci_start (t, "pci", f);
+  uint64_t bar = bp_test_pci_bar (t, "pci", f, 0);
+  bp_test_store32 (t, 0x1000, 0x12345678);
+  bp_test_store32 (t, bar, 0x1000);
+  bp_test_store32 (t, bar + 4, 1);
+  bp_test_expect_eq (bp_test_load32 (t, 0x1004), ~0x12345678u);
+  bp_test_expect_eq (bp_test_pci_interrupt (t, "pci", f), 1);
+  bp_test_store32 (t, bar + 4, 0);
+  bp_test_expect_eq (bp_test_pci_interrupt (t, "pci", f), 0);
+  bp_test_pci_use_msi (t, "pci", f, 1, 0xfee00000, 0x41);
+  bp_test_store32 (t, bar + 4, 1);
+  BpTestMessage message = { .struct_size = sizeof message };
+  bp_test_expect (bp_test_pci_take_message (t, "pci", &message));
+  bp_test_expect_eq (message.data, 0x41);
+  bp_test_expect_eq (bp_test_pci_interrupt (t, "pci", f), 0);
+  bp_test_round_trip (t);
+  bp_test_free (t);
+}
+
 int
 main (int argc, char **argv)
 {
-  const BpTestCase *const tests[] = { &registers_pins_and_timer, &properties, &state, &memory_and_bus, NULL };
+  const BpTestCase *const tests[] = { &registers_pins_and_timer, &properties, &state, &memory_and_bus, &pci, NULL };
   bp_test_plugin_path (g_getenv ("FROZEN_PLUGINS") ? g_getenv ("FROZEN_PLUGINS") : SRCDIR "/tests/abi/1.0");
   return bp_test_main ("frozen", tests, argc, argv);
 }
