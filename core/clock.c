@@ -339,15 +339,16 @@ bp_machine_run_virtual_timers (BpMachine *machine)
   bp_machine_unlock (machine);
 }
 
-void
+bool
 bp_machine_catch_up (BpMachine *machine, int64_t now)
 {
   struct ClockState *s = machine->clock;
   if (now - LATE <= __atomic_load_n (&s->first_virtual, __ATOMIC_RELAXED) || machine->deterministic)
-    return;
+    return false;
   bp_machine_lock (machine);
   run_due (s, BP_CLOCK_VIRTUAL);
   bp_machine_unlock (machine);
+  return true;
 }
 
 bool

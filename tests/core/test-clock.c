@@ -112,6 +112,23 @@ make (Thing *t, char name, BpClock clock)
 
 /* --- tests ------------------------------------------------------------------------------------ */
 
+START_TEST (a_reader_of_time_hears_what_was_due)
+{
+  Thing *t = &things[0];
+  make (t, 'a', BP_CLOCK_VIRTUAL);
+  clock_start (&machine);
+  bp_timer_arm (t->timer, bp_clock_now (&machine, BP_CLOCK_VIRTUAL) + 1000000);
+  ck_assert (!bp_machine_catch_up (&machine, bp_clock_now (&machine, BP_CLOCK_VIRTUAL)));
+  ck_assert_int_eq (t->n, 0);
+  g_usleep (3000);
+  ck_assert (bp_machine_catch_up (&machine, bp_clock_now (&machine, BP_CLOCK_VIRTUAL)));
+  ck_assert_int_eq (t->n, 1);
+  ck_assert (!bp_machine_catch_up (&machine, bp_clock_now (&machine, BP_CLOCK_VIRTUAL)));
+  clock_stop (&machine);
+  bp_timer_free (t->timer);
+}
+END_TEST
+
 START_TEST (virtual_time_stands_while_stopped)
 {
   ck_assert_int_eq (bp_clock_now (&machine, BP_CLOCK_VIRTUAL), 0);
@@ -329,6 +346,7 @@ main (void)
   Suite *suite = suite_create ("clock");
   TCase *tcase = tcase_create ("all");
   tcase_add_checked_fixture (tcase, setup, teardown);
+  tcase_add_test (tcase, a_reader_of_time_hears_what_was_due);
   tcase_add_test (tcase, virtual_time_stands_while_stopped);
   tcase_add_test (tcase, timers_fire_in_order);
   tcase_add_test (tcase, many_timers_in_a_heap);

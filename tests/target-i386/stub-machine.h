@@ -207,7 +207,7 @@ void bp_machine_lock (BpMachine *machine) { }
 void bp_machine_unlock (BpMachine *machine) { }
 void bp_machine_request_reset (BpMachine *machine, const char *reason) { stub.resets++; }
 int64_t bp_clock_now (BpMachine *machine, BpClock clock) { return stub.time; }
-void bp_machine_catch_up (BpMachine *machine, int64_t now) {}
+bool bp_machine_catch_up (BpMachine *machine, int64_t now) { return false; }
 void bp_machine_request_shutdown (BpMachine *machine, int exit_code, const char *reason) { stub.shutdowns++; }
 BpAddressSpace *bp_machine_address_space (BpMachine *machine, const char *name) { return NULL; }
 void *bp_machine_next (BpMachine *machine, const char *interface, unsigned *cursor) { return NULL; }

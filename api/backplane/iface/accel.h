@@ -111,8 +111,9 @@ BP_EXPORT void bp_machine_run_virtual_timers (BpMachine *machine);
 /* Expiry of the earliest virtual timer, INT64_MAX when none. [any] */
 BP_EXPORT int64_t bp_machine_next_virtual_timer (BpMachine *machine);
 /* A vCPU is about to learn that virtual time is `now`.  Timers that should have fired well before it fire first, on its thread: when the host is busy, time must
- * not pass for a guest without its interrupts.  In deterministic mode nothing is ever late.  Without the machine lock. [vcpu] */
-BP_EXPORT void bp_machine_catch_up (BpMachine *machine, int64_t now);
+ * not pass for a guest without its interrupts.  true: some were due, and the CPU may have interrupts to take.  In deterministic mode nothing is ever late.  Without the
+ * machine lock. [vcpu] */
+BP_EXPORT bool bp_machine_catch_up (BpMachine *machine, int64_t now);
 /* Whether the descriptor asked for deterministic mode, and its ns per instruction as a power of two. [any] */
 BP_EXPORT bool bp_machine_is_deterministic (BpMachine *machine, unsigned *shift);
 

@@ -68,8 +68,9 @@ x86_tsc (X86Cpu *env)
 static uint64_t
 tsc_read (X86Cpu *env)
 {
-  if (env->tcg.ops)
-    bp_machine_catch_up (bp_object_machine (env), env->tcg.ops->virtual_time (env));
+  /* A loop that waits for a tick would go round and round in its blocks: nobody else tells this thread of what it has fired itself. */
+  if (env->tcg.ops && bp_machine_catch_up (bp_object_machine (env), env->tcg.ops->virtual_time (env)))
+    env->tcg.ops->leave_soon (env);
   return x86_tsc (env);
 }
 
