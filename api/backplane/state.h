@@ -41,7 +41,9 @@ typedef struct BpStateField {
 
 #define BP_STATE_ROW_(k, T, f, n, since_, fields_, needed_) \
   { #f, (k), (uint32_t) offsetof (T, f), (n), (uint32_t) sizeof (((T *) 0)->f) / (n), (since_), 0, (fields_), (needed_) }
-/* C: what the others do not say, member by member (.since = 2); a C++ author writes BP_STATE_ROW_. */
+/* A field, or an array of n, that state version `since' has added: BP_STATE_SINCE (2, BP_STATE_U32, Timer, laps, 1). */
+#define BP_STATE_SINCE(since, k, T, f, n) BP_STATE_ROW_ (k, T, f, n, (since), NULL, NULL)
+/* C: what the others do not say, member by member (.needed = has_more); a C++ author writes BP_STATE_ROW_. */
 #define BP_STATE_(k, T, f, n, ...) \
   { .name = #f, .kind = (k), .offset = (uint32_t) offsetof (T, f), .count = (n), .size = (uint32_t) sizeof (((T *) 0)->f) / (n), .since = 1, __VA_ARGS__ }
 #define BP_STATE_ONE_(k, T, f, n) BP_STATE_ROW_ (k, T, f, n, 1, NULL, NULL)
