@@ -119,7 +119,7 @@ tell (const char *where, const char *name, GPtrArray *files)
   printf ("Next:\n  cd %s\n", plain ? where : quoted);
   if (strcmp (build, "autotools") == 0)
     puts ("  autoreconf -i && ./configure");
-  printf ("  make check\n  backplane run %s.ini\n", name);
+  printf ("  make\n  make check\n  backplane run %s.ini\n", name);
 }
 
 int
