@@ -213,25 +213,56 @@ write_file (const char *folder, const File *f, GError **error)
   return g_file_set_contents_full (path, f->text, -1, G_FILE_SET_CONTENTS_NONE, 0666, error);
 }
 
-/* Nothing is replaced; a folder that is empty is as good as none. */
 static bool
-check_target (const char *target, GError **error)
+is_empty_folder (const char *path)
+{
+  GDir *dir = g_dir_open (path, 0, NULL);
+  bool empty = dir && !g_dir_read_name (dir);
+  if (dir)
+    g_dir_close (dir);
+  return empty;
+}
+
+/* Nothing is replaced; a folder that is empty is as good as none.  *there: it is such a one. */
+static bool
+check_target (const char *target, bool *there, GError **error)
 {
   struct stat s;
-  if (lstat (target, &s) != 0)
+  *there = stat (target, &s) == 0;
+  if (!*there && lstat (target, &s) != 0)
     return errno == ENOENT || refuse (error, "cannot look at", target);
-  if (!S_ISDIR (s.st_mode) || g_rmdir (target) != 0) {
-    g_set_error (error, BP_ERROR, BP_ERROR_IO, "%s exists%s; give another folder with --dir", target, S_ISDIR (s.st_mode) ? " and is not empty" : "");
-    return false;
+  if (*there && is_empty_folder (target))
+    return true;
+  g_set_error (error, BP_ERROR, BP_ERROR_IO, "%s exists%s; give another folder with --dir", target, S_ISDIR (s.st_mode) ? " and is not empty" : "");
+  return false;
+}
+
+/* What was made elsewhere takes its place.  A folder that was there stays the same one: somebody may stand in it. */
+static bool
+move_into (const char *temporary, const char *target, bool there, GError **error)
+{
+  if (!there)
+    return g_rename (temporary, target) == 0 || refuse (error, "cannot make", target);
+  GDir *dir = g_dir_open (temporary, 0, error);
+  bool fine = dir != NULL;
+  const char *entry;
+  while (fine && (entry = g_dir_read_name (dir))) {
+    g_autofree char *from = g_build_filename (temporary, entry, NULL), *to = g_build_filename (target, entry, NULL);
+    fine = g_rename (from, to) == 0 || refuse (error, "cannot make", to);
   }
-  return true;
+  if (dir)
+    g_dir_close (dir);
+  if (fine)
+    g_rmdir (temporary);
+  return fine;
 }
 
 static bool
 write_project (const char *target, const GPtrArray *files, GError **error)
 {
   g_autofree char *plain = g_canonicalize_filename (target, NULL);
-  if (!check_target (plain, error))
+  bool there;
+  if (!check_target (plain, &there, error))
     return false;
   g_autofree char *parent = g_path_get_dirname (plain), *temporary = g_strdup_printf ("%s.XXXXXX", plain);
   if (!g_mkdtemp_full (temporary, 0777))
@@ -239,8 +270,7 @@ write_project (const char *target, const GPtrArray *files, GError **error)
   bool fine = true;
   for (guint i = 0; fine && i < files->len; i++)
     fine = write_file (temporary, files->pdata[i], error);
-  if (fine && g_rename (temporary, plain) != 0)
-    fine = refuse (error, "cannot make", plain);
+  fine = fine && move_into (temporary, plain, there, error);
   if (!fine)
     remove_all (temporary);
   return fine;

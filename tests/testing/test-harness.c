@@ -1,37 +1,66 @@
 /* test-harness.c -- libbackplane-test itself: what it says when a test is wrong, and what its stand-ins do. */
 /* SPDX-License-Identifier: MIT */
 #include <backplane/test-block.h>
-#include <setjmp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
-/* --- failures, caught ------------------------------------------------------------------------- */
+/* --- failures, caught: a failure does not return, so it is a child's ------------------------------- */
 
-static jmp_buf caught;
-static char *said;
+static int to_parent;
 
 static void
 on_failure (const char *file, int line, const char *message)
 {
-  g_free (said);
-  said = g_strdup_printf ("%s:%d: %s", strrchr (file, '/') ? strrchr (file, '/') + 1 : file, line, message);
-  longjmp (caught, 1);
+  const char *base = strrchr (file, '/');
+  g_autofree char *text = g_strdup_printf ("%s:%d: %s", base ? base + 1 : file, line, message);
+  if (write (to_parent, text, strlen (text)) < 0)
+    perror ("write");
+  _exit (0);
+}
+
+/* True in the child, which is to do what fails. */
+static bool
+begin_failure (int *from_child)
+{
+  int ends[2];
+  bp_test_expect (pipe (ends) == 0);
+  pid_t child = fork ();
+  bp_test_expect (child >= 0);
+  to_parent = ends[1];
+  *from_child = ends[0];
+  if (child == 0)
+    bp_test_on_failure (on_failure);
+  else
+    close (ends[1]);
+  return child == 0;
+}
+
+static char *
+said_by (int from_child)
+{
+  char text[4096];
+  size_t n = 0;
+  for (ssize_t got; (got = read (from_child, text + n, sizeof text - 1 - n)) > 0;)
+    n += (size_t) got;
+  text[n] = 0;
+  close (from_child);
+  wait (NULL);
+  return g_strdup (text);
 }
 
 /* The call fails here, with this text. */
 #define EXPECT_FAILURE(call, text) \
   do { \
-    char *where = g_strdup_printf ("test-harness.c:%d: ", __LINE__); \
-    bp_test_on_failure (on_failure); \
-    bool failed = setjmp (caught); \
-    if (!failed) { \
+    int from_child; \
+    if (begin_failure (&from_child)) { \
       call; \
+      _exit (0); \
     } \
-    bp_test_on_failure (NULL); \
-    bp_test_expect (failed); \
+    g_autofree char *said = said_by (from_child), *where = g_strdup_printf ("test-harness.c:%d: ", __LINE__); \
     bp_test_expect_has (said, text); \
     bp_test_expect_has (said, where); \
-    g_free (where); \
   } while (0)
 
 BP_TEST (what_is_not_there_is_named)
