@@ -428,13 +428,21 @@ is_other_time (const KvmVcpu *v, uint64_t a, uint64_t b)
   return MIN (ahead, behind) > v->sync.tsc_khz;         /* a millisecond */
 }
 
-void
-kvm_state_get (KvmVcpu *v)
+/* What the CPU object holds. */
+static BpX86State
+object_state (const KvmVcpu *v)
 {
   BpX86State s;
   memset (&s, 0, sizeof s);
   s.struct_size = sizeof s;
   v->x86->get_state (v->cpu, &s);
+  return s;
+}
+
+void
+kvm_state_get (KvmVcpu *v)
+{
+  BpX86State s = object_state (v);
   events_get (v, &s);
   activity_get (v, &s);
   general_get (v, &s);
@@ -452,10 +460,7 @@ kvm_state_get (KvmVcpu *v)
 void
 kvm_state_put (KvmVcpu *v)
 {
-  BpX86State s;
-  memset (&s, 0, sizeof s);
-  s.struct_size = sizeof s;
-  v->x86->get_state (v->cpu, &s);
+  BpX86State s = object_state (v);
   system_put (v, &s);
   general_put (v, &s);
   fp_put (v, &s);

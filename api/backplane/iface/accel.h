@@ -44,7 +44,9 @@ typedef struct BpDebugStop {
 /* How a vCPU goes on. */
 typedef enum BpDebugAction {
   BP_DEBUG_RUN,
-  BP_DEBUG_ONE,                 /* executes one instruction; one that faults, or an interrupt that is taken, ends before the handler's first */
+  /* Executes one instruction; one that faults, or an interrupt that is taken, ends before the handler's first.  Where the host's processor steps (KVM), no
+   * interrupt is taken meanwhile, and the handler of a fault or a system call is run through to where it returns. */
+  BP_DEBUG_ONE,
   BP_DEBUG_STAY                 /* does not run while others do */
 } BpDebugAction;
 enum {
