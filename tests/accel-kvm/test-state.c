@@ -1,25 +1,10 @@
 /* test-state.c -- registers into the kernel and out again: random ones in each mode, what processors never have, what the kernel made of it. */
 /* SPDX-License-Identifier: MIT */
 #include "vcpu.h"
+#include "../random-numbers.h"
 
 const void *bp_object_interface (const void *self, const char *id) { return NULL; }
 KvmVcpu *kvm_vcpu_at (Kvm *k, const BpVcpu *v) { return &vcpu; }
-
-static uint64_t
-random64 (void)
-{
-  static uint64_t x = 88172645463325252u;
-  x ^= x << 13;
-  x ^= x >> 7;
-  return x ^= x << 17;
-}
-
-static void
-scatter (void *p, size_t size)
-{
-  for (size_t i = 0; i < size; i++)
-    ((uint8_t *) p)[i] = (uint8_t) (random64 () >> 32);
-}
 
 static uint64_t canonical (void) { return (uint64_t) ((int64_t) (random64 () << 17) >> 17); }
 
@@ -51,7 +36,7 @@ random_segments (BpX86State *s, Mode mode)
 static void
 random_fp (BpX86State *s)
 {
-  scatter (s->fxsave, 416);
+  random_bytes (s->fxsave, 416);
   memset (s->fxsave + 416, 0, sizeof s->fxsave - 416);
   s->fxsave[5] = 0;             /* reserved */
   s->fxsave[25] &= 0x7f;        /* MXCSR */
@@ -60,7 +45,7 @@ random_fp (BpX86State *s)
     memset (s->fxsave + 32 + 16 * i + 10, 0, 6);
   s->xcr0 = 1 | (vcpu.sync.components & 6);
   if (vcpu.sync.components & 4)
-    scatter (s->ymm_high, sizeof s->ymm_high);
+    random_bytes (s->ymm_high, sizeof s->ymm_high);
   s->pkru = vcpu.sync.pkru_at ? (uint32_t) random64 () : 0;
 }
 
@@ -81,7 +66,7 @@ random_event (BpX86State *s)
 static void
 random_state (BpX86State *s, Mode mode)
 {
-  scatter (s->gpr, sizeof s->gpr);
+  random_bytes (s->gpr, sizeof s->gpr);
   s->rip = mode == MODE_LONG ? canonical () : (uint32_t) random64 ();
   s->rflags = (random64 () & 0x244dd5) | 2;
   s->cr0 = mode == MODE_REAL ? 0x10 : mode == MODE_PROTECTED ? 0x33 : 0x80010033;
@@ -398,7 +383,7 @@ START_TEST (any_state)
   for (unsigned i = 0; i < 2000; i++) {
     BpX86State s = state_of ();
     uint32_t size = s.struct_size;
-    scatter (&s, sizeof s);
+    random_bytes (&s, sizeof s);
     s.struct_size = size;
     for (unsigned k = 0; k < 8 && i % 2; k++)
       s.segment[k].attributes = (uint16_t) (0x80 | random64 ());

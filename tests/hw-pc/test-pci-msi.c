@@ -6,6 +6,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include "hw-pc-test.h"
+#include "../random-numbers.h"
 
 /* --- who takes messages ------------------------------------------------------------------------ */
 
@@ -508,15 +509,7 @@ START_TEST (what_is_impossible_is_refused)
 }
 END_TEST
 
-static uint32_t
-random32 (void)
-{
-  static uint64_t x = 88172645463325252u;
-  x ^= x << 13;
-  x ^= x >> 7;
-  x ^= x << 17;
-  return (uint32_t) (x >> 16);
-}
+static uint32_t random32 (void) { return (uint32_t) (random64 () >> 16); }
 
 START_TEST (whatever_a_guest_writes)
 {

@@ -3,10 +3,10 @@
 #include "monitor-test.h"
 #include "monitor/console.h"
 #include "monitor/qmp.h"
+#include "testing/testing.h"
 #include <backplane/iface/block.h>
 #include <backplane/iface/cpu-debug.h>
 #include <backplane/iface/input.h>
-#include <backplane/iface/memory-backend.h>
 #include <backplane/iface/screen.h>
 #include <check.h>
 #include <string.h>
@@ -75,42 +75,6 @@ static const BpCpuDebugIface cpu_iface = {
 static const BpInterfaceDesc cpu_interfaces[] = { { BP_CPU_DEBUG_ID, &cpu_iface }, { NULL, NULL } };
 static const BpTypeDesc cpu_type = {
   BP_TYPE ("test-cpu", BP_KIND_CPU, Cpu), .description = "a CPU that only shows itself", .interfaces = cpu_interfaces
-};
-
-/* --- test-ram ------------------------------------------------------------------------------------------ */
-
-#define RAM_SIZE (128u << 10)
-
-typedef struct Ram {
-  void *host;
-  BpRegion *region;
-} Ram;
-
-static bool
-ram_configure (void *self, GError **error)
-{
-  Ram *r = self;
-  r->host = g_aligned_alloc0 (1, RAM_SIZE, 4096);
-  r->region = bp_region_new_ram (self, "ram", r->host, RAM_SIZE);
-  bp_region_publish (self, r->region, "The memory.");
-  return true;
-}
-
-static void
-ram_unrealize (void *self)
-{
-  Ram *r = self;
-  bp_region_free (r->region);
-  r->region = NULL;
-  g_clear_pointer (&r->host, g_aligned_free);
-}
-
-static BpRegion *ram_region (void *self) { return ((Ram *) self)->region; }
-static uint64_t ram_size (void *self) { return RAM_SIZE; }
-static const BpMemoryBackendIface ram_iface = { .struct_size = sizeof ram_iface, .region = ram_region, .size = ram_size };
-static const BpInterfaceDesc ram_interfaces[] = { { BP_MEMORY_BACKEND_ID, &ram_iface }, { NULL, NULL } };
-static const BpTypeDesc ram_type = {
-  BP_TYPE ("test-ram", BP_KIND_MEMORY, Ram), .description = "memory", .interfaces = ram_interfaces, .configure = ram_configure, .unrealize = ram_unrealize
 };
 
 /* --- test-screen --------------------------------------------------------------------------------------- */
@@ -295,11 +259,11 @@ on_event (void *user, const char *name, JsonObject *data)
 BpMachine *
 monitor_test_machine (const char *sections)
 {
-  static const BpTypeDesc *const types[] = { &cpu_type, &ram_type, &screen_type, &drive_type, &disk_type, &input_type, &monitor_qmp_type, &monitor_console_type };
+  static const BpTypeDesc *const types[] = { &cpu_type, &testing_ram, &screen_type, &drive_type, &disk_type, &input_type, &monitor_qmp_type, &monitor_console_type };
   g_autofree char *errors = NULL;
   g_autoptr (GError) error = NULL;
   g_autofree char *text = g_strconcat ("[machine]\ndescription = a test\n[accel]\ntype = toy-accel\n[cpu]\ntype = test-cpu\n[memory ram]\ntype = test-ram\n"
-                                       "ram = memory@0\n", sections, NULL);
+                                       "size = 128k\nram = memory@0\n", sections, NULL);
   toy_register ();
   for (guint i = 0; i < G_N_ELEMENTS (types); i++)
     if (!type_find (types[i]->name))

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "target-i386/cpu.h"
+#include "../random-numbers.h"
 
 #ifndef SRCDIR
 #define SRCDIR "."
@@ -125,17 +126,6 @@ END_TEST
 
 /* --- what holds for any bytes ----------------------------------------------------------------------- */
 
-static uint64_t seed = 88172645463325252;
-
-static uint64_t
-next_random (void)
-{
-  seed ^= seed << 13;
-  seed ^= seed >> 7;
-  seed ^= seed << 17;
-  return seed;
-}
-
 static void
 check_sense (const BpInsn *insn)
 {
@@ -179,10 +169,10 @@ START_TEST (test_any_bytes)
   for (unsigned round = 0; round < 1000000; round++) {
     uint8_t bytes[16];
     for (unsigned i = 0; i < sizeof bytes; i++) {
-      uint64_t r = next_random ();
+      uint64_t r = random64 ();
       bytes[i] = (r & 0x300) == 0 ? popular[r >> 16 & 15] : (uint8_t) (r >> 24);
     }
-    BpInsn insn = describe (all_bits[round % 3], next_random (), bytes, round % 16);
+    BpInsn insn = describe (all_bits[round % 3], random64 (), bytes, round % 16);
     check_sense (&insn);
     check_registers (&insn);
   }

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #define STUB_WITH_CPU
 #include "stub-machine.h"
+#include "../random-numbers.h"
 
 /* The translator's table is not part of this test. */
 const BpTcgFrontend x86_frontend;
@@ -38,39 +39,23 @@ put (const BpX86State *s)
   x86_cpu_iface.set_state (env, s);
 }
 
-static uint64_t
-random64 (void)
-{
-  static uint64_t x = 88172645463325252u;
-  x ^= x << 13;
-  x ^= x >> 7;
-  return x ^= x << 17;
-}
-
-static void
-scatter (void *p, size_t size)
-{
-  for (size_t i = 0; i < size; i++)
-    ((uint8_t *) p)[i] = (uint8_t) (random64 () >> 32);
-}
-
 /* Registers that are plain bits; those with rules of their own keep to them. */
 static void
 random_state (BpX86State *s)
 {
   static const uint8_t kinds[] = { BP_X86_EVENT_NONE, BP_X86_EVENT_INTERRUPT, BP_X86_EVENT_NMI, BP_X86_EVENT_EXCEPTION };
-  scatter (s->gpr, sizeof s->gpr);
+  random_bytes (s->gpr, sizeof s->gpr);
   s->rip = random64 ();
   s->rflags = (random64 () & 0x3d7fd5) | 2;
-  scatter (s->segment, sizeof s->segment);
+  random_bytes (s->segment, sizeof s->segment);
   s->cr2 = random64 ();
   s->cr3 = random64 ();
   s->cr4 = (uint32_t) random64 ();
-  scatter (s->dr, sizeof s->dr);
+  random_bytes (s->dr, sizeof s->dr);
   s->tsc = random64 ();
-  scatter (s->fxsave, sizeof s->fxsave);
+  random_bytes (s->fxsave, sizeof s->fxsave);
   memset (s->fxsave + 26, 0, 2);
-  scatter (s->ymm_high, sizeof s->ymm_high);
+  random_bytes (s->ymm_high, sizeof s->ymm_high);
   s->xcr0 = 7;
   s->star = random64 ();
   s->lstar = random64 ();
@@ -85,7 +70,7 @@ random_state (BpX86State *s)
   s->nmi_blocked = random64 () & 1;
   s->activity = random64 () & 3;
   s->halted = s->activity;
-  scatter (s->pdpte, sizeof s->pdpte);
+  random_bytes (s->pdpte, sizeof s->pdpte);
 }
 
 START_TEST (comes_back_as_it_went)

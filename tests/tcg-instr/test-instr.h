@@ -8,6 +8,7 @@
 #include <glib/gstdio.h>
 #include <stdio.h>
 #include <string.h>
+#include "../random-numbers.h"
 
 /* Symbols of 256 bytes each from 0x1000 on, "f10", "f11" ..., with a line each 16 bytes; those from "fe0" on have all the same line.  Addresses from 0x10000 on
  * are known to nobody. */
@@ -58,18 +59,6 @@ fake_insn (uint64_t address, unsigned privilege)
   g_assert (n < G_N_ELEMENTS (insns));
   insns[n] = (BpInsn) { .address = address, .physical = address, .id = n, .size = 4, .privilege = (uint8_t) privilege, .target = UINT64_MAX };
   return &insns[n++];
-}
-
-/* The same numbers in each run. */
-static uint64_t seed = 88172645463325252;
-
-static inline uint64_t
-next_random (void)
-{
-  seed ^= seed << 13;
-  seed ^= seed >> 7;
-  seed ^= seed << 17;
-  return seed;
 }
 
 /* A folder for each test, and the one file in it: a checked fixture. */

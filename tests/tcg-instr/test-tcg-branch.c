@@ -13,13 +13,13 @@ static Step
 next_step (void)
 {
   static unsigned count[64], last[64];
-  unsigned b = (unsigned) (next_random () % 64);
+  unsigned b = (unsigned) (random64 () % 64);
   bool taken;
   switch (b % 4) {
-  case 0: taken = next_random () % 16 != 0; break;
+  case 0: taken = random64 () % 16 != 0; break;
   case 1: taken = count[b] % (b / 4 + 2) != 0; break;
   case 2: taken = last[(b + 62) % 64] ^ last[(b + 63) % 64]; break;
-  default: taken = next_random () & 1; break;
+  default: taken = random64 () & 1; break;
   }
   count[b]++;
   last[b] = taken;
@@ -256,8 +256,8 @@ START_TEST (test_return_stack)
   GArray *all = g_array_new (FALSE, FALSE, sizeof (uint64_t));
   return_stack_init (&r, 5);
   for (unsigned n = 0; n < 10000; n++) {
-    uint64_t address = next_random (), got = 0;
-    if (next_random () & 1) {
+    uint64_t address = random64 (), got = 0;
+    if (random64 () & 1) {
       return_stack_call (&r, address);
       g_array_append_val (all, address);
       if (all->len > 5)
@@ -477,7 +477,7 @@ START_TEST (test_series)
   for (unsigned n = 0; n < 1000000; n++) {
     see (BLOCK, 0x1000);
     see_branch (JNE);
-    if (next_random () & 1)
+    if (random64 () & 1)
       see (BLOCK, 0x1012);
   }
   branch_core_break (&core);

@@ -49,7 +49,7 @@ START_TEST (test_lru)
     tlb_init (&t, &geometries[g], 1);
     list_init (&l, &geometries[g]);
     for (unsigned n = 0; n < 100000; n++) {
-      uint64_t page = next_random () % (2 * geometries[g].entries + 1) + 0xffff800000000;
+      uint64_t page = random64 () % (2 * geometries[g].entries + 1) + 0xffff800000000;
       if (n == 50000) {
         tlb_flush (&t);
         list_finish (&l);
@@ -75,7 +75,7 @@ START_TEST (test_random)
   unsigned lost[8] = { 0 };
   for (unsigned round = 0; round < 8000; round++) {
     Tlb t;
-    tlb_init (&t, &g, next_random ());
+    tlb_init (&t, &g, random64 ());
     for (unsigned i = 0; i < 8; i++)
       ck_assert (!tlb_access (&t, tlb_key (i << 12, 1)));
     for (unsigned i = 0; i < 8; i++)
@@ -232,10 +232,10 @@ START_TEST (test_filtered)
     uint64_t last[2] = { 0, 0 };
     config = (TlbConfig) { { 8, 2, TLB_LRU }, { 16, 4, TLB_RANDOM }, { 64, 4, TLB_LRU }, true, false, 1, 1000 };
     start ();
-    seed = 12345;
+    random_seed = 12345;
     for (unsigned n = 0; n < 200000; n++) {
-      unsigned site = (unsigned) (next_random () % N_SITES);
-      uint64_t address = next_random () % 3 == 0 ? (next_random () % 40) << 12 : last[site == FETCH];
+      unsigned site = (unsigned) (random64 () % N_SITES);
+      uint64_t address = random64 () % 3 == 0 ? (random64 () % 40) << 12 : last[site == FETCH];
       if (!filtered || address >> 12 != last[site == FETCH] >> 12 || n < 10)
         see (site, address, 1);
       last[site == FETCH] = address;
@@ -261,7 +261,7 @@ START_TEST (test_series)
   config = (TlbConfig) { { 4, 4, TLB_LRU }, { 4, 4, TLB_LRU }, { 8, 8, TLB_LRU }, false, false, 1, 1000 };
   start ();
   for (unsigned n = 1; n <= 5000; n++) {
-    see (n % N_SITES, next_random () << 12, 1);
+    see (n % N_SITES, random64 () << 12, 1);
     tlb_core_sample (&core, n * 1700);
   }
   tlb_core_sample (&core, 5000 * 1700 + 5);
