@@ -33,12 +33,13 @@ run_code (Toy *t, const ToyCode *c)
 
 /* --- a device writes new code while the guest runs, then says so in memory -------------------------------- */
 
-/* Waits for a round, calls the routine, reports.  The routine leaves its value in r1 and comes back through r2. */
+/* Waits for a round, calls the routine, reports.  The routine leaves its value in r1 and comes back through r2.  A hot path may hold the
+ * routine and the wait, and have been entered before the routine changed: as on processors, only what waits for its fetches is sure. */
 static void
 put_caller (Toy *t, uint32_t routine, bool indirect)
 {
   ToyCode c = { .origin = indirect ? 0x2000 : routine - 0x100 };
-  uint32_t wait = c.origin + 6 * 4, back = wait + 5 * 4;
+  uint32_t wait = c.origin + 6 * 4, back = wait + 6 * 4;
   toy_emit (&c, TOY_LI, 3, 0, NEXT);
   toy_emit (&c, TOY_LI, 4, 0, 0);
   toy_emit_const (&c, 6, routine);
@@ -48,6 +49,7 @@ put_caller (Toy *t, uint32_t routine, bool indirect)
   toy_emit (&c, TOY_XOR, 5, 4, 0);
   toy_emit (&c, TOY_BNZ, 5, 0, 4);
   toy_emit_jump (&c, TOY_JMP, 0, wait);
+  toy_emit (&c, TOY_SYNC, 0, 0, 0);
   if (indirect)
     toy_emit (&c, TOY_JR, 6, 0, 0);
   else

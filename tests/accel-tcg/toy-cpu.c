@@ -369,6 +369,9 @@ control (Gen *g, ToyOp op, unsigned a, int imm)
       return false;
     jump (g, g->next + (uint32_t) imm);
     return true;
+  case TOY_SYNC:
+    jump (g, g->next);
+    return true;
   case TOY_JR:
     set_pc (g, reg (a));
     if (g->t->cflags & BP_TCG_CF_NO_CHAIN)

@@ -42,6 +42,7 @@ typedef enum ToyOp {
   TOY_MAP,                                      /* the page of linear a gets entry b in the current table */
   TOY_POKE,                                     /* the instruction at imm from here becomes `li b, a >> 16` */
   TOY_COPY,                                     /* imm bytes or as many as are in both pages, from b to a; all at once */
+  TOY_SYNC,                                     /* what is behind it is fetched after it: code that others have written, see put_caller */
   TOY_N_OPS
 } ToyOp;
 

@@ -190,6 +190,7 @@ step (Run *r)
   case TOY_MAP: map (r, *a, b); break;
   case TOY_POKE: store (r, at + imm, (*a & 0xffff0000) | toy_insn (TOY_LI, word >> 12 & 7, 0, 0), 4); break;
   case TOY_COPY: copy (r, *a, b, imm); break;
+  case TOY_SYNC: break;
   default: access_memory (r, op, a, b + imm);
   }
 }

@@ -95,6 +95,21 @@ START_TEST (test_extent)
 }
 END_TEST
 
+/* Code behind it may have been written by another processor since the block was entered. */
+START_TEST (test_serializing)
+{
+  static const uint8_t insns[][4] = { { 0x0f, 0xa2 }, { 0x0f, 0x09 }, { 0x0f, 0x01, 0x10 }, { 0x0f, 0x22, 0xd8 }, { 0x0f, 0x00, 0xd0 } };
+  static const uint8_t sizes[] = { 2, 2, 3, 3, 3 };     /* cpuid; wbinvd; lgdt [eax]; mov cr3, eax; lldt ax */
+  for (unsigned i = 0; i < G_N_ELEMENTS (insns); i++) {
+    uint8_t bytes[8] = { 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90 };
+    memcpy (bytes + 1, insns[i], sizes[i]);
+    translate_at (0x1000, FLAT_KERNEL, bytes, sizeof bytes);
+    ck_assert_uint_eq (t.n_insns, 2);
+    ck_assert_uint_eq (t.n_bytes, 1u + sizes[i]);
+  }
+}
+END_TEST
+
 START_TEST (test_page_end)
 {
   static const uint8_t bytes[] = { 0x90, 0x90, 0xb8, 1, 2, 3, 4, 0x90 };
@@ -625,7 +640,7 @@ int
 main (void)
 {
   const TTest *const tests[] = {
-    test_extent, test_page_end, test_path, test_beyond_limit, test_jcc_links_both_ways, test_operand_overwritten, test_single_step,
+    test_extent, test_serializing, test_page_end, test_path, test_beyond_limit, test_jcc_links_both_ways, test_operand_overwritten, test_single_step,
     test_shadow_lasts_one_instruction, test_breakpoints, test_marker, test_no_chain, test_port_ends_deterministic_block,
     test_flat_segment_load_goes_on, test_privilege, test_port_permission, test_alignment, test_flags_that_die_are_not_made,
     test_pending_flags_are_restored, test_flags_are_guessed, test_fp_exception_comes_before_faults, test_what_accesses_say,
