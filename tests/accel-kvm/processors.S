@@ -118,14 +118,19 @@ stop:
 	xorl	%eax, %eax
 	ret
 
-/* Until it has come to its HLT. */
+/* Until it has come to its HLT, or has seen a message.  That cannot be asked for: some 50 ms, in which a busy host runs its thread. */
 settle:
-	pushw	%cx
-	movw	$300, %cx
+	pushl	%ebx
+	pushl	%edx
+	rdtsc
+	movl	%eax, %ebx
 1:	inb	$PORT_LATE, %al
-	decw	%cx
-	jnz	1b
-	popw	%cx
+	rdtsc
+	subl	%ebx, %eax
+	cmpl	$1 << 27, %eax
+	jb	1b
+	popl	%edx
+	popl	%ebx
 	ret
 
 on_nmi:
