@@ -182,12 +182,23 @@ pci_msi_has (const BpPciSlot *s, unsigned offset, unsigned size)
 
 /* --- guest access to MSI-X tables --------------------------------------------------------- */
 
+/* The bus's region outlives a function's window of it: an access that was on its way when the function was removed still comes. */
+static BpPciSlot *
+slot_at (PciBus *bus, uint64_t offset)
+{
+  BpPciSlot *s = bus->slots[offset >> WINDOW_SHIFT];
+  unsigned at = (unsigned) offset & ((1u << WINDOW_SHIFT) - 1), vectors = s && s->msix ? s->msix_vectors : 0;
+  bool is_there = at < WINDOW_PENDING ? at < vectors * ENTRY_SIZE : at - WINDOW_PENDING < pending_size (vectors);
+  return is_there ? s : NULL;
+}
+
 static uint64_t
 messages_read (void *self, uint64_t offset, unsigned size)
 {
-  PciBus *bus = self;
-  BpPciSlot *s = bus->slots[offset >> WINDOW_SHIFT];
+  BpPciSlot *s = slot_at (self, offset);
   unsigned at = (unsigned) offset & ((1u << WINDOW_SHIFT) - 1);
+  if (!s)
+    return UINT32_MAX;
   if (at < WINDOW_PENDING)
     return pci_get32 (entry_of (s, 0) + at);
   at -= WINDOW_PENDING;
@@ -199,11 +210,10 @@ static void
 messages_write (void *self, uint64_t offset, uint64_t value, unsigned size)
 {
   static const uint32_t writable[] = { 0xfffffffc, 0xffffffff, 0xffffffff, ENTRY_MASKED };
-  PciBus *bus = self;
-  BpPciSlot *s = bus->slots[offset >> WINDOW_SHIFT];
+  BpPciSlot *s = slot_at (self, offset);
   unsigned at = (unsigned) offset & ((1u << WINDOW_SHIFT) - 1);
-  if (at >= WINDOW_PENDING)
-    return;                     /* read-only */
+  if (!s || at >= WINDOW_PENDING)
+    return;                     /* pending bits are read-only */
   pci_put32 (entry_of (s, 0) + at, (uint32_t) value & writable[at / 4 % 4]);
   if (!is_msix (s))
     return;

@@ -492,6 +492,33 @@ START_TEST (eventfds_are_attached_while_they_may)
 }
 END_TEST
 
+/* A vCPU may have found the window, and get the lock only when the function is gone. */
+START_TEST (an_access_that_comes_too_late)
+{
+  Harness *h = start ("msix = 3\n");
+  start_msix (h);
+  Function *f = harness_object (h, "f");
+  BpAddressSpace *as = bp_machine_address_space (harness_machine (h), "memory");
+  static const uint64_t places[] = { ENTRY (0), BAR + PENDING };
+  BpRegion *region[2];
+  uint64_t offset[2];
+  for (unsigned i = 0; i < 2; i++) {
+    const BpFlatRange *r = bp_as_lookup (as, places[i]);
+    region[i] = r->region;
+    offset[i] = r->region_offset + (places[i] - r->address);
+    bp_as_leave (as);
+    ck_assert_uint_eq (bp_region_dispatch_read (region[i], offset[i], 4), i ? 0 : 0xfee00000);
+  }
+  bus_of (f)->remove (f->bus.instance, f->slot);
+  f->slot = NULL;
+  for (unsigned i = 0; i < 2; i++) {
+    bp_region_dispatch_write (region[i], offset[i], 0, 4);
+    ck_assert_uint_eq (bp_region_dispatch_read (region[i], offset[i], 4), 0xffffffff);
+  }
+  harness_free (h);
+}
+END_TEST
+
 START_TEST (what_is_impossible_is_refused)
 {
   static const struct { const char *more, *because; } bad[] = {
@@ -543,4 +570,4 @@ END_TEST
 
 HARNESS_MAIN ("pci-msi", capabilities_have_room_and_reset_values, msi_registers, msi_is_sent, msi_is_held_while_masked,
               the_pin_and_messages_exclude_each_other, msix_registers, msix_is_sent_and_held, a_table_goes_to_another_machine,
-              eventfds_are_attached_while_they_may, whatever_a_guest_writes, what_is_impossible_is_refused)
+              eventfds_are_attached_while_they_may, an_access_that_comes_too_late, whatever_a_guest_writes, what_is_impossible_is_refused)
