@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "config.h"
 #include "snapshot.h"
+#include <backplane/bus/pci.h>
 #include <backplane/clock.h>
 
 static void
@@ -64,10 +65,23 @@ snapshot_has_state (const BpObject *o)
   return rows->len > 0;
 }
 
+/* Before any object is written: a message changes the state of who takes it. */
+static void
+drain_messages (BpMachine *m)
+{
+  unsigned cursor = 0;
+  for (void *o; (o = bp_machine_next (m, BP_PCI_BUS_ID, &cursor));) {
+    const BpPciBusIface *iface = bp_object_interface (o, BP_PCI_BUS_ID);
+    if (BP_TABLE_HAS (iface, drain))
+      iface->drain (o);
+  }
+}
+
 void
 snapshot_write_objects (BpMachine *m, SnapshotWriter *w, const GArray *disks)
 {
   g_autoptr (GByteArray) head = g_byte_array_new ();
+  drain_messages (m);
   snapshot_put (head, m->vcpus->len, 4);
   snapshot_put (head, m->icount_shift, 4);
   snapshot_put (head, clock_turn (m), 8);

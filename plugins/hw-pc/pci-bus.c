@@ -341,5 +341,6 @@ const BpStateField pci_function_state[] = {
 const BpPciBusIface pci_bus_iface = {
   .struct_size = sizeof (BpPciBusIface), .add = add, .remove = remove_slot, .config = config, .write_mask = write_mask,
   .set_interrupt = set_interrupt, .dma = dma, .reset = reset, .space = space, .add_capability = pci_add_capability, .add_msi = pci_add_msi,
-  .add_msix = pci_add_msix, .n_messages = pci_n_messages, .message = pci_message, .message_fd = pci_message_fd
+  .add_msix = pci_add_msix, .n_messages = pci_n_messages, .message = pci_message, .message_fd = pci_message_fd,
+  .drain = pci_drain
 };

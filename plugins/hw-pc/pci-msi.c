@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <poll.h>
 #include <string.h>
+#include <unistd.h>
 #include "pci-slot.h"
 
 /* --- registers -------------------------------------------------------------- */
@@ -136,29 +137,62 @@ pci_message_fd (void *bus, BpPciSlot *s, unsigned vector, int fd)
   return true;
 }
 
+static bool
+is_signalled (int fd)
+{
+  struct pollfd p = { .fd = fd, .events = POLLIN };
+  return fd >= 0 && poll (&p, 1, 0) == 1 && p.revents & POLLIN;
+}
+
+/* Whether the vector's eventfd had counted anything, which it has no more. */
+static bool
+take_count (const BpPciSlot *s, unsigned vector)
+{
+  uint64_t count;
+  int fd = s->vectors ? s->vectors[vector].fd : -1;
+  return is_signalled (fd) && read (fd, &count, sizeof count) == sizeof count;
+}
+
+static void
+drain_slot (BpPciSlot *s)
+{
+  unsigned n = pci_n_messages (s->bus, s), end = is_msix (s) ? n : s->msi_vectors;
+  for (unsigned i = 0; n && s->vectors && i < end; i++)
+    if (take_count (s, i))
+      pci_message (s->bus, s, i);
+}
+
+void
+pci_drain (void *self)
+{
+  PciBus *bus = self;
+  for (unsigned i = 0; i < PCI_N_FUNCTIONS; i++)
+    if (bus->slots[i])
+      drain_slot (bus->slots[i]);
+}
+
 /* What eventfds have to say of the 32 vectors from `first' while they are held. */
 uint32_t
 pci_msi_fd_pending (BpPciSlot *s, unsigned first)
 {
   unsigned n = pci_n_messages (s->bus, s), end = MIN (first + 32, is_msix (s) ? n : s->msi_vectors);
   uint32_t bits = 0;
-  for (unsigned i = first; n && s->vectors && i < end; i++) {
-    struct pollfd fd = { .fd = s->vectors[i].fd, .events = POLLIN };
-    Message m = message_of (s, i, n);
-    if (fd.fd >= 0 && m.held && poll (&fd, 1, 0) > 0)
+  for (unsigned i = first; n && s->vectors && i < end; i++)
+    if (message_of (s, i, n).held && is_signalled (s->vectors[i].fd))
       bits |= 1u << (is_msix (s) ? i - first : i & (n - 1));
-  }
   return bits;
 }
 
 /* --- what follows from the registers ------------------------------------------------------ */
 
+/* A pending bit and what the eventfd has counted since are one message. */
 static void
 follow_vector (BpPciSlot *s, unsigned vector, unsigned n)
 {
   Message m = message_of (s, vector, n);
   if (*m.pending & m.bit && !m.held) {
     *m.pending &= (uint8_t) ~m.bit;
+    take_count (s, vector);
     bp_msi_send (bp_object_machine (s->bus), m.address, m.data);
   }
 }

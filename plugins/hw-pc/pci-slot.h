@@ -64,6 +64,7 @@ bool pci_add_msix (void *bus, BpPciSlot *s, unsigned vectors, unsigned bar, BpRe
 unsigned pci_n_messages (void *bus, BpPciSlot *s);
 bool pci_message (void *bus, BpPciSlot *s, unsigned vector);
 bool pci_message_fd (void *bus, BpPciSlot *s, unsigned vector, int fd);
+void pci_drain (void *bus);
 /* The table as after a reset. */
 void pci_msi_reset (BpPciSlot *s);
 /* What follows from the registers: messages that were held back go, eventfds send what they should. */

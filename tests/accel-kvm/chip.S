@@ -181,8 +181,8 @@ start32:
         movb $0x50, %cl
         call config_write
         movl $0, BAR
-        SAVE 4
         movl $1, BAR + 4
+        SAVE 4
         movb $0x54, %cl
         call config_read
         addb $'0', %al                  /* pending: 3 */
@@ -195,6 +195,16 @@ start32:
         movb $0x50, %cl
         call config_write
         AWAIT 1
+        movl $3, %eax                   /* masked again, nothing is left: 0 */
+        movb $0x50, %cl
+        call config_write
+        movb $0x54, %cl
+        call config_read
+        addb $'0', %al
+        outb %al, $0xe9
+        movl $0, %eax
+        movb $0x50, %cl
+        call config_write
 
 /* --- another processor ----------------------------------------------------------------- */
         movl $ap_start, %esi

@@ -492,6 +492,44 @@ START_TEST (eventfds_are_attached_while_they_may)
 }
 END_TEST
 
+static void drain (Harness *h) { bus_of (harness_object (h, "f"))->drain (harness_object (h, "host")); }
+
+/* Eventfds are not saved: what they have counted is a message already, or a pending bit. */
+START_TEST (eventfds_are_drained)
+{
+  Harness *h = start ("msix = 3\n");
+  int fd = eventfd (0, EFD_NONBLOCK);
+  eventfd_t count;
+  message_fd (h, 1, fd);
+  eventfd_write (fd, 1);
+  drain (h);                                    /* messages are off: it is the device's */
+  ck_assert_int_eq (eventfd_read (fd, &count), 0);
+  start_msix (h);
+  eventfd_write (fd, 2);
+  drain (h);                                    /* the sink's eventfd, which it did not read */
+  check_got (1, 0xfee01000, 0x51);
+  ck_assert_int_eq (eventfd_read (fd, &count), -1);
+  write32 (h, ENTRY (1) + 12, 1);
+  eventfd_write (fd, 1);
+  Harness *twin = start ("msix = 3\n");
+  harness_copy (h, twin);
+  ck_assert_int_eq (eventfd_read (fd, &count), -1);
+  ck_assert_uint_eq (read32 (h, BAR + PENDING), 2);
+  ck_assert_uint_eq (read32 (twin, BAR + PENDING), 2);
+  write32 (twin, ENTRY (1) + 12, 0);
+  check_got (1, 0xfee01000, 0x51);
+  harness_free (twin);
+  the_sink = harness_object (h, "sink");
+  the_sink->n = 0;
+  eventfd_write (fd, 1);
+  write32 (h, ENTRY (1) + 12, 0);
+  check_got (1, 0xfee01000, 0x51);              /* the bit and the count are one message */
+  ck_assert_int_eq (eventfd_read (fd, &count), -1);
+  harness_free (h);
+  close (fd);
+}
+END_TEST
+
 /* A vCPU may have found the window, and get the lock only when the function is gone. */
 START_TEST (an_access_that_comes_too_late)
 {
@@ -570,4 +608,5 @@ END_TEST
 
 HARNESS_MAIN ("pci-msi", capabilities_have_room_and_reset_values, msi_registers, msi_is_sent, msi_is_held_while_masked,
               the_pin_and_messages_exclude_each_other, msix_registers, msix_is_sent_and_held, a_table_goes_to_another_machine,
-              eventfds_are_attached_while_they_may, an_access_that_comes_too_late, whatever_a_guest_writes, what_is_impossible_is_refused)
+              eventfds_are_attached_while_they_may, eventfds_are_drained,
+              an_access_that_comes_too_late, whatever_a_guest_writes, what_is_impossible_is_refused)

@@ -75,6 +75,9 @@ typedef struct BpPciBusIface {
   bool (*message) (void *bus, BpPciSlot *slot, unsigned vector);
   /* The vector is sent whenever the eventfd is signalled (iface/msi.h); -1: no longer.  fd stays the device's. [any][locked] */
   bool (*message_fd) (void *bus, BpPciSlot *slot, unsigned vector, int fd);
+  /* What the eventfds of message_fd have counted and nobody has sent becomes messages, or pending bits of vectors that are held: the machine stands and is
+   * about to be saved, and eventfds are no part of its state.  Eventfds of vectors while messages are off are left alone. [main][locked] */
+  void (*drain) (void *bus);
 } BpPciBusIface;
 
 /* An interrupt as most devices have one: messages when the guest has switched them on, else the level of the pin.  Call it with each change. [any][locked] */
