@@ -37,21 +37,26 @@ static ApicDelivery delivery (const IoApic *a, unsigned n) { return (ApicDeliver
 /* What has no vector is not ended by EOI: SMI, NMI, INIT and ExtINT are edges whatever the trigger bit says (3.2.4, delivery mode). */
 static bool is_level (const IoApic *a, unsigned n) { return a->low[n] & ENTRY_LEVEL && delivery (a, n) <= APIC_LOWEST; }
 
+/* false: nobody takes it. */
+static bool
+send_message (IoApic *a, const ApicMessage *m)
+{
+  uint64_t address;
+  uint32_t data;
+  if (!a->changed)
+    return apic_bus_send (&a->bus, m);
+  apic_message_encode (m, &address, &data);
+  return bp_msi_send (bp_object_machine (a), address, data);
+}
+
+/* Remote IRR says that a local APIC has accepted a level (3.2.4); one that nobody took is sent again with the next write of its entry. */
 static void
 send (IoApic *a, unsigned n)
 {
   ApicMessage m = { .delivery = delivery (a, n), .vector = (uint8_t) a->low[n], .destination = apic_destination_8 (a->high[n] >> 24),
                     .logical = a->low[n] & ENTRY_LOGICAL, .level = is_level (a, n) };
-  if (m.level)
+  if (send_message (a, &m) && m.level)
     a->low[n] |= ENTRY_REMOTE_IRR;
-  if (!a->changed) {
-    apic_bus_send (&a->bus, &m);
-    return;
-  }
-  uint64_t address;
-  uint32_t data;
-  apic_message_encode (&m, &address, &data);
-  bp_msi_send (bp_object_machine (a), address, data);
 }
 
 /* A level that is there, is not masked, and was not accepted yet. */

@@ -208,11 +208,12 @@ has_logical_id (const Lapic *l, uint32_t set)
   return set >> 4 == own >> 4 && set & own & 0x0f;
 }
 
+/* 11.4.7.2: switched off by software it takes no vectors. */
 static bool
 bus_is_addressed (void *self, const ApicMessage *m)
 {
   const Lapic *l = self;
-  if (l->owner || !is_on (l))
+  if (l->owner || !(m->delivery <= APIC_LOWEST ? is_enabled (l) : is_on (l)))
     return false;
   if (m->destination == APIC_EVERYBODY)
     return true;

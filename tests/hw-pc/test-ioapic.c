@@ -102,6 +102,35 @@ START_TEST (a_level_lasts)
 }
 END_TEST
 
+/* Nobody would end it: it is sent again once there is somebody. */
+START_TEST (a_level_that_nobody_takes)
+{
+  Harness *h = start ();
+  put (h, 0x25, 0x05000000);    /* nobody has this ID */
+  put (h, 0x24, 0x08060);
+  harness_drive (h, "ioapic.in10", 1);
+  ck_assert_uint_eq (get (h, 0x24), 0x08060);
+  put (h, 0x25, 0);
+  ck_assert_uint_eq (get (h, 0x24), 0x0c060);
+  ck_assert_int_eq (acknowledge (h), 0x60);
+  harness_drive (h, "ioapic.in10", 0);
+  end_of_interrupt (h);
+  static const uint32_t modes[] = { 0x08060, 0x08160 };         /* fixed, lowest priority */
+  for (unsigned i = 0; i < BP_N_ELEMENTS (modes); i++) {
+    write32 (h, 0xfee000f0, 0xff);      /* the local APIC is switched off by software */
+    put (h, 0x24, modes[i]);
+    harness_drive (h, "ioapic.in10", 1);
+    ck_assert_uint_eq (get (h, 0x24), modes[i]);
+    write32 (h, 0xfee000f0, 0x1ff);
+    put (h, 0x24, modes[i]);
+    ck_assert_int_eq (acknowledge (h), 0x60);
+    harness_drive (h, "ioapic.in10", 0);
+    end_of_interrupt (h);
+  }
+  harness_free (h);
+}
+END_TEST
+
 START_TEST (destinations_are_kept)
 {
   Harness *h = start ();
@@ -151,5 +180,5 @@ START_TEST (state_survives)
 }
 END_TEST
 
-HARNESS_MAIN ("ioapic", it_says_what_it_is, an_edge_counts_once, a_masked_edge_is_lost, a_level_lasts, destinations_are_kept, what_has_no_vector_is_an_edge,
-              state_survives)
+HARNESS_MAIN ("ioapic", it_says_what_it_is, an_edge_counts_once, a_masked_edge_is_lost, a_level_lasts, a_level_that_nobody_takes, destinations_are_kept,
+              what_has_no_vector_is_an_edge, state_survives)
