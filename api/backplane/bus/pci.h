@@ -73,14 +73,18 @@ typedef struct BpPciBusIface {
   /* Sends the vector's message, or keeps it while it is masked; vectors that MSI did not get fold onto those that it got.  false: messages are off, use
    * set_interrupt. [any][locked] */
   bool (*message) (void *bus, BpPciSlot *slot, unsigned vector);
-  /* The vector is sent whenever the eventfd is signalled (iface/msi.h); -1: no longer.  fd stays the device's. [any][locked] */
+  /* The vector is sent whenever the eventfd is signalled (iface/msi.h); -1: no longer.  fd stays the device's, which may give one to several threads or to
+   * the kernel, but must not read it: while the vector is held, what it counts is the pending bit.  While messages are off nobody reads it, and what it has
+   * counted then is sent when they are switched on, unless the device has read it before. [any][locked] */
   bool (*message_fd) (void *bus, BpPciSlot *slot, unsigned vector, int fd);
   /* What the eventfds of message_fd have counted and nobody has sent becomes messages, or pending bits of vectors that are held: the machine stands and is
    * about to be saved, and eventfds are no part of its state.  Eventfds of vectors while messages are off are left alone. [main][locked] */
   void (*drain) (void *bus);
 } BpPciBusIface;
 
-/* An interrupt as most devices have one: messages when the guest has switched them on, else the level of the pin.  Call it with each change. [any][locked] */
+/* An interrupt as most devices have one: messages when the guest has switched them on, else the level of the pin.  Call it with each change: a second call with
+ * true is a second message.  A level that stands while the guest switches messages off comes to the pin with the next call; a device that a guest may leave so calls
+ * it from config_written when n_messages has become 0. [any][locked] */
 static inline void
 bp_pci_interrupt (const BpLink *bus, BpPciSlot *slot, unsigned vector, bool level)
 {

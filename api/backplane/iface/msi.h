@@ -18,11 +18,12 @@ typedef struct BpMsiIface {
   uint32_t struct_size;
   /* false: nobody is addressed by it. [any][locked] */
   bool (*send) (void *self, uint64_t address, uint32_t data);
-  /* From now on the message is sent each time that fd, an eventfd, is signalled, without a thread of this program.  A number from 1 for the others;
-   * 0: cannot, the caller waits for fd by itself.  NULL likewise. [main or locked] */
+  /* From now on the message is sent each time that fd, an eventfd, is signalled, without a thread of this program; at once if it has counted something.  A
+   * number from 1 for the others; 0: cannot, the caller waits for fd by itself.  NULL likewise. [main or locked] */
   unsigned (*attach_fd) (void *self, int fd, uint64_t address, uint32_t data);
-  /* Another message; [any][locked] */
+  /* Another message; false: cannot, it is to be detached. [any][locked] */
   bool (*change_fd) (void *self, unsigned number, uint64_t address, uint32_t data);
+  /* What was sent is no longer in fd: what it counts then was not. [any][locked] */
   void (*detach_fd) (void *self, unsigned number);
 } BpMsiIface;
 
