@@ -548,12 +548,7 @@ message_send (void *self, uint64_t address, uint32_t data)
 {
   Lapic *l = self;
   ApicMessage m;
-  if (l->owner)
-    return false;
-  if (apic_message_decode (address, data, &m))
-    return apic_bus_send (&l->bus, &m);
-  bp_log_guest (l, "message 0x%" G_GINT64_MODIFIER "x = %08x, which no local APIC takes", address, data);
-  return false;
+  return !l->owner && apic_message_decode (address, data, &m) && apic_bus_send (&l->bus, &m);
 }
 
 static const BpMsiIface message_iface = { .struct_size = sizeof (BpMsiIface), .send = message_send };

@@ -1,5 +1,6 @@
 /* pci-msi.c -- message-signalled interrupts of PCI functions: MSI (PCI Local Bus 3.0, 6.8.1) and MSI-X (6.8.2). */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/log.h>
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
@@ -71,6 +72,13 @@ message_of (const BpPciSlot *s, unsigned vector, unsigned n)
   return m;
 }
 
+static void
+send (const BpPciSlot *s, const Message *m)
+{
+  if (!bp_msi_send (bp_object_machine (s->bus), m->address, m->data))
+    bp_log_guest (s->bus, "message 0x%" G_GINT64_MODIFIER "x = %08x of function %02x.%x: nobody takes it", m->address, m->data, s->address >> 3, s->address & 7);
+}
+
 bool
 pci_message (void *bus, BpPciSlot *s, unsigned vector)
 {
@@ -84,7 +92,7 @@ pci_message (void *bus, BpPciSlot *s, unsigned vector)
   if (m.held)
     *m.pending |= m.bit;
   else
-    bp_msi_send (bp_object_machine (s->bus), m.address, m.data);
+    send (s, &m);
   return true;
 }
 
@@ -193,7 +201,7 @@ follow_vector (BpPciSlot *s, unsigned vector, unsigned n)
   if (*m.pending & m.bit && !m.held) {
     *m.pending &= (uint8_t) ~m.bit;
     take_count (s, vector);
-    bp_msi_send (bp_object_machine (s->bus), m.address, m.data);
+    send (s, &m);
   }
 }
 

@@ -299,6 +299,26 @@ START_TEST (msi_registers)
 }
 END_TEST
 
+/* Single bytes, and words that begin in the middle of a register or in one that cannot be written. */
+START_TEST (registers_are_written_in_parts)
+{
+  Harness *h = start ("vectors = 4\nown = 6\n");
+  unsigned c = find (h, 5), next = get (h, c + 1, 1);
+  put (h, 4, 6, 2);
+  put (h, c + 4, 0x34, 1);
+  put (h, c + 5, 0xe012, 2);
+  put (h, c + 7, 0xfe, 1);
+  put (h, c + 13, 0xab40, 2);
+  put (h, c + 12, 0x54, 1);
+  put (h, c + 1, 0x11ff, 2);                    /* the pointer to the next one stays */
+  ck_assert_uint_eq (get (h, c + 1, 1), next);
+  ck_assert_uint_eq (n_messages (h), 2);
+  message (h, 1);
+  check_got (1, 0xfee01234, 0x4055);
+  harness_free (h);
+}
+END_TEST
+
 START_TEST (msi_is_sent)
 {
   Harness *h = start ("vectors = 4\n");
@@ -427,6 +447,27 @@ START_TEST (msix_is_sent_and_held)
 }
 END_TEST
 
+START_TEST (a_table_moves_with_its_bar)
+{
+  Harness *h = start ("msix = 3\n");
+  start_msix (h);
+  write32 (h, ENTRY (1) + 12, 1);
+  message (h, 1);
+  put (h, 0x18, BAR + 0x100000, 4);
+  ck_assert_uint_eq (read32 (h, ENTRY (1)), 0xffffffff);
+  ck_assert_uint_eq (read32 (h, ENTRY (1) + 0x100000), 0xfee01000);
+  ck_assert_uint_eq (read32 (h, BAR + 0x100000 + PENDING), 2);
+  put (h, 4, 4, 2);                             /* no memory: messages go on */
+  ck_assert_uint_eq (read32 (h, ENTRY (1) + 0x100000), 0xffffffff);
+  message (h, 2);
+  check_got (1, 0xfee02000, 0x52);
+  put (h, 4, 6, 2);
+  write32 (h, ENTRY (1) + 0x100000 + 12, 0);
+  check_got (2, 0xfee01000, 0x51);
+  harness_free (h);
+}
+END_TEST
+
 START_TEST (a_table_goes_to_another_machine)
 {
   Harness *h = start ("msix = 3\n");
@@ -489,6 +530,23 @@ START_TEST (eventfds_are_attached_while_they_may)
   ck_assert_int_eq (the_sink->fd, -1);
   harness_free (h);
   close (fd);
+}
+END_TEST
+
+START_TEST (a_message_that_nobody_takes_is_told)
+{
+  Harness *h = start ("vectors = 4\n");
+  start_msi (h);
+  bp_test_keep_log ("guest_errors");
+  message (h, 0);
+  g_autofree char *nothing = bp_test_take_log ();
+  ck_assert_str_eq (nothing, "");
+  the_sink->n = MOST - 1;                       /* it takes no more */
+  message (h, 1);
+  g_autofree char *text = bp_test_take_log ();
+  ck_assert_msg (strstr (text, "message 0xfee01000 = 00004041 of function 04.0: nobody takes it") != NULL, "%s", text);
+  bp_test_keep_log (NULL);
+  harness_free (h);
 }
 END_TEST
 
@@ -606,7 +664,7 @@ START_TEST (whatever_a_guest_writes)
 }
 END_TEST
 
-HARNESS_MAIN ("pci-msi", capabilities_have_room_and_reset_values, msi_registers, msi_is_sent, msi_is_held_while_masked,
-              the_pin_and_messages_exclude_each_other, msix_registers, msix_is_sent_and_held, a_table_goes_to_another_machine,
-              eventfds_are_attached_while_they_may, eventfds_are_drained,
+HARNESS_MAIN ("pci-msi", capabilities_have_room_and_reset_values, msi_registers, registers_are_written_in_parts, msi_is_sent, msi_is_held_while_masked,
+              the_pin_and_messages_exclude_each_other, msix_registers, msix_is_sent_and_held, a_table_moves_with_its_bar, a_table_goes_to_another_machine,
+              eventfds_are_attached_while_they_may, a_message_that_nobody_takes_is_told, eventfds_are_drained,
               an_access_that_comes_too_late, whatever_a_guest_writes, what_is_impossible_is_refused)
