@@ -73,9 +73,9 @@ typedef struct BpPciBusIface {
   /* Sends the vector's message, or keeps it while it is masked; vectors that MSI did not get fold onto those that it got.  false: messages are off, use
    * set_interrupt. [any][locked] */
   bool (*message) (void *bus, BpPciSlot *slot, unsigned vector);
-  /* The vector is sent whenever the eventfd is signalled (iface/msi.h); -1: no longer.  fd stays the device's, which may give one to several threads or to
-   * the kernel, but must not read it: while the vector is held, what it counts is the pending bit.  While messages are off nobody reads it, and what it has
-   * counted then is sent when they are switched on, unless the device has read it before. [any][locked] */
+  /* The vector is sent whenever the eventfd is signalled (iface/msi.h); -1: no longer.  fd stays the device's, is this vector's alone, and may be signalled by
+   * several threads or the kernel.  The device does not read it while messages are on: what it counts while the vector is held is the pending bit.  What it has
+   * counted while messages were off is sent when they are switched on, unless the device has read it before. [any][locked] */
   bool (*message_fd) (void *bus, BpPciSlot *slot, unsigned vector, int fd);
   /* What the eventfds of message_fd have counted and nobody has sent becomes messages, or pending bits of vectors that are held: the machine stands and is
    * about to be saved, and eventfds are no part of its state.  Eventfds of vectors while messages are off are left alone. [main][locked] */
