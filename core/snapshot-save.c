@@ -70,11 +70,13 @@ static void
 drain_messages (BpMachine *m)
 {
   unsigned cursor = 0;
+  bp_machine_lock (m);
   for (void *o; (o = bp_machine_next (m, BP_PCI_BUS_ID, &cursor));) {
     const BpPciBusIface *iface = bp_object_interface (o, BP_PCI_BUS_ID);
     if (BP_TABLE_HAS (iface, drain))
       iface->drain (o);
   }
+  bp_machine_unlock (m);
 }
 
 void
