@@ -42,6 +42,7 @@ start32:
         GATE 0x43, on_level
         GATE 0x50, on_timer
         GATE 0x60, on_self
+        GATE 0x61, on_other
         GATE 0x70, on_message
         GATE 0x71, on_eventfd
         GATE 0x7f, on_spurious
@@ -205,6 +206,28 @@ start32:
         movl $0, %eax
         movb $0x50, %cl
         call config_write
+        movl $1, BAR + 4
+        AWAIT 1
+        movl $0x60, %eax                /* another message, while somebody waits for the eventfd */
+        movb $0x4c, %cl
+        call config_write
+        movl $1, BAR + 4
+        AWAIT 1
+        movl $0x70, %eax
+        movb $0x4c, %cl
+        call config_write
+        movl $2, %eax                   /* no bus master sends no message: 2 is pending */
+        movb $0x04, %cl
+        call config_write
+        movl $1, BAR + 4
+        movb $0x54, %cl
+        call config_read
+        addb $'0', %al
+        outb %al, $0xe9
+        movl $6, %eax
+        movb $0x04, %cl
+        call config_write
+        AWAIT 1
 
 /* --- another processor ----------------------------------------------------------------- */
         movl $ap_start, %esi
@@ -336,6 +359,8 @@ HANDLER on_self, 'S'
 HANDLER on_message, 'M'
         END_LAPIC
 HANDLER on_eventfd, 'F'
+        END_LAPIC
+HANDLER on_other, 'f'
         END_LAPIC
 HANDLER on_nmi, 'N'
         popl %edx
