@@ -138,14 +138,12 @@ static bool
 bar_is_fine (const BpPciFunction *f, unsigned n, GError **error)
 {
   const BpPciBar *bar = &f->bars[n];
-  uint64_t size = bp_region_size (bar->region), least = bar->type & BP_PCI_BAR_IO ? 4 : 16, most = bar->type & BP_PCI_BAR_IO ? 256 : UINT64_C (1) << 31;
-  bool wide = bar->type & BP_PCI_BAR_64BIT;
-  if (wide)
-    most = UINT64_C (1) << 46;
-  if (size >= least && size <= most && !(size & (size - 1)) && !(wide && (n == 5 || f->bars[n + 1].region)))
+  bool io = bar->type & BP_PCI_BAR_IO, wide = bar->type & BP_PCI_BAR_64BIT;
+  uint64_t size = bp_region_size (bar->region), least = io ? 4 : 16, most = io ? 256 : UINT64_C (1) << (wide ? 46 : 31);
+  if (size >= least && size <= most && !(size & (size - 1)) && !(wide && (io || n == 5 || f->bars[n + 1].region)))
     return true;
   g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "BAR %u of 0x%" G_GINT64_MODIFIER "x bytes is impossible: a power of two from %" G_GUINT64_FORMAT
-               " up, and a 64-bit one takes two places", n, size, least);
+               " up, ports 256 at most, and a 64-bit one is of memory and takes two places", n, size, least);
   return false;
 }
 

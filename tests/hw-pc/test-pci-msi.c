@@ -76,7 +76,7 @@ static const BpTypeDesc sink_type = {
 
 typedef struct Function {
   BpLink bus;
-  uint32_t place, vectors, msix, own;
+  uint32_t place, vectors, msix, own, kind;
   BpPciSlot *slot;
   BpRegion *region;
   unsigned capability;
@@ -90,7 +90,7 @@ function_realize (void *self, GError **error)
   Function *f = self;
   f->region = bp_region_new_container (self, "registers", 0x1000);
   BpPciFunction p = { .struct_size = sizeof p, .vendor_id = 0x1234, .device_id = 0x5678, .interrupt_pin = 1, .self = f,
-                      .bars = { [2] = { f->region, BP_PCI_BAR_MEMORY } } };
+                      .bars = { [2] = { f->region, f->kind } } };
   f->slot = bus_of (f)->add (f->bus.instance, f->place << 3, &p, error);
   if (!f->slot)
     return false;
@@ -122,7 +122,8 @@ static void function_reset (void *self, BpResetKind kind) { bus_of (self)->reset
 static const BpProperty function_properties[] = {
   BP_PROP_LINK ("bus", Function, bus, BP_PCI_BUS_ID, BP_PROPERTY_REQUIRED, "The bus."), BP_PROP_U32 ("place", Function, place, 4, "Device number."),
   BP_PROP_U32 ("vectors", Function, vectors, 0, "Of MSI."), BP_PROP_U32 ("msix", Function, msix, 0, "Vectors of MSI-X."),
-  BP_PROP_U32 ("own", Function, own, 0, "Bytes of a capability of its own."), BP_PROP_END
+  BP_PROP_U32 ("own", Function, own, 0, "Bytes of a capability of its own."), BP_PROP_U32 ("kind", Function, kind, BP_PCI_BAR_MEMORY, "Of its BAR."),
+  BP_PROP_END
 };
 static const BpTypeDesc function_type = {
   BP_TYPE ("test-function", BP_KIND_DEVICE, Function), .description = "Sends messages", .properties = function_properties,
@@ -624,6 +625,8 @@ START_TEST (what_is_impossible_is_refused)
     { "msix = 65\n", "side by side" },
     { "own = 192\nvectors = 1\n", "no room for MSI in" },
     { "own = 192\nmsix = 1\n", "no room for MSI-X in" },
+    { "kind = 1\n", "BAR 2 of 0x1000 bytes is impossible" },          /* ports */
+    { "kind = 5\n", "BAR 2 of 0x1000 bytes is impossible" },          /* of 64 bits, even */
   };
   for (unsigned i = 0; i < BP_N_ELEMENTS (bad); i++) {
     g_autofree char *ini = whole (bad[i].more), *text = harness_refusal (hw_pc (), ini);
