@@ -604,6 +604,10 @@ static bool
 lapic_post_load (void *self, GError **error)
 {
   Lapic *l = self;
+  if (l->counting && l->zero_at < 0) {
+    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "the timer holds an impossible state");
+    return false;
+  }
   l->divide &= 0xb;
   lapic_set_base (l, l->base & ~(LAPIC_BASE_RESERVED | (l->base & BASE_ENABLE ? 0 : BASE_X2)));
   lapic_update (l);

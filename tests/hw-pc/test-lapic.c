@@ -1,7 +1,9 @@
 /* test-lapic.c -- vectors, priorities, timer, local inputs, messages and the base of the local APIC. */
 /* SPDX-License-Identifier: MIT */
 #include <backplane/iface/interrupt-controller.h>
+#include <string.h>
 #include "hw-pc-test.h"
+#include "../../plugins/hw-pc/lapic.h"
 
 #define BASE 0xfee00000u
 enum { ID = 0x20, VERSION = 0x30, TPR = 0x80, PPR = 0xa0, EOI = 0xb0, LDR = 0xd0, DFR = 0xe0, SPIV = 0xf0, ISR = 0x100, TMR = 0x180, IRR = 0x200,
@@ -414,6 +416,24 @@ start_several (void)
   return h;
 }
 
+/* A file may hold any number; a count that is over before time began would be reckoned with beyond what a number holds. */
+START_TEST (an_impossible_count_is_refused)
+{
+  Harness *h = start ();
+  put (h, LVTT, 0x20050);
+  put (h, TMICT, 1000000);
+  Lapic *l = harness_object (h, "apic");
+  int64_t zero_at = l->zero_at;
+  l->zero_at = INT64_MIN;
+  g_autoptr (GBytes) bad = bp_test_save (h);
+  l->zero_at = zero_at;
+  g_autofree char *refusal = bp_test_load_state (h, bad);
+  ck_assert_msg (refusal && strstr (refusal, "the timer holds an impossible state"), "%s", refusal);
+  ck_assert (l->zero_at == zero_at);
+  harness_free (h);
+}
+END_TEST
+
 START_TEST (processors_are_started)
 {
   Harness *h = start_several ();
@@ -586,6 +606,7 @@ END_TEST
 
 HARNESS_MAIN ("lapic", it_comes_up_as_a_virtual_wire, vectors_nest_by_class, switched_off_by_software_it_takes_nothing, the_timer_counts_once,
               the_timer_counts_on_and_on, a_tiny_period_does_not_stall_the_host, errors_are_latched, local_inputs_have_modes,
-              the_base_moves_and_switches, x2apic_mode_has_one_way_in, x2apic_registers, deadlines_come_once, messages_find_their_processors, processors_are_started, init_resets_all_but_the_id,
+              the_base_moves_and_switches, x2apic_mode_has_one_way_in, x2apic_registers, deadlines_come_once, messages_find_their_processors, an_impossible_count_is_refused,
+              processors_are_started, init_resets_all_but_the_id,
               vectors_go_where_they_are_sent, logical_names_are_masks_or_clusters, the_least_busy_takes_it, numbers_are_not_shared, state_survives,
               loading_repeats_no_edge)
