@@ -4,39 +4,12 @@
 #include <backplane/log.h>
 #include <backplane/machine.h>
 #include <errno.h>
-#include <string.h>
 
 #define HEX "%" G_GINT64_MODIFIER "x"
 
 static BpMachine *machine_of (const KvmVcpu *v) { return bp_object_machine (v->cpu); }
 
 /* --- devices ------------------------------------------------------------------------------- */
-
-static bool is_access_size (unsigned n) { return n == 1 || n == 2 || n == 4 || n == 8; }
-
-/* An access across two pages comes in two parts of any size. */
-static void
-read_bytes (BpAddressSpace *as, uint64_t address, uint8_t *data, unsigned size)
-{
-  if (!is_access_size (size)) {
-    bp_as_read (as, address, data, size);
-    return;
-  }
-  uint64_t value = GUINT64_TO_LE (bp_as_load (as, address, size));
-  memcpy (data, &value, size);
-}
-
-static void
-write_bytes (BpAddressSpace *as, uint64_t address, const uint8_t *data, unsigned size)
-{
-  uint64_t value = 0;
-  if (!is_access_size (size)) {
-    bp_as_write (as, address, data, size);
-    return;
-  }
-  memcpy (&value, data, size);
-  bp_as_store (as, address, GUINT64_FROM_LE (value), size);
-}
 
 /* INS and OUTS come with all that fits a page. */
 static void
@@ -47,9 +20,9 @@ handle_io (KvmVcpu *v)
   unsigned size = run->io.size;
   for (unsigned i = 0; i < run->io.count; i++, data += size) {
     if (run->io.direction == KVM_EXIT_IO_OUT)
-      write_bytes (v->kvm->io, run->io.port, data, size);
+      kvm_write_bytes (v->kvm->io, run->io.port, data, size);
     else
-      read_bytes (v->kvm->io, run->io.port, data, size);
+      kvm_read_bytes (v->kvm->io, run->io.port, data, size);
   }
 }
 
@@ -59,9 +32,9 @@ handle_mmio (KvmVcpu *v)
   struct kvm_run *run = v->run;
   unsigned size = MIN (run->mmio.len, 8);
   if (run->mmio.is_write)
-    write_bytes (v->kvm->memory, run->mmio.phys_addr, run->mmio.data, size);
+    kvm_write_bytes (v->kvm->memory, run->mmio.phys_addr, run->mmio.data, size);
   else
-    read_bytes (v->kvm->memory, run->mmio.phys_addr, run->mmio.data, size);
+    kvm_read_bytes (v->kvm->memory, run->mmio.phys_addr, run->mmio.data, size);
 }
 
 /* The guest goes on with addresses of 32 bits and more: what a program for an 8086 would find at 1 MiB is not what it finds. */

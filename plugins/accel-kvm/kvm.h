@@ -128,6 +128,12 @@ void kvm_after_run (KvmVcpu *v);
 bool kvm_handle_exit (KvmVcpu *v);
 bool kvm_run_failed (KvmVcpu *v, int error);            /* KVM_RUN itself: errno */
 
+/* --- access.c: up to eight bytes, as the guest wrote or shall read them ---------------------------------- */
+void kvm_read_bytes (BpAddressSpace *as, uint64_t address, uint8_t *data, unsigned size);
+void kvm_write_bytes (BpAddressSpace *as, uint64_t address, const uint8_t *data, unsigned size);
+/* Of a region that is not shown any more.  It takes bytes. */
+void kvm_write_region (BpRegion *region, uint64_t offset, const uint8_t *data, unsigned size);
+
 /* --- late-writes.c, doorbells.c ----------------------------------------------------------------------- */
 bool kvm_late_init (Kvm *k);                            /* false: without; nothing is wrong */
 void kvm_late_finish (Kvm *k);

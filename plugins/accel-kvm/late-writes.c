@@ -1,7 +1,6 @@
 /* late-writes.c -- coalesced MMIO and ports: writes that the kernel keeps in a ring until somebody looks. */
 /* SPDX-License-Identifier: MIT */
 #include "kvm.h"
-#include <string.h>
 
 /* (the kernel's own macro names its page size) */
 #define PAGE 4096
@@ -16,23 +15,15 @@ typedef struct KvmLate {
 
 /* --- draining ------------------------------------------------------------------------------- */
 
-static bool is_access_size (unsigned n) { return n == 1 || n == 2 || n == 4 || n == 8; }
-
 static void
 write_one (Kvm *k, const struct kvm_coalesced_mmio *w, const BpFlatRange *gone, bool gone_is_port)
 {
-  uint64_t value = 0;
   unsigned size = MIN (w->len, 8);
-  BpAddressSpace *as = w->pio ? k->io : k->memory;
   bool is_gone = gone && gone_is_port == (w->pio != 0) && w->phys_addr >= gone->address && w->phys_addr - gone->address < gone->size;
-  memcpy (&value, w->data, size);
-  value = GUINT64_FROM_LE (value);
-  if (!is_access_size (size))
-    bp_as_write (as, w->phys_addr, w->data, size);
-  else if (is_gone)
-    bp_region_dispatch_write (gone->region, gone->region_offset + w->phys_addr - gone->address, value, size);
+  if (is_gone)
+    kvm_write_region (gone->region, gone->region_offset + w->phys_addr - gone->address, w->data, size);
   else
-    bp_as_store (as, w->phys_addr, value, size);
+    kvm_write_bytes (w->pio ? k->io : k->memory, w->phys_addr, w->data, size);
 }
 
 /* A device that is written to may ask for what was written: the entry is taken out before it is passed on, so the inner call goes on with the next. */
