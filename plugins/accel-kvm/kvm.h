@@ -135,7 +135,7 @@ void kvm_write_bytes (BpAddressSpace *as, uint64_t address, const uint8_t *data,
 void kvm_write_region (BpRegion *region, uint64_t offset, const uint8_t *data, unsigned size);
 
 /* --- late-writes.c, doorbells.c ----------------------------------------------------------------------- */
-bool kvm_late_init (Kvm *k);                            /* false: without; nothing is wrong */
+void kvm_late_init (Kvm *k);                            /* where the kernel keeps any */
 void kvm_late_finish (Kvm *k);
 void kvm_late_map (KvmVcpu *v);                         /* the ring is seen through any vCPU */
 void kvm_late_unmap (KvmVcpu *v);

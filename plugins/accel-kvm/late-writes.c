@@ -6,103 +6,152 @@
 #define PAGE 4096
 #define RING_ENTRIES ((PAGE - sizeof (struct kvm_coalesced_mmio_ring)) / sizeof (struct kvm_coalesced_mmio))
 
+typedef struct LateSpace {
+  struct KvmLate *late;
+  bool is_ports;
+  unsigned listener;            /* 0: none */
+  GArray *gone;                 /* of BpFlatRange: in this change of the map; what was written there before is not yet theirs */
+} LateSpace;
+
 typedef struct KvmLate {
   Kvm *kvm;
-  unsigned memory, io;          /* listeners */
+  LateSpace memory, io;
   size_t page;                  /* of a vCPU's mapping where the ring is */
-  bool has_ports;
+  int n_flushing;               /* atomic: what is out of the ring may not have been written yet */
 } KvmLate;
 
 /* --- draining ------------------------------------------------------------------------------- */
 
-static void
-write_one (Kvm *k, const struct kvm_coalesced_mmio *w, const BpFlatRange *gone, bool gone_is_port)
+static const BpFlatRange *
+range_gone (const LateSpace *space, uint64_t address)
 {
+  for (unsigned i = 0; space->gone && i < space->gone->len; i++) {
+    const BpFlatRange *r = &g_array_index (space->gone, BpFlatRange, i);
+    if (address >= r->address && address - r->address < r->size)
+      return r;
+  }
+  return NULL;
+}
+
+static void
+write_one (Kvm *k, const struct kvm_coalesced_mmio *w)
+{
+  const BpFlatRange *gone = range_gone (w->pio ? &k->late_zones->io : &k->late_zones->memory, w->phys_addr);
   unsigned size = MIN (w->len, 8);
-  bool is_gone = gone && gone_is_port == (w->pio != 0) && w->phys_addr >= gone->address && w->phys_addr - gone->address < gone->size;
-  if (is_gone)
+  if (gone)
     kvm_write_region (gone->region, gone->region_offset + w->phys_addr - gone->address, w->data, size);
   else
     kvm_write_bytes (w->pio ? k->io : k->memory, w->phys_addr, w->data, size);
 }
 
+/* An entry is out of the ring before it is written, so both are asked, in this order. */
+static bool
+is_settled (const KvmLate *l, const struct kvm_coalesced_mmio_ring *ring)
+{
+  return __atomic_load_n (&ring->first, __ATOMIC_SEQ_CST) == __atomic_load_n (&ring->last, __ATOMIC_SEQ_CST)
+         && !__atomic_load_n (&l->n_flushing, __ATOMIC_SEQ_CST);
+}
+
 /* A device that is written to may ask for what was written: the entry is taken out before it is passed on, so the inner call goes on with the next. */
-static void
-flush (Kvm *k, const BpFlatRange *gone, bool gone_is_port)
+void
+kvm_late_flush (Kvm *k)
 {
   struct kvm_coalesced_mmio_ring *ring = __atomic_load_n (&k->late, __ATOMIC_ACQUIRE);
-  if (!ring || __atomic_load_n (&ring->first, __ATOMIC_RELAXED) == __atomic_load_n (&ring->last, __ATOMIC_ACQUIRE))
+  if (!ring || is_settled (k->late_zones, ring))
     return;
   BpMachine *machine = bp_object_machine (k);
-  bp_machine_lock (machine);
+  bp_machine_lock (machine);    /* and waits for who flushes already */
+  __atomic_add_fetch (&k->late_zones->n_flushing, 1, __ATOMIC_SEQ_CST);
   for (uint32_t first; (first = ring->first) != __atomic_load_n (&ring->last, __ATOMIC_ACQUIRE);) {
     if (first >= RING_ENTRIES)
       break;                    /* (the page is also the kernel's) */
     struct kvm_coalesced_mmio w = ring->coalesced_mmio[first];
-    __atomic_store_n (&ring->first, (first + 1) % RING_ENTRIES, __ATOMIC_RELEASE);
-    write_one (k, &w, gone, gone_is_port);
+    __atomic_store_n (&ring->first, (first + 1) % RING_ENTRIES, __ATOMIC_SEQ_CST);
+    write_one (k, &w);
   }
+  __atomic_sub_fetch (&k->late_zones->n_flushing, 1, __ATOMIC_SEQ_CST);
   bp_machine_unlock (machine);
-}
-
-void
-kvm_late_flush (Kvm *k)
-{
-  flush (k, NULL, false);
 }
 
 /* --- zones ----------------------------------------------------------------------------------- */
 
 /* What the kernel does not take comes to us one by one. */
 static void
-zone (KvmLate *l, const BpFlatRange *range, bool is_port, bool add)
+zone (const LateSpace *space, const BpFlatRange *range, bool add)
 {
-  if (!BP_TABLE_HAS (range, late_writes))
-    return;
   for (uint64_t done = 0; done < range->size;) {
     uint32_t part = (uint32_t) MIN (range->size - done, UINT32_C (1) << 31);
-    struct kvm_coalesced_mmio_zone z = { .addr = range->address + done, .size = part, .pio = is_port };
-    kvm_ioctl (l->kvm->vm, add ? KVM_REGISTER_COALESCED_MMIO : KVM_UNREGISTER_COALESCED_MMIO, &z);
+    struct kvm_coalesced_mmio_zone z = { .addr = range->address + done, .size = part, .pio = space->is_ports };
+    kvm_ioctl (space->late->kvm->vm, add ? KVM_REGISTER_COALESCED_MMIO : KVM_UNREGISTER_COALESCED_MMIO, &z);
     done += part;
   }
 }
 
-static void on_memory_add (void *user, const BpFlatRange *range) { zone (user, range, false, true); }
-static void on_io_add (void *user, const BpFlatRange *range) { zone (user, range, true, true); }
-
-/* A range that goes takes along what was written to it: the address may be another region's already. */
+/* Ranges that go take along what was written to them: the addresses may be other regions' already.  All must have gone before any of it is written. */
 static void
-on_memory_remove (void *user, const BpFlatRange *range)
+settle (LateSpace *space)
 {
-  zone (user, range, false, false);
-  flush (((KvmLate *) user)->kvm, range, false);
+  if (!space->gone->len)
+    return;
+  kvm_late_flush (space->late->kvm);
+  g_array_set_size (space->gone, 0);
 }
 
 static void
-on_io_remove (void *user, const BpFlatRange *range)
+on_add (void *user, const BpFlatRange *range)
 {
-  zone (user, range, true, false);
-  flush (((KvmLate *) user)->kvm, range, true);
+  LateSpace *space = user;
+  if (!BP_TABLE_HAS (range, late_writes))
+    return;
+  settle (space);               /* what comes from now on may be for this one */
+  zone (space, range, true);
 }
 
-static const BpMemoryListener memory_listener = { .struct_size = sizeof memory_listener, .add = on_memory_add, .remove = on_memory_remove };
-static const BpMemoryListener io_listener = { .struct_size = sizeof io_listener, .add = on_io_add, .remove = on_io_remove };
+static void
+on_remove (void *user, const BpFlatRange *range)
+{
+  LateSpace *space = user;
+  if (!BP_TABLE_HAS (range, late_writes))
+    return;
+  zone (space, range, false);
+  g_array_append_val (space->gone, *range);
+}
 
-bool
+static void on_commit (void *user) { settle (user); }
+
+static const BpMemoryListener listener = { .struct_size = sizeof listener, .add = on_add, .remove = on_remove, .commit = on_commit };
+
+static void
+space_listen (KvmLate *l, LateSpace *space, bool is_ports)
+{
+  space->late = l;
+  space->is_ports = is_ports;
+  space->gone = g_array_new (FALSE, FALSE, sizeof (BpFlatRange));
+  space->listener = bp_as_listen (is_ports ? l->kvm->io : l->kvm->memory, &listener, space);
+}
+
+static void
+space_unlisten (LateSpace *space)
+{
+  if (!space->listener)
+    return;
+  bp_as_unlisten (space->is_ports ? space->late->kvm->io : space->late->kvm->memory, space->listener);
+  g_array_unref (space->gone);
+}
+
+void
 kvm_late_init (Kvm *k)
 {
   int page = kvm_has (k, KVM_CAP_COALESCED_MMIO);
   if (page <= 0)
-    return false;
+    return;
   KvmLate *l = g_new0 (KvmLate, 1);
   k->late_zones = l;
   l->kvm = k;
   l->page = (size_t) page;
-  l->has_ports = kvm_has (k, KVM_CAP_COALESCED_PIO) > 0;
-  l->memory = bp_as_listen (k->memory, &memory_listener, l);
-  if (l->has_ports)
-    l->io = bp_as_listen (k->io, &io_listener, l);
-  return true;
+  space_listen (l, &l->memory, false);
+  if (kvm_has (k, KVM_CAP_COALESCED_PIO) > 0)
+    space_listen (l, &l->io, true);
 }
 
 void
@@ -111,9 +160,8 @@ kvm_late_finish (Kvm *k)
   KvmLate *l = g_steal_pointer (&k->late_zones);
   if (!l)
     return;
-  bp_as_unlisten (k->memory, l->memory);
-  if (l->has_ports)
-    bp_as_unlisten (k->io, l->io);
+  space_unlisten (&l->memory);
+  space_unlisten (&l->io);
   g_free (l);
 }
 
