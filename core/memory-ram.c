@@ -206,6 +206,9 @@ bp_dirty_set_code_listener (void (*written) (void *user, uint64_t ram_address, u
   replace ((void **) &code_listener, l);
 }
 
+/* Held while a client is enabled, and while the watcher hears of it: it must not hear of an end after the next beginning. */
+static GMutex wanted_lock;
+
 static void
 tell_wanted (BpDirtyClient client, bool is)
 {
@@ -223,10 +226,12 @@ bp_dirty_set_watcher (const BpDirtyWatcher *table, void *user)
     memcpy (&w->table, table, MIN (table->struct_size, sizeof w->table));
     w->user = user;
   }
+  g_mutex_lock (&wanted_lock);
   replace ((void **) &watcher, w);
   for (unsigned client = 0; w && client < BP_DIRTY_CODE; client++)
     if (is_wanted (client))
       tell_wanted (client, true);
+  g_mutex_unlock (&wanted_lock);
 }
 
 void
@@ -294,6 +299,7 @@ void
 bp_dirty_enable (BpDirtyClient client, bool enable)
 {
   g_assert (client != BP_DIRTY_CODE);
+  g_mutex_lock (&wanted_lock);
   g_mutex_lock (&blocks_lock);
   g_assert (enable || wanted[client]);
   bool changes = wanted[client] == (enable ? 0 : 1);
@@ -303,6 +309,7 @@ bp_dirty_enable (BpDirtyClient client, bool enable)
   g_mutex_unlock (&blocks_lock);
   if (changes)
     tell_wanted (client, enable);
+  g_mutex_unlock (&wanted_lock);
 }
 
 void

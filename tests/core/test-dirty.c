@@ -192,7 +192,7 @@ on_sync (void *user, uint64_t ram_address, uint64_t size)
 
 START_TEST (watcher)
 {
-  static const BpDirtyWatcher table = { sizeof table, on_cleared, on_sync };
+  static const BpDirtyWatcher table = { .struct_size = sizeof table, .cleared = on_cleared, .sync = on_sync };
   bp_dirty_set_watcher (&table, NULL);
   bp_dirty_enable (BP_DIRTY_DISPLAY, true);
   bp_dirty_clear (BP_DIRTY_DISPLAY, at, N_PAGES * PAGE);
@@ -208,6 +208,45 @@ START_TEST (watcher)
 }
 END_TEST
 
+static int wanted_last, n_inside, n_wrong;       /* atomic */
+
+static void
+on_wanted (void *user, BpDirtyClient client, bool wanted)
+{
+  bool is_second = __atomic_fetch_add (&n_inside, 1, __ATOMIC_SEQ_CST) != 0;
+  bool is_again = __atomic_exchange_n (&wanted_last, wanted, __ATOMIC_SEQ_CST) == wanted;
+  if (is_second || is_again)
+    __atomic_add_fetch (&n_wrong, 1, __ATOMIC_SEQ_CST);
+  g_usleep (1);
+  __atomic_sub_fetch (&n_inside, 1, __ATOMIC_SEQ_CST);
+}
+
+static void *
+want_and_want_not (void *user)
+{
+  for (unsigned i = 0; i < 2000; i++) {
+    bp_dirty_enable (BP_DIRTY_MIGRATION, true);
+    bp_dirty_enable (BP_DIRTY_MIGRATION, false);
+  }
+  return NULL;
+}
+
+/* An accelerator that hears of the end last logs no more, and somebody waits for what is written. */
+START_TEST (watcher_hears_in_order)
+{
+  static const BpDirtyWatcher table = { .struct_size = sizeof table, .wanted = on_wanted };
+  GThread *threads[3];
+  bp_dirty_set_watcher (&table, NULL);
+  for (unsigned i = 0; i < G_N_ELEMENTS (threads); i++)
+    threads[i] = g_thread_new ("client", want_and_want_not, NULL);
+  for (unsigned i = 0; i < G_N_ELEMENTS (threads); i++)
+    g_thread_join (threads[i]);
+  bp_dirty_set_watcher (NULL, NULL);
+  ck_assert_int_eq (n_wrong, 0);
+  ck_assert_int_eq (wanted_last, 0);
+}
+END_TEST
+
 int
 main (void)
 {
@@ -219,6 +258,7 @@ main (void)
   tcase_add_test (tcase, random_spans);
   tcase_add_test (tcase, code);
   tcase_add_test (tcase, watcher);
+  tcase_add_test (tcase, watcher_hears_in_order);
   suite_add_tcase (suite, tcase);
   SRunner *runner = srunner_create (suite);
   srunner_run_all (runner, CK_NORMAL);
