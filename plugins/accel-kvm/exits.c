@@ -80,7 +80,7 @@ registers_text (KvmVcpu *v)
 }
 
 /* A triple fault: nothing but a reset helps, and a PC resets itself. */
-static bool
+static void
 shut_down (KvmVcpu *v)
 {
   v->activity = BP_X86_SHUTDOWN;
@@ -90,11 +90,10 @@ shut_down (KvmVcpu *v)
     bp_log (BP_LOG_CPU_RESET, "%s", registers);
   }
   bp_machine_request_reset (machine_of (v), "triple fault");
-  return false;
 }
 
 /* The kernel cannot go on with this vCPU, whoever's fault that is.  The machine stands, and can be looked at; who continues it has it tried once more. */
-static bool
+static void
 give_up (KvmVcpu *v, const char *format, ...)
 {
   va_list args;
@@ -104,10 +103,9 @@ give_up (KvmVcpu *v, const char *format, ...)
   g_autofree char *registers = registers_text (v);
   bp_warn (v->kvm, "CPU %u: %s; the machine is stopped\n%s", bp_vcpu_index (v->vcpu), why, registers);
   bp_machine_request_stop (machine_of (v), BP_RUN_PAUSED);
-  return false;
 }
 
-static bool
+static void
 internal_error (KvmVcpu *v)
 {
   const struct kvm_run *run = v->run;
@@ -132,39 +130,40 @@ internal_error (KvmVcpu *v)
       g_string_append_printf (text, " " HEX, (uint64_t) run->internal.data[i]);
   }
   g_autofree char *why = g_string_free (text, FALSE);
-  return give_up (v, "%s", why);
+  give_up (v, "%s", why);
 }
 
-static bool
+static void
 system_event (KvmVcpu *v)
 {
   switch (v->run->system_event.type) {
   case KVM_SYSTEM_EVENT_SHUTDOWN:
     bp_machine_request_shutdown (machine_of (v), 0, "the guest asked KVM for it");
-    return false;
+    break;
   case KVM_SYSTEM_EVENT_RESET:
     bp_machine_request_reset (machine_of (v), "the guest asked KVM for it");
-    return false;
+    break;
   case KVM_SYSTEM_EVENT_CRASH:
     bp_log_guest (v->cpu, "the guest tells that it has crashed");
     bp_machine_request_reset (machine_of (v), "the guest has crashed");
-    return false;
+    break;
   default:
-    return give_up (v, "KVM's system event %u is not known", v->run->system_event.type);
+    give_up (v, "KVM's system event %u is not known", v->run->system_event.type);
   }
 }
 
-bool
+void
 kvm_run_failed (KvmVcpu *v, int error)
 {
   if (error == EFAULT)
-    return give_up (v, "KVM cannot reach the guest's memory (is the file or the huge page behind it gone?)");
-  return give_up (v, "KVM does not run it: %s", g_strerror (error));
+    give_up (v, "KVM cannot reach the guest's memory (is the file or the huge page behind it gone?)");
+  else
+    give_up (v, "KVM does not run it: %s", g_strerror (error));
 }
 
 /* --- all of them ----------------------------------------------------------------------------------- */
 
-bool
+void
 kvm_handle_exit (KvmVcpu *v)
 {
   struct kvm_run *run = v->run;
@@ -173,40 +172,45 @@ kvm_handle_exit (KvmVcpu *v)
     v->incomplete = true;
     handle_io (v);
     look_at_a20 (v);
-    return true;
+    break;
   case KVM_EXIT_MMIO:
     v->incomplete = v->tpr_is_stale = true;
     handle_mmio (v);
-    return true;
+    break;
   case KVM_EXIT_HLT:
     handle_halt (v);
-    return true;
+    break;
   case KVM_EXIT_X86_RDMSR:
   case KVM_EXIT_X86_WRMSR:
     v->incomplete = v->tpr_is_stale = true;
     kvm_msr_exit (v, run->exit_reason == KVM_EXIT_X86_WRMSR);
-    return true;
+    break;
   case KVM_EXIT_DEBUG:
-    return kvm_debug_exit (v);
+    kvm_debug_exit (v);
+    break;
   case KVM_EXIT_IOAPIC_EOI:
     kvm_irqchip_eoi (v->kvm, run->eoi.vector);
-    return true;
+    break;
   case KVM_EXIT_INTR:
   case KVM_EXIT_IRQ_WINDOW_OPEN:
   case KVM_EXIT_SET_TPR:        /* seen to by kvm_after_run */
-    return true;
+    break;
   case KVM_EXIT_SHUTDOWN:
-    return shut_down (v);
+    shut_down (v);
+    break;
   case KVM_EXIT_INTERNAL_ERROR:
-    return internal_error (v);
+    internal_error (v);
+    break;
   case KVM_EXIT_SYSTEM_EVENT:
-    return system_event (v);
+    system_event (v);
+    break;
   case KVM_EXIT_FAIL_ENTRY:
-    return give_up (v, "the processor does not enter the guest: reason 0x" HEX,
-                    (uint64_t) run->fail_entry.hardware_entry_failure_reason);
+    give_up (v, "the processor does not enter the guest: reason 0x" HEX, (uint64_t) run->fail_entry.hardware_entry_failure_reason);
+    break;
   case KVM_EXIT_UNKNOWN:
-    return give_up (v, "KVM left the guest for a reason of the processor's, 0x" HEX, (uint64_t) run->hw.hardware_exit_reason);
+    give_up (v, "KVM left the guest for a reason of the processor's, 0x" HEX, (uint64_t) run->hw.hardware_exit_reason);
+    break;
   default:
-    return give_up (v, "KVM left the guest for reason %u, which is not known here", run->exit_reason);
+    give_up (v, "KVM left the guest for reason %u, which is not known here", run->exit_reason);
   }
 }

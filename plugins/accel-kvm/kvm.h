@@ -124,9 +124,9 @@ bool kvm_see_to_events (KvmVcpu *v);                    /* false: the vCPU sleep
 void kvm_after_put (KvmVcpu *v);                        /* the kernel has new registers */
 void kvm_after_run (KvmVcpu *v);
 
-/* --- exits.c: why the guest was left.  false: the vCPU cannot go on, and the machine has been told to stop ---------- */
-bool kvm_handle_exit (KvmVcpu *v);
-bool kvm_run_failed (KvmVcpu *v, int error);            /* KVM_RUN itself: errno */
+/* --- exits.c: why the guest was left.  A vCPU that cannot go on asks the machine for a stop or a reset, and bp_vcpu_may_run says no from then on --- */
+void kvm_handle_exit (KvmVcpu *v);
+void kvm_run_failed (KvmVcpu *v, int error);            /* KVM_RUN itself: errno */
 
 /* --- access.c: up to eight bytes, as the guest wrote or shall read them ---------------------------------- */
 void kvm_read_bytes (BpAddressSpace *as, uint64_t address, uint8_t *data, unsigned size);

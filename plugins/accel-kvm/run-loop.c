@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <sys/ioctl.h>
 
-/* One KVM_RUN and what it was left for.  false: the guest must not be entered again. */
-static bool
+/* One KVM_RUN and what it was left for. */
+static void
 run_once (KvmVcpu *v)
 {
   kvm_gate_enter (v);
@@ -15,12 +15,11 @@ run_once (KvmVcpu *v)
   kvm_late_flush (v->kvm);      /* what was written before this exit comes before it */
   kvm_after_run (v);
   if (G_LIKELY (!error))
-    return kvm_handle_exit (v);
-  if (error == EINTR || error == EAGAIN) {
+    kvm_handle_exit (v);
+  else if (error == EINTR || error == EAGAIN)
     kvm_irqchip_look_at_halt (v);
-    return true;
-  }
-  return kvm_run_failed (v, error);
+  else
+    kvm_run_failed (v, error);
 }
 
 /* An instruction that left for a device is done when the kernel has got the answer: only then do registers tell all. */
