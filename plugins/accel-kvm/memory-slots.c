@@ -7,6 +7,7 @@
  */
 #include "memory-slots.h"
 #include <backplane/log.h>
+#include <errno.h>
 #include <string.h>
 
 #define PAGE UINT64_C (4096)
@@ -104,7 +105,9 @@ complain (KvmSlots *s, const Slot *slot, int r)
 {
   if (was_refused (s, slot))
     return;
-  g_autofree char *why = r == 0 ? g_strdup_printf ("it has only %u memory slots", s->n_numbers) : g_strdup (g_strerror (-r));
+  g_autofree char *why = r == 0         ? g_strdup_printf ("it has only %u memory slots", s->n_numbers)
+                         : r == -EEXIST ? g_strdup ("pages of its own are there (RAM leaves it four somewhere from 0xf0000000 to 0xfffbffff)")
+                                        : g_strdup (g_strerror (-r));
   if (!s->starting)
     bp_warn (s->kvm, "KVM does not take RAM at " HEX " to " HEX ": %s; the guest cannot execute code there, and accesses are slow", slot->address,
              slot->address + slot->size - 1, why);

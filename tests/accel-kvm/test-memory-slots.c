@@ -13,7 +13,9 @@ enum { N_PAGES = 512, N_SLOTS = 32 };
 
 static struct kvm_userspace_memory_region slot[N_SLOTS];
 static uint64_t written[N_SLOTS][N_PAGES / 64];         /* by the guest, for KVM_GET_DIRTY_LOG */
-static unsigned n_calls, n_closed, refuse_at;
+static unsigned n_calls, n_closed;
+static uint64_t refuse_at = UINT64_MAX;
+static int refuse_with = -EINVAL;
 static bool is_closed, is_manual;
 static unsigned n_warnings;
 
@@ -33,8 +35,8 @@ set_region (const struct kvm_userspace_memory_region *r)
   ck_assert_uint_lt (r->slot, N_SLOTS);
   struct kvm_userspace_memory_region *s = &slot[r->slot];
   n_calls++;
-  if (refuse_at && r->guest_phys_addr == refuse_at)
-    return -EINVAL;
+  if (r->guest_phys_addr == refuse_at)
+    return refuse_with;
   ck_assert_uint_eq (r->guest_phys_addr % PAGE, 0);
   ck_assert_uint_eq (r->memory_size % PAGE, 0);
   ck_assert_uint_eq (r->userspace_addr % PAGE, 0);
@@ -114,7 +116,9 @@ setup (void)
 {
   memset (slot, 0, sizeof slot);
   memset (written, 0, sizeof written);
-  n_calls = n_closed = refuse_at = 0;
+  n_calls = n_closed = 0;
+  refuse_at = UINT64_MAX;
+  refuse_with = -EINVAL;
   host = g_aligned_alloc0 (N_PAGES, PAGE, PAGE);
   root = bp_region_new_container (NULL, "root", UINT64_MAX);
   kvm = (Kvm) { .memory = bp_address_space_new (NULL, "memory", root) };
@@ -244,6 +248,38 @@ START_TEST (kvm_has_limits)
 }
 END_TEST
 
+/* At the start it is an error, which says why. */
+START_TEST (refused_at_the_start)
+{
+  g_autoptr (GError) error = NULL;
+  kvm_slots_finish (&kvm);
+  memset (slot, 0, sizeof slot);
+  refuse_at = 0;
+  refuse_with = -EEXIST;
+  ck_assert (!kvm_slots_init (&kvm, &error));
+  ck_assert_ptr_nonnull (error);
+  ck_assert_str_eq (error->message, "KVM does not take RAM at 0x0 to 0xfffff: pages of its own are there (RAM leaves it four somewhere from 0xf0000000 to 0xfffbffff)");
+}
+END_TEST
+
+/* It is a slot that cannot be written while reads come from it, and none while they are calls. */
+START_TEST (rom_devices)
+{
+  static const BpRegionOps ops = BP_REGION_OPS (.flags = 0);
+  uint8_t *flash = g_aligned_alloc0 (4, PAGE, PAGE);
+  BpRegion *rom = bp_region_new_rom_device (NULL, "flash", &ops, flash, 4 * PAGE);
+  bp_region_add (root, 1000 * PAGE, rom, 0);
+  ck_assert_str_eq (slots_text (), "0+256 1000+4r");
+  bp_region_set_rom_mode (rom, false);
+  ck_assert_str_eq (slots_text (), "0+256");
+  bp_region_set_rom_mode (rom, true);
+  ck_assert_str_eq (slots_text (), "0+256 1000+4r");
+  bp_region_free (rom);
+  ck_assert_str_eq (slots_text (), "0+256");
+  g_aligned_free (flash);
+}
+END_TEST
+
 /* More than 2^31 - 1 pages: nobody looks at its memory. */
 START_TEST (giants_are_divided)
 {
@@ -311,6 +347,8 @@ main (void)
   tcase_add_test (tcase, what_is_the_same_is_not_touched);
   tcase_add_test (tcase, whole_pages_only);
   tcase_add_test (tcase, kvm_has_limits);
+  tcase_add_test (tcase, refused_at_the_start);
+  tcase_add_test (tcase, rom_devices);
   tcase_add_test (tcase, giants_are_divided);
   tcase_add_loop_test (tcase, logs, 0, 2);
   suite_add_tcase (suite, tcase);
