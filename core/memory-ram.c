@@ -280,9 +280,9 @@ bp_dirty_clear (BpDirtyClient client, uint64_t ram_address, uint64_t size)
   PageSpan span = pages_of (ram_address, size);
   if (client == BP_DIRTY_CODE)
     return change_bits (client, span, BITS_SET);
-  bool changed = change_bits (client, span, BITS_CLEAR);
-  if (!is_wanted (client))
+  if (!is_wanted (client))      /* first: bits that go while somebody begins to want them would be missed by the watcher */
     return true;
+  bool changed = change_bits (client, span, BITS_CLEAR);
   const Watcher *w = __atomic_load_n (&watcher, __ATOMIC_ACQUIRE);
   if (changed && w && w->table.cleared)
     w->table.cleared (w->user, ram_address, size);
