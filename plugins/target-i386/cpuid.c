@@ -371,7 +371,7 @@ leaf_1 (const X86Cpu *env, uint32_t out[4])
   if (x86_has_apic (env))
     out[3] |= BIT_D1 (D1_APIC);
   if (id_bits (env) > 0) {
-    out[1] |= 1u << id_bits (env) << 16;
+    out[1] |= MIN (1u << id_bits (env), 255) << 16;       /* eight bits: from 129 processors on it is what rounds up to 256 */
     out[3] |= BIT_D1 (D1_HTT);
   }
 }

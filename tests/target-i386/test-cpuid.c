@@ -396,6 +396,11 @@ START_TEST (topology)
   ck_assert_uint_eq ((uint64_t) out[2] * out[1] / out[0], env->tsc_frequency);
   leaf (0x16, 0);
   ck_assert_uint_eq (out[0], 2400);
+  env->n_processors = 129;
+  env->apic_id = 128;
+  leaf (1, 0);
+  ck_assert_uint_eq (out[1] >> 16, 128 << 8 | 255);
+  env->apic_id = 5;
   env->n_processors = 1;
   leaf (1, 0);
   ck_assert_uint_eq (out[3] >> 28 & 1, 0);
