@@ -286,6 +286,28 @@ _start:
 	xorl	%eax, %eax
 	POINT	12
 
+# --- accesses that begin in one region and end in another ----------------------------------------------------
+	xorl	%ebp, %ebp
+	movw	$0xd000, %ax
+	movw	%ax, %es
+	movl	$0x11223344, %es:0x3fff	# RAM, MMIO
+	movl	%es:0x3ffd, %ebx
+	movl	$0x55667788, %es:0x4ffd	# MMIO, LATE
+	movl	%es:0x4ffd, %ecx
+	movl	$0x99aabbcc, %es:0x5fff	# LATE (a byte: how many accesses more of them are is the accelerator's affair), BELLS
+	inb	$PORT_LATE, %al
+	movzbl	%al, %edx
+	inb	$PORT_BELLS, %al
+	movzbl	%al, %esi
+	movl	$0x12345678, %es:0x87fe	# nothing, ODD
+	movl	%es:0x87fd, %edi
+	movw	$4, %cx
+	movw	$0x3ffa, %di
+	movl	$0x600df00d, %eax
+	rep stosl
+	xorl	%eax, %eax
+	POINT	13
+
 	movb	$0, %al
 	outb	%al, $PORT_EXIT
 8:	cli
