@@ -19,7 +19,7 @@ enum {
   BP_REGION_OPS_UNALIGNED = 1 << 0,     /* the device takes unaligned accesses as they come */
   BP_REGION_OPS_LOCK_FREE = 1 << 1,     /* callbacks are thread-safe: called without the machine lock */
   BP_REGION_OPS_LATE_WRITES = 1 << 2    /* writes may come later than the guest made them, in their order, but before the vCPU's next access to anything that is
-                                           not of this kind (RAM apart), and before bp_memory_flush_writes returns: KVM's coalesced MMIO.  Frame buffers, transmit
+                                           not of this kind (RAM and doorbells apart), and before bp_memory_flush_writes returns: KVM's coalesced MMIO.  Frame buffers, transmit
                                            rings */
 };
 
@@ -76,7 +76,8 @@ BP_EXPORT void bp_region_publish (void *self, BpRegion *region, const char *help
 /* A write of `size' bytes (0: of any) at `offset' signals an eventfd instead of calling the region: the device's thread does the rest, and under KVM the
  * vCPU does not leave the guest.  It is the write as the guest made it, before it is split or widened.  `match': only of this value, as the callback would get
  * it; then size is not 0.  I/O regions; fd stays the caller's, open until it is removed and the outermost commit is over.  No two that the same write
- * would signal.  The region's freeing removes what is left. [main or locked] */
+ * would signal.  The region's freeing removes what is left.  Late writes that the vCPU made before may not have been made when it rings: who is woken calls
+ * bp_memory_flush_writes where that matters. [main or locked] */
 typedef struct BpDoorbell {
   uint32_t struct_size;
   uint32_t size;                /* 0, 1, 2, 4, 8 */
