@@ -254,12 +254,23 @@ tell_doorbells (const FlatView *these, const FlatView *others, void (*f) (void *
   }
 }
 
+static bool
+is_listening (const BpAddressSpace *as, unsigned number)
+{
+  for (unsigned i = 0; i < as->listeners->len; i++)
+    if (g_array_index (as->listeners, Listening, i).number == number)
+      return true;
+  return false;
+}
+
 static void
 tell_listeners (BpAddressSpace *as, const FlatView *before, const FlatView *after)
 {
   GArray *all = g_array_copy (as->listeners);   /* a callback may end or start a listener */
   for (unsigned i = 0; i < all->len; i++) {
     const Listening *l = &g_array_index (all, Listening, i);
+    if (!is_listening (as, l->number))
+      continue;
     tell_begin (l);
     tell_difference (before, after, l->listener.remove, l->user);
     tell_difference (after, before, l->listener.add, l->user);

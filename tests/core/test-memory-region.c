@@ -269,6 +269,36 @@ read_all_the_time (void *data)
   return NULL;
 }
 
+static unsigned other_listener;
+
+static void
+end_the_other (void *user)
+{
+  if (other_listener)
+    bp_as_unlisten (user, other_listener);
+  other_listener = 0;
+}
+
+/* Who was ended may be gone: it hears of nothing more, not even of the change that it was ended in. */
+START_TEST (a_listener_may_end_another)
+{
+  static const BpMemoryListener ending = { .struct_size = sizeof ending, .begin = end_the_other };
+  BpRegion *root = bp_region_new_container (NULL, "root", UINT64_MAX), *a = bp_region_new_io (NULL, "a", &no_ops, 0x100);
+  BpAddressSpace *as = bp_address_space_new (NULL, "memory", root);
+  Mirror m = { .ranges = g_array_new (FALSE, FALSE, sizeof (BpFlatRange)) };
+  unsigned number = bp_as_listen (as, &ending, as);
+  other_listener = bp_as_listen (as, &mirror_listener, &m);
+  bp_region_add (root, 0x1000, a, 0);
+  ck_assert_uint_eq (other_listener, 0);
+  ck_assert (m.n_begin == 1 && m.n_add == 0 && m.n_commit == 1);
+  bp_as_unlisten (as, number);
+  bp_region_free (a);
+  bp_address_space_free (as);
+  bp_region_free (root);
+  g_array_unref (m.ranges);
+}
+END_TEST
+
 START_TEST (readers_never_see_what_is_gone)
 {
   BpRegion *root = bp_region_new_container (NULL, "root", UINT64_MAX), *block[8] = { 0 };
@@ -314,6 +344,7 @@ main (void)
   tcase_add_test (tcase, changes_reach_every_space_that_shows_them);
   tcase_add_test (tcase, random_changes_and_a_listener);
   tcase_add_test (tcase, a_listener_may_change_the_map);
+  tcase_add_test (tcase, a_listener_may_end_another);
   tcase_add_test (tcase, readers_never_see_what_is_gone);
   tcase_set_timeout (tcase, 60);
   suite_add_tcase (suite, tcase);
