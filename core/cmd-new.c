@@ -47,18 +47,32 @@ name_wrong (const char *name)
     return g_strdup_printf ("`%s` cannot be a plugin's name: it has small letters, digits and single hyphens, and begins with a letter, as in `egg-timer`", name);
   if (g_str_has_prefix (name, "bp-") || g_str_has_prefix (name, "backplane") || g_str_has_prefix (name, "test-"))
     return g_strdup_printf ("`%s`: names that begin with `bp-`, `backplane` or `test-` are Backplane's own, or its tests'", name);
+  if (g_str_has_prefix (name, "g-"))
+    return g_strdup_printf ("`%s`: names that begin with `g-` are GLib's in C, as GTimer is", name);
   if (g_strv_contains (words, name))
     return g_strdup_printf ("`%s` has a meaning in C or in the project; take a longer name", name);
   g_autofree char *there = plugin_find (name, NULL);
   return there ? g_strdup_printf ("there is a plugin `%s` already: %s", name, there) : NULL;
 }
 
+/* The plugin's type is called as the plugin is, and types have different names among all plugins. */
+static char *
+type_wrong (const char *name)
+{
+  g_auto (GStrv) ids = plugin_scan ();
+  command_offer_plugins ();
+  for (char **id = ids; *id; id++)
+    plugin_load (*id, NULL);
+  const BpTypeDesc *type = type_find (name);
+  return type ? g_strdup_printf ("there is a type `%s` already, of the plugin `%s`", name, type_module (type)->id) : NULL;
+}
+
 static char *
 text_wrong (const char *option, const char *text)
 {
   for (const char *c = text; *c; c++)
-    if (g_ascii_iscntrl (*c) || strchr ("\"\\", *c) || (c[0] == '*' && c[1] == '/'))
-      return g_strdup_printf ("%s: quotes, backslashes, control characters and `*/` cannot be in it", option);
+    if (g_ascii_iscntrl (*c) || strchr ("\"\\", *c) || (c[0] == '*' && c[1] == '/') || (c[0] == '/' && c[1] == '*'))
+      return g_strdup_printf ("%s: quotes, backslashes, control characters, `/*` and `*/` cannot be in it", option);
   if (!*text || !g_utf8_validate (text, -1, NULL))
     return g_strdup_printf ("%s: it must be UTF-8 and not empty", option);
   return NULL;
@@ -81,9 +95,11 @@ operands_wrong (const char *name)
   wrong = wrong ? wrong : not_among ("--build", build, builds);
   wrong = wrong ? wrong : licence_wrong (licence);
   wrong = wrong ? wrong : text_wrong ("--author", author);
+  if (!wrong && !*directory)
+    wrong = g_strdup ("--dir: which folder?  It is empty");
   if (!wrong && pci && strcmp (kind, "device") != 0)
     wrong = g_strdup_printf ("--pci is for a device, and not for a plugin of kind %s", kind);
-  return wrong;
+  return wrong ? wrong : type_wrong (name);
 }
 
 /* --- the command ----------------------------------------------------------------------------- */
@@ -116,7 +132,7 @@ tell (const char *where, const char *name, GPtrArray *files)
     printf ("  %s\n", (const char *) files->pdata[i]);
   g_autofree char *quoted = g_shell_quote (where);
   bool plain = strspn (where, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/+") == strlen (where);
-  printf ("Next:\n  cd %s\n", plain ? where : quoted);
+  printf ("Next:\n  cd %s%s\n", *where == '-' ? "./" : "", plain ? where : quoted);
   if (strcmp (build, "autotools") == 0)
     puts ("  autoreconf -i && ./configure");
   printf ("  make\n  make check\n  backplane run %s.ini\n", name);

@@ -84,6 +84,20 @@ compare_files (gconstpointer a, gconstpointer b)
   return strcmp ((*x)->name, (*y)->name);
 }
 
+/* Sorted by name: two templates that become one file would each lose half of the project. */
+static bool
+names_differ (const GPtrArray *files, GError **error)
+{
+  for (guint i = 1; i < files->len; i++) {
+    const File *a = files->pdata[i - 1], *b = files->pdata[i];
+    if (strcmp (a->name, b->name) == 0) {
+      g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "with this name the templates %s and %s are both %s; take another", a->template, b->template, b->name);
+      return false;
+    }
+  }
+  return true;
+}
+
 static GPtrArray *
 read_templates (const NewProject *p, GError **error)
 {
@@ -98,7 +112,7 @@ read_templates (const NewProject *p, GError **error)
     }
   }
   g_ptr_array_sort (files, compare_files);
-  return g_steal_pointer (&files);
+  return names_differ (files, error) ? g_steal_pointer (&files) : NULL;
 }
 
 /* --- placeholders -------------------------------------------------------------------------------- */
@@ -213,16 +227,6 @@ write_file (const char *folder, const File *f, GError **error)
   return g_file_set_contents_full (path, f->text, -1, G_FILE_SET_CONTENTS_NONE, 0666, error);
 }
 
-static bool
-is_empty_folder (const char *path)
-{
-  GDir *dir = g_dir_open (path, 0, NULL);
-  bool empty = dir && !g_dir_read_name (dir);
-  if (dir)
-    g_dir_close (dir);
-  return empty;
-}
-
 /* Nothing is replaced; a folder that is empty is as good as none.  *there: it is such a one. */
 static bool
 check_target (const char *target, bool *there, GError **error)
@@ -231,32 +235,40 @@ check_target (const char *target, bool *there, GError **error)
   *there = stat (target, &s) == 0;
   if (!*there && lstat (target, &s) != 0)
     return errno == ENOENT || refuse (error, "cannot look at", target);
-  if (*there && is_empty_folder (target))
-    return true;
-  g_set_error (error, BP_ERROR, BP_ERROR_IO, "%s exists%s; give another folder with --dir", target, S_ISDIR (s.st_mode) ? " and is not empty" : "");
-  return false;
+  bool is_folder = *there && S_ISDIR (s.st_mode);
+  GDir *dir = is_folder ? g_dir_open (target, 0, error) : NULL;
+  if (is_folder && !dir)
+    return false;
+  bool empty = dir && !g_dir_read_name (dir);
+  if (dir)
+    g_dir_close (dir);
+  if (!empty)
+    g_set_error (error, BP_ERROR, BP_ERROR_IO, "%s exists%s; give another folder with --dir", target, is_folder ? " and is not empty" : "");
+  return empty;
 }
 
-/* What was made elsewhere takes its place.  A folder that was there stays the same one: somebody may stand in it. */
+/* A folder that was there stays the same one: somebody may stand in it, and it may be all that he can write to. */
 static bool
-move_into (const char *temporary, const char *target, bool there, GError **error)
+move_into (const char *temporary, const char *target, GError **error)
 {
-  if (!there)
-    return g_rename (temporary, target) == 0 || refuse (error, "cannot make", target);
+  g_autoptr (GPtrArray) moved = g_ptr_array_new_with_free_func (g_free);
   GDir *dir = g_dir_open (temporary, 0, error);
   bool fine = dir != NULL;
   const char *entry;
   while (fine && (entry = g_dir_read_name (dir))) {
     g_autofree char *from = g_build_filename (temporary, entry, NULL), *to = g_build_filename (target, entry, NULL);
     fine = g_rename (from, to) == 0 || refuse (error, "cannot make", to);
+    if (fine)
+      g_ptr_array_add (moved, g_steal_pointer (&to));
   }
   if (dir)
     g_dir_close (dir);
-  if (fine)
-    g_rmdir (temporary);
+  for (guint i = 0; !fine && i < moved->len; i++)
+    remove_all (moved->pdata[i]);
   return fine;
 }
 
+/* Made under another name, where nobody takes it for the project, and then given its place at once. */
 static bool
 write_project (const char *target, const GPtrArray *files, GError **error)
 {
@@ -264,14 +276,18 @@ write_project (const char *target, const GPtrArray *files, GError **error)
   bool there;
   if (!check_target (plain, &there, error))
     return false;
-  g_autofree char *parent = g_path_get_dirname (plain), *temporary = g_strdup_printf ("%s.XXXXXX", plain);
+  g_autofree char *parent = there ? g_strdup (plain) : g_path_get_dirname (plain);
+  g_autofree char *temporary = there ? g_build_filename (plain, ".new.XXXXXX", NULL) : g_strdup_printf ("%s.XXXXXX", plain);
   if (!g_mkdtemp_full (temporary, 0777))
     return refuse (error, "cannot make a folder in", parent);
   bool fine = true;
   for (guint i = 0; fine && i < files->len; i++)
     fine = write_file (temporary, files->pdata[i], error);
-  fine = fine && move_into (temporary, plain, there, error);
-  if (!fine)
+  if (fine && there)
+    fine = move_into (temporary, plain, error);
+  else if (fine)
+    fine = g_rename (temporary, plain) == 0 || refuse (error, "cannot make", plain);
+  if (!fine || there)
     remove_all (temporary);
   return fine;
 }

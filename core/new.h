@@ -4,7 +4,7 @@
  * Templates are readable files in $BACKPLANE_TEMPLATES_PATH, else $datadir/backplane/templates: folders common, KIND and BUILD, whose files go into the project.
  * In their names NAME stands for the plugin's, and a first `dot-' for a dot; in their texts:
  *   @{name} egg-timer   @{c_name} egg_timer   @{C_NAME} EGG_TIMER   @{CName} EggTimer   @{licence}   @{author}   @{year}
- *   @{sources} @{headers}   the plugin's .c and .h, test and guest apart; `-' when there is none
+ *   @{sources} @{headers}   the plugin's .c and .h, test and guest apart; may be empty
  */
 #ifndef CORE_NEW_H
 #define CORE_NEW_H
