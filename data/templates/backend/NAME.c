@@ -24,13 +24,30 @@ typedef struct @{CName} {
 
 /* Under `lock`.  A full disk does not end the machine: it is told once. */
 static void
+tell_failure (@{CName} *b)
+{
+  if (!b->warned)
+    bp_warn (b, "cannot write: %s", g_strerror (errno));
+  b->warned = true;
+}
+
+static void
 end_line (@{CName} *b)
 {
-  fprintf (b->file, "%4u  %s\n", ++b->n, b->line->str);
+  if (fprintf (b->file, "%4u  %s\n", ++b->n, b->line->str) < 0)
+    tell_failure (b);
   g_string_truncate (b->line, 0);
-  if (ferror (b->file) && !b->warned) {
-    b->warned = true;
-    bp_warn (b, "cannot write: %s", g_strerror (errno));
+}
+
+static void
+take_byte (@{CName} *b, uint8_t byte)
+{
+  if (byte == '\n') {
+    end_line (b);
+  } else if (byte != '\r' && byte != 0) {
+    if (b->line->len == LONGEST_LINE)
+      end_line (b);
+    g_string_append_c (b->line, (char) byte);
   }
 }
 
@@ -39,12 +56,8 @@ static void
 {
   @{CName} *b = self;
   g_mutex_lock (&b->lock);
-  for (size_t i = 0; i < size; i++) {
-    if (data[i] == '\n' || b->line->len == LONGEST_LINE)
-      end_line (b);
-    if (data[i] != '\n' && data[i] != '\r' && data[i] != 0)
-      g_string_append_c (b->line, (char) data[i]);
-  }
+  for (size_t i = 0; i < size; i++)
+    take_byte (b, data[i]);
   g_mutex_unlock (&b->lock);
 }
 
@@ -53,7 +66,8 @@ static void
 {
   @{CName} *b = self;
   g_mutex_lock (&b->lock);
-  fflush (b->file);
+  if (fflush (b->file) != 0)
+    tell_failure (b);
   g_mutex_unlock (&b->lock);
 }
 
@@ -95,8 +109,8 @@ static void
     return;
   if (b->file && b->line->len)
     end_line (b);
-  if (b->file && (b->file == stdout ? fflush (stdout) : fclose (b->file)) != 0 && !b->warned)
-    bp_warn (b, "cannot write: %s", g_strerror (errno));
+  if (b->file && (b->file == stdout ? fflush (stdout) : fclose (b->file)) != 0)
+    tell_failure (b);
   b->file = NULL;
   g_string_free (b->line, TRUE);
   b->line = NULL;

@@ -46,6 +46,23 @@ BP_TEST (lines_get_numbers)
   g_free (path);
 }
 
+/* The longest line is whole, with a carriage return too; what is longer is not. */
+BP_TEST (long_lines_come_in_pieces)
+{
+  char *path = bp_test_file ("out", "", 0), *longest = g_strnfill (4096, 'x');
+  BpTest *t = start (path);
+  say (t, longest);
+  say (t, "\r\n");
+  say (t, longest);
+  say (t, "y\n");
+  bp_test_free (t);
+  char *expected = g_strdup_printf ("   1  %s\n   2  %s\n   3  y\n", longest, longest);
+  expect_file (path, expected);
+  g_free (expected);
+  g_free (longest);
+  g_free (path);
+}
+
 BP_TEST (one_device_at_a_time)
 {
   static const BpCharHandlers handlers = { .struct_size = sizeof handlers };
@@ -65,4 +82,4 @@ BP_TEST (a_file_that_cannot_be_is_named)
   g_free (why);
 }
 
-BP_TEST_MAIN ("@{name}", &lines_get_numbers, &one_device_at_a_time, &a_file_that_cannot_be_is_named)
+BP_TEST_MAIN ("@{name}", &lines_get_numbers, &long_lines_come_in_pieces, &one_device_at_a_time, &a_file_that_cannot_be_is_named)

@@ -19,20 +19,22 @@ enum {                          /* a byte each */
 
 typedef struct Controller {
   uint8_t place;
+  uint16_t levels;              /* of the devices' interrupts, a bit a place */
   BpPin *irq;
   BpRegion *pio0;
-  struct { const @{CName}Slave *slave; void *user; bool level; } devices[@{C_NAME}_PLACES];
+  struct { const @{CName}Slave *slave; void *user; } devices[@{C_NAME}_PLACES];
 } Controller;
+
+static uint16_t bit (unsigned place) { return (uint16_t) (1u << place); }
 
 /* --- the interface: what devices ask for ------------------------------------ */
 
 static void
-update_irq (Controller *c)
+set_interrupt (void *bus, unsigned place, bool level)
 {
-  bool any = false;
-  for (unsigned i = 0; i < @{C_NAME}_PLACES; i++)
-    any = any || c->devices[i].level;
-  bp_pin_set (c->irq, any);
+  Controller *c = bus;
+  c->levels = level ? c->levels | bit (place) : c->levels & (uint16_t) ~bit (place);
+  bp_pin_set (c->irq, c->levels != 0);
 }
 
 static bool
@@ -54,16 +56,7 @@ remove_device (void *bus, unsigned place)
 {
   Controller *c = bus;
   c->devices[place].slave = NULL;
-  c->devices[place].level = false;
-  update_irq (c);
-}
-
-static void
-set_interrupt (void *bus, unsigned place, bool level)
-{
-  Controller *c = bus;
-  c->devices[place].level = level;
-  update_irq (c);
+  set_interrupt (c, place, false);
 }
 
 /* --- guest access ----------------------------------------------------------- */
@@ -72,7 +65,7 @@ static unsigned
 waiting (const Controller *c)
 {
   for (unsigned i = 0; i < @{C_NAME}_PLACES; i++)
-    if (c->devices[i].level)
+    if (c->levels & bit (i))
       return i;
   return 0xff;
 }
@@ -105,17 +98,20 @@ controller_write (void *self, uint64_t offset, uint64_t value, unsigned size)
 
 /* --- life cycle: reset, post_load --------------------------------------------- */
 
-/* Devices drive their interrupts by themselves, also after a reset and a load. */
+/* Devices drive their interrupts by themselves, also after a reset. */
 static void controller_reset (void *self, BpResetKind kind) { ((Controller *) self)->place = 0; }
 
+/* After a load devices say again what is saved here as well: without it, the first that is silent would lower the pin that another has raised. */
 static bool
 controller_post_load (void *self, GError **error)
 {
   Controller *c = self;
-  if (c->place < @{C_NAME}_PLACES)
-    return true;
-  g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "there is no place %u", c->place);
-  return false;
+  bool fine = c->place < @{C_NAME}_PLACES;
+  for (unsigned i = 0; i < @{C_NAME}_PLACES; i++)
+    fine = fine && (c->devices[i].slave || !(c->levels & bit (i)));
+  if (!fine)
+    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "the bus is in no such state: place %u, interrupts 0x%04x", c->place, c->levels);
+  return fine;
 }
 
 /* --- tables: interface, regions, pins, saved fields, type ----------------------- */
@@ -128,7 +124,7 @@ static const BpRegionDesc regions[] = {
   BP_REGION_DESC ("pio0", Controller, pio0, &ops, N_REGISTERS, "Place, data, presence, who interrupts: a byte each."), BP_REGION_DESC_END
 };
 static const BpPinDesc pins[] = { BP_PIN_DESC_OUT ("irq", Controller, irq, 0, "High while any device interrupts."), BP_PIN_DESC_END };
-static const BpStateField state[] = { BP_STATE_FIELD_U8 (Controller, place), BP_STATE_END };
+static const BpStateField state[] = { BP_STATE_FIELD_U8 (Controller, place), BP_STATE_FIELD_U16 (Controller, levels), BP_STATE_END };
 
 const BpTypeDesc controller_type = {
   BP_TYPE ("@{name}-controller", BP_KIND_DEVICE, Controller),

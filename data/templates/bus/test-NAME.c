@@ -46,8 +46,11 @@ BP_TEST (state_survives)
   BpTest *a = bp_test_new (NULL, machine), *b = bp_test_new (NULL, machine);
   bp_test_out8 (a, PLACE, 5);
   bp_test_out8 (a, DATA, 'z');
+  unsigned rises = bp_test_rises (b, "probe", 0), falls = bp_test_falls (b, "probe", 0);
   bp_test_copy (a, b);
   bp_test_expect_level (b, "bus.irq", 1);
+  bp_test_expect_eq (bp_test_rises (b, "probe", 0), rises);     /* a load is no edge */
+  bp_test_expect_eq (bp_test_falls (b, "probe", 0), falls);
   bp_test_expect_eq (bp_test_in8 (b, DATA), 'Z');
   bp_test_free (a);
   bp_test_free (b);

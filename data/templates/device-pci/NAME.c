@@ -200,7 +200,7 @@ static bool
 {
   @{CName} *d = self;
   bool running = d->status & STATUS_RUNNING;
-  if (d->status & ~(uint32_t) (STATUS_RUNNING | STATUS_EVENTS) || d->control & ~(uint32_t) CONTROL_INTERRUPT || running != bp_timer_is_armed (d->timer) || (running && d->began > now (d))) {
+  if (d->status & ~(uint32_t) (STATUS_RUNNING | STATUS_EVENTS) || (running && d->status & STATUS_DONE) || d->control & ~(uint32_t) CONTROL_INTERRUPT || running != bp_timer_is_armed (d->timer) || (running && d->began > now (d))) {
     g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "the countdown is in no such state: status 0x%x, control 0x%x", d->status, d->control);
     return false;
   }

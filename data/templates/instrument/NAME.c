@@ -78,7 +78,7 @@ static void
 
 static const BpProperty properties[] = {
   BP_PROP_ ("first", BP_PROPERTY_U64, @{CName}, first, .max = UINT64_MAX, .help = "The first address of the range."),
-  BP_PROP_ ("last", BP_PROPERTY_U64, @{CName}, last, .default_int = -1, .max = UINT64_MAX, .help = "Its last address; by default there is no end."),
+  BP_PROP_ ("last", BP_PROPERTY_U64, @{CName}, last, .default_int = UINT64_MAX, .max = UINT64_MAX, .help = "Its last address; by default there is no end."),
   BP_PROP_END
 };
 
