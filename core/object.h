@@ -17,6 +17,8 @@ typedef struct BpModule {
 
 /* Directories searched, in order: --plugin-path entries, $BACKPLANE_PLUGIN_PATH, beside the descriptor, libdir.  Colon-separated text. */
 void plugin_path_prepend (const char *directories);
+/* Directories that were given relative to the current one stay where they are when the process goes elsewhere. */
+void plugin_path_anchor (void);
 void plugin_path_set_descriptor (const char *directory);
 /* name: "hw-pc", or a path when it holds a '/'.  Loading twice gives the same module.  Every step of the refusal ladder has its own message. */
 BpModule *plugin_load (const char *name, GError **error);

@@ -109,6 +109,31 @@ plugin_path_prepend (const char *directories)
   prepended = longer;
 }
 
+/* NULL stays NULL; an empty part is no directory, and is left out. */
+static char *
+anchored (const char *directories)
+{
+  g_auto (GStrv) parts = directories ? g_strsplit (directories, ":", -1) : NULL;
+  GString *all = directories ? g_string_new (NULL) : NULL;
+  for (char **part = parts; part && *part; part++) {
+    g_autofree char *absolute = g_canonicalize_filename (*part, NULL);
+    if (**part)
+      g_string_append_printf (all, "%s%s", all->len ? ":" : "", absolute);
+  }
+  return all ? g_string_free (all, FALSE) : NULL;
+}
+
+void
+plugin_path_anchor (void)
+{
+  char *before = prepended;
+  g_autofree char *given = anchored (g_getenv ("BACKPLANE_PLUGIN_PATH"));
+  prepended = anchored (before);
+  g_free (before);
+  if (given)
+    g_setenv ("BACKPLANE_PLUGIN_PATH", given, TRUE);
+}
+
 void
 plugin_path_set_descriptor (const char *directory)
 {

@@ -279,6 +279,7 @@ validate_plugin (const char *file, unsigned seconds, BpReport *report)
   r.table = report_table (report, "validation", columns);
   set (&r.type, name);
   set (&r.what, "load");
+  plugin_path_anchor ();        /* children run in a folder of their own */
   if (!r.directory || !make_sample (&r))
     row (&r, name, "load", VALIDATE_FAILED, "there is no place for temporary files");
   else
