@@ -10,6 +10,7 @@ enum { COMMAND_RESET = 0x01, COMMAND_SEARCH = 0x02, COMMAND_FORCE_LOW = 0x04, CO
 enum {                          /* of the interrupt register; 0x01 and 0x04 to 0x20 have an enable bit at the same place */
   INT_PRESENCE = 0x01, INT_NOT_PRESENT = 0x02, INT_TX_EMPTY = 0x04, INT_TX_IDLE = 0x08, INT_RX_FULL = 0x10, INT_RX_WAITS = 0x20, INT_SOURCES = 0x3d
 };
+enum { FLAGS = INT_PRESENCE | INT_NOT_PRESENT | INT_RX_FULL | INT_RX_WAITS };   /* those that are kept; the others follow from what it does */
 enum { ENABLE_ACTIVE_HIGH = 0x02, ENABLE_KEPT = 0x3f };
 enum { CLOCK_ON = 0x80 };
 
@@ -20,7 +21,7 @@ enum { IDLE, RESETTING, SHIFTING, N_PHASES };
 /* --- state: saved | wiring | derived ---------------------------------------- */
 
 typedef struct Ds1wm {
-  uint8_t command, enable, clock, flags;        /* flags: INT_PRESENCE, INT_NOT_PRESENT, INT_RX_FULL, INT_RX_WAITS */
+  uint8_t command, enable, clock, flags;        /* flags: of FLAGS */
   uint8_t phase, tx, shift, rx, rx_waits;
   bool tx_full;
   BpTimer *timer;               /* the end of the phase */
@@ -280,15 +281,20 @@ master_unrealize (void *self)
   w->devices = NULL;
 }
 
+/* A snapshot is a file, and may hold what the master never is. */
 static bool
 master_post_load (void *self, GError **error)
 {
   Ds1wm *w = self;
-  if (w->phase < N_PHASES && (w->phase != IDLE) == bp_timer_is_armed (w->timer)) {
+  bool registers = !(w->command & ~(COMMAND_RESET | COMMAND_KEPT)) && !(w->enable & ~ENABLE_KEPT) && !(w->flags & ~FLAGS);
+  bool resetting = w->command & COMMAND_RESET;
+  if (registers && w->phase < N_PHASES && (w->phase != IDLE) == bp_timer_is_armed (w->timer) && resetting == (w->phase == RESETTING)
+      && !(w->tx_full && w->phase == IDLE)) {
     follow (w);
     return true;
   }
-  g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "the master is in no such state: phase %u", w->phase);
+  g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "the master is in no such state: phase %u, command 0x%02x, enable 0x%02x, flags 0x%02x", w->phase, w->command,
+               w->enable, w->flags);
   return false;
 }
 

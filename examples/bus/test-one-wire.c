@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <backplane/test.h>
 #include <one-wire/one-wire-rom.h>
+#include <string.h>
 
 #define MASTER "[device w1]\nmodule = ds1wm\ntype = ds1wm\npio0 = io@0x300\nirq = probe.in5\n[device probe]\ntype = test-probe\n"
 #define THERMOMETER(name, more) "[device " name "]\nmodule = ds18b20\ntype = ds18b20\nbus = w1\n" more
@@ -198,10 +199,26 @@ BP_TEST (survives)
   bp_test_free (t);
 }
 
+/* A snapshot is a file, and may hold what the master never is. */
+BP_TEST (refuses_state_that_cannot_be)
+{
+  static const uint8_t wrong[][4] = { { 8 }, { 1 }, { 0, 0x40 }, { 0, 0, 0, TX_EMPTY } };
+  for (unsigned i = 0; i < G_N_ELEMENTS (wrong); i++) {
+    BpTest *a = bp_test_new (NULL, MASTER NUMBER), *b = bp_test_new (NULL, MASTER NUMBER);
+    memcpy (bp_test_object (a, "w1"), wrong[i], sizeof wrong[i]);       /* command, enable, clock, flags: the first fields */
+    g_autoptr (GBytes) state = bp_test_save (a);
+    g_autofree char *why = bp_test_load_state (b, state);
+    bp_test_expect_has (why, "the master is in no such state");
+    bp_test_free (a);
+    bp_test_free (b);
+  }
+}
+
 BP_TEST (refuses)
 {
   g_autofree char *text = bp_test_refusal (NULL, "[device ram]\ntype = test-probe\n[device a]\nmodule = ds18b20\ntype = ds18b20\nbus = ram\n");
   bp_test_expect_has (text, "com.example.one-wire-bus/1");
 }
 
-BP_TEST_MAIN ("one-wire", &nobody_is_there, &one_number, &checksum, &search_tells_them_apart, &converts, &interrupts, &keeps_its_state, &survives, &refuses)
+BP_TEST_MAIN ("one-wire", &nobody_is_there, &one_number, &checksum, &search_tells_them_apart, &converts, &interrupts, &keeps_its_state, &survives,
+              &refuses_state_that_cannot_be, &refuses)

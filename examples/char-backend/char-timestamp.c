@@ -47,11 +47,13 @@ take_byte (Timestamp *s, uint8_t byte)
 {
   if (byte == '\r')
     return;
+  if (byte != '\n' && s->line->len == LONGEST_LINE)
+    end_line (s);
   if (s->line->len == 0)
     s->began = bp_clock_now (bp_object_machine (s), (BpClock) s->clock);
-  if (byte == '\n' || s->line->len == LONGEST_LINE)
+  if (byte == '\n')
     end_line (s);
-  if (byte != '\n')
+  else
     g_string_append_c (s->line, byte >= 0x20 && byte != 0x7f ? (char) byte : byte == '\t' ? '\t' : '.');
 }
 

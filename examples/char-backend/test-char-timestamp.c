@@ -92,14 +92,18 @@ BP_TEST (writes_endless_lines_in_pieces)
 {
   g_autofree char *path = bp_test_file ("log", "", 0), *sections = g_strdup_printf (PORT ("d", "0x10") LOG, path);
   BpTest *t = bp_test_new (types, sections);
-  for (unsigned i = 0; i < 5000; i++)
+  for (unsigned i = 0; i < 5000; i++) {
+    if (i == 4096)
+      bp_test_advance (t, 2000000000 - bp_test_now (t));        /* each piece has the time of its own first byte */
     bp_test_out8 (t, 0x10, 'x');
+  }
   bp_test_free (t);
   g_autofree char *all = file_text (path);
   g_auto (GStrv) lines = g_strsplit (all, "\n", 0);
   bp_test_expect_eq (g_strv_length (lines), 3);
   bp_test_expect_eq (strlen (lines[0]) - 16, 4096);
   bp_test_expect_eq (strlen (lines[1]) - 16, 904);
+  bp_test_expect_has (lines[1], "[     2.000000] x");
 }
 
 BP_TEST (refuses)

@@ -45,7 +45,7 @@ hello_write (void *self, uint64_t offset, uint64_t value, unsigned size)
   bp_pin_set (h->irq, (h->control & CONTROL_IRQ) != 0);
 }
 
-/* --- life cycle: configure, reset ------------------------------------------- */
+/* --- life cycle: configure, reset, post_load -------------------------------- */
 
 static bool
 hello_configure (void *self, GError **error)
@@ -67,11 +67,15 @@ hello_reset (void *self, BpResetKind kind)
   bp_pin_lower (h->irq);
 }
 
-/* A pin's level is not saved: whoever drives it does so again. */
+/* A file may hold anything: what cannot be is refused.  The pin's level comes from there as well, and the register decides. */
 static bool
 hello_post_load (void *self, GError **error)
 {
   Hello *h = self;
+  if (h->control & ~CONTROL_WRITABLE) {
+    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "the control register cannot be 0x%02x", h->control);
+    return false;
+  }
   bp_pin_set (h->irq, (h->control & CONTROL_IRQ) != 0);
   return true;
 }

@@ -29,6 +29,17 @@ BP_TEST (interrupts)
   bp_test_free (b);
 }
 
+BP_TEST (refuses_state_that_cannot_be)
+{
+  BpTest *a = bp_test_new (NULL, MACHINE), *b = bp_test_new (NULL, MACHINE);
+  *(uint8_t *) bp_test_object (a, "d") = 0xff;  /* `control', which is the first field */
+  g_autoptr (GBytes) state = bp_test_save (a);
+  g_autofree char *why = bp_test_load_state (b, state);
+  bp_test_expect_has (why, "the control register cannot be 0xff");
+  bp_test_free (a);
+  bp_test_free (b);
+}
+
 BP_TEST (tells_of_mistakes)
 {
   BpTest *t = bp_test_new (NULL, MACHINE);
@@ -42,4 +53,4 @@ BP_TEST (tells_of_mistakes)
   bp_test_free (t);
 }
 
-BP_TEST_MAIN ("hello-device", &greets, &interrupts, &tells_of_mistakes)
+BP_TEST_MAIN ("hello-device", &greets, &interrupts, &refuses_state_that_cannot_be, &tells_of_mistakes)

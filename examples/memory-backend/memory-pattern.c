@@ -31,6 +31,7 @@ typedef struct Memory {
   char *report;
   uint8_t *host;
   BpRegion *region;
+  bool realized;                /* it is a machine's, and not one that is only looked at */
 } Memory;
 
 /* --- the pattern ---------------------------------------------------------------- */
@@ -144,7 +145,7 @@ write_report (const Memory *m)
     bp_warn (m, "cannot write the report to `%s`: %s", m->report, g_strerror (errno));
 }
 
-/* --- life cycle: configure, unrealize ------------------------------------------------ */
+/* --- life cycle: configure, realize, unrealize ------------------------------------------------ */
 
 static bool
 configure (void *self, GError **error)
@@ -173,20 +174,28 @@ configure (void *self, GError **error)
   return true;
 }
 
-/* Also after a configure that failed half-way.  The region is the host's to free, later; disabled, nobody reads through it. */
+static bool
+realize (void *self, GError **error)
+{
+  ((Memory *) self)->realized = true;
+  return true;
+}
+
+/* Also after a configure that failed half-way, or without a realize, as `backplane check` does it.  The region is the host's to free, later; disabled, nobody reads through it. */
 static void
 unrealize (void *self)
 {
   Memory *m = self;
   if (m->region) {
     bp_region_set_enabled (m->region, false);
-    if (m->report)
+    if (m->report && m->realized)
       write_report (m);
   }
   if (m->host)
     munmap (m->host, m->size);
   m->host = NULL;
   m->region = NULL;
+  m->realized = false;
 }
 
 /* --- tables: interface, properties, type ----------------------------------------------- */
@@ -214,6 +223,7 @@ static const BpTypeDesc type = {
   .properties = properties,
   .interfaces = interfaces,
   .configure = configure,
+  .realize = realize,
   .unrealize = unrealize,
 };
 

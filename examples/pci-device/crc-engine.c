@@ -268,8 +268,10 @@ engine_post_load (void *self, GError **error)
 {
   Engine *e = self;
   bool busy = e->status & STATUS_BUSY;
-  if (e->status & ~(uint32_t) (STATUS_BUSY | STATUS_EVENTS) || busy != bp_timer_is_armed (e->timer) || (busy && e->progress > e->length)) {
-    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "the engine is in no such state: status 0x%x, %u of %u bytes", e->status, e->progress, e->length);
+  if (e->control & ~(uint32_t) CONTROL_INTERRUPT || e->status & ~(uint32_t) (STATUS_BUSY | STATUS_EVENTS) || (busy && e->status != STATUS_BUSY)
+      || busy != bp_timer_is_armed (e->timer) || (busy && e->progress > e->length)) {
+    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "the engine is in no such state: control 0x%x, status 0x%x, %u of %u bytes", e->control, e->status,
+                 e->progress, e->length);
     return false;
   }
   e->interrupting = (e->status & STATUS_EVENTS) && e->control & CONTROL_INTERRUPT;

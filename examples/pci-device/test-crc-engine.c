@@ -237,6 +237,21 @@ BP_TEST (survives)
   bp_test_free (t);
 }
 
+/* A snapshot is a file, and may hold what the engine never is. */
+BP_TEST (refuses_state_that_cannot_be)
+{
+  static const uint32_t wrong[][2] = { { START, 0 }, { 0, 8 }, { 0, BUSY }, { 0, BUSY | DONE } };
+  for (unsigned i = 0; i < G_N_ELEMENTS (wrong); i++) {
+    BpTest *a = new_test (), *b = new_test ();
+    memcpy (bp_test_object (a, "engine"), wrong[i], sizeof wrong[i]);   /* `control' and `status', the first fields */
+    g_autoptr (GBytes) state = bp_test_save (a);
+    g_autofree char *why = bp_test_load_state (b, state);
+    bp_test_expect_has (why, "the engine is in no such state");
+    bp_test_free (a);
+    bp_test_free (b);
+  }
+}
+
 BP_TEST (refuses)
 {
   g_autofree char *place = bp_test_refusal (NULL, "[device p]\ntype = test-probe\n[device e]\nmodule = crc-engine\ntype = crc-engine\nbus = p\n");
@@ -247,4 +262,4 @@ BP_TEST (refuses)
 }
 
 BP_TEST_MAIN ("crc-engine", &is_on_the_bus, &computes, &takes_its_time, &fails_without_memory, &interrupts_by_pin, &interrupts_by_message,
-              &keeps_its_state, &writes_to_itself, &survives, &refuses)
+              &keeps_its_state, &writes_to_itself, &survives, &refuses_state_that_cannot_be, &refuses)

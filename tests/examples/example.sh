@@ -54,6 +54,34 @@ does() {
   exit 1
 }
 
+# readme COMMAND...: it works, and says what README.md shows behind "$ COMMAND"; there a line "..." stands for any lines, and "..." in a line for any text.
+readme() {
+  does "$@"
+  awk -v command="\$ $*" '
+    function like(line, pattern,   n, part, i, at) {
+      n = split (pattern, part, /\.\.\./)
+      if (n == 1) return line == pattern
+      if (index (line, part[1]) != 1) return 0
+      line = substr (line, length (part[1]) + 1)
+      for (i = 2; i <= n; i++) {
+        at = index (line, part[i])
+        if (part[i] != "" && !at) return 0
+        line = substr (line, at + length (part[i]))
+      }
+      return line == "" || part[n] == ""
+    }
+    FNR == NR { if (inside && (/^\$ / || /^```/)) inside = 0; if (inside) shown[++n] = $0; if ($0 == command) inside = found = 1; next }
+    { if (i < n && shown[i + 1] == "...") { skips = 1; i++ }
+      if (i < n && like($0, shown[i + 1])) { i++; skips = 0 } else if (!skips) { print "not in README.md: " $0; exit bad = 1 } }
+    END {
+      if (bad) exit 1
+      while (i < n && shown[i + 1] == "...") i++
+      if (!found) print "README.md has no line `" command "`"
+      if (i < n) print "README.md also has: " shown[i + 1]
+      exit !found || i < n
+    }' README.md "$work/out" >"$work/differs" || wrong "\`$*\`: $(cat "$work/differs")"
+}
+
 # Every plugin says what it is, and that it loads; its types can be taken through their lives.
 describe() {
   for plugin; do
