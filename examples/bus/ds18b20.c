@@ -54,10 +54,9 @@ power_on (Ds18b20 *d)
   memcpy (d->scratchpad + CONFIG + 1, fixed, sizeof fixed);
   recall (d);
   set_temperature (d, 85 * 16);
-  d->rom.alarm = false;
   d->phase = FUNCTION;
   d->n = d->byte = 0;
-  one_wire_rom_enter (&d->rom, ONE_WIRE_DEAF);
+  one_wire_rom_power_on (&d->rom);
 }
 
 /* --- conversions ---------------------------------------------------------------------- */

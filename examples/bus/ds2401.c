@@ -51,7 +51,7 @@ number_realize (void *self, GError **error)
   return false;
 }
 
-static void number_power_on (void *self, BpResetKind kind) { one_wire_rom_enter (&((Ds2401 *) self)->rom, ONE_WIRE_DEAF); }
+static void number_power_on (void *self, BpResetKind kind) { one_wire_rom_power_on (&((Ds2401 *) self)->rom); }
 static void number_unrealize (void *self) { one_wire_detach (&((Ds2401 *) self)->bus, self); }
 
 static bool

@@ -182,6 +182,32 @@ BP_TEST (keeps_its_state)
   bp_test_free (b);
 }
 
+/* Whatever was done before: two that were used differently are the same. */
+BP_TEST (a_reset_forgets)
+{
+  const char *sections = MASTER THERMOMETER ("a", "temperature = -20000\n") NUMBER;
+  BpTest *a = new_test (sections), *b = new_test (sections);
+  reset_line (a);
+  exchange (a, ONE_WIRE_SKIP_ROM);
+  exchange (a, 0x44);
+  bp_test_out8 (a, ENABLE, 0x3f);
+  bp_test_out8 (a, COMMAND, 2);
+  bp_test_out8 (a, DATA, 0xa5);
+  bp_test_out8 (a, DATA, 0x5a);
+  reset_line (b);
+  exchange (b, ONE_WIRE_READ_ROM);
+  exchange (b, 0xff);
+  exchange (b, 0xff);
+  bp_test_out8 (b, DATA, 0xff);
+  bp_test_advance (a, 2900000 - bp_test_now (a));       /* both in the middle of a byte */
+  bp_test_advance (b, 2900000 - bp_test_now (b));
+  bp_test_reset (a, BP_RESET_WARM);
+  bp_test_reset (b, BP_RESET_WARM);
+  bp_test_expect_same (a, b);
+  bp_test_free (a);
+  bp_test_free (b);
+}
+
 /* Whatever a guest writes, wherever, however wide. */
 BP_TEST (survives)
 {
@@ -220,5 +246,5 @@ BP_TEST (refuses)
   bp_test_expect_has (text, "com.example.one-wire-bus/1");
 }
 
-BP_TEST_MAIN ("one-wire", &nobody_is_there, &one_number, &checksum, &search_tells_them_apart, &converts, &interrupts, &keeps_its_state, &survives,
+BP_TEST_MAIN ("one-wire", &nobody_is_there, &one_number, &checksum, &search_tells_them_apart, &converts, &interrupts, &keeps_its_state, &a_reset_forgets, &survives,
               &refuses_state_that_cannot_be, &refuses)

@@ -12,6 +12,9 @@ BP_TEST (greets)
   bp_test_expect_eq (bp_test_in32 (t, 0x500), 0x4c4c4548);      /* "HELL" */
   bp_test_reset (t, BP_RESET_WARM);
   bp_test_expect_eq (bp_test_in8 (t, 0x501), 'e');
+  bp_test_out8 (t, 0x51f, 2);
+  bp_test_reset (t, BP_RESET_WARM);
+  bp_test_expect_level (t, "d.irq", 0);
   bp_test_free (t);
 }
 

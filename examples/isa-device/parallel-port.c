@@ -138,7 +138,7 @@ static void
 port_reset (void *self, BpResetKind kind)
 {
   ParallelPort *p = self;
-  p->data = p->control = 0;
+  p->data = p->control = p->byte = 0;
   p->phase = IDLE;
   bp_timer_cancel (p->timer);
 }

@@ -99,6 +99,21 @@ BP_TEST (keeps_its_state)
   bp_test_free (b);
 }
 
+/* Whatever was done before: two that were used differently are the same. */
+BP_TEST (a_reset_forgets)
+{
+  BpTest *a = bp_test_new (NULL, MACHINE ("")), *b = bp_test_new (NULL, MACHINE (""));
+  send (a, 'A', 0x0c);
+  bp_test_expect_eq (bp_test_in8 (a, DATA), 'A');
+  send (b, 'B', 0x1c);
+  bp_test_out8 (b, CONTROL, 0x18);
+  bp_test_reset (a, BP_RESET_WARM);
+  bp_test_reset (b, BP_RESET_WARM);
+  bp_test_expect_same (a, b);
+  bp_test_free (a);
+  bp_test_free (b);
+}
+
 /* Whatever a guest writes, wherever, however wide. */
 BP_TEST (survives)
 {
@@ -115,4 +130,4 @@ BP_TEST (survives)
   bp_test_free (t);
 }
 
-BP_TEST_MAIN ("parallel-port", &prints, &loses_what_it_cannot_take, &initializes, &runs_out_of_paper, &keeps_its_state, &survives)
+BP_TEST_MAIN ("parallel-port", &prints, &loses_what_it_cannot_take, &initializes, &runs_out_of_paper, &keeps_its_state, &a_reset_forgets, &survives)

@@ -205,6 +205,31 @@ BP_TEST (keeps_its_state)
   bp_test_free (b);
 }
 
+/* Whatever was done before: two that were used differently are the same, and each rise is told again. */
+BP_TEST (a_reset_forgets)
+{
+  BpTest *a = new_test (), *b = new_test ();
+  run (a, 0x1000, 0x2000, 64, 0);
+  run (b, UINT64_C (0x123400000000000), 0x3000, 32, INTERRUPT);
+  bp_test_expect_eq (bp_test_load64 (b, BAR + SOURCE), UINT64_C (0x123400000000000));
+  bp_test_advance (a, 1000);
+  bp_test_advance (b, 1000 + 31000);
+  bp_test_expect_level (b, "host.pirq0", 1);
+  bp_test_advance (a, 31000);
+  bp_test_reset (a, BP_RESET_WARM);
+  bp_test_reset (b, BP_RESET_WARM);
+  bp_test_expect_level (b, "host.pirq0", 0);
+  bp_test_expect_same (a, b);
+  set_config (b, 0x10, (uint32_t) BAR);
+  set_config (b, 0x14, BAR >> 32);
+  set_config (b, 0x04, 6);
+  run (b, 0x1000, 0x2000, 64, INTERRUPT);
+  bp_test_advance (b, MILLISECOND);
+  bp_test_expect_level (b, "host.pirq0", 1);
+  bp_test_free (a);
+  bp_test_free (b);
+}
+
 /* The result goes into the engine's own registers: over control, which says start and stop at once. */
 BP_TEST (writes_to_itself)
 {
@@ -262,4 +287,4 @@ BP_TEST (refuses)
 }
 
 BP_TEST_MAIN ("crc-engine", &is_on_the_bus, &computes, &takes_its_time, &fails_without_memory, &interrupts_by_pin, &interrupts_by_message,
-              &keeps_its_state, &writes_to_itself, &survives, &refuses_state_that_cannot_be, &refuses)
+              &keeps_its_state, &a_reset_forgets, &writes_to_itself, &survives, &refuses_state_that_cannot_be, &refuses)

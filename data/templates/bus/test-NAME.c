@@ -56,6 +56,23 @@ BP_TEST (state_survives)
   bp_test_free (b);
 }
 
+BP_TEST (a_reset_forgets)
+{
+  BpTest *t = bp_test_new (NULL, machine), *fresh = bp_test_new (NULL, machine);
+  bp_test_out8 (t, PLACE, 5);
+  bp_test_expect_eq (bp_test_in8 (t, PLACE), 5);
+  bp_test_out8 (t, DATA, 'a');
+  for (unsigned i = 0; i < 20; i++) {   /* round and round */
+    bp_test_out8 (t, DATA, (uint8_t) ('b' + i));
+    bp_test_expect_eq (bp_test_in8 (t, DATA), 'A' + i);
+  }
+  bp_test_reset (t, BP_RESET_WARM);
+  bp_test_expect_level (t, "bus.irq", 0);
+  bp_test_expect_same (t, fresh);
+  bp_test_free (t);
+  bp_test_free (fresh);
+}
+
 BP_TEST (two_cannot_be_at_one_place)
 {
   char *why = bp_test_refusal (NULL, BUS ECHO ("a", "place = 3\n") ECHO ("b", "place = 3\n"));
@@ -76,4 +93,4 @@ BP_TEST (too_much_is_logged)
   bp_test_free (t);
 }
 
-BP_TEST_MAIN ("@{name}", &devices_are_at_their_places, &each_answers_for_itself, &state_survives, &two_cannot_be_at_one_place, &too_much_is_logged)
+BP_TEST_MAIN ("@{name}", &devices_are_at_their_places, &each_answers_for_itself, &state_survives, &a_reset_forgets, &two_cannot_be_at_one_place, &too_much_is_logged)

@@ -55,6 +55,31 @@ BP_TEST (zero_is_told_by_memory_and_pin)
   bp_test_free (t);
 }
 
+/* Whatever was done before: two that were used differently are the same, and each rise is told again. */
+BP_TEST (a_reset_forgets)
+{
+  uint64_t bar;
+  BpTest *a = start (&bar), *b = start (&bar);
+  bp_test_advance (a, 1000);
+  bp_test_store32 (a, bar + COUNT, 10);
+  bp_test_store32 (a, bar + CONTROL, START);
+  bp_test_advance (a, 3000);
+  bp_test_expect_eq (bp_test_load32 (a, bar + COUNT), 7);
+  bp_test_advance (b, 3000);
+  bp_test_store32 (b, bar + ADDRESS + 4, 1);
+  count_down (b, bar, 1, 0x1000);
+  bp_test_expect_eq (bp_test_load32 (b, bar + STATUS), DONE | ERROR);
+  bp_test_reset (a, BP_RESET_WARM);
+  bp_test_reset (b, BP_RESET_WARM);
+  bp_test_expect_eq (bp_test_pci_interrupt (b, "pci", place), 0);
+  bp_test_expect_same (a, b);
+  bp_test_pci_start (b, "pci", place);
+  count_down (b, bar, 1, 0);
+  bp_test_expect_eq (bp_test_pci_interrupt (b, "pci", place), 1);
+  bp_test_free (a);
+  bp_test_free (b);
+}
+
 BP_TEST (messages_take_the_place_of_the_pin)
 {
   uint64_t bar;
@@ -107,4 +132,4 @@ BP_TEST (wrong_places_are_refused)
 }
 
 BP_TEST_MAIN ("@{name}", &the_bus_finds_it, &zero_is_told_by_memory_and_pin, &messages_take_the_place_of_the_pin, &bad_addresses_are_told, &state_survives,
-              &wrong_places_are_refused)
+              &a_reset_forgets, &wrong_places_are_refused)

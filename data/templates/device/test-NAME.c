@@ -27,8 +27,10 @@ BP_TEST (registers_are_there)
 BP_TEST (it_interrupts_at_zero)
 {
   BpTest *t = bp_test_new (NULL, machine);
+  bp_test_advance (t, 500);
   bp_test_store32 (t, COUNT, 10);
   bp_test_store32 (t, CONTROL, START | INTERRUPT);
+  bp_test_expect_eq (bp_test_load32 (t, CONTROL), INTERRUPT);
   bp_test_advance (t, 3000);    /* ns: `tick` is 1000 */
   bp_test_expect_eq (bp_test_load32 (t, COUNT), 7);
   bp_test_expect_level (t, "d.irq", 0);
@@ -70,6 +72,26 @@ BP_TEST (state_survives)
   bp_test_free (b);
 }
 
+/* Whatever was done before: two that were used differently are the same. */
+BP_TEST (a_reset_forgets)
+{
+  BpTest *a = bp_test_new (NULL, machine), *b = bp_test_new (NULL, machine);
+  bp_test_store32 (a, COUNT, 10);
+  bp_test_store32 (a, CONTROL, START);
+  bp_test_advance (a, 4000);    /* running */
+  bp_test_advance (b, 1000);
+  bp_test_store32 (b, COUNT, 1);
+  bp_test_store32 (b, CONTROL, START | INTERRUPT);
+  bp_test_advance (b, 3000);    /* done */
+  bp_test_expect_level (b, "d.irq", 1);
+  bp_test_reset (a, BP_RESET_WARM);
+  bp_test_reset (b, BP_RESET_WARM);
+  bp_test_expect_level (b, "d.irq", 0);
+  bp_test_expect_same (a, b);
+  bp_test_free (a);
+  bp_test_free (b);
+}
+
 BP_TEST (properties_have_limits)
 {
   char *why = bp_test_refusal (NULL, "[device d]\nmodule = @{name}\ntype = @{name}\ntick = 0\n");
@@ -77,4 +99,5 @@ BP_TEST (properties_have_limits)
   g_free (why);
 }
 
-BP_TEST_MAIN ("@{name}", &registers_are_there, &it_interrupts_at_zero, &what_a_guest_does_wrong_is_logged, &state_survives, &properties_have_limits)
+BP_TEST_MAIN ("@{name}", &registers_are_there, &it_interrupts_at_zero, &what_a_guest_does_wrong_is_logged, &state_survives, &a_reset_forgets,
+              &properties_have_limits)

@@ -53,6 +53,8 @@ one_wire_rom_init (OneWireRom *r, uint8_t family, uint64_t serial)
 static inline bool one_wire_rom_bit (const OneWireRom *r) { return r->id[r->n / 8] >> r->n % 8 & 1; }
 static inline bool one_wire_rom_is_selected (const OneWireRom *r) { return r->phase == ONE_WIRE_SELECTED; }
 static inline void one_wire_rom_enter (OneWireRom *r, unsigned phase) { r->phase = (uint8_t) phase; r->n = r->step = 0; }
+/* Until the first reset of the line it hears nothing. */
+static inline void one_wire_rom_power_on (OneWireRom *r) { r->command = 0; r->alarm = false; one_wire_rom_enter (r, ONE_WIRE_DEAF); }
 static inline void one_wire_rom_reset (OneWireRom *r) { one_wire_rom_enter (r, ONE_WIRE_COMMAND); }
 
 /* For post_load: a file may hold anything. */
