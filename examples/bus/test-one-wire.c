@@ -135,6 +135,70 @@ BP_TEST (converts)
   bp_test_free (t);
 }
 
+static void
+command (BpTest *t, uint8_t byte)
+{
+  reset_line (t);
+  exchange (t, ONE_WIRE_SKIP_ROM);
+  exchange (t, byte);
+}
+
+static void
+set_limits (BpTest *t, int high, int low)
+{
+  command (t, 0x4e);
+  exchange (t, (uint8_t) high);
+  exchange (t, (uint8_t) low);
+  exchange (t, 0x1f);
+}
+
+static void
+expect_limits (BpTest *t, int high, int low)
+{
+  command (t, 0xbe);
+  exchange (t, 0xff);
+  exchange (t, 0xff);
+  bp_test_expect_eq (exchange (t, 0xff), (uint8_t) high);
+  bp_test_expect_eq (exchange (t, 0xff), (uint8_t) low);
+}
+
+/* Whether a thermometer takes part in a search for alarms. */
+static bool
+is_alarmed (BpTest *t)
+{
+  command (t, 0x44);
+  bp_test_advance (t, 750000000);
+  reset_line (t);
+  exchange (t, ONE_WIRE_ALARM_SEARCH);
+  return exchange (t, 0xff) != 0xff;
+}
+
+BP_TEST (limits)
+{
+  BpTest *t = new_test (MASTER THERMOMETER ("a", "temperature = -20500\n"));
+  bp_test_expect (is_alarmed (t));              /* as shipped: 70 and 75 degrees */
+  set_limits (t, 30, -22);
+  bp_test_expect (!is_alarmed (t));
+  set_limits (t, 30, -21);                      /* the fraction does not count: -20.5 is -21 and a half */
+  bp_test_expect (is_alarmed (t));
+  set_limits (t, -21, -40);
+  bp_test_expect (is_alarmed (t));
+  set_limits (t, -20, -40);
+  bp_test_expect (!is_alarmed (t));
+  command (t, 0x48);                            /* into the EEPROM */
+  set_limits (t, 1, 2);
+  expect_limits (t, 1, 2);
+  command (t, 0xb8);                            /* and back */
+  expect_limits (t, -20, -40);
+  set_limits (t, 1, 2);
+  bp_test_reset (t, BP_RESET_WARM);
+  bp_test_out8 (t, CLOCK, 0x80);
+  expect_limits (t, -20, -40);
+  command (t, 0xb4);                            /* it has a supply of its own */
+  bp_test_expect_eq (exchange (t, 0xff), 0xff);
+  bp_test_free (t);
+}
+
 BP_TEST (interrupts)
 {
   BpTest *t = new_test (MASTER NUMBER);
@@ -146,16 +210,16 @@ BP_TEST (interrupts)
   bp_test_in8 (t, INTERRUPT);
   bp_test_expect_level (t, "w1.irq", 0);
   bp_test_out8 (t, ENABLE, 0x12);       /* a byte has come */
-  bp_test_out8 (t, DATA, 0xff);
-  bp_test_out8 (t, DATA, 0xff);         /* the next one waits for it */
+  bp_test_out8 (t, DATA, 0x5a);         /* no command: nobody answers */
+  bp_test_out8 (t, DATA, 0xa5);         /* the next one waits for it */
   bp_test_expect_eq (bp_test_in8 (t, INTERRUPT) & TX_EMPTY, 0);
   bp_test_advance (t, BYTE_NS);
   bp_test_expect_level (t, "w1.irq", 1);
   bp_test_advance (t, BYTE_NS);
   bp_test_expect_eq (bp_test_in8 (t, INTERRUPT) & (RX_FULL | RX_WAITS), RX_FULL | RX_WAITS);
-  bp_test_in8 (t, DATA);
+  bp_test_expect_eq (bp_test_in8 (t, DATA), 0x5a);
   bp_test_expect_level (t, "w1.irq", 1);
-  bp_test_in8 (t, DATA);
+  bp_test_expect_eq (bp_test_in8 (t, DATA), 0xa5);
   bp_test_expect_level (t, "w1.irq", 0);
   bp_test_free (t);
 }
@@ -246,5 +310,5 @@ BP_TEST (refuses)
   bp_test_expect_has (text, "com.example.one-wire-bus/1");
 }
 
-BP_TEST_MAIN ("one-wire", &nobody_is_there, &one_number, &checksum, &search_tells_them_apart, &converts, &interrupts, &keeps_its_state, &a_reset_forgets, &survives,
+BP_TEST_MAIN ("one-wire", &nobody_is_there, &one_number, &checksum, &search_tells_them_apart, &converts, &limits, &interrupts, &keeps_its_state, &a_reset_forgets, &survives,
               &refuses_state_that_cannot_be, &refuses)
