@@ -131,6 +131,13 @@ uses_pdptes (const BpX86State *s)
   return s->cr0 & CR0_PG && s->cr4 & CR4_PAE && !(s->efer & EFER_LMA);
 }
 
+/* CR8 is a local APIC's task priority: of one of ours, unless there is none. */
+static bool
+has_our_priority (const KvmVcpu *v)
+{
+  return v->kvm->irqchip == KVM_IRQCHIP_OURS && BP_TABLE_HAS (v->intc, priority_read);
+}
+
 static void
 system_get (KvmVcpu *v, BpX86State *s)
 {
@@ -148,8 +155,8 @@ system_get (KvmVcpu *v, BpX86State *s)
   s->cr3 = k.cr3;
   s->cr4 = k.cr4;
   s->efer = k.efer;
-  if (v->kvm->irqchip != KVM_IRQCHIP_OURS)
-    s->cr8 = k.cr8;             /* (ours: the controller has it) */
+  if (!has_our_priority (v))
+    s->cr8 = k.cr8;
   if (k.flags & KVM_SREGS2_FLAGS_PDPTRS_VALID)
     memcpy (s->pdpte, k.pdptrs, sizeof s->pdpte);
 }

@@ -73,6 +73,7 @@ random_state (BpX86State *s, Mode mode)
   s->cr4 = mode >= MODE_PAE ? CR4_PAE : 0;
   s->cr2 = random64 ();
   s->cr3 = mode >= MODE_PAE ? 0x4000 : 0;
+  s->cr8 = random64 () & 15;            /* no local APIC: a register like others */
   s->efer = mode == MODE_LONG ? EFER_LME | EFER_LMA | EFER_SCE | EFER_NXE : 0;
   for (unsigned i = 0; i < 4 && mode == MODE_PAE; i++)
     s->pdpte[i] = 0x5001 + 0x1000 * i;
