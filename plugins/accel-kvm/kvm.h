@@ -18,10 +18,16 @@
 
 typedef enum KvmIrqchip { KVM_IRQCHIP_OURS, KVM_IRQCHIP_SPLIT, KVM_IRQCHIP_KERNEL, KVM_IRQCHIP_AUTO /* until kvm_irqchip_init */ } KvmIrqchip;
 
+/* A state MSR that the kernel keeps, and the value that it refused last: it is not offered that again. */
+typedef struct KvmStateMsr {
+  uint32_t number;
+  bool was_refused;
+  uint64_t refused;
+} KvmStateMsr;
+
 /* What state.c, msr.c and debug.c know of a vCPU; kvm_cpuid_set fills it. */
 typedef struct KvmSync {
-  uint32_t msr[64];             /* state MSRs that the kernel keeps */
-  uint8_t msr_is_fixed[64];     /* and whether it refuses to write them */
+  KvmStateMsr msr[64];
   unsigned n_msrs;
   uint32_t tsc_khz;             /* at which the guest's time-stamp counter counts */
   uint64_t components;          /* of XSAVE that the guest may have */
@@ -148,6 +154,8 @@ bool kvm_cpuid_init (Kvm *k, GError **error);           /* reads what the host h
 bool kvm_cpuid_set (KvmVcpu *v, GError **error);        /* the model's, as far as the host has it; says what is missing */
 void kvm_state_get (KvmVcpu *v);                        /* kernel to object */
 void kvm_state_put (KvmVcpu *v);                        /* object to kernel; clears dirty */
+/* The kernel does not give or take these registers: said once, and the end of the run. */
+void kvm_state_refused (KvmVcpu *v, const char *what, int error);
 uint64_t kvm_tsc_now (KvmVcpu *v);                      /* the guest's */
 bool kvm_msr_put (KvmVcpu *v, uint32_t number, uint64_t value);         /* false: the kernel refuses */
 bool kvm_msr_get (KvmVcpu *v, uint32_t number, uint64_t *value);

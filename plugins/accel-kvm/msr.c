@@ -78,7 +78,7 @@ try_msr (KvmVcpu *v, uint32_t number)
   if (v->kvm->irqchip != KVM_IRQCHIP_OURS && (number == MSR_APIC_BASE || number == MSR_TSC_DEADLINE))
     return;
   if (y->n_msrs < G_N_ELEMENTS (y->msr) && kvm_msr_get (v, number, &value))
-    y->msr[y->n_msrs++] = number;
+    y->msr[y->n_msrs++] = (KvmStateMsr) { .number = number };
   else
     bp_log_unimp (v->cpu, "KVM does not keep MSR %08x", number);
 }
@@ -89,7 +89,6 @@ kvm_msrs_init (KvmVcpu *v)
   uint32_t numbers[G_N_ELEMENTS (v->sync.msr)];
   unsigned n = v->x86->state_msrs (v->cpu, numbers, G_N_ELEMENTS (numbers));
   v->sync.n_msrs = 0;
-  memset (v->sync.msr_is_fixed, 0, sizeof v->sync.msr_is_fixed);
   for (unsigned i = 0; i < G_N_ELEMENTS (placed); i++)
     try_msr (v, placed[i].number);
   for (unsigned i = 0; i < MIN (n, G_N_ELEMENTS (numbers)); i++)
@@ -106,10 +105,9 @@ static void
 drop_msr (KvmVcpu *v, unsigned i)
 {
   KvmSync *y = &v->sync;
-  bp_log_unimp (v->cpu, "KVM does not keep MSR %08x any more", y->msr[i]);
+  bp_log_unimp (v->cpu, "KVM does not keep MSR %08x any more", y->msr[i].number);
   y->n_msrs--;
   memmove (y->msr + i, y->msr + i + 1, (y->n_msrs - i) * sizeof y->msr[0]);
-  memmove (y->msr_is_fixed + i, y->msr_is_fixed + i + 1, y->n_msrs - i);
 }
 
 void
@@ -121,44 +119,61 @@ kvm_msrs_get (KvmVcpu *v, BpX86State *s)
     memset (&all, 0, sizeof all);
     all.head.nmsrs = y->n_msrs;
     for (unsigned i = 0; i < y->n_msrs; i++)
-      all.entry[i].index = y->msr[i];
+      all.entry[i].index = y->msr[i].number;
     int n = y->n_msrs ? kvm_ioctl (v->fd, KVM_GET_MSRS, &all) : 0;
-    if (n < 0 || (unsigned) n >= y->n_msrs)
+    if (n < 0) {
+      kvm_state_refused (v, "model-specific registers", n);
+      return;
+    }
+    if ((unsigned) n >= y->n_msrs)
       break;
     drop_msr (v, (unsigned) n);
   }
   for (unsigned i = 0; i < y->n_msrs; i++) {
-    uint64_t *place = place_of (s, y->msr[i]), old, now = all.entry[i].data;
+    uint64_t *place = place_of (s, y->msr[i].number), old, now = all.entry[i].data;
     if (place)
       *place = now;
-    else if (!v->x86->get_msr (v->cpu, y->msr[i], &old) || old != now)
-      v->x86->set_msr (v->cpu, y->msr[i], now);
+    else if (!v->x86->get_msr (v->cpu, y->msr[i].number, &old) || old != now)
+      v->x86->set_msr (v->cpu, y->msr[i].number, now);
   }
 }
 
-/* A value that the kernel refuses is left out from now on: it is one that it does not let anybody change. */
+/* What the kernel has refused is not offered again: the same register with another value is, since most were refused for the value. */
+static unsigned
+what_to_put (KvmVcpu *v, const BpX86State *s, AllMsrs *all, KvmStateMsr **from)
+{
+  KvmSync *y = &v->sync;
+  unsigned count = 0;
+  memset (all, 0, sizeof *all);
+  for (unsigned i = 0; i < y->n_msrs; i++) {
+    KvmStateMsr *m = &y->msr[i];
+    const uint64_t *place = place_of ((BpX86State *) s, m->number);
+    uint64_t value = place ? *place : 0;
+    if ((!place && !v->x86->get_msr (v->cpu, m->number, &value)) || (m->was_refused && m->refused == value))
+      continue;
+    from[count] = m;
+    all->entry[count++] = (struct kvm_msr_entry) { .index = m->number, .data = value };
+  }
+  return count;
+}
+
 void
 kvm_msrs_put (KvmVcpu *v, const BpX86State *s)
 {
-  KvmSync *y = &v->sync;
-  unsigned from[G_N_ELEMENTS (y->msr)], count = 0, done = 0;
+  KvmStateMsr *from[G_N_ELEMENTS (v->sync.msr)];
   AllMsrs all;
-  memset (&all, 0, sizeof all);
-  for (unsigned i = 0; i < y->n_msrs; i++) {
-    const uint64_t *place = place_of ((BpX86State *) s, y->msr[i]);
-    uint64_t value = place ? *place : 0;
-    if (y->msr_is_fixed[i] || (!place && !v->x86->get_msr (v->cpu, y->msr[i], &value)))
-      continue;
-    from[count] = i;
-    all.entry[count++] = (struct kvm_msr_entry) { .index = y->msr[i], .data = value };
-  }
+  unsigned count = what_to_put (v, s, &all, from), done = 0;
   while (done < count) {
     all.head.nmsrs = count - done;
     int n = kvm_ioctl (v->fd, KVM_SET_MSRS, &all);
+    if (n < 0)
+      kvm_state_refused (v, "model-specific registers", n);
     if (n < 0 || (unsigned) n >= count - done)
       return;
-    bp_log_unimp (v->cpu, "KVM does not take MSR %08x = %" G_GINT64_MODIFIER "x", all.entry[n].index, (uint64_t) all.entry[n].data);
-    y->msr_is_fixed[from[done + (unsigned) n]] = 1;
+    KvmStateMsr *m = from[done + (unsigned) n];
+    bp_log_unimp (v->cpu, "KVM does not take MSR %08x = %" G_GINT64_MODIFIER "x", m->number, (uint64_t) all.entry[n].data);
+    m->was_refused = true;
+    m->refused = all.entry[n].data;
     done += (unsigned) n + 1;
     memmove (all.entry, all.entry + n + 1, (count - done) * sizeof all.entry[0]);
   }

@@ -15,9 +15,9 @@ enum { CR0_PE = 1, CR4_PAE = 1 << 5, EFER_LMA = 1 << 10 };
 #define CR0_PG (1u << 31)
 #define RFLAGS_IF (1u << 9)
 
-/* What was refused, once a vCPU; without its registers there is no guest to go on with. */
-static void
-refused (KvmVcpu *v, const char *what, int error)
+/* Once a vCPU; without its registers there is no guest to go on with. */
+void
+kvm_state_refused (KvmVcpu *v, const char *what, int error)
 {
   if (v->sync.is_broken)
     return;
@@ -32,7 +32,7 @@ transfer (KvmVcpu *v, unsigned long request, void *argument, const char *what)
 {
   int rc = kvm_ioctl (v->fd, request, argument);
   if (rc < 0)
-    refused (v, what, rc);
+    kvm_state_refused (v, what, rc);
   return rc >= 0;
 }
 

@@ -245,7 +245,7 @@ START_TEST (refused_msrs)
   open_vcpu ("max");
   unsigned n = vcpu.sync.n_msrs;
   memmove (vcpu.sync.msr + 1, vcpu.sync.msr, n * sizeof vcpu.sync.msr[0]);
-  vcpu.sync.msr[0] = 0xdead0000;
+  vcpu.sync.msr[0] = (KvmStateMsr) { .number = 0xdead0000 };
   vcpu.sync.n_msrs++;
   env->lstar = 0x1234;
   kvm_state_put (&vcpu);
@@ -254,6 +254,47 @@ START_TEST (refused_msrs)
   ck_assert_uint_eq (env->lstar, 0x1234);
   ck_assert_uint_eq (vcpu.sync.n_msrs, n);
   ck_assert (!vcpu.sync.is_broken);
+  close_vcpu ();
+}
+END_TEST
+
+/* A value that no processor takes (here an address that is not canonical) stays out; the register is not given up for it. */
+START_TEST (refused_values)
+{
+  open_vcpu ("base64");
+  env->kernel_gs_base = 0x1000;
+  kvm_state_put (&vcpu);
+  for (unsigned i = 0; i < 2; i++) {
+    env->kernel_gs_base = (uint64_t) 1 << 62;
+    kvm_state_put (&vcpu);
+    kvm_state_get (&vcpu);
+    ck_assert_uint_eq (env->kernel_gs_base, i ? 0x2000 : 0x1000);
+    env->kernel_gs_base = 0x2000;
+    kvm_state_put (&vcpu);
+    env->kernel_gs_base = 0;
+    kvm_state_get (&vcpu);
+    ck_assert_uint_eq (env->kernel_gs_base, 0x2000);
+  }
+  ck_assert (!vcpu.sync.is_broken);
+  close_vcpu ();
+}
+END_TEST
+
+/* An ioctl that fails whole says nothing of registers: those that are known stay, and the run ends. */
+START_TEST (msrs_do_not_come)
+{
+  open_vcpu ("base64");
+  env->lstar = 0x1234;
+  kvm_state_put (&vcpu);
+  failing = KVM_GET_MSRS;
+  kvm_state_get (&vcpu);
+  ck_assert_uint_eq (env->lstar, 0x1234);
+  ck_assert (vcpu.sync.is_broken && stub.shutdowns == 1);
+  close_vcpu ();
+  open_vcpu ("base64");
+  failing = KVM_SET_MSRS;
+  kvm_state_put (&vcpu);
+  ck_assert (vcpu.sync.is_broken && stub.shutdowns == 1);
   close_vcpu ();
 }
 END_TEST
@@ -510,6 +551,8 @@ add (TCase *c)
   tcase_add_test (c, every_model);
   tcase_add_test (c, msrs);
   tcase_add_test (c, refused_msrs);
+  tcase_add_test (c, refused_values);
+  tcase_add_test (c, msrs_do_not_come);
   tcase_add_test (c, mended_segments);
   tcase_add_test (c, refused_state);
   tcase_add_test (c, software_events);

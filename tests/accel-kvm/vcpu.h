@@ -21,6 +21,7 @@ static KvmVcpu vcpu = { .fd = -1 };
 static uint8_t *memory;
 static unsigned warnings;
 static KvmIrqchip irqchip;      /* of the next open_vcpu */
+static unsigned long failing;   /* an ioctl that the kernel of this host has not; until close_vcpu */
 static bool moves_tsc;          /* the kernel does (one that is itself a guest's may not) */
 
 /* What the kernel was last given: one that is itself a guest's may show something else. */
@@ -33,6 +34,8 @@ int
 kvm_ioctl (int fd, unsigned long request, const void *argument)
 {
   int r;
+  if (request == failing)
+    return -EINVAL;
   if (request == KVM_SET_CPUID2)
     memcpy (&given, argument, sizeof given.list + MIN (((const struct kvm_cpuid2 *) argument)->nent, 256) * sizeof given.entries[0]);
   do
@@ -107,6 +110,7 @@ open_vcpu (const char *model)
 static inline void
 close_vcpu (void)
 {
+  failing = 0;
   munmap (vcpu.run, vcpu.run_size);
   munmap (memory, MEMORY);
   close (vcpu.fd);
