@@ -362,8 +362,8 @@ events_get (KvmVcpu *v, BpX86State *s)
   event_get (&k, s);
   s->interrupts_held = k.interrupt.shadow & KVM_X86_SHADOW_INT_MOV_SS ? HELD_BY_SS : k.interrupt.shadow & KVM_X86_SHADOW_INT_STI ? HELD_BY_STI : 0;
   s->nmi_blocked = k.nmi.masked != 0;
-  if (k.nmi.pending)            /* the kernel forgets it when events are put */
-    bp_vcpu_raise (v->vcpu, BP_VCPU_IRQ_NMI);
+  if (k.nmi.pending)            /* the kernel forgets them when events are put: one, or two while none is handled */
+    bp_vcpu_raise (v->vcpu, BP_VCPU_IRQ_NMI | (k.nmi.pending > 1 ? BP_X86_IRQ_NMI_2 : 0));
 }
 
 /* A processor is not entered with a shadow of STI while interrupts are disabled, nor with any that the event on its way would have ended (SDM 3C 26.3.1.5). */
@@ -409,17 +409,18 @@ activity_get (KvmVcpu *v, BpX86State *s)
   s->halted = s->activity;
 }
 
-/* An application processor that waits takes its start-up message at once, as one that has had an INIT. */
+/* HLT is over for a processor that has accepted an event.  An application processor that waits takes its start-up message at once, as one that has had an INIT. */
 static void
 activity_put (KvmVcpu *v, const BpX86State *s)
 {
   struct kvm_mp_state k = { .mp_state = KVM_MP_STATE_RUNNABLE };
-  v->activity = s->activity;
+  bool wakes = s->event_kind != BP_X86_EVENT_NONE && s->event_kind != BP_X86_EVENT_SOFTWARE;
+  v->activity = s->activity == BP_X86_HALTED && wakes ? BP_X86_ACTIVE : s->activity;
   if (v->kvm->irqchip == KVM_IRQCHIP_OURS)
     return;
-  if (s->activity == BP_X86_HALTED)
+  if (v->activity == BP_X86_HALTED)
     k.mp_state = KVM_MP_STATE_HALTED;
-  else if (s->activity == BP_X86_WAIT_SIPI)
+  else if (v->activity == BP_X86_WAIT_SIPI)
     k.mp_state = KVM_MP_STATE_INIT_RECEIVED;
   transfer (v, KVM_SET_MP_STATE, &k, "activity");
 }

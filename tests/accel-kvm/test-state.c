@@ -376,6 +376,38 @@ START_TEST (pending_nmi)
 }
 END_TEST
 
+/* One is handled and so blocks others until IRET; two come before that. */
+START_TEST (two_pending_nmis)
+{
+  struct kvm_vcpu_events e;
+  open_vcpu ("max");
+  kvm_state_put (&vcpu);
+  ck_assert_int_ge (kvm_ioctl (vcpu.fd, KVM_NMI, NULL), 0);
+  ck_assert_int_ge (kvm_ioctl (vcpu.fd, KVM_NMI, NULL), 0);
+  ck_assert_int_ge (kvm_ioctl (vcpu.fd, KVM_GET_VCPU_EVENTS, &e), 0);
+  stub.pending = 0;
+  kvm_state_get (&vcpu);
+  ck_assert_uint_eq (stub.pending, BP_VCPU_IRQ_NMI | (e.nmi.pending > 1 ? BP_X86_IRQ_NMI_2 : 0));
+  printf ("the kernel keeps %u NMIs\n", e.nmi.pending);
+  close_vcpu ();
+}
+END_TEST
+
+/* A trap after HLT, as a snapshot of accel-tcg may have it: nothing else might ever wake the processor. */
+START_TEST (event_ends_halt)
+{
+  open_vcpu ("base64");
+  BpX86State s = state_of ();
+  s.activity = s.halted = BP_X86_HALTED;
+  s.event_kind = BP_X86_EVENT_EXCEPTION;
+  s.event_vector = EXC_DB;
+  x86_cpu_iface.set_state (env, &s);
+  kvm_state_put (&vcpu);
+  ck_assert_uint_eq (vcpu.activity, BP_X86_ACTIVE);
+  close_vcpu ();
+}
+END_TEST
+
 START_TEST (activities)
 {
   open_vcpu ("max");
@@ -557,7 +589,9 @@ add (TCase *c)
   tcase_add_test (c, refused_state);
   tcase_add_test (c, software_events);
   tcase_add_test (c, pending_nmi);
+  tcase_add_test (c, two_pending_nmis);
   tcase_add_test (c, activities);
+  tcase_add_test (c, event_ends_halt);
   tcase_add_test (c, kernels_apic);
   tcase_add_test (c, any_state);
   tcase_add_test (c, guest_goes_on);
