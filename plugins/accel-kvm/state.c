@@ -447,6 +447,14 @@ object_state (const KvmVcpu *v)
   return s;
 }
 
+/* The object's own, which has gone on meanwhile, unless the guest may have read more: what was read does not come again after a pause. */
+static uint64_t
+tsc_of_both (KvmVcpu *v)
+{
+  uint64_t kernels = kvm_tsc_now (v), objects = object_state (v).tsc;
+  return is_other_time (v, kernels, objects) ? kernels : MAX (kernels, objects);
+}
+
 void
 kvm_state_get (KvmVcpu *v)
 {
@@ -459,9 +467,7 @@ kvm_state_get (KvmVcpu *v)
   system_get (v, &s);
   kvm_msrs_get (v, &s);
   debug_get (v, &s);
-  uint64_t tsc = kvm_tsc_now (v);
-  if (is_other_time (v, tsc, s.tsc))
-    s.tsc = tsc;
+  s.tsc = tsc_of_both (v);
   v->x86->set_state (v->cpu, &s);
 }
 

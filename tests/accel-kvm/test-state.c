@@ -575,6 +575,26 @@ START_TEST (time_stamp_counter)
 }
 END_TEST
 
+/* Virtual time stands here: the object's counter falls behind the kernel's by less than counts as another time. */
+START_TEST (time_does_not_go_back)
+{
+  open_vcpu ("base64");
+  for (unsigned i = 0; i < 20; i++) {
+    BpX86State s = state_of ();
+    s.tsc = kvm_tsc_now (&vcpu);
+    x86_cpu_iface.set_state (env, &s);
+    uint64_t read = kvm_tsc_now (&vcpu);
+    kvm_state_get (&vcpu);
+    ck_assert_uint_ge (state_of ().tsc, read);
+    s.tsc = kvm_tsc_now (&vcpu) + vcpu.sync.tsc_khz / 2;        /* ahead: it keeps in step with other processors' */
+    x86_cpu_iface.set_state (env, &s);
+    kvm_state_get (&vcpu);
+    ck_assert_uint_ge (state_of ().tsc, s.tsc);
+  }
+  close_vcpu ();
+}
+END_TEST
+
 static void
 add (TCase *c)
 {
@@ -597,6 +617,7 @@ add (TCase *c)
   tcase_add_test (c, guest_goes_on);
   tcase_add_test (c, events_are_delivered);
   tcase_add_test (c, time_stamp_counter);
+  tcase_add_test (c, time_does_not_go_back);
 }
 
 int
