@@ -38,6 +38,7 @@ reset_msrs (X86Cpu *env)
 {
   env->sysenter_cs = env->sysenter_esp = env->sysenter_eip = 0;
   env->tsc_offset = env->tsc_adjust = env->tsc_aux = 0;
+  env->tsc_counted = env->tsc_frequency;
   env->star = env->lstar = env->cstar = env->sfmask = env->kernel_gs_base = 0;
   env->xcr0 = 1;
   env->xss = 0;
@@ -250,10 +251,26 @@ reset (void *self, BpResetKind kind)
   x86_reset_registers (env, false);
 }
 
+/* Saved where the counter had another rate: under KVM it is the host's. */
+static bool
+follow_rate (X86Cpu *env, GError **error)
+{
+  uint64_t own = env->tsc_frequency;
+  if (env->tsc_counted < 1000000 || env->tsc_counted > G_MAXUINT32) {
+    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "its time-stamp counter's rate, %" G_GUINT64_FORMAT " Hz, is none that a processor has", env->tsc_counted);
+    return false;
+  }
+  env->tsc_frequency = env->tsc_counted;
+  x86_set_tsc_frequency (env, own);
+  return true;
+}
+
 static bool
 post_load (void *self, GError **error)
 {
   X86Cpu *env = self;
+  if (!follow_rate (env, error))
+    return false;
   env->hflags &= HF_INHIBIT;
   x86_mask_mxcsr (env);
   x86_update_hflags (env);
@@ -309,6 +326,6 @@ const BpTypeDesc x86_cpu_type = {
   BP_TYPE ("x86-cpu", BP_KIND_CPU, X86Cpu),
   .description = "x86 processor of 32 or 64 bits",
   .properties = properties, .pins = pins, .interfaces = interfaces,
-  .state_version = 3, .state_minimum = 2, .state = x86_state_fields,
+  .state_version = 4, .state_minimum = 2, .state = x86_state_fields,
   .configure = configure, .realize = realize, .reset = reset, .post_load = post_load
 };

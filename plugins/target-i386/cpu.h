@@ -125,7 +125,8 @@ typedef struct X86Cpu {
   uint64_t xcr0, xss;
   uint64_t pkru, pkrs;          /* 32 bits each: what pages' keys forbid, by two bits a key */
   uint64_t cr8;                 /* without a local APIC to hold it */
-  uint64_t spare_state[32];
+  uint64_t tsc_counted;         /* Hz that tsc_offset goes with: tsc_frequency, but in a snapshot that another host or accelerator has made */
+  uint64_t spare_state[31];
 
   /* --- saved: an event on its way ------------------------------------------------ */
   int32_t exc_vector;           /* recorded before ops->raise; -1: none */
@@ -233,6 +234,7 @@ bool x86_insn_registers (const BpInsn *insn, BpInsnRegisters *out);
 bool x86_msr_read (X86Cpu *env, uint32_t number, uint64_t *value);
 bool x86_msr_write (X86Cpu *env, uint32_t number, uint64_t value);
 uint64_t x86_tsc (X86Cpu *env);                 /* the counter now; [main] while the vCPU is stopped, or its own thread */
+void x86_set_tsc_frequency (X86Cpu *env, uint64_t hz);  /* the counter goes on from where it is */
 uint64_t x86_cr8_read (X86Cpu *env);
 void x86_cr8_write (X86Cpu *env, uint64_t value);
 /* cpuid.c */

@@ -72,6 +72,7 @@ const BpStateField x86_state_fields[] = {
   BP_STATE_FIELD_U8 (X86Cpu, startup_vector),
   BP_STATE_FIELD_U32 (X86Cpu, repeating),
   { .name = "watch_hits", .kind = BP_STATE_U32, .offset = offsetof (X86Cpu, watch_hits), .count = 1, .size = 4, .since = 3 },
+  BP_STATE_SINCE (4, BP_STATE_U64, X86Cpu, tsc_counted, 1),
   BP_STATE_END
 };
 
@@ -397,14 +398,10 @@ tsc_frequency (void *self)
   return ((X86Cpu *) self)->tsc_frequency;
 }
 
-/* The counter goes on from where it is. */
 static void
 set_tsc_frequency (void *self, uint64_t hz)
 {
-  X86Cpu *env = self;
-  uint64_t now = x86_tsc (env);
-  env->tsc_frequency = CLAMP (hz, 1000000, G_MAXUINT32);
-  env->tsc_offset += now - x86_tsc (env);
+  x86_set_tsc_frequency (self, hz);
 }
 
 const BpX86CpuIface x86_cpu_iface = {

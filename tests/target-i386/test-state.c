@@ -3,6 +3,7 @@
 #define STUB_WITH_CPU
 #include "stub-machine.h"
 #include "../random-numbers.h"
+#include "target-i386/plugin.h"
 
 /* The translator's table is not part of this test. */
 const BpTcgFrontend x86_frontend;
@@ -276,6 +277,49 @@ START_TEST (time_stamp_counter)
 }
 END_TEST
 
+static struct {
+  uint64_t value;
+  int64_t at;
+} deadline;
+
+static uint64_t base_read (void *self) { return 0xfee00900; }
+static uint64_t deadline_read (void *self) { return deadline.value; }
+
+static void
+deadline_write (void *self, uint64_t value, int64_t at)
+{
+  deadline.value = value;
+  deadline.at = at;
+}
+
+static const BpInterruptControllerIface apic = {
+  .struct_size = sizeof apic, .apic_base_read = base_read, .deadline_read = deadline_read, .deadline_write = deadline_write
+};
+
+/* Two gigahertz there, one here; the counter had reached 12000, and its deadline is a thousand ticks away. */
+START_TEST (another_rate)
+{
+  GError *error = NULL;
+  fresh ();
+  env->intc.table = &apic;
+  env->tsc_counted = 2000000000;
+  env->tsc_offset = 2000;
+  deadline.value = 13000;
+  deadline.at = stub.time + 500;
+  ck_assert (x86_cpu_type.post_load (env, &error));
+  ck_assert_uint_eq (state_of ().tsc, 12000);
+  ck_assert (deadline.value == 13000 && deadline.at == stub.time + 1000);
+  stub.time += 500;
+  ck_assert_uint_eq (state_of ().tsc, 12500);
+  ck_assert (x86_cpu_type.post_load (env, &error));     /* and what is saved here is of this rate */
+  ck_assert_uint_eq (state_of ().tsc, 12500);
+  env->tsc_counted = 0;                                 /* a file may say anything */
+  ck_assert (!x86_cpu_type.post_load (env, &error));
+  ck_assert_str_eq (error->message, "its time-stamp counter's rate, 0 Hz, is none that a processor has");
+  g_error_free (error);
+}
+END_TEST
+
 START_TEST (for_accelerators)
 {
   uint32_t numbers[64];
@@ -321,6 +365,7 @@ add (TCase *c)
   tcase_add_test (c, shadow);
   tcase_add_test (c, page_directory_pointers);
   tcase_add_test (c, time_stamp_counter);
+  tcase_add_test (c, another_rate);
   tcase_add_test (c, for_accelerators);
 }
 
