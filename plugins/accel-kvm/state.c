@@ -284,11 +284,12 @@ fp_put (KvmVcpu *v, const BpX86State *s)
   transfer (v, KVM_SET_XSAVE, image, "XSAVE area");
 }
 
+/* A processor without XSAVE has none: some that virtualise are so old, or are themselves a guest's that is told so little. */
 static void
 xcr0_get (KvmVcpu *v, BpX86State *s)
 {
   struct kvm_xcrs k;
-  if (transfer (v, KVM_GET_XCRS, &k, "XCR0"))
+  if (kvm_has (v->kvm, KVM_CAP_XCRS) && transfer (v, KVM_GET_XCRS, &k, "XCR0"))
     for (unsigned i = 0; i < k.nr_xcrs; i++)
       if (k.xcrs[i].xcr == 0)
         s->xcr0 = k.xcrs[i].value;
@@ -301,7 +302,8 @@ xcr0_put (KvmVcpu *v, const BpX86State *s)
   memset (&k, 0, sizeof k);
   k.nr_xcrs = 1;
   k.xcrs[0].value = s->xcr0;
-  transfer (v, KVM_SET_XCRS, &k, "XCR0");
+  if (kvm_has (v->kvm, KVM_CAP_XCRS))
+    transfer (v, KVM_SET_XCRS, &k, "XCR0");
 }
 
 /* --- debug registers --------------------------------------------------------------------------------------- */

@@ -299,6 +299,24 @@ START_TEST (msrs_do_not_come)
 }
 END_TEST
 
+/* Of a host without XSAVE everything else comes and goes. */
+START_TEST (no_xsave)
+{
+  lacking = KVM_CAP_XCRS;
+  failing = KVM_GET_XCRS;
+  failing_too = KVM_SET_XCRS;
+  open_vcpu ("pentium3");
+  BpX86State s = state_of (), back;
+  random_fp (&s);
+  memset (s.ymm_high, 0, sizeof s.ymm_high);
+  s.xcr0 = 1;
+  s.pkru = 0;
+  there_and_back (&s, &back);
+  compare (&s, &back);
+  close_vcpu ();
+}
+END_TEST
+
 /* --- what no processor has, but a loader's state may ----------------------------------------------------- */
 
 START_TEST (mended_segments)
@@ -604,6 +622,7 @@ add (TCase *c)
   tcase_add_test (c, msrs);
   tcase_add_test (c, refused_msrs);
   tcase_add_test (c, refused_values);
+  tcase_add_test (c, no_xsave);
   tcase_add_test (c, msrs_do_not_come);
   tcase_add_test (c, mended_segments);
   tcase_add_test (c, refused_state);

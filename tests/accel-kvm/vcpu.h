@@ -21,7 +21,9 @@ static KvmVcpu vcpu = { .fd = -1 };
 static uint8_t *memory;
 static unsigned warnings;
 static KvmIrqchip irqchip;      /* of the next open_vcpu */
-static unsigned long failing;   /* an ioctl that the kernel of this host has not; until close_vcpu */
+/* Until close_vcpu: ioctls that the kernel does not know, a capability that it lacks. */
+static unsigned long failing, failing_too;
+static int lacking = -1;
 static bool moves_tsc;          /* the kernel does (one that is itself a guest's may not) */
 
 /* What the kernel was last given: one that is itself a guest's may show something else. */
@@ -34,7 +36,7 @@ int
 kvm_ioctl (int fd, unsigned long request, const void *argument)
 {
   int r;
-  if (request == failing)
+  if (request == failing || request == failing_too)
     return -EINVAL;
   if (request == KVM_SET_CPUID2)
     memcpy (&given, argument, sizeof given.list + MIN (((const struct kvm_cpuid2 *) argument)->nent, 256) * sizeof given.entries[0]);
@@ -47,7 +49,7 @@ kvm_ioctl (int fd, unsigned long request, const void *argument)
 int
 kvm_has (const Kvm *k, int capability)
 {
-  int r = kvm_ioctl (k->vm, KVM_CHECK_EXTENSION, (void *) (intptr_t) capability);
+  int r = capability == lacking ? 0 : kvm_ioctl (k->vm, KVM_CHECK_EXTENSION, (void *) (intptr_t) capability);
   return MAX (r, 0);
 }
 
@@ -110,7 +112,8 @@ open_vcpu (const char *model)
 static inline void
 close_vcpu (void)
 {
-  failing = 0;
+  failing = failing_too = 0;
+  lacking = -1;
   munmap (vcpu.run, vcpu.run_size);
   munmap (memory, MEMORY);
   close (vcpu.fd);
