@@ -10,8 +10,8 @@ enum { EAX, EBX, ECX, EDX };
 
 /* --- what the host has --------------------------------------------------------------------- */
 
-static bool
-read_supported (Kvm *k, GError **error)
+bool
+kvm_cpuid_init (Kvm *k, GError **error)
 {
   for (unsigned n = 128; n <= 4096; n *= 2) {
     struct kvm_cpuid2 *list = g_malloc0 (sizeof *list + n * sizeof list->entries[0]);
@@ -30,31 +30,6 @@ read_supported (Kvm *k, GError **error)
   }
   g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "KVM_GET_SUPPORTED_CPUID: more than 4096 entries");
   return false;
-}
-
-static bool
-read_msr_list (Kvm *k, GError **error)
-{
-  struct kvm_msr_list none = { .nmsrs = 0 };
-  kvm_ioctl (k->kvm, KVM_GET_MSR_INDEX_LIST, &none);    /* refused, but says how many there are */
-  g_autofree struct kvm_msr_list *list = g_malloc0 (sizeof *list + none.nmsrs * sizeof list->indices[0]);
-  list->nmsrs = none.nmsrs;
-  int rc = kvm_ioctl (k->kvm, KVM_GET_MSR_INDEX_LIST, list);
-  if (rc < 0) {
-    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "KVM_GET_MSR_INDEX_LIST: %s", g_strerror (-rc));
-    return false;
-  }
-  if (!k->msrs)
-    k->msrs = g_array_new (false, false, sizeof (uint32_t));
-  g_array_set_size (k->msrs, 0);
-  g_array_append_vals (k->msrs, list->indices, list->nmsrs);
-  return true;
-}
-
-bool
-kvm_cpuid_init (Kvm *k, GError **error)
-{
-  return read_supported (k, error) && read_msr_list (k, error);
 }
 
 static const struct kvm_cpuid_entry2 *
@@ -159,7 +134,7 @@ leaf_13 (Cpuid *c, uint32_t subleaf, uint32_t r[4])
         end = MAX (end, supported_bits (c->v->kvm, 13, i, EBX) + supported_bits (c->v->kvm, 13, i, EAX));
     y->pkru_at = y->components >> 9 & 1 ? supported_bits (c->v->kvm, 13, 9, EBX) : 0;
     r[EAX] = (uint32_t) y->components;
-    r[EBX] = r[ECX] = end;      /* (the kernel follows XCR0 in EBX) */
+    r[EBX] = r[ECX] = y->components ? end : 0;  /* (the kernel follows XCR0 in EBX) */
     r[EDX] = 0;
   } else if (subleaf > 1) {
     bool there = e && y->components >> subleaf & 1;

@@ -76,7 +76,6 @@ typedef struct Kvm {            /* the object of type accel-kvm */
   int kvm, vm;                  /* file descriptors, -1: not open */
   GPtrArray *vcpus;             /* of KvmVcpu * */
   struct kvm_cpuid2 *supported; /* what the host offers to guests */
-  GArray *msrs;                 /* of uint32_t: those that the kernel keeps (KVM_GET_MSR_INDEX_LIST) */
   struct KvmSlots *slots;       /* memory-slots.c */
   struct KvmDoorbells *doorbells;       /* doorbells.c */
   struct KvmChips *chips;       /* irqchip.c; NULL: all interrupt controllers are ours */

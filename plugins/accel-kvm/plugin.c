@@ -36,7 +36,6 @@ unrealize (void *self)
   }
   kvm_vm_close (k);
   g_clear_pointer (&k->supported, g_free);
-  g_clear_pointer (&k->msrs, g_array_unref);
   g_clear_pointer (&k->vcpus, g_ptr_array_unref);
   g_mutex_clear (&k->run_lock);
   kvm_gate_finish (k);

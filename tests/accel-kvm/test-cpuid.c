@@ -68,6 +68,11 @@ START_TEST (xsave_area)
   if (vcpu.sync.pkru_at)
     ck_assert_uint_eq (vcpu.sync.pkru_at, guest (13, 9, 1));
   close_vcpu ();
+  open_vcpu ("max,-xsave");
+  for (unsigned reg = 0; reg < 4; reg++)
+    ck_assert_uint_eq (guest (13, 0, reg), 0);
+  ck_assert_uint_eq (vcpu.sync.components, 0);
+  close_vcpu ();
 }
 END_TEST
 

@@ -120,7 +120,6 @@ close_vcpu (void)
   close (kvm.vm);
   close (kvm.kvm);
   g_free (kvm.supported);
-  g_array_unref (kvm.msrs);
   g_ptr_array_unref (kvm.vcpus);
 }
 
