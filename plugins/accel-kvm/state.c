@@ -249,7 +249,7 @@ image_get (KvmVcpu *v, const uint8_t *image, BpX86State *s)
     memcpy (s->fxsave + FX_XMM, image + FX_XMM, FX_END - FX_XMM);
   if (present & HAS_AVX)
     memcpy (s->ymm_high, image + UPPERS_AT, sizeof s->ymm_high);
-  if (present & HAS_PKRU && v->sync.pkru_at)
+  if (v->sync.pkru_at)          /* the kernel keeps it elsewhere, and its bit in the header may be the host's */
     memcpy (&pkru, image + v->sync.pkru_at, sizeof pkru);
   s->pkru = pkru;
 }

@@ -317,6 +317,18 @@ START_TEST (no_xsave)
 }
 END_TEST
 
+START_TEST (unmarked_pkru)
+{
+  open_vcpu ("max");
+  BpX86State s = state_of (), back;
+  s.pkru = vcpu.sync.pkru_at ? 0x55555554 : 0;
+  hides_pkru = vcpu.xsave_size <= 4096;
+  there_and_back (&s, &back);
+  ck_assert_uint_eq (back.pkru, s.pkru);
+  close_vcpu ();
+}
+END_TEST
+
 /* --- what no processor has, but a loader's state may ----------------------------------------------------- */
 
 START_TEST (mended_segments)
@@ -623,6 +635,7 @@ add (TCase *c)
   tcase_add_test (c, refused_msrs);
   tcase_add_test (c, refused_values);
   tcase_add_test (c, no_xsave);
+  tcase_add_test (c, unmarked_pkru);
   tcase_add_test (c, msrs_do_not_come);
   tcase_add_test (c, mended_segments);
   tcase_add_test (c, refused_state);

@@ -24,6 +24,7 @@ static KvmIrqchip irqchip;      /* of the next open_vcpu */
 /* Until close_vcpu: ioctls that the kernel does not know, a capability that it lacks. */
 static unsigned long failing, failing_too;
 static int lacking = -1;
+static bool hides_pkru;         /* KVM_GET_XSAVE does not mark it */
 static bool moves_tsc;          /* the kernel does (one that is itself a guest's may not) */
 
 /* What the kernel was last given: one that is itself a guest's may show something else. */
@@ -43,6 +44,8 @@ kvm_ioctl (int fd, unsigned long request, const void *argument)
   do
     r = ioctl (fd, request, argument);
   while (r < 0 && errno == EINTR);
+  if (hides_pkru && request == KVM_GET_XSAVE)
+    ((uint8_t *) argument)[512 + 1] &= (uint8_t) ~2;
   return r < 0 ? -errno : r;
 }
 
@@ -114,6 +117,7 @@ close_vcpu (void)
 {
   failing = failing_too = 0;
   lacking = -1;
+  hides_pkru = false;
   munmap (vcpu.run, vcpu.run_size);
   munmap (memory, MEMORY);
   close (vcpu.fd);
