@@ -60,6 +60,7 @@ typedef struct Cpuid {
   KvmVcpu *v;
   GArray *entries;              /* of struct kvm_cpuid_entry2 */
   GString *missing;             /* names of features */
+  bool has_msr_exits;
 } Cpuid;
 
 static void
@@ -114,7 +115,7 @@ static void
 leaf_1 (Cpuid *c, uint32_t r[4])
 {
   const Kvm *k = c->v->kvm;
-  if (k->irqchip == KVM_IRQCHIP_OURS && !(kvm_has (k, KVM_CAP_X86_USER_SPACE_MSR) && kvm_has (k, KVM_CAP_X86_MSR_FILTER)))
+  if (k->irqchip == KVM_IRQCHIP_OURS && !c->has_msr_exits)
     r[ECX] &= ~(1u << 21 | 1u << 24);
   if (k->irqchip != KVM_IRQCHIP_OURS && !kvm_has (k, KVM_CAP_TSC_DEADLINE_TIMER))
     r[ECX] &= ~(1u << 24);
@@ -281,7 +282,7 @@ bool
 kvm_cpuid_set (KvmVcpu *v, GError **error)
 {
   Cpuid c = { .v = v, .entries = g_array_new (false, true, sizeof (struct kvm_cpuid_entry2)), .missing = g_string_new (NULL) };
-  kvm_msr_exits_init (v->kvm);
+  c.has_msr_exits = kvm_msr_exits_init (v->kvm);
   enforce (v);
   set_tsc_rate (v);
   all_leaves (&c);

@@ -161,8 +161,8 @@ bool kvm_msr_get (KvmVcpu *v, uint32_t number, uint64_t *value);
 void kvm_msrs_init (KvmVcpu *v);                        /* which of the CPU's the kernel keeps */
 void kvm_msrs_get (KvmVcpu *v, BpX86State *s);          /* kernel to the state, or else to the object */
 void kvm_msrs_put (KvmVcpu *v, const BpX86State *s);
-/* Exits for MSRs that the kernel does not have, or must not answer itself. */
-void kvm_msr_exits_init (Kvm *k);
+/* Exits for MSRs that the kernel does not have, or must not answer itself.  false: there are none, it answers for local APICs that it has not. */
+bool kvm_msr_exits_init (Kvm *k);
 /* An exit of KVM_CAP_X86_USER_SPACE_MSR; sets run->msr.error */
 void kvm_msr_exit (KvmVcpu *v, bool write);
 

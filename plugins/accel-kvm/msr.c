@@ -182,7 +182,7 @@ kvm_msrs_put (KvmVcpu *v, const BpX86State *s)
 /* --- exits ------------------------------------------------------------------------------------------ */
 
 /* The kernel answers some registers itself, and wrongly, when local APICs are ours; and it has banks of machine checks that the model has not. */
-static void
+static bool
 set_filter (Kvm *k, bool apic_is_ours)
 {
   static uint8_t none[8];       /* a clear bit: an exit */
@@ -196,17 +196,17 @@ set_filter (Kvm *k, bool apic_is_ours)
   };
   if (!apic_is_ours)
     memset (&filter.ranges[1], 0, 2 * sizeof filter.ranges[1]);
-  kvm_ioctl (k->vm, KVM_X86_SET_MSR_FILTER, &filter);
+  return kvm_ioctl (k->vm, KVM_X86_SET_MSR_FILTER, &filter) >= 0;
 }
 
-void
+bool
 kvm_msr_exits_init (Kvm *k)
 {
   struct kvm_enable_cap cap = {
     .cap = KVM_CAP_X86_USER_SPACE_MSR, .args = { KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN | KVM_MSR_EXIT_REASON_FILTER }
   };
-  if (kvm_has (k, KVM_CAP_X86_USER_SPACE_MSR) && kvm_ioctl (k->vm, KVM_ENABLE_CAP, &cap) >= 0 && kvm_has (k, KVM_CAP_X86_MSR_FILTER))
-    set_filter (k, k->irqchip == KVM_IRQCHIP_OURS);
+  bool exits = kvm_has (k, KVM_CAP_X86_USER_SPACE_MSR) && kvm_ioctl (k->vm, KVM_ENABLE_CAP, &cap) >= 0;
+  return exits && kvm_has (k, KVM_CAP_X86_MSR_FILTER) && set_filter (k, k->irqchip == KVM_IRQCHIP_OURS);
 }
 
 /* The controller counts virtual time; the guest's counter is the kernel's. */

@@ -113,6 +113,27 @@ START_TEST (hypervisor)
 }
 END_TEST
 
+static const BpInterruptControllerIface lapic = {
+  .struct_size = sizeof lapic, .apic_base_read = (uint64_t (*) (void *)) abort, .msr_write = (bool (*) (void *, uint32_t, uint64_t)) abort,
+  .deadline_write = (void (*) (void *, uint64_t, int64_t)) abort
+};
+
+/* x2APIC's registers and deadlines are ours only where their MSRs come out of the kernel; to have the capability is not enough. */
+START_TEST (local_apic)
+{
+  enum { X2APIC = 1 << 21, DEADLINE = 1 << 24 };
+  static const unsigned long refused[] = { 0, KVM_X86_SET_MSR_FILTER, KVM_ENABLE_CAP };
+  for (unsigned i = 0; i < G_N_ELEMENTS (refused); i++) {
+    open_vcpu ("max");
+    env->intc.table = &lapic;
+    failing = refused[i];
+    new_cpu (false);
+    ck_assert_uint_eq (guest (1, 0, 2) & (X2APIC | DEADLINE), i ? 0 : X2APIC | DEADLINE);
+    close_vcpu ();
+  }
+}
+END_TEST
+
 static void
 add (TCase *c)
 {
@@ -120,6 +141,7 @@ add (TCase *c)
   tcase_add_test (c, xsave_area);
   tcase_add_test (c, widths);
   tcase_add_test (c, hypervisor);
+  tcase_add_test (c, local_apic);
 }
 
 int
