@@ -200,16 +200,13 @@ tsc_move (X86Cpu *env, uint64_t by)
     deadline_access (env, &deadline, true);
 }
 
-/* A deadline is one of the counter's: it comes when that gets there at its new rate. */
+/* A deadline that the local APIC holds stays where it is in virtual time: a post_load, which this is part of, lets no device's timer go off. */
 void
 x86_set_tsc_frequency (X86Cpu *env, uint64_t hz)
 {
-  uint64_t now = x86_tsc (env), deadline;
-  bool waits = deadline_access (env, &deadline, false) && deadline;
+  uint64_t now = x86_tsc (env);
   env->tsc_frequency = env->tsc_counted = CLAMP (hz, 1000000, G_MAXUINT32);
   env->tsc_offset += now - x86_tsc (env);
-  if (waits)
-    deadline_access (env, &deadline, true);
 }
 
 /* --- memory types: kept, of no effect ---------------------------------------------------------- */
