@@ -98,25 +98,6 @@ kvm_ioapic_put (Kvm *k, const BpX86IoapicState *state)
 
 enum { MSR_APIC_BASE = 0x1b, MSR_TSC_DEADLINE = 0x6e0 };
 
-typedef struct OneMsr {
-  struct kvm_msrs head;
-  struct kvm_msr_entry entry;
-} OneMsr;
-
-static uint64_t
-get_msr (KvmVcpu *v, uint32_t number)
-{
-  OneMsr m = { .head.nmsrs = 1, .entry.index = number };
-  return kvm_ioctl (v->fd, KVM_GET_MSRS, &m) == 1 ? m.entry.data : 0;
-}
-
-static bool
-put_msr (KvmVcpu *v, uint32_t number, uint64_t value)
-{
-  OneMsr m = { .head.nmsrs = 1, .entry = { .index = number, .data = value } };
-  return kvm_ioctl (v->fd, KVM_SET_MSRS, &m) == 1;
-}
-
 bool
 kvm_lapic_get (KvmVcpu *v, BpX86LapicState *state)
 {
@@ -125,22 +106,24 @@ kvm_lapic_get (KvmVcpu *v, BpX86LapicState *state)
     return false;
   G_STATIC_ASSERT (sizeof page.regs == sizeof state->registers);
   memcpy (state->registers, page.regs, sizeof page.regs);
-  state->base = get_msr (v, MSR_APIC_BASE);
-  state->deadline = get_msr (v, MSR_TSC_DEADLINE);
+  state->base = state->deadline = 0;
+  kvm_msr_get (v, MSR_APIC_BASE, &state->base);
+  kvm_msr_get (v, MSR_TSC_DEADLINE, &state->deadline);
   return true;
 }
 
-/* The base says how the page is read, and the page whether there may be a deadline. */
+/* The base says how the page is read, and the page whether there may be a deadline.  One that the kernel still has would begin with the page. */
 bool
 kvm_lapic_put (KvmVcpu *v, const BpX86LapicState *state)
 {
   struct kvm_lapic_state page = { .regs = { 0 } };
-  if (!put_msr (v, MSR_APIC_BASE, state->base))
+  if (!kvm_msr_put (v, MSR_APIC_BASE, state->base))
     bp_warn (v->kvm, "KVM refuses IA32_APIC_BASE = 0x%" G_GINT64_MODIFIER "x of CPU %u", state->base, bp_vcpu_index (v->vcpu));
   memcpy (page.regs, state->registers, sizeof page.regs);
+  kvm_msr_put (v, MSR_TSC_DEADLINE, 0);
   if (!done (v->kvm, "state of a local APIC", kvm_ioctl (v->fd, KVM_SET_LAPIC, &page)))
     return false;
   if (state->deadline)
-    put_msr (v, MSR_TSC_DEADLINE, state->deadline);
+    kvm_msr_put (v, MSR_TSC_DEADLINE, state->deadline);
   return true;
 }

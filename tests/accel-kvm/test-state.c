@@ -1,6 +1,7 @@
 /* test-state.c -- registers into the kernel and out again: random ones in each mode, what processors never have, what the kernel made of it. */
 /* SPDX-License-Identifier: MIT */
 #include "vcpu.h"
+#include "accel-kvm/irqchip.h"
 #include "../random-numbers.h"
 
 const void *bp_object_interface (const void *self, const char *id) { return NULL; }
@@ -480,6 +481,33 @@ START_TEST (kernels_apic)
 }
 END_TEST
 
+static const BpInterruptControllerIface with_deadlines = {
+  .struct_size = sizeof with_deadlines, .apic_base_read = (uint64_t (*) (void *)) abort, .deadline_write = (void (*) (void *, uint64_t, int64_t)) abort
+};
+
+/* Loaded while the kernel waits for another one's deadline: that would come as an interrupt of nobody's. */
+START_TEST (no_deadline)
+{
+  enum { SPURIOUS = 0xf0, LVT_TIMER = 0x320, DEADLINE_MODE = 2 << 17 };
+  BpX86LapicState lapic, back;
+  irqchip = KVM_IRQCHIP_KERNEL;
+  open_vcpu ("max");
+  irqchip = KVM_IRQCHIP_OURS;
+  env->intc.table = &with_deadlines;    /* CPUID says so */
+  ck_assert (kvm_cpuid_set (&vcpu, NULL));
+  ck_assert (kvm_lapic_get (&vcpu, &lapic));
+  lapic.registers[SPURIOUS + 1] = 1;
+  memcpy (lapic.registers + LVT_TIMER, &(uint32_t) { DEADLINE_MODE | 0x30 }, 4);
+  lapic.deadline = (uint64_t) 1 << 60;
+  ck_assert (kvm_lapic_put (&vcpu, &lapic) && kvm_lapic_get (&vcpu, &back));
+  ck_assert_uint_eq (back.deadline, lapic.deadline);
+  lapic.deadline = 0;
+  ck_assert (kvm_lapic_put (&vcpu, &lapic) && kvm_lapic_get (&vcpu, &back));
+  ck_assert_uint_eq (back.deadline, 0);
+  close_vcpu ();
+}
+END_TEST
+
 /* Whatever a snapshot or a debugger says: the kernel takes it, or it is refused once, in words. */
 START_TEST (any_state)
 {
@@ -645,6 +673,7 @@ add (TCase *c)
   tcase_add_test (c, activities);
   tcase_add_test (c, event_ends_halt);
   tcase_add_test (c, kernels_apic);
+  tcase_add_test (c, no_deadline);
   tcase_add_test (c, any_state);
   tcase_add_test (c, guest_goes_on);
   tcase_add_test (c, events_are_delivered);
