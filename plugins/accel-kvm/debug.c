@@ -240,8 +240,8 @@ tell (KvmVcpu *v, const struct kvm_guest_debug *g)
   if (!steps && !memcmp (g, &v->sync.armed, sizeof *g))
     return;
   int rc = kvm_ioctl (v->fd, KVM_SET_GUEST_DEBUG, g);
-  if (rc < 0 && !v->sync.is_broken) {
-    v->sync.is_broken = true;
+  if (rc < 0 && !v->sync.is_not_debugged) {
+    v->sync.is_not_debugged = true;
     bp_warn (v->cpu, "KVM refuses to debug: %s", g_strerror (-rc));
   }
   v->sync.armed = *g;
@@ -363,12 +363,20 @@ step_done (KvmVcpu *v, uint64_t pc)
   return false;
 }
 
+/* What is fetched is put back: the kernel has handed its NMIs over. */
+static void
+fetch (KvmVcpu *v)
+{
+  kvm_state_get (v);
+  v->dirty = true;
+}
+
 void
 kvm_debug_halted (KvmVcpu *v)
 {
   if (!v->kvm->debug || !v->stepping)
     return;
-  kvm_state_get (v);
+  fetch (v);
   step_done (v, place_of (v));
 }
 
@@ -399,7 +407,7 @@ raises_fault (KvmVcpu *v, uint64_t pc)
   enum { CR4_SMEP = 1 << 20, EFER_NXE = 1 << 11, ERROR_USER = 4, ERROR_FETCH = 16 };
   BpX86State s = { .struct_size = sizeof s };
   uint64_t physical;
-  kvm_state_get (v);
+  fetch (v);
   if (translate (v, pc, &physical))
     return false;
   v->x86->get_state (v->cpu, &s);
@@ -409,7 +417,6 @@ raises_fault (KvmVcpu *v, uint64_t pc)
   s.event_has_error = 1;
   s.event_error = ((s.segment[BP_X86_SS].attributes >> 5 & 3) == 3 ? ERROR_USER : 0) | (s.cr4 & CR4_SMEP || s.efer & EFER_NXE ? ERROR_FETCH : 0);
   v->x86->set_state (v->cpu, &s);
-  v->dirty = true;
   return true;
 }
 
@@ -497,11 +504,6 @@ kvm_debug_exit (KvmVcpu *v)
 }
 
 /* --- the debugger's side: [main], while all are stopped --------------------------------------------------------- */
-
-void
-kvm_debug_init (Kvm *k)
-{
-}
 
 static void
 detach (Kvm *k)

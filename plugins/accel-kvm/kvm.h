@@ -33,6 +33,7 @@ typedef struct KvmSync {
   uint64_t components;          /* of XSAVE that the guest may have */
   uint32_t pkru_at;             /* where the kernel's image has PKRU; 0: nowhere */
   bool is_broken;               /* the kernel refused state: said once */
+  bool is_not_debugged;         /* the kernel refuses to: likewise */
   bool wants_patches;           /* it runs, and software breakpoints are in memory */
   bool is_over, has_lifted;     /* it steps over the breakpoint at ..., which is out of memory */
   bool left_trap_flag;          /* a step was given up */
@@ -167,7 +168,6 @@ bool kvm_msr_exits_init (Kvm *k);
 void kvm_msr_exit (KvmVcpu *v, bool write);
 
 /* --- debug.c: breakpoints, watchpoints, steps ------------------------------------------------------------- */
-void kvm_debug_init (Kvm *k);
 void kvm_debug_finish (Kvm *k);
 bool kvm_debug_attach (void *self, const BpDebugger *debugger, void *user);
 bool kvm_debug_insert (void *self, const BpDebugPoint *point);

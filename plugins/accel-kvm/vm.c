@@ -211,6 +211,5 @@ kvm_vm_begin (Kvm *k, GError **error)
   if (!kvm_slots_init (k, error))
     return false;
   kvm_doorbells_init (k);
-  kvm_debug_init (k);
   return true;
 }

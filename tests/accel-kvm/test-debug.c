@@ -341,6 +341,38 @@ START_TEST (software_after_fetch)
 }
 END_TEST
 
+/* A halted processor's registers are looked at in the midst of a step over a line: an NMI that the kernel hands over meanwhile is not kept there as well. */
+START_TEST (nmi_comes_once)
+{
+  attached ();
+  resume_at (0x10, BP_DEBUG_ONE, 0, 0x10, 0x20);
+  ck_assert_int_ge (kvm_ioctl (vcpu.fd, KVM_NMI, NULL), 0);
+  stub.pending = 0;
+  kvm_debug_halted (&vcpu);
+  ck_assert_uint_eq (stops, 0);
+  ck_assert_uint_eq (stub.pending & BP_VCPU_IRQ_NMI, BP_VCPU_IRQ_NMI);
+  ck_assert (vcpu.dirty);
+  done ();
+}
+END_TEST
+
+/* Who cannot be debugged still must have his registers. */
+START_TEST (not_debugged)
+{
+  attached ();
+  ck_assert (insert (BP_DEBUG_HARDWARE, HERE, 1));
+  warnings = 0;
+  failing = KVM_SET_GUEST_DEBUG;
+  resume_at (0, BP_DEBUG_RUN, 0, 0, 0);
+  ck_assert_uint_eq (warnings, 1);
+  env->cr0 = 0x80000000;                /* paging without protection */
+  kvm_state_put (&vcpu);
+  ck_assert_uint_eq (warnings, 2);
+  ck_assert_uint_eq (stub.shutdowns, 1);
+  done ();
+}
+END_TEST
+
 /* --- the kernel does it --------------------------------------------------------------------------------- */
 
 START_TEST (the_kernel_stops)
@@ -383,6 +415,8 @@ add (TCase *c)
   tcase_add_test (c, over);
   tcase_add_test (c, left_trap_flag);
   tcase_add_test (c, software_after_fetch);
+  tcase_add_test (c, nmi_comes_once);
+  tcase_add_test (c, not_debugged);
   tcase_add_test (c, the_kernel_stops);
 }
 
