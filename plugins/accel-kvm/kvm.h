@@ -91,6 +91,10 @@ typedef struct Kvm {            /* the object of type accel-kvm */
   int gate_closed;              /* atomic */
   unsigned n_running;           /* vCPUs in their loops; under run_lock */
   GMutex run_lock;
+  /* msr.c: where vCPUs' time-stamp counters were put last */
+  GMutex tsc_lock;
+  uint64_t tsc_offset;
+  bool has_tsc_offset;
 } Kvm;
 
 /* --- plugin.c, vm.c ---------------------------------------------------------------------------- */
@@ -157,6 +161,8 @@ void kvm_state_put (KvmVcpu *v);                        /* object to kernel; cle
 /* The kernel does not give or take these registers: said once, and the end of the run. */
 void kvm_state_refused (KvmVcpu *v, const char *what, int error);
 uint64_t kvm_tsc_now (KvmVcpu *v);                      /* the guest's */
+bool kvm_tsc_is_other (const KvmVcpu *v, uint64_t a, uint64_t b);       /* these two are not one counter, read twice */
+void kvm_tsc_put (KvmVcpu *v, uint64_t value);
 bool kvm_msr_put (KvmVcpu *v, uint32_t number, uint64_t value);         /* false: the kernel refuses */
 bool kvm_msr_get (KvmVcpu *v, uint32_t number, uint64_t *value);
 void kvm_msrs_init (KvmVcpu *v);                        /* which of the CPU's the kernel keeps */

@@ -41,12 +41,51 @@ kvm_msr_get (KvmVcpu *v, uint32_t number, uint64_t *value)
   return true;
 }
 
+/* --- the time-stamp counter ----------------------------------------------------------------------- */
+
 uint64_t
 kvm_tsc_now (KvmVcpu *v)
 {
   uint64_t value = 0;
   kvm_msr_get (v, MSR_TSC, &value);
   return value;
+}
+
+/* Virtual time stands while the machine does, the kernel's counter does not.  Only what is off by more than the two drift apart meanwhile was set, by the
+ * guest, by a reset, a snapshot or a pause; what is not touched stays in step on all processors. */
+bool
+kvm_tsc_is_other (const KvmVcpu *v, uint64_t a, uint64_t b)
+{
+  uint64_t ahead = a - b, behind = b - a;
+  return MIN (ahead, behind) > v->sync.tsc_khz;         /* a millisecond */
+}
+
+static bool
+tsc_offset (KvmVcpu *v, unsigned long request, uint64_t *offset)
+{
+  struct kvm_device_attr attribute = { .group = KVM_VCPU_TSC_CTRL, .attr = KVM_VCPU_TSC_OFFSET, .addr = (uintptr_t) offset };
+  return kvm_ioctl (v->fd, request, &attribute) >= 0;
+}
+
+/* A write of the MSR that is less than a second away from what the counter would be by itself is nothing to KVM but a wish for step with other processors: a
+ * short pause would show.  The counter's offset (Linux 5.16) is what is said; processors that differ by no more than putting takes get the same one. */
+void
+kvm_tsc_put (KvmVcpu *v, uint64_t value)
+{
+  Kvm *k = v->kvm;
+  uint64_t offset;
+  if (!tsc_offset (v, KVM_GET_DEVICE_ATTR, &offset)) {
+    kvm_msr_put (v, MSR_TSC, value);
+    return;
+  }
+  offset += value - kvm_tsc_now (v);
+  g_mutex_lock (&k->tsc_lock);
+  if (k->has_tsc_offset && !kvm_tsc_is_other (v, offset, k->tsc_offset))
+    offset = k->tsc_offset;
+  k->tsc_offset = offset;
+  k->has_tsc_offset = true;
+  g_mutex_unlock (&k->tsc_lock);
+  tsc_offset (v, KVM_SET_DEVICE_ATTR, &offset);
 }
 
 /* --- those that are a vCPU's state ------------------------------------------------------------- */

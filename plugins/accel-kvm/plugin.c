@@ -11,6 +11,7 @@ configure (void *self, GError **error)
   k->kvm = k->vm = -1;
   k->vcpus = g_ptr_array_new ();
   g_mutex_init (&k->run_lock);
+  g_mutex_init (&k->tsc_lock);
   kvm_gate_init (k);
   return true;
 }
@@ -38,6 +39,7 @@ unrealize (void *self)
   g_clear_pointer (&k->supported, g_free);
   g_clear_pointer (&k->vcpus, g_ptr_array_unref);
   g_mutex_clear (&k->run_lock);
+  g_mutex_clear (&k->tsc_lock);
   kvm_gate_finish (k);
 }
 

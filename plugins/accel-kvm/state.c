@@ -429,15 +429,6 @@ activity_put (KvmVcpu *v, const BpX86State *s)
 
 /* --- all of it -------------------------------------------------------------------------------------------------- */
 
-/* Virtual time stands while the machine does, the kernel's counter does not.  Only what is off by more than the two drift apart meanwhile was set, by the
- * guest, by a reset, a snapshot or a pause; what is not touched stays in step on all processors. */
-static bool
-is_other_time (const KvmVcpu *v, uint64_t a, uint64_t b)
-{
-  uint64_t ahead = a - b, behind = b - a;
-  return MIN (ahead, behind) > v->sync.tsc_khz;         /* a millisecond */
-}
-
 /* What the CPU object holds. */
 static BpX86State
 object_state (const KvmVcpu *v)
@@ -454,7 +445,7 @@ static uint64_t
 tsc_of_both (KvmVcpu *v)
 {
   uint64_t kernels = kvm_tsc_now (v), objects = object_state (v).tsc;
-  return is_other_time (v, kernels, objects) ? kernels : MAX (kernels, objects);
+  return kvm_tsc_is_other (v, kernels, objects) ? kernels : MAX (kernels, objects);
 }
 
 void
@@ -482,8 +473,8 @@ kvm_state_put (KvmVcpu *v)
   fp_put (v, &s);
   xcr0_put (v, &s);
   kvm_msrs_put (v, &s);
-  if (is_other_time (v, kvm_tsc_now (v), s.tsc))
-    kvm_msr_put (v, 0x10, s.tsc);
+  if (kvm_tsc_is_other (v, kvm_tsc_now (v), s.tsc))
+    kvm_tsc_put (v, s.tsc);
   events_put (v, &s);
   activity_put (v, &s);
   debug_put (v, &s);

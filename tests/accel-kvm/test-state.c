@@ -633,6 +633,38 @@ START_TEST (time_stamp_counter)
 }
 END_TEST
 
+static void
+put_tsc (uint64_t value)
+{
+  BpX86State s = state_of ();
+  s.tsc = value;
+  x86_cpu_iface.set_state (env, &s);
+  kvm_state_put (&vcpu);
+}
+
+/* Half a second, which a write of the MSR would not take back; and two processors, of which the second comes a little later, that stay in step. */
+START_TEST (short_pause)
+{
+  for (unsigned has_offset = 0; has_offset < 2; has_offset++) {
+    open_vcpu ("base64");
+    fake_tsc.is_on = true;
+    fake_tsc.has_offset = has_offset;
+    fake_tsc.host = fake_tsc.offset = (uint64_t) 1 << 40;
+    uint64_t half = 500 * (uint64_t) vcpu.sync.tsc_khz, before = kvm_tsc_now (&vcpu), offset;
+    fake_tsc.host += half;
+    put_tsc (before);
+    ck_assert (kvm_tsc_is_other (&vcpu, kvm_tsc_now (&vcpu), before) == !has_offset);
+    offset = fake_tsc.offset;
+    fake_tsc.offset += half;            /* the other's, which has not been put yet */
+    put_tsc (before + 5000);
+    ck_assert (!has_offset || fake_tsc.offset == offset);
+    put_tsc (12345);                    /* another time altogether */
+    ck_assert (!kvm_tsc_is_other (&vcpu, kvm_tsc_now (&vcpu), 12345));
+    close_vcpu ();
+  }
+}
+END_TEST
+
 /* Virtual time stands here: the object's counter falls behind the kernel's by less than counts as another time. */
 START_TEST (time_does_not_go_back)
 {
@@ -678,6 +710,7 @@ add (TCase *c)
   tcase_add_test (c, guest_goes_on);
   tcase_add_test (c, events_are_delivered);
   tcase_add_test (c, time_stamp_counter);
+  tcase_add_test (c, short_pause);
   tcase_add_test (c, time_does_not_go_back);
 }
 

@@ -33,12 +33,42 @@ static struct {
   struct kvm_cpuid_entry2 entries[256];
 } given;
 
+/* The counter of a kernel as Linux is, until close_vcpu: it moves by its offset alone when what is written is near. */
+static struct {
+  bool is_on, has_offset;
+  uint64_t host, offset;
+} fake_tsc;
+
+/* true: it was about that. */
+static inline bool
+fake_tsc_ioctl (unsigned long request, const void *argument, int *result)
+{
+  const struct kvm_device_attr *attribute = argument;
+  struct kvm_msrs *msrs = (struct kvm_msrs *) argument;
+  bool is_offset = request == KVM_GET_DEVICE_ATTR || request == KVM_SET_DEVICE_ATTR;
+  bool is_msr = (request == KVM_GET_MSRS || request == KVM_SET_MSRS) && msrs->nmsrs == 1 && msrs->entries[0].index == 0x10;
+  if (!fake_tsc.is_on || (!is_offset && !is_msr))
+    return false;
+  *result = is_msr ? 1 : fake_tsc.has_offset ? 0 : -ENXIO;
+  if (request == KVM_GET_MSRS)
+    msrs->entries[0].data = (fake_tsc.host += 100) + fake_tsc.offset;
+  else if (request == KVM_SET_MSRS && ABS ((int64_t) (msrs->entries[0].data - fake_tsc.host - fake_tsc.offset)) > 1000 * (int64_t) vcpu.sync.tsc_khz)
+    fake_tsc.offset = msrs->entries[0].data - fake_tsc.host;
+  else if (request == KVM_GET_DEVICE_ATTR)
+    *(uint64_t *) attribute->addr = fake_tsc.offset;
+  else if (request == KVM_SET_DEVICE_ATTR)
+    fake_tsc.offset = *(uint64_t *) attribute->addr;
+  return true;
+}
+
 int
 kvm_ioctl (int fd, unsigned long request, const void *argument)
 {
   int r;
   if (request == failing || request == failing_too)
     return -EINVAL;
+  if (fake_tsc_ioctl (request, argument, &r))
+    return r;
   if (request == KVM_SET_CPUID2)
     memcpy (&given, argument, sizeof given.list + MIN (((const struct kvm_cpuid2 *) argument)->nent, 256) * sizeof given.entries[0]);
   do
@@ -117,7 +147,7 @@ close_vcpu (void)
 {
   failing = failing_too = 0;
   lacking = -1;
-  hides_pkru = false;
+  hides_pkru = fake_tsc.is_on = false;
   munmap (vcpu.run, vcpu.run_size);
   munmap (memory, MEMORY);
   close (vcpu.fd);
