@@ -1,8 +1,8 @@
 /* state.c -- registers: between the kernel and the CPU object. */
 /* SPDX-License-Identifier: MIT */
 /*
- * The order of the calls is part of KVM's interface.  On the way out, events and the activity come first, since asking for the activity may take an INIT
- * or a start-up message that waits, which changes registers.  On the way in, control registers come first (what else is taken depends on the mode), then
+ * The order of the calls is part of KVM's interface.  On the way out the activity comes first, since asking for it may take an INIT or a start-up message
+ * that waits, which changes registers and ends events.  On the way in, control registers come first (what else is taken depends on the mode), then
  * general registers, whose ioctl forgets a pending exception, FP state before XCR0, MSRs, and events last.
  */
 #include <backplane/log.h>
@@ -364,6 +364,8 @@ events_get (KvmVcpu *v, BpX86State *s)
   event_get (&k, s);
   s->interrupts_held = k.interrupt.shadow & KVM_X86_SHADOW_INT_MOV_SS ? HELD_BY_SS : k.interrupt.shadow & KVM_X86_SHADOW_INT_STI ? HELD_BY_STI : 0;
   s->nmi_blocked = k.nmi.masked != 0;
+  if (k.flags & KVM_VCPUEVENT_VALID_SMM && k.smi.smm)   /* by a message of the kernel's local APICs */
+    bp_log_unimp (v->cpu, "system management mode: the processor is in it, and no snapshot says so");
   if (k.nmi.pending)            /* the kernel forgets them when events are put: one, or two while none is handled */
     bp_vcpu_raise (v->vcpu, BP_VCPU_IRQ_NMI | (k.nmi.pending > 1 ? BP_X86_IRQ_NMI_2 : 0));
 }
@@ -452,8 +454,8 @@ void
 kvm_state_get (KvmVcpu *v)
 {
   BpX86State s = object_state (v);
-  events_get (v, &s);
   activity_get (v, &s);
+  events_get (v, &s);
   general_get (v, &s);
   fp_get (v, &s);
   xcr0_get (v, &s);

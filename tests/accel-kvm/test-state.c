@@ -481,6 +481,29 @@ START_TEST (kernels_apic)
 }
 END_TEST
 
+/* An INIT waits while an exception is on its way: the processor begins anew, and without that. */
+START_TEST (init_ends_events)
+{
+  struct kvm_vcpu_events e;
+  irqchip = KVM_IRQCHIP_KERNEL;
+  open_vcpu ("base64");
+  irqchip = KVM_IRQCHIP_OURS;
+  env->eip = 0x1234;
+  kvm_state_put (&vcpu);
+  ck_assert_int_ge (kvm_ioctl (vcpu.fd, KVM_GET_VCPU_EVENTS, &e), 0);
+  e.flags = KVM_VCPUEVENT_VALID_SMM;
+  e.smi.latched_init = 1;
+  e.exception.injected = 1;
+  e.exception.nr = 13;
+  ck_assert_int_ge (kvm_ioctl (vcpu.fd, KVM_SET_VCPU_EVENTS, &e), 0);
+  kvm_state_get (&vcpu);
+  BpX86State s = state_of ();
+  ck_assert_uint_eq (s.rip, 0xfff0);
+  ck_assert_uint_eq (s.event_kind, BP_X86_EVENT_NONE);
+  close_vcpu ();
+}
+END_TEST
+
 static const BpInterruptControllerIface with_deadlines = {
   .struct_size = sizeof with_deadlines, .apic_base_read = (uint64_t (*) (void *)) abort, .deadline_write = (void (*) (void *, uint64_t, int64_t)) abort
 };
@@ -705,6 +728,7 @@ add (TCase *c)
   tcase_add_test (c, activities);
   tcase_add_test (c, event_ends_halt);
   tcase_add_test (c, kernels_apic);
+  tcase_add_test (c, init_ends_events);
   tcase_add_test (c, no_deadline);
   tcase_add_test (c, any_state);
   tcase_add_test (c, guest_goes_on);
