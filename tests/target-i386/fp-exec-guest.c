@@ -368,7 +368,7 @@ run_block (bool explain)
   buffer.used = buffer_start;
   memset (&tb, 0, sizeof tb);
   tb.key = t.key;
-  BackendBlock block = { &tb, &x86_frontend, &buffer, explain ? g_string_new (NULL) : NULL, recoveries };
+  BackendBlock block = { .tb = &tb, .frontend = &x86_frontend, .buffer = &buffer, .dump = explain ? g_string_new (NULL) : NULL, .recoveries = recoveries };
   tb.n_insns = t.n_insns;
   tb.n_bytes = t.n_bytes;
   g_assert (backend->compile (&block, &ir));

@@ -497,7 +497,7 @@ run_block (bool explain)
   release_block ();
   buffer.used = buffer_start;
   tb.key = t.key;
-  BackendBlock block = { &tb, &x86_frontend, &buffer, NULL, optimise ? recoveries : NULL };
+  BackendBlock block = { .tb = &tb, .frontend = &x86_frontend, .buffer = &buffer, .recoveries = optimise ? recoveries : NULL };
   tb.n_insns = t.n_insns;
   tb.n_bytes = t.n_bytes;
   g_assert (backend->compile (&block, &ir));
