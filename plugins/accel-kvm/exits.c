@@ -50,9 +50,19 @@ look_at_a20 (KvmVcpu *v)
 
 /* --- the processor stops ----------------------------------------------------------------------- */
 
+/* The guest's trap flag: HLT is over before it begins. */
+static bool
+halt_traps (const KvmVcpu *v)
+{
+  struct kvm_vcpu_events e = { .flags = 0 };
+  return kvm_ioctl (v->fd, KVM_GET_VCPU_EVENTS, &e) >= 0 && (e.exception.injected || e.exception.pending);
+}
+
 static void
 handle_halt (KvmVcpu *v)
 {
+  if (halt_traps (v))
+    return;
   v->activity = BP_X86_HALTED;
   if (v->exits_on_halt && !v->run->if_flag)
     bp_machine_request_shutdown (machine_of (v), 0, "the CPU halted with interrupts disabled");

@@ -127,6 +127,13 @@ send_nmis (KvmVcpu *v, uint32_t pending)
   }
 }
 
+static bool
+nmi_is_blocked (const KvmVcpu *v)
+{
+  struct kvm_vcpu_events e;
+  return kvm_ioctl (v->fd, KVM_GET_VCPU_EVENTS, &e) >= 0 && e.nmi.masked;
+}
+
 /* One goes in when the guest takes it now; while more wait, the guest is left as soon as it would. */
 static void
 send_interrupt (KvmVcpu *v, uint32_t pending)
@@ -151,18 +158,15 @@ send_interrupt (KvmVcpu *v, uint32_t pending)
   run->request_interrupt_window = (bp_vcpu_pending (v->vcpu) & pending & BP_VCPU_IRQ_HARD) != 0;
 }
 
-/* HLT ended here, in this program: what wakes the processor from it?  (A trap on HLT itself is among the kernel's events: the guest's trap flag.) */
+/* HLT ended here, in this program: what wakes the processor from it? */
 static bool
 stays_halted (KvmVcpu *v, uint32_t pending)
 {
-  struct kvm_vcpu_events e = { .flags = 0 };
   if (v->activity != BP_X86_HALTED)
     return true;                /* shut down, or waiting for a start-up message */
-  if (pending & BP_VCPU_IRQ_SMI || (pending & BP_VCPU_IRQ_HARD && v->run->if_flag))
+  if (pending & BP_VCPU_IRQ_HARD && v->run->if_flag)
     return false;
-  if (kvm_ioctl (v->fd, KVM_GET_VCPU_EVENTS, &e) < 0)
-    return true;
-  return !e.exception.injected && !e.exception.pending && (!(pending & NMIS) || e.nmi.masked);
+  return !(pending & BP_VCPU_IRQ_SMI) && (!(pending & NMIS) || nmi_is_blocked (v));
 }
 
 bool

@@ -105,11 +105,10 @@ _start:
 	movl	$0xf0000000 + on_trap, 1 * 4
 	pushfw
 	popw	%ax
-	orw	$0x300, %ax
+	orw	$0x100, %ax
 	pushw	%ax
 	popfw
-	hlt				# whose trap ends it: no interrupt comes
-	cli
+	hlt				# whose trap ends it; nor does the run end here
 	xorw	%ax, %ax
 	movw	$0x6f00, %di		# what lies below the stack
 	movw	$0x80, %cx
