@@ -91,7 +91,7 @@ typedef struct Kvm {            /* the object of type accel-kvm */
   int gate_closed;              /* atomic */
   unsigned n_running;           /* vCPUs in their loops; under run_lock */
   GMutex run_lock;
-  /* msr.c: where vCPUs' time-stamp counters were put last */
+  /* msr.c: where the first vCPU's time-stamp counter was put after the last pause */
   GMutex tsc_lock;
   uint64_t tsc_offset;
   bool has_tsc_offset;
@@ -163,6 +163,7 @@ void kvm_state_refused (KvmVcpu *v, const char *what, int error);
 uint64_t kvm_tsc_now (KvmVcpu *v);                      /* the guest's */
 bool kvm_tsc_is_other (const KvmVcpu *v, uint64_t a, uint64_t b);       /* these two are not one counter, read twice */
 void kvm_tsc_put (KvmVcpu *v, uint64_t value);
+void kvm_tsc_resume (Kvm *k);                           /* no vCPU has run since a pause: none has been put yet */
 bool kvm_msr_put (KvmVcpu *v, uint32_t number, uint64_t value);         /* false: the kernel refuses */
 bool kvm_msr_get (KvmVcpu *v, uint32_t number, uint64_t *value);
 void kvm_msrs_init (KvmVcpu *v);                        /* which of the CPU's the kernel keeps */

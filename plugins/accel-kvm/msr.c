@@ -51,13 +51,19 @@ kvm_tsc_now (KvmVcpu *v)
   return value;
 }
 
+static bool
+is_apart (const KvmVcpu *v, uint64_t a, uint64_t b, unsigned ms)
+{
+  uint64_t ahead = a - b, behind = b - a;
+  return MIN (ahead, behind) > (uint64_t) ms * v->sync.tsc_khz;
+}
+
 /* Virtual time stands while the machine does, the kernel's counter does not.  Only what is off by more than the two drift apart meanwhile was set, by the
  * guest, by a reset, a snapshot or a pause; what is not touched stays in step on all processors. */
 bool
 kvm_tsc_is_other (const KvmVcpu *v, uint64_t a, uint64_t b)
 {
-  uint64_t ahead = a - b, behind = b - a;
-  return MIN (ahead, behind) > v->sync.tsc_khz;         /* a millisecond */
+  return is_apart (v, a, b, 1);
 }
 
 static bool
@@ -68,10 +74,12 @@ tsc_offset (KvmVcpu *v, unsigned long request, uint64_t *offset)
 }
 
 /* A write of the MSR that is less than a second away from what the counter would be by itself is nothing to KVM but a wish for step with other processors: a
- * short pause would show.  The counter's offset (Linux 5.16) is what is said; processors that differ by no more than putting takes get the same one. */
+ * short pause would show.  The counter's offset (Linux 5.16) is what is said.  Processors that go on after the same pause, and differ by no more than their
+ * objects' counters do for want of being read at once, get the first one's. */
 void
 kvm_tsc_put (KvmVcpu *v, uint64_t value)
 {
+  enum { STEP_MS = 100 };
   Kvm *k = v->kvm;
   uint64_t offset;
   if (!tsc_offset (v, KVM_GET_DEVICE_ATTR, &offset)) {
@@ -80,12 +88,20 @@ kvm_tsc_put (KvmVcpu *v, uint64_t value)
   }
   offset += value - kvm_tsc_now (v);
   g_mutex_lock (&k->tsc_lock);
-  if (k->has_tsc_offset && !kvm_tsc_is_other (v, offset, k->tsc_offset))
+  if (k->has_tsc_offset && !is_apart (v, offset, k->tsc_offset, STEP_MS))
     offset = k->tsc_offset;
   k->tsc_offset = offset;
   k->has_tsc_offset = true;
   g_mutex_unlock (&k->tsc_lock);
   tsc_offset (v, KVM_SET_DEVICE_ATTR, &offset);
+}
+
+void
+kvm_tsc_resume (Kvm *k)
+{
+  g_mutex_lock (&k->tsc_lock);
+  k->has_tsc_offset = false;
+  g_mutex_unlock (&k->tsc_lock);
 }
 
 /* --- those that are a vCPU's state ------------------------------------------------------------- */

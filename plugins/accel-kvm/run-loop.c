@@ -50,8 +50,10 @@ enter_loop (KvmVcpu *v)
   Kvm *k = v->kvm;
   bp_machine_lock (bp_object_machine (k));
   g_mutex_lock (&k->run_lock);
-  if (k->n_running++ == 0)
+  if (k->n_running++ == 0) {
+    kvm_tsc_resume (k);
     kvm_irqchip_put (k);        /* and registers that belong to it */
+  }
   g_mutex_unlock (&k->run_lock);
   bp_machine_unlock (bp_object_machine (k));
   v->in_loop = true;

@@ -665,7 +665,7 @@ put_tsc (uint64_t value)
   kvm_state_put (&vcpu);
 }
 
-/* Half a second, which a write of the MSR would not take back; and two processors, of which the second comes a little later, that stay in step. */
+/* Half a second, which a write of the MSR would not take back; and two processors that stay in step, though the second's object is some milliseconds off. */
 START_TEST (short_pause)
 {
   for (unsigned has_offset = 0; has_offset < 2; has_offset++) {
@@ -673,14 +673,19 @@ START_TEST (short_pause)
     fake_tsc.is_on = true;
     fake_tsc.has_offset = has_offset;
     fake_tsc.host = fake_tsc.offset = (uint64_t) 1 << 40;
-    uint64_t half = 500 * (uint64_t) vcpu.sync.tsc_khz, before = kvm_tsc_now (&vcpu), offset;
-    fake_tsc.host += half;
+    uint64_t ms = vcpu.sync.tsc_khz, before = kvm_tsc_now (&vcpu), offset;
+    fake_tsc.host += 500 * ms;
     put_tsc (before);
     ck_assert (kvm_tsc_is_other (&vcpu, kvm_tsc_now (&vcpu), before) == !has_offset);
     offset = fake_tsc.offset;
-    fake_tsc.offset += half;            /* the other's, which has not been put yet */
-    put_tsc (before + 5000);
+    fake_tsc.offset += 500 * ms;        /* the other's, which has not been put yet */
+    put_tsc (before + 5 * ms);
     ck_assert (!has_offset || fake_tsc.offset == offset);
+    before = kvm_tsc_now (&vcpu);
+    fake_tsc.host += 20 * ms;           /* another pause */
+    kvm_tsc_resume (&kvm);
+    put_tsc (before);
+    ck_assert (kvm_tsc_is_other (&vcpu, kvm_tsc_now (&vcpu), before) == !has_offset);
     put_tsc (12345);                    /* another time altogether */
     ck_assert (!kvm_tsc_is_other (&vcpu, kvm_tsc_now (&vcpu), 12345));
     close_vcpu ();
