@@ -131,12 +131,14 @@ reset (void *self, BpResetKind kind)
   update (c);
 }
 
+/* The pins have the levels that were saved; what is raised here counts for nothing at the hart (state.h).  mtime may have come to mtimecmp without the alarm
+ * having fired before the machine was saved, so it looks at both once the machine goes on. */
 static bool
 post_load (void *self, GError **error)
 {
   Clint *c = self;
   c->msip &= 1;
-  update (c);
+  bp_timer_arm (c->alarm, virtual_time (c));
   return true;
 }
 
