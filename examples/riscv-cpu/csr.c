@@ -1,5 +1,6 @@
 /* csr.c -- control and status registers of machine mode (privileged, 2.2 and 3.1). */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/iface/accel.h>
 #include "riscv.h"
 
 /* --- which there are -------------------------------------------------------------------------- */
@@ -72,11 +73,15 @@ passed (RvCpu *env)
   return env->is_deterministic ? ops->instructions (env) : (uint64_t) ops->virtual_time (env);
 }
 
+/* A program that waits for a time must not see it come before the timer interrupt just because the host is busy. */
 static uint64_t
 ticks (RvCpu *env)
 {
   const RvClockIface *clock = env->clock.table;
-  return clock ? clock->ticks (env->clock.instance, bp_tcg_ops (env)->virtual_time (env)) : 0;
+  int64_t now = bp_tcg_ops (env)->virtual_time (env);
+  if (bp_machine_catch_up (bp_object_machine (env), now))
+    rv_look_at_interrupts (env);
+  return clock ? clock->ticks (env->clock.instance, now) : 0;
 }
 
 /* One half of a 64-bit counter that shows what has passed + offset is written.  The instruction that does so is not counted (unprivileged, 10.1): the next one
