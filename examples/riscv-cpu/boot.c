@@ -80,6 +80,17 @@ take_segment (Boot *b, const Elf32_Phdr *p, unsigned index, GError **error)
 }
 
 static bool
+is_loaded (const Boot *b, uint32_t address)
+{
+  for (unsigned i = 0; i < b->pieces->len; i++) {
+    const Piece *p = &g_array_index (b->pieces, Piece, i);
+    if (address >= p->address && address - p->address < p->file_size)
+      return true;
+  }
+  return false;
+}
+
+static bool
 take_elf (Boot *b, GError **error)
 {
   Elf32_Ehdr e;
@@ -88,6 +99,11 @@ take_elf (Boot *b, GError **error)
   memcpy (&e, b->bytes, sizeof e);
   if (e.e_ident[EI_CLASS] != ELFCLASS32 || e.e_ident[EI_DATA] != ELFDATA2LSB || e.e_machine != EM_RISCV)
     return refuse (b, error, "not a 32-bit RISC-V program (ELF class %u, machine %u)", e.e_ident[EI_CLASS], e.e_machine);
+  /* Such a program would only trap, over and over, and say nothing. */
+  if (e.e_flags & EF_RISCV_RVC)
+    return refuse (b, error, "has instructions of 16 bits, which the hart has not: compile it with -march=rv32im_zicsr");
+  if (e.e_flags & EF_RISCV_FLOAT_ABI)
+    return refuse (b, error, "uses floating-point registers, which the hart has not: compile it with -mabi=ilp32");
   if (e.e_entry & 3)
     return refuse (b, error, "begins at 0x%x, and instructions begin at multiples of 4", e.e_entry);
   if (e.e_phnum == 0 || e.e_phentsize != sizeof (Elf32_Phdr) || e.e_phoff > b->n_bytes || (b->n_bytes - e.e_phoff) / sizeof (Elf32_Phdr) < e.e_phnum)
@@ -99,8 +115,8 @@ take_elf (Boot *b, GError **error)
       return false;
   }
   b->entry = e.e_entry;
-  if (!is_memory (b, b->entry, 4))
-    return refuse (b, error, "begins at 0x%x, where the machine has no memory", b->entry);
+  if (!is_loaded (b, b->entry))
+    return refuse (b, error, "begins at 0x%x, where none of its segments is", b->entry);
   return true;
 }
 
