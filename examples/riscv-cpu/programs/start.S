@@ -20,6 +20,7 @@ _start:
 
         .text
         .align  2
+        .globl  trap_entry
 trap_entry:
         addi    sp, sp, -128
         .irp    n, 1, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
