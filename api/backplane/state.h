@@ -4,6 +4,9 @@
  * PURPOSE.  A type lists the fields that make up its state, each with the state version that introduced it.  A newer plugin loads older state: fields
  * younger than the saved version keep their reset value.  What can be recomputed is not listed; post_load() derives it: when it runs, the fields of all objects
  * and the levels of all pins are there, RAM is not.  It returns false for values that the object could not have had, since a file may hold any.
+ * What post_load makes of a pin counts for nothing at a vCPU, whose pending word is restored afterwards: a pin has the level that was saved.  What the
+ * time brings about is a timer's to do, and the timer is saved (BP_STATE_TIMER): it may have become due before the state was saved and not have fired yet, and
+ * then fires when the machine goes on.
  */
 #ifndef BACKPLANE_STATE_H
 #define BACKPLANE_STATE_H

@@ -64,15 +64,17 @@ struct AlarmQueue {
   void post_load ();
 };
 
-/* The pin is high while an alarm is due; the timer is for the next one. */
+/* The pin is high while an alarm is due; the timer is for the next one.  Time passes meanwhile: it is looked at once, or an alarm might be due too late for the pin
+ * and too early for the timer. */
 void
 AlarmQueue::update ()
 {
-  bp_pin_set (irq, is_due ());
-  if (count > 0 && !is_due ())
+  bool due = is_due ();
+  if (count > 0 && !due)
     bp_timer_arm (timer, static_cast<int64_t> (alarms[0].at));
   else
     bp_timer_cancel (timer);
+  bp_pin_set (irq, due);
 }
 
 void
@@ -157,7 +159,8 @@ AlarmQueue::reset (BpResetKind)
   update ();
 }
 
-/* A file may hold anything. */
+/* A file may hold anything.  The pin and the timer are as they were saved: an alarm may have become due before the timer fired, which it then does as soon as the
+ * machine goes on. */
 void
 AlarmQueue::post_load ()
 {
@@ -165,7 +168,8 @@ AlarmQueue::post_load ()
     throw std::out_of_range (std::to_string (count) + " alarms in a queue for " + std::to_string (capacity));
   if (!std::is_heap (alarms, alarms + count, is_later) || std::any_of (alarms, alarms + count, [] (const Alarm &a) { return a.at > INT64_MAX; }))
     throw std::out_of_range ("the alarms are not in their order");
-  update ();
+  if (bp_timer_is_armed (timer) ? count == 0 : count > 0 && !is_due ())
+    throw std::logic_error ("the timer is not that of the next alarm");
 }
 
 /* --- tables: properties, regions, pins, saved fields, type ------------------------------------------------ */
@@ -196,7 +200,7 @@ const BpStateField alarm_fields[] = {
 const BpStateField fields[] = {
   BP_STATE_FIELD_STRUCTS (AlarmQueue, alarms, MOST, alarm_fields),
   BP_STATE_FIELD_U32 (AlarmQueue, count), BP_STATE_FIELD_U32 (AlarmQueue, order), BP_STATE_FIELD_U32 (AlarmQueue, tag),
-  BP_STATE_FIELD_BOOL (AlarmQueue, lost),
+  BP_STATE_FIELD_BOOL (AlarmQueue, lost), BP_STATE_FIELD_TIMER (AlarmQueue, timer),
   BP_STATE_END
 };
 

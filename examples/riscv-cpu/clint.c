@@ -131,14 +131,17 @@ reset (void *self, BpResetKind kind)
   update (c);
 }
 
-/* The pins have the levels that were saved; what is raised here counts for nothing at the hart (state.h).  mtime may have come to mtimecmp without the alarm
- * having fired before the machine was saved, so it looks at both once the machine goes on. */
+/* The pins and the alarm are as they were saved: mtime may have come to mtimecmp before the alarm fired, which it then does as soon as the machine goes on.  What
+ * is raised here counts for nothing at the hart (state.h). */
 static bool
 post_load (void *self, GError **error)
 {
   Clint *c = self;
-  c->msip &= 1;
-  bp_timer_arm (c->alarm, virtual_time (c));
+  int64_t ns = virtual_time (c);
+  if (c->msip > 1 || (!bp_timer_is_armed (c->alarm) && mtime_at (c, ns) < c->compare && when (c, ns) < INT64_MAX)) {
+    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "the timer is in no such state: msip 0x%x, or mtimecmp without an alarm", c->msip);
+    return false;
+  }
   return true;
 }
 
@@ -165,7 +168,8 @@ static const BpPinDesc pins[] = {
 };
 
 static const BpStateField fields[] = {
-  BP_STATE_FIELD_U64 (Clint, compare), BP_STATE_FIELD_U64 (Clint, offset), BP_STATE_FIELD_U32 (Clint, msip), BP_STATE_END
+  BP_STATE_FIELD_U64 (Clint, compare), BP_STATE_FIELD_U64 (Clint, offset), BP_STATE_FIELD_U32 (Clint, msip), BP_STATE_FIELD_TIMER (Clint, alarm),
+  BP_STATE_END
 };
 
 static const RvClockIface clock_iface = { .struct_size = sizeof clock_iface, .ticks = clock_ticks };

@@ -161,9 +161,13 @@ unsafe impl Device for AlarmQueue {
         self.update();
     }
 
+    /// The pin and the timer are as they were saved: an alarm may have become due before the timer fired, which it then does as soon as the machine goes on.
     fn post_load(&self) -> Result<(), String> {
         self.with(|q| q.check(self.capacity))?;
-        self.update();
+        let (first, now) = (self.with(|q| q.first()), self.time());
+        if first.map_or(self.timer.is_armed(), |alarm| alarm.at > now && !self.timer.is_armed()) {
+            return Err("the timer is not that of the next alarm".to_string());
+        }
         Ok(())
     }
 
@@ -207,6 +211,7 @@ fn alarm_queue_type() -> *const ffi::TypeDesc {
             state("count", ffi::STATE_U32, inside(member!(Queue, count))),
             state("lost", ffi::STATE_BOOL, inside(member!(Queue, lost))),
             state("tag", ffi::STATE_U32, member!(AlarmQueue, tag)),
+            state("timer", ffi::STATE_TIMER, member!(AlarmQueue, timer)),
         ])
         .finish()
 }

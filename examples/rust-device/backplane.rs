@@ -26,6 +26,7 @@ pub mod ffi {
     pub const STATE_U64: c_int = 3;
     pub const STATE_BOOL: c_int = 4;
     pub const STATE_STRUCT: c_int = 6;
+    pub const STATE_TIMER: c_int = 7;
     pub const PIN_OUT: c_int = 0;
     pub const CLOCK_VIRTUAL: c_int = 0;
     pub const ERROR_FAILED: c_int = 0;
@@ -155,6 +156,7 @@ pub mod ffi {
         pub fn bp_timer_free(timer: *mut BpTimer);
         pub fn bp_timer_arm(timer: *mut BpTimer, at: i64);
         pub fn bp_timer_cancel(timer: *mut BpTimer);
+        pub fn bp_timer_is_armed(timer: *const BpTimer) -> bool;
     }
 
     // What the headers' structs take on a 64-bit host: a member that was forgotten above does not compile.
@@ -248,6 +250,9 @@ impl Timer {
         if !self.0.get().is_null() {
             unsafe { ffi::bp_timer_cancel(self.0.get()) }
         }
+    }
+    pub fn is_armed(&self) -> bool {
+        !self.0.get().is_null() && unsafe { ffi::bp_timer_is_armed(self.0.get()) }
     }
     /// In `unrealize`, which also comes when `realize` was never called.
     pub fn free(&self) {
