@@ -17,7 +17,7 @@ pub mod ffi {
 
     pub const ABI_MAJOR: u16 = 1;
     pub const ABI_MINOR: u16 = 0;
-    pub const MAGIC: u32 = 0x4e4c5042;
+    pub const PLUGIN_MAGIC: u32 = 0x4e4c5042;
     pub const BUILD_LP64: u32 = 1 << 0;
     pub const BUILD_BIG_ENDIAN: u32 = 1 << 1;
     pub const KIND_DEVICE: c_int = 4;
@@ -30,6 +30,7 @@ pub mod ffi {
     pub const PIN_OUT: c_int = 0;
     pub const CLOCK_VIRTUAL: c_int = 0;
     pub const ERROR_FAILED: c_int = 0;
+    pub const LOG_GUEST_ERRORS: c_int = 1 << 8;
 
     #[repr(C)]
     pub struct PluginDesc {
@@ -172,7 +173,10 @@ pub mod ffi {
 
 /// What a device does.  The state struct that implements it must be `#[repr(C)]`, valid when it is all zeros, and own nothing: the host allocates it, finds
 /// its members by the tables, and runs no destructor.  Callbacks get `&self`, for they may be entered again (a pin that is set may lead to a read of
-/// this very device): what changes is in a `Cell`.  The machine lock keeps other threads out.
+/// this very device): what changes, or what the host changes when it loads a state, is in a `Cell`.
+///
+/// Callbacks come on any thread, one at a time: the machine lock keeps the others out.  So nothing here need be `Sync`, but what the state leads to must be
+/// `Send`: no `Rc` that somebody else has too, nothing that belongs to one thread.
 ///
 /// # Safety
 /// All of the above.
@@ -200,10 +204,9 @@ pub unsafe trait Device: Sized {
     }
     /// The guest broke a rule: a line for `-d guest_errors`.
     fn log_guest(&self, text: &str) {
-        const GUEST_ERRORS: c_int = 1 << 8;
         unsafe {
-            if std::ptr::addr_of!(ffi::bp_log_mask).read_volatile() & GUEST_ERRORS as u32 != 0 {
-                ffi::bp_log_object(address(self), GUEST_ERRORS, PERCENT_S.as_ptr().cast(), c_text(text).as_ptr());
+            if std::ptr::addr_of!(ffi::bp_log_mask).read_volatile() & ffi::LOG_GUEST_ERRORS as u32 != 0 {
+                ffi::bp_log_object(address(self), ffi::LOG_GUEST_ERRORS, PERCENT_S.as_ptr().cast(), c_text(text).as_ptr());
             }
         }
     }
@@ -240,10 +243,13 @@ pub struct Timer(std::cell::Cell<*mut ffi::BpTimer>);
 impl Timer {
     /// In `realize`: makes it, for `device.fire ()`.
     pub fn make<D: Device>(&self, device: &D) {
+        self.free();
         let this = address(device) as *mut c_void;
         self.0.set(unsafe { ffi::bp_timer_new(this, ffi::CLOCK_VIRTUAL, fire::<D>, this) });
     }
+    /// From `realize` on.
     pub fn arm(&self, at: i64) {
+        assert!(!self.0.get().is_null(), "the timer has not been made");
         unsafe { ffi::bp_timer_arm(self.0.get(), at) }
     }
     pub fn cancel(&self) {
@@ -265,8 +271,10 @@ impl Timer {
 
 fn panic_text(panic: Box<dyn std::any::Any + Send>) -> String {
     let text = panic.downcast_ref::<&str>().map(|s| s.to_string()).or_else(|| panic.downcast_ref::<String>().cloned());
-    // What was thrown may panic when it is dropped.
-    std::mem::forget(panic);
+    // What was thrown may panic when it is dropped; what that throws stays.
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+        std::mem::forget(again);
+    }
     format!("panicked: {}", text.unwrap_or_default())
 }
 
@@ -366,8 +374,15 @@ pub struct Type<D> {
 }
 
 impl<D: Device> Type<D> {
+    /// What of the promises of `Device` can be checked when it compiles.
+    const KEPT: () = {
+        assert!(!std::mem::needs_drop::<D>(), "no destructor is run for an instance: what needs one is behind a raw pointer");
+        assert!(std::mem::align_of::<D>() <= 64, "the host aligns instances to 64 bytes");
+    };
+
     pub fn new(name: &str, description: &str) -> Self {
         use std::mem::size_of;
+        let () = Self::KEPT;
         let desc = ffi::TypeDesc {
             struct_size: size_of::<ffi::TypeDesc>() as u32,
             property_size: size_of::<ffi::Property>() as u16,
@@ -454,7 +469,7 @@ pub fn plugin(id: &str, version: &str, licence: &str, description: &str, types: 
     let lp64 = if cfg!(target_pointer_width = "64") { ffi::BUILD_LP64 } else { 0 };
     let big_endian = if cfg!(target_endian = "big") { ffi::BUILD_BIG_ENDIAN } else { 0 };
     Box::leak(Box::new(ffi::PluginDesc {
-        magic: ffi::MAGIC,
+        magic: ffi::PLUGIN_MAGIC,
         struct_size: std::mem::size_of::<ffi::PluginDesc>() as u32,
         abi_major: ffi::ABI_MAJOR,
         abi_minor: ffi::ABI_MINOR,
