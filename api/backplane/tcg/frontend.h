@@ -76,12 +76,16 @@ typedef struct BpTranslation {
    * may be followed instead of ending the block: what else it does is a side exit then.  Nothing depends on how many are followed. */
   const uint64_t *path;
   uint32_t n_path;
-  uint32_t n_before;            /* out, with a path: the code begins as many bytes before key.pc; n_bytes tells where it ends, as ever */
+  uint32_t n_before;            /* out, with a path: the code begins as many bytes before key.pc; n_bytes tells where it ends, as ever.  It is 0 when it comes:
+                                   who follows no path leaves it alone, and exit_flags likewise */
 } BpTranslation;
 
 enum {
   BP_TCG_CF_NO_CHAIN = 1 << 0,  /* emit no goto_tb/goto_ptr/goto_any: every block returns to the loop */
-  BP_TCG_CF_ICOUNT   = 1 << 1   /* deterministic mode: a device access must be the last instruction of its block */
+  /* Deterministic mode.  An instruction that goes to a device, or asks for the time or the count of instructions, by a helper is the last of its block, so that what
+   * comes of it (a timer that is due, an interrupt) comes right behind it.  gld and gst need no care: the accelerator knows which instruction is at a
+   * device, and the time that this one sees is its own; what comes of it comes at the block's end. */
+  BP_TCG_CF_ICOUNT   = 1 << 1
 };
 
 /* Services of the accelerator. */
@@ -94,7 +98,7 @@ struct BpTcgOps {
   unsigned (*fetch) (void *env, BpTranslation *t, uint64_t address, uint8_t *buffer, unsigned want, bool must);
 
   /* Leave generated code now and deliver what the frontend has recorded in its state: the guest state is first restored to
-   * the start of the current instruction.  Never returns. */
+   * the start of the current instruction.  Never returns.  Not in a helper with BP_HELPER_NO_GLOBALS or _PURE, nor are leave, load, store and probe. */
   void (*raise) (void *env) __attribute__ ((noreturn));
   /* Leave generated code now without restoring anything: the state is what the frontend says it is. */
   void (*leave) (void *env) __attribute__ ((noreturn));
@@ -128,7 +132,8 @@ struct BpTcgOps {
   void (*fp_store) (void *env);
 
   /* Instructions executed by this vCPU so far, when the machine is deterministic (bp_machine_is_deterministic; else nobody counts them, and it is 0); and the
-   * machine's virtual time in ns. */
+   * machine's virtual time in ns.  Instructions that fault are not counted, nor is the current one.  A frontend that is about to tell its guest the time calls
+   * bp_machine_catch_up (iface/accel.h) with it first, and leave_soon when that says that timers were due: on a busy host the guest would see its alarms late. */
   uint64_t (*instructions) (void *env);
   int64_t (*virtual_time) (void *env);
 
@@ -177,11 +182,12 @@ typedef struct BpTcgFrontend {
   /* insn_start's values of the instruction being executed, to be put into the state. */
   void (*restore) (void *env, uint64_t pc, uint32_t word);
   /* Looks `address` up in the guest's page tables.  false: the fault is recorded in env (and will be raised), or, with `quiet`, nothing
-   * is recorded. */
+   * is recorded.  Of an access that runs over into another page, each page is looked up by the first byte that is in it. */
   bool (*tlb_fill) (void *env, uint64_t address, BpMmuAccess access, unsigned mmu_index, bool quiet, BpTlbFill *fill);
   /* Deliver what was recorded before `raise`: an exception or trap.  May itself raise. */
   void (*deliver) (void *env);
-  /* Take the highest pending enabled interrupt among `pending` (cpu.h BP_VCPU_IRQ_*); true when one was taken. */
+  /* Take the highest pending enabled interrupt among `pending` (cpu.h BP_VCPU_IRQ_*); true when one was taken.  A halted CPU is asked only when `wakes' says so, and
+   * is not halted any more afterwards, also when none is taken (RISC-V's WFI with interrupts off). */
   bool (*interrupt) (void *env, uint32_t pending);
   /* A halted CPU: whether one of `pending` wakes it.  One that runs: whether `interrupt' would take one of them before the next instruction, or soon (a state
    * that ends with this instruction keeps it waiting): it is then run an instruction at a time until that is done, so what a mask keeps waiting does not count. */

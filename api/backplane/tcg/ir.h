@@ -39,7 +39,8 @@
  * performs it on the state's copy.  See BpIrNative.
  *
  * BLOCK EXITS.  goto_tb N (of BP_IR_EXITS) jumps straight to the linked successor, or falls through; store the new pc to the state after
- * it, then exit_tb N: the loop links the exit and continues.  goto_ptr brings its pc along: nothing is stored before it.  The
+ * it, then exit_tb N: the loop links the exit and continues.  Blocks of one page are linked; to another page, which may be mapped elsewhere tomorrow, goto_tb
+ * works, by way of the loop or a guard, and goto_ptr is meant for it.  goto_ptr brings its pc along: nothing is stored before it.  The
  * accelerator finds the code for it, which proves that the pc can be gone to, or else asks the frontend (BpTcgFrontend.may_jump), which may find
  * fault with the current guest instruction, and then stores it.  goto_any is for what changes modes: it continues at the pc
  * that the state holds, under the key that the state gives, as exit_tb BP_IR_EXIT_NONE does by way of the loop.
