@@ -1,6 +1,7 @@
 /* boot.c -- puts a program into memory, an ELF file or plain bytes, and starts a hart at it. */
 /* SPDX-License-Identifier: MIT */
 #include <backplane/iface/boot.h>
+#include <backplane/log.h>
 #include <backplane/memory.h>
 #include <elf.h>
 #include <string.h>
@@ -90,6 +91,16 @@ is_loaded (const Boot *b, uint32_t address)
   return false;
 }
 
+/* Most such programs would only trap, over and over, and say nothing; one that looks at misa first is fine. */
+static void
+warn_of_extensions (const Boot *b, uint32_t flags)
+{
+  if (flags & EF_RISCV_RVC)
+    bp_warn (b, "%s has instructions of 16 bits, which the hart has not: compile it with -march=rv32im_zicsr", b->kernel);
+  if (flags & EF_RISCV_FLOAT_ABI)
+    bp_warn (b, "%s uses floating-point registers, which the hart has not: compile it with -mabi=ilp32", b->kernel);
+}
+
 static bool
 take_elf (Boot *b, GError **error)
 {
@@ -99,11 +110,6 @@ take_elf (Boot *b, GError **error)
   memcpy (&e, b->bytes, sizeof e);
   if (e.e_ident[EI_CLASS] != ELFCLASS32 || e.e_ident[EI_DATA] != ELFDATA2LSB || e.e_machine != EM_RISCV)
     return refuse (b, error, "not a 32-bit RISC-V program (ELF class %u, machine %u)", e.e_ident[EI_CLASS], e.e_machine);
-  /* Such a program would only trap, over and over, and say nothing. */
-  if (e.e_flags & EF_RISCV_RVC)
-    return refuse (b, error, "has instructions of 16 bits, which the hart has not: compile it with -march=rv32im_zicsr");
-  if (e.e_flags & EF_RISCV_FLOAT_ABI)
-    return refuse (b, error, "uses floating-point registers, which the hart has not: compile it with -mabi=ilp32");
   if (e.e_entry & 3)
     return refuse (b, error, "begins at 0x%x, and instructions begin at multiples of 4", e.e_entry);
   if (e.e_phnum == 0 || e.e_phentsize != sizeof (Elf32_Phdr) || e.e_phoff > b->n_bytes || (b->n_bytes - e.e_phoff) / sizeof (Elf32_Phdr) < e.e_phnum)
@@ -114,6 +120,7 @@ take_elf (Boot *b, GError **error)
     if (!take_segment (b, &p, i, error))
       return false;
   }
+  warn_of_extensions (b, e.e_flags);
   b->entry = e.e_entry;
   if (!is_loaded (b, b->entry))
     return refuse (b, error, "begins at 0x%x, where none of its segments is", b->entry);
