@@ -34,6 +34,10 @@ say (const Child *c, char *line)
   line[n] = '\n';               /* in place of the end: lines are not used afterwards */
   for (size_t done = 0; done <= n;) {
     ssize_t m = write (c->fd, line + done, n + 1 - done);
+    if (m < 0 && errno == EBADF) {
+      fprintf (stderr, "ERROR: a file descriptor was closed that is not the plugin's\n");
+      _exit (1);
+    }
     if (m < 0 && errno != EINTR)
       _exit (0);                /* nobody listens any more */
     done += m > 0 ? (size_t) m : 0;
@@ -504,17 +508,20 @@ try_type (Child *c, int number, const BpTypeDesc *type, int first)
 }
 
 static BpModule *
-load_plugin (Child *c, const char *file, bool first)
+load_plugin (Child *c, const char *file, ValidatePlace from)
 {
   g_autoptr (GError) error = NULL;
   g_autofree char *name = g_path_get_basename (file);
+  bool first = from.type < 0;
   if (first)
     begin_item (c, -1, 0, name, "load");
   step (c, "load");
   BpModule *module = plugin_load (file, &error);
   if (first && module)
     end_item (c, VALIDATE_PASSED, module->desc->description);
-  else if (first)
+  if (!first && !module)
+    begin_item (c, from.type, from.item, name, "load once more");
+  if (!module)
     end_item (c, VALIDATE_FAILED, error->message);
   return module;
 }
@@ -523,7 +530,7 @@ void
 validate_child (const char *file, ValidatePlace from, int fd)
 {
   Child c = { .fd = fd };
-  BpModule *module = load_plugin (&c, file, from.type < 0);
+  BpModule *module = load_plugin (&c, file, from);
   if (module) {
     stand_ins_register ();
     load_accelerators (module);

@@ -1,16 +1,18 @@
 /* validate.h -- `backplane describe --validate': what its parent, its child and the machines that it makes share. */
 /* SPDX-License-Identifier: MIT */
 /*
- * The parent (validate.c) never touches the plugin: a child (validate-child.c) loads it and takes its types through their lives, saying in a pipe what it is about
- * to do.  When the child ends, or is silent for too long, the last thing it said is the finding, and another child goes on behind it.
+ * The parent (validate.c) never touches the plugin: a child (validate-process.c, validate-child.c) loads it and takes its types through their lives, saying in a
+ * pipe what it is about to do.  When the child ends, or is silent for too long, the last thing it said is the finding, and another child goes on behind it.
  */
 #ifndef CORE_VALIDATE_H
 #define CORE_VALIDATE_H
 
 #include "object.h"
 #include "report.h"
+#include <sys/types.h>
 
 enum { VALIDATE_SAMPLE_SIZE = 65536 };  /* of the file that stands for any other, and of what has a size */
+enum { VALIDATE_MOST_ITEMS = 100000 };
 
 /* --- validate.c ------------------------------------------------------------------------------- */
 
@@ -20,6 +22,33 @@ typedef struct Validation {
 
 /* Fills the report; seconds: what one step may take. */
 Validation validate_plugin (const char *file, unsigned seconds, BpReport *report);
+
+/* --- validate-process.c: a process in which anything may happen --------------------------------------- */
+
+typedef struct ProcessStream {
+  int fd;                       /* -1: it is closed */
+  GString *line;                /* the one that has no end yet */
+} ProcessStream;
+
+typedef struct Process {
+  pid_t pid;
+  ProcessStream said, words;    /* what it says to its parent, and on standard error */
+} Process;
+
+typedef enum ProcessState { PROCESS_TALKS, PROCESS_DEAD, PROCESS_SILENT, PROCESS_INTERRUPTED } ProcessState;
+/* true: it is a sign of life. */
+typedef bool ProcessLine (void *user, const char *line);
+typedef void ProcessBody (void *user, int fd);
+
+/* Around all processes: signals that would end this one come at the end. */
+void process_watch_begin (void);
+void process_watch_end (void);
+/* The new one works in this directory and writes what it says to fd.  false: errno says why. */
+bool process_start (Process *p, const char *directory, ProcessBody *body, void *user);
+/* Until it has said something, or has been silent for so long, or is dead and all of its words are taken. */
+ProcessState process_listen (Process *p, unsigned seconds, ProcessLine *said, ProcessLine *words, void *user);
+/* Its exit status; after this nothing of it is left. */
+int process_end (Process *p);
 
 /* --- between the two ---------------------------------------------------------------------------- */
 
