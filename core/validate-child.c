@@ -68,6 +68,10 @@ wrong (Child *c, const char *format, ...)
   return false;
 }
 
+/* What a device does to a stand-in that no bus would stand. */
+static Child *on_stand_in;
+static void on_fault (const char *message) { wrong (on_stand_in, "%s", message); }
+
 static void
 forget (Child *c)
 {
@@ -532,6 +536,8 @@ validate_child (const char *file, ValidatePlace from, int fd)
   Child c = { .fd = fd };
   BpModule *module = load_plugin (&c, file, from);
   if (module) {
+    on_stand_in = &c;
+    stand_in_on_fault (on_fault);
     stand_ins_register ();
     load_accelerators (module);
     int number = 0;

@@ -101,7 +101,11 @@ provide (Writer *w, const char *interface_id, unsigned depth)
   char *id = g_strdup_printf ("other%u", w->n_providers++);
   g_autoptr (GString) section = g_string_new (NULL);
   g_string_append_printf (section, "[%s %s]\ntype = %s\n", kind_name (type->kind), id, type->name);
-  write_keys (w, section, type, NULL, NULL, false, depth + 1);
+  const char *keys = stand_in_keys (type);
+  if (keys)
+    g_string_append (section, keys);
+  else
+    write_keys (w, section, type, NULL, NULL, false, depth + 1);
   write_pins (w, section, type, id);
   g_string_append_printf (w->sections, "%s\n", section->str);
   return id;

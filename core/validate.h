@@ -9,6 +9,7 @@
 
 #include "object.h"
 #include "report.h"
+#include "stand-ins/stand-ins.h"
 #include <sys/types.h>
 
 enum { VALIDATE_SAMPLE_SIZE = 65536 };  /* of the file that stands for any other, and of what has a size */
@@ -90,7 +91,9 @@ void validate_machine_clear (ValidateMachine *vm);
 void stand_ins_register (void);
 /* The type that stands in for an interface; NULL: there is none. */
 const BpTypeDesc *stand_in_for (const char *interface_id);
-extern const BpTypeDesc stand_in_pins, stand_in_cpu, stand_in_accel, stand_in_pci;
+/* What its section says; NULL: it is none of these. */
+const char *stand_in_keys (const BpTypeDesc *type);
+extern const BpTypeDesc stand_in_pins, stand_in_accel;
 enum { STAND_IN_PINS = 256 };
 
 #endif

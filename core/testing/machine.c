@@ -24,8 +24,9 @@ static BpMachine *
 build (const BpTypeDesc *const *types, const char *sections, char **errors)
 {
   static const BpTypeDesc *const own[] = {
-    &testing_clock, &testing_ram, &testing_char, &testing_block, &testing_probe, &testing_pci, &testing_cpu, NULL
+    &testing_clock, &stand_in_ram, &stand_in_char, &stand_in_block, &testing_probe, &stand_in_pci, &stand_in_cpu, NULL
   };
+  stand_in_on_fault (testing_fail);
   register_types (own);
   register_types (types);
   g_autofree char *text = g_strconcat ("[machine]\nformat = 1\n\n[accel]\ntype = test-clock\n\n[clock]\nmode = instructions\n\n", sections, NULL);

@@ -1,6 +1,8 @@
 /* pci-drive.c -- what firmware and a driver do to a function on the PCI bus of a test, by configuration cycles. */
 /* SPDX-License-Identifier: MIT */
-#include "pci.h"
+#include "stand-ins/pci.h"
+#include "testing.h"
+#include <backplane/test-pci.h>
 
 #define READ(offset, size) (bp_test_pci_read) (t, bus, function, (offset), (size))
 #define WRITE(offset, value, size) (bp_test_pci_write) (t, bus, function, (offset), (value), (size))
@@ -31,7 +33,7 @@ place (Room *room, uint32_t type, uint64_t size)
 static Room
 room_on (BpTest *t, const char *bus)
 {
-  const Pci *pci = testing_object (t, bus, &testing_pci);
+  const Pci *pci = testing_object (t, bus, &stand_in_pci);
   Room room = { 0xc000, 0xe0000000, UINT64_C (0x8000000000) };
   for (unsigned f = 0; f < PCI_FUNCTIONS; f++)
     for (unsigned i = 0; pci->slots[f] && i < PCI_BARS; i++) {

@@ -3,7 +3,7 @@
 #ifndef CORE_TESTING_H
 #define CORE_TESTING_H
 
-#include <backplane/machine.h>
+#include "stand-ins/stand-ins.h"
 #include <backplane/tcg/instrument-host.h>
 #include <backplane/test.h>
 
@@ -11,8 +11,8 @@ struct BpTest {
   BpMachine *machine;
 };
 
-/* The types that stand in for what a device needs. */
-extern const BpTypeDesc testing_clock, testing_ram, testing_char, testing_block, testing_probe, testing_pci, testing_cpu;
+/* What only a test has; other types are in stand-ins.h. */
+extern const BpTypeDesc testing_clock, testing_probe;
 
 /* The instance, which must be of this type; else the test ends. */
 void *testing_object (BpTest *t, const char *id, const BpTypeDesc *type);

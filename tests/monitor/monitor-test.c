@@ -259,7 +259,7 @@ on_event (void *user, const char *name, JsonObject *data)
 BpMachine *
 monitor_test_machine (const char *sections)
 {
-  static const BpTypeDesc *const types[] = { &cpu_type, &testing_ram, &screen_type, &drive_type, &disk_type, &input_type, &monitor_qmp_type, &monitor_console_type };
+  static const BpTypeDesc *const types[] = { &cpu_type, &stand_in_ram, &screen_type, &drive_type, &disk_type, &input_type, &monitor_qmp_type, &monitor_console_type };
   g_autofree char *errors = NULL;
   g_autoptr (GError) error = NULL;
   g_autofree char *text = g_strconcat ("[machine]\ndescription = a test\n[accel]\ntype = toy-accel\n[cpu]\ntype = test-cpu\n[memory ram]\ntype = test-ram\n"

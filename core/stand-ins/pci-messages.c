@@ -1,4 +1,4 @@
-/* pci-messages.c -- MSI and MSI-X of the PCI bus of a test (PCI Local Bus 3.0, 6.8): messages are kept for the test. */
+/* pci-messages.c -- MSI and MSI-X of the PCI bus of a test (PCI Local Bus 3.0, 6.8): messages are kept. */
 /* SPDX-License-Identifier: MIT */
 #include "pci.h"
 #include <string.h>
@@ -13,65 +13,72 @@ enum { MSIX_ENABLE = 0x8000, MSIX_MASK_ALL = 0x4000 };
 static void
 keep (BpPciSlot *s, uint64_t address, uint32_t data)
 {
-  if (!(test_pci_get (s->config + PCI_COMMAND, 2) & COMMAND_MASTER))
+  if (!(stand_in_pci_get (s->config + PCI_COMMAND, 2) & COMMAND_MASTER))
     return;                     /* a message is a write like any other */
-  BpTestMessage *m = g_new0 (BpTestMessage, 1);
-  *m = (BpTestMessage) { .struct_size = sizeof *m, .function = s->address, .address = address, .data = data };
+  PciMessage *m = g_new (PciMessage, 1);
+  *m = (PciMessage) { s->address, address, data };
   g_queue_push_tail (&s->bus->messages, m);
 }
 
 static unsigned
 msi_granted (const BpPciSlot *s)
 {
-  uint32_t control = s->n_msi ? test_pci_get (s->config + s->msi + MSI_CONTROL, 2) : 0;
+  uint32_t control = s->n_msi ? stand_in_pci_get (s->config + s->msi + MSI_CONTROL, 2) : 0;
   return control & 1 ? MIN (1u << (control >> 4 & 7), s->n_msi) : 0;
 }
 
 static bool
 msix_is_on (const BpPciSlot *s)
 {
-  return s->n_msix && test_pci_get (s->config + s->msix + MSIX_CONTROL, 2) & MSIX_ENABLE;
+  return s->n_msix && stand_in_pci_get (s->config + s->msix + MSIX_CONTROL, 2) & MSIX_ENABLE;
 }
 
 static void
 send_msi (BpPciSlot *s, unsigned vector)
 {
   const uint8_t *c = s->config + s->msi;
-  uint64_t address = test_pci_get (c + MSI_ADDRESS, 4) | (uint64_t) test_pci_get (c + MSI_ADDRESS + 4, 4) << 32;
-  uint32_t data = test_pci_get (c + MSI_DATA, 2), low = msi_granted (s) - 1;
+  uint64_t address = stand_in_pci_get (c + MSI_ADDRESS, 4) | (uint64_t) stand_in_pci_get (c + MSI_ADDRESS + 4, 4) << 32;
+  uint32_t data = stand_in_pci_get (c + MSI_DATA, 2), low = msi_granted (s) - 1;
   keep (s, address, (data & ~low) | vector);
 }
 
 unsigned
-test_pci_n_messages (void *bus, BpPciSlot *s)
+stand_in_pci_n_messages (void *bus, BpPciSlot *s)
 {
   return msix_is_on (s) ? s->n_msix : msi_granted (s);
 }
 
+static bool
+refuse_vector (const BpPciSlot *s, const char *what, unsigned n, unsigned vector)
+{
+  stand_in_fault ("the function %02x.%u has %u %s vectors, and sends number %u", s->address >> 3, s->address & 7, n, what, vector);
+  return true;
+}
+
 bool
-test_pci_message (void *bus, BpPciSlot *s, unsigned vector)
+stand_in_pci_message (void *bus, BpPciSlot *s, unsigned vector)
 {
   if (msix_is_on (s)) {
     if (vector >= s->n_msix)
-      (bp_test_fail) ("the function %02x.%u has %u MSI-X vectors, and sends number %u", s->address >> 3, s->address & 7, s->n_msix, vector);
+      return refuse_vector (s, "MSI-X", s->n_msix, vector);
     s->table[vector].pending = true;
-    test_pci_messages_follow (s);
+    stand_in_pci_messages_follow (s);
     return true;
   }
   if (!msi_granted (s))
     return false;
   if (vector >= s->n_msi)
-    (bp_test_fail) ("the function %02x.%u has %u MSI vectors, and sends number %u", s->address >> 3, s->address & 7, s->n_msi, vector);
+    return refuse_vector (s, "MSI", s->n_msi, vector);
   uint8_t *pending = s->config + s->msi + MSI_PENDING;
-  test_pci_put (pending, test_pci_get (pending, 4) | 1u << vector % msi_granted (s), 4);
-  test_pci_messages_follow (s);
+  stand_in_pci_put (pending, stand_in_pci_get (pending, 4) | 1u << vector % msi_granted (s), 4);
+  stand_in_pci_messages_follow (s);
   return true;
 }
 
 void
-test_pci_messages_follow (BpPciSlot *s)
+stand_in_pci_messages_follow (BpPciSlot *s)
 {
-  if (msix_is_on (s) && !(test_pci_get (s->config + s->msix + MSIX_CONTROL, 2) & MSIX_MASK_ALL))
+  if (msix_is_on (s) && !(stand_in_pci_get (s->config + s->msix + MSIX_CONTROL, 2) & MSIX_MASK_ALL))
     for (unsigned i = 0; i < s->n_msix; i++)
       if (s->table[i].pending && !(s->table[i].control & 1)) {
         s->table[i].pending = false;
@@ -79,16 +86,16 @@ test_pci_messages_follow (BpPciSlot *s)
       }
   for (unsigned i = 0, n = msi_granted (s); i < n; i++) {
     uint8_t *c = s->config + s->msi;
-    uint32_t pending = test_pci_get (c + MSI_PENDING, 4), bit = 1u << i;
-    if (!(pending & ~test_pci_get (c + MSI_MASK, 4) & bit))
+    uint32_t pending = stand_in_pci_get (c + MSI_PENDING, 4), bit = 1u << i;
+    if (!(pending & ~stand_in_pci_get (c + MSI_MASK, 4) & bit))
       continue;
-    test_pci_put (c + MSI_PENDING, pending & ~bit, 4);
+    stand_in_pci_put (c + MSI_PENDING, pending & ~bit, 4);
     send_msi (s, i);
   }
 }
 
 void
-test_pci_messages_reset (BpPciSlot *s)
+stand_in_pci_messages_reset (BpPciSlot *s)
 {
   for (unsigned i = 0; i < s->n_msix; i++)
     s->table[i] = (MsixEntry) { .control = 1 };
@@ -132,7 +139,7 @@ table_write (void *self, uint64_t offset, uint64_t value, unsigned size)
   }
   BpPciSlot *s = slot_of_entry (bus, (unsigned) (offset / 16));
   if (s)
-    test_pci_messages_follow (s);
+    stand_in_pci_messages_follow (s);
 }
 
 static uint64_t
@@ -149,7 +156,7 @@ static const BpRegionOps table_ops = BP_REGION_OPS (.read = table_read, .write =
 static const BpRegionOps pending_ops = BP_REGION_OPS (.read = pending_read, .impl_min = 4, .impl_max = 4);
 
 void
-test_pci_messages_init (Pci *bus)
+stand_in_pci_messages_init (Pci *bus)
 {
   bus->table = bp_region_new_io (bus, "msi-x table", &table_ops, MSIX_VECTORS * 16);
   bus->pending = bp_region_new_io (bus, "msi-x pending", &pending_ops, MSIX_VECTORS / 8);
@@ -165,20 +172,20 @@ refuse (GError **error, const BpPciSlot *s, const char *what, const char *why)
 }
 
 bool
-test_pci_add_msi (void *bus, BpPciSlot *s, unsigned vectors, GError **error)
+stand_in_pci_add_msi (void *bus, BpPciSlot *s, unsigned vectors, GError **error)
 {
   if (s->n_msi || !vectors || vectors > 32 || vectors & (vectors - 1))
     return refuse (error, s, "MSI", s->n_msi ? "it is there already" : "vectors are 1, 2, 4 .. 32");
-  unsigned at = test_pci_add_capability (bus, s, CAPABILITY_MSI, MSI_SIZE);
+  unsigned at = stand_in_pci_add_capability (bus, s, CAPABILITY_MSI, MSI_SIZE);
   if (!at)
     return refuse (error, s, "MSI", "configuration space is full");
   unsigned log = (unsigned) __builtin_ctz (vectors);
-  test_pci_put (s->config + at + MSI_CONTROL, log << 1 | 0x180, 2);
-  test_pci_put (s->write_mask + at + MSI_CONTROL, 0x71, 2);
-  test_pci_put (s->write_mask + at + MSI_ADDRESS, 0xfffffffc, 4);
-  test_pci_put (s->write_mask + at + MSI_ADDRESS + 4, 0xffffffff, 4);
-  test_pci_put (s->write_mask + at + MSI_DATA, 0xffff, 2);
-  test_pci_put (s->write_mask + at + MSI_MASK, vectors == 32 ? 0xffffffff : (1u << vectors) - 1, 4);
+  stand_in_pci_put (s->config + at + MSI_CONTROL, log << 1 | 0x180, 2);
+  stand_in_pci_put (s->write_mask + at + MSI_CONTROL, 0x71, 2);
+  stand_in_pci_put (s->write_mask + at + MSI_ADDRESS, 0xfffffffc, 4);
+  stand_in_pci_put (s->write_mask + at + MSI_ADDRESS + 4, 0xffffffff, 4);
+  stand_in_pci_put (s->write_mask + at + MSI_DATA, 0xffff, 2);
+  stand_in_pci_put (s->write_mask + at + MSI_MASK, vectors == 32 ? 0xffffffff : (1u << vectors) - 1, 4);
   s->msi = at;
   s->n_msi = vectors;
   return true;
@@ -202,20 +209,20 @@ msix_verdict (const BpPciSlot *s, unsigned vectors, unsigned bar, BpRegion *regi
 }
 
 bool
-test_pci_add_msix (void *self, BpPciSlot *s, unsigned vectors, unsigned bar, BpRegion *region, uint64_t table, uint64_t pending, GError **error)
+stand_in_pci_add_msix (void *self, BpPciSlot *s, unsigned vectors, unsigned bar, BpRegion *region, uint64_t table, uint64_t pending, GError **error)
 {
   Pci *bus = self;
   const char *wrong = msix_verdict (s, vectors, bar, region, table, pending);
   if (wrong)
     return refuse (error, s, "MSI-X", wrong);
   unsigned rounded = (vectors + 63) & ~63u;
-  unsigned at = rounded <= MSIX_VECTORS - bus->n_entries ? test_pci_add_capability (bus, s, CAPABILITY_MSIX, MSIX_SIZE) : 0;
+  unsigned at = rounded <= MSIX_VECTORS - bus->n_entries ? stand_in_pci_add_capability (bus, s, CAPABILITY_MSIX, MSIX_SIZE) : 0;
   if (!at)
     return refuse (error, s, "MSI-X", "configuration space is full, or the 4096 vectors of this bus are used up");
-  test_pci_put (s->config + at + MSIX_CONTROL, vectors - 1, 2);
-  test_pci_put (s->write_mask + at + MSIX_CONTROL, MSIX_ENABLE | MSIX_MASK_ALL, 2);
-  test_pci_put (s->config + at + MSIX_TABLE, (uint32_t) table | bar, 4);
-  test_pci_put (s->config + at + MSIX_PENDING, (uint32_t) pending | bar, 4);
+  stand_in_pci_put (s->config + at + MSIX_CONTROL, vectors - 1, 2);
+  stand_in_pci_put (s->write_mask + at + MSIX_CONTROL, MSIX_ENABLE | MSIX_MASK_ALL, 2);
+  stand_in_pci_put (s->config + at + MSIX_TABLE, (uint32_t) table | bar, 4);
+  stand_in_pci_put (s->config + at + MSIX_PENDING, (uint32_t) pending | bar, 4);
   s->table_window = bp_region_new_alias (bus, "msi-x table", bus->table, (uint64_t) bus->n_entries * 16, (uint64_t) vectors * 16);
   s->pending_window = bp_region_new_alias (bus, "msi-x pending", bus->pending, bus->n_entries / 8, rounded / 8);
   bp_region_add (region, table, s->table_window, 1);
@@ -224,12 +231,12 @@ test_pci_add_msix (void *self, BpPciSlot *s, unsigned vectors, unsigned bar, BpR
   s->msix = at;
   s->n_msix = vectors;
   bus->n_entries += rounded;
-  test_pci_messages_reset (s);
+  stand_in_pci_messages_reset (s);
   return true;
 }
 
 void
-test_pci_messages_free (BpPciSlot *s)
+stand_in_pci_messages_free (BpPciSlot *s)
 {
   bp_region_free (s->table_window);
   bp_region_free (s->pending_window);
@@ -237,10 +244,10 @@ test_pci_messages_free (BpPciSlot *s)
     g_array_unref (s->fds);
 }
 
-/* --- eventfds: looked at when the test asks for messages ------------------------------------------------ */
+/* --- eventfds: looked at when somebody asks for messages ------------------------------------------------ */
 
 bool
-test_pci_message_fd (void *bus, BpPciSlot *s, unsigned vector, int fd)
+stand_in_pci_message_fd (void *bus, BpPciSlot *s, unsigned vector, int fd)
 {
   if (!s->fds)
     s->fds = g_array_new (FALSE, FALSE, sizeof (SlotFd));
@@ -252,10 +259,9 @@ test_pci_message_fd (void *bus, BpPciSlot *s, unsigned vector, int fd)
   return true;
 }
 
-static void
-poll_fds (BpTest *t, Pci *bus)
+void
+stand_in_pci_poll (Pci *bus)
 {
-  bp_machine_lock (t->machine);
   for (unsigned i = 0; i < PCI_FUNCTIONS; i++) {
     BpPciSlot *s = bus->slots[i];
     for (guint n = 0; s && s->fds && n < s->fds->len; n++) {
@@ -263,34 +269,7 @@ poll_fds (BpTest *t, Pci *bus)
       GPollFD ready = { .fd = e.fd, .events = G_IO_IN };
       uint64_t count;
       if (g_poll (&ready, 1, 0) > 0 && read (e.fd, &count, sizeof count) == sizeof count)
-        test_pci_message (bus, s, e.vector);
+        stand_in_pci_message (bus, s, e.vector);
     }
   }
-  bp_machine_unlock (t->machine);
-}
-
-/* --- for tests ---------------------------------------------------------------------------------------------- */
-
-bool
-(bp_test_pci_take_message) (BpTest *t, const char *bus, BpTestMessage *out)
-{
-  Pci *pci = testing_object (t, bus, &testing_pci);
-  poll_fds (t, pci);
-  g_autofree BpTestMessage *m = g_queue_pop_head (&pci->messages);
-  uint32_t size = out->struct_size;
-  if (size < sizeof size)
-    (bp_test_fail) ("struct_size of a BpTestMessage is not set");
-  if (!m)
-    return false;
-  memcpy (out, m, MIN (size, sizeof *m));
-  out->struct_size = size;
-  return true;
-}
-
-unsigned
-(bp_test_pci_messages) (BpTest *t, const char *bus)
-{
-  Pci *pci = testing_object (t, bus, &testing_pci);
-  poll_fds (t, pci);
-  return pci->messages.length;
 }
