@@ -26,16 +26,29 @@ stand_in_block_fill (StandInBlock *b, uint64_t size)
     b->bytes[i] = (uint8_t) (i / BP_BLOCK_SECTOR * 7 + i % BP_BLOCK_SECTOR);
 }
 
+static bool
+is_to_fail (const StandInBlock *b, const BpBlockRequest *r)
+{
+  uint64_t first = r->offset / BP_BLOCK_SECTOR, n = r->size / BP_BLOCK_SECTOR;
+  if (!b->fail_error || b->fail_n == UINT64_MAX)
+    return b->fail_error != 0;
+  return r->op != BP_BLOCK_FLUSH && first + n > b->fail_first && (first < b->fail_first || first - b->fail_first < b->fail_n);
+}
+
 static int
 perform (StandInBlock *b, const BpBlockRequest *r)
 {
-  uint64_t first = r->offset / BP_BLOCK_SECTOR, n = r->size / BP_BLOCK_SECTOR, memory = 0;
+  uint64_t memory = 0;
   bool data = r->op == BP_BLOCK_READ || r->op == BP_BLOCK_WRITE;
+  if ((unsigned) r->op > BP_BLOCK_WRITE_ZEROES) {
+    stand_in_fault ("%u is no kind of request to a disk", (unsigned) r->op);
+    return EINVAL;
+  }
   if (!b->size)
     return ENOMEDIUM;
   if ((r->offset | r->size) % BP_BLOCK_SECTOR || r->offset > b->size || r->size > b->size - r->offset)
     return EINVAL;
-  if (b->fail_error && (r->op == BP_BLOCK_FLUSH ? b->fail_n == UINT64_MAX : first < b->fail_first + b->fail_n && b->fail_first < first + n))
+  if (is_to_fail (b, r))
     return b->fail_error;
   if (r->op != BP_BLOCK_READ && r->op != BP_BLOCK_FLUSH && b->read_only)
     return EROFS;
@@ -49,6 +62,8 @@ perform (StandInBlock *b, const BpBlockRequest *r)
   }
   if (data)
     move (b, r);
+  if (r->op == BP_BLOCK_WRITE_ZEROES)
+    memset (b->bytes + r->offset, 0, r->size);
   if (r->op == BP_BLOCK_DISCARD) {
     b->discarded[0] = r->offset;
     b->discarded[1] = r->size;
@@ -146,7 +161,8 @@ unrealize (void *self)
 }
 
 static const BpProperty properties[] = {
-  BP_PROP_SIZE ("size", StandInBlock, size, 0, "Bytes of the medium; 0: none."), BP_PROP_BOOL ("read-only", StandInBlock, read_only, false, "Cannot be written."),
+  BP_PROP_INT_ ("size", BP_PROPERTY_SIZE, StandInBlock, size, 0, 0, UINT64_C (1) << 32, "Bytes of the medium; 0: none."),
+  BP_PROP_BOOL ("read-only", StandInBlock, read_only, false, "Cannot be written."),
   BP_PROP_END
 };
 

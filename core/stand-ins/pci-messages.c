@@ -13,8 +13,6 @@ enum { MSIX_ENABLE = 0x8000, MSIX_MASK_ALL = 0x4000 };
 static void
 keep (BpPciSlot *s, uint64_t address, uint32_t data)
 {
-  if (!(stand_in_pci_get (s->config + PCI_COMMAND, 2) & COMMAND_MASTER))
-    return;                     /* a message is a write like any other */
   PciMessage *m = g_new (PciMessage, 1);
   *m = (PciMessage) { s->address, address, data };
   g_queue_push_tail (&s->bus->messages, m);
@@ -78,6 +76,8 @@ stand_in_pci_message (void *bus, BpPciSlot *s, unsigned vector)
 void
 stand_in_pci_messages_follow (BpPciSlot *s)
 {
+  if (!(stand_in_pci_get (s->config + PCI_COMMAND, 2) & COMMAND_MASTER))
+    return;                     /* a message is a write like any other, and waits */
   if (msix_is_on (s) && !(stand_in_pci_get (s->config + s->msix + MSIX_CONTROL, 2) & MSIX_MASK_ALL))
     for (unsigned i = 0; i < s->n_msix; i++)
       if (s->table[i].pending && !(s->table[i].control & 1)) {
@@ -249,6 +249,8 @@ stand_in_pci_messages_free (BpPciSlot *s)
 bool
 stand_in_pci_message_fd (void *bus, BpPciSlot *s, unsigned vector, int fd)
 {
+  if (vector >= MAX (s->n_msi, s->n_msix))
+    return false;
   if (!s->fds)
     s->fds = g_array_new (FALSE, FALSE, sizeof (SlotFd));
   for (guint i = s->fds->len; i-- > 0;)
@@ -264,11 +266,12 @@ stand_in_pci_poll (Pci *bus)
 {
   for (unsigned i = 0; i < PCI_FUNCTIONS; i++) {
     BpPciSlot *s = bus->slots[i];
-    for (guint n = 0; s && s->fds && n < s->fds->len; n++) {
+    unsigned on = s ? stand_in_pci_n_messages (bus, s) : 0;
+    for (guint n = 0; on && s->fds && n < s->fds->len; n++) {
       SlotFd e = g_array_index (s->fds, SlotFd, n);
       GPollFD ready = { .fd = e.fd, .events = G_IO_IN };
       uint64_t count;
-      if (g_poll (&ready, 1, 0) > 0 && read (e.fd, &count, sizeof count) == sizeof count)
+      if ((!msix_is_on (s) || e.vector < on) && g_poll (&ready, 1, 0) > 0 && read (e.fd, &count, sizeof count) == sizeof count)
         stand_in_pci_message (bus, s, e.vector);
     }
   }

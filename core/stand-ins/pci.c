@@ -209,11 +209,25 @@ dma (void *self, BpPciSlot *s)
 
 static BpRegion *space (void *self, bool io) { return io ? ((Pci *) self)->io : ((Pci *) self)->memory; }
 
+/* Registers that a device has put there itself are found by what it made of them. */
+static bool
+is_free (const BpPciSlot *s, unsigned at, unsigned size)
+{
+  for (unsigned i = at; i < at + size; i++)
+    if (s->config[i] || s->write_mask[i])
+      return false;
+  return true;
+}
+
 unsigned
 stand_in_pci_add_capability (void *self, BpPciSlot *s, uint8_t id, unsigned size)
 {
   unsigned at = s->end, link = PCI_CAPABILITIES;
-  if (size < 2 || at + size > 256)
+  if (size < 2 || size > 256)
+    return 0;
+  while (at + size <= 256 && !is_free (s, at, size))
+    at += 4;
+  if (at + size > 256)
     return 0;
   while (s->config[link])
     link = s->config[link] + 1u;

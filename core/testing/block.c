@@ -10,7 +10,14 @@ uint8_t *(bp_test_block_bytes) (BpTest *t, const char *id) { return block_of (t,
 void (bp_test_block_at_once) (BpTest *t, const char *id) { block_of (t, id)->at_once = true; }
 size_t (bp_test_block_depth) (BpTest *t, const char *id) { return block_of (t, id)->highest - block_of (t, id)->lowest; }
 unsigned (bp_test_block_waiting) (BpTest *t, const char *id) { return block_of (t, id)->waiting.length; }
-unsigned (bp_test_block_count) (BpTest *t, const char *id, BpBlockOp op) { return block_of (t, id)->counts[op]; }
+
+unsigned
+(bp_test_block_count) (BpTest *t, const char *id, BpBlockOp op)
+{
+  if ((unsigned) op > BP_BLOCK_WRITE_ZEROES)
+    (bp_test_fail) ("%u is no kind of request to a disk", (unsigned) op);
+  return block_of (t, id)->counts[op];
+}
 
 void
 (bp_test_block_fail) (BpTest *t, const char *id, uint64_t first, uint64_t n, int error)

@@ -65,9 +65,11 @@ void
 (bp_test_advance) (BpTest *t, int64_t ns)
 {
   Clock *clock = clock_of (t);
-  int64_t end = clock->now + ns, next;
+  int64_t end, next;
   if (ns < 0)
     (bp_test_fail) ("time does not go back");
+  if (__builtin_add_overflow (clock->now, ns, &end))
+    (bp_test_fail) ("time ends before that");
   while ((next = bp_machine_next_virtual_timer (t->machine)) <= end) {
     clock->now = MAX (clock->now, next);
     bp_machine_run_virtual_timers (t->machine);

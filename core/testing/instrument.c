@@ -194,6 +194,8 @@ block_record (BpInstrBlock *b, unsigned insn, BpRecordKind kind, BpFilter filter
 {
   const BpTestCode *c = ((const Block *) b)->code;
   uint64_t line = UINT64_MAX;
+  if (kind == BP_RECORD_FETCH && (!line_bytes || line_bytes & (line_bytes - 1)))
+    (bp_test_fail) ("the instrument asks for fetches of lines of %u bytes, which is no power of two", line_bytes);
   for (unsigned i = insn == BP_EVERY_INSN ? 0 : insn; i < c->n && (insn == BP_EVERY_INSN || i == insn); i++) {
     uint64_t here = kind == BP_RECORD_FETCH ? c->insns[i]->address / line_bytes : 0;
     if (kind == BP_RECORD_FETCH && here == line)

@@ -1,6 +1,8 @@
 /* test-harness.c -- libbackplane-test itself: what it says when a test is wrong, and what its stand-ins do. */
 /* SPDX-License-Identifier: MIT */
 #include <backplane/test-block.h>
+#include <backplane/test-x86.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -75,6 +77,8 @@ BP_TEST (what_is_not_there_is_named)
   EXPECT_FAILURE (bp_test_load (t, "io", 0, 3), "1, 2, 4 or 8");
   EXPECT_FAILURE (bp_test_interface (t, "line", "bp.block/1"), "does not implement bp.block/1");
   EXPECT_FAILURE (bp_test_advance (t, -1), "does not go back");
+  bp_test_advance (t, 1);
+  EXPECT_FAILURE (bp_test_advance (t, INT64_MAX), "time ends before that");
   EXPECT_FAILURE (bp_test_keep_log ("gest_errors"), "did you mean `guest_errors`");
   EXPECT_FAILURE (bp_test_new (NULL, "[device probe]\ntype = test-prob\n"), "did you mean `test-probe`");
   EXPECT_FAILURE (bp_test_write (t, 0x1000, "text", 4), "not all of the 4 bytes from 0x1000 on");
@@ -106,6 +110,88 @@ BP_TEST (memory_holds_what_is_written)
   bp_test_expect_eq (bp_test_load16 (t, 0x1002), 0x4433);
   bp_test_expect_eq (bp_test_load8 (t, 0x2000), 0xff);
   bp_test_round_trip (t);
+  bp_test_free (t);
+}
+
+static int last_error;
+static unsigned n_done;
+
+static void
+done (BpBlockRequest *r, int error)
+{
+  last_error = error;
+  n_done++;
+}
+
+/* What becomes of it; -1: it is not done once. */
+static int
+request (BpTest *t, BpBlockOp op, uint64_t offset, uint64_t size, void *bytes)
+{
+  void *disk = (bp_test_object) (t, "disk");
+  const BpBlockIface *iface = (bp_test_interface) (t, "disk", BP_BLOCK_ID);
+  struct iovec iov = { bytes, size };
+  BpBlockRequest r = { .struct_size = sizeof r, .op = op, .offset = offset, .size = size, .iov = &iov, .n_iov = bytes ? 1 : 0, .done = done };
+  n_done = 0;
+  iface->submit (disk, &r);
+  (bp_test_expect_number) ((bp_test_block_waiting) (t, "disk"), 1, "requests that wait");
+  (bp_test_block_answer) (t, "disk");
+  return n_done == 1 ? last_error : -1;
+}
+#define request(...) BP_TEST_NOTED (request (__VA_ARGS__))
+
+BP_TEST (a_disk_does_what_it_is_asked)
+{
+  BpTest *t = bp_test_new (NULL, "[backend disk]\ntype = test-block\nsize = 8K\n");
+  uint8_t bytes[1024] = { 1 };
+  bp_test_expect_eq (request (t, BP_BLOCK_READ, 512, 512, bytes), 0);
+  bp_test_expect_eq (bytes[1], 8);
+  bp_test_expect_eq (request (t, BP_BLOCK_WRITE_ZEROES, 512, 512, NULL), 0);
+  bp_test_expect_eq (request (t, BP_BLOCK_READ, 0, 1024, bytes), 0);
+  bp_test_expect_eq (bytes[511], 0xff);
+  bp_test_expect_eq (bytes[512 + 1], 0);
+  bp_test_expect_eq (bp_test_block_count (t, "disk", BP_BLOCK_WRITE_ZEROES), 1);
+  bp_test_expect_eq (request (t, BP_BLOCK_READ, 8192, 512, bytes), EINVAL);
+  EXPECT_FAILURE (bp_test_block_count (t, "disk", (BpBlockOp) 99), "99 is no kind of request");
+  EXPECT_FAILURE (request (t, (BpBlockOp) 99, 0, 512, NULL), "99 is no kind of request");
+  EXPECT_FAILURE (request (t, BP_BLOCK_READ, 0, 512, NULL), "512 bytes brings 0 of memory");
+  bp_test_free (t);
+}
+
+BP_TEST (a_disk_fails_where_it_is_told)
+{
+  BpTest *t = bp_test_new (NULL, "[backend disk]\ntype = test-block\nsize = 8K\n");
+  uint8_t bytes[1024];
+  bp_test_block_fail (t, "disk", 2, 2, EIO);
+  bp_test_expect_eq (request (t, BP_BLOCK_READ, 0, 1024, bytes), 0);
+  bp_test_expect_eq (request (t, BP_BLOCK_READ, 512, 1024, bytes), EIO);
+  bp_test_expect_eq (request (t, BP_BLOCK_READ, 3 * 512, 512, bytes), EIO);
+  bp_test_expect_eq (request (t, BP_BLOCK_READ, 4 * 512, 512, bytes), 0);
+  bp_test_expect_eq (request (t, BP_BLOCK_FLUSH, 0, 0, NULL), 0);
+  bp_test_block_fail (t, "disk", 2, UINT64_MAX, ENOSPC);
+  bp_test_expect_eq (request (t, BP_BLOCK_READ, 0, 512, bytes), ENOSPC);
+  bp_test_expect_eq (request (t, BP_BLOCK_READ, 2 * 512, 512, bytes), ENOSPC);
+  bp_test_expect_eq (request (t, BP_BLOCK_FLUSH, 0, 0, NULL), ENOSPC);
+  bp_test_free (t);
+  g_autofree char *refusal = bp_test_refusal (NULL, "[backend disk]\ntype = test-block\nsize = 16777216T\n");
+  bp_test_expect (*refusal != 0);
+}
+
+/* A caller that knows of less of the state keeps what it has behind. */
+BP_TEST (a_processor_keeps_sizes_apart)
+{
+  BpTest *t = bp_test_new (NULL, "[cpu c]\ntype = test-cpu\n");
+  const BpX86CpuIface *iface = bp_test_interface (t, "c", BP_X86_CPU_ID);
+  BpX86State state;
+  memset (&state, 0x55, sizeof state);
+  state.struct_size = 64;
+  iface->set_state (bp_test_object (t, "c"), &state);
+  bp_test_expect_eq (bp_test_cpu_state (t, "c")->struct_size, sizeof state);
+  memset (&state, 0xaa, sizeof state);
+  state.struct_size = 64;
+  iface->get_state (bp_test_object (t, "c"), &state);
+  bp_test_expect_eq (state.struct_size, 64);
+  bp_test_expect_eq (((const uint8_t *) &state)[63], 0x55);
+  bp_test_expect_eq (((const uint8_t *) &state)[64], 0xaa);
   bp_test_free (t);
 }
 
@@ -215,5 +301,6 @@ BP_TEST (what_was_not_loaded_is_refused)
   bp_test_expect_has (wrong, "test.ini:12: [device k] speed: unknown key");
 }
 
-BP_TEST_MAIN ("harness", &what_is_not_there_is_named, &expectations_say_what_is, &memory_holds_what_is_written, &a_probe_counts_edges, &time_moves_when_told,
+BP_TEST_MAIN ("harness", &what_is_not_there_is_named, &expectations_say_what_is, &memory_holds_what_is_written, &a_disk_does_what_it_is_asked,
+              &a_disk_fails_where_it_is_told, &a_processor_keeps_sizes_apart, &a_probe_counts_edges, &time_moves_when_told,
               &the_log_is_kept, &state_goes_to_another_machine, &what_was_not_loaded_is_refused)

@@ -11,7 +11,7 @@ typedef struct Toy {
   uint32_t level;
   BpLink bus;
   char *address;
-  bool pinless, wide_msi, odd;
+  bool pinless, wide_msi, odd, own;
   BpPciSlot *slot;
   BpRegion *memory, *ports, *vectors;
 } Toy;
@@ -42,6 +42,11 @@ toy_realize (void *self, GError **error)
   BpPciFunction f = { .struct_size = sizeof f, .vendor_id = 0x1234, .device_id = 0x5678, .class_code = 0xff, .interrupt_pin = !toy->pinless, .self = toy,
                       .bars = { { toy->memory, BP_PCI_BAR_64BIT }, { NULL, 0 }, { toy->ports, BP_PCI_BAR_IO }, { NULL, 0 }, { toy->vectors, 0 } } };
   toy->slot = bus->add (toy->bus.instance, (unsigned) bp_pci_address_parse (toy->address), &f, error);
+  if (toy->slot && toy->own) {   /* one at 0x40, and two that are 0 and can be written */
+    memcpy (bus->config (toy->bus.instance, toy->slot) + 0x40, (uint8_t[]) { 13, 12, 11, 10 }, 4);
+    bus->write_mask (toy->bus.instance, toy->slot)[0x5c] = 0xff;
+    bus->write_mask (toy->bus.instance, toy->slot)[0x64] = 0xff;
+  }
   return toy->slot && bus->add_msi (toy->bus.instance, toy->slot, toy->wide_msi ? 3 : 4, error) &&
          bus->add_msix (toy->bus.instance, toy->slot, 3, 4, toy->vectors, 0, 2048, error);
 }
@@ -63,7 +68,7 @@ toy_unrealize (void *self)
 static const BpProperty toy_properties[] = {
   BP_PROP_LINK ("bus", Toy, bus, BP_PCI_BUS_ID, BP_PROPERTY_REQUIRED, "The bus."), BP_PROP_STRING ("address", Toy, address, "03.0", "The place."),
   BP_PROP_BOOL ("pinless", Toy, pinless, false, "Has no pin."), BP_PROP_BOOL ("wide-msi", Toy, wide_msi, false, "Asks for 3 vectors."),
-  BP_PROP_BOOL ("odd", Toy, odd, false, "Has a BAR of 384 bytes."), BP_PROP_END
+  BP_PROP_BOOL ("own", Toy, own, false, "Has registers of its own."), BP_PROP_BOOL ("odd", Toy, odd, false, "Has a BAR of 384 bytes."), BP_PROP_END
 };
 static const BpStateField toy_state[] = { BP_STATE_FIELD_U32 (Toy, level), BP_STATE_END };
 static const BpTypeDesc toy_type = {
@@ -188,6 +193,36 @@ BP_TEST (msi_folds_and_waits)
   bp_test_free (t);
 }
 
+BP_TEST (messages_wait_for_the_master)
+{
+  BpTest *t = start ();
+  uint64_t memory = bp_test_pci_bar (t, "pci", place, 0);
+  bp_test_pci_use_msi (t, "pci", place, 4, 0xfee00000, 0x40);
+  bp_test_pci_write (t, "pci", place, 4, 3, 2);
+  bp_test_store32 (t, memory, 0x201);
+  bp_test_expect_eq (bp_test_pci_messages (t, "pci"), 0);
+  bp_test_pci_write (t, "pci", place, 4, 7, 2);
+  expect_message (t, 0xfee00000, 0x42);
+  bp_test_pci_use_msix (t, "pci", place, 0xfee01000, 0x50);
+  bp_test_pci_write (t, "pci", place, 4, 3, 2);
+  bp_test_store32 (t, memory, 0x101);
+  bp_test_expect_eq (bp_test_pci_messages (t, "pci"), 0);
+  bp_test_pci_write (t, "pci", place, 4, 7, 2);
+  expect_message (t, 0xfee01000, 0x51);
+  bp_test_free (t);
+}
+
+BP_TEST (capabilities_lie_beside_registers)
+{
+  BpTest *t = bp_test_new (types, MACHINE TOY "own = on\n");
+  unsigned msi = bp_test_pci_capability (t, "pci", place, 5), msix = bp_test_pci_capability (t, "pci", place, 0x11);
+  bp_test_expect_eq (msi, 0x44);
+  bp_test_expect_eq (msix, 0x68);
+  bp_test_expect_eq (bp_test_pci_read (t, "pci", place, 0x40, 4), 0x0a0b0c0d);
+  bp_test_expect_eq (bp_test_pci_read (t, "pci", place, 0x60, 4), 0);
+  bp_test_free (t);
+}
+
 BP_TEST (msix_has_its_tables)
 {
   BpTest *t = start ();
@@ -214,8 +249,16 @@ BP_TEST (a_file_descriptor_sends)
   const BpPciBusIface *bus = toy->bus.table;
   int fd = eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC);
   bp_test_pci_use_msi (t, "pci", place, 1, 0xfee00000, 0x40);
-  bus->message_fd (toy->bus.instance, toy->slot, 0, fd);
+  bp_test_expect (bus->message_fd (toy->bus.instance, toy->slot, 0, fd));
+  bp_test_expect (!bus->message_fd (toy->bus.instance, toy->slot, 4, fd));
   bp_test_expect_eq (write (fd, &(uint64_t) { 1 }, 8), 8);
+  expect_message (t, 0xfee00000, 0x40);
+  unsigned at = bp_test_pci_capability (t, "pci", place, 5);
+  uint32_t control = bp_test_pci_read (t, "pci", place, at + 2, 2);
+  bp_test_pci_write (t, "pci", place, at + 2, control & ~1u, 2);        /* while they are off, it waits */
+  bp_test_expect_eq (write (fd, &(uint64_t) { 1 }, 8), 8);
+  bp_test_expect_eq (bp_test_pci_messages (t, "pci"), 0);
+  bp_test_pci_write (t, "pci", place, at + 2, control, 2);
   expect_message (t, 0xfee00000, 0x40);
   bus->message_fd (toy->bus.instance, toy->slot, 0, -1);
   close (fd);
@@ -224,4 +267,4 @@ BP_TEST (a_file_descriptor_sends)
 }
 
 BP_TEST_MAIN ("pci", &nobody_answers_with_ones, &bars_are_where_the_registers_say, &two_functions_do_not_meet, &impossible_functions_are_refused,
-              &the_pin_can_be_switched_off, &dma_needs_a_master, &msi_folds_and_waits, &msix_has_its_tables, &a_file_descriptor_sends)
+              &the_pin_can_be_switched_off, &dma_needs_a_master, &msi_folds_and_waits, &messages_wait_for_the_master, &capabilities_lie_beside_registers, &msix_has_its_tables, &a_file_descriptor_sends)
