@@ -146,11 +146,11 @@ write_keys (Writer *w, GString *out, const BpTypeDesc *type, const char *key, co
   g_autoptr (GArray) rows = type_properties (type);
   for (unsigned i = 0; i < rows->len; i++) {
     const BpProperty *p = &g_array_index (rows, BpProperty, i);
-    bool required = p->flags & BP_PROPERTY_REQUIRED;
+    bool chosen = key && strcmp (p->name, key) == 0, required = p->flags & BP_PROPERTY_REQUIRED || (chosen && p->kind == BP_PROPERTY_LINK);
     if (p->kind == BP_PROPERTY_LINK) {
       if (required || all_links)
         write_link (w, out, p, required, depth);
-    } else if (key && strcmp (p->name, key) == 0) {
+    } else if (chosen) {
       write_value (out, key, value);
     } else if (required || (p->kind == BP_PROPERTY_FILE && w->vm->all_files && !depth)) {
       g_autofree char *invented = invent (w, type, p);

@@ -31,6 +31,15 @@ end (GPtrArray *values)
   return (char **) g_ptr_array_free (values, FALSE);
 }
 
+static char *
+many_words (void)
+{
+  GString *text = g_string_new ("a");
+  while (text->len < LONG_TEXT)
+    g_string_append (text, ",a");
+  return g_string_free (text, FALSE);
+}
+
 char **
 validate_good_values (const BpProperty *p, const char *sample)
 {
@@ -55,7 +64,10 @@ validate_good_values (const BpProperty *p, const char *sample)
     take_copy (values, "");
     take_copy (values, "x");
     take_copy (values, p->kind == BP_PROPERTY_LIST ? "x,,y" : "a b\\c");
+    take_copy (values, "%s%n%s%n");      /* a text is no format */
     take (values, g_strnfill (LONG_TEXT, 'a'));
+    if (p->kind == BP_PROPERTY_LIST)
+      take (values, many_words ());
     break;
   case BP_PROPERTY_FILE:
     take_copy (values, sample);

@@ -75,7 +75,7 @@ char **validate_wrong_values (const BpProperty *p);
 
 typedef struct ValidateMachine {
   const BpTypeDesc *type;
-  const char *key, *value;      /* a property that is given; NULL: none */
+  const char *key, *value;      /* a property that is given, and its value unless it is a link; NULL: none */
   bool all_links, all_files;    /* also those that may be left out */
   const char *sample;
   char *text;                   /* out: the descriptor */

@@ -43,8 +43,8 @@ START_TEST (words)
 {
   check (ROW (.kind = BP_PROPERTY_BOOL, .default_int = 1), "on|off", "no-such-value|");
   check (ROW (.kind = BP_PROPERTY_ENUM, .names = names, .default_int = 1), "even|odd", "no-such-value|");
-  check (ROW (.kind = BP_PROPERTY_STRING, .default_text = "d"), "d||x|a b\\c|LONG", "");
-  check (ROW (.kind = BP_PROPERTY_LIST), "|x|x,,y|LONG", "");
+  check (ROW (.kind = BP_PROPERTY_STRING, .default_text = "d"), "d||x|a b\\c|%s%n%s%n|LONG", "");
+  check (ROW (.kind = BP_PROPERTY_LIST), "|x|x,,y|%s%n%s%n|LONG|LONG", "");
   check (ROW (.kind = BP_PROPERTY_FILE), "sample|no-such-file|.", "");
   check (ROW (.kind = BP_PROPERTY_LINK, .interface_id = "bp.char/1"), "", "");
 }

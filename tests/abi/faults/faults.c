@@ -1,10 +1,14 @@
 /* faults.c -- types with one fault each, which a validation must find. */
 /* SPDX-License-Identifier: MIT */
 
+#include <backplane/bus/pci.h>
 #include <backplane/device.h>
+#include <backplane/iface/char.h>
+#include <backplane/loop.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 typedef struct Faulty {
@@ -107,6 +111,60 @@ memory_realize (void *self, GError **error)
 FAULTY (leaks_memory, "fault-memory", "does not free its memory", .realize = memory_realize);
 
 static bool
+great_realize (void *self, GError **error)
+{
+  ((Faulty *) self)->value = (uintptr_t) g_malloc (1 << 20);
+  return true;
+}
+FAULTY (leaks_great_memory, "fault-great-memory", "does not free a megabyte", .realize = great_realize);
+
+static bool
+mapping_realize (void *self, GError **error)
+{
+  ((Faulty *) self)->value = (uintptr_t) mmap (NULL, 1 << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return true;
+}
+FAULTY (leaks_mapping, "fault-mapping", "does not unmap a megabyte", .realize = mapping_realize);
+
+static void *
+wait_for_ever (void *unused)
+{
+  for (;;)
+    pause ();
+  return NULL;
+}
+
+static bool
+thread_realize (void *self, GError **error)
+{
+  g_thread_unref (g_thread_new ("lost", wait_for_ever, NULL));
+  return true;
+}
+FAULTY (leaks_thread, "fault-thread", "does not end its thread", .realize = thread_realize);
+
+static bool readable (void *user, GIOCondition condition) { return true; }
+
+static bool
+watch_realize (void *self, GError **error)
+{
+  BpMachine *m = bp_object_machine (self);
+  bp_loop_watch_fd (bp_loop_main (m), m, STDIN_FILENO, G_IO_IN, readable, self);
+  return true;
+}
+FAULTY (leaks_watch, "fault-watch", "does not end its watch over a descriptor", .realize = watch_realize);
+
+static void changed (void *user) { }
+
+static bool
+listener_realize (void *self, GError **error)
+{
+  static const BpMemoryListener listener = { .struct_size = sizeof listener, .commit = changed };
+  bp_as_listen (bp_machine_address_space (bp_object_machine (self), "memory"), &listener, self);
+  return true;
+}
+FAULTY (leaks_listener, "fault-listener", "does not end its listening to an address space", .realize = listener_realize);
+
+static bool
 half_realize (void *self, GError **error)
 {
   Faulty *f = self;
@@ -149,6 +207,63 @@ FAULTY (outside, "fault-outside", "has a default outside of its range", .propert
 static void overflow_reset (void *self, BpResetKind kind) { memset (self, 0, sizeof (Faulty)); }
 static const BpTypeDesc small = { BP_TYPE ("fault-small", BP_KIND_DEVICE, uint64_t), .description = "is greater than it says", .reset = overflow_reset };
 
+/* --- what only its links or its texts bring out ----------------------------------------------------------- */
+
+typedef struct Linked {
+  BpLink line, bus;
+  char *address, *name;
+  BpPciSlot *slot;
+} Linked;
+
+#define LINKED(symbol, name_, description_, ...) \
+  static const BpTypeDesc symbol = { BP_TYPE (name_, BP_KIND_DEVICE, Linked), .description = (description_), __VA_ARGS__ }
+
+static bool
+line_realize (void *self, GError **error)
+{
+  if (((Linked *) self)->line.instance)
+    abort ();
+  return true;
+}
+static const BpProperty line_properties[] = { BP_PROP_LINK ("line", Linked, line, BP_CHAR_ID, 0, "A line."), BP_PROP_END };
+LINKED (linked, "fault-link", "crashes when its link is set", .realize = line_realize, .properties = line_properties);
+
+static bool
+text_realize (void *self, GError **error)
+{
+  const Linked *l = self;
+  if (l->name && strchr (l->name, '%'))         /* as a format would */
+    abort ();
+  return true;
+}
+static const BpProperty text_properties[] = { BP_PROP_STRING ("name", Linked, name, "it", "A name."), BP_PROP_END };
+LINKED (text, "fault-format", "takes a text for a format", .realize = text_realize, .properties = text_properties);
+
+static bool
+pin_realize (void *self, GError **error)
+{
+  Linked *l = self;
+  const BpPciBusIface *bus = l->bus.table;
+  BpPciFunction f = { .struct_size = sizeof f, .vendor_id = 1, .self = l };
+  l->slot = bus->add (l->bus.instance, (unsigned) bp_pci_address_parse (l->address), &f, error);
+  if (l->slot)
+    bus->set_interrupt (l->bus.instance, l->slot, 1);
+  return l->slot != NULL;
+}
+
+static void
+pin_unrealize (void *self)
+{
+  Linked *l = self;
+  if (l->slot)
+    ((const BpPciBusIface *) l->bus.table)->remove (l->bus.instance, l->slot);
+  l->slot = NULL;
+}
+static const BpProperty pin_properties[] = {
+  BP_PROP_LINK ("bus", Linked, bus, BP_PCI_BUS_ID, BP_PROPERTY_REQUIRED, "The bus."), BP_PROP_STRING ("address", Linked, address, "03.0", "The place."), BP_PROP_END
+};
+LINKED (pin, "fault-pin", "raises a pin that it does not have", .realize = pin_realize, .unrealize = pin_unrealize, .properties = pin_properties);
+
 /* --- state --------------------------------------------------------------------------------------------------- */
 
 static const BpStateField state[] = { BP_STATE_FIELD_U64 (Faulty, value), BP_STATE_END };
@@ -173,7 +288,9 @@ FAULTY (other_load, "fault-other-load", "changes what it loads", .state_version 
 
 FAULTY (fine, "fine", "is all right", .state_version = 1, .state = state, .properties = half_properties);
 
-static const BpTypeDesc *const types[] = { &crashes, &asserts, &hangs,  &exits,   &at_limit, &leaks_timer, &leaks_armed_timer, &leaks_fd, &leaks_region,
-                                           &leaks_memory, &half, &picky, &outside, &small, &no_load, &other_load, &fine, NULL };
+static const BpTypeDesc *const types[] = {
+  &crashes, &asserts, &hangs, &exits, &at_limit, &leaks_timer, &leaks_armed_timer, &leaks_fd, &leaks_region, &leaks_memory, &leaks_great_memory, &leaks_mapping,
+  &leaks_thread, &leaks_watch, &leaks_listener, &half, &picky, &outside, &small, &linked, &text, &pin, &no_load, &other_load, &fine, NULL
+};
 
 BP_PLUGIN_DEFINE (.id = "faults", .version = "1.0", .licence = "MIT", .description = "a fault a type", .types = types);
