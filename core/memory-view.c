@@ -351,6 +351,31 @@ bp_address_space_free (BpAddressSpace *as)
 }
 
 unsigned
+memory_n_spaces (BpMachine *machine)
+{
+  unsigned n = 0;
+  memory_map_lock ();
+  for (unsigned i = 0; spaces && i < spaces->len; i++)
+    n += ((const BpAddressSpace *) g_ptr_array_index (spaces, i))->machine == machine;
+  memory_map_unlock ();
+  return n;
+}
+
+BpAddressSpace *
+memory_space_find (BpMachine *machine, const char *name)
+{
+  BpAddressSpace *found = NULL;
+  memory_map_lock ();
+  for (unsigned i = 0; spaces && i < spaces->len && !found; i++) {
+    BpAddressSpace *as = g_ptr_array_index (spaces, i);
+    if (as->machine == machine && strcmp (as->name, name) == 0)
+      found = as;
+  }
+  memory_map_unlock ();
+  return found;
+}
+
+unsigned
 memory_n_listeners (BpMachine *machine)
 {
   unsigned n = 0;

@@ -146,6 +146,9 @@ struct BpAddressSpace {
 };
 
 const char *address_space_name (const BpAddressSpace *as);
+/* Of a machine, the builder's and those that its objects have made; NULL: there is none of that name. [any] */
+BpAddressSpace *memory_space_find (BpMachine *machine, const char *name);
+unsigned memory_n_spaces (BpMachine *machine);
 /* The read-side section.  Sections nest. */
 const FlatView *view_enter (BpAddressSpace *as);
 void view_leave (void);

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "private.h"
 #include "build.h"
+#include "memory.h"
 #include "snapshot.h"
 #include <string.h>
 
@@ -81,6 +82,12 @@ void
 bp_private_reset (BpMachine *m, BpResetKind kind)
 {
   machine_reset (m, kind);
+}
+
+BpAddressSpace *
+bp_private_address_space (BpMachine *m, const char *name)
+{
+  return memory_space_find (m, name);
 }
 
 BpPin *

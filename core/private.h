@@ -15,6 +15,7 @@ BP_EXPORT bool bp_private_register_type (const BpTypeDesc *type, GError **error)
 BP_EXPORT BpMachine *bp_private_machine_new (const char *name, const char *text, char **errors);
 BP_EXPORT void bp_private_machine_free (BpMachine *m);
 BP_EXPORT void bp_private_reset (BpMachine *m, BpResetKind kind);
+BP_EXPORT BpAddressSpace *bp_private_address_space (BpMachine *m, const char *name);     /* also one that an object has made; NULL: none */
 BP_EXPORT BpPin *bp_private_pin (BpMachine *m, const char *path);       /* "pic.in4"; NULL: none */
 BP_EXPORT bool bp_private_take_reset (BpMachine *m);    /* whether one was requested since the last call */
 BP_EXPORT int bp_private_exit_code (const BpMachine *m);        /* -1: nobody asked to end the run */

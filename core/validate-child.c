@@ -138,10 +138,10 @@ memory (void)
 }
 
 typedef struct Tied {
-  unsigned timers, watches, listeners;
+  unsigned timers, watches, listeners, spaces;
 } Tied;
 
-static Tied tied (BpMachine *m) { return (Tied) { clock_n_timers (m), loop_n_watches (m->main_loop), memory_n_listeners (m) }; }
+static Tied tied (BpMachine *m) { return (Tied) { clock_n_timers (m), loop_n_watches (m->main_loop), memory_n_listeners (m), memory_n_spaces (m) }; }
 
 static bool
 same_tied (Child *c, BpMachine *m, const Tied *before)
@@ -151,6 +151,8 @@ same_tied (Child *c, BpMachine *m, const Tied *before)
     return wrong (c, "%u timer(s) are not freed by unrealize", after.timers - before->timers);
   if (after.watches > before->watches)
     return wrong (c, "%u file descriptor(s) are still watched after unrealize", after.watches - before->watches);
+  if (after.spaces > before->spaces)
+    return wrong (c, "%u address space(s) are not freed by unrealize", after.spaces - before->spaces);
   return after.listeners <= before->listeners || wrong (c, "%u listener(s) of address spaces stay after unrealize", after.listeners - before->listeners);
 }
 

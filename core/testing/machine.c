@@ -139,7 +139,7 @@ int
 static BpAddressSpace *
 space_of (BpTest *t, const char *name, unsigned size)
 {
-  BpAddressSpace *as = bp_machine_address_space (t->machine, name);
+  BpAddressSpace *as = bp_private_address_space (t->machine, name);
   if (!as)
     bp_test_fail ("the machine under test has no address space `%s`", name);
   if (size != 1 && size != 2 && size != 4 && size != 8)

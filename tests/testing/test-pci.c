@@ -168,9 +168,11 @@ BP_TEST (dma_needs_a_master)
   bp_test_store32 (t, bp_test_pci_bar (t, "pci", place, 0) + 4, 0x100);
   bp_test_read (t, 0x100, text, 4);
   bp_test_expect_str (text, "dma");
+  bp_test_expect_eq (bp_test_load8 (t, 0x100), bp_test_load (t, "dma 03.0", 0x100, 1));
   bp_test_pci_write (t, "pci", place, 4, 3, 2);
   bp_test_store32 (t, bp_test_pci_bar (t, "pci", place, 0) + 4, 0x200);
   bp_test_expect_eq (bp_test_load32 (t, 0x200), 0);
+  bp_test_expect_eq (bp_test_load (t, "dma 03.0", 0x100, 1), 0xff);
   bp_test_free (t);
 }
 

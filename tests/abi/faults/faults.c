@@ -153,6 +153,17 @@ watch_realize (void *self, GError **error)
 }
 FAULTY (leaks_watch, "fault-watch", "does not end its watch over a descriptor", .realize = watch_realize);
 
+static bool
+space_realize (void *self, GError **error)
+{
+  ((Faulty *) self)->region = bp_region_new_container (self, "root", 4096);
+  bp_address_space_new (bp_object_machine (self), "lost", ((Faulty *) self)->region);
+  return true;
+}
+
+static void region_unrealize (void *self) { bp_region_free (((Faulty *) self)->region); }
+FAULTY (leaks_space, "fault-space", "does not free its address space", .realize = space_realize, .unrealize = region_unrealize);
+
 static void changed (void *user) { }
 
 static bool
@@ -290,7 +301,7 @@ FAULTY (fine, "fine", "is all right", .state_version = 1, .state = state, .prope
 
 static const BpTypeDesc *const types[] = {
   &crashes, &asserts, &hangs, &exits, &at_limit, &leaks_timer, &leaks_armed_timer, &leaks_fd, &leaks_region, &leaks_memory, &leaks_great_memory, &leaks_mapping,
-  &leaks_thread, &leaks_watch, &leaks_listener, &half, &picky, &outside, &small, &linked, &text, &pin, &no_load, &other_load, &fine, NULL
+  &leaks_thread, &leaks_watch, &leaks_listener, &leaks_space, &half, &picky, &outside, &small, &linked, &text, &pin, &no_load, &other_load, &fine, NULL
 };
 
 BP_PLUGIN_DEFINE (.id = "faults", .version = "1.0", .licence = "MIT", .description = "a fault a type", .types = types);
