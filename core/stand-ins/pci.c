@@ -113,7 +113,8 @@ static void
 set_masks (BpPciSlot *s)
 {
   stand_in_pci_put (s->write_mask + PCI_COMMAND, 0x0547, 2);
-  s->write_mask[0x0c] = s->write_mask[0x3c] = 0xff;
+  s->write_mask[0x0c] = s->write_mask[0x3c] = 0xff;     /* cache line size, interrupt line */
+  s->write_mask[0x0d] = 0xf8;                           /* latency timer */
   for (unsigned i = 0; i < PCI_PLACES; i++) {
     if (!s->bars[i].region)
       continue;
