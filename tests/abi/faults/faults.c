@@ -77,6 +77,8 @@ timer_realize (void *self, GError **error)
 }
 FAULTY (leaks_timer, "fault-timer", "does not free its timer", .realize = timer_realize);
 
+FAULTY (leaks_early_timer, "fault-early-timer", "does not free a timer that it has made in configure", .configure = timer_realize);
+
 static bool
 armed_realize (void *self, GError **error)
 {
@@ -197,6 +199,17 @@ half_unrealize (void *self)
 static const BpProperty half_properties[] = { BP_PROP_U32_RANGE ("n", Faulty, n, 1, 1, 7, "A number."), BP_PROP_END };
 FAULTY (half, "fault-half", "leaves its timer when it fails half-way", .realize = half_realize, .unrealize = half_unrealize, .properties = half_properties);
 
+static bool
+early_configure (void *self, GError **error)
+{
+  if (((Faulty *) self)->n != 7)
+    return true;
+  fd_realize (self, error);
+  g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "7 is an unlucky number");
+  return false;
+}
+FAULTY (half_early, "fault-early-half", "leaves its file when it refuses in configure", .configure = early_configure, .properties = half_properties);
+
 /* --- contradicts itself ---------------------------------------------------------------------------------- */
 
 static bool
@@ -300,8 +313,8 @@ FAULTY (other_load, "fault-other-load", "changes what it loads", .state_version 
 FAULTY (fine, "fine", "is all right", .state_version = 1, .state = state, .properties = half_properties);
 
 static const BpTypeDesc *const types[] = {
-  &crashes, &asserts, &hangs, &exits, &at_limit, &leaks_timer, &leaks_armed_timer, &leaks_fd, &leaks_region, &leaks_memory, &leaks_great_memory, &leaks_mapping,
-  &leaks_thread, &leaks_watch, &leaks_listener, &leaks_space, &half, &picky, &outside, &small, &linked, &text, &pin, &no_load, &other_load, &fine, NULL
+  &crashes, &asserts, &hangs, &exits, &at_limit, &leaks_timer, &leaks_early_timer, &leaks_armed_timer, &leaks_fd, &leaks_region, &leaks_memory, &leaks_great_memory, &leaks_mapping,
+  &leaks_thread, &leaks_watch, &leaks_listener, &leaks_space, &half, &half_early, &picky, &outside, &small, &linked, &text, &pin, &no_load, &other_load, &fine, NULL
 };
 
 BP_PLUGIN_DEFINE (.id = "faults", .version = "1.0", .licence = "MIT", .description = "a fault a type", .types = types);
