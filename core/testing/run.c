@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -58,29 +59,48 @@ seconds (void)
   return n ? n : 60;
 }
 
-static bool
-run_forked (const char *suite, const BpTestCase *test)
+/* Shared with the child, which says so when the test has come to its end: a device that ends the process has not passed. */
+static bool *
+ended_new (void)
 {
-  int status;
-  fflush (NULL);
-  pid_t child = fork ();
-  if (child < 0) {
-    fprintf (stderr, "%s: cannot fork: %s\n", suite, g_strerror (errno));
-    return false;
-  }
-  if (child == 0) {
-    alarm (seconds ());
-    test->run ();
-    exit (0);
-  }
-  while (waitpid (child, &status, 0) < 0)
-    if (errno != EINTR)
-      return false;
+  bool *ended = mmap (NULL, sizeof *ended, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  return ended == MAP_FAILED ? NULL : ended;
+}
+
+static bool
+is_passed (const char *suite, const BpTestCase *test, int status, bool ended)
+{
   if (WIFSIGNALED (status) && WTERMSIG (status) == SIGALRM)
     fprintf (stderr, "%s: %s: not done after %u seconds (BP_TEST_SECONDS)\n", suite, test->name, seconds ());
   else if (WIFSIGNALED (status))
     fprintf (stderr, "%s: %s: ended by signal %d (%s)\n", suite, test->name, WTERMSIG (status), g_strsignal (WTERMSIG (status)));
-  return WIFEXITED (status) && WEXITSTATUS (status) == 0;
+  else if (WEXITSTATUS (status) == 0 && !ended)
+    fprintf (stderr, "%s: %s: the process was ended before the test\n", suite, test->name);
+  return WIFEXITED (status) && WEXITSTATUS (status) == 0 && ended;
+}
+
+static bool
+run_forked (const char *suite, const BpTestCase *test)
+{
+  int status = -1;
+  bool *ended = ended_new ();
+  fflush (NULL);
+  signal (SIGCHLD, SIG_DFL);    /* who started this may have no use for children */
+  pid_t child = ended ? fork () : -1;
+  if (child < 0)
+    fprintf (stderr, "%s: cannot fork: %s\n", suite, g_strerror (errno));
+  if (child == 0) {
+    alarm (seconds ());
+    test->run ();
+    *ended = true;
+    exit (0);
+  }
+  while (child > 0 && waitpid (child, &status, 0) < 0 && errno == EINTR)
+    ;
+  bool passed = child > 0 && is_passed (suite, test, status, *ended);
+  if (ended)
+    munmap (ended, sizeof *ended);
+  return passed;
 }
 
 /* --- all of them --------------------------------------------------------------------------------- */

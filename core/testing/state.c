@@ -12,6 +12,8 @@ drain_disks (BpTest *t)
     unsigned cursor = 0;
     for (void *o; (o = bp_machine_next (t->machine, BP_BLOCK_ID, &cursor));) {
       const BpBlockIface *iface = bp_object_interface (o, BP_BLOCK_ID);
+      if (!BP_TABLE_HAS (iface, drain))
+        continue;
       bp_machine_lock (t->machine);
       iface->drain (o);
       bp_machine_unlock (t->machine);

@@ -3,7 +3,9 @@
 #include <backplane/test-block.h>
 #include <backplane/test-x86.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -301,6 +303,45 @@ BP_TEST (what_was_not_loaded_is_refused)
   bp_test_expect_has (wrong, "test.ini:12: [device k] speed: unknown key");
 }
 
+/* --- programs of tests --------------------------------------------------------------------------- */
+
+BP_TEST (passes) { }
+BP_TEST (ends_the_process) { exit (0); }
+BP_TEST (ends_with_a_status) { exit (3); }
+BP_TEST (crashes) { raise (SIGKILL); }      /* leaves no core */
+BP_TEST (hangs) { pause (); }
+
+/* What the program says; its exit code comes last. */
+static char *
+output_of (const BpTestCase *const *tests)
+{
+  int ends[2];
+  bp_test_expect (pipe (ends) == 0);
+  fflush (NULL);
+  if (fork () == 0) {
+    dup2 (ends[1], STDOUT_FILENO);
+    dup2 (ends[1], STDERR_FILENO);
+    g_setenv ("BP_TEST_SECONDS", "1", TRUE);
+    printf ("%d\n", bp_test_main ("inner", tests, 1, (char *[]) { (char *) "inner", NULL }));
+    fflush (stdout);
+    _exit (0);
+  }
+  close (ends[1]);
+  return said_by (ends[0]);
+}
+
+BP_TEST (what_does_not_end_well_has_failed)
+{
+  static const BpTestCase *const good[] = { &passes, NULL }, *const bad[] = { &ends_the_process, &passes, &ends_with_a_status, &crashes, &hangs, NULL };
+  g_autofree char *passed = output_of (good), *failed = output_of (bad);
+  bp_test_expect_str (passed, "inner: 1 of 1 tests passed\n0\n");
+  bp_test_expect_has (failed, "inner: ends_the_process: the process was ended before the test\ninner: ends_the_process: failed\n");
+  bp_test_expect_has (failed, "inner: ends_with_a_status: failed\n");
+  bp_test_expect_has (failed, "inner: crashes: ended by signal 9");
+  bp_test_expect_has (failed, "inner: hangs: not done after 1 seconds");
+  bp_test_expect_has (failed, "inner: 1 of 5 tests passed\n1\n");
+}
+
 BP_TEST_MAIN ("harness", &what_is_not_there_is_named, &expectations_say_what_is, &memory_holds_what_is_written, &a_disk_does_what_it_is_asked,
               &a_disk_fails_where_it_is_told, &a_processor_keeps_sizes_apart, &a_probe_counts_edges, &time_moves_when_told,
-              &the_log_is_kept, &state_goes_to_another_machine, &what_was_not_loaded_is_refused)
+              &the_log_is_kept, &state_goes_to_another_machine, &what_was_not_loaded_is_refused, &what_does_not_end_well_has_failed)
