@@ -204,15 +204,22 @@ is_dead (const Process *p)
   return waitid (P_PID, (id_t) p->pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ? errno != EINTR : info.si_pid == p->pid;
 }
 
-/* What it said last is in the pipes; one that it started may hold them open, and go on. */
+/* What is in the pipe now; whoever writes may go on. */
+static bool
+take_all (ProcessStream *s, ProcessLine *line, void *user)
+{
+  bool good = false;
+  for (unsigned i = 0; i < CHUNKS_LEFT && take_chunk (s, line, user, &good); i++)
+    ;
+  return good;
+}
+
+/* What it said last; one that it started may hold the pipes open. */
 static void
 take_rest (Process *p, ProcessLine *said, ProcessLine *words, void *user)
 {
-  bool good = false;
-  for (unsigned i = 0; i < CHUNKS_LEFT && take_chunk (&p->said, said, user, &good); i++)
-    ;
-  for (unsigned i = 0; i < CHUNKS_LEFT && take_chunk (&p->words, words, user, &good); i++)
-    ;
+  take_all (&p->said, said, user);
+  take_all (&p->words, words, user);
   if (p->words.line->len)
     words (user, p->words.line->str);
 }
@@ -224,18 +231,16 @@ process_listen (Process *p, unsigned seconds, ProcessLine *said, ProcessLine *wo
   gint64 end = g_get_monotonic_time () + seconds * G_TIME_SPAN_SECOND;
   for (;;) {
     struct pollfd fds[2] = { { .fd = p->said.fd, .events = POLLIN }, { .fd = p->words.fd, .events = POLLIN } };
-    bool good = false, unused = false;
     poll (fds, 2, GLANCE_MS);
     if (interrupted)
       return PROCESS_INTERRUPTED;
-    bool dead = is_dead (p);
-    if (dead) {
+    if (is_dead (p)) {
       take_rest (p, said, words, user);
       return PROCESS_DEAD;
     }
-    take_chunk (&p->words, words, user, &unused);
-    take_chunk (&p->said, said, user, &good);
-    if (good)
+    bool talks = take_all (&p->said, said, user);
+    take_all (&p->words, words, user);  /* after what it said, so that words from before that are not missed when it was the last */
+    if (talks)
       return PROCESS_TALKS;
     if (g_get_monotonic_time () > end)
       return PROCESS_SILENT;
