@@ -587,15 +587,25 @@ load_plugin (Child *c, const char *file, ValidatePlace from)
   return module;
 }
 
+static bool
+register_stand_ins (Child *c, ValidatePlace from, const BpModule *module)
+{
+  g_autoptr (GError) error = NULL;
+  on_stand_in = c;
+  stand_in_on_fault (on_fault);
+  if (stand_ins_register (&error))
+    return true;
+  begin_item (c, from.type, from.item + (from.type < 0), module->id, "names");
+  end_item (c, VALIDATE_FAILED, error->message);
+  return false;
+}
+
 void
 validate_child (const char *file, ValidatePlace from, int fd)
 {
   Child c = { .fd = fd };
   BpModule *module = load_plugin (&c, file, from);
-  if (module) {
-    on_stand_in = &c;
-    stand_in_on_fault (on_fault);
-    stand_ins_register ();
+  if (module && register_stand_ins (&c, from, module)) {
     load_accelerators (module);
     int number = 0;
     for (const BpTypeDesc *const *t = module->desc->types; t && *t; t++, number++)

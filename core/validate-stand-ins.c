@@ -156,11 +156,13 @@ static const struct StandIn {
   { &stand_in_pci, "" },       { &stand_in_cpu, "" },              { &stand_in_accel, "" },           { &stand_in_pins, "" },
 };
 
-void
-stand_ins_register (void)
+bool
+stand_ins_register (GError **error)
 {
   for (unsigned i = 0; i < G_N_ELEMENTS (stand_ins); i++)
-    type_register (stand_ins[i].type, plugin_core (), NULL);
+    if (!type_register (stand_ins[i].type, plugin_core (), error))
+      return false;
+  return true;
 }
 
 const BpTypeDesc *

@@ -88,7 +88,8 @@ void validate_machine_clear (ValidateMachine *vm);
 
 /* --- validate-stand-ins.c: types for the other end of links ---------------------------------------------- */
 
-void stand_ins_register (void);
+/* false: a plugin has a type of such a name. */
+bool stand_ins_register (GError **error);
 /* The type that stands in for an interface; NULL: there is none. */
 const BpTypeDesc *stand_in_for (const char *interface_id);
 /* What its section says; NULL: it is none of these. */
