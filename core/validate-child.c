@@ -318,11 +318,12 @@ prepare (const Child *c, ValidateMachine *vm)
   validate_machine_write (vm);
 }
 
-/* Caches fill in the first lives, but not for ever: when no life of many gives back what it took, the least of it is lost in each. */
+/* Caches fill in the first lives, those of malloc for some fifty of them, but not for ever: when no life of many gives back what it took, the least of it is
+ * lost in each. */
 static bool
 loses_nothing (Child *c, const char *text, GByteArray **state)
 {
-  enum { N = 24 };
+  enum { N = 96 };
   Memory before = memory (), least = { SIZE_MAX, SIZE_MAX };
   for (unsigned i = 0; i < N && (least.allocated || least.mapped) && before.allocated; i++) {
     if (!one_life (c, text, state))
