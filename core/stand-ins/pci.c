@@ -208,6 +208,7 @@ dma (void *self, BpPciSlot *s)
   return s->dma;
 }
 
+static void drain (void *self) { stand_in_pci_poll (self); }
 static BpRegion *space (void *self, bool io) { return io ? ((Pci *) self)->io : ((Pci *) self)->memory; }
 
 /* Registers that a device has put there itself are found by what it made of them. */
@@ -338,7 +339,7 @@ static const BpStateField pci_state[] = {
 static const BpPciBusIface iface = {
   .struct_size = sizeof iface, .add = add, .remove = remove_slot, .config = config, .write_mask = write_mask, .set_interrupt = set_interrupt, .dma = dma,
   .reset = reset, .space = space, .add_capability = stand_in_pci_add_capability, .add_msi = stand_in_pci_add_msi, .add_msix = stand_in_pci_add_msix, .n_messages = stand_in_pci_n_messages,
-  .message = stand_in_pci_message, .message_fd = stand_in_pci_message_fd
+  .message = stand_in_pci_message, .message_fd = stand_in_pci_message_fd, .drain = drain
 };
 static const BpInterfaceDesc interfaces[] = { { BP_PCI_BUS_ID, &iface }, { NULL, NULL } };
 const BpTypeDesc stand_in_pci = {
