@@ -31,15 +31,6 @@ static const GOptionEntry options[] = {
 
 /* --- finding what was named ----------------------------------------------------------------- */
 
-static void
-load_all (void)
-{
-  g_auto (GStrv) ids = plugin_scan ();
-  for (char **id = ids; *id; id++) {
-    plugin_load (*id, NULL);
-  }
-}
-
 static bool
 describe_loaded (BpReport *report, const char *name, GError **error)
 {
@@ -93,7 +84,7 @@ describe (BpReport *report, const char *name, GError **error)
   if (is_module (name)) {
     return describe_loaded (report, name, error);
   }
-  load_all ();
+  plugin_load_all ();
   const BpTypeDesc *type = type_find (name);
   if (type) {
     describe_type (report, type);

@@ -60,10 +60,7 @@ static void
 list_types (BpReport *report)
 {
   static const char *const columns[] = { "type", "section", "module", "description", NULL };
-  g_auto (GStrv) ids = plugin_scan ();
-  for (char **id = ids; *id; id++) {
-    plugin_load (*id, NULL);
-  }
+  plugin_load_all ();
   g_autoptr (GPtrArray) types = type_all ();
   BpReportTable *table = report_table (report, "types", columns);
   for (unsigned i = 0; i < types->len; i++) {

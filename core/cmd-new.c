@@ -59,10 +59,8 @@ name_wrong (const char *name)
 static char *
 type_wrong (const char *name)
 {
-  g_auto (GStrv) ids = plugin_scan ();
   command_offer_plugins ();
-  for (char **id = ids; *id; id++)
-    plugin_load (*id, NULL);
+  plugin_load_all ();
   const BpTypeDesc *type = type_find (name);
   return type ? g_strdup_printf ("there is a type `%s` already, of the plugin `%s`", name, type_module (type)->id) : NULL;
 }

@@ -27,6 +27,7 @@ char *plugin_verdict (const BpPluginDesc *desc);
 GPtrArray *plugin_loaded (void);                        /* of BpModule *, in load order */
 /* Ids (file names without .so) of the plugins found on the search path, without loading them. */
 char **plugin_scan (void);
+void plugin_load_all (void);                            /* what plugin_scan finds; those that are refused are left out */
 /* The file a name would be loaded from, or NULL with the paths searched in the message. */
 char *plugin_find (const char *name, GError **error);
 

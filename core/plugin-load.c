@@ -507,3 +507,11 @@ plugin_load (const char *name, GError **error)
   module = loaded_by_path (path);
   return module ? module : load_file (path, by_path ? NULL : id, error);
 }
+
+void
+plugin_load_all (void)
+{
+  g_auto (GStrv) ids = plugin_scan ();
+  for (char **id = ids; *id; id++)
+    plugin_load (*id, NULL);
+}

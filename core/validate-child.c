@@ -546,9 +546,8 @@ load_accelerators (const BpModule *module)
   bool wanted = false;
   for (const BpTypeDesc *const *t = module->desc->types; t && *t; t++)
     wanted |= (*t)->kind == BP_KIND_INSTRUMENT;
-  g_auto (GStrv) ids = wanted ? plugin_scan () : NULL;
-  for (char **id = ids; id && *id; id++)
-    plugin_load (*id, NULL);
+  if (wanted)
+    plugin_load_all ();
 }
 
 static void

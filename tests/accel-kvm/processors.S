@@ -15,6 +15,17 @@
 	movl	$\message, %es:0x300
 	.endm
 
+	/* The local APIC within reach of %es, and on. */
+	.macro	USE_LAPIC base_flags
+	movl	$0x1b, %ecx		# IA32_APIC_BASE
+	movl	$LAPIC_LOW + \base_flags, %eax
+	xorl	%edx, %edx
+	wrmsr
+	movw	$LAPIC_LOW >> 4, %ax
+	movw	%ax, %es
+	movl	$0x1ff, %es:0xf0
+	.endm
+
 	.globl	_start
 _start:
 	cli
@@ -35,13 +46,7 @@ _start:
 	movw	%ax, %ds
 	movl	$0xf0000000 + on_nmi, 2 * 4
 	movl	$0xf0000000 + on_ipi, 0x50 * 4
-	movl	$0x1b, %ecx		# IA32_APIC_BASE
-	movl	$LAPIC_LOW + 0x900, %eax
-	xorl	%edx, %edx
-	wrmsr
-	movw	$LAPIC_LOW >> 4, %ax
-	movw	%ax, %es
-	movl	$0x1ff, %es:0xf0
+	USE_LAPIC 0x900
 	xorl	%ebx, %ebx
 	xorl	%ecx, %ecx
 	xorl	%edx, %edx
@@ -166,13 +171,7 @@ program_end:
 	movw	%ax, %ds
 	movw	%ax, %ss
 	movw	$0x6000, %sp
-	movl	$0x1b, %ecx
-	movl	$LAPIC_LOW + 0x800, %eax
-	xorl	%edx, %edx
-	wrmsr
-	movw	$LAPIC_LOW >> 4, %ax
-	movw	%ax, %es
-	movl	$0x1ff, %es:0xf0
+	USE_LAPIC 0x800
 	xorl	%eax, %eax
 	ljmp	$0, $LOOP
 

@@ -42,6 +42,16 @@ insert (BpDebugKind kind, uint64_t address, uint64_t size)
   return kvm_debug_insert (&kvm, &p);
 }
 
+/* So many breakpoints, one an instruction. */
+static void
+attached_with (unsigned n)
+{
+  attached ();
+  memset (stub.ram + HERE, 0x90, 16);
+  for (unsigned i = 0; i < n; i++)
+    ck_assert (insert (BP_DEBUG_SOFTWARE, HERE + i, 1));
+}
+
 static bool
 drop (BpDebugKind kind, uint64_t address, uint64_t size)
 {
@@ -125,10 +135,7 @@ END_TEST
 /* Beyond four, and when hardware breakpoints need the registers. */
 START_TEST (memory_is_as_it_was)
 {
-  attached ();
-  memset (stub.ram + HERE, 0x90, 16);
-  for (unsigned i = 0; i < 6; i++)
-    ck_assert (insert (BP_DEBUG_SOFTWARE, HERE + i, 1));
+  attached_with (6);
   resume_at (0, BP_DEBUG_RUN, 0, 0, 0);
   ck_assert_uint_eq (control (), KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_HW_BP | KVM_GUESTDBG_USE_SW_BP);
   for (unsigned i = 0; i < 8; i++)
@@ -275,10 +282,7 @@ END_TEST
 /* A breakpoint at the first instruction does not count: in a register it is off for a step, in memory it is away. */
 START_TEST (over)
 {
-  attached ();
-  memset (stub.ram + HERE, 0x90, 16);
-  for (unsigned i = 0; i < 5; i++)
-    ck_assert (insert (BP_DEBUG_SOFTWARE, HERE + i, 1));
+  attached_with (5);
   resume_at (HERE + 1, BP_DEBUG_RUN, BP_DEBUG_OVER, 0, 0);
   ck_assert (control () & KVM_GUESTDBG_SINGLESTEP && kvm_debug_masks (&vcpu));
   ck_assert_uint_eq (dr7 (), 0x400 | 0xa2);
