@@ -4,7 +4,7 @@
 #include <string.h>
 
 enum { HEADER_SIZE = 36, LENGTH_AT = 4, CHECKSUM_AT = 9 };
-enum { FADT_SIZE = 244, FADT_FACS = 36, FADT_DSDT = 40, FADT_X_FACS = 132, FADT_X_DSDT = 140 };
+enum { FADT_SIZE = 244, FADT_REDUCED_SIZE = 268, FADT_FACS = 36, FADT_DSDT = 40, FADT_X_FACS = 132, FADT_X_DSDT = 140 };
 enum { RSDP_SIZE = 36, RSDP_OLD_SIZE = 20, RSDP_RSDT = 16, RSDP_XSDT = 24 };
 enum { SPACE_MEMORY = 0, SPACE_IO = 1 };
 
@@ -111,8 +111,8 @@ add_dsdt (Builder *b)
 }
 
 enum { PM1_EVENT = ACPI_PM_BASE, PM1_CONTROL = ACPI_PM_BASE + 4, PM_TIMER = ACPI_PM_BASE + 8, GPE0 = ACPI_PM_BASE + 0xc };
-enum { BOOT_LEGACY = 1 << 0, BOOT_8042 = 1 << 1 };
-enum { FLAG_WBINVD = 1 << 0, FLAG_C1 = 1 << 2, FLAG_NO_SLEEP_BUTTON = 1 << 5, FLAG_RTC_NOT_FIXED = 1 << 6, FLAG_RESET = 1 << 10 };
+enum { BOOT_LEGACY = 1 << 0, BOOT_8042 = 1 << 1, BOOT_NO_VGA = 1 << 2, BOOT_NO_CMOS = 1 << 5 };
+enum { FLAG_WBINVD = 1 << 0, FLAG_C1 = 1 << 2, FLAG_NO_SLEEP_BUTTON = 1 << 5, FLAG_RTC_NOT_FIXED = 1 << 6, FLAG_RESET = 1 << 10, FLAG_REDUCED = 1 << 20 };
 
 /* The registers' first description: ports as numbers, and their lengths. */
 static void
@@ -174,6 +174,43 @@ add_fadt (Builder *b, uint32_t facs, uint32_t dsdt)
   return end (b);
 }
 
+/* Of a machine with `acpi-events' (ACPI 5.0, 4.1): revision 5, everything fixed is absent. */
+enum { REDUCED_BOOT = 109, REDUCED_FLAGS = 112, REDUCED_RESET = 116, REDUCED_RESET_VALUE = 128, REDUCED_SLEEP_CONTROL = 244, REDUCED_SLEEP_STATUS = 256 };
+
+static void
+set (Builder *b, unsigned at, uint64_t value, unsigned size)
+{
+  uint64_t little = GUINT64_TO_LE (value);
+  memcpy (b->files.tables->data + b->table + at, &little, size);
+}
+
+static void
+set_port (Builder *b, unsigned at, uint16_t port)
+{
+  set (b, at, SPACE_IO | 8 << 8 | 1 << 24, 4);
+  set (b, at + 4, port, 8);
+}
+
+static uint32_t
+add_reduced_fadt (Builder *b, uint32_t dsdt)
+{
+  const AcpiFacts *f = b->facts;
+  unsigned boot = BOOT_NO_VGA | (acpi_is_mapped (f->io, 0x60) ? BOOT_8042 : 0) | (acpi_is_mapped (f->io, 0x70) ? 0 : BOOT_NO_CMOS);
+  begin (b, "FACP", 5);
+  put_zeros (b->files.tables, FADT_REDUCED_SIZE - HEADER_SIZE);
+  set (b, FADT_DSDT, dsdt, 4);
+  set (b, REDUCED_BOOT, boot, 2);
+  set (b, REDUCED_FLAGS, FLAG_WBINVD | FLAG_C1 | FLAG_NO_SLEEP_BUTTON | FLAG_RTC_NOT_FIXED | FLAG_RESET | FLAG_REDUCED, 4);
+  set_port (b, REDUCED_RESET, (uint16_t) (f->events + ACPI_EVENTS_RESET));
+  set (b, REDUCED_RESET_VALUE, ACPI_EVENTS_RESET_VALUE, 1);
+  set (b, FADT_X_DSDT, dsdt, 8);
+  set_port (b, REDUCED_SLEEP_CONTROL, (uint16_t) (f->events + ACPI_EVENTS_SLEEP_CONTROL));
+  set_port (b, REDUCED_SLEEP_STATUS, (uint16_t) (f->events + ACPI_EVENTS_SLEEP_STATUS));
+  point (b, b->table + FADT_DSDT, 4);
+  point (b, b->table + FADT_X_DSDT, 8);
+  return end (b);
+}
+
 /* --- MADT, HPET ----------------------------------------------------------------------------------------- */
 
 enum { MADT_LAPIC = 0, MADT_IOAPIC = 1, MADT_OVERRIDE = 2, MADT_LAPIC_NMI = 4 };
@@ -209,7 +246,8 @@ add_madt (Builder *b)
   put (t, 0, 4);
   if (f->timer_input != 0)
     put_override (t, 0, f->timer_input, 0);
-  put_override (t, f->sci, f->sci, LEVEL_HIGH);
+  if (!f->is_reduced)
+    put_override (t, f->sci, f->sci, LEVEL_HIGH);
   put (t, MADT_LAPIC_NMI | 6 << 8 | 0xff << 16, 3);     /* LINT1 of every processor */
   put (t, 0, 2);
   put (t, 1, 1);
@@ -269,8 +307,8 @@ acpi_build (const AcpiFacts *facts)
   unsigned n = 0;
   loader_allocate (b.files.loader, ACPI_FILE_RSDP, 16, LOADER_ZONE_LOW);
   loader_allocate (b.files.loader, ACPI_FILE_TABLES, 64, LOADER_ZONE_HIGH);
-  uint32_t facs = add_facs (&b), dsdt = add_dsdt (&b);
-  listed[n++] = add_fadt (&b, facs, dsdt);
+  uint32_t facs = facts->is_reduced ? 0 : add_facs (&b), dsdt = add_dsdt (&b);
+  listed[n++] = facts->is_reduced ? add_reduced_fadt (&b, dsdt) : add_fadt (&b, facs, dsdt);
   if (facts->has_apic)
     listed[n++] = add_madt (&b);
   if (acpi_is_mapped (facts->memory, ACPI_HPET))

@@ -65,17 +65,23 @@ add_firmware_config (Aml *a)
 }
 
 static void
+add_isa_devices (Aml *a, const AcpiFacts *facts)
+{
+  for (unsigned i = 0; i < G_N_ELEMENTS (isa_devices); i++)
+    if (acpi_is_mapped (facts->io, isa_devices[i].probe))
+      add_isa_device (a, &isa_devices[i]);
+  if (acpi_is_mapped (facts->io, 0x510))
+    add_firmware_config (a);
+}
+
+static void
 add_isa (Aml *a, const AcpiFacts *facts)
 {
   static const char *const routes[] = { "PRQA", "PRQB", "PRQC", "PRQD" };
   aml_begin_device (a, "ISA");
   aml_name_integer (a, "_ADR", 0x00010000);
   aml_byte_fields (a, "PIRQ", AML_PCI_CONFIG, 0x60, routes, 4);
-  for (unsigned i = 0; i < G_N_ELEMENTS (isa_devices); i++)
-    if (acpi_is_mapped (facts->io, isa_devices[i].probe))
-      add_isa_device (a, &isa_devices[i]);
-  if (acpi_is_mapped (facts->io, 0x510))
-    add_firmware_config (a);
+  add_isa_devices (a, facts);
   aml_end (a);
 }
 
@@ -268,8 +274,12 @@ add_reserved (Aml *a, const AcpiFacts *facts)
   aml_name_eisa_id (a, "_HID", "PNP0C02");
   aml_name (a, "_CRS");
   aml_begin_resources (a);
-  aml_io (a, ACPI_COMMAND_PORT, 2);
-  aml_io (a, ACPI_PM_BASE, ACPI_PM_SIZE);
+  if (facts->is_reduced) {
+    aml_io (a, facts->events, ACPI_EVENTS_SIZE);
+  } else {
+    aml_io (a, ACPI_COMMAND_PORT, 2);
+    aml_io (a, ACPI_PM_BASE, ACPI_PM_SIZE);
+  }
   if (facts->has_apic) {
     aml_memory_fixed (a, ACPI_IOAPIC, 0x1000, true);
     aml_memory_fixed (a, ACPI_LAPIC, 0x1000, true);
@@ -305,13 +315,71 @@ add_interrupt_model (Aml *a)
 
 /* Sleep types for the power management chip: soft off is 0. */
 static void
-add_soft_off (Aml *a)
+add_soft_off (Aml *a, const AcpiFacts *facts)
 {
   aml_name (a, "\\_S5");
   aml_begin_package (a, 4);
   for (unsigned i = 0; i < 4; i++)
-    aml_integer (a, 0);
+    aml_integer (a, facts->is_reduced && i < 2 ? ACPI_SLEEP_SOFT_OFF : 0);
   aml_end (a);
+}
+
+/* --- what there is without a chipset ------------------------------------------------------------------ */
+
+/* The button is a device of its own, and what tells of it reads the pending events, which clears them. */
+static void
+add_events (Aml *a, const AcpiFacts *facts)
+{
+  static const char *const fields[] = { "PEND" };
+  aml_begin_device (a, "PWRB");
+  aml_name_eisa_id (a, "_HID", "PNP0C0C");
+  aml_name_integer (a, "_UID", 0);
+  aml_end (a);
+  aml_begin_device (a, "GED");
+  aml_name_string (a, "_HID", "ACPI0013");
+  aml_name_integer (a, "_UID", 0);
+  aml_name (a, "_CRS");
+  aml_begin_resources (a);
+  aml_interrupt (a, facts->events_interrupt);
+  aml_end (a);
+  aml_byte_fields (a, "EREG", AML_SYSTEM_IO, facts->events, fields, G_N_ELEMENTS (fields));
+  aml_begin_method (a, "_EVT", 1 | AML_SERIALIZED);
+  aml_byte (a, AML_STORE);
+  aml_path (a, "PEND");
+  aml_byte (a, AML_LOCAL0);
+  aml_begin_if (a);
+  aml_byte (a, AML_AND);
+  aml_byte (a, AML_LOCAL0);
+  aml_integer (a, ACPI_EVENT_BUTTON);
+  aml_nothing (a);
+  aml_byte (a, AML_NOTIFY);
+  aml_path (a, "\\_SB.PWRB");
+  aml_integer (a, 0x80);
+  aml_end (a);
+  aml_end (a);
+  aml_end (a);
+}
+
+/* Those that nothing else leads to. */
+static void
+add_told_devices (Aml *a, const AcpiFacts *facts)
+{
+  for (guint i = 0; i < facts->devices->len; i++) {
+    const BpAcpiDevice *d = &g_array_index (facts->devices, BpAcpiDevice, i);
+    char name[5];
+    g_snprintf (name, sizeof name, "D%03X", i & 0xfff);
+    aml_begin_device (a, name);
+    aml_name_string (a, "_HID", d->hid);
+    aml_name_integer (a, "_UID", d->uid);
+    aml_name (a, "_CRS");
+    aml_begin_resources (a);
+    if (d->size)
+      aml_memory_fixed (a, (uint32_t) d->address, (uint32_t) d->size, true);
+    if (d->interrupt != BP_ACPI_NO_INTERRUPT)
+      aml_interrupt (a, d->interrupt);
+    aml_end (a);
+    aml_end (a);
+  }
 }
 
 GByteArray *
@@ -320,14 +388,20 @@ acpi_make_dsdt (const AcpiFacts *facts)
   Aml a = aml_new ();
   add_interrupt_model (&a);
   aml_begin_scope (&a, "\\_SB");
-  add_pci (&a, facts);
-  for (unsigned i = 0; i < 4; i++)
-    add_link (&a, i);
+  if (facts->has_pci) {
+    add_pci (&a, facts);
+    for (unsigned i = 0; i < 4; i++)
+      add_link (&a, i);
+  } else
+    add_isa_devices (&a, facts);
+  if (facts->is_reduced)
+    add_events (&a, facts);
+  add_told_devices (&a, facts);
   add_reserved (&a, facts);
   if (acpi_is_mapped (facts->memory, ACPI_HPET))
     add_hpet (&a);
   add_processors (&a, facts);
   aml_end (&a);
-  add_soft_off (&a);
+  add_soft_off (&a, facts);
   return aml_finish (&a);
 }

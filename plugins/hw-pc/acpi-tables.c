@@ -36,6 +36,37 @@ collect_processors (BpMachine *machine, GByteArray *ids)
   return all && ids->len;
 }
 
+/* What objects tell of themselves. */
+static GArray *
+collect_devices (BpMachine *machine)
+{
+  GArray *devices = g_array_new (FALSE, TRUE, sizeof (BpAcpiDevice));
+  unsigned cursor = 0;
+  for (void *object; (object = bp_machine_next (machine, BP_ACPI_ID, &cursor));) {
+    const BpAcpiIface *t = bp_object_interface (object, BP_ACPI_ID);
+    BpAcpiDevice d = { .struct_size = sizeof d };
+    for (unsigned n = 0; BP_TABLE_HAS (t, device) && t->device (object, n, &d); n++) {
+      d.hid = g_intern_string (d.hid);
+      g_array_append_val (devices, d);
+      d = (BpAcpiDevice) { .struct_size = sizeof d };
+    }
+  }
+  return devices;
+}
+
+static void
+look_for_events (AcpiFacts *f, BpMachine *machine)
+{
+  unsigned cursor = 0;
+  void *events = bp_machine_next (machine, ACPI_EVENTS_ID, &cursor);
+  if (!events)
+    return;
+  const AcpiEventsIface *t = bp_object_interface (events, ACPI_EVENTS_ID);
+  f->is_reduced = true;
+  f->events = t->port (events);
+  f->events_interrupt = t->interrupt (events);
+}
+
 static AcpiFiles
 make_files (const AcpiTables *a)
 {
@@ -44,9 +75,13 @@ make_files (const AcpiTables *a)
   AcpiFacts f = { .memory = bp_machine_address_space (machine, "memory"), .io = bp_machine_address_space (machine, "io"),
                   .ram_end = (uint32_t) MIN (ram->size (a->ram.instance), PC_RAM_LIMIT), .apic_ids = g_byte_array_new (),
                   .sci = a->sci, .timer_input = a->timer_input, .pci_input = a->pci_input, .oem_id = a->oem_id, .oem_table_id = a->oem_table_id };
+  f.has_pci = acpi_is_mapped (f.io, 0xcf8);
+  f.devices = collect_devices (machine);
+  look_for_events (&f, machine);
   f.has_apic = collect_processors (machine, f.apic_ids) && acpi_is_mapped (f.memory, ACPI_IOAPIC);
   AcpiFiles files = acpi_build (&f);
   g_byte_array_unref (f.apic_ids);
+  g_array_unref (f.devices);
   return files;
 }
 

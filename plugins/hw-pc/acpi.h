@@ -3,6 +3,7 @@
 #ifndef HW_PC_ACPI_H
 #define HW_PC_ACPI_H
 
+#include <backplane/iface/acpi.h>
 #include <backplane/memory.h>
 #include <backplane/property.h>
 #include "aml-build.h"
@@ -21,6 +22,11 @@ typedef struct AcpiFacts {
   bool has_apic;                /* processors have local APICs, and there is an I/O APIC */
   uint8_t sci, timer_input, pci_input;  /* interrupts by number; the I/O APIC's inputs of the timer, and of PCI's line A */
   const char *oem_id, *oem_table_id;
+  bool has_pci;                 /* a host bridge answers */
+  bool is_reduced;              /* hardware-reduced ACPI: no fixed registers of power management, but `events' */
+  uint16_t events;              /* first port of a device `acpi-events` */
+  uint32_t events_interrupt;
+  GArray *devices;              /* BpAcpiDevice: what objects tell of themselves */
 } AcpiFacts;
 enum { ACPI_IOAPIC = 0xfec00000, ACPI_LAPIC = 0xfee00000, ACPI_HPET = 0xfed00000 };
 
@@ -32,6 +38,16 @@ acpi_is_mapped (BpAddressSpace *space, uint64_t address)
     bp_as_leave (space);
   return r != NULL;
 }
+
+/* --- acpi-events.c: registers, from its first port ------------------------------------------------ */
+enum { ACPI_EVENTS_PENDING = 0, ACPI_EVENTS_SLEEP_CONTROL = 1, ACPI_EVENTS_SLEEP_STATUS = 2, ACPI_EVENTS_RESET = 3, ACPI_EVENTS_SIZE = 4 };
+enum { ACPI_EVENT_BUTTON = 1 << 0, ACPI_EVENTS_RESET_VALUE = 0x42, ACPI_SLEEP_SOFT_OFF = 5 };
+#define ACPI_EVENTS_ID "backplane.hw-pc.acpi-events/1"
+typedef struct AcpiEventsIface {
+  uint32_t struct_size;
+  uint32_t (*interrupt) (void *self);
+  uint16_t (*port) (void *self);
+} AcpiEventsIface;
 
 /* --- acpi-dsdt.c ------------------------------------------------------------------------------------ */
 /* What follows the table's header. */

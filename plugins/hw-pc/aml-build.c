@@ -298,16 +298,21 @@ aml_memory_fixed (Aml *a, uint32_t base, uint32_t length, bool writable)
   put (a, length, 4);
 }
 
-void
-aml_pci_interrupts (Aml *a, const uint32_t *numbers, unsigned n)
+static void
+put_interrupts (Aml *a, uint8_t how, const uint32_t *numbers, unsigned n)
 {
   aml_byte (a, 0x89);
   put (a, 2 + 4 * n, 2);
-  aml_byte (a, 0x0d);           /* consumer, level, active low, shared */
+  aml_byte (a, how);
   aml_byte (a, (uint8_t) n);
   for (unsigned i = 0; i < n; i++)
     put (a, numbers[i], 4);
 }
+
+enum { CONSUMER = 1 << 0, ACTIVE_LOW = 1 << 2, SHARED = 1 << 3 };       /* (level unless bit 1) */
+
+void aml_pci_interrupts (Aml *a, const uint32_t *numbers, unsigned n) { put_interrupts (a, CONSUMER | ACTIVE_LOW | SHARED, numbers, n); }
+void aml_interrupt (Aml *a, uint32_t number) { put_interrupts (a, CONSUMER, &number, 1); }
 
 /* An address space descriptor: produced by this device, both ends fixed.  kind 0 memory, 1 I/O, 2 buses. */
 static void

@@ -48,7 +48,7 @@ void aml_begin_else (Aml *a);
 void aml_end (Aml *a);
 
 /* --- operations: operands follow ---------------------------------------------------------------- */
-enum { AML_STORE = 0x70, AML_AND = 0x7b, AML_OR = 0x7d, AML_CREATE_DWORD_FIELD = 0x8a, AML_LESS = 0x95, AML_RETURN = 0xa4 };
+enum { AML_STORE = 0x70, AML_AND = 0x7b, AML_OR = 0x7d, AML_CREATE_DWORD_FIELD = 0x8a, AML_NOTIFY = 0x86, AML_LESS = 0x95, AML_RETURN = 0xa4 };
 void aml_nothing (Aml *a);                                      /* a target that takes no result */
 
 /* --- registers --------------------------------------------------------------------------------------- */
@@ -63,6 +63,7 @@ void aml_irq (Aml *a, unsigned irq);                            /* ISA's: edge, 
 void aml_dma (Aml *a, unsigned channel);
 void aml_memory_fixed (Aml *a, uint32_t base, uint32_t length, bool writable);
 void aml_pci_interrupts (Aml *a, const uint32_t *numbers, unsigned n);  /* level, active low, shared */
+void aml_interrupt (Aml *a, uint32_t number);                   /* level, active high, exclusive */
 enum { AML_INTERRUPT_NUMBER = 5 };                              /* where the first of them is, when it is the first resource */
 void aml_bus_numbers (Aml *a, uint16_t first, uint16_t last);
 void aml_io_window (Aml *a, uint16_t first, uint16_t last);

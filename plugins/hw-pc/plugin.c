@@ -27,6 +27,7 @@ static const BpTypeDesc *const types[] = {
   &vga_isa_type,
   &fw_cfg_type,
   &acpi_tables_type,
+  &acpi_events_type,
   &smbios_tables_type,
   &post_port_type,
   &debug_console_type,
