@@ -109,6 +109,7 @@ bp_machine_continue (BpMachine *machine, GError **error)
   }
   set_state (machine, BP_RUN_RUNNING);
   clock_start (machine);
+  machine_tell (machine, BP_MACHINE_RESUMING, NULL);
   if (!vcpus_start (machine, error)) {
     clock_stop (machine);
     set_state (machine, state);

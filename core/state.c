@@ -5,7 +5,7 @@
  *   object  "BPST", u16 format, u16 state version, texts: type, plugin id, plugin version, then fields
  *   fields  u32 how many, then each: text name, u8 kind, u32 elements, u32 bytes of payload, payload
  *   payload integers element by element; bytes as they are, a buffer's too; a bool is a byte; a timer is u8 armed, u64
- *           expiry, u64 its turn among those that expire together; a struct is fields again, once an element
+ *           expiry, u64 its turn among those that expire together; a struct is fields again, once an element, and so is each of a table
  * Loading reads the whole twice: first to check, then to store, so that a refused state changes nothing.
  */
 
@@ -103,7 +103,7 @@ save_element (GByteArray *out, const BpTypeDesc *type, const void *self, const B
   case BP_STATE_TIMER:
     save_timer (out, *(BpTimer *const *) at);
     break;
-  case BP_STATE_STRUCT: {
+  case BP_STATE_STRUCT: case BP_STATE_TABLE: {
     g_autoptr (GArray) rows = rows_copy (f->fields, type->state_size, sizeof (BpStateField));
     g_array_set_size (rows, rows->len + 1);     /* a row of zeros ends the table */
     save_fields (out, type, self, (const BpStateField *) rows->data, at);
@@ -121,30 +121,52 @@ buffer_of (const BpStateField *f, const uint8_t *base)
   return (const BpStateBuffer *) (base + f->offset);
 }
 
+static const BpStateTable *
+table_of (const BpStateField *f, const uint8_t *base)
+{
+  return (const BpStateTable *) (base + f->offset);
+}
+
+/* Where its elements are, and how many this object has of them; NULL: it has no such thing. */
+static uint8_t *
+elements_of (const BpStateField *f, const uint8_t *base, uint64_t *count)
+{
+  switch (f->kind) {
+  case BP_STATE_BUFFER:
+    *count = buffer_of (f, base)->size;
+    return buffer_of (f, base)->data;
+  case BP_STATE_TABLE:
+    *count = table_of (f, base)->count;
+    return table_of (f, base)->data;
+  default:
+    *count = f->count;
+    return (uint8_t *) base + f->offset;
+  }
+}
+
 static bool
 is_saved (const void *self, const BpStateField *f, const uint8_t *base)
 {
-  bool exists = f->kind != BP_STATE_BUFFER || buffer_of (f, base)->data;
-  return exists && (!f->needed || f->needed (self));
+  uint64_t count;
+  return elements_of (f, base, &count) && (!f->needed || f->needed (self));
 }
 
 static void
 save_field (GByteArray *out, const BpTypeDesc *type, const void *self, const BpStateField *f,
             const uint8_t *base)
 {
-  const BpStateBuffer *buffer = f->kind == BP_STATE_BUFFER ? buffer_of (f, base) : NULL;
+  uint64_t count;
+  const uint8_t *at = elements_of (f, base, &count);
   put_text (out, f->name);
   put (out, f->kind, 1);
-  put (out, buffer ? buffer->size : f->count, 4);
+  put (out, count, 4);
   unsigned size_at = out->len;
   put (out, 0, 4);
-  if (f->kind == BP_STATE_BYTES) {
-    g_byte_array_append (out, base + f->offset, f->count);
-  } else if (buffer) {
-    g_byte_array_append (out, buffer->data, (guint) buffer->size);
+  if (f->kind == BP_STATE_BYTES || f->kind == BP_STATE_BUFFER) {
+    g_byte_array_append (out, at, (guint) count);
   } else {
-    for (uint32_t i = 0; i < f->count; i++) {
-      save_element (out, type, self, f, base + f->offset + (size_t) i * f->size);
+    for (uint64_t i = 0; i < count; i++) {
+      save_element (out, type, self, f, at + i * f->size);
     }
   }
   patch_u32 (out, size_at, out->len - size_at - 4);
@@ -299,7 +321,7 @@ load_element (Reader *r, const BpStateField *f, BpStateKind saved, uint8_t *at)
     return true;
   case BP_STATE_TIMER:
     return load_timer (r, f, *(BpTimer **) at);
-  case BP_STATE_STRUCT: {
+  case BP_STATE_STRUCT: case BP_STATE_TABLE: {
     g_autoptr (GArray) rows = rows_copy (f->fields, r->type->state_size, sizeof (BpStateField));
     return load_fields (r, rows, at);
   }
@@ -311,14 +333,15 @@ load_element (Reader *r, const BpStateField *f, BpStateKind saved, uint8_t *at)
 static bool
 load_payload (Reader *r, const BpStateField *f, BpStateKind saved, uint64_t count, uint8_t *base)
 {
-  uint8_t *at = base + f->offset;
+  uint64_t here;
+  uint8_t *at = elements_of (f, base, &here);
   if (f->kind == BP_STATE_BYTES || f->kind == BP_STATE_BUFFER) {
     const uint8_t *bytes;
     if (!take (r, count, &bytes)) {
       return false;
     }
     if (r->store) {
-      memcpy (f->kind == BP_STATE_BUFFER ? buffer_of (f, base)->data : at, bytes, count);
+      memcpy (at, bytes, count);
     }
     return true;
   }
@@ -330,27 +353,29 @@ load_payload (Reader *r, const BpStateField *f, BpStateKind saved, uint64_t coun
   return true;
 }
 
+/* Of buffers and tables. */
 static bool
-buffer_is_fine (Reader *r, const BpStateField *f, uint64_t count, const BpStateBuffer *buffer)
+number_is_fine (Reader *r, const BpStateField *f, uint64_t count, const uint8_t *base)
 {
-  if (!buffer->data) {
-    return refuse (r, "field `%s` was saved with %" G_GUINT64_FORMAT " bytes, and this object has no such thing",
-                   f->name, count);
+  const char *of = f->kind == BP_STATE_BUFFER ? "bytes" : "elements";
+  uint64_t here;
+  if (!elements_of (f, base, &here)) {
+    return refuse (r, "field `%s` was saved with %" G_GUINT64_FORMAT " %s, and this object has no such thing",
+                   f->name, count, of);
   }
-  return count == buffer->size ||
-         refuse (r, "field `%s` was saved with %" G_GUINT64_FORMAT " bytes and has %" G_GUINT64_FORMAT " here",
-                 f->name, count, buffer->size);
+  return count == here || refuse (r, "field `%s` was saved with %" G_GUINT64_FORMAT " %s and has %" G_GUINT64_FORMAT " here",
+                                  f->name, count, of, here);
 }
 
 static bool
 shape_is_fine (Reader *r, const BpStateField *f, uint64_t kind, uint64_t count, const uint8_t *base)
 {
   bool both_integers = kind <= BP_STATE_U64 && f->kind <= BP_STATE_U64;
-  if (kind > BP_STATE_BUFFER || (kind != f->kind && !both_integers)) {
+  if (kind > BP_STATE_TABLE || (kind != f->kind && !both_integers)) {
     return refuse (r, "field `%s` was saved as something else", f->name);
   }
-  if (f->kind == BP_STATE_BUFFER) {
-    return buffer_is_fine (r, f, count, buffer_of (f, base));
+  if (f->kind == BP_STATE_BUFFER || f->kind == BP_STATE_TABLE) {
+    return number_is_fine (r, f, count, base);
   }
   /* a table that grew keeps the reset value in what is new */
   bool grew = count < f->count && r->version < r->type->state_version;
@@ -423,7 +448,7 @@ none_is_missing (Reader *r, const GArray *rows, const bool *seen)
 {
   for (unsigned i = 0; i < rows->len; i++) {
     const BpStateField *f = &g_array_index (rows, BpStateField, i);
-    bool optional = f->needed || f->kind == BP_STATE_BUFFER;
+    bool optional = f->needed || f->kind == BP_STATE_BUFFER || f->kind == BP_STATE_TABLE;
     if (!seen[i] && !optional && f->since <= r->version) {
       return refuse (r, "field `%s` is missing", f->name);
     }

@@ -207,7 +207,7 @@ state_element_size (BpStateKind kind)
   case BP_STATE_BOOL: return sizeof (bool);
   case BP_STATE_TIMER: return sizeof (BpTimer *);
   case BP_STATE_BUFFER: return sizeof (BpStateBuffer);
-  case BP_STATE_STRUCT: return 0;
+  case BP_STATE_STRUCT: case BP_STATE_TABLE: return 0;
   }
   return 0;
 }
@@ -222,24 +222,26 @@ state_is_fine (Check *check, const GArray *rows, uint64_t size, unsigned depth)
     if (!g_hash_table_add (names, (char *) f->name)) {
       return refuse (check, "saved field `%s` is there twice", f->name);
     }
-    if ((unsigned) f->kind > BP_STATE_BUFFER || strlen (f->name) > UINT16_MAX) {
+    if ((unsigned) f->kind > BP_STATE_TABLE || strlen (f->name) > UINT16_MAX) {
       return refuse (check, "saved field `%s` has the unknown kind %d", f->name, (int) f->kind);
     }
-    if (f->count == 0 || (uint64_t) f->offset + (uint64_t) f->count * f->size > size) {
+    bool is_table = f->kind == BP_STATE_TABLE, has_fields = is_table || f->kind == BP_STATE_STRUCT;
+    uint64_t bytes = is_table ? sizeof (BpStateTable) : (uint64_t) f->count * f->size;
+    if (f->count == 0 || f->offset + bytes > size) {
       return refuse (check, "saved field `%s` lies outside its struct", f->name);
     }
-    if (f->kind != BP_STATE_STRUCT && f->size != state_element_size (f->kind)) {
+    if (!has_fields && f->size != state_element_size (f->kind)) {
       return refuse (check, "saved field `%s`: its kind has %u bytes, the member %u", f->name,
                      (unsigned) state_element_size (f->kind), f->size);
     }
-    if (f->kind == BP_STATE_BUFFER && f->count != 1) {
-      return refuse (check, "saved field `%s`: buffers come one by one, not as an array", f->name);
+    if ((is_table || f->kind == BP_STATE_BUFFER) && f->count != 1) {
+      return refuse (check, "saved field `%s`: buffers and tables come one by one, not as an array", f->name);
     }
     if (f->since == 0 || f->since > check->ours.state_version) {
       return refuse (check, "saved field `%s` is since version %u, and the state's version is %u", f->name,
                      f->since, check->ours.state_version);
     }
-    if (f->kind == BP_STATE_STRUCT) {
+    if (has_fields) {
       if (!f->fields || depth == 8) {
         return refuse (check, "saved field `%s`: a struct needs fields, and nests at most 8 deep", f->name);
       }

@@ -44,7 +44,9 @@ typedef enum BpMachineEvent {
   BP_MACHINE_RESUMED,
   BP_MACHINE_RESET,             /* detail: why */
   BP_MACHINE_POWERDOWN,         /* the button was pressed */
-  BP_MACHINE_SHUTDOWN           /* detail: why; the last one */
+  BP_MACHINE_SHUTDOWN,          /* detail: why; the last one */
+  BP_MACHINE_RESUMING           /* time goes on, processors are about to: what waited for that is done now, at a time that a deterministic machine repeats.  The
+                                   machine must not be stopped */
 } BpMachineEvent;
 
 /* Called [main], never under the machine lock; detail lives for the call and may be NULL.  It may stop and continue the machine, and watch and unwatch. */

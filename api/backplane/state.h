@@ -20,7 +20,8 @@ typedef enum BpStateKind {
   BP_STATE_BYTES,               /* count bytes as they are */
   BP_STATE_STRUCT,              /* count structs of `size` bytes described by `fields` */
   BP_STATE_TIMER,               /* BpTimer *: whether and when it fires */
-  BP_STATE_BUFFER               /* BpStateBuffer: bytes as they are, as many as this object has; count 1.  Without any the field is not saved */
+  BP_STATE_BUFFER,              /* BpStateBuffer: bytes as they are, as many as this object has; count 1.  Without any the field is not saved */
+  BP_STATE_TABLE                /* BpStateTable: structs of `size` bytes described by `fields`, as many as this object has; otherwise like a buffer */
 } BpStateKind;
 
 /* Memory that an object acquires before its first reset, when it has use for it: tables that are large and rare.  A state that was saved with a buffer
@@ -30,6 +31,13 @@ typedef struct BpStateBuffer {
   uint64_t size;                /* bytes, below 4 GiB */
 } BpStateBuffer;
 
+/* Structs elsewhere, whose number is known before the object's first reset (the devices on a bus, the queues of a device).  A state that was saved with another
+ * number is refused; one that was saved without leaves what is in them. */
+typedef struct BpStateTable {
+  void *data;                   /* NULL: there are none */
+  uint32_t count;
+} BpStateTable;
+
 typedef struct BpStateField {
   const char *name;             /* NULL ends the table */
   BpStateKind kind;
@@ -38,7 +46,7 @@ typedef struct BpStateField {
   uint32_t size;                /* of one element */
   uint16_t since;               /* state version that introduced it, from 1 */
   uint16_t flags;
-  const struct BpStateField *fields;    /* STRUCT */
+  const struct BpStateField *fields;    /* STRUCT, TABLE */
   bool (*needed) (const void *self);    /* NULL: always; else saved as a subsection when true */
 } BpStateField;
 
@@ -60,6 +68,8 @@ typedef struct BpStateField {
 #define BP_STATE_FIELD_ARRAY(k, T, f, n) BP_STATE_ONE_ (k, T, f, n)
 #define BP_STATE_FIELD_TIMER(T, f) BP_STATE_ONE_ (BP_STATE_TIMER, T, f, 1)
 #define BP_STATE_FIELD_BUFFER(T, f) BP_STATE_ONE_ (BP_STATE_BUFFER, T, f, 1)
+/* A BpStateTable of E's. */
+#define BP_STATE_FIELD_TABLE(T, f, E, fields_) { #f, BP_STATE_TABLE, (uint32_t) offsetof (T, f), 1, (uint32_t) sizeof (E), 1, 0, fields_, NULL }
 #define BP_STATE_FIELD_STRUCTS(T, f, n, fields_) BP_STATE_ROW_ (BP_STATE_STRUCT, T, f, n, 1, fields_, NULL)
 #define BP_STATE_END BP_ROW_END_
 

@@ -69,6 +69,8 @@ on_machine (void *user, BpMachineEvent event, const char *detail)
   case BP_MACHINE_SHUTDOWN:
     monitor_event (m, "SHUTDOWN", reason_data (shutdown_reason (m, detail)));
     break;
+  case BP_MACHINE_RESUMING:     /* RESUME is told when it has */
+    break;
   }
 }
 

@@ -1,0 +1,16 @@
+/* hw-virtio.h -- what the devices of this plugin share; none of them knows the buses but by bus/virtio.h. */
+/* SPDX-License-Identifier: MIT */
+#ifndef HW_VIRTIO_HW_VIRTIO_H
+#define HW_VIRTIO_HW_VIRTIO_H
+
+#include <backplane/bus/virtio.h>
+#include <backplane/device.h>
+
+#define VIRTIO_DEVICE_PROPERTIES(T) \
+  BP_PROP_LINK ("bus", T, bus, BP_VIRTIO_BUS_ID, BP_PROPERTY_REQUIRED, "The bus of virtio devices it is on."), \
+  BP_PROP_ ("address", BP_PROPERTY_STRING, T, address, .flags = BP_PROPERTY_REQUIRED, \
+            .help = "Its place on the bus: device (hexadecimal) and function where the bus is one of PCI functions (04.0), else a slot's number.")
+
+extern const BpTypeDesc virtio_rng_type;
+
+#endif

@@ -1,0 +1,9 @@
+/* plugin.c -- hw-virtio: virtio devices, and the buses that carry them. */
+/* SPDX-License-Identifier: MIT */
+#include "hw-virtio.h"
+#include "virtio.h"
+
+static const BpTypeDesc *const types[] = { &virtio_pci_type, &virtio_mmio_type, &virtio_rng_type, NULL };
+
+BP_PLUGIN_DEFINE (.id = "hw-virtio", .version = "1.0", .licence = "MIT", .description = "virtio devices, and buses for them: PCI and memory-mapped",
+                  .types = types);
