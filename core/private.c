@@ -179,6 +179,12 @@ bp_private_load (BpMachine *m, GByteArray *bytes, void (*set_clock) (void *user,
   return fine;
 }
 
+void
+bp_private_resume (BpMachine *m)
+{
+  machine_tell (m, BP_MACHINE_RESUMING, NULL);
+}
+
 /* --- differences ----------------------------------------------------------------------------------------- */
 
 static bool

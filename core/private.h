@@ -22,6 +22,8 @@ BP_EXPORT int bp_private_exit_code (const BpMachine *m);        /* -1: nobody as
 
 /* --- state: what a snapshot of the machine without its disks holds */
 BP_EXPORT GByteArray *bp_private_save (BpMachine *m, int64_t now, GError **error);
+/* Tells those who watch that the machine is about to run again. */
+BP_EXPORT void bp_private_resume (BpMachine *m);
 BP_EXPORT bool bp_private_load (BpMachine *m, GByteArray *bytes, void (*set_clock) (void *user, int64_t now), void *user, GError **error);
 /* What two of them differ in first, for people (g_free); NULL: nothing. */
 BP_EXPORT char *bp_private_difference (GByteArray *a, GByteArray *b);

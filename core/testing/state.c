@@ -50,6 +50,7 @@ void
   bp_private_copy_old_bytes (from->machine, to->machine);
   g_autoptr (GByteArray) after = save (to);
   expect_equal (before, after, "after loading what was saved");
+  bp_private_resume (to->machine);
 }
 
 void
@@ -78,5 +79,8 @@ char *
   const void *data = g_bytes_get_data (state, &size);
   g_autoptr (GByteArray) bytes = g_byte_array_append (g_byte_array_new (), data, (guint) size);
   g_autoptr (GError) error = NULL;
-  return bp_private_load (t->machine, bytes, testing_clock_set, t, &error) ? NULL : g_strdup (error->message);
+  if (!bp_private_load (t->machine, bytes, testing_clock_set, t, &error))
+    return g_strdup (error->message);
+  bp_private_resume (t->machine);
+  return NULL;
 }
