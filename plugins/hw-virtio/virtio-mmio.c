@@ -1,6 +1,7 @@
 /* virtio-mmio.c -- a bus of virtio devices with memory-mapped registers (VIRTIO 1.2, 4.2): slots of a window, a pin each. */
 /* SPDX-License-Identifier: MIT */
 #include "virtio.h"
+#include <backplane/iface/acpi.h>
 
 /* --- registers -------------------------------------------------------------- */
 
@@ -19,6 +20,7 @@ enum { SLOT_SHIFT = 12, SLOT_SIZE = 1 << SLOT_SHIFT, SLOTS = 32 };
 typedef struct VirtioMmio {
   VirtioBus common;
   BpPin *irq[SLOTS];
+  uint32_t gsi;
   BpRegion *registers;
 } VirtioMmio;
 
@@ -178,6 +180,45 @@ bus_remove (void *self, BpVirtioDevice *d)
   virtio_device_free (d);
 }
 
+/* --- firmware's tables ----------------------------------------------------------- */
+
+typedef struct Place {
+  const BpRegion *region;
+  uint64_t address;             /* 0: it is mapped nowhere */
+} Place;
+
+static void
+look (void *user, const BpFlatRange *range)
+{
+  Place *p = user;
+  if (range->region == p->region && !p->address)
+    p->address = range->address - range->region_offset;
+}
+
+static uint64_t
+mapped_at (const VirtioMmio *m)
+{
+  static const BpMemoryListener listener = { .struct_size = sizeof listener, .add = look };
+  BpAddressSpace *memory = bp_machine_address_space (m->common.machine, "memory");
+  Place place = { m->registers, 0 };
+  bp_as_unlisten (memory, bp_as_listen (memory, &listener, &place));    /* tells what there is */
+  return place.address;
+}
+
+static bool
+acpi_device (void *self, unsigned n, BpAcpiDevice *out)
+{
+  const VirtioMmio *m = self;
+  uint64_t base = mapped_at (m);
+  if (n >= m->common.devices->len || m->gsi == BP_ACPI_NO_INTERRUPT || !base)
+    return false;
+  uint32_t slot = ((const BpVirtioDevice *) g_ptr_array_index (m->common.devices, n))->number;
+  BpAcpiDevice d = { .struct_size = out->struct_size, .interrupt = m->gsi + slot, .hid = "LNRO0005", .uid = slot,
+                     .address = base + ((uint64_t) slot << SLOT_SHIFT), .size = SLOT_SIZE };
+  memcpy (out, &d, MIN (out->struct_size, sizeof d));
+  return true;
+}
+
 /* --- life cycle: configure, reset --------------------------------------------- */
 
 static bool
@@ -196,7 +237,13 @@ static bool mmio_post_load (void *self, GError **error) { return virtio_bus_post
 
 /* --- tables: properties, pins, regions, saved fields, interface, type ----------- */
 
-static const BpProperty mmio_properties[] = { VIRTIO_BUS_PROPERTIES (VirtioMmio), BP_PROP_END };
+static const BpProperty mmio_properties[] = {
+  VIRTIO_BUS_PROPERTIES (VirtioMmio),
+  BP_PROP_U32 ("gsi", VirtioMmio, gsi, BP_ACPI_NO_INTERRUPT,
+               "Global system interrupt that irq0 is wired to (with one I/O APIC, its input), irq1 to the next and so on: ACPI tables then name the devices.  Not "
+               "given: they do not."),
+  BP_PROP_END
+};
 static const BpPinDesc mmio_pins[] = {
   BP_PIN_DESC_OUTS ("irq", VirtioMmio, irq, SLOTS, 0, "Interrupt of the device in each slot; level-triggered."), BP_PIN_DESC_END
 };
@@ -206,7 +253,8 @@ static const BpRegionDesc mmio_regions[] = {
 };
 static const BpStateField mmio_state[] = { VIRTIO_BUS_STATE (VirtioMmio), BP_STATE_END };
 static const BpVirtioBusIface mmio_iface = { .struct_size = sizeof mmio_iface, .add = bus_add, .remove = bus_remove, VIRTIO_BUS_IFACE };
-static const BpInterfaceDesc mmio_interfaces[] = { { BP_VIRTIO_BUS_ID, &mmio_iface }, { NULL, NULL } };
+static const BpAcpiIface mmio_acpi = { .struct_size = sizeof mmio_acpi, .device = acpi_device };
+static const BpInterfaceDesc mmio_interfaces[] = { { BP_VIRTIO_BUS_ID, &mmio_iface }, { BP_ACPI_ID, &mmio_acpi }, { NULL, NULL } };
 
 const BpTypeDesc virtio_mmio_type = {
   BP_TYPE ("virtio-mmio", BP_KIND_DEVICE, VirtioMmio),
