@@ -41,11 +41,13 @@ typedef struct FullMachine {
   BpRunState stop_state;
   char *reset_reason;
   const char *load;             /* a snapshot that the run begins with; NULL: it begins with a reset */
+  GPtrArray *answers;           /* of machine-hotplug.c's Answer *: what guests said to removals, under the machine lock; NULL: nothing yet */
+  GPtrArray *unplugged;         /* of Section *: the descriptor's, whose objects have left; NULL: none yet */
   unsigned timeout;             /* seconds; 0: none */
   int timeout_code;
 } FullMachine;
 
-enum { REQUEST_RESET = 1, REQUEST_STOP = 2, REQUEST_POWERDOWN = 4, REQUEST_SHUTDOWN = 8 };
+enum { REQUEST_RESET = 1, REQUEST_STOP = 2, REQUEST_POWERDOWN = 4, REQUEST_SHUTDOWN = 8, REQUEST_REMOVAL = 16 };
 
 static inline FullMachine *full_machine (BpMachine *m) { return (FullMachine *) m; }
 
@@ -64,11 +66,25 @@ typedef struct Mapping {        /* one region in one address space */
 void machine_request (BpMachine *m, unsigned what);
 void machine_serve (BpMachine *m);      /* what was requested, now [main] */
 void machine_forget_requests (BpMachine *m);    /* but for the end of the run */
+/* machine-hotplug.c */
+void machine_take_answers (BpMachine *m);
+void machine_free_answers (BpMachine *m);
+/* The same without a question to anyone, or an event: nothing may link to it.  The machine stands. */
+void machine_drop_object (BpMachine *m, BpObject *o);
+/* What has left comes back, with the keys that it had. */
+bool machine_replug (BpMachine *m, const char *id, GError **error);
+/* What keeps it, NULL: nothing; free it. */
+char *machine_users_of (BpMachine *m, BpObject *o);
 /* machine-control.c */
 void machine_tell (BpMachine *m, BpMachineEvent event, const char *detail);
 void machine_press_power_button (BpMachine *m);
 
+/* machine-build.c: one object of the section, its properties, its other keys. */
+void build_add_object (Build *b, Section *s, const BpTypeDesc *type, const char *id, int number);
+void build_set_properties (Build *b, Item *item);
+void build_take_other_keys (Build *b, Item *item);
 Item *build_item (Build *b, BpObject *o);
+bool build_is_broken (Build *b, BpObject *o);   /* something about it was reported in this round */
 /* An object by the id a value names.  NULL with the error appended, or without one when the object is known
  * to be broken (*silent). */
 BpObject *build_find (Build *b, Section *s, Value *v, const char *id, bool *silent);
@@ -81,7 +97,10 @@ void build_check_pins (Build *b);
 /* machine-map.c */
 void build_map_key (Build *b, Item *item, Value *v);            /* pio0 = io@0x3f8 */
 void build_map_section (Build *b, Section *s);                  /* [map] */
-void build_apply_maps (Build *b);                               /* checks them all, then maps */
+void build_check_maps (Build *b);
+void build_apply_maps (Build *b, guint first);                  /* those from that number on */
+/* The object's own places, and the aliases for them; the machine is locked. */
+void build_forget_maps (BpMachine *m, BpObject *o);
 void mapping_clear (void *mapping);
 
 #endif

@@ -63,6 +63,13 @@ typedef struct FullDescriptor {
   GHashTable *bad_modules;      /* names of modules that did not load */
 } FullDescriptor;
 
+/* A value as it stands in a file. */
+typedef struct RawValue {
+  char *key, *whole, *bare;
+  bool extends, quoted;
+  Origin origin;
+} RawValue;
+
 static inline FullSection *full_section (const Section *s) { return (FullSection *) s; }
 static inline FullDescriptor *full_descriptor (const Descriptor *d) { return (FullDescriptor *) d; }
 
@@ -81,8 +88,24 @@ const char *section_label (const Section *s);
 const char *section_id (const Section *s);
 /* Puts errors in the order of files and lines. */
 void descriptor_sort_errors (Descriptor *d);
+void descriptor_clear_errors (Descriptor *d);
 /* Directory that relative paths in a value are relative to; free it. */
 char *origin_directory (const Origin *origin);
+
+/* --- machine-section.c -------------------------------------------------------------------- */
+
+bool section_is_name (const char *text);
+/* The name under which a section is found: objects by their id, the others with their kind. */
+char *section_lookup_name (const char *kind, const char *name);
+/* Every name that a section can be meant by; free with g_free (names are borrowed). */
+const char **descriptor_names (Descriptor *d);
+Section *descriptor_add (Descriptor *d, const char *kind, const char *name, const Origin *origin);
+/* Takes a raw value into the section; `overrides`: it comes from an override or --set, where an empty value unsets. */
+void section_put (Section *s, const RawValue *raw, bool overrides);
+/* The section is the caller's, and is no longer found; or is found again. */
+void descriptor_take_out (Descriptor *d, Section *s);
+void descriptor_put_back (Descriptor *d, Section *s);
+void section_free (void *section);
 
 /* --- machine-schema.c --------------------------------------------------------------------- */
 
@@ -123,8 +146,10 @@ bool parse_switch (const char *text, bool *value);              /* on/off, yes/n
 
 /* The type of a section's object; NULL with the error appended. */
 const BpTypeDesc *schema_type (Descriptor *d, Section *s);
-/* Loads the modules the sections name. */
-void schema_load_modules (Descriptor *d);
+/* By its name alone, from the plugins that are loaded or can be; NULL: none has it. */
+const BpTypeDesc *schema_find_type (const char *name);
+/* Loads the modules the section names. */
+void schema_load_module (Descriptor *d, Section *s);
 /* Keys and values of sections that make no object. */
 void schema_check_plain (Descriptor *d, Section *s);
 /* Every name a key of the object may have, NULL-terminated; free with g_free (names are borrowed). */

@@ -23,6 +23,13 @@ build_item (Build *b, BpObject *o)
   return at ? &g_array_index (b->items, Item, at - 1) : NULL;
 }
 
+bool
+build_is_broken (Build *b, BpObject *o)
+{
+  const Item *item = build_item (b, o);
+  return item && item->broken;
+}
+
 static const char **
 object_ids (Build *b, const char *interface_id)
 {
@@ -90,8 +97,8 @@ value_text (const Value *v, const BpObject *o)
 
 /* --- objects ------------------------------------------------------------------------------ */
 
-static void
-add_object (Build *b, Section *s, const BpTypeDesc *type, const char *id, int number)
+void
+build_add_object (Build *b, Section *s, const BpTypeDesc *type, const char *id, int number)
 {
   BpMachine *m = b->m;
   BpObject *taken = g_hash_table_lookup (m->by_id, id);
@@ -154,13 +161,13 @@ add_objects (Build *b, Section *s, const BpTypeDesc *type)
 {
   Value *v = section_value (s, "count");
   if (!v && !is_plain_cpu (s)) {
-    add_object (b, s, type, section_id (s), -1);
+    build_add_object (b, s, type, section_id (s), -1);
     return;
   }
   uint64_t count = v ? section_count (b, s, v) : 1;
   for (uint64_t i = 0; i < count; i++) {
     g_autofree char *id = g_strdup_printf ("%s%u", section_id (s), (unsigned) i);
-    add_object (b, s, type, id, (int) i);
+    build_add_object (b, s, type, id, (int) i);
   }
 }
 
@@ -248,8 +255,8 @@ check_required (Build *b, Item *item)
   }
 }
 
-static void
-set_properties (Build *b, Item *item)
+void
+build_set_properties (Build *b, Item *item)
 {
   for (guint i = 0; i < item->section->values->len; i++) {
     Value *v = item->section->values->pdata[i];
@@ -376,7 +383,7 @@ configure_objects (Build *b)
     Item *item = build_item (b, o);
     guint property = 0;
     while (!item->broken && (target = next_link (o, &property)))
-      item->broken = build_item (b, target)->broken;
+      item->broken = build_is_broken (b, target);
     g_autoptr (GError) error = NULL;
     if (item->broken || object_configure (o, &error))
       continue;
@@ -408,8 +415,8 @@ unknown_key (Build *b, Item *item, Value *v)
                     o->type->name);
 }
 
-static void
-take_other_keys (Build *b, Item *item)
+void
+build_take_other_keys (Build *b, Item *item)
 {
   for (guint i = 0; i < item->section->values->len; i++) {
     Value *v = item->section->values->pdata[i];
@@ -523,7 +530,8 @@ load_modules (Descriptor *d)
   }
   g_ptr_array_add (names, NULL);
   plugin_offer ((const char *const *) names->pdata);
-  schema_load_modules (d);
+  for (guint i = 0; i < d->sections->len; i++)
+    schema_load_module (d, d->sections->pdata[i]);
 }
 
 static void
@@ -535,7 +543,7 @@ build_objects (Build *b)
   take_machine (b);
   instruments_check (b->d, b->m);
   for (guint i = 0; i < b->items->len; i++)
-    set_properties (b, &g_array_index (b->items, Item, i));
+    build_set_properties (b, &g_array_index (b->items, Item, i));
   set_snapshot (b);
   order_objects (b);
   configure_objects (b);
@@ -548,10 +556,12 @@ machine_build (Descriptor *d)
   Build b = { d, machine_new (d), g_array_new (FALSE, FALSE, sizeof (Item)), g_hash_table_new (NULL, NULL) };
   build_objects (&b);
   for (guint i = 0; i < b.items->len; i++)
-    take_other_keys (&b, &g_array_index (b.items, Item, i));
+    build_take_other_keys (&b, &g_array_index (b.items, Item, i));
   take_plain_sections (&b);
   build_check_pins (&b);
-  build_apply_maps (&b);
+  build_check_maps (&b);
+  if (d->errors->len == 0)
+    build_apply_maps (&b, 0);
   g_array_unref (b.items);
   g_hash_table_unref (b.item_by_object);
   if (d->errors->len == 0)
@@ -582,6 +592,7 @@ machine_free (BpMachine *m)
   loop_make_posts (m->main_loop);       /* what waits to be called knows objects */
   machine_unrealize (m);
   loop_make_posts (m->main_loop);
+  machine_free_answers (m);
   for (guint i = 0; i < fm->aliases->len; i++)
     bp_region_free (fm->aliases->pdata[i]);
   for (guint i = 0; i < m->vcpus->len; i++)
@@ -602,6 +613,7 @@ machine_free (BpMachine *m)
   g_array_unref (fm->mappings);
   g_clear_pointer (&fm->watchers, g_array_unref);
   g_clear_pointer (&fm->instruments, g_ptr_array_unref);
+  g_clear_pointer (&fm->unplugged, g_ptr_array_unref);
   results_free (fm->results);
   g_free (fm->reset_reason);
   g_free (m->shutdown_reason);

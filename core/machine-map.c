@@ -152,7 +152,7 @@ region_find (Build *b, Section *s, Value *v)
                                              : NULL;
   if (row)
     return row->region;
-  if (build_item (b, o)->broken)
+  if (build_is_broken (b, o))
     return NULL;
   g_autofree char *all = g_strjoinv (", ", (char **) names->pdata);
   const char *near = words[1] ? nearest_name (words[1], (const char *const *) names->pdata) : NULL;
@@ -269,20 +269,42 @@ check_overlaps (Build *b, const GArray *mappings)
 }
 
 void
-build_apply_maps (Build *b)
+build_check_maps (Build *b)
+{
+  check_overlaps (b, full_machine (b->m)->mappings);
+}
+
+void
+build_apply_maps (Build *b, guint first)
 {
   GArray *mappings = full_machine (b->m)->mappings;
-  check_overlaps (b, mappings);
-  if (b->d->errors->len > 0)
-    return;
   bp_memory_begin ();
   /* of equals the later one wins: backgrounds go first */
   for (int background = 1; background >= 0; background--) {
-    for (guint i = 0; i < mappings->len; i++) {
+    for (guint i = first; i < mappings->len; i++) {
       Mapping *mapping = &g_array_index (mappings, Mapping, i);
       if (mapping->background == (bool) background)
         bp_region_add (mapping->space->root, mapping->address, mapping->region, mapping->priority);
     }
+  }
+  bp_memory_commit ();
+}
+
+void
+build_forget_maps (BpMachine *m, BpObject *o)
+{
+  FullMachine *fm = full_machine (m);
+  Section *s = object_section (o);
+  bp_memory_begin ();
+  for (guint i = fm->mappings->len; i-- > 0;) {
+    BpRegion *region = g_array_index (fm->mappings, Mapping, i).region;
+    if (g_array_index (fm->mappings, Mapping, i).section != s)
+      continue;
+    bp_region_remove (region);
+    g_hash_table_remove (fm->mapped, region);
+    if (g_ptr_array_remove (fm->aliases, region))
+      bp_region_free (region);
+    g_array_remove_index (fm->mappings, i);
   }
   bp_memory_commit ();
 }

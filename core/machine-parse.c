@@ -9,12 +9,6 @@
 #define FILE_LIMIT (64u << 20)
 
 /* A section as it stands in its file, before it is folded into the descriptor. */
-typedef struct RawValue {
-  char *key, *whole, *bare;
-  bool extends, quoted;
-  Origin origin;
-} RawValue;
-
 typedef struct RawSection {
   char *kind, *name;
   Origin origin;
@@ -44,18 +38,6 @@ typedef struct FileLoad {
 
 /* --- errors ------------------------------------------------------------------------------- */
 
-const char *
-section_label (const Section *s)
-{
-  return full_section (s)->label;
-}
-
-const char *
-section_id (const Section *s)
-{
-  return *s->name ? s->name : s->kind;
-}
-
 static void
 append_place (Descriptor *d, GString *out, const Origin *origin)
 {
@@ -63,7 +45,7 @@ append_place (Descriptor *d, GString *out, const Origin *origin)
     g_string_append_printf (out, "%s: ", d->path);
   else if (origin->line)
     g_string_append_printf (out, "%s:%u: ", origin->file, origin->line);
-  else
+  else if (*origin->file)
     g_string_append_printf (out, "%s: ", origin->file);
 }
 
@@ -117,6 +99,16 @@ descriptor_error (Descriptor *d, const Origin *origin, const Section *section, c
   g_array_append_val (full_descriptor (d)->error_places, place);
 }
 
+void
+descriptor_clear_errors (Descriptor *d)
+{
+  FullDescriptor *f = full_descriptor (d);
+  g_hash_table_remove_all (f->error_texts);
+  g_hash_table_remove_all (f->bad_modules);
+  g_array_set_size (f->error_places, 0);
+  g_ptr_array_set_size (d->errors, 0);
+}
+
 typedef struct SortedError {
   char *text;
   guint file, line, sequence;
@@ -162,154 +154,6 @@ descriptor_sort_errors (Descriptor *d)
     g_array_index (f->error_places, ErrorPlace, i) = places[i];
 }
 
-/* --- sections and values of the descriptor ------------------------------------------------ */
-
-static void
-old_value_clear (void *data)
-{
-  g_free (((OldValue *) data)->text);
-}
-
-static void
-value_free (void *data)
-{
-  FullValue *v = data;
-  g_free (v->value.key);
-  g_free (v->value.text);
-  g_free (v->bare);
-  if (v->value.history)
-    g_array_unref (v->value.history);
-  g_free (v);
-}
-
-static void
-section_free (void *data)
-{
-  FullSection *s = data;
-  g_free (s->section.kind);
-  g_free (s->section.name);
-  g_free (s->label);
-  g_ptr_array_unref (s->section.values);
-  g_hash_table_unref (s->by_key);
-  accel_choice_free (s->choice);
-  g_free (s);
-}
-
-static Section *
-section_new (const char *kind, const char *name, const Origin *origin)
-{
-  FullSection *s = g_new0 (FullSection, 1);
-  s->section =
-      (Section) { g_strdup (kind), g_strdup (name), *origin, g_ptr_array_new_with_free_func (value_free) };
-  s->by_key = g_hash_table_new (g_str_hash, g_str_equal);
-  s->label = *name ? g_strdup_printf ("%s %s", kind, name) : g_strdup (kind);
-  return &s->section;
-}
-
-Value *
-section_value (const Section *s, const char *key)
-{
-  Value *v = g_hash_table_lookup (full_section (s)->by_key, key);
-  return v && v->text ? v : NULL;
-}
-
-void
-value_drop_comment (Value *v)
-{
-  FullValue *f = (FullValue *) v;
-  if (f->bare && v->text) {
-    g_free (v->text);
-    v->text = g_steal_pointer (&f->bare);
-  }
-}
-
-static char *
-joined (const char *old, const char *more, bool quoted)
-{
-  size_t length = old ? strlen (old) : 0;
-  if (length == 0)
-    return g_strdup (more);
-  bool apart = !quoted && old[length - 1] != ',';
-  return g_strconcat (old, apart ? " " : "", more, NULL);
-}
-
-/* Takes a raw value into the section; `overrides`: it comes from an override or --set, where an empty value
- * unsets. */
-static void
-section_put (Section *s, const RawValue *raw, bool overrides)
-{
-  FullValue *f = g_hash_table_lookup (full_section (s)->by_key, raw->key);
-  bool created = !f;
-  if (created) {
-    f = g_new0 (FullValue, 1);
-    f->value.key = g_strdup (raw->key);
-    f->value.origin = raw->origin;
-    g_ptr_array_add (s->values, f);
-    g_hash_table_insert (full_section (s)->by_key, f->value.key, f);
-  }
-  Value *v = &f->value;
-  g_autofree char *old_text = g_steal_pointer (&v->text);
-  g_autofree char *old_bare = g_steal_pointer (&f->bare);
-  if (!created && (overrides || !raw->extends)) {
-    if (!v->history) {
-      v->history = g_array_new (FALSE, FALSE, sizeof (OldValue));
-      g_array_set_clear_func (v->history, old_value_clear);
-    }
-    OldValue old = { g_strdup (old_text), v->origin };
-    g_array_append_val (v->history, old);
-    v->origin = raw->origin;
-  }
-  if (raw->extends) {
-    v->text = joined (old_text, raw->whole, raw->quoted);
-    f->bare = joined (old_bare ? old_bare : old_text, raw->bare, raw->quoted);
-  } else if (!overrides || *raw->bare || raw->quoted) {
-    v->text = g_strdup (raw->whole);
-    f->bare = g_strdup (raw->bare);
-  }
-}
-
-Section *
-descriptor_section (const Descriptor *d, const char *id)
-{
-  return g_hash_table_lookup (d->by_name, id);
-}
-
-/* The name under which a section is found: objects by their id, the others with their kind. */
-static char *
-lookup_name (const char *kind, const char *name)
-{
-  const SectionKind *k = section_kind (kind);
-  if (!k || k->is_object)
-    return g_strdup (*name ? name : kind);
-  if (strcmp (kind, "machine") == 0 || strcmp (kind, "clock") == 0)
-    return g_strdup (kind);
-  return g_strdup_printf ("%s %s", kind, name);
-}
-
-static Section *
-descriptor_add (Descriptor *d, const char *kind, const char *name, const Origin *origin)
-{
-  Section *s = section_new (kind, name, origin);
-  g_ptr_array_add (d->sections, s);
-  g_hash_table_insert (d->by_name, lookup_name (kind, name), s);
-  return s;
-}
-
-static const char **
-known_names (Descriptor *d)
-{
-  GPtrArray *names = g_ptr_array_new ();
-  for (guint i = 0; i < d->sections->len; i++) {
-    Section *s = d->sections->pdata[i];
-    const char *name = section_kind (s->kind)->is_object ? section_id (s) : section_label (s);
-    g_ptr_array_add (names, (void *) name);
-  }
-  g_ptr_array_add (names, (void *) "machine");
-  g_ptr_array_add (names, (void *) "clock");
-  g_ptr_array_add (names, NULL);
-  return (const char **) g_ptr_array_free (names, FALSE);
-}
-
 /* --- one file ----------------------------------------------------------------------------- */
 
 static void
@@ -333,17 +177,6 @@ raw_section_free (void *data)
   g_free (s);
 }
 
-static bool
-is_name (const char *text)
-{
-  if (!g_ascii_isalnum (*text))
-    return false;
-  for (; *text; text++)
-    if (!g_ascii_isalnum (*text) && *text != '-' && *text != '_')
-      return false;
-  return true;
-}
-
 /* What is wrong with a section's kind and name; NULL when fine. */
 static const char *
 section_wrong (const SectionKind *kind, const char *name)
@@ -354,7 +187,7 @@ section_wrong (const SectionKind *kind, const char *name)
     return kind->may_be_unnamed ? NULL : "the section needs a name";
   if (strpbrk (name, " \t"))
     return "a section has a kind and one name";
-  if (!is_name (name))
+  if (!section_is_name (name))
     return "a name is made of letters, digits, `-` and `_`";
   return NULL;
 }
@@ -378,7 +211,7 @@ on_section (void *user, const Origin *origin, const char *kind, const char *name
                       "[%s]: unknown section kind `%s`", label, kind);
   else if (wrong)
     descriptor_error (d, origin, NULL, NULL, NULL, "[%s]: %s", label, wrong);
-  if (!k && is_name (name) && !g_hash_table_contains (d->by_name, name)) {
+  if (!k && section_is_name (name) && !g_hash_table_contains (d->by_name, name)) {
     /* references to it are not worth an error of their own: known by name, but in no list */
     g_hash_table_insert (d->by_name, g_strdup (name), NULL);
   }
@@ -493,7 +326,7 @@ static void
 fold_section (Loader *l, RawSection *raw)
 {
   Descriptor *d = l->d;
-  g_autofree char *name = lookup_name (raw->kind, raw->name);
+  g_autofree char *name = section_lookup_name (raw->kind, raw->name);
   Section *s = g_hash_table_lookup (d->by_name, name);
   if (s && (strcmp (raw->kind, "machine") != 0 || strcmp (s->kind, "machine") != 0)) {
     bool same = strcmp (s->kind, raw->kind) == 0;
@@ -519,7 +352,7 @@ override_target (Descriptor *d, const RawSection *raw)
   const char *name = words[1] ? g_strstrip (words[1]) : "";
   Section *s;
   if (kind && (*name || kind->may_be_unnamed)) {
-    g_autofree char *lookup = lookup_name (kind->name, name);
+    g_autofree char *lookup = section_lookup_name (kind->name, name);
     s = descriptor_section (d, lookup);
     if (!s && strcmp (kind->name, "clock") == 0)
       return descriptor_add (d, "clock", "", &raw->origin);
@@ -532,7 +365,7 @@ override_target (Descriptor *d, const RawSection *raw)
     s = *name ? NULL : descriptor_section (d, words[0]);
   }
   if (!s) {
-    g_autofree const char **names = known_names (d);
+    g_autofree const char **names = descriptor_names (d);
     descriptor_error (d, &raw->origin, NULL, NULL,
                       nearest_name (*name && kind && kind->is_object ? name : raw->name, names),
                       "[override %s]: there is no such section", raw->name);
@@ -702,7 +535,7 @@ apply_set (Descriptor *d, const char *option)
   }
   Section *s = set_target (d, id, &origin);
   if (!s) {
-    g_autofree const char **names = known_names (d);
+    g_autofree const char **names = descriptor_names (d);
     if (!g_hash_table_contains (d->by_name, id))
       descriptor_error (d, &origin, NULL, NULL, nearest_name (id, names), "there is no object `%s`", id);
     return;

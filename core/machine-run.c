@@ -150,6 +150,8 @@ machine_serve (BpMachine *m)
   }
   if (requested & REQUEST_RESET && fm->started)
     restart (m, reason);
+  if (requested & REQUEST_REMOVAL)
+    machine_take_answers (m);
   if (requested & REQUEST_STOP)
     bp_machine_stop (m, stop_state);
   if (requested & REQUEST_POWERDOWN)
@@ -197,6 +199,7 @@ machine_forget_requests (BpMachine *m)
 {
   bp_machine_lock (m);
   full_machine (m)->requested &= REQUEST_SHUTDOWN;
+  machine_free_answers (m);
   bp_machine_unlock (m);
 }
 

@@ -196,24 +196,21 @@ report_module (Descriptor *d, Section *s, const char *name, const char *message)
 
 /* A module that does not load is reported once, whoever else names it. */
 void
-schema_load_modules (Descriptor *d)
+schema_load_module (Descriptor *d, Section *s)
 {
   GHashTable *bad = full_descriptor (d)->bad_modules;
-  for (guint i = 0; i < d->sections->len; i++) {
-    Section *s = d->sections->pdata[i];
-    if (strcmp (s->kind, "machine") == 0 || strcmp (s->kind, "map") == 0)
-      continue;
-    g_auto (GStrv) names = schema_modules (s);
-    if (names && names[0] && names[1]) {
-      accel_choose (d, s, names);
-      continue;
-    }
-    g_autofree char *name = names ? g_strdup (names[0]) : NULL;
-    g_autoptr (GError) error = NULL;
-    if (name && !g_hash_table_contains (bad, name) && !plugin_load (name, &error)) {
-      report_module (d, s, name, error->message);
-      g_hash_table_add (bad, g_steal_pointer (&name));
-    }
+  if (strcmp (s->kind, "machine") == 0 || strcmp (s->kind, "map") == 0)
+    return;
+  g_auto (GStrv) names = schema_modules (s);
+  if (names && names[0] && names[1]) {
+    accel_choose (d, s, names);
+    return;
+  }
+  g_autofree char *name = names ? g_strdup (names[0]) : NULL;
+  g_autoptr (GError) error = NULL;
+  if (name && !g_hash_table_contains (bad, name) && !plugin_load (name, &error)) {
+    report_module (d, s, name, error->message);
+    g_hash_table_add (bad, g_steal_pointer (&name));
   }
 }
 
@@ -265,6 +262,13 @@ type_on_path (const char *name)
     if (plugin_load (*id, NULL))
       type = type_find (name);
   return type;
+}
+
+const BpTypeDesc *
+schema_find_type (const char *name)
+{
+  const BpTypeDesc *type = type_find (name);
+  return type ? type : type_on_path (name);
 }
 
 /* Without a type no key can be judged, but a mistyped `type` or `module` can. */

@@ -56,7 +56,7 @@ pin_find (Build *b, Section *s, Value *v, const char *path, BpPinDirection direc
     descriptor_error (b->d, &v->origin, s, v->key, NULL, "`%s` is an output, and cannot be driven", path);
   else if (pin)
     descriptor_error (b->d, &v->origin, s, v->key, NULL, "`%s` is an input, and drives nothing", path);
-  else if (!build_item (b, o)->broken)
+  else if (!build_is_broken (b, o))
     report_pin (b, s, v, o, dot + 1, direction);
   return NULL;
 }

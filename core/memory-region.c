@@ -253,6 +253,8 @@ bp_region_free (BpRegion *region)
   g_assert (!region->dead);
   if (region->published)
     object_forget_region (object_of (region->owner), region);
+  if (region_has_host (region)) /* what was translated from it must not be taken for what another block has at the same number */
+    ram_before_write (region->ram_address, (uint64_t) region->size);
   bp_memory_begin ();
   bp_region_remove (region);
   mark_changed (region);

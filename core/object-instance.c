@@ -244,6 +244,18 @@ object_unrealize (BpObject *object)
   }
 }
 
+BpRemoval
+object_removal (BpObject *object, GError **error)
+{
+  BpRemoval (*removal) (void *, GError **) = CALLBACK (object, removal);
+  GError *reason = NULL;
+  BpRemoval what = removal ? removal (object_instance (object), &reason) : BP_REMOVAL_NOW;
+  if (what == BP_REMOVAL_REFUSED) {
+    failed (reason, "removal", error);
+  }
+  return what;
+}
+
 bool
 object_post_load (BpObject *object, GError **error)
 {

@@ -78,6 +78,7 @@ struct BpObject {
   GPtrArray *owned_strings;
   GByteArray *given;            /* one byte a property: set since object_new */
   bool released;                /* unrealize was called after the last realize, or instead of it */
+  bool leaving;                 /* the guest was asked to let it go, and has not answered */
   /* the instance follows, 64-byte aligned */
 };
 #define OBJECT_MAGIC 0x4a424f42u
@@ -105,6 +106,8 @@ bool object_configure (BpObject *object, GError **error);
 bool object_realize (BpObject *object, GError **error);
 void object_reset (BpObject *object, BpResetKind kind);
 void object_unrealize (BpObject *object);
+/* What the type says to the object's removal (BP_REMOVAL_NOW when it says nothing). */
+BpRemoval object_removal (BpObject *object, GError **error);
 ObjectPin *object_pin (BpObject *object, const char *name);             /* NULL: none */
 ObjectRegion *object_region (BpObject *object, const char *name);
 

@@ -145,6 +145,8 @@ describe_type (BpReport *report, const BpTypeDesc *type)
         g_strdup_printf ("%u (loads %u and later)", type->state_version, MAX (type->state_minimum, 1));
     report_value (report, "state version", versions);
   }
+  if (type->flags & BP_TYPE_HOT_PLUG)
+    report_value (report, "hot-plug", "objects may join and leave a machine that runs");
   describe_properties (report, type);
   describe_section_keys (report, type);
   describe_pins (report, type);

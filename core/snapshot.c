@@ -14,8 +14,8 @@ typedef struct Standing {
 } Standing;
 
 /* What is done for one disk may begin something on another. */
-static void
-drain_disks (BpMachine *m)
+void
+machine_drain_disks (BpMachine *m)
 {
   g_autoptr (GArray) disks = snapshot_disks (m);
   for (guint round = 0; round <= disks->len; round++)
@@ -44,7 +44,7 @@ stand (BpMachine *m, BpRunState how)
   Standing s = { bp_machine_run_state (m) == BP_RUN_RUNNING, bp_machine_run_state (m) };
   bp_machine_stop (m, how);
   vcpus_settle (m);
-  drain_disks (m);
+  machine_drain_disks (m);
   drain_chars (m);
   return s;
 }

@@ -94,6 +94,11 @@ bool snapshot_check_pages (SnapshotFill *f, const uint8_t *payload, size_t size,
 void snapshot_fill_pages (SnapshotFill *f, const uint8_t *payload, size_t size);
 void snapshot_fill_rest (SnapshotFill *f);
 
+/* --- snapshot.c ---------------------------------------------------------------------------------- */
+
+/* Nothing is under way at any block backend. [main] */
+void machine_drain_disks (BpMachine *m);
+
 /* --- snapshot-save.c, snapshot-load.c: [main], the machine stopped and drained ------------------ */
 
 typedef struct SnapshotDisk {   /* one of the machine's block backends */

@@ -72,4 +72,5 @@ const BpTypeDesc stub_type = {
   .properties = stub_properties,
   .regions = stub_regions,
   .configure = stub_configure,
+  .flags = BP_TYPE_HOT_PLUG,
 };

@@ -45,8 +45,11 @@ typedef enum BpMachineEvent {
   BP_MACHINE_RESET,             /* detail: why */
   BP_MACHINE_POWERDOWN,         /* the button was pressed */
   BP_MACHINE_SHUTDOWN,          /* detail: why; the last one */
-  BP_MACHINE_RESUMING           /* time goes on, processors are about to: what waited for that is done now, at a time that a deterministic machine repeats.  The
+  BP_MACHINE_RESUMING,          /* time goes on, processors are about to: what waited for that is done now, at a time that a deterministic machine repeats.  The
                                    machine must not be stopped */
+  BP_MACHINE_OBJECT_ADDED,      /* detail: its id */
+  BP_MACHINE_OBJECT_REMOVED,    /* detail: its id; it is gone */
+  BP_MACHINE_REMOVAL_REFUSED    /* detail: its id, ": ", and why the guest keeps it */
 } BpMachineEvent;
 
 /* Called [main], never under the machine lock; detail lives for the call and may be NULL.  It may stop and continue the machine, and watch and unwatch. */
@@ -71,6 +74,20 @@ BP_EXPORT const char *bp_machine_description (BpMachine *machine);
  * g_free. [main] */
 BP_EXPORT char *bp_machine_tree_text (BpMachine *machine);
 BP_EXPORT char *bp_machine_map_text (BpMachine *machine);
+/* --- objects that join and leave a machine that was realized, whether it runs or stands ---- */
+
+typedef struct BpObjectKey {
+  const char *key, *value;      /* as in the section; key NULL ends the table */
+} BpObjectKey;
+/* Adds what the section [KIND ID] (NULL: of the kind that `type' belongs to) with these keys would have made, with the same checks: `type' and `module',
+ * properties, wires, maps.  The type must have BP_TYPE_HOT_PLUG.  NULL with error, which has a line for each thing that is wrong: nothing has changed. [main] */
+BP_EXPORT void *bp_machine_add_object (BpMachine *machine, const char *kind, const char *id, const BpObjectKey *keys, GError **error);
+/* An object of such a type that nothing links to, from the descriptor or added.  BP_REMOVAL_NOW: it is gone; BP_REMOVAL_ASKED: an event (above) will tell.
+ * What devices do with its memory at the time is waited for. [main] */
+BP_EXPORT BpRemoval bp_machine_remove_object (BpMachine *machine, const char *id, GError **error);
+/* Whether the guest was asked to let the object go and has not answered. [main] */
+BP_EXPORT bool bp_object_is_leaving (const void *self);
+
 /* Every type that is loaded, by name: call with *cursor = 0 first; NULL at the end. [main] */
 BP_EXPORT const BpTypeDesc *bp_type_next (unsigned *cursor);
 

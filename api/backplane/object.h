@@ -34,6 +34,19 @@ typedef struct BpInterfaceDesc {
   const void *table;            /* starts with struct_size */
 } BpInterfaceDesc;
 
+/* For BpTypeDesc.flags; not inherited. */
+enum {
+  BP_TYPE_HOT_PLUG = 1 << 0     /* objects of the type may join and leave a machine that runs (machine.h); their realize, reset and unrealize are then called
+                                   locked, unrealize while no vCPU runs */
+};
+
+/* What becomes of the wish to remove an object from a machine that runs. */
+typedef enum BpRemoval {
+  BP_REMOVAL_REFUSED,           /* with error */
+  BP_REMOVAL_NOW,
+  BP_REMOVAL_ASKED              /* the guest was; bp_object_removal_done or bp_object_removal_refused tells what it says */
+} BpRemoval;
+
 struct BpTypeDesc {
   uint32_t struct_size;         /* sizeof (BpTypeDesc), by BP_TYPE */
   uint16_t property_size, pin_size, region_size, state_size;    /* row sizes, by BP_TYPE */
@@ -54,6 +67,9 @@ struct BpTypeDesc {
   void (*unrealize) (void *self);
   bool (*post_load) (void *self, GError **error);               /* after its state was restored */
   void (*property_changed) (void *self, const char *name);      /* a RUNTIME property was set */
+  uint32_t flags;               /* BP_TYPE_* */
+  /* The object shall leave the machine.  NULL: it may, at once.  Asked again while the guest thinks about it: it is reminded. [main, locked] */
+  BpRemoval (*removal) (void *self, GError **error);
 };
 
 /* static const BpTypeDesc uart_type = { BP_TYPE ("uart-16550", BP_KIND_DEVICE, Uart), .description = ..., ... }; */
@@ -105,6 +121,10 @@ BP_EXPORT BpAddressSpace *bp_machine_address_space (BpMachine *machine, const ch
 BP_EXPORT void bp_machine_request_reset (BpMachine *machine, const char *reason);
 /* the guest switched itself off, or a test device ended the run: the program ends with `exit_code` (0 for power-off) */
 BP_EXPORT void bp_machine_request_shutdown (BpMachine *machine, int exit_code, const char *reason);
+
+/* What the guest answers when a type's `removal' has asked it: it has let go of the object, which is removed; or it keeps the object, and why. */
+BP_EXPORT void bp_object_removal_done (void *self);
+BP_EXPORT void bp_object_removal_refused (void *self, const char *why);
 
 /* The machine lock, under which devices run.  Region and pin callbacks, timers and reset already hold it.  Recursive. [any] */
 BP_EXPORT void bp_machine_lock (BpMachine *machine);

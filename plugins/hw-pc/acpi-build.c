@@ -299,11 +299,20 @@ add_rsdp (Builder *b, uint32_t rsdt, uint32_t xsdt)
   loader_add_checksum (loader, ACPI_FILE_RSDP, 32, 0, RSDP_SIZE);
 }
 
+/* Where memory is and will be, and that all of it is as near to every processor. */
+static uint32_t
+add_srat (Builder *b)
+{
+  begin (b, "SRAT", 3);
+  acpi_put_affinity (b->files.tables, b->facts);
+  return end (b);
+}
+
 AcpiFiles
 acpi_build (const AcpiFacts *facts)
 {
   Builder b = { .facts = facts, .files = { g_byte_array_new (), g_byte_array_new (), g_byte_array_new () } };
-  uint32_t listed[3];
+  uint32_t listed[4];
   unsigned n = 0;
   loader_allocate (b.files.loader, ACPI_FILE_RSDP, 16, LOADER_ZONE_LOW);
   loader_allocate (b.files.loader, ACPI_FILE_TABLES, 64, LOADER_ZONE_HIGH);
@@ -313,6 +322,8 @@ acpi_build (const AcpiFacts *facts)
     listed[n++] = add_madt (&b);
   if (acpi_is_mapped (facts->memory, ACPI_HPET))
     listed[n++] = add_hpet (&b);
+  if (facts->memory_slots)
+    listed[n++] = add_srat (&b);
   uint32_t rsdt = add_root (&b, "RSDT", 4, listed, n);
   add_rsdp (&b, rsdt, add_root (&b, "XSDT", 8, listed, n));
   return b.files;

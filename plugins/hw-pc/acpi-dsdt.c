@@ -401,7 +401,11 @@ acpi_make_dsdt (const AcpiFacts *facts)
   if (acpi_is_mapped (facts->memory, ACPI_HPET))
     add_hpet (&a);
   add_processors (&a, facts);
+  if (facts->memory_slots)
+    acpi_add_memory_slots (&a, facts);
   aml_end (&a);
+  if (facts->memory_slots)
+    acpi_add_memory_event (&a);
   add_soft_off (&a, facts);
   return aml_finish (&a);
 }

@@ -1,6 +1,7 @@
 /* acpi-tables.c -- gives firmware the ACPI tables of the machine, made from what is in it. */
 /* SPDX-License-Identifier: MIT */
 #include <backplane/arch/x86-state.h>
+#include <backplane/bus/memory-slots.h>
 #include <backplane/iface/firmware-config.h>
 #include <backplane/iface/memory-backend.h>
 #include <string.h>
@@ -10,7 +11,7 @@
 /* --- state: saved | wiring | derived ---------------------------------------- */
 
 typedef struct AcpiTables {
-  BpLink firmware, ram;
+  BpLink firmware, ram, slots;
   uint8_t sci, timer_input, pci_input;
   char *oem_id, *oem_table_id;
 } AcpiTables;
@@ -67,17 +68,33 @@ look_for_events (AcpiFacts *f, BpMachine *machine)
   f->events_interrupt = t->interrupt (events);
 }
 
+static void
+add_slots (const AcpiTables *a, AcpiFacts *f)
+{
+  const BpMemorySlotsIface *t = a->slots.table;
+  BpMemorySlotsInfo info = { .struct_size = sizeof info };
+  if (!BP_TABLE_HAS (t, info) || !acpi_is_mapped (f->io, ACPI_MEMORY_PORT))
+    return;
+  t->info (a->slots.instance, &info);
+  f->memory_slots = info.slots;
+  f->memory_base = info.base;
+  f->memory_size = info.size;
+}
+
 static AcpiFiles
 make_files (const AcpiTables *a)
 {
   BpMachine *machine = bp_object_machine (a);
   const BpMemoryBackendIface *ram = a->ram.table;
+  uint64_t size = ram->size (a->ram.instance);
   AcpiFacts f = { .memory = bp_machine_address_space (machine, "memory"), .io = bp_machine_address_space (machine, "io"),
-                  .ram_end = (uint32_t) MIN (ram->size (a->ram.instance), PC_RAM_LIMIT), .apic_ids = g_byte_array_new (),
+                  .ram_end = (uint32_t) MIN (size, PC_RAM_LIMIT), .ram_above = size > PC_RAM_LIMIT ? size - PC_RAM_LIMIT : 0,
+                  .apic_ids = g_byte_array_new (),
                   .sci = a->sci, .timer_input = a->timer_input, .pci_input = a->pci_input, .oem_id = a->oem_id, .oem_table_id = a->oem_table_id };
   f.has_pci = acpi_is_mapped (f.io, 0xcf8);
   f.devices = collect_devices (machine);
   look_for_events (&f, machine);
+  add_slots (a, &f);
   f.has_apic = collect_processors (machine, f.apic_ids) && acpi_is_mapped (f.memory, ACPI_IOAPIC);
   AcpiFiles files = acpi_build (&f);
   g_byte_array_unref (f.apic_ids);
@@ -147,6 +164,7 @@ tables_realize (void *self, GError **error)
 static const BpProperty tables_properties[] = {
   BP_PROP_LINK ("firmware", AcpiTables, firmware, BP_FIRMWARE_CONFIG_ID, BP_PROPERTY_REQUIRED, "Where firmware looks for the tables."),
   BP_PROP_LINK ("ram", AcpiTables, ram, BP_MEMORY_BACKEND_ID, BP_PROPERTY_REQUIRED, "The memory backend: PCI's memory begins where it ends."),
+  BP_PROP_LINK ("slots", AcpiTables, slots, BP_MEMORY_SLOTS_ID, 0, "The memory slots, whose registers are at I/O 0xa00; unset: none."),
   BP_PROP_ ("sci", BP_PROPERTY_U8, AcpiTables, sci, .default_int = 9, .max = 15, .help = "The ISA interrupt that power management's `sci' is wired to."),
   BP_PROP_ ("timer-input", BP_PROPERTY_U8, AcpiTables, timer_input, .default_int = 2, .max = 23,
             .help = "The I/O APIC's input that the interval timer is wired to."),

@@ -14,10 +14,16 @@ enum { ACPI_COMMAND_ENABLE = 0xf1, ACPI_COMMAND_DISABLE = 0xf0, ACPI_COMMAND_POR
 /* Where firmware puts the chip's 64 ports: SeaBIOS does when it is given tables (otherwise 0xb000), and so do the boot loaders here. */
 enum { ACPI_PM_BASE = 0x600, ACPI_PM_SIZE = 0x40 };
 
+/* Memory slots: the registers' ports, and the general-purpose event that their event is wired to (the PIIX4's GPI1). */
+enum { ACPI_MEMORY_PORT = 0xa00, ACPI_MEMORY_SIZE = 0x18, ACPI_MEMORY_EVENT = 9 };
+
 /* --- what the tables are made from ------------------------------------------------------------------ */
 typedef struct AcpiFacts {
   BpAddressSpace *memory, *io;  /* looked into: what is mapped at the places of a PC is there */
   uint32_t ram_end;             /* below 4 GiB */
+  uint64_t ram_above;           /* bytes from 4 GiB up */
+  uint32_t memory_slots;        /* for memory that comes later; 0: none */
+  uint64_t memory_base, memory_size;    /* where that will be */
   GByteArray *apic_ids;         /* the processors' */
   bool has_apic;                /* processors have local APICs, and there is an I/O APIC */
   uint8_t sci, timer_input, pci_input;  /* interrupts by number; the I/O APIC's inputs of the timer, and of PCI's line A */
@@ -52,6 +58,13 @@ typedef struct AcpiEventsIface {
 /* --- acpi-dsdt.c ------------------------------------------------------------------------------------ */
 /* What follows the table's header. */
 GByteArray *acpi_make_dsdt (const AcpiFacts *facts);
+
+/* --- acpi-memory.c ---------------------------------------------------------------------------------- */
+/* The devices of memory slots, into \_SB; and the method that runs at their event, into the root. */
+void acpi_add_memory_slots (Aml *a, const AcpiFacts *facts);
+void acpi_add_memory_event (Aml *a);
+/* What follows SRAT's header. */
+void acpi_put_affinity (GByteArray *t, const AcpiFacts *facts);
 
 /* --- acpi-build.c ----------------------------------------------------------------------------------- */
 /* The three files for firmware: tables with addresses relative to files, and the commands that make them absolute. */

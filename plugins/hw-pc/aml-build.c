@@ -5,9 +5,9 @@
 
 enum {
   OP_NAME = 0x08, OP_BYTE = 0x0a, OP_WORD = 0x0b, OP_DWORD = 0x0c, OP_STRING = 0x0d, OP_QWORD = 0x0e, OP_SCOPE = 0x10, OP_BUFFER = 0x11, OP_PACKAGE = 0x12,
-  OP_METHOD = 0x14, OP_DUAL_NAME = 0x2e, OP_MULTI_NAME = 0x2f, OP_EXTENDED = 0x5b, OP_IF = 0xa0, OP_ELSE = 0xa1
+  OP_METHOD = 0x14, OP_DUAL_NAME = 0x2e, OP_MULTI_NAME = 0x2f, OP_EXTENDED = 0x5b, OP_IF = 0xa0, OP_ELSE = 0xa1, OP_WHILE = 0xa2
 };
-enum { EXT_REGION = 0x80, EXT_FIELD = 0x81, EXT_DEVICE = 0x82 };
+enum { EXT_MUTEX = 0x01, EXT_ACQUIRE = 0x23, EXT_RELEASE = 0x27, EXT_REGION = 0x80, EXT_FIELD = 0x81, EXT_DEVICE = 0x82 };
 
 Aml
 aml_new (void)
@@ -236,26 +236,87 @@ aml_begin_else (Aml *a)
   begin (a, false);
 }
 
+void
+aml_begin_while (Aml *a)
+{
+  aml_byte (a, OP_WHILE);
+  begin (a, false);
+}
+
+/* --- locks ----------------------------------------------------------------------------------------- */
+
+void
+aml_mutex (Aml *a, const char *path)
+{
+  put (a, OP_EXTENDED | EXT_MUTEX << 8, 2);
+  aml_path (a, path);
+  aml_byte (a, 0);              /* in no order with others */
+}
+
+void
+aml_acquire (Aml *a, const char *path)
+{
+  put (a, OP_EXTENDED | EXT_ACQUIRE << 8, 2);
+  aml_path (a, path);
+  put (a, 0xffff, 2);
+}
+
+void
+aml_release (Aml *a, const char *path)
+{
+  put (a, OP_EXTENDED | EXT_RELEASE << 8, 2);
+  aml_path (a, path);
+}
+
 /* --- fields ------------------------------------------------------------------------------------------ */
 
-/* Byte access, no lock, what is not written is preserved; a field of 8 bits has the length 8 in its one byte. */
 void
-aml_byte_fields (Aml *a, const char *region, uint8_t space, uint64_t offset, const char *const *names, unsigned n)
+aml_region (Aml *a, const char *region, uint8_t space, uint64_t offset, uint64_t size)
 {
   put (a, OP_EXTENDED | EXT_REGION << 8, 2);
   aml_path (a, region);
   aml_byte (a, space);
   aml_integer (a, offset);
-  aml_integer (a, n);
+  aml_integer (a, size);
+}
+
+/* A field's length is a PkgLength without itself. */
+static void
+put_bits (Aml *a, uint16_t bits)
+{
+  g_assert (bits <= 0xfff);
+  if (bits <= 0x3f)
+    aml_byte (a, (uint8_t) bits);
+  else
+    put (a, 0x40u | (bits & 15u) | (unsigned) (bits >> 4) << 8, 2);
+}
+
+void
+aml_fields (Aml *a, const char *region, uint8_t flags, const AmlField *fields, unsigned n)
+{
   put (a, OP_EXTENDED | EXT_FIELD << 8, 2);
   begin (a, false);
   aml_path (a, region);
-  aml_byte (a, 0x01);
+  aml_byte (a, flags);
   for (unsigned i = 0; i < n; i++) {
-    put_segment (a, names[i], strlen (names[i]));
-    aml_byte (a, 8);
+    if (fields[i].name)
+      put_segment (a, fields[i].name, strlen (fields[i].name));
+    else
+      aml_byte (a, 0);
+    put_bits (a, fields[i].bits);
   }
   aml_end (a);
+}
+
+void
+aml_byte_fields (Aml *a, const char *region, uint8_t space, uint64_t offset, const char *const *names, unsigned n)
+{
+  AmlField fields[16];
+  g_assert (n <= G_N_ELEMENTS (fields));
+  for (unsigned i = 0; i < n; i++)
+    fields[i] = (AmlField) { names[i], 8 };
+  aml_region (a, region, space, offset, n);
+  aml_fields (a, region, AML_BYTES | AML_PRESERVE, fields, n);
 }
 
 /* --- resources -------------------------------------------------------------------------------------- */
@@ -313,6 +374,17 @@ enum { CONSUMER = 1 << 0, ACTIVE_LOW = 1 << 2, SHARED = 1 << 3 };       /* (leve
 
 void aml_pci_interrupts (Aml *a, const uint32_t *numbers, unsigned n) { put_interrupts (a, CONSUMER | ACTIVE_LOW | SHARED, numbers, n); }
 void aml_interrupt (Aml *a, uint32_t number) { put_interrupts (a, CONSUMER, &number, 1); }
+
+/* Both ends fixed, cacheable and writable; consumed by the device. */
+void
+aml_memory64 (Aml *a, uint64_t first, uint64_t last)
+{
+  const uint64_t values[5] = { 0, first, last, 0, last - first + 1 };
+  put (a, 0x002b8a, 3);
+  put (a, 0x030d00, 3);
+  for (unsigned i = 0; i < 5; i++)
+    put (a, values[i], 8);
+}
 
 /* An address space descriptor: produced by this device, both ends fixed.  kind 0 memory, 1 I/O, 2 buses. */
 static void

@@ -28,6 +28,8 @@ static const BpTypeDesc *const types[] = {
   &fw_cfg_type,
   &acpi_tables_type,
   &acpi_events_type,
+  &memory_slots_type,
+  &dimm_type,
   &smbios_tables_type,
   &post_port_type,
   &debug_console_type,

@@ -29,7 +29,8 @@ enum { STS_TIMER = 1 << 0, STS_GLOBAL = 1 << 5, STS_BUTTON = 1 << 8, STS_RTC = 1
 enum { STATUS_BITS = STS_TIMER | STS_GLOBAL | STS_BUTTON | STS_RTC | STS_RESUME | 1 << 4, ENABLE_BITS = STS_TIMER | STS_GLOBAL | STS_BUTTON | STS_RTC };
 enum { CTL_SCI = 1 << 0, CTL_RELEASE = 1 << 2, CTL_TYPE_SHIFT = 10, CTL_SLEEP = 1 << 13, CONTROL_BITS = CTL_SCI | 1 << 1 | 7 << CTL_TYPE_SHIFT };
 enum { TYPE_SOFT_OFF = 0 };     /* of SUS_TYP */
-#define GP_BITS 0x0f81          /* events that can be enabled; none of them has a source here */
+#define GP_BITS 0x0f81          /* events that can be enabled; one of them has a source here: */
+enum { GP_INPUT1 = 1 << ACPI_MEMORY_EVENT };    /* GPI1# */
 
 #define TIMER_HZ UINT32_C (3579545)
 #define TIMER_MASK 0xffffffu
@@ -38,7 +39,8 @@ enum { TYPE_SOFT_OFF = 0 };     /* of SUS_TYP */
 /* --- state: saved | wiring | derived ---------------------------------------- */
 
 typedef struct Pm {
-  uint16_t status, enable, control, gp_enable;
+  uint16_t status, enable, control, gp_enable, gp_status;
+  bool gp_input1;
   uint32_t processor, device_control, gp_output;
   uint16_t global_enable;
   uint32_t global_control;
@@ -85,7 +87,8 @@ static void
 drive_sci (Pm *p)
 {
   bool smbus = smbus_interrupts (&p->smbus) && (config_of (p)[SMBHSTCFG] & SMBHSTCFG_INTERRUPT) == SMBHSTCFG_IRQ9;
-  bp_pin_set (p->sci, (p->control & CTL_SCI && p->status & p->enable) || smbus);
+  bool event = p->status & p->enable || p->gp_status & p->gp_enable;
+  bp_pin_set (p->sci, (p->control & CTL_SCI && event) || smbus);
 }
 
 static void
@@ -97,6 +100,17 @@ update (Pm *p)
 }
 
 static void on_half_turn (void *user) { update (user); }
+
+/* The status stays until it is cleared, which it cannot be while the input is held. */
+static void
+set_gpi1 (void *self, unsigned index, int level)
+{
+  Pm *p = self;
+  p->gp_input1 = level;
+  if (level)
+    p->gp_status |= GP_INPUT1;
+  drive_sci (p);
+}
 
 /* --- sleeping ------------------------------------------------------------------------------ */
 
@@ -131,6 +145,7 @@ read_block (Pm *p, uint64_t offset)
   case PM1_CONTROL: return p->control;
   case PM_TIMER: return count (p) & 0xffff;
   case PM_TIMER + 2: return (count (p) & TIMER_MASK) >> 16;
+  case GP_STATUS: return p->gp_status;
   case GP_ENABLE: return p->gp_enable;
   case PROCESSOR: return p->processor & 0xffff;
   case PROCESSOR + 2: return p->processor >> 16;
@@ -174,6 +189,7 @@ write_block (Pm *p, uint64_t offset, uint16_t value)
   case PM1_STATUS: write_status (p, value & STATUS_BITS); break;
   case PM1_ENABLE: p->enable = value & ENABLE_BITS; break;
   case PM1_CONTROL: write_control (p, value); break;
+  case GP_STATUS: p->gp_status = (uint16_t) ((p->gp_status & ~value) | (p->gp_input1 ? GP_INPUT1 : 0)); break;
   case GP_ENABLE: p->gp_enable = value & GP_BITS; break;
   case PROCESSOR: put_low (&p->processor, value & 0x3e1e); break;
   case PROCESSOR + 2: put_high (&p->processor, value & 0x0003); break;
@@ -210,7 +226,7 @@ block_write (void *self, uint64_t offset, uint64_t value, unsigned size)
   if (size == 4)
     write_block (p, offset + 2, (uint16_t) (value >> 16));
   if (size == 1) {
-    uint64_t other = at == PM1_STATUS ? 0 : read_block (p, at);
+    uint64_t other = at == PM1_STATUS || at == GP_STATUS ? 0 : read_block (p, at);
     value = offset & 1 ? (other & 0xff) | (value & 0xff) << 8 : (other & 0xff00) | (value & 0xff);
   }
   write_block (p, at, (uint16_t) value);
@@ -356,6 +372,7 @@ pm_reset (void *self, BpResetKind kind)
   map_blocks (p);
   smbus_reset (&p->smbus);
   p->status = p->enable = p->control = p->gp_enable = p->global_enable = 0;
+  p->gp_status = p->gp_input1 ? GP_INPUT1 : 0;
   p->processor = p->global_control = p->device_control = 0;
   p->gp_output = 0x7fffbfff;
   p->apm_control = p->apm_status = 0;
@@ -387,7 +404,8 @@ static const BpRegionDesc pm_regions[] = {
 };
 
 static const BpPinDesc pm_pins[] = {
-  BP_PIN_DESC_OUT ("sci", Pm, sci, 0, "System control interrupt, a level; IRQ 9 in a PC."), BP_PIN_DESC_END
+  BP_PIN_DESC_OUT ("sci", Pm, sci, 0, "System control interrupt, a level; IRQ 9 in a PC."),
+  BP_PIN_DESC_IN ("gpi1", 1, set_gpi1, BP_PIN_WIRED_OR, "General-purpose input 1: ACPI's event 9, as long as it is high. Memory slots in a PC."), BP_PIN_DESC_END
 };
 
 static const BpPowerButtonIface button_iface = { .struct_size = sizeof (BpPowerButtonIface), .press = press };
@@ -398,7 +416,7 @@ static const BpStateField pm_state[] = {
   BP_STATE_FIELD_U32 (Pm, processor), BP_STATE_FIELD_U32 (Pm, device_control), BP_STATE_FIELD_U32 (Pm, gp_output),
   BP_STATE_FIELD_U16 (Pm, global_enable), BP_STATE_FIELD_U32 (Pm, global_control), BP_STATE_FIELD_U8 (Pm, apm_control),
   BP_STATE_FIELD_U8 (Pm, apm_status), BP_STATE_FIELD_U64 (Pm, turns_seen), BP_STATE_FIELD_STRUCTS (Pm, smbus, 1, smbus_state),
-  BP_STATE_FIELD_TIMER (Pm, timer), BP_STATE_END
+  BP_STATE_FIELD_TIMER (Pm, timer), BP_STATE_SINCE (2, BP_STATE_U16, Pm, gp_status, 1), BP_STATE_SINCE (2, BP_STATE_BOOL, Pm, gp_input1, 1), BP_STATE_END
 };
 
 const BpTypeDesc piix4_pm_type = {
@@ -408,7 +426,7 @@ const BpTypeDesc piix4_pm_type = {
   .regions = pm_regions,
   .pins = pm_pins,
   .interfaces = pm_interfaces,
-  .state_version = 1,
+  .state_version = 2,
   .state_minimum = 1,
   .state = pm_state,
   .realize = pm_realize,

@@ -27,4 +27,5 @@ const BpTypeDesc memory_anonymous_type = {
   .properties = properties,
   .configure = configure,
   .unrealize = mem_backend_unrealize,
+  .flags = BP_TYPE_HOT_PLUG,
 };

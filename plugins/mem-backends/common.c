@@ -43,6 +43,19 @@ fail_memory (const MemBackend *base, int code, GError **error)
   return false;
 }
 
+/* Huge pages come from a pool of the host's, which somebody has to fill. */
+static bool
+fail_pages (const MemBackend *base, uint64_t page_size, int code, GError **error)
+{
+  if (code != ENOMEM || page_size == (uint64_t) sysconf (_SC_PAGESIZE))
+    return fail_memory (base, code, error);
+  g_autofree char *path = g_strdup_printf ("/sys/kernel/mm/hugepages/hugepages-%" G_GUINT64_FORMAT "kB/free_hugepages", page_size >> 10), *text = NULL;
+  g_autofree char *there = g_file_get_contents (path, &text, NULL, NULL) ? g_strdup_printf ("%s are free", g_strchomp (text)) : g_strdup ("the host does not say how many are free");
+  g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "%" G_GUINT64_FORMAT " huge pages of %" G_GUINT64_FORMAT "M are needed, and %s (%.*snr_hugepages reserves more)",
+               base->size / page_size, page_size >> 20, there, (int) (strlen (path) - strlen ("free_hugepages")), path);
+  return false;
+}
+
 /* Address space for the memory, aligned so that huge pages can serve it, and a page behind it that nothing
  * may touch. */
 static bool
@@ -149,7 +162,7 @@ bool
 mem_backend_map (MemBackend *base, int fd, uint64_t offset, uint64_t page_size, GError **error)
 {
   mem_backend_set_fd (base, fd);
-  if (!mem_backend_check_size (base, page_size, error) || !reserve (base, page_size, error)) {
+  if (!mem_backend_check_size (base, page_size, error) || !mem_backend_check_numa (base, error) || !reserve (base, page_size, error)) {
     release (base);
     return false;
   }
@@ -157,11 +170,15 @@ mem_backend_map (MemBackend *base, int fd, uint64_t offset, uint64_t page_size, 
   if (!base->prealloc && page_size == (uint64_t) sysconf (_SC_PAGESIZE))
     flags |= MAP_NORESERVE;     /* huge pages are reserved in any case: to run out of them later is SIGBUS */
   if (mmap (base->host, base->size, PROT_READ | PROT_WRITE, flags, fd, (off_t) offset) == MAP_FAILED) {
-    fail_memory (base, errno, error);
+    fail_pages (base, page_size, errno, error);
     release (base);
     return false;
   }
   apply_hints (base);
+  if (!mem_backend_apply_numa (base, error)) {
+    release (base);
+    return false;
+  }
   if (base->prealloc && !populate_all (base, page_size, error)) {
     release (base);
     return false;
@@ -225,6 +242,9 @@ static const BpProperty properties[] = {
   BP_PROP_BOOL ("dump", MemBackend, dump, true, "Include the memory in core dumps of the program."),
   BP_PROP_ENUM ("hugepages", MemBackend, huge_pages, HUGE_PAGES_DEFAULT, huge_page_names,
                 "Transparent huge pages: on or off for this memory, or as the host is set (default)."),
+  BP_PROP_ENUM ("policy", MemBackend, policy, NUMA_DEFAULT, mem_backend_policies,
+                "Where the host takes pages from: any NUMA node, `nodes' if it can (preferred; one node), those alone (bind), or those by turns (interleave)."),
+  BP_PROP_LIST ("nodes", MemBackend, nodes, NULL, "NUMA nodes of the host that policy is about: numbers and spans, as in 0, 2-3."),
   BP_PROP_END
 };
 

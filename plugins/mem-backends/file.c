@@ -157,4 +157,5 @@ const BpTypeDesc memory_file_type = {
   .properties = properties,
   .configure = configure,
   .unrealize = mem_backend_unrealize,
+  .flags = BP_TYPE_HOT_PLUG,
 };

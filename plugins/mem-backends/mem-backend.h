@@ -9,12 +9,16 @@
 
 typedef enum HugePages { HUGE_PAGES_DEFAULT, HUGE_PAGES_ON, HUGE_PAGES_OFF } HugePages;
 
+typedef enum NumaPolicy { NUMA_DEFAULT, NUMA_PREFERRED, NUMA_BIND, NUMA_INTERLEAVE } NumaPolicy;
+
 typedef struct MemBackend {
   /* properties */
   uint64_t size;
   bool share, prealloc, merge, dump;
   uint32_t prealloc_threads;
   int huge_pages;               /* HugePages */
+  int policy;                   /* NumaPolicy */
+  char **nodes;
   /* wiring */
   BpRegion *region;
   /* derived */
@@ -35,6 +39,10 @@ extern const BpTypeDesc mem_backend_type;
 bool mem_backend_map (MemBackend *base, int fd, uint64_t offset, uint64_t page_size, GError **error);
 /* Whether the size is a multiple of page_size. */
 bool mem_backend_check_size (const MemBackend *base, uint64_t page_size, GError **error);
+/* numa.c: whether policy and nodes make sense together and on this host; and the host told of them. */
+bool mem_backend_check_numa (const MemBackend *base, GError **error);
+bool mem_backend_apply_numa (const MemBackend *base, GError **error);
+extern const char *const mem_backend_policies[];
 void mem_backend_set_fd (MemBackend *base, int fd);
 void mem_backend_unrealize (void *self);
 

@@ -99,4 +99,5 @@ const BpTypeDesc memory_memfd_type = {
   .properties = properties,
   .configure = configure,
   .unrealize = mem_backend_unrealize,
+  .flags = BP_TYPE_HOT_PLUG,
 };

@@ -7,7 +7,7 @@
 /* --- rows ------------------------------------------------------------------------------------- */
 
 static const Command *const tables[] = { machine_commands, cpu_commands, memory_commands, paging_commands, block_commands, screen_commands, input_commands,
-                                         object_commands, snapshot_commands, instrument_commands, help_commands };
+                                         object_commands, hotplug_commands, snapshot_commands, instrument_commands, help_commands };
 
 const Command *
 command_next (unsigned *cursor)
@@ -139,7 +139,7 @@ command_check (const Command *c, JsonObject *arguments, GError **error)
   }
   json_object_iter_init_ordered (&iter, arguments);
   while (json_object_iter_next_ordered (&iter, &name, &value))
-    if (!has_argument (c, name)) {
+    if (!c->open && !has_argument (c, name)) {
       monitor_fail (error, MONITOR_ERROR_GENERIC, "Parameter '%s' is unexpected", name);
       return false;
     }

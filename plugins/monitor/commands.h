@@ -6,8 +6,12 @@
 #include "monitor.h"
 
 /* Each ends with a row without names. */
-extern const Command machine_commands[], cpu_commands[], memory_commands[], block_commands[], screen_commands[], input_commands[], object_commands[],
+extern const Command machine_commands[], cpu_commands[], memory_commands[], block_commands[], screen_commands[], input_commands[], object_commands[], hotplug_commands[],
   paging_commands[], snapshot_commands[], instrument_commands[], help_commands[];
+
+/* commands-hotplug.c: events of objects that came and went */
+void hotplug_removed (Monitor *monitor, const char *id);
+void hotplug_refused (Monitor *monitor, const char *detail);
 
 /* commands-block.c */
 void trays_init (Monitor *monitor);

@@ -71,6 +71,14 @@ on_machine (void *user, BpMachineEvent event, const char *detail)
     break;
   case BP_MACHINE_RESUMING:     /* RESUME is told when it has */
     break;
+  case BP_MACHINE_OBJECT_ADDED:
+    break;
+  case BP_MACHINE_OBJECT_REMOVED:
+    hotplug_removed (m, detail);
+    break;
+  case BP_MACHINE_REMOVAL_REFUSED:
+    hotplug_refused (m, detail);
+    break;
   }
 }
 

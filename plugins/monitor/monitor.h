@@ -35,6 +35,7 @@ struct Monitor {
   unsigned absolute[2];
   bool quits;                   /* somebody asked a monitor to end the run */
   bool resets;                  /* ... to reset the machine */
+  bool deletes_object;          /* ... to remove what is no device: no event tells of it */
 };
 
 Monitor *monitor_ref (void *self);      /* of the machine of that object */
@@ -112,6 +113,7 @@ typedef struct Command {
   const char *help;             /* one line; for the console */
   CommandRun *run;
   void (*print) (JsonNode *result, GString *out);       /* NULL: a string as it is, nothing of anything else */
+  bool open;                    /* QMP: members that no argument names are the command's business */
   Argument arguments[8];
 } Command;
 #define BOTH(qmp_, console_, help_, run_, ...) { .qmp = (qmp_), .console = (console_), .help = (help_), .run = (run_), __VA_ARGS__ }

@@ -1,0 +1,341 @@
+/* test-machine-hotplug.c -- objects join and leave a machine that runs; what cannot is refused, and whatever fails is undone. */
+/* SPDX-License-Identifier: MIT */
+#include "memory.h"
+#include "toy.h"
+#include <backplane/clock.h>
+#include <check.h>
+#include <string.h>
+
+#define HEAD "[accel]\ntype = toy-accel\n[cpu]\ntype = toy-cpu\n[device pic]\ntype = toy-pic\nintr = cpu0.intr\n"
+
+/* --- plug: joins and leaves as it is told ---------------------------------------------------------- */
+
+typedef struct Plug {
+  char *fails;                  /* "configure", "realize" */
+  int answer;                   /* BpRemoval */
+  BpLink peer;
+  uint64_t size;
+  BpPin *line;
+  BpRegion *ram;
+  uint8_t *host;
+} Plug;
+
+static bool
+plug_configure (void *self, GError **error)
+{
+  Plug *p = self;
+  if (g_strcmp0 (p->fails, "configure") == 0) {
+    g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "it does not want to be configured");
+    return false;
+  }
+  p->host = g_aligned_alloc0 (1, p->size, 4096);
+  p->ram = bp_region_new_ram (self, "ram", p->host, p->size);
+  bp_region_publish (self, p->ram, "its memory");
+  return true;
+}
+
+static bool
+plug_realize (void *self, GError **error)
+{
+  Plug *p = self;
+  if (g_strcmp0 (p->fails, "realize") == 0) {
+    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "it does not want to be realized");
+    return false;
+  }
+  return true;
+}
+
+static void
+plug_reset (void *self, BpResetKind kind)
+{
+  bp_pin_set (((Plug *) self)->line, 1);
+}
+
+static void
+plug_unrealize (void *self)
+{
+  Plug *p = self;
+  if (p->ram)
+    bp_region_set_enabled (p->ram, false);
+  g_clear_pointer (&p->host, g_aligned_free);
+}
+
+static BpRemoval
+plug_removal (void *self, GError **error)
+{
+  return (BpRemoval) ((Plug *) self)->answer;
+}
+
+static const BpInterfaceDesc plug_interfaces[] = { { "test.plug/1", plug_interfaces }, { NULL, NULL } };
+static const char *const answers[] = { "refused", "now", "asked", NULL };
+static const BpPinDesc plug_pins[] = { BP_PIN_DESC_OUT ("line", Plug, line, 0, "out"), BP_PIN_DESC_END };
+static const BpProperty plug_properties[] = {
+  BP_PROP_STRING ("fails", Plug, fails, NULL, "The step that fails."),
+  BP_PROP_ENUM ("answer", Plug, answer, BP_REMOVAL_NOW, answers, "What it says to its removal."),
+  BP_PROP_LINK ("peer", Plug, peer, "test.plug/1", 0, "Another one."),
+  BP_PROP_ ("size", BP_PROPERTY_SIZE, Plug, size, .default_int = 8192, .min = 4096, .max = 65536, .help = "Of its memory."),
+  BP_PROP_END
+};
+#define PLUG \
+  .description = "a plug", .properties = plug_properties, .pins = plug_pins, .interfaces = plug_interfaces, .configure = plug_configure, \
+  .realize = plug_realize, .unrealize = plug_unrealize, .reset = plug_reset, .removal = plug_removal
+static const BpTypeDesc plug_type = { BP_TYPE ("test-plug", BP_KIND_DEVICE, Plug), PLUG, .flags = BP_TYPE_HOT_PLUG };
+static const BpTypeDesc soldered_type = { BP_TYPE ("test-soldered", BP_KIND_DEVICE, Plug), PLUG };
+
+/* --- a machine --------------------------------------------------------------------------------------- */
+
+static BpMachine *machine;
+static GString *heard;
+
+static void
+listen_to (void *user, BpMachineEvent event, const char *detail)
+{
+  static const char *const names[] = { [BP_MACHINE_OBJECT_ADDED] = "added", [BP_MACHINE_OBJECT_REMOVED] = "removed", [BP_MACHINE_REMOVAL_REFUSED] = "refused" };
+  if (event >= BP_MACHINE_OBJECT_ADDED)
+    g_string_append_printf (heard, "%s(%s) ", names[event], detail);
+}
+
+static void
+build (const char *text)
+{
+  g_autofree char *errors = NULL, *all = g_strconcat (HEAD, text, NULL);
+  toy_forget ();
+  toy_exit_code = -1;
+  toy_resets = 0;
+  machine = toy_build (all, NULL, &errors);
+  ck_assert_msg (machine != NULL, "%s", errors);
+  ck_assert (machine_realize (machine, NULL));
+  bp_machine_watch (machine, listen_to, NULL);
+}
+
+static void
+setup (void)
+{
+  heard = g_string_new (NULL);
+}
+
+static void
+teardown (void)
+{
+  toy_free (machine);
+  g_string_free (heard, TRUE);
+}
+
+/* "type=test-plug size=4K": words. */
+static void *
+add (const char *kind, const char *id, const char *words, GError **error)
+{
+  g_auto (GStrv) all = g_strsplit (words, " ", -1);
+  BpObjectKey keys[16] = { { NULL, NULL } };
+  unsigned n = 0;
+  for (char **w = all; *w && **w; w++) {
+    char *equals = strchr (*w, '=');
+    *equals = 0;
+    keys[n++] = (BpObjectKey) { *w, equals + 1 };
+  }
+  return bp_machine_add_object (machine, kind, id, keys, error);
+}
+
+static void
+refuses (const char *kind, const char *id, const char *words, const char *why)
+{
+  GError *error = NULL;
+  guint n = machine->objects->len, regions = memory_n_regions (), sections = machine->descriptor->sections->len;
+  ck_assert_msg (!add (kind, id, words, &error), "%s", words);
+  if (g_str_has_suffix (why, "*"))
+    ck_assert_msg (strncmp (error->message, why, strlen (why) - 1) == 0, "%s", error->message);
+  else
+    ck_assert_str_eq (error->message, why);
+  g_error_free (error);
+  ck_assert_uint_eq (machine->objects->len, n);
+  ck_assert_uint_eq (memory_n_regions (), regions);
+  ck_assert_uint_eq (machine->descriptor->sections->len, sections);
+  ck_assert_uint_eq (machine->descriptor->errors->len, 0);
+}
+
+static void
+stays (const char *id, const char *why)
+{
+  GError *error = NULL;
+  ck_assert_int_eq (bp_machine_remove_object (machine, id, &error), BP_REMOVAL_REFUSED);
+  ck_assert_str_eq (error->message, why);
+  g_error_free (error);
+}
+
+static uint64_t load (uint64_t address) { return bp_as_load (bp_machine_address_space (machine, "memory"), address, 4); }
+static void store (uint64_t address, uint32_t value) { bp_as_store (bp_machine_address_space (machine, "memory"), address, value, 4); }
+
+static void
+work (void)
+{
+  while (g_main_context_iteration (bp_loop_context (bp_loop_main (machine)), FALSE))
+    ;
+}
+
+/* --- joining and leaving --------------------------------------------------------------------------------- */
+
+START_TEST (joins_and_leaves)
+{
+  GError *error = NULL;
+  build ("");
+  void *p = add ("device", "p", "type=test-plug size=4K ram=memory@0x10000 line=pic.in3", &error);
+  ck_assert_msg (p != NULL, "%s", error ? error->message : "");
+  ck_assert_ptr_eq (bp_machine_find (machine, "p"), p);
+  store (0x10000, 0x12345678);
+  ck_assert_uint_eq (load (0x10000), 0x12345678);
+  ck_assert_uint_eq (*(uint32_t *) ((Plug *) p)->host, 0x12345678);
+  ck_assert_int_eq (bp_pin_level (object_pin (g_hash_table_lookup (machine->by_id, "pic"), "in3")->pin), 1);
+  ck_assert (add (NULL, "q", "type=test-plug peer=p", NULL));           /* the kind is the type's */
+  stays ("p", "`p` cannot leave: `q` uses it (peer = p)");
+  ck_assert_int_eq (bp_machine_remove_object (machine, "q", NULL), BP_REMOVAL_NOW);
+  ck_assert_int_eq (bp_machine_remove_object (machine, "p", NULL), BP_REMOVAL_NOW);
+  ck_assert_ptr_null (bp_machine_find (machine, "p"));
+  ck_assert_uint_eq (load (0x10000), 0xffffffff);
+  ck_assert_int_eq (bp_pin_level (object_pin (g_hash_table_lookup (machine->by_id, "pic"), "in3")->pin), 0);
+  ck_assert_str_eq (heard->str, "added(p) added(q) removed(q) removed(p) ");
+  ck_assert (add ("device", "p", "type=test-plug ram=memory@0x10000", NULL));   /* again, at the same place */
+  ck_assert_uint_eq (load (0x10000), 0);
+}
+END_TEST
+
+START_TEST (stub_joins)
+{
+  build ("");
+  ck_assert (add ("device", "s", "type=stub size=4 value=0x55 log=off regs=io@0x80,memory@0x2000", NULL));
+  ck_assert_uint_eq (load (0x2000), 0x55);
+  ck_assert_uint_eq (bp_as_load (bp_machine_address_space (machine, "io"), 0x80, 1), 0x55);
+  ck_assert_int_eq (bp_machine_remove_object (machine, "s", NULL), BP_REMOVAL_NOW);
+  ck_assert_uint_eq (load (0x2000), 0xffffffff);
+}
+END_TEST
+
+static void
+script (void *user)
+{
+  ck_assert_int_eq (bp_machine_run_state (machine), BP_RUN_RUNNING);
+  ck_assert (add ("device", "p", "type=test-plug ram=memory@0x10000", NULL));
+  ck_assert_int_eq (bp_machine_remove_object (machine, "p", NULL), BP_REMOVAL_NOW);
+  ck_assert_int_eq (bp_machine_run_state (machine), BP_RUN_RUNNING);
+  bp_machine_request_shutdown (machine, 4, NULL);
+}
+
+START_TEST (while_it_runs)
+{
+  build ("");
+  bp_loop_post (bp_loop_main (machine), false, machine, script, NULL);
+  ck_assert_int_eq (machine_run (machine), 4);
+  ck_assert_str_eq (heard->str, "added(p) removed(p) ");
+}
+END_TEST
+
+/* --- what is refused ------------------------------------------------------------------------------------- */
+
+START_TEST (refusals)
+{
+  build ("[device s]\ntype = stub\nregs = memory@0x1000\n[device many]\ntype = stub\ncount = 2\n[memory ram]\ntype = toy-ram\nsize = 4K\n"
+         "[map low]\nregion = ram\nat = memory@0\n");
+  refuses ("device", "x", "type=test-soldered",
+           "[device x] type: a `test-soldered` cannot join a machine that runs; these can: stub, test-plug");
+  refuses ("device", "x", "type=test-plig", "[device x] type: no plugin here has a type `test-plig` (did you mean `test-plug`?)");
+  refuses (NULL, "x", "type=test-plig", "no plugin here has a type `test-plig` (did you mean `test-plug`?)");
+  refuses (NULL, "x", "size=4K", "the key `type` is missing");
+  refuses ("memory", "x", "type=test-plug", "[memory x] type: `test-plug` belongs into a [device] section, not into a [memory]");
+  refuses ("map", "x", "region=ram at=memory@0", "a section [map] makes no object");
+  refuses ("device", "a.b", "type=test-plug", "`a.b` is no name for an object: letters, digits, `-` and `_`");
+  refuses ("device", "s", "type=test-plug", "the object `s` exists: [device s]");
+  refuses ("device", "cpu0", "type=test-plug", "the object `cpu0` exists");
+  refuses ("device", "x", "type=test-plug size=1", "[device x] size: `1` is outside the range 4K..64K");
+  refuses ("device", "x", "type=test-plug sise=4K", "[device x] sise: unknown key: the type `test-plug` has no property, output pin or region of that name "
+                                                    "(did you mean `size`?)");
+  refuses ("device", "x", "type=test-plug size=1 answer=never",
+           "[device x] size: `1` is outside the range 4K..64K\n[device x] answer: `never` is not one of refused, now, asked");
+  refuses ("device", "x", "type=test-plug count=2", "[device x] count: objects join one at a time");
+  refuses ("device", "x", "type=test-plug size=4K size=8K", "[device x] `size` is there twice");
+  refuses ("device", "x", "type=test-plug peer=s", "[device x] peer: `s` (stub) is not a test.plug/1; these are: x");
+  refuses ("device", "x", "type=test-plug line=pic.in99", "[device x] line: `pic` (toy-pic) has no input pin `in99`; it has: *");
+  refuses ("device", "x", "type=test-plug fails=configure", "[device x]: it does not want to be configured");
+  refuses ("device", "x", "type=test-plug fails=realize ram=memory@0x8000 line=pic.in1", "[device x]: it does not want to be realized");
+  refuses ("device", "x", "type=test-plug ram=memory@0", "[device x] ram: 0x0..0x1fff of `memory` overlaps `ram` at 0x0..0xfff (toy-*");
+  refuses ("device", "x", "type=test-plug module=nothing", "[device x] module: *");
+  stays ("none", "there is no object `none`");
+  stays ("pic", "`pic` is a `toy-pic`, which cannot leave a machine that runs");
+  stays ("many1", "`many1` is one of several that [device many] makes");
+  ck_assert_uint_eq (load (0), 0);
+}
+END_TEST
+
+START_TEST (of_the_descriptor)
+{
+  GError *error = NULL;
+  build ("[device s]\ntype = stub\nvalue = 7\nsize = 4\nlog = off\nregs = memory@0x1000\n");
+  ck_assert_uint_eq (load (0x1000), 7);
+  ck_assert_int_eq (bp_machine_remove_object (machine, "s", NULL), BP_REMOVAL_NOW);
+  ck_assert_uint_eq (load (0x1000), 0xffffffff);
+  ck_assert (machine_replug (machine, "s", &error));
+  ck_assert_uint_eq (load (0x1000), 7);
+  ck_assert (!machine_replug (machine, "t", &error));
+  ck_assert_str_eq (error->message, "the machine never had an object `t`");
+  g_error_free (error);
+}
+END_TEST
+
+/* --- guests that are asked ---------------------------------------------------------------------------- */
+
+START_TEST (asks_the_guest)
+{
+  build ("");
+  void *p = add ("device", "p", "type=test-plug answer=asked", NULL);
+  ck_assert_int_eq (bp_machine_remove_object (machine, "p", NULL), BP_REMOVAL_ASKED);
+  ck_assert (bp_object_is_leaving (p));
+  bp_object_removal_refused (p, "not today");
+  ck_assert_ptr_eq (bp_machine_find (machine, "p"), p);
+  work ();
+  ck_assert (!bp_object_is_leaving (p));
+  ck_assert_int_eq (bp_machine_remove_object (machine, "p", NULL), BP_REMOVAL_ASKED);
+  bp_object_removal_done (p);
+  bp_object_removal_done (p);           /* once is enough */
+  ck_assert_ptr_eq (bp_machine_find (machine, "p"), p);
+  work ();
+  ck_assert_ptr_null (bp_machine_find (machine, "p"));
+  ck_assert_str_eq (heard->str, "added(p) refused(p: not today) removed(p) ");
+}
+END_TEST
+
+/* Who has begun to use it meanwhile keeps it; an answer that nobody waits for goes with the machine. */
+START_TEST (answers_too_late)
+{
+  build ("");
+  void *p = add ("device", "p", "type=test-plug answer=asked", NULL);
+  ck_assert_int_eq (bp_machine_remove_object (machine, "p", NULL), BP_REMOVAL_ASKED);
+  bp_object_removal_done (p);
+  void *q = add ("device", "q", "type=test-plug peer=p answer=refused", NULL);
+  work ();
+  ck_assert_str_eq (heard->str, "added(p) added(q) refused(p: `p` cannot leave: `q` uses it (peer = p)) ");
+  stays ("q", "removal failed without giving a reason");
+  bp_object_removal_done (q);
+}
+END_TEST
+
+int
+main (void)
+{
+  toy_register ();
+  type_register (&plug_type, plugin_core (), NULL);
+  type_register (&soldered_type, plugin_core (), NULL);
+  Suite *s = suite_create ("machine-hotplug");
+  TCase *c = tcase_create ("machine-hotplug");
+  tcase_add_checked_fixture (c, setup, teardown);
+  tcase_add_test (c, joins_and_leaves);
+  tcase_add_test (c, stub_joins);
+  tcase_add_test (c, while_it_runs);
+  tcase_add_test (c, refusals);
+  tcase_add_test (c, of_the_descriptor);
+  tcase_add_test (c, asks_the_guest);
+  tcase_add_test (c, answers_too_late);
+  suite_add_tcase (s, c);
+  SRunner *r = srunner_create (s);
+  srunner_run_all (r, CK_NORMAL);
+  int failed = srunner_ntests_failed (r);
+  srunner_free (r);
+  return failed != 0;
+}
