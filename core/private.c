@@ -173,6 +173,8 @@ bp_private_load (BpMachine *m, GByteArray *bytes, void (*set_clock) (void *user,
   }
   s.at = 0;
   fine = fine && snapshot_plan_fill (plan, &place, error);
+  if (fine)
+    snapshot_plan_settle (plan);
   if (plan)
     snapshot_plan_free (plan);
   snapshot_header_clear (&header);

@@ -35,6 +35,7 @@ struct SnapshotPlan {
   uint64_t turn;                /* of timers, the last that was given out */
   GArray *objects, *pins, *vcpus;       /* of the above */
   GArray *blocks;               /* of SnapshotBlock, as the stream numbers them */
+  SnapshotObjects *changes;     /* NULL: our own copy has the same objects */
   GHashTable *disks;            /* ids of those that have a part */
   GHashTable *seen;             /* BpObject * whose state there is */
   GHashTable *missing;          /* ids that were complained about */
@@ -64,6 +65,7 @@ plan_new (BpMachine *m, bool partial)
   g_array_set_clear_func (p->objects, object_state_clear);
   p->pins = g_array_new (FALSE, TRUE, sizeof (PinLevel));
   p->vcpus = g_array_new (FALSE, TRUE, sizeof (VcpuState));
+  p->changes = partial ? NULL : snapshot_objects_new (m);
   p->blocks = snapshot_blocks_new ();
   p->disks = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   p->seen = g_hash_table_new (NULL, NULL);
@@ -78,6 +80,7 @@ snapshot_plan_free (SnapshotPlan *p)
 {
   if (!p)
     return;
+  snapshot_objects_free (p->changes);
   g_array_unref (p->objects);
   g_array_unref (p->pins);
   g_array_unref (p->vcpus);
@@ -131,6 +134,22 @@ check_machine (SnapshotPlan *p, SnapshotBytes *b)
   if (p->m->deterministic && shift != p->m->icount_shift)
     differs (p, "its [clock] shift is %u, and this machine's is %u", shift, p->m->icount_shift);
   return true;
+}
+
+static void
+tell_difference (void *plan, const char *text)
+{
+  differs (plan, "%s", text);
+}
+
+static bool
+check_change (SnapshotPlan *p, SnapshotBytes *b, GError **error)
+{
+  if (!p->changes) {
+    b->at = b->end;
+    return true;
+  }
+  return snapshot_objects_read (p->changes, b) || damaged (error, "a change of the machine is not one");
 }
 
 static const SnapshotDisk *
@@ -274,16 +293,26 @@ check_block (SnapshotPlan *p, SnapshotBytes *b, GError **error)
   return p->blocks->len <= BLOCKS_MOST || damaged (error, "more pieces of RAM than there can be");
 }
 
+/* Changes come behind the machine. */
+static unsigned
+turn_of (uint32_t kind)
+{
+  return kind == SECTION_CHANGE ? 2 * SECTION_MACHINE + 1 : 2 * kind;
+}
+
 static bool
 check_section (SnapshotPlan *p, const GArray *disks, uint32_t kind, const uint8_t *payload, size_t size, GError **error)
 {
   SnapshotBytes b = { payload, payload + size, false };
   bool good;
-  if (kind < p->last_kind || (p->last_kind == 0) != (kind == SECTION_MACHINE))
+  if (turn_of (kind) < turn_of (p->last_kind) || (p->last_kind == 0) != (kind == SECTION_MACHINE))
     return damaged (error, "its sections are not in order");
+  if (p->changes && turn_of (kind) > turn_of (SECTION_CHANGE) && turn_of (p->last_kind) <= turn_of (SECTION_CHANGE))
+    snapshot_objects_join (p->changes, tell_difference, p);
   p->last_kind = kind;
   switch (kind) {
   case SECTION_MACHINE: good = check_machine (p, &b); break;
+  case SECTION_CHANGE: good = check_change (p, &b, error); break;
   case SECTION_DISK: good = check_disk (p, disks, &b); break;
   case SECTION_OBJECT: good = check_object (p, &b, error); break;
   case SECTION_PINS: good = check_pins (p, &b, error); break;
@@ -309,6 +338,12 @@ find_block (const GArray *blocks, const SnapshotBlock *like)
   return NULL;
 }
 
+static bool
+leaves (SnapshotPlan *p, BpObject *o)
+{
+  return p->changes && o && snapshot_objects_leaves (p->changes, o);
+}
+
 static void
 compare_blocks (SnapshotPlan *p)
 {
@@ -326,7 +361,7 @@ compare_blocks (SnapshotPlan *p)
   }
   for (guint i = 0; i < here->len; i++) {
     const SnapshotBlock *ours = &g_array_index (here, SnapshotBlock, i);
-    if (!find_block (p->blocks, ours))
+    if (!find_block (p->blocks, ours) && !leaves (p, find_object (p, ours->owner)))
       differs (p, "RAM `%s` of %s is in this machine and not in the snapshot", ours->name, ours->owner);
   }
 }
@@ -336,7 +371,7 @@ compare_objects (SnapshotPlan *p)
 {
   for (guint i = 0; i < p->m->objects->len; i++) {
     BpObject *o = p->m->objects->pdata[i];
-    if (snapshot_has_state (o) && !g_hash_table_contains (p->seen, o))
+    if (snapshot_has_state (o) && !g_hash_table_contains (p->seen, o) && !leaves (p, o))
       differs (p, "%s (type `%s`) is in this machine and not in the snapshot", o->id, o->type->name);
   }
   if (p->n_vcpus == p->m->vcpus->len && p->vcpus->len != p->n_vcpus)
@@ -518,6 +553,14 @@ snapshot_plan_undo (SnapshotPlan *p)
     bp_warn (NULL, "the machine's state before could not be restored: %s", error->message);
   snapshot_plan_free (old);
   snapshot_header_clear (&header);
+}
+
+void
+snapshot_plan_settle (SnapshotPlan *p)
+{
+  for (guint i = 0; i < p->m->objects->len; i++)
+    ((BpObject *) p->m->objects->pdata[i])->leaving = false;
+  snapshot_objects_settle (p->changes);
 }
 
 bool

@@ -88,6 +88,7 @@ snapshot_write_objects (BpMachine *m, SnapshotWriter *w, const GArray *disks)
   snapshot_put (head, m->icount_shift, 4);
   snapshot_put (head, clock_turn (m), 8);
   snapshot_write_section (w, SECTION_MACHINE, head, NULL, 0);
+  snapshot_write_changes (m, w);
   for (guint i = 0; i < disks->len; i++)
     write_disk (w, &g_array_index (disks, SnapshotDisk, i));
   for (guint i = 0; i < m->objects->len; i++)
@@ -107,7 +108,7 @@ snapshot_header_now (BpMachine *m, const char *name)
   g_autofree char *base = g_path_get_basename (m->descriptor->path ? m->descriptor->path : "");
   return (SnapshotHeader){ .date = now / G_USEC_PER_SEC,
                            .date_ns = (uint32_t) (now % G_USEC_PER_SEC) * 1000,
-                           .flags = m->deterministic ? SNAPSHOT_DETERMINISTIC : 0,
+                           .flags = (m->deterministic ? SNAPSHOT_DETERMINISTIC : 0) | (snapshot_has_changed_objects (m) ? SNAPSHOT_CHANGED : 0),
                            .vm_clock = bp_clock_now (m, BP_CLOCK_VIRTUAL),
                            .name = g_strdup (name),
                            .machine = g_steal_pointer (&base),

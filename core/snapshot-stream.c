@@ -91,7 +91,7 @@ header_bytes (const SnapshotHeader *h)
 {
   GByteArray *out = g_byte_array_new ();
   g_byte_array_append (out, (const uint8_t *) SNAPSHOT_MAGIC, 8);
-  snapshot_put (out, SNAPSHOT_FORMAT, 4);
+  snapshot_put (out, h->flags & SNAPSHOT_CHANGED ? SNAPSHOT_FORMAT : 1, 4);
   snapshot_put (out, 0, 4);
   snapshot_put (out, (uint64_t) h->date, 8);
   snapshot_put (out, h->date_ns, 4);
@@ -155,8 +155,8 @@ read_header (const SnapshotPlace *place, SnapshotHeader *h, GError **error)
   memcpy (&size, head + 12, 4);
   format = GUINT32_FROM_LE (format);
   size = GUINT32_FROM_LE (size);
-  if (format != SNAPSHOT_FORMAT)
-    return snapshot_refuse (error, "the snapshot is in format %u, and this program knows format %u", format, SNAPSHOT_FORMAT);
+  if (format < 1 || format > SNAPSHOT_FORMAT)
+    return snapshot_refuse (error, "the snapshot is in format %u, and this program knows formats 1 to %u", format, SNAPSHOT_FORMAT);
   if (size < sizeof head + CHECKSUM || size > HEADER_MOST)
     return snapshot_refuse (error, "the snapshot's header is damaged: its size is %u", size);
   g_autofree uint8_t *data = g_malloc (size);
@@ -376,7 +376,7 @@ snapshot_read_section (SnapshotReader *r, uint32_t *kind, const uint8_t **payloa
   *kind = (uint32_t) snapshot_get (&b, 4);
   uint32_t zero = (uint32_t) snapshot_get (&b, 4);
   *size = snapshot_get (&b, 8);
-  if (!*kind || *kind > SECTION_END || zero)
+  if (!*kind || *kind > SECTION_CHANGE || zero)
     return snapshot_refuse (error, "the snapshot is damaged: a section of kind %u", *kind);
   if (!read_payload (r, *size, error))
     return false;

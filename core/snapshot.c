@@ -220,6 +220,8 @@ put (BpMachine *m, const GArray *disks, Source *s, SnapshotPlan *plan, const Sna
     return false;
   }
   *broken = !rewind_source (s, error) || !snapshot_plan_fill (plan, &s->place, error);
+  if (!*broken)
+    snapshot_plan_settle (plan);
   return !*broken;
 }
 

@@ -8,6 +8,7 @@
  *   section  u32 kind, u32 0, u64 bytes of payload, payload
  * Sections, in this order:
  *   MACHINE  u32 vCPUs, u32 shift of deterministic mode, u64 turn of the timer that was armed last
+ *   CHANGE   u8 what (1: joined, 2: left the machine of the descriptor), text kind, text id, u32 how many keys, each: text key, text value; format 2
  *   DISK     text id, u8 inserted, u8 has a part of the snapshot, u64 size, text file
  *   OBJECT   text id, its state (state.c)
  *   PINS     text id, u32 how many, each: text name, u8 level
@@ -25,9 +26,9 @@
 
 #define SNAPSHOT_MAGIC "BPSNAP\r\n"
 #define SNAPSHOT_SUFFIX ".bps"
-enum { SNAPSHOT_FORMAT = 1 };
-enum { SNAPSHOT_DETERMINISTIC = 1 << 0 };               /* header flags */
-enum { SECTION_MACHINE = 1, SECTION_DISK, SECTION_OBJECT, SECTION_PINS, SECTION_VCPU, SECTION_BLOCK, SECTION_PAGES, SECTION_END };
+enum { SNAPSHOT_FORMAT = 2 };    /* the newest; one without changes is written in format 1, which older programs read */
+enum { SNAPSHOT_DETERMINISTIC = 1 << 0, SNAPSHOT_CHANGED = 1 << 1 };    /* header flags */
+enum { SECTION_MACHINE = 1, SECTION_DISK, SECTION_OBJECT, SECTION_PINS, SECTION_VCPU, SECTION_BLOCK, SECTION_PAGES, SECTION_END, SECTION_CHANGE };
 enum { SNAPSHOT_PAGES_MOST = 1 << 20 }; /* bytes in one PAGES section */
 
 typedef struct SnapshotHeader {
@@ -94,6 +95,20 @@ bool snapshot_check_pages (SnapshotFill *f, const uint8_t *payload, size_t size,
 void snapshot_fill_pages (SnapshotFill *f, const uint8_t *payload, size_t size);
 void snapshot_fill_rest (SnapshotFill *f);
 
+/* --- snapshot-objects.c ------------------------------------------------------------------------- */
+
+typedef struct SnapshotObjects SnapshotObjects;         /* who joined and who left, as a stream has it */
+bool snapshot_has_changed_objects (BpMachine *m);
+void snapshot_write_changes (BpMachine *m, SnapshotWriter *w);
+SnapshotObjects *snapshot_objects_new (BpMachine *m);
+bool snapshot_objects_read (SnapshotObjects *s, SnapshotBytes *b);      /* a CHANGE's payload */
+/* Makes the machine have what the snapshot has.  differs: is told what cannot be. */
+typedef void SnapshotDiffers (void *user, const char *text);
+void snapshot_objects_join (SnapshotObjects *s, SnapshotDiffers *differs, void *user);
+bool snapshot_objects_leaves (const SnapshotObjects *s, BpObject *o);   /* the snapshot lacks it: it leaves when that is loaded */
+void snapshot_objects_settle (SnapshotObjects *s);      /* the snapshot is loaded */
+void snapshot_objects_free (SnapshotObjects *s);        /* not settled: who joined leaves */
+
 /* --- snapshot.c ---------------------------------------------------------------------------------- */
 
 /* Nothing is under way at any block backend. [main] */
@@ -122,6 +137,8 @@ bool snapshot_plan_apply (SnapshotPlan *plan, GError **error);
 bool snapshot_plan_fill (SnapshotPlan *plan, const SnapshotPlace *place, GError **error);
 /* After apply: back to what was before. */
 void snapshot_plan_undo (SnapshotPlan *plan);
+/* All of it is there: objects that the snapshot lacks leave. */
+void snapshot_plan_settle (SnapshotPlan *plan);
 bool snapshot_plan_wants_disk (const SnapshotPlan *plan, const char *id);      /* it has a part of the snapshot */
 
 /* --- snapshot-disks.c ---------------------------------------------------------------------------- */

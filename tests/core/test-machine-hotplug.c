@@ -4,8 +4,11 @@
 #include "toy.h"
 #include <backplane/clock.h>
 #include <check.h>
+#include <backplane/snapshot.h>
+#include <glib/gstdio.h>
 #include <string.h>
 
+#define FILE_NAME "hotplug-test.bps"
 #define HEAD "[accel]\ntype = toy-accel\n[cpu]\ntype = toy-cpu\n[device pic]\ntype = toy-pic\nintr = cpu0.intr\n"
 
 /* --- plug: joins and leaves as it is told ---------------------------------------------------------- */
@@ -119,6 +122,7 @@ teardown (void)
 {
   toy_free (machine);
   g_string_free (heard, TRUE);
+  g_unlink (FILE_NAME);
 }
 
 /* "type=test-plug size=4K": words. */
@@ -316,6 +320,113 @@ START_TEST (answers_too_late)
 }
 END_TEST
 
+/* --- snapshots ---------------------------------------------------------------------------------------- */
+
+static void
+restart (const char *text)
+{
+  toy_free (machine);
+  g_string_truncate (heard, 0);
+  build (text);
+  machine_reset (machine, BP_RESET_COLD);
+}
+
+static void
+save (void)
+{
+  GError *error = NULL;
+  ck_assert_msg (bp_machine_save_snapshot (machine, FILE_NAME, &error), "%s", error ? error->message : "");
+}
+
+static void
+loads (void)
+{
+  GError *error = NULL;
+  ck_assert_msg (bp_machine_load_snapshot (machine, FILE_NAME, &error), "%s", error ? error->message : "");
+}
+
+static void
+does_not_load (const char *why)
+{
+  GError *error = NULL;
+  guint n = machine->objects->len;
+  ck_assert (!bp_machine_load_snapshot (machine, FILE_NAME, &error));
+  ck_assert_msg (strstr (error->message, why) != NULL, "%s", error->message);
+  g_error_free (error);
+  ck_assert_uint_eq (machine->objects->len, n);
+}
+
+/* Who had joined joins a machine that never had it, with its memory; who is not in the snapshot leaves. */
+START_TEST (joined_in_a_snapshot)
+{
+  build ("");
+  machine_reset (machine, BP_RESET_COLD);
+  ck_assert (add ("device", "p", "type=test-plug size=4K ram=memory@0x10000 line=pic.in3", NULL));
+  ck_assert (add ("device", "q", "type=test-plug peer=p answer=asked", NULL));
+  store (0x10000, 0x12345678);
+  save ();
+  store (0x10000, 1);
+  loads ();                             /* into the same */
+  ck_assert_uint_eq (load (0x10000), 0x12345678);
+  restart ("");
+  loads ();
+  ck_assert_uint_eq (load (0x10000), 0x12345678);
+  ck_assert_int_eq (bp_pin_level (object_pin (g_hash_table_lookup (machine->by_id, "pic"), "in3")->pin), 1);
+  ck_assert_ptr_eq (((Plug *) bp_machine_find (machine, "q"))->peer.instance, bp_machine_find (machine, "p"));
+  ck_assert_int_eq (((Plug *) bp_machine_find (machine, "q"))->answer, BP_REMOVAL_ASKED);
+  ck_assert_str_eq (heard->str, "added(p) added(q) ");
+  restart ("");
+  ck_assert (add ("device", "r", "type=test-plug ram=memory@0x20000", NULL));
+  ck_assert (add ("device", "s", "type=test-plug peer=r", NULL));
+  loads ();
+  ck_assert_ptr_null (bp_machine_find (machine, "r"));
+  ck_assert_uint_eq (load (0x20000), 0xffffffff);
+  ck_assert_str_eq (heard->str, "added(r) added(s) added(p) added(q) removed(s) removed(r) ");
+}
+END_TEST
+
+START_TEST (differences_in_a_snapshot)
+{
+  build ("");
+  machine_reset (machine, BP_RESET_COLD);
+  ck_assert (add ("device", "p", "type=test-plug size=4K ram=memory@0x10000", NULL));
+  save ();
+  restart ("");
+  ck_assert (add ("device", "p", "type=test-plug size=8K ram=memory@0x10000", NULL));
+  does_not_load ("p.size is 4K in the snapshot and 8K in this machine");
+  restart ("");
+  ck_assert (add ("device", "p", "type=stub", NULL));
+  does_not_load ("p is of type `test-plug` in the snapshot and of type `stub` in this machine");
+  restart ("[device other]\ntype = stub\nregs = memory@0x10800\n");
+  does_not_load ("p had joined the machine, and cannot join this one: [device p] ram: 0x10000..0x10fff of `memory` overlaps `other.regs`");
+  ck_assert_ptr_null (bp_machine_find (machine, "p"));
+  restart ("[device extra]\ntype = test-soldered\n");
+  does_not_load ("RAM `ram` of extra is in this machine and not in the snapshot");
+  ck_assert_ptr_null (bp_machine_find (machine, "p"));
+  ck_assert_str_eq (heard->str, "added(p) removed(p) ");
+}
+END_TEST
+
+/* The descriptor's own that had left is gone again, and the other way round. */
+START_TEST (left_in_a_snapshot)
+{
+  static const char *const text = "[device s]\ntype = stub\nvalue = 7\nsize = 4\nlog = off\nregs = memory@0x1000\n";
+  build (text);
+  machine_reset (machine, BP_RESET_COLD);
+  ck_assert_int_eq (bp_machine_remove_object (machine, "s", NULL), BP_REMOVAL_NOW);
+  save ();
+  restart (text);
+  ck_assert_uint_eq (load (0x1000), 7);
+  loads ();
+  ck_assert_uint_eq (load (0x1000), 0xffffffff);
+  restart (text);
+  save ();
+  ck_assert_int_eq (bp_machine_remove_object (machine, "s", NULL), BP_REMOVAL_NOW);
+  loads ();
+  ck_assert_uint_eq (load (0x1000), 7);
+}
+END_TEST
+
 int
 main (void)
 {
@@ -332,6 +443,9 @@ main (void)
   tcase_add_test (c, of_the_descriptor);
   tcase_add_test (c, asks_the_guest);
   tcase_add_test (c, answers_too_late);
+  tcase_add_test (c, joined_in_a_snapshot);
+  tcase_add_test (c, differences_in_a_snapshot);
+  tcase_add_test (c, left_in_a_snapshot);
   suite_add_tcase (s, c);
   SRunner *r = srunner_create (s);
   srunner_run_all (r, CK_NORMAL);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 const BpPluginDesc *bp_plugin_query (void);
@@ -270,6 +271,52 @@ START_TEST (memfd_is_shared_and_sealed)
 }
 END_TEST
 
+/* --- NUMA ------------------------------------------------------------------------------------- */
+
+START_TEST (numa_refused)
+{
+  REFUSED ("memory-anonymous", "size=64K policy=bind", "does not say for which");
+  REFUSED ("memory-anonymous", "size=64K nodes=0", "policy is default");
+  REFUSED ("memory-anonymous", "size=64K policy=preferred nodes=0-1", "one node");
+  REFUSED ("memory-anonymous", "size=64K policy=bind nodes=x", "`x`", "neither a node");
+  REFUSED ("memory-anonymous", "size=64K policy=bind nodes=3-1", "`3-1`");
+  REFUSED ("memory-anonymous", "size=64K policy=bind nodes=0,1024", "`1024`", "0 to 1023");
+  REFUSED ("memory-anonymous", "size=64K policy=bind nodes=1-", "`1-`");
+  REFUSED ("memory-anonymous", "size=64K policy=bind nodes=1023", "1023");      /* no host has that one */
+  REFUSED ("memory-anonymous", "size=64K policy=nearest nodes=0", "nearest", "interleave");
+}
+END_TEST
+
+/* What the kernel says of the page is what was asked for; one that knows no nodes has no effect, and says so. */
+START_TEST (numa_applied)
+{
+  static const struct { const char *settings; int mode; } cases[] = {
+    { "size=64K policy=bind nodes=0 prealloc=on", 2 }, { "size=64K policy=preferred nodes=0", 1 }, { "size=64K policy=interleave nodes=0-0", 3 }, { "size=64K", 0 }
+  };
+  BpObject *o = make ("memory-memfd", cases[_i].settings, NULL);
+  int mode = -1;
+  ck_assert_ptr_nonnull (o);
+  host_of (o)[0] = 1;
+  if (syscall (SYS_get_mempolicy, &mode, NULL, 0, host_of (o), 2 /* of this address */) == 0)
+    ck_assert_int_eq (mode & 0xff, cases[_i].mode);
+  object_free (o);
+}
+END_TEST
+
+/* The pool is empty, or there is none, or it serves. */
+START_TEST (huge_pages)
+{
+  char *message = NULL;
+  BpObject *o = make ("memory-memfd", "size=2M hugetlb=on hugetlb-size=2M", &message);
+  if (o)
+    host_of (o)[0] = 1;
+  else
+    ck_assert_msg (strstr (message, "1 huge pages of 2M are needed, and 0 are free") || strstr (message, "no huge pages of this size"), "%s", message);
+  g_free (message);
+  object_free (o);
+}
+END_TEST
+
 int
 main (void)
 {
@@ -284,6 +331,9 @@ main (void)
   tcase_add_test (tcase, file_readonly);
   tcase_add_test (tcase, file_create_and_lengthen);
   tcase_add_test (tcase, memfd_is_shared_and_sealed);
+  tcase_add_test (tcase, numa_refused);
+  tcase_add_loop_test (tcase, numa_applied, 0, 4);
+  tcase_add_test (tcase, huge_pages);
   suite_add_tcase (suite, tcase);
   SRunner *runner = srunner_create (suite);
   srunner_run_all (runner, CK_NORMAL);
