@@ -303,6 +303,87 @@ START_TEST (buffers_are_saved_while_they_exist) {
 }
 END_TEST
 
+/* --- tables ------------------------------------------------------------------------------------ */
+
+typedef struct Lane {
+  uint16_t speed;
+  BpStateBuffer cargo;
+} Lane;
+
+typedef struct Road {
+  uint32_t number;
+  BpStateTable lanes;
+} Road;
+
+typedef struct Map {
+  BpStateTable roads;
+} Map;
+
+static const BpStateField lane_state[] = { BP_STATE_FIELD_U16 (Lane, speed), BP_STATE_FIELD_BUFFER (Lane, cargo), BP_STATE_END };
+static const BpStateField road_state[] = { BP_STATE_FIELD_U32 (Road, number), BP_STATE_FIELD_TABLE (Road, lanes, Lane, lane_state), BP_STATE_END };
+static const BpStateField map_state[] = { BP_STATE_FIELD_TABLE (Map, roads, Road, road_state), BP_STATE_END };
+static const BpStateField empty_state[] = { BP_STATE_END };
+static const BpTypeDesc map_type = { BP_TYPE ("map", BP_KIND_DEVICE, Map), .description = "a map", .state_version = 1, .state_minimum = 1, .state = map_state };
+static const BpTypeDesc empty_type = { BP_TYPE ("map", BP_KIND_DEVICE, Map), .description = "a map", .state_version = 1, .state_minimum = 1,
+                                       .state = empty_state };
+
+static GByteArray *
+map_saved (const BpTypeDesc *type, Road *roads, uint32_t n)
+{
+  BpObject *object = object_new (type, "map0", NULL);
+  *(Map *) object_instance (object) = (Map) { { roads, n } };
+  GByteArray *bytes = g_byte_array_new ();
+  state_save (object, bytes);
+  object_free (object);
+  return bytes;
+}
+
+/* What is wrong, or NULL. */
+static char *
+map_loaded (const GByteArray *bytes, Road *roads, uint32_t n)
+{
+  GError *error = NULL;
+  BpObject *object = object_new (&map_type, "map0", NULL);
+  *(Map *) object_instance (object) = (Map) { { roads, n } };
+  bool fine = state_load (object, bytes->data, bytes->len, &error);
+  object_free (object);
+  char *wrong = error ? g_strdup (error->message) : NULL;
+  ck_assert (fine == !wrong);
+  g_clear_error (&error);
+  return wrong;
+}
+
+START_TEST (tables_within_tables) {
+  char from[] = "abc", to[] = "...";
+  Lane lanes[3] = { { 30, { from, 3 } }, { 50, { NULL, 0 } }, { 70, { NULL, 0 } } }, others[3] = { { 0, { to, 3 } } };
+  Road roads[2] = { { 7, { lanes, 2 } }, { 8, { lanes + 2, 1 } } }, there[2] = { { 0, { others, 2 } }, { 0, { others + 2, 1 } } };
+  g_autoptr (GByteArray) with = map_saved (&map_type, roads, 2), without = map_saved (&map_type, NULL, 0), before = map_saved (&empty_type, NULL, 0);
+  ck_assert_ptr_null (map_loaded (with, there, 2));
+  ck_assert_uint_eq (there[0].number, 7);
+  ck_assert_uint_eq (there[1].number, 8);
+  ck_assert_uint_eq (others[0].speed, 30);
+  ck_assert_uint_eq (others[2].speed, 70);
+  ck_assert_str_eq (to, "abc");
+  ck_assert_ptr_eq (there[0].lanes.data, others);
+  /* without any, the saved bytes are those of a type that never had them */
+  ck_assert_uint_eq (without->len, before->len);
+  ck_assert_mem_eq (without->data, before->data, before->len);
+  ck_assert_ptr_null (map_loaded (without, there, 2));
+  g_autofree char *none = map_loaded (with, NULL, 0), *fewer = map_loaded (with, there, 1);
+  ck_assert_msg (strstr (none, "`roads` was saved with 2 elements, and this object has no such thing") != NULL, "%s", none);
+  ck_assert_msg (strstr (fewer, "`roads` was saved with 2 elements and has 1 here") != NULL, "%s", fewer);
+  there[0].lanes.count = 1;
+  g_autofree char *inner = map_loaded (with, there, 2);
+  ck_assert_msg (strstr (inner, "`lanes` was saved with 2 elements and has 1 here") != NULL, "%s", inner);
+  there[0].lanes.count = 2;
+  for (guint i = 0; i < with->len; i++) {
+    GByteArray cut = { with->data, i };
+    g_autofree char *wrong = map_loaded (&cut, there, 2);
+    ck_assert_ptr_nonnull (wrong);
+  }
+}
+END_TEST
+
 START_TEST (a_refusing_post_load) {
   g_autoptr (GByteArray) bytes = saved (&type_1, &sample);
   Chip chip = { .refuse = true };
@@ -356,6 +437,7 @@ main (void)
   tcase_add_test (tests, wider_integers);
   tcase_add_test (tests, arrays_that_grew);
   tcase_add_test (tests, buffers_are_saved_while_they_exist);
+  tcase_add_test (tests, tables_within_tables);
   tcase_add_test (tests, a_refusing_post_load);
   tcase_add_test (tests, every_truncation_is_refused);
   tcase_add_test (tests, damage_does_not_crash);
