@@ -38,6 +38,8 @@ BP_EXPORT uint64_t bp_test_virtio_offered (BpTestVirtio *v);
 /* From a reset to FEATURES_OK with what is offered of `wanted', which it returns; VIRTIO_F_VERSION_1 always.  A device that refuses ends the test.  All buffers and all memory
  * of the driver are free again.  With VIRTIO_F_INDIRECT_DESC in use every buffer has a table of its own. */
 BP_EXPORT uint64_t bp_test_virtio_negotiate (BpTestVirtio *v, uint64_t wanted);
+/* The same, but a device may refuse: false. */
+BP_EXPORT bool bp_test_virtio_try (BpTestVirtio *v, uint64_t wanted);
 BP_EXPORT unsigned bp_test_virtio_queue_most (BpTestVirtio *v, unsigned queue); /* entries; 0: there is no such queue */
 /* Memory for it, and on; size 0: as many entries as it may have. */
 BP_EXPORT void bp_test_virtio_queue (BpTestVirtio *v, unsigned queue, unsigned size);

@@ -1,0 +1,269 @@
+/* fuzz-virtio.c -- any bytes are what a driver does to a virtio device: rings, descriptors, requests, configuration, registers, resets, saves. */
+/* SPDX-License-Identifier: MIT */
+/*
+ * The first byte is the device (a row of `devices'; FUZZ_VIRTIO=NAME in the environment: that one always), the second bus and rings, the third the features that
+ * the driver takes.  Then come steps: a byte that says which, and what it needs.  A new device is a row.
+ */
+#include <backplane/plugin.h>
+#include <backplane/test-pci.h>
+#include <backplane/test-virtio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
+const BpPluginDesc *bp_plugin_query (void);
+
+/* --- devices ----------------------------------------------------------------------------------- */
+
+/* keys: of its section, beside bus and address; more: sections that it links to. */
+typedef struct FuzzDevice {
+  const char *name, *keys, *more;
+} FuzzDevice;
+
+static const FuzzDevice devices[] = {
+  { "rng", "type = virtio-rng\nseed = 1\n", "" },
+  { "rng-limited", "type = virtio-rng\nseed = 1\nmax-bytes = 100\nperiod = 5\n", "" },
+};
+
+/* --- the machine --------------------------------------------------------------------------------- */
+
+enum { RAM = 1 << 20, RINGS = 0x10000, RINGS_SIZE = 0x80000, REQUESTS = 0x90000, REQUESTS_SIZE = 0x60000, MMIO = 0x10000000 };
+enum { QUEUES = 8, NEXT = 1, WRITE = 2, INDIRECT = 4, AVAILABLE = 1 << 7, USED = 1 << 15 };
+
+typedef struct Fuzz {
+  const uint8_t *at, *end;
+  BpTest *t;
+  BpTestVirtio *v;
+  bool pci, packed;
+  unsigned saves;
+  struct { uint64_t area[3]; unsigned size; uint16_t next; bool wrap; } queues[QUEUES];
+} Fuzz;
+
+static uint64_t
+take (Fuzz *f, unsigned size)
+{
+  uint64_t value = 0;
+  for (unsigned i = 0; i < size && f->at < f->end; i++)
+    value |= (uint64_t) *f->at++ << 8 * i;
+  return value;
+}
+
+/* Machines are used again after a reset, since making one takes longer than most inputs; FUZZ_FRESH in the environment: they are not. */
+static BpTest *
+fresh_machine (const FuzzDevice *d, unsigned how)
+{
+  static const BpTypeDesc *types[64];
+  const BpTypeDesc *const *own = bp_plugin_query ()->types;
+  for (unsigned n = 0; own[n] && n < G_N_ELEMENTS (types) - 1; n++)
+    types[n] = own[n];
+  g_autofree char *text = g_strdup_printf (
+    "[memory ram]\ntype = test-ram\nsize = 1M\n[map ram]\nregion = ram\nat = memory@0\n%s[device bus]\npacked = %s\n%s%s"
+    "[device d]\nbus = bus\naddress = %s\n%s%s",
+    how & 1 ? "[device pci]\ntype = test-pci\n" : "[device probe]\ntype = test-probe\n", how & 2 ? "on" : "off",
+    how & 1 ? "type = virtio-pci\nbus = pci\n" : "type = virtio-mmio\nmmio0 = memory@0x10000000\nirq0 = probe.in0\n", how & 4 ? "doorbells = on\n" : "",
+    how & 1 ? "03.0" : "0", d->keys, d->more);
+  return bp_test_new (types, text);
+}
+
+static BpTest *
+machine_for (const FuzzDevice *d, unsigned how)
+{
+  static const uint8_t zeros[RAM];
+  static BpTest *all[G_N_ELEMENTS (devices)][8];
+  BpTest **place = &all[d - devices][how & 7];
+  if (getenv ("FUZZ_FRESH"))
+    return fresh_machine (d, how);
+  if (!*place)
+    *place = fresh_machine (d, how);
+  else
+    bp_test_reset (*place, BP_RESET_COLD);
+  bp_test_write (*place, 0, zeros, sizeof zeros);
+  return *place;
+}
+
+/* --- what a driver does ------------------------------------------------------------------------------ */
+
+static uint64_t
+reg (const Fuzz *f, unsigned pci, unsigned mmio)
+{
+  return bp_test_virtio_registers (f->v) + (f->pci ? pci : mmio);
+}
+
+static void
+start_queue (Fuzz *f, unsigned n)
+{
+  unsigned most = bp_test_virtio_queue_most (f->v, n);
+  if (!most)
+    return;
+  bp_test_virtio_queue (f->v, n, MIN (most, 64));
+  bp_test_virtio_rings (f->v, n, &f->queues[n].area[0], &f->queues[n].area[1], &f->queues[n].area[2]);
+  f->queues[n].size = MIN (most, 64);
+  f->queues[n].next = 0;
+  f->queues[n].wrap = true;
+}
+
+/* As a driver should, with such features as the input says: what is refused stays refused. */
+static void
+start (Fuzz *f, unsigned choice)
+{
+  static const uint64_t left_out[] = { 0, UINT64_C (1) << 28, UINT64_C (1) << 29, UINT64_C (3) << 28, 0xffff, 0xff00ff, 0xffffff, 0xffffff | UINT64_C (3) << 28 };
+  bp_test_virtio_set_status (f->v, 0);
+  memset (f->queues, 0, sizeof f->queues);
+  uint64_t wanted = ~left_out[choice % G_N_ELEMENTS (left_out)] & (f->packed ? UINT64_MAX : ~(UINT64_C (1) << 34));
+  if (!bp_test_virtio_try (f->v, wanted))
+    return;
+  for (unsigned i = 0; i < QUEUES; i++)
+    start_queue (f, i);
+  bp_test_virtio_set_status (f->v, 15);
+}
+
+static void
+describe (Fuzz *f, uint64_t at, uint64_t address, uint32_t size, unsigned flags, unsigned other)
+{
+  bp_test_store (f->t, "memory", at, address, 8);
+  bp_test_store (f->t, "memory", at + 8, size, 4);
+  bp_test_store (f->t, "memory", at + 12, f->packed ? other : flags, 2);
+  bp_test_store (f->t, "memory", at + 14, f->packed ? flags : other, 2);
+}
+
+/* A request that is well-formed: parts of the input's sizes and bytes. */
+static void
+request (Fuzz *f)
+{
+  unsigned n = (unsigned) take (f, 1) % QUEUES, shape = (unsigned) take (f, 1), n_parts = 1 + shape % 5, n_out = shape / 5 % (n_parts + 1);
+  if (!f->queues[n].size)
+    return;
+  unsigned size = f->queues[n].size, head = f->queues[n].next % size;
+  uint64_t where = REQUESTS + head * 0x1000u;
+  for (unsigned i = 0; i < n_parts; i++) {
+    uint32_t bytes = (uint32_t) take (f, 1), index = f->packed ? f->queues[n].next : (head + i) % size;
+    unsigned flags = (i < n_out ? 0 : WRITE) | (i + 1 < n_parts ? NEXT : 0);
+    bytes = bytes < 200 ? bytes + 1 : (bytes - 199) * 64;
+    for (unsigned b = 0; i < n_out && b < bytes && f->at < f->end; b++)
+      bp_test_store (f->t, "memory", (where + b) % (RAM - 1), take (f, 1), 1);
+    if (f->packed)
+      flags |= f->queues[n].wrap ? AVAILABLE : USED;
+    describe (f, f->queues[n].area[0] + 16u * index, where, bytes, flags, f->packed ? head : (index + 1) % size);
+    where += bytes;
+    if (f->packed && ++f->queues[n].next == size) {
+      f->queues[n].next = 0;
+      f->queues[n].wrap = !f->queues[n].wrap;
+    }
+  }
+  if (!f->packed) {
+    uint64_t ring = f->queues[n].area[1];
+    bp_test_store (f->t, "memory", ring + 4 + 2 * (bp_test_load (f->t, "memory", ring + 2, 2) % size), head, 2);
+    bp_test_store (f->t, "memory", ring + 2, bp_test_load (f->t, "memory", ring + 2, 2) + 1, 2);
+    f->queues[n].next = (uint16_t) (f->queues[n].next + n_parts);
+  }
+  bp_test_virtio_kick (f->v, n);
+}
+
+static void
+any_descriptor (Fuzz *f)
+{
+  static const uint64_t bases[] = { REQUESTS, RINGS, RAM - 16, MMIO, 0, UINT64_MAX - 64, UINT64_C (1) << 32, REQUESTS };
+  unsigned n = (unsigned) take (f, 1) % QUEUES, index = (unsigned) take (f, 1), base = (unsigned) take (f, 1);
+  uint64_t address = bases[base % G_N_ELEMENTS (bases)] + take (f, 2);
+  uint32_t size = (uint32_t) take (f, base & 0x80 ? 4 : 1);
+  unsigned flags = (unsigned) take (f, 2), other = (unsigned) take (f, 2);
+  if (f->queues[n].size)
+    describe (f, f->queues[n].area[0] + 16u * (index % f->queues[n].size), address, size, flags, other % (f->queues[n].size + 1));
+}
+
+static void
+any_ring_field (Fuzz *f)
+{
+  unsigned n = (unsigned) take (f, 1) % QUEUES, which = (unsigned) take (f, 1) % 3;
+  uint64_t offset = take (f, 1) * 2, value = take (f, 2);
+  if (f->queues[n].size)
+    bp_test_store (f->t, "memory", f->queues[n].area[which] + offset, value, 2);
+}
+
+static void
+any_register (Fuzz *f)
+{
+  uint64_t offset = take (f, 1), value = take (f, 4);
+  unsigned size = 1u << take (f, 1) % 3;
+  if (f->pci)
+    bp_test_store (f->t, "memory", reg (f, (unsigned) offset % 0x38, 0), value, size);
+  else
+    bp_test_store (f->t, "memory", reg (f, 0, (unsigned) offset % 0x40 * 4), value, 4);
+}
+
+static void
+any_configuration (Fuzz *f)
+{
+  unsigned offset = (unsigned) take (f, 1), size = 1u << take (f, 1) % 3;
+  if (take (f, 1) & 1)
+    bp_test_virtio_set_config (f->v, offset, take (f, size), size);
+  else
+    bp_test_virtio_config (f->v, offset, size);
+}
+
+static void
+any_pci_register (Fuzz *f)
+{
+  unsigned offset = (unsigned) take (f, 1) & ~3u;
+  uint32_t value = (uint32_t) take (f, 4);
+  /* BARs stay where they are: what a driver does elsewhere in memory is not this target's */
+  if (f->pci && (offset < 0x10 || offset >= 0x34))
+    bp_test_pci_write (f->t, "pci", BP_TEST_PCI (3, 0), offset, value, 4);
+}
+
+static void
+step (Fuzz *f)
+{
+  switch (take (f, 1) % 16) {
+  case 0: case 1: case 2: case 3: request (f); break;
+  case 4: case 5: any_descriptor (f); break;
+  case 6: case 7: any_ring_field (f); break;
+  case 8: bp_test_virtio_kick (f->v, (unsigned) take (f, 1) % (QUEUES + 2)); break;
+  case 9: any_register (f); break;
+  case 10: any_configuration (f); break;
+  case 11: start (f, (unsigned) take (f, 1)); break;
+  case 12: bp_test_advance (f->t, (int64_t) take (f, 2) * 10000); break;
+  case 13: any_pci_register (f); break;
+  case 14: bp_test_store (f->t, "memory", REQUESTS + take (f, 2), take (f, 8), 8); break;
+  default:
+    switch (take (f, 1) % 8) {
+    case 0:
+      if (f->saves++ == 0)
+        bp_test_round_trip (f->t);        /* takes as long as all else */
+      break;
+    case 1: bp_test_reset (f->t, BP_RESET_WARM); break;
+    default: bp_test_iterate (f->t); break;
+    }
+    break;
+  }
+}
+
+static const FuzzDevice *
+choose (unsigned number)
+{
+  const char *name = getenv ("FUZZ_VIRTIO");
+  for (unsigned i = 0; name && i < G_N_ELEMENTS (devices); i++)
+    if (strcmp (name, devices[i].name) == 0)
+      return &devices[i];
+  return &devices[number % G_N_ELEMENTS (devices)];
+}
+
+int
+LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
+{
+  enum { STEPS = 200 };
+  if (size < 3)
+    return 0;
+  Fuzz f = { .at = data + 3, .end = data + size, .pci = data[1] & 1, .packed = data[1] & 2 };
+  f.t = machine_for (choose (data[0]), data[1]);
+  f.v = f.pci ? bp_test_virtio_pci (f.t, "pci", BP_TEST_PCI (3, 0), RINGS, RINGS_SIZE) : bp_test_virtio_mmio (f.t, MMIO, RINGS, RINGS_SIZE);
+  if (data[1] & 8)
+    bp_test_virtio_use_pin (f.v);
+  start (&f, data[2]);
+  for (unsigned n = 0; n < STEPS && f.at < f.end; n++)
+    step (&f);
+  bp_test_virtio_free (f.v);
+  if (getenv ("FUZZ_FRESH"))
+    bp_test_free (f.t);
+  return 0;
+}
