@@ -78,11 +78,10 @@ create_field (Aml *a, unsigned at, const char *name)
   aml_path (a, name);
 }
 
-/* MLST = MADR + MLEN - 1 */
+/* MLST = MADR + MLEN - 1; the caller gets a copy, since the buffer is everybody's. */
 static void
 add_resources (Aml *a)
 {
-  begin_locked (a, "MCRS", 1 | AML_SERIALIZED);
   aml_name (a, "MBUF");
   aml_begin_resources (a);
   aml_memory64 (a, 0, 0);
@@ -90,6 +89,7 @@ add_resources (Aml *a)
   create_field (a, AML_MEMORY64_FIRST, "MFST");
   create_field (a, AML_MEMORY64_LAST, "MLST");
   create_field (a, AML_MEMORY64_LENGTH, "MSIZ");
+  begin_locked (a, "MCRS", 1);
   aml_byte (a, AML_STORE);
   aml_path (a, "MADR");
   aml_path (a, "MFST");
@@ -104,9 +104,12 @@ add_resources (Aml *a)
   aml_byte (a, AML_LOCAL0);
   aml_integer (a, 1);
   aml_path (a, "MLST");
+  aml_byte (a, AML_STORE);
+  aml_path (a, "MBUF");
+  aml_byte (a, AML_LOCAL1);
   aml_release (a, "MLCK");
   aml_byte (a, AML_RETURN);
-  aml_path (a, "MBUF");
+  aml_byte (a, AML_LOCAL1);
   aml_end (a);
 }
 

@@ -28,7 +28,7 @@ void aml_path (Aml *a, const char *path);
 void aml_integer (Aml *a, uint64_t value);
 void aml_string (Aml *a, const char *text);
 void aml_eisa_id (Aml *a, const char *id);                      /* "PNP0A03" */
-enum { AML_LOCAL0 = 0x60, AML_ARG0 = 0x68 };
+enum { AML_LOCAL0 = 0x60, AML_LOCAL1 = 0x61, AML_ARG0 = 0x68 };
 void aml_byte (Aml *a, uint8_t byte);                           /* an operation without name, or a local, or an argument */
 
 /* --- names -------------------------------------------------------------------------------------- */

@@ -1,6 +1,7 @@
 /* commands-hotplug.c -- commands that add objects to a running machine and remove them, and the events that tell what came of it. */
 /* SPDX-License-Identifier: MIT */
 #include "commands.h"
+#include <backplane/bus/memory-slots.h>
 #include <string.h>
 
 /* --- keys ------------------------------------------------------------------------------------------- */
@@ -178,6 +179,75 @@ device_del (Call *call, JsonObject *arguments, GError **error)
   return take_away (call, arguments, true, error);
 }
 
+/* --- devices that hold memory -------------------------------------------------------------------------- */
+
+/* The next one; NULL at the end. */
+static void *
+next_memory (Monitor *m, unsigned *cursor, BpMemoryDeviceInfo *info)
+{
+  void *o = bp_machine_next (m->machine, BP_MEMORY_DEVICE_ID, cursor);
+  const BpMemoryDeviceIface *t = o ? bp_object_interface (o, BP_MEMORY_DEVICE_ID) : NULL;
+  *info = (BpMemoryDeviceInfo) { .struct_size = sizeof *info, .slot = -1, .kind = "dimm" };
+  if (BP_TABLE_HAS (t, info))
+    t->info (o, info);
+  return o;
+}
+
+uint64_t
+hotplug_memory_size (Monitor *m)
+{
+  BpMemoryDeviceInfo info;
+  uint64_t size = 0;
+  unsigned cursor = 0;
+  while (next_memory (m, &cursor, &info))
+    size += info.size;
+  return size;
+}
+
+static JsonNode *
+query_memory_devices (Call *call, JsonObject *arguments, GError **error)
+{
+  JsonArray *list = json_array_new ();
+  BpMemoryDeviceInfo info;
+  unsigned cursor = 0;
+  for (void *o; (o = next_memory (call->monitor, &cursor, &info));) {
+    JsonObject *row = json_object_new (), *data = json_object_new ();
+    bool is_dimm = strcmp (info.kind, "dimm") == 0;
+    json_object_set_string_member (data, "id", bp_object_id (o));
+    json_object_set_int_member (data, is_dimm ? "addr" : "memaddr", (int64_t) info.address);
+    json_object_set_int_member (data, "size", (int64_t) info.size);
+    if (is_dimm) {
+      json_object_set_int_member (data, "slot", info.slot);
+      json_object_set_boolean_member (data, "hotpluggable", (bp_object_type (o)->flags & BP_TYPE_HOT_PLUG) != 0);
+      json_object_set_boolean_member (data, "hotplugged", g_hash_table_contains (call->monitor->added, bp_object_id (o)));
+    }
+    json_object_set_int_member (data, "node", info.node);
+    g_autofree char *path = info.memory ? monitor_path (info.memory) : NULL;
+    if (path)
+      json_object_set_string_member (data, "memdev", path);
+    json_object_set_string_member (row, "type", info.kind);
+    json_object_set_object_member (row, "data", data);
+    json_array_add_object_element (list, row);
+  }
+  return node_take_array (list);
+}
+
+static void
+print_memory_devices (JsonNode *result, GString *out)
+{
+  JsonArray *list = json_node_get_array (result);
+  for (guint i = 0; i < json_array_get_length (list); i++) {
+    JsonObject *row = json_array_get_object_element (list, i), *data = json_object_get_object_member (row, "data");
+    bool is_dimm = json_object_has_member (data, "slot");
+    g_string_append_printf (out, "%s: %s", json_object_get_string_member (data, "id"), json_object_get_string_member (row, "type"));
+    if (is_dimm)
+      g_string_append_printf (out, " in slot %d", (int) json_object_get_int_member (data, "slot"));
+    g_string_append_printf (out, " at 0x%" G_GINT64_MODIFIER "x, %" G_GINT64_FORMAT " bytes, memory %s\n",
+                            (guint64) json_object_get_int_member (data, is_dimm ? "addr" : "memaddr"), json_object_get_int_member (data, "size"),
+                            argument_string (data, "memdev"));
+  }
+}
+
 /* --- events ------------------------------------------------------------------------------------------- */
 
 static JsonObject *
@@ -191,8 +261,15 @@ device_data (const char *id)
 }
 
 void
+hotplug_added (Monitor *m, const char *id)
+{
+  g_hash_table_add (m->added, g_strdup (id));
+}
+
+void
 hotplug_removed (Monitor *m, const char *id)
 {
+  g_hash_table_remove (m->added, id);
   if (!m->deletes_object)
     monitor_event (m, "DEVICE_DELETED", device_data (id));
 }
@@ -221,5 +298,6 @@ const Command hotplug_commands[] = {
   BOTH ("object-del", "object_del", "remove what is no device and nothing uses", object_del, .alias = "object-del",
     .arguments = { ARGUMENT ("id", OBJECT) }),
   BOTH ("device_del", "device_del", "remove a device, when the guest lets go of it", device_del, .arguments = { ARGUMENT ("id", OBJECT) }),
+  BOTH ("query-memory-devices", "info memory-devices", "devices that hold memory, such as dimms", query_memory_devices, .print = print_memory_devices),
   COMMANDS_END
 };

@@ -388,8 +388,9 @@ query_memory_size (Call *call, JsonObject *arguments, GError **error)
     const BpMemoryBackendIface *iface = bp_object_interface (m, BP_MEMORY_BACKEND_ID);
     size += BP_TABLE_HAS (iface, size) ? iface->size (m) : 0;
   }
-  json_object_set_int_member (o, "base-memory", (int64_t) size);
-  json_object_set_int_member (o, "plugged-memory", 0);
+  uint64_t plugged = hotplug_memory_size (call->monitor);
+  json_object_set_int_member (o, "base-memory", (int64_t) (size - MIN (plugged, size)));
+  json_object_set_int_member (o, "plugged-memory", (int64_t) plugged);
   return node_take_object (o);
 }
 
@@ -399,13 +400,6 @@ print_memory_size (JsonNode *result, GString *out)
   JsonObject *o = json_node_get_object (result);
   g_string_append_printf (out, "base memory: %" G_GINT64_FORMAT "\nplugged memory: %" G_GINT64_FORMAT "\n", json_object_get_int_member (o, "base-memory"),
                           json_object_get_int_member (o, "plugged-memory"));
-}
-
-/* Those that can be plugged while the machine runs: none. */
-static JsonNode *
-query_memory_devices (Call *call, JsonObject *arguments, GError **error)
-{
-  return node_take_array (json_array_new ());
 }
 
 static JsonNode *
@@ -437,7 +431,6 @@ const Command memory_commands[] = {
   CONSOLE ("gva2gpa", "the physical address that one of the processor's leads to", gva2gpa,
     .arguments = { ARGUMENT ("addr", INTEGER) }),
   BOTH ("query-memory-size-summary", "info memory_size_summary", "how much memory there is", query_memory_size, .print = print_memory_size),
-  QMP ("query-memory-devices", query_memory_devices),
   CONSOLE ("info mtree", "address spaces: what is where now", info_mtree),
   COMMANDS_END
 };

@@ -9,7 +9,10 @@
 extern const Command machine_commands[], cpu_commands[], memory_commands[], block_commands[], screen_commands[], input_commands[], object_commands[], hotplug_commands[],
   paging_commands[], snapshot_commands[], instrument_commands[], help_commands[];
 
-/* commands-hotplug.c: events of objects that came and went */
+/* commands-hotplug.c */
+uint64_t hotplug_memory_size (Monitor *monitor);        /* of devices that hold memory */
+/* events of objects that came and went */
+void hotplug_added (Monitor *monitor, const char *id);
 void hotplug_removed (Monitor *monitor, const char *id);
 void hotplug_refused (Monitor *monitor, const char *detail);
 

@@ -72,6 +72,7 @@ on_machine (void *user, BpMachineEvent event, const char *detail)
   case BP_MACHINE_RESUMING:     /* RESUME is told when it has */
     break;
   case BP_MACHINE_OBJECT_ADDED:
+    hotplug_added (m, detail);
     break;
   case BP_MACHINE_OBJECT_REMOVED:
     hotplug_removed (m, detail);
@@ -113,6 +114,7 @@ monitor_ref (void *self)
   m->machine = machine;
   m->refs = 1;
   m->sinks = g_ptr_array_new ();
+  m->added = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   m->watch = bp_machine_watch (machine, on_machine, m);
   trays_init (m);
   keys_init (m, self);
@@ -132,6 +134,7 @@ monitor_unref (Monitor *m)
   keys_finish (m);
   trays_finish (m);
   g_ptr_array_unref (m->sinks);
+  g_hash_table_unref (m->added);
   g_free (m);
 }
 

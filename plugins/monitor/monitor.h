@@ -27,6 +27,7 @@ struct Monitor {
   BpMachine *machine;
   unsigned refs, watch;
   GPtrArray *sinks;             /* of MonitorSink * */
+  GHashTable *added;            /* ids of objects that have joined the machine */
   GHashTable *trays;            /* instance of a block backend -> Tray * (commands-block.c) */
   /* keys and buttons (commands-input.c) */
   GQueue *keys;                 /* of KeyStep * */

@@ -113,6 +113,7 @@ types (void)
 #define RAM(size) "[memory ram]\ntype = test-ram\nsize = " size "\n" \
   "[device host]\ntype = i440fx\nram = ram\nmemory = memory@0\nshadow = memory@0xa0000 prio 10\nio = io@0\npio0 = io@0xcf8\npio1 = io@0xcfc\n"
 #define FIRMWARE "[device fw]\ntype = fw-cfg\nram = ram\n[device acpi]\ntype = acpi-tables\nfirmware = fw\nram = ram\n"
+#define FIRMWARE_SLOTS FIRMWARE "slots = slots\n"
 #define PM "[device pm]\ntype = piix4-pm\nbus = host\npio0 = io@0xb2\n"
 
 /* The least: a processor without APIC, and nothing at the usual ports. */
@@ -127,6 +128,11 @@ static const char most[] = RAM ("16M") FIRMWARE PM
   "[device lpt]\ntype = stub\nsize = 8\nregs = io@0x378\n[device fdc]\ntype = stub\nsize = 4\nregs = io@0x3f2\n[device dma]\ntype = stub\nsize = 16\nregs = io@0\n"
   "[device window]\ntype = stub\nsize = 12\nregs = io@0x510\n"
   "[cpu]\ntype = numbered-cpu\ncount = 3\napic-id = ${index}\n";
+
+/* With room for memory that comes later. */
+static const char growing[] = RAM ("16M") FIRMWARE_SLOTS PM
+  "[device slots]\ntype = memory-slots\nram = ram\nslots = 40\nmaxmem = 8G\npio0 = io@0xa00\nmemory = memory@0\n"
+  "[device ioapic]\ntype = ioapic\nmmio0 = memory@0xfec00000\n[cpu]\ntype = numbered-cpu\ncount = 2\napic-id = ${index}\n";
 
 typedef struct Machine {
   Harness *h;
@@ -351,6 +357,27 @@ START_TEST (tables_need_ram)
 }
 END_TEST
 
+/* Every slot is a device, the event has its method, and the span of addresses is told. */
+START_TEST (memory_that_comes_later)
+{
+  Machine m = start (growing);
+  uint32_t size;
+  g_autofree uint8_t *fadt = table (&m, lookup (&m, "FACP"), "FACP", &size);
+  g_autofree uint8_t *dsdt = table (&m, get32 (fadt + 40), "DSDT", &size);
+  ck_assert_ptr_nonnull (memmem (dsdt, size, "MP00", 4));
+  ck_assert_ptr_nonnull (memmem (dsdt, size, "MP27", 4));
+  ck_assert_ptr_null (memmem (dsdt, size, "MP28", 4));
+  ck_assert_ptr_nonnull (memmem (dsdt, size, "_L09", 4));
+  g_autofree uint8_t *srat = table (&m, lookup (&m, "SRAT"), "SRAT", &size);
+  ck_assert_uint_eq (size, 48 + 2 * 16 + 3 * 40);
+  const uint8_t *last = srat + size - 40;
+  ck_assert (last[0] == 1 && last[1] == 40 && get32 (last + 8) == 0 && get32 (last + 12) == 1);
+  ck_assert_uint_eq (get32 (last + 16), (uint32_t) ((UINT64_C (8) << 30) - (16 << 20)));
+  ck_assert_uint_eq (get32 (last + 28), 3);
+  harness_free (m.h);
+}
+END_TEST
+
 /* --- iasl ------------------------------------------------------------------------------------------------- */
 
 static bool
@@ -389,6 +416,8 @@ ask_about (const char *text)
     ask_iasl (folder, &m, madt, "APIC");
   if (hpet)
     ask_iasl (folder, &m, hpet, "HPET");
+  if (lookup (&m, "SRAT"))
+    ask_iasl (folder, &m, lookup (&m, "SRAT"), "SRAT");
   harness_free (m.h);
   ck_assert_int_eq (system (clean), 0);
 }
@@ -401,9 +430,10 @@ START_TEST (iasl_has_no_complaints)
   }
   ask_about (least);
   ask_about (most);
+  ask_about (growing);
 }
 END_TEST
 
 HARNESS_MAIN ("acpi-tables", integers_take_as_little_as_they_need, paths_are_padded_and_counted, eisa_ids_are_packed, lengths_grow, resources_are_a_buffer,
               the_root_is_in_low_memory, power_management_is_described, what_is_not_there_is_not_described, what_is_there_is_described, processors_and_overrides_are_listed,
-              bad_commands_are_refused, tables_need_ram, iasl_has_no_complaints)
+              bad_commands_are_refused, tables_need_ram, memory_that_comes_later, iasl_has_no_complaints)

@@ -228,6 +228,31 @@ START_TEST (registers_keep_what_they_have_bits_for)
 }
 END_TEST
 
+/* Event 9 of the general-purpose ones, which stays as long as the input is high. */
+START_TEST (an_input_is_an_event)
+{
+  Harness *h = start ();
+  out16 (h, CONTROL, SCI_EN);
+  harness_drive (h, "pm.gpi1", 1);
+  ck_assert_uint_eq (in16 (h, GP_STATUS), 0x200);
+  ck_assert_int_eq (harness_level (h, "pm.sci"), 0);
+  out8 (h, GP_ENABLE + 1, 0x02);
+  ck_assert_int_eq (harness_level (h, "pm.sci"), 1);
+  harness_round_trip (h);
+  out8 (h, GP_STATUS + 1, 0x02);
+  ck_assert_uint_eq (in16 (h, GP_STATUS), 0x200);
+  harness_drive (h, "pm.gpi1", 0);
+  ck_assert_int_eq (harness_level (h, "pm.sci"), 1);
+  harness_round_trip (h);
+  out8 (h, GP_STATUS, 0xff);
+  ck_assert_uint_eq (in16 (h, GP_STATUS), 0x200);
+  out8 (h, GP_STATUS + 1, 0x02);
+  ck_assert_uint_eq (in16 (h, GP_STATUS), 0);
+  ck_assert_int_eq (harness_level (h, "pm.sci"), 0);
+  harness_free (h);
+}
+END_TEST
+
 START_TEST (a_place_is_needed)
 {
   char *text = g_strconcat (machine, "[override pm]\naddress = nowhere\n", NULL), *refusal = harness_refusal (hw_pc (), text);
@@ -238,4 +263,4 @@ START_TEST (a_place_is_needed)
 END_TEST
 
 HARNESS_MAIN ("piix4-pm", the_function_is_what_firmware_looks_for, nobody_answers_on_the_smbus, the_ports_move, the_timer_counts, half_turns_are_noticed, the_button_interrupts,
-              soft_off_ends_the_run, registers_keep_what_they_have_bits_for, a_place_is_needed)
+              soft_off_ends_the_run, registers_keep_what_they_have_bits_for, an_input_is_an_event, a_place_is_needed)

@@ -114,6 +114,21 @@ static const struct { const char *in, *out; } qmp[] = {
   { WITH ("device-list-properties", "typename": "toy-button"),
     "{\"return\": [{\"default-value\": 3, \"name\": \"strength\", \"description\": *" },
   { WITH ("qom-list-types", "implements": "bp.screen/1"), RETURN ("[{\"name\": \"test-screen\", \"parent\": \"object\"}]") },
+  /* objects that come and go */
+  { WITH ("device_add", "driver": "stub"), GENERIC ("Parameter 'id' is missing") },
+  { WITH ("device_add", "id": "s"), GENERIC ("Parameter 'driver' is missing") },
+  { WITH ("device_add", "driver": 1, "id": "s"), GENERIC ("Invalid parameter type for 'driver', expected: string") },
+  { WITH ("device_add", "driver": "stob", "id": "s"), GENERIC ("no plugin here has a type `stob` (did you mean `stub`?)") },
+  { WITH ("device_add", "driver": "toy-uart", "id": "s"), "{\"error\": {\"class\": \"GenericError\", \"desc\": \"[device s] type: a `toy-uart` cannot join a machine*" },
+  { WITH ("device_add", "driver": "stub", "id": "s", "size": {}), GENERIC ("Parameter 'size' is neither text, number, boolean, nor a list of them") },
+  { WITH ("device_add", "driver": "stub", "id": "s", "size": 0), "{\"error\": {\"class\": \"GenericError\", \"desc\": \"[device s] size: `0` is outside the range*" },
+  { WITH ("device_add", "driver": "stub", "id": "s", "syze": 1), "{\"error\": {\"class\": \"GenericError\", \"desc\": \"[device s] syze: unknown key*" },
+  { WITH ("device_add", "driver": "stub", "id": "s", "size": 4, "value": 18, "log": false, "regs": ["io@0x700", "io@0x708"]), RETURN ("{}") },
+  { WITH ("device_del", "id": "console"), GENERIC ("'console' is not a device: object-del removes it") },
+  { WITH ("object-del", "id": "console"), GENERIC ("`console` is a `toy-char`, which cannot leave a machine that runs") },
+  { WITH ("device_del", "id": "nope"), ERROR ("DeviceNotFound", "Device 'nope' not found") },
+  { WITH ("device_del", "id": "s"), ERROR ("DeviceNotFound", "Device 's' not found") },
+  { WITH ("object-add", "qom-type": "stub", "id": "t"), RETURN ("{}") },
   /* screens */
   { WITH ("screendump", "filename": "f", "device": "nope"), ERROR ("DeviceNotFound", "Device 'nope' not found") },
   { WITH ("screendump", "filename": "f", "device": "com1"), GENERIC ("Device 'com1' is a toy-uart and has no bp.screen/1") },
@@ -162,6 +177,11 @@ static const struct { const char *in, *out; } console[] = {
   { "info name", "a test\n" },
   { "info kvm", "kvm support: not compiled\n" },
   { "info chardev", "console: filename=toy-char\n" },
+  { "device_add stub,id=s,size", "Error: 'size' is not KEY=VALUE\n" },
+  { "device_add stub,size=4", "Error: Parameter 'id' is missing\n" },
+  { "device_add stub,id=s,size=4,size=5", "Error: 'size' is there twice\n" },
+  { "device_del s", "Error: Device 's' not found\n" },
+  { "info memory-devices", "" },
   { "info memory_size_summary", "base memory: 131072\nplugged memory: 0\n" },
   { "info cpus", "* CPU #0: thread_id=*" },
   { "info registers", "CPU#0\nrax=1122334455667788       rip=0000000000000010       rsp=0000000000000020\neflags=00000002\n" },
@@ -309,6 +329,22 @@ contents_are (const char *name, const void *bytes, size_t size)
   ck_assert_uint_eq (length, size);
   ck_assert (memcmp (contents, bytes, size) == 0);
 }
+
+START_TEST (comes_and_goes)
+{
+  qmp_is (WITH ("device_add", "driver": "stub", "id": "s", "size": 4, "value": 18, "log": false, "regs": ["io@0x700", "io@0x708"]), RETURN ("{}"));
+  qmp_is (WITH ("qom-get", "path": "s", "property": "value"), RETURN ("18"));
+  line_is ("i /b 0x709", "portb[0x0709] = 0x12\n");
+  qmp_is (WITH ("device_add", "driver": "stub", "id": "s"), GENERIC ("the object `s` exists: [device s]"));
+  qmp_is (WITH ("object-del", "id": "s"), GENERIC ("'s' is a device: device_del removes it"));
+  qmp_is (WITH ("device_del", "id": "/machine/s"), RETURN ("{}"));
+  events_are ("DEVICE_DELETED {\"device\": \"s\", \"path\": \"/machine/s\"};");
+  line_is ("device_add stub,id=s,size=4,regs=io@0x700,,io@0x708", "");
+  line_is ("get s.regs", "Error: type `stub` has no property `regs`\n");
+  line_is ("device_del s", "");
+  line_is ("device_del s", "Error: Device 's' not found\n");
+}
+END_TEST
 
 START_TEST (memory_into_files)
 {
@@ -549,6 +585,7 @@ main (void)
   tcase_add_loop_test (tcase, answers, 0, G_N_ELEMENTS (qmp));
   tcase_add_loop_test (tcase, lines, 0, G_N_ELEMENTS (console));
   tcase_add_test (tcase, stop_and_go);
+  tcase_add_test (tcase, comes_and_goes);
   tcase_add_test (tcase, memory_into_files);
   tcase_add_test (tcase, pictures);
   tcase_add_test (tcase, media);
