@@ -405,6 +405,18 @@ try_lives (Child *c)
   return good;
 }
 
+/* An object that was made for it is not as it needs one, and it names that: NULL, or what it needs. */
+static char *
+blames_provider (const char *refusal)
+{
+  g_autoptr (GRegex) ids = g_regex_new ("\\b" VALIDATE_PROVIDER "[0-9]+\\b", 0, 0, NULL);
+  g_autoptr (GMatchInfo) match = NULL;
+  if (!refusal || !g_regex_match (ids, refusal, 0, &match))
+    return NULL;
+  g_autofree char *id = g_match_info_fetch (match, 0);
+  return g_strdup_printf ("another object than `%s`", id);
+}
+
 static void
 report_life (Child *c, bool good)
 {
@@ -413,7 +425,7 @@ report_life (Child *c, bool good)
     detail = g_strdup_printf ("twice%s%s", c->links ? ", with its links set" : "", c->files ? ", with a file of zeros" : "");
   else if (c->why)
     detail = g_strdup (c->why);
-  else if (c->needs)
+  else if (c->needs || (c->needs = blames_provider (c->refused)))
     detail = g_strdup_printf ("needs %s%s%s", c->needs, c->refused ? "; " : "", c->refused ? c->refused : "");
   else
     detail = g_strdup_printf ("%s%s", c->host ? "the host: " : "with its own defaults, ", c->refused);

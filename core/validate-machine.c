@@ -98,7 +98,7 @@ provide (Writer *w, const char *interface_id, unsigned depth)
   }
   if (type->kind == BP_KIND_ACCEL || type->kind == BP_KIND_BOOT)
     return NULL;                /* of which a machine has one */
-  char *id = g_strdup_printf ("other%u", w->n_providers++);
+  char *id = g_strdup_printf (VALIDATE_PROVIDER "%u", w->n_providers++);
   g_autoptr (GString) section = g_string_new (NULL);
   g_string_append_printf (section, "[%s %s]\ntype = %s\n", kind_name (type->kind), id, type->name);
   const char *keys = stand_in_keys (type);

@@ -85,6 +85,8 @@ typedef struct ValidateMachine {
 
 void validate_machine_write (ValidateMachine *vm);
 void validate_machine_clear (ValidateMachine *vm);
+/* The objects that it makes for links are called that and a number. */
+#define VALIDATE_PROVIDER "other"
 
 /* --- validate-stand-ins.c: types for the other end of links ---------------------------------------------- */
 

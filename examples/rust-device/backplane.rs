@@ -74,6 +74,8 @@ pub mod ffi {
         pub unrealize: Option<unsafe extern "C" fn(*mut c_void)>,
         pub post_load: Option<unsafe extern "C" fn(*mut c_void, *mut *mut GError) -> bool>,
         pub property_changed: Option<unsafe extern "C" fn(*mut c_void, *const c_char)>,
+        pub flags: u32,
+        pub removal: Option<unsafe extern "C" fn(*mut c_void, *mut *mut GError) -> c_int>,
     }
 
     #[repr(C)]
@@ -164,7 +166,7 @@ pub mod ffi {
     #[cfg(target_pointer_width = "64")]
     const _: () = {
         use std::mem::size_of;
-        assert!(size_of::<PluginDesc>() == 80 && size_of::<TypeDesc>() == 144 && size_of::<Property>() == 80 && size_of::<PinDesc>() == 40);
+        assert!(size_of::<PluginDesc>() == 80 && size_of::<TypeDesc>() == 160 && size_of::<Property>() == 80 && size_of::<PinDesc>() == 40);
         assert!(size_of::<RegionOps>() == 32 && size_of::<RegionDesc>() == 48 && size_of::<StateField>() == 48);
     };
 }
@@ -407,6 +409,8 @@ impl<D: Device> Type<D> {
             unrealize: Some(unrealize::<D>),
             post_load: Some(post_load::<D>),
             property_changed: None,
+            flags: 0,
+            removal: None,
         };
         Type { desc, properties: vec![], pins: vec![], regions: vec![], device: std::marker::PhantomData }
     }

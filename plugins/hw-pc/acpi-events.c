@@ -11,7 +11,6 @@ enum { SLEEP_TYPE_SHIFT = 2, SLEEP_TYPE_MASK = 7, SLEEP_ENABLE = 1 << 5 };
 
 typedef struct AcpiEvents {
   uint8_t pending;              /* ACPI_EVENT_* that the guest has not read yet */
-  uint16_t base;
   uint32_t gsi;
   BpPin *irq;
   BpRegion *ports;
@@ -63,23 +62,25 @@ press (void *self)
 }
 
 static uint32_t interrupt (void *self) { return ((AcpiEvents *) self)->gsi; }
-static uint16_t port (void *self) { return ((AcpiEvents *) self)->base; }
 
-/* --- life cycle: realize, reset ------------------------------------------------------------ */
-
+/* Where the descriptor has mapped the ports. */
 static bool
-events_realize (void *self, GError **error)
+find_port (void *self, uint16_t *port)
 {
   AcpiEvents *e = self;
   BpAddressSpace *io = bp_machine_address_space (bp_object_machine (self), "io");
-  const BpFlatRange *r = bp_as_lookup (io, e->base);
-  bool there = r && r->region == e->ports && r->region_offset == 0;
-  if (r)
-    bp_as_leave (io);
-  if (!there)
-    g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "base = 0x%x, but its registers are not mapped there; write pio0 = io@0x%x", e->base, e->base);
-  return there;
+  bool found = false;
+  for (uint32_t at = 0; at < 0x10000 && !found; at++) {
+    const BpFlatRange *r = bp_as_lookup (io, at);
+    found = r && r->region == e->ports && r->region_offset == 0;
+    *port = (uint16_t) at;
+    if (r)
+      bp_as_leave (io);
+  }
+  return found;
 }
+
+/* --- life cycle: reset ---------------------------------------------------------------------- */
 
 static void
 events_reset (void *self, BpResetKind kind)
@@ -92,7 +93,6 @@ events_reset (void *self, BpResetKind kind)
 /* --- tables: properties, saved fields, type -------------------------------------------------- */
 
 static const BpProperty events_properties[] = {
-  BP_PROP_ ("base", BP_PROPERTY_U16, AcpiEvents, base, .default_int = 0x600, .help = "The first of its ports, where `pio0' is mapped: the tables say so."),
   BP_PROP_ ("gsi", BP_PROPERTY_U32, AcpiEvents, gsi, .default_int = 9, .max = 23, .help = "The I/O APIC's input that `irq' is wired to: the tables say so."),
   BP_PROP_END
 };
@@ -104,7 +104,7 @@ static const BpRegionDesc events_regions[] = {
 };
 static const BpStateField events_state[] = { BP_STATE_FIELD_U8 (AcpiEvents, pending), BP_STATE_END };
 static const BpPowerButtonIface button = { sizeof button, press };
-static const AcpiEventsIface told = { sizeof told, interrupt, port };
+static const AcpiEventsIface told = { sizeof told, interrupt, find_port };
 static const BpInterfaceDesc events_interfaces[] = { { BP_POWER_BUTTON_ID, &button }, { ACPI_EVENTS_ID, &told }, { NULL, NULL } };
 
 const BpTypeDesc acpi_events_type = {
@@ -117,6 +117,5 @@ const BpTypeDesc acpi_events_type = {
   .state_version = 1,
   .state_minimum = 1,
   .state = events_state,
-  .realize = events_realize,
   .reset = events_reset,
 };

@@ -63,8 +63,7 @@ look_for_events (AcpiFacts *f, BpMachine *machine)
   if (!events)
     return;
   const AcpiEventsIface *t = bp_object_interface (events, ACPI_EVENTS_ID);
-  f->is_reduced = true;
-  f->events = t->port (events);
+  f->is_reduced = t->find_port (events, &f->events);
   f->events_interrupt = t->interrupt (events);
 }
 

@@ -52,7 +52,7 @@ enum { ACPI_EVENT_BUTTON = 1 << 0, ACPI_EVENTS_RESET_VALUE = 0x42, ACPI_SLEEP_SO
 typedef struct AcpiEventsIface {
   uint32_t struct_size;
   uint32_t (*interrupt) (void *self);
-  uint16_t (*port) (void *self);
+  bool (*find_port) (void *self, uint16_t *port);       /* false: its ports are mapped nowhere */
 } AcpiEventsIface;
 
 /* --- acpi-dsdt.c ------------------------------------------------------------------------------------ */

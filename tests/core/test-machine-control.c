@@ -28,7 +28,7 @@ build (const char *text)
 static void
 listen_to (void *user, BpMachineEvent event, const char *detail)
 {
-  static const char *const names[] = { "stopped", "resumed", "reset", "powerdown", "shutdown" };
+  static const char *const names[] = { "stopped", "resumed", "reset", "powerdown", "shutdown", "resuming" };
   g_string_append_printf (heard, "%s%s%s%s%s ", (const char *) user, names[event], detail ? "(" : "", detail ? detail : "", detail ? ")" : "");
 }
 
@@ -81,7 +81,7 @@ START_TEST (stops_and_continues)
   bp_machine_watch (machine, listen_to, (void *) "");
   ck_assert_int_eq (bp_machine_run_state (machine), BP_RUN_PRELAUNCH);
   ck_assert_int_eq (run (stop_and_go), 5);
-  ck_assert_str_eq (heard->str, "resumed stopped resumed stopped shutdown(enough) ");
+  ck_assert_str_eq (heard->str, "resuming resumed stopped resuming resumed stopped shutdown(enough) ");
   ck_assert_int_eq (bp_machine_run_state (machine), BP_RUN_SHUTDOWN);
   ck_assert (!bp_machine_continue (machine, &error));
   ck_assert_ptr_nonnull (strstr (error->message, "has shut down"));
@@ -134,7 +134,7 @@ START_TEST (requests)
   bp_machine_watch (machine, listen_to, (void *) "");
   bp_machine_watch (machine, end_when_stopped, NULL);
   ck_assert_int_eq (run (ask_to_stop), 3);
-  ck_assert_str_eq (heard->str, "resumed reset(first) stopped shutdown ");
+  ck_assert_str_eq (heard->str, "resuming resumed reset(first) stopped shutdown ");
 }
 END_TEST
 
@@ -161,7 +161,7 @@ START_TEST (power_button)
   build (HEAD "[device button]\ntype = toy-button\n");
   bp_machine_watch (machine, listen_to, (void *) "");
   ck_assert_int_eq (run (press), 0);
-  ck_assert_str_eq (heard->str, "resumed powerdown stopped shutdown ");
+  ck_assert_str_eq (heard->str, "resuming resumed powerdown stopped shutdown ");
   ck_assert (g_ptr_array_find_with_equal_func (toy_events, "press button", g_str_equal, NULL));
 }
 END_TEST

@@ -171,7 +171,7 @@ END_TEST
 START_TEST (sections_that_lie)
 {
   static const struct { uint32_t kind, zero; uint64_t size; const char *because; } cases[] = {
-    { 0, 0, 0, "kind 0" }, { SECTION_END + 1, 0, 0, "kind" }, { SECTION_OBJECT, 1, 0, "kind" }, { SECTION_OBJECT, 0, UINT64_MAX, "bytes" },
+    { 0, 0, 0, "kind 0" }, { SECTION_CHANGE + 1, 0, 0, "kind" }, { SECTION_OBJECT, 1, 0, "kind" }, { SECTION_OBJECT, 0, UINT64_MAX, "bytes" },
     { SECTION_OBJECT, 0, 200 << 20, "within a section" }, { SECTION_END, 0, 0, "missing" },
   };
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
