@@ -7,6 +7,7 @@
 #include <backplane/plugin.h>
 #include <backplane/test-pci.h>
 #include <backplane/test-virtio.h>
+#include "../hw-virtio/net-test.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +24,7 @@ typedef struct FuzzDevice {
 static const FuzzDevice devices[] = {
   { "rng", "type = virtio-rng\nseed = 1\n", "" },
   { "rng-limited", "type = virtio-rng\nseed = 1\nmax-bytes = 100\nperiod = 5\n", "" },
+  { "net", "type = virtio-net\nbackend = net\nqueues = 2\n", "[backend net]\ntype = net-test\nloop = on\n" },
 };
 
 /* --- the machine --------------------------------------------------------------------------------- */
@@ -52,10 +54,10 @@ take (Fuzz *f, unsigned size)
 static BpTest *
 fresh_machine (const FuzzDevice *d, unsigned how)
 {
-  static const BpTypeDesc *types[64];
+  static const BpTypeDesc *types[64] = { &net_test_type };
   const BpTypeDesc *const *own = bp_plugin_query ()->types;
-  for (unsigned n = 0; own[n] && n < G_N_ELEMENTS (types) - 1; n++)
-    types[n] = own[n];
+  for (unsigned n = 0; own[n] && n < G_N_ELEMENTS (types) - 2; n++)
+    types[n + 1] = own[n];
   g_autofree char *text = g_strdup_printf (
     "[memory ram]\ntype = test-ram\nsize = 1M\n[map ram]\nregion = ram\nat = memory@0\n%s[device bus]\npacked = %s\n%s%s"
     "[device d]\nbus = bus\naddress = %s\n%s%s",
