@@ -6,7 +6,7 @@
 #include "monitor.h"
 
 /* Each ends with a row without names. */
-extern const Command machine_commands[], cpu_commands[], memory_commands[], block_commands[], screen_commands[], input_commands[], object_commands[], hotplug_commands[],
+extern const Command machine_commands[], cpu_commands[], memory_commands[], block_commands[], net_commands[], screen_commands[], input_commands[], object_commands[], hotplug_commands[],
   paging_commands[], snapshot_commands[], instrument_commands[], help_commands[];
 
 /* commands-hotplug.c */

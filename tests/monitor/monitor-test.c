@@ -5,6 +5,7 @@
 #include "monitor/qmp.h"
 #include "testing/testing.h"
 #include <backplane/iface/block.h>
+#include <backplane/iface/net.h>
 #include <backplane/iface/cpu-debug.h>
 #include <backplane/iface/input.h>
 #include <backplane/iface/screen.h>
@@ -103,6 +104,35 @@ static const BpProperty screen_properties[] = { BP_PROP_BOOL ("blank", Screen, b
 static const BpTypeDesc screen_type = {
   BP_TYPE ("test-screen", BP_KIND_DEVICE, Screen), .description = "a screen", .properties = screen_properties, .interfaces = screen_interfaces
 };
+
+/* --- test-network, test-nic ---------------------------------------------------------------------------------- */
+
+typedef struct Network {
+  bool down;
+} Network;
+
+static void
+network_info (void *self, BpNetInfo *info)
+{
+  info->link_up = !((Network *) self)->down;
+  info->takes = BP_NET_CHECKSUM;
+  info->packets[0] = 3, info->bytes[0] = 180;
+  info->packets[1] = 4, info->bytes[1] = 240;
+  g_strlcpy (info->what, "test, nobody", sizeof info->what);
+}
+
+static void network_set_link (void *self, bool up) { ((Network *) self)->down = !up; }
+static const BpNetIface network_iface = { .struct_size = sizeof network_iface, .info = network_info, .set_link = network_set_link };
+static const BpInterfaceDesc network_interfaces[] = { { BP_NET_ID, &network_iface }, { NULL, NULL } };
+static const BpTypeDesc network_type = {
+  BP_TYPE ("test-network", BP_KIND_BACKEND, Network), .description = "a network", .interfaces = network_interfaces
+};
+
+typedef struct Nic {
+  BpLink backend;
+} Nic;
+static const BpProperty nic_properties[] = { BP_PROP_LINK ("backend", Nic, backend, BP_NET_ID, 0, "Its network."), BP_PROP_END };
+static const BpTypeDesc nic_type = { BP_TYPE ("test-nic", BP_KIND_DEVICE, Nic), .description = "its device", .properties = nic_properties };
 
 /* --- test-drive, test-disk -------------------------------------------------------------------------------- */
 
@@ -259,7 +289,7 @@ on_event (void *user, const char *name, JsonObject *data)
 BpMachine *
 monitor_test_machine (const char *sections)
 {
-  static const BpTypeDesc *const types[] = { &cpu_type, &stand_in_ram, &screen_type, &drive_type, &disk_type, &input_type, &monitor_qmp_type, &monitor_console_type };
+  static const BpTypeDesc *const types[] = { &cpu_type, &stand_in_ram, &screen_type, &network_type, &nic_type, &drive_type, &disk_type, &input_type, &monitor_qmp_type, &monitor_console_type };
   g_autofree char *errors = NULL;
   g_autoptr (GError) error = NULL;
   g_autofree char *text = g_strconcat ("[machine]\ndescription = a test\n[accel]\ntype = toy-accel\n[cpu]\ntype = test-cpu\n[memory ram]\ntype = test-ram\n"

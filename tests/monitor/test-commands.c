@@ -402,6 +402,25 @@ medium_is (const char *what)
   ck_assert_msg (g_str_has_prefix (out, wanted), "%s instead of %s", out, what);
 }
 
+START_TEST (networks)
+{
+  monitor_test_end ();
+  machine = monitor_test_machine ("[backend lan]\ntype = test-network\n[device nic]\ntype = test-nic\nbackend = lan\n[backend free]\ntype = test-network\n"
+                                  "[backend console]\ntype = toy-char\n");
+  qmp_is (COMMAND ("query-netdev"),
+          "{\"return\": [{\"name\": \"lan\", \"type\": \"test-network\", \"info\": \"test, nobody\", \"link\": true, \"mtu\": 1500, \"queues\": 1, \"offloads\": [\"checksum\"], "
+          "\"rx-packets\": 3, \"rx-bytes\": 180, \"tx-packets\": 4, \"tx-bytes\": 240, \"peer\": \"nic\", \"qdev\": \"/machine/nic\"}, {\"name\": \"free\", *");
+  line_is ("info network", "lan: test, nobody, of nic, link up\n    received: 3 packets, 180 bytes; sent: 4 packets, 240 bytes\n"
+                           "free: test, nobody, of no device, link up\n    received: 3 packets, 180 bytes; sent: 4 packets, 240 bytes\n");
+  qmp_is (WITH ("set_link", "name": "nic", "up": false), RETURN ("{}"));
+  line_is ("info network", "lan: test, nobody, of nic, link down\n*");
+  line_is ("set_link lan on", "");
+  line_is ("info network", "lan: test, nobody, of nic, link up\n*");
+  qmp_is (WITH ("set_link", "name": "console", "up": false), GENERIC ("Device 'console' is a toy-char, which is on no network"));
+  qmp_is (WITH ("set_link", "name": "nope", "up": false), "{\"error\": {\"class\": \"DeviceNotFound\", *");
+}
+END_TEST
+
 START_TEST (media)
 {
   ck_assert (g_file_set_contents ("two.iso", "", 0, NULL));
@@ -588,6 +607,7 @@ main (void)
   tcase_add_test (tcase, comes_and_goes);
   tcase_add_test (tcase, memory_into_files);
   tcase_add_test (tcase, pictures);
+  tcase_add_test (tcase, networks);
   tcase_add_test (tcase, media);
   tcase_add_test (tcase, block_answers);
   tcase_add_test (tcase, keys);
