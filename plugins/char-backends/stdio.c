@@ -5,9 +5,11 @@
 #include <backplane/machine.h>
 #include <backplane/iface/terminal.h>
 #include <errno.h>
+#include <glib-unix.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -23,6 +25,7 @@ typedef struct CharStdio {
   void *console;                /* the one that is open; NULL: none */
   GString *typed;               /* for it */
   GSource *turn;                /* opens, feeds and closes it; NULL: nothing is to be done */
+  GSource *resizes;             /* the terminal got another size */
 } CharStdio;
 
 /* There is one terminal, and signal handlers have no other way to find it. */
@@ -271,6 +274,35 @@ broken (void *self)
   bp_machine_request_shutdown (bp_object_machine (self), 1, "standard output was closed");
 }
 
+static bool
+terminal_size (void *self, unsigned *columns, unsigned *rows)
+{
+  struct winsize size;
+  if (owner != self || ioctl (STDOUT_FILENO, TIOCGWINSZ, &size) || !size.ws_col || !size.ws_row)
+    return false;
+  *columns = size.ws_col;
+  *rows = size.ws_row;
+  return true;
+}
+
+static gboolean
+on_resize (void *user)
+{
+  BpMachine *machine = bp_object_machine (user);
+  bp_machine_lock (machine);
+  char_stream_event (user, BP_CHAR_RESIZED);
+  bp_machine_unlock (machine);
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+watch_size (CharStdio *stdio)
+{
+  stdio->resizes = g_unix_signal_source_new (SIGWINCH);
+  g_source_set_callback (stdio->resizes, on_resize, stdio, NULL);
+  g_source_attach (stdio->resizes, bp_loop_context (bp_loop_main (bp_object_machine (stdio))));
+}
+
 /* --- life cycle --------------------------------------------------------------------------- */
 
 /* A display goes first. */
@@ -309,6 +341,8 @@ stdio_realize (void *self, GError **error)
   bool terminal = isatty (STDIN_FILENO) && tcgetattr (STDIN_FILENO, &cooked) == 0;
   if (terminal)
     set_raw (stdio->signals);
+  if (isatty (STDOUT_FILENO))
+    watch_size (stdio);
   char_stream_open (self, STDIN_FILENO, STDOUT_FILENO, false, terminal);
   return true;
 }
@@ -320,6 +354,9 @@ stdio_unrealize (void *self)
   if (stdio->turn)
     g_source_destroy (stdio->turn);
   g_clear_pointer (&stdio->turn, g_source_unref);
+  if (stdio->resizes)
+    g_source_destroy (stdio->resizes);
+  g_clear_pointer (&stdio->resizes, g_source_unref);
   stdio->console = NULL;        /* it lets go by itself, and may be gone */
   if (stdio->typed)
     g_string_free (g_steal_pointer (&stdio->typed), TRUE);
@@ -341,7 +378,8 @@ static const BpProperty properties[] = {
   BP_PROP_END
 };
 
-static const BpInterfaceDesc interfaces[] = { { BP_CHAR_ID, &char_stream_iface }, { NULL, NULL } };
+static const BpCharIface iface = { CHAR_STREAM_IFACE, .terminal_size = terminal_size };
+static const BpInterfaceDesc interfaces[] = { { BP_CHAR_ID, &iface }, { NULL, NULL } };
 
 const BpTypeDesc char_stdio_type = {
   BP_TYPE ("char-stdio", BP_KIND_BACKEND, CharStdio),

@@ -15,6 +15,7 @@
 #define IN_SIZE 4096
 #define OUT_UNIT 4096
 #define OUT_LIMIT (64u << 20)
+#define OUT_ENOUGH (64u << 10)  /* what a device that can wait is asked to leave it at */
 #define FLUSH_PATIENCE_MS 5000
 #define DRAIN_PATIENCE_MS 500
 #define DRAIN_MOST_MS 3000      /* in all: the machine stands meanwhile, and who reads slowly would hold it for minutes */
@@ -38,6 +39,7 @@ struct CharStream {
   GMutex lock;
   int out_fd;
   bool sockets, out_broken, overflowed;
+  bool waits;                   /* the device was told that there is no room */
   unsigned out_watch;
   GByteArray *out;
   size_t out_at, out_limit;
@@ -246,6 +248,39 @@ output_broken (CharStream *s)
   s->out_at = 0;
 }
 
+/* Under `lock`. */
+static size_t
+room (const CharStream *s)
+{
+  if (s->out_fd < 0 || s->out_broken)
+    return SIZE_MAX;
+  return OUT_ENOUGH - MIN (OUT_ENOUGH, s->out->len - s->out_at);
+}
+
+size_t
+char_stream_room (void *self)
+{
+  CharStream *s = char_stream (self);
+  g_mutex_lock (&s->lock);
+  size_t bytes = room (s);
+  s->waits |= !bytes;
+  g_mutex_unlock (&s->lock);
+  return bytes;
+}
+
+/* [main][locked] */
+static void
+tell_room (CharStream *s)
+{
+  g_mutex_lock (&s->lock);
+  bool told = s->waits && room (s) >= OUT_ENOUGH / 2;
+  if (told)
+    s->waits = false;
+  g_mutex_unlock (&s->lock);
+  if (told && s->attached && s->handlers.can_write)
+    s->handlers.can_write (s->user);
+}
+
 static bool
 write_ready (void *user, GIOCondition condition)
 {
@@ -258,6 +293,7 @@ write_ready (void *user, GIOCondition condition)
   if (!more)
     s->out_watch = 0;
   g_mutex_unlock (&s->lock);
+  tell_room (s);
   if (!good && s->self && s->hooks.broken)
     s->hooks.broken (s->self);
   return more;
@@ -318,6 +354,16 @@ char_stream_drain (void *self)
   g_mutex_unlock (&s->lock);
 }
 
+bool
+char_stream_is_open (void *self)
+{
+  CharStream *s = char_stream (self);
+  g_mutex_lock (&s->lock);
+  bool open = s->out_fd >= 0 && !s->out_broken;
+  g_mutex_unlock (&s->lock);
+  return open;
+}
+
 static void
 flush_output (CharStream *s)
 {
@@ -360,6 +406,8 @@ char_stream_close (void *self, bool flush)
   s->out_at = 0;
   s->out_fd = -1;
   g_mutex_unlock (&s->lock);
+  if (s->self)
+    tell_room (s);
 }
 
 void
@@ -374,10 +422,4 @@ char_stream_finish (void *self, bool flush)
   stream_unref (g_steal_pointer (&base->stream));
 }
 
-const BpCharIface char_stream_iface = {
-  .struct_size = sizeof (BpCharIface),
-  .attach = char_stream_attach,
-  .write = char_stream_write,
-  .accept_input = char_stream_accept_input,
-  .drain = char_stream_drain,
-};
+const BpCharIface char_stream_iface = { CHAR_STREAM_IFACE };

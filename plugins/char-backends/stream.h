@@ -42,6 +42,12 @@ bool char_stream_attach (void *self, const BpCharHandlers *handlers, void *user)
 void char_stream_write (void *self, const uint8_t *data, size_t size);
 void char_stream_accept_input (void *self);
 void char_stream_drain (void *self);
+size_t char_stream_room (void *self);
+bool char_stream_is_open (void *self);
+#define CHAR_STREAM_IFACE \
+  .struct_size = sizeof (BpCharIface), .attach = char_stream_attach, .write = char_stream_write, \
+  .accept_input = char_stream_accept_input, .drain = char_stream_drain, .room = char_stream_room, \
+  .is_open = char_stream_is_open
 extern const BpCharIface char_stream_iface;
 
 extern const BpTypeDesc char_stdio_type, char_file_type, char_null_type, char_socket_type, char_pty_type;

@@ -3,7 +3,14 @@
 #include "hw-virtio.h"
 #include "virtio.h"
 
-static const BpTypeDesc *const types[] = { &virtio_pci_type, &virtio_mmio_type, &virtio_net_type, &virtio_rng_type, NULL };
+static const BpTypeDesc *const types[] = {
+  &virtio_pci_type,
+  &virtio_mmio_type,
+  &virtio_console_type,
+  &virtio_net_type,
+  &virtio_rng_type,
+  NULL
+};
 
 BP_PLUGIN_DEFINE (.id = "hw-virtio", .version = "1.0", .licence = "MIT", .description = "virtio devices, and buses for them: PCI and memory-mapped",
                   .types = types);
