@@ -15,6 +15,7 @@
 #include <backplane/bus/ata.h>
 #include <backplane/bus/pci.h>
 #include <backplane/iface/accel.h>
+#include <backplane/iface/balloon.h>
 #include <backplane/iface/block.h>
 #include <backplane/iface/boot.h>
 #include <backplane/iface/char.h>
@@ -76,7 +77,7 @@ const char *const *
 plugin_core_interfaces (void)
 {
   static const char *const ids[] = {
-    BP_ACCEL_ID, BP_ATA_BUS_ID, BP_BLOCK_ID, BP_BOOT_ID, BP_CHAR_ID, BP_CMOS_ID, BP_CONSOLE_ID, BP_CPU_DEBUG_ID, BP_FIRMWARE_CONFIG_ID,
+    BP_ACCEL_ID, BP_ATA_BUS_ID, BP_BALLOON_ID, BP_BLOCK_ID, BP_BOOT_ID, BP_CHAR_ID, BP_CMOS_ID, BP_CONSOLE_ID, BP_CPU_DEBUG_ID, BP_FIRMWARE_CONFIG_ID,
     BP_IMAGE_TOOL_ID, BP_INPUT_ID, BP_INSTRUMENT_HOST_ID, BP_INTERRUPT_CONTROLLER_ID, BP_ISA_DMA_ID, BP_MEMORY_BACKEND_ID, BP_MSI_ID, BP_PCI_BUS_ID,
     BP_POWER_BUTTON_ID, BP_SCREEN_ID, BP_SYMBOLS_ID, BP_TCG_FRONTEND_ID, BP_TERMINAL_ID, BP_TONE_ID, BP_X86_CPU_ID, BP_X86_IRQCHIP_ID, NULL,
   };

@@ -9,6 +9,7 @@ static const BpTypeDesc *const types[] = {
   &virtio_console_type,
   &virtio_net_type,
   &virtio_rng_type,
+  &virtio_balloon_type,
   NULL
 };
 

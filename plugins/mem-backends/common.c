@@ -220,8 +220,18 @@ get_fd (void *self)
   return base->has_fd && base->share ? base->fd : -1;
 }
 
+/* Shared memory is given back where it comes from, a hole; a private mapping of nothing is empty again, one of a file would show the file's bytes. */
+static bool
+discard (void *self, uint64_t offset, uint64_t size)
+{
+  const MemBackend *base = self;
+  if (!base->host || offset > base->size || size > base->size - offset || (base->has_fd && !base->share))
+    return false;
+  return madvise (base->host + offset, size, base->share ? MADV_REMOVE : MADV_DONTNEED) == 0;
+}
+
 static const BpMemoryBackendIface iface = {
-  .struct_size = sizeof iface, .region = get_region, .size = get_size, .fd = get_fd,
+  .struct_size = sizeof iface, .region = get_region, .size = get_size, .fd = get_fd, .discard = discard,
 };
 
 static const BpInterfaceDesc interfaces[] = { { BP_MEMORY_BACKEND_ID, &iface }, { NULL, NULL } };

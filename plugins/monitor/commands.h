@@ -6,7 +6,7 @@
 #include "monitor.h"
 
 /* Each ends with a row without names. */
-extern const Command machine_commands[], cpu_commands[], memory_commands[], block_commands[], net_commands[], screen_commands[], input_commands[], object_commands[], hotplug_commands[],
+extern const Command machine_commands[], balloon_commands[], cpu_commands[], memory_commands[], block_commands[], net_commands[], screen_commands[], input_commands[], object_commands[], hotplug_commands[],
   paging_commands[], snapshot_commands[], instrument_commands[], help_commands[];
 
 /* commands-hotplug.c */
@@ -15,6 +15,10 @@ uint64_t hotplug_memory_size (Monitor *monitor);        /* of devices that hold 
 void hotplug_added (Monitor *monitor, const char *id);
 void hotplug_removed (Monitor *monitor, const char *id);
 void hotplug_refused (Monitor *monitor, const char *detail);
+
+/* commands-balloon.c */
+void balloon_init (Monitor *monitor);
+void balloon_finish (Monitor *monitor);
 
 /* commands-block.c */
 void trays_init (Monitor *monitor);

@@ -243,7 +243,7 @@ backend_leave (void *user)
 static bool
 attach_backend (Console *c, GError **error)
 {
-  static const BpCharHandlers handlers = { sizeof handlers, backend_room, backend_receive, backend_event };
+  static const BpCharHandlers handlers = { sizeof handlers, backend_room, backend_receive, backend_event, NULL };
   static const BpConsoleTerminal terminal = { sizeof terminal, backend_write, backend_leave };
   if (!bp_char_attach (&c->backend, &handlers, c)) {
     g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "backend `%s` has another device", bp_object_id (c->backend.instance));

@@ -117,6 +117,7 @@ monitor_ref (void *self)
   m->added = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   m->watch = bp_machine_watch (machine, on_machine, m);
   trays_init (m);
+  balloon_init (m);
   keys_init (m, self);
   g_ptr_array_add (monitors, m);
   return m;
@@ -133,6 +134,7 @@ monitor_unref (Monitor *m)
   bp_machine_unwatch (m->machine, m->watch);
   keys_finish (m);
   trays_finish (m);
+  balloon_finish (m);
   g_ptr_array_unref (m->sinks);
   g_hash_table_unref (m->added);
   g_free (m);

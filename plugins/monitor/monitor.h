@@ -34,6 +34,9 @@ struct Monitor {
   BpTimer *key_timer;
   uint32_t buttons;
   unsigned absolute[2];
+  /* the balloon (commands-balloon.c) */
+  GSource *balloon_turn;        /* for what there is to tell; NULL: nothing was told lately */
+  bool balloon_changed;
   bool quits;                   /* somebody asked a monitor to end the run */
   bool resets;                  /* ... to reset the machine */
   bool deletes_object;          /* ... to remove what is no device: no event tells of it */
