@@ -44,17 +44,23 @@ bp_input_key_of_character (char character, bool *shift)
 
 /* --- routes ------------------------------------------------------------------------------- */
 
-/* Under the machine lock: the first object that takes events of the kind; NULL: none. */
+/* Under the machine lock: who takes events of the kind; NULL: nobody. */
 static const BpInputIface *
 find (BpMachine *machine, uint32_t kind, void **self)
 {
+  const BpInputIface *found = NULL;
   unsigned cursor = 0;
-  while ((*self = bp_machine_next (machine, BP_INPUT_ID, &cursor))) {
-    const BpInputIface *t = bp_object_interface (*self, BP_INPUT_ID);
-    if (BP_TABLE_HAS (t, kinds) && t->kinds (*self) & kind)
-      return t;
+  for (void *o; (o = bp_machine_next (machine, BP_INPUT_ID, &cursor));) {
+    const BpInputIface *t = bp_object_interface (o, BP_INPUT_ID);
+    uint32_t kinds = BP_TABLE_HAS (t, kinds) ? t->kinds (o) : 0;
+    if (!(kinds & kind) || (found && !(kinds & BP_INPUT_PREFERRED)))
+      continue;
+    found = t;
+    *self = o;
+    if (kinds & BP_INPUT_PREFERRED)
+      break;
   }
-  return NULL;
+  return found;
 }
 
 bool

@@ -10,6 +10,7 @@ static const BpTypeDesc *const types[] = {
   &virtio_net_type,
   &virtio_rng_type,
   &virtio_balloon_type,
+  &virtio_input_type,
   NULL
 };
 

@@ -1,7 +1,8 @@
 /* iface/input.h -- you implement this in a keyboard, a mouse, a tablet: what people type and point at. */
 /* SPDX-License-Identifier: MIT */
 /*
- * PURPOSE.  Displays and monitors send events to the first object that takes their kind (the functions below find it).  Keys are Linux's codes
+ * PURPOSE.  Displays and monitors send events to the first object that takes their kind (the functions below find it), of those that say they are preferred
+ * if any does: a guest that has a driver for a paravirtual keyboard listens to that one.  Keys are Linux's codes
  * (linux/input-event-codes.h: KEY_A is 30), which name a place on the keyboard, not a character.
  */
 #ifndef BACKPLANE_IFACE_INPUT_H
@@ -12,8 +13,9 @@ BP_BEGIN_DECLS
 
 #define BP_INPUT_ID "bp.input/1"
 
-enum { BP_INPUT_KEYS = 1 << 0, BP_INPUT_RELATIVE = 1 << 1, BP_INPUT_ABSOLUTE = 1 << 2 };
+enum { BP_INPUT_KEYS = 1 << 0, BP_INPUT_RELATIVE = 1 << 1, BP_INPUT_ABSOLUTE = 1 << 2, BP_INPUT_PREFERRED = 1 << 3 };
 enum { BP_INPUT_LEFT = 1 << 0, BP_INPUT_RIGHT = 1 << 1, BP_INPUT_MIDDLE = 1 << 2, BP_INPUT_SIDE = 1 << 3, BP_INPUT_EXTRA = 1 << 4 };
+enum { BP_INPUT_LED_NUM = 1 << 0, BP_INPUT_LED_CAPS = 1 << 1, BP_INPUT_LED_SCROLL = 1 << 2 };
 #define BP_INPUT_ABSOLUTE_MAX 0x7fff    /* right and bottom edge */
 
 typedef struct BpInputIface {
@@ -24,6 +26,7 @@ typedef struct BpInputIface {
   void (*relative) (void *self, int dx, int dy, int wheel, uint32_t buttons);
   void (*absolute) (void *self, unsigned x, unsigned y, int wheel, uint32_t buttons);
   void (*release) (void *self);         /* lets go of every key and button that is held */
+  uint32_t (*leds) (void *self);        /* BP_INPUT_LED_*: those of a keyboard that the guest has switched on */
 } BpInputIface;                         /* all [main][locked] */
 
 /* To the first that takes it; false: nobody does. [main] */
