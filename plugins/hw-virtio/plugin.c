@@ -11,6 +11,7 @@ static const BpTypeDesc *const types[] = {
   &virtio_rng_type,
   &virtio_balloon_type,
   &virtio_input_type,
+  &virtio_vsock_type,
   NULL
 };
 
