@@ -31,7 +31,18 @@ unrealize (void *self)
 static BpRegion *region (void *self) { return ((Ram *) self)->region; }
 static uint64_t size (void *self) { return ((Ram *) self)->size; }
 static int fd (void *self) { return -1; }
-static const BpMemoryBackendIface iface = { .struct_size = sizeof iface, .region = region, .size = size, .fd = fd };
+
+static bool
+discard (void *self, uint64_t offset, uint64_t n)
+{
+  Ram *r = self;
+  bool inside = offset <= r->size && n <= r->size - offset;
+  if (inside)
+    memset (r->host + offset, 0, n);
+  return inside;
+}
+
+static const BpMemoryBackendIface iface = { .struct_size = sizeof iface, .region = region, .size = size, .fd = fd, .discard = discard };
 static const BpInterfaceDesc interfaces[] = { { BP_MEMORY_BACKEND_ID, &iface }, { NULL, NULL } };
 static const BpProperty properties[] = {
   BP_PROP_SIZE_REQUIRED ("size", Ram, size, 4096, UINT64_C (1) << 32, "Bytes of memory."), BP_PROP_END

@@ -4,19 +4,23 @@
  * The first byte is the device (a row of `devices'; FUZZ_VIRTIO=NAME in the environment: that one always), the second bus and rings, the third the features that
  * the driver takes.  Then come steps: a byte that says which, and what it needs.  A new device is a row.
  */
+#include <backplane/iface/input.h>
 #include <backplane/plugin.h>
 #include <backplane/test-pci.h>
 #include <backplane/test-virtio.h>
 #include "../hw-virtio/net-test.h"
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
 const BpPluginDesc *bp_plugin_query (void);
 
 /* --- devices ----------------------------------------------------------------------------------- */
 
-/* keys: of its section, beside bus and address; more: sections that it links to. */
+/* keys: of its section, beside bus and address (@ stands for a file of the machine's own); more: sections that it links to. */
 typedef struct FuzzDevice {
   const char *name, *keys, *more;
 } FuzzDevice;
@@ -25,6 +29,11 @@ static const FuzzDevice devices[] = {
   { "rng", "type = virtio-rng\nseed = 1\n", "" },
   { "rng-limited", "type = virtio-rng\nseed = 1\nmax-bytes = 100\nperiod = 5\n", "" },
   { "net", "type = virtio-net\nbackend = net\nqueues = 2\n", "[backend net]\ntype = net-test\nloop = on\n" },
+  { "console", "type = virtio-console\nconsoles = 2\nport2 = line\nname2 = line\n", "[backend line]\ntype = test-char\n" },
+  { "balloon", "type = virtio-balloon\nstatistics-interval = 1\n", "" },
+  { "keyboard", "type = virtio-input\nkind = keyboard\n", "" },
+  { "tablet", "type = virtio-input\nkind = tablet\n", "" },
+  { "vsock", "type = virtio-vsock\npath = @\n", "" },
 };
 
 /* --- the machine --------------------------------------------------------------------------------- */
@@ -36,6 +45,8 @@ typedef struct Fuzz {
   const uint8_t *at, *end;
   BpTest *t;
   BpTestVirtio *v;
+  const FuzzDevice *device;
+  unsigned how;
   bool pci, packed;
   unsigned saves;
   struct { uint64_t area[3]; unsigned size; uint16_t next; bool wrap; } queues[QUEUES];
@@ -50,6 +61,12 @@ take (Fuzz *f, unsigned size)
   return value;
 }
 
+static char *
+own_file (unsigned how)
+{
+  return g_strdup_printf ("%s/fuzz-virtio-%d-%u", g_get_tmp_dir (), (int) getpid (), how & 7);
+}
+
 /* Machines are used again after a reset, since making one takes longer than most inputs; FUZZ_FRESH in the environment: they are not. */
 static BpTest *
 fresh_machine (const FuzzDevice *d, unsigned how)
@@ -58,12 +75,15 @@ fresh_machine (const FuzzDevice *d, unsigned how)
   const BpTypeDesc *const *own = bp_plugin_query ()->types;
   for (unsigned n = 0; own[n] && n < G_N_ELEMENTS (types) - 2; n++)
     types[n + 1] = own[n];
+  g_autofree char *file = own_file (how);
+  g_auto (GStrv) parts = g_strsplit (d->keys, "@", -1);
+  g_autofree char *keys = g_strjoinv (file, parts);
   g_autofree char *text = g_strdup_printf (
     "[memory ram]\ntype = test-ram\nsize = 1M\n[map ram]\nregion = ram\nat = memory@0\n%s[device bus]\npacked = %s\n%s%s"
     "[device d]\nbus = bus\naddress = %s\n%s%s",
     how & 1 ? "[device pci]\ntype = test-pci\n" : "[device probe]\ntype = test-probe\n", how & 2 ? "on" : "off",
     how & 1 ? "type = virtio-pci\nbus = pci\n" : "type = virtio-mmio\nmmio0 = memory@0x10000000\nirq0 = probe.in0\n", how & 4 ? "doorbells = on\n" : "",
-    how & 1 ? "03.0" : "0", d->keys, d->more);
+    how & 1 ? "03.0" : "0", keys, d->more);
   return bp_test_new (types, text);
 }
 
@@ -213,6 +233,57 @@ any_pci_register (Fuzz *f)
     bp_test_pci_write (f->t, "pci", BP_TEST_PCI (3, 0), offset, value, 4);
 }
 
+/* --- what happens outside ----------------------------------------------------------------------------- */
+
+/* Where guests connect to port 1. */
+static int
+listener (unsigned how)
+{
+  static int fds[8];
+  if (fds[how & 7])
+    return fds[how & 7] - 1;
+  g_autofree char *file = own_file (how);
+  struct sockaddr_un a = { .sun_family = AF_UNIX };
+  g_snprintf (a.sun_path, sizeof a.sun_path, "%s_1", file);
+  unlink (a.sun_path);
+  int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (bind (fd, (struct sockaddr *) &a, sizeof a) || listen (fd, 8))
+    abort ();
+  fds[how & 7] = fd + 1;
+  return fd;
+}
+
+static void
+other_end (Fuzz *f)
+{
+  static int open[8];
+  static unsigned next;
+  int *place = &open[next++ % G_N_ELEMENTS (open)], fd = accept4 (listener (f->how), NULL, NULL, SOCK_NONBLOCK);
+  unsigned what = (unsigned) take (f, 1);
+  if (*place)
+    close (*place - 1);
+  *place = fd + 1;
+  if (fd >= 0 && what & 1 && send (fd, "some text", what % 10, MSG_NOSIGNAL) < 0)
+    return;
+  if (fd >= 0 && what & 2)
+    shutdown (fd, what & 4 ? SHUT_WR : SHUT_RD);
+}
+
+/* People type, servers answer. */
+static void
+outside (Fuzz *f)
+{
+  unsigned what = (unsigned) take (f, 1);
+  if (strcmp (f->device->name, "console") == 0)
+    bp_test_type (f->t, "line", "some text", what % 10);
+  else if (strcmp (f->device->name, "keyboard") == 0)
+    bp_input_send_key (bp_test_machine (f->t), what, take (f, 1) & 1);
+  else if (strcmp (f->device->name, "tablet") == 0)
+    bp_input_send_absolute (bp_test_machine (f->t), what << 7, (unsigned) take (f, 1) << 7, 0, what);
+  else if (strcmp (f->device->name, "vsock") == 0)
+    other_end (f);
+}
+
 static void
 step (Fuzz *f)
 {
@@ -234,6 +305,7 @@ step (Fuzz *f)
         bp_test_round_trip (f->t);        /* takes as long as all else */
       break;
     case 1: bp_test_reset (f->t, BP_RESET_WARM); break;
+    case 2: outside (f); break;
     default: bp_test_iterate (f->t); break;
     }
     break;
@@ -256,11 +328,13 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   enum { STEPS = 200 };
   if (size < 3)
     return 0;
-  Fuzz f = { .at = data + 3, .end = data + size, .pci = data[1] & 1, .packed = data[1] & 2 };
-  f.t = machine_for (choose (data[0]), data[1]);
+  Fuzz f = { .at = data + 3, .end = data + size, .device = choose (data[0]), .how = data[1], .pci = data[1] & 1, .packed = data[1] & 2 };
+  f.t = machine_for (f.device, data[1]);
   f.v = f.pci ? bp_test_virtio_pci (f.t, "pci", BP_TEST_PCI (3, 0), RINGS, RINGS_SIZE) : bp_test_virtio_mmio (f.t, MMIO, RINGS, RINGS_SIZE);
   if (data[1] & 8)
     bp_test_virtio_use_pin (f.v);
+  if (strcmp (f.device->name, "vsock") == 0)
+    listener (f.how);
   start (&f, data[2]);
   for (unsigned n = 0; n < STEPS && f.at < f.end; n++)
     step (&f);
