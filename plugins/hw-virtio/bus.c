@@ -193,7 +193,7 @@ static const BpStateField queue_state[] = {
 };
 const BpStateField virtio_device_state[] = {
   BP_STATE_FIELD_U32 (DeviceState, place), BP_STATE_FIELD_U32 (DeviceState, device_id), BP_STATE_FIELD_U8 (DeviceState, status),
-  BP_STATE_FIELD_U8 (DeviceState, isr), BP_STATE_FIELD_BOOL (DeviceState, broken), BP_STATE_FIELD_U16 (DeviceState, queue_select),
+  BP_STATE_FIELD_U8 (DeviceState, isr), BP_STATE_FIELD_BOOL (DeviceState, broken), BP_STATE_FIELD_BOOL (DeviceState, legacy), BP_STATE_FIELD_U16 (DeviceState, queue_select),
   BP_STATE_FIELD_U16 (DeviceState, config_vector), BP_STATE_FIELD_U32 (DeviceState, feature_select), BP_STATE_FIELD_U32 (DeviceState, driver_feature_select),
   BP_STATE_FIELD_U32 (DeviceState, config_generation), BP_STATE_FIELD_U64 (DeviceState, driver_features),
   BP_STATE_FIELD_TABLE (DeviceState, queues, QueueState, queue_state), BP_STATE_END

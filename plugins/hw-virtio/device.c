@@ -208,7 +208,7 @@ device_reset (BpVirtioDevice *d)
   for (unsigned i = 0; i < d->n_queues; i++)
     queue_reset (&d->queues[i]);
   *s = (DeviceState) { .place = d->number, .device_id = d->function.device_id, .config_vector = NO_VECTOR, .queues = s->queues };
-  d->waits = d->legacy = false;
+  d->waits = false;
   d->bus->registers_changed (d);
 }
 
@@ -242,7 +242,7 @@ accepts (BpVirtioDevice *d)
     bp_log_guest (d->bus, "%s: features 0x%" G_GINT64_MODIFIER "x were not offered", d->address, strange);
     return false;
   }
-  if (!(features & FEATURE_BIT (FEATURE_VERSION_1)) && !d->legacy) {
+  if (!(features & FEATURE_BIT (FEATURE_VERSION_1)) && !d->state->legacy) {
     bp_log_guest (d->bus, "%s: a driver without VIRTIO_F_VERSION_1", d->address);
     return false;
   }
@@ -253,7 +253,7 @@ accepts (BpVirtioDevice *d)
 static bool
 may_start (BpVirtioDevice *d)
 {
-  if (d->legacy)
+  if (d->state->legacy)
     return accepts (d);
   if (d->state->status & STATUS_FEATURES_OK)
     return true;

@@ -44,8 +44,8 @@ common_word (BpVirtioDevice *d, unsigned offset)
 }
 
 /* A vector that is not there reads back as none (4.1.5.1.2.1). */
-static uint16_t
-vector_or_none (const BpVirtioDevice *d, uint16_t vector)
+uint16_t
+pci_vector_or_none (const BpVirtioDevice *d, uint16_t vector)
 {
   return vector < place_of (d)->vectors ? vector : NO_VECTOR;
 }
@@ -73,7 +73,7 @@ queue_write (BpVirtioDevice *d, unsigned offset, uint32_t value, unsigned size)
     return false;
   switch (offset) {
   case QUEUE_SIZE: queue_set_size (q, value); return true;
-  case QUEUE_VECTOR: q->s->vector = vector_or_none (d, (uint16_t) value); return true;
+  case QUEUE_VECTOR: q->s->vector = pci_vector_or_none (d, (uint16_t) value); return true;
   case QUEUE_ENABLE:
     if (value == 1)
       queue_set_enabled (q, true);
@@ -90,7 +90,7 @@ common_write (BpVirtioDevice *d, unsigned offset, uint32_t value, unsigned size)
   case DEVICE_FEATURE_SELECT << 4 | 4: s->feature_select = value; return true;
   case DRIVER_FEATURE_SELECT << 4 | 4: s->driver_feature_select = value; return true;
   case DRIVER_FEATURE << 4 | 4: device_set_driver_features (d, s->driver_feature_select, value); return true;
-  case CONFIG_VECTOR << 4 | 2: s->config_vector = vector_or_none (d, (uint16_t) value); return true;
+  case CONFIG_VECTOR << 4 | 2: s->config_vector = pci_vector_or_none (d, (uint16_t) value); return true;
   case DEVICE_STATUS << 4 | 1: device_set_status (d, (uint8_t) value); return true;
   case QUEUE_SELECT << 4 | 2: s->queue_select = (uint16_t) value; return true;
   default: return offset >= QUEUE_SIZE && offset < COMMON_SIZE && queue_write (d, offset, value, size);
@@ -100,8 +100,8 @@ common_write (BpVirtioDevice *d, unsigned offset, uint32_t value, unsigned size)
 /* --- all of them ------------------------------------------------------------------------------- */
 
 /* Reading takes the status back, and with it the pin (4.1.4.5). */
-static uint32_t
-read_isr (BpVirtioDevice *d)
+uint32_t
+pci_read_isr (BpVirtioDevice *d)
 {
   uint8_t isr = d->state->isr;
   d->state->isr = 0;
@@ -115,7 +115,7 @@ pci_register_read (BpVirtioDevice *d, unsigned offset, unsigned size)
   if (offset >= CONFIG_AT && offset < NOTIFY_AT)
     return device_config_read (d, offset - CONFIG_AT, size);
   if (offset >= COMMON_AT + COMMON_SIZE)
-    return offset == ISR_AT ? read_isr (d) : 0;
+    return offset == ISR_AT ? pci_read_isr (d) : 0;
   return common_word (d, offset & ~3u) >> 8 * (offset & 3) & UINT64_MAX >> (64 - 8 * size);
 }
 

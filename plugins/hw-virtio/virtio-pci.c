@@ -28,8 +28,8 @@ put (uint8_t *at, uint32_t value)
 
 /* --- interrupts ------------------------------------------------------------------------------- */
 
-static unsigned
-n_messages (const BpVirtioDevice *d)
+unsigned
+pci_n_messages (const BpVirtioDevice *d)
 {
   const BpPciBusIface *pci = pci_of (d);
   return BP_TABLE_HAS (pci, n_messages) ? pci->n_messages (pci_bus_of (d), place_of (d)->slot) : 0;
@@ -38,14 +38,14 @@ n_messages (const BpVirtioDevice *d)
 void
 pci_update_pin (BpVirtioDevice *d)
 {
-  pci_of (d)->set_interrupt (pci_bus_of (d), place_of (d)->slot, d->state->isr && !n_messages (d));
+  pci_of (d)->set_interrupt (pci_bus_of (d), place_of (d)->slot, d->state->isr && !pci_n_messages (d));
 }
 
 static void
 interrupt (BpVirtioDevice *d, int queue)
 {
   uint16_t vector = queue == CONFIG_INTERRUPT ? d->state->config_vector : d->queues[queue].s->vector;
-  unsigned n = n_messages (d);
+  unsigned n = pci_n_messages (d);
   if (!n) {
     pci_update_pin (d);
     return;
@@ -162,10 +162,17 @@ add_function (PciPlace *p, unsigned number, const BpVirtioFunction *f, GError **
 {
   const BpPciBusIface *pci = p->bus->bus.table;
   uint32_t class = class_of (f);
+  uint16_t legacy_id = p->ports ? pci_legacy_id (f->device_id) : 0;
   BpPciFunction function = { .struct_size = sizeof function, .vendor_id = VENDOR, .device_id = (uint16_t) (DEVICE_BASE + f->device_id), .revision = 1,
                              .class_code = (uint8_t) (class >> 16), .subclass = (uint8_t) (class >> 8), .prog_if = (uint8_t) class,
                              .subsystem_vendor_id = VENDOR, .subsystem_id = SUBSYSTEM, .interrupt_pin = 1, .self = p, .config_read = config_read,
                              .config_written = config_written };
+  if (legacy_id) {              /* 4.1.2.2: a transitional device; its driver knows it by the subsystem */
+    function.device_id = legacy_id;
+    function.revision = 0;
+    function.subsystem_id = (uint16_t) f->device_id;
+    function.bars[PORTS_BAR] = (BpPciBar) { p->ports, BP_PCI_BAR_IO };
+  }
   function.bars[BAR_NUMBER] = (BpPciBar) { p->bar, BP_PCI_BAR_MEMORY | BP_PCI_BAR_64BIT };
   p->slot = pci->add (p->bus->bus.instance, number, &function, error);
   return p->slot != NULL;
@@ -181,6 +188,10 @@ set_doorbells (BpVirtioDevice *d, void (*change) (BpRegion *region, const BpDoor
     BpDoorbell bell = { .struct_size = sizeof bell, .offset = ((uint64_t) d->number << REGISTERS_SHIFT) + NOTIFY_AT + i * (uint64_t) NOTIFY_EACH,
                         .fd = d->queues[i].kick_fd };
     change (place_of (d)->bus->registers, &bell);
+    bell = (BpDoorbell) { .struct_size = sizeof bell, .size = 2, .offset = ((uint64_t) d->number << PORTS_SHIFT) + PORTS_NOTIFY, .value = i, .match = true,
+                          .fd = d->queues[i].kick_fd };
+    if (place_of (d)->ports)
+      change (place_of (d)->bus->ports, &bell);
   }
   bp_memory_commit ();
 }
@@ -208,6 +219,7 @@ drop (PciPlace *p)
     pci->remove (p->bus->bus.instance, p->slot);
   bp_region_free (p->window);
   bp_region_free (p->bar);
+  bp_region_free (p->ports);
   if (d) {
     d->place = NULL;
     virtio_device_free (d);
@@ -223,6 +235,8 @@ add_device (PciPlace *p, unsigned number, const char *address, const BpVirtioFun
   p->bar = bp_region_new_container (v, address, BAR_SIZE);
   p->window = bp_region_new_alias (v, "registers", v->registers, (uint64_t) number << REGISTERS_SHIFT, REGISTERS_SIZE);
   bp_region_add (p->bar, 0, p->window, 0);
+  if (v->legacy && pci_legacy_id (f->device_id))
+    p->ports = bp_region_new_alias (v, "ports", v->ports, (uint64_t) number << PORTS_SHIFT, PORTS_SIZE);
   if (!add_function (p, number, f, error))
     return false;
   BpVirtioDevice *d = virtio_device_new (&v->common, number, address, f, pci->dma (v->bus.instance, p->slot), error);
@@ -267,6 +281,7 @@ pci_configure (void *self, GError **error)
   v->common.interrupt = interrupt;
   v->common.registers_changed = registers_changed;
   v->registers = bp_region_new_io (self, "registers", &pci_register_ops, (uint64_t) FUNCTIONS << REGISTERS_SHIFT);
+  v->ports = bp_region_new_io (self, "ports", &pci_port_ops, (uint64_t) FUNCTIONS << PORTS_SHIFT);
   virtio_bus_init (&v->common);
   return true;
 }
@@ -277,7 +292,8 @@ pci_unrealize (void *self)
   VirtioPci *v = self;
   virtio_bus_finish (&v->common);
   bp_region_free (v->registers);
-  v->registers = NULL;
+  bp_region_free (v->ports);
+  v->registers = v->ports = NULL;
 }
 
 static void pci_reset (void *self, BpResetKind kind) { virtio_bus_reset (self); }
@@ -289,6 +305,9 @@ static const BpProperty pci_properties[] = {
   BP_PROP_LINK ("bus", VirtioPci, bus, BP_PCI_BUS_ID, BP_PROPERTY_REQUIRED, "The PCI bus whose functions the devices are."),
   BP_PROP_INT_ ("vectors", BP_PROPERTY_U32, VirtioPci, vectors, 1025, 0, 1025,
                 "MSI-X vectors that each device has at most: one for its configuration and one for each queue are of use; 0: it has its interrupt pin alone."),
+  BP_PROP_BOOL ("legacy", VirtioPci, legacy, false,
+                "Devices that drivers older than virtio 1.0 know (network, disk, console, entropy, balloon, SCSI, 9P) are transitional: they have those drivers' "
+                "device IDs and ports too."),
   VIRTIO_BUS_PROPERTIES (VirtioPci), BP_PROP_END
 };
 static const BpStateField pci_state[] = { VIRTIO_BUS_STATE (VirtioPci), BP_STATE_END };

@@ -17,7 +17,7 @@ typedef struct VirtioPci {
   BpLink bus;
   uint32_t vectors;
   bool legacy;
-  BpRegion *registers;
+  BpRegion *registers, *ports;
 } VirtioPci;
 
 typedef struct PciPlace {
@@ -26,6 +26,7 @@ typedef struct PciPlace {
   BpPciSlot *slot;
   unsigned vectors;
   BpRegion *bar, *window;
+  BpRegion *ports;              /* NULL: it has none */
   unsigned config_window;       /* the capability through which configuration cycles reach registers (4.1.4.9) */
 } PciPlace;
 
@@ -33,11 +34,23 @@ static inline PciPlace *place_of (const BpVirtioDevice *d) { return d->place; }
 static inline const BpPciBusIface *pci_of (const BpVirtioDevice *d) { return ((VirtioPci *) d->bus)->bus.table; }
 static inline void *pci_bus_of (const BpVirtioDevice *d) { return ((VirtioPci *) d->bus)->bus.instance; }
 
+/* The same for the ports of 0.9.5, BAR 0. */
+enum { PORTS_SHIFT = 8, PORTS_SIZE = 1 << PORTS_SHIFT, PORTS_BAR = 0, PORTS_NOTIFY = 0x10 };
+
 /* virtio-pci-registers.c */
 extern const BpRegionOps pci_register_ops;
 uint64_t pci_register_read (BpVirtioDevice *d, unsigned offset, unsigned size);
 void pci_register_write (BpVirtioDevice *d, unsigned offset, uint64_t value, unsigned size);
-/* virtio-pci.c: the pin follows the ISR status, unless messages are sent. */
+uint32_t pci_read_isr (BpVirtioDevice *d);              /* takes it back */
+uint16_t pci_vector_or_none (const BpVirtioDevice *d, uint16_t vector);
+/* virtio-pci-legacy.c */
+extern const BpRegionOps pci_port_ops;
+uint64_t pci_legacy_read (BpVirtioDevice *d, unsigned offset, unsigned size);
+void pci_legacy_write (BpVirtioDevice *d, unsigned offset, uint64_t value, unsigned size);
+uint16_t pci_legacy_id (uint32_t device_id);
+/* virtio-pci.c */
+unsigned pci_n_messages (const BpVirtioDevice *d);
+/* The pin follows the ISR status, unless messages are sent. */
 void pci_update_pin (BpVirtioDevice *d);
 
 #endif

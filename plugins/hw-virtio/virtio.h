@@ -100,6 +100,7 @@ typedef struct DeviceState {    /* saved */
   uint32_t device_id;
   uint8_t status, isr;
   bool broken;
+  bool legacy;                  /* the driver is older than VIRTIO 1.0 */
   uint16_t queue_select, config_vector;
   uint32_t feature_select, driver_feature_select, config_generation;
   uint64_t driver_features;
@@ -121,7 +122,6 @@ struct BpVirtioDevice {
   BpLoop *loop;
   bool started;                 /* between start and stop */
   bool waits;                   /* was loaded, and the machine has not gone on yet */
-  bool legacy;                  /* the driver has used the registers of 0.9.5 */
   Buffer *pool;
   void *place;                  /* the bus's own */
 };

@@ -18,7 +18,7 @@ busybox=$(command -v busybox) && ! ldd "$busybox" >/dev/null 2>&1 || skip "there
 virtio_modules="virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_mmio"
 
 # guest MODULE... <SCRIPT: makes $work/initrd, which loads what a virtio bus needs and the modules named, in this order, and runs the script, then powers off.
-# What else is put below $work/root before is in it too.
+# What else is put below $work/root before is in it too, and a module's options are in $work/MODULE.options.
 guest() {
   root=$work/root
   mkdir -p "$root/bin" "$root/lib/modules" "$root/dev" "$root/proc" "$root/sys" "$root/mnt" "$root/tmp"
@@ -28,6 +28,7 @@ guest() {
   for module in $virtio_modules "$@"; do
     file=$(find "$modules" -name "$module.ko" | head -1)
     [ -z "$file" ] || cp "$file" "$root/lib/modules/$n-$module.ko"
+    [ ! -f "$work/$module.options" ] || cp "$work/$module.options" "$root/lib/modules/$n-$module.ko.options"
     n=$((n + 1))
   done
   cat >"$root/init" <<'INIT'
@@ -36,7 +37,7 @@ guest() {
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
-for m in /lib/modules/*.ko; do insmod $m || echo "TEST failed: $m"; done
+for m in /lib/modules/*.ko; do insmod $m $(cat $m.options 2>/dev/null) || echo "TEST failed: $m"; done
 . /script
 poweroff -f
 INIT
