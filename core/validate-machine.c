@@ -4,6 +4,7 @@
 #include <backplane/arch/x86-state.h>
 #include <backplane/bus/ata.h>
 #include <backplane/bus/pci.h>
+#include <backplane/bus/virtio.h>
 #include <backplane/tcg/instrument-host.h>
 #include <string.h>
 
@@ -55,6 +56,8 @@ invent (Writer *w, const BpTypeDesc *type, const BpProperty *p)
     return g_strdup ("03.0");
   if (p->kind == BP_PROPERTY_STRING && strcmp (p->name, "address") == 0 && has_link_to (type, BP_ATA_BUS_ID))
     return g_strdup ("0.0");
+  if (p->kind == BP_PROPERTY_STRING && strcmp (p->name, "address") == 0 && has_link_to (type, BP_VIRTIO_BUS_ID))
+    return g_strdup ("03.0");
   if (p->kind == BP_PROPERTY_SIZE) {
     property_limits (p, &min, &max);
     return g_strdup_printf ("%" G_GUINT64_FORMAT, CLAMP ((uint64_t) VALIDATE_SAMPLE_SIZE, min, max));

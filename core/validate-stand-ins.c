@@ -153,7 +153,7 @@ static const struct StandIn {
 } stand_ins[] = {
   { &stand_in_char, "" },      { &stand_in_block, "size = 1M\n" }, { &stand_in_ram, "size = 16M\n" }, { &pic_type, "" },      { &cmos_type, "" },
   { &dma_type, "" },           { &tone_type, "" },                 { &screen_type, "" },              { &config_type, "" },   { &ata_type, "" },
-  { &stand_in_pci, "" },       { &stand_in_cpu, "" },              { &stand_in_accel, "" },           { &stand_in_pins, "" },
+  { &stand_in_pci, "" },       { &stand_in_virtio, "" },           { &stand_in_cpu, "" },              { &stand_in_accel, "" },           { &stand_in_pins, "" },
 };
 
 bool

@@ -96,7 +96,7 @@ bool stand_ins_register (GError **error);
 const BpTypeDesc *stand_in_for (const char *interface_id);
 /* What its section says; NULL: it is none of these. */
 const char *stand_in_keys (const BpTypeDesc *type);
-extern const BpTypeDesc stand_in_pins, stand_in_accel;
+extern const BpTypeDesc stand_in_pins, stand_in_accel, stand_in_virtio;
 enum { STAND_IN_PINS = 256 };
 
 #endif
