@@ -11,7 +11,7 @@ typedef struct Rings {
   uint64_t descriptors, driver, device;
 } Rings;
 
-static const VirtioCase split = { "mmio", .event_index = false }, split_indirect = { "mmio, indirect", .indirect = true },
+static const VirtioCase split = { "mmio", .pci = false }, split_indirect = { "mmio, indirect", .indirect = true },
                         packed = { "mmio, packed", .packed = true }, packed_indirect = { "mmio, packed, indirect", .packed = true, .indirect = true };
 
 static Rings

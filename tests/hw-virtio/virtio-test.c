@@ -149,22 +149,41 @@ const VirtioCase virtio_cases[] = {
 };
 const unsigned n_virtio_cases = BP_N_ELEMENTS (virtio_cases);
 
-BpTest *
-virtio_test_new (const VirtioCase *c, const char *echo_keys, const char *more)
+static const BpTypeDesc *const *
+all_types (void)
 {
-  static const BpTypeDesc *types[16];
+  static const BpTypeDesc *types[32];
   const BpTypeDesc *const *plugin = bp_plugin_query ()->types;
   unsigned n = 0;
   types[n++] = &echo_type;
   while (*plugin && n < BP_N_ELEMENTS (types) - 1)
     types[n++] = *plugin++;
-  g_autofree char *text = g_strdup_printf (
+  return types;
+}
+
+static char *
+sections (const VirtioCase *c, const char *echo_keys, const char *more)
+{
+  return g_strdup_printf (
     "[memory ram]\ntype = test-ram\nsize = 1M\n[map ram]\nregion = ram\nat = memory@0\n[device probe]\ntype = test-probe\n%s"
     "[device bus]\npacked = %s\ndoorbells = %s\n%s[device echo]\ntype = echo\nbus = bus\naddress = %s\n%s%s",
     c->pci ? "[device pci]\ntype = test-pci\n" : "", c->packed ? "on" : "off", c->events ? "on" : "auto",
     c->pci ? "type = virtio-pci\nbus = pci\n" : "type = virtio-mmio\nmmio0 = memory@0x10000000\nirq0 = probe.in0\n", c->pci ? "03.0" : "0",
     echo_keys ? echo_keys : "", more ? more : "");
-  return bp_test_new (types, text);
+}
+
+BpTest *
+virtio_test_new (const VirtioCase *c, const char *echo_keys, const char *more)
+{
+  g_autofree char *text = sections (c, echo_keys, more);
+  return bp_test_new (all_types (), text);
+}
+
+char *
+virtio_test_refusal (const VirtioCase *c, const char *more)
+{
+  g_autofree char *text = sections (c, NULL, more);
+  return bp_test_refusal (all_types (), text);
 }
 
 BpTestVirtio *

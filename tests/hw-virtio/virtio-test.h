@@ -41,6 +41,7 @@ extern const unsigned n_virtio_cases;
 
 /* 1 MiB of RAM at 0, a probe, the bus, and `echo' at its first place; more sections, or NULL; keys of the echo device. */
 BpTest *virtio_test_new (const VirtioCase *c, const char *echo_keys, const char *more);
+char *virtio_test_refusal (const VirtioCase *c, const char *more);      /* g_free */
 /* Its driver, features and queues agreed on, started. */
 BpTestVirtio *virtio_test_driver (BpTest *t, const VirtioCase *c);
 uint64_t virtio_test_features (const VirtioCase *c);
