@@ -33,11 +33,12 @@ buffer_take (Queue *q)
   return b;
 }
 
-/* The pool is the device's, of which every queue knows. */
+/* To the pool.  A device that was stopped in the middle of something may still give it back: then it is nobody's. */
 void
 buffer_release (Buffer *b)
 {
   BpVirtioDevice *d = b->queue->device;
+  b->queue = NULL;
   b->next = d->pool;
   d->pool = b;
 }

@@ -389,6 +389,8 @@ virtio_iface_push (void *bus, BpVirtioDevice *d, BpVirtioBuffer *buffer, uint32_
 {
   Buffer *b = (Buffer *) buffer;
   Queue *q = b->queue;
+  if (!q)
+    return;
   g_return_if_fail (!b->done);
   b->written = (uint32_t) MIN (written, buffer->in_size);
   b->done = true;
@@ -402,6 +404,8 @@ virtio_iface_unpop (void *bus, BpVirtioDevice *d, BpVirtioBuffer *buffer)
 {
   Buffer *b = (Buffer *) buffer;
   Queue *q = b->queue;
+  if (!q)
+    return;
   g_return_if_fail (b == q->newest && !b->done);
   buffer_unlink (q, b);
   q->layout->unpop (q, b);

@@ -44,7 +44,7 @@ typedef struct Part {           /* of a buffer, beside its iovec */
 
 struct Buffer {
   BpVirtioBuffer pub;
-  Queue *queue;                 /* NULL: it is lost, and goes when the device gives it back */
+  Queue *queue;                 /* NULL: in the pool */
   Buffer *previous, *next;      /* those that the device has of the queue, by age; next: in the pool, among those to be published */
   Buffer *next_pushed;
   struct iovec *iov;

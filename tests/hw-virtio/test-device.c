@@ -285,6 +285,63 @@ BP_TEST (saved_with_requests_under_way)
   }
 }
 
+BP_TEST (on_a_thread_of_its_own)
+{
+  for (unsigned n = 0; n < n_virtio_cases; n++) {
+    const VirtioCase *c = &virtio_cases[n];
+    if (!c->events)
+      continue;
+    BpTest *t = virtio_test_new (c, "thread = on\n", NULL);
+    BpTestVirtio *v = virtio_test_driver (t, c);
+    Echo *e = virtio_test_echo (t);
+    for (unsigned i = 0; i < 200; i++) {
+      char out[16], in[16];
+      g_snprintf (out, sizeof out, "%u", i);
+      bp_test_expect_eq (bp_test_virtio_call (v, i % ECHO_QUEUES, out, sizeof out, in, sizeof in), sizeof out);
+      bp_test_expect_str (in, out);
+    }
+    bp_test_expect (e->kicked_on && e->kicked_on != g_thread_self ());
+    bp_test_virtio_set_status (v, 0);
+    bp_test_expect_eq (e->stops, 1);
+    bp_test_virtio_free (v);
+    bp_test_free (t);
+  }
+}
+
+static bool
+take_dirty (BpTest *t, uint64_t address)
+{
+  const BpFlatRange *r = bp_as_lookup (bp_machine_address_space (bp_test_machine (t), "memory"), address);
+  uint64_t ram = r->ram_address + (address - r->address);
+  bp_as_leave (bp_machine_address_space (bp_test_machine (t), "memory"));
+  return bp_dirty_clear (BP_DIRTY_MIGRATION, ram & ~UINT64_C (4095), 4096);
+}
+
+/* Pages that the device wrote: of the answer, as far as it goes, and of the rings. */
+BP_TEST (dirty_pages)
+{
+  bp_dirty_enable (BP_DIRTY_MIGRATION, true);
+  EACH_CASE (c) {
+    BpTest *t = virtio_test_new (c, NULL, NULL);
+    BpTestVirtio *v = virtio_test_driver (t, c);
+    uint64_t rings[3], room = (bp_test_virtio_alloc (v, 5 * 4096) + 4095) & ~UINT64_C (4095);
+    bp_test_virtio_rings (v, 0, &rings[0], &rings[1], &rings[2]);
+    BpTestPart parts[] = { { VIRTIO_TEST_MEMORY + VIRTIO_TEST_SIZE - 4096, 4096 }, { room, 4 * 4096 } };
+    bp_test_virtio_add (v, 0, parts, 1, 1);
+    for (uint64_t page = 0; page < 0x100000; page += 4096)
+      take_dirty (t, page);
+    bp_test_virtio_kick (v, 0);
+    bp_test_expect (bp_test_virtio_take (v, 0, NULL, NULL));
+    for (unsigned i = 0; i < 4; i++)
+      bp_test_expect_eq (take_dirty (t, room + i * 4096), i < 1);
+    bp_test_expect (!take_dirty (t, parts[0].address));
+    bp_test_expect (take_dirty (t, rings[c->packed ? 0 : 2]));
+    bp_test_virtio_free (v);
+    bp_test_free (t);
+  }
+  bp_dirty_enable (BP_DIRTY_MIGRATION, false);
+}
+
 BP_TEST (features_that_do_not_go)
 {
   const VirtioCase *c = &virtio_cases[0];
@@ -323,4 +380,5 @@ BP_TEST (features_that_do_not_go)
 }
 
 BP_TEST_MAIN ("virtio device", &sends_back_what_it_gets, &random_requests, &out_of_order, &interrupts_as_wanted, &a_device_that_looks_by_itself,
-              &popped_and_put_back, &configuration, &a_reset_takes_everything_back, &saved_with_requests_under_way, &features_that_do_not_go)
+              &popped_and_put_back, &configuration, &a_reset_takes_everything_back, &saved_with_requests_under_way,
+              &on_a_thread_of_its_own, &dirty_pages, &features_that_do_not_go)

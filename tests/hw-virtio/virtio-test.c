@@ -42,6 +42,7 @@ echo_kick (void *self, unsigned queue)
   Echo *e = self;
   BpVirtioBuffer *b;
   e->kicks++;
+  e->kicked_on = g_thread_self ();
   while ((b = bp_virtio_pop (&e->bus, e->device, queue))) {
     const Note *note = b->data;
     e->data_was_clean &= !note->number && !note->other;
@@ -100,6 +101,8 @@ echo_realize (void *self, GError **error)
   BpVirtioFunction f = { .struct_size = sizeof f, .device_id = 63, .n_queues = ECHO_QUEUES, .queue_sizes = sizes, .features = ECHO_FEATURES,
                          .config_size = e->config_bytes, .data_size = sizeof (Note), .self = e, .config_read = echo_config_read,
                          .config_written = echo_config_written, .accept_features = echo_accept, .start = echo_start, .stop = echo_stop, .kick = echo_kick };
+  if (e->thread)
+    f.loop = e->loop = bp_loop_new_thread ("echo");
   e->device = echo_bus (e)->add (e->bus.instance, e->address, &f, error);
   return e->device != NULL;
 }
@@ -111,6 +114,8 @@ echo_unrealize (void *self)
   if (e->device)
     echo_bus (e)->remove (e->bus.instance, e->device);
   e->device = NULL;
+  bp_loop_free (e->loop);
+  e->loop = NULL;
 }
 
 static void
@@ -125,7 +130,7 @@ echo_reset (void *self, BpResetKind kind)
 static const BpProperty echo_properties[] = {
   BP_PROP_LINK ("bus", Echo, bus, BP_VIRTIO_BUS_ID, BP_PROPERTY_REQUIRED, "The bus."), BP_PROP_STRING ("address", Echo, address, NULL, "The place."),
   BP_PROP_ ("hold", BP_PROPERTY_BOOL, Echo, hold, .flags = BP_PROPERTY_RUNTIME, .help = "Keeps buffers of queue 0."),
-  BP_PROP_BOOL ("picky", Echo, picky, false, "Wants feature 3."), BP_PROP_BOOL ("looks", Echo, looks, false, "Wants no kicks of queue 1."),
+  BP_PROP_BOOL ("picky", Echo, picky, false, "Wants feature 3."), BP_PROP_BOOL ("thread", Echo, thread, false, "Has a loop of its own."), BP_PROP_BOOL ("looks", Echo, looks, false, "Wants no kicks of queue 1."),
   BP_PROP_U32_RANGE ("config-bytes", Echo, config_bytes, 64, 0, 64, "Size of its configuration."), BP_PROP_END
 };
 static const BpStateField echo_state[] = { BP_STATE_FIELD_BYTES (Echo, config), BP_STATE_END };

@@ -15,6 +15,9 @@ typedef struct Echo {
   bool hold;                    /* keeps what it gets in queue 0 until the test says otherwise; runtime */
   bool picky;                   /* does not work without feature 3 */
   bool looks;                   /* wants no kicks */
+  bool thread;                  /* has a loop of its own */
+  BpLoop *loop;
+  GThread *kicked_on;
   uint32_t config_bytes;
   BpVirtioDevice *device;
   uint8_t config[64];           /* saved */

@@ -52,14 +52,16 @@ typedef struct BpVirtioFunction {
   /* Device-specific configuration; offset + size is within config_size. [any][locked] */
   void (*config_read) (void *self, unsigned offset, uint8_t *bytes, unsigned size);
   void (*config_written) (void *self, unsigned offset, const uint8_t *bytes, unsigned size);    /* NULL: nothing in it can be written */
-  /* The driver's choice among the offered bits (its last word: FEATURES_OK); false: it does not work like that (3.1.1, step 6).  NULL: all do. [any][locked] */
+  /* The driver's choice among the offered bits (its last word: FEATURES_OK); false: it does not work like that (3.1.1, step 6).  NULL: all do.  Not called when a
+   * machine is loaded: what start needs, it asks of the bus (features). [any][locked] */
   bool (*accept_features) (void *self, uint64_t features);
   /* The driver has set DRIVER_OK, or a machine in which it had was loaded: queues can be used. [any][locked] */
   void (*start) (void *self);
-  /* The driver has reset the device, or broken it: all buffers are lost.  Nothing of theirs may be read or written once this returns.  Called only between
-   * start and the next one. [any][locked] */
+  /* The driver has reset the device (one that is broken, too), or memory of its buffers goes away: all buffers are lost.  Nothing of theirs may be read or written
+   * once this returns; what is given back later is ignored.  Called only between start and the next one. [any][locked] */
   void (*stop) (void *self);
-  /* The driver says that there are buffers; there may be none.  Not called while the device is not started. [loop][locked] */
+  /* The driver says that there are buffers; there may be none.  Not called while the device is not started.  In deterministic mode it is called on the vCPU's thread,
+   * as part of its access. [loop][locked] */
   void (*kick) (void *self, unsigned queue);
 } BpVirtioFunction;
 
@@ -95,7 +97,8 @@ typedef struct BpVirtioBusIface {
   bool (*has_buffers) (void *bus, BpVirtioDevice *device, unsigned queue);
   /* The device-specific configuration has changed (2.5): the driver is interrupted. */
   void (*config_changed) (void *bus, BpVirtioDevice *device);
-  /* The driver has done what no driver may: the device stops until it is reset (DEVICE_NEEDS_RESET, 2.1.1).  `why' is logged as the guest's error. */
+  /* The driver has done what no driver may: the device waits for its reset (DEVICE_NEEDS_RESET, 2.1.1); until then pop gives nothing, and what is pushed goes
+   * nowhere.  `why' is logged as the guest's error. */
   void (*broken) (void *bus, BpVirtioDevice *device, const char *why);
   /* The address space of the driver's addresses. */
   BpAddressSpace *(*dma) (void *bus, BpVirtioDevice *device);
