@@ -64,7 +64,7 @@ drain_fd (int fd)
 static void
 kick (Queue *q)
 {
-  if (!queue_is_sync (q))
+  if (q->taken_away || !queue_is_sync (q))
     signal_fd (q->kick_fd);
   else
     deliver (q);

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "virtio-test.h"
 #include "../random-numbers.h"
+#include <unistd.h>
 
 BP_TEST (sends_back_what_it_gets)
 {
@@ -308,6 +309,56 @@ BP_TEST (on_a_thread_of_its_own)
   }
 }
 
+/* Another process has the ring: kicks reach it, it interrupts, and what comes after it is the bus's again. */
+BP_TEST (a_ring_in_other_hands)
+{
+  for (unsigned n = 0; n < n_virtio_cases; n++) {
+    const VirtioCase *c = &virtio_cases[n];
+    if (c->packed || c->indirect)
+      continue;
+    BpTest *t = virtio_test_new (c, NULL, NULL);
+    BpTestVirtio *v = virtio_test_find (t, c);
+    Echo *e = virtio_test_echo (t);
+    BpMachine *m = bp_test_machine (t);
+    BpVirtioRing ring = { .struct_size = sizeof ring };
+    uint64_t area[3], count;
+    char in[4];
+    bp_machine_lock (m);
+    bp_test_expect (!echo_bus (e)->ring_take (e->bus.instance, e->device, 0, &ring));
+    bp_machine_unlock (m);
+    bp_test_virtio_setup (v, virtio_test_features (c), ECHO_QUEUES);
+    bp_test_virtio_call (v, 0, "one", 3, in, sizeof in);
+    bp_test_virtio_interrupts (v, 0);
+    bp_machine_lock (m);
+    bp_test_expect (echo_bus (e)->ring_take (e->bus.instance, e->device, 0, &ring));
+    bp_machine_unlock (m);
+    bp_test_virtio_rings (v, 0, &area[0], &area[1], &area[2]);
+    bp_test_expect_eq (ring.size, 16);
+    bp_test_expect (ring.descriptors == area[0] && ring.driver == area[1] && ring.device == area[2]);
+    bp_test_expect_eq (ring.next, 1);
+    bp_test_expect_eq (read (ring.kick_fd, &count, 8), 8);        /* what may have come before */
+    unsigned kicks = e->kicks, id = bp_test_virtio_add_bytes (v, 0, "two", 3, 4, NULL), got;
+    bp_test_virtio_kick (v, 0);
+    bp_test_expect_eq (e->kicks, kicks);
+    bp_test_expect_eq (read (ring.kick_fd, &count, 8), 8);
+    bp_test_store32 (t, area[2] + 4 + 8, id);
+    bp_test_store32 (t, area[2] + 4 + 12, 3);
+    bp_test_store16 (t, area[2] + 2, 2);
+    bp_test_expect_eq (write (ring.call_fd, &count, 8), 8);
+    bp_test_expect_eq (bp_test_virtio_interrupts (v, 0), 1);
+    bp_test_expect (bp_test_virtio_take (v, 0, &got, NULL));
+    bp_test_expect_eq (got, id);
+    bp_test_virtio_add_bytes (v, 0, "three", 5, 5, NULL);
+    bp_machine_lock (m);
+    echo_bus (e)->ring_give (e->bus.instance, e->device, 0, 2);
+    bp_machine_unlock (m);
+    bp_test_expect (bp_test_virtio_wait (v, 0, NULL, NULL));
+    bp_test_virtio_call (v, 0, "four", 4, in, sizeof in);
+    bp_test_virtio_free (v);
+    bp_test_free (t);
+  }
+}
+
 static bool
 take_dirty (BpTest *t, uint64_t address)
 {
@@ -381,4 +432,4 @@ BP_TEST (features_that_do_not_go)
 
 BP_TEST_MAIN ("virtio device", &sends_back_what_it_gets, &random_requests, &out_of_order, &interrupts_as_wanted, &a_device_that_looks_by_itself,
               &popped_and_put_back, &configuration, &a_reset_takes_everything_back, &saved_with_requests_under_way,
-              &on_a_thread_of_its_own, &dirty_pages, &features_that_do_not_go)
+              &on_a_thread_of_its_own, &a_ring_in_other_hands, &dirty_pages, &features_that_do_not_go)
