@@ -228,7 +228,7 @@ set_property (Build *b, Item *item, Value *v, const BpProperty *p)
     descriptor_error (b->d, &v->origin, item->section, v->key, NULL, "%s", wrong ? wrong : error->message);
     return false;
   }
-  if (p->kind != BP_PROPERTY_FILE)
+  if (p->kind != BP_PROPERTY_FILE || p->flags & BP_PROPERTY_MAYBE_NEW)
     return true;
   g_autofree char *path = object_get (item->object, v->key);
   return schema_check_file (b->d, item->section, v, path ? path : text);

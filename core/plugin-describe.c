@@ -29,6 +29,7 @@ describe_properties (BpReport *report, const BpTypeDesc *type)
     add_word (flags, p->flags & BP_PROPERTY_REQUIRED, "required");
     add_word (flags, p->flags & BP_PROPERTY_RUNTIME, "runtime");
     add_word (flags, p->flags & BP_PROPERTY_SECRET, "secret");
+    add_word (flags, p->flags & BP_PROPERTY_MAYBE_NEW, "may be new");
     report_row (table, p->name, property_kind_name (p->kind), value, range, flags->len ? flags->str : NULL, p->help);
   }
 }

@@ -22,7 +22,8 @@ typedef enum BpPropertyKind {
 enum {
   BP_PROPERTY_REQUIRED = 1 << 0,        /* must be given */
   BP_PROPERTY_RUNTIME = 1 << 1,         /* may be changed while running; the type's property_changed is called */
-  BP_PROPERTY_SECRET = 1 << 2           /* a password or its like: bp_object_get does not tell it */
+  BP_PROPERTY_SECRET = 1 << 2,          /* a password or its like: bp_object_get does not tell it */
+  BP_PROPERTY_MAYBE_NEW = 1 << 3        /* FILE: it need not be there when the descriptor is checked; the type makes it, or says what is wrong */
 };
 
 /* A link to another object through an interface.  instance is NULL while unset. */

@@ -247,7 +247,9 @@ choose_slot (Slots *s, int *slot, GError **error)
   while (any && *slot < (int) s->n_slots && place_of_slot (s, (uint32_t) *slot))
     ++*slot;
   const Place *p = place_of_slot (s, (uint32_t) *slot);
-  if (any && *slot == (int) s->n_slots)
+  if (!s->n_slots)
+    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "`%s` has no slots (slots = 0)", bp_object_id (s));
+  else if (any && *slot == (int) s->n_slots)
     g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "all %u slots of `%s` are taken", s->n_slots, bp_object_id (s));
   else if (*slot < 0 || *slot >= (int) s->n_slots)
     g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "slot = %d: `%s` has the slots 0 to %u", *slot, bp_object_id (s), s->n_slots - 1);
@@ -263,8 +265,8 @@ slots_plug (void *self, void *device, BpRegion *region, uint64_t align, int *slo
 {
   Slots *s = self;
   uint64_t size = bp_region_size (region);
-  if (!s->n_slots) {
-    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "this machine takes no memory but what it begins with: maxmem and slots of `%s` are not set", bp_object_id (s));
+  if (!s->most) {
+    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "this machine takes no memory but what it begins with: maxmem of `%s` is not set", bp_object_id (s));
     return false;
   }
   if (s->n_places == MAX_PLACES) {
@@ -317,11 +319,9 @@ slots_configure (void *self, GError **error)
   uint64_t ram = BP_TABLE_HAS (t, size) ? ram_size (s) : 0;
   s->memory = bp_region_new_container (self, "memory", UINT64_MAX);
   bp_region_publish (self, s->memory, "The memory that was added, at its addresses; map it at memory@0.");
-  if (!s->most || !s->n_slots) {
-    if (s->most)
-      g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "maxmem is set, and slots is 0");
+  if (!s->most) {
     s->n_slots = 0;
-    return !s->most;
+    return true;
   }
   if (!ram || s->most < ram || s->most % ALIGNMENT) {
     g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "maxmem is %" G_GUINT64_FORMAT "M; it must be a multiple of 1G, and not less than the machine begins with, %"
@@ -340,7 +340,7 @@ slots_realize (void *self, GError **error)
 {
   Slots *s = self;
   uint64_t end = GUINT64_TO_LE (s->base + s->size);
-  return !s->n_slots || bp_firmware_config_add_file (&s->firmware, "etc/reserved-memory-end", &end, sizeof end, error);
+  return !s->most || bp_firmware_config_add_file (&s->firmware, "etc/reserved-memory-end", &end, sizeof end, error);
 }
 
 static void

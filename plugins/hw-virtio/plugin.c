@@ -4,13 +4,15 @@
 #include "virtio.h"
 
 static const BpTypeDesc *const types[] = {
-  &virtio_pci_type,
   &virtio_mmio_type,
-  &virtio_console_type,
-  &virtio_net_type,
-  &virtio_rng_type,
+  &virtio_pci_type,
   &virtio_balloon_type,
+  &virtio_console_type,
   &virtio_input_type,
+  &virtio_mem_type,
+  &virtio_net_type,
+  &virtio_pmem_type,
+  &virtio_rng_type,
   &virtio_vsock_type,
   NULL
 };

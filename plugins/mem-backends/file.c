@@ -140,7 +140,7 @@ static const BpProperty properties[] = {
   MEM_BACKEND_SHARE (
     File, true,
     "Write changes to the file; off: the file is the first content, changes are lost at the end."),
-  BP_PROP_FILE ("path", File, path, BP_PROPERTY_REQUIRED, "The file that holds the memory's bytes."),
+  BP_PROP_FILE ("path", File, path, BP_PROPERTY_REQUIRED | BP_PROPERTY_MAYBE_NEW, "The file that holds the memory's bytes."),
   BP_PROP_BOOL ("readonly", File, readonly, false,
                 "The guest's writes are dropped, and the file need not be writable."),
   BP_PROP_BOOL ("create", File, create, false,

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "commands.h"
 #include <backplane/bus/memory-slots.h>
+#include <backplane/iface/memory-backend.h>
 #include <string.h>
 
 /* --- keys ------------------------------------------------------------------------------------------- */
@@ -194,13 +195,17 @@ next_memory (Monitor *m, unsigned *cursor, BpMemoryDeviceInfo *info)
 }
 
 uint64_t
-hotplug_memory_size (Monitor *m)
+hotplug_memory_size (Monitor *m, uint64_t *behind)
 {
   BpMemoryDeviceInfo info;
   uint64_t size = 0;
   unsigned cursor = 0;
-  while (next_memory (m, &cursor, &info))
+  *behind = 0;
+  while (next_memory (m, &cursor, &info)) {
+    const BpMemoryBackendIface *t = info.memory ? bp_object_interface (info.memory, BP_MEMORY_BACKEND_ID) : NULL;
+    *behind += BP_TABLE_HAS (t, size) ? t->size (info.memory) : 0;
     size += info.size;
+  }
   return size;
 }
 

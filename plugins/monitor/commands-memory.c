@@ -388,8 +388,8 @@ query_memory_size (Call *call, JsonObject *arguments, GError **error)
     const BpMemoryBackendIface *iface = bp_object_interface (m, BP_MEMORY_BACKEND_ID);
     size += BP_TABLE_HAS (iface, size) ? iface->size (m) : 0;
   }
-  uint64_t plugged = hotplug_memory_size (call->monitor);
-  json_object_set_int_member (o, "base-memory", (int64_t) (size - MIN (plugged, size)));
+  uint64_t behind, plugged = hotplug_memory_size (call->monitor, &behind);
+  json_object_set_int_member (o, "base-memory", (int64_t) (size - MIN (behind, size)));
   json_object_set_int_member (o, "plugged-memory", (int64_t) plugged);
   return node_take_object (o);
 }

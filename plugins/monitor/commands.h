@@ -10,7 +10,8 @@ extern const Command machine_commands[], balloon_commands[], cpu_commands[], mem
   paging_commands[], snapshot_commands[], instrument_commands[], help_commands[];
 
 /* commands-hotplug.c */
-uint64_t hotplug_memory_size (Monitor *monitor);        /* of devices that hold memory */
+/* Of devices that hold memory: what the guest has of it, and *behind: what the backends have. */
+uint64_t hotplug_memory_size (Monitor *monitor, uint64_t *behind);
 /* events of objects that came and went */
 void hotplug_added (Monitor *monitor, const char *id);
 void hotplug_removed (Monitor *monitor, const char *id);

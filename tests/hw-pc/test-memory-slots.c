@@ -194,9 +194,9 @@ START_TEST (refusals)
   static const struct { const char *text, *why; } cases[] = {
     { SLOTS ("slots = 4\nmaxmem = 8M\n"), "maxmem is 8M; it must be a multiple of 1G" },
     { SLOTS ("slots = 4\nmaxmem = 1500M\n"), "multiple of 1G" },
-    { SLOTS ("maxmem = 2G\n"), "slots is 0" },
+    { SLOTS ("maxmem = 2G\n") MEMORY ("m", "128M") DIMM ("d", "m", ""), "`slots` has no slots (slots = 0)" },
     { SLOTS ("slots = 257\n"), "outside the range 0..256" },
-    { SLOTS ("") MEMORY ("m", "128M") DIMM ("d", "m", ""), "this machine takes no memory but what it begins with: maxmem and slots of `slots` are not set" },
+    { SLOTS ("") MEMORY ("m", "128M") DIMM ("d", "m", ""), "this machine takes no memory but what it begins with: maxmem of `slots` is not set" },
     { MEMORY ("m", "128M") DIMM ("d", "m", ""), "the machine has no slots for memory" },
     { SLOTS ("slots = 4\nmaxmem = 2G\n") MEMORY ("m", "100M") DIMM ("d", "m", ""), "m has 104857600 bytes; a module's size is a multiple of 128M" },
     { SLOTS ("slots = 4\nmaxmem = 2G\n") MEMORY ("m", "128M") DIMM ("d", "m", "slot = 4\n"), "slot = 4: `slots` has the slots 0 to 3" },
