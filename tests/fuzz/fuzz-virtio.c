@@ -4,6 +4,7 @@
  * The first byte is the device (a row of `devices'; FUZZ_VIRTIO=NAME in the environment: that one always), the second bus and rings, the third the features that
  * the driver takes.  Then come steps: a byte that says which, and what it needs.  A new device is a row.
  */
+#include <backplane/bus/memory-slots.h>
 #include <backplane/iface/input.h>
 #include <backplane/plugin.h>
 #include <backplane/test-pci.h>
@@ -17,6 +18,37 @@
 
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
 const BpPluginDesc *bp_plugin_query (void);
+
+/* --- addresses for memory ------------------------------------------------------------------------- */
+
+typedef struct Slots {
+  BpRegion *window;
+} Slots;
+
+static bool
+slots_configure (void *self, GError **error)
+{
+  Slots *s = self;
+  s->window = bp_region_new_container (self, "window", UINT64_MAX);
+  bp_region_publish (self, s->window, "What was added.");
+  return true;
+}
+
+static bool
+slots_plug (void *self, void *device, BpRegion *region, uint64_t align, int *slot, uint64_t *address, GError **error)
+{
+  *address = UINT64_C (1) << 32;
+  bp_region_add (((Slots *) self)->window, *address, region, 0);
+  return true;
+}
+
+static void slots_unplug (void *self, void *device) { }
+static const BpMemorySlotsIface slots_iface = { .struct_size = sizeof slots_iface, .plug = slots_plug, .unplug = slots_unplug };
+static const BpInterfaceDesc slots_interfaces[] = { { BP_MEMORY_SLOTS_ID, &slots_iface }, { NULL, NULL } };
+static const BpTypeDesc slots_type = {
+  BP_TYPE ("fuzz-slots", BP_KIND_DEVICE, Slots), .description = "addresses", .interfaces = slots_interfaces, .configure = slots_configure
+};
+#define MEMORY "[device slots]\ntype = fuzz-slots\nwindow = memory@0\n[memory more]\ntype = test-ram\nsize = 128M\n"
 
 /* --- devices ----------------------------------------------------------------------------------- */
 
@@ -34,6 +66,8 @@ static const FuzzDevice devices[] = {
   { "keyboard", "type = virtio-input\nkind = keyboard\n", "" },
   { "tablet", "type = virtio-input\nkind = tablet\n", "" },
   { "vsock", "type = virtio-vsock\npath = @\n", "" },
+  { "pmem", "type = virtio-pmem\nmemory = more\n", MEMORY },
+  { "mem", "type = virtio-mem\nmemory = more\nrequested-size = 64M\n", MEMORY },
 };
 
 /* --- the machine --------------------------------------------------------------------------------- */
@@ -71,10 +105,10 @@ own_file (unsigned how)
 static BpTest *
 fresh_machine (const FuzzDevice *d, unsigned how)
 {
-  static const BpTypeDesc *types[64] = { &net_test_type };
+  static const BpTypeDesc *types[64] = { &net_test_type, &slots_type };
   const BpTypeDesc *const *own = bp_plugin_query ()->types;
-  for (unsigned n = 0; own[n] && n < G_N_ELEMENTS (types) - 2; n++)
-    types[n + 1] = own[n];
+  for (unsigned n = 0; own[n] && n < G_N_ELEMENTS (types) - 3; n++)
+    types[n + 2] = own[n];
   g_autofree char *file = own_file (how);
   g_auto (GStrv) parts = g_strsplit (d->keys, "@", -1);
   g_autofree char *keys = g_strjoinv (file, parts);
