@@ -22,7 +22,7 @@ typedef struct Port {
   BpLink backend;
   GString *input;
   size_t room;                  /* what can_receive answers */
-  unsigned n_opened, n_closed, n_breaks;
+  unsigned n_opened, n_closed, n_breaks, n_writes;
 } Port;
 
 static size_t
@@ -49,10 +49,16 @@ port_event (void *user, BpCharEvent event)
   port->n_breaks += event == BP_CHAR_BREAK;
 }
 
+static void
+port_can_write (void *user)
+{
+  ((Port *) user)->n_writes++;
+}
+
 static bool
 port_realize (void *self, GError **error)
 {
-  static const BpCharHandlers handlers = { sizeof handlers, port_room, port_receive, port_event };
+  static const BpCharHandlers handlers = { sizeof handlers, port_room, port_receive, port_event, port_can_write };
   Port *port = self;
   port->input = g_string_new (NULL);
   port->room = 1 << 20;
@@ -255,6 +261,41 @@ START_TEST (flow_control)
       ;
   }
   ck_assert_str_eq (port->input->str, text);
+  stop ();
+}
+END_TEST
+
+/* A device that asks for room can wait for a slow reader, and hears when there is some; nobody there is no reason to wait. */
+START_TEST (room)
+{
+  static uint8_t block[65536];
+  start ("type = char-socket\naddress = unix:room", NULL);
+  ck_assert (!bp_char_is_open (&port->backend));
+  ck_assert_uint_eq (bp_char_room (&port->backend), SIZE_MAX);
+  int fd = connect_unix ("room");
+  spin ();
+  ck_assert (bp_char_is_open (&port->backend));
+  size_t sent = 0, got = 0, n;
+  while ((n = bp_char_room (&port->backend)) && sent < 100u << 20) {
+    bp_char_write (&port->backend, block, MIN (n, sizeof block));
+    sent += MIN (n, sizeof block);
+  }
+  ck_assert_uint_lt (sent, 4u << 20);
+  spin ();
+  ck_assert_uint_eq (port->n_writes, 0);
+  fcntl (fd, F_SETFL, O_NONBLOCK);
+  for (gint64 end = g_get_monotonic_time () + 5 * G_USEC_PER_SEC; got < sent && g_get_monotonic_time () < end; spin ())
+    for (ssize_t r; (r = read (fd, block, sizeof block)) > 0; got += (size_t) r)
+      ;
+  ck_assert_uint_eq (got, sent);
+  ck_assert_uint_eq (port->n_writes, 1);
+  while ((n = bp_char_room (&port->backend)))
+    bp_char_write (&port->backend, block, MIN (n, sizeof block));
+  close (fd);
+  for (gint64 end = g_get_monotonic_time () + 5 * G_USEC_PER_SEC; port->n_writes < 2 && g_get_monotonic_time () < end;)
+    spin ();
+  ck_assert_uint_eq (port->n_writes, 2);
+  ck_assert (!bp_char_is_open (&port->backend));
   stop ();
 }
 END_TEST
@@ -572,6 +613,7 @@ main (void)
   tcase_add_test (tcase, file);
   tcase_add_test (tcase, file_errors);
   tcase_add_test (tcase, flow_control);
+  tcase_add_test (tcase, room);
   tcase_add_test (tcase, one_device_at_a_time);
   tcase_add_test (tcase, unix_server);
   tcase_add_test (tcase, client);

@@ -60,6 +60,23 @@ START_TEST (routes)
 }
 END_TEST
 
+/* A later one that is preferred goes before it. */
+START_TEST (preferred)
+{
+  g_autofree char *errors = NULL;
+  BpMachine *m = toy_build ("[device near]\ntype = toy-keyboard\nkinds = 7\n[device far]\ntype = toy-keyboard\nkinds = 9\n"
+                            "[device later]\ntype = toy-keyboard\nkinds = 15\n", NULL, &errors);
+  ck_assert_msg (m != NULL, "%s", errors);
+  ck_assert (machine_realize (m, NULL));
+  toy_forget ();
+  ck_assert (bp_input_send_key (m, KEY_A, true));
+  ck_assert (bp_input_send_relative (m, 1, 1, 0, 0));
+  ck_assert_str_eq (toy_events->pdata[0], "key 30 1 far");
+  ck_assert_str_eq (toy_events->pdata[1], "relative 1 1 0 0 later");
+  toy_free (m);
+}
+END_TEST
+
 int
 main (void)
 {
@@ -68,6 +85,7 @@ main (void)
   tcase_add_test (tcase, names);
   tcase_add_test (tcase, every_character_of_a_keyboard);
   tcase_add_test (tcase, routes);
+  tcase_add_test (tcase, preferred);
   suite_add_tcase (suite, tcase);
   SRunner *runner = srunner_create (suite);
   srunner_run_all (runner, CK_NORMAL);
