@@ -42,8 +42,10 @@ discard_span (Span s)
   s.size = (s.size - skip) & ~(uint64_t) (PAGE_SIZE_BYTES - 1);
   if (!s.size)
     return 0;
-  bp_dirty_mark (s.ram + skip, s.size); /* it reads as zeros: translated code goes, migration sends it again */
-  return iface->discard (s.backend, s.offset + skip, s.size) ? s.size : 0;
+  if (!iface->discard (s.backend, s.offset + skip, s.size))
+    return 0;
+  bp_dirty_mark (s.ram + skip, s.size); /* it reads as zeros now: translated code goes, migration sends it again */
+  return s.size;
 }
 
 uint64_t

@@ -8,7 +8,7 @@
 
 enum { VSOCK_HOST = 2, VSOCK_STREAM = 1, VSOCK_HEADER = 44 };
 enum { VSOCK_BUFFER = 256 << 10 };      /* bytes that a guest may send before the host has taken any */
-enum { VSOCK_CONNECTIONS = 1024, VSOCK_REPLIES = 64 };
+enum { VSOCK_CONNECTIONS = 512, VSOCK_REPLIES = 64 };
 enum { OP_INVALID, OP_REQUEST, OP_RESPONSE, OP_RST, OP_SHUTDOWN, OP_RW, OP_CREDIT_UPDATE, OP_CREDIT_REQUEST };
 enum { SHUT_NO_RECEIVE = 1, SHUT_NO_SEND = 2, SHUT_BOTH = 3 };
 /* What the guest is to be told about a connection; the lowest first. */

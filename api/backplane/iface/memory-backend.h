@@ -15,7 +15,7 @@ typedef struct BpMemoryBackendIface {
   uint64_t (*size) (void *self);        /* bytes */
   int (*fd) (void *self);               /* file descriptor that others can map, or -1 */
   /* The guest does not need these bytes any more: the host may have them until they are touched again, and then they are zeros.  Whole pages of 4 KiB; the caller
-   * has marked them dirty.  false: this memory cannot be given back so (huge pages in part, a private copy of a file), and holds what it held. [any][locked] */
+   * marks them dirty afterwards.  false: this memory cannot be given back so (huge pages in part, a private copy of a file), and holds what it held. [any][locked] */
   bool (*discard) (void *self, uint64_t offset, uint64_t size);
 } BpMemoryBackendIface;
 
