@@ -95,7 +95,8 @@ machine (void)
     return m;
   GError *error = NULL;
   char *path = NULL;
-  static const char text[] = "[machine]\nformat = 1\n[device a]\ntype = chip\nline = b.in0\n[device b]\ntype = chip\nline = a.in0\n";
+  static const char text[] = "[machine]\nformat = 1\n[device a]\ntype = chip\nline = b.in0\n[device b]\ntype = chip\nline = a.in0\n"
+                             "[device left]\ntype = stub\nregs = memory@0x8000\n";
   int fd = g_file_open_tmp ("fuzz-snapshot-XXXXXX.ini", &path, &error);
   if (fd < 0 || !g_file_set_contents (path, text, -1, &error) || !type_register (&chip_type, plugin_core (), &error))
     g_error ("%s", error->message);
@@ -157,6 +158,9 @@ right_sections (void)
   if (sections)
     return sections;
   sections = g_byte_array_new ();
+  static const BpObjectKey keys[] = { { "type", "stub" }, { "size", "8" }, { "regs", "memory@0x7000" }, { NULL, NULL } };
+  bp_machine_add_object (machine (), "device", "joined", keys, NULL);
+  bp_machine_remove_object (machine (), "left", NULL);
   Memory memory = { g_byte_array_new (), 0 };
   SnapshotPlace place = { put, get, &memory };
   SnapshotHeader h = { .name = "fuzz", .machine = "fuzz", .version = "0" };
@@ -183,6 +187,7 @@ right_sections (void)
   snapshot_reader_free (r);
   snapshot_header_clear (&h);
   g_byte_array_unref (memory.bytes);
+  bp_machine_remove_object (machine (), "joined", NULL);
   return sections;
 }
 
