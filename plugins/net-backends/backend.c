@@ -275,6 +275,7 @@ set_link (void *self, bool up)
   if (b->link_off == up) {
     b->link_off = !up;
     drop_waiting (b);
+    accept_input (b);           /* nothing waits any more: who had stopped to read goes on */
     tell_changed (b);
   }
   bp_machine_unlock (machine);

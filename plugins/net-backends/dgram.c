@@ -1,4 +1,4 @@
-/* dgram.c -- net-dgram: each packet a datagram, over UDP, a multicast group or Unix sockets. */
+/* dgram.c -- net-dgram: each packet a datagram, over UDP, to a group of machines or over Unix sockets. */
 /* SPDX-License-Identifier: MIT */
 #include "backend.h"
 #include <arpa/inet.h>
@@ -24,11 +24,12 @@ typedef union Address {
 typedef struct NetDgram {
   NetBackend net;
   /* wiring */
-  char *local, *remote, *multicast, *interface;
+  char *local, *remote, *interface;
   /* derived */
-  int in_fd, out_fd;            /* + 1; 0: none.  The same, but for multicast */
+  bool group;                   /* remote is one */
+  int in_fd, out_fd;            /* + 1; 0: none.  The same, but for a group */
   unsigned in_watch, out_watch;
-  Address to, own;              /* own: where multicast packets of ours come from */
+  Address to, own;              /* own: where our packets to a group come from */
   socklen_t to_size;
   char *path;                   /* of our Unix socket, ours to remove */
   uint8_t *frame;
@@ -82,7 +83,7 @@ resolve (const char *key, const char *text, Address *a, socklen_t *size, GError 
 static bool
 is_own (const NetDgram *d, const Address *from)
 {
-  return d->multicast && from->any.sa_family == AF_INET && from->v4.sin_port == d->own.v4.sin_port && from->v4.sin_addr.s_addr == d->own.v4.sin_addr.s_addr;
+  return d->group && from->any.sa_family == AF_INET && from->v4.sin_port == d->own.v4.sin_port && from->v4.sin_addr.s_addr == d->own.v4.sin_addr.s_addr;
 }
 
 static bool
@@ -152,7 +153,7 @@ static void
 dgram_describe (void *self, BpNetInfo *info)
 {
   const NetDgram *d = self;
-  g_snprintf (info->what, sizeof info->what, d->multicast ? "dgram, group %s" : "dgram, %s to %s", d->multicast ? d->multicast : d->local, d->remote);
+  g_snprintf (info->what, sizeof info->what, d->group ? "dgram, group %s" : "dgram, %s from %s", d->remote, d->local);
 }
 
 static const NetOps ops = { .describe = dgram_describe, .send = dgram_send, .wanted = dgram_wanted };
@@ -182,7 +183,9 @@ open_pair (NetDgram *d, GError **error)
 {
   Address local;
   socklen_t size;
-  if (!resolve ("local", d->local, &local, &size, error) || !resolve ("remote", d->remote, &d->to, &d->to_size, error))
+  if (!d->local)
+    return fail (error, "remote", d->remote, "this is no group of machines, so `local` has to say where packets arrive");
+  if (!resolve ("local", d->local, &local, &size, error))
     return false;
   if (local.any.sa_family != d->to.any.sa_family)
     return fail (error, "remote", d->remote, "this is of another kind than `local`");
@@ -210,10 +213,8 @@ open_group (NetDgram *d, GError **error)
   socklen_t size = sizeof d->own;
   const int yes = 1;
   struct ip_mreqn join = { 0 };
-  if (!resolve_udp ("multicast", d->multicast, &d->to, &d->to_size, error))
-    return false;
-  if (d->to.any.sa_family != AF_INET || !IN_MULTICAST (ntohl (d->to.v4.sin_addr.s_addr)))
-    return fail (error, "multicast", d->multicast, "this is no group (224.0.0.0 to 239.255.255.255)");
+  if (d->local)
+    return fail (error, "local", d->local, "`remote` is a group of machines, whose packets arrive at its own address");
   join.imr_multiaddr = d->to.v4.sin_addr;
   if (inet_pton (AF_INET, d->interface, &join.imr_address) != 1)
     return fail (error, "interface", d->interface, "this is no IPv4 address");
@@ -225,28 +226,21 @@ open_group (NetDgram *d, GError **error)
       || bind (d->out_fd - 1, &d->own.any, sizeof d->own.v4) != 0 || getsockname (d->out_fd - 1, &d->own.any, &size) != 0
       || setsockopt (d->out_fd - 1, IPPROTO_IP, IP_MULTICAST_IF, &join, sizeof join) != 0
       || setsockopt (d->out_fd - 1, IPPROTO_IP, IP_MULTICAST_LOOP, &yes, sizeof yes) != 0)
-    return fail (error, "multicast", d->multicast, g_strerror (errno));
+    return fail (error, "remote", d->remote, g_strerror (errno));
   return true;
 }
 
 /* --- life cycle ------------------------------------------------------------------------------------ */
 
 static bool
-dgram_configure (void *self, GError **error)
-{
-  NetDgram *d = self;
-  bool pair = d->local && d->remote && !d->multicast, group = d->multicast && !d->local && !d->remote;
-  if (!pair && !group)
-    g_set_error_literal (error, BP_ERROR, BP_ERROR_PROPERTY, "either local and remote say where packets come from and go to, or multicast names a group");
-  return pair || group;
-}
-
-static bool
 dgram_realize (void *self, GError **error)
 {
   NetDgram *d = self;
   d->frame = g_malloc (PACKET_MOST);
-  return net_realize (d, &ops, error) && (d->multicast ? open_group (d, error) : open_pair (d, error));
+  if (!net_realize (d, &ops, error) || !resolve ("remote", d->remote, &d->to, &d->to_size, error))
+    return false;
+  d->group = d->to.any.sa_family == AF_INET && IN_MULTICAST (ntohl (d->to.v4.sin_addr.s_addr));
+  return d->group ? open_group (d, error) : open_pair (d, error);
 }
 
 static void
@@ -273,10 +267,10 @@ dgram_unrealize (void *self)
 /* --- tables: properties, saved fields, type ------------------------------------------------------------- */
 
 static const BpProperty properties[] = {
-  BP_PROP_STRING ("local", NetDgram, local, NULL, "Where packets arrive: HOST:PORT (UDP), without HOST on the loopback, or unix:PATH."),
-  BP_PROP_STRING ("remote", NetDgram, remote, NULL, "Where packets go, and whom they are taken from: like `local`."),
-  BP_PROP_STRING ("multicast", NetDgram, multicast, NULL, "A group of machines, each of which gets all packets: GROUP:PORT, such as 230.0.0.1:1234."),
-  BP_PROP_STRING ("interface", NetDgram, interface, "127.0.0.1", "The host's address on the network of the `multicast` group; the loopback: machines on this host alone."),
+  BP_PROP_ ("remote", BP_PROPERTY_STRING, NetDgram, remote, .flags = BP_PROPERTY_REQUIRED,
+            .help = "Where packets go, and whom they are taken from: HOST:PORT (UDP), unix:PATH, or a group of machines, each of which gets all packets: 230.0.0.1:1234."),
+  BP_PROP_STRING ("local", NetDgram, local, NULL, "Where packets arrive, unless `remote` is a group: HOST:PORT, without HOST on the loopback, or unix:PATH."),
+  BP_PROP_STRING ("interface", NetDgram, interface, "127.0.0.1", "The host's address on the network of a group; the loopback: machines on this host alone."),
   NET_PROPERTIES (NetDgram),
   BP_PROP_END
 };
@@ -290,7 +284,6 @@ const BpTypeDesc net_dgram_type = {
   .state_version = 1,
   .state_minimum = 1,
   .state = state,
-  .configure = dgram_configure,
   .realize = dgram_realize,
   .unrealize = dgram_unrealize,
 };

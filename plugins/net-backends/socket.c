@@ -23,7 +23,8 @@ typedef struct Attempt {
 typedef struct NetSocket {
   NetBackend net;
   /* wiring */
-  char *listen, *connect;
+  char *address;
+  bool server;
   uint32_t reconnect;           /* ms */
   /* derived */
   BpListener *listener;
@@ -157,7 +158,7 @@ start_attempt (void *user)
     return;
   }
   Attempt *a = s->attempt = g_new0 (Attempt, 1);
-  *a = (Attempt){ .refs = 2, .address = g_strdup (s->connect), .event = event, .fd = -1 };
+  *a = (Attempt){ .refs = 2, .address = g_strdup (s->address), .event = event, .fd = -1 };
   s->attempt_watch = bp_loop_watch_fd (loop_of (s), bp_object_machine (s), event, G_IO_IN, on_attempt, s);
   g_thread_unref (g_thread_new ("net-socket", connect_thread, a));
 }
@@ -165,7 +166,7 @@ start_attempt (void *user)
 static void
 try_again (NetSocket *s)
 {
-  if (s->connect && s->reconnect)
+  if (!s->server && s->reconnect)
     bp_timer_arm (s->again, bp_clock_now (bp_object_machine (s), BP_CLOCK_REALTIME) + s->reconnect * INT64_C (1000000));
 }
 
@@ -294,7 +295,7 @@ static void
 socket_describe (void *self, BpNetInfo *info)
 {
   const NetSocket *s = self;
-  g_snprintf (info->what, sizeof info->what, "socket, %s %s%s", s->listen ? "listens on" : "connects to", s->listen ? s->listen : s->connect,
+  g_snprintf (info->what, sizeof info->what, "socket, %s %s%s", s->server ? "listens on" : "connects to", s->address,
               s->fd ? "" : ", no peer");
 }
 
@@ -305,15 +306,9 @@ static const NetOps ops = { .describe = socket_describe, .send = socket_send, .w
 static bool
 socket_configure (void *self, GError **error)
 {
-  NetSocket *s = self;
-  const char *address = s->listen ? s->listen : s->connect;
-  if (!s->listen == !s->connect) {
-    g_set_error_literal (error, BP_ERROR, BP_ERROR_PROPERTY, "listen and connect: one of them has to say where the other machine is");
-    return false;
-  }
-  g_autofree char *wrong = bp_socket_wrong (address);
+  g_autofree char *wrong = bp_socket_wrong (((NetSocket *) self)->address);
   if (wrong)
-    g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "%s: %s", s->listen ? "listen" : "connect", wrong);
+    g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "address: %s", wrong);
   return !wrong;
 }
 
@@ -327,8 +322,8 @@ socket_realize (void *self, GError **error)
   s->net.unplugged = true;
   if (!net_realize (s, &ops, error))
     return false;
-  if (s->listen) {
-    s->listener = bp_listener_new (s->listen, 0, error);
+  if (s->server) {
+    s->listener = bp_listener_new (s->address, 0, error);
     if (s->listener)
       s->listen_watch = bp_loop_watch_fd (loop_of (s), bp_object_machine (s), bp_listener_fd (s->listener), G_IO_IN, on_client, s);
     return s->listener;
@@ -337,7 +332,7 @@ socket_realize (void *self, GError **error)
     start_attempt (s);
     return true;
   }
-  int fd = bp_socket_connect (s->connect, error);
+  int fd = bp_socket_connect (s->address, error);
   if (fd >= 0)
     take_peer (s, fd);
   return fd >= 0;
@@ -364,10 +359,11 @@ socket_unrealize (void *self)
 /* --- tables: properties, saved fields, type ------------------------------------------------------------- */
 
 static const BpProperty properties[] = {
-  BP_PROP_STRING ("listen", NetSocket, listen, NULL, "Where another machine may connect: unix:PATH or HOST:PORT, without HOST on the loopback; one at a time."),
-  BP_PROP_STRING ("connect", NetSocket, connect, NULL, "Where another machine listens: unix:PATH or HOST:PORT."),
+  BP_PROP_ ("address", BP_PROPERTY_STRING, NetSocket, address, .flags = BP_PROPERTY_REQUIRED,
+            .help = "Where the two machines meet: unix:PATH or HOST:PORT, without HOST on the loopback."),
+  BP_PROP_BOOL ("server", NetSocket, server, true, "Whether to listen there for the other machine, one at a time, or to connect to it."),
   BP_PROP_U32 ("reconnect", NetSocket, reconnect, 1000,
-               "Milliseconds after which `connect` is tried again, at the start and when the other machine has gone; 0: never, and it must be there at the start."),
+               "Milliseconds after which who connects tries again, at the start and when the other machine has gone; 0: never, and it must be there at the start."),
   NET_PROPERTIES (NetSocket),
   BP_PROP_END
 };

@@ -19,7 +19,7 @@ parse_subnet (const char *text, struct in_addr *net, struct in_addr *mask, GErro
 {
   g_auto (GStrv) parts = g_strsplit (text, "/", 2);
   guint64 bits = 24;
-  if (inet_pton (AF_INET, parts[0], net) != 1)
+  if (!parts[0] || inet_pton (AF_INET, parts[0], net) != 1)
     return fail (error, "subnet", text, "an IPv4 network is meant, such as 10.0.2.0/24");
   if (parts[1] && !g_ascii_string_to_unsigned (parts[1], 10, 8, 29, &bits, NULL))
     return fail (error, "subnet", text, "a network has 8 to 29 bits: behind the / is no such number");
@@ -73,7 +73,7 @@ parse_ipv6 (NetUser *u, GError **error)
   SlirpConfig *c = &u->config;
   static const uint8_t none[8];
   g_auto (GStrv) parts = g_strsplit (u->prefix6, "/", 2);
-  if (inet_pton (AF_INET6, parts[0], &c->vprefix_addr6) != 1 || g_strcmp0 (parts[1], "64") != 0 || memcmp (c->vprefix_addr6.s6_addr + 8, none, 8) != 0)
+  if (!parts[0] || inet_pton (AF_INET6, parts[0], &c->vprefix_addr6) != 1 || g_strcmp0 (parts[1], "64") != 0 || memcmp (c->vprefix_addr6.s6_addr + 8, none, 8) != 0)
     return fail (error, "ipv6-prefix", u->prefix6, "an IPv6 network of 64 bits is meant, such as fec0::/64");
   c->vprefix_len = 64;
   c->vhost6 = c->vnameserver6 = c->vprefix_addr6;

@@ -3,6 +3,7 @@
 #include "user.h"
 #include <arpa/inet.h>
 #include <errno.h>
+#include <signal.h>
 
 /* --- packets ----------------------------------------------------------------------------- */
 
@@ -91,6 +92,7 @@ user_realize (void *self, GError **error)
 {
   NetUser *u = self;
   u->net.takes = BP_NET_TCP4 | BP_NET_ECN;      /* a large packet is to libslirp as good as many, but for IPv6, whose it holds against its MTU */
+  signal (SIGPIPE, SIG_IGN);    /* libslirp's writes tell */
   u->join = packet_join_new (to_device, u);
   u->frame = g_malloc (PACKET_MOST);
   return net_realize (u, &ops, error) && open_slirp (u, error);

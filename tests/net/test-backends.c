@@ -179,12 +179,27 @@ check_pair (BpTest *t, unsigned burst)
     bp_test_expect (send_number (b, i, 60));
   expect_numbers (t, a, 5, 60);
   bp_test_expect_eq (b->input->len, 0);
+  /* what waits is gone with the link, and who had stopped to read goes on */
+  b->room = 0;
+  for (unsigned i = 0; i < burst; i++)
+    bp_test_expect (send_number (a, i, 60));
+  for (unsigned i = 0; i < 50; i++)
+    bp_test_iterate (t);
+  net (b)->set_link (b->backend.instance, false);
+  b->room = 1000000;
+  for (unsigned i = 0; i < 50; i++)
+    bp_test_iterate (t);
+  bp_test_expect_eq (b->input->len, 0);
+  net (b)->set_link (b->backend.instance, true);
+  for (unsigned i = 0; i < 5; i++)
+    bp_test_expect (send_number (a, i, 60));
+  expect_numbers (t, b, 5, 60);
 }
 
 BP_TEST (socket_pair)
 {
-  g_autofree char *dir = folder (), *path = g_build_filename (dir, "s", NULL), *a = g_strdup_printf ("type = net-socket\nlisten = unix:%s\n", path),
-                  *b = g_strdup_printf ("type = net-socket\nconnect = unix:%s\nreconnect = 20\n", path), *sections = pair_of (a, b);
+  g_autofree char *dir = folder (), *path = g_build_filename (dir, "s", NULL), *a = g_strdup_printf ("type = net-socket\naddress = unix:%s\n", path),
+                  *b = g_strdup_printf ("type = net-socket\nserver = off\naddress = unix:%s\nreconnect = 20\n", path), *sections = pair_of (a, b);
   BpTest *t = machine (sections);
   check_pair (t, 100);
   bp_test_free (t);
@@ -195,8 +210,8 @@ BP_TEST (socket_pair)
 /* More than the host's buffers hold: the sender is told to wait, and nothing is lost. */
 BP_TEST (socket_waits)
 {
-  g_autofree char *dir = folder (), *path = g_build_filename (dir, "s", NULL), *a = g_strdup_printf ("type = net-socket\nlisten = unix:%s\n", path),
-                  *b = g_strdup_printf ("type = net-socket\nconnect = unix:%s\n", path), *sections = pair_of (a, b);
+  g_autofree char *dir = folder (), *path = g_build_filename (dir, "s", NULL), *a = g_strdup_printf ("type = net-socket\naddress = unix:%s\n", path),
+                  *b = g_strdup_printf ("type = net-socket\nserver = off\naddress = unix:%s\n", path), *sections = pair_of (a, b);
   enum { MANY = 20000 };
   BpTest *t = machine (sections);
   Port *p = port (t, "a"), *q = port (t, "b");
@@ -228,8 +243,8 @@ BP_TEST (socket_waits)
 BP_TEST (socket_reconnects)
 {
   g_autofree char *dir = folder (), *path = g_build_filename (dir, "s", NULL),
-                  *sections = g_strdup_printf ("[backend n]\ntype = net-socket\nconnect = unix:%s\nreconnect = 10\n[device a]\ntype = port\nbackend = n\n", path),
-                  *other = g_strdup_printf ("[backend n]\ntype = net-socket\nlisten = unix:%s\n[device a]\ntype = port\nbackend = n\n", path);
+                  *sections = g_strdup_printf ("[backend n]\ntype = net-socket\nserver = off\naddress = unix:%s\nreconnect = 10\n[device a]\ntype = port\nbackend = n\n", path),
+                  *other = g_strdup_printf ("[backend n]\ntype = net-socket\naddress = unix:%s\n[device a]\ntype = port\nbackend = n\n", path);
   BpTest *t = machine (sections);
   Port *p = port (t, "a");
   bp_test_expect (is_down (p));
@@ -256,7 +271,7 @@ BP_TEST (socket_hostile)
 {
   static const uint8_t nonsense[][8] = { { 0xff, 0xff, 0xff, 0xff }, { 0, 2, 0, 1 } };
   g_autofree char *dir = folder (), *path = g_build_filename (dir, "s", NULL),
-                  *sections = g_strdup_printf ("[backend n]\ntype = net-socket\nlisten = unix:%s\n[device a]\ntype = port\nbackend = n\n", path),
+                  *sections = g_strdup_printf ("[backend n]\ntype = net-socket\naddress = unix:%s\n[device a]\ntype = port\nbackend = n\n", path),
                   *address = g_strdup_printf ("unix:%s", path);
   BpTest *t = machine (sections);
   Port *p = port (t, "a");
@@ -305,7 +320,7 @@ BP_TEST (dgram_pairs)
 BP_TEST (dgram_group)
 {
   unsigned p = 20000 + (unsigned) getpid () % 20000;
-  g_autofree char *n = g_strdup_printf ("type = net-dgram\nmulticast = 230.0.0.1:%u\n", p), *sections = pair_of (n, n), *refusal = bp_test_refusal (types (), sections);
+  g_autofree char *n = g_strdup_printf ("type = net-dgram\nremote = 230.0.0.1:%u\n", p), *sections = pair_of (n, n), *refusal = bp_test_refusal (types (), sections);
   if (*refusal) {
     g_print ("multicast on the loopback is not tested: %s", refusal);
     return;
@@ -321,8 +336,8 @@ BP_TEST (dgram_group)
 BP_TEST (work_is_done)
 {
   g_autofree char *dir = folder (), *path = g_build_filename (dir, "s", NULL), *pcap = g_build_filename (dir, "c.pcap", NULL), *bytes = NULL,
-                  *a = g_strdup_printf ("type = net-socket\nlisten = unix:%s\ncapture = %s\ncapture-size = 64\n", path, pcap),
-                  *b = g_strdup_printf ("type = net-socket\nconnect = unix:%s\n", path), *sections = pair_of (a, b);
+                  *a = g_strdup_printf ("type = net-socket\naddress = unix:%s\ncapture = %s\ncapture-size = 64\n", path, pcap),
+                  *b = g_strdup_printf ("type = net-socket\nserver = off\naddress = unix:%s\n", path), *sections = pair_of (a, b);
   BpTest *t = machine (sections);
   Port *p = port (t, "a"), *q = port (t, "b");
   bp_test_expect (until (t, is_up, p) && until (t, is_up, q));
@@ -391,19 +406,22 @@ BP_TEST (state_is_kept)
 BP_TEST (refusals)
 {
   static const struct { const char *section, *why; } rows[] = {
-    { "type = net-socket\n", "listen and connect: one of them has to say where the other machine is" },
-    { "type = net-socket\nlisten = 1\nconnect = 2\n", "listen and connect: one of them" },
-    { "type = net-socket\nconnect = nowhere\n", "connect: `nowhere` is not an address" },
-    { "type = net-dgram\n", "either local and remote" },
-    { "type = net-dgram\nlocal = :1\n", "either local and remote" },
+    { "type = net-socket\n", "address" },
+    { "type = net-socket\naddress = nowhere\n", "address: `nowhere` is not an address" },
+    { "type = net-socket\naddress = unix:/nonexistent/x\nserver = off\nreconnect = 0\n", "/nonexistent/x: No such file or directory" },
+    { "type = net-dgram\n", "remote" },
+    { "type = net-dgram\nremote = :1\n", "`local` has to say where packets arrive" },
+    { "type = net-dgram\nremote = nothing\n", "remote = nothing: HOST:PORT or unix:PATH is meant" },
     { "type = net-dgram\nlocal = :7001\nremote = unix:/x\n", "another kind than `local`" },
-    { "type = net-dgram\nmulticast = 10.0.0.1:5\n", "this is no group" },
+    { "type = net-dgram\nlocal = :7001\nremote = 230.0.0.1:5\n", "a group of machines, whose packets arrive at its own address" },
     { "type = net-none\ncapture = /nonexistent/x\n", "capture = /nonexistent/x: No such file or directory" },
     { "type = net-tap\nifname = averyveryverylongname\n", "an interface's name has up to 15 characters" },
     { "type = net-tap\nifname = tap0\nfd = 3\n", "one of them says which interface" },
     { "type = net-tap\nfd = 1000\n", "fd = 1000: Bad file descriptor" },
     { "type = net-tap\nfd = 0\n", "this is no tap interface" },
 #ifdef HAVE_SLIRP
+    { "type = net-user\nsubnet = \"\"\n", "an IPv4 network is meant" },
+    { "type = net-user\nipv6-prefix = \"\"\n", "an IPv6 network of 64 bits" },
     { "type = net-user\nipv4 = off\nipv6 = off\n", "nothing is left" },
     { "type = net-user\nsubnet = 10.0.2\n", "an IPv4 network is meant" },
     { "type = net-user\nsubnet = 10.0.2.0/33\n", "a network has 8 to 29 bits" },
