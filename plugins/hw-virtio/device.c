@@ -365,6 +365,7 @@ device_loaded (BpVirtioDevice *d, GError **error)
 void virtio_iface_reset (void *bus, BpVirtioDevice *d) { device_reset (d); }
 uint64_t virtio_iface_features (void *bus, BpVirtioDevice *d) { return d->started ? d->state->driver_features : 0; }
 BpAddressSpace *virtio_iface_dma (void *bus, BpVirtioDevice *d) { return d->memory.as; }
+uint32_t virtio_iface_queue_size (void *bus, BpVirtioDevice *d, unsigned queue) { return queue < d->n_queues ? d->queues[queue].s->size : 0; }
 
 static bool
 can_look (BpVirtioDevice *d, unsigned queue)

@@ -170,18 +170,25 @@ net_transmit (VirtioNet *n, unsigned pair)
 
 /* --- to the driver -------------------------------------------------------------------------------- */
 
-/* As many buffers as hold `size' bytes.  0: there are not that many now, or, never: there never will be. */
+static uint32_t
+entries_of (const VirtioNet *n, unsigned queue)
+{
+  return BP_TABLE_HAS (net_bus (n), queue_size) ? net_bus (n)->queue_size (n->bus.instance, n->device, queue) : n->rx_entries;
+}
+
+/* As many buffers as hold `size' bytes.  0: there are not that many now, or, never: all that the ring can hold are not enough. */
 static unsigned
 take_buffers (VirtioNet *n, unsigned queue, uint64_t size, bool *never)
 {
   unsigned most = net_has (n, NET_MRG_RXBUF) ? n->rx_entries : 1, taken = 0;
-  uint64_t room = 0;
+  uint64_t room = 0, parts = 0;
   BpVirtioBuffer *b = NULL;
   while (room < size && taken < most && (b = bp_virtio_pop (&n->bus, n->device, queue))) {
     n->rx[taken++] = b;
     room += b->in_size;
+    parts += b->n_in + b->n_out;
   }
-  *never = room < size && taken == most;
+  *never = room < size && (taken == most || parts >= entries_of (n, queue));
   if (room >= size && n->rx[0]->in_size >= n->header_size)
     return taken;
   *never |= room >= size;       /* not even the header is in one piece */

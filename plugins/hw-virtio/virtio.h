@@ -163,7 +163,7 @@ BpVirtioDevice *virtio_bus_device (const VirtioBus *bus, uint32_t place);       
   .reset = virtio_iface_reset, .features = virtio_iface_features, .pop = virtio_iface_pop, .push = virtio_iface_push, .unpop = virtio_iface_unpop, \
   .notify = virtio_iface_notify, .want_kicks = virtio_iface_want_kicks, .has_buffers = virtio_iface_has_buffers, \
   .config_changed = virtio_iface_config_changed, .broken = virtio_iface_broken, .dma = virtio_iface_dma, .ring_take = virtio_iface_ring_take, \
-  .ring_give = virtio_iface_ring_give
+  .ring_give = virtio_iface_ring_give, .queue_size = virtio_iface_queue_size
 void virtio_iface_reset (void *bus, BpVirtioDevice *d);
 uint64_t virtio_iface_features (void *bus, BpVirtioDevice *d);
 BpVirtioBuffer *virtio_iface_pop (void *bus, BpVirtioDevice *d, unsigned queue);
@@ -177,6 +177,7 @@ void virtio_iface_broken (void *bus, BpVirtioDevice *d, const char *why);
 BpAddressSpace *virtio_iface_dma (void *bus, BpVirtioDevice *d);
 bool virtio_iface_ring_take (void *bus, BpVirtioDevice *d, unsigned queue, BpVirtioRing *ring);
 void virtio_iface_ring_give (void *bus, BpVirtioDevice *d, unsigned queue, uint32_t next);
+uint32_t virtio_iface_queue_size (void *bus, BpVirtioDevice *d, unsigned queue);
 
 /* Whether kicks are handled where the guest makes them. */
 static inline bool queue_is_sync (const Queue *q) { return q->device->bus->sync; }

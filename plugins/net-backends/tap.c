@@ -214,6 +214,10 @@ open_queue (NetTap *t, TapQueue *q, GError **error)
   struct ifreq r = { .ifr_flags = (short) (IFF_TAP | IFF_NO_PI | (t->offload ? IFF_VNET_HDR : 0) | (t->n_queues > 1 ? IFF_MULTI_QUEUE : 0)) };
   const char *name = t->name[0] ? t->name : t->ifname ? t->ifname : "";
   int fd = open ("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+  if (fd < 0 && errno == EACCES) {
+    g_set_error_literal (error, BP_ERROR, BP_ERROR_IO, "/dev/net/tun: Permission denied; its mode is the administrator's: `chmod 0666 /dev/net/tun`, as most systems have it");
+    return false;
+  }
   if (fd < 0)
     return refuse (t, "/dev/net/tun", errno, error);
   q->fd = fd + 1;

@@ -291,6 +291,18 @@ BP_TEST (small_buffers)
     bp_test_virtio_add_bytes (m.v, RX, NULL, 0, 11, &at);
   bp_test_expect (net_test_give (m.n, frame, 60, 0, 0));
   bp_test_expect (!bp_test_virtio_take (m.v, RX, &id, &written));
+  /* a ring that cannot hold enough of them, even when it is full */
+  bp_test_virtio_negotiate (m.v, ALL);
+  bp_test_virtio_queue (m.v, RX, 16);
+  bp_test_virtio_start (m.v);
+  for (unsigned i = 0; i < 15; i++)
+    bp_test_virtio_add_bytes (m.v, RX, NULL, 0, 90, &at);
+  bp_test_expect (!net_test_give (m.n, frame, 1514, 0, 0));
+  bp_test_virtio_add_bytes (m.v, RX, NULL, 0, 90, &at);
+  bp_test_expect (net_test_give (m.n, frame, 1514, 0, 0));
+  bp_test_expect (!bp_test_virtio_take (m.v, RX, &id, &written));
+  bp_test_expect (net_test_give (m.n, frame, 100, 0, 0));
+  bp_test_expect (bp_test_virtio_wait (m.v, RX, &id, &written) && written == 90);
   net_free (&m);
 }
 

@@ -107,6 +107,9 @@ typedef struct BpVirtioBusIface {
   bool (*ring_take) (void *bus, BpVirtioDevice *device, unsigned queue, BpVirtioRing *ring);
   /* Back to the bus, which goes on at `next'. */
   void (*ring_give) (void *bus, BpVirtioDevice *device, unsigned queue, uint32_t next);
+  /* --- and for those that need many buffers at once --- */
+  /* Entries that the driver has chosen for the queue: there are never more buffers, and never more parts outside of indirect tables. */
+  uint32_t (*queue_size) (void *bus, BpVirtioDevice *device, unsigned queue);
 } BpVirtioBusIface;
 
 /* --- what devices do with buffers ------------------------------------------------------------------ */
