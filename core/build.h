@@ -43,6 +43,10 @@ typedef struct FullMachine {
   const char *load;             /* a snapshot that the run begins with; NULL: it begins with a reset */
   GPtrArray *answers;           /* of machine-hotplug.c's Answer *: what guests said to removals, under the machine lock; NULL: nothing yet */
   GPtrArray *unplugged;         /* of Section *: the descriptor's, whose objects have left; NULL: none yet */
+  const char *incoming;         /* the run begins with a machine from another process: where from, or "defer"; NULL: it does not */
+  const char *template;         /* a folder that the run begins with; NULL: it does not */
+  int is_incoming;              /* atomic: it has not come yet */
+  struct Migration *migration;  /* migrate.h; NULL: nobody has asked for any */
   unsigned timeout;             /* seconds; 0: none */
   int timeout_code;
 } FullMachine;

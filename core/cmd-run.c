@@ -11,7 +11,7 @@
 typedef struct RunOptions {
   char **set;
   RunSections sections;
-  char *kernel, *initrd, *append, *load, *topics, *log_file, *output;
+  char *kernel, *initrd, *append, *load, *incoming, *template, *topics, *log_file, *output;
   int timeout;
   gboolean stop, snapshot, no_report;
 } RunOptions;
@@ -39,6 +39,9 @@ static const GOptionEntry entries[] = {
   { "initrd", 0, 0, G_OPTION_ARG_FILENAME, &given.initrd, "The same as --set boot.initrd=FILE", "FILE" },
   { "append", 0, 0, G_OPTION_ARG_STRING, &given.append, "The same as --set boot.append=TEXT", "TEXT" },
   { "load", 0, 0, G_OPTION_ARG_STRING, &given.load, "Begin with a snapshot: one in the machine's disks, or a file *.bps", "NAME" },
+  { "incoming", 0, 0, G_OPTION_ARG_STRING, &given.incoming,
+    "Wait for the machine from another process, at unix:PATH, tcp:HOST:PORT, file:PATH, exec:COMMAND or fd:NUMBER; defer: a monitor will say", "ADDRESS" },
+  { "template", 0, 0, G_OPTION_ARG_FILENAME, &given.template, "Begin with a template: a folder that a monitor's template-save has made", "FOLDER" },
   { "snapshot", 0, 0, G_OPTION_ARG_NONE, &given.snapshot, "Write to no disk: what the guest writes is forgotten at the end", NULL },
   { "stop", 'S', 0, G_OPTION_ARG_NONE, &given.stop, "Wait for a monitor or a debugger to start the machine", NULL },
   { "plugin-path", 0, 0, G_OPTION_ARG_CALLBACK, take_plugin_path, "Search plugins in these directories first",
@@ -98,6 +101,8 @@ run_machine (BpMachine *m)
 {
   g_autoptr (GError) error = NULL;
   machine_set_load (m, given.load);
+  machine_set_incoming (m, given.incoming);
+  machine_set_template (m, given.template);
   if (!machine_realize (m, &error)) {
     command_error ("%s", error->message);
     return EXIT_FAILED;
@@ -191,6 +196,8 @@ cmd_run (int argc, char **argv)
     return command_usage ("run", argc < 2 ? "which machine?" : "one machine at a time");
   if (given.timeout < 0)
     return command_usage ("run", "--machine-timeout takes a number of seconds");
+  if (!!given.load + !!given.incoming + !!given.template > 1)
+    return command_usage ("run", "a machine begins with one of --load, --incoming and --template");
   g_autofree char *wrong = run_sections_wrong (&given.sections);
   if (wrong)
     return command_usage ("run", wrong);

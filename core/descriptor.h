@@ -202,6 +202,9 @@ void machine_set_timeout (BpMachine *m, unsigned seconds, int exit_code);
 void machine_set_stopped (BpMachine *m, bool stopped);
 /* The run begins with this snapshot rather than with a reset; the name outlives it. */
 void machine_set_load (BpMachine *m, const char *snapshot);
+/* The run begins with a machine from another process (migrate.h); before machine_realize.  "defer": a monitor will say where from. */
+void machine_set_incoming (BpMachine *m, const char *address);
+void machine_set_template (BpMachine *m, const char *folder);   /* ... with a template */
 /* What the instruments said at the end of machine_run (instrument.h); the caller's.  NULL: there are none. */
 struct Results *machine_take_results (BpMachine *m);
 /* Forgets requests that nobody will serve. */

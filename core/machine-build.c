@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "instrument.h"
 #include "memory.h"
+#include "migrate.h"
 #include <backplane/iface/block.h>
 #include <string.h>
 
@@ -602,6 +603,7 @@ machine_free (BpMachine *m)
   free_spaces (m);
   clock_finish (m);
   bp_loop_free (m->main_loop);
+  migration_free (m);
   g_ptr_array_unref (m->objects);
   g_hash_table_unref (m->by_id);
   g_ptr_array_unref (m->realize_order);

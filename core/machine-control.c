@@ -1,6 +1,7 @@
 /* machine-control.c -- stops and continues a machine, tells those who watch, and shows them its objects. */
 /* SPDX-License-Identifier: MIT */
 #include "build.h"
+#include "migrate.h"
 #include <backplane/iface/power.h>
 #include <backplane/machine.h>
 #include <string.h>
@@ -59,7 +60,8 @@ machine_tell (BpMachine *m, BpMachineEvent event, const char *detail)
 
 /* --- run state ---------------------------------------------------------------------------- */
 
-static const char *const state_names[] = { "prelaunch", "running", "paused", "debug", "io-error", "save-vm", "restore-vm", "shutdown" };
+static const char *const state_names[] = { "prelaunch", "running", "paused", "debug", "io-error", "save-vm", "restore-vm", "shutdown",
+                                          "inmigrate", "finish-migrate", "postmigrate" };
 
 const char *
 bp_run_state_name (BpRunState state)
@@ -107,6 +109,8 @@ bp_machine_continue (BpMachine *machine, GError **error)
     g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "a snapshot was loaded in part only; reset the machine or load one");
     return false;
   }
+  if (!migration_may_continue (machine, error))
+    return false;
   set_state (machine, BP_RUN_RUNNING);
   clock_start (machine);
   machine_tell (machine, BP_MACHINE_RESUMING, NULL);

@@ -4,7 +4,7 @@
  * An object joins in the builder's steps, of which each can fail: then all that was done is undone, and what was wrong is told in the words of a descriptor's
  * errors.  It leaves while no vCPU runs and no disk transfers anything, so that nobody holds a pointer into it or its memory.
  */
-#include "snapshot.h"
+#include "migrate.h"
 #include <string.h>
 
 /* --- joining ------------------------------------------------------------------------------------ */
@@ -204,7 +204,7 @@ void *
 bp_machine_add_object (BpMachine *machine, const char *kind, const char *id, const BpObjectKey *keys, GError **error)
 {
   g_return_val_if_fail (machine && id, NULL);
-  if (!kind && !(kind = kind_of_keys (keys, error)))
+  if (!migration_may_change (machine, error) || (!kind && !(kind = kind_of_keys (keys, error))))
     return NULL;
   if (!check_place (machine, kind, id, error))
     return NULL;
@@ -330,7 +330,7 @@ bp_machine_remove_object (BpMachine *machine, const char *id, GError **error)
     g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "there is no object `%s`", id);
     return BP_REMOVAL_REFUSED;
   }
-  if (!may_leave (machine, o, error))
+  if (!migration_may_change (machine, error) || !may_leave (machine, o, error))
     return BP_REMOVAL_REFUSED;
   bp_machine_lock (machine);
   BpRemoval what = object_removal (o, error);

@@ -1,6 +1,7 @@
 /* machine-run.c -- a built machine's life: realize, reset, run, and what ends or restarts it. */
 /* SPDX-License-Identifier: MIT */
 #include "instrument.h"
+#include "migrate.h"
 #include <backplane/log.h>
 #include <backplane/snapshot.h>
 #include <glib-unix.h>
@@ -60,7 +61,7 @@ machine_realize (BpMachine *m, GError **error)
     }
   }
   /* A run that begins with a snapshot needs a program when it is reset, and is told then when there is none. */
-  good = good && (fm->load || check_boot (m, error)) && (m->vcpus->len == 0 || vcpus_init (m, error));
+  good = good && (fm->load || fm->incoming || fm->template || check_boot (m, error)) && (m->vcpus->len == 0 || vcpus_init (m, error));
   if (!good) {
     vcpus_join (m);             /* those that were made are the accelerator's: they go before it does */
     machine_unrealize (m);
@@ -139,9 +140,13 @@ machine_serve (BpMachine *m)
   FullMachine *fm = full_machine (m);
   bp_machine_lock (m);
   unsigned requested = fm->requested;
+  if (migration_holds (m))
+    requested &= REQUEST_SHUTDOWN;
+  if (!migration_may_change (m, NULL))
+    requested &= ~(unsigned) REQUEST_REMOVAL;
   BpRunState stop_state = fm->stop_state;
-  g_autofree char *reason = g_steal_pointer (&fm->reset_reason);
-  fm->requested = 0;
+  g_autofree char *reason = requested & REQUEST_RESET ? g_steal_pointer (&fm->reset_reason) : NULL;
+  fm->requested &= ~requested;
   machine_drop_requests (m);
   bp_machine_unlock (m);
   if (requested & REQUEST_SHUTDOWN && m->run_loop) {
@@ -302,20 +307,47 @@ machine_set_load (BpMachine *m, const char *snapshot)
   full_machine (m)->load = snapshot;
 }
 
-/* A snapshot has in RAM what its program has made of itself. */
+void
+machine_set_incoming (BpMachine *m, const char *address)
+{
+  full_machine (m)->incoming = address;
+  __atomic_store_n (&full_machine (m)->is_incoming, address != NULL, __ATOMIC_RELEASE);
+}
+
+void
+machine_set_template (BpMachine *m, const char *folder)
+{
+  full_machine (m)->template = folder;
+}
+
+static bool
+begin_elsewhere (BpMachine *m, GError **error)
+{
+  FullMachine *fm = full_machine (m);
+  bool ran = true;
+  if (fm->incoming)
+    return migration_await (m, fm->incoming, fm->starts_stopped, error);
+  if (!fm->template)
+    return bp_machine_load_snapshot (m, fm->load, error);
+  bool good = template_begin (m, fm->template, &ran, error);
+  fm->starts_stopped |= !ran;
+  return good;
+}
+
+/* A snapshot, or another process, has in RAM what its program has made of itself. */
 static void
 begin (BpMachine *m)
 {
-  const char *load = full_machine (m)->load;
+  FullMachine *fm = full_machine (m);
   g_autoptr (GError) error = NULL;
-  if (!load) {
+  if (!fm->load && !fm->incoming && !fm->template) {
     machine_reset (m, BP_RESET_COLD);
     return;
   }
   bp_machine_lock (m);
   machine_reset_objects (m, BP_RESET_COLD);
   bp_machine_unlock (m);
-  if (!bp_machine_load_snapshot (m, load, &error))
+  if (!begin_elsewhere (m, &error))
     bp_machine_request_shutdown (m, 1, error->message);
 }
 
@@ -328,10 +360,11 @@ machine_run (BpMachine *m)
   begin (m);
   fm->started = true;
   if (!m->shutdown_requested) {
-    if (!fm->starts_stopped && !bp_machine_continue (m, &error))
+    if (!fm->starts_stopped && !fm->incoming && !bp_machine_continue (m, &error))
       bp_machine_request_shutdown (m, 1, error->message);
     run_loop (m);
   }
+  migration_finish (m);
   bp_machine_stop (m, BP_RUN_SHUTDOWN);
   machine_tell (m, BP_MACHINE_SHUTDOWN, m->shutdown_reason);
   fm->results = results_collect (m);

@@ -245,11 +245,10 @@ store_host (uint8_t *host, uint64_t value, unsigned size)
 }
 
 /* The code listener hears of it before, so that nothing stale runs on, and after (in mark): a block may have
- * been translated meanwhile from the old bytes.  The fence orders the bytes before that second look. */
+ * been translated meanwhile from the old bytes.  The fence there orders the bytes before that second look. */
 static void
 mark_written (uint64_t ram_address, uint64_t size)
 {
-  __atomic_thread_fence (__ATOMIC_SEQ_CST);
   bp_dirty_mark (ram_address, size);
 }
 

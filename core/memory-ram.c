@@ -249,10 +249,12 @@ ram_before_write (uint64_t ram_address, uint64_t size)
 
 /* --- the logs --------------------------------------------------------------------------------- */
 
+/* The fence: a bit that is found set may be cleared at once, by who then reads the page; what was written before must be there by then. */
 void
 bp_dirty_mark (uint64_t ram_address, uint64_t size)
 {
   PageSpan span = pages_of (ram_address, size);
+  __atomic_thread_fence (__ATOMIC_SEQ_CST);
   ram_before_write (ram_address, size);
   change_bits (BP_DIRTY_DISPLAY, span, BITS_SET);
   change_bits (BP_DIRTY_MIGRATION, span, BITS_SET);
@@ -287,6 +289,46 @@ bp_dirty_clear (BpDirtyClient client, uint64_t ram_address, uint64_t size)
   if (changed && w && w->table.cleared)
     w->table.cleared (w->user, ram_address, size);
   return changed;
+}
+
+/* The bits of the page that is `n' pages after the first: those of the word that it begins. */
+bool
+dirty_take (BpDirtyClient client, uint64_t ram_address, uint64_t n_pages, uint64_t *bits)
+{
+  uint64_t first = ram_address >> GUEST_PAGE_BITS;
+  bool any = false;
+  memset (bits, 0, (n_pages + 63) / 64 * sizeof *bits);
+  for (uint64_t at = 0, n; at < n_pages; at += n) {
+    uint64_t page = first + at, *word = word_of (client, page);
+    unsigned shift = page % 64;
+    n = MIN (n_pages - at, (uint64_t) 64 - shift);
+    uint64_t mask = (n == 64 ? UINT64_MAX : (UINT64_C (1) << n) - 1) << shift;
+    if (!word || !(__atomic_load_n (word, __ATOMIC_RELAXED) & mask))
+      continue;
+    uint64_t was = (__atomic_fetch_and (word, ~mask, __ATOMIC_SEQ_CST) & mask) >> shift;
+    bits[at / 64] |= was << at % 64;
+    if (at % 64 && at % 64 + n > 64)
+      bits[at / 64 + 1] |= was >> (64 - at % 64);
+    any |= was != 0;
+  }
+  const Watcher *w = __atomic_load_n (&watcher, __ATOMIC_ACQUIRE);
+  if (any && w && w->table.cleared)
+    w->table.cleared (w->user, ram_address, n_pages << GUEST_PAGE_BITS);
+  return any;
+}
+
+uint64_t
+dirty_count (BpDirtyClient client, uint64_t ram_address, uint64_t size)
+{
+  PageSpan span = pages_of (ram_address, size);
+  uint64_t count = 0;
+  for (uint64_t page = span.first; page <= span.last; page = (page | 63) + 1) {
+    const uint64_t *word = word_of (client, page);
+    unsigned n = (unsigned) MIN (span.last - page, 63 - page % 64) + 1;
+    uint64_t mask = (n == 64 ? UINT64_MAX : (UINT64_C (1) << n) - 1) << page % 64;
+    count += word ? (unsigned) __builtin_popcountll (__atomic_load_n (word, __ATOMIC_RELAXED) & mask) : 0;
+  }
+  return count;
 }
 
 void

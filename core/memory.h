@@ -168,6 +168,10 @@ void memory_map_unlock (void);
 /* --- RAM blocks (memory-ram.c) ---------------------------------------------------------------- */
 uint64_t ram_block_new (uint64_t size);
 void ram_block_free (uint64_t ram_address, uint64_t size);
+/* Clears the bits of a span and says which were set: bit n of `bits', of page n of the span; words for all of them are the caller's.  A page that is written to
+ * from then on is marked again, so its contents are read afterwards.  false: none was. [any] */
+bool dirty_take (BpDirtyClient client, uint64_t ram_address, uint64_t n_pages, uint64_t *bits);
+uint64_t dirty_count (BpDirtyClient client, uint64_t ram_address, uint64_t size);       /* pages [any] */
 /* Tells the code listener when pages of the span hold translated code. */
 void ram_before_write (uint64_t ram_address, uint64_t size);
 

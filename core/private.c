@@ -150,8 +150,9 @@ bp_private_save (BpMachine *m, int64_t now, GError **error)
   g_autoptr (GArray) disks = g_array_new (FALSE, FALSE, sizeof (SnapshotDisk)), blocks = snapshot_blocks (m);
   uint64_t bytes;
   SnapshotWriter *w = snapshot_writer_new (&place, &header);
-  snapshot_write_objects (m, w, disks);
-  snapshot_write_memory (w, blocks);
+  SnapshotSink sink = snapshot_sink (w);
+  snapshot_write_objects (m, &sink, disks);
+  snapshot_write_memory (&sink, blocks);
   if (snapshot_writer_finish (w, &bytes, error))
     return s.bytes;
   g_byte_array_unref (s.bytes);

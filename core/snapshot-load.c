@@ -10,7 +10,7 @@
 
 /* A file may claim anything: messages and memory are bounded all the same. */
 #define TIME_MOST (INT64_MAX / 2)       /* ns; what is added to it does not come around */
-enum { DIFFERENCES_MOST = 50, PINS_MOST = 1 << 20, BLOCKS_MOST = 4096 };
+enum { DIFFERENCES_MOST = 50, PINS_MOST = 1 << 20 };
 
 typedef struct ObjectState {
   BpObject *object;
@@ -282,15 +282,7 @@ check_vcpu (SnapshotPlan *p, SnapshotBytes *b, GError **error)
 static bool
 check_block (SnapshotPlan *p, SnapshotBytes *b, GError **error)
 {
-  SnapshotBlock block = { .owner = snapshot_get_text (b) };
-  block.name = snapshot_get_text (b);
-  block.size = snapshot_get (b, 8);
-  for (guint i = 0; i < p->blocks->len; i++) {
-    const SnapshotBlock *other = &g_array_index (p->blocks, SnapshotBlock, i);
-    block.turn += strcmp (other->owner, block.owner) == 0 && strcmp (other->name, block.name) == 0;
-  }
-  g_array_append_val (p->blocks, block);
-  return p->blocks->len <= BLOCKS_MOST || damaged (error, "more pieces of RAM than there can be");
+  return snapshot_read_block (p->blocks, b) || damaged (error, "more pieces of RAM than there can be");
 }
 
 /* Changes come behind the machine. */
@@ -327,17 +319,6 @@ check_section (SnapshotPlan *p, const GArray *disks, uint32_t kind, const uint8_
 
 /* --- checking: the whole --------------------------------------------------------------------------------- */
 
-static const SnapshotBlock *
-find_block (const GArray *blocks, const SnapshotBlock *like)
-{
-  for (guint i = 0; i < blocks->len; i++) {
-    const SnapshotBlock *b = &g_array_index (blocks, SnapshotBlock, i);
-    if (b->turn == like->turn && strcmp (b->owner, like->owner) == 0 && strcmp (b->name, like->name) == 0)
-      return b;
-  }
-  return NULL;
-}
-
 static bool
 leaves (SnapshotPlan *p, BpObject *o)
 {
@@ -350,7 +331,7 @@ compare_blocks (SnapshotPlan *p)
   g_autoptr (GArray) here = snapshot_blocks (p->m);
   for (guint i = 0; i < p->blocks->len; i++) {
     SnapshotBlock *b = &g_array_index (p->blocks, SnapshotBlock, i);
-    const SnapshotBlock *ours = find_block (here, b);
+    const SnapshotBlock *ours = snapshot_block_find (here, b);
     if (!ours)
       differs (p, "RAM `%s` of %s is in the snapshot and not in this machine", b->name, b->owner);
     else if (ours->size != b->size)
@@ -361,7 +342,7 @@ compare_blocks (SnapshotPlan *p)
   }
   for (guint i = 0; i < here->len; i++) {
     const SnapshotBlock *ours = &g_array_index (here, SnapshotBlock, i);
-    if (!find_block (p->blocks, ours) && !leaves (p, find_object (p, ours->owner)))
+    if (!snapshot_block_find (p->blocks, ours) && !leaves (p, find_object (p, ours->owner)))
       differs (p, "RAM `%s` of %s is in this machine and not in the snapshot", ours->name, ours->owner);
   }
 }
@@ -379,15 +360,40 @@ compare_objects (SnapshotPlan *p)
 }
 
 static bool
-read_sections (SnapshotPlan *p, SnapshotReader *r, const GArray *disks, GError **error)
+read_sections (SnapshotPlan *p, const SnapshotPull *pull, const GArray *disks, GError **error)
 {
   uint32_t kind = 0;
   const uint8_t *payload;
   size_t size;
   while (kind != SECTION_END)
-    if (!snapshot_read_section (r, &kind, &payload, &size, error) || !check_section (p, disks, kind, payload, size, error))
+    if (!pull->next (pull->user, &kind, &payload, &size, error) || !check_section (p, disks, kind, payload, size, error))
       return false;
   return true;
+}
+
+static SnapshotPlan *
+plan_pull (BpMachine *m, const SnapshotPull *pull, const GArray *disks, bool partial, const SnapshotHeader *header, GError **error)
+{
+  SnapshotPlan *p = plan_new (m, partial);
+  p->vm_clock = header->vm_clock;
+  bool was = header->flags & SNAPSHOT_DETERMINISTIC;
+  if (was != m->deterministic)
+    differs (p, "it was taken %s [clock] mode = instructions, and this machine runs %s", was ? "with" : "without", m->deterministic ? "with it" : "without");
+  bool good = header->vm_clock <= TIME_MOST || damaged (error, "its time is further on than a machine can run");
+  good = good && read_sections (p, pull, disks, error);
+  if (good) {
+    compare_objects (p);
+    if (!partial)
+      compare_blocks (p);
+    if (p->differences->len && partial)
+      good = snapshot_refuse (error, "the state of `%s` does not fit this machine:%s", header->machine, p->differences->str);
+    else if (p->differences->len)
+      good = snapshot_refuse (error, "snapshot `%s` (of `%s`) does not fit this machine:%s", header->name, header->machine, p->differences->str);
+  }
+  if (good)
+    return p;
+  snapshot_plan_free (p);
+  return NULL;
 }
 
 static SnapshotPlan *
@@ -396,25 +402,16 @@ plan_read (BpMachine *m, const SnapshotPlace *place, const GArray *disks, bool p
   SnapshotReader *r = snapshot_reader_new (place, header, error);
   if (!r)
     return NULL;
-  SnapshotPlan *p = plan_new (m, partial);
-  p->vm_clock = header->vm_clock;
-  bool was = header->flags & SNAPSHOT_DETERMINISTIC;
-  if (was != m->deterministic)
-    differs (p, "it was taken %s [clock] mode = instructions, and this machine runs %s", was ? "with" : "without", m->deterministic ? "with it" : "without");
-  bool good = header->vm_clock <= TIME_MOST || damaged (error, "its time is further on than a machine can run");
-  good = good && read_sections (p, r, disks, error);
+  SnapshotPull pull = snapshot_pull (r);
+  SnapshotPlan *p = plan_pull (m, &pull, disks, partial, header, error);
   snapshot_reader_free (r);
-  if (good) {
-    compare_objects (p);
-    if (!partial)
-      compare_blocks (p);
-    if (p->differences->len)
-      good = snapshot_refuse (error, "snapshot `%s` (of `%s`) does not fit this machine:%s", header->name, header->machine, p->differences->str);
-  }
-  if (good)
-    return p;
-  snapshot_plan_free (p);
-  return NULL;
+  return p;
+}
+
+SnapshotPlan *
+snapshot_plan_rest (BpMachine *m, const SnapshotPull *pull, const GArray *disks, const SnapshotHeader *header, GError **error)
+{
+  return plan_pull (m, pull, disks, true, header, error);
 }
 
 SnapshotPlan *
@@ -457,7 +454,8 @@ keep_before (SnapshotPlan *p)
   g_autoptr (GArray) no_disks = g_array_new (FALSE, FALSE, sizeof (SnapshotDisk));
   SnapshotWriter *w = snapshot_writer_new (&place, &header);
   uint64_t bytes;
-  snapshot_write_objects (p->m, w, no_disks);
+  SnapshotSink sink = snapshot_sink (w);
+  snapshot_write_objects (p->m, &sink, no_disks);
   snapshot_writer_finish (w, &bytes, NULL);
   snapshot_header_clear (&header);
   p->before = memory.bytes;

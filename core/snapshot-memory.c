@@ -4,7 +4,7 @@
 #include "snapshot.h"
 #include <string.h>
 
-enum { PAGE = 4096 };
+enum { PAGE = 4096, BLOCKS_MOST = 4096 };
 
 /* --- which pieces there are ----------------------------------------------------------------------- */
 
@@ -24,6 +24,17 @@ snapshot_blocks_new (void)
   return blocks;
 }
 
+static unsigned
+turn_of (const GArray *blocks, const SnapshotBlock *like)
+{
+  unsigned turn = 0;
+  for (guint i = 0; i < blocks->len; i++) {
+    const SnapshotBlock *other = &g_array_index (blocks, SnapshotBlock, i);
+    turn += strcmp (other->owner, like->owner) == 0 && strcmp (other->name, like->name) == 0;
+  }
+  return turn;
+}
+
 GArray *
 snapshot_blocks (BpMachine *m)
 {
@@ -32,56 +43,76 @@ snapshot_blocks (BpMachine *m)
   for (guint i = 0; i < regions->len; i++) {
     BpRegion *region = regions->pdata[i];
     SnapshotBlock b = { .owner = g_strdup (bp_object_id (region->owner)), .name = g_strdup (region->name), .size = (uint64_t) region->size, .region = region };
-    for (guint j = 0; j < blocks->len; j++) {
-      const SnapshotBlock *other = &g_array_index (blocks, SnapshotBlock, j);
-      b.turn += strcmp (other->owner, b.owner) == 0 && strcmp (other->name, b.name) == 0;
-    }
+    b.turn = turn_of (blocks, &b);
     g_array_append_val (blocks, b);
   }
   return blocks;
 }
 
+SnapshotBlock *
+snapshot_block_find (const GArray *blocks, const SnapshotBlock *like)
+{
+  for (guint i = 0; i < blocks->len; i++) {
+    SnapshotBlock *b = &g_array_index (blocks, SnapshotBlock, i);
+    if (b->turn == like->turn && strcmp (b->owner, like->owner) == 0 && strcmp (b->name, like->name) == 0)
+      return b;
+  }
+  return NULL;
+}
+
+bool
+snapshot_read_block (GArray *blocks, SnapshotBytes *payload)
+{
+  SnapshotBlock block = { .owner = snapshot_get_text (payload) };
+  block.name = snapshot_get_text (payload);
+  block.size = snapshot_get (payload, 8);
+  block.turn = turn_of (blocks, &block);
+  g_array_append_val (blocks, block);
+  return blocks->len <= BLOCKS_MOST;
+}
+
 /* --- saving --------------------------------------------------------------------------------------- */
 
-static bool
-is_zero (const uint8_t *data, size_t size)
+bool
+snapshot_is_zero (const void *bytes, size_t size)
 {
+  const uint8_t *data = bytes;
   return data[0] == 0 && memcmp (data, data + 1, size - 1) == 0;
 }
 
 static void
-write_run (SnapshotWriter *w, unsigned number, const uint8_t *host, uint64_t offset, uint64_t size)
+write_run (const SnapshotSink *sink, unsigned number, const uint8_t *host, uint64_t offset, uint64_t size)
 {
   g_autoptr (GByteArray) head = g_byte_array_sized_new (16);
   snapshot_put (head, number, 4);
   snapshot_put (head, 0, 4);
   snapshot_put (head, offset, 8);
-  snapshot_write_section (w, SECTION_PAGES, head, host + offset, size);
+  sink->put (sink->user, SECTION_PAGES, head, host + offset, size);
 }
 
 static void
-write_block (SnapshotWriter *w, unsigned number, const SnapshotBlock *b)
+write_block (const SnapshotSink *sink, unsigned number, const SnapshotBlock *b)
 {
   const uint8_t *host = b->region->host;
   uint64_t start = 0, run = 0;          /* pages that are not zero and wait: from, bytes */
   for (uint64_t at = 0, n; at < b->size; at += n) {
     n = MIN (b->size - at, (uint64_t) PAGE);
-    bool zero = is_zero (host + at, n);
+    bool zero = snapshot_is_zero (host + at, n);
     if (!zero) {
       start = run ? start : at;
       run += n;
     }
     if (run && (zero || run + PAGE > SNAPSHOT_PAGES_MOST)) {
-      write_run (w, number, host, start, run);
+      write_run (sink, number, host, start, run);
       run = 0;
     }
   }
   if (run)
-    write_run (w, number, host, start, run);
+    write_run (sink, number, host, start, run);
 }
 
 void
-snapshot_write_memory (SnapshotWriter *w, const GArray *blocks)
+snapshot_write_blocks (const SnapshotSink *sink, const GArray *blocks)
 {
   for (guint i = 0; i < blocks->len; i++) {
     const SnapshotBlock *b = &g_array_index (blocks, SnapshotBlock, i);
@@ -89,10 +120,16 @@ snapshot_write_memory (SnapshotWriter *w, const GArray *blocks)
     snapshot_put_text (head, b->owner);
     snapshot_put_text (head, b->name);
     snapshot_put (head, b->size, 8);
-    snapshot_write_section (w, SECTION_BLOCK, head, NULL, 0);
+    sink->put (sink->user, SECTION_BLOCK, head, NULL, 0);
   }
+}
+
+void
+snapshot_write_memory (const SnapshotSink *sink, const GArray *blocks)
+{
+  snapshot_write_blocks (sink, blocks);
   for (guint i = 0; i < blocks->len; i++)
-    write_block (w, i, &g_array_index (blocks, SnapshotBlock, i));
+    write_block (sink, i, &g_array_index (blocks, SnapshotBlock, i));
 }
 
 /* --- loading -------------------------------------------------------------------------------------- */
@@ -136,7 +173,7 @@ static void
 put_page (BpRegion *region, uint64_t offset, const uint8_t *data, size_t size)
 {
   uint8_t *host = region->host + offset;
-  if (data ? memcmp (host, data, size) == 0 : is_zero (host, size))
+  if (data ? memcmp (host, data, size) == 0 : snapshot_is_zero (host, size))
     return;
   ram_before_write (region->ram_address + offset, size);
   if (data)
@@ -182,4 +219,48 @@ void
 snapshot_fill_rest (SnapshotFill *f)
 {
   skip_to (f, f->blocks->len, 0);
+}
+
+/* --- pieces in any order ---------------------------------------------------------------------------- */
+
+static BpRegion *
+place_of (const GArray *blocks, uint32_t number, uint64_t offset, uint64_t size, GError **error)
+{
+  const SnapshotBlock *b = number < blocks->len ? &g_array_index (blocks, SnapshotBlock, number) : NULL;
+  if (b && offset <= b->size && size <= b->size - offset)
+    return b->region;
+  snapshot_refuse (error, "the stream is damaged: a piece of RAM belongs nowhere");
+  return NULL;
+}
+
+void
+snapshot_put_bytes (const SnapshotBlock *block, uint64_t offset, const uint8_t *data, uint64_t size)
+{
+  put (block->region, offset, data, size);
+}
+
+bool
+snapshot_put_pages (const GArray *blocks, const uint8_t *payload, size_t size, GError **error)
+{
+  Run run;
+  if (!parse_run (payload, size, &run))
+    return snapshot_refuse (error, "the stream is damaged: a piece of RAM is none");
+  BpRegion *region = place_of (blocks, run.block, run.offset, run.size, error);
+  if (region)
+    put (region, run.offset, run.data, run.size);
+  return region;
+}
+
+bool
+snapshot_put_zeros (const GArray *blocks, const uint8_t *payload, size_t size, GError **error)
+{
+  SnapshotBytes b = { payload, payload + size, false };
+  uint32_t number = (uint32_t) snapshot_get (&b, 4), zero = (uint32_t) snapshot_get (&b, 4);
+  uint64_t offset = snapshot_get (&b, 8), bytes = snapshot_get (&b, 8);
+  if (b.bad || b.at != b.end || zero)
+    return snapshot_refuse (error, "the stream is damaged: a piece of RAM is none");
+  BpRegion *region = place_of (blocks, number, offset, bytes, error);
+  if (region)
+    put (region, offset, NULL, bytes);
+  return region;
 }

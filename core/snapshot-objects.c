@@ -83,7 +83,7 @@ put_keys (GByteArray *out, BpObject *o, Section *s)
 }
 
 static void
-write_record (SnapshotWriter *w, uint8_t what, const Section *s, BpObject *o)
+write_record (const SnapshotSink *sink, uint8_t what, const Section *s, BpObject *o)
 {
   g_autoptr (GByteArray) out = g_byte_array_new ();
   snapshot_put (out, what, 1);
@@ -93,19 +93,19 @@ write_record (SnapshotWriter *w, uint8_t what, const Section *s, BpObject *o)
     put_keys (out, o, (Section *) s);
   else
     snapshot_put (out, 0, 4);
-  snapshot_write_section (w, SECTION_CHANGE, out, NULL, 0);
+  sink->put (sink->user, SECTION_CHANGE, out, NULL, 0);
 }
 
 /* In the order in which they joined: who uses another comes after it. */
 void
-snapshot_write_changes (BpMachine *m, SnapshotWriter *w)
+snapshot_write_changes (BpMachine *m, const SnapshotSink *sink)
 {
   GPtrArray *unplugged = full_machine (m)->unplugged;
   for (guint i = 0; unplugged && i < unplugged->len; i++)
-    write_record (w, LEFT, unplugged->pdata[i], NULL);
+    write_record (sink, LEFT, unplugged->pdata[i], NULL);
   for (guint i = 0; i < m->objects->len; i++)
     if (is_hot (m, m->objects->pdata[i]))
-      write_record (w, JOINED, object_section (m->objects->pdata[i]), m->objects->pdata[i]);
+      write_record (sink, JOINED, object_section (m->objects->pdata[i]), m->objects->pdata[i]);
 }
 
 /* --- reading --------------------------------------------------------------------------------------- */
@@ -298,6 +298,23 @@ snapshot_objects_settle (SnapshotObjects *s)
 {
   s->keep = true;
   drop_all (s, snapshot_objects_leaves);
+}
+
+static void
+tell_wrong (void *text, const char *what)
+{
+  g_string_append_printf (text, "\n    %s", what);
+}
+
+bool
+snapshot_objects_bring (SnapshotObjects *s, GError **error)
+{
+  g_autoptr (GString) wrong = g_string_new (NULL);
+  snapshot_objects_join (s, tell_wrong, wrong);
+  if (wrong->len)
+    return snapshot_refuse (error, "the machine cannot become the one that comes:%s", wrong->str);
+  snapshot_objects_settle (s);
+  return true;
 }
 
 static bool

@@ -6,34 +6,34 @@
 #include <backplane/clock.h>
 
 static void
-write_text_section (SnapshotWriter *w, uint32_t kind, const char *id, const GByteArray *rest)
+write_text_section (const SnapshotSink *sink, uint32_t kind, const char *id, const GByteArray *rest)
 {
   g_autoptr (GByteArray) head = g_byte_array_new ();
   snapshot_put_text (head, id);
-  snapshot_write_section (w, kind, head, rest->data, rest->len);
+  sink->put (sink->user, kind, head, rest->data, rest->len);
 }
 
 static void
-write_disk (SnapshotWriter *w, const SnapshotDisk *disk)
+write_disk (const SnapshotSink *sink, const SnapshotDisk *disk)
 {
   g_autoptr (GByteArray) rest = g_byte_array_new ();
   snapshot_put (rest, disk->info.inserted, 1);
   snapshot_put (rest, disk->able >= BP_BLOCK_SNAPSHOTS_TEMPORARY, 1);
   snapshot_put (rest, disk->info.size, 8);
   snapshot_put_text (rest, disk->info.file);
-  write_text_section (w, SECTION_DISK, disk->object->id, rest);
+  write_text_section (sink, SECTION_DISK, disk->object->id, rest);
 }
 
 static void
-write_object (SnapshotWriter *w, BpObject *o)
+write_object (const SnapshotSink *sink, BpObject *o)
 {
   g_autoptr (GByteArray) state = g_byte_array_new ();
   state_save (o, state);
-  write_text_section (w, SECTION_OBJECT, o->id, state);
+  write_text_section (sink, SECTION_OBJECT, o->id, state);
 }
 
 static void
-write_pins (SnapshotWriter *w, BpObject *o)
+write_pins (const SnapshotSink *sink, BpObject *o)
 {
   g_autoptr (GByteArray) rest = g_byte_array_new ();
   snapshot_put (rest, o->pins->len, 4);
@@ -42,11 +42,11 @@ write_pins (SnapshotWriter *w, BpObject *o)
     snapshot_put_text (rest, p->name);
     snapshot_put (rest, pin_save (p->pin), 1);
   }
-  write_text_section (w, SECTION_PINS, o->id, rest);
+  write_text_section (sink, SECTION_PINS, o->id, rest);
 }
 
 static void
-write_vcpu (BpMachine *m, SnapshotWriter *w, BpVcpu *v)
+write_vcpu (BpMachine *m, const SnapshotSink *sink, BpVcpu *v)
 {
   BpAccelVcpuState state = { .struct_size = sizeof state };
   if (BP_TABLE_HAS (m->accel_iface, vcpu_get_state))
@@ -55,7 +55,7 @@ write_vcpu (BpMachine *m, SnapshotWriter *w, BpVcpu *v)
   snapshot_put (rest, bp_vcpu_pending (v), 4);
   snapshot_put (rest, state.instructions, 8);
   snapshot_put (rest, state.skipped, 8);
-  write_text_section (w, SECTION_VCPU, bp_object_id (bp_vcpu_cpu (v)), rest);
+  write_text_section (sink, SECTION_VCPU, bp_object_id (bp_vcpu_cpu (v)), rest);
 }
 
 bool
@@ -80,25 +80,25 @@ drain_messages (BpMachine *m)
 }
 
 void
-snapshot_write_objects (BpMachine *m, SnapshotWriter *w, const GArray *disks)
+snapshot_write_objects (BpMachine *m, const SnapshotSink *sink, const GArray *disks)
 {
   g_autoptr (GByteArray) head = g_byte_array_new ();
   drain_messages (m);
   snapshot_put (head, m->vcpus->len, 4);
   snapshot_put (head, m->icount_shift, 4);
   snapshot_put (head, clock_turn (m), 8);
-  snapshot_write_section (w, SECTION_MACHINE, head, NULL, 0);
-  snapshot_write_changes (m, w);
+  sink->put (sink->user, SECTION_MACHINE, head, NULL, 0);
+  snapshot_write_changes (m, sink);
   for (guint i = 0; i < disks->len; i++)
-    write_disk (w, &g_array_index (disks, SnapshotDisk, i));
+    write_disk (sink, &g_array_index (disks, SnapshotDisk, i));
   for (guint i = 0; i < m->objects->len; i++)
     if (snapshot_has_state (m->objects->pdata[i]))
-      write_object (w, m->objects->pdata[i]);
+      write_object (sink, m->objects->pdata[i]);
   for (guint i = 0; i < m->objects->len; i++)
     if (((BpObject *) m->objects->pdata[i])->pins->len)
-      write_pins (w, m->objects->pdata[i]);
+      write_pins (sink, m->objects->pdata[i]);
   for (guint i = 0; i < m->vcpus->len; i++)
-    write_vcpu (m, w, m->vcpus->pdata[i]);
+    write_vcpu (m, sink, m->vcpus->pdata[i]);
 }
 
 SnapshotHeader

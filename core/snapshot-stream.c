@@ -86,12 +86,12 @@ checksum (const void *data, size_t size, uint8_t sum[CHECKSUM])
   g_checksum_get_digest (c, sum, &n);
 }
 
-static GByteArray *
-header_bytes (const SnapshotHeader *h)
+GByteArray *
+snapshot_header_bytes (const SnapshotHeader *h, uint32_t format)
 {
   GByteArray *out = g_byte_array_new ();
   g_byte_array_append (out, (const uint8_t *) SNAPSHOT_MAGIC, 8);
-  snapshot_put (out, h->flags & SNAPSHOT_CHANGED ? SNAPSHOT_FORMAT : 1, 4);
+  snapshot_put (out, format, 4);
   snapshot_put (out, 0, 4);
   snapshot_put (out, (uint64_t) h->date, 8);
   snapshot_put (out, h->date_ns, 4);
@@ -143,7 +143,21 @@ read_all (const SnapshotPlace *place, uint8_t *data, size_t size, GError **error
 }
 
 static bool
-read_header (const SnapshotPlace *place, SnapshotHeader *h, GError **error)
+is_format (uint32_t format, uint32_t wanted, GError **error)
+{
+  if (format == wanted || (wanted == SNAPSHOT_FORMAT && format >= 1 && format < wanted))
+    return true;
+  if (format == SNAPSHOT_FORMAT_SECTIONS)
+    return snapshot_refuse (error, "this is a machine on its way, which `--incoming` takes, and no snapshot");
+  if (format <= SNAPSHOT_FORMAT)
+    return snapshot_refuse (error, "this is a snapshot, which `--load` takes, and no machine on its way");
+  if (wanted == SNAPSHOT_FORMAT)
+    return snapshot_refuse (error, "the snapshot is in format %u, and this program knows formats 1 to %u", format, wanted);
+  return snapshot_refuse (error, "the stream is in format %u, and this program knows format %u", format, wanted);
+}
+
+bool
+snapshot_read_header (const SnapshotPlace *place, uint32_t wanted, SnapshotHeader *h, GError **error)
 {
   uint8_t head[16];
   uint32_t format, size;
@@ -155,8 +169,8 @@ read_header (const SnapshotPlace *place, SnapshotHeader *h, GError **error)
   memcpy (&size, head + 12, 4);
   format = GUINT32_FROM_LE (format);
   size = GUINT32_FROM_LE (size);
-  if (format < 1 || format > SNAPSHOT_FORMAT)
-    return snapshot_refuse (error, "the snapshot is in format %u, and this program knows formats 1 to %u", format, SNAPSHOT_FORMAT);
+  if (!is_format (format, wanted, error))
+    return false;
   if (size < sizeof head + CHECKSUM || size > HEADER_MOST)
     return snapshot_refuse (error, "the snapshot's header is damaged: its size is %u", size);
   g_autofree uint8_t *data = g_malloc (size);
@@ -190,7 +204,7 @@ SnapshotWriter *
 snapshot_writer_new (const SnapshotPlace *place, const SnapshotHeader *header)
 {
   SnapshotWriter *w = g_new0 (SnapshotWriter, 1);
-  g_autoptr (GByteArray) head = header_bytes (header);
+  g_autoptr (GByteArray) head = snapshot_header_bytes (header, header->flags & SNAPSHOT_CHANGED ? SNAPSHOT_FORMAT : 1);
   w->place = *place;
   w->zstd = ZSTD_createCCtx ();
   ZSTD_CCtx_setParameter (w->zstd, ZSTD_c_compressionLevel, 1);
@@ -274,7 +288,7 @@ struct SnapshotReader {
 SnapshotReader *
 snapshot_reader_new (const SnapshotPlace *place, SnapshotHeader *header, GError **error)
 {
-  if (!read_header (place, header, error))
+  if (!snapshot_read_header (place, SNAPSHOT_FORMAT, header, error))
     return NULL;
   SnapshotReader *r = g_new0 (SnapshotReader, 1);
   r->place = *place;
@@ -403,7 +417,7 @@ struct SnapshotWriter {
 SnapshotWriter *
 snapshot_writer_new (const SnapshotPlace *place, const SnapshotHeader *header)
 {
-  g_autoptr (GByteArray) bytes = header_bytes (header);
+  g_autoptr (GByteArray) bytes = snapshot_header_bytes (header, header->flags & SNAPSHOT_CHANGED ? SNAPSHOT_FORMAT : 1);
   return g_new0 (SnapshotWriter, 1);
 }
 
@@ -427,7 +441,7 @@ snapshot_writer_finish (SnapshotWriter *w, uint64_t *bytes, GError **error)
 SnapshotReader *
 snapshot_reader_new (const SnapshotPlace *place, SnapshotHeader *header, GError **error)
 {
-  if (read_header (place, header, error))
+  if (snapshot_read_header (place, SNAPSHOT_FORMAT, header, error))
     snapshot_refuse (error, "%s", no_zstd);
   return NULL;
 }
@@ -444,3 +458,29 @@ snapshot_reader_free (SnapshotReader *r)
 }
 
 #endif
+
+/* --- as a sink and a source of sections ------------------------------------------------------------- */
+
+static void
+put_section (void *user, uint32_t kind, const GByteArray *head, const void *data, size_t size)
+{
+  snapshot_write_section (user, kind, head, data, size);
+}
+
+SnapshotSink
+snapshot_sink (SnapshotWriter *w)
+{
+  return (SnapshotSink){ put_section, w };
+}
+
+static bool
+next_section (void *user, uint32_t *kind, const uint8_t **payload, size_t *size, GError **error)
+{
+  return snapshot_read_section (user, kind, payload, size, error);
+}
+
+SnapshotPull
+snapshot_pull (SnapshotReader *r)
+{
+  return (SnapshotPull){ next_section, r };
+}

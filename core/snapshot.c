@@ -1,17 +1,12 @@
 /* snapshot.c -- snapshots of a machine: saved, loaded, deleted, listed; in its disks, or in files. */
 /* SPDX-License-Identifier: MIT */
-#include "snapshot.h"
+#include "migrate.h"
 #include <backplane/iface/char.h>
 #include <glib/gstdio.h>
 #include <errno.h>
 #include <string.h>
 
 /* --- a machine that stands ------------------------------------------------------------------------ */
-
-typedef struct Standing {
-  bool ran;
-  BpRunState state;             /* what it was, when it did not run */
-} Standing;
 
 /* What is done for one disk may begin something on another. */
 void
@@ -38,8 +33,8 @@ drain_chars (BpMachine *m)
 }
 
 /* Nothing of the guest is under way any more. */
-static Standing
-stand (BpMachine *m, BpRunState how)
+Standing
+machine_stand (BpMachine *m, BpRunState how)
 {
   Standing s = { bp_machine_run_state (m) == BP_RUN_RUNNING, bp_machine_run_state (m) };
   bp_machine_stop (m, how);
@@ -49,8 +44,8 @@ stand (BpMachine *m, BpRunState how)
   return s;
 }
 
-static void
-go_on (BpMachine *m, const Standing *s)
+void
+machine_go_on (BpMachine *m, const Standing *s)
 {
   g_autoptr (GError) error = NULL;
   if (!s->ran)
@@ -60,8 +55,8 @@ go_on (BpMachine *m, const Standing *s)
 }
 
 /* A reset or a stop that was asked for and not done yet is done first. */
-static bool
-serve_first (BpMachine *m, Standing *s, BpRunState how, GError **error)
+bool
+machine_serve_first (BpMachine *m, Standing *s, BpRunState how, GError **error)
 {
   machine_serve (m);
   if (m->shutdown_requested)
@@ -124,6 +119,13 @@ check_name (const char *name, GError **error)
   return !g_str_has_suffix (name, "/") || snapshot_refuse (error, "`%s` is a folder", name);
 }
 
+/* One that goes to another process, or comes from there, has its state and its disks half here and half there. */
+static bool
+is_here (BpMachine *m, GError **error)
+{
+  return !migration_holds (m) || snapshot_refuse (error, "the machine is on its way from one process to another");
+}
+
 /* --- save ------------------------------------------------------------------------------------------- */
 
 static bool
@@ -132,8 +134,9 @@ write_stream (BpMachine *m, const SnapshotPlace *place, const SnapshotHeader *he
   g_autoptr (GArray) blocks = snapshot_blocks (m);
   bp_machine_lock (m);
   SnapshotWriter *w = snapshot_writer_new (place, header);
-  snapshot_write_objects (m, w, disks);
-  snapshot_write_memory (w, blocks);
+  SnapshotSink sink = snapshot_sink (w);
+  snapshot_write_objects (m, &sink, disks);
+  snapshot_write_memory (&sink, blocks);
   bool good = snapshot_writer_finish (w, bytes, error);
   bp_machine_unlock (m);
   return good;
@@ -174,11 +177,11 @@ bool
 bp_machine_save_snapshot (BpMachine *machine, const char *name, GError **error)
 {
   g_autoptr (GArray) disks = snapshot_disks (machine);
-  if (!check_name (name, error) || !snapshot_disks_able (disks, error))
+  if (!check_name (name, error) || !is_here (machine, error) || !snapshot_disks_able (disks, error))
     return false;
   g_auto (Target) t = target_of (disks, name);
-  Standing standing = stand (machine, BP_RUN_SAVING);
-  bool good = serve_first (machine, &standing, BP_RUN_SAVING, error);
+  Standing standing = machine_stand (machine, BP_RUN_SAVING);
+  bool good = machine_serve_first (machine, &standing, BP_RUN_SAVING, error);
   if (good) {
     SnapshotHeader header = snapshot_header_now (machine, t.part);
     good = t.path ? save_in_file (machine, disks, &t, &header, error) : save_in_disk (machine, disks, &t, &header, error);
@@ -186,7 +189,7 @@ bp_machine_save_snapshot (BpMachine *machine, const char *name, GError **error)
       snapshot_disks_forget_older (disks, t.part, &header);
     snapshot_header_clear (&header);
   }
-  go_on (machine, &standing);
+  machine_go_on (machine, &standing);
   return good;
 }
 
@@ -332,9 +335,9 @@ bool
 bp_machine_load_snapshot (BpMachine *machine, const char *name, GError **error)
 {
   g_autoptr (GError) wrong = NULL;
-  if (!check_name (name, error))
+  if (!check_name (name, error) || !is_here (machine, error) || !migration_may_change (machine, error))
     return false;
-  Standing standing = stand (machine, BP_RUN_LOADING);
+  Standing standing = machine_stand (machine, BP_RUN_LOADING);
   g_autoptr (GArray) disks = snapshot_disks (machine);
   g_auto (Target) t = target_of (disks, name);
   bool broken = false;
@@ -351,7 +354,7 @@ bp_machine_load_snapshot (BpMachine *machine, const char *name, GError **error)
   }
   if (good && standing.state == BP_RUN_SHUTDOWN)
     standing.state = BP_RUN_PAUSED;
-  go_on (machine, &standing);
+  machine_go_on (machine, &standing);
   if (wrong)
     g_propagate_error (error, g_steal_pointer (&wrong));
   return good;
@@ -402,9 +405,9 @@ name_of (const GArray *disks, const char *id_or_name)
 bool
 bp_machine_delete_snapshot (BpMachine *machine, const char *name, GError **error)
 {
-  if (!check_name (name, error))
+  if (!check_name (name, error) || !is_here (machine, error))
     return false;
-  Standing standing = stand (machine, BP_RUN_SAVING);
+  Standing standing = machine_stand (machine, BP_RUN_SAVING);
   g_autoptr (GArray) disks = snapshot_disks (machine);
   g_auto (Target) t = target_of (disks, name);
   unsigned n = 0;
@@ -415,7 +418,7 @@ bp_machine_delete_snapshot (BpMachine *machine, const char *name, GError **error
     g_autofree char *real = name_of (disks, name);
     good = real ? snapshot_disks_delete (disks, real, &n, error) : none_found (disks, name, false, error);
   }
-  go_on (machine, &standing);
+  machine_go_on (machine, &standing);
   return good;
 }
 

@@ -16,6 +16,7 @@
  *   BLOCK    text id of the owner, text region, u64 bytes: a piece of RAM; the first is number 0
  *   PAGES    u32 number of the block, u32 0, u64 offset, bytes; ascending within all; what none has is zero
  *   END      u64 how many sections came before
+ * A machine that is moved, or a template, is in format 64 (migrate.h): the same header and the same payloads in another order, each section by itself.
  */
 #ifndef CORE_SNAPSHOT_H
 #define CORE_SNAPSHOT_H
@@ -27,7 +28,8 @@
 #define SNAPSHOT_MAGIC "BPSNAP\r\n"
 #define SNAPSHOT_SUFFIX ".bps"
 enum { SNAPSHOT_FORMAT = 2 };    /* the newest; one without changes is written in format 1, which older programs read */
-enum { SNAPSHOT_DETERMINISTIC = 1 << 0, SNAPSHOT_CHANGED = 1 << 1 };    /* header flags */
+enum { SNAPSHOT_FORMAT_SECTIONS = 64 };  /* migrate.h */
+enum { SNAPSHOT_DETERMINISTIC = 1 << 0, SNAPSHOT_CHANGED = 1 << 1, SNAPSHOT_TWO_WAY = 1 << 2 };         /* header flags */
 enum { SECTION_MACHINE = 1, SECTION_DISK, SECTION_OBJECT, SECTION_PINS, SECTION_VCPU, SECTION_BLOCK, SECTION_PAGES, SECTION_END, SECTION_CHANGE };
 enum { SNAPSHOT_PAGES_MOST = 1 << 20 }; /* bytes in one PAGES section */
 
@@ -39,6 +41,7 @@ typedef struct SnapshotHeader {
 } SnapshotHeader;
 
 void snapshot_header_clear (SnapshotHeader *header);
+GByteArray *snapshot_header_bytes (const SnapshotHeader *header, uint32_t format);
 
 /* --- where the bytes go to and come from ------------------------------------------------------ */
 
@@ -49,6 +52,19 @@ typedef struct SnapshotPlace {
   void *user;
 } SnapshotPlace;
 
+/* false: there is no header of that format, or it is damaged. */
+bool snapshot_read_header (const SnapshotPlace *place, uint32_t format, SnapshotHeader *header, GError **error);
+
+/* Where sections go to: payload is head, then data, either NULL.  Where they come from: `payload` is theirs until the next call. */
+typedef struct SnapshotSink {
+  void (*put) (void *user, uint32_t kind, const GByteArray *head, const void *data, size_t size);
+  void *user;
+} SnapshotSink;
+typedef struct SnapshotPull {
+  bool (*next) (void *user, uint32_t *kind, const uint8_t **payload, size_t *size, GError **error);
+  void *user;
+} SnapshotPull;
+
 /* --- snapshot-stream.c ------------------------------------------------------------------------ */
 
 typedef struct SnapshotWriter SnapshotWriter;
@@ -56,6 +72,7 @@ typedef struct SnapshotWriter SnapshotWriter;
 SnapshotWriter *snapshot_writer_new (const SnapshotPlace *place, const SnapshotHeader *header);
 void snapshot_write_section (SnapshotWriter *w, uint32_t kind, const GByteArray *head, const void *data, size_t size);   /* payload: head, then data; either NULL */
 void snapshot_write_raw (SnapshotWriter *w, const void *data, size_t size);     /* what is no section: for tests of readers */
+SnapshotSink snapshot_sink (SnapshotWriter *w);
 bool snapshot_writer_finish (SnapshotWriter *w, uint64_t *bytes, GError **error);      /* writes END, and frees */
 
 typedef struct SnapshotReader SnapshotReader;
@@ -63,6 +80,7 @@ typedef struct SnapshotReader SnapshotReader;
 SnapshotReader *snapshot_reader_new (const SnapshotPlace *place, SnapshotHeader *header, GError **error);
 /* The next section; `payload` is the reader's until the next call.  At SECTION_END everything was read and its checksum is right. */
 bool snapshot_read_section (SnapshotReader *r, uint32_t *kind, const uint8_t **payload, size_t *size, GError **error);
+SnapshotPull snapshot_pull (SnapshotReader *r);
 void snapshot_reader_free (SnapshotReader *r);
 
 /* Payloads. */
@@ -83,7 +101,17 @@ typedef struct SnapshotBlock {  /* a piece of RAM and what it is called: owner a
 } SnapshotBlock;
 GArray *snapshot_blocks (BpMachine *m); /* of SnapshotBlock, in the same order each time; g_array_unref */
 GArray *snapshot_blocks_new (void);
-void snapshot_write_memory (SnapshotWriter *w, const GArray *blocks);
+void snapshot_write_blocks (const SnapshotSink *sink, const GArray *blocks);
+void snapshot_write_memory (const SnapshotSink *sink, const GArray *blocks);
+/* Which of `blocks`, by owner, name and turn; NULL: none. */
+SnapshotBlock *snapshot_block_find (const GArray *blocks, const SnapshotBlock *like);
+/* A BLOCK payload, appended; false: it is none, or there are more than there can be. */
+bool snapshot_read_block (GArray *blocks, SnapshotBytes *payload);
+bool snapshot_is_zero (const void *data, size_t size);
+/* A PAGES payload into the blocks' regions, in any order.  false: it belongs nowhere. */
+bool snapshot_put_pages (const GArray *blocks, const uint8_t *payload, size_t size, GError **error);
+void snapshot_put_bytes (const SnapshotBlock *block, uint64_t offset, const uint8_t *data, uint64_t size);      /* within it */
+bool snapshot_put_zeros (const GArray *blocks, const uint8_t *payload, size_t size, GError **error);   /* ZERO: u32 block, u32 0, u64 offset, u64 bytes */
 typedef struct SnapshotFill {   /* how far RAM is as the snapshot has it */
   const GArray *blocks;
   unsigned block;
@@ -99,11 +127,13 @@ void snapshot_fill_rest (SnapshotFill *f);
 
 typedef struct SnapshotObjects SnapshotObjects;         /* who joined and who left, as a stream has it */
 bool snapshot_has_changed_objects (BpMachine *m);
-void snapshot_write_changes (BpMachine *m, SnapshotWriter *w);
+void snapshot_write_changes (BpMachine *m, const SnapshotSink *sink);
 SnapshotObjects *snapshot_objects_new (BpMachine *m);
 bool snapshot_objects_read (SnapshotObjects *s, SnapshotBytes *b);      /* a CHANGE's payload */
 /* Makes the machine have what the snapshot has.  differs: is told what cannot be. */
 typedef void SnapshotDiffers (void *user, const char *text);
+/* Both: who lacks joins, and who is too many leaves; for a machine that has no state of its own yet. */
+bool snapshot_objects_bring (SnapshotObjects *s, GError **error);
 void snapshot_objects_join (SnapshotObjects *s, SnapshotDiffers *differs, void *user);
 bool snapshot_objects_leaves (const SnapshotObjects *s, BpObject *o);   /* the snapshot lacks it: it leaves when that is loaded */
 void snapshot_objects_settle (SnapshotObjects *s);      /* the snapshot is loaded */
@@ -124,12 +154,14 @@ typedef struct SnapshotDisk {   /* one of the machine's block backends */
 } SnapshotDisk;
 
 SnapshotHeader snapshot_header_now (BpMachine *m, const char *name);
-void snapshot_write_objects (BpMachine *m, SnapshotWriter *w, const GArray *disks);     /* all but RAM */
+void snapshot_write_objects (BpMachine *m, const SnapshotSink *sink, const GArray *disks);      /* all but RAM */
 bool snapshot_has_state (const BpObject *o);            /* else it is the same in any snapshot */
 
 typedef struct SnapshotPlan SnapshotPlan;
 /* Reads all of a stream and checks it against the machine; every difference is in the error.  Nothing changes. */
 SnapshotPlan *snapshot_plan_new (BpMachine *m, const SnapshotPlace *place, const GArray *disks, SnapshotHeader *header, GError **error);
+/* The same of what comes behind the RAM, from MACHINE on, when that has been dealt with. */
+SnapshotPlan *snapshot_plan_rest (BpMachine *m, const SnapshotPull *pull, const GArray *disks, const SnapshotHeader *header, GError **error);
 void snapshot_plan_free (SnapshotPlan *plan);
 /* Puts objects, pins and clocks as the stream has them.  false: an object did not take its state; all is as it was. */
 bool snapshot_plan_apply (SnapshotPlan *plan, GError **error);
@@ -140,6 +172,15 @@ void snapshot_plan_undo (SnapshotPlan *plan);
 /* All of it is there: objects that the snapshot lacks leave. */
 void snapshot_plan_settle (SnapshotPlan *plan);
 bool snapshot_plan_wants_disk (const SnapshotPlan *plan, const char *id);      /* it has a part of the snapshot */
+
+typedef struct Standing {       /* a machine that stands for something of ours */
+  bool ran;
+  BpRunState state;             /* what it was, when it did not run */
+} Standing;
+Standing machine_stand (BpMachine *m, BpRunState how);  /* nothing of the guest is under way any more */
+void machine_go_on (BpMachine *m, const Standing *s);
+/* A reset or a stop that was asked for and not done yet is done first.  false: the machine is about to end. */
+bool machine_serve_first (BpMachine *m, Standing *s, BpRunState how, GError **error);
 
 /* --- snapshot-disks.c ---------------------------------------------------------------------------- */
 

@@ -23,6 +23,7 @@
 #include <backplane/iface/tone.h>
 #include <backplane/loop.h>
 #include <backplane/machine.h>
+#include <backplane/migration.h>
 #include <backplane/snapshot.h>
 #include <backplane/socket.h>
 #endif

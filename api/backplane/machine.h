@@ -22,7 +22,10 @@ typedef enum BpRunState {
   BP_RUN_IO_ERROR,              /* a disk failed and its policy is to wait */
   BP_RUN_SAVING,
   BP_RUN_LOADING,
-  BP_RUN_SHUTDOWN               /* the guest has switched itself off */
+  BP_RUN_SHUTDOWN,              /* the guest has switched itself off */
+  BP_RUN_INCOMING,              /* waits for a machine from another process (migration.h) */
+  BP_RUN_MOVING,                /* stands while the last of it goes to another process */
+  BP_RUN_MOVED                  /* another process has it */
 } BpRunState;
 
 BP_EXPORT BpRunState bp_machine_run_state (BpMachine *machine);                        /* [any] */

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "block-backends.h"
 #include "image-requests.h"
+#include <backplane/migration.h>
 #include <backplane/log.h>
 #include <errno.h>
 #include <string.h>
@@ -19,7 +20,9 @@ typedef struct BlockImage {
   void *user;
   /* derived */
   Requests *requests;
-  Image *image;                 /* NULL: no medium */
+  Image *image;                 /* NULL: no medium, or it was released */
+  char *medium, *medium_format; /* what was opened, and as what */
+  bool released;                /* another process has it, or is about to */
   GMutex lock;                  /* of `shown` */
   BpBlockInfo shown;
 } BlockImage;
@@ -59,6 +62,15 @@ open_medium (const BlockImage *b, const char *name, const char *format, bool rea
 }
 
 static void
+note_medium (BlockImage *b, const char *name, const char *format)
+{
+  g_autofree char *was = b->medium, *was_format = b->medium_format;
+  b->medium = g_strdup (name);
+  b->medium_format = g_strdup (format);
+  b->released = false;
+}
+
+static void
 close_medium (BlockImage *b, Image *image)
 {
   g_autoptr (GError) error = NULL;
@@ -85,6 +97,7 @@ take_medium (BlockImage *b)
   b->image = NULL;
   if (old)
     close_medium (b, old);
+  note_medium (b, NULL, NULL);
   show (b, NULL);
 }
 
@@ -169,6 +182,8 @@ block_insert (void *self, const char *file, const char *format, bool read_only, 
   bool had = b->image;
   take_medium (b);
   b->image = open_medium (b, file, format, read_only, error);
+  if (b->image)
+    note_medium (b, file, format);
   show (b, file);
   requests_set_image (requests_of (b), b->image);
   if (had || b->image)
@@ -235,11 +250,70 @@ block_vm_state_read (void *self, const char *snapshot_id, uint64_t position, voi
   return image_vm_state_read (((BlockImage *) self)->image, snapshot_id, position, data, size, error);
 }
 
+/* --- a medium that another process gets, or has had ------------------------------------------------------------ */
+
+/* What the device has to know of a medium that is not ours yet: read, without a lock. */
+static Image *
+look_at_medium (BlockImage *b, GError **error)
+{
+  ImageOptions options = { .format = format_names[b->format], .read_only = true };
+  Image *image = image_open (b->file, &options, error);
+  if (!image)
+    return NULL;
+  b->image = image;
+  show (b, b->file);
+  b->shown.read_only = false;
+  note_medium (b, b->file, format_names[b->format]);
+  b->released = true;
+  return image;
+}
+
+static bool
+block_release (void *self, GError **error)
+{
+  BlockImage *b = self;
+  if (!b->image || b->image->read_only || b->released)
+    return true;
+  int code = image_flush (b->image);
+  if (code) {
+    g_set_error (error, BP_ERROR, BP_ERROR_IO, "`%s` cannot be written: %s", b->medium, g_strerror (code));
+    return false;
+  }
+  requests_set_image (b->requests, NULL);
+  close_medium (b, g_steal_pointer (&b->image));
+  b->released = true;
+  return true;
+}
+
+static bool
+block_take (void *self, GError **error)
+{
+  BlockImage *b = self;
+  uint64_t size = b->shown.size;
+  if (!b->released)
+    return true;
+  Image *image = open_medium (b, b->medium, b->medium_format, false, error);
+  if (image && image->size / BP_BLOCK_SECTOR * BP_BLOCK_SECTOR != size) {
+    g_set_error (error, BP_ERROR, BP_ERROR_IO, "`%s` has another size than before", b->medium);
+    close_medium (b, g_steal_pointer (&image));
+  }
+  if (!image)
+    return false;
+  requests_set_image (b->requests, NULL);
+  if (b->image)
+    close_medium (b, b->image);
+  b->image = image;
+  b->released = false;
+  show (b, b->medium);
+  requests_set_image (b->requests, image);
+  return true;
+}
+
 static const BpBlockIface block_iface = {
   .struct_size = sizeof block_iface, .attach = block_attach, .info = block_info, .submit = block_submit, .drain = block_drain,
   .insert = block_insert, .eject = block_eject, .snapshots = block_snapshots, .snapshot_list = block_snapshot_list,
   .snapshot_do = block_snapshot_do, .vm_state_clear = block_vm_state_clear, .vm_state_write = block_vm_state_write,
-  .vm_state_read = block_vm_state_read, .try_now = block_try,
+  .vm_state_read = block_vm_state_read, .try_now = block_try, .release = block_release, .take = block_take,
 };
 
 /* --- life cycle -------------------------------------------------------------------------------------------- */
@@ -251,8 +325,12 @@ block_realize (void *self, GError **error)
   requests_of (b);
   if (!b->file)
     return true;
-  b->image = open_medium (b, b->file, format_names[b->format], b->read_only, error);
-  show (b, b->file);
+  bool waits = bp_machine_is_incoming (bp_object_machine (b)) && !b->read_only && !b->snapshot;
+  b->image = waits ? look_at_medium (b, error) : open_medium (b, b->file, format_names[b->format], b->read_only, error);
+  if (b->image && !waits) {
+    note_medium (b, b->file, format_names[b->format]);
+    show (b, b->file);
+  }
   requests_set_image (b->requests, b->image);
   return b->image;
 }

@@ -225,13 +225,27 @@ static bool
 discard (void *self, uint64_t offset, uint64_t size)
 {
   const MemBackend *base = self;
-  if (!base->host || offset > base->size || size > base->size - offset || (base->has_fd && !base->share))
+  if (!base->host || offset > base->size || size > base->size - offset || base->is_copy || (base->has_fd && !base->share))
     return false;
   return madvise (base->host + offset, size, base->share ? MADV_REMOVE : MADV_DONTNEED) == 0;
 }
 
+/* Only of memory that nobody else sees, and that has no contents of its own. */
+static bool
+map_private (void *self, int fd, uint64_t offset)
+{
+  MemBackend *base = self;
+  if (base->share || base->has_fd)
+    return false;
+  if (mmap (base->host, base->size, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_NORESERVE, fd, (off_t) offset) == MAP_FAILED)
+    return false;
+  base->is_copy = true;
+  apply_hints (base);
+  return true;
+}
+
 static const BpMemoryBackendIface iface = {
-  .struct_size = sizeof iface, .region = get_region, .size = get_size, .fd = get_fd, .discard = discard,
+  .struct_size = sizeof iface, .region = get_region, .size = get_size, .fd = get_fd, .discard = discard, .map_private = map_private,
 };
 
 static const BpInterfaceDesc interfaces[] = { { BP_MEMORY_BACKEND_ID, &iface }, { NULL, NULL } };

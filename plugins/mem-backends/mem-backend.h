@@ -24,6 +24,7 @@ typedef struct MemBackend {
   /* derived */
   int fd;                       /* -1: none */
   bool has_fd;                  /* fd is a descriptor (0 from the zeroed struct is not) */
+  bool is_copy;                 /* private pages over a template's file: one that is given back shows the file's bytes, not zeros */
   uint8_t *host;
   void *reservation;            /* the mapping, its guard page, and what alignment cost */
   uint64_t reserved;

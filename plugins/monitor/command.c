@@ -7,7 +7,7 @@
 /* --- rows ------------------------------------------------------------------------------------- */
 
 static const Command *const tables[] = { machine_commands, cpu_commands, memory_commands, balloon_commands, paging_commands, block_commands, net_commands, screen_commands, input_commands,
-                                         object_commands, hotplug_commands, snapshot_commands, instrument_commands, help_commands };
+                                         object_commands, hotplug_commands, snapshot_commands, migrate_commands, instrument_commands, help_commands };
 
 const Command *
 command_next (unsigned *cursor)

@@ -7,7 +7,7 @@
 
 /* Each ends with a row without names. */
 extern const Command machine_commands[], balloon_commands[], cpu_commands[], memory_commands[], block_commands[], net_commands[], screen_commands[], input_commands[], object_commands[], hotplug_commands[],
-  paging_commands[], snapshot_commands[], instrument_commands[], help_commands[];
+  paging_commands[], snapshot_commands[], migrate_commands[], instrument_commands[], help_commands[];
 
 /* commands-hotplug.c */
 /* Of devices that hold memory: what the guest has of it, and *behind: what the backends have. */
@@ -24,6 +24,10 @@ void balloon_finish (Monitor *monitor);
 /* commands-block.c */
 void trays_init (Monitor *monitor);
 void trays_finish (Monitor *monitor);
+
+/* commands-migrate.c: MIGRATION events */
+void migration_events_init (Monitor *monitor);
+void migration_events_finish (Monitor *monitor);
 
 /* commands-input.c */
 void keys_init (Monitor *monitor, void *self);

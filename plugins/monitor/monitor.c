@@ -118,6 +118,7 @@ monitor_ref (void *self)
   m->watch = bp_machine_watch (machine, on_machine, m);
   trays_init (m);
   balloon_init (m);
+  migration_events_init (m);
   keys_init (m, self);
   g_ptr_array_add (monitors, m);
   return m;
@@ -133,6 +134,7 @@ monitor_unref (Monitor *m)
     g_clear_pointer (&monitors, g_ptr_array_unref);
   bp_machine_unwatch (m->machine, m->watch);
   keys_finish (m);
+  migration_events_finish (m);
   trays_finish (m);
   balloon_finish (m);
   g_ptr_array_unref (m->sinks);

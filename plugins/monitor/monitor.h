@@ -25,7 +25,7 @@ typedef struct MonitorSink {
 
 struct Monitor {
   BpMachine *machine;
-  unsigned refs, watch;
+  unsigned refs, watch, migration_watch;
   GPtrArray *sinks;             /* of MonitorSink * */
   GHashTable *added;            /* ids of objects that have joined the machine */
   GHashTable *trays;            /* instance of a block backend -> Tray * (commands-block.c) */

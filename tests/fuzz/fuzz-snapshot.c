@@ -174,8 +174,9 @@ right_sections (void)
   memset (a->host + 4096, 7, 64);
   bp_timer_arm (a->timer, 1000);
   SnapshotWriter *w = snapshot_writer_new (&place, &h);
-  snapshot_write_objects (machine (), w, disks);
-  snapshot_write_memory (w, blocks);
+  SnapshotSink sink = snapshot_sink (w);
+  snapshot_write_objects (machine (), &sink, disks);
+  snapshot_write_memory (&sink, blocks);
   snapshot_writer_finish (w, &bytes, NULL);
   h = (SnapshotHeader){ .date = 0 };
   SnapshotReader *r = snapshot_reader_new (&place, &h, NULL);

@@ -109,6 +109,13 @@ typedef struct BpBlockIface {
   /* Does the request at once, if nothing has to be waited for: true, *error is what `done` would have been told, and `done` is not called.  false: nothing
    * has happened, submit it.  For small requests, whose way to another thread and back takes longer than they do. [any] */
   bool (*try_now) (void *self, BpBlockRequest *request, int *error);
+  /* The machine goes to another process, and the image with it (api/backplane/migration.h).  release: all that was written is in the file, which is closed and whose
+   * lock is given up; requests fail with ENOMEDIUM, info stays as it is.  take: the other way round, also the first time in a machine that was received
+   * (bp_machine_is_incoming was true in realize); false: another has it, or the file is not what it was.  Neither does anything the second time, to a medium
+   * that is read-only, or where there is none.  While nothing is under way, after drain, the machine stopped.  Without both a backend that is written to cannot
+   * be moved. [main] */
+  bool (*release) (void *self, GError **error);
+  bool (*take) (void *self, GError **error);
 } BpBlockIface;
 
 static inline bool bp_block_attach (const BpLink *link, const BpBlockHandlers *handlers, void *user)

@@ -17,6 +17,9 @@ typedef struct BpMemoryBackendIface {
   /* The guest does not need these bytes any more: the host may have them until they are touched again, and then they are zeros.  Whole pages of 4 KiB; the caller
    * marks them dirty afterwards.  false: this memory cannot be given back so (huge pages in part, a private copy of a file), and holds what it held. [any][locked] */
   bool (*discard) (void *self, uint64_t offset, uint64_t size);
+  /* The memory becomes the file's contents from `offset' (a multiple of 2 MiB) on, copied as it is written to, at the same host address.  false: memory that others
+   * share, or the host refuses: nothing has changed. [main], no vCPU runs */
+  bool (*map_private) (void *self, int fd, uint64_t offset);
 } BpMemoryBackendIface;
 
 BP_END_DECLS

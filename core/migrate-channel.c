@@ -1,0 +1,308 @@
+/* migrate-channel.c -- where a machine on its way goes through: sockets, files, commands, descriptors. */
+/* SPDX-License-Identifier: MIT */
+#include "migrate.h"
+#include <backplane/socket.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <glib-unix.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct MigrateChannel {
+  int fd;                       /* -1: it is a file */
+  bool is_socket;
+  SnapshotFile *file;
+  GPid child;                   /* 0: no command */
+  int wake;                     /* an eventfd: somebody cancels */
+  int cancelled;                /* atomic */
+  int patience;                 /* ms; -1: no limit */
+};
+
+/* --- addresses ---------------------------------------------------------------------------------------- */
+
+typedef enum Kind { KIND_SOCKET, KIND_FILE, KIND_EXEC, KIND_FD } Kind;
+
+static Kind
+kind_of (const char *address, const char **rest)
+{
+  static const char *const prefixes[] = { [KIND_FILE] = "file:", [KIND_EXEC] = "exec:", [KIND_FD] = "fd:" };
+  for (Kind k = KIND_FILE; k <= KIND_FD; k++)
+    if (g_str_has_prefix (address, prefixes[k])) {
+      *rest = address + strlen (prefixes[k]);
+      return k;
+    }
+  *rest = address;
+  return KIND_SOCKET;
+}
+
+bool
+channel_listens (const char *address)
+{
+  const char *rest;
+  return kind_of (address, &rest) == KIND_SOCKET;
+}
+
+char *
+channel_wrong (const char *address)
+{
+  const char *rest;
+  guint64 number;
+  Kind kind = kind_of (address, &rest);
+  if (kind == KIND_SOCKET) {
+    g_autofree char *wrong = bp_socket_wrong (address);
+    return wrong ? g_strdup_printf ("%s, or file:PATH, exec:COMMAND, fd:NUMBER", wrong) : NULL;
+  }
+  if (kind == KIND_FD && !g_ascii_string_to_unsigned (rest, 10, 0, INT_MAX, &number, NULL))
+    return g_strdup_printf ("`%s` is no descriptor's number", rest);
+  return *rest ? NULL : g_strdup_printf ("`%s` says which kind, and no more", address);
+}
+
+/* --- opening --------------------------------------------------------------------------------------------- */
+
+static MigrateChannel *
+channel_make (int fd)
+{
+  MigrateChannel *c = g_new0 (MigrateChannel, 1);
+  struct stat what;
+  c->fd = fd;
+  c->patience = -1;
+  c->wake = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+  c->is_socket = fd >= 0 && fstat (fd, &what) == 0 && S_ISSOCK (what.st_mode);
+  if (fd >= 0)
+    g_unix_set_fd_nonblocking (fd, TRUE, NULL);
+  if (fd >= 0 && !c->is_socket)
+    signal (SIGPIPE, SIG_IGN);  /* write() tells */
+  return c;
+}
+
+MigrateChannel *
+channel_new (int fd)
+{
+  return channel_make (fd);
+}
+
+/* Our end is the command's standard input, or output. */
+static MigrateChannel *
+open_command (const char *command, bool out, GError **error)
+{
+  char *argv[] = { (char *) "/bin/sh", (char *) "-c", (char *) command, NULL };
+  int fd;
+  GPid child;
+  if (!g_spawn_async_with_pipes (NULL, argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, &child, out ? &fd : NULL, out ? NULL : &fd, NULL, error))
+    return NULL;
+  fcntl (fd, F_SETFD, FD_CLOEXEC);
+  MigrateChannel *c = channel_make (fd);
+  c->child = child;
+  return c;
+}
+
+static MigrateChannel *
+open_file (const char *path, bool out, GError **error)
+{
+  SnapshotFile *file = out ? snapshot_file_create (path, error) : snapshot_file_open (path, error);
+  if (!file)
+    return NULL;
+  MigrateChannel *c = channel_make (-1);
+  c->file = file;
+  return c;
+}
+
+static MigrateChannel *
+open_number (const char *text, GError **error)
+{
+  int fd = (int) g_ascii_strtoull (text, NULL, 10);
+  if (fd > 2 && fcntl (fd, F_GETFD) >= 0) {
+    fcntl (fd, F_SETFD, FD_CLOEXEC);
+    return channel_make (fd);
+  }
+  snapshot_refuse (error, "there is no descriptor %s that the program was started with", text);
+  return NULL;
+}
+
+static MigrateChannel *
+channel_open (const char *address, bool out, GError **error)
+{
+  const char *rest;
+  int fd;
+  switch (kind_of (address, &rest)) {
+  case KIND_FILE: return open_file (rest, out, error);
+  case KIND_EXEC: return open_command (rest, out, error);
+  case KIND_FD: return open_number (rest, error);
+  default: fd = bp_socket_connect (address, error); return fd < 0 ? NULL : channel_make (fd);
+  }
+}
+
+MigrateChannel *
+channel_open_out (const char *address, GError **error)
+{
+  return channel_open (address, true, error);
+}
+
+MigrateChannel *
+channel_open_in (const char *address, GError **error)
+{
+  return channel_open (address, false, error);
+}
+
+bool
+channel_is_two_way (const MigrateChannel *c)
+{
+  return c->is_socket;
+}
+
+bool
+channel_is_file (const MigrateChannel *c)
+{
+  return c->file;
+}
+
+/* --- waiting ---------------------------------------------------------------------------------------------- */
+
+void
+channel_cancel (MigrateChannel *c)
+{
+  uint64_t one = 1;
+  __atomic_store_n (&c->cancelled, 1, __ATOMIC_SEQ_CST);
+  if (write (c->wake, &one, sizeof one) < 0)
+    return;                     /* (it is set already) */
+}
+
+bool
+channel_is_cancelled (const MigrateChannel *c)
+{
+  return __atomic_load_n (&c->cancelled, __ATOMIC_SEQ_CST);
+}
+
+void
+channel_set_patience (MigrateChannel *c, int ms)
+{
+  c->patience = ms;
+}
+
+static bool
+is_open (const MigrateChannel *c, GError **error)
+{
+  return !channel_is_cancelled (c) || snapshot_refuse (error, "it was cancelled");
+}
+
+static bool
+wait_for (MigrateChannel *c, short events, GError **error)
+{
+  struct pollfd p[2] = { { .fd = c->fd, .events = events }, { .fd = c->wake, .events = POLLIN } };
+  int n;
+  do
+    n = poll (p, 2, c->patience);
+  while (n < 0 && errno == EINTR && is_open (c, NULL));
+  if (n == 0)
+    return snapshot_refuse (error, "nothing has moved for %d ms", c->patience);
+  return is_open (c, error);
+}
+
+static bool
+failed (const char *what, GError **error)
+{
+  int code = errno;
+  if (code == EPIPE || code == ECONNRESET)
+    return snapshot_refuse (error, "the connection is broken: the other side has ended");
+  return snapshot_refuse (error, "the connection cannot be %s: %s", what, g_strerror (code));
+}
+
+static bool
+is_moment (void)
+{
+  return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+}
+
+bool
+channel_write (MigrateChannel *c, const void *data, size_t size, GError **error)
+{
+  if (!is_open (c, error))
+    return false;
+  if (c->file) {
+    SnapshotPlace place = snapshot_in_file (c->file);
+    return place.write (place.user, data, size, error);
+  }
+  for (const uint8_t *at = data; size;) {
+    ssize_t n = c->is_socket ? send (c->fd, at, size, MSG_NOSIGNAL) : write (c->fd, at, size);
+    if (n < 0 && !is_moment ())
+      return failed ("written to", error);
+    if (n < 0 && !wait_for (c, POLLOUT, error))
+      return false;
+    if (n > 0) {
+      at += n;
+      size -= (size_t) n;
+    }
+  }
+  return true;
+}
+
+ssize_t
+channel_read (MigrateChannel *c, void *data, size_t size, GError **error)
+{
+  if (!is_open (c, error))
+    return -1;
+  if (c->file) {
+    SnapshotPlace place = snapshot_in_file (c->file);
+    return place.read (place.user, data, size, error);
+  }
+  for (;;) {
+    ssize_t n = read (c->fd, data, size);
+    if (n >= 0)
+      return n;
+    if (!is_moment ()) {
+      failed ("read", error);
+      return -1;
+    }
+    if (!wait_for (c, POLLIN, error))
+      return -1;
+  }
+}
+
+/* --- the end ---------------------------------------------------------------------------------------------- */
+
+static bool
+reap (MigrateChannel *c, GError **error)
+{
+  int status = 0;
+  GPid child = c->child;
+  c->child = 0;
+  while (waitpid (child, &status, 0) < 0 && errno == EINTR)
+    continue;
+  g_spawn_close_pid (child);
+  g_autoptr (GError) wrong = NULL;
+  if (g_spawn_check_wait_status (status, &wrong))
+    return true;
+  return snapshot_refuse (error, "the command has failed: %s", wrong->message);
+}
+
+bool
+channel_finish (MigrateChannel *c, GError **error)
+{
+  if (c->file)
+    return snapshot_file_sync (c->file, error) && snapshot_file_commit (c->file, error);
+  if (!c->child)
+    return true;
+  close (c->fd);
+  c->fd = -1;
+  return reap (c, error);
+}
+
+void
+channel_free (MigrateChannel *c)
+{
+  if (!c)
+    return;
+  if (c->fd >= 0)
+    close (c->fd);
+  if (c->child)
+    reap (c, NULL);
+  snapshot_file_close (c->file);
+  close (c->wake);
+  g_free (c);
+}
