@@ -23,16 +23,6 @@ memory_place_fd (const MemoryPlace *p)
   return BP_TABLE_HAS (t, fd) ? t->fd (p->memory.instance) : -1;
 }
 
-static void *
-find_slots (const MemoryPlace *p, void *device, GError **error)
-{
-  unsigned cursor = 0;
-  void *slots = p->slots.instance ? p->slots.instance : bp_machine_next (bp_object_machine (device), BP_MEMORY_SLOTS_ID, &cursor);
-  if (!slots)
-    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "the machine has no addresses for memory: a [device] of type memory-slots, with maxmem, has some");
-  return slots;
-}
-
 bool
 memory_place_take (MemoryPlace *p, void *device, uint64_t align, GError **error)
 {
@@ -43,10 +33,8 @@ memory_place_take (MemoryPlace *p, void *device, uint64_t align, GError **error)
                  size, align);
     return false;
   }
-  void *slots = find_slots (p, device, error);
-  const BpMemorySlotsIface *t = slots ? bp_object_interface (slots, BP_MEMORY_SLOTS_ID) : NULL;
-  if (!slots)
-    return false;
+  void *slots = p->slots.instance;
+  const BpMemorySlotsIface *t = p->slots.table;
   p->shown = bp_region_new_alias (device, "memory", memory_place_region (p), 0, size);
   if (!t->plug (slots, device, p->shown, align, &slot, &address, error)) {
     g_clear_pointer (&p->shown, bp_region_free);

@@ -66,8 +66,8 @@ static const FuzzDevice devices[] = {
   { "keyboard", "type = virtio-input\nkind = keyboard\n", "" },
   { "tablet", "type = virtio-input\nkind = tablet\n", "" },
   { "vsock", "type = virtio-vsock\npath = @\n", "" },
-  { "pmem", "type = virtio-pmem\nmemory = more\n", MEMORY },
-  { "mem", "type = virtio-mem\nmemory = more\nrequested-size = 64M\n", MEMORY },
+  { "pmem", "type = virtio-pmem\nslots = slots\nmemory = more\n", MEMORY },
+  { "mem", "type = virtio-mem\nslots = slots\nmemory = more\nrequested-size = 64M\n", MEMORY },
 };
 
 /* --- the machine --------------------------------------------------------------------------------- */

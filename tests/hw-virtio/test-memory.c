@@ -94,8 +94,8 @@ static const BpTypeDesc file_type = {
 #define MACHINE \
   "[memory ram]\ntype = test-ram\nsize = 1M\n[map ram]\nregion = ram\nat = memory@0\n[device probe]\ntype = test-probe\n" \
   "[device slots]\ntype = some-slots\nwindow = memory@0\n[device bus]\ntype = virtio-mmio\nmmio0 = memory@0x10000000\nirq0 = probe.in0\n"
-#define FILE_PMEM(more) MACHINE "[memory file]\ntype = some-file\n" more "[device d]\ntype = virtio-pmem\nbus = bus\naddress = 0\nmemory = file\n"
-#define MEM(more) MACHINE "[memory file]\ntype = some-file\n[device d]\ntype = virtio-mem\nbus = bus\naddress = 0\nmemory = file\n" more
+#define FILE_PMEM(more) MACHINE "[memory file]\ntype = some-file\n" more "[device d]\ntype = virtio-pmem\nbus = bus\naddress = 0\nslots = slots\nmemory = file\n"
+#define MEM(more) MACHINE "[memory file]\ntype = some-file\n[device d]\ntype = virtio-mem\nbus = bus\naddress = 0\nslots = slots\nmemory = file\n" more
 
 static const BpTypeDesc *const *
 types (void)
@@ -331,8 +331,8 @@ BP_TEST (refusals)
     { MEM ("block-size = 3M\n"), "not a power of two" },
     { MEM ("requested-size = 3M\n"), "not a multiple of block-size" },
     { MEM ("requested-size = 1G\n"), "more than the memory has" },
-    { MACHINE "[device d]\ntype = virtio-mem\nbus = bus\naddress = 0\nmemory = ram\n", "ram has 1048576 bytes, which is not a multiple of 134217728" },
-    { MACHINE "[device d]\ntype = virtio-pmem\nbus = bus\naddress = 0\nmemory = ram\n", "not a multiple of 2097152" },
+    { MACHINE "[device d]\ntype = virtio-mem\nbus = bus\naddress = 0\nslots = slots\nmemory = ram\n", "ram has 1048576 bytes, which is not a multiple of 134217728" },
+    { MACHINE "[device d]\ntype = virtio-pmem\nbus = bus\naddress = 0\nslots = slots\nmemory = ram\n", "not a multiple of 2097152" },
   };
   for (unsigned i = 0; i < G_N_ELEMENTS (cases); i++) {
     g_autofree char *refusal = bp_test_refusal (types (), cases[i].text);
