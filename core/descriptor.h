@@ -160,7 +160,7 @@ char **schema_modules (Section *s);
 typedef enum KeyRole { KEY_RESERVED, KEY_PROPERTY, KEY_PIN, KEY_REGION, KEY_UNKNOWN } KeyRole;
 KeyRole schema_key_role (Section *s, BpObject *o, const char *key);
 /* Checks that an existing file of a FILE property can be read; false with the error appended. */
-bool schema_check_file (Descriptor *d, Section *s, Value *v, const char *path);
+bool schema_check_file (Descriptor *d, Section *s, Value *v, const char *path, bool is_folder);
 
 /* --- machine-accel.c: [accel] module = a, b ------------------------------------------------ */
 

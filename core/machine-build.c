@@ -232,7 +232,7 @@ set_property (Build *b, Item *item, Value *v, const BpProperty *p)
   if (p->kind != BP_PROPERTY_FILE || p->flags & BP_PROPERTY_MAYBE_NEW)
     return true;
   g_autofree char *path = object_get (item->object, v->key);
-  return schema_check_file (b->d, item->section, v, path ? path : text);
+  return schema_check_file (b->d, item->section, v, path ? path : text, p->flags & BP_PROPERTY_FOLDER);
 }
 
 static bool

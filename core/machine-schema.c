@@ -368,10 +368,10 @@ schema_keys (BpObject *o)
 }
 
 bool
-schema_check_file (Descriptor *d, Section *s, Value *v, const char *path)
+schema_check_file (Descriptor *d, Section *s, Value *v, const char *path, bool is_folder)
 {
-  if (g_file_test (path, G_FILE_TEST_IS_DIR)) {
-    descriptor_error (d, &v->origin, s, v->key, NULL, "`%s` is a directory, not a file", path);
+  if (g_file_test (path, G_FILE_TEST_IS_DIR) ? !is_folder : is_folder && g_file_test (path, G_FILE_TEST_EXISTS)) {
+    descriptor_error (d, &v->origin, s, v->key, NULL, "`%s` is %s", path, is_folder ? "a file, not a directory" : "a directory, not a file");
     return false;
   }
   if (access (path, R_OK) == 0)

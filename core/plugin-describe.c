@@ -30,6 +30,7 @@ describe_properties (BpReport *report, const BpTypeDesc *type)
     add_word (flags, p->flags & BP_PROPERTY_RUNTIME, "runtime");
     add_word (flags, p->flags & BP_PROPERTY_SECRET, "secret");
     add_word (flags, p->flags & BP_PROPERTY_MAYBE_NEW, "may be new");
+    add_word (flags, p->flags & BP_PROPERTY_FOLDER, "folder");
     report_row (table, p->name, property_kind_name (p->kind), value, range, flags->len ? flags->str : NULL, p->help);
   }
 }
@@ -99,7 +100,7 @@ state_field_text (const BpStateField *field)
     [BP_STATE_U8] = "u8",         [BP_STATE_U16] = "u16",     [BP_STATE_U32] = "u32",
     [BP_STATE_U64] = "u64",       [BP_STATE_BOOL] = "bool",   [BP_STATE_BYTES] = "bytes",
     [BP_STATE_STRUCT] = "struct", [BP_STATE_TIMER] = "timer",   [BP_STATE_BUFFER] = "buffer",
-    [BP_STATE_TABLE] = "table",
+    [BP_STATE_TABLE] = "table",   [BP_STATE_BLOB] = "blob",
   };
   const char *name = (unsigned) field->kind < G_N_ELEMENTS (names) ? names[field->kind] : "?";
   return field->count > 1 ? g_strdup_printf ("%s[%u]", name, field->count) : g_strdup (name);
@@ -112,7 +113,7 @@ describe_state_rows (BpReportTable *table, const BpTypeDesc *type, const GArray 
     const BpStateField *f = &g_array_index (rows, BpStateField, i);
     g_autofree char *name = g_strconcat (prefix, f->name, NULL), *kind = state_field_text (f);
     g_autofree char *since = g_strdup_printf ("%u", f->since);
-    report_row (table, name, kind, since, f->needed || f->kind == BP_STATE_BUFFER || f->kind == BP_STATE_TABLE ? "when needed" : "always");
+    report_row (table, name, kind, since, f->needed || f->kind == BP_STATE_BUFFER || f->kind == BP_STATE_TABLE || f->kind == BP_STATE_BLOB ? "when needed" : "always");
     if (f->kind == BP_STATE_STRUCT || f->kind == BP_STATE_TABLE) {
       g_autoptr (GArray) nested = rows_copy (f->fields, type->state_size, sizeof (BpStateField));
       g_autofree char *deeper = g_strconcat (name, ".", NULL);

@@ -208,7 +208,7 @@ field_at (const GByteArray *a, const GByteArray *b)
     at++;
   for (guint n = at; n >= 2; n--) {
     guint length = a->data[n - 2];
-    if (a->data[n - 1] == 0 && n + length + 9 <= at && is_name (a->data + n, length) && a->data[n + length] <= BP_STATE_TABLE)
+    if (a->data[n - 1] == 0 && n + length + 9 <= at && is_name (a->data + n, length) && a->data[n + length] <= BP_STATE_BLOB)
       return g_strdup_printf ("%.*s, byte %u", (int) length, a->data + n, at - n - length - 9);
   }
   return g_strdup ("?");

@@ -132,7 +132,7 @@ static uint8_t *
 elements_of (const BpStateField *f, const uint8_t *base, uint64_t *count)
 {
   switch (f->kind) {
-  case BP_STATE_BUFFER:
+  case BP_STATE_BUFFER: case BP_STATE_BLOB:
     *count = buffer_of (f, base)->size;
     return buffer_of (f, base)->data;
   case BP_STATE_TABLE:
@@ -162,7 +162,7 @@ save_field (GByteArray *out, const BpTypeDesc *type, const void *self, const BpS
   put (out, count, 4);
   unsigned size_at = out->len;
   put (out, 0, 4);
-  if (f->kind == BP_STATE_BYTES || f->kind == BP_STATE_BUFFER) {
+  if (f->kind == BP_STATE_BYTES || f->kind == BP_STATE_BUFFER || f->kind == BP_STATE_BLOB) {
     g_byte_array_append (out, at, (guint) count);
   } else {
     for (uint64_t i = 0; i < count; i++) {
@@ -331,9 +331,28 @@ load_element (Reader *r, const BpStateField *f, BpStateKind saved, uint8_t *at)
 }
 
 static bool
+load_blob (Reader *r, const BpStateField *f, uint64_t count, uint8_t *base)
+{
+  BpStateBuffer *b = (BpStateBuffer *) (base + f->offset);
+  const uint8_t *bytes;
+  if (!take (r, count, &bytes)) {
+    return false;
+  }
+  if (r->store) {
+    g_free (b->data);
+    b->data = count ? g_memdup2 (bytes, count) : NULL;
+    b->size = count;
+  }
+  return true;
+}
+
+static bool
 load_payload (Reader *r, const BpStateField *f, BpStateKind saved, uint64_t count, uint8_t *base)
 {
   uint64_t here;
+  if (f->kind == BP_STATE_BLOB) {
+    return load_blob (r, f, count, base);
+  }
   uint8_t *at = elements_of (f, base, &here);
   if (f->kind == BP_STATE_BYTES || f->kind == BP_STATE_BUFFER) {
     const uint8_t *bytes;
@@ -371,8 +390,11 @@ static bool
 shape_is_fine (Reader *r, const BpStateField *f, uint64_t kind, uint64_t count, const uint8_t *base)
 {
   bool both_integers = kind <= BP_STATE_U64 && f->kind <= BP_STATE_U64;
-  if (kind > BP_STATE_TABLE || (kind != f->kind && !both_integers)) {
+  if (kind > BP_STATE_BLOB || (kind != f->kind && !both_integers)) {
     return refuse (r, "field `%s` was saved as something else", f->name);
+  }
+  if (f->kind == BP_STATE_BLOB) {
+    return true;
   }
   if (f->kind == BP_STATE_BUFFER || f->kind == BP_STATE_TABLE) {
     return number_is_fine (r, f, count, base);
@@ -448,7 +470,7 @@ none_is_missing (Reader *r, const GArray *rows, const bool *seen)
 {
   for (unsigned i = 0; i < rows->len; i++) {
     const BpStateField *f = &g_array_index (rows, BpStateField, i);
-    bool optional = f->needed || f->kind == BP_STATE_BUFFER || f->kind == BP_STATE_TABLE;
+    bool optional = f->needed || f->kind == BP_STATE_BUFFER || f->kind == BP_STATE_TABLE || f->kind == BP_STATE_BLOB;
     if (!seen[i] && !optional && f->since <= r->version) {
       return refuse (r, "field `%s` is missing", f->name);
     }

@@ -206,7 +206,7 @@ state_element_size (BpStateKind kind)
   case BP_STATE_U64: return 8;
   case BP_STATE_BOOL: return sizeof (bool);
   case BP_STATE_TIMER: return sizeof (BpTimer *);
-  case BP_STATE_BUFFER: return sizeof (BpStateBuffer);
+  case BP_STATE_BUFFER: case BP_STATE_BLOB: return sizeof (BpStateBuffer);
   case BP_STATE_STRUCT: case BP_STATE_TABLE: return 0;
   }
   return 0;
@@ -222,7 +222,7 @@ state_is_fine (Check *check, const GArray *rows, uint64_t size, unsigned depth)
     if (!g_hash_table_add (names, (char *) f->name)) {
       return refuse (check, "saved field `%s` is there twice", f->name);
     }
-    if ((unsigned) f->kind > BP_STATE_TABLE || strlen (f->name) > UINT16_MAX) {
+    if ((unsigned) f->kind > BP_STATE_BLOB || strlen (f->name) > UINT16_MAX) {
       return refuse (check, "saved field `%s` has the unknown kind %d", f->name, (int) f->kind);
     }
     bool is_table = f->kind == BP_STATE_TABLE, has_fields = is_table || f->kind == BP_STATE_STRUCT;
@@ -234,7 +234,7 @@ state_is_fine (Check *check, const GArray *rows, uint64_t size, unsigned depth)
       return refuse (check, "saved field `%s`: its kind has %u bytes, the member %u", f->name,
                      (unsigned) state_element_size (f->kind), f->size);
     }
-    if ((is_table || f->kind == BP_STATE_BUFFER) && f->count != 1) {
+    if ((is_table || f->kind == BP_STATE_BUFFER || f->kind == BP_STATE_BLOB) && f->count != 1) {
       return refuse (check, "saved field `%s`: buffers and tables come one by one, not as an array", f->name);
     }
     if (f->since == 0 || f->since > check->ours.state_version) {

@@ -70,9 +70,9 @@ validate_good_values (const BpProperty *p, const char *sample)
       take (values, many_words ());
     break;
   case BP_PROPERTY_FILE:
-    take_copy (values, sample);
+    take_copy (values, p->flags & BP_PROPERTY_FOLDER ? "." : sample);
     take_copy (values, "no-such-file");
-    take_copy (values, ".");
+    take_copy (values, p->flags & BP_PROPERTY_FOLDER ? sample : ".");
     break;
   case BP_PROPERTY_LINK:
     break;

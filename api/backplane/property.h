@@ -23,7 +23,8 @@ enum {
   BP_PROPERTY_REQUIRED = 1 << 0,        /* must be given */
   BP_PROPERTY_RUNTIME = 1 << 1,         /* may be changed while running; the type's property_changed is called */
   BP_PROPERTY_SECRET = 1 << 2,          /* a password or its like: bp_object_get does not tell it */
-  BP_PROPERTY_MAYBE_NEW = 1 << 3        /* FILE: it need not be there when the descriptor is checked; the type makes it, or says what is wrong */
+  BP_PROPERTY_MAYBE_NEW = 1 << 3,       /* FILE: it need not be there when the descriptor is checked; the type makes it, or says what is wrong */
+  BP_PROPERTY_FOLDER = 1 << 4           /* FILE: the path is a folder's */
 };
 
 /* A link to another object through an interface.  instance is NULL while unset. */

@@ -21,7 +21,8 @@ typedef enum BpStateKind {
   BP_STATE_STRUCT,              /* count structs of `size` bytes described by `fields` */
   BP_STATE_TIMER,               /* BpTimer *: whether and when it fires */
   BP_STATE_BUFFER,              /* BpStateBuffer: bytes as they are, as many as this object has; count 1.  Without any the field is not saved */
-  BP_STATE_TABLE                /* BpStateTable: structs of `size` bytes described by `fields`, as many as this object has; otherwise like a buffer */
+  BP_STATE_TABLE,               /* BpStateTable: structs of `size` bytes described by `fields`, as many as this object has; otherwise like a buffer */
+  BP_STATE_BLOB                 /* BpStateBuffer whose data is of g_malloc and the object's: a load puts as many bytes there as were saved */
 } BpStateKind;
 
 /* Memory that an object acquires before its first reset, when it has use for it: tables that are large and rare.  A state that was saved with a buffer
@@ -68,6 +69,7 @@ typedef struct BpStateField {
 #define BP_STATE_FIELD_ARRAY(k, T, f, n) BP_STATE_ONE_ (k, T, f, n)
 #define BP_STATE_FIELD_TIMER(T, f) BP_STATE_ONE_ (BP_STATE_TIMER, T, f, 1)
 #define BP_STATE_FIELD_BUFFER(T, f) BP_STATE_ONE_ (BP_STATE_BUFFER, T, f, 1)
+#define BP_STATE_FIELD_BLOB(T, f) BP_STATE_ONE_ (BP_STATE_BLOB, T, f, 1)
 /* A BpStateTable of E's. */
 #define BP_STATE_FIELD_TABLE(T, f, E, fields_) { #f, BP_STATE_TABLE, (uint32_t) offsetof (T, f), 1, (uint32_t) sizeof (E), 1, 0, fields_, NULL }
 #define BP_STATE_FIELD_STRUCTS(T, f, n, fields_) BP_STATE_ROW_ (BP_STATE_STRUCT, T, f, n, 1, fields_, NULL)

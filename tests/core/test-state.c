@@ -303,6 +303,46 @@ START_TEST (buffers_are_saved_while_they_exist) {
 }
 END_TEST
 
+/* --- blobs --------------------------------------------------------------------------------------- */
+
+static const BpStateField bag_state[] = { BP_STATE_FIELD_U8 (Box, control), BP_STATE_FIELD_BLOB (Box, table), BP_STATE_END };
+static const BpTypeDesc bag_type = { BP_TYPE ("box", BP_KIND_DEVICE, Box), .description = "a bag", .state_version = 1, .state_minimum = 1,
+                                     .state = bag_state };
+
+/* What is in it afterwards, or NULL when the state is refused. */
+static char *
+bag_loaded (const GByteArray *bytes)
+{
+  BpObject *object = object_new (&bag_type, "box0", NULL);
+  Box *bag = object_instance (object);
+  bag->table = (BpStateBuffer) { g_strdup ("it was"), 6 };
+  bool fine = state_load (object, bytes->data, bytes->len, NULL);
+  char *text = g_strndup (bag->table.data, bag->table.size);
+  ck_assert (fine || strcmp (text, "it was") == 0);
+  if (!fine)
+    g_clear_pointer (&text, g_free);
+  g_free (bag->table.data);
+  object_free (object);
+  return text;
+}
+
+START_TEST (blobs_have_the_size_that_was_saved) {
+  char full[] = "0123456789";
+  g_autoptr (GByteArray) with = box_saved (&bag_type, full, 10), one = box_saved (&bag_type, full, 1), without = box_saved (&bag_type, NULL, 0),
+                         buffer = box_saved (&box_type, full, 10);
+  g_autofree char *ten = bag_loaded (with), *first = bag_loaded (one), *none = bag_loaded (without), *other = bag_loaded (buffer);
+  ck_assert_str_eq (ten, full);
+  ck_assert_str_eq (first, "0");
+  ck_assert_str_eq (none, "it was");
+  ck_assert_ptr_null (other);
+  for (guint i = 0; i < with->len; i++) {
+    GByteArray cut = { with->data, i };
+    g_autofree char *text = bag_loaded (&cut);
+    ck_assert_ptr_null (text);
+  }
+}
+END_TEST
+
 /* --- tables ------------------------------------------------------------------------------------ */
 
 typedef struct Lane {
@@ -437,6 +477,7 @@ main (void)
   tcase_add_test (tests, wider_integers);
   tcase_add_test (tests, arrays_that_grew);
   tcase_add_test (tests, buffers_are_saved_while_they_exist);
+  tcase_add_test (tests, blobs_have_the_size_that_was_saved);
   tcase_add_test (tests, tables_within_tables);
   tcase_add_test (tests, a_refusing_post_load);
   tcase_add_test (tests, every_truncation_is_refused);
