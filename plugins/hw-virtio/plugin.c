@@ -14,6 +14,7 @@ static const BpTypeDesc *const types[] = {
   &virtio_pmem_type,
   &virtio_rng_type,
   &virtio_vsock_type,
+  &virtio_fs_type,
   NULL
 };
 

@@ -68,6 +68,7 @@ static const FuzzDevice devices[] = {
   { "vsock", "type = virtio-vsock\npath = @\n", "" },
   { "pmem", "type = virtio-pmem\nslots = slots\nmemory = more\n", MEMORY },
   { "mem", "type = virtio-mem\nslots = slots\nmemory = more\nrequested-size = 64M\n", MEMORY },
+  { "fs", "type = virtio-fs\nfolder = /etc\nread-only = on\nthreads = 1\n", "" },
 };
 
 /* --- the machine --------------------------------------------------------------------------------- */
