@@ -89,6 +89,7 @@ virtio_device_new (VirtioBus *bus, uint32_t place, const char *address, const Bp
   d->loop = f.loop ? f.loop : bp_loop_main (bus->machine);
   d->offered = f.features | FEATURE_BIT (FEATURE_INDIRECT) | FEATURE_BIT (FEATURE_EVENT_INDEX) | FEATURE_BIT (FEATURE_VERSION_1)
                | (bus->packed ? FEATURE_BIT (FEATURE_PACKED) : 0);
+  d->offered &= ~(f.without & ~FEATURE_BIT (FEATURE_VERSION_1));
   DeviceState state = { .place = place, .device_id = f.device_id, .config_vector = NO_VECTOR,
                         .queues = { f.n_queues ? g_new0 (QueueState, f.n_queues) : NULL, f.n_queues } };
   insert (bus, d, &state);

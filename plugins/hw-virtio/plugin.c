@@ -15,6 +15,8 @@ static const BpTypeDesc *const types[] = {
   &virtio_rng_type,
   &virtio_vsock_type,
   &virtio_fs_type,
+  &vhost_user_blk_type,
+  &vhost_user_net_type,
   NULL
 };
 

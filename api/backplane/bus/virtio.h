@@ -63,6 +63,7 @@ typedef struct BpVirtioFunction {
   /* The driver says that there are buffers; there may be none.  Not called while the device is not started.  In deterministic mode it is called on the vCPU's thread,
    * as part of its access. [loop][locked] */
   void (*kick) (void *self, unsigned queue);
+  uint64_t without;             /* bits of the bus's that are not offered: another process drives the queues, and does not know them */
 } BpVirtioFunction;
 
 /* A queue as another process is given it (vhost-user).  Addresses are the guest's, in the space that `dma` tells. */

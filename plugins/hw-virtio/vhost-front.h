@@ -1,0 +1,75 @@
+/* vhost-front.h -- what virtio devices have in common whose queues another process drives. */
+/* SPDX-License-Identifier: MIT */
+#ifndef HW_VIRTIO_VHOST_FRONT_H
+#define HW_VIRTIO_VHOST_FRONT_H
+
+#include "hw-virtio.h"
+#include "vhost-user.h"
+
+enum { VHOST_QUEUES_MOST = 16 };
+
+typedef struct VhostFront VhostFront;
+
+typedef struct VhostQueue {
+  VhostFront *front;
+  unsigned index;
+  BpVirtioRing ring;
+  bool runs;                    /* the back end has it */
+  int call_fd;                  /* what the back end signals; -1: none */
+  unsigned watch;
+  const uint8_t *descriptors, *used;    /* host memory */
+  uint16_t seen;                /* used index up to which memory is marked as written */
+} VhostQueue;
+
+typedef struct VhostSpan {      /* of RAM, as the driver's address space shows it */
+  uint64_t address, size;
+  uint8_t *host;
+} VhostSpan;
+
+/* What differs between devices. */
+typedef struct VhostKind {
+  uint64_t features;            /* device bits that the back end may have offered */
+  /* A back end was found: what it has is learned, or, by a later one, compared. [main] */
+  bool (*connected) (VhostFront *f, bool again, GError **error);
+  /* It is there, or it is gone. [main][locked] */
+  void (*changed) (VhostFront *f, bool there);
+  /* Buffers of a queue that nobody drives, nor will. [locked] */
+  void (*fail) (VhostFront *f, unsigned queue);
+} VhostKind;
+
+/* The first member of a device's instance. */
+struct VhostFront {
+  BpLink bus;
+  char *address, *socket;
+  uint32_t reconnect;           /* ms; 0: never */
+  const VhostKind *kind;
+  BpVirtioDevice *device;
+  Vhost v;
+  unsigned n_queues, queue_size;
+  VhostQueue queues[VHOST_QUEUES_MOST];
+  bool started;                 /* between start and stop of the driver */
+  bool warned;                  /* of a back end that is gone, or of no use; until one does something */
+  char *refused;                /* why one that came was not taken */
+  unsigned watch, machine_watch, listener;
+  BpTimer *timer;
+  GArray *spans;                /* VhostSpan, as the listener was told */
+  bool spans_changed;
+};
+
+bool vhost_front_configure (VhostFront *f, GError **error);
+/* Connects.  kind, n_queues and queue_size are set. */
+bool vhost_front_connect (VhostFront *f, GError **error);
+/* Registers the device; the function's callbacks but those of the configuration are the front's. */
+bool vhost_front_add (VhostFront *f, BpVirtioFunction *function, GError **error);
+void vhost_front_unrealize (VhostFront *f);
+void vhost_front_reset (VhostFront *f);
+
+#define VHOST_FRONT_PROPERTIES(T) \
+  BP_PROP_LINK ("bus", T, front.bus, BP_VIRTIO_BUS_ID, BP_PROPERTY_REQUIRED, "The bus of virtio devices it is on."), \
+  BP_PROP_ ("address", BP_PROPERTY_STRING, T, front.address, .flags = BP_PROPERTY_REQUIRED, \
+            .help = "Its place on the bus: device (hexadecimal) and function where the bus is one of PCI functions (04.0), else a slot's number."), \
+  BP_PROP_ ("socket", BP_PROPERTY_STRING, T, front.socket, .flags = BP_PROPERTY_REQUIRED, \
+            .help = "Where the back end listens: unix:PATH (relative to the current directory)."), \
+  BP_PROP_U32 ("reconnect", T, front.reconnect, 0, "Milliseconds between attempts to find a back end again that is gone; 0: it is not looked for.")
+
+#endif
