@@ -104,15 +104,14 @@ static inline const BpAtaBusIface *ide_bus (const IdeDrive *d) { return d->bus.t
 void ide_put_text (uint16_t *words, const char *text, unsigned bytes);
 
 extern const char *const ide_policy_names[];
-enum { IDE_REPORT, IDE_STOP, IDE_IGNORE, IDE_ENOSPC };
 #define IDE_DRIVE_PROPERTIES(T) \
   BP_PROP_LINK ("bus", T, drive.bus, BP_ATA_BUS_ID, BP_PROPERTY_REQUIRED, "The adapter it is connected to."), \
   BP_PROP_STRING ("address", T, drive.address, "0.0", "Its place there: channel, and 0 for the master or 1 for the slave."), \
   BP_PROP_LINK ("drive", T, drive.backend, BP_BLOCK_ID, BP_PROPERTY_REQUIRED, "The block backend that holds its contents."), \
-  BP_PROP_ENUM ("rerror", T, drive.read_policy, IDE_REPORT, ide_policy_names, \
+  BP_PROP_ENUM ("rerror", T, drive.read_policy, BP_BLOCK_REPORT, ide_policy_names, \
                 "When the host cannot read: report tells the guest, stop holds the machine and tries again when it is continued, ignore says that all is well. " \
                 "(enospc is report here.)"), \
-  BP_PROP_ENUM ("werror", T, drive.write_policy, IDE_ENOSPC, ide_policy_names, \
+  BP_PROP_ENUM ("werror", T, drive.write_policy, BP_BLOCK_ENOSPC, ide_policy_names, \
                 "The same when the host cannot write or flush; enospc stops when the host's disk is full and reports everything else.")
 
 extern const BpStateField ide_drive_state[];

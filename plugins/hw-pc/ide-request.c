@@ -19,27 +19,11 @@
 #define BYTE_NS 4
 #define SMALL 65536u            /* bytes that are copied faster than another thread wakes up */
 
-const char *const ide_policy_names[] = { "report", "stop", "ignore", "enospc", NULL };
+const char *const ide_policy_names[] = { BP_BLOCK_POLICY_NAMES };
 
 static BpMachine *machine_of (const IdeDrive *d) { return bp_object_machine (d); }
 
 /* --- answers ------------------------------------------------------------------------------- */
-
-/* What is the guest's own fault, or was done to it from outside, it is told in any case. */
-static bool
-is_host_failure (int error)
-{
-  return error != 0 && error != EROFS && error != ENOMEDIUM && error != ECANCELED && error != EINVAL;
-}
-
-static int
-policy (const IdeDrive *d, int error)
-{
-  int p = d->op == BP_BLOCK_READ ? d->read_policy : d->write_policy;
-  if (!is_host_failure (error))
-    return IDE_REPORT;
-  return p == IDE_ENOSPC ? (error == ENOSPC && d->op != BP_BLOCK_READ ? IDE_STOP : IDE_REPORT) : p;
-}
 
 /* How much of it the guest's memory takes now. */
 static uint64_t
@@ -61,15 +45,15 @@ unmap (IdeDrive *d, bool moved)
 static void
 conclude (IdeDrive *d)
 {
-  int error = d->result, what = policy (d, error);
+  int error = d->result, what = bp_block_policy (d->read_policy, d->write_policy, (BpBlockOp) d->op, error);
   unsigned work = d->work;
   d->answered = false;
-  if (what == IDE_STOP) {
+  if (what == BP_BLOCK_STOP) {
     unmap (d, false);
     bp_machine_request_stop (machine_of (d), BP_RUN_IO_ERROR);
     return;
   }
-  if (what == IDE_IGNORE)
+  if (what == BP_BLOCK_IGNORE)
     error = 0;
   unmap (d, error == 0);
   d->work = 0;

@@ -8,6 +8,7 @@
 #ifndef BACKPLANE_IFACE_BLOCK_H
 #define BACKPLANE_IFACE_BLOCK_H
 
+#include <backplane/loop.h>
 #include <backplane/property.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -62,6 +63,8 @@ typedef struct BpBlockHandlers {
   void (*changed) (void *user);
   /* Somebody wants the medium out: a device whose door is locked by the guest asks it, and returns false.  NULL: no door. */
   bool (*may_eject) (void *user);
+  /* The thread on which requests are mostly answered: one on which the device submits them has both at hand.  NULL: the backend's own.  It outlives the attachment. */
+  BpLoop *loop;
 } BpBlockHandlers;
 
 /* What becomes of a disk when a snapshot of the machine is taken. */
@@ -116,6 +119,10 @@ typedef struct BpBlockIface {
    * be moved. [main] */
   bool (*release) (void *self, GError **error);
   bool (*take) (void *self, GError **error);
+  /* Between begin and end, which nest, the host need not see what is submitted; at the outermost end it sees all of it at once.  `done' may be called by end for
+   * what the host does without waiting. [any][locked], and begin and end are called without leaving the lock in between. */
+  void (*batch_begin) (void *self);
+  void (*batch_end) (void *self);
 } BpBlockIface;
 
 static inline bool bp_block_attach (const BpLink *link, const BpBlockHandlers *handlers, void *user)
@@ -145,6 +152,48 @@ static inline bool bp_block_try (const BpLink *link, BpBlockRequest *request, in
   const BpBlockIface *t = (const BpBlockIface *) link->table;
   return BP_TABLE_HAS (t, try_now) && t->try_now (link->instance, request, error);
 }
+static inline void bp_block_batch_begin (const BpLink *link)
+{
+  const BpBlockIface *t = (const BpBlockIface *) link->table;
+  if (BP_TABLE_HAS (t, batch_begin) && BP_TABLE_HAS (t, batch_end))
+    t->batch_begin (link->instance);
+}
+static inline void bp_block_batch_end (const BpLink *link)
+{
+  const BpBlockIface *t = (const BpBlockIface *) link->table;
+  if (BP_TABLE_HAS (t, batch_begin) && BP_TABLE_HAS (t, batch_end))
+    t->batch_end (link->instance);
+}
+/* Waits for all that was submitted. [any][locked] */
+static inline void bp_block_drain (const BpLink *link)
+{
+  const BpBlockIface *t = (const BpBlockIface *) link->table;
+  if (BP_TABLE_HAS (t, drain))
+    t->drain (link->instance);
+}
+
+/* --- what a device does about an error: properties `rerror` and `werror`, of enums in this order -------- */
+
+typedef enum BpBlockPolicy {
+  BP_BLOCK_REPORT,              /* the guest is told */
+  BP_BLOCK_STOP,                /* the machine stops (BP_RUN_IO_ERROR); the request is tried again when it goes on */
+  BP_BLOCK_IGNORE,              /* the guest is told that all went well */
+  BP_BLOCK_ENOSPC               /* STOP for a write when the host's disk is full, else REPORT */
+} BpBlockPolicy;
+#define BP_BLOCK_POLICY_NAMES "report", "stop", "ignore", "enospc", NULL
+
+static inline BpBlockPolicy bp_block_policy_ (int policy, bool write, bool failure, bool full)
+{
+  if (!failure)
+    return BP_BLOCK_REPORT;
+  if (policy == BP_BLOCK_ENOSPC)
+    return full && write ? BP_BLOCK_STOP : BP_BLOCK_REPORT;
+  return (BpBlockPolicy) policy;
+}
+/* REPORT, STOP or IGNORE.  What is the guest's own fault, or was done to it from outside, it is told in any case.  With <errno.h>. */
+#define bp_block_policy(rerror, werror, op, error) \
+  bp_block_policy_ ((op) == BP_BLOCK_READ ? (rerror) : (werror), (op) != BP_BLOCK_READ, \
+                    (error) != 0 && (error) != EROFS && (error) != ENOMEDIUM && (error) != ECANCELED && (error) != EINVAL, (error) == ENOSPC)
 
 BP_END_DECLS
 #endif
