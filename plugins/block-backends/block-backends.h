@@ -6,7 +6,7 @@
 #include <backplane/iface/image-tool.h>
 #include <backplane/object.h>
 
-extern const BpTypeDesc block_image_type;
+extern const BpTypeDesc block_image_type, block_faults_type;
 extern const BpImageTool image_tool;    /* image-tool.c */
 
 #endif

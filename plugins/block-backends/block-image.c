@@ -7,13 +7,14 @@
 #include <errno.h>
 #include <string.h>
 
-typedef enum Cache { CACHE_WRITEBACK, CACHE_WRITETHROUGH, CACHE_DIRECT, CACHE_UNSAFE } Cache;
+typedef enum Cache { CACHE_WRITEBACK, CACHE_WRITETHROUGH, CACHE_DIRECT, CACHE_UNSAFE, CACHE_NONE, CACHE_DIRECTSYNC } Cache;
+typedef enum Io { IO_AUTO, IO_URING, IO_THREADS } Io;
 typedef enum Format { FORMAT_AUTO, FORMAT_RAW, FORMAT_QCOW2 } Format;
 
 typedef struct BlockImage {
   /* properties */
   char *file;
-  int format, cache, discard;
+  int format, cache, io, discard;
   bool read_only, snapshot, locking;
   /* wiring */
   const BpBlockHandlers *handlers;      /* NULL: no device */
@@ -54,7 +55,7 @@ open_medium (const BlockImage *b, const char *name, const char *format, bool rea
   ImageOptions options = { .format = format,
                            .read_only = read_only,
                            .snapshot = b->snapshot,
-                           .direct = b->cache == CACHE_DIRECT,
+                           .direct = b->cache == CACHE_DIRECT || b->cache == CACHE_NONE || b->cache == CACHE_DIRECTSYNC,
                            .unsafe = b->cache == CACHE_UNSAFE,
                            .unmap = b->discard,
                            .lock = b->locking };
@@ -122,7 +123,7 @@ static Requests *
 requests_of (BlockImage *b)
 {
   if (!b->requests)
-    b->requests = requests_new (b, b->cache == CACHE_WRITETHROUGH);
+    b->requests = requests_new (b, b->cache == CACHE_WRITETHROUGH || b->cache == CACHE_DIRECTSYNC);
   return b->requests;
 }
 
@@ -136,6 +137,8 @@ block_attach (void *self, const BpBlockHandlers *handlers, void *user)
     requests_drain (b->requests);
   b->handlers = handlers;
   b->user = handlers ? user : NULL;
+  if (handlers || b->requests)
+    requests_attach (requests_of (b), handlers, BP_TABLE_HAS (handlers, loop) ? handlers->loop : NULL);
   return true;
 }
 
@@ -164,6 +167,9 @@ block_try (void *self, BpBlockRequest *request, int *error)
 {
   return requests_try (requests_of (self), request, error);
 }
+
+static void block_batch_begin (void *self) { requests_batch (requests_of (self), true); }
+static void block_batch_end (void *self) { requests_batch (requests_of (self), false); }
 
 static void
 block_drain (void *self)
@@ -313,16 +319,36 @@ static const BpBlockIface block_iface = {
   .struct_size = sizeof block_iface, .attach = block_attach, .info = block_info, .submit = block_submit, .drain = block_drain,
   .insert = block_insert, .eject = block_eject, .snapshots = block_snapshots, .snapshot_list = block_snapshot_list,
   .snapshot_do = block_snapshot_do, .vm_state_clear = block_vm_state_clear, .vm_state_write = block_vm_state_write,
-  .vm_state_read = block_vm_state_read, .try_now = block_try, .release = block_release, .take = block_take,
+  .vm_state_read = block_vm_state_read, .try_now = block_try, .release = block_release, .take = block_take, .batch_begin = block_batch_begin,
+  .batch_end = block_batch_end,
 };
 
 /* --- life cycle -------------------------------------------------------------------------------------------- */
+
+/* The host's lack is told once, and not to somebody who wants threads. */
+static bool
+begin_io (BlockImage *b, GError **error)
+{
+  static bool told;
+  g_autoptr (GError) lack = NULL;
+  Requests *requests = requests_of (b);
+  if (b->io == IO_THREADS || requests_use_ring (requests, &lack))
+    return true;
+  if (b->io == IO_URING) {
+    g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "io = uring: %s (io = auto does without)", lack->message);
+    return false;
+  }
+  if (!__atomic_exchange_n (&told, true, __ATOMIC_RELAXED))
+    bp_log (BP_LOG_UNIMP, "%s: threads do its input and output: %s", bp_object_id (b), lack->message);
+  return true;
+}
 
 static bool
 block_realize (void *self, GError **error)
 {
   BlockImage *b = self;
-  requests_of (b);
+  if (!begin_io (b, error))
+    return false;
   if (!b->file)
     return true;
   bool waits = bp_machine_is_incoming (bp_object_machine (b)) && !b->read_only && !b->snapshot;
@@ -349,7 +375,8 @@ block_unrealize (void *self)
 
 /* --- tables ------------------------------------------------------------------------------------------------ */
 
-static const char *const cache_names[] = { "writeback", "writethrough", "direct", "unsafe", NULL };
+static const char *const cache_names[] = { "writeback", "writethrough", "direct", "unsafe", "none", "directsync", NULL };
+static const char *const io_names[] = { "auto", "uring", "threads", NULL };
 static const char *const discard_names[] = { "ignore", "unmap", NULL };
 
 static const BpProperty properties[] = {
@@ -360,8 +387,10 @@ static const BpProperty properties[] = {
   BP_PROP_BOOL ("read-only", BlockImage, read_only, false, "The guest cannot write, and the file need not be writable."),
   BP_PROP_BOOL ("snapshot", BlockImage, snapshot, false, "What the guest writes goes to a temporary file and is forgotten at the end."),
   BP_PROP_ENUM ("cache", BlockImage, cache, CACHE_WRITEBACK, cache_names,
-                "writeback: on the disk when the guest flushes; writethrough: when each write is done; direct: past the host's page cache; unsafe: the guest's "
-                "flushes are ignored."),
+                "writeback: on the disk when the guest flushes; writethrough: when each write is done; none: writeback past the host's page cache (direct is the same); "
+                "directsync: writethrough past it; unsafe: the guest's flushes are ignored."),
+  BP_PROP_ENUM ("io", BlockImage, io, IO_AUTO, io_names,
+                "Who does the host's input and output: the kernel by itself (uring), a few threads (threads), or uring where the host has it (auto)."),
   BP_PROP_ENUM ("discard", BlockImage, discard, 0, discard_names,
                 "What becomes of space that the guest gives back: nothing (ignore), or the host gets it (unmap)."),
   BP_PROP_BOOL ("locking", BlockImage, locking, true,

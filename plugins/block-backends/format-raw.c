@@ -65,6 +65,22 @@ raw_write (Image *image, uint64_t offset, ImageSpan *from, uint64_t size)
 }
 
 static int
+raw_try_write (Image *image, uint64_t offset, ImageSpan *from, uint64_t size)
+{
+  return image->guessed && offset < IMAGE_PROBE_BYTES ? EAGAIN : image_file_try_write (image->file, offset, from, size);
+}
+
+static bool
+raw_plan (Image *image, uint64_t offset, const ImageSpan *span, uint64_t size, ImagePlan *plan)
+{
+  if (plan->kind == IMAGE_PLAN_WRITE_DURABLE && !image_file_can_flush (image->file))
+    return false;
+  if (plan->kind != IMAGE_PLAN_READ && image->guessed && offset < IMAGE_PROBE_BYTES)
+    return false;
+  return image_plan_add (plan, image->file, offset, size);
+}
+
+static int
 raw_zero (Image *image, uint64_t offset, uint64_t size, bool unmap)
 {
   int code = unmap ? image_file_zero (image->file, offset, size, true) : ENOTSUP;
@@ -111,6 +127,8 @@ const ImageFormat format_raw = {
   .read = raw_read,
   .write = raw_write,
   .try_read = raw_try_read,
+  .try_write = raw_try_write,
+  .plan = raw_plan,
   .zero = raw_zero,
   .discard = raw_discard,
   .flush = raw_flush,

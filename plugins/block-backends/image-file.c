@@ -11,7 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define DIRECT_ALIGN 4096u      /* of memory, offsets and sizes; every file system that has O_DIRECT takes it */
+#define DIRECT_ALIGN 4096u      /* of memory, offsets and sizes with O_DIRECT; every file system takes it */
+#define SECTOR 512u             /* what guests' requests are multiples of */
 #define BOUNCE (1u << 20)
 #define MOST (UINT64_C (1) << 30)       /* bytes in one call */
 #define VECTORS 512u            /* pieces in one call */
@@ -21,11 +22,34 @@ struct ImageFile {
   char *name;
   unsigned flags;
   int failed;                   /* atomic: errno of the first flush that failed */
-  bool no_punch, no_zero;       /* the file system has said so; racing threads only ask it once more */
+  bool no_punch, no_zero, no_try;       /* the file system has said so; racing threads only ask it once more */
+  unsigned align_memory, align; /* what O_DIRECT wants here of memory, and of offsets and sizes: powers of two up to DIRECT_ALIGN */
   pthread_rwlock_t direct;      /* with O_DIRECT: a write of a part of a block excludes other writes */
 };
 
 /* --- opening ---------------------------------------------------------------------------------- */
+
+static bool
+is_alignment (unsigned n)
+{
+  return n && n <= DIRECT_ALIGN && !(n & (n - 1));
+}
+
+/* The kernel tells since 6.1. */
+static void
+ask_alignment (ImageFile *file)
+{
+  file->align_memory = file->align = DIRECT_ALIGN;
+#ifdef STATX_DIOALIGN
+  struct statx st;
+  if (!(file->flags & IMAGE_FILE_DIRECT) || statx (file->fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &st) != 0 || !(st.stx_mask & STATX_DIOALIGN))
+    return;
+  if (is_alignment (st.stx_dio_mem_align) && is_alignment (st.stx_dio_offset_align)) {
+    file->align_memory = st.stx_dio_mem_align;
+    file->align = st.stx_dio_offset_align;
+  }
+#endif
+}
 
 static ImageFile *
 file_new (int fd, const char *name, unsigned flags)
@@ -34,6 +58,7 @@ file_new (int fd, const char *name, unsigned flags)
   file->fd = fd;
   file->name = g_strdup (name);
   file->flags = flags;
+  ask_alignment (file);
   pthread_rwlock_init (&file->direct, NULL);
   return file;
 }
@@ -42,7 +67,7 @@ static void
 fail_open (const char *name, unsigned flags, int code, GError **error)
 {
   if (code == EINVAL && flags & IMAGE_FILE_DIRECT)
-    g_set_error (error, BP_ERROR, BP_ERROR_IO, "`%s`: its file system cannot do cache = direct", name);
+    g_set_error (error, BP_ERROR, BP_ERROR_IO, "`%s`: its file system cannot do cache = none or directsync", name);
   else if (flags & IMAGE_FILE_WRITE && !(flags & IMAGE_FILE_CREATE) && (code == EACCES || code == EROFS || code == EPERM))
     g_set_error (error, BP_ERROR, BP_ERROR_IO, "`%s` cannot be written: %s (read-only = on or snapshot = on leave it alone)", name,
                  g_strerror (code));
@@ -58,8 +83,10 @@ check_kind (int fd, const char *name, GError **error)
     g_set_error (error, BP_ERROR, BP_ERROR_IO, "cannot examine `%s`: %s", name, g_strerror (errno));
     return false;
   }
-  if (S_ISREG (st.st_mode) || S_ISBLK (st.st_mode))
+  if (S_ISREG (st.st_mode) || S_ISBLK (st.st_mode)) {
+    fcntl (fd, F_SETFL, fcntl (fd, F_GETFL) & ~O_NONBLOCK);     /* it was for opening something else; io_uring would not wait for the disk */
     return true;
+  }
   g_set_error (error, BP_ERROR, BP_ERROR_IO, "`%s` is neither a file nor a block device", name);
   return false;
 }
@@ -211,9 +238,9 @@ write_all (int fd, uint64_t offset, const uint8_t *data, size_t size)
 /* --- transfers past the page cache ------------------------------------------------------------ */
 
 static bool
-is_aligned (const void *data, uint64_t offset, size_t size)
+is_aligned (const ImageFile *file, const void *data, uint64_t offset, size_t size)
 {
-  return (((uintptr_t) data | offset | size) & (DIRECT_ALIGN - 1)) == 0;
+  return ((uintptr_t) data & (file->align_memory - 1)) == 0 && ((offset | size) & (file->align - 1)) == 0;
 }
 
 /* The aligned blocks around a piece of the transfer. */
@@ -223,12 +250,12 @@ typedef struct Piece {
 } Piece;
 
 static Piece
-piece_at (uint64_t offset, size_t size)
+piece_at (const ImageFile *file, uint64_t offset, size_t size)
 {
-  Piece p = { .start = offset & ~(uint64_t) (DIRECT_ALIGN - 1) };
+  Piece p = { .start = offset & ~(uint64_t) (file->align - 1) };
   p.skip = (size_t) (offset - p.start);
   p.use = MIN (size, BOUNCE - p.skip);
-  p.whole = (p.skip + p.use + DIRECT_ALIGN - 1) & ~(size_t) (DIRECT_ALIGN - 1);
+  p.whole = (p.skip + p.use + file->align - 1) & ~(size_t) (file->align - 1);
   return p;
 }
 
@@ -238,7 +265,7 @@ read_direct (ImageFile *file, uint64_t offset, uint8_t *data, size_t size)
   uint8_t *bounce = aligned_alloc (DIRECT_ALIGN, BOUNCE);
   int code = bounce ? 0 : ENOMEM;
   while (size && !code) {
-    Piece p = piece_at (offset, size);
+    Piece p = piece_at (file, offset, size);
     code = read_all (file->fd, p.start, bounce, p.whole);
     memcpy (data, bounce + p.skip, p.use);
     data += p.use;
@@ -257,7 +284,7 @@ write_direct (ImageFile *file, uint64_t offset, const uint8_t *data, size_t size
   uint64_t length = image_file_size (file);
   int code = bounce ? 0 : ENOMEM;
   while (size && !code) {
-    Piece p = piece_at (offset, size);
+    Piece p = piece_at (file, offset, size);
     if (p.skip || p.use != p.whole)
       code = read_all (file->fd, p.start, bounce, p.whole);
     memcpy (bounce + p.skip, data, p.use);
@@ -284,13 +311,13 @@ is_within (uint64_t offset, uint64_t size)
 
 /* Whether O_DIRECT takes all pieces as they are. */
 static bool
-is_span_aligned (const ImageSpan *span, uint64_t offset, uint64_t size)
+is_span_aligned (const ImageFile *file, const ImageSpan *span, uint64_t offset, uint64_t size)
 {
   ImageSpan at = *span;
   while (size && at.left) {
     uint8_t *piece;
     size_t n = (size_t) MIN (size, (uint64_t) image_span_piece (&at, &piece));
-    if (!is_aligned (piece, offset, n))
+    if (!is_aligned (file, piece, offset, n))
       return false;
     offset += n;
     size -= n;
@@ -339,7 +366,7 @@ image_file_read_span (ImageFile *file, uint64_t offset, ImageSpan *to, uint64_t 
   *there = 0;
   if (!is_within (offset, size))
     return EIO;
-  if (!(file->flags & IMAGE_FILE_DIRECT) || is_span_aligned (to, offset, size))
+  if (!(file->flags & IMAGE_FILE_DIRECT) || is_span_aligned (file, to, offset, size))
     return read_span (file->fd, offset, to, size, there);
   return read_pieces (file, offset, to, size, there);
 }
@@ -360,6 +387,24 @@ image_file_try_read (ImageFile *file, uint64_t offset, const ImageSpan *to, uint
 }
 
 int
+image_file_try_write (ImageFile *file, uint64_t offset, const ImageSpan *from, uint64_t size)
+{
+#ifdef RWF_NOWAIT
+  struct iovec vectors[VECTORS];
+  uint64_t bytes;
+  if (file->flags & IMAGE_FILE_DIRECT || !(file->flags & IMAGE_FILE_WRITE) || file->no_try || !is_within (offset, size))
+    return EAGAIN;
+  unsigned n = image_span_vectors (from, size, vectors, VECTORS, &bytes);
+  ssize_t put = bytes == size ? pwritev2 (file->fd, vectors, (int) n, (off_t) offset, RWF_NOWAIT) : 0;
+  if (put < 0 && errno == EOPNOTSUPP)
+    file->no_try = true;
+  return put == (ssize_t) size ? 0 : EAGAIN;
+#else
+  return EAGAIN;
+#endif
+}
+
+int
 image_file_write_span (ImageFile *file, uint64_t offset, ImageSpan *from, uint64_t size)
 {
   if (!(file->flags & IMAGE_FILE_WRITE))
@@ -368,7 +413,7 @@ image_file_write_span (ImageFile *file, uint64_t offset, ImageSpan *from, uint64
     return EFBIG;
   if (!(file->flags & IMAGE_FILE_DIRECT))
     return write_span (file->fd, offset, from, size);
-  bool aligned = is_span_aligned (from, offset, size);
+  bool aligned = is_span_aligned (file, from, offset, size);
   if (aligned)
     pthread_rwlock_rdlock (&file->direct);
   else
@@ -395,13 +440,34 @@ image_file_write (ImageFile *file, uint64_t offset, const void *data, size_t siz
   return image_file_write_span (file, offset, &span, size);
 }
 
+/* With O_DIRECT and blocks larger than sectors a transfer may touch a block that another thread reads and writes back: those writes have their order from `direct`. */
+bool
+image_file_is_plain (const ImageFile *file, bool write, uint64_t offset, const ImageSpan *span, uint64_t size)
+{
+  bool direct = file->flags & IMAGE_FILE_DIRECT;
+  if (!is_within (offset, size) || (write && !(file->flags & IMAGE_FILE_WRITE && direct && file->align <= SECTOR)))
+    return false;
+  return !direct || is_span_aligned (file, span, offset, size);
+}
+
+int
+image_file_descriptor (const ImageFile *file)
+{
+  return file->fd;
+}
+
+bool
+image_file_can_flush (ImageFile *file)
+{
+  return !g_atomic_int_get (&file->failed) && !(file->flags & IMAGE_FILE_UNSAFE) && file->flags & IMAGE_FILE_WRITE;
+}
+
 /* The kernel tells of a page that it could not write once, and then takes it for clean. */
 int
 image_file_flush (ImageFile *file)
 {
-  int failed = g_atomic_int_get (&file->failed);
-  if (failed || file->flags & IMAGE_FILE_UNSAFE || !(file->flags & IMAGE_FILE_WRITE))
-    return failed;
+  if (!image_file_can_flush (file))
+    return g_atomic_int_get (&file->failed);
   int code = 0;
   while (fdatasync (file->fd) != 0)
     if (errno != EINTR) {

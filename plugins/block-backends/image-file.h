@@ -42,6 +42,14 @@ int image_file_flush (ImageFile *file);
 int image_file_truncate (ImageFile *file, uint64_t size);
 /* Space for all of it now, rather than ENOSPC later. */
 int image_file_allocate (ImageFile *file, uint64_t offset, uint64_t size);
+/* To the host's memory alone: EAGAIN when that needs to be waited for, or the file system cannot say so. */
+int image_file_try_write (ImageFile *file, uint64_t offset, const ImageSpan *from, uint64_t size);
+/* Whether a transfer is one for the kernel alone: nothing of it has to be bounced, no neighbour of it read and written back.  A write to the host's memory is none: the
+ * kernel makes a thread do it, one at a time. */
+bool image_file_is_plain (const ImageFile *file, bool write, uint64_t offset, const ImageSpan *span, uint64_t size);
+int image_file_descriptor (const ImageFile *file);
+/* Whether a flush has anything to do. */
+bool image_file_can_flush (ImageFile *file);
 /* Zeros; `punch`: the space is given back.  ENOTSUP: the host's file system cannot, write them instead. */
 int image_file_zero (ImageFile *file, uint64_t offset, uint64_t size, bool punch);
 

@@ -1,14 +1,18 @@
-/* image-requests.c -- a few threads that do a device's requests and answer them. */
+/* image-requests.c -- a device's requests: the kernel does those that are simple, a few threads the others; answers. */
 /* SPDX-License-Identifier: MIT */
 /*
  * A request goes from `waiting` to a thread and then to `finished`; the thread takes the machine lock and answers all that are there by then.  It is not
  * under way any more while it waits for the lock, whose holder may be waiting for it.  Requests that are under way together have no order, as the
  * interface says, so a flush needs no special place: what was answered before it is in the image when it starts.
  *
+ * What comes to plain transfers of the host's files goes to the kernel, through a ring (image-ring.h), and is answered by the loop that watches it, or at the end
+ * of a batch.  It may come back to be done by a thread.
+ *
  * What never came to a thread is answered by a call on the main loop, a source of our own and not bp_loop_post's, because it must not outlive the
  * machine that it locks.
  */
 #include "image-requests.h"
+#include "image-ring.h"
 #include <backplane/log.h>
 #include <errno.h>
 #include <string.h>
@@ -25,6 +29,11 @@ struct Requests {
   unsigned n_threads, n_free;   /* started; of these, those without work */
   GQueue waiting, finished;     /* of BpBlockRequest */
   unsigned under_way, n_idle;   /* n_idle: who waits for `idle` */
+  ImageRing *ring;              /* NULL: none */
+  unsigned batch;               /* begun and not ended */
+  bool attached;                /* [main] */
+  BpLoop *loop, *own;           /* [main]: the device's, NULL: none; a thread for what the ring has done */
+  unsigned watch;               /* of the ring; 0: none, so it is not used */
   GSource *call;                /* to answer, on the main loop; NULL: none is due */
   bool stop, warned;
   Image *image;
@@ -63,10 +72,15 @@ is_sound (const Image *image, const BpBlockRequest *request)
   return memory == request->size;
 }
 
+static bool
+is_durable (const Requests *r, const BpBlockRequest *request)
+{
+  return request->flags & BP_BLOCK_FUA || r->write_through;
+}
+
 static int
 perform (Requests *r, Image *image, const BpBlockRequest *request)
 {
-  bool durable = request->flags & BP_BLOCK_FUA || r->write_through;
   int code;
   if (!image)
     return ENOMEDIUM;
@@ -80,7 +94,7 @@ perform (Requests *r, Image *image, const BpBlockRequest *request)
   case BP_BLOCK_FLUSH: return image_flush (image);
   default: return EINVAL;
   }
-  return code || !durable ? code : image_flush (image);
+  return code || !is_durable (r, request) ? code : image_flush (image);
 }
 
 /* What the contract knows; others are failures of the host. */
@@ -122,6 +136,25 @@ wake_idle (Requests *r)
 {
   if (r->n_idle)
     g_cond_broadcast (&r->idle);
+}
+
+static bool
+kernel_has_some (Requests *r)
+{
+  return r->ring && image_ring_under_way (r->ring);
+}
+
+/* The ring first: whoever watches it may need a lock that is held here. */
+static void
+wait_any (Requests *r)
+{
+  if (!kernel_has_some (r)) {
+    wait_idle (r);
+    return;
+  }
+  g_mutex_unlock (&r->lock);
+  image_ring_wait (r->ring);
+  g_mutex_lock (&r->lock);
 }
 
 /* --- answers -------------------------------------------------------------------------------------------- */
@@ -223,6 +256,22 @@ answer_locked (Requests *r)
   g_mutex_lock (&r->lock);
 }
 
+static void *run_thread (void *data);
+
+/* Under `lock`.  Whether a thread is to be woken. */
+static bool
+enqueue (Requests *r, BpBlockRequest *request)
+{
+  g_queue_push_tail (&r->waiting, request);
+  if (r->n_free < r->waiting.length && r->n_threads < N_THREADS) {
+    r->threads[r->n_threads] = g_thread_try_new ("block", run_thread, r, NULL);
+    r->n_threads += r->threads[r->n_threads] != NULL;
+  }
+  if (!r->n_threads)            /* the host has no thread to spare */
+    finish_later (r, g_queue_pop_tail (&r->waiting), EIO);
+  return r->n_free > 0;
+}
+
 static void *
 run_thread (void *data)
 {
@@ -246,23 +295,111 @@ run_thread (void *data)
 void
 requests_submit (Requests *r, BpBlockRequest *request)
 {
-  bool wake = false;
+  bool taken = false, push = false, wake = false;
   g_mutex_lock (&r->lock);
   if (!r->image) {
     finish_later (r, request, ENOMEDIUM);
   } else {
-    g_queue_push_tail (&r->waiting, request);
-    if (r->n_free < r->waiting.length && r->n_threads < N_THREADS) {
-      r->threads[r->n_threads] = g_thread_try_new ("block", run_thread, r, NULL);
-      r->n_threads += r->threads[r->n_threads] != NULL;
-    }
-    wake = r->n_free > 0;
-    if (!r->n_threads)          /* the host has no thread to spare */
-      finish_later (r, g_queue_pop_tail (&r->waiting), EIO);
+    taken = r->watch && is_sound (r->image, request) && image_ring_take (r->ring, r->image, request, is_durable (r, request));
+    push = taken && !r->batch;
+    wake = !taken && enqueue (r, request);
   }
   g_mutex_unlock (&r->lock);
+  if (push)
+    image_ring_push (r->ring);
   if (wake)                     /* it needs the lock */
     g_cond_signal (&r->work);
+}
+
+/* --- the kernel ------------------------------------------------------------------------------------------ */
+
+static void
+landed (void *user, BpBlockRequest *request, int code)
+{
+  Requests *r = user;
+  bool wake = false;
+  g_mutex_lock (&r->lock);
+  if (code == IMAGE_RING_AGAIN && r->image) {
+    wake = enqueue (r, request);
+  } else {
+    if (code == IMAGE_RING_AGAIN)
+      code = ECANCELED;
+    if (code)
+      warn (r, r->image, request, code);
+    else
+      count (r, request);
+    finish (r, request, code);
+  }
+  g_mutex_unlock (&r->lock);
+  if (wake)
+    g_cond_signal (&r->work);
+}
+
+/* [locked] */
+static bool
+on_ring (void *user, GIOCondition condition)
+{
+  Requests *r = user;
+  image_ring_reap (r->ring);
+  answer (r);
+  return true;
+}
+
+void
+requests_batch (Requests *r, bool begin)
+{
+  g_mutex_lock (&r->lock);
+  bool end = begin ? !++r->batch : !--r->batch;
+  g_mutex_unlock (&r->lock);
+  if (!end || !r->ring || !image_ring_under_way (r->ring))
+    return;
+  image_ring_push (r->ring);
+  image_ring_reap (r->ring);    /* what was in the host's memory is there already */
+  answer (r);
+}
+
+/* Under the machine lock, which keeps the callback away. */
+static void
+unwatch (Requests *r)
+{
+  bp_machine_lock (r->machine);
+  g_mutex_lock (&r->lock);
+  unsigned watch = r->watch;
+  r->watch = 0;
+  g_mutex_unlock (&r->lock);
+  if (watch)
+    bp_loop_unwatch (r->loop ? r->loop : r->own, watch);
+  bp_machine_unlock (r->machine);
+}
+
+static void
+watch (Requests *r)
+{
+  if (!r->ring || !r->attached || r->watch)
+    return;
+  if (!r->loop && !r->own)
+    r->own = bp_loop_new_thread ("block-ring");
+  unsigned id = bp_loop_watch_fd (r->loop ? r->loop : r->own, r->machine, image_ring_descriptor (r->ring), G_IO_IN, on_ring, r);
+  g_mutex_lock (&r->lock);
+  r->watch = id;
+  g_mutex_unlock (&r->lock);
+}
+
+bool
+requests_use_ring (Requests *r, GError **error)
+{
+  r->ring = image_ring_new (landed, r, error);
+  watch (r);
+  return r->ring;
+}
+
+void
+requests_attach (Requests *r, bool attached, BpLoop *loop)
+{
+  unwatch (r);
+  r->attached = attached;
+  r->loop = loop;
+  watch (r);
 }
 
 bool
@@ -270,13 +407,16 @@ requests_try (Requests *r, const BpBlockRequest *request, int *error)
 {
   ImageSpan span = { request->iov, request->n_iov, 0 };
   g_mutex_lock (&r->lock);
-  Image *image = request->op == BP_BLOCK_READ && request->size ? r->image : NULL;
+  bool write = request->op == BP_BLOCK_WRITE && !is_durable (r, request);
+  Image *image = (request->op == BP_BLOCK_READ || write) && request->size ? r->image : NULL;
   if (image)
     r->under_way++;
   g_mutex_unlock (&r->lock);
   if (!image)
     return false;
-  int code = is_sound (image, request) ? image_try_read (image, request->offset, &span, request->size) : EAGAIN;
+  int code = EAGAIN;
+  if (is_sound (image, request))
+    code = write ? image_try_write (image, request->offset, &span, request->size) : image_try_read (image, request->offset, &span, request->size);
   g_mutex_lock (&r->lock);
   r->under_way--;
   if (!code)
@@ -312,8 +452,8 @@ requests_set_image (Requests *r, Image *image)
   while ((request = g_queue_pop_head (&r->waiting)))
     finish_later (r, request, ECANCELED);
   r->image = image;             /* what is under way keeps the old one */
-  while (r->under_way)
-    wait_idle (r);
+  while (r->under_way || kernel_has_some (r))
+    wait_any (r);
   r->warned = false;
   g_mutex_unlock (&r->lock);
 }
@@ -327,9 +467,9 @@ requests_drain (Requests *r)
     g_mutex_lock (&r->lock);
     for (BpBlockRequest *request; (request = g_queue_pop_head (&r->waiting));)
       work_on (r, request);     /* the threads may all be waiting for the lock that is held here */
-    while (!r->finished.length && r->under_way)
-      wait_idle (r);
-    left = r->finished.length;
+    while (!r->finished.length && !r->waiting.length && (r->under_way || kernel_has_some (r)))
+      wait_any (r);
+    left = r->finished.length || r->waiting.length;
     g_mutex_unlock (&r->lock);
   }
   bp_machine_unlock (r->machine);
@@ -345,6 +485,9 @@ requests_free (Requests *r)
   g_mutex_unlock (&r->lock);
   for (unsigned i = 0; i < r->n_threads; i++)
     g_thread_join (r->threads[i]);
+  unwatch (r);
+  bp_loop_free (r->own);
+  image_ring_free (r->ring);
   drop_call (r);
   g_mutex_clear (&r->lock);
   g_cond_clear (&r->work);

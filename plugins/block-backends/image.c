@@ -24,11 +24,62 @@ image_try_read (Image *image, uint64_t offset, const ImageSpan *to, uint64_t siz
 }
 
 int
+image_try_write (Image *image, uint64_t offset, const ImageSpan *from, uint64_t size)
+{
+  ImageSpan span = *from;
+  return !image->read_only && is_within (image, offset, size) && image->format->try_write ? image->format->try_write (image, offset, &span, size) : EAGAIN;
+}
+
+int
 image_write_span (Image *image, uint64_t offset, ImageSpan *from, uint64_t size)
 {
   if (image->read_only)
     return EROFS;
   return is_within (image, offset, size) ? image->format->write (image, offset, from, size) : EINVAL;
+}
+
+/* Pieces that go on where the last one ends are one. */
+bool
+image_plan_add (ImagePlan *plan, ImageFile *file, uint64_t offset, uint64_t size)
+{
+  ImagePiece *last = plan->n ? &plan->pieces[plan->n - 1] : NULL;
+  if (last && last->file == file && (!file || last->offset + last->size == offset)) {
+    last->size += size;
+    return true;
+  }
+  if (plan->n == IMAGE_PIECES)
+    return false;
+  plan->pieces[plan->n++] = (ImagePiece) { file, offset, size };
+  return true;
+}
+
+bool
+image_plan (Image *image, uint64_t offset, const ImageSpan *span, uint64_t size, ImagePlan *plan)
+{
+  bool write = plan->kind != IMAGE_PLAN_READ;
+  if (!image->format->plan || (write && image->read_only) || !size || !is_within (image, offset, size))
+    return false;
+  if (!image->format->plan (image, offset, span, size, plan)) {
+    image_plan_over (image, plan);
+    return false;
+  }
+  ImageSpan at = *span;
+  for (unsigned i = 0; i < plan->n; i++) {
+    const ImagePiece *p = &plan->pieces[i];
+    if (p->file && !image_file_is_plain (p->file, write, p->offset, &at, p->size)) {
+      image_plan_over (image, plan);
+      return false;
+    }
+    image_span_skip (&at, p->size);
+  }
+  return true;
+}
+
+void
+image_plan_over (Image *image, const ImagePlan *plan)
+{
+  if (plan->held)
+    image->format->plan_over (image, plan);
 }
 
 int

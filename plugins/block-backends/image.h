@@ -10,6 +10,21 @@
 
 typedef struct Image Image;
 
+/* What a request comes to that needs no table changed and no file read first: transfers that the kernel can be left to do. */
+#define IMAGE_PIECES 16u
+typedef enum ImagePlanKind { IMAGE_PLAN_READ, IMAGE_PLAN_WRITE, IMAGE_PLAN_WRITE_DURABLE } ImagePlanKind;
+typedef struct ImagePiece {
+  ImageFile *file;              /* NULL: zeros */
+  uint64_t offset, size;        /* in the file */
+} ImagePiece;
+typedef struct ImagePlan {
+  ImagePlanKind kind;
+  unsigned n;
+  ImagePiece pieces[IMAGE_PIECES];
+  bool held;                    /* the format keeps the pieces for it, until plan_over */
+  unsigned hold;                /* the format's */
+} ImagePlan;
+
 /* Offsets and sizes that a format's functions get are within the image.  int: 0 or an errno.  All may be called by several threads at once. */
 typedef struct ImageFormat {
   const char *name;
@@ -17,7 +32,12 @@ typedef struct ImageFormat {
   int (*close) (Image *image);                  /* writes what is not written yet, and frees state */
   int (*read) (Image *image, uint64_t offset, ImageSpan *to, uint64_t size);
   int (*write) (Image *image, uint64_t offset, ImageSpan *from, uint64_t size);
-  int (*try_read) (Image *image, uint64_t offset, ImageSpan *to, uint64_t size);        /* without waiting for anything, else EAGAIN; the span may be used */
+  /* Without waiting for anything, else EAGAIN, and some of it may be done; the span may be used. */
+  int (*try_read) (Image *image, uint64_t offset, ImageSpan *to, uint64_t size);
+  int (*try_write) (Image *image, uint64_t offset, ImageSpan *from, uint64_t size);
+  /* Adds pieces, in order; false: it is not that simple.  Nothing is waited for. */
+  bool (*plan) (Image *image, uint64_t offset, const ImageSpan *span, uint64_t size, ImagePlan *plan);
+  void (*plan_over) (Image *image, const ImagePlan *plan);      /* of one that was held, with success or without; NULL: none is */
   int (*zero) (Image *image, uint64_t offset, uint64_t size, bool unmap);
   int (*discard) (Image *image, uint64_t offset, uint64_t size);
   int (*flush) (Image *image);
@@ -65,9 +85,14 @@ const char *image_probe (const uint8_t head[IMAGE_PROBE_BYTES]);
 
 /* --- image.c: what everybody calls; these check ranges and permissions --- */
 int image_read_span (Image *image, uint64_t offset, ImageSpan *to, uint64_t size);
-/* At once, or EAGAIN. */
+/* At once, or EAGAIN: then some of it may have been written. */
 int image_try_read (Image *image, uint64_t offset, const ImageSpan *to, uint64_t size);
+int image_try_write (Image *image, uint64_t offset, const ImageSpan *from, uint64_t size);
 int image_write_span (Image *image, uint64_t offset, ImageSpan *from, uint64_t size);
+/* Also false when the plan would not fit.  Followed by image_plan_over once it is carried out, or abandoned; false: nothing is left to do. */
+bool image_plan (Image *image, uint64_t offset, const ImageSpan *span, uint64_t size, ImagePlan *plan);
+void image_plan_over (Image *image, const ImagePlan *plan);
+bool image_plan_add (ImagePlan *plan, ImageFile *file, uint64_t offset, uint64_t size);
 int image_read (Image *image, uint64_t offset, void *data, size_t size);
 /* Zeros where the image has ended. */
 int image_read_padded (Image *image, uint64_t offset, void *data, size_t size);

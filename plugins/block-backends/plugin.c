@@ -12,7 +12,7 @@ load (GError **error)
   return true;
 }
 
-static const BpTypeDesc *const types[] = { &block_image_type, NULL };
+static const BpTypeDesc *const types[] = { &block_image_type, &block_faults_type, NULL };
 
 BP_PLUGIN_DEFINE (.id = "block-backends", .version = "1.0", .licence = "MIT", .description = "disk contents: image files, raw and qcow2",
                   .types = types, .load = load);

@@ -64,9 +64,13 @@ qcow2_try_read (Qcow2 *q, uint64_t offset, ImageSpan *to, uint64_t size)
 {
   while (size) {
     Qcow2Run run;
-    if (!qcow2_map_now (q, offset, size, &run) || (run.kind != QCOW2_DATA && run.kind != QCOW2_ZEROS))
+    if (!qcow2_map_now (q, offset, size, &run) || (run.kind != QCOW2_DATA && run.kind != QCOW2_ZEROS && run.kind != QCOW2_UNALLOCATED))
       return EAGAIN;
-    if (run.kind == QCOW2_ZEROS)
+    if (run.kind == QCOW2_UNALLOCATED && q->image->backing) {
+      if (image_try_read (q->image->backing, offset, to, run.size))     /* one that is shorter than this disk takes longer */
+        return EAGAIN;
+      image_span_skip (to, run.size);
+    } else if (run.kind != QCOW2_DATA)
       image_span_zero (to, run.size);
     else if (image_file_try_read (q->file, run.host, to, run.size))
       return EAGAIN;

@@ -107,17 +107,20 @@ bool
 qcow2_map_now (Qcow2 *q, uint64_t offset, uint64_t size, Qcow2Run *run)
 {
   uint64_t skip = offset & (q->cluster_size - 1), cluster = offset >> q->header.cluster_bits, i = cluster >> q->l2_bits;
-  if (i >= q->header.l1_size || !g_mutex_trylock (&q->tables))
+  uint64_t index = cluster & ((UINT64_C (1) << q->l2_bits) - 1);
+  if (i >= q->header.l1_size || !is_l1_entry_good (q, q->l1[i]) || !g_mutex_trylock (&q->tables))
     return false;
   uint64_t at = q->l1[i] & QCOW2_OFFSET;
   Qcow2Table *table = at ? g_hash_table_lookup (q->l2.by_offset, &at) : NULL;
   memset (run, 0, sizeof *run);
   if (table) {
     table->used = ++q->l2.now;
-    measure (q, table, cluster & ((UINT64_C (1) << q->l2_bits) - 1), skip, size, run);
+    measure (q, table, index, skip, size, run);
+  } else if (!at) {
+    run->size = MIN (size, (((UINT64_C (1) << q->l2_bits) - index) << q->header.cluster_bits) - skip);
   }
   g_mutex_unlock (&q->tables);
-  return table != NULL;
+  return table || !at;
 }
 
 int

@@ -104,6 +104,7 @@ state_new (Image *image)
   g_mutex_init (&q->tables);
   g_mutex_init (&q->unpack);
   q->frees = g_array_new (FALSE, FALSE, sizeof (uint64_t));
+  q->parted = g_array_new (FALSE, FALSE, sizeof (uint64_t));
   q->snapshots = g_array_new (FALSE, TRUE, sizeof (Qcow2Snapshot));
   q->metadata = g_hash_table_new (g_direct_hash, g_direct_equal);
   return q;
@@ -116,6 +117,7 @@ state_free (Qcow2 *q)
   qcow2_snapshots_clear (q->snapshots);
   g_array_unref (q->snapshots);
   g_array_unref (q->frees);
+  g_array_unref (q->parted);
   g_hash_table_unref (q->metadata);
   qcow2_header_clear (&q->header);
   pthread_rwlock_destroy (&q->lock);
@@ -195,7 +197,7 @@ qcow2_flush (Qcow2 *q)
   if (!code)
     code = qcow2_apply_frees (q);
   if (!code)
-    q->changed = false;
+    q->changed = q->frees->len || q->parted->len;
   return code;
 }
 
@@ -230,6 +232,17 @@ try_read_image (Image *image, uint64_t offset, ImageSpan *to, uint64_t size)
   if (pthread_rwlock_tryrdlock (&q->lock) != 0)
     return EAGAIN;
   int code = qcow2_try_read (q, offset, to, size);
+  pthread_rwlock_unlock (&q->lock);
+  return code;
+}
+
+static int
+try_write_image (Image *image, uint64_t offset, ImageSpan *from, uint64_t size)
+{
+  Qcow2 *q = image->state;
+  if (pthread_rwlock_tryrdlock (&q->lock) != 0)
+    return EAGAIN;
+  int code = qcow2_try_write (q, offset, from, size);
   pthread_rwlock_unlock (&q->lock);
   return code;
 }
@@ -336,6 +349,9 @@ const ImageFormat format_qcow2 = {
   .read = read_image,
   .write = write_image,
   .try_read = try_read_image,
+  .try_write = try_write_image,
+  .plan = qcow2_plan,
+  .plan_over = qcow2_plan_over,
   .zero = zero_image,
   .discard = discard_image,
   .flush = flush_image,

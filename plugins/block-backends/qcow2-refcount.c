@@ -364,14 +364,24 @@ qcow2_free_table (Qcow2 *q, uint64_t offset, uint64_t bytes)
   return code;
 }
 
+static int
+apply (Qcow2 *q, GArray *clusters)
+{
+  int code = 0;
+  guint done = 0;
+  while (done < clusters->len && !code)
+    code = qcow2_refcount_add (q, g_array_index (clusters, uint64_t, done++), -1);
+  if (done)
+    g_array_remove_range (clusters, 0, done);
+  return code;
+}
+
+/* Twice: those from before, and what became free of those that were just looked at. */
 int
 qcow2_apply_frees (Qcow2 *q)
 {
   int code = 0;
-  guint done = 0;
-  while (done < q->frees->len && !code)
-    code = qcow2_refcount_add (q, g_array_index (q->frees, uint64_t, done++), -1);
-  if (done)
-    g_array_remove_range (q->frees, 0, done);
+  for (int i = 0; i < 2 && !code && qcow2_plan_parted (q); i++)
+    code = apply (q, q->parted);
   return code ? code : qcow2_write_blocks (q);
 }

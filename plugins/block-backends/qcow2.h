@@ -87,6 +87,9 @@ typedef struct Qcow2 {
   /* allocation */
   uint64_t hint;                /* no cluster below it is free */
   GArray *frees;                /* of uint64_t: clusters (numbers) that lost a reference */
+  GArray *parted;               /* likewise: in no table any more, but the kernel may still be transferring to and from them, see qcow2-plan.c */
+  unsigned epoch;               /* changed under `lock` */
+  unsigned plans[2];            /* atomic: that are carried out, by the epoch in which they began */
   bool changed;                 /* a table is not on the disk yet, or a cluster not free yet */
   GHashTable *metadata;         /* numbers of clusters that hold tables: no data is written there */
   GArray *snapshots;            /* of Qcow2Snapshot */
@@ -186,6 +189,14 @@ int qcow2_drop (Qcow2 *q, uint64_t offset, uint64_t size, Qcow2Drop how);
 /* The contents of a compressed cluster. [any] */
 int qcow2_unpack (Qcow2 *q, uint64_t entry, uint64_t skip, uint8_t *data, uint64_t size);
 bool qcow2_can_unpack (unsigned compression);
+
+/* --- qcow2-plan.c --- */
+bool qcow2_plan (Image *image, uint64_t offset, const ImageSpan *span, uint64_t size, ImagePlan *plan);
+void qcow2_plan_over (Image *image, const ImagePlan *plan);
+/* From memory to memory alone, or EAGAIN.  `lock' shared is enough. */
+int qcow2_try_write (Qcow2 *q, uint64_t offset, ImageSpan *from, uint64_t size);
+/* What lost its last reference before any plan that is still carried out began; clusters in `frees` take part from now on.  NULL: none is known yet. */
+GArray *qcow2_plan_parted (Qcow2 *q);
 
 /* --- qcow2-snapshot.c --- */
 bool qcow2_snapshots_load (Qcow2 *q, GError **error);

@@ -5,9 +5,11 @@
 #include "build.h"
 #include <backplane/iface/block.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #define DISK (4u << 20)
 
@@ -34,7 +36,7 @@ drive_may_eject (void *user)
 static bool
 drive_realize (void *self, GError **error)
 {
-  static const BpBlockHandlers handlers = { sizeof handlers, drive_changed, drive_may_eject };
+  static const BpBlockHandlers handlers = { sizeof handlers, drive_changed, drive_may_eject, NULL };
   Drive *drive = self;
   if (bp_block_attach (&drive->backend, &handlers, drive))
     return true;
@@ -162,13 +164,27 @@ table (void)
   return drive->backend.table;
 }
 
+/* Not every file system that may be below a directory for temporary files has O_DIRECT. */
+static bool
+can_bypass_cache (const char *file)
+{
+  int fd = open (file, O_RDWR | O_DIRECT);
+  if (fd >= 0)
+    close (fd);
+  return fd >= 0;
+}
+
 /* --- tests ---------------------------------------------------------------------------------------------- */
 
 START_TEST (test_requests)
 {
-  static const char *const keys[] = { "file = a", "file = a\ncache = writethrough", "file = a\ncache = unsafe\ndiscard = unmap", "file = a\nsnapshot = on" };
+  static const char *const keys[] = { "file = a", "file = a\ncache = writethrough", "file = a\ncache = unsafe\ndiscard = unmap", "file = a\nsnapshot = on",
+                                      "file = a\nio = threads", "file = a\ncache = none", "file = a\ncache = directsync", "file = a\ncache = none\nio = threads" };
   g_autofree uint8_t *data = g_malloc (DISK), *back = g_malloc (DISK);
   block_create ("a", _i & 1 ? "raw" : "qcow2", DISK, NULL);
+  if (strstr (keys[_i / 2], "cache = none") || strstr (keys[_i / 2], "directsync"))
+    if (!can_bypass_cache ("a"))
+      return;
   ck_assert (!start (keys[_i / 2]));
   BpBlockInfo info = bp_block_info (&drive->backend);
   ck_assert (info.inserted && !info.read_only && info.size == DISK);
@@ -253,13 +269,108 @@ START_TEST (test_try)
   }
   r.offset = DISK;
   ck_assert (!bp_block_try (&drive->backend, &r, &error));
-  r.offset = 0;
+  r.offset = 65536;
   r.op = BP_BLOCK_WRITE;
+  if (bp_block_try (&drive->backend, &r, &error))       /* few file systems have that */
+    ck_assert_int_eq (error, 0);
+  r.flags = BP_BLOCK_FUA;
   ck_assert (!bp_block_try (&drive->backend, &r, &error));
   ck_assert (((const BpBlockIface *) table ())->eject (drive->backend.instance, true, NULL));
   r.op = BP_BLOCK_READ;
   ck_assert (!bp_block_try (&drive->backend, &r, &error));
   stop ();
+}
+END_TEST
+
+/* --- many under way: each slot has its own part of the disk, and goes on by itself ----- */
+
+enum { SLOTS = 24, SLOT = 128 << 10, STEPS = 60 };
+
+typedef struct Slot {
+  Pending p;
+  unsigned number, step;
+  uint8_t *model, *data;        /* what it must have */
+  uint64_t offset, size;        /* of the request, in its part */
+  bool unknown;                 /* a discard went over it */
+  GRand *rand;
+} Slot;
+
+static void next_step (Slot *s);
+
+static void
+step_done (BpBlockRequest *request, int error)
+{
+  Slot *s = request->user;
+  ck_assert_int_eq (error, 0);
+  if (request->op == BP_BLOCK_READ && !s->unknown)
+    ck_assert_int_eq (memcmp (s->data, s->model + s->offset, s->size), 0);
+  if (++s->step < STEPS)
+    next_step (s);
+  else
+    s->p.done = true;
+}
+
+static void
+next_step (Slot *s)
+{
+  unsigned what = (unsigned) g_rand_int_range (s->rand, 0, 10);
+  BpBlockOp op = what < 4 ? BP_BLOCK_WRITE : what < 8 ? BP_BLOCK_READ : what < 9 ? BP_BLOCK_WRITE_ZEROES : g_rand_boolean (s->rand) ? BP_BLOCK_FLUSH : BP_BLOCK_DISCARD;
+  s->size = (uint64_t) g_rand_int_range (s->rand, 1, op == BP_BLOCK_DISCARD ? SLOT / 512 : 64) * 512;
+  s->offset = (uint64_t) g_rand_int_range (s->rand, 0, (int) ((SLOT - s->size) / 512) + 1) * 512;
+  if (s->unknown)               /* all of it is written anew */
+    op = BP_BLOCK_WRITE, s->offset = 0, s->size = SLOT;
+  s->unknown = op == BP_BLOCK_DISCARD;
+  for (unsigned i = 0; op == BP_BLOCK_WRITE && i < s->size; i++)
+    s->data[i] = (uint8_t) g_rand_int (s->rand);
+  if (op == BP_BLOCK_WRITE)
+    memcpy (s->model + s->offset, s->data, s->size);
+  if (op == BP_BLOCK_WRITE_ZEROES)
+    memset (s->model + s->offset, 0, s->size);
+  size_t half = s->size / 1024 * 512;
+  s->p.iov[0] = (struct iovec) { s->data, half };
+  s->p.iov[1] = (struct iovec) { s->data + half, s->size - half };
+  bool moves = op == BP_BLOCK_READ || op == BP_BLOCK_WRITE, flush = op == BP_BLOCK_FLUSH;
+  s->p.request = (BpBlockRequest) { .struct_size = sizeof s->p.request, .op = op, .offset = flush ? 0 : s->number * (uint64_t) SLOT + s->offset,
+                                    .flags = what == 3 ? BP_BLOCK_FUA : op == BP_BLOCK_WRITE_ZEROES ? BP_BLOCK_UNMAP : 0, .size = flush ? 0 : s->size,
+                                    .iov = moves ? s->p.iov : NULL, .n_iov = moves ? 2 : 0, .done = step_done, .user = s };
+  bp_block_submit (&drive->backend, &s->p.request);
+}
+
+START_TEST (test_many)
+{
+  static const char *const keys[] = { "", "io = threads", "cache = none", "cache = directsync", "snapshot = on" };
+  Slot slots[SLOTS];
+  block_create ("a", _i & 1 ? "raw" : "qcow2", (uint64_t) SLOTS * SLOT, _i & 1 ? NULL : "cluster_size=4k");
+  if (_i / 2 % 5 >= 2 && _i / 2 % 5 <= 3 && !can_bypass_cache ("a"))
+    return;
+  g_autofree char *all = g_strdup_printf ("file = a\nformat = %s\ndiscard = unmap\n%s", _i & 1 ? "raw" : "qcow2", keys[_i / 2 % 5]);
+  ck_assert (!start (all));
+  bp_machine_lock (m);
+  bp_block_batch_begin (&drive->backend);
+  for (unsigned i = 0; i < SLOTS; i++) {
+    slots[i] = (Slot) { .number = i, .model = g_malloc0 (SLOT), .rand = g_rand_new_with_seed ((guint32) _i * 100 + i) };
+    ck_assert_int_eq (posix_memalign ((void **) &slots[i].data, 4096, SLOT), 0);
+    next_step (&slots[i]);
+  }
+  bp_block_batch_end (&drive->backend);
+  bp_machine_unlock (m);
+  for (unsigned i = 0; i < SLOTS; i++) {
+    if (_i & 2)
+      wait_for (&slots[i].p);
+    else
+      table ()->drain (drive->backend.instance);
+    ck_assert (slots[i].p.done);
+    if (!slots[i].unknown) {
+      ck_assert_int_eq (request (BP_BLOCK_READ, (uint64_t) i * SLOT, SLOT, slots[i].data, 1, 0), 0);
+      ck_assert_int_eq (memcmp (slots[i].data, slots[i].model, SLOT), 0);
+    }
+    free (slots[i].data);
+    g_free (slots[i].model);
+    g_rand_free (slots[i].rand);
+  }
+  stop ();
+  if (!(_i & 1))
+    block_check ("a", false);
 }
 END_TEST
 
@@ -382,10 +493,11 @@ main (void)
   TCase *tc = tcase_create ("all");
   tcase_add_checked_fixture (tc, enter, block_leave);
   tcase_set_timeout (tc, 60);
-  tcase_add_loop_test (tc, test_requests, 0, 8);
+  tcase_add_loop_test (tc, test_requests, 0, 16);
   tcase_add_test (tc, test_refusals);
   tcase_add_loop_test (tc, test_drain, 0, 2);
   tcase_add_loop_test (tc, test_try, 0, 2);
+  tcase_add_loop_test (tc, test_many, 0, 20);
   tcase_add_test (tc, test_drain_locked);
   tcase_add_test (tc, test_media);
   tcase_add_test (tc, test_cancel);
