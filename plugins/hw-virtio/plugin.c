@@ -7,6 +7,7 @@ static const BpTypeDesc *const types[] = {
   &virtio_mmio_type,
   &virtio_pci_type,
   &virtio_balloon_type,
+  &virtio_blk_type,
   &virtio_console_type,
   &virtio_input_type,
   &virtio_mem_type,

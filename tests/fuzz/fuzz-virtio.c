@@ -52,12 +52,16 @@ static const BpTypeDesc slots_type = {
 
 /* --- devices ----------------------------------------------------------------------------------- */
 
-/* keys: of its section, beside bus and address (@ stands for a file of the machine's own); more: sections that it links to. */
+/* keys: of its section, beside bus and address (@ stands for a file of the machine's own); more: sections that it links to.
+ * async: the machine is not deterministic, so answers may come at any time; it is not saved, for a test's machine loads only what is. */
 typedef struct FuzzDevice {
   const char *name, *keys, *more;
+  bool async;
 } FuzzDevice;
 
 static const FuzzDevice devices[] = {
+  { "blk", "type = virtio-blk\ndrive = disk\nqueues = 4\nwerror = stop\n", "[backend disk]\ntype = test-block\nsize = 1M\n", true },
+  { "blk-repeats", "type = virtio-blk\ndrive = disk\nrerror = ignore\n", "[backend disk]\ntype = test-block\nsize = 64K\n" },
   { "rng", "type = virtio-rng\nseed = 1\n", "" },
   { "rng-limited", "type = virtio-rng\nseed = 1\nmax-bytes = 100\nperiod = 5\n", "" },
   { "net", "type = virtio-net\nbackend = net\nqueues = 2\n", "[backend net]\ntype = net-test\nloop = on\n" },
@@ -115,10 +119,10 @@ fresh_machine (const FuzzDevice *d, unsigned how)
   g_autofree char *keys = g_strjoinv (file, parts);
   g_autofree char *text = g_strdup_printf (
     "[memory ram]\ntype = test-ram\nsize = 1M\n[map ram]\nregion = ram\nat = memory@0\n%s[device bus]\npacked = %s\n%s%s"
-    "[device d]\nbus = bus\naddress = %s\n%s%s",
+    "[device d]\nbus = bus\naddress = %s\n%s%s%s",
     how & 1 ? "[device pci]\ntype = test-pci\n" : "[device probe]\ntype = test-probe\n", how & 2 ? "on" : "off",
     how & 1 ? "type = virtio-pci\nbus = pci\n" : "type = virtio-mmio\nmmio0 = memory@0x10000000\nirq0 = probe.in0\n", how & 4 ? "doorbells = on\n" : "",
-    how & 1 ? "03.0" : "0", keys, d->more);
+    how & 1 ? "03.0" : "0", keys, d->more, d->async ? "[override clock]\nmode = host\n" : "");
   return bp_test_new (types, text);
 }
 
@@ -365,7 +369,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   if (size < 3)
     return 0;
   Fuzz f = { .at = data + 3, .end = data + size, .device = choose (data[0]), .how = data[1], .pci = data[1] & 1, .packed = data[1] & 2,
-             .saves = (data[1] & 0x70) == 0x70 };
+             .saves = (data[1] & 0x70) == 0x70 && !choose (data[0])->async };
   f.t = machine_for (f.device, data[1]);
   f.v = f.pci ? bp_test_virtio_pci (f.t, "pci", BP_TEST_PCI (3, 0), RINGS, RINGS_SIZE) : bp_test_virtio_mmio (f.t, MMIO, RINGS, RINGS_SIZE);
   if (data[1] & 8)
