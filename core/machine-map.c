@@ -169,6 +169,15 @@ region_find (Build *b, Section *s, Value *v)
   return NULL;
 }
 
+/* What there is of a part of which not all needs to be there; false: nothing. */
+static bool
+clip (Part *part, bool has_size, const BpRegion *region)
+{
+  Wide there = part->offset < region->size ? region->size - part->offset : 0;
+  part->size = has_size ? MIN (part->size, there) : there;
+  return part->size > 0;
+}
+
 /* The keys were checked by the schema; what it refused is left out here. */
 void
 build_map_section (Build *b, Section *s)
@@ -176,7 +185,8 @@ build_map_section (Build *b, Section *s)
   Value *v = section_value (s, "region"), *at = section_value (s, "at"),
         *offset = section_value (s, "offset");
   Value *size = section_value (s, "size"), *readonly = section_value (s, "readonly"),
-        *priority = section_value (s, "priority");
+        *priority = section_value (s, "priority"), *clipped = section_value (s, "clip");
+  bool may_clip = false;
   BpRegion *region = v && *v->text ? region_find (b, s, v) : NULL;
   if (!at || !region)
     return;
@@ -193,6 +203,8 @@ build_map_section (Build *b, Section *s)
   part.size = size || place.has_size ? (Wide) n : region->size - part.offset;
   if (readonly)
     parse_switch (readonly->text, &part.readonly);
+  if (clipped && parse_switch (clipped->text, &may_clip) && may_clip && !clip (&part, size || place.has_size, region))
+    return;
   if (priority)
     place.priority = (int) g_ascii_strtoll (priority->text, NULL, 10);
   if (part.size <= 0) {         /* without a size, the part goes on to the region's end */

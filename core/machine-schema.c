@@ -18,7 +18,7 @@ static const SectionKind kinds[] = {
   { "bus", true, BP_KIND_BUS, false, KEYS ("module", "type"), "a bus" },
   { "device", true, BP_KIND_DEVICE, false, KEYS ("module", "type", "count"), "a device, or several alike" },
   { "backend", true, BP_KIND_BACKEND, false, KEYS ("module", "type"), "the host's side of a device" },
-  { "map", false, 0, false, KEYS ("region", "at", "offset", "size", "readonly", "priority"),
+  { "map", false, 0, false, KEYS ("region", "at", "offset", "size", "clip", "readonly", "priority"),
     "a region's place in an address space" },
   { "wire", false, 0, false, KEYS ("from", "to"), "wires between pins" },
   { "clock", false, 0, true, KEYS ("mode", "shift"), "how virtual time passes" },
@@ -438,7 +438,7 @@ check_clock (Descriptor *d, Section *s)
 static void
 check_map (Descriptor *d, Section *s)
 {
-  static const char *const sizes[] = { "offset", "size" };
+  static const char *const sizes[] = { "offset", "size" }, *const switches[] = { "clip", "readonly" };
   uint64_t n;
   bool on;
   int priority;
@@ -456,10 +456,12 @@ check_map (Descriptor *d, Section *s)
       descriptor_error (d, &v->origin, s, v->key, NULL, "`%s` is not a size (bytes; K, M, G or T may follow)",
                         v->text);
   }
-  Value *readonly = section_value (s, "readonly"), *prio = section_value (s, "priority");
-  if (readonly && !parse_switch (readonly->text, &on))
-    descriptor_error (d, &readonly->origin, s, "readonly", NULL, "`%s` is neither on nor off",
-                      readonly->text);
+  for (guint i = 0; i < G_N_ELEMENTS (switches); i++) {
+    Value *v = section_value (s, switches[i]);
+    if (v && !parse_switch (v->text, &on))
+      descriptor_error (d, &v->origin, s, v->key, NULL, "`%s` is neither on nor off", v->text);
+  }
+  Value *prio = section_value (s, "priority");
   if (prio && !parse_priority (prio->text, &priority))
     descriptor_error (d, &prio->origin, s, "priority", NULL, "`%s` is not a priority (a whole number)",
                       prio->text);

@@ -192,6 +192,23 @@ START_TEST (maps)
 }
 END_TEST
 
+START_TEST (clipped_maps)
+{
+  static const struct { const char *size; bool low, high; } cases[] = { { "512K", false, false }, { "640K", true, false }, { "1M", true, true } };
+  for (unsigned i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autofree char *text = g_strdup_printf ("[memory ram]\ntype = toy-ram\nsize = %s\n[map low]\nregion = ram\nat = memory@0\nsize = 640K\nclip = on\n"
+                                             "[map high]\nregion = ram\nat = memory@1M\noffset = 640K\nclip = on\n", cases[i].size);
+    BpMachine *m = build (text);
+    BpAddressSpace *memory = bp_machine_address_space (m, "memory");
+    bp_as_store (memory, 0x9ffff, 0x11, 1);
+    bp_as_store (memory, 0x100000, 0x22, 1);
+    ck_assert_uint_eq (bp_as_load (memory, 0x9ffff, 1), cases[i].low ? 0x11 : 0xff);
+    ck_assert_uint_eq (bp_as_load (memory, 0x100000, 1), cases[i].high ? 0x22 : 0xff);
+    toy_free (m);
+  }
+}
+END_TEST
+
 /* --- order and life ----------------------------------------------------------------------- */
 
 START_TEST (targets_are_realized_first)
@@ -403,6 +420,7 @@ main (void)
   tcase_add_test (good, settings_reach_objects);
   tcase_add_test (good, wires);
   tcase_add_test (good, maps);
+  tcase_add_test (good, clipped_maps);
   tcase_add_test (good, targets_are_realized_first);
   tcase_add_test (good, failed_realize);
   tcase_add_test (good, runs_resets_and_ends);
