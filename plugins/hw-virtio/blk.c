@@ -209,7 +209,8 @@ blk_realize (void *self, GError **error)
   b->writeback = b->write_cache;
   b->timer = bp_timer_new (b, BP_CLOCK_VIRTUAL, on_due, b);
   b->watch = bp_machine_watch (m, on_event, b);
-  return attach (b, error) && add (b, error);
+  /* A disk that is not there is no device, as with the other disks of a machine. */
+  return !bp_block_info (&b->backend).inserted || (attach (b, error) && add (b, error));
 }
 
 static void
@@ -234,7 +235,8 @@ static void
 blk_reset (void *self, BpResetKind kind)
 {
   Blk *b = self;
-  blk_bus (b)->reset (b->bus.instance, b->device);
+  if (b->device)
+    blk_bus (b)->reset (b->bus.instance, b->device);
   bp_timer_cancel (b->timer);
   b->writeback = b->write_cache;
 }
