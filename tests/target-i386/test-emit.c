@@ -95,17 +95,18 @@ START_TEST (test_extent)
 }
 END_TEST
 
-/* Code behind it may have been written by another processor since the block was entered. */
+/* Code behind it may have been written by another processor since the block was entered; and stores before it do not wait behind later loads. */
 START_TEST (test_serializing)
 {
-  static const uint8_t insns[][4] = { { 0x0f, 0xa2 }, { 0x0f, 0x09 }, { 0x0f, 0x01, 0x10 }, { 0x0f, 0x22, 0xd8 }, { 0x0f, 0x00, 0xd0 } };
-  static const uint8_t sizes[] = { 2, 2, 3, 3, 3 };     /* cpuid; wbinvd; lgdt [eax]; mov cr3, eax; lldt ax */
+  static const uint8_t insns[][4] = { { 0x0f, 0xa2 }, { 0x0f, 0x09 }, { 0x0f, 0x01, 0x10 }, { 0x0f, 0x22, 0xd8 }, { 0x0f, 0x00, 0xd0 }, { 0xcf }, { 0x0f, 0x01, 0x38 } };
+  static const uint8_t sizes[] = { 2, 2, 3, 3, 3, 1, 3 };       /* cpuid; wbinvd; lgdt [eax]; mov cr3, eax; lldt ax; iret; invlpg [eax] */
   for (unsigned i = 0; i < G_N_ELEMENTS (insns); i++) {
     uint8_t bytes[8] = { 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90 };
     memcpy (bytes + 1, insns[i], sizes[i]);
     translate_at (0x1000, FLAT_KERNEL, bytes, sizeof bytes);
     ck_assert_uint_eq (t.n_insns, 2);
     ck_assert_uint_eq (t.n_bytes, 1u + sizes[i]);
+    ck_assert_uint_eq (last_of (BP_IR_fence)->aux, 3);
   }
 }
 END_TEST

@@ -199,6 +199,8 @@ emit_insn (Translator *s, X86Insn *insn)
   }
   /* What was written to the code behind a serializing instruction before it is fetched (SDM 3A, "Handling Self- and Cross-Modifying Code"). */
   s->end_block |= (insn->attributes & (X86_A_ENDS_BLOCK | X86_A_SERIALIZE)) != 0;
+  if (insn->attributes & X86_A_SERIALIZE)       /* and others see what was stored before it ahead of what is loaded behind it (SDM 3A, "Serializing Instructions") */
+    emit_fence (s, insn);
   if (insn->unit != X86_UNIT_INT) {
     if (!emit_fp (s, insn))
       emit_ud (s, insn);
