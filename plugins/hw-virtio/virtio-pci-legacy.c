@@ -13,15 +13,14 @@ static unsigned config_at (BpVirtioDevice *d) { return pci_n_messages (d) ? 0x18
 
 /* --- queues --------------------------------------------------------------------------------- */
 
-/* One span of memory: descriptors, available ring, and the used ring on the next page (2.7.2). */
+/* One span of memory: descriptors, available ring, and the used ring on the next page (2.7.2).  A queue that is on, perhaps of another size, is another one. */
 static void
 set_address (Queue *q, uint32_t page)
 {
   QueueState *s = q->s;
-  if (!page) {
-    queue_set_enabled (q, false);
+  queue_set_enabled (q, false);
+  if (!page)
     return;
-  }
   s->size = q->size_most;
   s->descriptors = (uint64_t) page * RING_PAGE;
   s->driver = s->descriptors + 16u * s->size;

@@ -148,6 +148,38 @@ BP_TEST (ports)
   bp_test_free (t);
 }
 
+/* A queue that a driver of today has switched on with few entries, at the end of memory, and that the ports then give all it may have: nothing behind
+ * memory is touched. */
+BP_TEST (ports_after_registers)
+{
+  enum { TOP = 0x100000, SMALL = 4, RING = 0x20000, AVAILABLE = 16 * 256, USED = (AVAILABLE + 6 + 2 * 256 + 4095) & ~4095 };
+  VirtioCase c = { "pin", .pci = true };
+  BpTest *t = virtio_test_new (&c, NULL, "[override device bus]\nvectors = 0\nlegacy = on\n[device rng]\ntype = virtio-rng\nbus = bus\naddress = 04.1\nseed = 3\n");
+  BpTestVirtio *v = bp_test_virtio_pci (t, "pci", RNG, VIRTIO_TEST_MEMORY, VIRTIO_TEST_SIZE);
+  uint64_t at = bp_test_virtio_registers (v);
+  uint16_t io = (uint16_t) bp_test_pci_bar (t, "pci", RNG, 0);
+  bp_test_virtio_negotiate (v, 0);
+  bp_test_store16 (t, at + 0x16, 0);
+  bp_test_store16 (t, at + 0x18, SMALL);
+  bp_test_store32 (t, at + 0x20, TOP - 0x1000);
+  bp_test_store32 (t, at + 0x28, TOP - 0x800);
+  bp_test_store32 (t, at + 0x30, TOP - (4 + 8 * SMALL));
+  bp_test_store16 (t, at + 0x1c, 1);
+  bp_test_virtio_set_status (v, 15);
+  bp_test_out16 (t, io + 0x10, 0);      /* it has looked, and knows where the rings are */
+  bp_test_out32 (t, io + 8, RING / 4096);
+  for (unsigned i = 0; i < 200; i++) {
+    bp_test_store64 (t, RING, 0x40000);
+    bp_test_store32 (t, RING + 8, 1);
+    bp_test_store16 (t, RING + 12, 2);
+    bp_test_store16 (t, RING + AVAILABLE + 2, (uint16_t) (i + 1));
+    bp_test_out16 (t, io + 0x10, 0);
+    bp_test_expect_load (t, "memory", RING + USED + 2, 2, i + 1);
+  }
+  bp_test_virtio_free (v);
+  bp_test_free (t);
+}
+
 BP_TEST (places)
 {
   static const char *const cases[][2] = { { "03.0", "taken" }, { "40.0", "not a place on a PCI bus" }, { "nowhere", "write DEVICE.FUNCTION" } };
@@ -158,4 +190,4 @@ BP_TEST (places)
   }
 }
 
-BP_TEST_MAIN ("virtio-pci", &identity, &configuration_cycles_reach_registers, &vectors, &without_vectors, &ports, &places)
+BP_TEST_MAIN ("virtio-pci", &identity, &configuration_cycles_reach_registers, &vectors, &without_vectors, &ports, &ports_after_registers, &places)
