@@ -55,11 +55,12 @@ static void broken (void *self, BpVirtioDevice *d, const char *why) { }
 static BpAddressSpace *dma (void *self, BpVirtioDevice *d) { return bp_machine_address_space (bp_object_machine (self), "memory"); }
 static bool ring_take (void *self, BpVirtioDevice *d, unsigned queue, BpVirtioRing *ring) { return false; }
 static void ring_give (void *self, BpVirtioDevice *d, unsigned queue, uint32_t next) { }
+static uint32_t queue_size (void *self, BpVirtioDevice *d, unsigned queue) { return 0; }
 
 static const BpVirtioBusIface iface = {
   .struct_size = sizeof iface, .add = add, .remove = remove_device, .reset = reset, .features = features, .pop = pop, .push = push, .unpop = unpop,
   .notify = notify, .want_kicks = want_kicks, .has_buffers = has_buffers, .config_changed = config_changed, .broken = broken, .dma = dma,
-  .ring_take = ring_take, .ring_give = ring_give
+  .ring_take = ring_take, .ring_give = ring_give, .queue_size = queue_size
 };
 static const BpInterfaceDesc interfaces[] = { { BP_VIRTIO_BUS_ID, &iface }, { NULL, NULL } };
 const BpTypeDesc stand_in_virtio = { BP_TYPE ("stand-in-virtio", BP_KIND_DEVICE, VirtioBus), .description = "stands in for the other end of a link",

@@ -25,6 +25,8 @@ static bool
 function_is_fine (const BpVirtioFunction *f, GError **error)
 {
   const char *wrong = NULL;
+  if (!f->device_id)
+    wrong = "0 says that there is no device (VIRTIO 1.2, chapter 5)";
   if (f->n_queues > QUEUES_MOST || (f->n_queues && (!f->queue_sizes || !f->kick)))
     wrong = "it has up to 1024 queues, each with a size, and takes kicks of them";
   for (unsigned i = 0; !wrong && i < f->n_queues; i++)
@@ -190,12 +192,12 @@ static const BpStateField queue_state[] = {
   BP_STATE_FIELD_U16 (QueueState, size), BP_STATE_FIELD_BOOL (QueueState, enabled), BP_STATE_FIELD_U16 (QueueState, vector),
   BP_STATE_FIELD_U64 (QueueState, descriptors), BP_STATE_FIELD_U64 (QueueState, driver), BP_STATE_FIELD_U64 (QueueState, device),
   BP_STATE_FIELD_U16 (QueueState, taken), BP_STATE_FIELD_U16 (QueueState, used), BP_STATE_FIELD_BOOL (QueueState, no_kicks),
-  BP_STATE_FIELD_U16 (QueueState, held_first), BP_STATE_FIELD_BUFFER (QueueState, held), BP_STATE_END
+  BP_STATE_FIELD_BOOL (QueueState, untold), BP_STATE_FIELD_U16 (QueueState, held_first), BP_STATE_FIELD_BUFFER (QueueState, held), BP_STATE_END
 };
 const BpStateField virtio_device_state[] = {
   BP_STATE_FIELD_U32 (DeviceState, place), BP_STATE_FIELD_U32 (DeviceState, device_id), BP_STATE_FIELD_U8 (DeviceState, status),
-  BP_STATE_FIELD_U8 (DeviceState, isr), BP_STATE_FIELD_BOOL (DeviceState, broken), BP_STATE_FIELD_BOOL (DeviceState, legacy), BP_STATE_FIELD_U16 (DeviceState, queue_select),
-  BP_STATE_FIELD_U16 (DeviceState, config_vector), BP_STATE_FIELD_U32 (DeviceState, feature_select), BP_STATE_FIELD_U32 (DeviceState, driver_feature_select),
+  BP_STATE_FIELD_U8 (DeviceState, isr), BP_STATE_FIELD_BOOL (DeviceState, broken), BP_STATE_FIELD_BOOL (DeviceState, legacy), BP_STATE_FIELD_BOOL (DeviceState, early),
+  BP_STATE_FIELD_U16 (DeviceState, queue_select), BP_STATE_FIELD_U16 (DeviceState, config_vector), BP_STATE_FIELD_U32 (DeviceState, feature_select), BP_STATE_FIELD_U32 (DeviceState, driver_feature_select),
   BP_STATE_FIELD_U32 (DeviceState, config_generation), BP_STATE_FIELD_U64 (DeviceState, driver_features),
   BP_STATE_FIELD_TABLE (DeviceState, queues, QueueState, queue_state), BP_STATE_END
 };

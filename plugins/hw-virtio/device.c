@@ -27,6 +27,48 @@ device_break (BpVirtioDevice *d, const Queue *q, const char *format, ...)
   d->bus->interrupt (d, CONFIG_INTERRUPT);
 }
 
+/* --- start ----------------------------------------------------------------------------------- */
+
+static bool
+accepts (BpVirtioDevice *d)
+{
+  uint64_t features = d->state->driver_features, strange = features & ~d->offered;
+  if (strange) {
+    bp_log_guest (d->bus, "%s: features 0x%" G_GINT64_MODIFIER "x were not offered", d->address, strange);
+    return false;
+  }
+  if (!(features & FEATURE_BIT (FEATURE_VERSION_1)) && !d->state->legacy) {
+    bp_log_guest (d->bus, "%s: a driver without VIRTIO_F_VERSION_1", d->address);
+    return false;
+  }
+  return !d->function.accept_features || d->function.accept_features (d->function.self, features & DEVICE_BITS);
+}
+
+/* 3.1.1: features are agreed on before queues are used. */
+static bool
+may_start (BpVirtioDevice *d)
+{
+  for (unsigned i = 0; i < d->n_queues; i++)
+    if (!queue_is_as_agreed (&d->queues[i])) {
+      device_break (d, &d->queues[i], "switched on before its layout was agreed on");
+      return false;
+    }
+  if (d->state->legacy)
+    return accepts (d);
+  if (d->state->status & STATUS_FEATURES_OK)
+    return true;
+  bp_log_guest (d->bus, "%s: DRIVER_OK before FEATURES_OK", d->address);
+  return false;
+}
+
+static void
+start (BpVirtioDevice *d)
+{
+  d->started = true;
+  if (d->function.start)
+    d->function.start (d->function.self);
+}
+
 /* --- kicks ----------------------------------------------------------------------------------- */
 
 /* While a machine stands nothing of its memory changes. */
@@ -37,10 +79,22 @@ can_run (const BpVirtioDevice *d)
   return device_is_running (d) && !d->waits && (state == BP_RUN_RUNNING || state == BP_RUN_PRELAUNCH);
 }
 
+/* Drivers older than VIRTIO 1.0 may use the device before they say that they are ready (3.1.2). */
+static void
+begin_early (BpVirtioDevice *d)
+{
+  DeviceState *s = d->state;
+  if (!s->legacy || d->started || s->broken || !(s->status & STATUS_DRIVER) || !may_start (d))
+    return;
+  s->early = true;
+  start (d);
+}
+
 static void
 deliver (Queue *q)
 {
   BpVirtioDevice *d = q->device;
+  begin_early (d);
   if (can_run (d) && q->s->enabled && !q->taken_away)
     d->function.kick (d->function.self, q->index);
 }
@@ -88,13 +142,25 @@ on_kick (void *user, GIOCondition condition)
   return true;
 }
 
+/* What the driver was not told, or could not tell, while its memory was not to be looked at. */
+static void
+catch_up (Queue *q)
+{
+  if (!can_run (q->device) || !queue_is_ready (q))
+    return;
+  if (q->s->untold)
+    q->layout->want_kicks (q, !q->s->no_kicks);
+  q->s->untold = false;
+  if (q->layout->has (q))
+    kick (q);
+}
+
 void
 device_go_on (BpVirtioDevice *d)
 {
   d->waits = false;
-  for (unsigned i = 0; i < d->n_queues && can_run (d); i++)
-    if (queue_is_ready (&d->queues[i]) && d->queues[i].layout->has (&d->queues[i]))
-      kick (&d->queues[i]);
+  for (unsigned i = 0; i < d->n_queues; i++)
+    catch_up (&d->queues[i]);
 }
 
 /* --- event file descriptors -------------------------------------------------------------------- */
@@ -163,15 +229,7 @@ device_close_fds (BpVirtioDevice *d)
   }
 }
 
-/* --- start, stop, reset ----------------------------------------------------------------------------- */
-
-static void
-start (BpVirtioDevice *d)
-{
-  d->started = true;
-  if (d->function.start)
-    d->function.start (d->function.self);
-}
+/* --- stop, reset ----------------------------------------------------------------------------------- */
 
 static void
 take_back (Queue *q)
@@ -234,33 +292,6 @@ device_memory_moved (void *device)
 
 uint8_t device_status (const BpVirtioDevice *d) { return (uint8_t) (d->state->status | (d->state->broken ? STATUS_NEEDS_RESET : 0)); }
 
-static bool
-accepts (BpVirtioDevice *d)
-{
-  uint64_t features = d->state->driver_features, strange = features & ~d->offered;
-  if (strange) {
-    bp_log_guest (d->bus, "%s: features 0x%" G_GINT64_MODIFIER "x were not offered", d->address, strange);
-    return false;
-  }
-  if (!(features & FEATURE_BIT (FEATURE_VERSION_1)) && !d->state->legacy) {
-    bp_log_guest (d->bus, "%s: a driver without VIRTIO_F_VERSION_1", d->address);
-    return false;
-  }
-  return !d->function.accept_features || d->function.accept_features (d->function.self, features & DEVICE_BITS);
-}
-
-/* 3.1.1: features are agreed on before queues are used. */
-static bool
-may_start (BpVirtioDevice *d)
-{
-  if (d->state->legacy)
-    return accepts (d);
-  if (d->state->status & STATUS_FEATURES_OK)
-    return true;
-  bp_log_guest (d->bus, "%s: DRIVER_OK before FEATURES_OK", d->address);
-  return false;
-}
-
 void
 device_set_status (BpVirtioDevice *d, uint8_t status)
 {
@@ -275,11 +306,12 @@ device_set_status (BpVirtioDevice *d, uint8_t status)
     s->status &= (uint8_t) ~STATUS_FEATURES_OK;
   if (!(set & STATUS_DRIVER_OK))
     return;
-  if (s->broken || !may_start (d)) {
+  if (s->broken || (!d->started && !may_start (d))) {
     s->status &= (uint8_t) ~STATUS_DRIVER_OK;
     return;
   }
-  start (d);
+  if (!d->started)
+    start (d);
   device_go_on (d);
 }
 
@@ -292,7 +324,7 @@ void
 device_set_driver_features (BpVirtioDevice *d, uint32_t select, uint32_t bits)
 {
   DeviceState *s = d->state;
-  if (s->status & (STATUS_FEATURES_OK | STATUS_DRIVER_OK) || select >= 2) {
+  if (s->status & (STATUS_FEATURES_OK | STATUS_DRIVER_OK) || s->early || select >= 2) {
     if (bits || select < 2)
       bp_log_guest (d->bus, "%s: features 0x%x of word %u, %s", d->address, bits, select, select < 2 ? "after they were agreed on" : "which there is not");
     return;
@@ -338,7 +370,7 @@ static bool
 is_possible (const BpVirtioDevice *d)
 {
   const DeviceState *s = d->state;
-  bool agreed = s->status & (STATUS_FEATURES_OK | STATUS_DRIVER_OK);
+  bool agreed = s->status & (STATUS_FEATURES_OK | STATUS_DRIVER_OK) || s->early;
   return s->place == d->number && s->device_id == d->function.device_id && (!agreed || !(s->driver_features & ~d->offered));
 }
 
@@ -355,7 +387,7 @@ device_loaded (BpVirtioDevice *d, GError **error)
     g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "%s: the saved state of the virtio device is one that it cannot have here", d->address);
     return false;
   }
-  if (d->state->status & STATUS_DRIVER_OK && !d->state->broken)
+  if ((d->state->status & STATUS_DRIVER_OK || d->state->early) && !d->state->broken)
     start (d);
   return true;
 }
@@ -376,8 +408,8 @@ can_look (BpVirtioDevice *d, unsigned queue)
 BpVirtioBuffer *
 virtio_iface_pop (void *bus, BpVirtioDevice *d, unsigned queue)
 {
-  Queue *q = &d->queues[queue];
-  Buffer *b = can_look (d, queue) ? q->layout->pop (q) : NULL;
+  Queue *q = can_look (d, queue) ? &d->queues[queue] : NULL;
+  Buffer *b = q ? q->layout->pop (q) : NULL;
   if (!b)
     return NULL;
   buffer_seal (b);
@@ -416,8 +448,8 @@ virtio_iface_unpop (void *bus, BpVirtioDevice *d, BpVirtioBuffer *buffer)
 void
 virtio_iface_notify (void *bus, BpVirtioDevice *d, unsigned queue)
 {
-  Queue *q = &d->queues[queue];
-  if (queue >= d->n_queues || !queue_is_ready (q) || !q->layout->publish (q))
+  Queue *q = queue < d->n_queues ? &d->queues[queue] : NULL;
+  if (!q || !queue_is_ready (q) || !q->layout->publish (q))
     return;
   d->state->isr |= ISR_QUEUE;
   d->bus->interrupt (d, (int) queue);
@@ -430,7 +462,8 @@ virtio_iface_want_kicks (void *bus, BpVirtioDevice *d, unsigned queue, bool want
     return false;
   Queue *q = &d->queues[queue];
   q->s->no_kicks = !wanted;
-  return can_look (d, queue) && q->layout->want_kicks (q, wanted);
+  q->s->untold = !can_look (d, queue);
+  return !q->s->untold && q->layout->want_kicks (q, wanted);
 }
 
 bool
@@ -463,16 +496,25 @@ on_call (void *user, GIOCondition condition)
   return true;
 }
 
+/* Who had the ring may have called a moment ago, and nobody has listened yet. */
+static void
+interrupt_once_more (Queue *q)
+{
+  if (!device_is_running (q->device) || !q->s->enabled)
+    return;
+  q->device->state->isr |= ISR_QUEUE;
+  q->device->bus->interrupt (q->device, (int) q->index);
+}
+
 bool
 virtio_iface_ring_take (void *bus, BpVirtioDevice *d, unsigned queue, BpVirtioRing *ring)
 {
-  Queue *q = &d->queues[queue];
-  if (queue >= d->n_queues || !queue_is_ready (q) || !open_fd (&q->kick_fd, NULL) || !open_fd (&q->call_fd, NULL))
+  Queue *q = queue < d->n_queues ? &d->queues[queue] : NULL;
+  if (!q || !queue_is_ready (q) || !open_fd (&q->kick_fd, NULL) || !open_fd (&q->call_fd, NULL))
     return false;
   const QueueState *s = q->s;
-  bool packed = q->layout == &packed_layout;
   BpVirtioRing all = { .struct_size = ring->struct_size, .size = s->size, .descriptors = s->descriptors, .driver = s->driver, .device = s->device,
-                       .next = packed ? q->next | (uint32_t) s->used << 16 : s->taken, .kick_fd = q->kick_fd, .call_fd = q->call_fd };
+                       .next = q->layout->position (q), .kick_fd = q->kick_fd, .call_fd = q->call_fd };
   unwatch_kicks (q);
   q->taken_away = true;
   q->call_watch = bp_loop_watch_fd (bp_loop_main (d->bus->machine), d->bus->machine, q->call_fd, G_IO_IN, on_call, q);
@@ -488,11 +530,10 @@ virtio_iface_ring_give (void *bus, BpVirtioDevice *d, unsigned queue, uint32_t n
     return;
   Queue *q = &d->queues[queue];
   take_back (q);
-  if (q->layout == &packed_layout) {
-    q->next = (uint16_t) next;
-    q->s->used = (uint16_t) (next >> 16);
-  } else {
-    q->s->taken = q->s->used = (uint16_t) next;  /* nothing is under way */
+  if (!q->layout->give (q, next)) {
+    device_break (d, q, "given back at 0x%x, where it cannot be", next);
+    return;
   }
-  device_go_on (d);
+  interrupt_once_more (q);
+  catch_up (q);
 }

@@ -192,6 +192,7 @@ static bool
 wants_interrupt (Queue *q, uint16_t n)
 {
   uint16_t flags = load (q->driver_area, EVENT_FLAGS) & 3;
+  __atomic_thread_fence (__ATOMIC_ACQUIRE);     /* the driver writes the offset first */
   if (flags != EVENT_DESCRIPTOR || !has_event_index (q))
     return flags != EVENT_DISABLE;
   uint16_t event = load (q->driver_area, EVENT_OFFSET), at = event & (uint16_t) ~WRAP, now = q->s->used & (uint16_t) ~WRAP;
@@ -227,7 +228,20 @@ packed_want_kicks (Queue *q, bool wanted)
   return wanted && packed_has (q);
 }
 
+static uint32_t packed_position (const Queue *q) { return q->next | (uint32_t) q->s->used << 16; }
+
+static bool
+packed_give (Queue *q, uint32_t position)
+{
+  uint16_t next = (uint16_t) position, used = (uint16_t) (position >> 16);
+  if ((next & ~WRAP) >= q->s->size || (used & ~WRAP) >= q->s->size)
+    return false;
+  q->next = next;
+  q->s->used = used;
+  return true;
+}
+
 const Layout packed_layout = {
   .name = "packed", .resolve = packed_resolve, .restart = packed_restart, .loaded = packed_loaded, .has = packed_has, .pop = packed_pop, .unpop = packed_unpop,
-  .publish = packed_publish, .want_kicks = packed_want_kicks
+  .publish = packed_publish, .want_kicks = packed_want_kicks, .position = packed_position, .give = packed_give
 };

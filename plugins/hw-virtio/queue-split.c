@@ -282,7 +282,18 @@ split_want_kicks (Queue *q, bool wanted)
   return wanted && split_has (q);
 }
 
+static uint32_t split_position (const Queue *q) { return q->s->taken; }
+
+static bool
+split_give (Queue *q, uint32_t position)
+{
+  if (position > UINT16_MAX)
+    return false;
+  q->s->taken = q->s->used = (uint16_t) position;
+  return true;
+}
+
 const Layout split_layout = {
   .name = "split", .resolve = split_resolve, .restart = split_restart, .loaded = split_loaded, .has = split_has, .pop = split_pop, .unpop = split_unpop,
-  .publish = split_publish, .want_kicks = split_want_kicks
+  .publish = split_publish, .want_kicks = split_want_kicks, .position = split_position, .give = split_give
 };

@@ -80,9 +80,11 @@ queue_set_enabled (Queue *q, bool enabled)
   q->layout = layout_of (q);
   q->generation = 0;
   if (!enabled) {
-    /* What the device has is lost to it; it may not know yet. */
-    if (q->oldest)
+    /* The driver may use their memory for something else at once. */
+    if (q->oldest || q->taken_away) {
       device_break (d, q, "switched off while the device has buffers");
+      device_stop (d);
+    }
     q->s->enabled = false;
     return;
   }
@@ -93,6 +95,13 @@ queue_set_enabled (Queue *q, bool enabled)
   forget_held (q);
   q->layout->restart (q);
   q->s->enabled = true;
+}
+
+/* A driver that switches queues on before it has agreed on features may change its mind about their layout. */
+bool
+queue_is_as_agreed (const Queue *q)
+{
+  return !q->s->enabled || q->layout == layout_of (q);
 }
 
 bool

@@ -3,7 +3,7 @@
 #include "virtio-pci.h"
 #include <string.h>
 
-enum { VENDOR = 0x1af4, DEVICE_BASE = 0x1040, SUBSYSTEM = 0x1100, FUNCTIONS = 256, CAPABILITY_VENDOR = 0x09 };
+enum { VENDOR = 0x1af4, DEVICE_BASE = 0x1040, DEVICES_MOST = 0x3f, SUBSYSTEM = 0x1100, FUNCTIONS = 256, CAPABILITY_VENDOR = 0x09 };
 enum { COMMAND = 0x04, COMMAND_MASTER = 1 << 2 };
 enum {                          /* a capability's registers (4.1.4) */
   CAP_LENGTH = 2, CAP_TYPE = 3, CAP_BAR = 4, CAP_OFFSET = 8, CAP_SIZE = 12, CAP_BYTES = 16, CAP_MORE = 16, CAP_BYTES_MORE = 20
@@ -253,6 +253,10 @@ bus_add (void *self, const char *address, const BpVirtioFunction *function, GErr
   int number = bp_pci_address_parse (address);
   if (number < 0 || number >= FUNCTIONS) {
     g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "address = %s is not a place on a PCI bus; write DEVICE.FUNCTION, as in 05.0", address ? address : "");
+    return NULL;
+  }
+  if (function->device_id > DEVICES_MOST) {
+    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "a virtio device %u has no PCI device ID: there are those of 1 to %u", function->device_id, DEVICES_MOST);
     return NULL;
   }
   PciPlace *p = g_new0 (PciPlace, 1);

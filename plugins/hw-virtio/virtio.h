@@ -33,6 +33,7 @@ typedef struct QueueState {     /* saved */
   uint16_t taken;               /* split: available index of what pop gives next; packed: 0 */
   uint16_t used;                /* split: used index; packed: position of the next used descriptor, its wrap counter in bit 15 */
   bool no_kicks;                /* the device looks by itself */
+  bool untold;                  /* the driver does not know that yet: its memory could not be reached */
   uint16_t held_first;          /* split: chains that the device has, in the order in which it got them */
   BpStateBuffer held;           /* split: the next one of each, as 16 bits little-endian; HELD_END, HELD_NOT */
 } QueueState;
@@ -69,6 +70,8 @@ typedef struct Layout {
   void (*unpop) (Queue *q, Buffer *b);
   bool (*publish) (Queue *q);   /* true: the driver wants to be interrupted */
   bool (*want_kicks) (Queue *q, bool wanted);
+  uint32_t (*position) (const Queue *q);        /* BpVirtioRing.next */
+  bool (*give) (Queue *q, uint32_t position);   /* nothing is under way; false: there is no such position */
 } Layout;
 extern const Layout split_layout, packed_layout;
 
@@ -101,6 +104,7 @@ typedef struct DeviceState {    /* saved */
   uint8_t status, isr;
   bool broken;
   bool legacy;                  /* the driver is older than VIRTIO 1.0 */
+  bool early;                   /* and uses the device before it has set DRIVER_OK */
   uint16_t queue_select, config_vector;
   uint32_t feature_select, driver_feature_select, config_generation;
   uint64_t driver_features;
@@ -211,6 +215,7 @@ void queue_reset (Queue *q);
 void queue_set_enabled (Queue *q, bool enabled);
 void queue_set_size (Queue *q, uint32_t size);
 bool queue_loaded (Queue *q);
+bool queue_is_as_agreed (const Queue *q);
 void queue_lose_buffers (Queue *q);
 bool queue_buffers_are_there (Queue *q);        /* whether the memory of what the device has is where it was */
 /* Whether it can be looked at now; resolves its rings. */

@@ -153,6 +153,30 @@ BP_TEST (a_device_that_looks_by_itself)
   }
 }
 
+/* A device that changes its mind while the driver's memory cannot be reached: the driver is told when it can. */
+BP_TEST (looks_no_more_without_the_bus)
+{
+  EACH_CASE (c) {
+    if (!c->pci)
+      continue;
+    BpTest *t = virtio_test_new (c, "looks = on\n", NULL);
+    BpTestVirtio *v = virtio_test_driver (t, c);
+    Echo *e = virtio_test_echo (t);
+    BpMachine *m = bp_test_machine (t);
+    char in[4];
+    bp_test_virtio_call (v, 1, "x", 1, in, sizeof in);
+    bp_test_pci_write (t, "pci", BP_TEST_PCI (3, 0), 4, 3, 2);
+    bp_machine_lock (m);
+    bp_test_expect (!echo_bus (e)->want_kicks (e->bus.instance, e->device, 1, true));
+    bp_machine_unlock (m);
+    bp_test_pci_write (t, "pci", BP_TEST_PCI (3, 0), 4, 7, 2);
+    bp_test_virtio_add_bytes (v, 1, "y", 1, 1, NULL);
+    bp_test_expect_eq (bp_test_virtio_wants_kick (v, 1), 1);
+    bp_test_virtio_free (v);
+    bp_test_free (t);
+  }
+}
+
 BP_TEST (popped_and_put_back)
 {
   EACH_CASE (c) {
@@ -349,11 +373,37 @@ BP_TEST (a_ring_in_other_hands)
     bp_test_expect (bp_test_virtio_take (v, 0, &got, NULL));
     bp_test_expect_eq (got, id);
     bp_test_virtio_add_bytes (v, 0, "three", 5, 5, NULL);
+    bp_test_expect_eq (write (ring.call_fd, &count, 8), 8);       /* a call, and nobody listens before the ring is back */
     bp_machine_lock (m);
     echo_bus (e)->ring_give (e->bus.instance, e->device, 0, 2);
     bp_machine_unlock (m);
+    bp_test_expect (bp_test_virtio_interrupts (v, 0) >= 1);
     bp_test_expect (bp_test_virtio_wait (v, 0, NULL, NULL));
     bp_test_virtio_call (v, 0, "four", 4, in, sizeof in);
+    bp_test_virtio_free (v);
+    bp_test_free (t);
+  }
+}
+
+/* A peer may say anything. */
+BP_TEST (a_ring_that_comes_back_from_nowhere)
+{
+  static const uint32_t positions[] = { 16, 16u << 16, 0x8010, UINT32_MAX };
+  for (unsigned i = 0; i < BP_N_ELEMENTS (positions); i++) {
+    const VirtioCase c = { "mmio, packed", .packed = true };
+    BpTest *t = virtio_test_new (&c, NULL, NULL);
+    BpTestVirtio *v = virtio_test_driver (t, &c);
+    Echo *e = virtio_test_echo (t);
+    BpMachine *m = bp_test_machine (t);
+    BpVirtioRing ring = { .struct_size = sizeof ring };
+    bp_test_keep_log ("guest_errors");
+    bp_machine_lock (m);
+    bp_test_expect (echo_bus (e)->ring_take (e->bus.instance, e->device, 0, &ring));
+    echo_bus (e)->ring_give (e->bus.instance, e->device, 0, positions[i]);
+    bp_machine_unlock (m);
+    bp_test_expect_eq (bp_test_virtio_status (v), 0x4f);
+    g_autofree char *log = bp_test_take_log ();
+    bp_test_expect_has (log, "where it cannot be");
     bp_test_virtio_free (v);
     bp_test_free (t);
   }
@@ -431,5 +481,6 @@ BP_TEST (features_that_do_not_go)
 }
 
 BP_TEST_MAIN ("virtio device", &sends_back_what_it_gets, &random_requests, &out_of_order, &interrupts_as_wanted, &a_device_that_looks_by_itself,
-              &popped_and_put_back, &configuration, &a_reset_takes_everything_back, &saved_with_requests_under_way,
-              &on_a_thread_of_its_own, &a_ring_in_other_hands, &dirty_pages, &features_that_do_not_go)
+              &looks_no_more_without_the_bus, &popped_and_put_back, &configuration, &a_reset_takes_everything_back, &saved_with_requests_under_way,
+              &on_a_thread_of_its_own, &a_ring_in_other_hands, &a_ring_that_comes_back_from_nowhere,
+              &dirty_pages, &features_that_do_not_go)

@@ -244,6 +244,50 @@ BP_TEST (without_the_bus)
   bp_test_free (t);
 }
 
+/* What the device has goes with a queue that is switched off: the driver may use its memory for something else at once. */
+BP_TEST (a_queue_that_is_switched_off)
+{
+  Rings r = rings_new (&split);
+  Echo *e = virtio_test_echo (r.t);
+  uint64_t at = bp_test_virtio_registers (r.v);
+  bp_test_virtio_add_bytes (r.v, 0, "abc", 3, 4, NULL);
+  bp_test_virtio_kick (r.v, 0);
+  bp_test_expect_eq (e->n_held, 1);
+  bp_test_store32 (r.t, at + 0x30, 0);
+  bp_test_store32 (r.t, at + 0x44, 0);
+  bp_test_expect_load (r.t, "memory", at + 0x44, 4, 0);
+  bp_test_expect_eq (e->stops, 1);
+  bp_test_expect_eq (bp_test_virtio_status (r.v) & NEEDS_RESET, NEEDS_RESET);
+  g_autofree char *log = bp_test_take_log ();
+  bp_test_expect_has (log, "switched off while the device has buffers");
+  bp_test_virtio_free (r.v);
+  bp_test_free (r.t);
+}
+
+/* The layout of a ring is agreed on before there is one. */
+BP_TEST (packed_rings_as_an_afterthought)
+{
+  Rings r = { .t = virtio_test_new (&packed, NULL, NULL) };
+  r.v = virtio_test_find (r.t, &packed);
+  Echo *e = virtio_test_echo (r.t);
+  uint64_t at = bp_test_virtio_registers (r.v);
+  bp_test_keep_log ("guest_errors");
+  bp_test_virtio_set_status (r.v, 0);
+  bp_test_virtio_set_status (r.v, 3);
+  bp_test_virtio_queue (r.v, 0, 16);    /* split, so far */
+  bp_test_store32 (r.t, at + 0x24, 1);
+  bp_test_store32 (r.t, at + 0x20, 1 | 1 << 2);
+  bp_test_virtio_set_status (r.v, 11);
+  bp_test_expect_eq (bp_test_virtio_status (r.v), 11);
+  bp_test_virtio_set_status (r.v, 15);
+  bp_test_expect_eq (e->starts, 0);
+  bp_test_expect_eq (bp_test_virtio_status (r.v), 11 | NEEDS_RESET);
+  g_autofree char *log = bp_test_take_log ();
+  bp_test_expect_has (log, "switched on before its layout was agreed on");
+  bp_test_virtio_free (r.v);
+  bp_test_free (r.t);
+}
+
 BP_TEST (what_a_device_says_is_broken)
 {
   Rings r = rings_new (&split);
@@ -288,4 +332,4 @@ BP_TEST (noise)
 }
 
 BP_TEST_MAIN ("virtio hostile", &chains_that_are_wrong, &reads_behind_writes, &available_rings_that_are_wrong, &indirect_tables_that_are_wrong,
-              &packed_rings_that_are_wrong, &rings_that_are_nowhere, &queues_that_are_impossible, &without_the_bus, &what_a_device_says_is_broken, &noise)
+              &packed_rings_that_are_wrong, &rings_that_are_nowhere, &queues_that_are_impossible, &without_the_bus, &a_queue_that_is_switched_off, &packed_rings_as_an_afterthought, &what_a_device_says_is_broken, &noise)

@@ -148,6 +148,45 @@ BP_TEST (ports)
   bp_test_free (t);
 }
 
+/* Drivers older than 1.0 may use a queue before they set DRIVER_OK (3.1.2); and may put it somewhere else. */
+BP_TEST (ports_before_driver_ok)
+{
+  enum { RING = 0x20000, OTHER = 0x30000, SIZE = 256, AVAILABLE = 16 * SIZE, USED = (AVAILABLE + 6 + 2 * SIZE + 4095) & ~4095 };
+  VirtioCase c = { "pin", .pci = true };
+  for (unsigned doorbells = 0; doorbells < 2; doorbells++) {
+    g_autofree char *more = g_strdup_printf ("[override device bus]\nvectors = 0\nlegacy = on\ndoorbells = %s\n"
+                                             "[device rng]\ntype = virtio-rng\nbus = bus\naddress = 04.1\nseed = 3\n", doorbells ? "on" : "off");
+    BpTest *t = virtio_test_new (&c, NULL, more);
+    bp_test_pci_start (t, "pci", RNG);
+    uint16_t io = (uint16_t) bp_test_pci_bar (t, "pci", RNG, 0);
+    bp_test_out8 (t, io + 0x12, 3);
+    bp_test_out32 (t, io + 4, 0);
+    bp_test_out32 (t, io + 8, RING / 4096);
+    bp_test_store64 (t, RING, 0x40000);
+    bp_test_store32 (t, RING + 8, 100);
+    bp_test_store16 (t, RING + 12, 2);
+    bp_test_store16 (t, RING + AVAILABLE + 2, 1);
+    bp_test_out16 (t, io + 0x10, 0);
+    bp_test_iterate (t);
+    bp_test_expect_load (t, "memory", RING + USED + 2, 2, 1);
+    bp_test_round_trip (t);
+    bp_test_out8 (t, io + 0x12, 7);
+    bp_test_store16 (t, RING + AVAILABLE + 2, 2);
+    bp_test_out16 (t, io + 0x10, 0);
+    bp_test_iterate (t);
+    bp_test_expect_load (t, "memory", RING + USED + 2, 2, 2);
+    bp_test_store64 (t, OTHER, 0x40000);
+    bp_test_store32 (t, OTHER + 8, 100);
+    bp_test_store16 (t, OTHER + 12, 2);
+    bp_test_store16 (t, OTHER + AVAILABLE + 2, 1);
+    bp_test_out32 (t, io + 8, OTHER / 4096);
+    bp_test_out16 (t, io + 0x10, 0);
+    bp_test_iterate (t);
+    bp_test_expect_load (t, "memory", OTHER + USED + 2, 2, 1);
+    bp_test_free (t);
+  }
+}
+
 /* A queue that a driver of today has switched on with few entries, at the end of memory, and that the ports then give all it may have: nothing behind
  * memory is touched. */
 BP_TEST (ports_after_registers)
@@ -190,4 +229,4 @@ BP_TEST (places)
   }
 }
 
-BP_TEST_MAIN ("virtio-pci", &identity, &configuration_cycles_reach_registers, &vectors, &without_vectors, &ports, &ports_after_registers, &places)
+BP_TEST_MAIN ("virtio-pci", &identity, &configuration_cycles_reach_registers, &vectors, &without_vectors, &ports, &ports_before_driver_ok, &ports_after_registers, &places)

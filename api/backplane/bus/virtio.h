@@ -40,7 +40,7 @@ typedef struct BpVirtioBuffer {
 /* What the device registers; copied by the bus. */
 typedef struct BpVirtioFunction {
   uint32_t struct_size;
-  uint32_t device_id;           /* chapter 5: 1 network, 2 block ... */
+  uint32_t device_id;           /* chapter 5: 1 network, 2 block ...; not 0, and up to 63 on PCI */
   uint32_t pci_class;           /* class << 16 | subclass << 8 | interface, for buses that tell it; 0: as usual for the device_id */
   uint32_t n_queues;            /* up to 1024 */
   const uint16_t *queue_sizes;  /* entries that each may have at most: powers of two.  Copied */
@@ -55,10 +55,10 @@ typedef struct BpVirtioFunction {
   /* The driver's choice among the offered bits (its last word: FEATURES_OK); false: it does not work like that (3.1.1, step 6).  NULL: all do.  Not called when a
    * machine is loaded: what start needs, it asks of the bus (features). [any][locked] */
   bool (*accept_features) (void *self, uint64_t features);
-  /* The driver has set DRIVER_OK, or a machine in which it had was loaded: queues can be used. [any][locked] */
+  /* The driver has set DRIVER_OK, or a machine in which it had was loaded (the device's own post_load comes behind): queues can be used. [any][locked] */
   void (*start) (void *self);
   /* The driver has reset the device (one that is broken, too), or memory of its buffers goes away: all buffers are lost.  Nothing of theirs may be read or written
-   * once this returns; what is given back later is ignored.  Called only between start and the next one. [any][locked] */
+   * once this returns; what is given back all the same, before the next start, is ignored.  Called only between start and the next one. [any][locked] */
   void (*stop) (void *self);
   /* The driver says that there are buffers; there may be none.  Not called while the device is not started.  In deterministic mode it is called on the vCPU's thread,
    * as part of its access. [loop][locked] */
@@ -106,7 +106,7 @@ typedef struct BpVirtioBusIface {
   /* --- for devices that another process drives --- */
   /* The bus leaves the ring alone from now on, and fills *ring.  false: the driver has not switched the queue on. */
   bool (*ring_take) (void *bus, BpVirtioDevice *device, unsigned queue, BpVirtioRing *ring);
-  /* Back to the bus, which goes on at `next'. */
+  /* Back to the bus, which goes on at `next', and interrupts the driver once for calls that nobody has seen yet.  A `next' that cannot be breaks the device. */
   void (*ring_give) (void *bus, BpVirtioDevice *device, unsigned queue, uint32_t next);
   /* --- and for those that need many buffers at once --- */
   /* Entries that the driver has chosen for the queue: there are never more buffers, and never more parts outside of indirect tables. */
