@@ -34,15 +34,16 @@ work_of (const VirtioNet *n, const Header *h, uint32_t *work)
   return fine && (!*work || net_has (n, NET_CSUM));
 }
 
+/* Without GUEST_CSUM no flag is set (5.1.6.4.1). */
 static Header
-header_of (const BpNetPacket *p, unsigned n_buffers)
+header_of (const VirtioNet *n, const BpNetPacket *p, unsigned n_buffers)
 {
   Header h = { .n_buffers = GUINT16_TO_LE ((uint16_t) n_buffers) };
   if (p->work & BP_NET_CHECKSUM) {
     h.flags = NEEDS_CHECKSUM;
     h.checksum_start = GUINT16_TO_LE (p->checksum_start);
     h.checksum_offset = GUINT16_TO_LE (p->checksum_offset);
-  } else if (p->work & BP_NET_CHECKED) {
+  } else if (p->work & BP_NET_CHECKED && n->features & n->guest_offloads & NET_BIT (NET_GUEST_CSUM)) {
     h.flags = DATA_VALID;
   }
   h.gso_type = p->work & BP_NET_TCP4 ? GSO_TCP4 : p->work & BP_NET_TCP6 ? GSO_TCP6 : p->work & BP_NET_UDP ? GSO_UDP : GSO_NONE;
@@ -223,7 +224,7 @@ fill (const BpVirtioBuffer *b, uint64_t at, Cursor *c, uint32_t left)
 static void
 deliver (VirtioNet *n, const BpNetPacket *p, unsigned n_buffers)
 {
-  Header h = header_of (p, n_buffers);
+  Header h = header_of (n, p, n_buffers);
   Cursor c = { p->iov, 0 };
   uint32_t left = p->size;
   for (unsigned i = 0; i < n_buffers; i++) {
