@@ -175,20 +175,36 @@ obey (VirtioNet *n, const BpVirtioBuffer *b)
   }
 }
 
-void
-net_control (VirtioNet *n, unsigned queue)
+/* One from the queue; false: there is none. */
+static bool
+obey_one (VirtioNet *n, unsigned queue)
 {
-  BpVirtioBuffer *b;
-  while ((b = bp_virtio_pop (&n->bus, n->device, queue))) {
-    if (!b->in_size) {
-      net_bus (n)->broken (n->bus.instance, n->device, "a command without room for its answer");
-      return;
-    }
-    uint8_t answer = obey (n, b);
-    if (answer != OK)
-      bp_log_guest (n, "a command of %u bytes was refused", (unsigned) b->out_size);
-    bp_virtio_write (b, 0, &answer, sizeof answer);
-    bp_virtio_push (&n->bus, n->device, b, sizeof answer);
-    bp_virtio_notify (&n->bus, n->device, queue);
+  BpVirtioBuffer *b = bp_virtio_pop (&n->bus, n->device, queue);
+  if (!b)
+    return false;
+  if (!b->in_size) {
+    net_bus (n)->broken (n->bus.instance, n->device, "a command without room for its answer");
+    return false;
   }
+  uint8_t answer = obey (n, b);
+  if (answer != OK)
+    bp_log_guest (n, "a command of %u bytes was refused", (unsigned) b->out_size);
+  bp_virtio_write (b, 0, &answer, sizeof answer);
+  bp_virtio_push (&n->bus, n->device, b, sizeof answer);
+  bp_virtio_notify (&n->bus, n->device, queue);
+  return true;
+}
+
+/* A driver that never stops to command has others have their turn, too. */
+void
+net_control (VirtioNet *n)
+{
+  enum { TURN = 16 };
+  const unsigned queue = net_control_queue (n);
+  unsigned done = 0;
+  while (done < TURN && obey_one (n, queue))
+    done++;
+  n->commanded = done == TURN;
+  if (n->commanded)
+    bp_timer_arm (n->again, bp_clock_now (bp_object_machine (n), BP_CLOCK_VIRTUAL));
 }

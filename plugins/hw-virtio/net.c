@@ -129,7 +129,7 @@ on_kick (void *self, unsigned queue)
 {
   VirtioNet *n = self;
   if (net_has (n, NET_CTRL_VQ) && queue == net_control_queue (n))
-    net_control (n, queue);
+    net_control (n);
   else if (queue >= 2 * n->pairs_most)
     return;
   else if (queue & 1)
@@ -166,6 +166,7 @@ on_stop (void *self)
   VirtioNet *n = self;
   n->features = 0;
   n->blocked = n->unfinished = 0;
+  n->commanded = false;
   memset (n->flows, 0, sizeof n->flows);
   net_tell_backend (n);
   accept_input (n);             /* what waits for its buffers is for nobody now */
@@ -186,6 +187,8 @@ on_again (void *user)
   if (n->moved)
     ask_for_announcement (n);
   n->moved = false;
+  if (n->commanded)
+    net_control (n);
   transmit_all (n, n->unfinished);
 }
 

@@ -46,6 +46,7 @@ typedef struct VirtioNet {
   bool link_up, attached;
   bool moved;                   /* was loaded, perhaps at another place of the network */
   uint32_t blocked, unfinished; /* pairs: the backend said no; the turn was over */
+  bool commanded;               /* the control queue's turn was over */
   struct iovec *iov;            /* of the packet that is being sent */
   unsigned iov_room;
   BpVirtioBuffer **rx;          /* of the packet that arrives: rx_entries */
@@ -63,7 +64,7 @@ bool net_receive (void *device, const BpNetPacket *packet);     /* BpNetHandlers
 void net_tell_backend (VirtioNet *n);
 
 /* net-control.c. [any][locked] */
-void net_control (VirtioNet *n, unsigned queue);
+void net_control (VirtioNet *n);
 void net_filter_reset (NetFilter *f);
 bool net_filter_passes (const VirtioNet *n, const BpNetPacket *packet);
 
