@@ -193,11 +193,13 @@ set_receive (void *self, uint32_t work, uint32_t queues)
     b->ops->work_changed (self);
 }
 
-/* What the type had no room for, when a part of the same packet was on its way already.  true: nothing is left of it. */
+/* What the type had no room for, when a part of the same packet was on its way already; it goes with the link.  true: nothing is left of it. */
 static bool
 send_rest (NetBackend *b)
 {
   Waiting *w;
+  if (!is_up (b))
+    g_queue_clear_full (&b->rest, g_free);
   while ((w = g_queue_peek_head (&b->rest)) && b->ops->send (b, &w->packet))
     g_free (g_queue_pop_head (&b->rest));
   return !w;

@@ -113,11 +113,22 @@ dgram_wanted (void *self)
     d->in_watch = bp_loop_watch_fd (loop_of (d), bp_object_machine (d), d->in_fd - 1, G_IO_IN, on_readable, d);
 }
 
+/* A Unix socket waits for room at the other side only when that is the only one it has; and no longer than for that: it hears nobody else, not even one that comes by
+ * the same name. */
+static void
+tie (const NetDgram *d, bool tied)
+{
+  static const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+  if (d->path)
+    connect (d->out_fd - 1, tied ? &d->to.any : &nobody, tied ? d->to_size : sizeof nobody);
+}
+
 static bool
 on_writable (void *user, GIOCondition condition)
 {
   NetDgram *d = user;
   d->out_watch = 0;
+  tie (d, false);
   net_can_send (d);
   return false;
 }
@@ -137,13 +148,9 @@ dgram_send (void *self, const BpNetPacket *p)
   }
   if (sendmsg (d->out_fd - 1, &m, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
     return true;
-  int reason = errno;
-  if (reason == ECONNREFUSED && d->path)
-    connect (d->out_fd - 1, &(struct sockaddr){ .sa_family = AF_UNSPEC }, sizeof (struct sockaddr));   /* another one may come by that name */
-  if (reason != EAGAIN)
+  if (errno != EAGAIN)
     return true;
-  if (d->path)                  /* a Unix socket waits for room at the other side only when that is the only one it has */
-    connect (d->out_fd - 1, &d->to.any, d->to_size);
+  tie (d, true);
   if (!d->out_watch)
     d->out_watch = bp_loop_watch_fd (loop_of (d), bp_object_machine (d), d->out_fd - 1, G_IO_OUT, on_writable, d);
   return false;

@@ -282,6 +282,10 @@ socket_send (void *self, const BpNetPacket *p)
     s->refused = true;
     return false;
   }
+  if (s->out_at > OUT_MOST) {   /* a peer that is never quite done: what it has taken goes all the same */
+    g_byte_array_remove_range (s->out, 0, s->out_at);
+    s->out_at = 0;
+  }
   packet_put32 (length, p->size);
   g_byte_array_append (s->out, length, sizeof length);
   for (unsigned i = 0; i < p->n_iov; i++)

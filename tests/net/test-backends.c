@@ -4,10 +4,11 @@
 #include <backplane/plugin.h>
 #include <backplane/socket.h>
 #include <backplane/test.h>
-#include <config.h>
 #include <glib/gstdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 const BpPluginDesc *bp_plugin_query (void);
@@ -298,6 +299,140 @@ BP_TEST (socket_hostile)
   g_rmdir (dir);
 }
 
+/* SEGMENTS datagrams in one packet. */
+enum { SEGMENTS = 200, STEP = 300 };
+static bool
+send_segments (Port *p)
+{
+  static uint8_t frame[14 + 20 + 8 + SEGMENTS * STEP] = { [12] = 8, [14] = 0x45, [22] = 64, [23] = 17 };
+  struct iovec iov = { frame, sizeof frame };
+  BpNetPacket packet = { .struct_size = sizeof packet, .work = BP_NET_CHECKSUM | BP_NET_UDP, .iov = &iov, .n_iov = 1, .size = sizeof frame, .checksum_start = 34,
+                         .checksum_offset = 6, .segment_size = STEP };
+  for (unsigned i = 0; i < SEGMENTS; i++)
+    packet_put16 (frame + 42 + i * STEP, i);
+  return bp_net_send (&p->backend, &packet);
+}
+
+static BpTest *
+socket_server (const char *path)
+{
+  g_autofree char *sections = g_strdup_printf ("[backend n]\ntype = net-socket\naddress = unix:%s\n[device a]\ntype = port\nbackend = n\n", path);
+  return machine (sections);
+}
+
+static int
+connect_to (const char *path)
+{
+  g_autofree char *address = g_strdup_printf ("unix:%s", path);
+  return bp_socket_connect (address, NULL);
+}
+
+/* The peer goes while a part of a packet waits for it: the next one gets what is sent from then on. */
+BP_TEST (socket_loses_peer)
+{
+  g_autofree char *dir = folder (), *path = g_build_filename (dir, "s", NULL);
+  BpTest *t = socket_server (path);
+  Port *p = port (t, "a");
+  int fd = connect_to (path);
+  bp_test_expect (fd >= 0 && until (t, is_up, p));
+  for (unsigned tries = 0; tries < 100 && send_segments (p); tries++)
+    ;
+  bp_test_expect (!send_number (p, 0, 60));
+  close (fd);
+  bp_test_expect (until (t, is_down, p));
+  bp_test_expect (p->n_can_send > 0);
+  fd = connect_to (path);
+  bp_test_expect (fd >= 0 && until (t, is_up, p));
+  bp_test_expect (send_number (p, 5, 60));
+  uint8_t got[4 + 60] = { 0 };
+  ssize_t n = 0;
+  for (unsigned tries = 0; tries < 1000 && n <= 0; tries++) {
+    bp_test_iterate (t);
+    n = recv (fd, got, sizeof got, MSG_DONTWAIT);
+  }
+  bp_test_expect_eq (n, sizeof got);
+  bp_test_expect (packet_get32 (got) == 60 && packet_get32 (got + 18) == 5);
+  close (fd);
+  bp_test_free (t);
+  g_rmdir (dir);
+}
+
+static long
+peak_memory (void)
+{
+  struct rusage u;
+  getrusage (RUSAGE_SELF, &u);
+  return u.ru_maxrss;
+}
+
+/* A peer that is always a little slower than the sender: what waits for it stays small. */
+BP_TEST (socket_is_bounded)
+{
+  enum { CHUNK = 128 << 10, CHUNKS = 800 };
+  g_autofree char *dir = folder (), *path = g_build_filename (dir, "s", NULL);
+  g_autofree uint8_t *bytes = g_malloc (CHUNK);
+  BpTest *t = socket_server (path);
+  Port *p = port (t, "a");
+  int fd = connect_to (path);
+  bp_test_expect (fd >= 0 && until (t, is_up, p));
+  for (unsigned tries = 0; tries < 10000 && send_number (p, 0, 1500); tries++)
+    ;
+  long before = peak_memory ();
+  for (unsigned i = 0; i < CHUNKS; i++) {
+    for (unsigned done = 0; done < CHUNK;) {
+      ssize_t n = recv (fd, bytes, CHUNK - done, MSG_DONTWAIT);
+      done += n > 0 ? (unsigned) n : 0;
+      bp_test_iterate (t);
+    }
+    while (send_number (p, 0, 1500))
+      ;
+  }
+  bp_test_expect (peak_memory () - before < 32 << 10);
+  close (fd);
+  bp_test_free (t);
+  g_rmdir (dir);
+}
+
+static int
+dgram_at (const char *path)
+{
+  struct sockaddr_un a = { .sun_family = AF_UNIX };
+  int fd = socket (AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  g_strlcpy (a.sun_path, path, sizeof a.sun_path);
+  bp_test_expect (fd >= 0 && bind (fd, (struct sockaddr *) &a, sizeof a) == 0);
+  return fd;
+}
+
+/* Whoever comes by the name of one that took nothing any more, and went, is heard at once. */
+BP_TEST (dgram_comes_back)
+{
+  g_autofree char *dir = folder (), *own = g_build_filename (dir, "a", NULL), *other = g_build_filename (dir, "b", NULL),
+                  *sections = g_strdup_printf ("[backend n]\ntype = net-dgram\nlocal = unix:%s\nremote = unix:%s\n[device a]\ntype = port\nbackend = n\n", own, other);
+  struct sockaddr_un a = { .sun_family = AF_UNIX };
+  uint8_t frame[60] = { 2 };
+  BpTest *t = machine (sections);
+  Port *p = port (t, "a");
+  int fd = dgram_at (other);
+  unsigned sent = 0;
+  while (sent < 10000 && send_number (p, sent, 60))
+    sent++;
+  bp_test_expect (sent < 10000);
+  close (fd);
+  g_unlink (other);
+  for (unsigned i = 0; i < 50; i++)
+    bp_test_iterate (t);
+  bp_test_expect (p->n_can_send > 0);
+  fd = dgram_at (other);
+  g_strlcpy (a.sun_path, own, sizeof a.sun_path);
+  bp_test_expect_eq (sendto (fd, frame, sizeof frame, 0, (struct sockaddr *) &a, sizeof a), sizeof frame);
+  Count one = { p, 1 };
+  bp_test_expect (until (t, has_packets, &one));
+  close (fd);
+  g_unlink (other);
+  bp_test_free (t);
+  g_rmdir (dir);
+}
+
 BP_TEST (dgram_pairs)
 {
   g_autofree char *dir = folder (), *a = g_build_filename (dir, "a", NULL), *b = g_build_filename (dir, "b", NULL),
@@ -368,16 +503,9 @@ BP_TEST (segments_wait)
   g_autofree char *dir = folder (), *a = g_build_filename (dir, "a", NULL), *b = g_build_filename (dir, "b", NULL),
                   *na = g_strdup_printf ("type = net-dgram\nlocal = unix:%s\nremote = unix:%s\n", a, b),
                   *nb = g_strdup_printf ("type = net-dgram\nlocal = unix:%s\nremote = unix:%s\n", b, a), *sections = pair_of (na, nb);
-  enum { SEGMENTS = 200, STEP = 300 };
   BpTest *t = machine (sections);
   Port *p = port (t, "a"), *q = port (t, "b");
-  static uint8_t frame[14 + 20 + 8 + SEGMENTS * STEP] = { [12] = 8, [14] = 0x45, [22] = 64, [23] = 17 };
-  struct iovec iov = { frame, sizeof frame };
-  BpNetPacket packet = { .struct_size = sizeof packet, .work = BP_NET_CHECKSUM | BP_NET_UDP, .iov = &iov, .n_iov = 1, .size = sizeof frame, .checksum_start = 34,
-                         .checksum_offset = 6, .segment_size = STEP };
-  for (unsigned i = 0; i < SEGMENTS; i++)
-    packet_put16 (frame + 42 + i * STEP, i);
-  bp_test_expect (bp_net_send (&p->backend, &packet));
+  bp_test_expect (send_segments (p));
   bp_test_expect (!send_number (p, 0, 60));
   Count all = { q, SEGMENTS };
   bp_test_expect (until (t, has_packets, &all));
@@ -505,7 +633,8 @@ int
 main (int argc, char **argv)
 {
   static const BpTestCase *const cases[] = {
-    &socket_pair, &socket_waits, &socket_reconnects, &socket_hostile, &dgram_pairs, &dgram_group, &work_is_done, &segments_wait, &state_is_kept, &refusals,
+    &socket_pair, &socket_waits, &socket_reconnects, &socket_hostile, &socket_loses_peer, &socket_is_bounded, &dgram_comes_back,
+    &dgram_pairs, &dgram_group, &work_is_done, &segments_wait, &state_is_kept, &refusals,
 #ifdef HAVE_SLIRP
     &user_answers, &user_forwards,
 #endif
