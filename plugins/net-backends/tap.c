@@ -84,8 +84,8 @@ on_readable (void *user, GIOCondition condition)
   bool more = !net_is_full (q->tap) && !(condition & (G_IO_ERR | G_IO_HUP));
   if (!more)
     q->in_watch = 0;
-  if (condition & (G_IO_ERR | G_IO_HUP)) {
-    bp_warn (q->tap, "the interface %s is gone", q->tap->name);
+  if (condition & (G_IO_ERR | G_IO_HUP) && !q->tap->net.unplugged) {   /* each queue hears of it */
+    bp_warn (q->tap, "the interface %s is gone; the link is down from now on", q->tap->name);
     net_set_cable (q->tap, false);
   }
   return more;
@@ -136,7 +136,7 @@ static bool
 tap_send (void *self, const BpNetPacket *p)
 {
   NetTap *t = self;
-  TapQueue *q = &t->queues[p->queue % t->n_queues];
+  TapQueue *asked = &t->queues[p->queue % t->n_queues], *q = asked->off ? &t->queues[0] : asked;
   struct virtio_net_hdr h = header_of (p);
   struct iovec iov[1 + PARTS] = { { &h, sizeof h } };
   unsigned n = p->n_iov;
@@ -146,7 +146,7 @@ tap_send (void *self, const BpNetPacket *p)
     iov[1] = (struct iovec){ t->frame, packet_copy (p, t->frame, PACKET_MOST) };
     n = 1;
   }
-  ssize_t done = writev ((q->off ? t->queues[0].fd : q->fd) - 1, t->header ? iov : iov + 1, (int) (t->header ? n + 1 : n));
+  ssize_t done = writev (q->fd - 1, t->header ? iov : iov + 1, (int) (t->header ? n + 1 : n));
   if (done >= 0 || errno != EAGAIN)
     return true;
   if (!q->out_watch)
