@@ -54,6 +54,8 @@ parse_ipv4 (NetUser *u, GError **error)
     return false;
   if (c->vhost.s_addr == c->vnameserver.s_addr)
     return fail (error, "dns", u->dns ? u->dns : "(default)", "this is the address of `host`");
+  if (c->vdhcp_start.s_addr == c->vhost.s_addr || c->vdhcp_start.s_addr == c->vnameserver.s_addr)
+    return fail (error, "dhcp-start", u->dhcp_start ? u->dhcp_start : "(default)", "this is the address of `host` or `dns`");
   return true;
 }
 
@@ -85,26 +87,24 @@ parse_ipv6 (NetUser *u, GError **error)
 
 /* --- forwarded ports ----------------------------------------------------------------------- */
 
-/* "ADDRESS:PORT", "[ADDRESS]:PORT", ":PORT"; `usual': the address when none is written. */
+/* "ADDRESS:PORT", "[ADDRESS]:PORT"; ":PORT": any address of the family `usual'. */
 static bool
-parse_end (const char *text, size_t size, uint32_t usual, struct sockaddr *any, bool may_be_any_port)
+parse_end (const char *text, size_t size, sa_family_t usual, UserEnd *e)
 {
-  struct sockaddr_in *v4 = (struct sockaddr_in *) any;
-  struct sockaddr_in6 *v6 = (struct sockaddr_in6 *) any;
   g_autofree char *end = g_strndup (text, size);
-  char *colon = strrchr (end, ':'), *close = NULL;
+  char *colon = strrchr (end, ':');
   guint64 port;
-  if (!colon || !g_ascii_string_to_unsigned (colon + 1, 10, may_be_any_port ? 0 : 1, 65535, &port, NULL))
+  if (!colon || !g_ascii_string_to_unsigned (colon + 1, 10, 1, 65535, &port, NULL))
     return false;
   *colon = '\0';
-  if (end[0] == '[' && colon > end + 1 && colon[-1] == ']') {
-    close = colon - 1;
-    *close = '\0';
-    *v6 = (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_port = htons ((uint16_t) port) };
-    return inet_pton (AF_INET6, end + 1, &v6->sin6_addr) == 1;
-  }
-  *v4 = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons ((uint16_t) port), .sin_addr = { htonl (usual) } };
-  return !*end || inet_pton (AF_INET, end, &v4->sin_addr) == 1;
+  bool v6 = end[0] == '[' && colon > end + 1 && colon[-1] == ']';
+  if (v6)
+    colon[-1] = '\0';
+  if ((v6 ? AF_INET6 : *end ? AF_INET : usual) == AF_INET6)
+    e->v6 = (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_port = htons ((uint16_t) port) };
+  else
+    e->v4 = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons ((uint16_t) port) };
+  return !*end || (v6 ? inet_pton (AF_INET6, end + 1, &e->v6.sin6_addr) : inet_pton (AF_INET, end, &e->v4.sin_addr)) == 1;
 }
 
 bool
@@ -112,11 +112,36 @@ user_parse_forward (const char *text, UserForward *f, GError **error)
 {
   const char *rest = text + 4, *dash = strchr (text, '-');
   *f = (UserForward){ .udp = g_str_has_prefix (text, "udp:") };
-  if ((f->udp || g_str_has_prefix (text, "tcp:")) && dash && dash > rest
-      && parse_end (rest, (size_t) (dash - rest), INADDR_LOOPBACK, &f->host.any, false)
-      && parse_end (dash + 1, strlen (dash + 1), INADDR_ANY, &f->guest.any, false))
-    return true;
-  return fail (error, "forward", text, "tcp or udp, the host's side and the guest's are meant: tcp::8080-:80, udp:0.0.0.0:53-10.0.2.15:53 (IPv6 addresses in brackets)");
+  if ((!f->udp && !g_str_has_prefix (text, "tcp:")) || !dash || dash <= rest || !parse_end (rest, (size_t) (dash - rest), AF_INET, &f->host)
+      || !parse_end (dash + 1, strlen (dash + 1), f->host.any.sa_family, &f->guest))
+    return fail (error, "forward", text, "tcp or udp, the host's side and the guest's are meant: tcp::8080-:80, udp:0.0.0.0:53-10.0.2.15:53 (IPv6 addresses in brackets)");
+  if (*rest == ':')
+    f->host.v4.sin_addr.s_addr = htonl (INADDR_LOOPBACK);
+  return f->host.any.sa_family == f->guest.any.sa_family
+         || fail (error, "forward", text, "both sides have to be IPv4, or both IPv6: tcp:[::1]:8080-[fec0::15]:80");
+}
+
+/* libslirp cuts what does not fit off. */
+static bool
+fits (const char *key, const char *text, size_t most, GError **error)
+{
+  g_autofree char *why = g_strdup_printf ("DHCP has room for %zu characters", most);
+  return !text || strlen (text) <= most || fail (error, key, text, why);
+}
+
+static bool
+parse_forwards (NetUser *u, GError **error)
+{
+  u->forwards = g_array_new (FALSE, TRUE, sizeof (UserForward));
+  for (char **text = u->forward; text && *text; text++) {
+    UserForward f;
+    if (!user_parse_forward (*text, &f, error))
+      return false;
+    if (!(f.guest.any.sa_family == AF_INET6 ? u->ipv6 : u->ipv4))
+      return fail (error, "forward", *text, f.guest.any.sa_family == AF_INET6 ? "`ipv6` is off" : "`ipv4` is off");
+    g_array_append_val (u->forwards, f);
+  }
+  return true;
 }
 
 bool
@@ -132,12 +157,6 @@ user_parse_config (NetUser *u, GError **error)
     return fail (error, "tftp", u->tftp, "there is no such folder");
   if ((u->ipv4 && !parse_ipv4 (u, error)) || (u->ipv6 && !parse_ipv6 (u, error)))
     return false;
-  u->forwards = g_array_new (FALSE, TRUE, sizeof (UserForward));
-  for (char **text = u->forward; text && *text; text++) {
-    UserForward f;
-    if (!user_parse_forward (*text, &f, error))
-      return false;
-    g_array_append_val (u->forwards, f);
-  }
-  return true;
+  return fits ("hostname", u->hostname, 32, error) && fits ("domain", u->domain, 255, error) && fits ("tftp-server", u->tftp_server, 255, error)
+         && fits ("bootfile", u->bootfile, 127, error) && parse_forwards (u, error);
 }

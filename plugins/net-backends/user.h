@@ -25,10 +25,12 @@ typedef struct NetUser {
   uint8_t *frame;               /* one on its way from it */
 } NetUser;
 
+typedef union UserEnd { struct sockaddr any; struct sockaddr_in v4; struct sockaddr_in6 v6; } UserEnd;
+
 /* A port of the host that leads to one of the guest. */
 typedef struct UserForward {
   bool udp;
-  union { struct sockaddr any; struct sockaddr_in v4; struct sockaddr_in6 v6; } host, guest;
+  UserEnd host, guest;
 } UserForward;
 
 /* user-config.c: the descriptor's texts.  false with error. */

@@ -562,6 +562,14 @@ BP_TEST (refusals)
     { "type = net-user\nforward = icmp::80-:80\n", "tcp or udp, the host's side and the guest's" },
     { "type = net-user\nforward = tcp::80-:0\n", "tcp or udp, the host's side and the guest's" },
     { "type = net-user\nforward = tcp:host:80-:80\n", "tcp or udp, the host's side and the guest's" },
+    { "type = net-user\nforward = tcp:[::1]:80-10.0.2.15:80\n", "both sides have to be IPv4, or both IPv6" },
+    { "type = net-user\nforward = tcp::80-[fec0::15]:80\n", "both sides have to be IPv4, or both IPv6" },
+    { "type = net-user\nforward = tcp:[::1:80-:80\n", "tcp or udp, the host's side and the guest's" },
+    { "type = net-user\nforward = tcp\n", "tcp or udp, the host's side and the guest's" },
+    { "type = net-user\nforward = tcp::65536-:80\n", "tcp or udp, the host's side and the guest's" },
+    { "type = net-user\nipv6 = off\nforward = tcp:[::1]:80-:80\n", "forward = tcp:[::1]:80-:80: `ipv6` is off" },
+    { "type = net-user\ndhcp-start = 10.0.2.2\n", "dhcp-start = 10.0.2.2: this is the address of `host` or `dns`" },
+    { "type = net-user\nhostname = a-name-that-is-longer-than-what-fits\n", "DHCP has room for 32 characters" },
     { "type = net-user\ntftp = /nonexistent\n", "/nonexistent" },
 #endif
   };
