@@ -84,6 +84,28 @@ net_receive (void *self, const BpNetPacket *packet)
   packet_finish (packet, b->work, deliver_or_keep, b);
 }
 
+static void to_device (void *user, const BpNetPacket *packet) { net_receive (user, packet); }
+
+void
+net_receive_frame (void *self, const uint8_t *bytes, uint32_t size, bool checked)
+{
+  NetBackend *b = self;
+  struct iovec iov = { (void *) (uintptr_t) bytes, size };
+  BpNetPacket packet = { .struct_size = sizeof packet, .iov = &iov, .n_iov = 1, .size = size };
+  if (checked || (b->work & BP_NET_CHECKSUM && packet_is_checked (bytes, size))) {
+    packet_join_add (b->join, bytes, size, b->work);
+  } else {
+    packet_join_flush (b->join);
+    net_receive (b, &packet);
+  }
+}
+
+void
+net_receive_end (void *self)
+{
+  packet_join_flush (((NetBackend *) self)->join);
+}
+
 bool
 net_is_full (const void *self)
 {
@@ -97,6 +119,8 @@ drop_waiting (NetBackend *b)
   g_queue_clear_full (&b->waiting, g_free);
   g_queue_clear_full (&b->rest, g_free);
   b->waiting_bytes = 0;
+  if (b->join)
+    packet_join_drop (b->join);
 }
 
 /* The device may have been reset meanwhile, and take less than what the packet was made for. */
@@ -290,6 +314,7 @@ net_realize (void *self, const NetOps *ops, GError **error)
 {
   NetBackend *b = self;
   b->ops = ops;
+  b->join = packet_join_new (to_device, b);
   if (b->capture_file)
     b->capture = capture_new (b->capture_file, (uint32_t) b->capture_size, error);
   return !b->capture_file || b->capture;
@@ -303,6 +328,7 @@ net_finish (void *self)
     bp_loop_unwatch (bp_loop_main (bp_object_machine (self)), b->posted);
   b->posted = 0;
   drop_waiting (b);
+  g_clear_pointer (&b->join, packet_join_free);
   g_clear_pointer (&b->capture, capture_free);
   b->ops = NULL;
 }

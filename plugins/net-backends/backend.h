@@ -4,7 +4,7 @@
 #define NET_BACKENDS_BACKEND_H
 
 #include "capture.h"
-#include "packet-work.h"
+#include "packet-join.h"
 #include <backplane/device.h>
 #include <backplane/loop.h>
 
@@ -40,6 +40,7 @@ typedef struct NetBackend {
   GQueue waiting;               /* of Waiting *, for the device */
   uint64_t waiting_bytes;
   GQueue rest;                  /* of Waiting *: segments of one packet that the type had no room for */
+  PacketJoin *join;             /* segments on their way to the device */
   Capture *capture;
   unsigned posted;              /* a delivery is on its way: the id of its source */
 } NetBackend;
@@ -50,7 +51,10 @@ void net_finish (void *self);
 /* A packet for the device.  It is the caller's again when this returns; what the device has no room for now waits, but for what is more than a few megabytes, which is
  * lost. */
 void net_receive (void *self, const BpNetPacket *packet);
-static inline void net_receive_bytes (void *self, const uint8_t *bytes, uint32_t size, uint32_t work);
+/* The same for one of many: segments of a TCP connection that follow each other reach a device that takes such packets as one, at net_receive_end at last.  `checked':
+ * its checksums are known to be right; if not they are looked at, which costs less here than in the guest. */
+void net_receive_frame (void *self, const uint8_t *bytes, uint32_t size, bool checked);
+void net_receive_end (void *self);
 /* Whether packets wait: who can leave his own where they are stops to read until `wanted'. */
 bool net_is_full (const void *self);
 void net_can_send (void *self);
@@ -65,14 +69,6 @@ void net_set_cable (void *self, bool plugged);
   { "packets", BP_STATE_U64, (uint32_t) offsetof (T, net.packets), 2, sizeof (uint64_t), 1, 0, NULL, NULL }, \
   { "bytes", BP_STATE_U64, (uint32_t) offsetof (T, net.bytes), 2, sizeof (uint64_t), 1, 0, NULL, NULL }
 extern const BpInterfaceDesc net_interfaces[];
-
-static inline void
-net_receive_bytes (void *self, const uint8_t *bytes, uint32_t size, uint32_t work)
-{
-  struct iovec iov = { (void *) (uintptr_t) bytes, size };
-  BpNetPacket packet = { .struct_size = sizeof packet, .work = work, .iov = &iov, .n_iov = 1, .size = size };
-  net_receive (self, &packet);
-}
 
 extern const BpTypeDesc net_none_type, net_user_type, net_tap_type, net_socket_type, net_dgram_type;
 

@@ -97,8 +97,9 @@ on_readable (void *user, GIOCondition condition)
     if (n < 0 && errno == EAGAIN)
       break;
     if (n > 0 && !is_own (d, &from))
-      net_receive_bytes (d, d->frame, (uint32_t) n, 0);
+      net_receive_frame (d, d->frame, (uint32_t) n, false);
   }
+  net_receive_end (d);
   if (!net_is_full (d))
     return true;
   d->in_watch = 0;

@@ -33,6 +33,12 @@ packet_join_is_empty (const PacketJoin *j)
   return j->segments == 0;
 }
 
+void
+packet_join_drop (PacketJoin *j)
+{
+  j->segments = 0;
+}
+
 static void
 emit (PacketJoin *j, const uint8_t *frame, uint32_t size, uint32_t work)
 {
@@ -82,7 +88,7 @@ follows (const PacketJoin *j, const uint8_t *frame, uint32_t size, const PacketH
 {
   uint32_t ip = h->network, tcp = h->transport, n = size - h->payload;
   if (!j->segments || h->network != j->h.network || h->transport != j->h.transport || h->payload != j->h.payload || h->v6 != j->h.v6
-      || n > j->segment_size || j->size + n - ip > 0xffff)
+      || n > j->segment_size || j->size + n - ip > 0xffff || j->size + n > sizeof j->bytes)
     return false;
   bool network = h->v6 ? same (j, frame, 0, ip + 4) && same (j, frame, ip + 6, tcp)
                        : same (j, frame, 0, ip + 2) && same (j, frame, ip + 6, ip + 10) && same (j, frame, ip + 12, tcp);

@@ -10,9 +10,11 @@ typedef struct PacketJoin PacketJoin;
 /* Gives packets to `emit' in the order in which they came. */
 PacketJoin *packet_join_new (void (*emit) (void *user, const BpNetPacket *packet), void *user);
 void packet_join_free (PacketJoin *join);       /* NULL is fine; what was not flushed is gone */
-/* A frame whose checksums are right; work: what the receiver takes.  It is emitted now, or kept until flush for what may follow. */
+/* A frame whose checksums are right; work: what the receiver takes.  It is emitted (BP_NET_CHECKED), or kept until flush for what may follow. */
 void packet_join_add (PacketJoin *join, const uint8_t *frame, uint32_t size, uint32_t work);
 void packet_join_flush (PacketJoin *join);
+/* What is kept is gone. */
+void packet_join_drop (PacketJoin *join);
 bool packet_join_is_empty (const PacketJoin *join);
 
 #endif

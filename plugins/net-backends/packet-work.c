@@ -111,6 +111,23 @@ packet_pseudo_sum (const uint8_t *frame, const PacketHeaders *h, uint32_t transp
   return packet_sum (tail, sizeof tail, addresses);
 }
 
+static uint32_t checksum_offset (const PacketHeaders *h) { return h->protocol == PROTOCOL_TCP ? 16 : 6; }
+
+/* Behind a short packet there may be padding. */
+bool
+packet_is_checked (const uint8_t *frame, uint32_t size)
+{
+  PacketHeaders h;
+  if (!packet_parse (frame, size, &h))
+    return false;
+  const uint8_t *ip = frame + h.network;
+  uint32_t end = h.network + (h.v6 ? IPV6_HEADER + packet_get16 (ip + 4) : packet_get16 (ip + 2));
+  if (end < h.payload || end > size || (!h.v6 && packet_sum (ip, h.transport - h.network, 0) != 0xffff)
+      || !packet_get16 (frame + h.transport + checksum_offset (&h)))
+    return false;
+  return packet_sum (frame + h.transport, end - h.transport, packet_pseudo_sum (frame, &h, end - h.transport)) == 0xffff;
+}
+
 /* As it stands in a packet.  Zero would say that there is none (UDP), and all ones are the same number. */
 static void
 put_checksum (uint8_t *field, uint16_t sum)
@@ -120,8 +137,6 @@ put_checksum (uint8_t *field, uint16_t sum)
     value = 0xffff;
   memcpy (field, &value, sizeof value);
 }
-
-static uint32_t checksum_offset (const PacketHeaders *h) { return h->protocol == PROTOCOL_TCP ? 16 : 6; }
 
 void
 packet_set_length (uint8_t *frame, const PacketHeaders *h, uint32_t size)

@@ -24,6 +24,8 @@ bool packet_parse (const uint8_t *frame, uint32_t size, PacketHeaders *h);
 uint16_t packet_sum (const uint8_t *bytes, size_t size, uint64_t start);
 /* Of the pseudo header, for so many bytes of transport header and payload. */
 uint16_t packet_pseudo_sum (const uint8_t *frame, const PacketHeaders *h, uint32_t transport_size);
+/* TCP or UDP with checksums, and they are right. */
+bool packet_is_checked (const uint8_t *frame, uint32_t size);
 /* Tells the IP header its length, and sums it up. */
 void packet_set_length (uint8_t *frame, const PacketHeaders *h, uint32_t size);
 uint32_t packet_copy (const BpNetPacket *packet, uint8_t *bytes, uint32_t most);

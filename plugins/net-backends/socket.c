@@ -172,24 +172,29 @@ try_again (NetSocket *s)
 
 /* --- from the peer ------------------------------------------------------------------------------ */
 
-/* What is there whole; false: what came is no length. */
+/* What is there whole; false: what came is no length, and the peer is gone. */
 static bool
 deliver (NetSocket *s)
 {
+  bool sense = true;
   while (!net_is_full (s) && s->in_end - s->in_at >= LENGTH_SIZE) {
     uint32_t size = packet_get32 (s->in + s->in_at);
-    if (size > PACKET_MOST)
-      return false;
-    if (s->in_end - s->in_at - LENGTH_SIZE < size)
+    sense = size <= PACKET_MOST;
+    if (!sense || s->in_end - s->in_at - LENGTH_SIZE < size)
       break;
     const uint8_t *frame = s->in + s->in_at + LENGTH_SIZE;
     s->in_at += LENGTH_SIZE + size;
-    net_receive_bytes (s, frame, size, 0);
+    net_receive_frame (s, frame, size, false);
   }
+  net_receive_end (s);
   memmove (s->in, s->in + s->in_at, s->in_end - s->in_at);
   s->in_end -= s->in_at;
   s->in_at = 0;
-  return true;
+  if (!sense) {
+    bp_warn (s, "the peer speaks something else than packets behind their lengths; the connection is closed");
+    lose_peer (s);
+  }
+  return sense;
 }
 
 static bool
@@ -199,16 +204,13 @@ on_readable (void *user, GIOCondition condition)
   ssize_t n = recv (s->fd - 1, s->in + s->in_end, IN_SIZE - s->in_end, MSG_DONTWAIT);
   if (n < 0 && (errno == EAGAIN || errno == EINTR))
     return true;
-  if (n > 0)
-    s->in_end += (uint32_t) n;
-  bool sense = n > 0 && deliver (s);
-  if (!sense) {
-    if (n > 0)
-      bp_warn (s, "the peer speaks something else than packets behind their lengths; the connection is closed");
-    s->in_watch = 0;
+  if (n <= 0) {
     lose_peer (s);
     return false;
   }
+  s->in_end += (uint32_t) n;
+  if (!deliver (s))
+    return false;
   bool more = !net_is_full (s);
   if (!more)
     s->in_watch = 0;
@@ -226,11 +228,7 @@ static void
 socket_wanted (void *self)
 {
   NetSocket *s = self;
-  if (!s->fd)
-    return;
-  if (!deliver (s))
-    lose_peer (s);
-  else if (!net_is_full (s))
+  if (s->fd && deliver (s) && !net_is_full (s))
     read_more (s);
 }
 

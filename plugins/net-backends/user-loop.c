@@ -92,7 +92,7 @@ ask (UserSource *s)
   if (!net_is_full (s->u))
     slirp_pollfds_fill (s->u->slirp, &timeout, add_poll, s);
   watch_wanted (s);
-  if (!packet_join_is_empty (s->u->join))
+  if (!packet_join_is_empty (s->u->net.join))
     timeout = 0;
   g_source_set_ready_time (&s->source, timeout == UINT32_MAX ? -1 : timeout ? g_get_monotonic_time () + (int64_t) timeout * 1000 : 0);
 }
@@ -128,9 +128,10 @@ dispatch (GSource *source, GSourceFunc unused, void *data)
   NetUser *u = s->u;
   BpMachine *machine = bp_object_machine (u);
   bp_machine_lock (machine);
-  if (!g_source_is_destroyed (source) && !net_is_full (u)) {
-    slirp_pollfds_poll (u->slirp, 0, get_events, s);
-    packet_join_flush (u->join);
+  if (!g_source_is_destroyed (source)) {
+    if (!net_is_full (u))
+      slirp_pollfds_poll (u->slirp, 0, get_events, s);
+    net_receive_end (u);
   }
   s->look = true;
   g_source_set_ready_time (source, -1);
@@ -191,7 +192,7 @@ static ssize_t
 on_packet (const void *bytes, size_t size, void *opaque)
 {
   NetUser *u = opaque;
-  packet_join_add (u->join, bytes, (uint32_t) size, u->net.work);
+  net_receive_frame (u, bytes, (uint32_t) size, true);
   return (ssize_t) size;
 }
 
@@ -203,7 +204,7 @@ on_timer (void *user)
 {
   UserTimer *t = user;
   t->fire (t->opaque);
-  packet_join_flush (t->u->join);
+  net_receive_end (t->u);
 }
 
 static void *

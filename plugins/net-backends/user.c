@@ -7,9 +7,7 @@
 
 /* --- packets ----------------------------------------------------------------------------- */
 
-static void to_device (void *user, const BpNetPacket *packet) { net_receive (user, packet); }
-
-/* What libslirp answers at once waits for the loop: the device is in the middle of sending. */
+/* What libslirp answers at once may reach the device while it is sending. */
 static bool
 user_send (void *self, const BpNetPacket *packet)
 {
@@ -93,7 +91,6 @@ user_realize (void *self, GError **error)
   NetUser *u = self;
   u->net.takes = BP_NET_TCP4 | BP_NET_ECN;      /* a large packet is to libslirp as good as many, but for IPv6, whose it holds against its MTU */
   signal (SIGPIPE, SIG_IGN);    /* libslirp's writes tell */
-  u->join = packet_join_new (to_device, u);
   u->frame = g_malloc (PACKET_MOST);
   return net_realize (u, &ops, error) && open_slirp (u, error);
 }
@@ -103,7 +100,6 @@ user_unrealize (void *self)
 {
   NetUser *u = self;
   close_slirp (u);
-  g_clear_pointer (&u->join, packet_join_free);
   g_clear_pointer (&u->frame, g_free);
   g_clear_pointer (&u->forwards, g_array_unref);
   net_finish (u);
@@ -117,8 +113,7 @@ user_post_load (void *self, GError **error)
   if (u->net.packets[1])
     bp_warn (u, "connections of the guest are not part of a snapshot: those that it had are cut");
   close_slirp (u);
-  packet_join_free (u->join);
-  u->join = packet_join_new (to_device, u);
+  packet_join_drop (u->net.join);
   return open_slirp (u, error);
 }
 

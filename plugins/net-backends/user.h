@@ -4,7 +4,6 @@
 #define NET_BACKENDS_USER_H
 
 #include "backend.h"
-#include "packet-join.h"
 #include <libslirp.h>
 #include <netinet/in.h>
 
@@ -21,7 +20,6 @@ typedef struct NetUser {
   GArray *forwards;             /* of UserForward */
   Slirp *slirp;
   GSource *source;
-  PacketJoin *join;             /* segments on their way to the device */
   uint8_t *frame;               /* one on its way from it */
 } NetUser;
 

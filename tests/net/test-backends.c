@@ -1,6 +1,10 @@
 /* test-backends.c -- the network backends, each with a device of the test's own at its end. */
 /* SPDX-License-Identifier: MIT */
 #include "net-backends/backend.h"
+#include <config.h>
+#ifdef HAVE_SLIRP
+#include "net-backends/user.h"
+#endif
 #include <backplane/plugin.h>
 #include <backplane/socket.h>
 #include <backplane/test.h>
@@ -393,6 +397,66 @@ BP_TEST (socket_is_bounded)
   g_rmdir (dir);
 }
 
+/* --- segments of one stream --------------------------------------------------------------------------- */
+
+/* A packet of TCP that says what is wrong with it, from one machine to the other; what arrives: how many, and the work of the last. */
+static uint32_t
+stream_over (BpTest *t, uint32_t size, uint32_t segment, guint n)
+{
+  Port *p = port (t, "a"), *q = port (t, "b");
+  g_autofree uint8_t *frame = g_malloc0 (size);
+  memcpy (frame + 12, "\x08\0\x45", 3);
+  frame[22] = 64;
+  frame[23] = 6;
+  frame[46] = 5 << 4;
+  frame[47] = TCP_ACK;
+  struct iovec iov = { frame, size };
+  BpNetPacket packet = { .struct_size = sizeof packet, .work = BP_NET_CHECKSUM | BP_NET_TCP4, .iov = &iov, .n_iov = 1, .size = size, .checksum_start = 34,
+                         .checksum_offset = 16, .segment_size = (uint16_t) segment };
+  g_ptr_array_set_size (q->input, 0);
+  bp_test_expect (bp_net_send (&p->backend, &packet));
+  Count all = { q, n };
+  bp_test_expect (until (t, has_packets, &all));
+  bp_test_expect_eq (q->input->len, n);
+  bp_test_expect_eq (g_bytes_get_size (g_ptr_array_index (q->input, 0)), n == 1 ? size : 54 + segment);
+  return q->work;
+}
+
+/* On their way they are many; the device that takes a large packet gets it, the other does not. */
+static void
+check_stream (BpTest *t)
+{
+  Port *p = port (t, "a"), *q = port (t, "b");
+  bp_test_expect (until (t, is_up, p) && until (t, is_up, q));
+  bp_test_expect_eq (stream_over (t, 54 + 5 * 1000, 1000, 5), 0);
+  net (q)->set_receive (q->backend.instance, BP_NET_CHECKSUM | BP_NET_CHECKED, 1);
+  bp_test_expect_eq (stream_over (t, 54 + 5 * 1000, 1000, 5), BP_NET_CHECKED);
+  net (q)->set_receive (q->backend.instance, BP_NET_CHECKSUM | BP_NET_CHECKED | BP_NET_TCP4, 1);
+  bp_test_expect_eq (stream_over (t, 54 + 5 * 1000, 1000, 1), BP_NET_CHECKSUM | BP_NET_TCP4);
+  /* a checksum that is wrong is the driver's to see */
+  g_ptr_array_set_size (q->input, 0);
+  uint8_t wrong[60] = { [12] = 8, [14] = 0x45, [17] = 46, [22] = 64, [23] = 6, [46] = 0x50, [47] = TCP_ACK };
+  bp_test_expect (send_bytes (p, wrong, sizeof wrong));
+  Count one = { q, 1 };
+  bp_test_expect (until (t, has_packets, &one));
+  bp_test_expect_eq (q->work, 0);
+}
+
+BP_TEST (streams_are_joined)
+{
+  g_autofree char *dir = folder (), *path = g_build_filename (dir, "s", NULL), *a = g_strdup_printf ("type = net-socket\naddress = unix:%s\n", path),
+                  *b = g_strdup_printf ("type = net-socket\nserver = off\naddress = unix:%s\n", path), *sections = pair_of (a, b),
+                  *da = g_strdup_printf ("type = net-dgram\nlocal = unix:%s\nremote = unix:%s.b\n", path, path),
+                  *db = g_strdup_printf ("type = net-dgram\nlocal = unix:%s.b\nremote = unix:%s\n", path, path), *dgram = pair_of (da, db);
+  BpTest *t = machine (sections);
+  check_stream (t);
+  bp_test_free (t);
+  t = machine (dgram);
+  check_stream (t);
+  bp_test_free (t);
+  g_rmdir (dir);
+}
+
 static int
 dgram_at (const char *path)
 {
@@ -622,6 +686,30 @@ BP_TEST (user_answers)
   bp_test_free (t);
 }
 
+/* A device that takes nothing: the loop sleeps, although segments wait to be joined. */
+BP_TEST (user_sleeps)
+{
+  uint8_t segment[1054] = { [12] = 8, [14] = 0x45, [16] = 4, [17] = 16, [22] = 64, [23] = 6, [46] = 0x50, [47] = TCP_ACK };
+  BpTest *t = machine ("[backend n]\ntype = net-user\n[device a]\ntype = port\nbackend = n\n");
+  Port *p = port (t, "a");
+  NetUser *u = bp_test_object (t, "n");
+  net (p)->set_receive (p->backend.instance, BP_NET_CHECKSUM | BP_NET_CHECKED | BP_NET_TCP4, 1);
+  p->room = 0;
+  net_receive_frame (u, segment, 60, false);
+  bp_test_expect (net_is_full (u));
+  net_receive_frame (u, segment, sizeof segment, true);
+  bp_test_expect (!packet_join_is_empty (u->net.join));
+  user_loop_look (u);
+  for (unsigned i = 0; i < 10; i++)
+    bp_test_iterate (t);
+  bp_test_expect (packet_join_is_empty (u->net.join));
+  p->room = 10;
+  net (p)->accept_input (u);
+  Count two = { p, 2 };
+  bp_test_expect (until (t, has_packets, &two));
+  bp_test_free (t);
+}
+
 BP_TEST (user_forwards)
 {
   unsigned number = 20000 + (unsigned) getpid () % 20000;
@@ -641,10 +729,10 @@ int
 main (int argc, char **argv)
 {
   static const BpTestCase *const cases[] = {
-    &socket_pair, &socket_waits, &socket_reconnects, &socket_hostile, &socket_loses_peer, &socket_is_bounded, &dgram_comes_back,
-    &dgram_pairs, &dgram_group, &work_is_done, &segments_wait, &state_is_kept, &refusals,
+    &socket_pair, &socket_waits, &socket_reconnects, &socket_hostile, &socket_loses_peer, &socket_is_bounded, &streams_are_joined,
+    &dgram_comes_back, &dgram_pairs, &dgram_group, &work_is_done, &segments_wait, &state_is_kept, &refusals,
 #ifdef HAVE_SLIRP
-    &user_answers, &user_forwards,
+    &user_answers, &user_sleeps, &user_forwards,
 #endif
     NULL
   };

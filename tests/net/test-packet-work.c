@@ -301,6 +301,74 @@ START_TEST (segments_are_joined)
 }
 END_TEST
 
+/* Whoever comes with many tags gets no longer packet for them than others. */
+START_TEST (joined_packets_are_bounded)
+{
+  enum { TAGS = 10, N = 1023, HEADER = 14 + 4 * TAGS + 20 + 20 };
+  uint8_t f[HEADER + N] = { 0 }, *ip = f + 14 + 4 * TAGS, *tcp = ip + 20;
+  Out o = out_new ();
+  PacketJoin *j = packet_join_new (keep_joined, &o);
+  for (unsigned i = 0; i < TAGS; i++)
+    packet_put16 (f + 12 + 4 * i, 0x8100);
+  packet_put16 (ip - 2, 0x0800);
+  ip[0] = 0x45;
+  ip[8] = 64;
+  ip[9] = 6;
+  packet_put16 (ip + 2, 40 + N);
+  tcp[12] = 5 << 4;
+  tcp[13] = TCP_ACK;
+  for (unsigned i = 0; i < 65; i++) {
+    packet_put32 (tcp + 4, i * N);
+    packet_join_add (j, f, sizeof f, BP_NET_TCP4 | BP_NET_CHECKSUM);
+  }
+  packet_join_flush (j);
+  ck_assert_uint_eq (o.frames->len, 2);
+  for (unsigned i = 0; i < o.frames->len; i++) {
+    uint32_t size;
+    frame_of (&o, i, &size);
+    ck_assert_uint_le (size, 14 + 8 + 65536);
+  }
+  packet_join_free (j);
+  g_ptr_array_unref (o.frames);
+}
+END_TEST
+
+/* Each bit of headers that are summed, and of the payload, counts; padding does not. */
+START_TEST (checksums_are_checked)
+{
+  for (unsigned kind = 0; kind < 4; kind++) {
+    Big *b = g_new (Big, 1);
+    struct iovec iov[2];
+    Out o = out_new ();
+    uint32_t size;
+    make (b, kind & 1, kind & 2, 101);
+    BpNetPacket p = packet_of (b, iov, kind & 2 ? BP_NET_UDP : kind & 1 ? BP_NET_TCP6 : BP_NET_TCP4, 1000);
+    ck_assert_int_eq (packet_finish (&p, 0, keep, &o), 1);
+    const uint8_t *f = frame_of (&o, 0, &size);
+    uint8_t bytes[400] = { 0 };
+    memcpy (bytes, f, size);
+    ck_assert (packet_is_checked (bytes, size));
+    ck_assert (packet_is_checked (bytes, size + 7));
+    ck_assert (!packet_is_checked (bytes, size - 1));
+    for (uint32_t at = b->v6 ? 22 : 15; at < size; at++) {
+      bytes[at] ^= 0x10;
+      ck_assert (!packet_is_checked (bytes, size));
+      bytes[at] ^= 0x10;
+    }
+    for (uint32_t n = 0; n < size; n++) {       /* cut short, in memory of just that size */
+      g_autofree uint8_t *part = g_memdup2 (bytes, n);
+      ck_assert (!packet_is_checked (part, n));
+    }
+    if (b->udp) {               /* without a checksum: nobody knows */
+      packet_put16 (bytes + (b->v6 ? 60 : 40), 0);
+      ck_assert (!packet_is_checked (bytes, size));
+    }
+    g_ptr_array_unref (o.frames);
+    g_free (b);
+  }
+}
+END_TEST
+
 /* Whatever is not the next piece of the same stream comes by itself, in its order. */
 START_TEST (strangers_are_not_joined)
 {
@@ -400,6 +468,8 @@ main (void)
   tcase_add_test (c, lies_are_refused);
   tcase_add_test (c, segments_are_joined);
   tcase_add_test (c, strangers_are_not_joined);
+  tcase_add_test (c, joined_packets_are_bounded);
+  tcase_add_test (c, checksums_are_checked);
   tcase_add_test (c, a_capture_is_read_back);
   suite_add_tcase (s, c);
   SRunner *r = srunner_create (s);
