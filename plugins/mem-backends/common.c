@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #ifndef MADV_POPULATE_WRITE
@@ -43,11 +44,14 @@ fail_memory (const MemBackend *base, int code, GError **error)
   return false;
 }
 
+static bool is_pool (const MemBackend *base) { return base->page_size != (uint64_t) sysconf (_SC_PAGESIZE); }
+
 /* Huge pages come from a pool of the host's, which somebody has to fill. */
 static bool
-fail_pages (const MemBackend *base, uint64_t page_size, int code, GError **error)
+fail_pages (const MemBackend *base, int code, GError **error)
 {
-  if (code != ENOMEM || page_size == (uint64_t) sysconf (_SC_PAGESIZE))
+  uint64_t page_size = base->page_size;
+  if (code != ENOMEM || !is_pool (base))
     return fail_memory (base, code, error);
   g_autofree char *path = g_strdup_printf ("/sys/kernel/mm/hugepages/hugepages-%" G_GUINT64_FORMAT "kB/free_hugepages", page_size >> 10), *text = NULL;
   g_autofree char *there = g_file_get_contents (path, &text, NULL, NULL) ? g_strdup_printf ("%s are free", g_strchomp (text)) : g_strdup ("the host does not say how many are free");
@@ -59,12 +63,12 @@ fail_pages (const MemBackend *base, uint64_t page_size, int code, GError **error
 /* Address space for the memory, aligned so that huge pages can serve it, and a page behind it that nothing
  * may touch. */
 static bool
-reserve (MemBackend *base, uint64_t page_size, GError **error)
+reserve (MemBackend *base, GError **error)
 {
-  uint64_t align = MAX (page_size, HUGE_PAGE_SIZE);
+  uint64_t align = MAX (base->page_size, HUGE_PAGE_SIZE);
   if (base->size > (UINT64_C (1) << 47))
     return fail_memory (base, ENOMEM, error);
-  base->reserved = base->size + align + page_size;
+  base->reserved = base->size + align + base->page_size;
   void *p = mmap (NULL, base->reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (p == MAP_FAILED)
     return fail_memory (base, errno, error);
@@ -103,27 +107,56 @@ typedef struct Populate {
   int code;                     /* errno */
 } Populate;
 
+/* For kernels before 5.14: every page is written with what it holds.  The kernel does it, for which a page that cannot be had is an error and not SIGBUS. */
+static int
+touch (const Populate *p)
+{
+  for (uint64_t at = 0; at < p->size; at += p->page_size) {
+    uint8_t byte;
+    struct iovec here = { &byte, 1 }, there = { p->start + at, 1 };
+    if (process_vm_readv (getpid (), &here, 1, &there, 1, 0) != 1 || process_vm_writev (getpid (), &here, 1, &there, 1, 0) != 1)
+      return errno;
+  }
+  return 0;
+}
+
 static void *
 populate (void *data)
 {
   Populate *p = data;
   if (!p->size || madvise (p->start, p->size, MADV_POPULATE_WRITE) == 0)
     return NULL;
-  p->code = errno;
-  if (errno == EINVAL) {        /* an older kernel: touch every page, keeping what it holds */
-    p->code = 0;
-    for (uint64_t at = 0; at < p->size; at += p->page_size) {
-      volatile uint8_t *byte = p->start + at;
-      *byte = *byte;
-    }
-  }
+  p->code = errno == EINVAL ? touch (p) : errno;
   return NULL;
 }
 
+/* What would be SIGBUS at a touch is EFAULT here. */
 static bool
-populate_all (MemBackend *base, uint64_t page_size, GError **error)
+fail_populate (const MemBackend *base, int code, GError **error)
 {
-  uint64_t n_pages = base->size / page_size;
+  if (code != EFAULT || is_pool (base))
+    return fail_pages (base, code == EFAULT ? ENOMEM : code, error);
+  g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "cannot get %" G_GUINT64_FORMAT " bytes (%" G_GUINT64_FORMAT " MiB) of memory: %s", base->size, base->size >> 20,
+               base->has_contents ? "the file system has no room for all of the file, or the file became shorter" : "the host has no pages for all of it");
+  return false;
+}
+
+/* Who takes more than there is does not get an error: the kernel ends a process, and mostly this one.  A file's pages are not counted: they leave memory again. */
+static bool
+check_room (const MemBackend *base, GError **error)
+{
+  uint64_t room = is_pool (base) || (base->share && base->has_contents) ? UINT64_MAX : mem_backend_room ("");
+  if (base->size <= room)
+    return true;
+  g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "prealloc = on takes %" G_GUINT64_FORMAT " MiB of memory at once, and the host can give %" G_GUINT64_FORMAT
+               " MiB (available memory and free swap, within the limits of this process's control groups)", base->size >> 20, room >> 20);
+  return false;
+}
+
+static bool
+populate_all (MemBackend *base, GError **error)
+{
+  uint64_t page_size = base->page_size, n_pages = base->size / page_size;
   unsigned n = (unsigned) MIN ((uint64_t) CLAMP (base->prealloc_threads, 1, MAX_THREADS), n_pages);
   Populate parts[MAX_THREADS];
   GThread *threads[MAX_THREADS] = { NULL };
@@ -141,7 +174,7 @@ populate_all (MemBackend *base, uint64_t page_size, GError **error)
       g_thread_join (threads[i]);
     code = code ? code : parts[i].code;
   }
-  return code == 0 || fail_memory (base, code, error);
+  return code == 0 || fail_populate (base, code, error);
 }
 
 /* --- the whole -------------------------------------------------------------------------------- */
@@ -158,28 +191,25 @@ release (MemBackend *base)
   mem_backend_set_fd (base, -1);
 }
 
+static bool
+map (MemBackend *base, uint64_t offset, GError **error)
+{
+  int flags = MAP_FIXED | (base->share ? MAP_SHARED : MAP_PRIVATE) | (base->has_fd ? 0 : MAP_ANONYMOUS);
+  if (!base->prealloc && !is_pool (base))
+    flags |= MAP_NORESERVE;     /* huge pages are reserved in any case: to run out of them later is SIGBUS */
+  if (mmap (base->host, base->size, PROT_READ | PROT_WRITE, flags, base->fd, (off_t) offset) == MAP_FAILED)
+    return fail_pages (base, errno, error);
+  apply_hints (base);
+  return mem_backend_apply_numa (base, error) && (!base->prealloc || populate_all (base, error));
+}
+
 bool
 mem_backend_map (MemBackend *base, int fd, uint64_t offset, uint64_t page_size, GError **error)
 {
   mem_backend_set_fd (base, fd);
-  if (!mem_backend_check_size (base, page_size, error) || !mem_backend_check_numa (base, error) || !reserve (base, page_size, error)) {
-    release (base);
-    return false;
-  }
-  int flags = MAP_FIXED | (base->share ? MAP_SHARED : MAP_PRIVATE) | (fd < 0 ? MAP_ANONYMOUS : 0);
-  if (!base->prealloc && page_size == (uint64_t) sysconf (_SC_PAGESIZE))
-    flags |= MAP_NORESERVE;     /* huge pages are reserved in any case: to run out of them later is SIGBUS */
-  if (mmap (base->host, base->size, PROT_READ | PROT_WRITE, flags, fd, (off_t) offset) == MAP_FAILED) {
-    fail_pages (base, page_size, errno, error);
-    release (base);
-    return false;
-  }
-  apply_hints (base);
-  if (!mem_backend_apply_numa (base, error)) {
-    release (base);
-    return false;
-  }
-  if (base->prealloc && !populate_all (base, page_size, error)) {
+  base->page_size = page_size;
+  if (!mem_backend_check_size (base, page_size, error) || !mem_backend_check_numa (base, error) || (base->prealloc && !check_room (base, error))
+      || !reserve (base, error) || !map (base, offset, error)) {
     release (base);
     return false;
   }

@@ -15,6 +15,9 @@ typedef struct File {
   char *path;
   bool readonly, create;
   uint64_t offset;
+  /* derived */
+  bool made;                    /* by this object, */
+  int64_t length;               /* or made longer, from this; -1: not */
 } File;
 
 /* --- opening ---------------------------------------------------------------------------------- */
@@ -37,16 +40,28 @@ fail_open (const File *f, bool for_writing, GError **error)
 }
 
 static int
-open_file (const File *f, GError **error)
+open_file (File *f, GError **error)
 {
   bool for_writing = f->create || (f->base.share && !f->readonly);
-  int fd = open (f->path, (for_writing ? O_RDWR : O_RDONLY) | O_CLOEXEC | (f->create ? O_CREAT : 0), 0600);
+  int flags = (for_writing ? O_RDWR : O_RDONLY) | O_CLOEXEC, fd = f->create ? open (f->path, flags | O_CREAT | O_EXCL, 0600) : -1;
+  f->length = -1;
+  f->made = fd >= 0;
+  if (fd < 0)
+    fd = open (f->path, flags | (f->create ? O_CREAT : 0), 0600);
   return fd >= 0 ? fd : fail_open (f, for_writing, error);
+}
+
+/* Nothing came of it: the file is as it was. */
+static void
+undo (const File *f)
+{
+  if (f->made ? unlink (f->path) : f->length >= 0 ? truncate (f->path, (off_t) f->length) : 0)
+    bp_warn (f, "`%s` stays as it is now: %s", f->path, g_strerror (errno));
 }
 
 /* The file must hold the span; with create it is made longer. */
 static bool
-check_length (const File *f, int fd, const struct stat *st, GError **error)
+check_length (File *f, int fd, const struct stat *st, GError **error)
 {
   uint64_t need = f->offset + f->base.size;
   if ((uint64_t) st->st_size >= need)
@@ -58,19 +73,26 @@ check_length (const File *f, int fd, const struct stat *st, GError **error)
                  f->path, (uint64_t) st->st_size, f->offset, f->base.size, need);
     return false;
   }
-  int code = ftruncate (fd, (off_t) need) == 0 ? 0 : errno;
-  if (!code && f->base.prealloc && f->base.share)       /* disk space now, rather than SIGBUS later */
-    code = posix_fallocate (fd, (off_t) f->offset, (off_t) f->base.size);
-  if (code) {
-    g_set_error (error, BP_ERROR, BP_ERROR_IO, "cannot make `%s` %" G_GUINT64_FORMAT " bytes long: %s",
-                 f->path, need, g_strerror (code));
-    return false;
-  }
-  return true;
+  f->length = st->st_size;
+  if (ftruncate (fd, (off_t) need) == 0)
+    return true;
+  g_set_error (error, BP_ERROR, BP_ERROR_IO, "cannot make `%s` %" G_GUINT64_FORMAT " bytes long: %s", f->path, need, g_strerror (errno));
+  return false;
+}
+
+/* Disk space now, rather than SIGBUS later: a file that is long enough may have holes. */
+static bool
+fill_holes (const File *f, int fd, GError **error)
+{
+  int code = f->base.prealloc && f->base.share && !f->readonly ? posix_fallocate (fd, (off_t) f->offset, (off_t) f->base.size) : 0;
+  if (code)
+    g_set_error (error, BP_ERROR, BP_ERROR_IO, "prealloc = on: cannot get %" G_GUINT64_FORMAT " MiB of disk space for `%s`: %s", f->base.size >> 20, f->path,
+                 g_strerror (code));
+  return !code;
 }
 
 static bool
-check_file (const File *f, int fd, uint64_t *page_size, GError **error)
+check_file (File *f, int fd, uint64_t *page_size, GError **error)
 {
   struct stat st;
   struct statfs fs;
@@ -91,7 +113,8 @@ check_file (const File *f, int fd, uint64_t *page_size, GError **error)
                  f->offset, *page_size);
     return false;
   }
-  return mem_backend_check_size (&f->base, *page_size, error) && check_length (f, fd, &st, error);
+  bool is_pool = *page_size != (uint64_t) sysconf (_SC_PAGESIZE);       /* whose pages the mapping reserves */
+  return mem_backend_check_size (&f->base, *page_size, error) && check_length (f, fd, &st, error) && (is_pool || fill_holes (f, fd, error));
 }
 
 /* --- life cycle ------------------------------------------------------------------------------- */
@@ -123,13 +146,17 @@ configure (void *self, GError **error)
     return false;
   if (!check_file (f, fd, &page_size, error)) {
     close (fd);
+    undo (f);
     return false;
   }
   /* Read-only memory is mapped privately: a loader that patches it changes its copy, not the file. */
   if (f->readonly)
     f->base.share = false;
-  if (!mem_backend_map (&f->base, fd, f->offset, page_size, error))
+  f->base.has_contents = true;
+  if (!mem_backend_map (&f->base, fd, f->offset, page_size, error)) {
+    undo (f);
     return false;
+  }
   bp_region_set_readonly (f->base.region, f->readonly);
   return true;
 }

@@ -24,10 +24,12 @@ typedef struct MemBackend {
   /* derived */
   int fd;                       /* -1: none */
   bool has_fd;                  /* fd is a descriptor (0 from the zeroed struct is not) */
+  bool has_contents;            /* of a file behind it, which is not empty memory */
   bool is_copy;                 /* private pages over a template's file: one that is given back shows the file's bytes, not zeros */
   uint8_t *host;
   void *reservation;            /* the mapping, its guard page, and what alignment cost */
   uint64_t reserved;
+  uint64_t page_size;           /* the host's, or that of a pool of huge pages */
 } MemBackend;
 
 /* The rows of MemBackend, as the parent of each type.  `share` differs in its default: each type has its
@@ -44,6 +46,8 @@ bool mem_backend_check_size (const MemBackend *base, uint64_t page_size, GError 
 bool mem_backend_check_numa (const MemBackend *base, GError **error);
 bool mem_backend_apply_numa (const MemBackend *base, GError **error);
 extern const char *const mem_backend_policies[];
+/* room.c: bytes that the host could give this process now; UINT64_MAX: nobody says.  root: before /proc and /sys. */
+uint64_t mem_backend_room (const char *root);
 void mem_backend_set_fd (MemBackend *base, int fd);
 void mem_backend_unrealize (void *self);
 

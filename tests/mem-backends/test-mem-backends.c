@@ -13,6 +13,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../../plugins/mem-backends/mem-backend.h"
+
 const BpPluginDesc *bp_plugin_query (void);
 
 static char *directory;
@@ -271,6 +273,118 @@ START_TEST (memfd_is_shared_and_sealed)
 }
 END_TEST
 
+/* --- hints, and what the host says of them -------------------------------------------------------- */
+
+/* VmFlags of the mapping at `host', as " rd wr ... ". */
+static char *
+flags_of (const void *host)
+{
+  g_autofree char *all = NULL, *start = g_strdup_printf ("\n%lx-", (unsigned long) (uintptr_t) host);
+  ck_assert (g_file_get_contents ("/proc/self/smaps", &all, NULL, NULL));
+  const char *mapping = strstr (all, start), *flags = mapping ? strstr (mapping, "\nVmFlags:") : NULL;
+  ck_assert_ptr_nonnull (flags);
+  flags += strlen ("\nVmFlags:");
+  return g_strndup (flags, strcspn (flags, "\n"));
+}
+
+/* dd: not in core dumps; mg: KSM; hg, nh: huge pages or none. */
+START_TEST (hints)
+{
+  static const struct { const char *settings, *flag; bool set; } cases[] = {
+    { "size=4M dump=off", " dd ", true }, { "size=4M", " dd ", false }, { "size=4M merge=on", " mg ", true }, { "size=4M", " mg ", false },
+    { "size=4M hugepages=on", " hg ", true }, { "size=4M hugepages=off", " nh ", true }, { "size=4M", " hg ", false },
+  };
+  BpObject *o = make ("memory-anonymous", cases[_i].settings, NULL);
+  ck_assert_ptr_nonnull (o);
+  g_autofree char *flags = flags_of (host_of (o));
+  bool can = strcmp (cases[_i].flag, " mg ") != 0 || g_access ("/sys/kernel/mm/ksm", F_OK) == 0;
+  ck_assert_msg (!can || !!strstr (flags, cases[_i].flag) == cases[_i].set, "%s: %s", cases[_i].settings, flags);
+  object_free (o);
+}
+END_TEST
+
+/* --- allocation ahead of use ------------------------------------------------------------------------- */
+
+static char *
+root_with (const char *meminfo, const char *groups, const char *const *rows)
+{
+  static unsigned n;
+  g_autofree char *name = g_strdup_printf ("root%u", n++);
+  char *root = g_build_filename (directory, name, NULL);
+  struct { const char *path, *text; } files[12] = { { "/proc/meminfo", meminfo }, { "/proc/self/cgroup", groups } };
+  for (unsigned i = 2; *rows; i++, rows += 2) {
+    files[i].path = rows[0];
+    files[i].text = rows[1];
+  }
+  for (unsigned i = 0; files[i].path; i++) {
+    g_autofree char *file = g_strconcat (root, files[i].path, NULL), *folder = g_path_get_dirname (file);
+    ck_assert (!files[i].text || (g_mkdir_with_parents (folder, 0700) == 0 && g_file_set_contents (file, files[i].text, -1, NULL)));
+  }
+  return root;
+}
+
+START_TEST (room_of_the_host)
+{
+  static const char meminfo[] = "MemTotal:       100 kB\nMemAvailable:    80 kB\nSwapFree:         20 kB\n";
+  static const struct { const char *meminfo, *groups, *rows[9]; uint64_t bytes; } cases[] = {
+    { NULL, NULL, { NULL }, UINT64_MAX },
+    { "MemTotal: 100 kB\n", "", { NULL }, UINT64_MAX },
+    { meminfo, NULL, { NULL }, 100 << 10 },
+    { meminfo, "0::/a/b\n", { "/sys/fs/cgroup/a/b/memory.max", "max\n", "/sys/fs/cgroup/a/b/memory.current", "5000\n", NULL }, 100 << 10 },
+    { meminfo, "0::/a/b\n", { "/sys/fs/cgroup/a/memory.max", "50000\n", "/sys/fs/cgroup/a/memory.current", "30000\n",
+                               "/sys/fs/cgroup/a/memory.stat", "file 9\ninactive_file 2000\nactive_file 1000\n", NULL }, 23000 },
+    { meminfo, "0::/\n", { "/sys/fs/cgroup/memory.max", "50000\n", "/sys/fs/cgroup/memory.current", "60000\n", NULL }, 0 },
+    { meminfo, "9:name=x:/\n4:memory:/gone\n0::/\n", { "/sys/fs/cgroup/memory/memory.limit_in_bytes", "7000\n", "/sys/fs/cgroup/memory/memory.usage_in_bytes", "3000\n",
+                                                         "/sys/fs/cgroup/memory/memory.stat", "total_inactive_file 5000\n", NULL }, 7000 },
+  };
+  g_autofree char *root = root_with (cases[_i].meminfo, cases[_i].groups, cases[_i].rows);
+  ck_assert_uint_eq (mem_backend_room (root), cases[_i].bytes);
+  g_autofree char *command = g_strdup_printf ("rm -rf '%s'", root);
+  ck_assert_int_eq (system (command), 0);
+}
+END_TEST
+
+/* Nobody is killed, and no page was taken. */
+START_TEST (prealloc_of_too_much)
+{
+  static const char *const types[] = { "memory-anonymous", "memory-memfd" };
+  uint64_t most = mem_backend_room ("");
+  if (most > UINT64_C (1) << 44)
+    return;                     /* this host does not say */
+  g_autofree char *settings = g_strdup_printf ("size=%" G_GUINT64_FORMAT "M prealloc=on", (most >> 20) + (most >> 22) + 64);
+  REFUSED (types[_i], settings, "prealloc = on takes", "the host can give");
+}
+END_TEST
+
+START_TEST (prealloc_fills_holes)
+{
+  struct stat st;
+  write_file (0, 0);
+  ck_assert_int_eq (truncate (path, 1 << 20), 0);
+  BpObject *o = make ("memory-file", "size=1M path=ram prealloc=on", NULL);
+  ck_assert_ptr_nonnull (o);
+  ck_assert_int_eq (stat (path, &st), 0);
+  ck_assert_int_ge (st.st_blocks, (1 << 20) / 512);
+  object_free (o);
+}
+END_TEST
+
+/* What an object that came to nothing did to its file is undone. */
+START_TEST (file_is_left_alone)
+{
+  REFUSED ("memory-file", "size=8K path=ram create=on policy=bind nodes=1023", "1023");
+  ck_assert (g_access (path, F_OK) != 0);
+  write_file (5000, 'a');
+  REFUSED ("memory-file", "size=8K path=ram create=on policy=bind nodes=1023", "1023");
+  ck_assert_int_eq (byte_of_file (4999), 'a');
+  char *data = NULL;
+  size_t size;
+  ck_assert (g_file_get_contents (path, &data, &size, NULL));
+  ck_assert_uint_eq (size, 5000);
+  g_free (data);
+}
+END_TEST
+
 /* --- NUMA ------------------------------------------------------------------------------------- */
 
 START_TEST (numa_refused)
@@ -331,6 +445,11 @@ main (void)
   tcase_add_test (tcase, file_readonly);
   tcase_add_test (tcase, file_create_and_lengthen);
   tcase_add_test (tcase, memfd_is_shared_and_sealed);
+  tcase_add_loop_test (tcase, hints, 0, 7);
+  tcase_add_loop_test (tcase, room_of_the_host, 0, 7);
+  tcase_add_loop_test (tcase, prealloc_of_too_much, 0, 2);
+  tcase_add_test (tcase, prealloc_fills_holes);
+  tcase_add_test (tcase, file_is_left_alone);
   tcase_add_test (tcase, numa_refused);
   tcase_add_loop_test (tcase, numa_applied, 0, 4);
   tcase_add_test (tcase, huge_pages);
