@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "mem-backend.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
@@ -89,7 +90,9 @@ hint (const MemBackend *base, int advice, const char *what)
 static void
 apply_hints (const MemBackend *base)
 {
-  if (base->merge)
+  if (base->merge && (base->share || is_pool (base)))   /* the kernel says yes, and does nothing */
+    bp_warn (base, "merge = on has no effect: the host merges private memory (share = off) of ordinary pages alone");
+  else if (base->merge)
     hint (base, MADV_MERGEABLE, "merge = on");
   if (!base->dump)
     hint (base, MADV_DONTDUMP, "dump = off");
@@ -250,14 +253,20 @@ get_fd (void *self)
   return base->has_fd && base->share ? base->fd : -1;
 }
 
-/* Shared memory is given back where it comes from, a hole; a private mapping of nothing is empty again, one of a file would show the file's bytes. */
+/* Shared memory is given back where it comes from, a hole; private memory is empty again, unless there is a file whose bytes would show.  Behind a private copy
+ * of a nameless file's page the empty one is in memory, too.  Pages of the host's pool would lose their reservation with their contents: when another has
+ * them, the guest's next touch is SIGBUS. */
 static bool
 discard (void *self, uint64_t offset, uint64_t size)
 {
   const MemBackend *base = self;
-  if (!base->host || offset > base->size || size > base->size - offset || base->is_copy || (base->has_fd && !base->share))
+  if (!base->host || offset > base->size || size > base->size - offset || base->is_copy || (base->has_contents && !base->share) || is_pool (base))
     return false;
-  return madvise (base->host + offset, size, base->share ? MADV_REMOVE : MADV_DONTNEED) == 0;
+  if (madvise (base->host + offset, size, base->share ? MADV_REMOVE : MADV_DONTNEED) != 0)
+    return false;
+  if (base->has_fd && !base->share && fallocate (base->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t) offset, (off_t) size) != 0)
+    bp_log_unimp (base, "an empty page stays where one was given back: %s", g_strerror (errno));
+  return true;
 }
 
 /* Only of memory that nobody else sees, and that has no contents of its own. */
@@ -265,12 +274,15 @@ static bool
 map_private (void *self, int fd, uint64_t offset)
 {
   MemBackend *base = self;
+  g_autoptr (GError) error = NULL;
   if (base->share || base->has_fd)
     return false;
   if (mmap (base->host, base->size, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_NORESERVE, fd, (off_t) offset) == MAP_FAILED)
     return false;
   base->is_copy = true;
   apply_hints (base);
+  if (!mem_backend_apply_numa (base, &error))   /* they were of the mapping before */
+    bp_warn (base, "%s", error->message);
   return true;
 }
 

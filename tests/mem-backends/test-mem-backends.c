@@ -303,6 +303,72 @@ START_TEST (hints)
 }
 END_TEST
 
+/* --- given back ------------------------------------------------------------------------------------ */
+
+static bool
+is_resident (const void *page)
+{
+  unsigned char resident;
+  ck_assert_int_eq (mincore ((void *) page, 4096, &resident), 0);
+  return resident & 1;
+}
+
+START_TEST (discarded)
+{
+  static const struct { const char *type, *settings; bool can; } cases[] = {
+    { "memory-anonymous", "size=64K", true }, { "memory-anonymous", "size=64K share=on", true }, { "memory-anonymous", "size=64K prealloc=on", true },
+    { "memory-memfd", "size=64K", true }, { "memory-memfd", "size=64K share=off", true }, { "memory-file", "size=64K path=ram create=on", true },
+    { "memory-file", "size=64K path=ram share=off", false }, { "memory-file", "size=64K path=ram readonly=on", false },
+  };
+  g_autofree char *data = g_malloc (64 << 10);
+  memset (data, 'f', 64 << 10);
+  ck_assert (g_file_set_contents (path, data, 64 << 10, NULL));
+  BpObject *o = make (cases[_i].type, cases[_i].settings, NULL);
+  ck_assert_ptr_nonnull (o);
+  void *self = object_instance (o);
+  uint8_t *host = host_of (o);
+  memset (host, 'x', 64 << 10);
+  ck_assert (!table (o)->discard (self, 0, 68 << 10) && !table (o)->discard (self, 68 << 10, 4096) && !table (o)->discard (self, 4096, UINT64_MAX - 4095));
+  ck_assert_int_eq (table (o)->discard (self, 8192, 4096), cases[_i].can);
+  if (strcmp (cases[_i].type, "memory-file") != 0)      /* file systems may keep a folio around a hole */
+    ck_assert (!is_resident (host + 8192));
+  ck_assert_int_eq (host[8192], cases[_i].can ? 0 : 'x');
+  ck_assert_int_eq (host[12287], cases[_i].can ? 0 : 'x');
+  ck_assert_int_eq (host[8191], 'x');
+  ck_assert_int_eq (host[12288], 'x');
+  object_free (o);
+}
+END_TEST
+
+/* A page that went back to the pool would be anybody's. */
+START_TEST (discard_keeps_huge_pages)
+{
+  BpObject *o = make ("memory-memfd", "size=2M hugetlb=on hugetlb-size=2M", NULL);
+  if (!o)
+    return;                     /* the pool is empty */
+  memset (host_of (o), 'x', 4096);
+  ck_assert (!table (o)->discard (object_instance (o), 0, 2 << 20));
+  ck_assert_int_eq (host_of (o)[0], 'x');
+  object_free (o);
+}
+END_TEST
+
+/* A template's bytes are under it from then on. */
+START_TEST (discard_of_a_copy)
+{
+  write_file (2 << 20, 't');
+  int fd = open (path, O_RDONLY);
+  BpObject *o = make ("memory-anonymous", "size=2M dump=off", NULL);
+  ck_assert (table (o)->map_private (object_instance (o), fd, 0));
+  ck_assert_int_eq (host_of (o)[4096], 't');
+  ck_assert (!table (o)->discard (object_instance (o), 0, 4096));
+  g_autofree char *flags = flags_of (host_of (o));
+  ck_assert (strstr (flags, " dd ") != NULL);
+  object_free (o);
+  close (fd);
+}
+END_TEST
+
 /* --- allocation ahead of use ------------------------------------------------------------------------- */
 
 static char *
@@ -446,6 +512,9 @@ main (void)
   tcase_add_test (tcase, file_create_and_lengthen);
   tcase_add_test (tcase, memfd_is_shared_and_sealed);
   tcase_add_loop_test (tcase, hints, 0, 7);
+  tcase_add_loop_test (tcase, discarded, 0, 8);
+  tcase_add_test (tcase, discard_keeps_huge_pages);
+  tcase_add_test (tcase, discard_of_a_copy);
   tcase_add_loop_test (tcase, room_of_the_host, 0, 7);
   tcase_add_loop_test (tcase, prealloc_of_too_much, 0, 2);
   tcase_add_test (tcase, prealloc_fills_holes);
