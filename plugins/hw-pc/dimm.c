@@ -4,7 +4,6 @@
 #include <backplane/iface/memory-backend.h>
 #include <backplane/machine.h>
 #include "hw-pc.h"
-#include <string.h>
 
 /* What operating systems add and remove at a time, at least: Linux's section. */
 #define DIMM_BLOCK (UINT64_C (128) << 20)
@@ -31,33 +30,6 @@ size_of (const Dimm *d)
 }
 
 /* --- checks ----------------------------------------------------------------------------- */
-
-static const char *
-uses (void *object, const char *id)
-{
-  const BpProperty *p;
-  for (unsigned i = 0; (p = bp_object_property (object, i)); i++) {
-    g_autofree char *target = p->kind == BP_PROPERTY_LINK ? bp_object_get (object, p->name, NULL) : NULL;
-    if (g_strcmp0 (target, id) == 0)
-      return p->name;
-  }
-  return NULL;
-}
-
-/* The same bytes in two places would be taken for two memories. */
-static bool
-check_memory (Dimm *d, GError **error)
-{
-  BpMachine *machine = bp_object_machine (d);
-  const char *id = bp_object_id (d->memory.instance), *key;
-  unsigned cursor = 0;
-  for (void *o; (o = bp_machine_next_object (machine, &cursor));)
-    if (o != d && (key = uses (o, id))) {
-      g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "memory = %s is in use: %s.%s", id, bp_object_id (o), key);
-      return false;
-    }
-  return true;
-}
 
 static bool
 find_slots (Dimm *d, GError **error)
@@ -107,7 +79,7 @@ dimm_realize (void *self, GError **error)
   const BpMemoryBackendIface *t = d->memory.table;
   int slot = d->slot < 0 ? BP_MEMORY_ANY_SLOT : d->slot;
   uint64_t address = d->address ? d->address : BP_MEMORY_ANYWHERE;
-  if (!check_memory (d, error) || !find_slots (d, error))
+  if (!find_slots (d, error))
     return false;
   d->shown = bp_region_new_alias (d, bp_object_id (d), t->region (d->memory.instance), 0, size_of (d));
   if (!d->bus_iface->plug (d->bus, d, d->shown, DIMM_BLOCK, &slot, &address, error))

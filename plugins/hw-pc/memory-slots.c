@@ -3,6 +3,7 @@
 #include <backplane/bus/memory-slots.h>
 #include <backplane/iface/firmware-config.h>
 #include <backplane/iface/memory-backend.h>
+#include <backplane/machine.h>
 #include "acpi.h"
 #include "hw-pc.h"
 #include <string.h>
@@ -28,6 +29,7 @@ enum { OST_SUCCESS = 0, OST_NOT_SUPPORTED = 0x80, OST_IN_USE = 0x81, OST_BUSY = 
 typedef struct Slot {
   uint8_t inserted, removing;   /* events that the guest has not taken yet */
   uint8_t asked;                /* it was asked to let go, and has not answered */
+  uint8_t ejected;              /* it has let go: the device is about to leave, and nobody sees it any more */
   uint32_t ost_event, ost_status;
 } Slot;
 
@@ -36,7 +38,7 @@ typedef struct Place {          /* of a device, in the span */
   BpRegion *region;
   uint64_t address, size;
   int slot;                     /* negative: none */
-  bool ejected;                 /* the guest has let go; it is about to leave */
+  bool shown;                   /* the region is in the span */
 } Place;
 
 typedef struct Slots {
@@ -50,6 +52,7 @@ typedef struct Slots {
   uint64_t base, size;
   Place place[MAX_PLACES];
   unsigned n_places;
+  unsigned watch;
 } Slots;
 
 static uint64_t
@@ -117,14 +120,39 @@ take_ost (Slots *s, uint32_t number, Place *p)
 }
 
 static void
+show (Slots *s, Place *p, bool shown)
+{
+  if (p->shown == shown)
+    return;
+  p->shown = shown;
+  if (shown)
+    bp_region_add (s->memory, p->address, p->region, 0);
+  else
+    bp_region_remove (p->region);
+}
+
+static void
 eject (Slots *s, uint32_t number, Place *p)
 {
-  if (!p || p->ejected)
+  if (!p || s->slot[number].ejected)
     return;
-  p->ejected = true;
-  s->slot[number].asked = s->slot[number].inserted = s->slot[number].removing = 0;
-  bp_region_remove (p->region);
+  s->slot[number] = (Slot) { .ejected = 1, .ost_event = s->slot[number].ost_event, .ost_status = s->slot[number].ost_status };
+  show (s, p, false);
   bp_object_removal_done (p->device);
+}
+
+/* One that was ejected while the machine moved leaves where it has come to. */
+static void
+on_machine (void *user, BpMachineEvent event, const char *detail)
+{
+  Slots *s = user;
+  if (event != BP_MACHINE_RESUMED)
+    return;
+  bp_machine_lock (bp_object_machine (s));
+  for (unsigned i = 0; i < s->n_places; i++)
+    if (s->place[i].slot >= 0 && s->slot[s->place[i].slot].ejected)
+      bp_object_removal_done (s->place[i].device);
+  bp_machine_unlock (bp_object_machine (s));
 }
 
 /* --- guest access ---------------------------------------------------------------- */
@@ -137,7 +165,7 @@ registers_read (void *self, uint64_t offset, unsigned size)
     return 0;
   const Slot *slot = &s->slot[s->selected];
   Place *p = place_of_slot (s, s->selected);
-  bool here = p && !p->ejected;
+  bool here = p && !slot->ejected;
   uint8_t bytes[32] = { 0 };    /* any part of any register can be read */
   uint64_t words[2] = { GUINT64_TO_LE (here ? p->address : 0), GUINT64_TO_LE (here ? p->size : 0) }, value = 0;
   memcpy (bytes, words, sizeof words);
@@ -202,7 +230,7 @@ overlapping (const Slots *s, uint64_t address, uint64_t size)
   return NULL;
 }
 
-/* The lowest address that is free; the base's end: there is none. */
+/* The lowest address that is free; UINT64_MAX: there is none. */
 static uint64_t
 free_address (const Slots *s, uint64_t size, uint64_t align)
 {
@@ -260,6 +288,37 @@ choose_slot (Slots *s, int *slot, GError **error)
   return false;
 }
 
+static const char *
+link_to (void *object, const char *id)
+{
+  const BpProperty *p;
+  for (unsigned i = 0; (p = bp_object_property (object, i)); i++) {
+    g_autofree char *target = p->kind == BP_PROPERTY_LINK ? bp_object_get (object, p->name, NULL) : NULL;
+    if (g_strcmp0 (target, id) == 0)
+      return p->name;
+  }
+  return NULL;
+}
+
+/* The same bytes in two places would be taken for two memories. */
+static bool
+is_used_once (void *device, GError **error)
+{
+  BpMachine *machine = bp_object_machine (device);
+  const BpMemoryDeviceIface *t = bp_object_interface (device, BP_MEMORY_DEVICE_ID);
+  BpMemoryDeviceInfo info = { .struct_size = sizeof info };
+  unsigned cursor = 0;
+  const char *key;
+  if (BP_TABLE_HAS (t, info))
+    t->info (device, &info);
+  for (void *o; info.memory && (o = bp_machine_next_object (machine, &cursor));)
+    if (o != device && (key = link_to (o, bp_object_id (info.memory)))) {
+      g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "memory = %s is in use: %s.%s", bp_object_id (info.memory), bp_object_id (o), key);
+      return false;
+    }
+  return true;
+}
+
 static bool
 slots_plug (void *self, void *device, BpRegion *region, uint64_t align, int *slot, uint64_t *address, GError **error)
 {
@@ -273,10 +332,11 @@ slots_plug (void *self, void *device, BpRegion *region, uint64_t align, int *slo
     g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "`%s` holds %u memories, and no more", bp_object_id (s), MAX_PLACES);
     return false;
   }
-  if (!choose_slot (s, slot, error) || !choose_address (s, size, align, address, error))
+  if (!is_used_once (device, error) || !choose_slot (s, slot, error) || !choose_address (s, size, align, address, error))
     return false;
-  s->place[s->n_places++] = (Place) { device, region, *address, size, *slot, false };
-  bp_region_add (s->memory, *address, region, 0);
+  Place *p = &s->place[s->n_places++];
+  *p = (Place) { device, region, *address, size, *slot, false };
+  show (s, p, true);
   if (*slot >= 0) {
     s->slot[*slot] = (Slot) { .inserted = 1 };
     drive_event (s);
@@ -293,7 +353,7 @@ slots_unplug (void *self, void *device)
     return;
   if (p->slot >= 0)
     s->slot[p->slot] = (Slot) { .inserted = 0 };
-  bp_region_remove (p->region);
+  show (s, p, false);
   *p = s->place[--s->n_places];
   drive_event (s);
 }
@@ -303,7 +363,7 @@ slots_ask (void *self, void *device)
 {
   Slots *s = self;
   const Place *p = place_of (s, device);
-  if (!p || p->slot < 0 || p->ejected)
+  if (!p || p->slot < 0 || s->slot[p->slot].ejected)
     return;
   s->slot[p->slot].removing = s->slot[p->slot].asked = 1;
   drive_event (s);
@@ -340,6 +400,7 @@ slots_realize (void *self, GError **error)
 {
   Slots *s = self;
   uint64_t end = GUINT64_TO_LE (s->base + s->size);
+  s->watch = bp_machine_watch (bp_object_machine (s), on_machine, s);
   return !s->most || bp_firmware_config_add_file (&s->firmware, "etc/reserved-memory-end", &end, sizeof end, error);
 }
 
@@ -347,20 +408,38 @@ static void
 slots_unrealize (void *self)
 {
   Slots *s = self;
+  if (s->watch)
+    bp_machine_unwatch (bp_object_machine (s), s->watch);
+  s->watch = 0;
   for (unsigned i = 0; i < s->n_places; i++)
-    bp_region_remove (s->place[i].region);
+    show (s, &s->place[i], false);
   s->n_places = 0;
   g_clear_pointer (&s->memory, bp_region_free);
 }
 
-/* What is in the slots by now an operating system finds when it starts. */
+/* What is in the slots by now an operating system finds when it starts, and of what another was asked it knows nothing. */
 static void
 slots_reset (void *self, BpResetKind kind)
 {
   Slots *s = self;
   s->selected = 0;
-  memset (s->slot, 0, sizeof s->slot);
+  for (unsigned i = 0; i < s->n_slots; i++) {
+    Place *p = place_of_slot (s, i);
+    if (p && s->slot[i].asked)
+      bp_object_removal_refused (p->device, "the machine was reset before the guest answered");
+    s->slot[i] = (Slot) { .ejected = p && s->slot[i].ejected };
+  }
   drive_event (s);
+}
+
+static bool
+slots_post_load (void *self, GError **error)
+{
+  Slots *s = self;
+  for (unsigned i = 0; i < s->n_places; i++)
+    if (s->place[i].slot >= 0)
+      show (s, &s->place[i], !s->slot[s->place[i].slot].ejected);
+  return true;
 }
 
 /* --- tables: properties, saved fields, type -------------------------------------------------- */
@@ -389,8 +468,8 @@ static const BpInterfaceDesc slots_interfaces[] = { { BP_MEMORY_SLOTS_ID, &slots
 static bool has_slots (const void *self) { return ((const Slots *) self)->n_slots; }
 
 static const BpStateField slot_state[] = {
-  BP_STATE_FIELD_U8 (Slot, inserted), BP_STATE_FIELD_U8 (Slot, removing), BP_STATE_FIELD_U8 (Slot, asked), BP_STATE_FIELD_U32 (Slot, ost_event),
-  BP_STATE_FIELD_U32 (Slot, ost_status), BP_STATE_END
+  BP_STATE_FIELD_U8 (Slot, inserted), BP_STATE_FIELD_U8 (Slot, removing), BP_STATE_FIELD_U8 (Slot, asked), BP_STATE_FIELD_U8 (Slot, ejected),
+  BP_STATE_FIELD_U32 (Slot, ost_event), BP_STATE_FIELD_U32 (Slot, ost_status), BP_STATE_END
 };
 static const BpStateField slots_state[] = {
   BP_STATE_FIELD_U32 (Slots, selected), BP_STATE_ROW_ (BP_STATE_STRUCT, Slots, slot, MAX_SLOTS, 1, slot_state, has_slots), BP_STATE_END
@@ -410,4 +489,5 @@ const BpTypeDesc memory_slots_type = {
   .realize = slots_realize,
   .unrealize = slots_unrealize,
   .reset = slots_reset,
+  .post_load = slots_post_load,
 };

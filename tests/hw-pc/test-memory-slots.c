@@ -132,6 +132,8 @@ START_TEST (a_module_goes)
   ask (h, "d1");
   ck_assert_int_eq (harness_level (h, "slots.event"), 1);
   harness_round_trip (h);
+  bp_test_iterate (h);
+  g_string_truncate (heard, 0);                         /* there was a reset in it */
   out32 (h, SELECT, 0);
   ck_assert_uint_eq (in8 (h, STATUS), ENABLED | REMOVE);
   out8 (h, STATUS, REMOVE);
@@ -174,6 +176,50 @@ START_TEST (the_guest_keeps_it)
   }
   ck_assert_uint_eq (in8 (h, STATUS), ENABLED);
   end (h);
+}
+END_TEST
+
+/* Another operating system starts, and was asked nothing. */
+START_TEST (a_reset_is_an_answer)
+{
+  Harness *h = start (with_one);
+  ask (h, "d1");
+  harness_reset (h, BP_RESET_WARM);
+  bp_test_iterate (h);
+  ck_assert_str_eq (heard->str, "kept d1: the machine was reset before the guest answered;");
+  harness_reset (h, BP_RESET_WARM);
+  bp_test_iterate (h);
+  ck_assert_str_eq (heard->str, "kept d1: the machine was reset before the guest answered;");
+  ask (h, "d1");
+  out32 (h, SELECT, 0);
+  out8 (h, STATUS, EJECT);
+  harness_reset (h, BP_RESET_WARM);                     /* it is on its way */
+  ck_assert_uint_eq (in8 (h, STATUS), 0);
+  bp_test_iterate (h);
+  ck_assert_ptr_null (bp_machine_find (harness_machine (h), "d1"));
+  end (h);
+}
+END_TEST
+
+/* The guest ejected it while the machine was on its way to another process: there it is not seen, and leaves when the machine goes on. */
+START_TEST (ejected_on_the_way)
+{
+  Harness *h = start (with_one), *there = start (with_one);
+  out32 (h, SELECT, 0);
+  out8 (h, STATUS, EJECT);
+  bp_test_copy (h, there);
+  ck_assert_uint_eq (harness_read (there, "memory", 4 * GIB, 1), 0xff);
+  out32 (there, SELECT, 0);
+  ck_assert_uint_eq (in8 (there, STATUS), 0);
+  bp_test_iterate (h);
+  g_string_truncate (heard, 0);
+  ck_assert_ptr_nonnull (bp_machine_find (harness_machine (there), "d1"));
+  bp_machine_stop (harness_machine (there), BP_RUN_PAUSED);
+  ck_assert (bp_machine_continue (harness_machine (there), NULL));
+  bp_test_iterate (there);
+  ck_assert_str_eq (heard->str, "gone d1;");
+  harness_free (h);
+  end (there);
 }
 END_TEST
 
@@ -238,4 +284,4 @@ START_TEST (refused_while_it_runs)
 }
 END_TEST
 
-HARNESS_MAIN ("memory-slots", a_module_is_there_from_the_start, a_module_comes, a_module_goes, the_guest_keeps_it, goes_unseen, refusals, refused_while_it_runs)
+HARNESS_MAIN ("memory-slots", a_module_is_there_from_the_start, a_module_comes, a_module_goes, the_guest_keeps_it, a_reset_is_an_answer, ejected_on_the_way, goes_unseen, refusals, refused_while_it_runs)
