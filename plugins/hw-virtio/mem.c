@@ -3,8 +3,7 @@
 #include "hw-virtio.h"
 #include "memory-place.h"
 #include <backplane/machine.h>
-#include <errno.h>
-#include <sys/mman.h>
+#include <string.h>
 
 /* --- what the driver sees ----------------------------------------------------- */
 
@@ -73,15 +72,16 @@ config_read (void *self, unsigned offset, uint8_t *bytes, unsigned size)
 
 /* --- the memory ------------------------------------------------------------------------ */
 
-/* Back to the host; zeros come in its place.  Code that was translated from it is dropped, and displays and migration see the change. */
+/* Back to the host, if the memory is of a kind that can; zeros come in its place in any case.  Code that was translated from it is dropped, and displays and
+ * migration see the change. */
 static void
 discard (Mem *m, uint64_t block, uint64_t n)
 {
+  const BpMemoryBackendIface *t = m->place.memory.table;
   BpRegion *region = memory_place_region (&m->place);
   uint64_t offset = block * m->block_size, size = n * m->block_size;
-  uint8_t *host = (uint8_t *) bp_region_ram (region) + offset;
-  if (madvise (host, size, MADV_REMOVE) != 0 && madvise (host, size, MADV_DONTNEED) != 0)
-    memset (host, 0, size);
+  if (!BP_TABLE_HAS (t, discard) || !t->discard (m->place.memory.instance, offset, size))
+    memset ((uint8_t *) bp_region_ram (region) + offset, 0, size);
   bp_dirty_mark (bp_region_ram_address (region) + offset, size);
   for (uint64_t i = block; i < block + n; i++)
     set_bit (m->used, i, false);
@@ -200,8 +200,11 @@ static void
 mem_property_changed (void *self, const char *name)
 {
   Mem *m = self;
-  uint64_t region = m->n_blocks * m->block_size;
-  m->saved_request = m->requested = MIN (m->requested - m->requested % m->block_size, region);
+  uint64_t region = m->n_blocks * m->block_size, wish = m->requested;
+  m->saved_request = m->requested = MIN (wish - wish % m->block_size, region);
+  if (wish != m->requested)
+    bp_warn (m, "requested-size = %" G_GUINT64_FORMAT " is %" G_GUINT64_FORMAT " now: it is a multiple of %" G_GUINT64_FORMAT ", and %" G_GUINT64_FORMAT " at most", wish,
+             m->requested, m->block_size, region);
   if (m->device)
     bus_of (m)->config_changed (m->bus.instance, m->device);
 }

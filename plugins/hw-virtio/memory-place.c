@@ -1,6 +1,7 @@
 /* memory-place.c -- addresses of the machine's memory slots for a virtio device that brings memory. */
 /* SPDX-License-Identifier: MIT */
 #include "memory-place.h"
+#include <backplane/machine.h>
 
 uint64_t
 memory_place_size (const MemoryPlace *p)
@@ -23,6 +24,13 @@ memory_place_fd (const MemoryPlace *p)
   return BP_TABLE_HAS (t, fd) ? t->fd (p->memory.instance) : -1;
 }
 
+static void *
+find_slots (const MemoryPlace *p, void *device)
+{
+  unsigned cursor = 0;
+  return p->slots.instance ? p->slots.instance : bp_machine_next (bp_object_machine (device), BP_MEMORY_SLOTS_ID, &cursor);
+}
+
 bool
 memory_place_take (MemoryPlace *p, void *device, uint64_t align, GError **error)
 {
@@ -33,8 +41,12 @@ memory_place_take (MemoryPlace *p, void *device, uint64_t align, GError **error)
                  size, align);
     return false;
   }
-  void *slots = p->slots.instance;
-  const BpMemorySlotsIface *t = p->slots.table;
+  void *slots = find_slots (p, device);
+  const BpMemorySlotsIface *t = slots ? bp_object_interface (slots, BP_MEMORY_SLOTS_ID) : NULL;
+  if (!BP_TABLE_HAS (t, unplug)) {
+    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "the machine has no addresses for its memory: a [device] of type memory-slots has some");
+    return false;
+  }
   p->shown = bp_region_new_alias (device, "memory", memory_place_region (p), 0, size);
   if (!t->plug (slots, device, p->shown, align, &slot, &address, error)) {
     g_clear_pointer (&p->shown, bp_region_free);

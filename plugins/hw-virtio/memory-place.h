@@ -18,7 +18,7 @@ typedef struct MemoryPlace {
 
 #define MEMORY_PLACE_PROPERTIES(T) \
   BP_PROP_LINK ("memory", T, place.memory, BP_MEMORY_BACKEND_ID, BP_PROPERTY_REQUIRED, "The memory backend that it shows to the guest."), \
-  BP_PROP_LINK ("slots", T, place.slots, BP_MEMORY_SLOTS_ID, BP_PROPERTY_REQUIRED, "The memory slots that give it addresses."), \
+  BP_PROP_LINK ("slots", T, place.slots, BP_MEMORY_SLOTS_ID, 0, "The memory slots that give it addresses; unset: the machine's first."), \
   BP_PROP_SIZE ("memory-address", T, place.address, 0, "Where the guest finds the memory; 0: the first place that is free.")
 
 /* The memory's size must be a multiple of `align', and its place is. [main] */

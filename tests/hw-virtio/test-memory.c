@@ -52,6 +52,7 @@ static const BpTypeDesc slots_type = {
 
 typedef struct File {
   bool closed;                  /* its descriptor is none: flushing fails */
+  bool keeps;                   /* it cannot be given back */
   int fd;
   uint8_t *host;
   BpRegion *region;
@@ -81,9 +82,12 @@ file_unrealize (void *self)
 static BpRegion *file_region (void *self) { return ((File *) self)->region; }
 static uint64_t file_size (void *self) { return SIZE; }
 static int file_fd (void *self) { return ((File *) self)->closed ? 9999 : ((File *) self)->fd; }
-static const BpMemoryBackendIface file_iface = { .struct_size = sizeof file_iface, .region = file_region, .size = file_size, .fd = file_fd };
+static bool file_discard (void *self, uint64_t offset, uint64_t n) { return !((File *) self)->keeps && !madvise (((File *) self)->host + offset, n, MADV_REMOVE); }
+static const BpMemoryBackendIface file_iface = { .struct_size = sizeof file_iface, .region = file_region, .size = file_size, .fd = file_fd,
+                                                 .discard = file_discard };
 static const BpInterfaceDesc file_interfaces[] = { { BP_MEMORY_BACKEND_ID, &file_iface }, { NULL, NULL } };
-static const BpProperty file_properties[] = { BP_PROP_BOOL ("closed", File, closed, false, "Its descriptor is none."), BP_PROP_END };
+static const BpProperty file_properties[] = { BP_PROP_BOOL ("closed", File, closed, false, "Its descriptor is none."),
+                                               BP_PROP_BOOL ("keeps", File, keeps, false, "It cannot be given back."), BP_PROP_END };
 static const BpTypeDesc file_type = {
   BP_TYPE ("some-file", BP_KIND_MEMORY, File), .description = "a file", .properties = file_properties, .interfaces = file_interfaces, .configure = file_configure,
   .unrealize = file_unrealize
@@ -91,11 +95,13 @@ static const BpTypeDesc file_type = {
 
 /* --- machines ------------------------------------------------------------------------------------- */
 
-#define MACHINE \
+#define WITHOUT_SLOTS \
   "[memory ram]\ntype = test-ram\nsize = 1M\n[map ram]\nregion = ram\nat = memory@0\n[device probe]\ntype = test-probe\n" \
-  "[device slots]\ntype = some-slots\nwindow = memory@0\n[device bus]\ntype = virtio-mmio\nmmio0 = memory@0x10000000\nirq0 = probe.in0\n"
-#define FILE_PMEM(more) MACHINE "[memory file]\ntype = some-file\n" more "[device d]\ntype = virtio-pmem\nbus = bus\naddress = 0\nslots = slots\nmemory = file\n"
-#define MEM(more) MACHINE "[memory file]\ntype = some-file\n[device d]\ntype = virtio-mem\nbus = bus\naddress = 0\nslots = slots\nmemory = file\n" more
+  "[device bus]\ntype = virtio-mmio\nmmio0 = memory@0x10000000\nirq0 = probe.in0\n"
+#define MACHINE WITHOUT_SLOTS "[device slots]\ntype = some-slots\nwindow = memory@0\n"
+#define FILE_PMEM(more) MACHINE "[memory file]\ntype = some-file\n" more "[device d]\ntype = virtio-pmem\nbus = bus\naddress = 0\nmemory = file\n"
+#define MEM(more) MEM_OF ("", more)
+#define MEM_OF(file, more) MACHINE "[memory file]\ntype = some-file\n" file "[device d]\ntype = virtio-mem\nbus = bus\naddress = 0\nslots = slots\nmemory = file\n" more
 
 static const BpTypeDesc *const *
 types (void)
@@ -264,6 +270,20 @@ BP_TEST (grows_and_shrinks)
   bp_test_free (t);
 }
 
+/* Memory that cannot be given back is empty all the same when it is plugged again. */
+BP_TEST (memory_that_stays)
+{
+  BpTest *t = bp_test_new (types (), MEM_OF ("keeps = on\n", "requested-size = 8M\n"));
+  BpTestVirtio *v = driver (t);
+  bp_test_expect_eq (mem_request (v, PLUG, 0, 2), ACK);
+  bp_test_store32 (t, BASE + BLOCK, 0x55aa55aa);
+  bp_test_expect_eq (mem_request (v, UNPLUG, 0, 2), ACK);
+  bp_test_expect_eq (mem_request (v, PLUG, 1, 1), ACK);
+  bp_test_expect_eq (bp_test_load32 (t, BASE + BLOCK), 0);
+  bp_test_virtio_free (v);
+  bp_test_free (t);
+}
+
 /* A reset takes it all; what was in it does not come back. */
 BP_TEST (reset_unplugs)
 {
@@ -331,6 +351,8 @@ BP_TEST (refusals)
     { MEM ("block-size = 3M\n"), "not a power of two" },
     { MEM ("requested-size = 3M\n"), "not a multiple of block-size" },
     { MEM ("requested-size = 1G\n"), "more than the memory has" },
+    { WITHOUT_SLOTS "[memory file]\ntype = some-file\n[device d]\ntype = virtio-mem\nbus = bus\naddress = 0\nmemory = file\n",
+      "the machine has no addresses for its memory" },
     { MACHINE "[device d]\ntype = virtio-mem\nbus = bus\naddress = 0\nslots = slots\nmemory = ram\n", "ram has 1048576 bytes, which is not a multiple of 134217728" },
     { MACHINE "[device d]\ntype = virtio-pmem\nbus = bus\naddress = 0\nslots = slots\nmemory = ram\n", "not a multiple of 2097152" },
   };
@@ -340,4 +362,4 @@ BP_TEST (refusals)
   }
 }
 
-BP_TEST_MAIN ("virtio memory", &a_file_is_memory, &flushing_fails, &lost_flushes, &too_short, &grows_and_shrinks, &reset_unplugs, &random_drivers, &refusals)
+BP_TEST_MAIN ("virtio memory", &a_file_is_memory, &flushing_fails, &lost_flushes, &too_short, &grows_and_shrinks, &memory_that_stays, &reset_unplugs, &random_drivers, &refusals)
