@@ -1,8 +1,10 @@
 /* balloon.c -- virtio memory balloon (VIRTIO 1.2, 5.5): the guest gives memory back to the host, on request, and what is free by itself. */
 /* SPDX-License-Identifier: MIT */
 #include "balloon.h"
+#include <backplane/bus/memory-slots.h>
 #include <backplane/iface/balloon.h>
 #include <backplane/iface/memory-backend.h>
+#include <backplane/machine.h>
 #include <stdlib.h>
 
 /* --- what the driver sees ----------------------------------------------------- */
@@ -32,6 +34,7 @@ typedef struct Balloon {
   /* derived */
   void (*changed) (void *user);
   void *user;
+  unsigned watch;
   bool posted, resumes;         /* a call is on the main loop's list: of changed, for the rest of a queue */
   bool warned;
 } Balloon;
@@ -41,15 +44,45 @@ static uint64_t features_of (const Balloon *b) { return bus_of (b)->features (b-
 
 /* --- sizes ------------------------------------------------------------------------ */
 
+static void
+note_owner (void *user, const BpFlatRange *r)
+{
+  GPtrArray *owners = user;
+  void *owner = r->host && !r->readonly ? bp_region_owner (r->region) : NULL;
+  if (owner && bp_object_interface (owner, BP_MEMORY_BACKEND_ID) && !g_ptr_array_find (owners, owner, NULL))
+    g_ptr_array_add (owners, owner);
+}
+
+/* virtio-mem and virtio-pmem do with theirs as they please. */
+static void
+leave_out_devices (BpMachine *machine, GPtrArray *owners)
+{
+  unsigned cursor = 0;
+  for (void *d; (d = bp_machine_next (machine, BP_MEMORY_DEVICE_ID, &cursor));) {
+    const BpMemoryDeviceIface *iface = bp_object_interface (d, BP_MEMORY_DEVICE_ID);
+    BpMemoryDeviceInfo info = { .struct_size = sizeof info };
+    if (BP_TABLE_HAS (iface, info))
+      iface->info (d, &info);
+    if (info.memory && info.slot < 0)
+      g_ptr_array_remove_fast (owners, info.memory);
+  }
+}
+
+/* The RAM that the guest finds by now, modules included; what was added and is in no module yet, or is ROM, is none. */
 static uint64_t
 all_memory (const Balloon *b)
 {
+  static const BpMemoryListener listener = { .struct_size = sizeof listener, .add = note_owner };
   BpMachine *machine = bp_object_machine (b);
+  BpAddressSpace *as = bp_machine_address_space (machine, "memory");
+  g_autoptr (GPtrArray) owners = g_ptr_array_new ();
   uint64_t size = 0;
-  unsigned cursor = 0;
-  for (void *m; (m = bp_machine_next (machine, BP_MEMORY_BACKEND_ID, &cursor));) {
-    const BpMemoryBackendIface *iface = bp_object_interface (m, BP_MEMORY_BACKEND_ID);
-    size += BP_TABLE_HAS (iface, size) ? iface->size (m) : 0;
+  if (as)
+    bp_as_unlisten (as, bp_as_listen (as, &listener, owners));
+  leave_out_devices (machine, owners);
+  for (guint i = 0; i < owners->len; i++) {
+    const BpMemoryBackendIface *iface = bp_object_interface (owners->pdata[i], BP_MEMORY_BACKEND_ID);
+    size += BP_TABLE_HAS (iface, size) ? iface->size (owners->pdata[i]) : 0;
   }
   return size;
 }
@@ -97,6 +130,18 @@ target_changed (Balloon *b)
 {
   if (b->device)
     bus_of (b)->config_changed (b->bus.instance, b->device);
+}
+
+/* A module that came or went changes how much is to be given. */
+static void
+on_machine (void *user, BpMachineEvent event, const char *detail)
+{
+  Balloon *b = user;
+  if (!b->target || (event != BP_MACHINE_OBJECT_ADDED && event != BP_MACHINE_OBJECT_REMOVED))
+    return;
+  bp_machine_lock (bp_object_machine (b));
+  target_changed (b);
+  bp_machine_unlock (bp_object_machine (b));
 }
 
 /* --- configuration ------------------------------------------------------------------ */
@@ -376,6 +421,7 @@ balloon_realize (void *self, GError **error)
                          .config_size = CONFIG_SIZE, .self = b, .config_read = on_config_read, .config_written = on_config_written,
                          .accept_features = on_features, .kick = on_kick };
   b->timer = bp_timer_new (b, BP_CLOCK_VIRTUAL, on_timer, b);
+  b->watch = bp_machine_watch (bp_object_machine (b), on_machine, b);
   b->device = bus_of (b)->add (b->bus.instance, b->address, &f, error);
   return b->device != NULL;
 }
@@ -384,6 +430,9 @@ static void
 balloon_unrealize (void *self)
 {
   Balloon *b = self;
+  if (b->watch)
+    bp_machine_unwatch (bp_object_machine (b), b->watch);
+  b->watch = 0;
   if (b->device)
     bus_of (b)->remove (b->bus.instance, b->device);
   b->device = NULL;
@@ -417,7 +466,7 @@ balloon_property_changed (void *self, const char *name)
 static const BpProperty balloon_properties[] = {
   VIRTIO_DEVICE_PROPERTIES (Balloon),
   BP_PROP_ ("target", BP_PROPERTY_SIZE, Balloon, target, .flags = BP_PROPERTY_RUNTIME,
-            .help = "Bytes of memory that the guest shall have, of all there is; it gives the rest to the host as far as it can.  0, or more than there is: all."),
+            .help = "Bytes of memory that the guest shall have, of its RAM and modules (dimm); it gives the rest to the host as far as it can.  0, or more than there is: all."),
   BP_PROP_BOOL ("deflate-on-oom", Balloon, deflate_on_oom, false, "Whether the guest may take memory back from the balloon when it runs out of it."),
   BP_PROP_BOOL ("free-page-reporting", Balloon, reporting, true,
                 "Whether the guest tells which memory is free at the moment, which goes to the host until the guest uses it again."),

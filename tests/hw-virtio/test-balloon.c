@@ -3,6 +3,7 @@
 #include "one-device.h"
 #include <backplane/iface/balloon.h>
 #include <backplane/iface/memory-backend.h>
+#include <backplane/machine.h>
 #include <string.h>
 
 /* --- memory that notes what it is given back ------------------------------------------------------ */
@@ -54,7 +55,7 @@ static uint64_t giving_size (void *self) { return SIZE; }
 static const BpMemoryBackendIface giving_iface = { .struct_size = sizeof giving_iface, .region = giving_region, .size = giving_size, .discard = giving_discard };
 static const BpInterfaceDesc giving_interfaces[] = { { BP_MEMORY_BACKEND_ID, &giving_iface }, { NULL, NULL } };
 static const BpTypeDesc giving_type = { BP_TYPE ("giving-ram", BP_KIND_MEMORY, Giving), .description = "Memory", .interfaces = giving_interfaces,
-                                        .configure = giving_configure, .unrealize = giving_unrealize };
+                                        .configure = giving_configure, .unrealize = giving_unrealize, .flags = BP_TYPE_HOT_PLUG };
 
 static const char *
 given (BpTest *t)
@@ -166,6 +167,39 @@ BP_TEST (sizes)
   bp_test_free (other);
 }
 
+/* RAM that the guest finds counts, and nothing else; a module that comes or goes changes what is to be given, and the driver is told. */
+BP_TEST (memory_joins)
+{
+  const BpObjectKey nowhere[] = { { "type", "giving-ram" }, { NULL, NULL } }, mapped[] = { { "type", "giving-ram" }, { "ram", "memory@0x2000000" }, { NULL, NULL } };
+  BpTest *t = balloon_new (false, "");
+  BpTestVirtio *v = one_device_driver (t);
+  BpMachine *machine = bp_test_machine (t);
+  void *d = bp_test_object (t, "d");
+  uint64_t all = iface (t)->actual (d);
+  bp_test_virtio_setup (v, BP_TEST_VIRTIO_ALL, QUEUES);
+  bp_test_expect_eq (all, ONE_DEVICE_RAM + SIZE);
+  bp_test_expect (bp_machine_add_object (machine, "memory", "m0", mapped, NULL) != NULL);
+  bp_test_expect_eq (bp_test_virtio_interrupts (v, -1), 0);     /* nothing is wanted */
+  bp_test_expect_eq (iface (t)->actual (d), all + SIZE);
+  bp_test_expect_eq (bp_machine_remove_object (machine, "m0", NULL), BP_REMOVAL_NOW);
+  bp_test_expect_eq (iface (t)->actual (d), all);
+  bp_test_expect (bp_object_set (d, "target", "1M", NULL));
+  bp_test_virtio_interrupts (v, -1);
+  uint64_t wanted = bp_test_virtio_config (v, 0, 4);
+  bp_test_expect_eq (wanted, (all - (1 << 20)) >> 12);
+  bp_test_expect (bp_machine_add_object (machine, "memory", "m1", nowhere, NULL) != NULL);
+  bp_test_expect_eq (bp_test_virtio_config (v, 0, 4), wanted);
+  bp_test_virtio_interrupts (v, -1);
+  bp_test_expect (bp_machine_add_object (machine, "memory", "m2", mapped, NULL) != NULL);
+  bp_test_expect_eq (bp_test_virtio_interrupts (v, -1), 1);
+  bp_test_expect_eq (bp_test_virtio_config (v, 0, 4), wanted + (SIZE >> 12));
+  bp_test_expect_eq (bp_machine_remove_object (machine, "m2", NULL), BP_REMOVAL_NOW);
+  bp_test_expect_eq (bp_test_virtio_interrupts (v, -1), 1);
+  bp_test_expect_eq (bp_test_virtio_config (v, 0, 4), wanted);
+  bp_test_virtio_free (v);
+  bp_test_free (t);
+}
+
 BP_TEST (statistics)
 {
   BpTest *t = balloon_new (false, "statistics-interval = 2\n");
@@ -217,4 +251,4 @@ BP_TEST (drivers_that_lie)
   bp_test_free (t);
 }
 
-BP_TEST_MAIN ("virtio balloon", &pages_go_to_their_backend, &free_pages_are_the_buffer, &sizes, &statistics, &drivers_that_lie)
+BP_TEST_MAIN ("virtio balloon", &pages_go_to_their_backend, &free_pages_are_the_buffer, &sizes, &memory_joins, &statistics, &drivers_that_lie)
