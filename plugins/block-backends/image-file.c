@@ -267,7 +267,8 @@ read_direct (ImageFile *file, uint64_t offset, uint8_t *data, size_t size)
   while (size && !code) {
     Piece p = piece_at (file, offset, size);
     code = read_all (file->fd, p.start, bounce, p.whole);
-    memcpy (data, bounce + p.skip, p.use);
+    if (!code)                  /* else there is only what this program had there before */
+      memcpy (data, bounce + p.skip, p.use);
     data += p.use;
     offset += p.use;
     size -= p.use;
@@ -488,23 +489,32 @@ image_file_truncate (ImageFile *file, uint64_t size)
 {
   if (size > INT64_MAX)
     return EFBIG;
-  return ftruncate (file->fd, (off_t) size) == 0 ? 0 : errno;
+  while (ftruncate (file->fd, (off_t) size) != 0)
+    if (errno != EINTR)
+      return errno;
+  return 0;
 }
 
 int
 image_file_allocate (ImageFile *file, uint64_t offset, uint64_t size)
 {
-  return size ? posix_fallocate (file->fd, (off_t) offset, (off_t) size) : 0;
+  int code = EINTR;
+  while (size && code == EINTR)
+    code = posix_fallocate (file->fd, (off_t) offset, (off_t) size);
+  return size ? code : 0;
 }
 
 static int
 reserve_or_punch (ImageFile *file, int mode, uint64_t offset, uint64_t size, bool *never)
 {
+  int code = 0;
   if (*never)
     return ENOTSUP;
-  if (fallocate (file->fd, mode, (off_t) offset, (off_t) size) == 0)
-    return 0;
-  int code = errno;
+  pthread_rwlock_rdlock (&file->direct);        /* or a block that is being read and written back brings back what was there */
+  do
+    code = fallocate (file->fd, mode, (off_t) offset, (off_t) size) == 0 ? 0 : errno;
+  while (code == EINTR);
+  pthread_rwlock_unlock (&file->direct);
   if (code == EOPNOTSUPP || code == ENOSYS || code == EINVAL || code == ENODEV || code == EPERM) {
     *never = true;
     return ENOTSUP;
