@@ -138,12 +138,23 @@ faults_eject (void *self, bool force, GError **error)
   return target_of (b)->eject (b->target.instance, force, error);
 }
 
+static bool
+faults_resize (void *self, uint64_t size, GError **error)
+{
+  BlockFaults *b = self;
+  if (BP_TABLE_HAS (target_of (b), resize))
+    return target_of (b)->resize (b->target.instance, size, error);
+  g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "%s cannot be resized", bp_object_id (b->target.instance));
+  return false;
+}
+
 /* Snapshots are the target's, which is asked itself: each image has its own part in one of the machine. */
 static BpBlockSnapshots faults_snapshots (void *self) { return BP_BLOCK_SNAPSHOTS_NOT_NEEDED; }
 
 static const BpBlockIface faults_iface = {
   .struct_size = sizeof faults_iface, .attach = faults_attach, .info = faults_info, .submit = faults_submit, .drain = faults_drain, .insert = faults_insert,
   .eject = faults_eject, .snapshots = faults_snapshots, .try_now = faults_try, .batch_begin = faults_batch_begin, .batch_end = faults_batch_end,
+  .resize = faults_resize,
 };
 
 /* --- life cycle -------------------------------------------------------------------------------------------------- */

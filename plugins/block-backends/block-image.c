@@ -210,6 +210,31 @@ block_eject (void *self, bool force, GError **error)
   return true;
 }
 
+static void
+show_size (BlockImage *b)
+{
+  g_mutex_lock (&b->lock);
+  b->shown.size = b->image->size / BP_BLOCK_SECTOR * BP_BLOCK_SECTOR;
+  g_mutex_unlock (&b->lock);
+}
+
+static bool
+block_resize (void *self, uint64_t size, GError **error)
+{
+  BlockImage *b = self;
+  if (!b->image || b->image->read_only || size % BP_BLOCK_SECTOR) {
+    g_set_error (error, BP_ERROR, BP_ERROR_IO, !b->image ? "there is no medium" : b->image->read_only ? "`%s` is read-only" : "`%s`: a size is a multiple of 512 bytes",
+                 b->medium);
+    return false;
+  }
+  int code = requests_resize (b->requests, size);
+  if (code)
+    g_set_error (error, BP_ERROR, BP_ERROR_IO, "cannot resize `%s`%s: %s", b->medium, code == ENOTSUP ? " (an image of version 2 with snapshots)" : "", g_strerror (code));
+  show_size (b);
+  tell_device (b);
+  return !code;
+}
+
 static BpBlockSnapshots
 block_snapshots (void *self)
 {
@@ -230,11 +255,8 @@ block_snapshot_do (void *self, BpBlockSnapshotOp op, const BpBlockSnapshot *snap
 {
   BlockImage *b = self;
   bool good = image_snapshot_do (b->image, op, snapshot, error);
-  if (b->image) {
-    g_mutex_lock (&b->lock);
-    b->shown.size = b->image->size / BP_BLOCK_SECTOR * BP_BLOCK_SECTOR;
-    g_mutex_unlock (&b->lock);
-  }
+  if (b->image)
+    show_size (b);
   return good;
 }
 
@@ -320,7 +342,7 @@ static const BpBlockIface block_iface = {
   .insert = block_insert, .eject = block_eject, .snapshots = block_snapshots, .snapshot_list = block_snapshot_list,
   .snapshot_do = block_snapshot_do, .vm_state_clear = block_vm_state_clear, .vm_state_write = block_vm_state_write,
   .vm_state_read = block_vm_state_read, .try_now = block_try, .release = block_release, .take = block_take, .batch_begin = block_batch_begin,
-  .batch_end = block_batch_end,
+  .batch_end = block_batch_end, .resize = block_resize,
 };
 
 /* --- life cycle -------------------------------------------------------------------------------------------- */

@@ -475,6 +475,21 @@ requests_drain (Requests *r)
   bp_machine_unlock (r->machine);
 }
 
+/* Devices submit under the machine lock: what is left to wait for is others'. */
+int
+requests_resize (Requests *r, uint64_t size)
+{
+  bp_machine_lock (r->machine);
+  requests_drain (r);
+  g_mutex_lock (&r->lock);
+  while (r->under_way || kernel_has_some (r))
+    wait_any (r);
+  int code = r->image ? image_resize (r->image, size) : ENOMEDIUM;
+  g_mutex_unlock (&r->lock);
+  bp_machine_unlock (r->machine);
+  return code;
+}
+
 void
 requests_free (Requests *r)
 {

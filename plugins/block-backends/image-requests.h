@@ -22,6 +22,8 @@ void requests_free (Requests *r);
 /* The image to work on from now on, NULL: no medium.  What waits is given back with ECANCELED, what is under way is waited for.  The old one
  * is the caller's to close.  [main] */
 void requests_set_image (Requests *r, Image *image);
+/* The image's new size, between requests: 0 or an errno. [main] */
+int requests_resize (Requests *r, uint64_t size);
 void requests_submit (Requests *r, BpBlockRequest *request);            /* [any] */
 void requests_batch (Requests *r, bool begin);                          /* [any][locked] */
 /* Done without waiting for anything, or not at all. [any] */

@@ -93,11 +93,12 @@ backend_of (Call *call, void *object)
   return NULL;
 }
 
-/* By `device' or `id', one of which is given. */
+/* By `device' or `id' (`node-name', where a command has that), one of which is given. */
 static bool
 find_drive (Call *call, JsonObject *arguments, bool removable, Drive *d, GError **error)
 {
   const char *device = argument_string (arguments, "device"), *id = argument_string (arguments, "id");
+  id = id ? id : argument_string (arguments, "node-name");
   if (!device == !id)
     return monitor_fail (error, MONITOR_ERROR_GENERIC, "Need exactly one of 'device' and 'id'");
   void *object = monitor_object (call, device ? device : id, NULL, error);
@@ -255,6 +256,27 @@ blockdev_change_medium (Call *call, JsonObject *arguments, GError **error)
   return good ? node_empty () : NULL;
 }
 
+/* --- another size -------------------------------------------------------------------------------------------- */
+
+/* Bytes in QMP, MiB in the console, as QEMU has it. */
+static JsonNode *
+block_resize (Call *call, JsonObject *arguments, GError **error)
+{
+  Drive d;
+  int64_t size = argument_int (arguments, "size", -1);
+  if (call->console && __builtin_mul_overflow (size, INT64_C (1) << 20, &size))
+    size = -1;
+  if (!find_drive (call, arguments, false, &d, error))
+    return NULL;
+  if (size < 0)
+    monitor_fail (error, MONITOR_ERROR_GENERIC, "Parameter 'size' expects a >0 size");
+  else if (!BP_TABLE_HAS (d.iface, resize))
+    monitor_fail (error, MONITOR_ERROR_GENERIC, "Device '%s' cannot be resized", bp_object_id (d.backend));
+  else if (d.iface->resize (d.backend, (uint64_t) size, error))
+    return node_empty ();
+  return NULL;
+}
+
 /* --- what is in them ------------------------------------------------------------------------------------------ */
 
 static JsonObject *
@@ -276,9 +298,10 @@ cache_object (const Drive *d)
 {
   g_autofree char *cache = bp_object_get (d->backend, "cache", NULL);
   JsonObject *o = json_object_new ();
-  json_object_set_boolean_member (o, "no-flush", g_strcmp0 (cache, "unsafe") == 0);
-  json_object_set_boolean_member (o, "direct", g_strcmp0 (cache, "direct") == 0);
-  json_object_set_boolean_member (o, "writeback", g_strcmp0 (cache, "writethrough") != 0);
+  const char *mode = cache ? cache : "";
+  json_object_set_boolean_member (o, "no-flush", strcmp (mode, "unsafe") == 0);
+  json_object_set_boolean_member (o, "direct", strcmp (mode, "direct") == 0 || strcmp (mode, "none") == 0 || strcmp (mode, "directsync") == 0);
+  json_object_set_boolean_member (o, "writeback", strcmp (mode, "writethrough") != 0 && strcmp (mode, "directsync") != 0);
   return o;
 }
 
@@ -445,5 +468,8 @@ const Command block_commands[] = {
   CONSOLE ("change", "put another medium into a drive; -f: even if the guest has locked it", blockdev_change_medium,
     .arguments = { OPTIONAL ("force", BOOL, .flag = 'f'), ARGUMENT ("device", OBJECT), ARGUMENT ("filename", FILE), OPTIONAL ("format", STRING),
       OPTIONAL ("read-only-mode", ENUM, .names = modes) }),
+  QMP ("block_resize", block_resize, .arguments = { OPTIONAL ("device", OBJECT), OPTIONAL ("node-name", OBJECT), ARGUMENT ("size", INTEGER) }),
+  CONSOLE ("block_resize", "make a disk's image longer or shorter, to so many MiB; the guest is told", block_resize,
+    .arguments = { ARGUMENT ("device", OBJECT), ARGUMENT ("size", INTEGER) }),
   COMMANDS_END
 };

@@ -426,6 +426,54 @@ START_TEST (test_media)
 }
 END_TEST
 
+/* What was submitted before is done by the old size; the device is told. */
+START_TEST (test_resize)
+{
+  static const char *const formats[] = { "raw", "qcow2", "qcow2" };
+  enum { N = 100 };
+  g_autofree Pending *p = g_new0 (Pending, N);
+  g_autofree uint8_t *data = g_malloc (65536);
+  g_autoptr (GError) error = NULL;
+  memset (data, 0x5a, 65536);
+  block_create ("a", formats[_i], DISK, NULL);
+  ck_assert (!start (_i == 2 ? "file = a\nsnapshot = on" : "file = a"));
+  void *b = drive->backend.instance;
+  for (unsigned i = 0; i < N; i++)
+    submit (&p[i], i % 2 ? BP_BLOCK_WRITE : BP_BLOCK_READ, DISK - 65536 * (1 + i / 2 % 16), 65536, i % 2 ? data : g_memdup2 (data, 65536), 1, 0);
+  ck_assert_msg (table ()->resize (b, 2 * DISK, &error), "%s", error ? error->message : "");
+  for (unsigned i = 0; i < N; i++) {
+    wait_for (&p[i]);
+    ck_assert_int_eq (p[i].error, 0);
+    if (i % 2 == 0)
+      g_free (p[i].iov->iov_base);
+  }
+  ck_assert_uint_eq (drive->n_changed, 1);
+  ck_assert_uint_eq (bp_block_info (&drive->backend).size, 2 * DISK);
+  ck_assert_int_eq (request (BP_BLOCK_WRITE, 2 * DISK - 512, 512, data, 1, 0), 0);
+  ck_assert_int_eq (request (BP_BLOCK_READ, DISK, 512, data, 1, 0), 0);
+  ck_assert (image_is_zero (data, 512));
+  ck_assert (table ()->resize (b, DISK / 2, NULL));
+  ck_assert_uint_eq (bp_block_info (&drive->backend).size, DISK / 2);
+  ck_assert_int_eq (request (BP_BLOCK_READ, DISK / 2, 512, data, 1, 0), EINVAL);
+  ck_assert_int_eq (request (BP_BLOCK_READ, DISK / 2 - 512, 512, data, 1, 0), 0);
+  ck_assert (!table ()->resize (b, 1000, &error));
+  ck_assert_msg (strstr (error->message, "multiple of 512"), "%s", error->message);
+  g_clear_error (&error);
+  ck_assert_uint_eq (drive->n_changed, 2);
+  ck_assert (table ()->eject (b, true, NULL));
+  ck_assert (!table ()->resize (b, DISK, &error));
+  ck_assert_msg (strstr (error->message, "no medium"), "%s", error->message);
+  g_clear_error (&error);
+  ck_assert (table ()->insert (b, "a", NULL, true, NULL));
+  ck_assert (!table ()->resize (b, DISK, &error));
+  ck_assert_msg (strstr (error->message, "`a` is read-only"), "%s", error->message);
+  ck_assert_uint_eq (bp_block_info (&drive->backend).size, _i == 2 ? DISK : DISK / 2);
+  stop ();
+  if (_i)
+    block_check ("a", false);
+}
+END_TEST
+
 /* What waits when the medium goes is given back. */
 START_TEST (test_cancel)
 {
@@ -500,6 +548,7 @@ main (void)
   tcase_add_loop_test (tc, test_many, 0, 20);
   tcase_add_test (tc, test_drain_locked);
   tcase_add_test (tc, test_media);
+  tcase_add_loop_test (tc, test_resize, 0, 3);
   tcase_add_test (tc, test_cancel);
   tcase_add_test (tc, test_second_opener);
   tcase_add_test (tc, test_full);

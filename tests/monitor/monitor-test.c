@@ -140,6 +140,8 @@ typedef struct Drive {
   char *file;
   bool read_only;
   char *medium;                 /* NULL: none */
+  uint64_t size;                /* of any */
+  char *cache;
   const BpBlockHandlers *handlers;
   void *user;
 } Drive;
@@ -161,7 +163,7 @@ drive_info (void *self, BpBlockInfo *info)
   if (!d->medium)
     return;
   info->read_only = d->read_only;
-  info->size = 1024;
+  info->size = d->size ? d->size : 1024;
   info->bytes[0] = 512;
   info->requests[0] = 1;
   g_strlcpy (info->file, d->medium, sizeof info->file);
@@ -195,6 +197,18 @@ drive_eject (void *self, bool force, GError **error)
 }
 
 static bool
+drive_resize (void *self, uint64_t size, GError **error)
+{
+  Drive *d = self;
+  if (size % BP_BLOCK_SECTOR) {
+    g_set_error (error, BP_ERROR, BP_ERROR_IO, "no whole sectors");
+    return false;
+  }
+  d->size = size;
+  return true;
+}
+
+static bool
 drive_realize (void *self, GError **error)
 {
   ((Drive *) self)->medium = g_strdup (((Drive *) self)->file);
@@ -204,11 +218,13 @@ drive_realize (void *self, GError **error)
 static void drive_unrealize (void *self) { g_clear_pointer (&((Drive *) self)->medium, g_free); }
 
 static const BpBlockIface drive_iface = {
-  .struct_size = sizeof drive_iface, .attach = drive_attach, .info = drive_info, .insert = drive_insert, .eject = drive_eject
+  .struct_size = sizeof drive_iface, .attach = drive_attach, .info = drive_info, .insert = drive_insert, .eject = drive_eject,
+  .resize = drive_resize
 };
 static const BpInterfaceDesc drive_interfaces[] = { { BP_BLOCK_ID, &drive_iface }, { NULL, NULL } };
 static const BpProperty drive_properties[] = {
-  BP_PROP_STRING ("file", Drive, file, NULL, "The medium at the start."), BP_PROP_BOOL ("read-only", Drive, read_only, false, "Whether."), BP_PROP_END
+  BP_PROP_STRING ("file", Drive, file, NULL, "The medium at the start."), BP_PROP_BOOL ("read-only", Drive, read_only, false, "Whether."),
+  BP_PROP_STRING ("cache", Drive, cache, NULL, "As block-image has it."), BP_PROP_END
 };
 static const BpTypeDesc drive_type = {
   BP_TYPE ("test-drive", BP_KIND_BACKEND, Drive), .description = "a drive", .properties = drive_properties, .interfaces = drive_interfaces,

@@ -4,7 +4,7 @@
  * Besides the toys of tests/core a descriptor may use these, and the monitors:
  *   test-cpu     cpu: bp.cpu-debug/1; addresses below 64 KiB lead 0x1000 higher, others nowhere; rax = 0x1122334455667788, rip = 0x10, rsp = 0x20, eflags = 2
  *   test-screen  device: 4 x 2 pixels, or none when `blank'
- *   test-drive   backend: a drive whose media are files' names; `file'
+ *   test-drive   backend: a drive whose media are files' names; `file', `read-only', `cache'; its size can be changed
  *   test-disk    device: links a drive (`backend'), locks its door if `locked', cannot be without a medium if `media' = disk
  *   test-input   device: takes the kinds of input that `kinds' says; monitor_test_input has what it got
  */

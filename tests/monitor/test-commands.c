@@ -472,6 +472,33 @@ START_TEST (block_answers)
 }
 END_TEST
 
+START_TEST (block_sizes)
+{
+  static const char *const modes[][4] = { { "writeback", "true", "false", "false" }, { "writethrough", "false", "false", "false" }, { "none", "true", "true", "false" },
+                                          { "direct", "true", "true", "false" }, { "directsync", "false", "true", "false" }, { "unsafe", "true", "false", "true" } };
+  qmp_is (WITH ("block_resize", "device": "hd", "size": 4096), RETURN ("{}"));
+  line_is ("info block", "cd: *");
+  g_autofree char *out = monitor_test_line ("info block");
+  ck_assert_msg (strstr (out, "Size:             4096 bytes"), "%s", out);
+  qmp_is (WITH ("block_resize", "node-name": "harddisk", "size": 8192), RETURN ("{}"));
+  line_is ("block_resize hd 3", "");
+  g_autofree char *more = monitor_test_line ("info block");
+  ck_assert_msg (strstr (more, "Size:             3145728 bytes"), "%s", more);
+  qmp_is (WITH ("block_resize", "device": "hd", "size": 100), GENERIC ("no whole sectors"));
+  qmp_is (WITH ("block_resize", "device": "hd", "size": -512), GENERIC ("Parameter 'size' expects a >0 size"));
+  line_is ("block_resize hd 0x7fffffffffffffff", "Error: Parameter 'size' expects a >0 size\n");
+  qmp_is (WITH ("block_resize", "size": 512), GENERIC ("Need exactly one of 'device' and 'id'"));
+  for (guint i = 0; i < G_N_ELEMENTS (modes); i++) {
+    monitor_test_end ();
+    g_autofree char *text = g_strdup_printf ("[backend d]\ntype = test-drive\nfile = disk.img\ncache = %s\n", modes[i][0]);
+    machine = monitor_test_machine (text);
+    g_autofree char *answer = monitor_test_qmp (COMMAND ("query-block"));
+    g_autofree char *wanted = g_strdup_printf ("\"cache\": {\"no-flush\": %s, \"direct\": %s, \"writeback\": %s}", modes[i][3], modes[i][2], modes[i][1]);
+    ck_assert_msg (strstr (answer, wanted), "%s: %s", modes[i][0], answer);
+  }
+}
+END_TEST
+
 static bool
 all_up (void)
 {
@@ -610,6 +637,7 @@ main (void)
   tcase_add_test (tcase, networks);
   tcase_add_test (tcase, media);
   tcase_add_test (tcase, block_answers);
+  tcase_add_test (tcase, block_sizes);
   tcase_add_test (tcase, keys);
   tcase_add_test (tcase, too_many_keys);
   tcase_add_test (tcase, mouse);

@@ -123,6 +123,9 @@ typedef struct BpBlockIface {
    * what the host does without waiting. [any][locked], and begin and end are called without leaving the lock in between. */
   void (*batch_begin) (void *self);
   void (*batch_end) (void *self);
+  /* Makes the medium longer or shorter, now; what is behind a new end is lost.  The device hears of it by `changed', also when that went wrong half-way.  For
+   * monitors. [main] */
+  bool (*resize) (void *self, uint64_t size, GError **error);
 } BpBlockIface;
 
 static inline bool bp_block_attach (const BpLink *link, const BpBlockHandlers *handlers, void *user)
