@@ -10,7 +10,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { RING_DESCRIPTOR = 16, DESCRIPTOR_NEXT = 1, DESCRIPTOR_WRITE = 2, DESCRIPTOR_INDIRECT = 4 };
+enum { RING_DESCRIPTOR = 16, DESCRIPTOR_NEXT = 1, DESCRIPTOR_WRITE = 2, DESCRIPTOR_INDIRECT = 4, EVENT_SUPPRESSION = 4 };
+enum { F_INDIRECT = 28, F_EVENT_INDEX = 29, F_VERSION_1 = 32, F_PACKED = 34 };
+#define BIT(n) (UINT64_C (1) << (n))
 
 static const BpVirtioBusIface *bus_of (const VhostFront *f) { return f->bus.table; }
 static BpLoop *loop_of (VhostFront *f) { return bp_loop_main (bp_object_machine (f)); }
@@ -108,8 +110,9 @@ host_of (const VhostMemory *m, uint64_t address, uint64_t size)
 /* --- what the back end has written ---------------------------------------------------------------------- */
 
 static void
-mark (VhostFront *f, uint64_t address, uint64_t size)
+mark (void *user, uint64_t address, uint64_t size)
 {
+  VhostFront *f = user;
   BpAddressSpace *as = bus_of (f)->dma (f->bus.instance, f->device);
   while (size) {
     const BpFlatRange *r = bp_as_lookup (as, address);
@@ -151,9 +154,8 @@ mark_chain (VhostFront *f, const uint8_t *table, uint64_t table_address, unsigne
   }
 }
 
-/* Translated code in it must go, and who copies memory must know, before the driver hears of it. */
 static void
-mark_used (VhostQueue *q)
+mark_chains (VhostQueue *q)
 {
   uint16_t now;
   memcpy (&now, q->used + 2, sizeof now);
@@ -163,7 +165,21 @@ mark_used (VhostQueue *q)
     mark_chain (q->front, q->descriptors, 0, q->ring.size, head);
   }
   q->seen = now;
-  mark (q->front, q->ring.device, 6 + 8 * q->ring.size);
+}
+
+/* Translated code in it must go, and who copies memory must know, before the driver hears of it.  A log knows better than chains, whose descriptors a driver
+ * that looks at the ring by itself may have used again. */
+static void
+mark_used (VhostQueue *q)
+{
+  VhostFront *f = q->front;
+  if (f->log.words)
+    vhost_log_take (&f->log, mark, f);
+  else
+    mark_chains (q);
+  mark (f, q->ring.device, q->packed ? EVENT_SUPPRESSION : 6 + 8 * q->ring.size);
+  if (q->packed)
+    mark (f, q->ring.descriptors, RING_DESCRIPTOR * q->ring.size);
 }
 
 static bool
@@ -201,7 +217,21 @@ used_index (const VhostQueue *q)
   return used;
 }
 
-/* Back to the bus, where the back end stood when it was asked to stop, or as far as it had come. */
+/* Where a ring stands whose back end does not tell.  What a packed one looked like before is overwritten: only the back end that follows can know, by what this one
+ * had written down for it. */
+static uint32_t
+last_known (VhostQueue *q)
+{
+  VhostFront *f = q->front;
+  if (!q->packed)
+    return used_index (q);
+  if (f->v.inflight_fd < 0 || !f->reconnect)
+    bus_of (f)->broken (f->bus.instance, f->device, "a packed ring's back end is gone, and nobody knows what it has done");
+  return q->ring.next;
+}
+
+/* Back to the bus, where the back end stood when it was asked to stop, or as far as it had come.  What it has begun and not done, without a word of it to the one
+ * that follows, is done again. */
 static void
 end_ring (VhostQueue *q, bool give)
 {
@@ -210,11 +240,13 @@ end_ring (VhostQueue *q, bool give)
   if (!q->runs)
     return;
   bool told = f->v.fd >= 0 && vhost_stop_ring (&f->v, q->index, &next, NULL);
+  if (told && !q->packed && f->v.inflight_fd < 0)
+    next = used_index (q);
   mark_used (q);
   q->runs = false;
   close_call (q);
   if (give)
-    bus_of (f)->ring_give (f->bus.instance, f->device, q->index, told ? next : used_index (q));
+    bus_of (f)->ring_give (f->bus.instance, f->device, q->index, told ? next : last_known (q));
 }
 
 static void
@@ -224,27 +256,36 @@ end_rings (VhostFront *f, bool give)
     end_ring (&f->queues[i], give);
 }
 
+/* The rings' host memory, by layout; *available: what the back end only reads.  false: it is not among the shared. */
+static bool
+find_ring (VhostQueue *q, const VhostMemory *m, const uint8_t **available)
+{
+  uint32_t n = q->ring.size;
+  q->descriptors = host_of (m, q->ring.descriptors, RING_DESCRIPTOR * n);
+  q->used = host_of (m, q->ring.device, q->packed ? EVENT_SUPPRESSION : 6 + 8 * n);
+  *available = host_of (m, q->ring.driver, q->packed ? EVENT_SUPPRESSION : 6 + 2 * n);
+  return q->descriptors && q->used && *available;
+}
+
 static bool
 hand_over (VhostFront *f, VhostQueue *q, const VhostMemory *m, GError **error)
 {
+  const uint8_t *available;
   q->ring = (BpVirtioRing) { .struct_size = sizeof q->ring };
   if (!bus_of (f)->ring_take (f->bus.instance, f->device, q->index, &q->ring))
     return true;                /* the driver does without it */
-  uint32_t n = q->ring.size;
-  q->descriptors = host_of (m, q->ring.descriptors, RING_DESCRIPTOR * n);
-  q->used = host_of (m, q->ring.device, 6 + 8 * n);
-  const uint8_t *available = host_of (m, q->ring.driver, 6 + 2 * n);
+  q->packed = bus_of (f)->features (f->bus.instance, f->device) & BIT (F_PACKED);
   q->call_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (!q->descriptors || !q->used || !available || q->call_fd < 0) {
+  if (!find_ring (q, m, &available) || q->call_fd < 0) {
     close_call (q);
     bus_of (f)->ring_give (f->bus.instance, f->device, q->index, q->ring.next);
     g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "queue %u is in memory that the back end cannot have", q->index);
     return false;
   }
   q->runs = true;
-  q->seen = (uint16_t) used_index (q);
+  q->seen = q->packed ? 0 : (uint16_t) used_index (q);
   q->watch = bp_loop_watch_fd (loop_of (f), bp_object_machine (f), q->call_fd, G_IO_IN, on_call, q);
-  VhostRing r = { q->index, n, q->ring.next, (uintptr_t) q->descriptors, (uintptr_t) available, (uintptr_t) q->used, q->ring.kick_fd, q->call_fd };
+  VhostRing r = { q->index, q->ring.size, q->ring.next, (uintptr_t) q->descriptors, (uintptr_t) available, (uintptr_t) q->used, q->ring.kick_fd, q->call_fd };
   return vhost_start_ring (&f->v, &r, error);
 }
 
@@ -264,6 +305,20 @@ has_rings (const VhostFront *f)
   return false;
 }
 
+/* All of the memory that is shared. */
+static bool
+begin_log (VhostFront *f, const VhostMemory *m, GError **error)
+{
+  uint64_t end = 0;
+  if (!vhost_can_log (&f->v)) {
+    vhost_log_finish (&f->log);
+    return true;
+  }
+  for (unsigned i = 0; i < m->n; i++)
+    end = MAX (end, m->regions[i].guest + m->regions[i].size);
+  return vhost_log_cover (&f->log, end, error) && vhost_set_log (&f->v, f->log.fd, f->log.size, error);
+}
+
 static void
 begin_rings (VhostFront *f)
 {
@@ -272,7 +327,7 @@ begin_rings (VhostFront *f)
   if (!f->started || machine_stands (f) || f->v.fd < 0 || has_rings (f))
     return;
   uint64_t features = bus_of (f)->features (f->bus.instance, f->device);
-  bool fine = share_memory (f, &m, &error) && vhost_start (&f->v, features, &m, f->n_queues, f->queue_size, &error);
+  bool fine = share_memory (f, &m, &error) && begin_log (f, &m, &error) && vhost_start (&f->v, features, &m, f->n_queues, f->queue_size, &error);
   for (unsigned i = 0; i < f->n_queues && fine; i++)
     fine = hand_over (f, &f->queues[i], &m, &error);
   if (!fine)
@@ -309,6 +364,7 @@ on_stop (void *self)
   VhostFront *f = self;
   f->started = false;
   end_rings (f, false);
+  vhost_forget_inflight (&f->v);        /* the driver's next rings have nothing to do with it */
 }
 
 /* Of a queue that the bus has: its back end is gone, or not there yet. */
@@ -327,7 +383,9 @@ unwatch_socket (VhostFront *f)
 {
   if (f->watch)
     bp_loop_unwatch (loop_of (f), f->watch);
-  f->watch = 0;
+  if (f->channel_watch)
+    bp_loop_unwatch (loop_of (f), f->channel_watch);
+  f->watch = f->channel_watch = 0;
 }
 
 /* [locked] */
@@ -361,13 +419,38 @@ on_socket (void *user, GIOCondition condition)
   return false;
 }
 
+/* That its channel ends is told by the socket. */
+static bool
+on_channel (void *user, GIOCondition condition)
+{
+  VhostFront *f = user;
+  g_autoptr (GError) error = NULL;
+  uint32_t request;
+  if (vhost_hear_back_end (&f->v, &request, &error)) {
+    if (request == VHOST_BACK_END_CONFIG_CHANGE && f->kind->reconfigured && f->device)
+      f->kind->reconfigured (f);
+    return true;
+  }
+  f->channel_watch = 0;
+  if (error)
+    lose (f, error->message);
+  return false;
+}
+
+/* Bits of the bus's that it does not know, or that do not work with it: what was written in packed rings is told by a log alone. */
+static uint64_t
+unknown_features (const VhostFront *f)
+{
+  uint64_t unknown = ~f->v.features & (BIT (F_INDIRECT) | BIT (F_EVENT_INDEX) | BIT (F_PACKED));
+  return vhost_can_log (&f->v) ? unknown : unknown | BIT (F_PACKED);
+}
+
 static bool
 connect_to_it (VhostFront *f, bool again, GError **error)
 {
-  uint64_t needed = UINT64_C (1) << 32;
   if (!vhost_connect (&f->v, f->socket, error))
     return false;
-  if (!(f->v.features & needed)) {
+  if (!(f->v.features & BIT (F_VERSION_1))) {
     g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "the vhost-user back end is older than virtio 1.0");
     return false;
   }
@@ -375,9 +458,15 @@ connect_to_it (VhostFront *f, bool again, GError **error)
     g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "the vhost-user back end has %u queues, not %u", f->v.queues_most, f->n_queues);
     return false;
   }
+  if (again && unknown_features (f) & ~f->without) {
+    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "the vhost-user back end that is back can do less");
+    return false;
+  }
   if (!f->kind->connected (f, again, error))
     return false;
   f->watch = bp_loop_watch_fd (loop_of (f), bp_object_machine (f), f->v.fd, G_IO_IN | G_IO_HUP | G_IO_ERR, on_socket, f);
+  if (f->v.channel >= 0)
+    f->channel_watch = bp_loop_watch_fd (loop_of (f), bp_object_machine (f), f->v.channel, G_IO_IN | G_IO_HUP | G_IO_ERR, on_channel, f);
   return true;
 }
 
@@ -435,6 +524,7 @@ bool
 vhost_front_connect (VhostFront *f, GError **error)
 {
   vhost_init (&f->v);
+  vhost_log_init (&f->log);
   f->spans = g_array_new (FALSE, FALSE, sizeof (VhostSpan));
   for (unsigned i = 0; i < VHOST_QUEUES_MOST; i++)
     f->queues[i] = (VhostQueue) { .front = f, .index = i, .call_fd = -1 };
@@ -456,8 +546,7 @@ vhost_front_add (VhostFront *f, BpVirtioFunction *function, GError **error)
   function->start = on_start;
   function->stop = on_stop;
   function->kick = on_kick;
-  /* packed rings are left out: what was written in them cannot be told afterwards */
-  function->without = (~f->v.features & (UINT64_C (1) << 28 | UINT64_C (1) << 29)) | UINT64_C (1) << 34;
+  function->without = f->without = unknown_features (f);
   f->device = bus_of (f)->add (f->bus.instance, f->address, function, error);
   if (!f->device)
     return false;
@@ -480,6 +569,7 @@ vhost_front_unrealize (VhostFront *f)
   f->device = NULL;
   unwatch_socket (f);
   vhost_finish (&f->v);
+  vhost_log_finish (&f->log);
   bp_timer_free (f->timer);
   g_clear_pointer (&f->spans, g_array_unref);
   g_clear_pointer (&f->refused, g_free);

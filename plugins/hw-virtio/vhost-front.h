@@ -4,6 +4,7 @@
 #define HW_VIRTIO_VHOST_FRONT_H
 
 #include "hw-virtio.h"
+#include "vhost-log.h"
 #include "vhost-user.h"
 
 enum { VHOST_QUEUES_MOST = 16 };
@@ -17,8 +18,9 @@ typedef struct VhostQueue {
   bool runs;                    /* the back end has it */
   int call_fd;                  /* what the back end signals; -1: none */
   unsigned watch;
+  bool packed;
   const uint8_t *descriptors, *used;    /* host memory */
-  uint16_t seen;                /* used index up to which memory is marked as written */
+  uint16_t seen;                /* split, without a log: used index up to which memory is marked as written */
 } VhostQueue;
 
 typedef struct VhostSpan {      /* of RAM, as the driver's address space shows it */
@@ -28,11 +30,12 @@ typedef struct VhostSpan {      /* of RAM, as the driver's address space shows i
 
 /* What differs between devices. */
 typedef struct VhostKind {
-  uint64_t features;            /* device bits that the back end may have offered */
   /* A back end was found: what it has is learned, or, by a later one, compared. [main] */
   bool (*connected) (VhostFront *f, bool again, GError **error);
   /* It is there, or it is gone. [main][locked] */
   void (*changed) (VhostFront *f, bool there);
+  /* The back end says that its configuration is another.  NULL: it has none. [main][locked] */
+  void (*reconfigured) (VhostFront *f);
   /* Buffers of a queue that nobody drives, nor will. [locked] */
   void (*fail) (VhostFront *f, unsigned queue);
 } VhostKind;
@@ -45,12 +48,14 @@ struct VhostFront {
   const VhostKind *kind;
   BpVirtioDevice *device;
   Vhost v;
+  uint64_t without;             /* bits of the bus's that are not offered, because the first back end did not know them */
   unsigned n_queues, queue_size;
   VhostQueue queues[VHOST_QUEUES_MOST];
   bool started;                 /* between start and stop of the driver */
   bool warned;                  /* of a back end that is gone, or of no use; until one does something */
   char *refused;                /* why one that came was not taken */
-  unsigned watch, machine_watch, listener;
+  unsigned watch, channel_watch, machine_watch, listener;
+  VhostLog log;
   BpTimer *timer;
   GArray *spans;                /* VhostSpan, as the listener was told */
   bool spans_changed;

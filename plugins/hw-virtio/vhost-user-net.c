@@ -103,7 +103,7 @@ net_configure (void *self, GError **error)
 static bool
 net_realize (void *self, GError **error)
 {
-  static const VhostKind kind = { FEATURES, connected, changed, fail };
+  static const VhostKind kind = { .connected = connected, .changed = changed, .fail = fail };
   VhostNet *n = self;
   n->front.kind = &kind;
   n->front.n_queues = 2;

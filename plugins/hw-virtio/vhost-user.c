@@ -112,17 +112,23 @@ give_up (Vhost *v, GError **error, const char *what, bool by_errno)
 }
 
 static bool
-say (Vhost *v, Message *m, uint32_t request, size_t size, const int *fds, unsigned n_fds, GError **error)
+send_message (int fd, Message *m, uint32_t request, uint32_t flags, size_t size, const int *fds, unsigned n_fds)
 {
-  m->head.request = request;
-  m->head.flags = VERSION | (m->head.flags & NEED_REPLY);
-  m->head.size = (uint32_t) size;
-  if (v->fd < 0)
-    return wrong (error, "is not connected", NULL);
   uint8_t bytes[sizeof m->head + PAYLOAD_MOST];
+  m->head.request = request;
+  m->head.flags = VERSION | flags;
+  m->head.size = (uint32_t) size;
   memcpy (bytes, &m->head, sizeof m->head);
   memcpy (bytes + sizeof m->head, &m->payload, size);
-  return send_all (v->fd, bytes, sizeof m->head + size, fds, n_fds) || give_up (v, error, "takes no message", true);
+  return send_all (fd, bytes, sizeof m->head + size, fds, n_fds);
+}
+
+static bool
+say (Vhost *v, Message *m, uint32_t request, size_t size, const int *fds, unsigned n_fds, GError **error)
+{
+  if (v->fd < 0)
+    return wrong (error, "is not connected", NULL);
+  return send_message (v->fd, m, request, m->head.flags & NEED_REPLY, size, fds, n_fds) || give_up (v, error, "takes no message", true);
 }
 
 static bool
@@ -191,36 +197,62 @@ ask_number (Vhost *v, uint32_t request, uint64_t *number, GError **error)
 
 /* --- a connection ------------------------------------------------------------------------------------- */
 
-void vhost_init (Vhost *v) { *v = (Vhost) { .fd = -1, .inflight_fd = -1 }; }
+void vhost_init (Vhost *v) { *v = (Vhost) { .fd = -1, .channel = -1, .inflight_fd = -1 }; }
+
+static void
+close_fd (int *fd)
+{
+  if (*fd >= 0)
+    close (*fd);
+  *fd = -1;
+}
 
 void
 vhost_disconnect (Vhost *v)
 {
-  if (v->fd >= 0)
-    close (v->fd);
-  v->fd = -1;
+  close_fd (&v->fd);
+  close_fd (&v->channel);
 }
 
-static void
-forget_inflight (Vhost *v)
-{
-  if (v->inflight_fd >= 0)
-    close (v->inflight_fd);
-  v->inflight_fd = -1;
-}
+void vhost_forget_inflight (Vhost *v) { close_fd (&v->inflight_fd); }
 
 void
 vhost_finish (Vhost *v)
 {
   vhost_disconnect (v);
-  forget_inflight (v);
+  vhost_forget_inflight (v);
+}
+
+static void
+set_patience (int fd)
+{
+  const struct timeval patience = { .tv_sec = SECONDS };
+  setsockopt (fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  setsockopt (fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+}
+
+static bool
+open_channel (Vhost *v, GError **error)
+{
+  Message m = { .payload.number = 0 };
+  int ends[2];
+  if (!has_protocol (v, VHOST_PROTOCOL_BACK_END_CHANNEL))
+    return true;
+  if (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+    return wrong (error, "cannot have a channel of its own", g_strerror (errno));
+  v->channel = ends[0];
+  set_patience (v->channel);
+  bool told = tell (v, &m, VHOST_SET_BACK_END_CHANNEL, 0, &ends[1], 1, error);
+  close (ends[1]);
+  return told;
 }
 
 static bool
 agree (Vhost *v, GError **error)
 {
-  uint64_t known = UINT64_C (1) << VHOST_PROTOCOL_MQ | UINT64_C (1) << VHOST_PROTOCOL_REPLY_ACK | UINT64_C (1) << VHOST_PROTOCOL_CONFIG
-                   | UINT64_C (1) << VHOST_PROTOCOL_INFLIGHT, offered, most = 0;
+  const uint64_t known = 1 << VHOST_PROTOCOL_MQ | 1 << VHOST_PROTOCOL_LOG_SHMFD | 1 << VHOST_PROTOCOL_REPLY_ACK | 1 << VHOST_PROTOCOL_BACK_END_CHANNEL
+                         | 1 << VHOST_PROTOCOL_CONFIG | 1 << VHOST_PROTOCOL_INFLIGHT;
+  uint64_t offered, most = 0;
   v->protocol_features = 0;
   if (!ask_number (v, VHOST_GET_FEATURES, &v->features, error))
     return false;
@@ -233,22 +265,41 @@ agree (Vhost *v, GError **error)
     return false;
   v->queues_most = has_protocol (v, VHOST_PROTOCOL_MQ) ? (unsigned) MIN (most, 1024) : 1024;
   Message m = { .payload.number = 0 };
-  return tell (v, &m, VHOST_SET_OWNER, 0, NULL, 0, error);
+  return tell (v, &m, VHOST_SET_OWNER, 0, NULL, 0, error) && open_channel (v, error);
 }
 
 bool
 vhost_connect (Vhost *v, const char *address, GError **error)
 {
-  const struct timeval patience = { .tv_sec = SECONDS };
   v->fd = bp_socket_connect (address, error);
   if (v->fd < 0)
     return false;
-  setsockopt (v->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-  setsockopt (v->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+  set_patience (v->fd);
   if (agree (v, error))
     return true;
   vhost_disconnect (v);
   return false;
+}
+
+/* Answered before anything comes of it: what that is may take questions, which a back end that waits for its answer would not hear. */
+bool
+vhost_hear_back_end (Vhost *v, uint32_t *request, GError **error)
+{
+  Message m;
+  int fd = -1;
+  if (!receive_all (v->channel, &m.head, sizeof m.head, &fd)) {
+    close_fd (&fd);
+    return false;
+  }
+  bool fine = (m.head.flags & (3 | REPLY)) == VERSION && m.head.size <= PAYLOAD_MOST && receive_all (v->channel, &m.payload, m.head.size, &fd);
+  close_fd (&fd);
+  if (!fine)
+    return wrong (error, "sends a message that is none", NULL);
+  *request = m.head.request;
+  if (!(m.head.flags & NEED_REPLY))
+    return true;
+  Message answer = { .payload.number = *request != VHOST_BACK_END_CONFIG_CHANGE };
+  return send_message (v->channel, &answer, *request, REPLY, sizeof answer.payload.number, NULL, 0) || wrong (error, "does not take an answer", g_strerror (errno));
 }
 
 /* --- configuration --------------------------------------------------------------------------------------- */
@@ -284,8 +335,10 @@ share_inflight (Vhost *v, unsigned n_queues, unsigned queue_size, GError **error
   Message m = { .payload.inflight = { .queues = (uint16_t) n_queues, .queue_size = (uint16_t) queue_size } };
   size_t size = 20;             /* without what pads the struct */
   if (v->inflight_fd < 0) {
-    if (!say (v, &m, VHOST_GET_INFLIGHT_FD, size, NULL, 0, error) || !hear (v, &m, VHOST_GET_INFLIGHT_FD, size, &v->inflight_fd, error))
+    if (!say (v, &m, VHOST_GET_INFLIGHT_FD, size, NULL, 0, error) || !hear (v, &m, VHOST_GET_INFLIGHT_FD, size, &v->inflight_fd, error)) {
+      vhost_forget_inflight (v);        /* one of which only the descriptor came */
       return false;
+    }
     if (v->inflight_fd < 0)
       return true;              /* it wants none */
     v->inflight_size = m.payload.inflight.size;
@@ -297,16 +350,31 @@ share_inflight (Vhost *v, unsigned n_queues, unsigned queue_size, GError **error
   return tell (v, &m, VHOST_SET_INFLIGHT_FD, size, &v->inflight_fd, 1, error);
 }
 
+/* --- what it writes --------------------------------------------------------------------------------------------- */
+
+bool vhost_can_log (const Vhost *v) { return v->features >> VHOST_F_LOG_ALL & 1 && has_protocol (v, VHOST_PROTOCOL_LOG_SHMFD); }
+
+/* It is answered in any case. */
+bool
+vhost_set_log (Vhost *v, int fd, uint64_t size, GError **error)
+{
+  struct { uint64_t size, offset; } where = { size, 0 };
+  Message m = { .payload.number = 0 };
+  memcpy (m.payload.bytes, &where, sizeof where);
+  return say (v, &m, VHOST_SET_LOG_BASE, sizeof where, &fd, 1, error) && hear (v, &m, VHOST_SET_LOG_BASE, 0, NULL, error);
+}
+
 /* --- memory and rings -------------------------------------------------------------------------------------------- */
 
 bool
 vhost_start (Vhost *v, uint64_t features, const VhostMemory *memory, unsigned n_queues, unsigned queue_size, GError **error)
 {
   Message m = { .payload.memory.n = memory->n };
+  uint64_t own = v->features & (UINT64_C (1) << VHOST_F_PROTOCOL_FEATURES | (vhost_can_log (v) ? UINT64_C (1) << VHOST_F_LOG_ALL : 0));
   memcpy (m.payload.memory.regions, memory->regions, sizeof m.payload.memory.regions);
   if (has_protocol (v, VHOST_PROTOCOL_INFLIGHT) && !share_inflight (v, n_queues, queue_size, error))
     return false;
-  return tell_number (v, VHOST_SET_FEATURES, features | (v->features & UINT64_C (1) << VHOST_F_PROTOCOL_FEATURES), error)
+  return tell_number (v, VHOST_SET_FEATURES, features | own, error)
          && tell (v, &m, VHOST_SET_MEM_TABLE, 8 + memory->n * sizeof (VhostRegion), memory->fds, memory->n, error);
 }
 

@@ -1,4 +1,4 @@
-/* vhost-back-end.h -- a vhost-user back end of the tests' own: a disk in memory, and ways to misbehave. */
+/* vhost-back-end.h -- a vhost-user back end of the tests' own: a disk in memory, or a network with one host; and ways to misbehave. */
 /* SPDX-License-Identifier: MIT */
 #ifndef TESTS_VHOST_BACK_END_H
 #define TESTS_VHOST_BACK_END_H
@@ -17,15 +17,31 @@ typedef enum BackEndFault {
   BACK_END_NO_QUEUES,
   BACK_END_REFUSES_MEMORY,
   BACK_END_ENDS_IN_REQUEST,     /* goes when it is kicked, without an answer */
+  BACK_END_ENDS_WITH_SECOND,    /* waits for two requests, does the second and goes */
+  BACK_END_WRONG_POSITION,      /* stops at one that the ring does not have */
   BACK_END_N_FAULTS
 } BackEndFault;
 
+enum {                          /* what it knows beside the least */
+  BACK_END_INFLIGHT = 1 << 0, BACK_END_LOGS = 1 << 1, BACK_END_PACKED = 1 << 2, BACK_END_CHANNEL = 1 << 3, BACK_END_WCE = 1 << 4,
+  BACK_END_NET = 1 << 5         /* it is a network: a host that answers ARP for any address, and ICMP echo */
+};
+
 typedef struct BackEnd BackEnd;
-enum { BACK_END_DISK = 1 << 16 };
+enum { BACK_END_DISK = 1 << 20 };
 /* Listens at the path, in a thread; serves one front end after the other. */
-BackEnd *back_end_new (const char *path, BackEndFault fault);
+BackEnd *back_end_new (const char *path, BackEndFault fault, unsigned knows);
 /* Hangs up on who is there, and goes. */
 void back_end_free (BackEnd *b);
 uint8_t *back_end_disk (BackEnd *b);
+/* What the front end has told last. */
+bool back_end_writeback (BackEnd *b);
+/* Its disk has so many sectors: it says so, and wants an answer, which `heard' waits for. */
+void back_end_resize (BackEnd *b, uint64_t sectors);
+bool back_end_heard (BackEnd *b);
+/* A message of its own that is none. */
+void back_end_babble (BackEnd *b);
+/* Requests that it was told that another had begun. */
+unsigned back_end_inherited (BackEnd *b);
 
 #endif

@@ -1,0 +1,23 @@
+/* vhost-peer.c -- the tests' vhost-user back end as a program, for guests: `vhost-peer SOCKET disk|net [packed]', until it is ended. */
+/* SPDX-License-Identifier: MIT */
+#include "vhost-back-end.h"
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+int
+main (int argc, char **argv)
+{
+  unsigned knows = BACK_END_INFLIGHT | BACK_END_LOGS | BACK_END_CHANNEL;
+  if (argc < 3) {
+    fprintf (stderr, "usage: vhost-peer SOCKET disk|net [packed]\n");
+    return 1;
+  }
+  if (strcmp (argv[2], "net") == 0)
+    knows |= BACK_END_NET;
+  if (argc > 3 && strcmp (argv[3], "packed") == 0)
+    knows |= BACK_END_PACKED;
+  back_end_new (argv[1], BACK_END_FINE, knows);
+  for (;;)
+    pause ();
+}
