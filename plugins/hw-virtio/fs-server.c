@@ -167,11 +167,11 @@ static int op_interrupt (Call *c) { return 0; }
 
 /* --- which there are ---------------------------------------------------------------------------------------- */
 
-enum { NO_ANSWER = 1, WRITES = 2, UNREADY = 4, SIZED = 8 /* the answer is as large as the driver has asked, within its room */ };
+enum { NO_ANSWER = 1, WRITES = 2, UNREADY = 4 };
 typedef struct OperationRow {
   const char *name;
   Operation *f;
-  uint16_t in, out;             /* fixed parts */
+  uint16_t in, out;             /* fixed parts; an answer as large as the driver asks sees to its room itself */
   uint8_t texts;
   uint8_t flags;
 } OperationRow;
@@ -183,7 +183,7 @@ static const OperationRow operations[] = {
   [FUSE_FORGET] = { "FORGET", op_forget, IN (forget), 0, NO_NAMES, NO_ANSWER },
   [FUSE_GETATTR] = { "GETATTR", op_getattr, IN (getattr), OUT (attr), NO_NAMES, 0 },
   [FUSE_SETATTR] = { "SETATTR", op_setattr, IN (setattr), OUT (attr), NO_NAMES, WRITES },
-  [FUSE_READLINK] = { "READLINK", op_readlink, 0, 0, NO_NAMES, SIZED },
+  [FUSE_READLINK] = { "READLINK", op_readlink, 0, 0, NO_NAMES, 0 },
   [FUSE_SYMLINK] = { "SYMLINK", op_symlink, 0, OUT (entry), NAME_AND_TEXT, WRITES },
   [FUSE_MKNOD] = { "MKNOD", op_mknod, IN (mknod), OUT (entry), ONE_NAME, WRITES },
   [FUSE_MKDIR] = { "MKDIR", op_mkdir, IN (mkdir), OUT (entry), ONE_NAME, WRITES },
@@ -192,19 +192,19 @@ static const OperationRow operations[] = {
   [FUSE_RENAME] = { "RENAME", op_rename, IN (rename), 0, TWO_NAMES, WRITES },
   [FUSE_LINK] = { "LINK", op_link, IN (link), OUT (entry), ONE_NAME, WRITES },
   [FUSE_OPEN] = { "OPEN", op_open, IN (open), OUT (open), NO_NAMES, 0 },
-  [FUSE_READ] = { "READ", op_read, IN (read), 0, NO_NAMES, SIZED },
+  [FUSE_READ] = { "READ", op_read, IN (read), 0, NO_NAMES, 0 },
   [FUSE_WRITE] = { "WRITE", op_write, IN (write), OUT (write), NO_NAMES, WRITES },
   [FUSE_STATFS] = { "STATFS", op_statfs, 0, OUT (statfs), NO_NAMES, 0 },
   [FUSE_RELEASE] = { "RELEASE", op_release, IN (release), 0, NO_NAMES, 0 },
   [FUSE_FSYNC] = { "FSYNC", op_fsync, IN (fsync), 0, NO_NAMES, 0 },
   [FUSE_SETXATTR] = { "SETXATTR", op_setxattr, FUSE_COMPAT_SETXATTR_IN_SIZE, 0, TEXT, WRITES },
-  [FUSE_GETXATTR] = { "GETXATTR", op_getxattr, IN (getxattr), OUT (getxattr), TEXT, SIZED },
-  [FUSE_LISTXATTR] = { "LISTXATTR", op_listxattr, IN (getxattr), OUT (getxattr), NO_NAMES, SIZED },
+  [FUSE_GETXATTR] = { "GETXATTR", op_getxattr, IN (getxattr), 0, TEXT, 0 },
+  [FUSE_LISTXATTR] = { "LISTXATTR", op_listxattr, IN (getxattr), 0, NO_NAMES, 0 },
   [FUSE_REMOVEXATTR] = { "REMOVEXATTR", op_removexattr, 0, 0, TEXT, WRITES },
   [FUSE_FLUSH] = { "FLUSH", op_flush, IN (flush), 0, NO_NAMES, 0 },
   [FUSE_INIT] = { "INIT", op_init, 16, OUT (init), NO_NAMES, UNREADY },
   [FUSE_OPENDIR] = { "OPENDIR", op_opendir, IN (open), OUT (open), NO_NAMES, 0 },
-  [FUSE_READDIR] = { "READDIR", op_readdir, IN (read), 0, NO_NAMES, SIZED },
+  [FUSE_READDIR] = { "READDIR", op_readdir, IN (read), 0, NO_NAMES, 0 },
   [FUSE_RELEASEDIR] = { "RELEASEDIR", op_releasedir, IN (release), 0, NO_NAMES, 0 },
   [FUSE_FSYNCDIR] = { "FSYNCDIR", op_fsyncdir, IN (fsync), 0, NO_NAMES, 0 },
   [FUSE_ACCESS] = { "ACCESS", op_access, IN (access), 0, NO_NAMES, 0 },
@@ -213,7 +213,7 @@ static const OperationRow operations[] = {
   [FUSE_DESTROY] = { "DESTROY", op_destroy, 0, 0, NO_NAMES, 0 },
   [FUSE_BATCH_FORGET] = { "BATCH_FORGET", op_batch_forget, IN (batch_forget), 0, NO_NAMES, NO_ANSWER },
   [FUSE_FALLOCATE] = { "FALLOCATE", op_fallocate, IN (fallocate), 0, NO_NAMES, WRITES },
-  [FUSE_READDIRPLUS] = { "READDIRPLUS", op_readdirplus, IN (read), 0, NO_NAMES, SIZED },
+  [FUSE_READDIRPLUS] = { "READDIRPLUS", op_readdirplus, IN (read), 0, NO_NAMES, 0 },
   [FUSE_RENAME2] = { "RENAME2", op_rename2, IN (rename2), 0, TWO_NAMES, WRITES },
   [FUSE_LSEEK] = { "LSEEK", op_lseek, IN (lseek), OUT (lseek), NO_NAMES, 0 },
   [FUSE_COPY_FILE_RANGE] = { "COPY_FILE_RANGE", op_copy_file_range, IN (copy_file_range), OUT (write), NO_NAMES, WRITES },

@@ -52,6 +52,8 @@ put_value (Call *c, uint32_t asked, const void *value, size_t size)
 {
   struct fuse_getxattr_out out = { .size = (uint32_t) size };
   if (!asked) {
+    if (c->room < sizeof out)
+      return EINVAL;
     call_put (c, &out, sizeof out);
     return 0;
   }

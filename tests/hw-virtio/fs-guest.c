@@ -178,6 +178,7 @@ test_attributes (void)
   char value[16];
   write_file ("x", "");
   CHECK (setxattr ("x", "user.colour", "green", 5, 0) == 0 && getxattr ("x", "user.colour", value, sizeof value) == 5);
+  CHECK (getxattr ("x", "user.colour", value, 5) == 5 && memcmp (value, "green", 5) == 0 && getxattr ("x", "user.colour", value, 4) < 0 && errno == ERANGE);
   char list[256];
   ssize_t n = listxattr ("x", list, sizeof list);
   CHECK (n == 12 && strcmp (list, "user.colour") == 0);

@@ -358,6 +358,41 @@ BP_TEST (owners)
   }
 }
 
+/* Linux gives as much room as the value takes, and the header: what is short has little. */
+BP_TEST (extended_attributes)
+{
+  Place p;
+  uint8_t answer[64];
+  struct fuse_out_header out;
+  struct fuse_getxattr_out size;
+  open_place (&p, FS_SECURITY_SQUASH, false);
+  if (setxattr (p.folder, "user.t", "abc", 3, 0) != 0) {
+    close_place (&p);
+    return;                     /* the host's file system has no extended attributes */
+  }
+  for (unsigned list = 0; list < 2; list++) {
+    const char *expected = list ? "user.t" : "abc";
+    uint32_t n = list ? 7 : 3, opcode = list ? FUSE_LISTXATTR : FUSE_GETXATTR;
+    for (uint32_t asked = 0; asked <= n + 1; asked++) {
+      fs_begin (&m, opcode, FUSE_ROOT_ID);
+      fs_append (&m, &(struct fuse_getxattr_in) { .size = asked }, sizeof (struct fuse_getxattr_in));
+      if (!list)
+        fs_append_text (&m, "user.t");
+      fs_end (&m);
+      size_t got = fs_server_answer (p.s, m.bytes, m.size, answer, sizeof out + (asked ? asked : sizeof size));
+      memcpy (&out, answer, sizeof out);
+      memcpy (&size, answer + sizeof out, sizeof size);
+      bp_test_expect_eq (out.error, asked && asked < n ? -ERANGE : 0);
+      bp_test_expect_eq (got, sizeof out + (!asked ? sizeof size : asked < n ? 0 : n));
+      bp_test_expect (asked ? asked < n || memcmp (answer + sizeof out, expected, n) == 0 : size.size == n);
+    }
+    bp_test_expect_eq (fs_server_answer (p.s, m.bytes, m.size, answer, sizeof out), sizeof out);
+    memcpy (&out, answer, sizeof out);
+    bp_test_expect (out.error < 0);
+  }
+  close_place (&p);
+}
+
 BP_TEST (listing)
 {
   enum { MANY = 300 };
@@ -519,5 +554,5 @@ BP_TEST (loaded_elsewhere)
   close_place (&q);
 }
 
-BP_TEST_MAIN ("folder server", &files, &names_move, &no_way_out, &only_files_and_folders_are_opened, &owners, &listing, &read_only, &refused, &saved,
+BP_TEST_MAIN ("folder server", &files, &names_move, &no_way_out, &only_files_and_folders_are_opened, &owners, &extended_attributes, &listing, &read_only, &refused, &saved,
               &loaded_elsewhere)
