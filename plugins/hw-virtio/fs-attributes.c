@@ -33,7 +33,7 @@ open_target (Call *c, bool has_handle, uint64_t handle, struct stat *st, int *fd
     handle_unref (c->s, h);
     return error;
   }
-  *fd = nodes_open (c->s, c->h.nodeid, st);
+  *fd = nodes_open_moved (c->s, c->h.nodeid, st);
   return *fd < 0 ? -*fd : 0;
 }
 
@@ -52,12 +52,14 @@ op_getattr (Call *c)
 
 /* --- changing ---------------------------------------------------------------------------------------- */
 
-/* Neither a path's descriptor nor one that was opened to read can be cut. */
+/* A path's descriptor cannot be cut.  What is open is cut as it was opened: its mode may forbid more by now, or it may have moved out of the folder. */
 static int
 set_size (Call *c, const struct fuse_setattr_in *in, int fd, const struct stat *st)
 {
   if (in->size > INT64_MAX)
     return EFBIG;
+  if (!(fcntl (fd, F_GETFL) & O_PATH))
+    return ftruncate (fd, (off_t) in->size) == 0 ? 0 : errno;
   int file = handles_reopen (c->s, fd, st, O_WRONLY, false);
   if (file < 0)
     return -file;
@@ -66,15 +68,6 @@ set_size (Call *c, const struct fuse_setattr_in *in, int fd, const struct stat *
   return error;
 }
 
-/* The driver has cut through a file that it had opened to write, whose mode may forbid that by now. */
-static int
-set_size_by_handle (Call *c, const struct fuse_setattr_in *in, int fd, const struct stat *st)
-{
-  int flags = fcntl (fd, F_GETFL);
-  if (in->size <= INT64_MAX && !(flags & O_PATH) && (flags & O_ACCMODE) != O_RDONLY)
-    return ftruncate (fd, (off_t) in->size) == 0 ? 0 : errno;
-  return set_size (c, in, fd, st);
-}
 
 static struct timespec
 time_to_set (uint32_t valid, uint32_t bit, uint32_t bit_now, uint64_t seconds, uint32_t nanoseconds)
@@ -106,7 +99,7 @@ change (Call *c, const struct fuse_setattr_in *in, int fd, const struct stat *st
   if (!error && in->valid & FATTR_MODE)
     error = owner_set_mode (c->s, fd, st, in->mode);
   if (!error && in->valid & FATTR_SIZE)
-    error = set_size_by_handle (c, in, fd, st);
+    error = set_size (c, in, fd, st);
   if (!error && in->valid & (FATTR_ATIME | FATTR_MTIME | FATTR_ATIME_NOW | FATTR_MTIME_NOW))
     error = set_times (in, fd);
   return error;

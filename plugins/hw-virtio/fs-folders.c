@@ -47,7 +47,8 @@ op_fsyncdir (Call *c)
 
 typedef struct Listing {
   Call *c;
-  Handle *h;
+  const Handle *h;
+  int folder;                   /* where it is now */
   size_t room;                  /* what the driver has asked for */
   bool plus;                    /* with attributes, and nodes that count */
 } Listing;
@@ -63,7 +64,7 @@ fill_entry (const Listing *l, const struct dirent64 *d, struct fuse_entry_out *e
   if (is_dots (d->d_name))
     return;
   g_rw_lock_reader_lock (&s->names);
-  if (call_entry (s, l->h->fd, l->c->h.nodeid, d->d_name, e) != 0)
+  if (call_entry (s, l->folder, l->c->h.nodeid, d->d_name, e) != 0)
     memset (e, 0, sizeof *e);
   g_rw_lock_reader_unlock (&s->names);
 }
@@ -125,13 +126,20 @@ read_folder (Call *c, bool plus)
   int error;
   if (in.offset > INT64_MAX)
     return EINVAL;
+  struct stat st;
   Handle *h = handles_get (c->s, in.fh, true, &error);
   if (!h)
     return error;
-  Listing l = { c, h, MIN (in.size, c->room), plus };
-  g_mutex_lock (&h->reading);
-  error = h->node_id == c->h.nodeid ? list (&l, in.offset) : EBADF;
-  g_mutex_unlock (&h->reading);
+  /* the folder may have moved out since it was opened, and what is in it is no longer shared */
+  Listing l = { c, h, h->node_id == c->h.nodeid ? nodes_open (c->s, h->node_id, &st) : -EBADF, MIN (in.size, c->room), plus };
+  if (l.folder >= 0) {
+    g_mutex_lock (&h->reading);
+    error = list (&l, in.offset);
+    g_mutex_unlock (&h->reading);
+    close (l.folder);
+  } else {
+    error = -l.folder;
+  }
   handle_unref (c->s, h);
   return error;
 }

@@ -339,22 +339,28 @@ open_by_name (FsServer *s, uint64_t id, struct stat *st)
   return -ESTALE;               /* another file has its place */
 }
 
+/* Of one that was removed, or that the host has moved; the driver still has it open.  What has moved is open as it was opened, and leads no further: a folder
+ * to what lies in it now, a file to being opened for more, or linked. */
+static int
+open_by_handle (FsServer *s, uint64_t id, bool moved, struct stat *st)
+{
+  g_mutex_lock (&s->lock);
+  const Node *n = nodes_find (s, id);
+  int fd = n ? fd_of_handle (n) : -ESTALE;
+  g_mutex_unlock (&s->lock);
+  if (fd < 0)
+    return fd;
+  if (fstat (fd, st) == 0 && (!st->st_nlink || (moved && !S_ISDIR (st->st_mode))))
+    return fd;
+  close (fd);
+  return -ESTALE;
+}
+
 int
 nodes_open_held (FsServer *s, uint64_t id, struct stat *st)
 {
   int fd = open_by_name (s, id, st);
-  if (fd != -ESTALE)
-    return fd;
-  /* It was removed, or the host has moved it; the driver still has it open. */
-  g_mutex_lock (&s->lock);
-  const Node *n = nodes_find (s, id);
-  fd = n ? fd_of_handle (n) : -ESTALE;
-  g_mutex_unlock (&s->lock);
-  if (fd >= 0 && fstat (fd, st) != 0) {
-    close (fd);
-    return -EIO;
-  }
-  return fd;
+  return fd == -ESTALE ? open_by_handle (s, id, false, st) : fd;
 }
 
 int
@@ -364,4 +370,11 @@ nodes_open (FsServer *s, uint64_t id, struct stat *st)
   int fd = nodes_open_held (s, id, st);
   g_rw_lock_reader_unlock (&s->names);
   return fd;
+}
+
+int
+nodes_open_moved (FsServer *s, uint64_t id, struct stat *st)
+{
+  int fd = nodes_open (s, id, st);
+  return fd == -ESTALE ? open_by_handle (s, id, true, st) : fd;
 }

@@ -70,10 +70,12 @@ void nodes_move (FsServer *s, uint64_t from, const char *old_name, uint64_t to, 
 /* Each gets the other's name. */
 void nodes_exchange (FsServer *s, uint64_t a_parent, const char *a_name, const struct stat *a_st, uint64_t b_parent, const char *b_name, const struct stat *b_st);
 
-/* A descriptor with O_PATH (of a file that has lost its name: that of an open handle), and what it is; below 0: -errno. */
+/* A descriptor with O_PATH (of a file that was removed: that of an open handle), and what it is; below 0: -errno. */
 int nodes_open (FsServer *s, uint64_t id, struct stat *st);
 /* The same while the caller holds `names'. */
 int nodes_open_held (FsServer *s, uint64_t id, struct stat *st);
+/* Also a file that is open and has another name by now, perhaps outside: for what is done to open files. */
+int nodes_open_moved (FsServer *s, uint64_t id, struct stat *st);
 /* Whatever has its place now. */
 int nodes_open_any (FsServer *s, uint64_t id, struct stat *st);
 bool nodes_name_is_fine (const char *name);

@@ -13,7 +13,7 @@ open_for (Call *c, int *fd)
   struct stat st;
   if (c->names[0] && !owner_attribute_is_open (c->s, c->names[0]))
     return EOPNOTSUPP;
-  *fd = nodes_open (c->s, c->h.nodeid, &st);
+  *fd = nodes_open_moved (c->s, c->h.nodeid, &st);
   return *fd < 0 ? -*fd : 0;
 }
 

@@ -298,6 +298,50 @@ BP_TEST (no_way_out)
   close_place (&p);
 }
 
+/* A folder that is open when the host moves it out leads no further, nor does a file. */
+BP_TEST (moved_out_while_open)
+{
+  Place p;
+  struct fuse_attr a;
+  uint64_t node, handle, opened;
+  char text[64];
+  open_place (&p, FS_SECURITY_SQUASH, false);
+  write_at (p.folder, "sub/file", "file");
+  uint64_t sub = node_of (&p, FUSE_ROOT_ID, "sub"), file = node_of (&p, sub, "file");
+  bp_test_expect_eq (open_node (&p, sub, FUSE_OPENDIR, O_RDONLY, &handle), 0);
+  bp_test_expect_eq (open_node (&p, file, FUSE_OPEN, O_RDONLY, &opened), 0);
+  g_autofree char *from = g_build_filename (p.folder, "sub", NULL), *to = g_build_filename (p.above, "out", NULL), *gone = g_build_filename (p.above, "out/file", NULL);
+  bp_test_expect (rename (from, to) == 0);
+  write_at (to, "later", "secret");
+  bp_test_expect_eq (lookup (&p, sub, "later", &node), ESTALE);
+  bp_test_expect_eq (attributes (&p, sub, &a), ESTALE);
+  bp_test_expect_eq (create (&p, sub, "new", O_RDWR, 0600, &node, &handle), ESTALE);
+  bp_test_expect_eq (make_folder (&p, sub, "new"), ESTALE);
+  bp_test_expect_eq (by_name (&p, FUSE_UNLINK, sub, "later"), ESTALE);
+  bp_test_expect_eq (rename_to (&p, sub, "later", FUSE_ROOT_ID, "later", 0), ESTALE);
+  bp_test_expect_eq (rename_to (&p, FUSE_ROOT_ID, "hello", sub, "hello", 0), ESTALE);
+  for (unsigned plus = 0; plus < 2; plus++) {
+    fs_begin (&m, plus ? FUSE_READDIRPLUS : FUSE_READDIR, sub);
+    fs_append (&m, &(struct fuse_read_in) { .fh = 1, .size = 4096 }, sizeof (struct fuse_read_in));
+    bp_test_expect_eq (fs_send (&m, p.s), ESTALE);
+  }
+  /* a file is read as it was opened, and neither opened again, nor changed, nor linked to where it is shared again */
+  bp_test_expect_eq (read_handle (&p, opened, 0, text, sizeof text), 0);
+  bp_test_expect_str (text, "file");
+  bp_test_expect_eq (attributes (&p, file, &a), 0);
+  bp_test_expect_eq (open_node (&p, file, FUSE_OPEN, O_RDWR, &node), ESTALE);
+  bp_test_expect_eq (open_node (&p, file, FUSE_OPEN, O_RDONLY, &node), ESTALE);
+  bp_test_expect (set_attributes (&p, file, &(struct fuse_setattr_in) { .valid = FATTR_SIZE, .size = 0 }) != 0);
+  fs_begin (&m, FUSE_LINK, FUSE_ROOT_ID);
+  fs_append (&m, &(struct fuse_link_in) { .oldnodeid = file }, sizeof (struct fuse_link_in));
+  fs_append_text (&m, "back");
+  bp_test_expect_eq (fs_send (&m, p.s), ESTALE);
+  /* one that was removed is nobody else's */
+  bp_test_expect (unlink (gone) == 0);
+  bp_test_expect_eq (open_node (&p, file, FUSE_OPEN, O_RDONLY, &node), 0);
+  close_place (&p);
+}
+
 /* What acts when it is opened is not. */
 BP_TEST (only_files_and_folders_are_opened)
 {
@@ -554,5 +598,5 @@ BP_TEST (loaded_elsewhere)
   close_place (&q);
 }
 
-BP_TEST_MAIN ("folder server", &files, &names_move, &no_way_out, &only_files_and_folders_are_opened, &owners, &extended_attributes, &listing, &read_only, &refused, &saved,
+BP_TEST_MAIN ("folder server", &files, &names_move, &no_way_out, &moved_out_while_open, &only_files_and_folders_are_opened, &owners, &extended_attributes, &listing, &read_only, &refused, &saved,
               &loaded_elsewhere)
