@@ -75,12 +75,16 @@ handles_get (FsServer *s, uint64_t id, bool is_folder, int *error)
   return h;
 }
 
+/* When nothing holds a removed file any more, its number is free for another file. */
 static void
 forget_handle (FsServer *s, Handle *h)
 {
+  struct stat st;
   Node *n = h->node;
   n->handles = g_slist_remove (n->handles, h);
   n->uses--;
+  if (!n->handles && (h->fd < 0 || fstat (h->fd, &st) != 0 || !st.st_nlink))
+    nodes_key (s, n, false);
   nodes_drop_if_idle (s, n);
 }
 
