@@ -160,6 +160,8 @@ get_node (FsServer *s, Reader *r)
   if (above)
     above->uses++;
   nodes_add (s, n);
+  if (!above)
+    nodes_key (s, n, false);    /* it was removed: what has its number now is another file */
 }
 
 /* What has gone keeps its number, which answers ESTALE from now on. */

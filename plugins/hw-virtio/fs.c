@@ -51,8 +51,7 @@ static const BpVirtioBusIface *bus_of (const Fs *f) { return f->bus.table; }
 
 typedef struct Job {
   BpVirtioBuffer *buffer;
-  FsServer *server;             /* while the driver has the device started */
-  FsServer *loaded;             /* what the start takes that follows a load; the bus and this object are loaded in any order */
+  FsServer *server;             /* a reference */
   uint64_t life;
   size_t size, room;
 } Job;
