@@ -3,6 +3,7 @@
 #include "fs-private.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 /* --- opening ------------------------------------------------------------------------------------------ */
@@ -41,7 +42,7 @@ static int
 create_at (Call *c, int parent, const struct fuse_create_in *in)
 {
   const char *name = c->names[0];
-  int kept = (int) in->flags & (O_ACCMODE | O_APPEND | O_SYNC | O_DSYNC);
+  int kept = (int) in->flags & (O_ACCMODE | O_SYNC | O_DSYNC);
   int fd = openat (parent, name, kept | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY, owner_first_mode (false));
   if (fd >= 0) {
     int error = owner_new (c->s, fd, &c->h, (in->mode & 07777) | S_IFREG, 0);
@@ -156,6 +157,16 @@ op_read (Call *c)
   return error;
 }
 
+/* At the end of the file, whatever the host has appended to it meanwhile, when the program has asked for that with this very write.  What a driver writes back of a
+ * mapping has its place. */
+static ssize_t
+write_part (const Handle *h, const struct fuse_write_in *in, const uint8_t *bytes, size_t size, uint64_t offset)
+{
+  const struct iovec part = { (void *) bytes, size };
+  bool append = in->flags & O_APPEND && !(in->write_flags & FUSE_WRITE_CACHE);
+  return pwritev2 (h->fd, &part, 1, (off_t) offset, append ? RWF_APPEND : 0);
+}
+
 int
 op_write (Call *c)
 {
@@ -168,7 +179,7 @@ op_write (Call *c)
   if (!h)
     return error;
   while (out.size < in.size && !error) {
-    ssize_t n = pwrite (h->fd, c->data + out.size, in.size - out.size, (off_t) (in.offset + out.size));
+    ssize_t n = write_part (h, &in, c->data + out.size, in.size - out.size, in.offset + out.size);
     if (n < 0 && errno == EINTR)
       continue;
     if (n < 0)

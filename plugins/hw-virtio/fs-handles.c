@@ -23,7 +23,7 @@ handles_reopen (const FsServer *s, int path_fd, const struct stat *st, uint32_t 
   bool writes = (flags & O_ACCMODE) != O_RDONLY || flags & O_TRUNC;
   if (writes && (s->share->read_only || is_folder))
     return is_folder ? -EISDIR : -EROFS;
-  int kept = O_ACCMODE | O_APPEND | O_TRUNC | O_SYNC | O_DSYNC;
+  int kept = O_ACCMODE | O_TRUNC | O_SYNC | O_DSYNC;       /* each write says whether it appends */
   int fd = open (FD_PATH (path_fd), is_folder ? O_RDONLY | O_DIRECTORY | O_CLOEXEC : ((int) flags & kept) | O_CLOEXEC | O_NOCTTY);
   return fd < 0 ? -errno : fd;
 }

@@ -172,6 +172,25 @@ test_big (void)
   CHECK (close (fd) == 0 && unlink ("big") == 0);
 }
 
+/* What is written to a mapping has its place, even that of a file that is open to append; and one that is no longer does not. */
+static void
+test_appended (void)
+{
+  write_file ("log", "one\n");
+  int fd = open ("log", O_RDWR | O_APPEND);
+  char *map = !maps ? MAP_FAILED : mmap (NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  CHECK (!maps || map != MAP_FAILED);
+  if (map != MAP_FAILED) {
+    map[0] = 'O';
+    CHECK (msync (map, 4096, MS_SYNC) == 0 && munmap (map, 4096) == 0);
+  } else {
+    CHECK (fcntl (fd, F_SETFL, 0) == 0 && pwrite (fd, "O", 1, 0) == 1 && fcntl (fd, F_SETFL, O_APPEND) == 0);
+  }
+  CHECK (holds ("log", "One\n") && write (fd, "two\n", 4) == 4 && holds ("log", "One\ntwo\n"));
+  CHECK (fcntl (fd, F_SETFL, 0) == 0 && pwrite (fd, "T", 1, 4) == 1 && holds ("log", "One\nTwo\n"));
+  CHECK (close (fd) == 0 && unlink ("log") == 0);
+}
+
 static void
 test_attributes (void)
 {
@@ -211,7 +230,8 @@ static void
 all_tests (bool mapped)
 {
   static const struct { const char *name; void (*f) (void); } tests[] = {
-    { "names", test_names }, { "contents", test_contents }, { "big", test_big }, { "attributes", test_attributes }, { "escapes", test_escapes }, { "many", test_many },
+    { "names", test_names }, { "contents", test_contents }, { "big", test_big }, { "appended", test_appended }, { "attributes", test_attributes },
+    { "escapes", test_escapes }, { "many", test_many },
   };
   for (unsigned i = 0; i < sizeof tests / sizeof *tests; i++) {
     step = tests[i].name;

@@ -249,6 +249,29 @@ BP_TEST (numbers_used_again)
   close_place (&p);
 }
 
+/* Whether it appends is a write's own: the driver may have changed its mind about the open file, and writes back pages of a mapping through any handle. */
+BP_TEST (appended)
+{
+  static const struct { uint32_t flags, write_flags; const char *then; } writes[] = {
+    { O_WRONLY | O_APPEND, 0, "hello, worldJ" }, { O_WRONLY, 0, "Jello, worldJ" }, { O_WRONLY | O_APPEND, FUSE_WRITE_CACHE, "Jello, worldJ" },
+    { O_WRONLY | O_APPEND, 0, "Jello, worldJJ" },
+  };
+  Place p;
+  uint64_t handle;
+  open_place (&p, FS_SECURITY_SQUASH, false);
+  uint64_t node = node_of (&p, FUSE_ROOT_ID, "hello");
+  bp_test_expect_eq (open_node (&p, node, FUSE_OPEN, O_RDWR | O_APPEND, &handle), 0);
+  for (unsigned i = 0; i < G_N_ELEMENTS (writes); i++) {
+    fs_begin (&m, FUSE_WRITE, node);
+    fs_append (&m, &(struct fuse_write_in) { .fh = handle, .size = 1, .flags = writes[i].flags, .write_flags = writes[i].write_flags }, sizeof (struct fuse_write_in));
+    fs_append (&m, "J", 1);
+    bp_test_expect_eq (fs_send (&m, p.s), 0);
+    g_autofree char *text = read_at (p.folder, "hello");
+    bp_test_expect_str (text, writes[i].then);
+  }
+  close_place (&p);
+}
+
 BP_TEST (names_move)
 {
   Place p;
@@ -621,5 +644,5 @@ BP_TEST (loaded_elsewhere)
   close_place (&q);
 }
 
-BP_TEST_MAIN ("folder server", &files, &numbers_used_again, &names_move, &no_way_out, &moved_out_while_open, &only_files_and_folders_are_opened, &owners, &extended_attributes, &listing, &read_only, &refused, &saved,
-              &loaded_elsewhere)
+BP_TEST_MAIN ("folder server", &files, &numbers_used_again, &appended, &names_move, &no_way_out, &moved_out_while_open, &only_files_and_folders_are_opened, &owners,
+              &extended_attributes, &listing, &read_only, &refused, &saved, &loaded_elsewhere)
