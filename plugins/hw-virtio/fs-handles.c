@@ -25,6 +25,8 @@ handles_reopen (const FsServer *s, int path_fd, const struct stat *st, uint32_t 
     return is_folder ? -EISDIR : -EROFS;
   int kept = O_ACCMODE | O_TRUNC | O_SYNC | O_DSYNC;       /* each write says whether it appends */
   int fd = open (FD_PATH (path_fd), is_folder ? O_RDONLY | O_DIRECTORY | O_CLOEXEC : ((int) flags & kept) | O_CLOEXEC | O_NOCTTY);
+  if (fd >= 0 && writes)
+    owner_opened_to_write (s, fd, st);
   return fd < 0 ? -errno : fd;
 }
 

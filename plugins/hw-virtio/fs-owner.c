@@ -124,6 +124,16 @@ owner_set (const FsServer *s, int fd, const struct stat *st, uint32_t uid, uint3
   return same ? 0 : write_owner (fd, st, &o);
 }
 
+/* The kernel takes set-user-ID from a file that is written to, but not when root writes; and the driver does not see the bit.  What is not the process's is left to
+ * the kernel. */
+void
+owner_opened_to_write (const FsServer *s, int fd, const struct stat *st)
+{
+  mode_t mode = st->st_mode & MODE_BITS;
+  if (s->share->security != FS_SECURITY_PASSTHROUGH && mode & (S_ISUID | S_ISGID))
+    fchmod (fd, mode & ~(mode_t) (S_ISUID | S_ISGID));
+}
+
 mode_t owner_first_mode (bool is_folder) { return is_folder ? 0700 : 0600; }
 
 mode_t

@@ -105,6 +105,8 @@ int owner_set_mode (const FsServer *s, int fd, const struct stat *st, uint32_t m
 int owner_set (const FsServer *s, int fd, const struct stat *st, uint32_t uid, uint32_t gid);   /* ~0: as it is */
 /* Of a file that was just made. */
 int owner_new (const FsServer *s, int fd, const struct fuse_in_header *who, uint32_t mode, uint32_t rdev);
+/* Of one that the driver can write to from now on. */
+void owner_opened_to_write (const FsServer *s, int fd, const struct stat *st);
 /* The mode that a new one has on the host until owner_new, without its type. */
 mode_t owner_first_mode (bool is_folder);
 /* How a kind of node is made on the host: S_IFREG in place of what only the driver shall see; 0: not at all. */

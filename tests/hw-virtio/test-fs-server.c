@@ -448,6 +448,29 @@ BP_TEST (owners)
   }
 }
 
+/* A program of the host's that runs as its owner does so no more when a guest has written it. */
+BP_TEST (programs_of_others)
+{
+  for (FsSecurity security = FS_SECURITY_SQUASH; security <= FS_SECURITY_MAPPED; security++) {
+    Place p;
+    struct stat st;
+    uint64_t handle;
+    open_place (&p, security, false);
+    g_autofree char *path = g_build_filename (p.folder, "hello", NULL);
+    bp_test_expect (chmod (path, 06755) == 0);
+    uint64_t node = node_of (&p, FUSE_ROOT_ID, "hello");
+    bp_test_expect_eq (open_node (&p, node, FUSE_OPEN, O_RDONLY, &handle), 0);
+    bp_test_expect (stat (path, &st) == 0);
+    bp_test_expect_eq (st.st_mode & 07777, 06755);
+    bp_test_expect_eq (open_node (&p, node, FUSE_OPEN, O_WRONLY, &handle), 0);
+    bp_test_expect_eq (write_handle (&p, handle, 0, "mine"), 0);
+    bp_test_expect (stat (path, &st) == 0);
+    if (security != FS_SECURITY_PASSTHROUGH)
+      bp_test_expect_eq (st.st_mode & 07777, 0755);
+    close_place (&p);
+  }
+}
+
 /* Linux gives as much room as the value takes, and the header: what is short has little. */
 BP_TEST (extended_attributes)
 {
@@ -645,4 +668,4 @@ BP_TEST (loaded_elsewhere)
 }
 
 BP_TEST_MAIN ("folder server", &files, &numbers_used_again, &appended, &names_move, &no_way_out, &moved_out_while_open, &only_files_and_folders_are_opened, &owners,
-              &extended_attributes, &listing, &read_only, &refused, &saved, &loaded_elsewhere)
+              &programs_of_others, &extended_attributes, &listing, &read_only, &refused, &saved, &loaded_elsewhere)
