@@ -45,7 +45,7 @@ create_at (Call *c, int parent, const struct fuse_create_in *in)
   int kept = (int) in->flags & (O_ACCMODE | O_SYNC | O_DSYNC);
   int fd = openat (parent, name, kept | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY, owner_first_mode (false));
   if (fd >= 0) {
-    int error = owner_new (c->s, fd, &c->h, (in->mode & 07777) | S_IFREG, 0);
+    int error = owner_new (c->s, parent, fd, &c->h, (in->mode & 07777) | S_IFREG, 0);
     if (!error)
       return fd;
     close (fd);

@@ -105,8 +105,7 @@ make (int parent, const char *name, const Making *m)
 static void
 unmake (int parent, const char *name, mode_t type)
 {
-  if (unlinkat (parent, name, type == S_IFDIR ? AT_REMOVEDIR : 0) != 0)
-    return;
+  unlinkat (parent, name, type == S_IFDIR ? AT_REMOVEDIR : 0);
 }
 
 /* It gets its owner and mode, or does not stay. */
@@ -116,7 +115,7 @@ finish_new (Call *c, int parent, const Making *m, struct fuse_entry_out *e)
   int fd = openat (parent, c->names[0], O_PATH | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0)
     return errno;
-  int error = owner_new (c->s, fd, &c->h, m->mode, m->rdev);
+  int error = owner_new (c->s, parent, fd, &c->h, m->mode, m->rdev);
   if (error)
     unmake (parent, c->names[0], m->type);
   else

@@ -54,12 +54,20 @@ squashed (const struct stat *st)
   return (Owner) { st->st_uid == geteuid () ? 0 : NOBODY, st->st_gid == getegid () ? 0 : NOBODY, st->st_mode & (S_IFMT | PERMISSIONS), 0 };
 }
 
+/* As Linux tells device numbers to user space: 12 bits of major, 20 of minor. */
+static uint32_t
+device_number (dev_t device)
+{
+  unsigned major = gnu_dev_major (device), minor = gnu_dev_minor (device);
+  return (minor & 0xff) | major << 8 | (minor & ~0xffu) << 12;
+}
+
 static Owner
 owner_of (const FsServer *s, int fd, const struct stat *st)
 {
   Owner o;
   if (s->share->security == FS_SECURITY_PASSTHROUGH)
-    return (Owner) { st->st_uid, st->st_gid, st->st_mode, (uint32_t) (gnu_dev_major (st->st_rdev) << 8 | (gnu_dev_minor (st->st_rdev) & 0xff)) };
+    return (Owner) { st->st_uid, st->st_gid, st->st_mode, device_number (st->st_rdev) };
   if (s->share->security == FS_SECURITY_MAPPED && read_owner (fd, st, &o))
     return o;
   return squashed (st);
@@ -150,25 +158,29 @@ owner_host_type (const FsServer *s, mode_t type)
 
 /* A process that may not give files away keeps them; set-user-ID counts for its owner alone, whoever that is. */
 static int
-pass_through (int fd, const struct stat *st, const struct fuse_in_header *who, uint32_t mode)
+pass_through (int fd, const struct stat *st, const Owner *o)
 {
-  if (geteuid () == 0 && fchownat (fd, "", who->uid, who->gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) != 0)
+  if (geteuid () == 0 && fchownat (fd, "", o->uid, o->gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) != 0)
     return errno;
-  mode_t inherited = S_ISDIR (st->st_mode) ? st->st_mode & S_ISGID : 0; /* from the folder it is in */
-  return S_ISLNK (st->st_mode) ? 0 : host_mode (fd, (mode & MODE_BITS) | inherited);
+  return S_ISLNK (st->st_mode) ? 0 : host_mode (fd, o->mode & MODE_BITS);
 }
 
 int
-owner_new (const FsServer *s, int fd, const struct fuse_in_header *who, uint32_t mode, uint32_t rdev)
+owner_new (const FsServer *s, int folder, int fd, const struct fuse_in_header *who, uint32_t mode, uint32_t rdev)
 {
-  struct stat st;
-  if (fstat (fd, &st) != 0)
+  struct stat st, above;
+  if (fstat (fd, &st) != 0 || fstat (folder, &above) != 0)
     return errno;
+  Owner o = { who->uid, who->gid, mode & (S_IFMT | MODE_BITS), rdev }, of_folder = owner_of (s, folder, &above);
+  if (of_folder.mode & S_ISGID) {       /* what is in such a folder is its group's, and so it goes on below */
+    o.gid = of_folder.gid;
+    o.mode |= S_ISDIR (st.st_mode) ? S_ISGID : 0;
+  }
   switch (s->share->security) {
   case FS_SECURITY_PASSTHROUGH:
-    return pass_through (fd, &st, who, mode);
+    return pass_through (fd, &st, &o);
   case FS_SECURITY_MAPPED:
-    return write_owner (fd, &st, &(Owner) { who->uid, who->gid, mode & (S_IFMT | MODE_BITS), rdev });
+    return write_owner (fd, &st, &o);
   case FS_SECURITY_SQUASH:
     break;
   }

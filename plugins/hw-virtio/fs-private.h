@@ -103,8 +103,8 @@ FdPath fd_path (int fd);
 int owner_attributes (const FsServer *s, int fd, const struct stat *st, struct fuse_attr *a);
 int owner_set_mode (const FsServer *s, int fd, const struct stat *st, uint32_t mode);
 int owner_set (const FsServer *s, int fd, const struct stat *st, uint32_t uid, uint32_t gid);   /* ~0: as it is */
-/* Of a file that was just made. */
-int owner_new (const FsServer *s, int fd, const struct fuse_in_header *who, uint32_t mode, uint32_t rdev);
+/* Of a file that was just made in `folder'. */
+int owner_new (const FsServer *s, int folder, int fd, const struct fuse_in_header *who, uint32_t mode, uint32_t rdev);
 /* Of one that the driver can write to from now on. */
 void owner_opened_to_write (const FsServer *s, int fd, const struct stat *st);
 /* The mode that a new one has on the host until owner_new, without its type. */

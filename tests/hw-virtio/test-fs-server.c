@@ -7,6 +7,7 @@
 #include <glib/gstdio.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -448,6 +449,38 @@ BP_TEST (owners)
   }
 }
 
+/* Whose group is what is made in a folder with the set-group-ID bit: the folder's; and a number of a device is told as a whole. */
+BP_TEST (groups_and_numbers)
+{
+  for (FsSecurity security = FS_SECURITY_PASSTHROUGH; security <= FS_SECURITY_MAPPED; security++) {
+    Place p;
+    struct fuse_attr a;
+    uint64_t node, handle;
+    open_place (&p, security, false);
+    uint64_t sub = node_of (&p, FUSE_ROOT_ID, "sub");
+    if (geteuid () != 0 || (security == FS_SECURITY_MAPPED && setxattr (p.folder, "user.test", "x", 1, 0) != 0)) {
+      close_place (&p);
+      continue;                 /* only root gives files away, or the host's file system has no extended attributes */
+    }
+    bp_test_expect_eq (set_attributes (&p, sub, &(struct fuse_setattr_in) { .valid = FATTR_GID, .gid = 77 }), 0);
+    bp_test_expect_eq (set_attributes (&p, sub, &(struct fuse_setattr_in) { .valid = FATTR_MODE, .mode = 02775 }), 0);
+    bp_test_expect_eq (create (&p, sub, "file", O_RDWR | O_EXCL, 0640, &node, &handle), 0);
+    bp_test_expect_eq (attributes (&p, node, &a), 0);
+    bp_test_expect (a.gid == 77 && a.mode == (S_IFREG | 0640));
+    bp_test_expect_eq (make_folder (&p, sub, "deep"), 0);
+    bp_test_expect_eq (attributes (&p, node_of (&p, sub, "deep"), &a), 0);
+    bp_test_expect (a.gid == 77 && a.mode == (S_IFDIR | 02755));
+    if (security == FS_SECURITY_PASSTHROUGH) {
+      g_autofree char *path = g_build_filename (p.folder, "device", NULL);
+      if (mknod (path, S_IFCHR | 0600, makedev (10, 0x12345)) == 0) {
+        bp_test_expect_eq (attributes (&p, node_of (&p, FUSE_ROOT_ID, "device"), &a), 0);
+        bp_test_expect_eq (a.rdev, 0x12300000 | 10 << 8 | 0x45);
+      }
+    }
+    close_place (&p);
+  }
+}
+
 /* A program of the host's that runs as its owner does so no more when a guest has written it. */
 BP_TEST (programs_of_others)
 {
@@ -668,4 +701,4 @@ BP_TEST (loaded_elsewhere)
 }
 
 BP_TEST_MAIN ("folder server", &files, &numbers_used_again, &appended, &names_move, &no_way_out, &moved_out_while_open, &only_files_and_folders_are_opened, &owners,
-              &programs_of_others, &extended_attributes, &listing, &read_only, &refused, &saved, &loaded_elsewhere)
+              &groups_and_numbers, &programs_of_others, &extended_attributes, &listing, &read_only, &refused, &saved, &loaded_elsewhere)
