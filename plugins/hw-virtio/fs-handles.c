@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
+/* Of all shares: they take from the same process. */
+static gint open_handles;
+
 FdPath
 fd_path (int fd)
 {
@@ -39,6 +42,7 @@ handle_unref (FsServer *s, Handle *h)
     close (h->fd);
   g_mutex_clear (&h->reading);
   g_free (h);
+  g_atomic_int_add (&open_handles, -1);
 }
 
 int
@@ -46,8 +50,9 @@ handles_add (FsServer *s, uint64_t node, int fd, uint32_t flags, bool is_folder,
 {
   g_mutex_lock (&s->lock);
   Node *n = nodes_find (s, node);
-  int error = !n ? ESTALE : g_hash_table_size (s->handles) >= s->share->handles_most ? ENFILE : 0;
+  int error = !n ? ESTALE : (unsigned) g_atomic_int_get (&open_handles) >= s->share->handles_most ? ENFILE : 0;
   if (!error) {
+    g_atomic_int_inc (&open_handles);
     Handle *h = g_new0 (Handle, 1);
     *h = (Handle) { .id = s->next_handle++, .refs = 1, .fd = fd, .flags = flags & ~(uint32_t) (O_TRUNC | O_CREAT | O_EXCL), .is_folder = is_folder, .node = n,
                      .node_id = node };

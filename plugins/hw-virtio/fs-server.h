@@ -28,7 +28,7 @@ typedef struct FsShare {
   bool read_only;
   FsCache cache;
   FsSecurity security;
-  unsigned handles_most;        /* open files at a time */
+  unsigned handles_most;        /* open files at a time, with those of the other shares */
   dev_t device;                 /* of the folder */
   ino_t inode;
 } FsShare;

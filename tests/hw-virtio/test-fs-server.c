@@ -592,6 +592,28 @@ BP_TEST (read_only)
   close_place (&p);
 }
 
+/* A guest with two folders has no more files open than one with a single one: there have to be descriptors for all else that the machine does. */
+BP_TEST (open_files_are_limited)
+{
+  Place p, q;
+  uint64_t first, handle;
+  open_place (&p, FS_SECURITY_SQUASH, false);
+  open_place (&q, FS_SECURITY_SQUASH, false);
+  p.share.handles_most = q.share.handles_most = 3;
+  uint64_t node = node_of (&p, FUSE_ROOT_ID, "hello"), other = node_of (&q, FUSE_ROOT_ID, "hello");
+  bp_test_expect_eq (open_node (&p, node, FUSE_OPEN, O_RDONLY, &first), 0);
+  bp_test_expect_eq (open_node (&p, node, FUSE_OPEN, O_RDONLY, &handle), 0);
+  bp_test_expect_eq (open_node (&q, other, FUSE_OPEN, O_RDONLY, &handle), 0);
+  bp_test_expect_eq (open_node (&q, other, FUSE_OPEN, O_RDONLY, &handle), ENFILE);
+  bp_test_expect_eq (open_node (&p, FUSE_ROOT_ID, FUSE_OPENDIR, O_RDONLY, &handle), ENFILE);
+  fs_begin (&m, FUSE_RELEASE, node);
+  fs_append (&m, &(struct fuse_release_in) { .fh = first }, sizeof (struct fuse_release_in));
+  bp_test_expect_eq (fs_send (&m, p.s), 0);
+  bp_test_expect_eq (open_node (&q, other, FUSE_OPEN, O_RDONLY, &handle), 0);
+  close_place (&p);
+  close_place (&q);
+}
+
 /* Every message cut short, in size or in its word for it; numbers that are nobody's; texts without an end. */
 BP_TEST (refused)
 {
@@ -701,4 +723,4 @@ BP_TEST (loaded_elsewhere)
 }
 
 BP_TEST_MAIN ("folder server", &files, &numbers_used_again, &appended, &names_move, &no_way_out, &moved_out_while_open, &only_files_and_folders_are_opened, &owners,
-              &groups_and_numbers, &programs_of_others, &extended_attributes, &listing, &read_only, &refused, &saved, &loaded_elsewhere)
+              &groups_and_numbers, &programs_of_others, &extended_attributes, &listing, &read_only, &open_files_are_limited, &refused, &saved, &loaded_elsewhere)
