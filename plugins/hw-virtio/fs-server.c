@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 /* --- the folder ---------------------------------------------------------------------------------- */
@@ -40,6 +41,12 @@ fs_share_open (FsShare *share, const char *folder, GError **error)
   share->inode = st.st_ino;
   share->handles_most = handles_by_limit ();
   return true;
+}
+
+bool
+fs_share_keeps_owners (const FsShare *share)
+{
+  return getxattr (FD_PATH (share->root), FS_OWNER_ATTRIBUTE, NULL, 0) >= 0 || errno != EOPNOTSUPP;
 }
 
 void

@@ -35,6 +35,8 @@ typedef struct FsShare {
 
 /* false: there is no such folder, or the host lacks something.  The other members are set by the caller. */
 bool fs_share_open (FsShare *share, const char *folder, GError **error);
+/* Whether its file system has extended attributes, without which owners cannot be mapped. */
+bool fs_share_keeps_owners (const FsShare *share);
 void fs_share_close (FsShare *share);
 
 /* What one driver knows from its FUSE_INIT on. */

@@ -295,6 +295,10 @@ fs_realize (void *self, GError **error)
   f->share = (FsShare) { .root = -1, .read_only = f->read_only, .cache = (FsCache) f->cache, .security = (FsSecurity) f->security };
   if (!fs_share_open (&f->share, f->folder, error))
     return false;
+  if (f->share.security == FS_SECURITY_MAPPED && !fs_share_keeps_owners (&f->share)) {
+    g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "security = mapped: the file system of `%s` has no extended attributes (user.*), in which owners would be kept", f->folder);
+    return false;
+  }
   BpVirtioFunction function = { .struct_size = sizeof function, .device_id = DEVICE_ID, .n_queues = 1 + f->queues, .queue_sizes = sizes,
                                 .config_size = sizeof (Config), .self = f, .config_read = config_read, .start = on_start, .stop = on_stop, .kick = on_kick };
   f->device = bus_of (f)->add (f->bus.instance, f->address, &function, error);
