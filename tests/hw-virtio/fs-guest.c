@@ -172,6 +172,116 @@ test_big (void)
   CHECK (close (fd) == 0 && unlink ("big") == 0);
 }
 
+/* --- anything in any order, compared with what it has to come to ----------------------------------- */
+
+enum { RANDOM_MOST = 1 << 18, RANDOM_STEPS = 1500 };
+typedef struct Random {
+  int fd;
+  uint32_t x;
+  uint8_t bytes[RANDOM_MOST], copy[RANDOM_MOST];
+  uint32_t size;
+} Random;
+
+static uint32_t below (Random *r, uint32_t n) { return next_random (&r->x) % n; }
+
+static void
+random_write (Random *r, uint32_t at, uint32_t size)
+{
+  for (uint32_t i = 0; i < size; i++)
+    r->bytes[at + i] = (uint8_t) next_random (&r->x);
+  CHECK (pwrite (r->fd, r->bytes + at, size, at) == size);
+  r->size = at + size > r->size ? at + size : r->size;
+}
+
+static void
+random_read (Random *r, uint32_t at, uint32_t size)
+{
+  uint32_t there = at >= r->size ? 0 : at + size > r->size ? r->size - at : size;
+  CHECK (pread (r->fd, r->copy, size, at) == there && memcmp (r->copy, r->bytes + at, there) == 0);
+}
+
+static void
+random_truncate (Random *r, uint32_t size)
+{
+  CHECK (ftruncate (r->fd, size) == 0);
+  if (size < r->size)
+    memset (r->bytes + size, 0, r->size - size);
+  r->size = size;
+}
+
+static void
+random_hole (Random *r, uint32_t at, uint32_t size)
+{
+  if (fallocate (r->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, size) != 0) {
+    CHECK (errno == EOPNOTSUPP);
+    return;
+  }
+  memset (r->bytes + at, 0, size);
+}
+
+static void
+random_map (Random *r, uint32_t at, uint32_t size)
+{
+  if (!maps || !r->size)
+    return;
+  uint8_t *map = mmap (NULL, r->size, PROT_READ | PROT_WRITE, MAP_SHARED, r->fd, 0);
+  CHECK (map != MAP_FAILED);
+  if (map == MAP_FAILED)
+    return;
+  CHECK (memcmp (map, r->bytes, r->size) == 0);
+  for (uint32_t i = at; i < at + size && i < r->size; i++)
+    map[i] = r->bytes[i] = (uint8_t) next_random (&r->x);
+  CHECK (munmap (map, r->size) == 0);
+}
+
+static void
+random_copy (Random *r, uint32_t from, uint32_t to, uint32_t size)
+{
+  if (from + size > r->size || to + size > RANDOM_MOST || (from < to + size && to < from + size))
+    return;
+  off_t in = from, out = to;
+  ssize_t n = copy_file_range (r->fd, &in, r->fd, &out, size, 0);
+  CHECK (n >= 0);
+  if (n <= 0)
+    return;
+  memmove (r->bytes + to, r->bytes + from, (size_t) n);
+  r->size = to + (uint32_t) n > r->size ? to + (uint32_t) n : r->size;
+}
+
+static void
+random_reopen (Random *r)
+{
+  CHECK (close (r->fd) == 0);
+  r->fd = open ("random", O_RDWR);
+  struct stat st;
+  CHECK (r->fd >= 0 && fstat (r->fd, &st) == 0 && st.st_size == r->size);
+}
+
+static void
+test_random (void)
+{
+  static Random r = { .x = 12345 };
+  r.fd = open ("random", O_CREAT | O_RDWR | O_TRUNC, 0600);
+  r.size = 0;
+  memset (r.bytes, 0, sizeof r.bytes);
+  for (unsigned i = 0, before = failures; i < RANDOM_STEPS && failures == before; i++) {
+    uint32_t at = below (&r, RANDOM_MOST), size = 1 + below (&r, below (&r, 4) ? 3000 : 60000);
+    size = at + size > RANDOM_MOST ? RANDOM_MOST - at : size;
+    switch (below (&r, 16)) {
+    case 0: random_truncate (&r, at); break;
+    case 1: random_hole (&r, at, size); break;
+    case 2: case 3: random_map (&r, at, size); break;
+    case 4: random_copy (&r, below (&r, RANDOM_MOST), at, size); break;
+    case 5: random_reopen (&r); break;
+    case 6: CHECK (fsync (r.fd) == 0); break;
+    case 7: case 8: case 9: case 10: random_write (&r, at, size); break;
+    default: random_read (&r, at, size); break;
+    }
+  }
+  random_read (&r, 0, RANDOM_MOST);
+  CHECK (close (r.fd) == 0 && unlink ("random") == 0);
+}
+
 /* What is written to a mapping has its place, even that of a file that is open to append; and one that is no longer does not. */
 static void
 test_appended (void)
@@ -230,8 +340,8 @@ static void
 all_tests (bool mapped)
 {
   static const struct { const char *name; void (*f) (void); } tests[] = {
-    { "names", test_names }, { "contents", test_contents }, { "big", test_big }, { "appended", test_appended }, { "attributes", test_attributes },
-    { "escapes", test_escapes }, { "many", test_many },
+    { "names", test_names }, { "contents", test_contents }, { "big", test_big }, { "random", test_random }, { "appended", test_appended },
+    { "attributes", test_attributes }, { "escapes", test_escapes }, { "many", test_many },
   };
   for (unsigned i = 0; i < sizeof tests / sizeof *tests; i++) {
     step = tests[i].name;
