@@ -1,5 +1,6 @@
 /* busy-guest.c -- the first program of a Linux guest that is moved: it writes memory and a disk, checks what it has written, and counts on the console. */
 /* SPDX-License-Identifier: MIT */
+#include "busy-guest.h"
 #include <errno.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -15,9 +16,10 @@
 enum { PAGE = 4096, WORDS = PAGE / 8, SECTOR = 512, SECTORS = 1024, WRITERS_MOST = 8, HOT = 64 };
 
 static unsigned pages = 1024;   /* of each writer */
-static volatile uint64_t n_pages_written[WRITERS_MOST], n_sectors_written, n_bad;
+static volatile uint64_t n_pages_written[WRITERS_MOST], n_bad;
+volatile uint64_t n_sectors_written, n_pings, n_pings_lost;
 
-static uint64_t
+uint64_t
 mix (uint64_t a, uint64_t b)
 {
   uint64_t x = a * UINT64_C (0x9e3779b97f4a7c15) + b * UINT64_C (0xbf58476d1ce4e5b9) + 1;
@@ -26,7 +28,7 @@ mix (uint64_t a, uint64_t b)
   return x ^ x >> 32;
 }
 
-static uint64_t
+uint64_t
 random_next (uint64_t *state)
 {
   *state ^= *state << 13;
@@ -34,7 +36,7 @@ random_next (uint64_t *state)
   return *state ^= *state << 17;
 }
 
-static void
+void
 bad (const char *what, uint64_t where, uint64_t had, uint64_t wanted)
 {
   __atomic_fetch_add (&n_bad, 1, __ATOMIC_SEQ_CST);
@@ -171,7 +173,7 @@ write_disk (void *unused)
 
 /* --- the whole -------------------------------------------------------------------------------------------------- */
 
-static void
+void
 start (void *(*f) (void *user), uintptr_t number)
 {
   pthread_t thread;
@@ -202,6 +204,8 @@ main (int argc, char **argv)
   start (pass_back_and_forth, 1);
   if (ioperm (DATA, 8, 1) == 0 && ioperm (CONTROL, 1, 1) == 0 && inb (COMMAND) != 0xff)
     start (write_disk, 0);
+  if (access ("/modules", F_OK) == 0)
+    virtio_begin ();
   printf ("BUSY with %ld processors\n", writers);
   uint64_t last = now_ms ();
   for (unsigned tick = 1;; tick++) {
@@ -211,8 +215,8 @@ main (int argc, char **argv)
     if (now < last)
       bad ("clock", tick, now, last);
     last = now;
-    printf ("TICK %u pages %llu sectors %llu bad %llu\n", tick, (unsigned long long) written, (unsigned long long) n_sectors_written,
-            (unsigned long long) n_bad);
+    printf ("TICK %u pages %llu sectors %llu pings %llu lost %llu bad %llu\n", tick, (unsigned long long) written, (unsigned long long) n_sectors_written,
+            (unsigned long long) n_pings, (unsigned long long) n_pings_lost, (unsigned long long) n_bad);
     usleep (20000);
   }
 }

@@ -1,10 +1,10 @@
 /* move.c -- moves a machine from process to process, cuts connections on its way, and looks at what its console says. */
 /* SPDX-License-Identifier: MIT */
 /*
- * move [-n TIMES] [-c CUTS] [-t COPIES] [-s SEED] [-a unix|tcp|file|exec] [-p 'KEY':NUMBER] PROGRAM ARGUMENT...
- * starts `PROGRAM ARGUMENT...', moves it TIMES times into a new process like it, and CUTS times tries to over a connection that breaks somewhere; at last COPIES
- * machines begin with a template of it.  The guest is busy-guest.c's: its console has numbers that follow each other over all processes, and the word BAD when
- * something was lost.
+ * move [-n TIMES] [-c CUTS] [-f FLIPS] [-t COPIES] [-s SEED] [-a unix|tcp|file|exec] [-p 'KEY':NUMBER] PROGRAM ARGUMENT...
+ * starts `PROGRAM ARGUMENT...', moves it TIMES times into a new process like it, CUTS times tries to over a connection that breaks somewhere, and FLIPS times over
+ * one that changes a bit; at last COPIES machines begin with a template of it.  The guest is busy-guest.c's: its console has numbers that follow each other over
+ * all processes, and the word BAD when something was lost.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -34,6 +34,7 @@ static char **command;
 static const char *kind = "unix";
 static unsigned next_number;
 static GString *console;        /* of all that ran, in their order */
+static char *last_words;        /* what the process that has ended last has said on its standard error */
 
 static void G_GNUC_PRINTF (1, 2) G_GNUC_NORETURN
 fail (const char *format, ...)
@@ -216,6 +217,8 @@ finish (Process *p, bool has_run, bool quit)
   }
   if (p->qmp >= 0)
     close (p->qmp);
+  g_free (last_words);
+  last_words = file_text (p->err);
   g_unlink (p->out);
   g_unlink (p->err);
   g_free (p->out);
@@ -229,15 +232,20 @@ finish (Process *p, bool has_run, bool quit)
 typedef struct Relay {
   char *from, *to;
   uint64_t forth, back;         /* bytes that get through; UINT64_MAX: all */
+  uint64_t flip;                /* bytes before the one that is changed on its way forth; UINT64_MAX: none is */
   int listener;
   GThread *thread;
 } Relay;
 
 static bool
-pass (int from, int to, uint64_t *left)
+pass (int from, int to, uint64_t *left, uint64_t *flip)
 {
   char buffer[1 << 16];
   ssize_t n = read (from, buffer, MIN (sizeof buffer, *left));
+  if (n > 0 && *flip < (uint64_t) n)
+    buffer[*flip] = (char) (buffer[*flip] ^ 1 << *flip % 8);
+  if (n > 0 && *flip != UINT64_MAX)
+    *flip = *flip < (uint64_t) n ? UINT64_MAX : *flip - (uint64_t) n;
   for (ssize_t done = 0; done < n;) {
     ssize_t m = send (to, buffer + done, (size_t) (n - done), MSG_NOSIGNAL);
     if (m <= 0)
@@ -253,12 +261,13 @@ static void *
 relay_thread (void *user)
 {
   Relay *r = user;
+  uint64_t no_flip = UINT64_MAX;
   int a = accept (r->listener, NULL, NULL), b = connect_to (r->to, 10000);
   for (bool open = a >= 0 && b >= 0 && r->forth && r->back; open;) {
     struct pollfd p[2] = { { .fd = a, .events = POLLIN }, { .fd = b, .events = POLLIN } };
     if (poll (p, 2, 60000) <= 0)
       break;
-    open = (!p[0].revents || pass (a, b, &r->forth)) && (!p[1].revents || pass (b, a, &r->back));
+    open = (!p[0].revents || pass (a, b, &r->forth, &r->flip)) && (!p[1].revents || pass (b, a, &r->back, &no_flip));
   }
   close (a);
   close (b);
@@ -345,11 +354,13 @@ move_once (Process *from, uint64_t *downtime)
 
 /* Exactly one of the two has the machine afterwards. */
 static Process *
-cut_once (Process *from, GRand *random, unsigned turn)
+break_once (Process *from, GRand *random, unsigned turn, bool flips)
 {
   g_autofree char *address = in_work ("r", next_number), *to_path = in_work ("m", next_number), *in = g_strconcat ("unix:", to_path, NULL);
-  Relay relay = { .from = address, .to = to_path, .forth = UINT64_MAX, .back = UINT64_MAX };
-  if (turn % 2)
+  Relay relay = { .from = address, .to = to_path, .forth = UINT64_MAX, .back = UINT64_MAX, .flip = UINT64_MAX };
+  if (flips)
+    relay.flip = (uint64_t) g_rand_double_range (random, 0, turn % 2 ? 20e6 : 5e4);
+  else if (turn % 2)
     relay.back = (uint64_t) g_rand_int_range (random, 0, 64);   /* its answers are 64 bytes */
   else
     relay.forth = (uint64_t) g_rand_double_range (random, 0, turn % 4 ? 100e6 : 1e5);
@@ -367,10 +378,15 @@ cut_once (Process *from, GRand *random, unsigned turn)
   bool there = runs (to);
   if (here == there) {
     g_autofree char *err = file_text (to->err);
-    fail ("%s run after a cut at %" G_GUINT64_FORMAT " and %" G_GUINT64_FORMAT ": %s; the receiver: %s", here ? "both" : "none of both", relay.forth, relay.back, answer, err);
+    fail ("%s run after turn %u, %" G_GUINT64_FORMAT " and %" G_GUINT64_FORMAT " bytes before the cut: %s; the receiver: %s", here ? "both" : "none of both", turn,
+          relay.forth, relay.back, answer, err);
   }
+  if (!there && !(answer && strstr (answer, "\"error-desc\"")))
+    fail ("the sender does not say why: %s", answer);
   if (!there && finish (to, false, false) != 1)
     fail ("a receiver that got nothing has not failed");
+  if (!there && !strstr (last_words, "the machine did not come: "))
+    fail ("the receiver does not say why: %s", last_words);
   if (there)
     finish (from, true, true);
   return there ? to : from;
@@ -378,10 +394,19 @@ cut_once (Process *from, GRand *random, unsigned turn)
 
 /* --- what the console said --------------------------------------------------------------------------------------------------- */
 
+/* Of a line of the guest's. */
+static uint64_t
+count_of (const char *line, const char *what)
+{
+  g_autofree char *word = g_strconcat (what, " ", NULL);
+  const char *at = strstr (line, word);
+  return at ? g_ascii_strtoull (at + strlen (word), NULL, 10) : 0;
+}
+
 static void
 check_console (void)
 {
-  uint64_t last = 0, pages = 0, sectors = 0;
+  uint64_t last = 0, pages = 0, sectors = 0, pings = 0, lost = 0;
   g_auto (GStrv) lines = g_strsplit (console->str, "\n", -1);
   for (char **line = lines; *line; line++) {
     const char *tick = strstr (*line, "TICK ");
@@ -393,13 +418,40 @@ check_console (void)
     if (number != last + 1)
       fail ("line %" G_GUINT64_FORMAT " of the guest's console follows line %" G_GUINT64_FORMAT ": %s", number, last, *line);
     last = number;
-    const char *p = strstr (*line, "pages "), *s = strstr (*line, "sectors ");
-    pages = p ? g_ascii_strtoull (p + 6, NULL, 10) : pages;
-    sectors = s ? g_ascii_strtoull (s + 8, NULL, 10) : sectors;
+    pages = MAX (pages, count_of (*line, "pages"));
+    sectors = MAX (sectors, count_of (*line, "sectors"));
+    pings = MAX (pings, count_of (*line, "pings"));
+    lost = MAX (lost, count_of (*line, "lost"));
   }
   if (last < 10)
     fail ("the guest said little");
-  printf ("move: %" G_GUINT64_FORMAT " lines in their order, %" G_GUINT64_FORMAT " pages and %" G_GUINT64_FORMAT " sectors written and checked\n", last, pages, sectors);
+  printf ("move: %" G_GUINT64_FORMAT " lines in their order, %" G_GUINT64_FORMAT " pages and %" G_GUINT64_FORMAT " sectors written and checked, %" G_GUINT64_FORMAT
+          " pings answered and %" G_GUINT64_FORMAT " not\n", last, pages, sectors, pings, lost);
+  if (lost > next_number + 5)   /* (one that was under way goes down with each process) */
+    fail ("%" G_GUINT64_FORMAT " pings were not answered", lost);
+}
+
+static bool
+goes_on (const char *first, const char *last, const char *what)
+{
+  return !count_of (first, what) || count_of (last, what) > count_of (first, what);
+}
+
+/* What the guest did before its last move it does after it as well. */
+static void
+wait_until_all_goes_on (Process *p)
+{
+  for (int64_t end = now_ms () + 20000; now_ms () < end; g_usleep (100000)) {
+    g_autofree char *out = file_text (p->out);
+    const char *first = strstr (out, "TICK "), *last = g_strrstr (out, "TICK ");
+    const char *line_end = last ? strchr (last, '\n') : NULL;
+    if (!first || !line_end || last == first)
+      continue;
+    if (goes_on (first, last, "pages") && goes_on (first, last, "sectors") && goes_on (first, last, "pings"))
+      return;
+  }
+  g_autofree char *out = file_text (p->out);
+  fail ("pages, sectors or pings do not go on: %s", out);
 }
 
 /* Each goes on from where the one machine was; they know nothing of each other. */
@@ -459,9 +511,10 @@ wait_for_console (Process *p, const char *text)
 int
 main (int argc, char **argv)
 {
-  gint times = 3, cuts = 0, copies = 0, seed = 1;
+  gint times = 3, cuts = 0, flips = 0, copies = 0, seed = 1;
   gchar *address = NULL, *given = NULL;
   const GOptionEntry entries[] = { { "times", 'n', 0, G_OPTION_ARG_INT, &times, "", "" }, { "cuts", 'c', 0, G_OPTION_ARG_INT, &cuts, "", "" },
+                                   { "flips", 'f', 0, G_OPTION_ARG_INT, &flips, "", "" },
                                    { "template", 't', 0, G_OPTION_ARG_INT, &copies, "", "" },
                                    { "seed", 's', 0, G_OPTION_ARG_INT, &seed, "", "" }, { "address", 'a', 0, G_OPTION_ARG_STRING, &address, "", "" },
                                    { "parameter", 'p', 0, G_OPTION_ARG_STRING, &given, "", "" }, G_OPTION_ENTRY_NULL };
@@ -487,12 +540,12 @@ main (int argc, char **argv)
     g_array_append_val (downtimes, downtime);
   }
   unsigned went = 0;
-  for (gint i = 0; i < cuts; i++) {
+  for (gint i = 0; i < cuts + flips; i++) {
     Process *was = p;
-    p = cut_once (p, random, (unsigned) i);
+    p = break_once (p, random, (unsigned) i, i >= cuts);
     went += p != was;
   }
-  g_usleep (500000);
+  wait_until_all_goes_on (p);
   if (copies) {
     begin_copies (p, MIN ((unsigned) copies, 16));
   } else {
@@ -503,8 +556,8 @@ main (int argc, char **argv)
   if (times)
     printf ("move: moved %d times by %s, downtime %" G_GUINT64_FORMAT " ms (median), %" G_GUINT64_FORMAT " ms (most)\n", times, kind,
             g_array_index (downtimes, uint64_t, downtimes->len / 2), g_array_index (downtimes, uint64_t, downtimes->len - 1));
-  if (cuts)
-    printf ("move: cut %d times, of which the machine had gone over %u times\n", cuts, went);
+  if (cuts + flips)
+    printf ("move: cut %d times and changed %d times, of which the machine had gone over %u times\n", cuts, flips, went);
   g_autofree char *remove = g_strdup_printf ("rm -rf '%s'", work);
   return system (remove) == 0 ? 0 : 1;
 }
