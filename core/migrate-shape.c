@@ -1,9 +1,9 @@
 /* migrate-shape.c -- what two machines must have alike for one to go on as the other: told and compared before any RAM is sent. */
 /* SPDX-License-Identifier: MIT */
 /*
- * A shape is u32 how many objects, each: texts id and type, u16 state version, u32 how many properties, each: texts name and value.  They are the objects that
- * the guest can tell: processors, buses, devices; of their properties those that do not name something of the host.  RAM is told by BLOCK sections, disks with
- * the state.
+ * A shape is u32 how many objects, each: texts id and type, u16 state version, u32 how many properties, each: text name, u8 whether it is set, text value.  They
+ * are the objects that the guest can tell: processors, buses, devices; of their properties those that do not name something of the host.  RAM is told by BLOCK
+ * sections, disks with the state.
  */
 #include "migrate.h"
 #include <string.h>
@@ -26,12 +26,16 @@ is_link_of_guest (const BpProperty *p, BpMachine *m, const char *value)
   return p->kind != BP_PROPERTY_LINK || (target && is_of_guest (target));
 }
 
-/* What the guest can tell of a property, as text; NULL: nothing. */
+static bool
+is_told (const BpProperty *p)
+{
+  return p->kind != BP_PROPERTY_FILE && !(p->flags & (BP_PROPERTY_SECRET | BP_PROPERTY_RUNTIME));
+}
+
+/* What the guest can tell of a property, as text; NULL: nothing, as of one that is not set. */
 static char *
 value_of (BpObject *o, const BpProperty *p)
 {
-  if (p->kind == BP_PROPERTY_FILE || p->flags & (BP_PROPERTY_SECRET | BP_PROPERTY_RUNTIME))
-    return NULL;
   char *value = object_get (o, p->name);
   if (value && is_link_of_guest (p, o->machine, value))
     return value;
@@ -46,11 +50,12 @@ put_object (GByteArray *out, BpObject *o)
   uint32_t n = 0;
   for (guint i = 0; i < o->properties->len; i++) {
     const BpProperty *p = &g_array_index (o->properties, BpProperty, i);
-    g_autofree char *value = value_of (o, p);
-    if (!value)
+    if (!is_told (p))
       continue;
+    g_autofree char *value = value_of (o, p);
     snapshot_put_text (properties, p->name);
-    snapshot_put_text (properties, value);
+    snapshot_put (properties, value != NULL, 1);
+    snapshot_put_text (properties, value ? value : "");
     n++;
   }
   snapshot_put_text (out, o->id);
@@ -112,14 +117,19 @@ conclude (Compare *c, const char *machine, GError **error)
   return same;
 }
 
+/* One that an older version did not have is not there, and is what makes it behave as before. */
 static void
 compare_property (Compare *c, BpObject *o)
 {
-  g_autofree char *name = snapshot_get_text (&c->bytes), *value = snapshot_get_text (&c->bytes);
+  g_autofree char *name = snapshot_get_text (&c->bytes);
+  bool is_set = snapshot_get (&c->bytes, 1);
+  g_autofree char *value = snapshot_get_text (&c->bytes);
   const BpProperty *p = o ? object_property (o, name) : NULL;
-  g_autofree char *ours = p ? value_of (o, p) : NULL;
-  if (o && !c->bytes.bad && g_strcmp0 (ours, value) != 0)
-    differs (c, "%s.%s is `%s` there and %s%s%s here", o->id, name, value, ours ? "`" : "", ours ? ours : "not set", ours ? "`" : "");
+  g_autofree char *ours = p && is_told (p) ? value_of (o, p) : NULL;
+  if (!o || c->bytes.bad || g_strcmp0 (ours, is_set ? value : NULL) == 0)
+    return;
+  g_autofree char *there = is_set ? g_strdup_printf ("`%s`", value) : NULL, *here = ours ? g_strdup_printf ("`%s`", ours) : NULL;
+  differs (c, "%s.%s is %s there and %s here", o->id, name, there ? there : "not set", here ? here : "not set");
 }
 
 static void
@@ -139,6 +149,8 @@ compare_object (Compare *c)
       differs (c, "%s is of type `%s` there and of type `%s` here", id, type, o->type->name);
     else if (version > o->type->state_version)
       differs (c, "the state of %s (type `%s`) is of version %u, and the plugin here knows version %u", id, type, version, o->type->state_version);
+    else if (version < o->type->state_minimum)
+      differs (c, "the state of %s (type `%s`) is of version %u, and the plugin here takes versions from %u on", id, type, version, o->type->state_minimum);
   }
   BpObject *same = o && strcmp (type, o->type->name) == 0 ? o : NULL;
   for (uint32_t i = 0; i < n && !c->bytes.bad; i++)

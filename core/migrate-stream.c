@@ -19,7 +19,8 @@ struct MigrateWriter {
   MigrateChannel *channel;
   uint8_t *buffer;
   size_t used;
-  uint64_t written, n_sections;
+  uint64_t written;
+  uint32_t crc;                 /* of the section before */
   unsigned level;
 #ifdef HAVE_ZSTD
   ZSTD_CCtx *zstd;
@@ -89,12 +90,12 @@ write_plain (MigrateWriter *w, uint32_t kind, const GByteArray *head, const void
 {
   uint32_t numbers[2] = { GUINT32_TO_LE (kind), 0 };
   uint64_t bytes = GUINT64_TO_LE ((head ? head->len : 0) + (uint64_t) size);
-  uint32_t crc = crc32c (crc32c (0, numbers, 4), &bytes, sizeof bytes);
+  w->crc = crc32c (crc32c (w->crc, numbers, 4), &bytes, sizeof bytes);
   if (head)
-    crc = crc32c (crc, head->data, head->len);
+    w->crc = crc32c (w->crc, head->data, head->len);
   if (size)
-    crc = crc32c (crc, data, size);
-  numbers[1] = GUINT32_TO_LE (crc);
+    w->crc = crc32c (w->crc, data, size);
+  numbers[1] = GUINT32_TO_LE (w->crc);
   put (w, numbers, sizeof numbers);
   put (w, &bytes, sizeof bytes);
   if (head)
@@ -142,7 +143,6 @@ migrate_writer_compress (MigrateWriter *w, unsigned level)
 void
 migrate_write (MigrateWriter *w, uint32_t kind, const GByteArray *head, const void *data, size_t size)
 {
-  w->n_sections++;
 #ifdef HAVE_ZSTD
   if (w->level && size >= COMPRESS_LEAST && size <= SMALL_MOST && write_compressed (w, kind, head, data, size))
     return;
@@ -199,6 +199,7 @@ struct MigrateReader {
   uint8_t *payload, *unpacked;
   size_t payload_size, unpacked_size;
   uint64_t read;
+  uint32_t crc;                 /* of the section before */
 };
 
 MigrateReader *
@@ -339,7 +340,8 @@ migrate_read (MigrateReader *r, uint32_t *kind, const uint8_t **payload, size_t 
     return damaged (error, "a section is longer than there can be");
   if (!read_payload (r, bytes, error))
     return false;
-  if (crc32c (crc32c (crc32c (0, head, 4), head + 8, 8), r->payload, bytes) != crc)
+  r->crc = crc32c (crc32c (crc32c (r->crc, head, 4), head + 8, 8), r->payload, bytes);
+  if (r->crc != crc)
     return damaged (error, "a section's checksum is wrong");
   *payload = r->payload;
   *size = bytes;

@@ -1,7 +1,7 @@
 /* migrate.h -- a machine on its way to another process: the stream, where it goes, and both ends. */
 /* SPDX-License-Identifier: MIT */
 /*
- * The stream is a snapshot's header (snapshot.h) in format 64, and sections, each with a checksum of its own:
+ * The stream is a snapshot's header (snapshot.h) in format 64, and sections, each with a checksum that goes on from the one before, so that none is lost or moved:
  *   section  u32 kind, u32 CRC-32C of the kind, the size and the payload, u64 size, payload
  * A kind with bit 31: the payload is u64 size and a zstd frame.  From the sender, in this order:
  *   CHANGE   as in a snapshot: who joined the machine and who left it
