@@ -113,11 +113,12 @@ open_file (const char *path, bool out, GError **error)
   return c;
 }
 
+/* What the program has opened itself, an image perhaps, no command inherits; what it was started with, it was inherited itself. */
 static MigrateChannel *
 open_number (const char *text, GError **error)
 {
-  int fd = (int) g_ascii_strtoull (text, NULL, 10);
-  if (fd > 2 && fcntl (fd, F_GETFD) >= 0) {
+  int fd = (int) g_ascii_strtoull (text, NULL, 10), flags = fd > 2 ? fcntl (fd, F_GETFD) : -1;
+  if (flags >= 0 && !(flags & FD_CLOEXEC)) {
     fcntl (fd, F_SETFD, FD_CLOEXEC);
     return channel_make (fd);
   }
@@ -266,19 +267,47 @@ channel_read (MigrateChannel *c, void *data, size_t size, GError **error)
 
 /* --- the end ---------------------------------------------------------------------------------------------- */
 
+/* The command has ended, within so many ms. */
 static bool
-reap (MigrateChannel *c, GError **error)
+has_ended (MigrateChannel *c, unsigned ms, int *status)
 {
-  int status = 0;
-  GPid child = c->child;
+  int64_t end = g_get_monotonic_time () + ms * INT64_C (1000);
+  pid_t pid;
+  *status = 0;
+  while ((pid = waitpid (c->child, status, WNOHANG)) == 0 || (pid < 0 && errno == EINTR)) {
+    if (g_get_monotonic_time () >= end)
+      return false;
+    g_usleep (2000);
+  }
+  g_spawn_close_pid (c->child);
   c->child = 0;
-  while (waitpid (child, &status, 0) < 0 && errno == EINTR)
-    continue;
-  g_spawn_close_pid (child);
+  return true;
+}
+
+/* Nobody waits for one that does not end when its pipe has. */
+static void
+end_command (MigrateChannel *c)
+{
+  static const int signals[] = { 0, SIGTERM, SIGKILL };
+  int status;
+  for (unsigned i = channel_is_cancelled (c); c->child && i < G_N_ELEMENTS (signals); i++) {
+    kill (c->child, signals[i]);
+    has_ended (c, 1000, &status);
+  }
+}
+
+static bool
+command_is_well (MigrateChannel *c, GError **error)
+{
   g_autoptr (GError) wrong = NULL;
-  if (g_spawn_check_wait_status (status, &wrong))
-    return true;
-  return snapshot_refuse (error, "the command has failed: %s", wrong->message);
+  int64_t since = g_get_monotonic_time ();
+  int status;
+  while (!has_ended (c, 20, &status))
+    if (!is_open (c, error))
+      return false;
+    else if (c->patience >= 0 && migration_ms (since) > (uint64_t) c->patience)
+      return snapshot_refuse (error, "the command has got all, and has not ended for %d ms", c->patience);
+  return g_spawn_check_wait_status (status, &wrong) || snapshot_refuse (error, "the command has failed: %s", wrong->message);
 }
 
 bool
@@ -290,7 +319,7 @@ channel_finish (MigrateChannel *c, GError **error)
     return true;
   close (c->fd);
   c->fd = -1;
-  return reap (c, error);
+  return command_is_well (c, error);
 }
 
 void
@@ -300,8 +329,7 @@ channel_free (MigrateChannel *c)
     return;
   if (c->fd >= 0)
     close (c->fd);
-  if (c->child)
-    reap (c, NULL);
+  end_command (c);
   snapshot_file_close (c->file);
   close (c->wake);
   g_free (c);

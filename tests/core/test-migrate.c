@@ -6,6 +6,7 @@
 #include "migrate.h"
 #include "toy.h"
 #include <check.h>
+#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 
 typedef struct Chip {
   uint32_t value, model;
+  char *label;
   uint64_t size;
   BpRegion *ram;
   uint8_t *host;
@@ -48,7 +50,7 @@ chip_post_load (void *self, GError **error)
 static const BpStateField chip_state[] = { BP_STATE_FIELD_U32 (Chip, value), BP_STATE_END };
 static const BpProperty chip_properties[] = {
   { .name = "size", .kind = BP_PROPERTY_SIZE, .offset = offsetof (Chip, size), .default_int = 65536, .min = 4096, .max = 64 << 20, .help = "Of its memory." },
-  BP_PROP_U32 ("model", Chip, model, 1, "What the guest sees."), BP_PROP_END
+  BP_PROP_U32 ("model", Chip, model, 1, "What the guest sees."), BP_PROP_STRING ("label", Chip, label, NULL, "Printed on it."), BP_PROP_END
 };
 #define CHIP \
   .description = "a chip", .properties = chip_properties, .state = chip_state, .state_version = 1, .state_minimum = 1, .configure = chip_configure, \
@@ -236,6 +238,15 @@ forget_failure (void)
   to->shutdown_requested = false;
 }
 
+static void
+write_file (const char *path, const char *bytes, size_t size)
+{
+  FILE *f = fopen (path, "wb");
+  ck_assert_ptr_nonnull (f);
+  ck_assert_uint_eq (fwrite (bytes, 1, size, f), size);
+  ck_assert_int_eq (fclose (f), 0);
+}
+
 /* --- the checksum -------------------------------------------------------------------------------------------------- */
 
 START_TEST (checksum)
@@ -408,6 +419,7 @@ START_TEST (another_machine)
     { CHIPS "[device c]\ntype = move-chip\n" DISK, "c (type `move-chip`) is here and not there" },
     { "[device a]\ntype = move-chip\nsize = 32K\n[device b]\ntype = move-chip\n" DISK, "a.size is `64K` there and `32K` here" },
     { "[device a]\ntype = move-chip\nmodel = 2\n[device b]\ntype = move-chip\n" DISK, "a.model is `1` there and `2` here" },
+    { "[device a]\ntype = move-chip\nlabel = new\n[device b]\ntype = move-chip\n" DISK, "a.label is not set there and `new` here" },
     { CHIPS, "disk `hd` (`image`) is not in this machine" },
     { CHIPS DISK "fails = on\n", "another has the image" },
   };
@@ -445,6 +457,41 @@ START_TEST (nobody_there)
 }
 END_TEST
 
+/* A command that has everything and does not end: it is waited for as long as bytes are, and no longer. */
+START_TEST (a_command_that_stays)
+{
+  BpMigrationParameters p = { .struct_size = sizeof p };
+  begin (CHIPS);
+  bp_migration_parameters (from, &p);
+  p.patience = 200;
+  ck_assert (bp_migration_set_parameters (from, &p, NULL));
+  BpMigrationInfo info = send ("exec:trap '' TERM; cat >/dev/null; sleep 20");
+  ck_assert_int_eq (info.status, BP_MIGRATION_FAILED);
+  ck_assert_msg (strstr (info.error, "has not ended") != NULL, "%s", info.error);
+  ck_assert_int_eq (bp_machine_run_state (from), BP_RUN_RUNNING);
+  settle (from);
+  ck_assert_uint_lt (info.total_time, 10000);
+}
+END_TEST
+
+/* A number that is a descriptor of ours by now is not one that the program was started with. */
+START_TEST (descriptors_of_ours)
+{
+  GError *error = NULL;
+  begin (CHIPS);
+  write_file (file, "precious", 8);
+  int ours = open (file, O_RDWR | O_CLOEXEC), given = dup (ours);
+  g_autofree char *where = g_strdup_printf ("fd:%d", ours), *where_given = g_strdup_printf ("fd:%d", given), *text = NULL;
+  BpMigrationInfo info = send (where);
+  ck_assert_int_eq (info.status, BP_MIGRATION_FAILED);
+  ck_assert_msg (strstr (info.error, "no descriptor") != NULL, "%s", info.error);
+  ck_assert (g_file_get_contents (file, &text, NULL, &error));
+  ck_assert_str_eq (text, "precious");
+  ck_assert_int_eq (send (where_given).status, BP_MIGRATION_COMPLETED);
+  close (ours);
+}
+END_TEST
+
 START_TEST (cancelled)
 {
   BpMigrationParameters p = { .struct_size = sizeof p };
@@ -470,15 +517,6 @@ START_TEST (cancelled)
 END_TEST
 
 /* --- streams that are not what was sent ----------------------------------------------------------------------------------- */
-
-static void
-write_file (const char *path, const char *bytes, size_t size)
-{
-  FILE *f = fopen (path, "wb");
-  ck_assert_ptr_nonnull (f);
-  ck_assert_uint_eq (fwrite (bytes, 1, size, f), size);
-  ck_assert_int_eq (fclose (f), 0);
-}
 
 static void
 check_bad (const char *bytes, size_t size, size_t at)
@@ -526,6 +564,7 @@ END_TEST
 
 /* What has right checksums and makes no sense. */
 static GByteArray *lies;
+static uint32_t lies_crc;
 
 static void
 section (uint32_t kind, const void *data, uint64_t size, uint64_t claimed)
@@ -535,13 +574,51 @@ section (uint32_t kind, const void *data, uint64_t size, uint64_t claimed)
   uint64_t n = GUINT64_TO_LE (claimed);
   memcpy (head, &k, 4);
   memcpy (head + 4, &n, 8);
-  uint32_t crc = GUINT32_TO_LE (crc32c (crc32c (0, head, 12), data, size));
+  lies_crc = crc32c (crc32c (lies_crc, head, 12), data, size);
+  uint32_t crc = GUINT32_TO_LE (lies_crc);
   g_byte_array_append (lies, head, 4);
   g_byte_array_append (lies, (uint8_t *) &crc, 4);
   g_byte_array_append (lies, head + 4, 8);
   if (size)
     g_byte_array_append (lies, data, (guint) size);
 }
+
+/* Whole sections, each right by itself, that are lost, doubled, or have changed places. */
+START_TEST (sections_that_moved)
+{
+  g_autofree char *bytes = NULL;
+  gsize size;
+  uint32_t start;
+  g_autoptr (GArray) at = g_array_new (FALSE, FALSE, sizeof (size_t));
+  begin (CHIPS);
+  ck_assert_int_eq (send (address).status, BP_MIGRATION_COMPLETED);
+  ck_assert (g_file_get_contents (file, &bytes, &size, NULL));
+  to = build (CHIPS, true);
+  memcpy (&start, bytes + 12, sizeof start);
+  for (size_t n = GUINT32_FROM_LE (start); n <= size;) {
+    uint64_t payload = 0;
+    g_array_append_val (at, n);
+    if (n < size)
+      memcpy (&payload, bytes + n + 8, sizeof payload);
+    n += 16 + GUINT64_FROM_LE (payload);
+  }
+  ck_assert_uint_ge (at->len, 10);
+  for (guint i = 0; i + 2 < at->len; i++) {
+    size_t a = g_array_index (at, size_t, i), b = g_array_index (at, size_t, i + 1), c = g_array_index (at, size_t, i + 2);
+    g_autofree char *other = g_malloc (size + (b - a));
+    memcpy (other, bytes, a);
+    memcpy (other + a, bytes + b, size - b);
+    check_bad (other, size - (b - a), a);       /* lost */
+    memcpy (other, bytes, b);
+    memcpy (other + b, bytes + a, size - a);
+    check_bad (other, size + (b - a), a);       /* doubled */
+    memcpy (other, bytes, size);
+    memcpy (other + a, bytes + b, c - b);
+    memcpy (other + a + (c - b), bytes + a, b - a);
+    check_bad (other, size, a);
+  }
+}
+END_TEST
 
 START_TEST (sections_that_lie)
 {
@@ -555,6 +632,7 @@ START_TEST (sections_that_lie)
       for (unsigned what = 0; what < 4; what++) {
         SnapshotHeader h = snapshot_header_now (to, "");
         lies = snapshot_header_bytes (&h, SNAPSHOT_FORMAT_SECTIONS);
+        lies_crc = 0;
         snapshot_header_clear (&h);
         if (shaped)
           section (SECTION_SHAPE, shape->data, shape->len, shape->len);
@@ -619,12 +697,15 @@ main (void)
   tcase_add_loop_test (tcase, by_a_file, 0, 2);
   tcase_add_test (tcase, by_a_socket);
   tcase_add_test (tcase, paused_stays_paused);
-  tcase_add_loop_test (tcase, another_machine, 0, 7);
+  tcase_add_loop_test (tcase, another_machine, 0, 8);
   tcase_add_test (tcase, a_device_that_refuses);
   tcase_add_test (tcase, nobody_there);
+  tcase_add_test (tcase, a_command_that_stays);
+  tcase_add_test (tcase, descriptors_of_ours);
   tcase_add_test (tcase, cancelled);
   tcase_add_test (tcase, any_byte_changed);
   tcase_add_test (tcase, cut_anywhere);
+  tcase_add_test (tcase, sections_that_moved);
   tcase_add_test (tcase, sections_that_lie);
   tcase_add_test (tcase, template_there_and_back);
   suite_add_tcase (suite, tcase);
