@@ -28,14 +28,15 @@ typedef struct BackendBlock {           /* what compile() is given besides the I
   const struct InstrFilter *filters;    /* by number less 1, of record insns; NULL: there are none */
 } BackendBlock;
 
-/* Exit values of execute(): the block left by, with a number in the low bits (blocks are 64-aligned): of the exit to be linked, or one of these. */
-#define TCG_EXIT_TB(v)     ((Tb *) ((v) & ~(uintptr_t) 63))
-#define TCG_EXIT_NUMBER(v) ((unsigned) ((v) & 63))
+/* Exit values of execute(): the block left by, with a number in the low bits (blocks are TB_ALIGN-aligned): of the exit to be linked, or one of these. */
+#define TCG_EXIT_TB(v)     ((Tb *) ((v) & ~(uintptr_t) (TB_ALIGN - 1)))
+#define TCG_EXIT_NUMBER(v) ((unsigned) ((v) & (TB_ALIGN - 1)))
 enum {
   TCG_EXIT_NONE = BP_IR_EXIT_NONE,      /* look the pc up */
   TCG_EXIT_LEAVE,                       /* not entered, or asked to leave */
-  TCG_EXIT_HOT                          /* not entered: its counter has run out */
+  TCG_EXIT_HOT                          /* not entered: its counter has run out; the pc is not stored */
 };
+_Static_assert (TCG_EXIT_HOT < TB_ALIGN, "exit values in the low bits");
 
 typedef struct Backend {
   const char *name;

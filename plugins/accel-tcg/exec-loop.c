@@ -243,21 +243,27 @@ link_blocks (TcgMachine *m, Tb *from, unsigned n, Tb *to)
   g_mutex_unlock (&m->lock);
 }
 
+static void
+store_pc (TcgVcpu *v, uint64_t pc)
+{
+  void *at = (uint8_t *) v + v->frontend->pc_offset;
+  if (v->frontend->pc_size == 4)
+    *(uint32_t *) at = (uint32_t) pc;
+  else
+    *(uint64_t *) at = pc;
+}
+
 void
 tcg_jump (void *env, uint64_t pc)
 {
   TcgVcpu *v = env;
   const BpTcgFrontend *f = v->frontend;
-  void *at = (uint8_t *) env + f->pc_offset;
   if (BP_TABLE_HAS (f, may_jump) && !f->may_jump (env, pc)) {
     if (v->instr)
       v->instr->at_exit = true;
     tcg_raise (v);
   }
-  if (f->pc_size == 4)
-    *(uint32_t *) at = (uint32_t) pc;
-  else
-    *(uint64_t *) at = pc;
+  store_pc (v, pc);
 }
 
 const void *
@@ -347,6 +353,8 @@ run_block (TcgVcpu *v, Tb *tb)
   x->last_tb = n < TB_MAX_EXITS ? TCG_EXIT_TB (result) : NULL;
   x->last_exit = n;
   x->hot = n == TCG_EXIT_HOT ? TCG_EXIT_TB (result) : NULL;
+  if (x->hot)
+    store_pc (v, x->hot->key.pc - x->hot->key.base);
   return n != TCG_EXIT_LEAVE;
 }
 

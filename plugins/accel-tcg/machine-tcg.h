@@ -223,8 +223,9 @@ typedef struct CodePage {
 #define CODE_PAGE_STAYS 16
 #define CODE_PAGE_IDLE 64
 
-/* The code buffer is filled part by part; when all are full, the oldest part is emptied. */
-#define CODE_REGIONS 8
+/* The code buffer is filled part by part: tb-regions.c. */
+#define CODE_REGIONS 64
+#define EMPTIED_BITS 15
 #define CODE_REGION_MIN (64u << 10)     /* holds the largest block several times */
 
 /* Blocks that were invalidated, and may be put back: see tb-revive.c.  A set is a cache line, the latest first. */
@@ -244,6 +245,10 @@ typedef struct TcgMachine {
   size_t buffer_start;          /* used after begin(): the blocks' parts of the buffer begin there */
   size_t region_size;           /* of one part */
   unsigned n_regions, region;   /* how many; the one that is being filled */
+  unsigned n_in_use, oldest;    /* the first so many of them; the one to be emptied next */
+  uint32_t n_made, n_missed;    /* blocks since that one was begun; those that had not long gone */
+  uint32_t n_emptied;
+  uint8_t emptied_at[1 << EMPTIED_BITS];        /* by a hash of a block: n_emptied then, modulo, 1 and up; 0: not */
   GMutex lock;                  /* translation, linking, invalidation */
   Tb *hash[1 << TB_HASH_BITS];
   TbMode *modes[1 << MODE_HASH_BITS];
@@ -385,8 +390,6 @@ void tb_register_code (TcgMachine *m, Tb *tb);
 bool tb_may_register (TcgMachine *m);
 uint32_t *tb_counter (TcgMachine *m);
 void tb_count_afresh (TcgMachine *m, Tb *tb);
-void tb_regions_init (TcgMachine *m);                   /* by buffer_start and the buffer's size */
-void tb_region_begin (TcgMachine *m, unsigned region);  /* blocks go there from now on; it is empty */
 Tb **tb_region_blocks (TcgMachine *m, unsigned region, uint32_t *n);
 void tb_replace (TcgMachine *m, Tb *tb, Tb *by);         /* tb, which has the same key, goes; what jumped there jumps to the other one */
 void tb_forget (TcgMachine *m, Tb *tb);                 /* it is found no longer, but by jump caches and on its pages */
@@ -420,10 +423,16 @@ void jump_cache_forget_between (TcgVcpu *v, const void *from, const void *end); 
 bool tb_is_on_page (const Tb *tb, uint64_t ram_address);
 /* Blocks that overlap [ram_address, +size) go.  Returns whether `current` overlaps (it may have gone before).  [any], under the lock */
 bool tb_invalidate_range (TcgMachine *m, uint64_t ram_address, uint64_t size, const Tb *current);
+void tb_code_written (void *user, uint64_t ram_address, uint64_t size);        /* the core's code listener */
+
+/* tb-regions.c */
+void tb_regions_init (TcgMachine *m);                   /* by buffer_start and the buffer's size */
+void tb_region_begin (TcgMachine *m, unsigned region);  /* blocks go there from now on; it is empty */
+void tb_region_made (TcgMachine *m, const Tb *tb);      /* a block that is in RAM */
+static inline size_t tb_region_start (const TcgMachine *m, unsigned region) { return ((m->buffer_start + 63) & ~(size_t) 63) + region * m->region_size; }
 /* No vCPU in generated code; under the lock once there are vCPUs. */
 void tb_flush_all (TcgMachine *m);
-void tb_flush_oldest (TcgMachine *m);                   /* makes room */
-void tb_code_written (void *user, uint64_t ram_address, uint64_t size);        /* the core's code listener */
+void tb_make_room (TcgMachine *m);                      /* the oldest blocks go, or there is more room to use */
 
 /* tb-translate.c */
 Tb *tb_translate (TcgVcpu *v, const BpTbKey *key, uint32_t cflags);     /* may raise */

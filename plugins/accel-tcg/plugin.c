@@ -83,8 +83,7 @@ accel_realize (void *self, GError **error)
   m->hot_after = m->chain && !m->deterministic ? a->hot_after : 0;
   m->vcpus = g_ptr_array_new ();
   m->recoveries = g_array_new (false, false, sizeof (TbRecovery));
-  m->region_blocks = (uint32_t) (a->code_cache / CODE_BLOCK_LEAST / CODE_REGIONS);
-  m->by_address = g_new (Tb *, (size_t) m->region_blocks * CODE_REGIONS);
+  m->by_address = g_new (Tb *, (a->code_cache + 0x1000) / CODE_BLOCK_LEAST);
   g_mutex_init (&m->lock);
   g_mutex_init (&m->run_lock);
   g_cond_init (&m->run_cond);
@@ -306,7 +305,7 @@ static const BpProperty accel_properties[] = {
   BP_PROP_ENUM ("backend", Accel, backend, BACKEND_AUTO, backend_names,
                 "Code generator: x64 emits host code, interp interprets the IR (slow, the reference), auto takes the best there is."),
   { .name = "code-cache", .kind = BP_PROPERTY_SIZE, .offset = offsetof (Accel, code_cache), .default_int = 256u << 20, .min = 1u << 20,
-    .max = UINT64_C (1) << 30, .help = "Size of the code cache in bytes; when it is full, the oldest part of the translated code is dropped." },
+    .max = UINT64_C (1) << 30, .help = "Most bytes of translated code. A guest begins with 24M of them, whose oldest part is dropped when they are full, and gets more when it misses what went." },
   BP_PROP_BOOL ("optimise", Accel, optimise, true, "Run the optimising passes over the IR; off helps to find a pass that is wrong."),
   BP_PROP_BOOL ("chain", Accel, chain, true, "Let blocks jump to each other directly; off returns to the loop after each block."),
   BP_PROP_U32_RANGE ("hot-after", Accel, hot_after, HOT_AFTER, 0, 1u << 30,

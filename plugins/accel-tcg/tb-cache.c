@@ -207,31 +207,6 @@ tb_cache_finish (TcgMachine *m)
 
 /* --- by host address --------------------------------------------------------------------- */
 
-static size_t
-region_start (TcgMachine *m, unsigned region)
-{
-  return ((m->buffer_start + 63) & ~(size_t) 63) + region * m->region_size;
-}
-
-void
-tb_region_begin (TcgMachine *m, unsigned region)
-{
-  m->region = region;
-  m->n_by_address[region] = 0;
-  m->buffer.used = region_start (m, region);
-  m->buffer.limit = m->buffer.used + m->region_size;
-}
-
-void
-tb_regions_init (TcgMachine *m)
-{
-  size_t room = m->buffer.size - region_start (m, 0);
-  m->n_regions = (unsigned) CLAMP (room / CODE_REGION_MIN, 1, CODE_REGIONS);
-  m->region_size = (room / m->n_regions) & ~(size_t) 63;
-  memset (m->n_by_address, 0, sizeof m->n_by_address);
-  tb_region_begin (m, 0);
-}
-
 Tb **
 tb_region_blocks (TcgMachine *m, unsigned region, uint32_t *n)
 {
@@ -290,7 +265,7 @@ tb_at (TcgMachine *m, uintptr_t pc)
 {
   if (!m->backend->resident_fp)
     return tb_at_linear (m, pc);        /* the interpreter's programs lie where malloc put them */
-  size_t offset = pc - (uintptr_t) m->buffer.rx - region_start (m, 0);
+  size_t offset = pc - (uintptr_t) m->buffer.rx - tb_region_start (m, 0);
   if (offset >= m->n_regions * m->region_size)
     return NULL;
   uint32_t low = 0, high;

@@ -238,7 +238,7 @@ static Tb *
 allocate (TcgMachine *m, const VcpuExtra *x)
 {
   const Tb *scratch = &x->scratch;
-  size_t first = (m->buffer.used + 63) & ~(size_t) 63;
+  size_t first = (m->buffer.used + TB_ALIGN - 1) & ~(size_t) (TB_ALIGN - 1);
   unsigned n_bytes = scratch->n_bytes <= x->n_code && scratch->physical[0] != ~(uint64_t) 0 ? scratch->n_bytes : 0;
   if (first + sizeof (Tb) + n_bytes > m->buffer.limit)
     return NULL;
@@ -313,12 +313,14 @@ make_block (TcgVcpu *v)
   tb_register_code (m, tb);
   if (x->again && !x->again->invalid && x->again->physical[0] == tb->physical[0])
     tb_replace (m, x->again, tb);
-  if (tb->physical[0] != ~(uint64_t) 0)
+  if (tb->physical[0] != ~(uint64_t) 0) {
+    tb_region_made (m, tb);
     tb_insert (m, tb);
+  }
   return tb;
 }
 
-/* There is no room: the oldest blocks go, once every other vCPU is out of them.  false: there were none. */
+/* There is no room: the oldest blocks go, if they have to, once every other vCPU is out of them.  false: there were none. */
 static bool
 make_room (TcgVcpu *v)
 {
@@ -329,7 +331,7 @@ make_room (TcgVcpu *v)
     return true;
   g_mutex_lock (&m->lock);
   tb_region_blocks (m, m->region, &n);
-  tb_flush_oldest (m);
+  tb_make_room (m);
   g_mutex_unlock (&m->lock);
   exclusive_end (v);
   return n > 0;

@@ -183,15 +183,19 @@ typedef struct TbExit {
 #define TB_MAX_EXITS BP_IR_EXITS
 #define TB_MAX_PATH 8
 
+#define TB_ALIGN 16
+
 typedef struct Tb {
-  /* what a look-up reads: one cache line */
+  /* what a look-up reads */
   BpTbKey key;
   uint64_t physical[2];         /* of the first byte, and of the second page's start (~0 when it has none) */
   struct Tb *hash_next;
   uint32_t cflags;
   uint32_t mode;                /* interned (base, flags, MMU index that fetches): see tb-cache.c */
-  uint32_t n_before, n_bytes;   /* its instructions lie from so many bytes before key.pc to n_bytes behind it */
-  uint32_t n_insns;
+  uint16_t n_before, n_bytes;   /* its instructions lie from so many bytes before key.pc to n_bytes behind it */
+  uint16_t n_insns;
+  bool invalid;
+  uint8_t pin_set;              /* which globals its code finds in host registers (host-x64) */
   uint32_t exit_mode;           /* that direct and jump-cache exits go on in */
   /* host code */
   const uint8_t *code;          /* executable view (host-interp: the block itself) */
@@ -210,8 +214,6 @@ typedef struct Tb {
   const uint8_t *bytes;         /* the guest's that it was made from, n_bytes of them; NULL: not kept */
   uint32_t page_id[2];          /* names of its pages: jump-cache.c */
   struct Tb *page_next[2];
-  bool invalid;
-  uint8_t pin_set;              /* which globals its code finds in host registers (host-x64) */
   /* how hot it is: see hot-path.c */
   bool is_watched;              /* its path is known, or that there is none */
   uint8_t n_path;

@@ -191,74 +191,6 @@ START_TEST (page_is_let_go)
 }
 END_TEST
 
-START_TEST (flush_of_everything)
-{
-  Toy *t = toy_new (&toy_ways[_i]);
-  TcgMachine *m = toy_tcg (t);
-  uint64_t base = bp_region_ram_address (t->ram_region);
-  ToyCode c = { .origin = 0x6ffe };
-  toy_emit (&c, TOY_STOP, 0, 0, 0);
-  run_code (t, &c);
-  ck_assert (code_page_has_code (m, base + 0x6000) && code_page_has_code (m, base + 0x7000));
-  tb_flush_all (m);
-  ck_assert (!code_page_has_code (m, base + 0x6000) && !code_page_has_code (m, base + 0x7000));
-  ck_assert (bp_dirty_test (BP_DIRTY_CODE, base + 0x6000) && bp_dirty_test (BP_DIRTY_CODE, base + 0x7000));
-  ck_assert_uint_eq (m->n_by_address[0], 0);
-  run_code (t, &c);
-  toy_free_machine (t);
-}
-END_TEST
-
-/* --- room for new blocks -------------------------------------------------------------------------------------- */
-
-static unsigned
-n_in_region (TcgMachine *m, unsigned region)
-{
-  uint32_t n;
-  Tb **blocks = tb_region_blocks (m, region, &n);
-  for (uint32_t i = 0; i < n; i++) {
-    ck_assert_ptr_eq (tb_at (m, (uintptr_t) blocks[i]->code), blocks[i]);
-    ck_assert (blocks[i]->invalid || tb_lookup (m, &blocks[i]->key, blocks[i]->physical[0], blocks[i]->cflags) == blocks[i]);
-    for (unsigned k = 0; k < blocks[i]->n_exits; k++)
-      if (blocks[i]->exit[k].target)
-        ck_assert_ptr_eq (tb_at (m, (uintptr_t) blocks[i]->exit[k].target->code), blocks[i]->exit[k].target);
-  }
-  return n;
-}
-
-/* A chain of blocks over many pages, in parts of the buffer that go one after the other. */
-START_TEST (oldest_goes)
-{
-  Toy *t = toy_new (&toy_ways[3]);
-  TcgMachine *m = toy_tcg (t);
-  if (m->n_regions < 3) {       /* (no code generator on this host) */
-    toy_free_machine (t);
-    return;
-  }
-  ToyCode c = { .origin = 0x20000 };
-  for (unsigned i = 0; i < 2000; i++) {
-    toy_emit (&c, TOY_ADDI, 1, 1, 1);
-    toy_emit (&c, TOY_JMP, 0, 0, 0);
-  }
-  toy_emit (&c, TOY_STOP, 0, 0, 0);
-  for (unsigned round = 0; round < 6; round++) {
-    run_code (t, &c);
-    ck_assert_uint_eq (t->cpu->s.r[1], 2000);
-    unsigned n[CODE_REGIONS], all = 0;
-    for (unsigned r = 0; r < m->n_regions; r++)
-      all += n[r] = n_in_region (m, r);
-    ck_assert_uint_gt (all, 200);
-    unsigned oldest = (m->region + 1) % m->n_regions;
-    tb_flush_oldest (m);
-    ck_assert_uint_eq (m->region, oldest);
-    for (unsigned r = 0; r < m->n_regions; r++)
-      ck_assert_uint_eq (n_in_region (m, r), r == oldest ? 0 : n[r]);
-  }
-  ck_assert_uint_gt (m->n_flushes, 6);
-  toy_free_machine (t);
-}
-END_TEST
-
 /* --- code that is not in RAM ------------------------------------------------------------------------------------ */
 
 START_TEST (in_rom)
@@ -354,8 +286,6 @@ main (void)
   tcase_add_loop_test (tcase, while_translating, 0, ways);
   tcase_add_loop_test (tcase, split_atomic_into_itself, 0, ways);
   tcase_add_loop_test (tcase, page_is_let_go, 0, ways);
-  tcase_add_loop_test (tcase, flush_of_everything, 0, ways);
-  tcase_add_test (tcase, oldest_goes);
   tcase_add_loop_test (tcase, in_rom, 0, ways);
   tcase_add_loop_test (tcase, in_a_device, 0, ways);
   tcase_add_loop_test (tcase, second_page_goes, 0, ways);

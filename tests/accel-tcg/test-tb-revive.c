@@ -101,7 +101,7 @@ START_TEST (forgotten)
       run (t, CODE, 0, 7, k);
     }
   for (unsigned r = 0; r < m->n_regions; r++)
-    tb_flush_oldest (m);
+    tb_make_room (m);
   for (unsigned i = 0; i < 1u << RETIRED_BITS; i++)
     for (unsigned k = 0; k < RETIRED_WAYS; k++)
       ck_assert_ptr_null (m->retired[i][k].tb);

@@ -289,7 +289,6 @@ x64_icount (Gen *g)
 static void
 late_hot (Gen *g, const Late *late)
 {
-  store_own_pc (g);
   leave_with (g, TCG_EXIT_HOT);
 }
 
