@@ -375,6 +375,7 @@ static inline void fp_leave (TcgVcpu *v) { if (v->fp_resident) tcg_fp_store (v);
 
 /* softmmu-access.c */
 void *softmmu_probe (void *env, uint64_t address, unsigned size, BpMmuAccess access, unsigned mmu);
+void softmmu_accessed (void *env, uint64_t address, unsigned size, BpMmuAccess access, unsigned mmu);   /* through what that has given */
 
 /* tb-cache.c */
 #define TB_MMU_SHIFT 24         /* tb->cflags: the MMU index that fetches */

@@ -252,6 +252,7 @@ told_store (void *env, uint64_t address, uint64_t value, BpMemOp memop)
 static void
 told_accessed (void *env, uint64_t address, unsigned size, BpMmuAccess access, unsigned mmu)
 {
+  softmmu_accessed (env, address, size, access, mmu);
   instr_accessed (env, address, 0, size, access == BP_MMU_STORE, mmu);
 }
 
@@ -284,7 +285,7 @@ told_accessed (void *env, uint64_t address, unsigned size, BpMmuAccess access, u
   .accessed = accessed_, \
 }
 
-const BpTcgOps tcg_ops = OPS (ops_load, ops_store, NULL);
+const BpTcgOps tcg_ops = OPS (ops_load, ops_store, softmmu_accessed);
 const BpTcgOps tcg_ops_told = OPS (told_load, told_store, told_accessed);
 
 /* --- resident FP state --------------------------------------------------------------------------- */

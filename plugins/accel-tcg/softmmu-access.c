@@ -503,3 +503,22 @@ softmmu_probe (void *env, uint64_t address, unsigned size, BpMmuAccess access, u
     return NULL;                /* each access is to be heard of */
   return direct (v, address, size, access, mmu);
 }
+
+/* Another vCPU may have made blocks, between softmmu_probe and the store, from the bytes that were there.  Either it has read the new ones, or we
+ * see that it watches the page (tlb_watch_page). */
+void
+softmmu_accessed (void *env, uint64_t address, unsigned size, BpMmuAccess access, unsigned mmu)
+{
+  TcgVcpu *v = env;
+  TcgMachine *m = v->machine;
+  if (access != BP_MMU_STORE)
+    return;
+  __atomic_thread_fence (__ATOMIC_SEQ_CST);
+  const TlbEntry *e = entry_for (v, address, BP_MMU_STORE, mmu);
+  if (G_LIKELY (!(__atomic_load_n (&e->store, __ATOMIC_RELAXED) & TLB_WATCHED)))
+    return;
+  fp_leave (v);
+  g_mutex_lock (&m->lock);
+  tb_invalidate_range (m, tlb_full (v, address, mmu)->ram_address + PAGE_OFFSET (address), size, NULL);
+  g_mutex_unlock (&m->lock);
+}

@@ -149,6 +149,30 @@ START_TEST (while_translating)
 }
 END_TEST
 
+/* A helper has asked for the address and not stored yet, when the code there is translated anew (by another vCPU, if there were one). */
+START_TEST (between_probe_and_store)
+{
+  Toy *t = toy_new (&toy_ways[_i]);
+  const BpTcgOps *ops = toy_vcpu (t)->ops;
+  ToyState s = starting_at (0x6000);
+  ToyCode c = { .origin = 0x6000 };
+  toy_emit (&c, TOY_LI, 1, 0, 1);
+  toy_emit (&c, TOY_STOP, 0, 0, 0);
+  run_code (t, &c);
+  uint32_t *at = ops->probe (t->cpu, 0x6000, 4, BP_MMU_STORE, 0);
+  toy_start (t, &s);
+  toy_wait_stopped (t);
+  ck_assert_uint_eq (t->cpu->s.r[1], 1);
+  *at = toy_insn (TOY_LI, 1, 0, 2);
+  if (ops->accessed)
+    ops->accessed (t->cpu, 0x6000, 4, BP_MMU_STORE, 0);
+  toy_start (t, &s);
+  toy_wait_stopped (t);
+  ck_assert_uint_eq (t->cpu->s.r[1], 2);
+  toy_free_machine (t);
+}
+END_TEST
+
 /* --- the running block --------------------------------------------------------------------------------------- */
 
 /* An atomic across two pages whose second half is code of the block that runs: done exactly once. */
@@ -284,6 +308,7 @@ main (void)
   TCase *tcase = tcase_create ("all");
   tcase_add_loop_test (tcase, by_device, 0, 3 * ways);
   tcase_add_loop_test (tcase, while_translating, 0, ways);
+  tcase_add_loop_test (tcase, between_probe_and_store, 0, ways);
   tcase_add_loop_test (tcase, split_atomic_into_itself, 0, ways);
   tcase_add_loop_test (tcase, page_is_let_go, 0, ways);
   tcase_add_loop_test (tcase, in_rom, 0, ways);

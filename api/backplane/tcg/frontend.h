@@ -151,8 +151,8 @@ struct BpTcgOps {
   void (*tlb_flush_keys) (void *env, uint32_t keys);
   /* The guest's magic instruction was executed, with this number: instruments are told.  It must end its block (goto_any, or exit_tb NONE). */
   void (*marker) (void *env, uint64_t number);
-  /* For instruments: [address, address+size), in one page, was loaded or stored by way of what `probe' gave; load and store tell by themselves.  NULL: nobody
-   * wants to know. */
+  /* [address, address+size), in one page, was loaded or stored by way of what `probe' gave: instruments hear of it, and code that another CPU has translated from
+   * there since the probe goes.  load and store tell by themselves.  NULL: nobody wants to know. */
   void (*accessed) (void *env, uint64_t address, unsigned size, BpMmuAccess access, unsigned mmu_index);
 };
 #define BP_TLB_EVERY_ASID (~(uint64_t) 0)
