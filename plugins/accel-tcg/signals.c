@@ -33,7 +33,8 @@ context_pc (const ucontext_t *context)
 #endif
 }
 
-/* What stood below `frame' when generated code was left last may have become anything else since: any block's exits may be taken out. */
+/* What stood below `frame' when generated code was left last may have become anything else since: any block's exits may be taken out.  But while it is not
+ * counted as running, blocks may become others under its eyes (exclusive.c), and there is nothing to get out of. */
 __attribute__ ((no_sanitize ("address")))
 static void
 on_kick (int signal, siginfo_t *info, void *context)
@@ -44,7 +45,7 @@ on_kick (int signal, siginfo_t *info, void *context)
   int saved_errno = errno;
   TcgMachine *m = v->machine;
   tcg_leave_soon (v);
-  if (m->backend->resident_fp) {        /* native code: the block may be anywhere on the way in or out */
+  if (m->backend->resident_fp && __atomic_load_n (&tcg_extra (v)->running, __ATOMIC_RELAXED)) { /* native code: the block may be anywhere on the way in or out */
     Tb *tb = tb_at (m, context_pc (context));
     tb_unlink_exits (m, tb);
 #ifdef HAVE_HOST_X64

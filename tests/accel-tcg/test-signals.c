@@ -4,6 +4,7 @@
 #include <check.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -126,6 +127,66 @@ START_TEST (kick_of_nobody)
 }
 END_TEST
 
+/* --- kicks of who does not run ------------------------------------------------------------------------ */
+
+static Tb *
+linked_block (TcgMachine *m, unsigned *exit)
+{
+  uint32_t n;
+  Tb **blocks = tb_region_blocks (m, 0, &n);
+  for (uint32_t i = 0; i < n; i++)
+    for (*exit = 0; *exit < blocks[i]->n_exits; ++*exit)
+      if (blocks[i]->exit[*exit].target)
+        return blocks[i];
+  ck_abort_msg ("no block is linked");
+}
+
+static int32_t
+jump_of (const Tb *tb, unsigned exit)
+{
+  int32_t distance;
+  memcpy (&distance, tb->code + tb->exit[exit].jump, sizeof distance);
+  return distance;
+}
+
+/* Its stack still names a block, whose place may be another's before the signal's handler is through. */
+START_TEST (kick_of_a_sleeper)
+{
+  Toy *t = toy_new (&toy_ways[0]);
+  TcgMachine *m = toy_tcg (t);
+  TcgVcpu *v = toy_vcpu (t);
+  ToyState s = { .pc = 0x2000 };
+  ToyCode c = { .origin = 0x2000 };
+  uintptr_t stack[2] = { 0 };
+  unsigned exit;
+  toy_emit (&c, TOY_LI, 1, 0, 100);
+  toy_emit (&c, TOY_ADDI, 1, 1, -1);
+  toy_emit_jump (&c, TOY_BNZ, 1, 0x2004);
+  toy_emit (&c, TOY_STOP, 0, 0, 0);
+  toy_put (t->board.ram, &c);
+  toy_start (t, &s);
+  toy_wait_stopped (t);
+  if (m->backend->resident_fp) {
+    Tb *tb = linked_block (m, &exit);
+    m->backend->link (&m->buffer, tb, exit, tb->exit[exit].target);
+    int32_t linked = jump_of (tb, exit);
+    stack[0] = (uintptr_t) tb->code + 1;
+    v->frame = (uintptr_t) &stack[1];
+    signals_thread (v);
+    signals_kick ((uint64_t) pthread_self ());
+    ck_assert_uint_eq (v->exit_request, 1);
+    ck_assert_int_eq (jump_of (tb, exit), linked);
+    tcg_extra (v)->running = true;
+    signals_kick ((uint64_t) pthread_self ());
+    ck_assert_int_ne (jump_of (tb, exit), linked);
+    tcg_extra (v)->running = false;
+    signals_thread (NULL);
+    v->frame = 0;
+  }
+  toy_free_machine (t);
+}
+END_TEST
+
 int
 main (void)
 {
@@ -134,6 +195,7 @@ main (void)
   tcase_add_loop_test (tcase, storm, 0, (int) (3 * G_N_ELEMENTS (storms)));
   tcase_add_test (tcase, own_fault_is_fatal);
   tcase_add_loop_test (tcase, kick_of_nobody, 0, 2);
+  tcase_add_test (tcase, kick_of_a_sleeper);
   tcase_set_timeout (tcase, 60);
   suite_add_tcase (suite, tcase);
   SRunner *runner = srunner_create (suite);
