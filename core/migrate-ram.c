@@ -70,10 +70,11 @@ send_taken (RamSender *s, unsigned block, uint64_t first, uint64_t n, const uint
   const SnapshotBlock *b = &g_array_index (s->blocks, SnapshotBlock, block);
   const uint8_t *host = b->region->host;
   uint64_t start = 0, run = 0;
+  SnapshotExtent known = { 0 };         /* no older than the bits: a page that was written since has its bit again */
   for (uint64_t i = 0; i <= n; i++) {
     uint64_t at = (first + i) * PAGE, size = i < n ? MIN (b->size - at, (uint64_t) PAGE) : 0;
     bool dirty = i < n && bits[i / 64] >> i % 64 & 1;
-    bool zero = dirty && snapshot_is_zero (host + at, size);
+    bool zero = dirty && (snapshot_is_hole (b->region, at, &known) || snapshot_is_zero (host + at, size));
     if (run && (!dirty || zero || run + PAGE > SNAPSHOT_PAGES_MOST)) {
       send_run (s, block, host, start, run);
       run = 0;

@@ -1,6 +1,7 @@
 /* snapshot-memory.c -- RAM into a snapshot and back: every piece of host memory that an object shows to the guest. */
 /* SPDX-License-Identifier: MIT */
 #include "memory.h"
+#include <backplane/iface/memory-backend.h>
 #include "snapshot.h"
 #include <string.h>
 
@@ -80,6 +81,18 @@ snapshot_is_zero (const void *bytes, size_t size)
   return data[0] == 0 && memcmp (data, data + 1, size - 1) == 0;
 }
 
+bool
+snapshot_is_hole (const BpRegion *region, uint64_t offset, SnapshotExtent *known)
+{
+  if (offset >= known->start && offset < known->end)
+    return known->hole;
+  const BpMemoryBackendIface *t = region->owner ? bp_object_interface (region->owner, BP_MEMORY_BACKEND_ID) : NULL;
+  *known = (SnapshotExtent) { offset, (uint64_t) region->size, false };
+  if (BP_TABLE_HAS (t, is_hole) && t->region (region->owner) == region)
+    known->hole = t->is_hole (region->owner, offset, &known->end);
+  return known->hole;
+}
+
 static void
 write_run (const SnapshotSink *sink, unsigned number, const uint8_t *host, uint64_t offset, uint64_t size)
 {
@@ -95,9 +108,10 @@ write_block (const SnapshotSink *sink, unsigned number, const SnapshotBlock *b)
 {
   const uint8_t *host = b->region->host;
   uint64_t start = 0, run = 0;          /* pages that are not zero and wait: from, bytes */
+  SnapshotExtent known = { 0 };
   for (uint64_t at = 0, n; at < b->size; at += n) {
     n = MIN (b->size - at, (uint64_t) PAGE);
-    bool zero = snapshot_is_zero (host + at, n);
+    bool zero = snapshot_is_hole (b->region, at, &known) || snapshot_is_zero (host + at, n);
     if (!zero) {
       start = run ? start : at;
       run += n;
@@ -186,9 +200,11 @@ put_page (BpRegion *region, uint64_t offset, const uint8_t *data, size_t size)
 static void
 put (BpRegion *region, uint64_t offset, const uint8_t *data, uint64_t size)
 {
+  SnapshotExtent known = { 0 };
   for (uint64_t done = 0, n; done < size; done += n) {
     n = MIN (size - done, PAGE - ((offset + done) & (PAGE - 1)));
-    put_page (region, offset + done, data ? data + done : NULL, n);
+    if (data || !snapshot_is_hole (region, offset + done, &known))
+      put_page (region, offset + done, data ? data + done : NULL, n);
   }
 }
 

@@ -108,6 +108,13 @@ SnapshotBlock *snapshot_block_find (const GArray *blocks, const SnapshotBlock *l
 /* A BLOCK payload, appended; false: it is none, or there are more than there can be. */
 bool snapshot_read_block (GArray *blocks, SnapshotBytes *payload);
 bool snapshot_is_zero (const void *data, size_t size);
+typedef struct SnapshotExtent { /* of a block: a hole, or none; zeros: nothing is known */
+  uint64_t start, end;
+  bool hole;
+} SnapshotExtent;
+/* Whether the page at `offset' is in a hole: all zeros, and the host gives memory for it when it is read.  *known: from the calls before, for the same region.
+ * What was written before the first of them is no hole. */
+bool snapshot_is_hole (const BpRegion *region, uint64_t offset, SnapshotExtent *known);
 /* A PAGES payload into the blocks' regions, in any order.  false: it belongs nowhere. */
 bool snapshot_put_pages (const GArray *blocks, const uint8_t *payload, size_t size, GError **error);
 void snapshot_put_bytes (const SnapshotBlock *block, uint64_t offset, const uint8_t *data, uint64_t size);      /* within it */

@@ -48,9 +48,10 @@ write_block (int fd, const char *path, const SnapshotBlock *b, uint64_t offset, 
 {
   const uint8_t *host = b->region->host;
   bool good = true;
+  SnapshotExtent known = { 0 };
   for (uint64_t at = 0, run = 0; good && at < b->size; at += run) {
     uint64_t size = MIN (b->size - at, (uint64_t) PAGE);
-    if (snapshot_is_zero (host + at, size)) {
+    if (snapshot_is_hole (b->region, at, &known) || snapshot_is_zero (host + at, size)) {
       run = size;
       continue;
     }

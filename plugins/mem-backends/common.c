@@ -6,12 +6,14 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23  /* Linux 5.14 */
 #endif
 
+#define TMPFS_MAGIC 0x01021994  /* linux/magic.h */
 #define HUGE_PAGE_SIZE (UINT64_C (2) << 20)
 #define MAX_THREADS 64
 
@@ -206,11 +208,20 @@ map (MemBackend *base, uint64_t offset, GError **error)
   return mem_backend_apply_numa (base, error) && (!base->prealloc || populate_all (base, error));
 }
 
+static bool
+is_tmpfs (int fd)
+{
+  struct statfs fs;
+  return fstatfs (fd, &fs) == 0 && (unsigned) fs.f_type == TMPFS_MAGIC;
+}
+
 bool
 mem_backend_map (MemBackend *base, int fd, uint64_t offset, uint64_t page_size, GError **error)
 {
   mem_backend_set_fd (base, fd);
   base->page_size = page_size;
+  base->offset = offset;
+  base->is_tmpfs = fd >= 0 && is_tmpfs (fd);
   if (!mem_backend_check_size (base, page_size, error) || !mem_backend_check_numa (base, error) || (base->prealloc && !check_room (base, error))
       || !reserve (base, error) || !map (base, offset, error)) {
     release (base);
@@ -286,8 +297,28 @@ map_private (void *self, int fd, uint64_t offset)
   return true;
 }
 
+static uint64_t fd_offset (void *self) { return ((MemBackend *) self)->offset; }
+
+/* Other file systems may not know yet what was written through a mapping; and behind a private one the file says nothing. */
+static bool
+is_hole (void *self, uint64_t offset, uint64_t *end)
+{
+  const MemBackend *base = self;
+  *end = base->size;
+  if (!base->has_fd || !base->share || !base->is_tmpfs || offset >= base->size)
+    return false;
+  off_t at = (off_t) (base->offset + offset), data = lseek (base->fd, at, SEEK_DATA);
+  if (data < 0)
+    return errno == ENXIO;
+  off_t next = data > at ? data : lseek (base->fd, at, SEEK_HOLE);
+  if (next > at)
+    *end = MIN ((uint64_t) next - base->offset, base->size);
+  return data > at;
+}
+
 static const BpMemoryBackendIface iface = {
   .struct_size = sizeof iface, .region = get_region, .size = get_size, .fd = get_fd, .discard = discard, .map_private = map_private,
+  .fd_offset = fd_offset, .is_hole = is_hole,
 };
 
 static const BpInterfaceDesc interfaces[] = { { BP_MEMORY_BACKEND_ID, &iface }, { NULL, NULL } };

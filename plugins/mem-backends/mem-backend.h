@@ -24,6 +24,8 @@ typedef struct MemBackend {
   /* derived */
   int fd;                       /* -1: none */
   bool has_fd;                  /* fd is a descriptor (0 from the zeroed struct is not) */
+  uint64_t offset;              /* in the file */
+  bool is_tmpfs;
   bool has_contents;            /* of a file behind it, which is not empty memory */
   bool is_copy;                 /* private pages over a template's file: one that is given back shows the file's bytes, not zeros */
   uint8_t *host;

@@ -369,6 +369,55 @@ START_TEST (discard_of_a_copy)
 }
 END_TEST
 
+/* --- holes: what the host has given no memory for ------------------------------------------------------ */
+
+static void
+expect_extent (BpObject *o, uint64_t offset, bool hole, uint64_t end)
+{
+  uint64_t until = 1;
+  ck_assert_int_eq (table (o)->is_hole (object_instance (o), offset, &until), hole);
+  ck_assert_uint_eq (until, end);
+}
+
+START_TEST (holes)
+{
+  g_autofree char *in_shm = g_strdup_printf ("/dev/shm/backplane-test-%d", (int) getpid ()), *settings = g_strdup_printf ("size=64K offset=8K create=on path=%s", in_shm);
+  if (_i && g_access ("/dev/shm", W_OK) != 0)
+    return;
+  BpObject *o = _i ? make ("memory-file", settings, NULL) : make ("memory-memfd", "size=64K", NULL);
+  ck_assert_ptr_nonnull (o);
+  ck_assert_uint_eq (table (o)->fd_offset (object_instance (o)), _i ? 8192 : 0);
+  expect_extent (o, 0, true, 65536);
+  host_of (o)[0x3000] = 1;
+  host_of (o)[0x4fff] = 1;
+  expect_extent (o, 0, true, 0x3000);
+  expect_extent (o, 0x2000, true, 0x3000);
+  expect_extent (o, 0x3000, false, 0x5000);
+  expect_extent (o, 0x4000, false, 0x5000);
+  expect_extent (o, 0x5000, true, 65536);
+  expect_extent (o, 65536, false, 65536);
+  ck_assert (table (o)->discard (object_instance (o), 0x4000, 4096));
+  expect_extent (o, 0x3000, false, 0x4000);
+  expect_extent (o, 0x4000, true, 65536);
+  object_free (o);
+  g_unlink (in_shm);
+}
+END_TEST
+
+/* What has contents elsewhere than in the file, or in one that may not know them yet, has none. */
+START_TEST (no_holes)
+{
+  static const struct { const char *type, *settings; } cases[] = {
+    { "memory-anonymous", "size=64K" }, { "memory-anonymous", "size=64K share=on" }, { "memory-memfd", "size=64K share=off" },
+    { "memory-file", "size=64K path=ram create=on share=off" }
+  };
+  BpObject *o = make (cases[_i].type, cases[_i].settings, NULL);
+  ck_assert_ptr_nonnull (o);
+  expect_extent (o, 0, false, 65536);
+  object_free (o);
+}
+END_TEST
+
 /* --- allocation ahead of use ------------------------------------------------------------------------- */
 
 static char *
@@ -515,6 +564,8 @@ main (void)
   tcase_add_loop_test (tcase, discarded, 0, 8);
   tcase_add_test (tcase, discard_keeps_huge_pages);
   tcase_add_test (tcase, discard_of_a_copy);
+  tcase_add_loop_test (tcase, holes, 0, 2);
+  tcase_add_loop_test (tcase, no_holes, 0, 4);
   tcase_add_loop_test (tcase, room_of_the_host, 0, 7);
   tcase_add_loop_test (tcase, prealloc_of_too_much, 0, 2);
   tcase_add_test (tcase, prealloc_fills_holes);

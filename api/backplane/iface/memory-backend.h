@@ -20,6 +20,10 @@ typedef struct BpMemoryBackendIface {
   /* The memory becomes the file's contents from `offset' (a multiple of 2 MiB) on, copied as it is written to, at the same host address.  false: memory that others
    * share, or the host refuses: nothing has changed. [main], no vCPU runs */
   bool (*map_private) (void *self, int fd, uint64_t offset);
+  uint64_t (*fd_offset) (void *self);   /* where in the file of fd() the memory begins; absent: 0 */
+  /* Whether the byte at `offset' is in a hole: a zero for which the host has no memory, and would get some if it were read.  *end: how far that goes, or what is no
+   * hole.  As it was at some time during the call. [any] */
+  bool (*is_hole) (void *self, uint64_t offset, uint64_t *end);
 } BpMemoryBackendIface;
 
 BP_END_DECLS
