@@ -54,7 +54,7 @@ file_of (VhostFront *f, const VhostSpan *s, uint64_t *offset)
     const uint8_t *base = region ? bp_region_ram (region) : NULL;
     if (!base || s->host < base || (uint64_t) (s->host - base) >= iface->size (o))
       continue;
-    *offset = (uint64_t) (s->host - base);
+    *offset = (uint64_t) (s->host - base) + (BP_TABLE_HAS (iface, fd_offset) ? iface->fd_offset (o) : 0);
     return iface->fd (o);
   }
   return -1;
