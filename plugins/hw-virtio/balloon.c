@@ -23,11 +23,12 @@ typedef struct Balloon {
   uint32_t poison;              /* what the guest fills free pages with */
   uint64_t numbers[NUMBERS];    /* its statistics, by tag; ~0: not told */
   uint64_t told;                /* the host's time of them, in seconds */
+  uint64_t give;                /* bytes that the guest shall give; modules that join or leave do not change it */
   BpTimer *timer;               /* for the next statistics */
   /* wiring */
   BpLink bus;
   char *address;
-  uint64_t target;
+  uint64_t target;              /* all there is without `give'; 0: all there is */
   bool deflate_on_oom, reporting;
   uint32_t interval;            /* s */
   BpVirtioDevice *device;
@@ -35,6 +36,7 @@ typedef struct Balloon {
   void (*changed) (void *user);
   void *user;
   unsigned watch;
+  bool has_given;               /* `give' has come from the descriptor's target, or from a snapshot */
   bool posted, resumes;         /* a call is on the main loop's list: of changed, for the rest of a queue */
   bool warned;
 } Balloon;
@@ -87,13 +89,7 @@ all_memory (const Balloon *b)
   return size;
 }
 
-/* How many pages the guest shall give. */
-static uint32_t
-wanted_pages (const Balloon *b)
-{
-  uint64_t all = all_memory (b);
-  return b->target && b->target < all ? (uint32_t) MIN ((all - b->target) >> PAGE_SHIFT, UINT32_MAX) : 0;
-}
+static uint32_t wanted_pages (const Balloon *b) { return (uint32_t) MIN (b->give >> PAGE_SHIFT, UINT32_MAX); }
 
 static uint64_t
 actual (void *self)
@@ -126,21 +122,38 @@ set_pages (Balloon *b, uint32_t pages)
 }
 
 static void
+take_target (Balloon *b)
+{
+  uint64_t all = all_memory (b);
+  b->give = b->target && b->target < all ? all - b->target : 0;
+  b->has_given = true;
+}
+
+static void
 target_changed (Balloon *b)
 {
+  take_target (b);
   if (b->device)
     bus_of (b)->config_changed (b->bus.instance, b->device);
 }
 
-/* A module that came or went changes how much is to be given. */
+/* Of all there is by now, of which modules have come or gone. */
+static void
+show_target (Balloon *b)
+{
+  uint64_t all = all_memory (b);
+  if (b->target || b->give)
+    b->target = MAX (all - MIN (all, b->give), 1);
+}
+
 static void
 on_machine (void *user, BpMachineEvent event, const char *detail)
 {
   Balloon *b = user;
-  if (!b->target || (event != BP_MACHINE_OBJECT_ADDED && event != BP_MACHINE_OBJECT_REMOVED))
+  if (event != BP_MACHINE_OBJECT_ADDED && event != BP_MACHINE_OBJECT_REMOVED && event != BP_MACHINE_RESUMED)
     return;
   bp_machine_lock (bp_object_machine (b));
-  target_changed (b);
+  show_target (b);
   bp_machine_unlock (bp_object_machine (b));
 }
 
@@ -449,6 +462,17 @@ balloon_reset (void *self, BpResetKind kind)
   set_pages (b, 0);
   b->poison = 0;
   forget_numbers (b);
+  if (!b->has_given)            /* not before everything is mapped */
+    take_target (b);
+}
+
+static bool
+balloon_post_load (void *self, GError **error)
+{
+  Balloon *b = self;
+  b->target = b->give ? 1 : 0;  /* it is shown when modules have come and gone */
+  b->has_given = true;
+  return true;
 }
 
 static void
@@ -476,7 +500,7 @@ static const BpProperty balloon_properties[] = {
 };
 static const BpStateField balloon_state[] = {
   BP_STATE_FIELD_U32 (Balloon, pages), BP_STATE_FIELD_U32 (Balloon, poison), BP_STATE_FIELD_ARRAY (BP_STATE_U64, Balloon, numbers, NUMBERS),
-  BP_STATE_FIELD_U64 (Balloon, told), BP_STATE_FIELD_TIMER (Balloon, timer), BP_STATE_END
+  BP_STATE_FIELD_U64 (Balloon, told), BP_STATE_FIELD_U64 (Balloon, give), BP_STATE_FIELD_TIMER (Balloon, timer), BP_STATE_END
 };
 static const BpBalloonIface balloon_iface = {
   .struct_size = sizeof balloon_iface, .is_active = is_active, .actual = actual, .set_target = set_target, .statistics = statistics, .watch = watch
@@ -494,5 +518,6 @@ const BpTypeDesc virtio_balloon_type = {
   .realize = balloon_realize,
   .unrealize = balloon_unrealize,
   .reset = balloon_reset,
+  .post_load = balloon_post_load,
   .property_changed = balloon_property_changed,
 };
