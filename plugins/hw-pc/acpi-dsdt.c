@@ -248,6 +248,8 @@ add_pci (Aml *a, const AcpiFacts *facts)
   add_pci_windows (a, facts);
   add_isa (a, facts);
   add_prt (a, facts);
+  if (facts->pci_slots)
+    acpi_add_pci_slots (a, facts);
   aml_end (a);
 }
 
@@ -280,6 +282,8 @@ add_reserved (Aml *a, const AcpiFacts *facts)
     aml_io (a, ACPI_COMMAND_PORT, 2);
     aml_io (a, ACPI_PM_BASE, ACPI_PM_SIZE);
   }
+  if (facts->pci_slots)
+    aml_io (a, ACPI_PCI_PORT, ACPI_PCI_SIZE);
   if (facts->has_apic) {
     aml_memory_fixed (a, ACPI_IOAPIC, 0x1000, true);
     aml_memory_fixed (a, ACPI_LAPIC, 0x1000, true);
@@ -382,6 +386,24 @@ add_told_devices (Aml *a, const AcpiFacts *facts)
   }
 }
 
+/* What slots have in common is the event that tells of changes. */
+static void
+add_slots_event (Aml *a, const AcpiFacts *facts)
+{
+  char name[5];
+  if (!facts->memory_slots && !facts->pci_slots)
+    return;
+  g_snprintf (name, sizeof name, "_L%02X", ACPI_SLOTS_EVENT);
+  aml_begin_scope (a, "\\_GPE");
+  aml_begin_method (a, name, 0);
+  if (facts->memory_slots)
+    aml_path (a, "\\_SB.MEMS.MSCN");
+  if (facts->pci_slots)
+    aml_path (a, "\\_SB.PCI0.PSCN");
+  aml_end (a);
+  aml_end (a);
+}
+
 GByteArray *
 acpi_make_dsdt (const AcpiFacts *facts)
 {
@@ -404,8 +426,7 @@ acpi_make_dsdt (const AcpiFacts *facts)
   if (facts->memory_slots)
     acpi_add_memory_slots (&a, facts);
   aml_end (&a);
-  if (facts->memory_slots)
-    acpi_add_memory_event (&a);
+  add_slots_event (&a, facts);
   add_soft_off (&a, facts);
   return aml_finish (&a);
 }

@@ -269,18 +269,6 @@ acpi_add_memory_slots (Aml *a, const AcpiFacts *facts)
   aml_end (a);
 }
 
-void
-acpi_add_memory_event (Aml *a)
-{
-  char name[5];
-  g_snprintf (name, sizeof name, "_L%02X", ACPI_MEMORY_EVENT);
-  aml_begin_scope (a, "\\_GPE");
-  aml_begin_method (a, name, 0);
-  aml_path (a, "\\_SB.MEMS.MSCN");
-  aml_end (a);
-  aml_end (a);
-}
-
 /* --- SRAT ------------------------------------------------------------------------------------------- */
 
 static void

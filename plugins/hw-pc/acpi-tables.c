@@ -80,6 +80,15 @@ add_slots (const AcpiTables *a, AcpiFacts *f)
   f->memory_size = info.size;
 }
 
+static void
+add_pci_slots (AcpiFacts *f, BpMachine *machine)
+{
+  unsigned cursor = 0;
+  void *slots = f->has_pci && acpi_is_mapped (f->io, ACPI_PCI_PORT) ? bp_machine_next (machine, ACPI_PCI_ID, &cursor) : NULL;
+  if (slots)
+    f->pci_slots = ((const AcpiPciIface *) bp_object_interface (slots, ACPI_PCI_ID))->removable (slots);
+}
+
 static AcpiFiles
 make_files (const AcpiTables *a)
 {
@@ -94,6 +103,7 @@ make_files (const AcpiTables *a)
   f.devices = collect_devices (machine);
   look_for_events (&f, machine);
   add_slots (a, &f);
+  add_pci_slots (&f, machine);
   f.has_apic = collect_processors (machine, f.apic_ids) && acpi_is_mapped (f.memory, ACPI_IOAPIC);
   AcpiFiles files = acpi_build (&f);
   g_byte_array_unref (f.apic_ids);

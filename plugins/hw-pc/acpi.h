@@ -14,8 +14,8 @@ enum { ACPI_COMMAND_ENABLE = 0xf1, ACPI_COMMAND_DISABLE = 0xf0, ACPI_COMMAND_POR
 /* Where firmware puts the chip's 64 ports: SeaBIOS does when it is given tables (otherwise 0xb000), and so do the boot loaders here. */
 enum { ACPI_PM_BASE = 0x600, ACPI_PM_SIZE = 0x40 };
 
-/* Memory slots: the registers' ports, and the general-purpose event that their event is wired to (the PIIX4's GPI1). */
-enum { ACPI_MEMORY_PORT = 0xa00, ACPI_MEMORY_SIZE = 0x18, ACPI_MEMORY_EVENT = 9 };
+/* Memory slots and PCI slots: the registers' ports, and the general-purpose event that their events are wired to (the PIIX4's GPI1). */
+enum { ACPI_MEMORY_PORT = 0xa00, ACPI_MEMORY_SIZE = 0x18, ACPI_PCI_PORT = 0xae00, ACPI_PCI_SIZE = 0x10, ACPI_SLOTS_EVENT = 9 };
 
 /* --- what the tables are made from ------------------------------------------------------------------ */
 typedef struct AcpiFacts {
@@ -24,6 +24,7 @@ typedef struct AcpiFacts {
   uint64_t ram_above;           /* bytes from 4 GiB up */
   uint32_t memory_slots;        /* for memory that comes later; 0: none */
   uint64_t memory_base, memory_size;    /* where that will be */
+  uint32_t pci_slots;           /* a bit for each device number of PCI that is free, or whose functions may leave */
   GByteArray *apic_ids;         /* the processors' */
   bool has_apic;                /* processors have local APICs, and there is an I/O APIC */
   uint8_t sci, timer_input, pci_input;  /* interrupts by number; the I/O APIC's inputs of the timer, and of PCI's line A */
@@ -59,10 +60,17 @@ typedef struct AcpiEventsIface {
 /* What follows the table's header. */
 GByteArray *acpi_make_dsdt (const AcpiFacts *facts);
 
-/* --- acpi-memory.c ---------------------------------------------------------------------------------- */
-/* The devices of memory slots, into \_SB; and the method that runs at their event, into the root. */
+/* --- pci-slots.c ------------------------------------------------------------------------------------ */
+#define ACPI_PCI_ID "backplane.hw-pc.acpi-pci/1"
+typedef struct AcpiPciIface {
+  uint32_t struct_size;
+  uint32_t (*removable) (void *self);   /* AcpiFacts.pci_slots */
+} AcpiPciIface;
+
+/* --- acpi-memory.c, acpi-pci.c ---------------------------------------------------------------------- */
+/* The devices of memory slots, into \_SB, with a method MEMS.MSCN for their event; those of PCI slots, into PCI's, with PSCN. */
 void acpi_add_memory_slots (Aml *a, const AcpiFacts *facts);
-void acpi_add_memory_event (Aml *a);
+void acpi_add_pci_slots (Aml *a, const AcpiFacts *facts);
 /* What follows SRAT's header. */
 void acpi_put_affinity (GByteArray *t, const AcpiFacts *facts);
 

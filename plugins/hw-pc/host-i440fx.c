@@ -393,7 +393,7 @@ static const BpPinDesc bridge_pins[] = {
 };
 
 static const ResetPortIface reset_port_iface = { .struct_size = sizeof (ResetPortIface), .attach = attach_reset_port };
-static const BpInterfaceDesc bridge_interfaces[] = { { BP_PCI_BUS_ID, &pci_bus_iface }, { RESET_PORT_ID, &reset_port_iface }, { NULL, NULL } };
+static const BpInterfaceDesc bridge_interfaces[] = { { BP_PCI_BUS_ID, &pci_bus_iface }, { RESET_PORT_ID, &reset_port_iface }, { PCI_PLUG_ID, &pci_plug_iface }, { NULL, NULL } };
 
 static const BpStateField bridge_state[] = {
   PCI_BUS_STATE_FIELDS (I440fx), BP_STATE_FIELD_U32 (I440fx, config_address), BP_STATE_FIELD_U8 (I440fx, smram), BP_STATE_END

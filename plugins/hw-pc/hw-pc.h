@@ -13,7 +13,7 @@ void cmos_describe_memory (const BpLink *cmos, uint64_t size);
 
 extern const BpTypeDesc i8259_pair_type, i8254_type, uart_16550_type, mc146818_type, i8042_type, port92_type;
 extern const BpTypeDesc i440fx_type, piix3_type, piix4_pm_type, lapic_type, ioapic_type, hpet_type;
-extern const BpTypeDesc acpi_tables_type, acpi_events_type, smbios_tables_type, memory_slots_type, dimm_type;
+extern const BpTypeDesc acpi_tables_type, acpi_events_type, smbios_tables_type, memory_slots_type, dimm_type, pci_slots_type;
 extern const BpTypeDesc fw_cfg_type, debug_exit_type, debug_console_type, post_port_type, pc_testdev_type, pci_testdev_type, bios_rom_type;
 extern const BpTypeDesc vga_pci_type, vga_isa_type;
 extern const BpTypeDesc piix3_ide_type, isa_ide_type, ide_disk_type, ide_cdrom_type;

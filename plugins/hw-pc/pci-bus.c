@@ -94,10 +94,18 @@ follow (BpPciSlot *s)
 
 /* --- configuration cycles ---------------------------------------------------------------------- */
 
+/* As the guest sees it. */
+static BpPciSlot *
+slot_at (const PciBus *bus, unsigned address)
+{
+  BpPciSlot *s = address < PCI_N_FUNCTIONS ? bus->slots[address] : NULL;
+  return s && !s->ejected ? s : NULL;
+}
+
 uint32_t
 pci_bus_config_read (PciBus *bus, unsigned address, unsigned offset, unsigned size)
 {
-  BpPciSlot *s = address < PCI_N_FUNCTIONS ? bus->slots[address] : NULL;
+  BpPciSlot *s = slot_at (bus, address);
   uint32_t value = 0;
   if (!s || offset + size > 256)
     return UINT32_MAX >> (32 - 8 * size);
@@ -114,7 +122,7 @@ pci_bus_config_read (PciBus *bus, unsigned address, unsigned offset, unsigned si
 void
 pci_bus_config_write (PciBus *bus, unsigned address, unsigned offset, uint32_t value, unsigned size)
 {
-  BpPciSlot *s = address < PCI_N_FUNCTIONS ? bus->slots[address] : NULL;
+  BpPciSlot *s = slot_at (bus, address);
   if (!s || offset + size > 256)
     return;
   for (unsigned i = 0; i < size; i++) {
@@ -247,13 +255,20 @@ reset (void *self, BpPciSlot *s)
   follow (s);
 }
 
+void
+pci_slot_hide (BpPciSlot *s)
+{
+  memset (s->config, 0, 256);
+  s->state->level = false;
+  follow (s);
+}
+
 static void
 remove_slot (void *self, BpPciSlot *s)
 {
   PciBus *bus = self;
-  memset (s->config, 0, 256);
-  s->state->level = false;
-  follow (s);                   /* takes the BARs and the line away */
+  pci_slot_hide (s);
+  pci_plug_gone (s);
   pci_msi_finish (s);
   bus->slots[s->address] = NULL;
   if (s->dma)
@@ -303,6 +318,7 @@ pci_bus_reset (PciBus *bus)
   for (unsigned i = 0; i < PCI_N_FUNCTIONS; i++)
     if (bus->slots[i])
       reset (bus, bus->slots[i]);
+  bus->is_up = true;
 }
 
 /* A function may have been loaded before the bridge, which has its registers. */
@@ -340,5 +356,5 @@ const BpPciBusIface pci_bus_iface = {
   .struct_size = sizeof (BpPciBusIface), .add = add, .remove = remove_slot, .config = config, .write_mask = write_mask,
   .set_interrupt = set_interrupt, .dma = dma, .reset = reset, .space = space, .add_capability = pci_add_capability, .add_msi = pci_add_msi,
   .add_msix = pci_add_msix, .n_messages = pci_n_messages, .message = pci_message, .message_fd = pci_message_fd,
-  .drain = pci_drain
+  .drain = pci_drain, .hot_plug = pci_hot_plug, .ask = pci_ask
 };

@@ -21,6 +21,13 @@ typedef struct PciFunctionState {       /* saved */
   BpStateBuffer messages;       /* MSI-X: the table, and the pending bits behind it */
 } PciFunctionState;
 
+/* Who tells the guest of functions that come and go: pci-slots.c. [main or locked] */
+typedef struct PciPlugger {
+  void (*came) (void *self, unsigned device);
+  void (*asked) (void *self, unsigned device);  /* it shall go */
+  void (*gone) (void *self, unsigned device);
+} PciPlugger;
+
 /* The first member of a host bridge's state, so that the interface's `bus` is this. */
 typedef struct PciBus {
   PciFunctionState state[PCI_N_FUNCTIONS];
@@ -28,6 +35,9 @@ typedef struct PciBus {
   BpRegion *memory, *io;        /* containers: PCI's memory and I/O space */
   BpRegion *messages;           /* all functions' MSI-X tables; NULL: there is none */
   BpPciSlot *slots[PCI_N_FUNCTIONS];
+  bool is_up;                   /* it was reset: what is added now joins a machine that runs */
+  const PciPlugger *plugger;    /* NULL: none */
+  void *plugger_self;
 } PciBus;
 
 extern const BpPciBusIface pci_bus_iface;
@@ -41,6 +51,18 @@ void pci_bus_config_write (PciBus *bus, unsigned address, unsigned offset, uint3
 void pci_bus_reset (PciBus *bus);
 void pci_bus_post_load (PciBus *bus);   /* what follows from the configuration spaces: mappings, lines; each function is told of all its registers */
 void pci_bus_free (PciBus *bus);        /* the slots that are left */
+
+/* --- functions that come and go -------------------------------------------------------------- */
+/* What a host bridge implements beside the bus for pci-slots.c. */
+#define PCI_PLUG_ID "backplane.hw-pc.pci-plug/1"
+typedef struct PciPlugIface {
+  uint32_t struct_size;
+  bool (*attach) (void *bus, const PciPlugger *plugger, void *self);    /* NULL: detaches; false: there is one already */
+  uint32_t (*removable) (void *bus);            /* a bit for each device number that is free, or whose function may leave */
+  void *(*owner) (void *bus, unsigned device);  /* of the function that may leave; NULL: there is none */
+  void (*hide) (void *bus, unsigned device);    /* the guest has let go of it, and sees it no more */
+} PciPlugIface;
+extern const PciPlugIface pci_plug_iface;
 
 /* --- for devices ---------------------------------------------------------------------------- */
 static inline uint16_t pci_get16 (const uint8_t *config, unsigned offset) { return (uint16_t) (config[offset] | config[offset + 1] << 8); }

@@ -31,6 +31,8 @@ struct BpPciSlot {
   uint8_t write_mask[256], clear_mask[256];     /* writable; cleared by writing ones */
   PciBar bars[PCI_N_PLACES];
   bool driven;                  /* counts in its line */
+  void *owner;                  /* the object that may leave; NULL: it stays */
+  bool ejected;                 /* the guest has let go, and sees it no more */
   BpRegion *dma_root, *dma_window;
   BpAddressSpace *dma;
   /* capabilities: a bit for each double word that they have, and for each of which the reset value is known */
@@ -52,6 +54,14 @@ pci_put32 (uint8_t *p, uint32_t value)
 
 /* --- pci-bus.c: makes the interrupt line follow ------------------------------------------------ */
 void pci_slot_update_line (BpPciSlot *s);
+/* Takes its BARs, its line and its bus mastering away. */
+void pci_slot_hide (BpPciSlot *s);
+
+/* --- pci-plug.c ------------------------------------------------------------------------------- */
+bool pci_hot_plug (void *bus, BpPciSlot *s, void *owner, GError **error);
+bool pci_ask (void *bus, BpPciSlot *s, GError **error);
+/* It is about to be removed from the bus. */
+void pci_plug_gone (BpPciSlot *s);
 
 /* --- pci-capability.c -------------------------------------------------------------------------- */
 unsigned pci_add_capability (void *bus, BpPciSlot *s, uint8_t id, unsigned size);

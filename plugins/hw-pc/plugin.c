@@ -30,6 +30,7 @@ static const BpTypeDesc *const types[] = {
   &acpi_events_type,
   &memory_slots_type,
   &dimm_type,
+  &pci_slots_type,
   &smbios_tables_type,
   &post_port_type,
   &debug_console_type,

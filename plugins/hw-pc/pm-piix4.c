@@ -30,7 +30,7 @@ enum { STATUS_BITS = STS_TIMER | STS_GLOBAL | STS_BUTTON | STS_RTC | STS_RESUME 
 enum { CTL_SCI = 1 << 0, CTL_RELEASE = 1 << 2, CTL_TYPE_SHIFT = 10, CTL_SLEEP = 1 << 13, CONTROL_BITS = CTL_SCI | 1 << 1 | 7 << CTL_TYPE_SHIFT };
 enum { TYPE_SOFT_OFF = 0 };     /* of SUS_TYP */
 #define GP_BITS 0x0f81          /* events that can be enabled; one of them has a source here: */
-enum { GP_INPUT1 = 1 << ACPI_MEMORY_EVENT };    /* GPI1# */
+enum { GP_INPUT1 = 1 << ACPI_SLOTS_EVENT };    /* GPI1# */
 
 #define TIMER_HZ UINT32_C (3579545)
 #define TIMER_MASK 0xffffffu
@@ -405,7 +405,7 @@ static const BpRegionDesc pm_regions[] = {
 
 static const BpPinDesc pm_pins[] = {
   BP_PIN_DESC_OUT ("sci", Pm, sci, 0, "System control interrupt, a level; IRQ 9 in a PC."),
-  BP_PIN_DESC_IN ("gpi1", 1, set_gpi1, BP_PIN_WIRED_OR, "General-purpose input 1: ACPI's event 9, as long as it is high. Memory slots in a PC."), BP_PIN_DESC_END
+  BP_PIN_DESC_IN ("gpi1", 1, set_gpi1, BP_PIN_WIRED_OR, "General-purpose input 1: ACPI's event 9, as long as it is high. Memory slots and PCI slots in a PC."), BP_PIN_DESC_END
 };
 
 static const BpPowerButtonIface button_iface = { .struct_size = sizeof (BpPowerButtonIface), .press = press };

@@ -431,7 +431,7 @@ balloon_realize (void *self, GError **error)
   Balloon *b = self;
   uint64_t features = STATS | POISON | (b->deflate_on_oom ? DEFLATE_ON_OOM : 0) | (b->reporting ? REPORTING : 0);
   BpVirtioFunction f = { .struct_size = sizeof f, .device_id = DEVICE_ID, .n_queues = QUEUES, .queue_sizes = sizes, .features = features,
-                         .config_size = CONFIG_SIZE, .self = b, .config_read = on_config_read, .config_written = on_config_written,
+                         .config_size = CONFIG_SIZE, .self = b, .owner = b, .config_read = on_config_read, .config_written = on_config_written,
                          .accept_features = on_features, .kick = on_kick };
   b->timer = bp_timer_new (b, BP_CLOCK_VIRTUAL, on_timer, b);
   b->watch = bp_machine_watch (bp_object_machine (b), on_machine, b);
@@ -451,6 +451,13 @@ balloon_unrealize (void *self)
   b->device = NULL;
   bp_timer_free (b->timer);
   b->timer = NULL;
+}
+
+static BpRemoval
+balloon_removal (void *self, GError **error)
+{
+  Balloon *b = self;
+  return bp_virtio_removal (&b->bus, b->device, error);
 }
 
 static void
@@ -520,4 +527,6 @@ const BpTypeDesc virtio_balloon_type = {
   .reset = balloon_reset,
   .post_load = balloon_post_load,
   .property_changed = balloon_property_changed,
+  .flags = BP_TYPE_HOT_PLUG,
+  .removal = balloon_removal,
 };

@@ -193,8 +193,8 @@ add (Blk *b, GError **error)
   for (unsigned i = 0; i < b->n_queues; i++)
     sizes[i] = (uint16_t) b->queue_size;
   BpVirtioFunction f = { .struct_size = sizeof f, .device_id = DEVICE_ID, .n_queues = b->n_queues, .queue_sizes = sizes, .features = offered (b),
-                         .config_size = CONFIG_SIZE, .data_size = (uint32_t) blk_request_size (), .loop = b->loop, .self = b, .config_read = config_read,
-                         .config_written = config_written, .start = on_start, .stop = on_stop, .kick = on_kick };
+                         .config_size = CONFIG_SIZE, .data_size = (uint32_t) blk_request_size (), .loop = b->loop, .self = b, .owner = b,
+                         .config_read = config_read, .config_written = config_written, .start = on_start, .stop = on_stop, .kick = on_kick };
   b->device = blk_bus (b)->add (b->bus.instance, b->address, &f, error);
   return b->device;
 }
@@ -209,9 +209,16 @@ blk_realize (void *self, GError **error)
   b->writeback = b->write_cache;
   b->timer = bp_timer_new (b, BP_CLOCK_VIRTUAL, on_due, b);
   b->watch = bp_machine_watch (m, on_event, b);
-  /* A disk that is not there is no device, as with the other disks of a machine. */
-  return !bp_block_info (&b->backend).inserted || (attach (b, error) && add (b, error));
+  if (bp_block_info (&b->backend).inserted)
+    return attach (b, error) && add (b, error);
+  /* A disk that is not there is no device, as with the other disks of a machine; who adds one wants to see it. */
+  if (bp_machine_run_state (m) == BP_RUN_PRELAUNCH)
+    return true;
+  g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "drive = %s has no medium", bp_object_id (b->backend.instance));
+  return false;
 }
+
+static void free_loop (void *loop) { bp_loop_free (loop); }
 
 static void
 blk_unrealize (void *self)
@@ -226,9 +233,18 @@ blk_unrealize (void *self)
   if (b->watch)
     bp_machine_unwatch (bp_object_machine (b), b->watch);
   b->watch = 0;
-  g_clear_pointer (&b->loop, bp_loop_free);
+  if (b->loop)                  /* its thread may wait for the lock that is held here */
+    bp_loop_post (bp_loop_main (bp_object_machine (b)), false, NULL, free_loop, b->loop);
+  b->loop = NULL;
   bp_timer_free (b->timer);
   b->timer = NULL;
+}
+
+static BpRemoval
+blk_removal (void *self, GError **error)
+{
+  Blk *b = self;
+  return bp_virtio_removal (&b->bus, b->device, error);
 }
 
 static void
@@ -282,4 +298,6 @@ const BpTypeDesc virtio_blk_type = {
   .realize = blk_realize,
   .unrealize = blk_unrealize,
   .reset = blk_reset,
+  .flags = BP_TYPE_HOT_PLUG,
+  .removal = blk_removal,
 };

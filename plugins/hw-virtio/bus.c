@@ -175,6 +175,7 @@ virtio_bus_reset (VirtioBus *bus)
 {
   for (unsigned i = 0; i < bus->devices->len; i++)
     device_reset (device_at (bus, i));
+  bus->is_up = true;
 }
 
 bool

@@ -126,7 +126,7 @@ console_realize (void *self, GError **error)
   for (unsigned i = 0; i < BP_N_ELEMENTS (sizes); i++)
     sizes[i] = i == CONTROL_RX || i == CONTROL_TX ? CONTROL_SIZE : QUEUE_SIZE;
   BpVirtioFunction f = { .struct_size = sizeof f, .device_id = DEVICE_ID, .n_queues = 2 + 2 * c->n_ports, .queue_sizes = sizes,
-                         .features = CONSOLE_SIZE | CONSOLE_MULTIPORT | CONSOLE_EMERGENCY, .config_size = CONFIG_SIZE, .self = c,
+                         .features = CONSOLE_SIZE | CONSOLE_MULTIPORT | CONSOLE_EMERGENCY, .config_size = CONFIG_SIZE, .self = c, .owner = c,
                          .config_read = on_config_read, .config_written = on_config_written, .accept_features = on_features, .start = on_start,
                          .kick = on_kick };
   if (!attach_ports (c, error))
@@ -145,6 +145,13 @@ console_unrealize (void *self)
   if (c->device)
     console_bus (c)->remove (c->bus.instance, c->device);
   c->device = NULL;
+}
+
+static BpRemoval
+console_removal (void *self, GError **error)
+{
+  Console *c = self;
+  return bp_virtio_removal (&c->bus, c->device, error);
 }
 
 static void
@@ -212,4 +219,6 @@ const BpTypeDesc virtio_console_type = {
   .unrealize = console_unrealize,
   .reset = console_reset,
   .post_load = console_post_load,
+  .flags = BP_TYPE_HOT_PLUG,
+  .removal = console_removal,
 };

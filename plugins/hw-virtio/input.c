@@ -369,7 +369,7 @@ input_realize (void *self, GError **error)
   static const uint16_t sizes[] = { QUEUE_SIZE, QUEUE_SIZE };
   Input *in = self;
   BpVirtioFunction f = { .struct_size = sizeof f, .device_id = DEVICE_ID, .n_queues = BP_N_ELEMENTS (sizes), .queue_sizes = sizes,
-                         .config_size = CONFIG_SIZE, .self = in, .config_read = on_config_read, .config_written = on_config_written,
+                         .config_size = CONFIG_SIZE, .self = in, .owner = in, .config_read = on_config_read, .config_written = on_config_written,
                          .accept_features = on_features, .kick = on_kick };
   in->device = bus_of (in)->add (in->bus.instance, in->address, &f, error);
   return in->device != NULL;
@@ -382,6 +382,13 @@ input_unrealize (void *self)
   if (in->device)
     bus_of (in)->remove (in->bus.instance, in->device);
   in->device = NULL;
+}
+
+static BpRemoval
+input_removal (void *self, GError **error)
+{
+  Input *in = self;
+  return bp_virtio_removal (&in->bus, in->device, error);
 }
 
 static void
@@ -440,4 +447,6 @@ const BpTypeDesc virtio_input_type = {
   .unrealize = input_unrealize,
   .reset = input_reset,
   .post_load = input_post_load,
+  .flags = BP_TYPE_HOT_PLUG,
+  .removal = input_removal,
 };

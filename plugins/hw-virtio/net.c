@@ -234,7 +234,7 @@ net_realize (void *self, GError **error)
     sizes[i] = (uint16_t) (i & 1 ? n->tx_entries : n->rx_entries);
   sizes[2 * n->pairs_most] = CONTROL_ENTRIES;
   BpVirtioFunction f = { .struct_size = sizeof f, .device_id = DEVICE_ID, .n_queues = 2 * n->pairs_most + 1, .queue_sizes = sizes, .features = features_of (n),
-                         .config_size = CONFIG_SIZE, .self = n, .config_read = config_read, .config_written = config_written,
+                         .config_size = CONFIG_SIZE, .self = n, .owner = n, .config_read = config_read, .config_written = config_written,
                          .accept_features = accept_features, .start = on_start, .stop = on_stop, .kick = on_kick };
   n->again = bp_timer_new (n, BP_CLOCK_VIRTUAL, on_again, n);
   n->rx = g_new0 (BpVirtioBuffer *, n->rx_entries);
@@ -264,6 +264,13 @@ net_unrealize (void *self)
   g_clear_pointer (&n->again, bp_timer_free);
   g_clear_pointer (&n->rx, g_free);
   g_clear_pointer (&n->iov, g_free);
+}
+
+static BpRemoval
+net_removal (void *self, GError **error)
+{
+  VirtioNet *n = self;
+  return bp_virtio_removal (&n->bus, n->device, error);
 }
 
 static void
@@ -331,4 +338,6 @@ const BpTypeDesc virtio_net_type = {
   .unrealize = net_unrealize,
   .reset = net_reset,
   .post_load = net_post_load,
+  .flags = BP_TYPE_HOT_PLUG,
+  .removal = net_removal,
 };

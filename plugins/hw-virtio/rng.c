@@ -146,7 +146,7 @@ rng_realize (void *self, GError **error)
 {
   static const uint16_t sizes[] = { QUEUE_SIZE };
   Rng *r = self;
-  BpVirtioFunction f = { .struct_size = sizeof f, .device_id = DEVICE_ID, .n_queues = 1, .queue_sizes = sizes, .self = r, .kick = on_kick };
+  BpVirtioFunction f = { .struct_size = sizeof f, .device_id = DEVICE_ID, .n_queues = 1, .queue_sizes = sizes, .self = r, .owner = r, .kick = on_kick };
   r->timer = bp_timer_new (r, BP_CLOCK_VIRTUAL, on_period, r);
   r->device = bus_of (r)->add (r->bus.instance, r->address, &f, error);
   return r->device != NULL;
@@ -161,6 +161,13 @@ rng_unrealize (void *self)
   r->device = NULL;
   bp_timer_free (r->timer);
   r->timer = NULL;
+}
+
+static BpRemoval
+rng_removal (void *self, GError **error)
+{
+  Rng *r = self;
+  return bp_virtio_removal (&r->bus, r->device, error);
 }
 
 static void
@@ -197,4 +204,6 @@ const BpTypeDesc virtio_rng_type = {
   .realize = rng_realize,
   .unrealize = rng_unrealize,
   .reset = rng_reset,
+  .flags = BP_TYPE_HOT_PLUG,
+  .removal = rng_removal,
 };

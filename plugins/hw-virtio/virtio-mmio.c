@@ -156,6 +156,11 @@ bus_add (void *self, const char *address, const BpVirtioFunction *function, GErr
     g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "address = %s is not a slot of `%s': 0 to %u", address ? address : "", bp_object_id (self), SLOTS - 1);
     return NULL;
   }
+  if (m->common.is_up) {
+    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "the guest would not be told: devices of `%s', a virtio-mmio, are there from the start; those of a virtio-pci come and go",
+                 bp_object_id (self));
+    return NULL;
+  }
   if (virtio_bus_device (&m->common, (uint32_t) slot)) {
     g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "slot %s of `%s' is taken", address, bp_object_id (self));
     return NULL;
@@ -178,6 +183,14 @@ bus_remove (void *self, BpVirtioDevice *d)
   set_doorbells (d, bp_region_remove_doorbell);
   device_reset (d);             /* takes the pin down */
   virtio_device_free (d);
+}
+
+static BpRemoval
+bus_removal (void *self, BpVirtioDevice *d, GError **error)
+{
+  g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "the guest cannot be asked: devices of `%s', a virtio-mmio, are there to the end; those of a virtio-pci come and go",
+               bp_object_id (self));
+  return BP_REMOVAL_REFUSED;
 }
 
 /* --- firmware's tables ----------------------------------------------------------- */
@@ -252,7 +265,7 @@ static const BpRegionDesc mmio_regions[] = {
   BP_REGION_DESC_END
 };
 static const BpStateField mmio_state[] = { VIRTIO_BUS_STATE (VirtioMmio), BP_STATE_END };
-static const BpVirtioBusIface mmio_iface = { .struct_size = sizeof mmio_iface, .add = bus_add, .remove = bus_remove, VIRTIO_BUS_IFACE };
+static const BpVirtioBusIface mmio_iface = { .struct_size = sizeof mmio_iface, .add = bus_add, .remove = bus_remove, .removal = bus_removal, VIRTIO_BUS_IFACE };
 static const BpAcpiIface mmio_acpi = { .struct_size = sizeof mmio_acpi, .device = acpi_device };
 static const BpInterfaceDesc mmio_interfaces[] = { { BP_VIRTIO_BUS_ID, &mmio_iface }, { BP_ACPI_ID, &mmio_acpi }, { NULL, NULL } };
 

@@ -1,6 +1,7 @@
 /* virtio-pci.c -- a bus of virtio devices, each a function of a PCI bus (VIRTIO 1.2, 4.1): capabilities, interrupts, life. */
 /* SPDX-License-Identifier: MIT */
 #include "virtio-pci.h"
+#include <backplane/machine.h>
 #include <string.h>
 
 enum { VENDOR = 0x1af4, DEVICE_BASE = 0x1040, DEVICES_MOST = 0x3f, SUBSYSTEM = 0x1100, FUNCTIONS = 256, CAPABILITY_VENDOR = 0x09 };
@@ -247,6 +248,28 @@ add_device (PciPlace *p, unsigned number, const char *address, const BpVirtioFun
   return add_capabilities (d, error) && add_messages (p, error);
 }
 
+static void
+bus_remove (void *self, BpVirtioDevice *d)
+{
+  set_doorbells (d, bp_region_remove_doorbell);
+  drop (d->place);
+}
+
+/* Functions that may leave are told to the bus; it tells the guest when the machine runs. */
+static bool
+plug (BpVirtioDevice *d, GError **error)
+{
+  VirtioPci *v = (VirtioPci *) d->bus;
+  const BpPciBusIface *pci = v->bus.table;
+  if (!d->function.owner)
+    return true;
+  if (BP_TABLE_HAS (pci, hot_plug))
+    return pci->hot_plug (v->bus.instance, place_of (d)->slot, d->function.owner, error);
+  if (d->bus->is_up)
+    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "the PCI bus `%s' takes no functions while the machine runs", bp_object_id (v->bus.instance));
+  return !d->bus->is_up;
+}
+
 static BpVirtioDevice *
 bus_add (void *self, const char *address, const BpVirtioFunction *function, GError **error)
 {
@@ -266,14 +289,25 @@ bus_add (void *self, const char *address, const BpVirtioFunction *function, GErr
     return NULL;
   }
   set_doorbells (p->device, bp_region_add_doorbell);
+  if (!plug (p->device, error)) {
+    bus_remove (self, p->device);
+    return NULL;
+  }
   return p->device;
 }
 
-static void
-bus_remove (void *self, BpVirtioDevice *d)
+/* Before the first instruction nobody has seen it. */
+static BpRemoval
+bus_removal (void *self, BpVirtioDevice *d, GError **error)
 {
-  set_doorbells (d, bp_region_remove_doorbell);
-  drop (d->place);
+  VirtioPci *v = self;
+  const BpPciBusIface *pci = v->bus.table;
+  if (bp_machine_run_state (v->common.machine) == BP_RUN_PRELAUNCH)
+    return BP_REMOVAL_NOW;
+  if (BP_TABLE_HAS (pci, ask))
+    return pci->ask (v->bus.instance, place_of (d)->slot, error) ? BP_REMOVAL_ASKED : BP_REMOVAL_REFUSED;
+  g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "the PCI bus `%s' cannot ask the guest to let go of a function", bp_object_id (v->bus.instance));
+  return BP_REMOVAL_REFUSED;
 }
 
 /* --- life cycle: configure, reset ----------------------------------------------------------------------- */
@@ -315,7 +349,7 @@ static const BpProperty pci_properties[] = {
   VIRTIO_BUS_PROPERTIES (VirtioPci), BP_PROP_END
 };
 static const BpStateField pci_state[] = { VIRTIO_BUS_STATE (VirtioPci), BP_STATE_END };
-static const BpVirtioBusIface pci_iface = { .struct_size = sizeof pci_iface, .add = bus_add, .remove = bus_remove, VIRTIO_BUS_IFACE };
+static const BpVirtioBusIface pci_iface = { .struct_size = sizeof pci_iface, .add = bus_add, .remove = bus_remove, .removal = bus_removal, VIRTIO_BUS_IFACE };
 static const BpInterfaceDesc pci_interfaces[] = { { BP_VIRTIO_BUS_ID, &pci_iface }, { NULL, NULL } };
 
 const BpTypeDesc virtio_pci_type = {

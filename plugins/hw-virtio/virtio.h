@@ -137,6 +137,7 @@ struct VirtioBus {
   BpMachine *machine;
   unsigned watch;
   bool packed, sync;            /* sync: kicks are handled where the guest makes them */
+  bool is_up;                   /* it was reset: what is added now joins a machine that runs */
   int doorbells;                /* property */
   /* What interrupts the driver: a queue, or CONFIG_INTERRUPT; isr was set. */
   void (*interrupt) (BpVirtioDevice *d, int queue);

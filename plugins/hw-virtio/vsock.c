@@ -427,7 +427,7 @@ vsock_realize (void *self, GError **error)
   Vsock *v = self;
   BpMachine *machine = bp_object_machine (v);
   BpVirtioFunction f = { .struct_size = sizeof f, .device_id = DEVICE_ID, .n_queues = QUEUES, .queue_sizes = sizes, .features = FEATURE_STREAM,
-                         .config_size = CONFIG_SIZE, .self = v, .config_read = on_config_read, .accept_features = on_features, .start = on_start,
+                         .config_size = CONFIG_SIZE, .self = v, .owner = v, .config_read = on_config_read, .accept_features = on_features, .start = on_start,
                          .stop = on_stop, .kick = on_kick };
   g_autofree char *address = g_strdup_printf ("unix:%s", v->path);
   v->connections = g_ptr_array_new ();
@@ -454,6 +454,13 @@ vsock_unrealize (void *self)
   g_clear_pointer (&v->listener, bp_listener_free);
   g_clear_pointer (&v->connections, g_ptr_array_unref);
   g_clear_pointer (&v->by_key, g_hash_table_unref);
+}
+
+static BpRemoval
+vsock_removal (void *self, GError **error)
+{
+  Vsock *v = self;
+  return bp_virtio_removal (&v->bus, v->device, error);
 }
 
 static void
@@ -488,4 +495,6 @@ const BpTypeDesc virtio_vsock_type = {
   .realize = vsock_realize,
   .unrealize = vsock_unrealize,
   .reset = vsock_reset,
+  .flags = BP_TYPE_HOT_PLUG,
+  .removal = vsock_removal,
 };

@@ -78,7 +78,7 @@ static const FuzzDevice devices[] = {
 /* --- the machine --------------------------------------------------------------------------------- */
 
 enum { RAM = 1 << 20, RINGS = 0x10000, RINGS_SIZE = 0x80000, REQUESTS = 0x90000, REQUESTS_SIZE = 0x60000, MMIO = 0x10000000 };
-enum { QUEUES = 8, NEXT = 1, WRITE = 2, INDIRECT = 4, AVAILABLE = 1 << 7, USED = 1 << 15 };
+enum { MACHINES = 16, QUEUES = 8, NEXT = 1, WRITE = 2, INDIRECT = 4, AVAILABLE = 1 << 7, USED = 1 << 15 };
 
 typedef struct Fuzz {
   const uint8_t *at, *end;
@@ -86,7 +86,7 @@ typedef struct Fuzz {
   BpTestVirtio *v;
   const FuzzDevice *device;
   unsigned how;
-  bool pci, packed;
+  bool pci, packed, legacy;
   bool saves;                   /* once: it takes as long as all else in most inputs, and few do it */
   struct { uint64_t area[3]; unsigned size; uint16_t next; bool wrap; } queues[QUEUES];
 } Fuzz;
@@ -100,10 +100,16 @@ take (Fuzz *f, unsigned size)
   return value;
 }
 
+static bool is_pci (unsigned how) { return how & 1; }
+static bool is_packed (unsigned how) { return how & 2; }
+static bool has_doorbells (unsigned how) { return how & 4; }
+static bool is_legacy (unsigned how) { return (how & 0x81) == 0x81; }
+static unsigned number_of (unsigned how) { return (how & 7) | (is_legacy (how) ? 8 : 0); }
+
 static char *
 own_file (unsigned how)
 {
-  return g_strdup_printf ("%s/fuzz-virtio-%d-%u", g_get_tmp_dir (), (int) getpid (), how & 7);
+  return g_strdup_printf ("%s/fuzz-virtio-%d-%u", g_get_tmp_dir (), (int) getpid (), number_of (how));
 }
 
 /* Machines are used again after a reset, since making one takes longer than most inputs; FUZZ_FRESH in the environment: they are not. */
@@ -120,9 +126,10 @@ fresh_machine (const FuzzDevice *d, unsigned how)
   g_autofree char *text = g_strdup_printf (
     "[memory ram]\ntype = test-ram\nsize = 1M\n[map ram]\nregion = ram\nat = memory@0\n%s[device bus]\npacked = %s\n%s%s"
     "[device d]\nbus = bus\naddress = %s\n%s%s%s",
-    how & 1 ? "[device pci]\ntype = test-pci\n" : "[device probe]\ntype = test-probe\n", how & 2 ? "on" : "off",
-    how & 1 ? "type = virtio-pci\nbus = pci\n" : "type = virtio-mmio\nmmio0 = memory@0x10000000\nirq0 = probe.in0\n", how & 4 ? "doorbells = on\n" : "",
-    how & 1 ? "03.0" : "0", keys, d->more, d->async ? "[override clock]\nmode = host\n" : "");
+    is_pci (how) ? "[device pci]\ntype = test-pci\n" : "[device probe]\ntype = test-probe\n", is_packed (how) ? "on" : "off",
+    is_legacy (how) ? "type = virtio-pci\nbus = pci\nlegacy = on\n" : is_pci (how) ? "type = virtio-pci\nbus = pci\n"
+                                                                    : "type = virtio-mmio\nmmio0 = memory@0x10000000\nirq0 = probe.in0\n",
+    has_doorbells (how) ? "doorbells = on\n" : "", is_pci (how) ? "03.0" : "0", keys, d->more, d->async ? "[override clock]\nmode = host\n" : "");
   return bp_test_new (types, text);
 }
 
@@ -130,8 +137,8 @@ static BpTest *
 machine_for (const FuzzDevice *d, unsigned how)
 {
   static const uint8_t zeros[RAM];
-  static BpTest *all[G_N_ELEMENTS (devices)][8];
-  BpTest **place = &all[d - devices][how & 7];
+  static BpTest *all[G_N_ELEMENTS (devices)][MACHINES];
+  BpTest **place = &all[d - devices][number_of (how)];
   if (getenv ("FUZZ_FRESH"))
     return fresh_machine (d, how);
   if (!*place)
@@ -241,9 +248,24 @@ any_ring_field (Fuzz *f)
     bp_test_store (f->t, "memory", f->queues[n].area[which] + offset, value, 2);
 }
 
+/* Those of 0.9.5: rings are in pages of memory. */
+static void
+any_port (Fuzz *f)
+{
+  uint16_t ports = (uint16_t) bp_test_pci_bar (f->t, "pci", BP_TEST_PCI (3, 0), 0);
+  unsigned offset = (unsigned) take (f, 1) % 0x20, size = 1u << take (f, 1) % 3;
+  uint32_t value = (uint32_t) take (f, size);
+  if (ports)
+    bp_test_store (f->t, "io", ports + offset, offset == 8 ? value % (RAM / 4096) : value, size);
+}
+
 static void
 any_register (Fuzz *f)
 {
+  if (f->legacy && take (f, 1) & 1) {
+    any_port (f);
+    return;
+  }
   uint64_t offset = take (f, 1), value = take (f, 4);
   unsigned size = 1u << take (f, 1) % 3;
   if (f->pci)
@@ -278,9 +300,9 @@ any_pci_register (Fuzz *f)
 static int
 listener (unsigned how)
 {
-  static int fds[8];
-  if (fds[how & 7])
-    return fds[how & 7] - 1;
+  static int fds[MACHINES];
+  if (fds[number_of (how)])
+    return fds[number_of (how)] - 1;
   g_autofree char *file = own_file (how);
   struct sockaddr_un a = { .sun_family = AF_UNIX };
   g_snprintf (a.sun_path, sizeof a.sun_path, "%s_1", file);
@@ -288,7 +310,7 @@ listener (unsigned how)
   int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (bind (fd, (struct sockaddr *) &a, sizeof a) || listen (fd, 8))
     abort ();
-  fds[how & 7] = fd + 1;
+  fds[number_of (how)] = fd + 1;
   return fd;
 }
 
@@ -368,8 +390,8 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   enum { STEPS = 200 };
   if (size < 3)
     return 0;
-  Fuzz f = { .at = data + 3, .end = data + size, .device = choose (data[0]), .how = data[1], .pci = data[1] & 1, .packed = data[1] & 2,
-             .saves = (data[1] & 0x70) == 0x70 && !choose (data[0])->async };
+  Fuzz f = { .at = data + 3, .end = data + size, .device = choose (data[0]), .how = data[1], .pci = is_pci (data[1]), .packed = is_packed (data[1]),
+             .legacy = is_legacy (data[1]), .saves = (data[1] & 0x70) == 0x70 && !choose (data[0])->async };
   f.t = machine_for (f.device, data[1]);
   f.v = f.pci ? bp_test_virtio_pci (f.t, "pci", BP_TEST_PCI (3, 0), RINGS, RINGS_SIZE) : bp_test_virtio_mmio (f.t, MMIO, RINGS, RINGS_SIZE);
   if (data[1] & 8)

@@ -129,6 +129,10 @@ static const char most[] = RAM ("16M") FIRMWARE PM
   "[device window]\ntype = stub\nsize = 12\nregs = io@0x510\n"
   "[cpu]\ntype = numbered-cpu\ncount = 3\napic-id = ${index}\n";
 
+/* With PCI functions that come and go, and one that stays. */
+static const char open_places[] = RAM ("16M") FIRMWARE PM "[device places]\ntype = pci-slots\nbus = host\npio0 = io@0xae00\nevent = pm.gpi1\n"
+  "[device card]\ntype = pci-testdev\nbus = host\naddress = 05.0\n[cpu]\ntype = test-cpu\n";
+
 /* With room for memory that comes later. */
 static const char growing[] = RAM ("16M") FIRMWARE_SLOTS PM
   "[device slots]\ntype = memory-slots\nram = ram\nslots = 40\nmaxmem = 8G\npio0 = io@0xa00\nmemory = memory@0\n"
@@ -378,6 +382,24 @@ START_TEST (memory_that_comes_later)
 }
 END_TEST
 
+/* Every place that is free is a device, and the event has its method. */
+START_TEST (functions_that_come_later)
+{
+  Machine m = start (open_places);
+  uint32_t size;
+  g_autofree uint8_t *fadt = table (&m, lookup (&m, "FACP"), "FACP", &size);
+  g_autofree uint8_t *dsdt = table (&m, get32 (fadt + 40), "DSDT", &size);
+  ck_assert_ptr_nonnull (memmem (dsdt, size, "S04_", 4));
+  ck_assert_ptr_nonnull (memmem (dsdt, size, "S1F_", 4));
+  ck_assert_ptr_null (memmem (dsdt, size, "S00_", 4));  /* the bridge */
+  ck_assert_ptr_null (memmem (dsdt, size, "S05_", 4));
+  ck_assert_ptr_nonnull (memmem (dsdt, size, "_EJ0", 4));
+  ck_assert_ptr_nonnull (memmem (dsdt, size, "_L09", 4));
+  ck_assert_ptr_null (memmem (dsdt, size, "MEMS", 4));
+  harness_free (m.h);
+}
+END_TEST
+
 /* --- iasl ------------------------------------------------------------------------------------------------- */
 
 static bool
@@ -431,9 +453,10 @@ START_TEST (iasl_has_no_complaints)
   ask_about (least);
   ask_about (most);
   ask_about (growing);
+  ask_about (open_places);
 }
 END_TEST
 
 HARNESS_MAIN ("acpi-tables", integers_take_as_little_as_they_need, paths_are_padded_and_counted, eisa_ids_are_packed, lengths_grow, resources_are_a_buffer,
               the_root_is_in_low_memory, power_management_is_described, what_is_not_there_is_not_described, what_is_there_is_described, processors_and_overrides_are_listed,
-              bad_commands_are_refused, tables_need_ram, memory_that_comes_later, iasl_has_no_complaints)
+              bad_commands_are_refused, tables_need_ram, memory_that_comes_later, functions_that_come_later, iasl_has_no_complaints)

@@ -50,6 +50,7 @@ static const char everything[] =
   "[device kbd]\ntype = i8042\npio0 = io@0x60\npio1 = io@0x64\nirq1 = pic.in1, ioapic.in1\nirq12 = pic.in12, ioapic.in12\na20 = cpu0.a20\n"
   "[device p92]\ntype = port92\npio0 = io@0x92\ngate = kbd\n"
   "[device power]\ntype = acpi-events\npio0 = io@0x680\nirq = ioapic.in23\n[device slots]\ntype = memory-slots\nram = ram\nfirmware = cfg\nslots = 2\nmaxmem = 4G\nmemory = memory@0\npio0 = io@0xa00\nevent = pm.gpi1\n"
+  "[device functions]\ntype = pci-slots\nbus = host\npio0 = io@0xae00\nevent = pm.gpi1\n"
   "[device exit]\ntype = debug-exit\npio0 = io@0xf4\n[device e9]\ntype = debug-console\npio0 = io@0xe9\nbackend = text\n"
   "[device post]\ntype = post-port\npio0 = io@0x80 prio 1\nbackend = codes\nexit = on\nexit-code = 0xff\n[device cfg]\ntype = fw-cfg\npio0 = io@0x510\nram = ram\n"
   "[device dma]\ntype = i8237-pair\npio0 = io@0\npio1 = io@0xc0\npio2 = io@0x80\npio3 = io@0x480\n"
@@ -83,7 +84,8 @@ static const Subject subjects[] = {
   { "i440fx", "host", PCI_PLACE (0) }, { "piix3", "piix", PCI_PLACE (1) }, { "piix4-pm", "pm", PCI_PLACE (1) | 3 << 8 }, { "pci-testdev", "test", PCI_PLACE (3) }, { "bios-rom", "rom", NO_PCI },
   { "i8259-pair", "pic", NO_PCI }, { "lapic", "apic0", NO_PCI }, { "ioapic", "ioapic", NO_PCI }, { "hpet", "hpet", NO_PCI },
   { "i8254", "pit", NO_PCI }, { "mc146818", "rtc", NO_PCI }, { "uart-16550", "com1", NO_PCI }, { "i8042", "kbd", NO_PCI },
-  { "port92", "p92", NO_PCI }, { "acpi-events", "power", NO_PCI }, { "memory-slots", "slots", NO_PCI }, { "debug-exit", "exit", NO_PCI }, { "debug-console", "e9", NO_PCI }, { "post-port", "post", NO_PCI },
+  { "port92", "p92", NO_PCI }, { "acpi-events", "power", NO_PCI }, { "memory-slots", "slots", NO_PCI }, { "pci-slots", "functions", NO_PCI },
+  { "debug-exit", "exit", NO_PCI }, { "debug-console", "e9", NO_PCI }, { "post-port", "post", NO_PCI },
   { "vga-pci", "vga", PCI_PLACE (2) }, { "vga-isa", "vga2", NO_PCI }, { "i8237-pair", "dma", NO_PCI }, { "fdc-82078", "fdc", NO_PCI },
   { "fw-cfg", "cfg", NO_PCI }, { "pc-testdev", "t", NO_PCI },
   { "piix3-ide", "ide", PCI_PLACE (1) | 0x100 }, { "isa-ide", "ide2", NO_PCI }, { "ide-disk", "disk", NO_PCI }, { "ide-cdrom", "cd", NO_PCI },

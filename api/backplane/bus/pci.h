@@ -80,6 +80,14 @@ typedef struct BpPciBusIface {
   /* What the eventfds of message_fd have counted and nobody has sent becomes messages, or pending bits of vectors that are held: the machine stands and is
    * about to be saved, and eventfds are no part of its state.  Eventfds of vectors while messages are off are left alone. [main][locked] */
   void (*drain) (void *bus);
+
+  /* --- functions that come and go while the machine runs; after all else that add is followed by --- */
+  /* The function is that of `owner', an object of a type that may leave (BP_TYPE_HOT_PLUG).  In a machine that runs the guest is told that it has come; false,
+   * with error: it would never know. [main or locked] */
+  bool (*hot_plug) (void *bus, BpPciSlot *slot, void *owner, GError **error);
+  /* Asks the guest to let go of the function, which answers by bp_object_removal_done for the owner, and sees it no more.  false, with error: it cannot be
+   * asked. [main or locked] */
+  bool (*ask) (void *bus, BpPciSlot *slot, GError **error);
 } BpPciBusIface;
 
 /* An interrupt as most devices have one: messages when the guest has switched them on, else the level of the pin.  Call it with each change: a second call with

@@ -17,6 +17,7 @@
 
 #include <backplane/loop.h>
 #include <backplane/memory.h>
+#include <backplane/object.h>
 #include <backplane/property.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -64,6 +65,7 @@ typedef struct BpVirtioFunction {
    * as part of its access. [loop][locked] */
   void (*kick) (void *self, unsigned queue);
   uint64_t without;             /* bits of the bus's that are not offered: another process drives the queues, and does not know them */
+  void *owner;                  /* the object, if its type may join and leave a machine that runs (BP_TYPE_HOT_PLUG, and bp_virtio_removal); else NULL */
 } BpVirtioFunction;
 
 /* A queue as another process is given it (vhost-user).  Addresses are the guest's, in the space that `dma` tells. */
@@ -111,6 +113,9 @@ typedef struct BpVirtioBusIface {
   /* --- and for those that need many buffers at once --- */
   /* Entries that the driver has chosen for the queue: there are never more buffers, and never more parts outside of indirect tables. */
   uint32_t (*queue_size) (void *bus, BpVirtioDevice *device, unsigned queue);
+  /* --- and for those that come and go --- */
+  /* The owner's object shall leave: what its type's removal says. [main][locked] */
+  BpRemoval (*removal) (void *bus, BpVirtioDevice *device, GError **error);
 } BpVirtioBusIface;
 
 /* --- what devices do with buffers ------------------------------------------------------------------ */
@@ -126,6 +131,13 @@ static inline void bp_virtio_push (const BpLink *bus, BpVirtioDevice *device, Bp
 static inline void bp_virtio_notify (const BpLink *bus, BpVirtioDevice *device, unsigned queue)
 {
   ((const BpVirtioBusIface *) bus->table)->notify (bus->instance, device, queue);
+}
+
+/* For a type's removal; a device that was never added may go. */
+static inline BpRemoval bp_virtio_removal (const BpLink *bus, BpVirtioDevice *device, GError **error)
+{
+  const BpVirtioBusIface *t = (const BpVirtioBusIface *) bus->table;
+  return device && BP_TABLE_HAS (t, removal) ? t->removal (bus->instance, device, error) : BP_REMOVAL_NOW;
 }
 
 static inline size_t
