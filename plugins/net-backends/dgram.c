@@ -50,8 +50,8 @@ static bool
 resolve_udp (const char *key, const char *text, Address *a, socklen_t *size, GError **error)
 {
   const char *rest = g_str_has_prefix (text, "udp:") ? text + 4 : text, *colon = strrchr (rest, ':');
-  struct addrinfo hints = { .ai_socktype = SOCK_DGRAM }, *found = NULL;
-  if (!colon || !colon[1])
+  struct addrinfo hints = { .ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICSERV }, *found = NULL;
+  if (!colon || !g_ascii_string_to_unsigned (colon + 1, 10, 1, 65535, NULL, NULL))
     return fail (error, key, text, "HOST:PORT or unix:PATH is meant");
   bool brackets = rest[0] == '[' && colon > rest + 1 && colon[-1] == ']';
   g_autofree char *host = brackets ? g_strndup (rest + 1, (gsize) (colon - rest - 2)) : colon == rest ? g_strdup ("127.0.0.1") : g_strndup (rest, (gsize) (colon - rest));
@@ -205,7 +205,7 @@ open_pair (NetDgram *d, GError **error)
   int reason = errno;
   umask (mask);
   if (!bound)
-    return fail (error, "local", d->local, g_strerror (reason));
+    return fail (error, "local", d->local, reason == EADDRINUSE ? "another program has this address, choose another one" : g_strerror (reason));
   if (local.any.sa_family == AF_UNIX)
     d->path = g_strdup (local.un.sun_path);
   else if (connect (d->in_fd - 1, &d->to.any, d->to_size) != 0) /* what others send is not for us */

@@ -328,6 +328,8 @@ socket_realize (void *self, GError **error)
     s->listener = bp_listener_new (s->address, 0, error);
     if (s->listener)
       s->listen_watch = bp_loop_watch_fd (loop_of (s), bp_object_machine (s), bp_listener_fd (s->listener), G_IO_IN, on_client, s);
+    else
+      g_prefix_error (error, "address: ");
     return s->listener;
   }
   if (s->reconnect) {
@@ -337,6 +339,8 @@ socket_realize (void *self, GError **error)
   int fd = bp_socket_connect (s->address, error);
   if (fd >= 0)
     take_peer (s, fd);
+  else
+    g_prefix_error (error, "address: ");
   return fd >= 0;
 }
 

@@ -600,7 +600,11 @@ BP_TEST (refusals)
   static const struct { const char *section, *why; } rows[] = {
     { "type = net-socket\n", "address" },
     { "type = net-socket\naddress = nowhere\n", "address: `nowhere` is not an address" },
-    { "type = net-socket\naddress = unix:/nonexistent/x\nserver = off\nreconnect = 0\n", "/nonexistent/x: No such file or directory" },
+    { "type = net-socket\naddress = unix:/nonexistent/x\nserver = off\nreconnect = 0\n", "address: cannot connect to unix:/nonexistent/x: No such file or directory" },
+    { "type = net-socket\naddress = unix:/nonexistent/x\n", "address: cannot listen on unix:/nonexistent/x: No such file or directory" },
+    { "type = net-dgram\nlocal = :99999\nremote = :7\n", "local = :99999: HOST:PORT or unix:PATH is meant" },
+    { "type = net-dgram\nlocal = :http\nremote = :7\n", "local = :http: HOST:PORT or unix:PATH is meant" },
+    { "type = net-dgram\nremote = :0\n", "remote = :0: HOST:PORT or unix:PATH is meant" },
     { "type = net-dgram\n", "remote" },
     { "type = net-dgram\nremote = :1\n", "`local` has to say where packets arrive" },
     { "type = net-dgram\nremote = nothing\n", "remote = nothing: HOST:PORT or unix:PATH is meant" },
