@@ -1,6 +1,7 @@
-/* pump.c -- moves bytes over TCP and says how fast: `pump serve PORT' on the loopback, `pump get|put ADDRESS PORT MIB' against it. */
+/* pump.c -- moves bytes over TCP and says how fast: `pump serve ADDRESS PORT', and against it `pump get|put ADDRESS PORT MIB', or `pump quit ADDRESS PORT'. */
 /* SPDX-License-Identifier: MIT */
 #include <arpa/inet.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,35 +45,38 @@ send_all (int fd, uint64_t size)
   return 0;
 }
 
-/* A request is eight bytes: what, and how many MiB. */
-static void
+/* A request is eight bytes: what, and how many MiB.  false: to serve no more. */
+static bool
 answer (int fd)
 {
   uint32_t request[2];
   if (read (fd, request, sizeof request) != sizeof request)
-    return;
+    return true;
   uint64_t size = (uint64_t) request[1] * MIB;
   if (request[0] == 'g')
     send_all (fd, size);
-  else if (receive_all (fd, size) == 0 && write (fd, "k", 1) != 1)
+  else if (request[0] == 'p' && receive_all (fd, size) == 0 && write (fd, "k", 1) != 1)
     perror ("write");
+  return request[0] != 'q';
 }
 
 static int
-serve (uint16_t port)
+serve (const char *address, uint16_t port)
 {
-  struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons (port), .sin_addr = { htonl (INADDR_LOOPBACK) } };
+  struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons (port) };
   int fd = socket (AF_INET, SOCK_STREAM, 0), yes = 1;
+  inet_pton (AF_INET, address, &a.sin_addr);
   setsockopt (fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
   if (bind (fd, (struct sockaddr *) &a, sizeof a) != 0 || listen (fd, 8) != 0)
     return fail ("pump");
-  for (;;) {
+  for (bool more = true; more;) {
     int client = accept (fd, NULL, NULL);
     if (client < 0)
       return fail ("accept");
-    answer (client);
+    more = answer (client);
     close (client);
   }
+  return 0;
 }
 
 static double
@@ -93,6 +97,8 @@ measure (const char *what, const char *address, uint16_t port, uint32_t mib)
   inet_pton (AF_INET, address, &a.sin_addr);
   if (connect (fd, (struct sockaddr *) &a, sizeof a) != 0 || write (fd, request, sizeof request) != sizeof request)
     return fail ("connect");
+  if (what[0] == 'q')
+    return 0;
   double start = now ();
   int bad = what[0] == 'g' ? receive_all (fd, (uint64_t) mib * MIB) : send_all (fd, (uint64_t) mib * MIB) != 0 || read (fd, &k, 1) != 1;
   if (bad)
@@ -104,10 +110,12 @@ measure (const char *what, const char *address, uint16_t port, uint32_t mib)
 int
 main (int argc, char **argv)
 {
-  if (argc == 3 && strcmp (argv[1], "serve") == 0)
-    return serve ((uint16_t) atoi (argv[2]));
+  if (argc == 4 && strcmp (argv[1], "serve") == 0)
+    return serve (argv[2], (uint16_t) atoi (argv[3]));
+  if (argc == 4 && strcmp (argv[1], "quit") == 0)
+    return measure (argv[1], argv[2], (uint16_t) atoi (argv[3]), 0);
   if (argc == 5)
     return measure (argv[1], argv[2], (uint16_t) atoi (argv[3]), (uint32_t) atoi (argv[4]));
-  fprintf (stderr, "usage: pump serve PORT | pump get|put ADDRESS PORT MIB\n");
+  fprintf (stderr, "usage: pump serve|quit ADDRESS PORT | pump get|put ADDRESS PORT MIB\n");
   return 2;
 }
