@@ -164,6 +164,8 @@ void
 vsock_connection_guest_shut (VsockConnection *c, unsigned flags)
 {
   c->guest_shut |= flags & SHUT_BOTH;
+  if (flags & SHUT_NO_RECEIVE)  /* nobody reads what the host writes: it is told (EPIPE) */
+    shutdown (c->fd, SHUT_RD);
   after_output (c);
   vsock_connection_watch (c);
 }

@@ -201,17 +201,15 @@ send_replies (Vsock *v, unsigned *left)
   return true;
 }
 
-static void receive_packets (Vsock *v);
+static void serve (Vsock *v);
 
 static void
 go_on (void *user)
 {
   Vsock *v = user;
   v->posted = false;
-  if (!v->device)
-    return;
-  receive_packets (v);
-  vsock_pump (v);
+  if (v->device)
+    serve (v);
 }
 
 static void
@@ -319,11 +317,11 @@ receive_packet (Vsock *v, const BpVirtioBuffer *b)
   }
 }
 
-/* A driver that takes no answers gets nothing done (5.10.6.1.1). */
-static void
+/* false: there may be more. */
+static bool
 receive_packets (Vsock *v)
 {
-  BpVirtioBuffer *b;
+  BpVirtioBuffer *b = NULL;
   unsigned n = 0;
   while (n < TURN_PACKETS && v->n_replies < VSOCK_REPLIES && (b = bp_virtio_pop (&v->bus, v->device, QUEUE_TX))) {
     receive_packet (v, b);
@@ -332,7 +330,16 @@ receive_packets (Vsock *v)
   }
   if (n)
     bp_virtio_notify (&v->bus, v->device, QUEUE_TX);
-  if (n == TURN_PACKETS)
+  return n < TURN_PACKETS && v->n_replies < VSOCK_REPLIES;
+}
+
+/* A driver that takes no answers gets nothing done (5.10.6.1.1); when it takes some, what it had to wait with is done without another kick. */
+static void
+serve (Vsock *v)
+{
+  bool all = receive_packets (v);
+  vsock_pump (v);
+  if (!all && v->n_replies < VSOCK_REPLIES)
     post_rest (v);
 }
 
@@ -356,10 +363,9 @@ on_kick (void *self, unsigned queue)
     send_event (v);
     return;
   }
-  receive_packets (v);
-  vsock_pump (v);
   if (queue == QUEUE_RX)        /* there is room for replies again */
-    receive_packets (v);
+    vsock_pump (v);
+  serve (v);
 }
 
 /* --- events: a driver comes and goes, clients ------------------------------------------------------ */
@@ -433,8 +439,10 @@ vsock_realize (void *self, GError **error)
   v->connections = g_ptr_array_new ();
   v->by_key = g_hash_table_new (g_int64_hash, g_int64_equal);
   v->listener = bp_listener_new (address, 0, error);
-  if (!v->listener)
+  if (!v->listener) {
+    g_prefix_error (error, "path: ");
     return false;
+  }
   v->listen_watch = bp_loop_watch_fd (bp_loop_main (machine), machine, bp_listener_fd (v->listener), G_IO_IN, on_client, v);
   v->device = vsock_bus (v)->add (v->bus.instance, v->address, &f, error);
   return v->device != NULL;

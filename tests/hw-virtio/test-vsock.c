@@ -273,6 +273,49 @@ BP_TEST (loaded)
   vsock_end (t, v);
 }
 
+/* The guest reads no more: who writes to it is told, and not left waiting. */
+BP_TEST (guest_reads_no_more)
+{
+  BpTest *t = vsock_new (false);
+  BpTestVirtio *v = one_device_driver (t);
+  int listener = server ("v_80");
+  bp_test_virtio_setup (v, BP_TEST_VIRTIO_ALL, QUEUES);
+  guest_sends (v, OP_REQUEST, 1000, 80, 0, NULL);
+  bp_test_expect_str (guest_gets (t, v), "2 80>1000 0 ");
+  int fd = accept4 (listener, NULL, NULL, SOCK_NONBLOCK);
+  guest_sends (v, OP_SHUTDOWN, 1000, 80, 1, NULL);
+  bp_test_expect (send (fd, "more", 4, MSG_NOSIGNAL) == -1 && errno == EPIPE);
+  guest_sends (v, OP_RW, 1000, 80, 0, "still");
+  bp_test_expect_str (text_of (t, fd), "still");
+  guest_sends (v, OP_SHUTDOWN, 1000, 80, 2, NULL);
+  bp_test_expect_str (guest_gets (t, v), "3 80>1000 0 ");
+  bp_test_expect_str (text_of (t, fd), "EOF");
+  close (fd);
+  close (listener);
+  vsock_end (t, v);
+}
+
+/* More packets at once than there is room for replies: each gets its own, by one kick. */
+BP_TEST (all_are_answered)
+{
+  enum { MANY = 120 };
+  BpTest *t = vsock_new (false);
+  BpTestVirtio *v = one_device_driver (t);
+  bp_test_virtio_setup (v, BP_TEST_VIRTIO_ALL, QUEUES);
+  for (unsigned i = 0; i < MANY; i++) {
+    const Packet stray = { GUEST, HOST, 2000 + i, 9, 0, 1, OP_RW, 0, 0, 0 };
+    bp_test_virtio_add_bytes (v, RX, NULL, 0, 64, NULL);
+    bp_test_virtio_add_bytes (v, TX, &stray, HEADER, 0, NULL);
+  }
+  bp_test_virtio_kick (v, TX);
+  for (unsigned i = 0; i < 50; i++)
+    bp_test_iterate (t);
+  for (unsigned i = 0; i < MANY; i++)
+    bp_test_expect (bp_test_virtio_take (v, RX, NULL, NULL));
+  bp_test_expect (!bp_test_virtio_take (v, RX, NULL, NULL));
+  vsock_end (t, v);
+}
+
 BP_TEST (drivers_that_lie)
 {
   BpTest *t = vsock_new (false);
@@ -316,4 +359,4 @@ BP_TEST (drivers_that_lie)
   vsock_end (t, v);
 }
 
-BP_TEST_MAIN ("virtio sockets", &guest_to_host, &host_to_guest, &credit, &loaded, &drivers_that_lie)
+BP_TEST_MAIN ("virtio sockets", &guest_to_host, &host_to_guest, &credit, &loaded, &guest_reads_no_more, &all_are_answered, &drivers_that_lie)
