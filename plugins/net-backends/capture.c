@@ -1,6 +1,7 @@
 /* capture.c -- packets written to a file for tcpdump and Wireshark (pcap 2.4, nanoseconds: draft-ietf-opsawg-pcap). */
 /* SPDX-License-Identifier: MIT */
 #include "capture.h"
+#include "packet-work.h"
 #include <backplane/common.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -62,14 +63,28 @@ capture_free (Capture *c)
   g_free (c);
 }
 
+/* One of more parts than a write takes is copied first. */
+static bool
+capture_copy (Capture *c, const BpNetPacket *packet, int64_t time)
+{
+  g_autofree uint8_t *bytes = g_malloc (packet->size);
+  struct iovec iov = { bytes, packet_copy (packet, bytes, packet->size) };
+  BpNetPacket whole = *packet;
+  whole.iov = &iov;
+  whole.n_iov = 1;
+  return capture_packet (c, &whole, time);
+}
+
 bool
 capture_packet (Capture *c, const BpNetPacket *packet, int64_t time)
 {
   enum { PARTS = 64 };
+  if (packet->n_iov > PARTS)
+    return capture_copy (c, packet, time);
   RecordHeader header = { .seconds = (uint32_t) (time / 1000000000), .nanoseconds = (uint32_t) (time % 1000000000), .size = packet->size };
   struct iovec iov[1 + PARTS] = { { &header, sizeof header } };
   int n = 1;
-  for (unsigned i = 0; i < packet->n_iov && n <= PARTS && header.kept < c->snap; i++) {
+  for (unsigned i = 0; i < packet->n_iov && header.kept < c->snap; i++) {
     iov[n] = packet->iov[i];
     iov[n].iov_len = MIN (iov[n].iov_len, c->snap - header.kept);
     header.kept += (uint32_t) iov[n++].iov_len;

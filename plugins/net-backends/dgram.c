@@ -276,7 +276,7 @@ dgram_unrealize (void *self)
 
 static const BpProperty properties[] = {
   BP_PROP_ ("remote", BP_PROPERTY_STRING, NetDgram, remote, .flags = BP_PROPERTY_REQUIRED,
-            .help = "Where packets go, and whom they are taken from: HOST:PORT (UDP), unix:PATH, or a group of machines, each of which gets all packets: 230.0.0.1:1234."),
+            .help = "Where packets go: HOST:PORT (UDP), who alone is listened to; unix:PATH; or a group of machines, each of which gets all packets: 230.0.0.1:1234."),
   BP_PROP_STRING ("local", NetDgram, local, NULL, "Where packets arrive, unless `remote` is a group: HOST:PORT, without HOST on the loopback, or unix:PATH."),
   BP_PROP_STRING ("interface", NetDgram, interface, "127.0.0.1", "The host's address on the network of a group; the loopback: machines on this host alone."),
   NET_PROPERTIES (NetDgram),

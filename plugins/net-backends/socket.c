@@ -5,6 +5,8 @@
 #include <backplane/socket.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -79,9 +81,22 @@ lose_peer (NetSocket *s)
   try_again (s);
 }
 
+/* A host that is gone says nothing: it is asked after a while, so that whoever comes back finds his place free. */
+static void
+keep_alive (int fd)
+{
+  const int on = 1, idle = 10, interval = 5, times = 3; /* seconds */
+  if (setsockopt (fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle) != 0)
+    return;                     /* a Unix socket */
+  setsockopt (fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+  setsockopt (fd, IPPROTO_TCP, TCP_KEEPCNT, &times, sizeof times);
+  setsockopt (fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+}
+
 static void
 take_peer (NetSocket *s, int fd)
 {
+  keep_alive (fd);
   fcntl (fd, F_SETFL, fcntl (fd, F_GETFL) | O_NONBLOCK);
   s->fd = fd + 1;
   s->warned = false;

@@ -430,9 +430,15 @@ START_TEST (a_capture_is_read_back)
   ck_assert (capture_packet (c, &p, INT64_C (1700000000123456789)));
   iov[1].iov_len = 10, p.size = 30;
   ck_assert (capture_packet (c, &p, INT64_C (1700000001000000000)));
+  /* in many parts */
+  struct iovec bytes_of[90];
+  for (unsigned i = 0; i < 90; i++)
+    bytes_of[i] = (struct iovec){ b->bytes + i, 1 };
+  BpNetPacket parts = { .struct_size = sizeof parts, .iov = bytes_of, .n_iov = 90, .size = 90 };
+  ck_assert (capture_packet (c, &parts, INT64_C (1700000002000000000)));
   capture_free (c);
   ck_assert (g_file_get_contents (file, &bytes, &size, NULL));
-  ck_assert_uint_eq (size, 24 + 16 + 100 + 16 + 30);
+  ck_assert_uint_eq (size, 24 + 16 + 100 + 16 + 30 + 16 + 90);
   memcpy (word, bytes, 40);
   ck_assert_uint_eq (word[0], 0xa1b23c4d);
   ck_assert_uint_eq (word[4], 100);
@@ -443,6 +449,7 @@ START_TEST (a_capture_is_read_back)
   ck_assert_uint_eq (word[9], b->size);
   ck_assert (memcmp (bytes + 40, b->bytes, 100) == 0);
   ck_assert (memcmp (bytes + 156, b->bytes, 30) == 0);
+  ck_assert (memcmp (bytes + 202, b->bytes, 90) == 0);
   g_free (b);
   ck_assert_ptr_null (capture_new ("/nonexistent/x", 100, &error));
   ck_assert_str_eq (error->message, "capture = /nonexistent/x: No such file or directory");
