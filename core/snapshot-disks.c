@@ -6,6 +6,12 @@
 
 /* --- disks ---------------------------------------------------------------------------------------- */
 
+static bool
+can (const SnapshotDisk *d)
+{
+  return d->able >= BP_BLOCK_SNAPSHOTS_TEMPORARY;
+}
+
 GArray *
 snapshot_disks (BpMachine *m)
 {
@@ -19,18 +25,12 @@ snapshot_disks (BpMachine *m)
     if (BP_TABLE_HAS (d.iface, info))
       d.iface->info (self, &d.info);
     bool is_written = d.info.inserted && !d.info.read_only;
-    d.able = BP_TABLE_HAS (d.iface, snapshots) && BP_TABLE_HAS (d.iface, vm_state_read) ? d.iface->snapshots (self)
-             : is_written                                                              ? BP_BLOCK_SNAPSHOTS_NONE
-                                                                                       : BP_BLOCK_SNAPSHOTS_NOT_NEEDED;
+    d.able = BP_TABLE_HAS (d.iface, snapshots) ? d.iface->snapshots (self) : is_written ? BP_BLOCK_SNAPSHOTS_NONE : BP_BLOCK_SNAPSHOTS_NOT_NEEDED;
+    if (can (&d) && !BP_TABLE_HAS (d.iface, vm_state_read))
+      d.able = is_written ? BP_BLOCK_SNAPSHOTS_NONE : BP_BLOCK_SNAPSHOTS_NOT_NEEDED;
     g_array_append_val (disks, d);
   }
   return disks;
-}
-
-static bool
-can (const SnapshotDisk *d)
-{
-  return d->able >= BP_BLOCK_SNAPSHOTS_TEMPORARY;
 }
 
 /* One that is still there after the run, if there is any. */

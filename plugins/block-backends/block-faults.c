@@ -151,10 +151,14 @@ faults_resize (void *self, uint64_t size, GError **error)
 /* Snapshots are the target's, which is asked itself: each image has its own part in one of the machine. */
 static BpBlockSnapshots faults_snapshots (void *self) { return BP_BLOCK_SNAPSHOTS_NOT_NEEDED; }
 
+/* So is its handing over. */
+static bool faults_release (void *self, GError **error) { return true; }
+static bool faults_take (void *self, GError **error) { return true; }
+
 static const BpBlockIface faults_iface = {
   .struct_size = sizeof faults_iface, .attach = faults_attach, .info = faults_info, .submit = faults_submit, .drain = faults_drain, .insert = faults_insert,
   .eject = faults_eject, .snapshots = faults_snapshots, .try_now = faults_try, .batch_begin = faults_batch_begin, .batch_end = faults_batch_end,
-  .resize = faults_resize,
+  .release = faults_release, .take = faults_take, .resize = faults_resize,
 };
 
 /* --- life cycle -------------------------------------------------------------------------------------------------- */

@@ -254,6 +254,20 @@ static const BpProperty disk_properties[] = { BP_PROP_ENUM ("able", Disk, able, 
 static const BpTypeDesc disk_type = { BP_TYPE ("snap-disk", BP_KIND_BACKEND, Disk), .description = "a disk", .properties = disk_properties,
                                       .interfaces = disk_interfaces, .configure = disk_configure, .unrealize = disk_unrealize };
 
+/* One that has nothing of its own: another backend keeps what is written to it. */
+static void
+filter_info (void *self, BpBlockInfo *info)
+{
+  info->inserted = true;
+  info->size = 1024;
+}
+
+static BpBlockSnapshots filter_snapshots (void *self) { return BP_BLOCK_SNAPSHOTS_NOT_NEEDED; }
+
+static const BpBlockIface filter_iface = { .struct_size = sizeof filter_iface, .info = filter_info, .snapshots = filter_snapshots };
+static const BpInterfaceDesc filter_interfaces[] = { { BP_BLOCK_ID, &filter_iface }, { NULL, NULL } };
+static const BpTypeDesc filter_type = { BP_TYPE ("snap-filter", BP_KIND_BACKEND, Disk), .description = "a filter", .interfaces = filter_interfaces };
+
 /* --- machines --------------------------------------------------------------------------------------- */
 
 #define CHIPS "[device a]\ntype = snap-chip\nline = b.sense\n[device b]\ntype = snap-chip\nline = a.sense\n"
@@ -264,7 +278,7 @@ static BpMachine *machine;
 static BpMachine *
 build (const char *text)
 {
-  static const BpTypeDesc *const types[] = { &chip_type, &other_type, &disk_type, NULL };
+  static const BpTypeDesc *const types[] = { &chip_type, &other_type, &disk_type, &filter_type, NULL };
   g_autofree char *errors = NULL;
   toy_forget ();
   unlucky = NULL;
@@ -596,6 +610,15 @@ START_TEST (disks_that_cannot)
 }
 END_TEST
 
+START_TEST (filters)
+{
+  machine = build (CHIPS "[backend f]\ntype = snap-filter\n[backend hd1]\ntype = snap-disk\n");
+  set (7, 9, 1, 0x55);
+  save ("one");
+  lists ("one:1:hd1 ");
+}
+END_TEST
+
 START_TEST (a_file_and_disks)
 {
   machine = build (CHIPS DISKS);
@@ -738,7 +761,7 @@ main (void)
   return 77;
 #endif
   const TTest *const tests[] = { there_and_back, post_load_fails, another_machine, damaged_files, other_timers_go_on, names, a_reset_that_waits_is_done_first, in_disks,
-                                 a_disk_fails, one_of_two_is_complete, disks_that_cannot, a_file_and_disks, a_file_that_cannot_have_its_name, a_file_is_the_users_alone, names_before_ids, times_that_cannot_be,
+                                 a_disk_fails, one_of_two_is_complete, disks_that_cannot, filters, a_file_and_disks, a_file_that_cannot_have_its_name, a_file_is_the_users_alone, names_before_ids, times_that_cannot_be,
                                  loaded_in_part };
   Suite *suite = suite_create ("snapshot");
   TCase *all = tcase_create ("all");
