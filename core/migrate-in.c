@@ -115,6 +115,19 @@ take_pages (Receiver *s, uint32_t kind, const uint8_t *payload, size_t size, GEr
   return kind == SECTION_PAGES ? snapshot_put_pages (s->blocks, payload, size, error) : snapshot_put_zeros (s->blocks, payload, size, error);
 }
 
+/* From now on the sender waits for us or we for it: whose end does not come to know that the other is gone must not keep the disks.  It may take the sender a
+ * while to write them. */
+static void
+set_patience (Receiver *s)
+{
+  enum { TIMES = 3 };
+  if (!s->two_way)
+    return;
+  g_mutex_lock (&s->g->lock);
+  channel_set_patience (s->channel, (int) s->g->parameters.patience * TIMES);
+  g_mutex_unlock (&s->g->lock);
+}
+
 static bool
 take_stopped (Receiver *s, const uint8_t *payload, size_t size, GError **error)
 {
@@ -124,6 +137,7 @@ take_stopped (Receiver *s, const uint8_t *payload, size_t size, GError **error)
   s->g->stopped = g_get_monotonic_time ();
   if (b.bad || b.at != b.end || !s->asked || s->header.vm_clock < 0)
     return damaged (error, "the machine stands at no time");
+  set_patience (s);
   migration_set_status (s->g, BP_MIGRATION_DEVICE);
   return true;
 }

@@ -9,11 +9,30 @@ typedef struct Sender {
   MigrateChannel *channel;
   MigrateWriter *w;
   MigrateReader *r;
+  MigrateThrottle *throttle;
   RamSender ram;
   bool two_way;
-  int64_t since;                /* of the measured stretch: us, bytes */
-  uint64_t since_bytes;
+  bool late;                    /* the machine stood too long for what was left: it goes on, and so do rounds */
+  int64_t since;                /* of the measured stretch: us, bytes, pages */
+  uint64_t since_bytes, since_pages;
+  int64_t paced_since;          /* the same of the stretch with one limit of the bandwidth */
+  uint64_t paced_bytes, paced_most;
+  double speed;                 /* bytes of RAM a second */
+  unsigned n_slow;              /* rounds in a row that have hardly less to send than the one before */
 } Sender;
+
+/* With less there is no use in looking closely: a stop takes as long. */
+enum { LATE_LEAST_MS = 50 };
+enum { SLOW_ROUNDS = 2 };
+
+static BpMigrationParameters
+parameters_of (Sender *s)
+{
+  g_mutex_lock (&s->g->lock);
+  BpMigrationParameters p = s->g->parameters;
+  g_mutex_unlock (&s->g->lock);
+  return p;
+}
 
 /* --- while it runs ----------------------------------------------------------------------------------------- */
 
@@ -28,16 +47,19 @@ account (Sender *s)
   g_mutex_unlock (&s->g->lock);
 }
 
-/* As many bytes as the time since the stretch began allows. */
+/* As many bytes as the time since the limit was set allows. */
 static bool
 keep_to_bandwidth (Sender *s)
 {
   for (;;) {
-    g_mutex_lock (&s->g->lock);
-    uint64_t most = s->g->parameters.max_bandwidth;
-    g_mutex_unlock (&s->g->lock);
-    uint64_t bytes = migrate_writer_bytes (s->w) - s->since_bytes;
-    int64_t due = most ? s->since + (int64_t) ((double) bytes * G_USEC_PER_SEC / (double) most) : 0, now = g_get_monotonic_time ();
+    uint64_t most = parameters_of (s).max_bandwidth, bytes = migrate_writer_bytes (s->w);
+    int64_t now = g_get_monotonic_time ();
+    if (most != s->paced_most) {
+      s->paced_since = now;
+      s->paced_bytes = bytes;
+      s->paced_most = most;
+    }
+    int64_t due = most ? s->paced_since + (int64_t) ((double) (bytes - s->paced_bytes) * G_USEC_PER_SEC / (double) most) : 0;
     if (due <= now || migration_is_cancelled (s->g))
       return !migration_is_cancelled (s->g);
     g_usleep ((gulong) MIN (due - now, 20000));
@@ -52,26 +74,50 @@ between_pieces (void *user)
   return keep_to_bandwidth (s);
 }
 
+/* The connection may have become slower than it was when the machine was stopped. */
 static bool
 between_last_pieces (void *user)
 {
-  account (user);
-  return true;
+  Sender *s = user;
+  account (s);
+  s->late = s->g->ran && migration_ms (s->g->stopped) > 2 * (uint64_t) MAX (parameters_of (s).downtime_limit, LATE_LEAST_MS);
+  return !s->late;
 }
 
 static void
 measure (Sender *s)
 {
   int64_t time = g_get_monotonic_time () - s->since;
-  uint64_t bytes = migrate_writer_bytes (s->w) - s->since_bytes, pages = ram_sender_left (&s->ram) / 4096;
+  uint64_t bytes = migrate_writer_bytes (s->w) - s->since_bytes, sent = (s->ram.pages - s->since_pages) * 4096, pages = ram_sender_left (&s->ram) / 4096;
+  double seconds = (double) MAX (time, 1) / G_USEC_PER_SEC;
   BpMigrationInfo *info = &s->g->info;
   g_mutex_lock (&s->g->lock);
-  if (!info->bandwidth || bytes > 1 << 20)      /* (a few pages tell nothing) */
-    info->bandwidth = MAX ((uint64_t) ((double) bytes * G_USEC_PER_SEC / (double) MAX (time, 1)), 1);
-  info->dirty_rate = (uint64_t) ((double) pages * G_USEC_PER_SEC / (double) MAX (time, 1));
+  if (!info->bandwidth || sent > 1 << 20) {     /* (a few pages tell nothing) */
+    info->bandwidth = (uint64_t) MAX ((double) bytes / seconds, 1);
+    s->speed = MAX ((double) MAX (bytes, sent) / seconds, 1);   /* (compressed, more than the bytes) */
+  }
+  s->n_slow = pages * 4096 > info->remaining / 4 * 3 ? s->n_slow + 1 : 0;
+  info->dirty_rate = (uint64_t) ((double) pages / seconds);
   info->remaining = pages * 4096;
-  info->expected_downtime = (uint64_t) ((double) info->remaining * 1000 / (double) info->bandwidth);
+  info->expected_downtime = (uint64_t) ((double) info->remaining * 1000 / s->speed);
   g_mutex_unlock (&s->g->lock);
+}
+
+/* A guest that writes as fast as it is sent is slowed down: so that it would write half as fast, if what it writes went with the time that it has. */
+static void
+hold_back (Sender *s)
+{
+  unsigned most = parameters_of (s).max_throttle;
+  BpMigrationInfo *info = &s->g->info;
+  g_mutex_lock (&s->g->lock);
+  if (s->n_slow >= (info->throttle ? 1 : SLOW_ROUNDS)) {
+    double written = (double) info->dirty_rate * 4096, share = (100 - info->throttle) / 100.0 * MIN (s->speed / 2 / MAX (written, 1), 0.75);
+    info->throttle = 100 - (unsigned) (share * 100);
+    s->n_slow = 0;
+  }
+  unsigned percent = info->throttle = MIN (info->throttle, most);
+  g_mutex_unlock (&s->g->lock);
+  migrate_throttle_set (s->throttle, percent);
 }
 
 static bool
@@ -88,6 +134,7 @@ begin_stretch (Sender *s)
 {
   s->since = g_get_monotonic_time ();
   s->since_bytes = migrate_writer_bytes (s->w);
+  s->since_pages = s->ram.pages;
   g_mutex_lock (&s->g->lock);
   s->g->info.rounds++;
   unsigned level = s->g->parameters.compress;
@@ -104,7 +151,9 @@ not_cancelled (Sender *s, GError **error)
 static bool
 send_ram (Sender *s, GError **error)
 {
-  do {
+  bool near = false;
+  s->ram.between = between_pieces;
+  while (!near) {
     begin_stretch (s);
     bool whole = ram_sender_round (&s->ram);
     if (!not_cancelled (s, error) || !migrate_writer_flush (s->w, error))
@@ -113,7 +162,11 @@ send_ram (Sender *s, GError **error)
       return snapshot_refuse (error, "RAM was not sent");
     account (s);
     measure (s);
-  } while (!is_near (s));
+    near = is_near (s);
+    if (!near)
+      hold_back (s);
+  }
+  migrate_throttle_set (s->throttle, 0);
   return true;
 }
 
@@ -174,7 +227,7 @@ static bool
 let_go (Migration *g, GError **error)
 {
   g_mutex_lock (&g->lock);
-  bool good = !g->cancelled || snapshot_refuse (error, "it was cancelled");
+  bool good = g->complete || !g->cancelled || snapshot_refuse (error, "it was cancelled");
   g->gone = good;
   g_mutex_unlock (&g->lock);
   if (!good)
@@ -199,7 +252,7 @@ run_again (Migration *g, GError **error)
 
 /* --- what is left -------------------------------------------------------------------------------------------------- */
 
-/* Under the machine lock: no device writes to RAM between its state and the last page. */
+/* Under the machine lock: no device writes to RAM between its state and the last page.  Until STOPPED is sent the receiver has seen no more than another round. */
 static bool
 send_rest (Sender *s, GError **error)
 {
@@ -210,7 +263,10 @@ send_rest (Sender *s, GError **error)
   s->ram.between = between_last_pieces;
   begin_stretch (s);
   bp_machine_lock (m);
-  ram_sender_round (&s->ram);
+  if (!ram_sender_round (&s->ram) && s->late) {
+    bp_machine_unlock (m);
+    return snapshot_refuse (error, "the machine has stood too long");
+  }
   snapshot_put (head, (uint64_t) bp_clock_now (m, BP_CLOCK_VIRTUAL), 8);
   snapshot_put (head, s->g->ran, 1);
   migrate_write (s->w, SECTION_STOPPED, head, NULL, 0);
@@ -236,8 +292,10 @@ hand_over (Sender *s, GError **error)
   Migration *g = s->g;
   if (!send_rest (s, error) || (s->two_way && !migrate_expect (s->r, REPLY_LOADED, error)) || !migration_call (g, release, error))
     return false;
-  if (!s->two_way)
-    return channel_finish (s->channel, error) && migration_call (g, let_go, error);
+  if (!s->two_way) {
+    g->complete = channel_finish (s->channel, error);   /* somebody may go on from it now: to cancel is too late */
+    return g->complete && migration_call (g, let_go, error);
+  }
   return say (s, SECTION_RELEASED, error) && migrate_expect (s->r, REPLY_TAKEN, error) && migration_call (g, let_go, error) &&
          say (s, SECTION_COMMIT, error) && migrate_expect (s->r, REPLY_RUNS, error);
 }
@@ -264,19 +322,31 @@ come_back (Sender *s, GError **error)
                           wrong ? ", and it seems so: " : "", wrong ? wrong->message : "");
 }
 
+/* The guest runs on, and another round begins. */
+static bool
+stand_no_longer (Sender *s, GError **error)
+{
+  g_clear_error (error);
+  channel_set_patience (s->channel, -1);
+  if (!migration_call (s->g, start_again, error))
+    return false;
+  migration_set_status (s->g, BP_MIGRATION_ACTIVE);
+  return true;
+}
+
 static bool
 switch_over (Sender *s, GError **error)
 {
   Migration *g = s->g;
   g_autoptr (GError) wrong = NULL;
+  s->late = false;
   migration_set_status (g, BP_MIGRATION_DEVICE);
-  g_mutex_lock (&g->lock);
-  int patience = (int) g->parameters.patience;
-  g_mutex_unlock (&g->lock);
   if (!migration_call (g, stop_machine, error))
     return false;
-  channel_set_patience (s->channel, patience);
+  channel_set_patience (s->channel, (int) parameters_of (s).patience);
   bool good = hand_over (s, error);
+  if (s->late)
+    return stand_no_longer (s, error);
   g_mutex_lock (&g->lock);
   g->info.downtime = migration_ms (g->stopped);
   g_mutex_unlock (&g->lock);
@@ -326,7 +396,12 @@ send_all (Sender *s, GError **error)
   g_mutex_unlock (&g->lock);
   migration_set_status (g, BP_MIGRATION_ACTIVE);
   ram_sender_begin (&s->ram);
-  bool good = send_ram (s, error) && switch_over (s, error);
+  s->throttle = migrate_throttle_new (g->m);
+  bool good = true;
+  do
+    good = send_ram (s, error) && switch_over (s, error);
+  while (good && s->late);
+  migrate_throttle_free (s->throttle);
   ram_sender_end (&s->ram);
   return good;
 }
@@ -342,7 +417,7 @@ migration_send (Migration *g)
     s.two_way = channel_is_two_way (s.channel);
     s.w = migrate_writer_new (s.channel);
     s.r = migrate_reader_new (s.channel);
-    s.ram = (RamSender){ .writer = s.w, .blocks = snapshot_blocks (g->m), .between = between_pieces, .user = &s };
+    s.ram = (RamSender){ .writer = s.w, .blocks = snapshot_blocks (g->m), .user = &s };
     good = send_all (&s, &error);
     g_array_unref (s.ram.blocks);
     migrate_reader_free (s.r);

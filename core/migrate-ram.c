@@ -99,8 +99,11 @@ send_block (RamSender *s, unsigned block)
   bp_dirty_sync (b->region->ram_address, b->size);
   for (uint64_t first = 0, n; first < n_pages; first += n) {
     n = MIN (n_pages - first, (uint64_t) TAKE_PAGES);
-    if (dirty_take (BP_DIRTY_MIGRATION, b->region->ram_address + first * PAGE, n, bits) && !(send_taken (s, block, first, n, bits) && go_on (s)))
-      return false;
+    uint64_t start = b->region->ram_address + first * PAGE;
+    if (!dirty_take (BP_DIRTY_MIGRATION, start, n, bits) || (send_taken (s, block, first, n, bits) && go_on (s)))
+      continue;
+    bp_dirty_set (BP_DIRTY_MIGRATION, start, n * PAGE);         /* what was taken and not sent */
+    return false;
   }
   return true;
 }

@@ -20,7 +20,8 @@ typedef struct StatusWatcher {
 } StatusWatcher;
 
 static const BpMigrationParameters defaults = {
-  .struct_size = sizeof defaults, .downtime_limit = 300, .max_bandwidth = 0, .patience = 10000, .compress = 0
+  .struct_size = sizeof defaults, .downtime_limit = 300, .max_bandwidth = 0, .patience = 10000, .compress = 0,
+  .max_throttle = MIGRATE_THROTTLE_MOST
 };
 
 /* --- life ---------------------------------------------------------------------------------------------- */
@@ -300,7 +301,7 @@ migration_begin (Migration *g, bool incoming, const char *address)
   g->address = g_strdup (address);
   g->start = g_get_monotonic_time ();
   g->stopped = g->shown = 0;
-  g->standing = g->gone = false;
+  g->standing = g->gone = g->complete = false;
   g_mutex_lock (&g->lock);
   g->info = (BpMigrationInfo){ .struct_size = sizeof g->info, .incoming = incoming };
   g->cancelled = false;
@@ -378,6 +379,8 @@ bp_migration_set_parameters (BpMachine *machine, const BpMigrationParameters *pa
     return snapshot_refuse (error, "the patience is 100 to 3600000 ms");
   if (wanted.compress > 19)
     return snapshot_refuse (error, "zstd's levels are 1 to 19; 0 is no compression");
+  if (wanted.max_throttle > MIGRATE_THROTTLE_MOST)
+    return snapshot_refuse (error, "vCPUs are held for 0 to %d percent of their time", MIGRATE_THROTTLE_MOST);
 #ifndef HAVE_ZSTD
   if (wanted.compress)
     return snapshot_refuse (error, "this program was built without libzstd");
@@ -441,6 +444,17 @@ bp_machine_is_incoming (BpMachine *machine)
   return __atomic_load_n (&full_machine (machine)->is_incoming, __ATOMIC_ACQUIRE);
 }
 
+static bool
+begin_to_take (Migration *g, MigrateChannel *c, GError **error)
+{
+  migration_set_channel (g, c);
+  if (migration_start_thread (g, "incoming", migration_take, error))
+    return true;
+  migration_drop_channel (g);
+  migration_set_status (g, BP_MIGRATION_FAILED);
+  return false;
+}
+
 /* The first who comes; nobody else is listened to. */
 static bool
 on_client (void *user, GIOCondition condition)
@@ -452,8 +466,7 @@ on_client (void *user, GIOCondition condition)
     return true;
   g->listener_watch = 0;
   stop_listening (g);
-  migration_set_channel (g, channel_new (fd));
-  if (!migration_start_thread (g, "incoming", migration_take, &error))
+  if (!begin_to_take (g, channel_new (fd), &error))
     bp_machine_request_shutdown (g->m, 1, error->message);
   return false;
 }
@@ -478,8 +491,7 @@ bp_migration_receive (BpMachine *machine, const char *address, GError **error)
   if (!c)
     return false;
   migration_begin (g, true, address);
-  migration_set_channel (g, c);
-  return migration_start_thread (g, "incoming", migration_take, error);
+  return begin_to_take (g, c, error);
 }
 
 bool

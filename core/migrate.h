@@ -105,6 +105,14 @@ bool ram_sender_round (RamSender *s);
 uint64_t ram_sender_left (RamSender *s);                /* bytes */
 uint64_t ram_sender_total (const RamSender *s);
 
+/* --- migrate-throttle.c: a guest that is slowed down ------------------------------------------------------------ */
+
+enum { MIGRATE_THROTTLE_MOST = 99 };    /* percent */
+typedef struct MigrateThrottle MigrateThrottle;
+MigrateThrottle *migrate_throttle_new (BpMachine *m);
+void migrate_throttle_set (MigrateThrottle *t, unsigned percent);       /* of the time that its vCPUs do not run; 0: they run as ever [any] */
+void migrate_throttle_free (MigrateThrottle *t);        /* not on a vCPU's thread, not under the machine lock */
+
 /* --- migrate-disks.c: images that two processes share [main], the machine stopped and drained --------------- */
 
 bool disks_movable (BpMachine *m, GError **error);      /* the error names those that are not */
@@ -135,6 +143,7 @@ typedef struct Migration {
   unsigned listener_watch;
   /* out */
   bool ran, standing, released, gone;
+  bool complete;                /* one way: all is written, and nobody can be told that it does not count */
   BpRunState state;             /* what it was, when it did not run */
   /* in */
   SnapshotPlan *plan;

@@ -2,8 +2,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * PURPOSE.  Two processes have the same descriptor.  The one that is to receive the machine waits for it (`backplane run --incoming ADDRESS`); the other sends
- * RAM while the guest runs on, then again what the guest has written meanwhile, until what is left takes no longer than the downtime limit.  Then the machine
- * stops, the rest and the devices' state follow, the disks change hands, and the receiver goes on.  Until the receiver has said that it has everything, nothing
+ * RAM while the guest runs on, then again what the guest has written meanwhile, until what is left takes no longer than the downtime limit.  A guest that writes
+ * faster than the connection takes is slowed down, more and more, until it does not.  Then the machine stops, the rest and the devices' state follow, the disks change hands, and the receiver goes on.  Until the receiver has said that it has everything, nothing
  * is lost here: whatever fails before leaves this machine running, with an error.
  *
  * Addresses:
@@ -46,6 +46,7 @@ typedef struct BpMigrationInfo {
   uint64_t dirty_rate;          /* pages a second that the guest writes to, in the last round */
   uint64_t bandwidth;           /* bytes a second, in the last round */
   uint64_t total_time, setup_time, downtime, expected_downtime;         /* ms; receiving, downtime is from the last of RAM until it runs */
+  uint32_t throttle;            /* percent of their time that the vCPUs are held, for the guest writes faster than the connection takes */
 } BpMigrationInfo;
 /* How it stands with the one under way, or how the last one went. */
 BP_EXPORT void bp_migration_info (BpMachine *machine, BpMigrationInfo *info);
@@ -57,6 +58,7 @@ typedef struct BpMigrationParameters {
   uint64_t max_bandwidth;       /* bytes a second while it runs; 0: no limit */
   uint32_t patience;            /* ms that the machine stands without anything moving on the way, before it goes on here; 10000 */
   uint32_t compress;            /* zstd's level; 0: none */
+  uint32_t max_throttle;        /* percent, as in BpMigrationInfo; 0: a guest that writes too fast is sent for ever; 99 */
 } BpMigrationParameters;
 BP_EXPORT void bp_migration_parameters (BpMachine *machine, BpMigrationParameters *parameters);
 BP_EXPORT bool bp_migration_set_parameters (BpMachine *machine, const BpMigrationParameters *parameters, GError **error);
@@ -73,7 +75,7 @@ typedef void BpMigrationWatch (void *user, BpMigrationStatus status);
 BP_EXPORT unsigned bp_migration_watch (BpMachine *machine, BpMigrationWatch *watch, void *user);       /* an id > 0 */
 BP_EXPORT void bp_migration_unwatch (BpMachine *machine, unsigned id);
 
-/* Another process has the machine's disks, and it is about to be this one's: from configure until it was received.  A backend then opens what it must know of
+/* Another process has the machine's disks, and it is about to be this one's: from realize until it was received.  A backend then opens what it must know of
  * without a lock, and writes nothing, until it is told to take it (iface/block.h). [any] */
 BP_EXPORT bool bp_machine_is_incoming (BpMachine *machine);
 

@@ -60,6 +60,8 @@ query_migrate (Call *call, JsonObject *arguments, GError **error)
     json_object_set_int_member (o, "downtime", (gint64) i.downtime);
   else
     json_object_set_int_member (o, "expected-downtime", (gint64) i.expected_downtime);
+  if (i.throttle)
+    json_object_set_int_member (o, "cpu-throttle-percentage", i.throttle);
   return node_take_object (o);
 }
 
@@ -81,6 +83,8 @@ info_migrate (Call *call, JsonObject *arguments, GError **error)
     g_string_append_printf (out, "total time: %" G_GUINT64_FORMAT " ms\n%s: %" G_GUINT64_FORMAT " ms\n", i.total_time,
                             i.status == BP_MIGRATION_COMPLETED ? "downtime" : "expected downtime",
                             i.status == BP_MIGRATION_COMPLETED ? i.downtime : i.expected_downtime);
+  if (i.throttle)
+    g_string_append_printf (out, "cpu throttle: %u %%\n", i.throttle);
   return node_take_string (g_string_free (out, FALSE));
 }
 
@@ -159,6 +163,8 @@ migrate_and_wait (Call *call, JsonObject *arguments, GError **error)
 
 /* --- parameters ------------------------------------------------------------------------------------------------- */
 
+static const char *const parameter_names[] = { "downtime-limit", "max-bandwidth", "max-cpu-throttle", "x-patience", "x-compress" };
+
 static JsonNode *
 query_parameters (Call *call, JsonObject *arguments, GError **error)
 {
@@ -166,6 +172,7 @@ query_parameters (Call *call, JsonObject *arguments, GError **error)
   JsonObject *o = json_object_new ();
   json_object_set_int_member (o, "downtime-limit", p.downtime_limit);
   json_object_set_int_member (o, "max-bandwidth", (gint64) p.max_bandwidth);
+  json_object_set_int_member (o, "max-cpu-throttle", p.max_throttle);
   json_object_set_int_member (o, "x-patience", p.patience);
   json_object_set_int_member (o, "x-compress", p.compress);
   return node_take_object (o);
@@ -175,9 +182,8 @@ static void
 print_parameters (JsonNode *result, GString *out)
 {
   JsonObject *o = json_node_get_object (result);
-  static const char *const names[] = { "downtime-limit", "max-bandwidth", "x-patience", "x-compress" };
-  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
-    g_string_append_printf (out, "%s: %" G_GINT64_FORMAT "\n", names[i], json_object_get_int_member (o, names[i]));
+  for (guint i = 0; i < G_N_ELEMENTS (parameter_names); i++)
+    g_string_append_printf (out, "%s: %" G_GINT64_FORMAT "\n", parameter_names[i], json_object_get_int_member (o, parameter_names[i]));
 }
 
 static JsonNode *
@@ -185,11 +191,17 @@ set_parameters (Call *call, JsonObject *arguments, GError **error)
 {
   BpMigrationParameters p = parameters_of (call);
   int64_t limit = argument_int (arguments, "downtime-limit", p.downtime_limit), patience = argument_int (arguments, "x-patience", p.patience),
-          compress = argument_int (arguments, "x-compress", p.compress), most = argument_int (arguments, "max-bandwidth", (int64_t) p.max_bandwidth);
+          compress = argument_int (arguments, "x-compress", p.compress), most = argument_int (arguments, "max-bandwidth", (int64_t) p.max_bandwidth),
+          throttle = argument_int (arguments, "max-cpu-throttle", p.max_throttle);
   p.downtime_limit = (uint32_t) CLAMP (limit, 0, UINT32_MAX);
   p.patience = (uint32_t) CLAMP (patience, 0, UINT32_MAX);
   p.compress = (uint32_t) CLAMP (compress, 0, UINT32_MAX);
-  p.max_bandwidth = (uint64_t) MAX (most, 0);
+  p.max_throttle = (uint32_t) CLAMP (throttle, 0, UINT32_MAX);
+  if (most < 0) {
+    monitor_fail (error, MONITOR_ERROR_GENERIC, "max-bandwidth is a number of bytes a second; 0: no limit");
+    return NULL;
+  }
+  p.max_bandwidth = (uint64_t) most;
   return bp_migration_set_parameters (call->monitor->machine, &p, error) ? node_empty () : NULL;
 }
 
@@ -197,15 +209,16 @@ static JsonNode *
 set_parameter (Call *call, JsonObject *arguments, GError **error)
 {
   const char *name = argument_string (arguments, "name");
-  static const char *const names[] = { "downtime-limit", "max-bandwidth", "x-patience", "x-compress" };
   JsonObject *one = json_object_new ();
   JsonNode *result = NULL;
   json_object_set_int_member (one, name, argument_int (arguments, "value", 0));
-  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
-    if (strcmp (names[i], name) == 0)
-      result = set_parameters (call, one, error);
-  if (!result && (!error || !*error))
-    monitor_fail (error, MONITOR_ERROR_GENERIC, "there is no parameter '%s'; there are downtime-limit, max-bandwidth, x-patience, x-compress", name);
+  bool there = false;
+  for (guint i = 0; i < G_N_ELEMENTS (parameter_names); i++)
+    there |= strcmp (parameter_names[i], name) == 0;
+  if (there)
+    result = set_parameters (call, one, error);
+  else
+    monitor_fail (error, MONITOR_ERROR_GENERIC, "there is no parameter '%s'; there are downtime-limit, max-bandwidth, max-cpu-throttle, x-patience, x-compress", name);
   json_object_unref (one);
   return result;
 }
@@ -230,8 +243,8 @@ const Command migrate_commands[] = {
   CONSOLE ("info migrate", "how far the machine is on its way", info_migrate),
   BOTH ("query-migrate-parameters", "info migrate_parameters", "limits of a migration", query_parameters, .print = print_parameters),
   QMP ("migrate-set-parameters", set_parameters,
-       .arguments = { OPTIONAL ("downtime-limit", INTEGER), OPTIONAL ("max-bandwidth", INTEGER), OPTIONAL ("x-patience", INTEGER),
-                      OPTIONAL ("x-compress", INTEGER) }),
+       .arguments = { OPTIONAL ("downtime-limit", INTEGER), OPTIONAL ("max-bandwidth", INTEGER), OPTIONAL ("max-cpu-throttle", INTEGER),
+                      OPTIONAL ("x-patience", INTEGER), OPTIONAL ("x-compress", INTEGER) }),
   CONSOLE ("migrate_set_parameter", "set one of `info migrate_parameters`", set_parameter, .arguments = { ARGUMENT ("name", STRING), ARGUMENT ("value", INTEGER) }),
   BOTH ("x-template-save", "template-save", "save the machine as a folder that others begin with (--template)", save_template,
         .arguments = { ARGUMENT ("folder", STRING) }),

@@ -492,6 +492,39 @@ START_TEST (descriptors_of_ours)
 }
 END_TEST
 
+static void
+note_status (void *user, BpMigrationStatus status)
+{
+  g_string_append_printf (user, "%s ", bp_migration_status_name (status));
+}
+
+/* The connection is fast until the machine stands, and then it is not: the machine does not stand for long, and is sent when it is fast again. */
+START_TEST (standing_too_long)
+{
+  BpMigrationParameters p = { .struct_size = sizeof p };
+  BpMigrationInfo info = { .struct_size = sizeof info };
+  g_autoptr (GString) told = g_string_new (NULL);
+  begin ("[device a]\ntype = move-chip\nsize = 16M\n[device b]\ntype = move-chip\n");
+  memset (chip (from, "a")->host, 1, 16 << 20);
+  bp_migration_parameters (from, &p);
+  p.max_bandwidth = 10000000;
+  p.downtime_limit = 100;
+  ck_assert (bp_migration_set_parameters (from, &p, NULL));
+  bp_migration_watch (from, note_status, told);
+  ck_assert (bp_migration_start (from, "exec:head -c 17000000 >/dev/null; sleep 1; cat >/dev/null", NULL));
+  do {
+    g_main_context_iteration (NULL, FALSE);
+    bp_migration_info (from, &info);
+  } while (info.transferred < 4 << 20);
+  memset (chip (from, "a")->host, 2, 1 << 19);
+  bp_dirty_mark (bp_region_ram_address (chip (from, "a")->ram), 1 << 19);
+  info = wait_for (from);
+  settle (from);
+  ck_assert_int_eq (info.status, BP_MIGRATION_COMPLETED);
+  ck_assert_str_eq (told->str, "setup active device active device completed ");
+}
+END_TEST
+
 START_TEST (cancelled)
 {
   BpMigrationParameters p = { .struct_size = sizeof p };
@@ -701,6 +734,7 @@ main (void)
   tcase_add_test (tcase, a_device_that_refuses);
   tcase_add_test (tcase, nobody_there);
   tcase_add_test (tcase, a_command_that_stays);
+  tcase_add_test (tcase, standing_too_long);
   tcase_add_test (tcase, descriptors_of_ours);
   tcase_add_test (tcase, cancelled);
   tcase_add_test (tcase, any_byte_changed);

@@ -190,7 +190,7 @@ number_in (const char *answer, const char *member)
 static char *
 wait_for_end (Process *p)
 {
-  for (int64_t end = now_ms () + 60000; now_ms () < end; g_usleep (5000)) {
+  for (int64_t end = now_ms () + 240000; now_ms () < end; g_usleep (5000)) {
     char *answer = ask (p, "{'execute':'query-migrate'}");
     if (!answer || strstr (answer, "completed") || strstr (answer, "failed") || strstr (answer, "cancelled"))
       return answer;
