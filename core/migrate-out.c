@@ -14,7 +14,8 @@ typedef struct Sender {
   bool two_way;
   bool late;                    /* the machine stood too long for what was left: it goes on, and so do rounds */
   int64_t since;                /* of the measured stretch: us, bytes, pages */
-  uint64_t since_bytes, since_pages;
+  uint64_t since_bytes, since_pages, since_zeros;
+  uint64_t left;                /* bytes of RAM that there were to send when it began */
   int64_t paced_since;          /* the same of the stretch with one limit of the bandwidth */
   uint64_t paced_bytes, paced_most;
   double speed;                 /* bytes of RAM a second */
@@ -40,7 +41,9 @@ static void
 account (Sender *s)
 {
   BpMigrationInfo *info = &s->g->info;
+  uint64_t done = (s->ram.pages - s->since_pages + s->ram.zero_pages - s->since_zeros) * 4096;
   g_mutex_lock (&s->g->lock);
+  info->remaining = s->left - MIN (done, s->left);
   info->transferred = migrate_writer_bytes (s->w);
   info->pages = s->ram.pages;
   info->zero_pages = s->ram.zero_pages;
@@ -96,9 +99,9 @@ measure (Sender *s)
     info->bandwidth = (uint64_t) MAX ((double) bytes / seconds, 1);
     s->speed = MAX ((double) MAX (bytes, sent) / seconds, 1);   /* (compressed, more than the bytes) */
   }
-  s->n_slow = pages * 4096 > info->remaining / 4 * 3 ? s->n_slow + 1 : 0;
+  s->n_slow = pages * 4096 > s->left / 4 * 3 ? s->n_slow + 1 : 0;
   info->dirty_rate = (uint64_t) ((double) pages / seconds);
-  info->remaining = pages * 4096;
+  info->remaining = s->left = pages * 4096;
   info->expected_downtime = (uint64_t) ((double) info->remaining * 1000 / s->speed);
   g_mutex_unlock (&s->g->lock);
 }
@@ -135,6 +138,7 @@ begin_stretch (Sender *s)
   s->since = g_get_monotonic_time ();
   s->since_bytes = migrate_writer_bytes (s->w);
   s->since_pages = s->ram.pages;
+  s->since_zeros = s->ram.zero_pages;
   g_mutex_lock (&s->g->lock);
   s->g->info.rounds++;
   unsigned level = s->g->parameters.compress;
@@ -392,7 +396,7 @@ send_all (Sender *s, GError **error)
     return false;
   g_mutex_lock (&g->lock);
   g->info.setup_time = migration_ms (g->start);
-  g->info.total = g->info.remaining = ram_sender_total (&s->ram);
+  g->info.total = g->info.remaining = s->left = ram_sender_total (&s->ram);
   g_mutex_unlock (&g->lock);
   migration_set_status (g, BP_MIGRATION_ACTIVE);
   ram_sender_begin (&s->ram);

@@ -342,7 +342,11 @@ command_execute_all (Call *call, const char *line)
 {
   GString *out = g_string_new (NULL);
   command_execute (call, line, out);
-  while (call->job && !command_continue (call, out))
+  while (call->job && !call->job->pause && !command_continue (call, out))
     ;
+  if (call->job) {
+    g_string_append (out, "it goes on by itself\n");
+    g_clear_pointer (&call->job, job_free);
+  }
   return g_string_free (out, FALSE);
 }

@@ -95,6 +95,7 @@ human_monitor_command (Call *call, JsonObject *arguments, GError **error)
   command_execute (&h->call, argument_string (arguments, "command-line"), h->out);
   if (h->call.job) {
     call->job = h->job = job_new (human_step, human_free, h);
+    h->job->pause = h->call.job->pause;
     return NULL;
   }
   JsonNode *result = human_result (h);

@@ -140,12 +140,22 @@ wait_step (void *user, bool *done, GError **error)
   BpMigrationInfo i = { .struct_size = sizeof i };
   bp_migration_info (((Wait *) user)->machine, &i);
   *done = i.status == BP_MIGRATION_COMPLETED || i.status == BP_MIGRATION_FAILED || i.status == BP_MIGRATION_CANCELLED;
-  if (!*done)
-    g_usleep (2000);
   if (!*done || i.status == BP_MIGRATION_COMPLETED)
     return true;
   g_set_error_literal (error, BP_ERROR, BP_ERROR_FAILED, i.error ? i.error : "cancelled");
   return false;
+}
+
+/* As long as the longest line, so that nothing of it stays. */
+static void
+show_progress (void *user, GString *out)
+{
+  BpMigrationInfo i = { .struct_size = sizeof i };
+  bp_migration_info (((Wait *) user)->machine, &i);
+  g_autofree char *slow = i.throttle ? g_strdup_printf (", vCPUs held for %u %%", i.throttle) : g_strdup (""),
+                  *line = g_strdup_printf ("%s, round %" G_GUINT64_FORMAT ": %.0f MiB sent, %.0f of %.0f MiB left, %.0f MiB/s%s", bp_migration_status_name (i.status), i.rounds,
+                                           (double) i.transferred / MIB, (double) i.remaining / MIB, (double) i.total / MIB, (double) i.bandwidth / MIB, slow);
+  g_string_append_printf (out, "\r%-79s", line);
 }
 
 static JsonNode *
@@ -158,6 +168,8 @@ migrate_and_wait (Call *call, JsonObject *arguments, GError **error)
   Wait *w = g_new (Wait, 1);
   w->machine = call->monitor->machine;
   call->job = job_new (wait_step, g_free, w);
+  call->job->pause = 100;
+  call->job->progress = show_progress;
   return NULL;
 }
 

@@ -100,8 +100,19 @@ static void
 go_on (Console *c)
 {
   g_autoptr (GString) out = g_string_new (NULL);
-  if (!interrupted (c) && !command_continue (&c->call, out))
-    return;
+  const Job *job = c->call.job;
+  bool shows = job->progress;
+  if (!interrupted (c)) {
+    bool ended = command_continue (&c->call, out);
+    if (shows && ended)
+      show_text (c, "\n");
+    else if (shows)
+      job->progress (job->user, out);
+    if (!ended) {
+      show (c, out->str, out->len);
+      return;
+    }
+  }
   show (c, out->str, out->len);
   line_edit_prompt (c->edit);
 }
@@ -138,7 +149,7 @@ schedule (Console *c)
 {
   if (c->turn)
     return;
-  c->turn = g_idle_source_new ();
+  c->turn = c->call.job && c->call.job->pause ? g_timeout_source_new (c->call.job->pause) : g_idle_source_new ();
   g_source_set_priority (c->turn, G_PRIORITY_DEFAULT);
   g_source_set_callback (c->turn, on_turn, c, NULL);
   g_source_attach (c->turn, bp_loop_context (bp_loop_main (c->monitor->machine)));

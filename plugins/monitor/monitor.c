@@ -249,7 +249,7 @@ Job *
 job_new (bool (*step) (void *user, bool *done, GError **error), void (*free) (void *user), void *user)
 {
   Job *job = g_new0 (Job, 1);
-  *job = (Job) { step, free, user, NULL };
+  *job = (Job) { .step = step, .free = free, .user = user };
   return job;
 }
 

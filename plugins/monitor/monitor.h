@@ -97,6 +97,8 @@ typedef struct Job {
   void (*free) (void *user);
   void *user;
   JsonNode *result;             /* when done; NULL: {} */
+  unsigned pause;               /* ms to the next step, for it waits for what others do, on this loop too; 0: it is all its own work */
+  void (*progress) (void *user, GString *out);  /* for the console, between two steps: a line in the place of the one before.  NULL: it shows nothing */
 } Job;
 Job *job_new (bool (*step) (void *user, bool *done, GError **error), void (*free) (void *user), void *user);
 void job_free (Job *job);
@@ -140,7 +142,7 @@ char *command_synopsis (const Command *command);
 void command_execute (Call *call, const char *line, GString *out);
 /* One step; true: it has ended, its outcome is in `out`, and call->job is NULL. */
 bool command_continue (Call *call, GString *out);
-/* The whole command, to its end; lines end with \n. */
+/* The whole command, to its end, or as far as it goes without the loop; lines end with \n. */
 char *command_execute_all (Call *call, const char *line);
 
 /* --- words.c: the console's words --------------------------------------------------------------------- */

@@ -245,7 +245,8 @@ schedule (QmpClient *c)
 {
   if (c->turn)
     return;
-  c->turn = g_idle_source_new ();
+  const Job *job = c->dialogue.call.job;
+  c->turn = job && job->pause ? g_timeout_source_new (job->pause) : g_idle_source_new ();
   g_source_set_priority (c->turn, G_PRIORITY_DEFAULT);  /* others' sources have their turns in between */
   g_source_set_callback (c->turn, on_turn, c, NULL);
   g_source_attach (c->turn, bp_loop_context (loop_of (c)));

@@ -1,5 +1,6 @@
 /* test-console.c -- the console at a terminal and at a backend of its own: prompts, lines, completion, commands that take long. */
 /* SPDX-License-Identifier: MIT */
+#include "migrate.h"
 #include "monitor-test.h"
 #include "monitor/console.h"
 #include <backplane/iface/char.h>
@@ -195,6 +196,30 @@ START_TEST (backend)
 }
 END_TEST
 
+/* What waits for the loop does not keep it; a line says how far it is. */
+START_TEST (a_migration)
+{
+  ck_assert (iface->open (console, &terminal, NULL));
+  type ("migrate 'exec:sleep 0.5; cat >moved'\r");
+  for (unsigned i = 0; i < 500 && !g_str_has_suffix (shown->str, "\r\n" PROMPT); i++) {
+    g_usleep (10000);
+    monitor_test_turn (NULL);
+  }
+  ck_assert_msg (strstr (shown->str, ", round ") != NULL && g_str_has_suffix (shown->str, "\r\n" PROMPT), "%s", shown->str);
+  ck_assert_int_eq (bp_machine_run_state (machine), BP_RUN_MOVED);
+  ck_assert (bp_machine_continue (machine, NULL));
+  g_autofree char *said = iface->execute (console, "migrate file:moved");
+  ck_assert_str_eq (said, "it goes on by itself\n");
+  for (unsigned i = 0; i < 500 && bp_machine_run_state (machine) != BP_RUN_MOVED; i++) {
+    g_usleep (10000);
+    monitor_test_turn (NULL);
+  }
+  ck_assert_int_eq (bp_machine_run_state (machine), BP_RUN_MOVED);
+  migration_finish (machine);
+  ck_assert_int_eq (g_unlink ("moved"), 0);
+}
+END_TEST
+
 int
 main (void)
 {
@@ -203,6 +228,7 @@ main (void)
   tcase_add_checked_fixture (tcase, setup, teardown);
   tcase_add_test (tcase, lines_and_answers);
   tcase_add_test (tcase, single_lines);
+  tcase_add_test (tcase, a_migration);
   tcase_add_loop_test (tcase, completion, 0, G_N_ELEMENTS (completions));
   tcase_add_test (tcase, interrupted);
   tcase_add_test (tcase, backend);
