@@ -117,7 +117,7 @@ typedef struct SnapshotExtent { /* of a block: a hole, or none; zeros: nothing i
 bool snapshot_is_hole (const BpRegion *region, uint64_t offset, SnapshotExtent *known);
 /* A PAGES payload into the blocks' regions, in any order.  false: it belongs nowhere. */
 bool snapshot_put_pages (const GArray *blocks, const uint8_t *payload, size_t size, GError **error);
-void snapshot_put_bytes (const SnapshotBlock *block, uint64_t offset, const uint8_t *data, uint64_t size);      /* within it */
+void snapshot_put_bytes (const SnapshotBlock *block, uint64_t offset, const uint8_t *data, uint64_t size);      /* within it; NULL: zeros */
 bool snapshot_put_zeros (const GArray *blocks, const uint8_t *payload, size_t size, GError **error);   /* ZERO: u32 block, u32 0, u64 offset, u64 bytes */
 typedef struct SnapshotFill {   /* how far RAM is as the snapshot has it */
   const GArray *blocks;

@@ -2,7 +2,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The folder holds `state', a stream as a migration's, whose RAM is somewhere else: TEMPLATE (text: the name of the RAM's file in the folder, u64 its size) and a
- * PLACE (u32 block, u32 0, u64 offset) a block.  A file of RAM never changes once `state' names it: machines that have it mapped would see that.
+ * PLACE (u32 block, u32 0, u64 offset) a block.  A file of RAM never changes once `state' names it: machines that have it mapped would see that.  So nobody may
+ * write to it, and its time of change is the header's date.  A MEDIUM (text id, text absolute file name, i64 its time of change, u32 nanoseconds) a disk: what the
+ * guest knows of the disk holds as long as nobody has written to it.
  */
 #include "memory.h"
 #include "migrate.h"
@@ -68,8 +70,23 @@ round_up (uint64_t size)
   return (size + ALIGN - 1) & ~(uint64_t) (ALIGN - 1);
 }
 
+/* So that a change shows: the file's date is the template's. */
 static bool
-write_ram (const char *path, const GArray *blocks, uint64_t *size, GError **error)
+seal (int fd, const SnapshotHeader *h)
+{
+  const struct timespec times[2] = { { h->date, h->date_ns }, { h->date, h->date_ns } };
+  return fchmod (fd, 0400) == 0 && futimens (fd, times) == 0;
+}
+
+/* Not every file system keeps nanoseconds. */
+static bool
+is_of_date (const struct stat *file, int64_t date, uint32_t date_ns)
+{
+  return file->st_mtim.tv_sec == date && (file->st_mtim.tv_nsec == 0 || file->st_mtim.tv_nsec == date_ns);
+}
+
+static bool
+write_ram (const char *path, const GArray *blocks, const SnapshotHeader *header, uint64_t *size, GError **error)
 {
   int fd = open (path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);    /* it has all that the guest knows, passwords too */
   if (fd < 0)
@@ -81,7 +98,7 @@ write_ram (const char *path, const GArray *blocks, uint64_t *size, GError **erro
     good = write_block (fd, path, b, *size, error);
     *size += round_up (b->size);
   }
-  good = good && ((ftruncate (fd, (off_t) *size) == 0 && fsync (fd) == 0) || failed (path, "written", error));
+  good = good && ((ftruncate (fd, (off_t) *size) == 0 && seal (fd, header) && fsync (fd) == 0) || failed (path, "written", error));
   close (fd);
   return good;
 }
@@ -102,8 +119,27 @@ write_places (MigrateWriter *w, const GArray *blocks)
   }
 }
 
+static void
+write_media (MigrateWriter *w, const GArray *disks)
+{
+  for (guint i = 0; i < disks->len; i++) {
+    const SnapshotDisk *d = &g_array_index (disks, SnapshotDisk, i);
+    g_autofree char *path = g_canonicalize_filename (d->info.file, NULL);
+    g_autoptr (GByteArray) medium = g_byte_array_new ();
+    struct stat file;
+    if (!d->info.inserted || stat (path, &file) != 0)
+      continue;
+    snapshot_put_text (medium, d->object->id);
+    snapshot_put_text (medium, path);
+    snapshot_put (medium, (uint64_t) file.st_mtim.tv_sec, 8);
+    snapshot_put (medium, (uint64_t) file.st_mtim.tv_nsec, 4);
+    migrate_write (w, SECTION_MEDIUM, medium, NULL, 0);
+  }
+}
+
 static bool
-write_state (BpMachine *m, const Standing *standing, const char *path, const char *ram, const GArray *blocks, uint64_t ram_size, GError **error)
+write_state (BpMachine *m, const Standing *standing, const SnapshotHeader *header, const char *path, const char *ram, const GArray *blocks, uint64_t ram_size,
+             GError **error)
 {
   g_autofree char *address = g_strconcat ("file:", path, NULL);
   MigrateChannel *c = channel_open_out (address, error);
@@ -111,26 +147,25 @@ write_state (BpMachine *m, const Standing *standing, const char *path, const cha
     return false;
   MigrateWriter *w = migrate_writer_new (c);
   SnapshotSink sink = migrate_sink (w);
-  SnapshotHeader header = snapshot_header_now (m, "");
   g_autoptr (GByteArray) shape = shape_of (m), files = g_byte_array_new (), stopped = g_byte_array_new ();
   g_autoptr (GArray) disks = snapshot_disks (m);
   snapshot_put_text (files, ram);
   snapshot_put (files, ram_size, 8);
-  snapshot_put (stopped, (uint64_t) header.vm_clock, 8);
+  snapshot_put (stopped, (uint64_t) header->vm_clock, 8);
   snapshot_put (stopped, standing->ran, 1);
-  migrate_write_header (w, &header);
+  migrate_write_header (w, header);
   snapshot_write_changes (m, &sink);
   migrate_write (w, SECTION_SHAPE, NULL, shape->data, shape->len);
   snapshot_write_blocks (&sink, blocks);
   migrate_write (w, SECTION_TEMPLATE, files, NULL, 0);
   write_places (w, blocks);
+  write_media (w, disks);
   migrate_write (w, SECTION_STOPPED, stopped, NULL, 0);
   snapshot_write_objects (m, &sink, disks);
   migrate_write (w, SECTION_END, NULL, NULL, 0);
   bool good = migrate_writer_flush (w, error) && channel_finish (c, error);
   migrate_writer_free (w);
   channel_free (c);
-  snapshot_header_clear (&header);
   return good;
 }
 
@@ -148,34 +183,36 @@ disks_shareable (BpMachine *m, GError **error)
   return true;
 }
 
-/* The name of the RAM of the template that is there, to be removed when there is another; NULL: none. */
-static char *
-ram_of_folder (const char *folder)
+/* Files of RAM that were there before, of another template or of one that was never complete. */
+static void
+forget_others (const char *folder, const char *ram)
 {
   GDir *dir = g_dir_open (folder, 0, NULL);
-  char *found = NULL;
-  for (const char *name; dir && !found && (name = g_dir_read_name (dir));)
-    if (g_str_has_prefix (name, "ram-"))
-      found = g_build_filename (folder, name, NULL);
+  for (const char *name; dir && (name = g_dir_read_name (dir));) {
+    g_autofree char *path = g_build_filename (folder, name, NULL);
+    if (g_str_has_prefix (name, "ram-") && strcmp (name, ram) != 0)
+      g_unlink (path);
+  }
   if (dir)
     g_dir_close (dir);
-  return found;
 }
 
 static bool
 save (BpMachine *m, const Standing *standing, const char *folder, GError **error)
 {
-  g_autofree char *old = ram_of_folder (folder), *ram = g_strdup_printf ("ram-%08x%08x", g_random_int (), g_random_int ());
+  g_autofree char *ram = g_strdup_printf ("ram-%08x%08x", g_random_int (), g_random_int ());
   g_autofree char *ram_path = g_build_filename (folder, ram, NULL), *state_path = g_build_filename (folder, "state", NULL);
   g_autoptr (GArray) blocks = snapshot_blocks (m);
   uint64_t size = 0;
   bp_machine_lock (m);
-  bool good = write_ram (ram_path, blocks, &size, error) && write_state (m, standing, state_path, ram, blocks, size, error);
+  SnapshotHeader header = snapshot_header_now (m, "");
+  bool good = write_ram (ram_path, blocks, &header, &size, error) && write_state (m, standing, &header, state_path, ram, blocks, size, error);
   bp_machine_unlock (m);
-  if (!good)
+  snapshot_header_clear (&header);
+  if (good)
+    forget_others (folder, ram);
+  else
     g_unlink (ram_path);
-  else if (old)
-    g_unlink (old);
   return good;
 }
 
@@ -227,11 +264,13 @@ open_ram (Reader *s, SnapshotBytes *b, GError **error)
     return failed (path, "opened", error);
   if (fstat (s->fd, &file) != 0 || !S_ISREG (file.st_mode) || (uint64_t) file.st_size != s->size)
     return damaged (error, "its RAM has another size than it says");
+  if (!is_of_date (&file, s->header.date, s->header.date_ns))
+    return snapshot_refuse (error, "`%s` was changed after it had been saved (a copy keeps its time of change with cp -p)", path);
   s->compared = true;
   return shape_check_blocks (s->m, s->blocks, s->header.machine, error);
 }
 
-/* Parts of the file that are no holes. */
+/* Parts of the file that are no holes, and zeros between them. */
 static bool
 read_block (int fd, uint64_t offset, const SnapshotBlock *b, GError **error)
 {
@@ -241,14 +280,16 @@ read_block (int fd, uint64_t offset, const SnapshotBlock *b, GError **error)
     off_t data = lseek (fd, (off_t) at, SEEK_DATA);
     if (data < 0 && errno != ENXIO)
       return failed ("its RAM", "read", error);
-    at = data < 0 ? end : MAX ((uint64_t) data, at);
-    n = at < end ? MIN (end - at, (uint64_t) PIECE - at % PAGE) : 0;
-    if (!n)
-      break;
-    ssize_t got = pread (fd, piece, n, (off_t) at);
-    if (got <= 0)
+    uint64_t next = data < 0 ? end : MIN (MAX ((uint64_t) data, at), end);
+    snapshot_put_bytes (b, at - offset, NULL, next - at);
+    at = next;
+    n = MIN (end - at, (uint64_t) PIECE - at % PAGE);
+    ssize_t got = n ? pread (fd, piece, n, (off_t) at) : 0;
+    if (got < 0 && errno != EINTR)
       return failed ("its RAM", "read", error);
-    n = (uint64_t) got;
+    if (got == 0 && n)
+      return damaged (error, "its RAM ends too early");
+    n = (uint64_t) MAX (got, 0);
     snapshot_put_bytes (b, at - offset, piece, n);
   }
   return true;
@@ -269,6 +310,28 @@ place_block (Reader *s, SnapshotBytes *b, GError **error)
   return read_block (s->fd, offset, block, error);
 }
 
+/* A disk of the same name that was written to since is not what the guest has in its caches; what it would write from there would destroy it. */
+static bool
+check_medium (Reader *s, SnapshotBytes *b, GError **error)
+{
+  g_autofree char *id = snapshot_get_text (b), *path = snapshot_get_text (b);
+  int64_t date = (int64_t) snapshot_get (b, 8);
+  uint32_t date_ns = (uint32_t) snapshot_get (b, 4);
+  g_autoptr (GArray) disks = snapshot_disks (s->m);
+  struct stat file;
+  if (b->bad || b->at != b->end)
+    return damaged (error, "a disk is none");
+  for (guint i = 0; i < disks->len; i++) {
+    const SnapshotDisk *d = &g_array_index (disks, SnapshotDisk, i);
+    g_autofree char *ours = g_canonicalize_filename (d->info.file, NULL);
+    if (strcmp (d->object->id, id) != 0 || strcmp (ours, path) != 0 || stat (ours, &file) != 0 || is_of_date (&file, date, date_ns))
+      continue;
+    return snapshot_refuse (error, "%s (`%s`) was written to after the template had been saved, and the guest knows what was there before: give each machine an "
+                            "image of its own over that one, or snapshot = on, and save the template again", id, path);
+  }
+  return true;
+}
+
 static bool
 take_section (Reader *s, uint32_t kind, const uint8_t *payload, size_t size, GError **error)
 {
@@ -286,6 +349,7 @@ take_section (Reader *s, uint32_t kind, const uint8_t *payload, size_t size, GEr
     return (s->shaped && !s->compared && snapshot_read_block (s->blocks, &b) && !b.bad) || damaged (error, "a piece of RAM is none");
   case SECTION_TEMPLATE: return open_ram (s, &b, error);
   case SECTION_PLACE: return place_block (s, &b, error);
+  case SECTION_MEDIUM: return check_medium (s, &b, error);
   case SECTION_STOPPED:
     s->header.vm_clock = (int64_t) snapshot_get (&b, 8);
     s->ran = snapshot_get (&b, 1);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* --- a chip with memory ---------------------------------------------------------------------------------- */
@@ -687,6 +688,7 @@ START_TEST (template_there_and_back)
   ck_assert_int_eq (bp_machine_run_state (from), BP_RUN_RUNNING);
   ck_assert (bp_machine_save_template (from, folder, NULL));    /* in the place of the other */
   to = build (CHIPS, false);
+  memset (chip (to, "a")->host, 0x77, 65536);
   ck_assert_msg (template_begin (to, folder, &ran, &error), "%s", error ? error->message : "");
   ck_assert (ran);
   check_is_filled (to);
@@ -707,9 +709,20 @@ START_TEST (template_there_and_back)
     ck_assert_msg (!template_begin (to, folder, &ran, NULL), "changed at %zu", at);
     bytes[at] ^= 4;
   }
+  write_file (state, bytes, size);
   GDir *dir = g_dir_open (folder, 0, NULL);
   for (const char *name; (name = g_dir_read_name (dir)); n++) {
     g_autofree char *path = g_build_filename (folder, name, NULL);
+    struct stat st;
+    ck_assert_int_eq (stat (path, &st), 0);
+    ck_assert (!g_str_has_prefix (name, "ram-") || (st.st_mode & 0777) == 0400);
+    if (g_str_has_prefix (name, "ram-")) {
+      ck_assert (template_begin (to, folder, &ran, NULL));
+      ck_assert_int_eq (utimensat (AT_FDCWD, path, NULL, 0), 0);
+      ck_assert (!template_begin (to, folder, &ran, &error));
+      ck_assert_msg (strstr (error->message, "was changed after it had been saved") != NULL, "%s", error->message);
+      g_clear_error (&error);
+    }
     g_unlink (path);
   }
   g_dir_close (dir);
