@@ -250,6 +250,10 @@ fs_post_load (void *self, GError **error)
     f->saved = (BpStateBuffer) { g_malloc0 (1), 1 };
   if (f->saved.size <= 1)
     return true;
+  if (!f->device) {
+    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "the saved machine shares a folder here, and this one does not: folder is not given");
+    return false;
+  }
   f->loaded = fs_server_new (&f->share);
   bool fine = fs_server_load (f->loaded, f->saved.data, f->saved.size, error);
   g_clear_pointer (&f->server, fs_server_unref);
@@ -285,6 +289,8 @@ fs_realize (void *self, GError **error)
 {
   Fs *f = self;
   uint16_t sizes[1 + QUEUES_MOST];
+  if (!f->folder || !*f->folder)
+    return true;                /* there is no device */
   for (unsigned i = 0; i <= f->queues; i++)
     sizes[i] = QUEUE_SIZE;
   f->saved = (BpStateBuffer) { g_malloc0 (1), 1 };
@@ -328,8 +334,9 @@ static void
 fs_unrealize (void *self)
 {
   Fs *f = self;
+  g_clear_pointer (&f->saved.data, g_free);
   if (!f->workers)
-    return;                     /* it was never realized */
+    return;                     /* it was never realized, or is none */
   if (f->watch)
     bp_machine_unwatch (bp_object_machine (f), f->watch);
   end_workers (f);
@@ -340,13 +347,14 @@ fs_unrealize (void *self)
   g_clear_pointer (&f->loaded, fs_server_unref);
   fs_share_close (&f->share);
   g_clear_pointer (&f->own, g_free);
-  g_clear_pointer (&f->saved.data, g_free);
 }
 
 static void
 fs_reset (void *self, BpResetKind kind)
 {
   Fs *f = self;
+  if (!f->device)
+    return;
   bus_of (f)->reset (f->bus.instance, f->device);
   on_stop (f);
   g_clear_pointer (&f->loaded, fs_server_unref);
@@ -359,7 +367,7 @@ static const char *const security_names[] = { "squash", "passthrough", "mapped",
 static const BpProperty fs_properties[] = {
   VIRTIO_DEVICE_PROPERTIES (Fs),
   BP_PROP_STRING ("tag", Fs, tag, "share", "What the guest mounts it by: mount -t virtiofs TAG /mnt."),
-  BP_PROP_FILE ("folder", Fs, folder, BP_PROPERTY_REQUIRED | BP_PROPERTY_FOLDER, "The folder of the host that is shared; nothing outside of it is reached."),
+  BP_PROP_FILE ("folder", Fs, folder, BP_PROPERTY_FOLDER, "The folder of the host that is shared; nothing outside of it is reached.  Not given: there is no device."),
   BP_PROP_BOOL ("read-only", Fs, read_only, false, "Whether the guest can change nothing in it."),
   BP_PROP_U32_RANGE ("queues", Fs, queues, 1, 1, QUEUES_MOST, "Queues for requests, beside the one for what must not wait."),
   BP_PROP_U32_RANGE ("threads", Fs, threads, 4, 1, 64, "Requests that are done at a time, each by a thread; a deterministic machine has none, and does them one by one."),

@@ -145,3 +145,13 @@ guest_network_works() {
   steps=$((steps + 1))
   [ "$(timeout 20 busybox wget -q -O- "http://127.0.0.1:$forwarded/text")" = "from the guest" ] || wrong "the guest does not serve through a forwarded port"
 }
+
+# The folder that is served is also shared with it.
+guest_share_works() {
+  guest 'mount -t virtiofs share /mnt && md5sum </mnt/bytes'
+  steps=$((steps + 1))
+  [ "$(cut -c1-32 "$work/out" | tr -d '\n')" = "$(md5sum <"$work/www/bytes" | cut -c1-32)" ] || wrong "what the guest reads in the shared folder is not what is there"
+  guest 'echo from the guest >/mnt/text && umount /mnt'
+  steps=$((steps + 1))
+  [ "$(cat "$work/www/text")" = "from the guest" ] || wrong "what the guest writes to the shared folder is not there"
+}
