@@ -412,8 +412,8 @@ unknown_key (Build *b, Item *item, Value *v)
   if (may_be_made && !hint)
     return; /* its configure, which was not called, could have made such a pin or region */
   descriptor_error (b->d, &v->origin, item->section, v->key, hint,
-                    "unknown key: the type `%s` has no property, output pin or region of that name",
-                    o->type->name);
+                    "unknown key: the type `%s` has no property, output pin or region of that name%s%s%s",
+                    o->type->name, hint ? "" : "; `backplane describe ", hint ? "" : o->type->name, hint ? "" : "` shows those it has");
 }
 
 void

@@ -311,8 +311,9 @@ schema_type (Descriptor *d, Section *s)
     g_autofree const char **names = type_names (kind->kind);
     if (!module && section_value (s, "module"))
       return NULL;              /* its module did not load, and that was said */
-    descriptor_error (d, &v->origin, s, "type", nearest_name (v->text, names),
-                      "no plugin here has a type `%s`", v->text);
+    const char *near = nearest_name (v->text, names);
+    descriptor_error (d, &v->origin, s, "type", near, "no plugin here has a type `%s`%s", v->text,
+                      near ? "" : "; `backplane list types` shows those there are");
     return NULL;
   }
   if (type->kind != kind->kind) {

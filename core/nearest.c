@@ -54,6 +54,18 @@ abbreviates (const char *word, size_t length, const char *name)
          (name[length] == '-' || name[length] == '.');
 }
 
+/* "virtio-net" is what is known here of "virtio-net-pci", as others call it. */
+static bool
+begins (const char *word, size_t length, const char *name, size_t name_length)
+{
+  for (size_t i = 0; i < name_length; i++) {
+    if (name_length >= length || fold (word[i]) != fold (name[i])) {
+      return false;
+    }
+  }
+  return name_length >= 2 && (fold (word[name_length]) == '-' || word[name_length] == '.');
+}
+
 const char *
 nearest_name (const char *word, const char *const *candidates)
 {
@@ -61,13 +73,19 @@ nearest_name (const char *word, const char *const *candidates)
   if (length == 0 || length > LONGEST || !candidates) {
     return NULL;
   }
-  const char *best = NULL, *longer = NULL;
+  enum { SLIPS = 2 };           /* no more edits than that are a slip of the fingers, whatever the words are */
+  const char *best = NULL, *longer = NULL, *stem = NULL;
+  size_t stem_length = 0;
   unsigned best_distance = MAX (1, (unsigned) length / 3) + 1;
   for (; *candidates; candidates++) {
     const char *name = *candidates;
     size_t name_length = strlen (name);
     if (!longer && abbreviates (word, length, name)) {
       longer = name;
+    }
+    if (name_length > stem_length && begins (word, length, name, name_length)) {
+      stem = name;
+      stem_length = name_length;
     }
     if (name_length > LONGEST || name_length + best_distance <= length ||
         length + best_distance <= name_length) {
@@ -79,6 +97,9 @@ nearest_name (const char *word, const char *const *candidates)
       best = name;
       best_distance = d;
     }
+  }
+  if (stem && best_distance > SLIPS) {
+    return stem;
   }
   return best ? best : longer;
 }

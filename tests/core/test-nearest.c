@@ -54,6 +54,17 @@ START_TEST (an_abbreviation) {
 }
 END_TEST
 
+/* Other programs' names say more: their buses, their makers. */
+START_TEST (a_name_with_more_to_it) {
+  const char *const names[] = { "virtio-pci", "virtio", "virtio-net", "virtio-rng", "size", "size-max", NULL };
+  ck_assert_str_eq (nearest_name ("virtio-net-device", names), "virtio-net");
+  ck_assert_str_eq (nearest_name ("virtio_rng-pci", names), "virtio-rng");
+  ck_assert_str_eq (nearest_name ("virtio-unheard-of", names), "virtio");
+  ck_assert_str_eq (nearest_name ("size-mx", names), "size-max");       /* a slip comes first */
+  ck_assert_ptr_null (nearest_name ("networking", names));
+}
+END_TEST
+
 START_TEST (very_long_words) {
   g_autofree char *longest = g_strnfill (10000, 'a');
   const char *const names[] = { longest, NULL };
@@ -74,6 +85,7 @@ main (void)
   tcase_add_test (tests, nothing_is_near);
   tcase_add_test (tests, the_nearest_wins);
   tcase_add_test (tests, an_abbreviation);
+  tcase_add_test (tests, a_name_with_more_to_it);
   tcase_add_test (tests, very_long_words);
   suite_add_tcase (suite, tests);
   SRunner *runner = srunner_create (suite);
