@@ -5,10 +5,10 @@
 #include <string.h>
 
 enum { DEVICE_READY, PORT_ADD, PORT_REMOVE, PORT_READY, CONSOLE_PORT, RESIZE, PORT_OPEN, PORT_NAME };
-enum { HEADER = 8, NAME_MOST = 256 };
+enum { HEADER = 8 };
 
 typedef struct Message {
-  uint8_t bytes[HEADER + NAME_MOST];
+  uint8_t bytes[HEADER + CONSOLE_NAME_MOST];
   unsigned size;
 } Message;
 
@@ -51,7 +51,7 @@ size_message (Message *m, const ConsolePort *p)
 static void
 name_message (Message *m, const ConsolePort *p)
 {
-  size_t size = MIN (strlen (p->name), NAME_MOST);
+  size_t size = strlen (p->name);
   header (m, p, PORT_NAME, 1);
   memcpy (m->bytes + m->size, p->name, size);
   m->size += (unsigned) size;

@@ -49,7 +49,6 @@ on_kick (void *self, unsigned queue)
 static void
 forget_driver (Console *c)
 {
-
   for (unsigned i = 0; i < CONSOLE_PORTS; i++) {
     ConsolePort *p = &c->ports[i];
     p->sent = 0;
@@ -97,6 +96,10 @@ console_configure (void *self, GError **error)
       c->n_ports = i + 1;
     else if (p->name) {
       g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "name%u names a port without a backend: port%u is not given", i, i);
+      return false;
+    }
+    if (p->name && strlen (p->name) > CONSOLE_NAME_MOST) {
+      g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "the name of port %u has %zu bytes; %d is the most that drivers are told", i, strlen (p->name), CONSOLE_NAME_MOST);
       return false;
     }
   }

@@ -6,7 +6,7 @@
 #include "hw-virtio.h"
 #include <backplane/iface/char.h>
 
-enum { CONSOLE_PORTS = 16 };
+enum { CONSOLE_PORTS = 16, CONSOLE_NAME_MOST = 256 };
 enum { CONSOLE_SIZE = 1 << 0, CONSOLE_MULTIPORT = 1 << 1, CONSOLE_EMERGENCY = 1 << 2 };         /* features (VIRTIO 1.2, 5.3.3) */
 enum { CONTROL_RX = 2, CONTROL_TX = 3 };
 

@@ -105,7 +105,7 @@ add_event_codes (const Input *in, unsigned type, Answer *a)
 static void
 add_text (Answer *a, const char *text)
 {
-  a->size = (unsigned) MIN (strlen (text), sizeof a->bytes);
+  a->size = (unsigned) strlen (text);
   memcpy (a->bytes, text, a->size);
 }
 
@@ -361,7 +361,17 @@ on_features (void *self, uint64_t features)
   return true;
 }
 
-/* --- life cycle: realize, reset ---------------------------------------------------------------------- */
+/* --- life cycle: configure, realize, reset ------------------------------------------------------------- */
+
+static bool
+input_configure (void *self, GError **error)
+{
+  const Input *in = self;
+  if (!in->serial || strlen (in->serial) <= CONFIG_DATA)
+    return true;
+  g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "serial = %s: it has %zu characters, and there is room for %d", in->serial, strlen (in->serial), CONFIG_DATA);
+  return false;
+}
 
 static bool
 input_realize (void *self, GError **error)
@@ -443,6 +453,7 @@ const BpTypeDesc virtio_input_type = {
   .state_version = 1,
   .state_minimum = 1,
   .state = input_state,
+  .configure = input_configure,
   .realize = input_realize,
   .unrealize = input_unrealize,
   .reset = input_reset,

@@ -11,9 +11,9 @@ const BpPluginDesc *bp_plugin_query (void);
 
 enum { ONE_DEVICE_RAM = 4 << 20, ONE_DEVICE_MEMORY = 0x10000, ONE_DEVICE_MEMORY_SIZE = 0xf0000, ONE_DEVICE_REGISTERS = 0x10000000 };
 
-/* 4 MiB of RAM, the bus, `[device d]' with these keys, and more sections; `extra': a type of the test's own, or NULL. */
-static inline BpTest *
-one_device_new (const BpTypeDesc *extra, bool packed, const char *keys, const char *more)
+/* The plugin's, and one of the test's own. */
+static inline const BpTypeDesc *const *
+one_device_types (const BpTypeDesc *extra)
 {
   static const BpTypeDesc *types[32];
   const BpTypeDesc *const *plugin = bp_plugin_query ()->types;
@@ -23,11 +23,32 @@ one_device_new (const BpTypeDesc *extra, bool packed, const char *keys, const ch
   while (*plugin && n < BP_N_ELEMENTS (types) - 1)
     types[n++] = *plugin++;
   types[n] = NULL;
-  g_autofree char *text = g_strdup_printf (
+  return types;
+}
+
+static inline char *
+one_device_sections (bool packed, const char *keys, const char *more)
+{
+  return g_strdup_printf (
     "[memory ram]\ntype = test-ram\nsize = 4M\n[map ram]\nregion = ram\nat = memory@0\n[device probe]\ntype = test-probe\n"
     "[device bus]\ntype = virtio-mmio\nmmio0 = memory@0x10000000\nirq0 = probe.in0\npacked = %s\n[device d]\n%sbus = bus\naddress = 0\n%s",
     packed ? "on" : "off", keys, more ? more : "");
-  return bp_test_new (types, text);
+}
+
+/* 4 MiB of RAM, the bus, `[device d]' with these keys, and more sections; `extra': a type of the test's own, or NULL. */
+static inline BpTest *
+one_device_new (const BpTypeDesc *extra, bool packed, const char *keys, const char *more)
+{
+  g_autofree char *text = one_device_sections (packed, keys, more);
+  return bp_test_new (one_device_types (extra), text);
+}
+
+/* Why there cannot be such a one; g_free. */
+static inline char *
+one_device_refusal (const char *keys, const char *more)
+{
+  g_autofree char *text = one_device_sections (false, keys, more);
+  return bp_test_refusal (one_device_types (NULL), text);
 }
 
 static inline BpTestVirtio *

@@ -314,4 +314,13 @@ BP_TEST (drivers_that_lie)
   bp_test_free (t);
 }
 
-BP_TEST_MAIN ("virtio console", &without_ports, &ports_are_told, &output_at_the_backends_pace, &input_at_the_guests_pace, &more_than_a_turn, &drivers_that_lie)
+BP_TEST (names_that_cannot_be)
+{
+  g_autofree char *longest = g_strnfill (257, 'n'), *keys = g_strdup_printf ("type = virtio-console\nname = %s\n", longest);
+  g_autofree char *too_long = one_device_refusal (keys, ""), *nobody = one_device_refusal ("type = virtio-console\nname4 = agent\n", "");
+  bp_test_expect_has (too_long, "the name of port 0 has 257 bytes; 256 is the most");
+  bp_test_expect_has (nobody, "port4 is not given");
+}
+
+BP_TEST_MAIN ("virtio console", &without_ports, &ports_are_told, &output_at_the_backends_pace, &input_at_the_guests_pace, &more_than_a_turn, &drivers_that_lie,
+              &names_that_cannot_be)

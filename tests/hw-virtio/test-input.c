@@ -196,4 +196,11 @@ BP_TEST (leds_and_lies)
   bp_test_free (t);
 }
 
-BP_TEST_MAIN ("virtio input", &what_it_is, &keys, &pointers, &slow_driver, &leds_and_lies)
+BP_TEST (a_serial_number_that_is_too_long)
+{
+  g_autofree char *serial = g_strnfill (129, 's'), *text = g_strdup_printf ("type = virtio-input\nkind = mouse\nserial = %s\n", serial);
+  g_autofree char *refusal = one_device_refusal (text, "");
+  bp_test_expect_has (refusal, "it has 129 characters, and there is room for 128");
+}
+
+BP_TEST_MAIN ("virtio input", &what_it_is, &keys, &pointers, &slow_driver, &leds_and_lies, &a_serial_number_that_is_too_long)
