@@ -20,7 +20,7 @@ typedef struct VgaPci {
   BpLink bus;
   char *address;
   uint32_t width, height;       /* that its monitor likes best */
-  uint8_t edid[VGA_EDID_SIZE];
+  uint8_t edid[BP_SCREEN_EDID_SIZE];
   BpRegion *mmio;
   BpPciSlot *slot;
 } VgaPci;
@@ -39,7 +39,7 @@ mmio_byte (VgaPci *p, unsigned at)
 {
   static const uint32_t extended[2] = { MMIO_EXTENDED_END - MMIO_EXTENDED, LITTLE_ENDIAN_MARK };
   Vga *v = &p->vga;
-  if (at < VGA_EDID_SIZE)
+  if (at < BP_SCREEN_EDID_SIZE)
     return p->edid[at];
   if (at >= MMIO_PORTS && at < MMIO_PORTS_END)
     return vga_port_read (v, at - MMIO_PORTS + 0x3c0);
@@ -226,7 +226,7 @@ pci_realize (void *self, GError **error)
 {
   VgaPci *p = self;
   const BpPciBusIface *bus = p->bus.table;
-  vga_edid (p->edid, p->width, p->height);
+  bp_screen_edid (p->edid, p->width, p->height, 0);
   p->mmio = bp_region_new_io (self, "mmio", &mmio_ops, MMIO_SIZE);
   BpPciFunction f = { .struct_size = sizeof f, .vendor_id = 0x1234, .device_id = 0x1111, .revision = 2, .subsystem_vendor_id = 0x1af4, .subsystem_id = 0x1100,
                       .class_code = 3, .bars = { [0] = { p->vga.vram_region, BP_PCI_BAR_MEMORY | BP_PCI_BAR_PREFETCHABLE }, [2] = { p->mmio, BP_PCI_BAR_MEMORY } },

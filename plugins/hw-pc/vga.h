@@ -6,7 +6,7 @@
  *   vga-registers.c   ports -> registers, timing      vga-memory.c   the window at 0xa0000 -> video RAM      vga-vbe.c   Bochs VBE
  *   vga-mode.c        registers -> what the picture is made of (VgaMode)      vga-render.c   VgaMode, video RAM -> pixels of a line
  *   vga-screen.c      which lines changed for whom: bp.screen/1               vga.c          types
- *   vga-retrace.c     the interrupt                                           vga-edid.c     what the monitor says of itself
+ *   vga-retrace.c     the interrupt
  */
 #ifndef HW_PC_VGA_H
 #define HW_PC_VGA_H
@@ -152,10 +152,6 @@ void vga_memory_release (Vga *v);
 void vga_retrace_start (Vga *v);
 void vga_retrace_stop (Vga *v);
 void vga_retrace_follow (Vga *v);                       /* CR11 or the timing changed */
-
-/* --- vga-edid.c ------------------------------------------------------------------------------- */
-#define VGA_EDID_SIZE 128u
-void vga_edid (uint8_t edid[VGA_EDID_SIZE], unsigned width, unsigned height);   /* below 4096 each */
 
 /* --- vga-vbe.c ----------------------------------------------------------------------------------- */
 extern const BpRegionOps vga_vbe_ops;

@@ -50,5 +50,9 @@ static inline void bp_screen_frame_clear (BpScreenFrame *frame)
   frame->struct_size = sizeof *frame;
 }
 
+#define BP_SCREEN_EDID_SIZE 128u
+/* What a monitor that likes a picture best says of itself (VESA E-EDID 1.4); both below 4096.  Adapters tell their driver. [any] */
+BP_EXPORT void bp_screen_edid (uint8_t edid[BP_SCREEN_EDID_SIZE], unsigned width, unsigned height, unsigned head);
+
 BP_END_DECLS
 #endif
