@@ -40,6 +40,32 @@ on_pointer (int mask, int x, int y, rfbClientPtr cl)
   vnc_input_push (cl->screen->screenData, VNC_POINTER, (uint32_t) mask, (uint32_t) MAX (x, 0), (uint32_t) MAX (y, 0));
 }
 
+/* The answer comes with the new picture, if the guest makes one; at once when there is nothing to make, or cannot be. */
+static int
+on_size (int width, int height, int n, rfbExtDesktopScreen *screens, rfbClientPtr cl)
+{
+  VncClient *c = cl->screen->screenData;
+  const BpScreenIface *screen = c->display->screen.table;
+  if (cl->viewOnly || !BP_TABLE_HAS (screen, want_size))
+    return rfbExtDesktopSize_ResizeProhibited;
+  if (n != 1 || !width || !height)
+    return rfbExtDesktopSize_InvalidScreenLayout;
+  if ((uint32_t) width == c->width && (uint32_t) height == c->height)
+    cl->newFBSizePending = TRUE;
+  vnc_input_push (c, VNC_SIZE, 0, (uint32_t) width, (uint32_t) height);
+  return rfbExtDesktopSize_Success;
+}
+
+static void
+refuse_size (VncClient *c, rfbClientPtr cl)
+{
+  if (!__atomic_exchange_n (&c->is_refused, false, __ATOMIC_ACQUIRE) || !cl->useExtDesktopSize)
+    return;
+  cl->requestedDesktopSizeChange = rfbExtDesktopSize_ClientRequestedChange;
+  cl->lastDesktopSizeChangeError = rfbExtDesktopSize_InvalidScreenLayout;
+  cl->newFBSizePending = TRUE;
+}
+
 static enum rfbNewClientAction
 on_new (rfbClientPtr cl)
 {
@@ -108,6 +134,7 @@ serve (VncClient *c, rfbClientPtr cl)
       return;
     if (fds[1].revents)
       vnc_drain (c->wake);
+    refuse_size (c, cl);
     if (cl->state == RFB_INITIALISATION)
       vnc_picture_take (c, cl);                 /* the size that it is told */
     if (fds[0].revents) {
@@ -163,6 +190,7 @@ forget_picture (VncClient *c)
   c->screen->frameBuffer = NULL;
   g_clear_pointer (&c->pixels, g_free);
   c->width = c->height = c->shown_width = c->shown_height = 0;
+  c->is_refused = false;
 }
 
 static void
@@ -222,6 +250,7 @@ screen_new (VncClient *c)
   s->newClientHook = on_new;
   s->kbdAddEvent = on_key;
   s->ptrAddEvent = on_pointer;
+  s->setDesktopSizeHook = on_size;
   s->alwaysShared = TRUE;       /* among its only one */
   s->deferUpdateTime = s->deferPtrUpdateTime = 0;
   s->cursor = NULL;

@@ -28,11 +28,11 @@ typedef struct VncDisplay VncDisplay;
 
 /* --- events -------------------------------------------------------------------------------- */
 
-typedef enum VncEventKind { VNC_KEYSYM, VNC_CODE, VNC_POINTER, VNC_LEFT } VncEventKind;
+typedef enum VncEventKind { VNC_KEYSYM, VNC_CODE, VNC_POINTER, VNC_SIZE, VNC_LEFT } VncEventKind;
 typedef struct VncEvent {
   VncEventKind kind;
   unsigned client;              /* its place among the display's */
-  uint32_t value, x, y;         /* keysym, scan code or button mask; x is `down' for keys */
+  uint32_t value, x, y;         /* keysym, scan code or button mask; x is `down' for keys; x and y are a size that is wanted */
   uint32_t width, height;       /* of what the pointer is on */
 } VncEvent;
 
@@ -60,6 +60,7 @@ typedef struct VncClient {
   int wake;                     /* eventfd: there is a new picture */
   VncClientState state;         /* lock */
   bool wants;                   /* atomic: it waits for a picture */
+  bool is_refused;              /* atomic: there is no such size as it has asked for */
   bool wants_any;               /* lock: it waits for the adapter to be asked, even if nothing has changed */
   /* its thread's */
   bool is_authentic;
@@ -76,7 +77,7 @@ struct VncDisplay {
   char *listen, *port, *password, *password_file, *name, *web;
   bool view_only;
   int sharing;
-  uint32_t refresh, max_clients;
+  uint32_t refresh, max_clients, head;
   BpLink screen;
   /* wiring */
   int listeners[MAX_LISTENERS];

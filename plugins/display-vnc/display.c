@@ -70,9 +70,13 @@ find_screen (VncDisplay *d, GError **error)
     d->screen.table = d->screen.instance ? bp_object_interface (d->screen.instance, BP_SCREEN_ID) : NULL;
   }
   const BpScreenIface *screen = d->screen.table;
-  if (BP_TABLE_HAS (screen, update))
+  if (!BP_TABLE_HAS (screen, update))
+    g_set_error (error, BP_ERROR, BP_ERROR_DESCRIPTOR, "the machine has no screen to show: no object implements " BP_SCREEN_ID);
+  else if (d->head >= bp_screen_heads (screen, d->screen.instance))
+    g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "head = %u: the heads of %s are 0 to %u", d->head, bp_object_id (d->screen.instance),
+                 bp_screen_heads (screen, d->screen.instance) - 1);
+  else
     return true;
-  g_set_error (error, BP_ERROR, BP_ERROR_DESCRIPTOR, "the machine has no screen to show: no object implements " BP_SCREEN_ID);
   return false;
 }
 
@@ -170,6 +174,7 @@ static const char *const sharings[] = { "shared", "ask", "exclusive", NULL };
 
 static const BpProperty vnc_properties[] = {
   BP_PROP_LINK ("screen", VncDisplay, screen, BP_SCREEN_ID, 0, "The adapter whose picture is shown; without it the first of the machine."),
+  BP_PROP_U32_RANGE ("head", VncDisplay, head, 0, 0, 255, "Which of the adapter's heads, for one that has several."),
   BP_PROP_STRING ("listen", VncDisplay, listen, "127.0.0.1", "Address or host name to listen on, IPv4 or IPv6; `*' is every address of this host."),
   BP_PROP_STRING ("port", VncDisplay, port, "5900", "TCP port; `auto' takes the first free one from 5900 to 5999."),
   BP_PROP_ ("password", BP_PROPERTY_STRING, VncDisplay, password, .flags = BP_PROPERTY_RUNTIME | BP_PROPERTY_SECRET,

@@ -177,6 +177,22 @@ point (VncDisplay *d, VncTyping *t, const VncEvent *e)
   t->mask = e->value;
 }
 
+/* --- size ---------------------------------------------------------------------------------------- */
+
+static void
+want_size (VncDisplay *d, VncClient *c, uint32_t width, uint32_t height)
+{
+  const BpScreenIface *screen = d->screen.table;
+  BpMachine *machine = bp_object_machine (d);
+  bp_machine_lock (machine);
+  bool fine = screen->want_size (d->screen.instance, d->head, width, height);
+  bp_machine_unlock (machine);
+  if (fine)
+    return;
+  __atomic_store_n (&c->is_refused, true, __ATOMIC_RELEASE);
+  vnc_signal (c->wake);
+}
+
 /* --- to the guest ----------------------------------------------------------------------------------- */
 
 static void
@@ -192,6 +208,9 @@ deliver (VncDisplay *d, const VncEvent *e)
     break;
   case VNC_POINTER:
     point (d, t, e);
+    break;
+  case VNC_SIZE:
+    want_size (d, &d->clients[e->client], e->x, e->y);
     break;
   case VNC_LEFT:
     vnc_input_release (d, t);

@@ -16,7 +16,7 @@ vnc_picture_update (VncDisplay *d)
   BpScreenFrame *f = &d->frame;
   g_mutex_lock (&d->lock);
   bp_machine_lock (machine);
-  screen->update (d->screen.instance, f);
+  bp_screen_update (screen, d->screen.instance, d->head, f);
   bp_machine_unlock (machine);
   if (f->resized || f->first_row < f->end_row)
     d->serial++;

@@ -23,12 +23,12 @@ screendump (Call *call, JsonObject *arguments, GError **error)
   const BpScreenIface *iface = screen ? bp_object_interface (screen, BP_SCREEN_ID) : NULL;
   if (!screen)
     return NULL;
-  if (argument_int (arguments, "head", 0) != 0)
-    return monitor_fail (error, MONITOR_ERROR_GENERIC, "'%s' has one head, 0", bp_object_id (screen));
+  int64_t head = argument_int (arguments, "head", 0), last = (int64_t) bp_screen_heads (iface, screen) - 1;
+  if (head < 0 || head > last)
+    return monitor_fail (error, MONITOR_ERROR_GENERIC, last ? "'%s' has heads 0 to %u" : "'%s' has one head, %u", bp_object_id (screen), (unsigned) last);
   BpScreenFrame frame = { .struct_size = sizeof frame };
   bp_machine_lock (call->monitor->machine);
-  if (BP_TABLE_HAS (iface, update))
-    iface->update (screen, &frame);
+  bp_screen_update (iface, screen, (uint32_t) head, &frame);
   bp_machine_unlock (call->monitor->machine);
   if (frame.width && frame.height && frame.pixels) {
     ScreenFile *file = screen_file_new (name, g_strcmp0 (format, "png") == 0, g_steal_pointer (&frame.pixels), frame.width, frame.height, error);

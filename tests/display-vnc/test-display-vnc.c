@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static const int32_t plain[] = { 0 }, sizes[] = { 0, -223 };
+static const int32_t plain[] = { 0 }, sizes[] = { 0, -223 }, wishes[] = { 0, -308 };
 
 static void
 fill (uint32_t seed)
@@ -127,6 +127,76 @@ START_TEST (a_client_follows_sizes)
   vnc_start ("");
   aside (follow_sizes, NULL);
   vnc_stop ();
+}
+END_TEST
+
+/* The answer to a wish: with a picture of that size, or why not. */
+static void
+expect_answer (Client *c, unsigned width, unsigned height, unsigned n_screens, unsigned status)
+{
+  client_size (c, width, height, n_screens);
+  c->reason = 99;
+  for (unsigned n = 0; n < 10 && c->reason != 1; n++) {
+    client_request (c, true);
+    ck_assert (client_update (c));
+  }
+  ck_assert_uint_eq (c->reason, 1);
+  ck_assert_uint_eq (c->status, status);
+  if (status == 0)
+    ck_assert (c->width == width && c->height == height);
+}
+
+static void
+wish_for_sizes (void *user)
+{
+  Client c;
+  ck_assert (client_open (&c, NULL, true));
+  client_encodings (&c, 2, wishes);
+  client_request (&c, false);
+  ck_assert (client_update (&c));
+  expect_answer (&c, 200, 100, 1, user ? 1 : 0);
+  if (!user) {
+    expect_answer (&c, 200, 100, 1, 0);
+    expect_answer (&c, 300, 100, 2, 3);
+    expect_answer (&c, 0, 100, 1, 3);
+    expect_answer (&c, 1024, 768, 1, 0);
+    expect_answer (&c, 5000, 768, 1, 3);
+  }
+  client_close (&c);
+}
+
+START_TEST (a_client_asks_for_a_size)
+{
+  screen.follows = true;
+  vnc_start ("");
+  aside (wish_for_sizes, NULL);
+  vnc_stop ();
+  vnc_start ("view-only = on\n");
+  aside (wish_for_sizes, "only looks");
+  vnc_stop ();
+  screen.follows = false;
+}
+END_TEST
+
+static void
+look_at_green (void *user)
+{
+  Client c;
+  ck_assert (client_open (&c, NULL, true));
+  client_encodings (&c, 1, plain);
+  client_request (&c, false);
+  ck_assert (client_update (&c));
+  ck_assert (c.width == 2 && c.height == 1 && c.pixels[0] == 0xff00 && c.pixels[1] == 0xff00);
+  client_close (&c);
+}
+
+START_TEST (another_head_is_shown)
+{
+  screen.has_second = true;
+  vnc_start ("head = 1\n");
+  aside (look_at_green, NULL);
+  vnc_stop ();
+  screen.has_second = false;
 }
 END_TEST
 
@@ -439,6 +509,7 @@ START_TEST (what_is_wrong_is_said)
   expect_refusal ("port = auto\npassword-file = /dev/null\n", "holds no password");
   expect_refusal ("port = auto\npassword = a\npassword-file = /dev/null\n", "exclude each other");
   expect_refusal ("port = auto\nweb = /dev/null\n", "web = /dev/null is no folder");
+  expect_refusal ("port = auto\nhead = 1\n", "head = 1: the heads of screen are 0 to 0");
   expect_refusal ("[device", "no screen to show");
   g_free (taken);
 }
@@ -454,6 +525,8 @@ main (void)
   tcase_add_test (tc, nothing_is_drawn_without_clients);
   tcase_add_test (tc, only_what_changed_is_sent);
   tcase_add_test (tc, a_client_follows_sizes);
+  tcase_add_test (tc, a_client_asks_for_a_size);
+  tcase_add_test (tc, another_head_is_shown);
   tcase_add_test (tc, a_client_that_cannot_follow_keeps_its_size);
   tcase_add_test (tc, several_look_and_too_many_are_refused);
   tcase_add_test (tc, exclusive_is_one_at_a_time);

@@ -57,7 +57,31 @@ screen_size (uint32_t width, uint32_t height)
   screen_changed (0, height);
 }
 
-static const BpScreenIface screen_iface = { .struct_size = sizeof (BpScreenIface), .update = screen_update, .text = no_text };
+static uint32_t heads (void *self) { return screen.has_second ? 2 : 1; }
+
+static void
+update_head (void *self, uint32_t head, BpScreenFrame *f)
+{
+  static const uint32_t green[] = { 0xff00, 0xff00 };
+  f->resized = !f->pixels;
+  if (!f->resized)
+    return;
+  f->width = 2;
+  f->height = 1;
+  f->pixels = g_memdup2 (green, sizeof green);
+}
+
+static bool
+want_size (void *self, uint32_t head, uint32_t width, uint32_t height)
+{
+  if (head || !screen.follows || width > 4000)
+    return false;
+  screen_size (width, height);
+  return true;
+}
+
+static const BpScreenIface screen_iface = { .struct_size = sizeof (BpScreenIface), .update = screen_update, .text = no_text, .heads = heads, .update_head = update_head,
+                                            .want_size = want_size };
 static const BpInterfaceDesc screen_interfaces[] = { { BP_SCREEN_ID, &screen_iface }, { NULL, NULL } };
 static const BpTypeDesc screen_type = { BP_TYPE ("test-screen", BP_KIND_DEVICE, uint64_t), .description = "a screen", .interfaces = screen_interfaces };
 
@@ -295,14 +319,21 @@ take_rectangle (Client *c)
   uint32_t x = read16 (c->fd), y = read16 (c->fd), width = read16 (c->fd), height = read16 (c->fd);
   int32_t encoding = (int32_t) read32 (c->fd);
   c->saw_scan_codes |= encoding == -258;
-  if (encoding == -223) {
+  if (encoding == -308) {       /* ExtendedDesktopSize: one screen */
+    uint8_t rest[4 + 16];
+    if (!client_read (c->fd, rest, sizeof rest) || rest[0] != 1)
+      return false;
+    c->reason = x;
+    c->status = y;
+  }
+  if (encoding == -223 || encoding == -308) {
     c->resized = true;
     c->width = width;
     c->height = height;
     c->pixels = g_renew (uint32_t, c->pixels, (size_t) width * height);
   }
   if (encoding != 0)
-    return encoding == -223 || encoding == -258;
+    return encoding == -223 || encoding == -258 || encoding == -308;
   c->left = MIN (c->left, x);
   c->top = MIN (c->top, y);
   c->right = MAX (c->right, x + width);
@@ -342,6 +373,13 @@ client_scan (Client *c, uint32_t scan, bool down)
 {
   uint32_t m[3] = { g_htonl (UINT32_C (255) << 24 | (uint32_t) down), 0, g_htonl (scan) };
   client_write (c->fd, m, sizeof m);
+}
+
+void
+client_size (Client *c, unsigned width, unsigned height, unsigned n_screens)
+{
+  uint8_t m[8 + 2 * 16] = { 251, 0, (uint8_t) (width >> 8), (uint8_t) width, (uint8_t) (height >> 8), (uint8_t) height, (uint8_t) n_screens };
+  client_write (c->fd, m, 8 + 16 * n_screens);
 }
 
 void

@@ -17,6 +17,8 @@ typedef struct TestScreen {
   uint64_t serial;
   uint32_t first, end;
   unsigned updates;             /* how often somebody asked */
+  bool follows;                 /* takes the size that somebody wants */
+  bool has_second;              /* a head that shows two green dots */
 } TestScreen;
 
 extern TestScreen screen;       /* of the machine; atomically or by the main thread */
@@ -43,6 +45,7 @@ typedef struct Client {
   unsigned rectangles;          /* of the last update */
   uint32_t left, top, right, bottom;            /* around them */
   bool saw_scan_codes, resized;
+  unsigned reason, status;      /* of the last size, as ExtendedDesktopSize has it */
 } Client;
 
 int client_connect (const char *host);
@@ -57,6 +60,7 @@ void client_request (Client *c, bool incremental);
 bool client_update (Client *c);                         /* takes one update, raw */
 void client_key (Client *c, uint32_t keysym, bool down);
 void client_scan (Client *c, uint32_t scan, bool down);
+void client_size (Client *c, unsigned width, unsigned height, unsigned n_screens);
 void client_pointer (Client *c, unsigned x, unsigned y, unsigned mask);
 
 #endif

@@ -82,6 +82,7 @@ static const BpTypeDesc cpu_type = {
 
 typedef struct Screen {
   bool blank;
+  uint32_t heads;
   char *password;
 } Screen;
 
@@ -97,9 +98,23 @@ screen_update (void *self, BpScreenFrame *frame)
   frame->pixels = g_memdup2 (pixels, sizeof pixels);
 }
 
-static const BpScreenIface screen_iface = { .struct_size = sizeof screen_iface, .update = screen_update };
+static uint32_t screen_heads (void *self) { return ((Screen *) self)->heads; }
+
+/* Of the second on a picture is one dot. */
+static void
+screen_update_head (void *self, uint32_t head, BpScreenFrame *frame)
+{
+  frame->width = frame->height = 1;
+  g_free (frame->pixels);
+  frame->pixels = g_memdup2 (&head, sizeof head);
+}
+
+static const BpScreenIface screen_iface = {
+  .struct_size = sizeof screen_iface, .update = screen_update, .heads = screen_heads, .update_head = screen_update_head
+};
 static const BpInterfaceDesc screen_interfaces[] = { { BP_SCREEN_ID, &screen_iface }, { NULL, NULL } };
 static const BpProperty screen_properties[] = { BP_PROP_BOOL ("blank", Screen, blank, false, "Whether there is no picture."),
+  BP_PROP_U32_RANGE ("heads", Screen, heads, 1, 1, 4, "Pictures."),
   BP_PROP_ ("password", BP_PROPERTY_STRING, Screen, password, .flags = BP_PROPERTY_RUNTIME | BP_PROPERTY_SECRET, .help = "Of those who look."), BP_PROP_END };
 static const BpTypeDesc screen_type = {
   BP_TYPE ("test-screen", BP_KIND_DEVICE, Screen), .description = "a screen", .properties = screen_properties, .interfaces = screen_interfaces

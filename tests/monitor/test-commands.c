@@ -16,7 +16,7 @@ static BpMachine *machine;
 static void
 setup (void)
 {
-  machine = monitor_test_machine (DISKS "[device vga]\ntype = test-screen\n[device blind]\ntype = test-screen\nblank = on\n[device button]\ntype = toy-button\n"
+  machine = monitor_test_machine (DISKS "[device vga]\ntype = test-screen\n[device blind]\ntype = test-screen\nblank = on\nheads = 2\n[device button]\ntype = toy-button\n"
                                   "[device input]\ntype = test-input\n[device com1]\ntype = toy-uart\nbackend = console\n[backend console]\ntype = toy-char\n");
 }
 
@@ -134,6 +134,8 @@ static const struct { const char *in, *out; } qmp[] = {
   { WITH ("screendump", "filename": "f", "device": "com1"), GENERIC ("Device 'com1' is a toy-uart and has no bp.screen/1") },
   { WITH ("screendump", "filename": "f", "device": "blind"), GENERIC ("'blind' shows no picture now") },
   { WITH ("screendump", "filename": "f", "head": 1), GENERIC ("'vga' has one head, 0") },
+  { WITH ("screendump", "filename": "f", "device": "blind", "head": 2), GENERIC ("'blind' has heads 0 to 1") },
+  { WITH ("screendump", "filename": "f", "device": "blind", "head": -1), GENERIC ("'blind' has heads 0 to 1") },
   { WITH ("screendump", "filename": "/nonexistent/f"), GENERIC ("Could not open '/nonexistent/f': No such file or directory") },
   /* input */
   { WITH ("send-key", "keys": ["a"]), GENERIC ("Invalid parameter type for 'keys[0]', expected: object") },
@@ -242,7 +244,7 @@ static const struct { const char *in, *out; } console[] = {
   /* objects */
   { "get button.strength", "button.strength = 3    ; can be set\n" },
   { "get com1", "com1.backend = console\ncom1.depth = 16\ncom1.parity = none\n*" },
-  { "get blind", "blind.blank = on\nblind.password = (secret)    ; can be set\n" },
+  { "get blind", "blind.blank = on\nblind.heads = 2\nblind.password = (secret)    ; can be set\n" },
   { "get blind.password", "Error: property `password` of blind is a secret: it can be set, and is not told\n" },
   { "get com1.nope", "Error: type `toy-uart` has no property `nope`\n" },
   { "get nope.x", "Error: Device 'nope' not found\n" },
@@ -387,6 +389,8 @@ START_TEST (pictures)
   ck_assert (memcmp (pixels, ppm + 11, 24) == 0);
   if (g_file_test ("/dev/full", G_FILE_TEST_EXISTS))
     line_is ("screendump /dev/full -f png", "Error: Could not write '/dev/full': No space left on device\n");
+  qmp_is (WITH ("screendump", "filename": "p.ppm", "device": "blind", "head": 1), RETURN ("{}"));
+  contents_are ("p.ppm", "P6\n1 1\n255\n\0\0\1", 14);
   ck_assert_int_eq (g_unlink ("p.ppm") | g_unlink ("p.png"), 0);
 }
 END_TEST

@@ -2,7 +2,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * PURPOSE.  The adapter provides it; displays (VNC, a terminal), monitors and screenshots link to the adapter or find it with bp_machine_next.  Each of them
- * has a frame of its own and asks at its own pace; nothing is drawn while nobody asks.
+ * has a frame of its own and asks at its own pace; nothing is drawn while nobody asks.  An adapter may have several heads, each with a picture of its own and
+ * its own serials; who knows of none looks at head 0.
  */
 #ifndef BACKPLANE_IFACE_SCREEN_H
 #define BACKPLANE_IFACE_SCREEN_H
@@ -41,6 +42,13 @@ typedef struct BpScreenIface {
   void (*update) (void *self, BpScreenFrame *frame);
   /* false: a graphics mode, or no picture. [main][locked] */
   bool (*text) (void *self, BpScreenText *text);
+  /* How many heads there are; an adapter without this and the next has one. [main][configured] */
+  uint32_t (*heads) (void *self);
+  /* Like update, of one of them. [main][locked] */
+  void (*update_head) (void *self, uint32_t head, BpScreenFrame *frame);
+  /* Somebody would like the picture of a head to have this size.  true: the guest is told, and may do so.  false: there is no such size, or head.  NULL, or not there:
+   * guests choose alone. [main][locked] */
+  bool (*want_size) (void *self, uint32_t head, uint32_t width, uint32_t height);
 } BpScreenIface;
 
 static inline void bp_screen_frame_clear (BpScreenFrame *frame)
@@ -48,6 +56,19 @@ static inline void bp_screen_frame_clear (BpScreenFrame *frame)
   g_free (frame->pixels);
   memset (frame, 0, sizeof *frame);
   frame->struct_size = sizeof *frame;
+}
+
+static inline uint32_t bp_screen_heads (const BpScreenIface *screen, void *self)
+{
+  return BP_TABLE_HAS (screen, heads) && BP_TABLE_HAS (screen, update_head) ? screen->heads (self) : 1;
+}
+/* Of a head that there is. */
+static inline void bp_screen_update (const BpScreenIface *screen, void *self, uint32_t head, BpScreenFrame *frame)
+{
+  if (head)
+    screen->update_head (self, head, frame);
+  else if (BP_TABLE_HAS (screen, update))
+    screen->update (self, frame);
 }
 
 #define BP_SCREEN_EDID_SIZE 128u
