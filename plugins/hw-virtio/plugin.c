@@ -9,6 +9,7 @@ static const BpTypeDesc *const types[] = {
   &virtio_balloon_type,
   &virtio_blk_type,
   &virtio_console_type,
+  &virtio_gpu_type,
   &virtio_input_type,
   &virtio_mem_type,
   &virtio_net_type,

@@ -6,6 +6,7 @@
  */
 #include <backplane/bus/memory-slots.h>
 #include <backplane/iface/input.h>
+#include <backplane/iface/screen.h>
 #include <backplane/plugin.h>
 #include <backplane/test-pci.h>
 #include <backplane/test-virtio.h>
@@ -73,6 +74,7 @@ static const FuzzDevice devices[] = {
   { "pmem", "type = virtio-pmem\nslots = slots\nmemory = more\n", MEMORY },
   { "mem", "type = virtio-mem\nslots = slots\nmemory = more\nrequested-size = 64M\n", MEMORY },
   { "fs", "type = virtio-fs\nfolder = /etc\nread-only = on\nthreads = 1\n", "" },
+  { "gpu", "type = virtio-gpu\nheads = 2\nmemory = 1M\n", "" },
 };
 
 /* --- the machine --------------------------------------------------------------------------------- */
@@ -330,6 +332,22 @@ other_end (Fuzz *f)
     shutdown (fd, what & 4 ? SHUT_WR : SHUT_RD);
 }
 
+/* Displays look at what there is, or would like another size. */
+static void
+look (Fuzz *f, unsigned what)
+{
+  static BpScreenFrame frames[2];
+  const BpScreenIface *screen = bp_test_interface (f->t, "d", BP_SCREEN_ID);
+  void *gpu = bp_test_object (f->t, "d");
+  unsigned width = what & 4 ? (unsigned) take (f, 2) : 0;
+  bp_machine_lock (bp_test_machine (f->t));
+  if (what & 4)
+    screen->want_size (gpu, what & 3, width, (unsigned) take (f, 2));
+  else
+    screen->update_head (gpu, what & 1, &frames[what & 1]);
+  bp_machine_unlock (bp_test_machine (f->t));
+}
+
 /* People type, servers answer. */
 static void
 outside (Fuzz *f)
@@ -341,6 +359,8 @@ outside (Fuzz *f)
     bp_input_send_key (bp_test_machine (f->t), what, take (f, 1) & 1);
   else if (strcmp (f->device->name, "tablet") == 0)
     bp_input_send_absolute (bp_test_machine (f->t), what << 7, (unsigned) take (f, 1) << 7, 0, what);
+  else if (strcmp (f->device->name, "gpu") == 0)
+    look (f, what);
   else if (strcmp (f->device->name, "vsock") == 0)
     other_end (f);
 }
