@@ -1,4 +1,4 @@
-/* vnc-look.c -- a VNC client for scripts: vnc-look PORT PICTURE.ppm [SECONDS [TEXT]] types, looks until the time is over or the server ends, and writes what it saw last. */
+/* vnc-look.c -- a VNC client for scripts: vnc-look PORT PICTURE.ppm [SECONDS [TEXT [WIDTHxHEIGHT]]] types, asks for a size, looks until the time is over or the server ends, and writes what it saw last. */
 /* SPDX-License-Identifier: MIT */
 #include <glib.h>
 #include <rfb/rfbclient.h>
@@ -35,6 +35,19 @@ type (rfbClient *client, const char *text)
   }
 }
 
+/* As a viewer does whose window has become another. */
+static void
+ask_for_size (rfbClient *client, const char *size)
+{
+  unsigned width, height;
+  if (sscanf (size, "%ux%u", &width, &height) != 2)
+    exit (2);
+  uint8_t screen[] = { 0, 0, 0, 0, 0, 0, 0, 0, (uint8_t) (width >> 8), (uint8_t) width, (uint8_t) (height >> 8), (uint8_t) height, 0, 0, 0, 0 };
+  uint8_t message[] = { 251, 0, (uint8_t) (width >> 8), (uint8_t) width, (uint8_t) (height >> 8), (uint8_t) height, 1, 0 };
+  WriteToRFBServer (client, (char *) message, sizeof message);
+  WriteToRFBServer (client, (char *) screen, sizeof screen);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -55,6 +68,8 @@ main (int argc, char **argv)
   int64_t end = g_get_monotonic_time () + (argc > 3 ? atoi (argv[3]) : 3600) * INT64_C (1000000);
   if (argc > 4)
     type (client, argv[4]);
+  if (argc > 5)
+    ask_for_size (client, argv[5]);
   while (g_get_monotonic_time () < end) {
     int n = WaitForMessage (client, 100000);
     if (n < 0 || (n > 0 && !HandleRFBServerMessage (client)))
