@@ -4,21 +4,21 @@
 
 enum { OPAQUE = 0xff };
 
-/* Where the colours are in a little-endian word: a format's name tells its bytes from the lowest address on. */
+/* Where the colours are in a little-endian word: a format's name tells its bytes from the lowest address on.  What a format calls X is the alpha of a cursor all the
+ * same: Linux makes cursors of buffers that it says have none. */
 typedef struct Format {
-  uint8_t number, red, green, blue;
-  int8_t alpha;                 /* -1: it has none */
+  uint8_t number, red, green, blue, alpha;
 } Format;
 
 static const Format formats[] = {
   { 1, 16, 8, 0, 24 },          /* B8G8R8A8 */
-  { 2, 16, 8, 0, -1 },          /* B8G8R8X8 */
+  { 2, 16, 8, 0, 24 },          /* B8G8R8X8 */
   { 3, 8, 16, 24, 0 },          /* A8R8G8B8 */
-  { 4, 8, 16, 24, -1 },         /* X8R8G8B8 */
+  { 4, 8, 16, 24, 0 },          /* X8R8G8B8 */
   { 67, 0, 8, 16, 24 },         /* R8G8B8A8 */
-  { 68, 24, 16, 8, -1 },        /* X8B8G8R8 */
+  { 68, 24, 16, 8, 0 },         /* X8B8G8R8 */
   { 121, 24, 16, 8, 0 },        /* A8B8G8R8 */
-  { 134, 0, 8, 16, -1 },        /* R8G8B8X8 */
+  { 134, 0, 8, 16, 24 },        /* R8G8B8X8 */
 };
 
 static const Format *
@@ -38,8 +38,8 @@ gpu_pixels_read (uint32_t format, const uint8_t *from, uint32_t *to, size_t n)
   const Format f = *find (format);
   memcpy (to, from, n * sizeof *to);
   for (size_t i = 0; i < n; i++) {
-    uint32_t word = GUINT32_FROM_LE (to[i]), alpha = f.alpha < 0 ? OPAQUE : word >> f.alpha & 0xff;
-    to[i] = alpha << 24 | (word >> f.red & 0xff) << 16 | (word >> f.green & 0xff) << 8 | (word >> f.blue & 0xff);
+    uint32_t word = GUINT32_FROM_LE (to[i]);
+    to[i] = (word >> f.alpha & 0xff) << 24 | (word >> f.red & 0xff) << 16 | (word >> f.green & 0xff) << 8 | (word >> f.blue & 0xff);
   }
 }
 

@@ -100,7 +100,7 @@ void gpu_resources_finish (Gpu *g);
 
 /* --- gpu-pixels.c --- */
 bool gpu_format_exists (uint32_t format);
-/* n pixels of a format as ARGB; of one without alpha A is 255. */
+/* n pixels of a format as ARGB; of one without alpha A is what is in its place. */
 void gpu_pixels_read (uint32_t format, const uint8_t *from, uint32_t *to, size_t n);
 /* One row of a cursor over a row of a picture: what is left of its first pixel is `x', which may be negative. */
 void gpu_pixels_blend (uint32_t *row, uint32_t width, const uint32_t *cursor, int64_t x);
