@@ -1,10 +1,11 @@
-/* disk-guest.c -- a Linux program for guests: patterns on a disk, written and verified; discards, zeroes, errors; how many requests it does a second. */
+/* disk-guest.c -- a Linux program for guests: patterns on a disk, written and verified, also while many requests of all kinds race; discards, zeroes, errors; how many requests it does a second. */
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/aio_abi.h>
 #include <linux/fs.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -154,6 +155,118 @@ zeroes (void)
   printf ("TEST zeroes\n");
 }
 
+/* --- everything at once -------------------------------------------------------------------------------- */
+
+/* Threads write, read, zero and discard pieces of some sectors; no two of them the same sectors at a time.  What each sector must hold is its generation: of a
+ * pattern, 0 zeros; after a discard it may be anything. */
+enum { SECTOR = 512, RACE_FIRST = 44 << 11, RACE_SECTORS = 16 << 11, RACE_MOST = 96, RACE_THREADS = 8, RACE_STEPS = 400, UNKNOWN = -1 };
+static pthread_mutex_t race_lock = PTHREAD_MUTEX_INITIALIZER;
+static bool race_busy[RACE_SECTORS];
+static int32_t race_generation[RACE_SECTORS] __attribute__ ((aligned (BLOCK)));
+static int32_t race_generations;
+
+static void
+race_fill (uint8_t *to, unsigned sector, int32_t generation)
+{
+  uint64_t *words = (uint64_t *) to;
+  for (unsigned i = 0; i < SECTOR / 8; i++)
+    words[i] = generation ? mix ((uint64_t) sector << 40 ^ (uint64_t) (uint32_t) generation << 8 ^ i) : 0;
+}
+
+static bool
+race_take (unsigned first, unsigned n, bool take)
+{
+  bool fine = true;
+  pthread_mutex_lock (&race_lock);
+  for (unsigned i = first; i < first + n && take; i++)
+    fine = fine && !race_busy[i];
+  for (unsigned i = first; i < first + n && fine; i++)
+    race_busy[i] = take;
+  pthread_mutex_unlock (&race_lock);
+  return fine;
+}
+
+static void
+race_check (const uint8_t *data, unsigned first, unsigned n)
+{
+  uint8_t wanted[SECTOR];
+  for (unsigned i = 0; i < n; i++) {
+    race_fill (wanted, first + i, race_generation[first + i]);
+    if (race_generation[first + i] != UNKNOWN && memcmp (data + i * SECTOR, wanted, SECTOR) != 0)
+      fail ("other contents", (RACE_FIRST + first + i) / 8);
+  }
+}
+
+static void
+race_step (uint8_t *data, uint64_t random)
+{
+  unsigned n = 1 + random % RACE_MOST, first = (unsigned) (random >> 8) % (RACE_SECTORS - n), what = (unsigned) (random >> 40) % 10;
+  if (random >> 50 & 1 && n > 8)        /* what a file system does */
+    first &= ~7u, n &= ~7u;
+  if (!race_take (first, n, true))
+    return;
+  uint64_t range[2] = { (uint64_t) (RACE_FIRST + first) * SECTOR, (uint64_t) n * SECTOR };
+  int32_t generation = what < 4 ? __atomic_add_fetch (&race_generations, 1, __ATOMIC_RELAXED) : what == 8 ? 0 : UNKNOWN;
+  for (unsigned i = 0; i < n && what < 4; i++)
+    race_fill (data + i * SECTOR, first + i, generation);
+  bool fine = what < 4    ? pwrite (fd, data, range[1], (off_t) range[0]) == (ssize_t) range[1]
+              : what < 8  ? pread (fd, data, range[1], (off_t) range[0]) == (ssize_t) range[1]
+              : what == 8 ? ioctl (fd, BLKZEROOUT, range) == 0
+                          : ioctl (fd, BLKDISCARD, range) == 0;
+  if (!fine)
+    fail (what < 4 ? "write" : what < 8 ? "read" : what == 8 ? "BLKZEROOUT" : "BLKDISCARD", range[0] / BLOCK);
+  else if (what >= 4 && what < 8)
+    race_check (data, first, n);
+  else
+    for (unsigned i = first; i < first + n; i++)
+      race_generation[i] = generation;
+  race_take (first, n, false);
+}
+
+static void *
+race_thread (void *user)
+{
+  uint64_t number = (uintptr_t) user << 32;
+  uint8_t *data = memory + (uintptr_t) user * (1 << 20);
+  for (unsigned i = 0; i < RACE_STEPS; i++) {
+    number = mix (number + i + 1);
+    race_step (data, number);
+    if (i % 64 == 63 && fsync (fd) != 0)
+      fail ("fsync", 0);
+  }
+  return NULL;
+}
+
+static void
+race_check_all (void)
+{
+  for (unsigned at = 0; at < RACE_SECTORS; at += 128) {
+    if (pread (fd, memory, 128 * SECTOR, (off_t) (RACE_FIRST + at) * SECTOR) != 128 * SECTOR)
+      fail ("read", (RACE_FIRST + at) / 8);
+    race_check (memory, at, 128);
+  }
+}
+
+/* What must be where is kept on the disk itself, behind the area, for `raced'. */
+static void
+race (bool again)
+{
+  pthread_t threads[RACE_THREADS];
+  const off_t table = (off_t) (RACE_FIRST + RACE_SECTORS) * SECTOR;
+  if (again && pread (fd, race_generation, sizeof race_generation, table) != sizeof race_generation)
+    fail ("read", (uint64_t) table / BLOCK);
+  for (unsigned i = 0; i < RACE_SECTORS && !again; i++)
+    race_generation[i] = UNKNOWN;
+  for (uintptr_t i = 0; i < RACE_THREADS && !again; i++)
+    pthread_create (&threads[i], NULL, race_thread, (void *) i);
+  for (unsigned i = 0; i < RACE_THREADS && !again; i++)
+    pthread_join (threads[i], NULL);
+  race_check_all ();
+  if (!again && (pwrite (fd, race_generation, sizeof race_generation, table) != sizeof race_generation || fsync (fd) != 0))
+    fail ("write", (uint64_t) table / BLOCK);
+  printf ("TEST %s\n", again ? "raced" : "race");
+}
+
 static void
 one (const char *name, bool write, uint64_t block)
 {
@@ -238,6 +351,8 @@ main (int argc, char **argv)
     sequential (false, seed);
     printf ("TEST %s\n", what);
   }
+  if (strcmp (what, "race") == 0 || strcmp (what, "raced") == 0)
+    race (strcmp (what, "raced") == 0);
   if (strcmp (what, "zeroes") == 0)
     zeroes ();
   if (strcmp (what, "errors") == 0) {
