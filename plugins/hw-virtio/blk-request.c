@@ -106,6 +106,20 @@ begin_segment (BlkRequest *r)
   return S_OK;
 }
 
+/* The user has to know each time: nothing else tells why the machine stands. */
+static void
+hold (BlkRequest *r, int error)
+{
+  Blk *b = r->blk;
+  const char *what = r->block.op == BP_BLOCK_READ ? "read" : r->block.op == BP_BLOCK_FLUSH ? "flush" : "write";
+  if (!b->failed)
+    bp_warn (b, "the host cannot %s: %s; the machine stops, and tries again when it is continued", what, g_strerror (error));
+  r->next = NULL;
+  *b->failed_end = r;
+  b->failed_end = &r->next;
+  bp_machine_request_stop (bp_object_machine (b), BP_RUN_IO_ERROR);
+}
+
 static void
 conclude (BlkRequest *r, int error)
 {
@@ -116,10 +130,7 @@ conclude (BlkRequest *r, int error)
     return;
   }
   if (what == BP_BLOCK_STOP) {
-    r->next = NULL;
-    *b->failed_end = r;
-    b->failed_end = &r->next;
-    bp_machine_request_stop (bp_object_machine (b), BP_RUN_IO_ERROR);
+    hold (r, error);
     return;
   }
   if (what == BP_BLOCK_IGNORE)
