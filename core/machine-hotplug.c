@@ -99,7 +99,7 @@ forget (BpMachine *m, BpObject *o)
   g_ptr_array_remove (m->realize_order, o);
   g_hash_table_remove (m->by_id, o->id);
   g_hash_table_remove (fm->sections, o);
-  object_free (o);
+  object_free_when_called (o, m->main_loop);
 }
 
 /* With the section in the descriptor; on failure it is there still, and nothing else is. */

@@ -146,12 +146,9 @@ release (BpObject *object)
   }
 }
 
-void
-object_free (BpObject *object)
+static void
+finish (BpObject *object)
 {
-  if (!object) {
-    return;
-  }
   if (object->stage != OBJECT_NEW) {
     release (object);           /* what only configure acquired goes the same way */
   }
@@ -163,7 +160,23 @@ object_free (BpObject *object)
   g_byte_array_unref (object->given);
   g_free (object->id);
   object->magic = 0;
+}
+
+void
+object_free (BpObject *object)
+{
+  if (!object) {
+    return;
+  }
+  finish (object);
   g_aligned_free (object);
+}
+
+void
+object_free_when_called (BpObject *object, BpLoop *loop)
+{
+  finish (object);
+  bp_loop_post (loop, false, NULL, g_aligned_free, object);
 }
 
 /* --- life cycle ----------------------------------------------------------------------------- */

@@ -4,6 +4,7 @@
 #define CORE_OBJECT_H
 
 #include <backplane/cpu.h>
+#include <backplane/loop.h>
 #include <backplane/object.h>
 #include <backplane/plugin.h>
 
@@ -89,6 +90,8 @@ static inline BpObject *object_of (const void *self) { return (BpObject *) ((uin
 /* Allocates the instance, sets every property to its default, creates the pins and regions of its type's tables. */
 BpObject *object_new (const BpTypeDesc *type, const char *id, BpMachine *machine);
 void object_free (BpObject *object);                    /* unrealized first when need be */
+/* The same while the machine goes on: calls that it has posted to its loop find its memory, as it was left, until they were made. */
+void object_free_when_called (BpObject *object, BpLoop *loop);
 bool object_is_intact (const BpObject *object);         /* its type has written to no byte behind the instance's declared size */
 /* Sets a property from text.  LINK properties are set with object_set_link (machine-build.c resolves names).  base_directory: for FILE. */
 bool object_set (BpObject *object, const char *name, const char *text, const char *base_directory, GError **error);

@@ -13,7 +13,8 @@ BP_EXPORT BpLoop *bp_loop_new_thread (const char *name);       /* an I/O thread 
 BP_EXPORT void bp_loop_free (BpLoop *loop);                    /* joins an I/O thread */
 BP_EXPORT GMainContext *bp_loop_context (BpLoop *loop);
 /* Calls f (user) once on the loop's thread; with `locked`, under the machine lock.  What was posted to the main loop and not called when the machine ends is
- * called before its objects are unrealized, or, posted while they are, before they are freed. [any] */
+ * called before its objects are unrealized, or, posted while they are, before they are freed.  When an object leaves a machine that runs, what it has posted to
+ * the main loop is called after its unrealize, and finds its memory as that has left it. [any] */
 BP_EXPORT void bp_loop_post (BpLoop *loop, bool locked, BpMachine *machine, void (*f) (void *user), void *user);
 /* Calls ready (user, condition) whenever fd has one of `condition`; locked.  Returns an id > 0. [any] */
 BP_EXPORT unsigned bp_loop_watch_fd (BpLoop *loop, BpMachine *machine, int fd, GIOCondition condition,

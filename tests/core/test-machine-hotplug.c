@@ -6,6 +6,7 @@
 #include <check.h>
 #include <backplane/snapshot.h>
 #include <glib/gstdio.h>
+#include <malloc.h>
 #include <string.h>
 
 #define FILE_NAME "hotplug-test.bps"
@@ -199,6 +200,31 @@ START_TEST (joins_and_leaves)
   ck_assert_str_eq (heard->str, "added(p) added(q) removed(q) removed(p) ");
   ck_assert (add ("device", "p", "type=test-plug ram=memory@0x10000", NULL));   /* again, at the same place */
   ck_assert_uint_eq (load (0x10000), 0);
+}
+END_TEST
+
+static unsigned called;
+
+static void
+look_at_it (void *user)
+{
+  const Plug *p = user;
+  called += !p->host && p->size == 4096;
+}
+
+/* A device posts what it has no time for, and leaves before it is done. */
+START_TEST (leaves_with_a_call_posted)
+{
+  build ("");
+  mallopt (M_PERTURB, 0xa5);    /* what is freed is not what it was */
+  void *p = add ("device", "p", "type=test-plug size=4K", NULL);
+  called = 0;
+  bp_loop_post (bp_loop_main (machine), true, machine, look_at_it, p);
+  ck_assert_int_eq (bp_machine_remove_object (machine, "p", NULL), BP_REMOVAL_NOW);
+  ck_assert (add ("device", "p", "type=test-plug size=8K", NULL));
+  work ();
+  mallopt (M_PERTURB, 0);
+  ck_assert_uint_eq (called, 1);
 }
 END_TEST
 
@@ -437,6 +463,7 @@ main (void)
   TCase *c = tcase_create ("machine-hotplug");
   tcase_add_checked_fixture (c, setup, teardown);
   tcase_add_test (c, joins_and_leaves);
+  tcase_add_test (c, leaves_with_a_call_posted);
   tcase_add_test (c, stub_joins);
   tcase_add_test (c, while_it_runs);
   tcase_add_test (c, refusals);
