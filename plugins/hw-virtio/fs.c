@@ -289,11 +289,11 @@ fs_realize (void *self, GError **error)
 {
   Fs *f = self;
   uint16_t sizes[1 + QUEUES_MOST];
+  f->saved = (BpStateBuffer) { g_malloc0 (1), 1 };
   if (!f->folder || !*f->folder)
     return true;                /* there is no device */
   for (unsigned i = 0; i <= f->queues; i++)
     sizes[i] = QUEUE_SIZE;
-  f->saved = (BpStateBuffer) { g_malloc0 (1), 1 };
   g_mutex_init (&f->mutex);
   g_cond_init (&f->wake);
   g_cond_init (&f->idle);
