@@ -402,6 +402,18 @@ may_begin (Migration *g, const char *address, GError **error)
   return has_ended (g->info.status) || snapshot_refuse (error, "the machine is on its way already");
 }
 
+static bool
+objects_movable (BpMachine *m, GError **error)
+{
+  g_autoptr (GString) bad = g_string_new (NULL);
+  for (guint i = 0; i < m->objects->len; i++) {
+    const BpObject *o = m->objects->pdata[i];
+    if (o->type->flags & BP_TYPE_STAYS)
+      g_string_append_printf (bad, "%s%s (type `%s`)", bad->len ? ", " : "", o->id, o->type->name);
+  }
+  return !bad->len || snapshot_refuse (error, "the machine stays where it is: nobody knows what of its memory is written to by %s", bad->str);
+}
+
 bool
 bp_migration_start (BpMachine *machine, const char *address, GError **error)
 {
@@ -413,7 +425,7 @@ bp_migration_start (BpMachine *machine, const char *address, GError **error)
     return snapshot_refuse (error, "the machine has not come here yet");
   if (state == BP_RUN_SHUTDOWN || state == BP_RUN_MOVED || full_machine (machine)->half_loaded)
     return snapshot_refuse (error, "the machine is not one that could go on elsewhere: its state is %s", bp_run_state_name (state));
-  if (!disks_movable (machine, error))
+  if (!objects_movable (machine, error) || !disks_movable (machine, error))
     return false;
   migration_begin (g, false, address);
   if (migration_start_thread (g, "migration", migration_send, error))

@@ -149,6 +149,8 @@ describe_type (BpReport *report, const BpTypeDesc *type)
   }
   if (type->flags & BP_TYPE_HOT_PLUG)
     report_value (report, "hot-plug", "objects may join and leave a machine that runs");
+  if (type->flags & BP_TYPE_STAYS)
+    report_value (report, "migration", "a machine with such an object is not moved");
   describe_properties (report, type);
   describe_section_keys (report, type);
   describe_pins (report, type);

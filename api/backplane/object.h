@@ -36,8 +36,9 @@ typedef struct BpInterfaceDesc {
 
 /* For BpTypeDesc.flags; not inherited. */
 enum {
-  BP_TYPE_HOT_PLUG = 1 << 0     /* objects of the type may join and leave a machine that runs (machine.h); their realize, reset and unrealize are then called
+  BP_TYPE_HOT_PLUG = 1 << 0,    /* objects of the type may join and leave a machine that runs (machine.h); their realize, reset and unrealize are then called
                                    locked, unrealize while no vCPU runs */
+  BP_TYPE_STAYS = 1 << 1        /* a machine with such an object is not moved (migration.h): somebody writes to its memory who does not mark what is dirty */
 };
 
 /* What becomes of the wish to remove an object from a machine that runs. */

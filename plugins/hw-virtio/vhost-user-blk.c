@@ -188,4 +188,5 @@ const BpTypeDesc vhost_user_blk_type = {
   .realize = blk_realize,
   .unrealize = blk_unrealize,
   .reset = blk_reset,
+  .flags = BP_TYPE_STAYS,
 };

@@ -134,4 +134,5 @@ const BpTypeDesc vhost_user_net_type = {
   .realize = net_realize,
   .unrealize = net_unrealize,
   .reset = net_reset,
+  .flags = BP_TYPE_STAYS,
 };
