@@ -1,8 +1,10 @@
 /* file.c -- memory-file: RAM whose bytes are those of a host file. */
 /* SPDX-License-Identifier: MIT */
 #include "mem-backend.h"
+#include <backplane/migration.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -161,6 +163,22 @@ configure (void *self, GError **error)
   return true;
 }
 
+/* Whoever has the file as memory that others see holds a lock of it: the bytes of a machine that comes must not be put over those of the one that they come from. */
+static bool
+realize (void *self, GError **error)
+{
+  File *f = self;
+  BpMachine *machine = bp_object_machine (self);
+  if (!f->base.share)
+    return true;
+  if (machine && bp_machine_is_incoming (machine) && flock (f->base.fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    g_set_error (error, BP_ERROR, BP_ERROR_IO, "`%s` is another process's memory, and a machine that comes is written to its memory: give it another file", f->path);
+    return false;
+  }
+  flock (f->base.fd, LOCK_SH | LOCK_NB);        /* (a file system without locks does without) */
+  return true;
+}
+
 /* --- tables ----------------------------------------------------------------------------------- */
 
 static const BpProperty properties[] = {
@@ -183,6 +201,7 @@ const BpTypeDesc memory_file_type = {
   .parent = &mem_backend_type,
   .properties = properties,
   .configure = configure,
+  .realize = realize,
   .unrealize = mem_backend_unrealize,
   .flags = BP_TYPE_HOT_PLUG,
 };
