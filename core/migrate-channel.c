@@ -65,90 +65,143 @@ channel_wrong (const char *address)
 
 /* --- opening --------------------------------------------------------------------------------------------- */
 
-static MigrateChannel *
-channel_make (int fd)
+MigrateChannel *
+channel_new_closed (void)
 {
   MigrateChannel *c = g_new0 (MigrateChannel, 1);
-  struct stat what;
-  c->fd = fd;
+  c->fd = -1;
   c->patience = -1;
   c->wake = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
-  c->is_socket = fd >= 0 && fstat (fd, &what) == 0 && S_ISSOCK (what.st_mode);
-  if (fd >= 0)
-    g_unix_set_fd_nonblocking (fd, TRUE, NULL);
-  if (fd >= 0 && !c->is_socket)
-    signal (SIGPIPE, SIG_IGN);  /* write() tells */
   return c;
+}
+
+static void
+set_fd (MigrateChannel *c, int fd)
+{
+  struct stat what;
+  c->fd = fd;
+  c->is_socket = fstat (fd, &what) == 0 && S_ISSOCK (what.st_mode);
+  g_unix_set_fd_nonblocking (fd, TRUE, NULL);
+  if (!c->is_socket)
+    signal (SIGPIPE, SIG_IGN);  /* write() tells */
 }
 
 MigrateChannel *
 channel_new (int fd)
 {
-  return channel_make (fd);
+  MigrateChannel *c = channel_new_closed ();
+  set_fd (c, fd);
+  return c;
 }
 
 /* Our end is the command's standard input, or output. */
-static MigrateChannel *
-open_command (const char *command, bool out, GError **error)
+static bool
+open_command (MigrateChannel *c, const char *command, bool out, GError **error)
 {
   char *argv[] = { (char *) "/bin/sh", (char *) "-c", (char *) command, NULL };
   int fd;
-  GPid child;
-  if (!g_spawn_async_with_pipes (NULL, argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, &child, out ? &fd : NULL, out ? NULL : &fd, NULL, error))
-    return NULL;
+  if (!g_spawn_async_with_pipes (NULL, argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, &c->child, out ? &fd : NULL, out ? NULL : &fd, NULL, error))
+    return false;
   fcntl (fd, F_SETFD, FD_CLOEXEC);
-  MigrateChannel *c = channel_make (fd);
-  c->child = child;
-  return c;
-}
-
-static MigrateChannel *
-open_file (const char *path, bool out, GError **error)
-{
-  SnapshotFile *file = out ? snapshot_file_create (path, error) : snapshot_file_open (path, error);
-  if (!file)
-    return NULL;
-  MigrateChannel *c = channel_make (-1);
-  c->file = file;
-  return c;
+  set_fd (c, fd);
+  return true;
 }
 
 /* What the program has opened itself, an image perhaps, no command inherits; what it was started with, it was inherited itself. */
-static MigrateChannel *
-open_number (const char *text, GError **error)
+static bool
+open_number (MigrateChannel *c, const char *text, GError **error)
 {
   int fd = (int) g_ascii_strtoull (text, NULL, 10), flags = fd > 2 ? fcntl (fd, F_GETFD) : -1;
-  if (flags >= 0 && !(flags & FD_CLOEXEC)) {
-    fcntl (fd, F_SETFD, FD_CLOEXEC);
-    return channel_make (fd);
-  }
-  snapshot_refuse (error, "there is no descriptor %s that the program was started with", text);
+  if (flags < 0 || flags & FD_CLOEXEC)
+    return snapshot_refuse (error, "there is no descriptor %s that the program was started with", text);
+  fcntl (fd, F_SETFD, FD_CLOEXEC);
+  set_fd (c, fd);
+  return true;
+}
+
+/* --- connecting: the host may take minutes, and nobody who cancels waits for it ----------------------------- */
+
+typedef struct Attempt {
+  char *address;
+  int fd, done;                 /* done: an eventfd */
+  GError *error;
+  int users;                    /* atomic: its thread, and who waits */
+} Attempt;
+
+static void
+attempt_unref (Attempt *a)
+{
+  if (!g_atomic_int_dec_and_test (&a->users))
+    return;
+  if (a->fd >= 0)
+    close (a->fd);
+  close (a->done);
+  g_clear_error (&a->error);
+  g_free (a->address);
+  g_free (a);
+}
+
+static void *
+attempt_thread (void *user)
+{
+  Attempt *a = user;
+  const uint64_t one = 1;
+  a->fd = bp_socket_connect (a->address, &a->error);
+  while (write (a->done, &one, sizeof one) < 0 && errno == EINTR)
+    continue;
+  attempt_unref (a);
   return NULL;
 }
 
-static MigrateChannel *
-channel_open (const char *address, bool out, GError **error)
+static bool
+open_socket (MigrateChannel *c, const char *address, GError **error)
+{
+  Attempt *a = g_new0 (Attempt, 1);
+  *a = (Attempt){ .address = g_strdup (address), .fd = -1, .done = eventfd (0, EFD_CLOEXEC), .users = 2 };
+  GThread *thread = g_thread_try_new ("connect", attempt_thread, a, error);
+  if (!thread) {
+    a->users = 1;
+    attempt_unref (a);
+    return false;
+  }
+  g_thread_unref (thread);
+  struct pollfd p[2] = { { .fd = a->done, .events = POLLIN }, { .fd = c->wake, .events = POLLIN } };
+  while (poll (p, 2, -1) < 0 && errno == EINTR)
+    continue;
+  if (!p[0].revents)
+    snapshot_refuse (error, "it was cancelled");
+  else if (a->fd < 0)
+    g_propagate_error (error, g_steal_pointer (&a->error));
+  else
+    set_fd (c, a->fd);
+  if (c->fd >= 0)
+    a->fd = -1;
+  attempt_unref (a);
+  return c->fd >= 0;
+}
+
+bool
+channel_open (MigrateChannel *c, const char *address, bool out, GError **error)
 {
   const char *rest;
-  int fd;
   switch (kind_of (address, &rest)) {
-  case KIND_FILE: return open_file (rest, out, error);
-  case KIND_EXEC: return open_command (rest, out, error);
-  case KIND_FD: return open_number (rest, error);
-  default: fd = bp_socket_connect (address, error); return fd < 0 ? NULL : channel_make (fd);
+  case KIND_FILE:
+    c->file = out ? snapshot_file_create (rest, error) : snapshot_file_open (rest, error);
+    return c->file;
+  case KIND_EXEC: return open_command (c, rest, out, error);
+  case KIND_FD: return open_number (c, rest, error);
+  default: return open_socket (c, address, error);
   }
 }
 
 MigrateChannel *
-channel_open_out (const char *address, GError **error)
+channel_new_open (const char *address, bool out, GError **error)
 {
-  return channel_open (address, true, error);
-}
-
-MigrateChannel *
-channel_open_in (const char *address, GError **error)
-{
-  return channel_open (address, false, error);
+  MigrateChannel *c = channel_new_closed ();
+  if (channel_open (c, address, out, error))
+    return c;
+  channel_free (c);
+  return NULL;
 }
 
 bool

@@ -385,7 +385,10 @@ send_head (Sender *s, GError **error)
   snapshot_write_blocks (&sink, s->ram.blocks);
   migrate_write (s->w, SECTION_ASK, NULL, NULL, 0);
   snapshot_header_clear (&header);
-  return migrate_writer_flush (s->w, error) && (!s->two_way || migrate_expect (s->r, REPLY_FITS, error));
+  channel_set_patience (s->channel, (int) parameters_of (s).patience);
+  bool good = migrate_writer_flush (s->w, error) && (!s->two_way || migrate_expect (s->r, REPLY_FITS, error));
+  channel_set_patience (s->channel, -1);        /* the guest runs: whoever has enough of waiting cancels */
+  return good;
 }
 
 static bool
@@ -410,19 +413,39 @@ send_all (Sender *s, GError **error)
   return good;
 }
 
+/* A connection that breaks says nothing; the receiver may have said why before. */
+static void
+ask_why (Sender *s, GError **error)
+{
+  enum { MOMENT_MS = 500 };
+  if (!s->two_way || migrate_writer_good (s->w) || migration_is_cancelled (s->g))
+    return;
+  channel_set_patience (s->channel, MOMENT_MS);
+  g_autofree char *why = migrate_last_words (s->r);
+  if (!why)
+    return;
+  g_clear_error (error);
+  snapshot_refuse (error, "the receiver refuses: %s", why);
+}
+
 void
 migration_send (Migration *g)
 {
   Sender s = { .g = g };
   GError *error = NULL;
-  s.channel = migration_call (g, prepare, &error) ? channel_open_out (g->address, &error) : NULL;
-  bool good = s.channel && migration_set_channel (g, s.channel) && not_cancelled (&s, &error);
+  bool good = migration_call (g, prepare, &error);
+  if (good) {
+    s.channel = channel_new_closed ();
+    good = migration_set_channel (g, s.channel) && channel_open (s.channel, g->address, true, &error) && not_cancelled (&s, &error);
+  }
   if (good) {
     s.two_way = channel_is_two_way (s.channel);
     s.w = migrate_writer_new (s.channel);
     s.r = migrate_reader_new (s.channel);
     s.ram = (RamSender){ .writer = s.w, .blocks = snapshot_blocks (g->m), .user = &s };
     good = send_all (&s, &error);
+    if (!good)
+      ask_why (&s, &error);
     g_array_unref (s.ram.blocks);
     migrate_reader_free (s.r);
     migrate_writer_free (s.w);

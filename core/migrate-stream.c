@@ -348,6 +348,25 @@ migrate_read (MigrateReader *r, uint32_t *kind, const uint8_t **payload, size_t 
   return !(first & COMPRESSED) || unpack (r, payload, size, error);
 }
 
+/* Of somebody who may write what it likes. */
+static char *
+text_of (const uint8_t *payload, size_t size)
+{
+  return g_utf8_make_valid ((const char *) payload, (gssize) MIN (size, 8192));
+}
+
+char *
+migrate_last_words (MigrateReader *r)
+{
+  uint32_t kind = 0;
+  const uint8_t *payload;
+  size_t size;
+  while (kind != REPLY_REFUSED)
+    if (!migrate_read (r, &kind, &payload, &size, NULL))
+      return NULL;
+  return text_of (payload, size);
+}
+
 bool
 migrate_expect (MigrateReader *r, uint32_t wanted, GError **error)
 {
@@ -357,7 +376,7 @@ migrate_expect (MigrateReader *r, uint32_t wanted, GError **error)
   if (!migrate_read (r, &kind, &payload, &size, error))
     return false;
   if (kind == REPLY_REFUSED) {
-    g_autofree char *text = g_utf8_make_valid ((const char *) payload, (gssize) MIN (size, 8192));
+    g_autofree char *text = text_of (payload, size);
     return snapshot_refuse (error, "the receiver refuses: %s", text);
   }
   return (kind == wanted && !size) || damaged (error, "another section than this one comes now");

@@ -44,11 +44,25 @@ migration_of (BpMachine *m)
   return g;
 }
 
+static void make_call (void *user);
+
+/* One that has told its end may ask for something still. [main] */
 static void
 join (Migration *g)
 {
   if (!g->thread)
     return;
+  g_mutex_lock (&g->lock);
+  while (!g->thread_ended) {
+    if (!g->call) {
+      g_cond_wait (&g->called, &g->lock);
+      continue;
+    }
+    g_mutex_unlock (&g->lock);
+    make_call (g);
+    g_mutex_lock (&g->lock);
+  }
+  g_mutex_unlock (&g->lock);
   g_thread_join (g->thread);
   g->thread = NULL;
   snapshot_plan_free (g_steal_pointer (&g->plan));
@@ -268,16 +282,23 @@ tell (void *user)
   }
 }
 
-void
-migration_set_status (Migration *g, BpMigrationStatus status)
+/* Under the lock. */
+static void
+note_status (Migration *g, BpMigrationStatus status)
 {
-  g_mutex_lock (&g->lock);
   g->info.status = status;
   if (has_ended (status))
     g->info.total_time = migration_ms (g->start);
   g_queue_push_tail (&g->told, GUINT_TO_POINTER (status));
-  g_mutex_unlock (&g->lock);
   bp_loop_post (g->m->main_loop, false, NULL, tell, g);
+}
+
+void
+migration_set_status (Migration *g, BpMigrationStatus status)
+{
+  g_mutex_lock (&g->lock);
+  note_status (g, status);
+  g_mutex_unlock (&g->lock);
 }
 
 void
@@ -443,9 +464,9 @@ bp_migration_cancel (BpMachine *machine)
   g->cancelled |= may;
   if (may && g->channel)
     channel_cancel (g->channel);
+  if (may)                      /* (before the thread can say how it has ended) */
+    note_status (g, BP_MIGRATION_CANCELLING);
   g_mutex_unlock (&g->lock);
-  if (may)
-    migration_set_status (g, BP_MIGRATION_CANCELLING);
 }
 
 /* --- incoming ------------------------------------------------------------------------------------------------------ */
@@ -499,7 +520,7 @@ bp_migration_receive (BpMachine *machine, const char *address, GError **error)
     g->listener_watch = bp_loop_watch_fd (machine->main_loop, NULL, bp_listener_fd (g->listener), G_IO_IN, on_client, g);
     return true;
   }
-  MigrateChannel *c = channel_open_in (address, error);
+  MigrateChannel *c = channel_new_open (address, false, error);
   if (!c)
     return false;
   migration_begin (g, true, address);

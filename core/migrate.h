@@ -31,11 +31,12 @@ enum {
 /* --- migrate-channel.c: bytes to another process and back ---------------------------------------------- */
 
 typedef struct MigrateChannel MigrateChannel;
-/* Connects; may take as long as the host does.  NULL with error. [any] */
-MigrateChannel *channel_open_out (const char *address, GError **error);
-/* What is there to be read without waiting for a sender: exec:, fd:, file:. [any] */
-MigrateChannel *channel_open_in (const char *address, GError **error);
 MigrateChannel *channel_new (int fd);                   /* a connected socket, taken */
+/* Leads nowhere yet, and can be cancelled; to be opened.  Out: to the one who listens there; may take as long as the host does, unless it is cancelled.
+ * In: what is there to be read without waiting for a sender: exec:, fd:, file:. [any] */
+MigrateChannel *channel_new_closed (void);
+bool channel_open (MigrateChannel *c, const char *address, bool out, GError **error);
+MigrateChannel *channel_new_open (const char *address, bool out, GError **error);       /* both; NULL with error */
 bool channel_is_two_way (const MigrateChannel *c);
 bool channel_is_file (const MigrateChannel *c);
 char *channel_wrong (const char *address);              /* NULL: it is an address; g_free */
@@ -73,6 +74,7 @@ bool migrate_read_header (MigrateReader *r, SnapshotHeader *header, GError **err
 bool migrate_read (MigrateReader *r, uint32_t *kind, const uint8_t **payload, size_t *size, GError **error);
 /* The next section has to be of that kind and empty; REFUSED becomes an error with its text. */
 bool migrate_expect (MigrateReader *r, uint32_t kind, GError **error);
+char *migrate_last_words (MigrateReader *r);            /* why the other side has ended, which it may have said; NULL: it did not; g_free */
 bool migrate_expect_end (MigrateReader *r, GError **error);     /* there is nothing more */
 SnapshotPull migrate_pull (MigrateReader *r);
 uint64_t migrate_reader_bytes (const MigrateReader *r);

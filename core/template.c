@@ -142,7 +142,7 @@ write_state (BpMachine *m, const Standing *standing, const SnapshotHeader *heade
              GError **error)
 {
   g_autofree char *address = g_strconcat ("file:", path, NULL);
-  MigrateChannel *c = channel_open_out (address, error);
+  MigrateChannel *c = channel_new_open (address, true, error);
   if (!c)
     return false;
   MigrateWriter *w = migrate_writer_new (c);
@@ -384,7 +384,7 @@ template_begin (BpMachine *m, const char *folder, bool *ran, GError **error)
 {
   g_autofree char *address = g_strdup_printf ("file:%s/state", folder);
   Reader s = { .m = m, .folder = folder, .fd = -1 };
-  MigrateChannel *c = channel_open_in (address, error);
+  MigrateChannel *c = channel_new_open (address, false, error);
   if (!c)
     return false;
   s.r = migrate_reader_new (c);

@@ -11,7 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 /* --- a chip with memory ---------------------------------------------------------------------------------- */
@@ -213,7 +215,7 @@ begin (const char *text)
 }
 
 static BpMigrationInfo
-send (const char *where)
+send_away (const char *where)
 {
   GError *error = NULL;
   ck_assert_msg (bp_migration_start (from, where, &error), "%s", error ? error->message : "");
@@ -340,7 +342,7 @@ START_TEST (by_a_file)
   p.compress = (uint32_t) _i;
 #endif
   ck_assert (bp_migration_set_parameters (from, &p, NULL));
-  BpMigrationInfo info = send (address);
+  BpMigrationInfo info = send_away (address);
   ck_assert_msg (info.status == BP_MIGRATION_COMPLETED, "%s", info.error);
   ck_assert_int_eq (bp_machine_run_state (from), BP_RUN_MOVED);
   ck_assert_ptr_null (owner);
@@ -368,7 +370,7 @@ by_socket (const char *text)
   g_autofree char *where = g_strdup_printf ("unix:%s/socket", folder);
   to = build (text, true);
   ck_assert_msg (bp_migration_receive (to, where, &error), "%s", error ? error->message : "");
-  BpMigrationInfo info = send (where);
+  BpMigrationInfo info = send_away (where);
   wait_for (to);
   settle (to);
   return info;
@@ -444,15 +446,15 @@ START_TEST (nobody_there)
 {
   begin (CHIPS);
   g_autofree char *where = g_strdup_printf ("unix:%s/nothing", folder);
-  BpMigrationInfo info = send (where);
+  BpMigrationInfo info = send_away (where);
   ck_assert_int_eq (info.status, BP_MIGRATION_FAILED);
   ck_assert_int_eq (bp_machine_run_state (from), BP_RUN_RUNNING);
   ck_assert (!bp_migration_start (from, "nonsense", NULL));
   ck_assert (!bp_migration_start (from, "fd:x", NULL));
   ck_assert (!bp_migration_receive (from, where, NULL));
-  info = send ("file:/nowhere/at/all");
+  info = send_away ("file:/nowhere/at/all");
   ck_assert_int_eq (info.status, BP_MIGRATION_FAILED);
-  info = send ("exec:exit 3");
+  info = send_away ("exec:exit 3");
   ck_assert_int_eq (info.status, BP_MIGRATION_FAILED);
   ck_assert_int_eq (bp_machine_run_state (from), BP_RUN_RUNNING);
 }
@@ -466,7 +468,7 @@ START_TEST (a_command_that_stays)
   bp_migration_parameters (from, &p);
   p.patience = 200;
   ck_assert (bp_migration_set_parameters (from, &p, NULL));
-  BpMigrationInfo info = send ("exec:trap '' TERM; cat >/dev/null; sleep 20");
+  BpMigrationInfo info = send_away ("exec:trap '' TERM; cat >/dev/null; sleep 20");
   ck_assert_int_eq (info.status, BP_MIGRATION_FAILED);
   ck_assert_msg (strstr (info.error, "has not ended") != NULL, "%s", info.error);
   ck_assert_int_eq (bp_machine_run_state (from), BP_RUN_RUNNING);
@@ -483,12 +485,12 @@ START_TEST (descriptors_of_ours)
   write_file (file, "precious", 8);
   int ours = open (file, O_RDWR | O_CLOEXEC), given = dup (ours);
   g_autofree char *where = g_strdup_printf ("fd:%d", ours), *where_given = g_strdup_printf ("fd:%d", given), *text = NULL;
-  BpMigrationInfo info = send (where);
+  BpMigrationInfo info = send_away (where);
   ck_assert_int_eq (info.status, BP_MIGRATION_FAILED);
   ck_assert_msg (strstr (info.error, "no descriptor") != NULL, "%s", info.error);
   ck_assert (g_file_get_contents (file, &text, NULL, &error));
   ck_assert_str_eq (text, "precious");
-  ck_assert_int_eq (send (where_given).status, BP_MIGRATION_COMPLETED);
+  ck_assert_int_eq (send_away (where_given).status, BP_MIGRATION_COMPLETED);
   close (ours);
 }
 END_TEST
@@ -550,6 +552,26 @@ START_TEST (cancelled)
 }
 END_TEST
 
+/* Who listens there takes nobody: to connect lasts for ever. */
+START_TEST (cancelled_before_it_is_connected)
+{
+  struct sockaddr_un sun = { .sun_family = AF_UNIX };
+  int listener = socket (AF_UNIX, SOCK_STREAM, 0), other = socket (AF_UNIX, SOCK_STREAM, 0);
+  g_snprintf (sun.sun_path, sizeof sun.sun_path, "%s", file);
+  ck_assert (bind (listener, (struct sockaddr *) &sun, sizeof sun) == 0 && listen (listener, 0) == 0);
+  ck_assert_int_eq (connect (other, (struct sockaddr *) &sun, sizeof sun), 0);
+  begin (CHIPS);
+  g_autofree char *where = g_strconcat ("unix:", file, NULL);
+  ck_assert (bp_migration_start (from, where, NULL));
+  g_usleep (100000);
+  bp_migration_cancel (from);
+  ck_assert_int_eq (wait_for (from).status, BP_MIGRATION_CANCELLED);
+  settle (from);
+  close (listener);
+  close (other);
+}
+END_TEST
+
 /* --- streams that are not what was sent ----------------------------------------------------------------------------------- */
 
 static void
@@ -569,7 +591,7 @@ START_TEST (any_byte_changed)
   g_autofree char *bytes = NULL;
   gsize size;
   begin (CHIPS);
-  ck_assert_int_eq (send (address).status, BP_MIGRATION_COMPLETED);
+  ck_assert_int_eq (send_away (address).status, BP_MIGRATION_COMPLETED);
   ck_assert (g_file_get_contents (file, &bytes, &size, NULL));
   to = build (CHIPS, true);
   for (size_t at = 0; at < size; at += at < 2000 || size - at < 2000 ? 5 : 67) {
@@ -585,7 +607,7 @@ START_TEST (cut_anywhere)
   g_autofree char *bytes = NULL;
   gsize size;
   begin (CHIPS);
-  ck_assert_int_eq (send (address).status, BP_MIGRATION_COMPLETED);
+  ck_assert_int_eq (send_away (address).status, BP_MIGRATION_COMPLETED);
   ck_assert (g_file_get_contents (file, &bytes, &size, NULL));
   to = build (CHIPS, true);
   for (size_t n = 0; n < size; n += n < 1000 || size - n < 1000 ? 7 : 201)
@@ -625,7 +647,7 @@ START_TEST (sections_that_moved)
   uint32_t start;
   g_autoptr (GArray) at = g_array_new (FALSE, FALSE, sizeof (size_t));
   begin (CHIPS);
-  ck_assert_int_eq (send (address).status, BP_MIGRATION_COMPLETED);
+  ck_assert_int_eq (send_away (address).status, BP_MIGRATION_COMPLETED);
   ck_assert (g_file_get_contents (file, &bytes, &size, NULL));
   to = build (CHIPS, true);
   memcpy (&start, bytes + 12, sizeof start);
@@ -710,22 +732,25 @@ START_TEST (template_there_and_back)
     bytes[at] ^= 4;
   }
   write_file (state, bytes, size);
+  g_autoptr (GPtrArray) paths = g_ptr_array_new_with_free_func (g_free);
   GDir *dir = g_dir_open (folder, 0, NULL);
   for (const char *name; (name = g_dir_read_name (dir)); n++) {
     g_autofree char *path = g_build_filename (folder, name, NULL);
     struct stat st;
     ck_assert_int_eq (stat (path, &st), 0);
-    ck_assert (!g_str_has_prefix (name, "ram-") || (st.st_mode & 0777) == 0400);
     if (g_str_has_prefix (name, "ram-")) {
-      ck_assert (template_begin (to, folder, &ran, NULL));
+      ck_assert_uint_eq (st.st_mode & 0777, 0400);
+      ck_assert_msg (template_begin (to, folder, &ran, &error), "%s", error ? error->message : "");
       ck_assert_int_eq (utimensat (AT_FDCWD, path, NULL, 0), 0);
       ck_assert (!template_begin (to, folder, &ran, &error));
       ck_assert_msg (strstr (error->message, "was changed after it had been saved") != NULL, "%s", error->message);
       g_clear_error (&error);
     }
-    g_unlink (path);
+    g_ptr_array_add (paths, g_steal_pointer (&path));
   }
   g_dir_close (dir);
+  for (guint i = 0; i < paths->len; i++)
+    g_unlink (paths->pdata[i]);
   ck_assert_uint_eq (n, 2);
 }
 END_TEST
@@ -750,6 +775,7 @@ main (void)
   tcase_add_test (tcase, standing_too_long);
   tcase_add_test (tcase, descriptors_of_ours);
   tcase_add_test (tcase, cancelled);
+  tcase_add_test (tcase, cancelled_before_it_is_connected);
   tcase_add_test (tcase, any_byte_changed);
   tcase_add_test (tcase, cut_anywhere);
   tcase_add_test (tcase, sections_that_moved);

@@ -22,6 +22,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+enum { COPIES_MOST = 32 };
+
 typedef struct Process {
   unsigned number;
   pid_t pid;
@@ -383,6 +385,8 @@ break_once (Process *from, GRand *random, unsigned turn, bool flips)
   }
   if (!there && !(answer && strstr (answer, "\"error-desc\"")))
     fail ("the sender does not say why: %s", answer);
+  if (!there && flips && !strstr (answer, "the receiver refuses: ") && !strstr (answer, "damaged"))
+    fail ("the sender does not say that the receiver has refused: %s", answer);
   if (!there && finish (to, false, false) != 1)
     fail ("a receiver that got nothing has not failed");
   if (!there && !strstr (last_words, "the machine did not come: "))
@@ -462,8 +466,8 @@ begin_copies (Process *original, unsigned copies)
   g_autofree char *save = g_strdup_printf ("{'execute':'x-template-save','arguments':{'folder':'%s'}}", folder);
   g_autoptr (GString) before = NULL;
   g_autofree char *answer = ask (original, "{'execute':'stop'}"), *saved = ask (original, save);
-  Process *p[16];
-  int64_t began[16];
+  Process *p[COPIES_MOST];
+  int64_t began[COPIES_MOST];
   if (!answer || !saved || !strstr (saved, "\"return\""))
     fail ("no template: %s", saved ? saved : "no answer");
   finish (original, true, true);
@@ -547,7 +551,7 @@ main (int argc, char **argv)
   }
   wait_until_all_goes_on (p);
   if (copies) {
-    begin_copies (p, MIN ((unsigned) copies, 16));
+    begin_copies (p, MIN ((unsigned) copies, COPIES_MOST));
   } else {
     finish (p, true, true);
     check_console ();
