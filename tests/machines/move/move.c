@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -94,6 +95,7 @@ run_child (const Process *p, const char *option, const char *value)
     g_ptr_array_add (argv, (char *) value);
   }
   g_ptr_array_add (argv, NULL);
+  prctl (PR_SET_PDEATHSIG, SIGKILL);    /* a test that fails leaves no machines behind */
   dup2 (open ("/dev/null", O_RDONLY), 0);
   dup2 (open (p->out, O_WRONLY | O_CREAT | O_TRUNC, 0600), 1);
   dup2 (open (p->err, O_WRONLY | O_CREAT | O_TRUNC, 0600), 2);
@@ -270,6 +272,11 @@ relay_thread (void *user)
     if (poll (p, 2, 60000) <= 0)
       break;
     open = (!p[0].revents || pass (a, b, &r->forth, &r->flip)) && (!p[1].revents || pass (b, a, &r->back, &no_flip));
+  }
+  if (r->forth && r->back && b >= 0) {  /* one of them has ended: what the receiver said last arrives */
+    shutdown (b, SHUT_WR);
+    while (pass (b, a, &r->back, &no_flip))
+      continue;
   }
   close (a);
   close (b);
