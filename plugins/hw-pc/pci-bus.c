@@ -71,7 +71,7 @@ pci_slot_update_line (BpPciSlot *s)
     s->config[PCI_STATUS] |= PCI_STATUS_INTERRUPT;
   else
     s->config[PCI_STATUS] &= (uint8_t) ~PCI_STATUS_INTERRUPT;
-  s->driven = level && !pci_n_messages (bus, s) && !(pci_get16 (s->config, PCI_COMMAND) & PCI_COMMAND_NO_INTERRUPT);
+  s->driven = level && !s->ejected && !pci_n_messages (bus, s) && !(pci_get16 (s->config, PCI_COMMAND) & PCI_COMMAND_NO_INTERRUPT);
   bool any = false;
   for (unsigned i = 0; i < PCI_N_FUNCTIONS && !any; i++)
     any = bus->slots[i] && bus->slots[i]->driven && line_of (bus->slots[i]) == line_of (s);

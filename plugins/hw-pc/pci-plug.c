@@ -6,6 +6,18 @@ enum { N_DEVICES = 32, FUNCTIONS_EACH = 8 };
 
 static unsigned device_of (const BpPciSlot *s) { return s->address / FUNCTIONS_EACH; }
 
+/* What the tables have a device for: it is free, or has function 0 alone. */
+static bool
+may_leave (const PciBus *bus, unsigned device)
+{
+  for (unsigned i = 0; i < FUNCTIONS_EACH; i++) {
+    const BpPciSlot *s = bus->slots[device * FUNCTIONS_EACH + i];
+    if (s && (!s->owner || i))
+      return false;
+  }
+  return true;
+}
+
 /* --- coming ----------------------------------------------------------------------------------- */
 
 bool
@@ -13,16 +25,16 @@ pci_hot_plug (void *self, BpPciSlot *s, void *owner, GError **error)
 {
   PciBus *bus = self;
   const char *wrong = NULL;
+  s->owner = owner;
   if (bus->is_up && !bus->plugger)
     wrong = "the guest would not be told: the machine has no [device] of type pci-slots for the bus";
-  else if (bus->is_up && s->address % FUNCTIONS_EACH)
-    wrong = "guests look for function 0 of what comes, and for no other";
+  else if (bus->is_up && !may_leave (bus, device_of (s)))
+    wrong = "guests look for function 0 of what comes, alone in its place";
   if (wrong) {
     g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "%02x.%x of `%s' cannot come to a machine that runs: %s", device_of (s), s->address % FUNCTIONS_EACH, bp_object_id (bus),
                  wrong);
     return false;
   }
-  s->owner = owner;
   if (bus->is_up)
     bus->plugger->came (bus->plugger_self, device_of (s));
   return true;
@@ -34,17 +46,12 @@ bool
 pci_ask (void *self, BpPciSlot *s, GError **error)
 {
   PciBus *bus = self;
-  bool all = bus->plugger != NULL;
-  for (unsigned i = 0; i < FUNCTIONS_EACH && all; i++) {
-    const BpPciSlot *other = bus->slots[device_of (s) * FUNCTIONS_EACH + i];
-    all = !other || other == s;
-  }
-  if (all) {
+  if (bus->plugger && may_leave (bus, device_of (s))) {
     bus->plugger->asked (bus->plugger_self, device_of (s));
     return true;
   }
   g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "%02x.%x of `%s' cannot leave a machine that runs: %s", device_of (s), s->address % FUNCTIONS_EACH, bp_object_id (bus),
-               bus->plugger ? "a guest lets go of all functions of a device or of none, and it has others"
+               bus->plugger ? "guests let go of function 0, alone in its place"
                             : "the guest cannot be asked, since the machine has no [device] of type pci-slots for the bus");
   return false;
 }
@@ -66,17 +73,6 @@ attach (void *self, const PciPlugger *plugger, void *user)
     return false;
   bus->plugger = plugger;
   bus->plugger_self = user;
-  return true;
-}
-
-static bool
-may_leave (const PciBus *bus, unsigned device)
-{
-  for (unsigned i = 0; i < FUNCTIONS_EACH; i++) {
-    const BpPciSlot *s = bus->slots[device * FUNCTIONS_EACH + i];
-    if (s && (!s->owner || i))
-      return false;
-  }
   return true;
 }
 

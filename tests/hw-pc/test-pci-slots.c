@@ -194,7 +194,7 @@ END_TEST
 START_TEST (what_does_not_go)
 {
   GError *error = NULL;
-  Harness *h = start (PC SLOTS CARD_AT ("chip", "test-chip", "02.0") CARD_AT ("card", "test-card", "04.0") CARD_AT ("second", "test-card", "04.1"));
+  Harness *h = start (PC SLOTS CARD_AT ("chip", "test-chip", "02.0") CARD_AT ("card", "test-card", "04.0") CARD_AT ("second", "test-card", "04.1") CARD_AT ("odd", "test-card", "06.1"));
   bp_test_keep_log ("guest_errors");
   out32 (h, EJECT, UINT32_MAX);
   bp_test_iterate (h);
@@ -204,10 +204,15 @@ START_TEST (what_does_not_go)
   g_autofree char *log = bp_test_take_log ();
   ck_assert_ptr_nonnull (strstr (log, "ejects device 02, in which there is nothing that can leave"));
   ck_assert_int_eq (bp_machine_remove_object (harness_machine (h), "card", &error), BP_REMOVAL_REFUSED);
-  ck_assert_ptr_nonnull (strstr (error->message, "lets go of all functions of a device or of none"));
+  ck_assert_ptr_nonnull (strstr (error->message, "guests let go of function 0, alone in its place"));
   g_clear_error (&error);
   ck_assert (!add (h, "third", "05.1", &error));
   ck_assert_ptr_nonnull (strstr (error->message, "05.1 of `host' cannot come to a machine that runs: guests look for function 0"));
+  g_clear_error (&error);
+  ck_assert (!add (h, "third", "06.0", &error));
+  ck_assert_ptr_nonnull (strstr (error->message, "alone in its place"));
+  g_clear_error (&error);
+  ck_assert_int_eq (bp_machine_remove_object (harness_machine (h), "odd", &error), BP_REMOVAL_REFUSED);
   g_clear_error (&error);
   ck_assert (!add (h, "third", "02.0", &error));
   ck_assert_ptr_nonnull (strstr (error->message, "is taken"));
