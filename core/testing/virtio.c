@@ -104,10 +104,14 @@ bp_test_virtio_use_pin (BpTestVirtio *v)
   v->pin = true;
 }
 
+/* A transitional function says it by its subsystem (4.1.2.2). */
 uint32_t
 bp_test_virtio_device_id (BpTestVirtio *v)
 {
-  return v->bus ? (bp_test_pci_read) (v->t, v->bus, v->function, 2, 2) - 0x1040 : (uint32_t) load (v, v->registers + MMIO_DEVICE_ID, 4);
+  if (!v->bus)
+    return (uint32_t) load (v, v->registers + MMIO_DEVICE_ID, 4);
+  uint32_t id = (bp_test_pci_read) (v->t, v->bus, v->function, 2, 2);
+  return id >= 0x1040 ? id - 0x1040 : (bp_test_pci_read) (v->t, v->bus, v->function, 0x2e, 2);
 }
 
 /* --- features, queues, start --------------------------------------------------------------------- */

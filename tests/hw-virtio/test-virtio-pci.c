@@ -142,6 +142,7 @@ BP_TEST (ports)
   /* and the same function to a driver of today */
   BpTestVirtio *v = bp_test_virtio_pci (t, "pci", RNG, VIRTIO_TEST_MEMORY, VIRTIO_TEST_SIZE);
   uint8_t bytes[16];
+  bp_test_expect_eq (bp_test_virtio_device_id (v), 4);
   bp_test_virtio_setup (v, BP_TEST_VIRTIO_ALL, 1);
   bp_test_expect_eq (bp_test_virtio_call (v, 0, NULL, 0, bytes, sizeof bytes), sizeof bytes);
   bp_test_virtio_free (v);
