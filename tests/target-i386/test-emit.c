@@ -582,6 +582,36 @@ START_TEST (test_exit_flags)
 }
 END_TEST
 
+/* Whether env->cc_op is stored on the way to the block's last end, on which all branches are taken. */
+static bool
+stores_op (void)
+{
+  for (unsigned i = 0; i < ir.n_insns; i++) {
+    const BpIrInsn *insn = &ir.insns[i];
+    if (insn->op == BP_IR_st32 && insn->imm == offsetof (X86Cpu, cc_op))
+      return true;
+    while (insn->op == BP_IR_brcond && !(ir.insns[i].op == BP_IR_label && ir.insns[i].aux == insn->aux))
+      i++;
+  }
+  return false;
+}
+
+/* CLAC leaves the block when CR4.SMAP is not what it was, and then goes on: what the flags are made of is told on both ways.  Else an interrupt
+ * right behind takes any bits for EFLAGS, and IRET sets DF, say. */
+START_TEST (test_clac_keeps_flags)
+{
+  for (unsigned smap = 0; smap < 2; smap++) {
+    env->cr4 = smap ? CR4_SMAP : 0;
+    TRANSLATE (LONG_USER & ~3, 0x29, 0xc8, 0x0f, 0x01, 0xca, 0xc3);     /* sub eax, ecx; clac; ret */
+    ck_assert_uint_eq (t.n_insns, 3);
+    ck_assert_msg (stores_op (), "%s", text->str);
+    TRANSLATE (LONG_USER & ~3, 0x29, 0xc8, 0x0f, 0x01, 0xca, 0x29, 0xc8, 0xc3);   /* the same kind again */
+    ck_assert_msg (stores_op (), "%s", text->str);
+  }
+  env->cr4 = 0;
+}
+END_TEST
+
 START_TEST (test_long_key)
 {
   BpTbKey a, b;
@@ -646,7 +676,8 @@ main (void)
     test_flat_segment_load_goes_on, test_privilege, test_port_permission, test_alignment, test_flags_that_die_are_not_made,
     test_pending_flags_are_restored, test_flags_are_guessed, test_fp_exception_comes_before_faults, test_what_accesses_say,
     test_ins_is_alone, test_not_taken_at_the_limit, test_key, test_long_extent, test_long_widths, test_long_addresses, test_long_stack,
-    test_long_stack_faults, test_long_branches, test_undone_jump, test_long_conditions, test_random_in_deterministic_mode, test_exit_flags, test_long_key
+    test_long_stack_faults, test_long_branches, test_undone_jump, test_long_conditions, test_random_in_deterministic_mode, test_exit_flags, test_clac_keeps_flags,
+    test_long_key
   };
   env = aligned_alloc (64, (sizeof *env + 63) / 64 * 64);
   memset (env, 0, sizeof *env);

@@ -232,12 +232,12 @@ emit_clac (Translator *s, const X86Insn *insn)
   if (s->hflags & HF_SMAP)
     return;
   uint32_t as_guessed = bp_ir_label_new (s->b);
+  flags_store_op (s);           /* on both ways */
   SET_ENV32 (s, eflags, op3i (s, BP_IR_and, ENV32 (s, eflags), ~(uint32_t) X86_FL_AC));
   BpTemp smap = op3i (s, BP_IR_and, ENV32 (s, cr4), CR4_SMAP);
   bp_ir_brcond (s->b, BP_IR_I32, on ? BP_IR_NE : BP_IR_EQ, smap, i32 (s, 0), as_guessed);
   BpTemp mode = ENV32 (s, hflags), bit = i32 (s, HF_SMAP);
   SET_ENV32 (s, hflags, on ? op3i (s, BP_IR_and, mode, ~(uint32_t) HF_SMAP) : op3 (s, BP_IR_or, mode, bit));
-  flags_store_op (s);
   emit_next_eip (s);
   emit_go_anywhere (s);
   bp_ir_label (s->b, as_guessed);
