@@ -219,6 +219,25 @@ START_TEST (test_fast_and_slow)
 }
 END_TEST
 
+/* Non-temporal stores are the host's own, and so is what orders them.  What only orders other loads or stores is nothing there. */
+START_TEST (test_fences)
+{
+  static const uint8_t sfence[] = { 0x0f, 0xae, 0xf8 };
+  for (unsigned kind = 1; kind <= 3; kind++) {
+    bp_ir_insn_start (&ir, 0x100, 0);
+    bp_ir_append (&ir, BP_IR_fence, BP_IR_I32)->aux = kind;
+    bp_ir_exit_tb (&ir, 0);
+    Tb *tb = compile ();
+    unsigned n = 0;
+    for (uint32_t i = 0; i + sizeof sfence <= tb->code_size; i++)
+      n += memcmp ((const uint8_t *) tb->code + i, sfence, sizeof sfence) == 0;
+    ck_assert_uint_eq (n, kind == 2);
+    ck_assert_uint_eq (run (tb), 0);
+    release (tb);
+  }
+}
+END_TEST
+
 /* The last byte lies in the next page: never inline. */
 START_TEST (test_page_crossing)
 {
@@ -571,6 +590,7 @@ main (void)
   tcase_add_test (tcase, test_page_crossing);
   tcase_add_test (tcase, test_leave_event);
   tcase_add_test (tcase, test_slow_atomics);
+  tcase_add_test (tcase, test_fences);
   tcase_add_test (tcase, test_helper_writes);
   tcase_add_test (tcase, test_raise_and_marks);
   tcase_add_test (tcase, test_sse);

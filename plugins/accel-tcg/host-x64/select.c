@@ -248,12 +248,14 @@ x64_host_store (Gen *g, const BpIrInsn *insn)
   ra_release_dead (&g->ra);
 }
 
-/* Loads and stores of x86 are ordered but for a store before a later load (SDM vol. 3, 9.2). */
+/* Loads and stores of x86 are ordered but for a store before a later load, and non-temporal stores, which are the guest's own (SDM vol. 3, 9.2). */
 static void
 x64_fence (Gen *g, const BpIrInsn *insn)
 {
   if (insn->aux == 3)
     enc_alu_mi (&g->e, ALU_OR, X64_LOCK, x64_mem (RSP, FRAME_RESULT), 0);
+  else if (insn->aux == 2 && enc_begin (&g->e))
+    enc_u8 (&g->e, 0x0f), enc_u8 (&g->e, 0xae), enc_u8 (&g->e, 0xf8);   /* sfence */
 }
 
 static void
