@@ -95,6 +95,7 @@ char *origin_directory (const Origin *origin);
 /* --- machine-section.c -------------------------------------------------------------------- */
 
 bool section_is_name (const char *text);
+bool section_is_added (const Section *s);       /* to a machine that was there; its origin is no file: "" */
 /* The name under which a section is found: objects by their id, the others with their kind. */
 char *section_lookup_name (const char *kind, const char *name);
 /* Every name that a section can be meant by; free with g_free (names are borrowed). */

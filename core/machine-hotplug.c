@@ -77,12 +77,6 @@ connect (Build *b, Item *item)
   return true;
 }
 
-static bool
-is_added (const Section *s)
-{
-  return s->origin.file == added_origin.file;
-}
-
 /* Everything that points to it, and then itself.  The machine is locked. */
 static void
 forget (BpMachine *m, BpObject *o)
@@ -293,7 +287,7 @@ drop_section (BpMachine *m, Section *s)
 {
   FullMachine *fm = full_machine (m);
   descriptor_take_out (m->descriptor, s);
-  if (is_added (s)) {
+  if (section_is_added (s)) {
     section_free (s);
     return;
   }

@@ -26,6 +26,12 @@ section_is_name (const char *text)
   return true;
 }
 
+bool
+section_is_added (const Section *s)
+{
+  return s->origin.file && !*s->origin.file;
+}
+
 /* --- making and changing -------------------------------------------------------------------- */
 
 static void

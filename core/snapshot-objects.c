@@ -27,15 +27,9 @@ struct SnapshotObjects {
 /* --- saving --------------------------------------------------------------------------------------- */
 
 static bool
-is_added (const Section *s)
-{
-  return s->origin.file && !*s->origin.file;
-}
-
-static bool
 is_hot (BpMachine *m, BpObject *o)
 {
-  return is_added (g_hash_table_lookup (full_machine (m)->sections, o));
+  return section_is_added (g_hash_table_lookup (full_machine (m)->sections, o));
 }
 
 bool
