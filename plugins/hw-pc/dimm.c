@@ -4,6 +4,7 @@
 #include <backplane/iface/memory-backend.h>
 #include <backplane/machine.h>
 #include "hw-pc.h"
+#include <string.h>
 
 /* What operating systems add and remove at a time, at least: Linux's section. */
 #define DIMM_BLOCK (UINT64_C (128) << 20)
@@ -121,8 +122,9 @@ static void
 dimm_info (void *self, BpMemoryDeviceInfo *info)
 {
   Dimm *d = self;
-  *info = (BpMemoryDeviceInfo) { .struct_size = info->struct_size, .slot = d->slot, .address = d->address, .size = size_of (d), .node = d->node, .kind = "dimm",
-                                 .memory = d->memory.instance };
+  const BpMemoryDeviceInfo all = { .struct_size = info->struct_size, .slot = d->slot, .address = d->address, .size = size_of (d), .node = d->node, .kind = "dimm",
+                                   .memory = d->memory.instance };
+  memcpy (info, &all, MIN (info->struct_size, sizeof all));
 }
 
 static const BpMemoryDeviceIface device_iface = { .struct_size = sizeof (BpMemoryDeviceIface), .info = dimm_info };

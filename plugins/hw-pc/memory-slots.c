@@ -218,7 +218,8 @@ static void
 slots_info (void *self, BpMemorySlotsInfo *info)
 {
   Slots *s = self;
-  *info = (BpMemorySlotsInfo) { .struct_size = info->struct_size, .slots = s->n_slots, .base = s->base, .size = s->size };
+  const BpMemorySlotsInfo all = { .struct_size = info->struct_size, .slots = s->n_slots, .base = s->base, .size = s->size };
+  memcpy (info, &all, MIN (info->struct_size, sizeof all));
 }
 
 static const Place *

@@ -299,8 +299,9 @@ static void
 mem_info (void *self, BpMemoryDeviceInfo *info)
 {
   Mem *m = self;
-  *info = (BpMemoryDeviceInfo) { .struct_size = info->struct_size, .slot = -1, .address = m->place.address, .size = m->n_plugged * m->block_size, .kind = "virtio-mem",
-                                 .memory = m->place.memory.instance };
+  const BpMemoryDeviceInfo all = { .struct_size = info->struct_size, .slot = -1, .address = m->place.address, .size = m->n_plugged * m->block_size, .kind = "virtio-mem",
+                                   .memory = m->place.memory.instance, .block = m->block_size, .requested = m->requested };
+  memcpy (info, &all, MIN (info->struct_size, sizeof all));
 }
 
 static const BpMemoryDeviceIface device_iface = { .struct_size = sizeof (BpMemoryDeviceIface), .info = mem_info };

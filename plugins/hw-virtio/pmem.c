@@ -4,6 +4,7 @@
 #include "memory-place.h"
 #include <errno.h>
 #include <unistd.h>
+#include <string.h>
 
 /* --- what the driver sees ----------------------------------------------------- */
 
@@ -150,8 +151,9 @@ static void
 pmem_info (void *self, BpMemoryDeviceInfo *info)
 {
   Pmem *p = self;
-  *info = (BpMemoryDeviceInfo) { .struct_size = info->struct_size, .slot = -1, .address = p->place.address, .size = memory_place_size (&p->place), .kind = "virtio-pmem",
-                                 .memory = p->place.memory.instance };
+  const BpMemoryDeviceInfo all = { .struct_size = info->struct_size, .slot = -1, .address = p->place.address, .size = memory_place_size (&p->place), .kind = "virtio-pmem",
+                                   .memory = p->place.memory.instance };
+  memcpy (info, &all, MIN (info->struct_size, sizeof all));
 }
 
 static const BpMemoryDeviceIface device_iface = { .struct_size = sizeof (BpMemoryDeviceIface), .info = pmem_info };

@@ -226,6 +226,12 @@ query_memory_devices (Call *call, JsonObject *arguments, GError **error)
       json_object_set_boolean_member (data, "hotpluggable", (bp_object_type (o)->flags & BP_TYPE_HOT_PLUG) != 0);
       json_object_set_boolean_member (data, "hotplugged", g_hash_table_contains (call->monitor->added, bp_object_id (o)));
     }
+    if (info.block) {
+      const BpMemoryBackendIface *t = info.memory ? bp_object_interface (info.memory, BP_MEMORY_BACKEND_ID) : NULL;
+      json_object_set_int_member (data, "block-size", (int64_t) info.block);
+      json_object_set_int_member (data, "requested-size", (int64_t) info.requested);
+      json_object_set_int_member (data, "max-size", BP_TABLE_HAS (t, size) ? (int64_t) t->size (info.memory) : 0);
+    }
     json_object_set_int_member (data, "node", info.node);
     g_autofree char *path = info.memory ? monitor_path (info.memory) : NULL;
     if (path)

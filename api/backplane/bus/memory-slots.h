@@ -26,7 +26,7 @@ typedef struct BpMemorySlotsInfo {
 
 typedef struct BpMemorySlotsIface {
   uint32_t struct_size;
-  void (*info) (void *self, BpMemorySlotsInfo *info);
+  void (*info) (void *self, BpMemorySlotsInfo *info);   /* struct_size is set by the caller, and no more is filled */
   /* Shows `region' to the guest: in a slot, of which the guest is told, or (BP_MEMORY_NO_SLOT) only at its address.  *slot and *address say which, or leave the
    * choice, and say then what was chosen: the first that is free, at a multiple of `align' (a power of two).  false: error says what is in the way. */
   bool (*plug) (void *self, void *device, BpRegion *region, uint64_t align, int *slot, uint64_t *address, GError **error);
@@ -47,11 +47,12 @@ typedef struct BpMemoryDeviceInfo {
   uint32_t node;
   const char *kind;             /* QMP's word: "dimm", "virtio-mem", "virtio-pmem" */
   void *memory;                 /* the backend's instance */
+  uint64_t block, requested;    /* of one whose size follows a wish: what it changes by (0: it does not), and the wish */
 } BpMemoryDeviceInfo;
 
 typedef struct BpMemoryDeviceIface {
   uint32_t struct_size;
-  void (*info) (void *self, BpMemoryDeviceInfo *info);  /* struct_size is set by the caller */
+  void (*info) (void *self, BpMemoryDeviceInfo *info);  /* struct_size is set by the caller, and no more is filled */
 } BpMemoryDeviceIface;
 
 BP_END_DECLS
