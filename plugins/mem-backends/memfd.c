@@ -11,6 +11,8 @@
 #define MFD_HUGE_SHIFT 26       /* linux/memfd.h: log2 of the huge page's size */
 #endif
 
+enum { NAME_MOST = 249 };       /* memfd_create (2) */
+
 typedef struct Memfd {
   MemBackend base;
   /* properties */
@@ -32,7 +34,8 @@ create (const Memfd *m, GError **error)
     if (m->hugetlb_size)
       flags |= (unsigned) g_bit_nth_lsf ((unsigned long) m->hugetlb_size, -1) << MFD_HUGE_SHIFT;
   }
-  int fd = memfd_create (bp_object_id (m), flags);
+  g_autofree char *name = g_strndup (bp_object_id (m), NAME_MOST);
+  int fd = memfd_create (name, flags);
   if (fd < 0 && m->hugetlb && (errno == ENODEV || errno == EINVAL))
     g_set_error (
       error, BP_ERROR, BP_ERROR_FAILED,
