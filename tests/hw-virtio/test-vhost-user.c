@@ -121,6 +121,25 @@ BP_TEST (reads_and_writes)
   read_and_write (BACK_END_LOGS | BACK_END_PACKED | BACK_END_CHANNEL);
 }
 
+/* The other process maps the file, whose first 64 KiB are none of the guest's. */
+BP_TEST (memory_in_a_file)
+{
+  g_autofree char *text = machine_text ("vhost-user-blk", "", true), *file = bp_test_file ("ram", "", 0),
+                  *memory = g_strdup_printf ("type = memory-file\npath = %s\noffset = 64K\ncreate = on\n", file);
+  g_auto (GStrv) parts = g_strsplit (text, "type = memory-memfd\n", 2);
+  g_autofree char *all = g_strjoinv (memory, parts);
+  BackEnd *b = back_end_new (socket_path, BACK_END_FINE, 0);
+  bp_test_plugin_path (PLUGINS);
+  BpTest *t = bp_test_new (bp_plugin_query ()->types, all);
+  BpTestVirtio *v = new_driver (t, 1);
+  uint64_t at[3];
+  bp_test_expect_eq (request (v, t, 0, 0, 3, at), 0);
+  bp_test_expect_eq (bp_test_load8 (t, at[1] + 1), back_end_disk (b)[3 * 512 + 1]);
+  bp_test_virtio_free (v);
+  bp_test_free (t);
+  back_end_free (b);
+}
+
 enum { PAGE = 4096 };
 
 static uint64_t
@@ -408,5 +427,5 @@ BP_TEST (net_link)
   bp_test_free (t);
 }
 
-BP_TEST_MAIN ("vhost-user", &reads_and_writes, &misbehaves, &goes, &comes_back, &comes_back_in_the_middle, &nothing_is_inherited_over_a_reset, &packed_ring_is_lost, &comes_back_poorer, &stops_nowhere, &its_disk_changes, &writeback,
+BP_TEST_MAIN ("vhost-user", &reads_and_writes, &memory_in_a_file, &misbehaves, &goes, &comes_back, &comes_back_in_the_middle, &nothing_is_inherited_over_a_reset, &packed_ring_is_lost, &comes_back_poorer, &stops_nowhere, &its_disk_changes, &writeback,
               &written_pages, &net_link)
