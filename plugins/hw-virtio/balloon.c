@@ -477,8 +477,9 @@ static bool
 balloon_post_load (void *self, GError **error)
 {
   Balloon *b = self;
-  b->target = b->give ? 1 : 0;  /* it is shown when modules have come and gone */
   b->has_given = true;
+  b->target = 0;
+  show_target (b);              /* and again when what the snapshot lacks has left */
   return true;
 }
 

@@ -155,6 +155,8 @@ BP_TEST (sizes)
   bp_test_virtio_set_config (v, 4, 7, 4);
   bp_test_copy (t, other);
   bp_test_expect_eq (iface (other)->actual (bp_test_object (other, "d")), all - 7 * 4096);
+  g_autofree char *target = bp_object_get (bp_test_object (other, "d"), "target", NULL);
+  bp_test_expect_str (target, "4M");
   BpTestVirtio *w = one_device_driver (other);
   bp_test_expect_eq (bp_test_virtio_config (w, 0, 4), SIZE >> 12);      /* it asks for no more and no less than before */
   bp_test_virtio_free (w);
