@@ -44,7 +44,8 @@ memory_place_take (MemoryPlace *p, void *device, uint64_t align, GError **error)
   void *slots = find_slots (p, device);
   const BpMemorySlotsIface *t = slots ? bp_object_interface (slots, BP_MEMORY_SLOTS_ID) : NULL;
   if (!BP_TABLE_HAS (t, unplug)) {
-    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "the machine has no addresses for its memory: a [device] of type memory-slots has some");
+    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "memory = %s: the machine has no addresses for its memory: a [device] of type memory-slots has some",
+                 bp_object_id (p->memory.instance));
     return false;
   }
   p->shown = bp_region_new_alias (device, "memory", memory_place_region (p), 0, size);
