@@ -38,6 +38,14 @@ wrong (GError **error, const char *what, const char *why)
   return false;
 }
 
+static void
+close_fd (int *fd)
+{
+  if (*fd >= 0)
+    close (*fd);
+  *fd = -1;
+}
+
 static bool
 send_all (int fd, const void *bytes, size_t size, const int *fds, unsigned n_fds)
 {
@@ -135,16 +143,13 @@ static bool
 hear (Vhost *v, Message *m, uint32_t request, size_t least, int *passed, GError **error)
 {
   int none = -1, *fd = passed ? passed : &none;
-  if (!receive_all (v->fd, &m->head, sizeof m->head, fd))
-    return give_up (v, error, "is gone or stuck", true);
-  bool fine = m->head.request == request && (m->head.flags & (3 | REPLY)) == (VERSION | REPLY) && m->head.size >= least && m->head.size <= PAYLOAD_MOST;
-  if (!fine)
-    return give_up (v, error, "answers something else than it was asked", false);
-  if (!receive_all (v->fd, &m->payload, m->head.size, fd))
-    return give_up (v, error, "is gone or stuck", true);
-  if (none >= 0)
-    close (none);
-  return true;
+  bool there = receive_all (v->fd, &m->head, sizeof m->head, fd);
+  bool fine = there && m->head.request == request && (m->head.flags & (3 | REPLY)) == (VERSION | REPLY) && m->head.size >= least && m->head.size <= PAYLOAD_MOST;
+  bool whole = fine && receive_all (v->fd, &m->payload, m->head.size, fd);
+  int code = errno;
+  close_fd (&none);             /* nobody has asked for it */
+  errno = code;
+  return whole || give_up (v, error, !there || fine ? "is gone or stuck" : "answers something else than it was asked", !there || fine);
 }
 
 static bool has_protocol (const Vhost *v, unsigned bit) { return v->protocol_features >> bit & 1; }
@@ -198,14 +203,6 @@ ask_number (Vhost *v, uint32_t request, uint64_t *number, GError **error)
 /* --- a connection ------------------------------------------------------------------------------------- */
 
 void vhost_init (Vhost *v) { *v = (Vhost) { .fd = -1, .channel = -1, .inflight_fd = -1 }; }
-
-static void
-close_fd (int *fd)
-{
-  if (*fd >= 0)
-    close (*fd);
-  *fd = -1;
-}
 
 void
 vhost_disconnect (Vhost *v)

@@ -184,7 +184,18 @@ BP_TEST (written_pages)
   }
 }
 
-/* A device is not made with a back end that is not one. */
+static unsigned
+open_files (void)
+{
+  GDir *d = g_dir_open ("/proc/self/fd", 0, NULL);
+  unsigned n = 0;
+  while (g_dir_read_name (d))
+    n++;
+  g_dir_close (d);
+  return n;
+}
+
+/* A device is not made with a back end that is not one, and nothing of it stays. */
 BP_TEST (misbehaves)
 {
   static const char *const says[BACK_END_N_FAULTS] = {
@@ -193,11 +204,14 @@ BP_TEST (misbehaves)
   };
   bp_test_plugin_path (PLUGINS);
   g_autofree char *text = machine_text ("vhost-user-blk", "", true);
+  g_free (bp_test_refusal (bp_plugin_query ()->types, text));   /* nobody is there: what is loaded once is */
   for (BackEndFault fault = BACK_END_FINE + 1; fault < BACK_END_REFUSES_MEMORY; fault++) {
+    unsigned before = open_files ();
     BackEnd *b = back_end_new (socket_path, fault, 0);
     g_autofree char *refusal = bp_test_refusal (bp_plugin_query ()->types, text);
     bp_test_expect_has (refusal, says[fault]);
     back_end_free (b);
+    bp_test_expect_eq (open_files (), before);
   }
   unlink (socket_path);
   g_autofree char *refusal = bp_test_refusal (bp_plugin_query ()->types, text);

@@ -328,7 +328,13 @@ answer_with (BackEnd *b, uint32_t request, const void *payload, uint32_t size, i
   return sendmsg (b->peer, &m, MSG_NOSIGNAL) == (ssize_t) part.iov_len && b->fault != BACK_END_SHORT_ANSWER;
 }
 
-static bool answer (BackEnd *b, uint32_t request, const void *payload, uint32_t size) { return answer_with (b, request, payload, size, -1); }
+/* One that breaks off brings a descriptor, which nobody has asked for. */
+static bool
+answer (BackEnd *b, uint32_t request, const void *payload, uint32_t size)
+{
+  return answer_with (b, request, payload, size, b->fault == BACK_END_SHORT_ANSWER ? b->stop[0] : -1);
+}
+
 static bool answer_number (BackEnd *b, uint32_t request, uint64_t number) { return answer (b, request, &number, sizeof number); }
 
 static void
