@@ -25,6 +25,7 @@ typedef struct Sender {
 /* With less there is no use in looking closely: a stop takes as long. */
 enum { LATE_LEAST_MS = 50 };
 enum { SLOW_ROUNDS = 2 };
+enum { SWITCH_MS = 20 };        /* that devices and disks take, besides RAM */
 
 static BpMigrationParameters
 parameters_of (Sender *s)
@@ -127,7 +128,8 @@ static bool
 is_near (Sender *s)
 {
   g_mutex_lock (&s->g->lock);
-  bool near = !s->g->info.remaining || s->g->info.expected_downtime <= s->g->parameters.downtime_limit;
+  uint32_t limit = s->g->parameters.downtime_limit;
+  bool near = !s->g->info.remaining || s->g->info.expected_downtime <= limit - MIN (limit / 2, SWITCH_MS);
   g_mutex_unlock (&s->g->lock);
   return near;
 }
