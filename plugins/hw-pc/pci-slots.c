@@ -171,6 +171,7 @@ slots_post_load (void *self, GError **error)
   for (unsigned i = 0; i < 32; i++) {
     if ((s->ejected | s->unanswered) >> i & 1 && !s->plug->owner (s->bus.instance, i)) {
       g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "device %02x was about to leave, and cannot leave here", i);
+      s->ejected = s->unanswered = 0;   /* a reset may come yet */
       return false;
     }
     if (s->ejected >> i & 1)
