@@ -11,7 +11,7 @@
 
 #define REGION_GOOD (1u << 20)          /* emptying one costs little beside filling it */
 #define REGIONS_LEAST 8                 /* of a small buffer */
-#define IN_USE_AT_FIRST (24u << 20)     /* bytes */
+#define IN_USE_AT_FIRST (28u << 20)     /* bytes */
 #define MISSED_PART 2                   /* one in so many is a good part */
 
 /* --- filling ---------------------------------------------------------------------------------- */
