@@ -20,10 +20,6 @@ typedef struct Descriptor {
   uint16_t id, flags;
 } Descriptor;
 
-static uint16_t *field (uint8_t *area, unsigned offset) { return (uint16_t *) (void *) (area + offset); }
-static uint16_t load (uint8_t *area, unsigned offset) { return GUINT16_FROM_LE (__atomic_load_n (field (area, offset), __ATOMIC_RELAXED)); }
-static bool has_event_index (const Queue *q) { return device_has (q->device, FEATURE_EVENT_INDEX); }
-
 static bool
 packed_resolve (Queue *q)
 {
@@ -64,7 +60,7 @@ packed_loaded (Queue *q)
 static bool
 is_available (Queue *q)
 {
-  uint16_t *at = field (q->descriptors, (q->next & ~WRAP) * (unsigned) DESCRIPTOR_SIZE + FLAGS_AT);
+  uint16_t *at = ring_field (q->descriptors, (q->next & ~WRAP) * (unsigned) DESCRIPTOR_SIZE + FLAGS_AT);
   uint16_t flags = GUINT16_FROM_LE (__atomic_load_n (at, __ATOMIC_ACQUIRE));
   bool wrap = q->next & WRAP;
   return !!(flags & AVAILABLE) == wrap && !!(flags & USED) != wrap;
@@ -73,8 +69,8 @@ is_available (Queue *q)
 static void
 set_event (Queue *q, uint16_t offset, uint16_t flags)
 {
-  __atomic_store_n (field (q->device_area, EVENT_OFFSET), GUINT16_TO_LE (offset), __ATOMIC_RELAXED);
-  __atomic_store_n (field (q->device_area, EVENT_FLAGS), GUINT16_TO_LE (flags), __ATOMIC_RELEASE);
+  __atomic_store_n (ring_field (q->device_area, EVENT_OFFSET), GUINT16_TO_LE (offset), __ATOMIC_RELAXED);
+  __atomic_store_n (ring_field (q->device_area, EVENT_FLAGS), GUINT16_TO_LE (flags), __ATOMIC_RELEASE);
   bp_dirty_mark (q->device_ram, EVENT_AREA);
   __atomic_thread_fence (__ATOMIC_SEQ_CST);
 }
@@ -183,19 +179,19 @@ write_used (Queue *q, const Buffer *b)
   unsigned offset = (q->s->used & ~WRAP) * (unsigned) DESCRIPTOR_SIZE;
   uint16_t flags = (uint16_t) ((q->s->used & WRAP ? AVAILABLE | USED : 0) | (b->written ? WRITE : 0));
   __atomic_store_n ((uint32_t *) (void *) (q->descriptors + offset + 8), GUINT32_TO_LE (b->written), __ATOMIC_RELAXED);
-  __atomic_store_n (field (q->descriptors, offset + 12), GUINT16_TO_LE (b->head), __ATOMIC_RELAXED);
-  __atomic_store_n (field (q->descriptors, offset + FLAGS_AT), GUINT16_TO_LE (flags), __ATOMIC_RELEASE);
+  __atomic_store_n (ring_field (q->descriptors, offset + 12), GUINT16_TO_LE (b->head), __ATOMIC_RELAXED);
+  __atomic_store_n (ring_field (q->descriptors, offset + FLAGS_AT), GUINT16_TO_LE (flags), __ATOMIC_RELEASE);
   bp_dirty_mark (q->descriptors_ram + offset, DESCRIPTOR_SIZE);
 }
 
 static bool
 wants_interrupt (Queue *q, uint16_t n)
 {
-  uint16_t flags = load (q->driver_area, EVENT_FLAGS) & 3;
+  uint16_t flags = ring_load (q->driver_area, EVENT_FLAGS) & 3;
   __atomic_thread_fence (__ATOMIC_ACQUIRE);     /* the driver writes the offset first */
   if (flags != EVENT_DESCRIPTOR || !has_event_index (q))
     return flags != EVENT_DISABLE;
-  uint16_t event = load (q->driver_area, EVENT_OFFSET), at = event & (uint16_t) ~WRAP, now = q->s->used & (uint16_t) ~WRAP;
+  uint16_t event = ring_load (q->driver_area, EVENT_OFFSET), at = event & (uint16_t) ~WRAP, now = q->s->used & (uint16_t) ~WRAP;
   if ((event ^ q->s->used) & WRAP)
     at = (uint16_t) (at - q->s->size);
   return passes (at, now, (uint16_t) (now - n));

@@ -14,15 +14,12 @@ typedef struct Descriptor {
   uint16_t flags, next;
 } Descriptor;
 
-static uint16_t *field (uint8_t *area, unsigned offset) { return (uint16_t *) (void *) (area + offset); }
-static uint16_t load (uint8_t *area, unsigned offset) { return GUINT16_FROM_LE (__atomic_load_n (field (area, offset), __ATOMIC_RELAXED)); }
-static uint16_t available_index (Queue *q) { return GUINT16_FROM_LE (__atomic_load_n (field (q->driver_area, RING_INDEX), __ATOMIC_ACQUIRE)); }
-static bool has_event_index (const Queue *q) { return device_has (q->device, FEATURE_EVENT_INDEX); }
+static uint16_t available_index (Queue *q) { return GUINT16_FROM_LE (__atomic_load_n (ring_field (q->driver_area, RING_INDEX), __ATOMIC_ACQUIRE)); }
 
 static void
 store (Queue *q, unsigned offset, uint16_t value, int order)
 {
-  uint16_t *at = field (q->device_area, offset), le = GUINT16_TO_LE (value);
+  uint16_t *at = ring_field (q->device_area, offset), le = GUINT16_TO_LE (value);
   if (order == __ATOMIC_RELEASE)
     __atomic_store_n (at, le, __ATOMIC_RELEASE);
   else
@@ -196,7 +193,7 @@ next_head (Queue *q, uint16_t *head)
   }
   if (!split_has (q))
     return false;
-  *head = load (q->driver_area, RING_ENTRIES + 2u * (q->s->taken & (q->s->size - 1u)));
+  *head = ring_load (q->driver_area, RING_ENTRIES + 2u * (q->s->taken & (q->s->size - 1u)));
   if (*head < q->s->size && !is_held (q, *head))
     return true;
   device_break (q->device, q, *head < q->s->size ? "descriptor %u is made available while the device has it" : "descriptor %u is made available, and there is none",
@@ -268,8 +265,8 @@ split_publish (Queue *q)
   store (q, RING_INDEX, q->s->used, __ATOMIC_RELEASE);
   __atomic_thread_fence (__ATOMIC_SEQ_CST);     /* what the driver wants is looked at after it can see the index */
   if (has_event_index (q))
-    return passes (load (q->driver_area, RING_ENTRIES + 2u * q->s->size), q->s->used, before);
-  return !(load (q->driver_area, RING_FLAGS) & AVAILABLE_NO_INTERRUPT);
+    return passes (ring_load (q->driver_area, RING_ENTRIES + 2u * q->s->size), q->s->used, before);
+  return !(ring_load (q->driver_area, RING_FLAGS) & AVAILABLE_NO_INTERRUPT);
 }
 
 static bool

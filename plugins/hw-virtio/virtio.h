@@ -209,6 +209,11 @@ void device_break (BpVirtioDevice *d, const Queue *q, const char *format, ...) G
 bool device_open_fds (BpVirtioDevice *d, GError **error);
 void device_close_fds (BpVirtioDevice *d);
 
+/* Of both kinds of ring: words in little endian, which the driver may write at any time. */
+static inline bool has_event_index (const Queue *q) { return device_has (q->device, FEATURE_EVENT_INDEX); }
+static inline uint16_t *ring_field (uint8_t *area, unsigned offset) { return (uint16_t *) (void *) (area + offset); }
+static inline uint16_t ring_load (uint8_t *area, unsigned offset) { return GUINT16_FROM_LE (__atomic_load_n (ring_field (area, offset), __ATOMIC_RELAXED)); }
+
 /* queue.c */
 void queue_init (Queue *q, BpVirtioDevice *d, unsigned index, uint16_t size_most);
 void queue_finish (Queue *q);
