@@ -154,24 +154,13 @@ slot_name (char name[5], unsigned n)
   g_snprintf (name, 5, "MP%02X", n & 0xff);
 }
 
-/* method arguments...: `extra' of the caller's own are passed on. */
+/* method arguments...: `extra' of the caller's own are passed on; what gives nothing is called, not returned. */
 static void
-add_call (Aml *a, const char *method, unsigned arguments, const char *what, unsigned slot, unsigned extra)
+add_call (Aml *a, const char *method, unsigned arguments, const char *what, unsigned slot, unsigned extra, bool returns)
 {
   aml_begin_method (a, method, arguments);
-  aml_byte (a, AML_RETURN);
-  aml_path (a, what);
-  aml_integer (a, slot);
-  for (unsigned i = 0; i < extra; i++)
-    aml_byte (a, (uint8_t) (AML_ARG0 + i));
-  aml_end (a);
-}
-
-/* What gives nothing is called, not returned. */
-static void
-add_order (Aml *a, const char *method, unsigned arguments, const char *what, unsigned slot, unsigned extra)
-{
-  aml_begin_method (a, method, arguments);
+  if (returns)
+    aml_byte (a, AML_RETURN);
   aml_path (a, what);
   aml_integer (a, slot);
   for (unsigned i = 0; i < extra; i++)
@@ -187,11 +176,11 @@ add_slot (Aml *a, unsigned n)
   aml_begin_device (a, name);
   aml_name_eisa_id (a, "_HID", "PNP0C80");
   aml_name_integer (a, "_UID", n);
-  add_call (a, "_STA", 0, "MSTA", n, 0);
-  add_call (a, "_CRS", 0, "MCRS", n, 0);
-  add_call (a, "_PXM", 0, "MPXM", n, 0);
-  add_order (a, "_OST", 3, "MOST", n, 2);
-  add_order (a, "_EJ0", 1, "MEJC", n, 0);
+  add_call (a, "_STA", 0, "MSTA", n, 0, true);
+  add_call (a, "_CRS", 0, "MCRS", n, 0, true);
+  add_call (a, "_PXM", 0, "MPXM", n, 0, true);
+  add_call (a, "_OST", 3, "MOST", n, 2, false);
+  add_call (a, "_EJ0", 1, "MEJC", n, 0, false);
   aml_end (a);
 }
 
