@@ -247,8 +247,7 @@ typedef struct TcgMachine {
   unsigned n_regions, region;   /* how many; the one that is being filled */
   unsigned n_in_use, oldest;    /* the first so many of them; the one to be emptied next */
   uint32_t n_made, n_missed;    /* blocks since that one was begun; those that had not long gone */
-  uint32_t n_emptied;
-  uint8_t emptied_at[1 << EMPTIED_BITS];        /* by a hash of a block: n_emptied then, modulo, 1 and up; 0: not */
+  uint8_t emptied_at[1 << EMPTIED_BITS];        /* by a hash of a block: n_flushes then, modulo, 1 and up; 0: not */
   GMutex lock;                  /* translation, linking, invalidation */
   Tb *hash[1 << TB_HASH_BITS];
   TbMode *modes[1 << MODE_HASH_BITS];

@@ -37,7 +37,6 @@ tb_regions_init (TcgMachine *m)
   m->oldest = 1 % m->n_in_use;
   memset (m->n_by_address, 0, sizeof m->n_by_address);
   memset (m->emptied_at, 0, sizeof m->emptied_at);
-  m->n_emptied = 0;
   tb_region_begin (m, 0);
 }
 
@@ -54,7 +53,7 @@ static unsigned
 emptied_since (TcgMachine *m, const Tb *tb)
 {
   uint8_t at = *emptied_at (m, tb);
-  return at ? (m->n_emptied % UINT8_MAX + UINT8_MAX - (at - 1u)) % UINT8_MAX + 1 : 0;
+  return at ? (m->n_flushes % UINT8_MAX + UINT8_MAX - (at - 1u)) % UINT8_MAX + 1 : 0;
 }
 
 void
@@ -130,11 +129,10 @@ empty_region (TcgMachine *m, unsigned region)
   uint32_t n;
   Tb **blocks = tb_region_blocks (m, region, &n);
   m->n_flushes++;
-  m->n_emptied++;
   for (uint32_t i = 0; i < n; i++)
     if (!blocks[i]->invalid) {
       tb_forget (m, blocks[i]);
-      *emptied_at (m, blocks[i]) = (uint8_t) (m->n_emptied % UINT8_MAX + 1);
+      *emptied_at (m, blocks[i]) = (uint8_t) (m->n_flushes % UINT8_MAX + 1);
     }
   release_region (m, region);
   tb_region_begin (m, region);

@@ -147,7 +147,7 @@ START_TEST (what_runs_once)
     run_code (t, &c);
     ck_assert_uint_eq (t->cpu->s.r[1], 100);
   }
-  ck_assert_uint_gt (m->n_emptied, 16);
+  ck_assert_uint_gt (m->n_flushes, 16);
   ck_assert_uint_eq (m->n_in_use, 2);
   toy_free_machine (t);
 }
