@@ -9,6 +9,8 @@
 #include <unistd.h>
 #include "boot.h"
 
+#define COPY_PIECE ((size_t) 256 << 10)
+
 uint64_t
 boot_ram_total (const BootCommon *boot)
 {
@@ -51,7 +53,7 @@ read_whole (int fd, uint8_t *data, size_t size)
 /* Into memory of its own that goes back to the system as a whole: images are tens of megabytes, which a heap might keep.  The file itself is
  * not mapped, because somebody may cut it short while we look at it. */
 static int
-read_open_file (int fd, uint8_t **data, size_t *size)
+read_open_file (int fd, size_t most, uint8_t **data, size_t *size)
 {
   struct stat st;
   if (fstat (fd, &st))
@@ -68,27 +70,31 @@ read_open_file (int fd, uint8_t **data, size_t *size)
   if (map == MAP_FAILED)
     return errno;
   *data = map;
-  int reason = read_whole (fd, map, *size);
+  int reason = read_whole (fd, map, MIN (*size, most));
   if (reason)
     boot_unmap_file (data, size);
   return reason;
 }
 
+static bool
+fail_file (const char *path, int reason, GError **error)
+{
+  const char *text = reason == EINVAL ? "not a regular file" : reason == ENODATA ? "it was cut short while it was read" : g_strerror (reason);
+  g_set_error (error, BP_ERROR, BP_ERROR_IO, "cannot read `%s`: %s", path, text);
+  return false;
+}
+
 bool
-boot_map_file (const char *path, uint8_t **data, size_t *size, GError **error)
+boot_map_file (const char *path, size_t most, uint8_t **data, size_t *size, GError **error)
 {
   if (!path || !*path) {
     g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "there is no kernel to start: name one with `kernel = FILE`, or on the command line with --kernel FILE");
     return false;
   }
-  int fd = open (path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), reason = fd < 0 ? errno : read_open_file (fd, data, size);
+  int fd = open (path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), reason = fd < 0 ? errno : read_open_file (fd, most, data, size);
   if (fd >= 0)
     close (fd);
-  if (!reason)
-    return true;
-  const char *text = reason == EINVAL ? "not a regular file" : reason == ENODATA ? "it was cut short while it was read" : g_strerror (reason);
-  g_set_error (error, BP_ERROR, BP_ERROR_IO, "cannot read `%s`: %s", path, text);
-  return false;
+  return !reason || fail_file (path, reason, error);
 }
 
 void
@@ -98,6 +104,35 @@ boot_unmap_file (uint8_t **data, size_t *size)
     munmap (*data, *size);
   *data = NULL;
   *size = 0;
+}
+
+/* Piece by piece, so that the host's memory for it is that of one. */
+static int
+copy_open_file (int fd, BpAddressSpace *memory, uint64_t address, size_t size, bool *hole)
+{
+  g_autofree uint8_t *piece = g_malloc (COPY_PIECE);
+  int reason = 0;
+  for (size_t at = 0; at < size && !reason && !*hole; at += COPY_PIECE) {
+    size_t n = MIN (size - at, COPY_PIECE);
+    reason = read_whole (fd, piece, n);
+    *hole = !reason && !bp_as_write (memory, address + at, piece, n);
+  }
+  return reason;
+}
+
+bool
+boot_copy_file (const char *path, size_t offset, size_t size, BpAddressSpace *memory, uint64_t address, GError **error)
+{
+  bool hole = false;
+  int fd = open (path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  int reason = fd < 0 || lseek (fd, (off_t) offset, SEEK_SET) < 0 ? errno : copy_open_file (fd, memory, address, size, &hole);
+  if (fd >= 0)
+    close (fd);
+  if (reason)
+    return fail_file (path, reason, error);
+  if (hole)
+    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "guest memory has holes where `%s` should go", path);
+  return !hole;
 }
 
 static uint64_t

@@ -22,6 +22,7 @@ enum {
   SETUP_CMDLINE_SIZE = 0x238, SETUP_PREF_ADDRESS = 0x258, SETUP_INIT_SIZE = 0x260,
   ZERO_RSDP = 0x070, ZERO_E820_ENTRIES = 0x1e8, ZERO_E820 = 0x2d0, ZERO_ALT_MEM_K = 0x1e0, ZERO_EXT_MEM_K = 0x002
 };
+#define HEADER 4096     /* bytes that hold it, at the file's beginning */
 enum { LOADED_HIGH = 1, CAN_USE_HEAP = 0x80 };
 enum { E820_RAM = 1, E820_RESERVED = 2 };
 enum { ITEM_KERNEL = 0x11, ITEM_INITRD = 0x12, ITEM_CMDLINE = 0x15, ITEM_SETUP = 0x18 };        /* of the firmware configuration */
@@ -124,16 +125,17 @@ forget_files (BootLinux *b)
   boot_unmap_file (&b->initrd_data, &b->initrd_size);
 }
 
+/* As far as `most` bytes of each: HEADER is what tells where all goes. */
 static bool
-read_files (BootLinux *b, GError **error)
+read_files (BootLinux *b, size_t most, GError **error)
 {
   uint64_t ram = boot_ram_size (&b->common);
   if (b->firmware.instance)
     ram -= MIN (ram, BOOT_TABLES_ROOM);
-  if (!boot_map_file (b->kernel, &b->image, &b->image_size, error) || !check_kernel (b, error))
+  if (!boot_map_file (b->kernel, most, &b->image, &b->image_size, error) || !check_kernel (b, error))
     return false;
   if (b->initrd && *b->initrd) {
-    if (!boot_map_file (b->initrd, &b->initrd_data, &b->initrd_size, error))
+    if (!boot_map_file (b->initrd, most, &b->initrd_data, &b->initrd_size, error))
       return false;
     if (!b->initrd_size)
       return refuse (error, b->initrd, "is empty");
@@ -152,7 +154,7 @@ boot_check (void *self, GError **error)
   const BootLinux *b = self;
   if (b->start == START_FIRMWARE && !has_kernel (b))
     return true;
-  bool fine = read_files (self, error);
+  bool fine = read_files (self, HEADER, error);
   forget_files (self);
   return fine;
 }
@@ -200,11 +202,12 @@ copy_to_guest (BootLinux *b, GError **error)
   const char *append = b->append ? b->append : "";
   fill_zero_page (b, zero);
   boot_write_reset_vector (b->memory);
-  if (bp_as_write (b->memory, b->kernel_address, b->image + b->setup_size, b->image_size - b->setup_size)
-      && bp_as_write (b->memory, ZERO_PAGE, zero, sizeof zero) && bp_as_write (b->memory, CMDLINE, append, strlen (append) + 1)
-      && (!b->initrd_size || bp_as_write (b->memory, b->initrd_address, b->initrd_data, b->initrd_size)))
+  if (!boot_copy_file (b->kernel, b->setup_size, b->image_size - b->setup_size, b->memory, b->kernel_address, error)
+      || (b->initrd_size && !boot_copy_file (b->initrd, 0, b->initrd_size, b->memory, b->initrd_address, error)))
+    return false;
+  if (bp_as_write (b->memory, ZERO_PAGE, zero, sizeof zero) && bp_as_write (b->memory, CMDLINE, append, strlen (append) + 1))
     return true;
-  g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "guest memory has holes where kernel, initrd or boot data should go");
+  g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "guest memory has holes where boot data should go");
   return false;
 }
 
@@ -291,7 +294,7 @@ make_rom (void *self, GByteArray *bytes)
   BootPiece pieces[BOOT_ROM_PIECES];
   const char *append = b->append ? b->append : "";
   g_clear_error (&b->error);
-  if (read_files (b, &b->error)) {
+  if (read_files (b, BOOT_WHOLE, &b->error)) {
     size_t setup = b->setup_size;
     give_item (b, ITEM_SETUP, make_setup (b), BOOT_SETUP, &pieces[0]);
     give_item (b, ITEM_CMDLINE, g_bytes_new (append, strlen (append) + 1), CMDLINE, &pieces[1]);
@@ -319,7 +322,7 @@ boot_load (void *self, GError **error)
   BootLinux *b = self;
   if (b->start == START_FIRMWARE)
     return rom_was_made (b, error);
-  bool fine = place_tables (b, error) && read_files (b, error) && copy_to_guest (b, error);
+  bool fine = place_tables (b, error) && read_files (b, HEADER, error) && copy_to_guest (b, error);
   fine = fine && (!b->mp_table || boot_write_mp_table (bp_object_machine (self), &b->common.cpu, b->timer_input, error));
   forget_files (b);
   if (!fine)

@@ -194,7 +194,7 @@ static bool
 read_module (BootMultiboot *b, const char *text, size_t path_length, uint64_t *at, uint64_t ram, GError **error)
 {
   Module m = { .path = g_strndup (text, path_length), .text = g_strdup (text) };
-  bool fine = boot_map_file (m.path, &m.data, &m.size, error);
+  bool fine = boot_map_file (m.path, BOOT_WHOLE, &m.data, &m.size, error);
   if (fine && (*at > ram || m.size > ram - *at))
     fine = refuse (error, m.path, "%zu bytes do not fit above 0x%" G_GINT64_MODIFIER "x: the machine has %" G_GUINT64_FORMAT " MiB", m.size, *at,
                    ram >> 20);
@@ -330,7 +330,7 @@ read_files (BootMultiboot *b, GError **error)
   b->pieces = g_array_new (FALSE, FALSE, sizeof (Piece));
   b->loaded = g_array_new (FALSE, FALSE, sizeof (Module));
   g_array_set_clear_func (b->loaded, module_clear);
-  if (!boot_map_file (b->kernel, &b->image, &b->image_size, error) || !find_header (b, error))
+  if (!boot_map_file (b->kernel, BOOT_WHOLE, &b->image, &b->image_size, error) || !find_header (b, error))
     return false;
   bool flat = get32 (b->image + b->header + 4) & HEADER_ADDRESSES;
   if (get32 (b->image + b->header + 4) & HEADER_VIDEO)

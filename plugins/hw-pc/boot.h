@@ -43,8 +43,11 @@ typedef struct BootPiece {
   uint32_t size, address;
 } BootPiece;
 void boot_make_rom (GByteArray *bytes, const BootPiece pieces[BOOT_ROM_PIECES]);
-/* A copy of a whole file until boot_unmap_file; *data is NULL when it is empty.  The message names the file. */
-bool boot_map_file (const char *path, uint8_t **data, size_t *size, GError **error);
+/* A copy of a file until boot_unmap_file, behind the first `most` bytes zeros; *data is NULL when it is empty.  The message names the file. */
+bool boot_map_file (const char *path, size_t most, uint8_t **data, size_t *size, GError **error);
+#define BOOT_WHOLE SIZE_MAX
+/* Part of a file into guest memory. */
+bool boot_copy_file (const char *path, size_t offset, size_t size, BpAddressSpace *memory, uint64_t address, GError **error);
 void boot_unmap_file (uint8_t **data, size_t *size);
 /* Flat 32-bit protected mode, paging and interrupts off, at `entry`; a GDT with selectors `code` and `data` is put at `gdt_address`. */
 void boot_enter_flat32 (BootCommon *boot, BpAddressSpace *memory, uint32_t gdt_address, uint16_t code, uint16_t data, uint32_t entry,
