@@ -87,6 +87,9 @@ large_pages_same (const LargePages *l, uint64_t a, uint64_t b)
   return l->shifts && (a ^ b) >> (TLB_PAGE_BITS + 31 - (unsigned) __builtin_clz (l->shifts)) == 0;
 }
 
+/* A filter of the RAM pages that a table may have entries for which store: most tables have none for a page that code is translated from for the first time. */
+#define TLB_STORED_BITS 13
+
 /* What is cached for one MMU index. */
 typedef struct TlbTable {
   TlbEntry *entry;
@@ -97,6 +100,7 @@ typedef struct TlbTable {
   bool has_global;
   uint32_t keys;                /* that were cached since it was cleared: bit k is key k + 1 */
   LargePages large;
+  uint64_t stored[(1 << TLB_STORED_BITS) / 64];         /* atomic: tlb_watch_page looks at it */
 } TlbTable;
 
 /* --- jumps: see jump-cache.c -------------------------------------------------------------------------------- */

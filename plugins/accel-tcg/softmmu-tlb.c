@@ -158,6 +158,7 @@ table_grow (TcgVcpu *v, unsigned mmu)
   g_mutex_lock (&s->table_lock);
   table_new (t, bits + 1);
   t->large = old.large;
+  memcpy (t->stored, old.stored, sizeof t->stored);
   t->keys = old.keys;
   for (uint32_t k = 0; k < old.entries; k++) {
     uint64_t page = entry_page (&old.entry[k]);
@@ -252,6 +253,7 @@ tlb_table_clear (TcgVcpu *v, TlbTable *t)
   t->has_global = false;
   t->keys = 0;
   memset (&t->large, 0, sizeof t->large);
+  memset (t->stored, 0, sizeof t->stored);
 }
 
 void
@@ -342,21 +344,51 @@ tlb_flush_keys (TcgVcpu *v, uint32_t keys)
     table_flush_keys (v, table_at (s, i), keys);
 }
 
+/* --- stores to pages that code is translated from ---------------------------------------------------------------- */
+
+static uint64_t *
+stored_word (TlbTable *t, uint64_t ram_page, uint64_t *bit)
+{
+  unsigned at = (unsigned) (((ram_page >> TLB_PAGE_BITS) * 0x9e3779b97f4a7c15u) >> (64 - TLB_STORED_BITS));
+  *bit = (uint64_t) 1 << at % 64;
+  return &t->stored[at / 64];
+}
+
+static void
+stored_note (TlbTable *t, uint64_t ram_page)
+{
+  uint64_t bit, *word = stored_word (t, ram_page, &bit);
+  if (!(__atomic_load_n (word, __ATOMIC_RELAXED) & bit))
+    __atomic_fetch_or (word, bit, __ATOMIC_SEQ_CST);
+}
+
+static bool
+may_store (TlbTable *t, uint64_t ram_page)
+{
+  uint64_t bit, *word = stored_word (t, ram_page, &bit);
+  return __atomic_load_n (word, __ATOMIC_SEQ_CST) & bit;
+}
+
+static void
+table_watch_page (TcgVcpu *v, TlbTable *t, unsigned mmu, uint64_t ram_page)
+{
+  for (uint32_t k = 0; k < t->entries; k++)
+    if (__atomic_load_n (&t->full[k].ram_address, __ATOMIC_RELAXED) == ram_page
+        && !(__atomic_load_n (&t->entry[k].store, __ATOMIC_RELAXED) & TLB_INVALID)) {
+      __atomic_fetch_or (&t->entry[k].store, TLB_WATCHED, __ATOMIC_SEQ_CST);
+      /* (whatever page that is: another one is only looked for again) */
+      __atomic_store_n (&v->near[mmu].store, TLB_NEAR_NONE, __ATOMIC_SEQ_CST);
+    }
+}
+
 void
 tlb_watch_page (TcgVcpu *v, uint64_t ram_page)
 {
   Softmmu *s = tcg_softmmu (v);
   g_mutex_lock (&s->table_lock);
-  for (unsigned i = 0; i < N_TABLES (s); i++) {
-    TlbTable *t = table_at (s, i);
-    for (uint32_t k = 0; k < t->entries; k++)
-      if (__atomic_load_n (&t->full[k].ram_address, __ATOMIC_RELAXED) == ram_page
-          && !(__atomic_load_n (&t->entry[k].store, __ATOMIC_RELAXED) & TLB_INVALID)) {
-        __atomic_fetch_or (&t->entry[k].store, TLB_WATCHED, __ATOMIC_SEQ_CST);
-        /* (whatever page that is: another one is only looked for again) */
-        __atomic_store_n (&v->near[i % s->n_modes].store, TLB_NEAR_NONE, __ATOMIC_SEQ_CST);
-      }
-  }
+  for (unsigned i = 0; i < N_TABLES (s); i++)
+    if (may_store (table_at (s, i), ram_page))
+      table_watch_page (v, table_at (s, i), i % s->n_modes, ram_page);
   g_mutex_unlock (&s->table_lock);
 }
 
@@ -492,6 +524,7 @@ install (TcgVcpu *v, uint64_t address, unsigned mmu, const BpTlbFill *fill)
   else {
     fp_leave (v);
     /* Either we see that the page is being translated from, or that vCPU sees this entry (tlb_watch_page). */
+    stored_note (t, ram_address);
     __atomic_store_n (&e->store, page | watched, __ATOMIC_SEQ_CST);
     if (!bp_dirty_test_all (ram_address))
       __atomic_fetch_or (&e->store, TLB_WATCHED, __ATOMIC_SEQ_CST);
