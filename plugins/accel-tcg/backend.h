@@ -17,6 +17,7 @@ typedef struct CodeBuffer {
 #define CODE_BLOCK_LEAST 96     /* bytes of it per block, on average at least */
 
 bool code_buffer_init (CodeBuffer *buffer, size_t size, GError **error);
+void code_buffer_populate (const CodeBuffer *buffer, size_t start, size_t size);       /* memory for this part of it, if the host is so kind */
 void code_buffer_finish (CodeBuffer *buffer);
 
 typedef struct BackendBlock {           /* what compile() is given besides the IR */

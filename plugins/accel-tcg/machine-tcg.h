@@ -194,7 +194,7 @@ typedef struct Softmmu {
 
 /* --- the machine ------------------------------------------------------------------------------------------------ */
 
-#define TB_HASH_BITS 18
+#define TB_HASH_BITS 17
 #define MODE_HASH_BITS 8
 
 typedef struct TbMode {         /* an interned (base, flags, MMU index that fetches) */
@@ -220,6 +220,7 @@ typedef struct CodePage {
   unsigned emptied;             /* how often writes have taken the last block from it, up to CODE_PAGE_STAYS */
   unsigned idle;                /* then: writes since there was code */
   uint8_t retired_sizes;        /* atomic: of blocks that have gone from here; see tb-revive.c */
+  uint64_t swept;               /* n_flushes when code_pages_forget_region looked at it */
   unsigned lost;                /* how often writes have taken blocks that were compiled twice: others have to be hotter */
 } CodePage;
 /* A page whose code comes and goes stays watched, which costs its stores something and saves looking for its TLB entries each time; until
@@ -228,7 +229,7 @@ typedef struct CodePage {
 #define CODE_PAGE_IDLE 64
 
 /* The code buffer is filled part by part: tb-regions.c. */
-#define CODE_REGIONS 64
+#define CODE_REGIONS 256
 #define EMPTIED_BITS 15
 #define CODE_REGION_MIN (64u << 10)     /* holds the largest block several times */
 
@@ -250,7 +251,8 @@ typedef struct TcgMachine {
   size_t region_size;           /* of one part */
   unsigned n_regions, region;   /* how many; the one that is being filled */
   unsigned n_in_use, oldest;    /* the first so many of them; the one to be emptied next */
-  uint32_t n_made, n_missed;    /* blocks since that one was begun; those that had not long gone */
+  uint32_t n_made, n_missed;    /* blocks since the one before that was begun; those that had not long gone */
+  uint32_t n_made_here, n_missed_here;  /* since that one was begun */
   uint8_t emptied_at[1 << EMPTIED_BITS];        /* by a hash of a block: n_flushes then, modulo, 1 and up; 0: not */
   GMutex lock;                  /* translation, linking, invalidation */
   Tb *hash[1 << TB_HASH_BITS];
@@ -396,8 +398,9 @@ uint32_t *tb_counter (TcgMachine *m);
 void tb_count_afresh (TcgMachine *m, Tb *tb);
 Tb **tb_region_blocks (TcgMachine *m, unsigned region, uint32_t *n);
 void tb_replace (TcgMachine *m, Tb *tb, Tb *by);         /* tb, which has the same key, goes; what jumped there jumps to the other one */
-void tb_forget (TcgMachine *m, Tb *tb);                 /* it is found no longer, but by jump caches and on its pages */
-void code_pages_forget_between (TcgMachine *m, const void *from, const void *end);
+/* It is found no longer, but by jump caches and on its pages; without `unlink', its code goes at once, and what jumps there do does not matter. */
+void tb_forget (TcgMachine *m, Tb *tb, bool unlink);
+void code_pages_forget_region (TcgMachine *m, unsigned region, const void *from, const void *end);
 void tb_cache_finish (TcgMachine *m);
 CodePage *code_page_find (TcgMachine *m, uint64_t page);
 bool code_page_has_code (TcgMachine *m, uint64_t ram_address);

@@ -139,6 +139,13 @@ tb_insert (TcgMachine *m, Tb *tb)
   }
 }
 
+/* Of the block's first or second page; NULL: it has none. */
+static CodePage *
+page_of (TcgMachine *m, const Tb *tb, unsigned which)
+{
+  return tb->physical[which] == ~(uint64_t) 0 ? NULL : code_page_find (m, tb->physical[which] >> TLB_PAGE_BITS);
+}
+
 static void
 page_list_remove (CodePage *p, Tb *tb, unsigned which)
 {
@@ -154,19 +161,32 @@ page_list_remove (CodePage *p, Tb *tb, unsigned which)
   }
 }
 
-/* The blocks that lie there leave their pages, all lists in one go: that of a page which many programs share is long. */
-void
-code_pages_forget_between (TcgMachine *m, const void *from, const void *end)
+static void
+page_list_forget (CodePage *p, const void *from, const void *end)
 {
-  for (unsigned i = 0; i < BP_N_ELEMENTS (m->pages); i++)
-    for (CodePage *p = m->pages[i]; p; p = p->next)
-      for (Tb **link = &p->first, *at; (at = *link);) {
-        Tb *tb = (Tb *) ((uintptr_t) at & ~(uintptr_t) 7), **next = &tb->page_next[(uintptr_t) at & 7];
-        if ((const void *) tb >= from && (const void *) tb < end)
-          __atomic_store_n (link, *next, __ATOMIC_RELAXED);
-        else
-          link = next;
+  for (Tb **link = &p->first, *at; (at = *link);) {
+    Tb *tb = (Tb *) ((uintptr_t) at & ~(uintptr_t) 7), **next = &tb->page_next[(uintptr_t) at & 7];
+    if ((const void *) tb >= from && (const void *) tb < end)
+      __atomic_store_n (link, *next, __ATOMIC_RELAXED);
+    else
+      link = next;
+  }
+}
+
+/* A region's blocks, which lie between the two, leave their pages: each page's list in one go, since that of one which many programs share is long. */
+void
+code_pages_forget_region (TcgMachine *m, unsigned region, const void *from, const void *end)
+{
+  uint32_t n;
+  Tb **blocks = tb_region_blocks (m, region, &n);
+  for (uint32_t k = 0; k < n; k++)
+    for (unsigned i = 0; i < 2; i++) {
+      CodePage *p = page_of (m, blocks[k], i);
+      if (p && p->swept != m->n_flushes) {
+        p->swept = m->n_flushes;
+        page_list_forget (p, from, end);
       }
+    }
 }
 
 static void
@@ -183,7 +203,7 @@ static void
 pages_remove (TcgMachine *m, Tb *tb)
 {
   for (unsigned i = 0; i < 2; i++) {
-    CodePage *p = tb->physical[i] == ~(uint64_t) 0 ? NULL : code_page_find (m, tb->physical[i] >> TLB_PAGE_BITS);
+    CodePage *p = page_of (m, tb, i);
     if (p)
       page_list_remove (p, tb, i);
   }
@@ -327,8 +347,9 @@ tb_link (TcgMachine *m, Tb *tb, unsigned n, Tb *target)
       m->backend->link (&m->buffer, tb, n, NULL);
 }
 
+/* What the block jumps to does not know of it any more; with `unlink', it does not jump there either. */
 static void
-unlink_outgoing (TcgMachine *m, Tb *tb)
+leave_targets (TcgMachine *m, Tb *tb, bool unlink)
 {
   for (unsigned n = 0; n < tb->n_exits; n++) {
     Tb *target = tb->exit[n].target;
@@ -340,7 +361,8 @@ unlink_outgoing (TcgMachine *m, Tb *tb)
         break;
       }
     tb->exit[n].target = NULL;
-    m->backend->link (&m->buffer, tb, n, NULL);
+    if (unlink)
+      m->backend->link (&m->buffer, tb, n, NULL);
   }
 }
 
@@ -358,10 +380,10 @@ unlink_incoming (TcgMachine *m, Tb *tb)
 }
 
 void
-tb_forget (TcgMachine *m, Tb *tb)
+tb_forget (TcgMachine *m, Tb *tb, bool unlink)
 {
   unlink_incoming (m, tb);
-  unlink_outgoing (m, tb);
+  leave_targets (m, tb, unlink);
   hash_remove (m, tb);
 }
 
@@ -372,7 +394,7 @@ tb_invalidate (TcgMachine *m, Tb *tb)
     return;
   __atomic_store_n (&tb->invalid, true, __ATOMIC_SEQ_CST);      /* before the jump caches are looked at: see jump_cache_enter */
   m->n_invalidated++;
-  tb_forget (m, tb);
+  tb_forget (m, tb, true);
   pages_remove (m, tb);
   for (unsigned i = 0; i < m->vcpus->len; i++)
     jump_cache_forget (m->vcpus->pdata[i], tb);

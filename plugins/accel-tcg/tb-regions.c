@@ -11,7 +11,7 @@
 
 #define REGION_GOOD (1u << 20)          /* emptying one costs little beside filling it */
 #define REGIONS_LEAST 8                 /* of a small buffer */
-#define IN_USE_AT_FIRST (28u << 20)     /* bytes */
+#define IN_USE_AT_FIRST (30u << 20)     /* bytes */
 #define MISSED_PART 2                   /* one in so many is a good part */
 
 /* --- filling ---------------------------------------------------------------------------------- */
@@ -21,9 +21,12 @@ tb_region_begin (TcgMachine *m, unsigned region)
 {
   m->region = region;
   m->n_by_address[region] = 0;
-  m->n_made = m->n_missed = 0;
+  m->n_made = m->n_made_here;
+  m->n_missed = m->n_missed_here;
+  m->n_made_here = m->n_missed_here = 0;
   m->buffer.used = tb_region_start (m, region);
   m->buffer.limit = m->buffer.used + m->region_size;
+  code_buffer_populate (&m->buffer, m->buffer.used, m->region_size);
 }
 
 void
@@ -37,6 +40,7 @@ tb_regions_init (TcgMachine *m)
   m->oldest = 1 % m->n_in_use;
   memset (m->n_by_address, 0, sizeof m->n_by_address);
   memset (m->emptied_at, 0, sizeof m->emptied_at);
+  m->n_made_here = m->n_missed_here = 0;
   tb_region_begin (m, 0);
 }
 
@@ -60,8 +64,11 @@ void
 tb_region_made (TcgMachine *m, const Tb *tb)
 {
   unsigned since = emptied_since (m, tb);
+  bool missed = since > 0 && since <= m->n_in_use;
   m->n_made++;
-  m->n_missed += since > 0 && since <= m->n_in_use;
+  m->n_made_here++;
+  m->n_missed += missed;
+  m->n_missed_here += missed;
   *emptied_at (m, tb) = 0;
 }
 
@@ -131,15 +138,16 @@ empty_region (TcgMachine *m, unsigned region)
   m->n_flushes++;
   for (uint32_t i = 0; i < n; i++)
     if (!blocks[i]->invalid) {
-      tb_forget (m, blocks[i]);
+      tb_forget (m, blocks[i], false);
       *emptied_at (m, blocks[i]) = (uint8_t) (m->n_flushes % UINT8_MAX + 1);
     }
+  const uint8_t *from = m->buffer.rw + tb_region_start (m, region), *end = from + m->region_size;
+  code_pages_forget_region (m, region, from, end);
+  tb_retired_forget_between (m, from, end);
+  for (unsigned i = 0; i < m->vcpus->len; i++)
+    jump_cache_forget_between (m->vcpus->pdata[i], from, end);
   release_region (m, region);
   tb_region_begin (m, region);
-  code_pages_forget_between (m, m->buffer.rw + m->buffer.used, m->buffer.rw + m->buffer.limit);
-  tb_retired_forget_between (m, m->buffer.rw + m->buffer.used, m->buffer.rw + m->buffer.limit);
-  for (unsigned i = 0; i < m->vcpus->len; i++)
-    jump_cache_forget_between (m->vcpus->pdata[i], m->buffer.rw + m->buffer.used, m->buffer.rw + m->buffer.limit);
   forget_running (m);
 }
 

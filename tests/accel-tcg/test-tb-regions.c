@@ -157,8 +157,8 @@ END_TEST
 START_TEST (sizes)
 {
   static const struct { size_t room; unsigned n, in_use; } want[] = {
-    { 20000, 1, 1 }, { 4 * CODE_REGION_MIN, 4, 4 }, { 1u << 20, 8, 8 }, { 4u << 20, 8, 8 }, { 16u << 20, 16, 16 }, { 32u << 20, 32, 28 },
-    { 256u << 20, 64, 7 }, { 1u << 30, 64, 2 },
+    { 20000, 1, 1 }, { 4 * CODE_REGION_MIN, 4, 4 }, { 1u << 20, 8, 8 }, { 4u << 20, 8, 8 }, { 16u << 20, 16, 16 }, { 32u << 20, 32, 30 },
+    { 256u << 20, 256, 30 }, { 1u << 30, 256, 7 },
   };
   for (unsigned i = 0; i < G_N_ELEMENTS (want); i++) {
     TcgMachine *m = g_new0 (TcgMachine, 1);
