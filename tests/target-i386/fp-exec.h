@@ -36,6 +36,8 @@ void fp_exec_generate (FpExecCase *c, uint64_t seed, bool exact);
 
 bool fp_exec_native_start (void);       /* false: this host cannot */
 void fp_exec_native (const FpExecCase *c, FpExecState *state);
+/* Where a fault leaves the processor a choice: the native result as it had been with the translator's. */
+void fp_exec_choose_alike (const FpExecCase *c, FpExecState *native, const FpExecState *guest);
 /* "interp", "opt" (interpreted after the passes), "x64"; false: not here */
 bool fp_exec_guest_start (const char *how);
 void fp_exec_guest (const FpExecCase *c, FpExecState *state, bool use_tlb);
