@@ -154,6 +154,36 @@ address_of_masked_store (const Fault *fault, FpExecState *native, const FpExecSt
     native->cr2 = guest->cr2;
 }
 
+static bool
+is_zero (const FxVector *v)
+{
+  return !(v->q[0] | v->q[1]);
+}
+
+/* SDM vol. 2, VPGATHERDD: the mask is all sign bits before the first element, and zero above; bits that are no element's may be zero when there
+ * is a fault. AMD's processors change elements as they arrive, the rest at the end. */
+static void
+rest_of_gather (const Fault *fault, FpExecState *native, const FpExecState *guest)
+{
+  const X86Insn *insn = &fault->insn;
+  FxVector *upper = ((FxUppers *) (native->fp + X86_FP_UPPERS))->ymm;
+  const FxVector *guest_upper = ((const FxUppers *) (guest->fp + X86_FP_UPPERS))->ymm;
+  unsigned to = insn->operand[0].reg, from = insn->operand[2].reg;
+  FxVector *mask[2] = { &((FxImage *) native->fp)->xmm[from], &upper[from] };
+  if (!insn->operand[insn->mem_operand].mem.vsib)
+    return;
+  for (unsigned k = 0; k < 2; k++)
+    for (unsigned i = 0; i < 4; i++) {
+      unsigned sign = insn->operand[1].size == 8 ? i | 1 : i;
+      mask[k]->d[i] = mask[k]->d[sign] >> 31 ? 0xffffffff : 0;
+    }
+  if (insn->vex.L)
+    return;
+  memset (&upper[from], 0, sizeof upper[from]);
+  if (is_zero (&upper[to]) || is_zero (&guest_upper[to]))
+    upper[to] = guest_upper[to];
+}
+
 void
 fp_exec_choose_alike (const FpExecCase *c, FpExecState *native, const FpExecState *guest)
 {
@@ -167,4 +197,6 @@ fp_exec_choose_alike (const FpExecCase *c, FpExecState *native, const FpExecStat
   first_part_of_store (&fault, native, guest);
   top_of_mmx_store (&fault, native, guest);
   address_of_masked_store (&fault, native, guest);
+  if (fp_exec_host_is_amd ())
+    rest_of_gather (&fault, native, guest);
 }

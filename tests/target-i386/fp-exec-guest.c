@@ -104,10 +104,20 @@ check (uint64_t address, unsigned size, bool write)
       page_fault (address + i, write);
 }
 
+static void
+check_alignment (uint64_t address, BpMemOp memop)
+{
+  if (!(memop & BP_MO_ALIGN) || !(address & (BP_MO_BYTES (memop) - 1)))
+    return;
+  cpu->exc_vector = EXC_AC;
+  leave ();
+}
+
 static uint64_t
 load (void *env, uint64_t address, BpMemOp memop)
 {
   uint64_t value = 0;
+  check_alignment (address, memop);
   check (address, BP_MO_BYTES (memop), false);
   for (unsigned i = 0; i < BP_MO_BYTES (memop); i++)
     value |= (uint64_t) ((const uint8_t *) (uintptr_t) address)[i] << 8 * i;
@@ -117,6 +127,7 @@ load (void *env, uint64_t address, BpMemOp memop)
 static void
 store (void *env, uint64_t address, uint64_t value, BpMemOp memop)
 {
+  check_alignment (address, memop);
   check (address, BP_MO_BYTES (memop), true);
   for (unsigned i = 0; i < BP_MO_BYTES (memop); i++)
     ((uint8_t *) (uintptr_t) address)[i] = (uint8_t) (value >> 8 * i);
@@ -257,7 +268,7 @@ set_up_mode (uint64_t cr0, uint64_t cr4, uint64_t xcr0)
   cpu->cr4 = cr4;
   cpu->efer = EFER_LME | EFER_LMA;
   cpu->xcr0 = xcr0;
-  cpu->eflags = 2 | X86_FL_IF;
+  cpu->eflags = 2 | X86_FL_IF | (cr0 & CR0_AM ? X86_FL_AC : 0);
   x86_update_hflags (cpu);
 }
 
@@ -436,6 +447,7 @@ fp_exec_guest_vector (const uint8_t *bytes, unsigned n, uint64_t cr0, uint64_t c
   s.gpr[X86_RDI] = FP_EXEC_DATA;
   ((FxImage *) s.fp)->fcw = FCW_INIT;
   ((FxImage *) s.fp)->mxcsr = MXCSR_INIT;
+  memset (((FxImage *) s.fp)->xmm, 0xff, sizeof ((FxImage *) s.fp)->xmm);
   set_up_mode (cr0 | usual_cr0, cr4, xcr0);
   run (&c, &s, false, false);
   set_up_mode (usual_cr0, usual_cr4, 7);

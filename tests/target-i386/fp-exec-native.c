@@ -80,6 +80,8 @@ leave (int number, siginfo_t *info, void *context)
   copy_fp (area, outside_fp);
 }
 
+bool fp_exec_host_is_amd (void) { return __builtin_cpu_is ("amd"); }
+
 static void *view (uint32_t address) { return (void *) (uintptr_t) address; }
 
 static bool
@@ -123,6 +125,7 @@ fp_exec_native (const FpExecCase *c, FpExecState *state)
 
 #else
 
+bool fp_exec_host_is_amd (void) { return false; }
 bool fp_exec_native_start (void) { return false; }
 void fp_exec_native (const FpExecCase *c, FpExecState *state) { }
 

@@ -34,6 +34,7 @@ typedef struct FpExecCase {
 /* exact: no instruction whose results are up to the processor */
 void fp_exec_generate (FpExecCase *c, uint64_t seed, bool exact);
 
+bool fp_exec_host_is_amd (void);
 bool fp_exec_native_start (void);       /* false: this host cannot */
 void fp_exec_native (const FpExecCase *c, FpExecState *state);
 /* Where a fault leaves the processor a choice: the native result as it had been with the translator's. */
@@ -41,7 +42,8 @@ void fp_exec_choose_alike (const FpExecCase *c, FpExecState *native, const FpExe
 /* "interp", "opt" (interpreted after the passes), "x64"; false: not here */
 bool fp_exec_guest_start (const char *how);
 void fp_exec_guest (const FpExecCase *c, FpExecState *state, bool use_tlb);
-/* The exception that an instruction at the start of a block ends with under these registers. */
+/* The exception that an instruction at the start of a block ends with under these registers, and with EFLAGS.AC when CR0.AM is set: all of XMM
+ * is ones. */
 int fp_exec_guest_vector (const uint8_t *bytes, unsigned n, uint64_t cr0, uint64_t cr4, uint64_t xcr0);
 /* A signal while no native case runs; it does not return when it was the guest's. */
 bool fp_exec_guest_fault (int number, void *context);

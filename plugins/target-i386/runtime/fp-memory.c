@@ -195,21 +195,33 @@ gather_address (X86Cpu *env, uint64_t offset, const Ymm *indexes, unsigned i, ui
   return helper_segment_check (env, seg, (uint32_t) offset, what & GATHER_QUADS ? 8 : 4);
 }
 
+/* What a fault of the first element already finds: the mask's sign bits all over their elements, nothing above them. */
+static void
+widen_mask (Ymm *mask, unsigned bytes, unsigned step)
+{
+  for (unsigned i = 0; i < bytes / step; i++)
+    memset (mask->b + i * step, is_negative (mask, i, step) ? 0xff : 0, step);
+  memset (mask->b + bytes, 0, sizeof mask->b - bytes);
+}
+
 /* Element by element, each done for good before the next one is tried: after a fault the instruction starts again with what the mask says
- * is left. */
+ * is left. None is checked for its alignment. When the bytes that are no element's become zero is the processor's choice; those above an XMM
+ * register here do so with the first element, others at the end, as on Intel's. */
 void
 helper_gather (X86Cpu *env, uint64_t offset, uint32_t what)
 {
-  unsigned to = what & 15, from = what >> GATHER_MASK_SHIFT & 15;
+  unsigned to = what & 15, from = what >> GATHER_MASK_SHIFT & 15, bytes = what & GATHER_256 ? 32 : 16;
   unsigned step = what & GATHER_QUADS ? 8 : 4, index_size = what & GATHER_QUAD_INDEXES ? 8 : 4;
-  unsigned n = (what & GATHER_256 ? 32 : 16) / (step > index_size ? step : index_size);
-  BpMemOp memop = (step == 8 ? BP_MO_64 : BP_MO_32) | (env->hflags & HF_AC ? BP_MO_ALIGN : 0);
+  unsigned n = bytes / (step > index_size ? step : index_size);
   Ymm indexes = get_ymm (env, what >> GATHER_INDEX_SHIFT & 15);
   Ymm mask = get_ymm (env, from), data = get_ymm (env, to);
+  widen_mask (&mask, bytes, step);
+  put_ymm (env, from, &mask);
   for (unsigned i = 0; i < n; i++) {
     if (is_negative (&mask, i, step)) {
-      uint64_t part = x86_load (env, gather_address (env, offset, &indexes, i, what), memop);
+      uint64_t part = x86_load (env, gather_address (env, offset, &indexes, i, what), step == 8 ? BP_MO_64 : BP_MO_32);
       memcpy (data.b + i * step, &part, step);
+      memset (data.b + bytes, 0, sizeof data.b - bytes);
       put_ymm (env, to, &data);
     }
     memset (mask.b + i * step, 0, step);
