@@ -50,6 +50,7 @@ is_exact (const X86Insn *insn)
   case X86_OP_F2XM1: case X86_OP_FYL2X: case X86_OP_FYL2XP1: case X86_OP_FPTAN: case X86_OP_FPATAN:
   case X86_OP_FSIN: case X86_OP_FCOS: case X86_OP_FSINCOS: case X86_OP_FPREM: case X86_OP_FPREM1:
   case X86_OP_RCPPS: case X86_OP_RCPSS: case X86_OP_RSQRTPS: case X86_OP_RSQRTSS: return false;
+  case X86_OP_DPPS: case X86_OP_DPPD: return !fp_exec_host_is_amd ();   /* which of several NaNs each lane gets */
   default: return true;
   }
 }

@@ -173,7 +173,8 @@ static uint64_t last_failure;
 typedef enum Tolerance { EXACT, LAST_PLACE, ESTIMATE } Tolerance;
 
 /* The portable code follows AMD where the vendors differ: C1 where a manual leaves it open, the loads and
- * MMX transitions of instructions that raise, how much one FPREM does. Elsewhere those are not looked at. */
+ * MMX transitions of instructions that raise, how much one FPREM does. Elsewhere those are not looked at.
+ * In DPPS and DPPD it follows Intel (is_other_nan). */
 static bool host_is_amd;
 
 static Tolerance
@@ -218,6 +219,25 @@ close_single (uint32_t a, uint32_t b, bool estimate)
   return a == b || (estimate && fabsf (x - y) <= fabsf (y) * 0x1p-11f + 0x1p-126f);
 }
 
+/* Of several NaNs each lane of a dot product gets one, and which is the processor's choice (SDM vol. 2, DPPS: "horizontal propagation of NaNs
+ * [...] is implementation dependent"): on Intel's it depends on the lane, on AMD's it does not. */
+static bool
+is_other_nan (X86Op op, const FxVector *host, const FxVector *ours, unsigned i)
+{
+  uint32_t quiet = op == X86_OP_DPPD ? 0x7ff80000 : 0x7fc00000;
+  unsigned top = op == X86_OP_DPPD ? i | 1 : i;
+  return host_is_amd && (op == X86_OP_DPPD || op == X86_OP_DPPS) && (host->d[top] & ours->d[top] & quiet) == quiet;
+}
+
+static bool
+close_vectors (X86Op op, bool estimate, const FxVector *host, const FxVector *ours)
+{
+  for (unsigned i = 0; i < 4; i++)
+    if (!close_single (host->d[i], ours->d[i], estimate) && !is_other_nan (op, host, ours, i))
+      return false;
+  return true;
+}
+
 static const char *
 difference (const FpCase *c, const FpState *host, const FpState *ours)
 {
@@ -237,11 +257,11 @@ difference (const FpCase *c, const FpState *host, const FpState *ours)
   for (unsigned i = 0; i < 8; i++)
     if (t == LAST_PLACE ? !close_extended (&h->st[i], &o->st[i]) : memcmp (&h->st[i], &o->st[i], 10) != 0)
       return "st register";
-  for (unsigned i = 0; i < 64; i++)
-    if (!close_single (h->xmm[i / 4].d[i & 3], o->xmm[i / 4].d[i & 3], t == ESTIMATE))
+  for (unsigned i = 0; i < 16; i++)
+    if (!close_vectors (c->insn.op, t == ESTIMATE, &h->xmm[i], &o->xmm[i]))
       return "xmm register";
-  for (unsigned i = 0; i < 64; i++)
-    if (!close_single (host->upper.ymm[i / 4].d[i & 3], ours->upper.ymm[i / 4].d[i & 3], t == ESTIMATE))
+  for (unsigned i = 0; i < 16; i++)
+    if (!close_vectors (c->insn.op, t == ESTIMATE, &host->upper.ymm[i], &ours->upper.ymm[i]))
       return "upper half of a ymm register";
   if (memcmp (host->memory, ours->memory, 64) != 0)
     return "memory";
@@ -464,6 +484,29 @@ START_TEST (test_0f3a)
 }
 END_TEST
 
+/* Lane by lane, which of four NaNs it gets from Intel's processors. */
+START_TEST (test_nans_of_dot_products)
+{
+  static const uint8_t dpps[6] = { 0x66, 0x0f, 0x3a, 0x40, 0xc1, 0xff }, dppd[6] = { 0x66, 0x0f, 0x3a, 0x41, 0xc1, 0xff };
+  static FpState s;
+  FpCase c;
+  FxVector *x = s.image.xmm;
+  s.image.mxcsr = MXCSR_INIT;
+  for (unsigned i = 0; i < 4; i++)
+    x[0].d[i] = 0x7fc00010 + i, x[1].d[i] = 0x3f800000;
+  ck_assert (fp_case_make (&c, dpps, sizeof dpps));
+  fp_portable_run (&c, &s);
+  for (unsigned i = 0; i < 4; i++)
+    ck_assert_uint_eq (x[0].d[i], 0x7fc00010 + (i ^ 1));
+  for (unsigned i = 0; i < 2; i++)
+    x[0].q[i] = 0x7ff8000000000010 + i, x[1].q[i] = 0x3ff0000000000000;
+  ck_assert (fp_case_make (&c, dppd, sizeof dppd));
+  fp_portable_run (&c, &s);
+  for (unsigned i = 0; i < 2; i++)
+    ck_assert_uint_eq (x[0].q[i], 0x7ff8000000000010 + i);
+}
+END_TEST
+
 /* Every VEX-encoded instruction, with the rounding modes and flags of 256 bits. */
 START_TEST (test_vex)
 {
@@ -494,6 +537,7 @@ main (int argc, char **argv)
   tcase_add_test (tcase, test_0f);
   tcase_add_test (tcase, test_0f38);
   tcase_add_test (tcase, test_0f3a);
+  tcase_add_test (tcase, test_nans_of_dot_products);
   if (fp_native_has_avx ())
     tcase_add_loop_test (tcase, test_vex, 1, 4);
   suite_add_tcase (suite, tcase);

@@ -172,6 +172,20 @@ step_raises (Simd *s, unsigned n)
   return false;
 }
 
+/* Each lane's sum with that of the lane at that distance. Which of two NaNs a lane gets is the processor's choice (SDM vol. 2, DPPS); Intel's
+ * put the neighbour's first, but in the last step. */
+static void
+add_across (Simd *s, FpNumber *t, Width width, unsigned lanes, unsigned distance)
+{
+  FpNumber from[4];
+  for (unsigned i = 0; i < lanes; i++)
+    from[i] = intermediate (s, width, t[i]);
+  for (unsigned i = 0; i < lanes; i++) {
+    unsigned first = 2 * distance == lanes ? i : i ^ distance;
+    t[i] = arithmetic (s, ADD, width, from[first], from[first ^ distance]);
+  }
+}
+
 /* imm: the products that count, and the lanes that get the sum. Products, sums and the sum of sums are
  * steps of which each may raise, for all n lanes of 128 bits at a time. */
 static void
@@ -183,15 +197,12 @@ dot_product (Simd *s, unsigned n, Width width, unsigned lanes)
       FpNumber a = simd_number (&s[k], &s[k].d, width, i), b = simd_number (&s[k], &s[k].s, width, i);
       t[k][i] = s->imm >> (4 + i) & 1 ? arithmetic (&s[k], MUL, width, a, b) : fp_zero (false);
     }
-  for (unsigned step = lanes; step > 1 && !step_raises (s, n); step /= 2)
-    for (unsigned i = 0; i < n * step / 2; i++) {
-      FpNumber *sum = t[i / (step / 2)] + i % (step / 2), *from = t[i / (step / 2)] + 2 * (i % (step / 2));
-      FpNumber a = intermediate (s, width, from[0]), b = intermediate (s, width, from[1]);
-      *sum = arithmetic (&s[i / (step / 2)], ADD, width, a, b);
-    }
+  for (unsigned distance = 1; distance < lanes && !step_raises (s, n); distance *= 2)
+    for (unsigned k = 0; k < n; k++)
+      add_across (&s[k], t[k], width, lanes, distance);
   FpNumber zero = fp_zero (false);
   for (unsigned i = 0; i < n * lanes; i++)
-    simd_put (&s[i / lanes].d, width, i % lanes, s->imm >> i % lanes & 1 ? &t[i / lanes][0] : &zero);
+    simd_put (&s[i / lanes].d, width, i % lanes, s->imm >> i % lanes & 1 ? &t[i / lanes][i % lanes] : &zero);
 }
 
 void simd_dpps (Simd *s) { dot_product (s, 1, SINGLE, 4); }
