@@ -101,12 +101,24 @@ stack_access (Gen *g)
   }
 }
 
+/* CMPS with two operands that fault: which comes first is left open (SDM 3A 6.9); AMD's processors take RSI's, Intel's RDI's. */
+static void
+one_good_operand (Gen *g)
+{
+  gen_set (g, gen_once_in (g, 2) ? RSI : RDI, (gen_is_user (g) ? AT_USER_DATA : AT_KERNEL_DATA) + DATA_START);
+}
+
 static void
 string_access (Gen *g)
 {
+  enum { CMPS = 4 };
   static const uint8_t opcodes[5] = { 0xa4, 0xaa, 0xac, 0xae, 0xa6 };
   bool repeat = gen_once_in (g, 2);
   unsigned which = gen_below (g, repeat && g->for_kvm ? 3 : 5); /* the host's processor (AMD) keeps flags of REP CMPS, SCAS that fault */
+  if (g->for_kvm && which == CMPS)
+    one_good_operand (g);
+  if (g->for_kvm && repeat)     /* not over itself: AMD's processors go on then, Intel's fetch it again (SDM 3A 8.1.3) */
+    gen_set (g, RDI, gen_address (g));
   if (repeat)
     gen_set (g, RCX, gen_below (g, 24));
   if (repeat)
