@@ -144,7 +144,8 @@ send_interrupt (KvmVcpu *v, uint32_t pending)
     return;
   if (run->ready_for_interrupt_injection && run->if_flag) {
     bp_machine_lock (machine_of (v));
-    int vector = v->intc->acknowledge (v->intc_instance);
+    bool is_there = bp_vcpu_pending (v->vcpu) & BP_VCPU_IRQ_HARD;       /* it may have gone before the lock was free */
+    int vector = is_there ? v->intc->acknowledge (v->intc_instance) : -1;
     bp_machine_unlock (machine_of (v));
     if (vector < 0)
       return;

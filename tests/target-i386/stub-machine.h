@@ -26,7 +26,7 @@ typedef struct Stub {
   uint64_t root, asid, flushed_asid, flushed_page;
   uint32_t flushed_keys;
   bool kept;
-  uint32_t pending;
+  uint32_t pending, withdrawn;  /* withdrawn: goes from pending while the machine's lock is waited for */
   unsigned index;               /* of the vCPU */
   int64_t time;
   int vector;                   /* what the controller answers */
@@ -203,7 +203,7 @@ void bp_log_write (BpLogTopic topic, const char *format, ...) { }
 void bp_log_object (const void *self, BpLogTopic topic, const char *format, ...) { }
 GQuark bp_error_quark (void) { return g_quark_from_static_string ("test"); }
 BpMachine *bp_object_machine (const void *self) { return NULL; }
-void bp_machine_lock (BpMachine *machine) { }
+void bp_machine_lock (BpMachine *machine) { stub.pending &= ~stub.withdrawn; }
 void bp_machine_unlock (BpMachine *machine) { }
 void bp_machine_request_reset (BpMachine *machine, const char *reason) { stub.resets++; }
 int64_t bp_clock_now (BpMachine *machine, BpClock clock) { return stub.time; }

@@ -286,6 +286,20 @@ START_TEST (maskable_interrupt)
 }
 END_TEST
 
+START_TEST (a_request_that_went_before_the_lock_was_free_is_not_acknowledged)
+{
+  enter_protected (0);
+  env->eflags |= X86_FL_IF;
+  stub.pending = stub.withdrawn = BP_VCPU_IRQ_HARD;
+  stub.vector = 0x27;
+  ck_assert (!take_interrupt ());
+  stub.withdrawn = 0;
+  stub.pending = BP_VCPU_IRQ_HARD;
+  ck_assert (take_interrupt ());
+  ck_assert_uint_eq (env->eip, 0x5000 + 16 * 0x27);
+}
+END_TEST
+
 START_TEST (nmi_masks_itself_until_iret)
 {
   enter_protected (0);
@@ -549,6 +563,7 @@ add (TCase *tc)
   tcase_add_test (tc, virtual_8086_iopl);
   tcase_add_test (tc, interrupt_redirection);
   tcase_add_test (tc, maskable_interrupt);
+  tcase_add_test (tc, a_request_that_went_before_the_lock_was_free_is_not_acknowledged);
   tcase_add_test (tc, nmi_masks_itself_until_iret);
   tcase_add_test (tc, init_resets);
   tcase_add_test (tc, halt);

@@ -459,6 +459,8 @@ deliver_external (X86Cpu *env, unsigned vector)
 
 /* --- interrupts ------------------------------------------------------------------------------------------- */
 
+/* A request that goes away while another thread has the lock was never seen: who would acknowledge it still gets a spurious vector, as a
+ * processor does only when the line falls in the few clocks between its look and INTA. */
 static int __attribute__ ((noinline))
 acknowledge (X86Cpu *env)
 {
@@ -468,7 +470,8 @@ acknowledge (X86Cpu *env)
   if (!BP_TABLE_HAS (intc, acknowledge))
     return -1;
   bp_machine_lock (machine);
-  int vector = intc->acknowledge (env->intc.instance);
+  bool is_there = bp_vcpu_pending (env->tcg.vcpu) & BP_VCPU_IRQ_HARD;
+  int vector = is_there ? intc->acknowledge (env->intc.instance) : -1;
   bp_machine_unlock (machine);
   return vector;
 }
