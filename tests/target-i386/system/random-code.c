@@ -466,7 +466,8 @@ static void
 ports (Gen *g)
 {
   static const uint8_t opcodes[8] = { 0xec, 0xed, 0xee, 0xef, 0x6c, 0x6d, 0x6e, 0x6f };
-  gen_set (g, RDX, gen_once_in (g, 3) ? gen_below (g, 0x10000) : 0xfc + gen_below (g, 0x18));
+  unsigned last = g->for_kvm ? 0xfffc : 0xffff; /* what lies across the end of the ports is left open (SDM 1 19.3) */
+  gen_set (g, RDX, gen_once_in (g, 3) ? gen_below (g, last + 1) : 0xfc + gen_below (g, 0x18));
   if (gen_once_in (g, 4))
     gen_byte (g, 0x66);
   gen_byte (g, opcodes[gen_below (g, g->for_kvm ? 4 : 8)]);
