@@ -383,6 +383,22 @@ stack_offset (uint32_t offset)
   return EXEC_STACK + offset - exec_segment (exec_mode, X86_SS)->base;
 }
 
+/* What a count of 0 leaves in the upper halves is the processor's own (differences.c): there it is never 0. */
+static bool
+needs_count (const X86Insn *insn)
+{
+  return is_64 () && insn->adsize == 4 && insn->rep;
+}
+
+/* Fast strings look for an overlap by linear address (SDM 1, 7.3.9.3): the two are not at both places of the same memory. */
+static bool
+needs_one_place (const X86Insn *insn)
+{
+  return is_64 () && insn->op == X86_OP_MOVS && insn->rep;
+}
+
+static bool is_at_home (uint64_t linear) { return linear >> 32 == 0 || linear >> 32 == EXEC_HIGH >> 32; }
+
 static bool
 set_up_string (Case *c, Draft *d, unsigned *at)
 {
@@ -392,11 +408,17 @@ set_up_string (Case *c, Draft *d, unsigned *at)
   source = source == X86_NO_REG || (is_64 () && source < X86_FS) ? X86_DS : source;
   /* often near to one another */
   uint64_t from = random_offset (source, adsize);
+  uint64_t to = percent (30) && source == X86_DS ? from + exec_segment (exec_mode, X86_DS)->base + below (64) - 32
+                - exec_segment (exec_mode, X86_ES)->base : random_offset (X86_ES, adsize);
+  uint64_t place = source == X86_GS ? EXEC_HIGH : from & ~(uint64_t) UINT32_MAX;
+  if (needs_one_place (&d->insn) && source == X86_GS && adsize == 4)
+    return false;
+  if (needs_one_place (&d->insn) && is_at_home (place) && is_at_home (to))
+    to = (uint32_t) to | place;
   append_part (c, X86_RSI, from, adsize, at);
-  append_part (c, X86_RDI, percent (30) && source == X86_DS ? from + exec_segment (exec_mode, X86_DS)->base + below (64) - 32
-               - exec_segment (exec_mode, X86_ES)->base : random_offset (X86_ES, adsize), adsize, at);
+  append_part (c, X86_RDI, to, adsize, at);
   if (d->insn.rep)
-    append_part (c, X86_RCX, percent (80) ? below (20) : below (6000), adsize, at);
+    append_part (c, X86_RCX, (percent (80) ? below (20) : below (6000)) + needs_count (&d->insn), adsize, at);
   return true;
 }
 
@@ -514,9 +536,10 @@ add_insn (Case *c, unsigned *at)
     }
     decode (d.bytes, X86_MAX_INSN_LENGTH, &d.insn);
     append (c, d.bytes, d.insn.length, at);
+    bool is_whole = is_calm || needs_count (&d.insn) || needs_one_place (&d.insn);
+    for (unsigned i = steps + 1; i < c->n_steps && is_whole; i++)
+      c->step[i].no_entry = true;
     if (is_calm) {
-      for (unsigned i = steps + 1; i < c->n_steps; i++)
-        c->step[i].no_entry = true;
       if (writes_esp (&d.insn) || percent (5))
         append_mov (c, X86_RSP, stack_offset (2048 + 4 * below (64)), at);
     }

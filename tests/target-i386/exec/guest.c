@@ -274,6 +274,7 @@ void helper_raise_error (X86Cpu *env, uint32_t vector,
 void helper_check_io (X86Cpu *env, uint32_t port, uint32_t size) { x86_raise_error (env, EXC_GP, 0); }
 void helper_cli (X86Cpu *env) { x86_raise_error (env, EXC_GP, 0); }
 void helper_sti (X86Cpu *env) { x86_raise_error (env, EXC_GP, 0); }
+void helper_marker (X86Cpu *env, uint64_t number) {}    /* no instrument hears it */
 uint32_t helper_read_eflags (X86Cpu *env) { return x86_eflags (env); }
 
 void

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "generate.h"
+#include "differences.h"
 
 static void
 print_case (const Case *c)
@@ -130,16 +130,6 @@ print_memory (const char *what, uint32_t base, const uint8_t *x, const uint8_t *
 }
 
 static bool
-agree (const Case *c, const ExecState *x, const ExecState *y)
-{
-  uint32_t mask = ~case_undefined (c, x->pc);
-  return !memcmp (x->gpr, y->gpr, sizeof x->gpr) && x->pc == y->pc && !((x->eflags ^ y->eflags) & mask)
-         && x->vector == y->vector
-         && x->error == y->error && x->cr2 == y->cr2 && !memcmp (x->data, y->data, sizeof x->data)
-         && !memcmp (x->stack, y->stack, sizeof x->stack);
-}
-
-static bool
 run_case (uint64_t *seen, uint64_t seed, ExecMode mode, unsigned n_insns)
 {
   static Case c;
@@ -151,7 +141,7 @@ run_case (uint64_t *seen, uint64_t seed, ExecMode mode, unsigned n_insns)
   forget_push (mode, &native);
   forget_push (mode, &guest);
   endings[mode][native.vector & 31]++;
-  if (agree (&c, &native, &guest))
+  if (ended_alike (&c, &native, &guest))
     return true;
   print_wrong (&c, seed, mode, n_insns);
   print_state ("native", &native);
@@ -219,6 +209,7 @@ main (int argc, char **argv)
     unsigned here = run_cases (selection, first, n);
     printf ("%s: %u cases from seed %llu, %u wrong\n", all[i], n, (unsigned long long) first, here);
     print_endings ();
+    print_differences ();
     wrong += here;
   }
   free (digests);
