@@ -1,9 +1,10 @@
 /* differences.c -- where this processor and the one that is modelled are not the same, by instruction. */
 /* SPDX-License-Identifier: MIT */
 /*
- * Two kinds: what belongs to a feature that the model's CPUID does not show, and what AMD's processors do otherwise than Intel's, which
- * are the ones modelled.
+ * Three kinds: what belongs to a feature that the model's CPUID does not show, or that this processor has not; and what AMD's processors do
+ * otherwise than Intel's, which are the ones modelled.
  */
+#include <cpuid.h>
 #include <string.h>
 
 #include "differences.h"
@@ -12,6 +13,12 @@ enum { TRAP = 1, UD = 6, SS = 12, GP = 13, PF = 14 };
 
 static bool is_undefined_here (const Outcome *native, const Outcome *guest) { return guest->vector == UD && native->vector != UD; }
 static bool repeats (const X86Insn *i) { return i->prefixes & (X86_PREFIX_REP | X86_PREFIX_REPNE); }
+
+static bool
+are_two_faults (const Outcome *native, const Outcome *guest)
+{
+  return guest->vector >= SS && guest->vector <= PF && native->vector >= SS && native->vector <= PF && !guest->rip && !native->rip;
+}
 
 /* --- features that are not shown ----------------------------------------------------------------- */
 
@@ -56,11 +63,50 @@ is_supervisor_xsave (const X86Insn *i, bool kernel, const Outcome *native, const
   return is_undefined_here (native, guest) && (i->feature == X86_FEATURE_XSAVES || i->feature == X86_FEATURE_XSAVEC);
 }
 
-/* MONITORX, CLZERO, RDPRU, VMMCALL, RDPKRU and others */
+/* XABORT and XBEGIN: outside of a transaction nothing, and a jump to where the aborted one goes on. */
+static bool
+is_rtm (const X86Insn *i, bool kernel, const Outcome *native, const Outcome *guest)
+{
+  return is_undefined_here (native, guest) && i->map == 0 && (i->opcode | 1) == 0xc7 && i->modrm == 0xf8;
+}
+
+static bool
+is_ptwrite (const X86Insn *i, bool kernel, const Outcome *native, const Outcome *guest)
+{
+  return is_undefined_here (native, guest) && i->map == 1 && i->opcode == 0xae && i->reg == 4 && i->prefixes & X86_PREFIX_REP;
+}
+
+/* LDTILECFG and what else begins with it */
+static bool
+is_amx (const X86Insn *i, bool kernel, const Outcome *native, const Outcome *guest)
+{
+  bool has_tiles = i->opcode == 0x49 || i->opcode == 0x4b || i->opcode == 0x5c || i->opcode == 0x5e;
+  return is_undefined_here (native, guest) && i->mode == X86_MODE_64 && i->vex.present && i->map == 2 && has_tiles;
+}
+
+static bool
+is_hreset (const X86Insn *i, bool kernel, const Outcome *native, const Outcome *guest)
+{
+  return is_undefined_here (native, guest) && i->map == 3 && i->opcode == 0xf0 && i->prefixes & X86_PREFIX_REP;
+}
+
+/* MONITORX, CLZERO, RDPRU, VMMCALL, XEND, XTEST and others */
 static bool
 is_group7 (const X86Insn *i, bool kernel, const Outcome *native, const Outcome *guest)
 {
   return is_undefined_here (native, guest) && i->map == 1 && i->opcode == 0x01 && i->mod == 3 && i->op == X86_OP_INVALID;
+}
+
+/* --- features that are shown, and are not this processor's ------------------------------------------ */
+
+/* RDPKRU and WRPKRU are #UD where CR4.PKE is clear, as CPUID's OSPKE tells (SDM 2B). */
+static bool
+is_without_pkru (const X86Insn *i, bool kernel, const Outcome *native, const Outcome *guest)
+{
+  unsigned a, b, c = 0, d;
+  if ((i->op != X86_OP_RDPKRU && i->op != X86_OP_WRPKRU) || native->vector != UD || guest->vector != GP)
+    return false;
+  return !__get_cpuid_count (7, 0, &a, &b, &c, &d) || !(c & bit_OSPKE);
 }
 
 /* --- another vendor's ------------------------------------------------------------------------------ */
@@ -101,12 +147,14 @@ length_of (X86Mode mode, const uint8_t *bytes)
   case 0xc5: n += 2; break;
   case 0xc4: case 0x8f: n += 3; break;
   case 0x62: n += 4; break;
+  case 0x9a: case 0xea: return n + 6;
   default: break;
   }
   return n > 14 ? 16 : n + modrm_length (bytes + n, narrow) + 4;
 }
 
-/* An undefined opcode has no length in Intel's manual; AMD's processors count what would follow it, say #GP above 15, and fetch it. */
+/* An undefined opcode has no length in either manual; processors count what would follow it, say #GP above 15, and fetch it.  Which have
+ * none is their own: of reserved VEX maps, Intel's refuse those at once whose number ends in two zeros, and AMD's none. */
 static bool
 is_long_undefined (const X86Insn *i, bool kernel, const Outcome *native, const Outcome *guest)
 {
@@ -169,6 +217,13 @@ is_vperm_w0 (const X86Insn *i, bool kernel, const Outcome *native, const Outcome
   return is_undefined_here (native, guest) && i->vex.present && i->map == 3 && i->opcode <= 1 && !i->vex.W;
 }
 
+/* W is ignored outside 64-bit code (SDM 2B, PEXTRD and PINSRD). */
+static bool
+is_narrow_pextrq (const X86Insn *i, bool kernel, const Outcome *native, const Outcome *guest)
+{
+  return native->vector == UD && (i->op == X86_OP_PEXTRD || i->op == X86_OP_PINSRD) && i->vex.W && i->mode != X86_MODE_64;
+}
+
 /* Instructions for SHA need no alignment. */
 static bool
 is_sha (const X86Insn *i, bool kernel, const Outcome *native, const Outcome *guest)
@@ -182,22 +237,39 @@ is_far (const X86Insn *i, bool kernel, const Outcome *native, const Outcome *gue
 {
   bool far = i->op == X86_OP_LDS || i->op == X86_OP_LES || i->op == X86_OP_LSS || i->op == X86_OP_LFS || i->op == X86_OP_LGS
              || i->branch == X86_BRANCH_RET_FAR;
-  return far && guest->vector >= SS && guest->vector <= PF && native->vector >= SS && native->vector <= PF && !guest->rip && !native->rip;
+  return far && are_two_faults (native, guest);
 }
 
-/* Which of two faults an XSAVE area has that is neither aligned nor in its segment. */
+/* Which of two faults an XSAVE or FXSAVE area has that is not aligned, or reaches beyond its segment or the lower half (SDM 3A, 6.9). */
 static bool
 is_xsave_area (const X86Insn *i, bool kernel, const Outcome *native, const Outcome *guest)
 {
-  return i->unit == X86_UNIT_XSAVE && guest->vector == SS && native->vector == GP;
+  bool has_area = i->unit == X86_UNIT_XSAVE || i->op == X86_OP_FXSAVE || i->op == X86_OP_FXRSTOR;
+  return has_area && are_two_faults (native, guest);
 }
 
-/* What a masked store says of bytes that it cannot reach is the processor's own (SDM 2B, MASKMOVQ). */
+/* Images and numbers of the x87, strings of SSE4.2 and BOUND's pairs that reach beyond the lower half or their segment: whether that is
+ * found first, or that a page is not there (the same). */
 static bool
-is_masked_store (const X86Insn *i, bool kernel, const Outcome *native, const Outcome *guest)
+is_in_pieces (const X86Insn *i, bool kernel, const Outcome *native, const Outcome *guest)
 {
-  return (i->op == X86_OP_MASKMOVQ || i->op == X86_OP_MASKMOVDQU) && guest->vector >= SS && native->vector >= SS && !guest->rip
-         && !native->rip;
+  switch (i->op) {
+  case X86_OP_FNSAVE: case X86_OP_FRSTOR: case X86_OP_FNSTENV: case X86_OP_FLDENV: case X86_OP_FBLD: case X86_OP_FBSTP:
+  case X86_OP_PCMPESTRI: case X86_OP_PCMPESTRM: case X86_OP_BOUND:
+    return are_two_faults (native, guest) && (native->vector == PF) != (guest->vector == PF);
+  default: return false;
+  }
+}
+
+/* What a masked access says of bytes that it cannot reach is the processor's own (SDM 2B, MASKMOVQ; 3A, 6.9). */
+static bool
+is_masked_access (const X86Insn *i, bool kernel, const Outcome *native, const Outcome *guest)
+{
+  switch (i->op) {
+  case X86_OP_MASKMOVQ: case X86_OP_MASKMOVDQU:
+  case X86_OP_VMASKMOVPS: case X86_OP_VMASKMOVPD: case X86_OP_VPMASKMOVD: case X86_OP_VPMASKMOVQ: return are_two_faults (native, guest);
+  default: return false;
+  }
 }
 
 /* --- the kernel's own ------------------------------------------------------------------------------- */
@@ -214,15 +286,19 @@ is_privileged (const X86Insn *i, bool kernel, const Outcome *native, const Outco
 }
 
 const Difference differences[N_DIFFERENCES] = {
+  { "#GP and #PF for what would follow an undefined opcode", is_long_undefined },
   { "AVX-512 is not shown", is_avx512 }, { "AVX-VNNI is not shown", is_vnni }, { "GFNI is not shown", is_gfni },
   { "SSE4A is not shown", is_sse4a }, { "MOVDIRI and MOVDIR64B are not shown", is_movdir },
-  { "XSAVEC and XSAVES are not shown", is_supervisor_xsave }, { "features of 0F 01 that are not shown", is_group7 },
-  { "AMD: LOCK MOV CR0 is CR8", is_locked_cr8 }, { "AMD: #GP and #PF for what would follow an undefined opcode", is_long_undefined }, { "AMD: UD0 and UD1 without ModRM", is_long_ud },
-  { "AMD: order of two faults of an XSAVE area", is_xsave_area },
+  { "XSAVEC and XSAVES are not shown", is_supervisor_xsave }, { "RTM is not shown", is_rtm },
+  { "PTWRITE is not shown", is_ptwrite }, { "HRESET is not shown", is_hreset }, { "AMX is not shown", is_amx },
+  { "PKU is not this processor's", is_without_pkru }, { "features of 0F 01 that are not shown", is_group7 },
+  { "AMD: LOCK MOV CR0 is CR8", is_locked_cr8 }, { "AMD: UD0 and UD1 without ModRM", is_long_ud },
+  { "order of two faults of an XSAVE area", is_xsave_area }, { "order of two faults of an operand in pieces", is_in_pieces },
   { "AMD: SYSRET in compatibility mode", is_narrow_sysret }, { "AMD: prefetches of registers", is_prefetch_of_register },
   { "AMD: 66 makes branches of 64-bit code narrow", is_narrow_branch }, { "AMD: F2 and F3 with LOOPE and LOOPNE", is_repeated_loop },
-  { "AMD: LOCK VERW", is_locked_verw }, { "AMD: VPERMQ and VPERMPD with W 0", is_vperm_w0 }, { "AMD: SHA of any alignment", is_sha },
-  { "order of two faults of a masked store", is_masked_store }, { "AMD: order of two faults of a far pointer", is_far }, { "#UD for one privilege level", is_privileged }
+  { "AMD: LOCK VERW", is_locked_verw }, { "AMD: VPERMQ and VPERMPD with W 0", is_vperm_w0 }, { "AMD: VPEXTRQ and VPINSRQ outside 64-bit code", is_narrow_pextrq }, { "AMD: SHA of any alignment", is_sha },
+  { "order of two faults of a masked access", is_masked_access }, { "order of two faults of a far pointer", is_far },
+  { "#UD for one privilege level", is_privileged }
 };
 
 int
