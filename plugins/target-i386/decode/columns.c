@@ -21,7 +21,7 @@ x86_opsize (const X86Insn *insn, const Row *row)
 {
   bool toggled = insn->prefixes & X86_PREFIX_OPSIZE;
   if (insn->vex.present) {
-    bool by_w = row->vex_w == VEX_W_SIZE || row->vex_w == VEX_W_SIZE_64;
+    bool by_w = row->vex_w == VEX_W_SIZE;
     return by_w && insn->mode == X86_MODE_64 && insn->vex.W ? 8 : 4;
   }
   if (insn->mode == X86_MODE_16) {

@@ -171,7 +171,8 @@ next_opcode (Decoder *d, const Row **row)
 
 /* A VEX prefix and the opcode behind it (SDM vol. 2, 2.3.5).  Outside 64-bit mode the first payload byte has
  * been looked at as a modrm byte; its upper bits are R and X, set there, and inverted as always.  W and B
- * extend nothing. */
+ * extend nothing.  Reserved maps are #UD: where the low two bits of the map are 0, before anything else is
+ * fetched, as there Intel's processors know no length; the others are as long as maps 1 to 3. */
 static bool
 parse_vex (Decoder *d, const Row **row)
 {
@@ -186,6 +187,9 @@ parse_vex (Decoder *d, const Row **row)
   }
   if (is_64 && !fetch8 (d, &first)) {
     return false;
+  }
+  if (long_form && (first & 3) == 0) {
+    return stop (d, X86_DECODE_UD);
   }
   last = first;
   if ((long_form && !fetch8 (d, &last)) || !fetch8 (d, &insn->opcode)) {
@@ -274,8 +278,7 @@ check_vex (Decoder *d, const Row *row)
     uses_vvvv |= method == METHOD_H || method == METHOD_B;
   }
   bool is_64 = d->insn->mode == X86_MODE_64;
-  bool no_w1 = row->vex_w == VEX_W_0 || (row->vex_w == VEX_W_SIZE_64 && !is_64);
-  bool wrong_w = vex->W ? no_w1 : row->vex_w == VEX_W_1;
+  bool wrong_w = row->vex_w == (vex->W ? VEX_W_0 : VEX_W_1);
   if (row->vex[vex->L] == X86_FEATURE_NONE || wrong_w || (vex->vvvv != 0 && !uses_vvvv)) {
     return stop (d, X86_DECODE_UD);
   }

@@ -16,7 +16,6 @@
   }
 #define VEX(l0, l1) .vex = { X86_FEATURE_##l0, X86_FEATURE_##l1 }
 #define VEX_Wy(l0, l1) VEX (l0, l1), .vex_w = VEX_W_SIZE
-#define VEX_Wy64(l0, l1) VEX (l0, l1), .vex_w = VEX_W_SIZE_64
 #define VEX_W0(l0, l1) VEX (l0, l1), .vex_w = VEX_W_0
 #define VEX_W1(l0, l1) VEX (l0, l1), .vex_w = VEX_W_1
 #define OP(name, a, b, c, effect, cols)                                                                     \

@@ -76,7 +76,6 @@ typedef enum FlagEffect {
 typedef enum VexW {
   VEX_W_IGNORED,
   VEX_W_SIZE,    /* of y operands, as REX.W; ignored outside 64-bit mode */
-  VEX_W_SIZE_64, /* the same, but 1 is #UD outside 64-bit mode */
   VEX_W_0,       /* 1 is #UD */
   VEX_W_1        /* 0 is #UD */
 } VexW;
