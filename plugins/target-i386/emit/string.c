@@ -134,7 +134,8 @@ emit_compare (Translator *s, const X86Insn *insn, unsigned helper)
     emit_repeated (s, insn, helper);
     return;
   }
-  BpTemp first = element (s, insn, 0), second = element (s, insn, 1);
+  /* of two faults ES:rDI's comes first, as on Intel's processors; no manual says so (SDM 3A, 6.9) */
+  BpTemp second = element (s, insn, 1), first = element (s, insn, 0);
   unsigned size = insn->operand[0].size;
   advance (s, insn);
   set (s, size, bp_ir_global (G_CC_SRC), second);

@@ -479,14 +479,15 @@ helper_rep_cmps (X86Cpu *env, uint32_t mode)
   unsigned pieces = 0;
   uint64_t n;
   while ((n = remaining (&s)) != 0) {
-    Piece x = find_piece (&s, s.source_seg, X86_RSI, BP_MMU_LOAD, n);
-    uint64_t value = x.host != NULL ? 0 : load (&s, &x);
-    Piece y = find_piece (&s, X86_ES, X86_RDI, BP_MMU_LOAD, x.n);
-    shorten (&s, &x, y.n);
+    Piece y = find_piece (&s, X86_ES, X86_RDI, BP_MMU_LOAD, n);
+    /* faults before the first operand does: see emit_compare */
+    uint64_t value = y.host != NULL ? 0 : load (&s, &y);
+    Piece x = find_piece (&s, s.source_seg, X86_RSI, BP_MMU_LOAD, y.n);
+    shorten (&s, &y, x.n);
     uint64_t i = equal_run (&s, &x, &y);
     bool stop = false;
-    while (i < y.n && !stop) {
-      uint64_t first = x.host != NULL ? host_element (&s, &x, i) : value, second = element (&s, &y, i);
+    while (i < x.n && !stop) {
+      uint64_t first = element (&s, &x, i), second = y.host != NULL ? host_element (&s, &y, i) : value;
       stop = compare (&s, &c, first, second);
       i++;
     }
