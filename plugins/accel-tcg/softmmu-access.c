@@ -513,7 +513,8 @@ softmmu_accessed (void *env, uint64_t address, unsigned size, BpMmuAccess access
   TcgMachine *m = v->machine;
   if (access != BP_MMU_STORE)
     return;
-  __atomic_thread_fence (__ATOMIC_SEQ_CST);
+  if (m->vcpus->len > 1)
+    __atomic_thread_fence (__ATOMIC_SEQ_CST);
   const TlbEntry *e = entry_for (v, address, BP_MMU_STORE, mmu);
   if (G_LIKELY (!(__atomic_load_n (&e->store, __ATOMIC_RELAXED) & TLB_WATCHED)))
     return;
