@@ -1,8 +1,7 @@
 /* test-migrate-versions.c -- machines moved to programs whose devices save something else than the sender's: older, newer, too old; and devices that stay. */
 /* SPDX-License-Identifier: MIT */
 #include "memory.h"
-#include "migrate.h"
-#include "toy.h"
+#include "migrate-pair.h"
 #include <check.h>
 #include <glib/gstdio.h>
 #include <stdlib.h>
@@ -76,68 +75,21 @@ program_is (uint16_t version, uint16_t minimum)
 
 /* --- two machines ------------------------------------------------------------------------------------------------ */
 
-static BpMachine *from, *to;
-static char *folder, *file, *address;
-
 static void
 setup (void)
 {
-  folder = g_dir_make_tmp ("backplane-test-migrate-XXXXXX", NULL);
-  file = g_build_filename (folder, "stream", NULL);
-  address = g_strconcat ("file:", file, NULL);
+  pair_setup ();
   program_is (1, 1);
-}
-
-static void
-end_machine (BpMachine **m)
-{
-  if (!*m)
-    return;
-  migration_finish (*m);
-  bp_machine_stop (*m, BP_RUN_SHUTDOWN);
-  toy_free (*m);
-  *m = NULL;
 }
 
 static void
 teardown (void)
 {
-  end_machine (&from);
-  end_machine (&to);
+  pair_teardown ();
   registered ()->flags = 0;
-  g_unlink (file);
-  g_rmdir (folder);
-  g_free (folder);
-  g_free (file);
-  g_free (address);
 }
 
-static BpMachine *
-build (bool incoming)
-{
-  g_autofree char *errors = NULL;
-  toy_forget ();
-  BpMachine *m = toy_build ("[device counter]\ntype = versions-counter\n", NULL, &errors);
-  ck_assert_msg (m != NULL, "%s", errors);
-  machine_set_incoming (m, incoming ? "defer" : NULL);
-  ck_assert (machine_realize (m, NULL));
-  machine_reset (m, BP_RESET_COLD);
-  if (incoming)
-    ck_assert (migration_await (m, "defer", false, NULL));
-  return m;
-}
-
-static BpMigrationInfo
-wait_for (BpMachine *m)
-{
-  BpMigrationInfo info = { .struct_size = sizeof info };
-  do {
-    g_main_context_iteration (NULL, FALSE);
-    bp_migration_info (m, &info);
-  } while (info.status != BP_MIGRATION_COMPLETED && info.status != BP_MIGRATION_FAILED);
-  return info;
-}
-
+static BpMachine *build (bool incoming) { return pair_build ("[device counter]\ntype = versions-counter\n", incoming); }
 static Counter *counter_of (BpMachine *m) { return bp_machine_find (m, "counter"); }
 
 /* By a file that a program with the first version of the plugin has written. */

@@ -3,8 +3,7 @@
 #include "config.h"
 #include "crc32c.h"
 #include "memory.h"
-#include "migrate.h"
-#include "toy.h"
+#include "migrate-pair.h"
 #include <check.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
@@ -107,9 +106,6 @@ static const BpTypeDesc disk_type = { BP_TYPE ("move-disk", BP_KIND_BACKEND, Dis
 #define CHIPS "[device a]\ntype = move-chip\n[device b]\ntype = move-chip\n"
 #define DISK "[backend hd]\ntype = move-disk\n"
 
-static BpMachine *from, *to;
-static char *folder, *file, *address;
-
 static Chip *
 chip (BpMachine *m, const char *id)
 {
@@ -120,19 +116,10 @@ static BpMachine *
 build (const char *text, bool incoming)
 {
   static const BpTypeDesc *const types[] = { &chip_type, &other_type, &disk_type, NULL };
-  g_autofree char *errors = NULL;
-  toy_forget ();
   for (const BpTypeDesc *const *t = types; *t; t++)
     if (!type_find ((*t)->name))
       ck_assert (type_register (*t, plugin_core (), NULL));
-  BpMachine *m = toy_build (text, NULL, &errors);
-  ck_assert_msg (m != NULL, "%s", errors);
-  machine_set_incoming (m, incoming ? "defer" : NULL);
-  ck_assert (machine_realize (m, NULL));
-  machine_reset (m, BP_RESET_COLD);
-  if (incoming)
-    ck_assert (migration_await (m, "defer", false, NULL));
-  return m;
+  return pair_build (text, incoming);
 }
 
 static void
@@ -140,43 +127,7 @@ setup (void)
 {
   owner = NULL;
   unlucky = NULL;
-  folder = g_dir_make_tmp ("backplane-test-migrate-XXXXXX", NULL);
-  file = g_build_filename (folder, "stream", NULL);
-  address = g_strconcat ("file:", file, NULL);
-}
-
-static void
-end_machine (BpMachine **m)
-{
-  if (!*m)
-    return;
-  migration_finish (*m);
-  bp_machine_stop (*m, BP_RUN_SHUTDOWN);
-  toy_free (*m);
-  *m = NULL;
-}
-
-static void
-teardown (void)
-{
-  end_machine (&from);
-  end_machine (&to);
-  g_unlink (file);
-  g_rmdir (folder);
-  g_free (folder);
-  g_free (file);
-  g_free (address);
-}
-
-static BpMigrationInfo
-wait_for (BpMachine *m)
-{
-  BpMigrationInfo info = { .struct_size = sizeof info };
-  do {
-    g_main_context_iteration (NULL, FALSE);
-    bp_migration_info (m, &info);
-  } while (info.status != BP_MIGRATION_COMPLETED && info.status != BP_MIGRATION_FAILED && info.status != BP_MIGRATION_CANCELLED);
-  return info;
+  pair_setup ();
 }
 
 /* The thread has ended, and said all. */
@@ -761,7 +712,7 @@ main (void)
   Suite *suite = suite_create ("migrate");
   TCase *tcase = tcase_create ("all");
   tcase_set_timeout (tcase, 600);
-  tcase_add_checked_fixture (tcase, setup, teardown);
+  tcase_add_checked_fixture (tcase, setup, pair_teardown);
   tcase_add_test (tcase, checksum);
   tcase_add_test (tcase, bits_are_taken_once);
   tcase_add_test (tcase, no_write_is_lost);
