@@ -49,7 +49,7 @@ static const BpInterfaceDesc slots_interfaces[] = { { BP_MEMORY_SLOTS_ID, &slots
 static const BpTypeDesc slots_type = {
   BP_TYPE ("fuzz-slots", BP_KIND_DEVICE, Slots), .description = "addresses", .interfaces = slots_interfaces, .configure = slots_configure
 };
-#define MEMORY "[device slots]\ntype = fuzz-slots\nwindow = memory@0\n[memory more]\ntype = test-ram\nsize = 128M\n"
+#define MEMORY(size) "[device slots]\ntype = fuzz-slots\nwindow = memory@0\n[memory more]\ntype = test-ram\nsize = " size "\n"
 
 /* --- devices ----------------------------------------------------------------------------------- */
 
@@ -71,8 +71,8 @@ static const FuzzDevice devices[] = {
   { "keyboard", "type = virtio-input\nkind = keyboard\n", "" },
   { "tablet", "type = virtio-input\nkind = tablet\n", "" },
   { "vsock", "type = virtio-vsock\npath = @\n", "" },
-  { "pmem", "type = virtio-pmem\nslots = slots\nmemory = more\n", MEMORY },
-  { "mem", "type = virtio-mem\nslots = slots\nmemory = more\nrequested-size = 64M\n", MEMORY },
+  { "pmem", "type = virtio-pmem\nslots = slots\nmemory = more\n", MEMORY ("2M") },
+  { "mem", "type = virtio-mem\nslots = slots\nmemory = more\nrequested-size = 64M\n", MEMORY ("128M") },
   { "fs", "type = virtio-fs\nfolder = /etc\nread-only = on\nthreads = 1\n", "" },
   { "gpu", "type = virtio-gpu\nheads = 2\nmemory = 1M\n", "" },
 };
