@@ -3,6 +3,7 @@
 /*
  * The first byte is the device (a row of `devices'; FUZZ_VIRTIO=NAME in the environment: that one always), the second bus and rings, the third the features that
  * the driver takes.  Then come steps: a byte that says which, and what it needs.  A new device is a row.
+ * A device that another process drives has the tests' back end, in a thread that does nothing unless it is asked; what it answers is the input's to say.
  */
 #include <backplane/bus/memory-slots.h>
 #include <backplane/iface/input.h>
@@ -11,6 +12,9 @@
 #include <backplane/test-pci.h>
 #include <backplane/test-virtio.h>
 #include "../hw-virtio/net-test.h"
+#include "../hw-virtio/vhost-back-end.h"
+#include "build.h"
+#include "mem-backends/mem-backend.h"
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -49,15 +53,20 @@ static const BpInterfaceDesc slots_interfaces[] = { { BP_MEMORY_SLOTS_ID, &slots
 static const BpTypeDesc slots_type = {
   BP_TYPE ("fuzz-slots", BP_KIND_DEVICE, Slots), .description = "addresses", .interfaces = slots_interfaces, .configure = slots_configure
 };
+enum { VHOST_ALL = BACK_END_STEPS | BACK_END_INFLIGHT | BACK_END_LOGS | BACK_END_PACKED | BACK_END_CHANNEL | BACK_END_WCE };
 #define MEMORY(size) "[device slots]\ntype = fuzz-slots\nwindow = memory@0\n[memory more]\ntype = test-ram\nsize = " size "\n"
+/* That no other process can have. */
+#define OWN_MEMORY "[memory own]\ntype = test-ram\nsize = 64K\n[map own]\nregion = own\nat = memory@1M\n"
 
 /* --- devices ----------------------------------------------------------------------------------- */
 
 /* keys: of its section, beside bus and address (@ stands for a file of the machine's own); more: sections that it links to.
- * async: the machine is not deterministic, so answers may come at any time; it is not saved, for a test's machine loads only what is. */
+ * async: the machine is not deterministic, so answers may come at any time; it is not saved, for a test's machine loads only what is.
+ * knows: what its back end does (vhost-back-end.h); 0: it has none. */
 typedef struct FuzzDevice {
   const char *name, *keys, *more;
   bool async;
+  unsigned knows;
 } FuzzDevice;
 
 static const FuzzDevice devices[] = {
@@ -75,6 +84,9 @@ static const FuzzDevice devices[] = {
   { "mem", "type = virtio-mem\nslots = slots\nmemory = more\nrequested-size = 64M\n", MEMORY ("128M") },
   { "fs", "type = virtio-fs\nfolder = /etc\nread-only = on\nthreads = 1\n", "" },
   { "gpu", "type = virtio-gpu\nheads = 2\nmemory = 1M\n", "" },
+  { "vhost-user-blk", "type = vhost-user-blk\nsocket = unix:@\nqueues = 2\nreconnect = 1\n", OWN_MEMORY, .knows = VHOST_ALL },
+  { "vhost-user-blk-once", "type = vhost-user-blk\nsocket = unix:@\n", OWN_MEMORY, .knows = BACK_END_STEPS | BACK_END_CHANNEL },
+  { "vhost-user-net", "type = vhost-user-net\nsocket = unix:@\nreconnect = 1\n", OWN_MEMORY, .knows = VHOST_ALL | BACK_END_NET },
 };
 
 /* --- the machine --------------------------------------------------------------------------------- */
@@ -89,6 +101,7 @@ typedef struct Fuzz {
   const FuzzDevice *device;
   unsigned how;
   bool pci, packed, legacy;
+  BackEnd *back_end;            /* NULL: none */
   bool saves;                   /* once: it takes as long as all else in most inputs, and few do it */
   struct { uint64_t area[3]; unsigned size; uint16_t next; bool wrap; } queues[QUEUES];
 } Fuzz;
@@ -109,46 +122,130 @@ static bool is_legacy (unsigned how) { return (how & 0x81) == 0x81; }
 static unsigned number_of (unsigned how) { return (how & 7) | (is_legacy (how) ? 8 : 0); }
 
 static char *
-own_file (unsigned how)
+own_file (const FuzzDevice *d, unsigned how)
 {
-  return g_strdup_printf ("%s/fuzz-virtio-%d-%u", g_get_tmp_dir (), (int) getpid (), number_of (how));
+  return g_strdup_printf ("%s/fuzz-virtio-%d-%u-%u", g_get_tmp_dir (), (int) getpid (), (unsigned) (d - devices), number_of (how));
 }
 
-/* Machines are used again after a reset, since making one takes longer than most inputs; FUZZ_FRESH in the environment: they are not. */
-static BpTest *
-fresh_machine (const FuzzDevice *d, unsigned how)
+static char *
+machine_text (const FuzzDevice *d, unsigned how, const char *file)
 {
-  static const BpTypeDesc *types[64] = { &net_test_type, &slots_type };
-  const BpTypeDesc *const *own = bp_plugin_query ()->types;
-  for (unsigned n = 0; own[n] && n < G_N_ELEMENTS (types) - 3; n++)
-    types[n + 2] = own[n];
-  g_autofree char *file = own_file (how);
   g_auto (GStrv) parts = g_strsplit (d->keys, "@", -1);
   g_autofree char *keys = g_strjoinv (file, parts);
-  g_autofree char *text = g_strdup_printf (
-    "[memory ram]\ntype = test-ram\nsize = 1M\n[map ram]\nregion = ram\nat = memory@0\n%s[device bus]\npacked = %s\n%s%s"
+  return g_strdup_printf (
+    "[memory ram]\ntype = %s\nsize = 1M\n[map ram]\nregion = ram\nat = memory@0\n%s[device bus]\npacked = %s\n%s%s"
     "[device d]\nbus = bus\naddress = %s\n%s%s%s",
-    is_pci (how) ? "[device pci]\ntype = test-pci\n" : "[device probe]\ntype = test-probe\n", is_packed (how) ? "on" : "off",
+    d->knows ? "memory-memfd" : "test-ram", is_pci (how) ? "[device pci]\ntype = test-pci\n" : "[device probe]\ntype = test-probe\n", is_packed (how) ? "on" : "off",
     is_legacy (how) ? "type = virtio-pci\nbus = pci\nlegacy = on\n" : is_pci (how) ? "type = virtio-pci\nbus = pci\n"
                                                                     : "type = virtio-mmio\nmmio0 = memory@0x10000000\nirq0 = probe.in0\n",
     has_doorbells (how) ? "doorbells = on\n" : "", is_pci (how) ? "03.0" : "0", keys, d->more, d->async ? "[override clock]\nmode = host\n" : "");
-  return bp_test_new (types, text);
 }
 
-static BpTest *
+static const BpTypeDesc *const *
+all_types (void)
+{
+  static const BpTypeDesc *types[64] = { &net_test_type, &slots_type, &memory_memfd_type };
+  const BpTypeDesc *const *own = bp_plugin_query ()->types;
+  for (unsigned n = 0; own[n] && n < G_N_ELEMENTS (types) - 4; n++)
+    types[n + 3] = own[n];
+  return types;
+}
+
+/* --- a back end: its thread stands still but in calls of it, and while it is asked -------------------------------- */
+
+/* Whether a device that looks for one has it: for no longer than that takes. */
+static bool
+come_back (BackEnd *b, BpTest *t, unsigned knows)
+{
+  enum { ATTEMPTS = 60, PATIENCE = 100 /* us */ };
+  back_end_listen (b, knows);
+  for (unsigned i = 0; i < ATTEMPTS && back_end_listens (b); i++) {
+    bp_test_iterate (t);
+    back_end_settle (b);
+    if (back_end_listens (b))
+      g_usleep (PATIENCE);
+  }
+  back_end_ignore (b);
+  return back_end_is_there (b);
+}
+
+static bool looks_for_one (const FuzzDevice *d) { return strstr (d->keys, "reconnect"); }
+
+/* false: it cannot have one that is fine. */
+static bool
+is_fine_again (const FuzzDevice *d, BackEnd *b, BpTest *t)
+{
+  back_end_script (b, NULL, 0);
+  back_end_settle (b);
+  bp_test_iterate (t);
+  back_end_settle (b);
+  return back_end_is_there (b) || (looks_for_one (d) && come_back (b, t, d->knows));
+}
+
+static unsigned
+open_files (void)
+{
+  g_autoptr (GDir) d = g_dir_open ("/proc/self/fd", 0, NULL);
+  unsigned n = 0;
+  while (g_dir_read_name (d))
+    n++;
+  return n;
+}
+
+/* Nothing stays of a machine that is not made, or ends at once, whatever its back end says. */
+static void
+meet (const FuzzDevice *d, unsigned how, const uint8_t *bytes, size_t size)
+{
+  g_autofree char *usual = own_file (d, how), *file = g_strconcat (usual, "-meets", NULL), *text = machine_text (d, how, file);
+  static bool once;
+  if (!once)
+    g_free (bp_test_refusal (all_types (), text));      /* nobody is there: what is opened once is */
+  once = true;
+  unsigned before = open_files ();
+  BackEnd *b = back_end_new (file, BACK_END_FINE, d->knows);
+  back_end_script (b, bytes, size);
+  g_free (bp_test_refusal (all_types (), text));
+  back_end_free (b);
+  if (open_files () != before)
+    g_error ("a back end's descriptors stay open");
+}
+
+/* --- machines are used again after a reset, since making one takes longer than most inputs; FUZZ_FRESH in the environment: they are not ------- */
+
+typedef struct Machine {
+  BpTest *t;
+  BackEnd *back_end;
+} Machine;
+
+static void
+open_machine (Machine *m, const FuzzDevice *d, unsigned how)
+{
+  g_autofree char *file = own_file (d, how), *text = machine_text (d, how, file);
+  m->back_end = d->knows ? back_end_new (file, BACK_END_FINE, d->knows) : NULL;
+  m->t = bp_test_new (all_types (), text);
+}
+
+static void
+close_machine (Machine *m)
+{
+  bp_test_free (m->t);
+  if (m->back_end)
+    back_end_free (m->back_end);
+  *m = (Machine) { .t = NULL };
+}
+
+static Machine *
 machine_for (const FuzzDevice *d, unsigned how)
 {
   static const uint8_t zeros[RAM];
-  static BpTest *all[G_N_ELEMENTS (devices)][MACHINES];
-  BpTest **place = &all[d - devices][number_of (how)];
-  if (getenv ("FUZZ_FRESH"))
-    return fresh_machine (d, how);
-  if (!*place)
-    *place = fresh_machine (d, how);
+  static Machine all[G_N_ELEMENTS (devices)][MACHINES];
+  Machine *m = &all[d - devices][number_of (how)];
+  if (m->t)
+    bp_test_reset (m->t, BP_RESET_COLD);
   else
-    bp_test_reset (*place, BP_RESET_COLD);
-  bp_test_write (*place, 0, zeros, sizeof zeros);
-  return *place;
+    open_machine (m, d, how);
+  bp_test_write (m->t, 0, zeros, sizeof zeros);
+  return m;
 }
 
 /* --- what a driver does ------------------------------------------------------------------------------ */
@@ -300,19 +397,20 @@ any_pci_register (Fuzz *f)
 
 /* Where guests connect to port 1. */
 static int
-listener (unsigned how)
+listener (const Fuzz *f)
 {
   static int fds[MACHINES];
-  if (fds[number_of (how)])
-    return fds[number_of (how)] - 1;
-  g_autofree char *file = own_file (how);
+  unsigned n = number_of (f->how);
+  if (fds[n])
+    return fds[n] - 1;
+  g_autofree char *file = own_file (f->device, f->how);
   struct sockaddr_un a = { .sun_family = AF_UNIX };
   g_snprintf (a.sun_path, sizeof a.sun_path, "%s_1", file);
   unlink (a.sun_path);
   int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (bind (fd, (struct sockaddr *) &a, sizeof a) || listen (fd, 8))
     abort ();
-  fds[number_of (how)] = fd + 1;
+  fds[n] = fd + 1;
   return fd;
 }
 
@@ -321,7 +419,7 @@ other_end (Fuzz *f)
 {
   static int open[8];
   static unsigned next;
-  int *place = &open[next++ % G_N_ELEMENTS (open)], fd = accept4 (listener (f->how), NULL, NULL, SOCK_NONBLOCK);
+  int *place = &open[next++ % G_N_ELEMENTS (open)], fd = accept4 (listener (f), NULL, NULL, SOCK_NONBLOCK);
   unsigned what = (unsigned) take (f, 1);
   if (*place)
     close (*place - 1);
@@ -348,6 +446,41 @@ look (Fuzz *f, unsigned what)
   bp_machine_unlock (bp_test_machine (f->t));
 }
 
+/* Of another process: it answers what it should not, goes, comes, speaks unasked. */
+static void
+other_process (Fuzz *f, unsigned what)
+{
+  static const BpMachineEvent events[] = { BP_MACHINE_STOPPED, BP_MACHINE_RESUMING, BP_MACHINE_OBJECT_ADDED };
+  unsigned n = MIN (what >> 4, (unsigned) (f->end - f->at));
+  const uint8_t *bytes = f->at;
+  switch (what & 15) {
+  case 0: case 1: case 2: case 3: back_end_script (f->back_end, bytes, n); f->at += n; break;
+  case 4: back_end_hang_up (f->back_end); break;
+  case 5: case 6:
+    back_end_hang_up (f->back_end);
+    bp_test_iterate (f->t);
+    if (looks_for_one (f->device))
+      come_back (f->back_end, f->t, what & 1 ? f->device->knows : f->device->knows & ((unsigned) take (f, 1) | BACK_END_NET));
+    break;
+  case 7: case 8: back_end_announce (f->back_end, what & 1 ? BACK_END_DISK / 512 : take (f, 2)); break;
+  case 9: n = (unsigned) take (f, 1) % 8; back_end_speak (f->back_end, n, (unsigned) take (f, 1), f->at, MIN (n, (unsigned) (f->end - f->at))); break;
+  case 10: case 11: back_end_mumble (f->back_end, what & 1, bytes, n); f->at += n; break;
+  case 12: back_end_call (f->back_end, what >> 4); break;
+  default: machine_tell (bp_test_machine (f->t), events[(what & 15) - 13], NULL); break;
+  }
+}
+
+/* As whoever saves a machine stops it before; a back end that says no would be no fault. */
+static void
+save (Fuzz *f)
+{
+  if (f->back_end) {
+    is_fine_again (f->device, f->back_end, f->t);
+    machine_tell (bp_test_machine (f->t), BP_MACHINE_STOPPED, NULL);
+  }
+  bp_test_round_trip (f->t);
+}
+
 /* People type, servers answer. */
 static void
 outside (Fuzz *f)
@@ -363,6 +496,8 @@ outside (Fuzz *f)
     look (f, what);
   else if (strcmp (f->device->name, "vsock") == 0)
     other_end (f);
+  else if (f->back_end)
+    other_process (f, what);
 }
 
 static void
@@ -383,7 +518,7 @@ step (Fuzz *f)
     switch (take (f, 1) % 8) {
     case 0:
       if (f->saves)
-        bp_test_round_trip (f->t);
+        save (f);
       f->saves = false;
       break;
     case 1: bp_test_reset (f->t, BP_RESET_WARM); break;
@@ -392,6 +527,8 @@ step (Fuzz *f)
     }
     break;
   }
+  if (f->back_end)
+    back_end_settle (f->back_end);
 }
 
 static const FuzzDevice *
@@ -412,17 +549,24 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
     return 0;
   Fuzz f = { .at = data + 3, .end = data + size, .device = choose (data[0]), .how = data[1], .pci = is_pci (data[1]), .packed = is_packed (data[1]),
              .legacy = is_legacy (data[1]), .saves = (data[1] & 0x70) == 0x70 && !choose (data[0])->async };
-  f.t = machine_for (f.device, data[1]);
+  if (f.device->knows && (data[1] & 0x70) == 0x30) {
+    meet (f.device, data[1], data + 3, size - 3);
+    return 0;
+  }
+  Machine *m = machine_for (f.device, data[1]);
+  f.t = m->t;
+  f.back_end = m->back_end;
   f.v = f.pci ? bp_test_virtio_pci (f.t, "pci", BP_TEST_PCI (3, 0), RINGS, RINGS_SIZE) : bp_test_virtio_mmio (f.t, MMIO, RINGS, RINGS_SIZE);
   if (data[1] & 8)
     bp_test_virtio_use_pin (f.v);
   if (strcmp (f.device->name, "vsock") == 0)
-    listener (f.how);
+    listener (&f);
   start (&f, data[2]);
   for (unsigned n = 0; n < STEPS && f.at < f.end; n++)
     step (&f);
   bp_test_virtio_free (f.v);
-  if (getenv ("FUZZ_FRESH"))
-    bp_test_free (f.t);
+  /* All loops are one: a machine that looks for its back end would go on with that in the inputs that follow. */
+  if (getenv ("FUZZ_FRESH") || (m->back_end && !is_fine_again (f.device, m->back_end, m->t)))
+    close_machine (m);
   return 0;
 }

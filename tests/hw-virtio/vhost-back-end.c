@@ -1,331 +1,94 @@
-/* vhost-back-end.c -- a vhost-user back end of the tests' own: messages, memory, rings of both layouts, what is under way and what was written. */
+/* vhost-back-end.c -- a vhost-user back end of the tests' own: messages, a thread, and what is wrong with its answers. */
 /* SPDX-License-Identifier: MIT */
-#include "vhost-back-end.h"
-#include "vhost-requests.h"
-#include "hw-virtio/vhost-user.h"
+#include "vhost-rings.h"
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-enum { QUEUES = 2, ENTRIES = 1024, WRAP = 1 << 15, PAGE = 4096, WRITEBACK_AT = 32 };
-enum { F_NEXT = 1, F_WRITE = 2, F_AVAILABLE = 1 << 7, F_USED = 1 << 15 };
-
-typedef struct Ring {
-  uint32_t size;
-  uint16_t next;                /* packed: with the wrap counter */
-  uint64_t descriptors, available, used;        /* the front end's addresses */
-  int kick, call;
-  bool enabled, fresh;          /* fresh: not looked at yet */
-} Ring;
-
-typedef struct Mapped {
-  VhostRegion r;
-  uint8_t *at;
-} Mapped;
-
-struct BackEnd {
-  BackEndFault fault;
-  unsigned knows;
-  int listener, peer, channel, stop[2];
-  GThread *thread;
-  uint64_t features;            /* in use */
-  uint64_t sectors;
-  uint8_t disk[BACK_END_DISK];
-  bool writeback;
-  unsigned inherited;
-  Mapped memory[VHOST_REGIONS_MOST];
-  unsigned n_memory;
-  uint8_t *log, *inflight;      /* inflight: a byte a descriptor, 1: it was begun */
-  uint64_t log_size;
-  Ring rings[QUEUES];
-};
+enum { SENT_MOST = 4096, FDS_MOST = 16, WRITEBACK_AT = 32 };
+enum { ENDS = 'x', SETTLES = 's', LISTENS = 'l', IGNORES = 'i' };       /* on its pipe */
 
 typedef struct Head {
   uint32_t request, flags, size;
 } Head;
 
-/* --- memory ---------------------------------------------------------------------------------- */
-
-static uint8_t *
-find (BackEnd *b, uint64_t address, uint64_t size, bool by_user)
-{
-  for (unsigned i = 0; i < b->n_memory; i++) {
-    uint64_t start = by_user ? b->memory[i].r.user : b->memory[i].r.guest;
-    if (address >= start && address - start <= b->memory[i].r.size && size <= b->memory[i].r.size - (address - start))
-      return b->memory[i].at + (address - start);
-  }
-  g_error ("vhost-back-end: 0x%" G_GINT64_MODIFIER "x is no memory", address);
-}
-
-static void
-forget_memory (BackEnd *b)
-{
-  for (unsigned i = 0; i < b->n_memory; i++)
-    munmap (b->memory[i].at - b->memory[i].r.offset, b->memory[i].r.size + b->memory[i].r.offset);
-  b->n_memory = 0;
-}
-
-static void
-take_memory (BackEnd *b, const uint8_t *payload, const int *fds, unsigned n_fds)
-{
-  uint32_t n;
-  forget_memory (b);
-  memcpy (&n, payload, sizeof n);
-  g_assert_cmpuint (n, ==, n_fds);
-  for (unsigned i = 0; i < n; i++) {
-    Mapped *m = &b->memory[i];
-    memcpy (&m->r, payload + 8 + i * sizeof m->r, sizeof m->r);
-    m->at = mmap (NULL, m->r.size + m->r.offset, PROT_READ | PROT_WRITE, MAP_SHARED, fds[i], 0);
-    g_assert (m->at != MAP_FAILED);
-    m->at += m->r.offset;
-  }
-  b->n_memory = n;
-}
-
-static void
-log_written (BackEnd *b, uint64_t address, uint64_t size)
-{
-  if (!b->log || !size)
-    return;
-  for (uint64_t page = address / PAGE; page <= (address + size - 1) / PAGE; page++) {
-    g_assert_cmpuint (page / 8, <, b->log_size);
-    __atomic_fetch_or (&b->log[page / 8], (uint8_t) (1 << page % 8), __ATOMIC_RELAXED);
-  }
-}
-
-static uint8_t *
-map_shared (int fd, uint64_t size, uint64_t offset)
-{
-  uint8_t *at = mmap (NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t) offset);
-  g_assert (at != MAP_FAILED);
-  return at;
-}
-
-/* --- rings ------------------------------------------------------------------------------------------ */
-
-typedef struct Descriptor {
-  uint64_t address;
-  uint32_t size;
-  uint16_t a, b;                /* split: flags, next; packed: id, flags */
-} Descriptor;
-
-static void
-add_part (BackEnd *b, Request *q, uint64_t address, uint32_t size, uint16_t flags)
-{
-  g_assert_cmpuint (q->n, <, REQUEST_PARTS);
-  q->parts[q->n++] = (RequestPart) { find (b, address, size, false), address, size, flags & F_WRITE };
-}
-
-static uint8_t *begun_at (BackEnd *b, const Ring *r, uint16_t head) { return b->inflight ? b->inflight + (r - b->rings) * ENTRIES + head : NULL; }
-
-static void
-note (BackEnd *b, const Ring *r, uint16_t head, bool begun)
-{
-  uint8_t *at = begun_at (b, r, head);
-  if (at)
-    *at = begun;
-}
-
-static void
-read_split (BackEnd *b, const Ring *r, uint16_t head, Request *q)
-{
-  Descriptor d;
-  *q = (Request) { .head = head };
-  do {
-    memcpy (&d, find (b, r->descriptors + 16 * head, 16, true), sizeof d);
-    add_part (b, q, d.address, d.size, d.a);
-    head = d.b;
-  } while (d.a & F_NEXT);
-}
-
-static bool
-next_split (BackEnd *b, Ring *r, Request *q)
-{
-  const uint8_t *available = find (b, r->available, 4 + 2 * r->size, true);
-  uint16_t until, head;
-  __atomic_thread_fence (__ATOMIC_SEQ_CST);
-  memcpy (&until, available + 2, 2);
-  if (r->next == until)
-    return false;
-  memcpy (&head, available + 4 + 2 * (r->next++ % r->size), 2);
-  read_split (b, r, head, q);
-  note (b, r, head, true);
-  return true;
-}
-
-static void
-answer_split (BackEnd *b, Ring *r, const Request *q, uint32_t written)
-{
-  uint8_t *answers = find (b, r->used, 4 + 8 * r->size, true);
-  const uint32_t answer[2] = { q->head, written };
-  uint16_t used;
-  memcpy (&used, answers + 2, 2);
-  memcpy (answers + 4 + 8 * (used++ % r->size), answer, sizeof answer);
-  __atomic_thread_fence (__ATOMIC_SEQ_CST);
-  memcpy (answers + 2, &used, 2);
-  note (b, r, q->head, false);
-}
-
-/* What another had begun comes first; what it had answered is answered. */
-static void
-inherit (BackEnd *b, Ring *r, void (*each) (BackEnd *b, Ring *r, Request *q))
-{
-  Request q;
-  uint16_t used;
-  if (!b->inflight)
-    return;
-  memcpy (&used, find (b, r->used, 4, true) + 2, 2);
-  r->next = used;
-  for (uint16_t head = 0; head < r->size; head++)
-    if (*begun_at (b, r, head)) {
-      read_split (b, r, head, &q);
-      r->next++;
-      b->inherited++;
-      each (b, r, &q);
-    }
-}
-
-static uint16_t
-advance (const Ring *r, uint16_t position, unsigned n)
-{
-  unsigned at = (position & ~WRAP) + n;
-  return (uint16_t) (at < r->size ? at | (position & WRAP) : (at - r->size) | ((position & WRAP) ^ WRAP));
-}
-
-static bool
-next_packed (BackEnd *b, Ring *r, Request *q)
-{
-  uint16_t at = r->next;
-  Descriptor d;
-  *q = (Request) { .head = 0 };
-  do {
-    memcpy (&d, find (b, r->descriptors + 16 * (at & ~WRAP), 16, true), sizeof d);
-    __atomic_thread_fence (__ATOMIC_SEQ_CST);
-    if (!q->n && (!(d.b & F_AVAILABLE) == !!(at & WRAP) || !(d.b & F_USED) != !!(at & WRAP)))
-      return false;
-    add_part (b, q, d.address, d.size, d.b);
-    at = advance (r, at, 1);
-  } while (d.b & F_NEXT);
-  q->head = d.a;
-  return true;
-}
-
-/* In their order: the used side stands where the available one does. */
-static void
-answer_packed (BackEnd *b, Ring *r, const Request *q, uint32_t written)
-{
-  uint8_t *at = find (b, r->descriptors + 16 * (r->next & ~WRAP), 16, true);
-  const uint16_t flags = (uint16_t) ((r->next & WRAP ? F_AVAILABLE | F_USED : 0) | (written ? F_WRITE : 0));
-  memcpy (at + 8, &written, 4);
-  memcpy (at + 12, &q->head, 2);
-  __atomic_thread_fence (__ATOMIC_SEQ_CST);
-  memcpy (at + 14, &flags, 2);
-  r->next = advance (r, r->next, q->n);
-}
-
-/* --- requests ------------------------------------------------------------------------------------------ */
-
-static bool is_packed (const BackEnd *b) { return b->features >> 34 & 1; }
-
-static void
-call (Ring *r)
-{
-  const uint64_t one = 1;
-  if (r->call >= 0 && write (r->call, &one, sizeof one) < 0)
-    g_assert_cmpint (errno, ==, EAGAIN);
-}
-
-static void
-answer_request (BackEnd *b, Ring *r, Request *q, uint32_t written)
-{
-  for (unsigned i = 0; i < q->n; i++)
-    if (q->parts[i].write)
-      log_written (b, q->parts[i].address, q->parts[i].size);
-  if (is_packed (b))
-    answer_packed (b, r, q, written);
-  else
-    answer_split (b, r, q, written);
-}
-
-static void
-do_disk (BackEnd *b, Ring *r, Request *q)
-{
-  answer_request (b, r, q, request_on_disk (q, b->disk, sizeof b->disk));
-}
-
-static bool next_request (BackEnd *b, Ring *r, Request *q) { return is_packed (b) ? next_packed (b, r, q) : next_split (b, r, q); }
-
-/* A frame that was sent, and what the host says to it. */
-static void
-do_frame (BackEnd *b, Ring *r, Request *q)
-{
-  uint8_t frame[REQUEST_FRAME];
-  uint32_t size = request_answer_frame (q, frame);
-  Ring *receive = &b->rings[0];
-  Request room;
-  answer_request (b, r, q, 0);
-  if (!size || !receive->enabled || !next_request (b, receive, &room))
-    return;
-  answer_request (b, receive, &room, request_fill (&room, frame, size));
-  call (receive);
-}
-
-/* false: it goes. */
-static bool
-serve_ring (BackEnd *b, Ring *r)
-{
-  Request q, second;
-  bool net = b->knows & BACK_END_NET;
-  if (net && r == &b->rings[0])
-    return true;                /* room for what comes later */
-  if (r->fresh && !is_packed (b) && !net)
-    inherit (b, r, do_disk);
-  r->fresh = false;
-  while (next_request (b, r, &q)) {
-    if (b->fault == BACK_END_ENDS_IN_REQUEST)
-      return false;
-    if (b->fault == BACK_END_ENDS_WITH_SECOND) {
-      while (!next_request (b, r, &second))
-        g_usleep (100);
-      do_disk (b, r, &second);
-      return false;
-    }
-    (net ? do_frame : do_disk) (b, r, &q);
-  }
-  call (r);
-  return true;
-}
-
 /* --- messages -------------------------------------------------------------------------------------- */
+
+typedef struct Answer {
+  uint8_t bytes[SENT_MOST];     /* with its head */
+  size_t size;                  /* of what is sent */
+  int fd;                       /* -1: none */
+  unsigned n_fds;
+  bool last;                    /* it hangs up behind it: nobody waits for what does not come */
+} Answer;
+
+static bool
+send_answer (BackEnd *b, const Answer *a)
+{
+  union { char bytes[CMSG_SPACE (sizeof a->fd * FDS_MOST)]; struct cmsghdr align; } control = { { 0 } };
+  struct iovec part = { (uint8_t *) (uintptr_t) a->bytes, a->size };
+  struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1 };
+  if (a->fd >= 0 && a->n_fds) {
+    m.msg_control = control.bytes;
+    m.msg_controllen = CMSG_SPACE (sizeof a->fd * a->n_fds);
+    struct cmsghdr *c = CMSG_FIRSTHDR (&m);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN (sizeof a->fd * a->n_fds);
+    for (unsigned i = 0; i < a->n_fds; i++)
+      memcpy (CMSG_DATA (c) + i * sizeof a->fd, &a->fd, sizeof a->fd);
+  }
+  return sendmsg (b->peer, &m, MSG_NOSIGNAL) == (ssize_t) a->size && !a->last;
+}
+
+enum { ANSWER_FINE = 6, ANSWER_BYTE, ANSWER_NUMBER, ANSWER_REQUEST, ANSWER_FLAGS, ANSWER_SIZE, ANSWER_CUT, ANSWER_LONG, ANSWER_FDS, ANSWER_NONE, ANSWER_TWICE, N_ANSWER_TWISTS };
+
+/* As the script says, which is well if it says nothing.  What does not have the size that it says is the last. */
+static void
+twist_answer (BackEnd *b, Answer *a)
+{
+  unsigned twist = rings_script_byte (b) % N_ANSWER_TWISTS;
+  uint64_t value;
+  Head head;
+  memcpy (&head, a->bytes, sizeof head);
+  switch (twist) {
+  case ANSWER_BYTE: value = rings_script_bytes (b, 1) % a->size; a->bytes[value] = rings_script_byte (b); a->last = value < sizeof head; break;
+  case ANSWER_NUMBER: value = rings_script_bytes (b, 8); memcpy (a->bytes + sizeof head, &value, sizeof value); break;
+  case ANSWER_REQUEST: head.request = rings_script_byte (b); break;
+  case ANSWER_FLAGS: head.flags = rings_script_byte (b); break;
+  case ANSWER_SIZE: head.size = (uint32_t) rings_script_bytes (b, 4); a->last = true; break;
+  case ANSWER_CUT: a->size = rings_script_bytes (b, 1) % a->size; a->last = true; break;
+  case ANSWER_LONG: head.size += 8u * rings_script_byte (b); a->size = sizeof head + head.size; break;
+  case ANSWER_FDS: a->n_fds = rings_script_byte (b) % (FDS_MOST + 1); a->fd = a->fd < 0 ? b->stop[0] : a->fd; break;
+  case ANSWER_NONE: a->size = 0; a->last = true; break;
+  case ANSWER_TWICE: memcpy (a->bytes + a->size, a->bytes, a->size); a->size *= 2; break;
+  default: break;
+  }
+  if (twist > ANSWER_BYTE)
+    memcpy (a->bytes, &head, sizeof head);
+}
 
 static bool
 answer_with (BackEnd *b, uint32_t request, const void *payload, uint32_t size, int fd)
 {
-  uint8_t bytes[512];
+  Answer a = { .size = sizeof (Head) + size, .fd = fd, .n_fds = 1 };
   Head head = { request, 1 | 4, size };
-  union { char bytes[CMSG_SPACE (sizeof fd)]; struct cmsghdr align; } control = { { 0 } };
   if (b->fault == BACK_END_OTHER_ANSWER)
     head.request++;
   if (b->fault == BACK_END_HUGE_ANSWER)
     head.size = ~0u;
-  memcpy (bytes, &head, sizeof head);
-  memcpy (bytes + sizeof head, payload, size);
-  struct iovec part = { bytes, b->fault == BACK_END_SHORT_ANSWER ? sizeof head + size / 2 : sizeof head + size };
-  struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1 };
-  if (fd >= 0) {
-    m.msg_control = control.bytes;
-    m.msg_controllen = sizeof control.bytes;
-    struct cmsghdr *c = CMSG_FIRSTHDR (&m);
-    c->cmsg_level = SOL_SOCKET;
-    c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN (sizeof fd);
-    memcpy (CMSG_DATA (c), &fd, sizeof fd);
+  memcpy (a.bytes, &head, sizeof head);
+  memcpy (a.bytes + sizeof head, payload, size);
+  if (b->fault == BACK_END_SHORT_ANSWER) {
+    a.size = sizeof head + size / 2;
+    a.last = true;
   }
-  return sendmsg (b->peer, &m, MSG_NOSIGNAL) == (ssize_t) part.iov_len && b->fault != BACK_END_SHORT_ANSWER;
+  twist_answer (b, &a);
+  return send_answer (b, &a);
 }
 
 /* One that breaks off brings a descriptor, which nobody has asked for. */
@@ -379,13 +142,14 @@ take_log (BackEnd *b, const uint8_t *payload, int fd)
   if (b->log)
     munmap (b->log, b->log_size);
   b->log_size = where[0];
-  b->log = map_shared (fd, where[0], where[1]);
+  b->log = rings_map (fd, where[0], where[1]);
+  g_assert (b->log);
 }
 
 static bool
 offer_inflight (BackEnd *b)
 {
-  struct { uint64_t size, offset; uint16_t queues, queue_size; } where = { QUEUES * ENTRIES, 0, QUEUES, ENTRIES };
+  struct { uint64_t size, offset; uint16_t queues, queue_size; } where = { RINGS * RING_ENTRIES, 0, RINGS, RING_ENTRIES };
   int fd = memfd_create ("inflight", MFD_CLOEXEC);
   g_assert (fd >= 0 && ftruncate (fd, (off_t) where.size) == 0);
   bool fine = answer_with (b, VHOST_GET_INFLIGHT_FD, &where, 20, fd);
@@ -398,7 +162,7 @@ tell_position (BackEnd *b, const Head *head, const uint8_t *payload, Ring *r)
 {
   uint32_t state[2];
   memcpy (state, payload, sizeof state);
-  state[1] = is_packed (b) ? r->next | (uint32_t) r->next << 16 : r->next;
+  state[1] = rings_are_packed (b) ? r->next | (uint32_t) r->next << 16 : r->next;
   if (b->fault == BACK_END_WRONG_POSITION)
     state[1] = 0x7000 | 0x7000u << 16;
   r->enabled = false;
@@ -412,7 +176,7 @@ handle_question (BackEnd *b, const Head *head, uint8_t *payload, Ring *r, const 
   switch (head->request) {
   case VHOST_GET_FEATURES: return answer_number (b, head->request, features_of (b));
   case VHOST_GET_PROTOCOL_FEATURES: return answer_number (b, head->request, protocol_features_of (b));
-  case VHOST_GET_QUEUE_NUM: return answer_number (b, head->request, b->fault == BACK_END_NO_QUEUES ? 0 : QUEUES);
+  case VHOST_GET_QUEUE_NUM: return answer_number (b, head->request, b->fault == BACK_END_NO_QUEUES ? 0 : RINGS);
   case VHOST_GET_CONFIG:
     memset (payload + 12, 0, 60);
     memcpy (payload + 12, &b->sectors, sizeof b->sectors);
@@ -429,10 +193,16 @@ handle_order (BackEnd *b, const Head *head, const uint8_t *payload, Ring *r, con
 {
   uint32_t value;
   memcpy (&value, payload + 4, sizeof value);
+  bool brings = head->request == VHOST_SET_VRING_KICK || head->request == VHOST_SET_VRING_CALL || head->request == VHOST_SET_BACK_END_CHANNEL
+                || head->request == VHOST_SET_INFLIGHT_FD;
+  g_assert_cmpuint (n_fds, ==, brings ? 1 : head->request == VHOST_SET_MEM_TABLE ? n_fds : 0);
   switch (head->request) {
   case VHOST_SET_FEATURES: memcpy (&b->features, payload, 8); break;
-  case VHOST_SET_MEM_TABLE: take_memory (b, payload, fds, n_fds); break;
-  case VHOST_SET_VRING_NUM: r->size = value; break;
+  case VHOST_SET_MEM_TABLE: rings_take_memory (b, payload, fds, n_fds); break;
+  case VHOST_SET_VRING_NUM:
+    g_assert (value && value <= RING_ENTRIES);
+    r->size = value;
+    break;
   case VHOST_SET_VRING_BASE: r->next = (uint16_t) value; r->fresh = true; break;
   case VHOST_SET_VRING_ADDR:
     memcpy (&r->descriptors, payload + 8, 8);
@@ -449,8 +219,8 @@ handle_order (BackEnd *b, const Head *head, const uint8_t *payload, Ring *r, con
   case VHOST_SET_BACK_END_CHANNEL: set_fd (&b->channel, dup (fds[0])); break;
   case VHOST_SET_INFLIGHT_FD:
     if (b->inflight)
-      munmap (b->inflight, QUEUES * ENTRIES);
-    b->inflight = map_shared (fds[0], QUEUES * ENTRIES, 0);
+      munmap (b->inflight, RINGS * RING_ENTRIES);
+    b->inflight = rings_map (fds[0], RINGS * RING_ENTRIES, 0);
     break;
   default: break;
   }
@@ -476,7 +246,7 @@ serve_message (BackEnd *b)
   g_assert (head.size <= sizeof payload);
   if (head.size && recv (b->peer, payload, head.size, MSG_WAITALL) != (ssize_t) head.size)
     return false;
-  Ring *r = &b->rings[payload[0] % QUEUES];
+  Ring *r = &b->rings[payload[0] % RINGS];
   bool fine = true;
   if (is_question (head.request)) {
     fine = handle_question (b, &head, payload, r, fds);
@@ -496,7 +266,7 @@ static bool
 serve_kick (BackEnd *b, Ring *r)
 {
   uint64_t count;
-  return read (r->kick, &count, sizeof count) != sizeof count || serve_ring (b, r);
+  return read (r->kick, &count, sizeof count) != sizeof count || rings_serve (b, r);
 }
 
 /* Until the front end hangs up; false: until it goes itself. */
@@ -504,16 +274,16 @@ static bool
 serve_peer (BackEnd *b)
 {
   for (;;) {
-    struct pollfd p[2 + QUEUES] = { { .fd = b->stop[0], .events = POLLIN }, { .fd = b->peer, .events = POLLIN } };
-    for (unsigned i = 0; i < QUEUES; i++)
+    struct pollfd p[2 + RINGS] = { { .fd = b->stop[0], .events = POLLIN }, { .fd = b->peer, .events = POLLIN } };
+    for (unsigned i = 0; i < RINGS; i++)
       p[2 + i] = (struct pollfd) { .fd = b->rings[i].enabled ? b->rings[i].kick : -1, .events = POLLIN };
-    if (poll (p, 2 + QUEUES, -1) < 0)
+    if (poll (p, 2 + RINGS, -1) < 0)
       continue;
     if (p[0].revents)
       return false;
     if (p[1].revents && !serve_message (b))
       return true;
-    for (unsigned i = 0; i < QUEUES && !p[1].revents; i++)
+    for (unsigned i = 0; i < RINGS && !p[1].revents; i++)
       if (p[2 + i].revents && !serve_kick (b, &b->rings[i]))
         return false;
   }
@@ -524,7 +294,7 @@ forget_peer (BackEnd *b)
 {
   set_fd (&b->peer, -1);
   set_fd (&b->channel, -1);
-  for (unsigned i = 0; i < QUEUES; i++) {
+  for (unsigned i = 0; i < RINGS; i++) {
     set_fd (&b->rings[i].kick, -1);
     set_fd (&b->rings[i].call, -1);
     b->rings[i] = (Ring) { .kick = -1, .call = -1 };
@@ -532,9 +302,17 @@ forget_peer (BackEnd *b)
   if (b->log)
     munmap (b->log, b->log_size);
   if (b->inflight)
-    munmap (b->inflight, QUEUES * ENTRIES);
+    munmap (b->inflight, RINGS * RING_ENTRIES);
   b->log = b->inflight = NULL;
-  forget_memory (b);
+  rings_forget_memory (b);
+}
+
+static void
+take_peer (BackEnd *b)
+{
+  g_assert_cmpint (b->peer, ==, -1);
+  b->peer = accept (b->listener, NULL, NULL);
+  g_assert (b->peer >= 0);
 }
 
 static gpointer
@@ -547,8 +325,7 @@ run (gpointer user)
       continue;
     if (p[0].revents)
       break;
-    b->peer = accept (b->listener, NULL, NULL);
-    g_assert (b->peer >= 0);
+    take_peer (b);
     goes_on = serve_peer (b);
     forget_peer (b);
   }
@@ -556,35 +333,106 @@ run (gpointer user)
   return NULL;
 }
 
+/* false: it goes. */
+static bool
+serve_kicks (BackEnd *b)
+{
+  for (unsigned i = 0; i < RINGS; i++)
+    if (b->rings[i].enabled && b->rings[i].kick >= 0 && !serve_kick (b, &b->rings[i]))
+      return false;
+  return true;
+}
+
+static void
+listen_there (BackEnd *b)
+{
+  unlink (b->place.sun_path);
+  b->listener = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  g_assert (b->listener >= 0 && bind (b->listener, (struct sockaddr *) &b->place, sizeof b->place) == 0 && listen (b->listener, 1) == 0);
+}
+
+/* What is asked for with a byte comes after all that was there before.  false: to end. */
+static bool
+settle (BackEnd *b)
+{
+  char what;
+  g_assert (read (b->stop[0], &what, 1) == 1);
+  if (what == ENDS)
+    return false;
+  if (what == LISTENS)
+    listen_there (b);
+  if (what == IGNORES)
+    set_fd (&b->listener, -1);
+  if (b->peer >= 0 && !serve_kicks (b))
+    forget_peer (b);
+  g_assert (write (b->done[1], &what, 1) == 1);
+  return true;
+}
+
+static gpointer
+run_in_steps (gpointer user)
+{
+  BackEnd *b = user;
+  for (bool goes_on = true; goes_on;) {
+    struct pollfd p[3] = { { .fd = b->peer, .events = POLLIN }, { .fd = b->listener, .events = POLLIN }, { .fd = b->stop[0], .events = POLLIN } };
+    if (poll (p, 3, -1) < 0)
+      continue;
+    if (p[0].revents) {
+      if (!serve_message (b))
+        forget_peer (b);
+    } else if (p[1].revents) {
+      take_peer (b);
+      set_fd (&b->listener, -1);
+      unlink (b->place.sun_path);
+    } else if (p[2].revents) {
+      goes_on = settle (b);
+    }
+  }
+  forget_peer (b);
+  set_fd (&b->listener, -1);
+  return NULL;
+}
+
 BackEnd *
 back_end_new (const char *path, BackEndFault fault, unsigned knows)
 {
-  struct sockaddr_un a = { .sun_family = AF_UNIX };
   BackEnd *b = g_new0 (BackEnd, 1);
   b->fault = fault;
   b->knows = knows;
   b->sectors = BACK_END_DISK / 512;
   b->writeback = true;
-  b->channel = -1;
-  g_strlcpy (a.sun_path, path, sizeof a.sun_path);
-  unlink (path);
-  b->listener = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  g_assert (b->listener >= 0 && bind (b->listener, (struct sockaddr *) &a, sizeof a) == 0 && listen (b->listener, 1) == 0 && pipe (b->stop) == 0);
-  for (unsigned i = 0; i < QUEUES; i++)
+  b->peer = b->channel = -1;
+  b->place.sun_family = AF_UNIX;
+  g_strlcpy (b->place.sun_path, path, sizeof b->place.sun_path);
+  listen_there (b);
+  g_assert (pipe (b->stop) == 0 && pipe (b->done) == 0);
+  for (unsigned i = 0; i < RINGS; i++)
     b->rings[i] = (Ring) { .kick = -1, .call = -1 };
   for (unsigned i = 0; i < BACK_END_DISK; i++)
     b->disk[i] = (uint8_t) (i / 512 + i);
-  b->thread = g_thread_new ("back-end", run, b);
+  sigset_t all, before;         /* signals are the main thread's */
+  sigfillset (&all);
+  pthread_sigmask (SIG_BLOCK, &all, &before);
+  b->thread = g_thread_new ("back-end", rings_in_steps (b) ? run_in_steps : run, b);
+  pthread_sigmask (SIG_SETMASK, &before, NULL);
   return b;
+}
+
+static void
+tell (BackEnd *b, char what)
+{
+  g_assert (write (b->stop[1], &what, 1) == 1);
 }
 
 void
 back_end_free (BackEnd *b)
 {
-  g_assert (write (b->stop[1], "x", 1) == 1);
+  tell (b, ENDS);
   g_thread_join (b->thread);
-  close (b->stop[0]);
-  close (b->stop[1]);
+  for (unsigned i = 0; i < 2; i++) {
+    close (b->stop[i]);
+    close (b->done[i]);
+  }
   g_free (b);
 }
 
@@ -616,3 +464,83 @@ back_end_babble (BackEnd *b)
   const Head head = { 99, 77, 1 << 30 };
   g_assert (b->channel >= 0 && send (b->channel, &head, sizeof head, MSG_NOSIGNAL) == sizeof head);
 }
+
+/* --- in steps ---------------------------------------------------------------------------------------------- */
+
+bool back_end_is_there (BackEnd *b) { return b->peer >= 0; }
+bool back_end_listens (BackEnd *b) { return b->listener >= 0; }
+
+static void
+ask (BackEnd *b, char what)
+{
+  tell (b, what);
+  ssize_t n;
+  while ((n = read (b->done[0], &what, 1)) < 0 && errno == EINTR)
+    ;
+  g_assert (n == 1);
+  for (uint8_t answers[512]; b->channel >= 0 && recv (b->channel, answers, sizeof answers, MSG_DONTWAIT) > 0;)
+    ;
+}
+
+void back_end_settle (BackEnd *b) { ask (b, SETTLES); }
+void back_end_ignore (BackEnd *b) { ask (b, IGNORES); }
+
+void
+back_end_listen (BackEnd *b, unsigned knows)
+{
+  b->knows = knows | BACK_END_STEPS;
+  ask (b, LISTENS);
+}
+
+void
+back_end_hang_up (BackEnd *b)
+{
+  if (b->peer >= 0)
+    shutdown (b->peer, SHUT_RDWR);
+  back_end_settle (b);
+}
+
+void
+back_end_script (BackEnd *b, const uint8_t *bytes, size_t size)
+{
+  b->script_at = 0;
+  b->script_end = MIN (size, SCRIPT);
+  if (size)
+    memcpy (b->script, bytes, b->script_end);
+}
+
+void
+back_end_announce (BackEnd *b, uint64_t sectors)
+{
+  b->sectors = sectors;
+  back_end_speak (b, VHOST_BACK_END_CONFIG_CHANGE, 1 | 8, NULL, 0);
+}
+
+static void
+send_quietly (int fd, const void *bytes, size_t size)
+{
+  if (fd >= 0 && send (fd, bytes, size, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+    g_assert (errno == EPIPE || errno == ECONNRESET || errno == EAGAIN);
+}
+
+void
+back_end_speak (BackEnd *b, uint32_t request, uint32_t flags, const uint8_t *bytes, uint32_t size)
+{
+  uint8_t message[sizeof (Head) + SCRIPT];
+  const Head head = { request, flags, MIN (size, SCRIPT) };
+  memcpy (message, &head, sizeof head);
+  if (size)
+    memcpy (message + sizeof head, bytes, head.size);
+  send_quietly (b->channel, message, sizeof head + head.size);
+}
+
+void
+back_end_mumble (BackEnd *b, bool channel, const uint8_t *bytes, size_t size)
+{
+  int fd = channel ? b->channel : b->peer;
+  send_quietly (fd, bytes, size);
+  if (fd >= 0)
+    shutdown (fd, SHUT_WR);
+}
+
+void back_end_call (BackEnd *b, unsigned queue) { rings_call (&b->rings[queue % RINGS]); }

@@ -24,7 +24,8 @@ typedef enum BackEndFault {
 
 enum {                          /* what it knows beside the least */
   BACK_END_INFLIGHT = 1 << 0, BACK_END_LOGS = 1 << 1, BACK_END_PACKED = 1 << 2, BACK_END_CHANNEL = 1 << 3, BACK_END_WCE = 1 << 4,
-  BACK_END_NET = 1 << 5         /* it is a network: a host that answers ARP for any address, and ICMP echo */
+  BACK_END_NET = 1 << 5,        /* it is a network: a host that answers ARP for any address, and ICMP echo */
+  BACK_END_STEPS = 1 << 6       /* does nothing unless it is asked, so that each run is the same, and bears any driver: for fuzzing */
 };
 
 typedef struct BackEnd BackEnd;
@@ -43,5 +44,25 @@ bool back_end_heard (BackEnd *b);
 void back_end_babble (BackEnd *b);
 /* Requests that it was told that another had begun. */
 unsigned back_end_inherited (BackEnd *b);
+
+/* --- with BACK_END_STEPS: it is still but in these, and while the front end waits for an answer ------------------ */
+
+/* What it was told is done, and what was kicked. */
+void back_end_settle (BackEnd *b);
+bool back_end_is_there (BackEnd *b);    /* has a front end */
+/* Takes one front end more, of which it knows this; the first one is taken without. */
+void back_end_listen (BackEnd *b, unsigned knows);
+bool back_end_listens (BackEnd *b);
+void back_end_ignore (BackEnd *b);      /* listens no more */
+void back_end_hang_up (BackEnd *b);
+/* What is wrong with its next answers and requests, a byte each, and those that these take; behind the end all is well. */
+void back_end_script (BackEnd *b, const uint8_t *bytes, size_t size);
+/* Says that its disk has so many sectors, as `resize' does, when it has a channel. */
+void back_end_announce (BackEnd *b, uint64_t sectors);
+/* Any message on its channel; or any bytes there (or where it answers), which are its last. */
+void back_end_speak (BackEnd *b, uint32_t request, uint32_t flags, const uint8_t *bytes, uint32_t size);
+void back_end_mumble (BackEnd *b, bool channel, const uint8_t *bytes, size_t size);
+/* Signals that it has done something, whether it has or not. */
+void back_end_call (BackEnd *b, unsigned queue);
 
 #endif
