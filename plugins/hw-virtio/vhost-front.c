@@ -133,7 +133,9 @@ typedef struct Descriptor {
   uint16_t flags, next;
 } Descriptor;
 
-/* The parts to write of a chain, and of the table that it may consist of. */
+/* The parts to write of a chain, and of the table that it may consist of.  No chain goes on behind a table, which is no longer than its ring (virtio 1.2,
+ * 2.7.5.3.1; Linux goes by what the back end says of requests instead): a driver of which we believed more could hold us up for as long as it likes. */
+#define TABLE_MOST 1024
 static void
 mark_chain (VhostFront *f, const uint8_t *table, uint64_t table_address, unsigned n, unsigned at)
 {
@@ -144,9 +146,11 @@ mark_chain (VhostFront *f, const uint8_t *table, uint64_t table_address, unsigne
       memcpy (&d, table + at * RING_DESCRIPTOR, sizeof d);
     else if (!bp_as_read (as, table_address + at * RING_DESCRIPTOR, &d, sizeof d))
       return;
-    if (table && d.flags & DESCRIPTOR_INDIRECT)
-      mark_chain (f, NULL, d.address, MIN (d.size / RING_DESCRIPTOR, BP_VIRTIO_QUEUE_SIZE_MAX), 0);
-    else if (d.flags & DESCRIPTOR_WRITE)
+    if (table && d.flags & DESCRIPTOR_INDIRECT) {
+      mark_chain (f, NULL, d.address, MIN (d.size / RING_DESCRIPTOR, MAX (n, TABLE_MOST)), 0);
+      return;
+    }
+    if (d.flags & DESCRIPTOR_WRITE)
       mark (f, d.address, d.size);
     if (!(d.flags & DESCRIPTOR_NEXT))
       return;
