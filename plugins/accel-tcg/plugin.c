@@ -305,7 +305,7 @@ static const BpProperty accel_properties[] = {
   BP_PROP_ENUM ("backend", Accel, backend, BACKEND_AUTO, backend_names,
                 "Code generator: x64 emits host code, interp interprets the IR (slow, the reference), auto takes the best there is."),
   { .name = "code-cache", .kind = BP_PROPERTY_SIZE, .offset = offsetof (Accel, code_cache), .default_int = 256u << 20, .min = 1u << 20,
-    .max = UINT64_C (1) << 30, .help = "Most bytes of translated code. A guest begins with 28M of them, whose oldest part is dropped when they are full, and gets more when it misses what went." },
+    .max = UINT64_C (1) << 30, .help = "Most bytes of translated code. A guest begins with 30M of them, whose oldest part is dropped when they are full, and gets more when it misses what went." },
   BP_PROP_BOOL ("optimise", Accel, optimise, true, "Run the optimising passes over the IR; off helps to find a pass that is wrong."),
   BP_PROP_BOOL ("chain", Accel, chain, true, "Let blocks jump to each other directly; off returns to the loop after each block."),
   BP_PROP_U32_RANGE ("hot-after", Accel, hot_after, HOT_AFTER, 0, 1u << 30,

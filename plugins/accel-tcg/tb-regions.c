@@ -26,7 +26,6 @@ tb_region_begin (TcgMachine *m, unsigned region)
   m->n_made_here = m->n_missed_here = 0;
   m->buffer.used = tb_region_start (m, region);
   m->buffer.limit = m->buffer.used + m->region_size;
-  code_buffer_populate (&m->buffer, m->buffer.used, m->region_size);
 }
 
 void
@@ -160,9 +159,13 @@ tb_make_room (TcgMachine *m)
   }
   if (m->n_in_use < m->n_regions && m->n_missed >= m->n_made / MISSED_PART && m->n_missed > 0) {
     tb_region_begin (m, m->n_in_use++);
+    code_buffer_populate (&m->buffer, m->buffer.used, m->region_size);
     return;
   }
   unsigned region = m->oldest;
+  bool was_filled = m->n_by_address[region] > 0;
   m->oldest = (region + 1) % m->n_in_use;
   empty_region (m, region);
+  if (!was_filled)              /* (the first one of all is not asked for at once: many a guest never fills it) */
+    code_buffer_populate (&m->buffer, m->buffer.used, m->region_size);
 }

@@ -133,9 +133,10 @@ typedef struct Descriptor {
   uint16_t flags, next;
 } Descriptor;
 
+#define TABLE_MOST 1024         /* entries that are believed of a ring with fewer */
+
 /* The parts to write of a chain, and of the table that it may consist of.  No chain goes on behind a table, which is no longer than its ring (virtio 1.2,
  * 2.7.5.3.1; Linux goes by what the back end says of requests instead): a driver of which we believed more could hold us up for as long as it likes. */
-#define TABLE_MOST 1024
 static void
 mark_chain (VhostFront *f, const uint8_t *table, uint64_t table_address, unsigned n, unsigned at)
 {
