@@ -1,4 +1,4 @@
-/* migrate-pair.c -- see migrate-pair.h. */
+/* migrate-pair.c -- builds, ends and waits for the two machines of a migration. */
 /* SPDX-License-Identifier: MIT */
 #include "migrate-pair.h"
 #include <check.h>
