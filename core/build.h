@@ -87,7 +87,6 @@ void machine_press_power_button (BpMachine *m);
 void build_add_object (Build *b, Section *s, const BpTypeDesc *type, const char *id, int number);
 void build_set_properties (Build *b, Item *item);
 void build_take_other_keys (Build *b, Item *item);
-Item *build_item (Build *b, BpObject *o);
 bool build_is_broken (Build *b, BpObject *o);   /* something about it was reported in this round */
 /* An object by the id a value names.  NULL with the error appended, or without one when the object is known
  * to be broken (*silent). */

@@ -32,7 +32,6 @@ void reader_read (const char *data, size_t size, const char *file, GStringChunk 
                   const ReaderClient *client, void *user);
 /* Splits "value", value or value ; comment.  NULL when fine, else what is wrong; *whole and *bare are the
  * caller's. */
-char *reader_split_value (const char *text, char **whole, char **bare, bool *quoted);
 bool reader_is_key (const char *text, size_t length);
 
 /* --- machine-parse.c ---------------------------------------------------------------------- */

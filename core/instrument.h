@@ -41,7 +41,5 @@ char *results_text (const Results *results);
 bool results_write (const Results *results, const char *path, GError **error);
 /* The files that the sections name.  Each that cannot be written is told. */
 bool results_write_own (const Results *results, void (*tell) (const char *message));
-/* Whole or not at all: a file that is there is replaced when all is written.  What is no regular file is written to as it is. */
-bool write_whole (const char *path, const char *text, GError **error);
 
 #endif

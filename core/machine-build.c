@@ -17,7 +17,7 @@ object_section (BpObject *o)
   return g_hash_table_lookup (full_machine (o->machine)->sections, o);
 }
 
-Item *
+static Item *
 build_item (Build *b, BpObject *o)
 {
   guint at = GPOINTER_TO_UINT (g_hash_table_lookup (b->item_by_object, o));

@@ -92,7 +92,7 @@ split_quoted (const char *text, char **whole)
   return NULL;
 }
 
-char *
+static char *
 reader_split_value (const char *text, char **whole, char **bare, bool *quoted)
 {
   while (is_blank (*text))

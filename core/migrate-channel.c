@@ -210,12 +210,6 @@ channel_is_two_way (const MigrateChannel *c)
   return c->is_socket;
 }
 
-bool
-channel_is_file (const MigrateChannel *c)
-{
-  return c->file;
-}
-
 /* --- waiting ---------------------------------------------------------------------------------------------- */
 
 void
@@ -227,7 +221,8 @@ channel_cancel (MigrateChannel *c)
     return;                     /* (it is set already) */
 }
 
-bool
+/* [any] */
+static bool
 channel_is_cancelled (const MigrateChannel *c)
 {
   return __atomic_load_n (&c->cancelled, __ATOMIC_SEQ_CST);

@@ -26,7 +26,8 @@ static const BpMigrationParameters defaults = {
 
 /* --- life ---------------------------------------------------------------------------------------------- */
 
-Migration *
+/* made when there is none */
+static Migration *
 migration_of (BpMachine *m)
 {
   FullMachine *fm = full_machine (m);
@@ -198,7 +199,8 @@ run_thread (void *user)
   return NULL;
 }
 
-bool
+/* [main] */
+static bool
 migration_start_thread (Migration *g, const char *name, void (*run) (Migration *g), GError **error)
 {
   Start *s = g_memdup2 (&(Start){ g, run }, sizeof *s);
@@ -314,7 +316,8 @@ migration_show (Migration *g, bool ended)
   fprintf (stderr, "\rreceiving: %" G_GUINT64_FORMAT " MiB came, of %" G_GUINT64_FORMAT " MiB of RAM%s", i.transferred >> 20, i.total >> 20, ended ? "\n" : " ");
 }
 
-void
+/* a fresh account of it [main] */
+static void
 migration_begin (Migration *g, bool incoming, const char *address)
 {
   join (g);

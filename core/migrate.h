@@ -38,12 +38,10 @@ MigrateChannel *channel_new_closed (void);
 bool channel_open (MigrateChannel *c, const char *address, bool out, GError **error);
 MigrateChannel *channel_new_open (const char *address, bool out, GError **error);       /* both; NULL with error */
 bool channel_is_two_way (const MigrateChannel *c);
-bool channel_is_file (const MigrateChannel *c);
 char *channel_wrong (const char *address);              /* NULL: it is an address; g_free */
 bool channel_listens (const char *address);             /* whether a receiver has to wait for a sender there */
 /* Whatever waits ends with an error, and all later calls do. [any] */
 void channel_cancel (MigrateChannel *c);
-bool channel_is_cancelled (const MigrateChannel *c);    /* [any] */
 /* From now on to wait so many ms for any byte to move is an error; -1: there is no limit. */
 void channel_set_patience (MigrateChannel *c, int ms);
 bool channel_write (MigrateChannel *c, const void *data, size_t size, GError **error);
@@ -159,14 +157,11 @@ typedef struct Migration {
   GQueue told;                  /* statuses to tell */
 } Migration;
 
-Migration *migration_of (BpMachine *m);                 /* made when there is none */
 /* f on the main loop, and its outcome; false when the run ends instead. [the migration's thread] */
 bool migration_call (Migration *g, bool (*f) (Migration *g, GError **error), GError **error);
 void migration_set_status (Migration *g, BpMigrationStatus status);     /* [any] */
-void migration_begin (Migration *g, bool incoming, const char *address);        /* a fresh account of it [main] */
 /* Takes the error; clear it first.  [any] */
 void migration_failed (Migration *g, GError *error);
-bool migration_start_thread (Migration *g, const char *name, void (*run) (Migration *g), GError **error);       /* [main] */
 /* A line on the terminal, now and then, of who waits for it alone; `ended': the last. [the thread] */
 void migration_show (Migration *g, bool ended);
 bool migration_is_cancelled (Migration *g);             /* [any] */

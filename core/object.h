@@ -149,8 +149,6 @@ void plugin_offer (const char *const *names);
 BpModule *plugin_core (void);
 /* What keeps the file from being handed to the host's linker (which may crash on a truncated one), NULL when fine. */
 char *plugin_file_verdict (const char *path);
-/* NULL-terminated: the interface ids that the headers of this ABI define. */
-const char *const *plugin_core_interfaces (void);
 
 /* --- more of types (object-type.c, type-check.c) ----------------------------------------------- */
 /* What is wrong with a type's tables (offsets outside the instance, rows without help, names used twice), NULL when fine. */
@@ -182,6 +180,5 @@ char *log_topics_text (void);                           /* one line a topic, wit
 struct BpReport;                /* report.h */
 void describe_type (struct BpReport *report, const BpTypeDesc *type);
 void describe_module (struct BpReport *report, BpModule *module);
-char *state_field_text (const BpStateField *field);     /* "u8[16]" */
 
 #endif

@@ -93,7 +93,8 @@ describe_interfaces (BpReport *report, const BpTypeDesc *type)
   }
 }
 
-char *
+/* "u8[16]" */
+static char *
 state_field_text (const BpStateField *field)
 {
   static const char *const names[] = {

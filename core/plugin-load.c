@@ -73,7 +73,8 @@ plugin_core (void)
   return &core;
 }
 
-const char *const *
+/* NULL-terminated: the interface ids that the headers of this ABI define. */
+static const char *const *
 plugin_core_interfaces (void)
 {
   static const char *const ids[] = {

@@ -202,7 +202,8 @@ write_special (const char *path, const char *text, GError **error)
   return good;
 }
 
-bool
+/* Whole or not at all: a file that is there is replaced when all is written.  What is no regular file is written to as it is. */
+static bool
 write_whole (const char *path, const char *text, GError **error)
 {
   g_autoptr (GError) reason = NULL;

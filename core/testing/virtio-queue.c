@@ -10,7 +10,8 @@ static uint64_t load (BpTestVirtio *v, uint64_t at, unsigned size) { return (bp_
 static void store (BpTestVirtio *v, uint64_t at, uint64_t value, unsigned size) { (bp_test_store) (v->t, "memory", at, value, size); }
 static bool is_packed (const BpTestVirtio *v) { return test_virtio_has (v, FEATURE_PACKED); }
 
-TestQueue *
+/* one that is on; else the test ends */
+static TestQueue *
 test_virtio_queue (BpTestVirtio *v, unsigned queue)
 {
   if (queue >= VIRTIO_QUEUES || !v->queues[queue].size)

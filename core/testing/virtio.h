@@ -36,7 +36,6 @@ struct BpTestVirtio {
 };
 
 static inline bool test_virtio_has (const BpTestVirtio *v, unsigned feature) { return v->features >> feature & 1; }
-TestQueue *test_virtio_queue (BpTestVirtio *v, unsigned queue);         /* one that is on; else the test ends */
 void test_virtio_forget_queues (BpTestVirtio *v);
 
 #endif

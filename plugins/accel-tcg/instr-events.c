@@ -165,6 +165,8 @@ call_called (void *env, uint64_t request)
   instr_enter (v->instr, last);
 }
 
+static void instr_reached (void *env, uint64_t what);
+
 #define CALL(flags_) { .name = "instr_call", .function = (void (*) (void)) call_called, .flags = (flags_), .n_args = 2, \
                        .arg_type = { BP_IR_I64, BP_IR_I64 } }
 #define ACCESS(flags_) { .name = "instr_access", .function = (void (*) (void)) access_called, .flags = (flags_), .n_args = 5, \

@@ -212,7 +212,6 @@ void instr_translations_change (TcgVcpu *v);            /* before the TLB forget
 void instr_filters_forget (TcgVcpu *v, unsigned channel);       /* INSTR_MAX: of all */
 void instr_marker (TcgVcpu *v, uint64_t number);
 void instr_accessed (TcgVcpu *v, uint64_t address, uint64_t value, unsigned bytes, bool is_store, unsigned mmu);        /* by a helper */
-void instr_reached (void *env, uint64_t what);          /* helper in front of a trigger's instruction */
 extern const BpIrHelper instr_reached_helper, instr_call_helper[3], instr_access_helper[3];
 
 /* instr-ring.c */

@@ -340,7 +340,6 @@ void tlb_show (TcgVcpu *v, unsigned mmu, TlbTable *t);  /* the mode's table is t
 void tlb_table_allocate (TcgVcpu *v, TlbTable *t);
 void tlb_table_clear (TcgVcpu *v, TlbTable *t);
 void tlb_entry_clear (TcgVcpu *v, TlbTable *t, uint32_t index);
-void tlb_table_flush_page (TcgVcpu *v, TlbTable *t, uint64_t page);
 
 /* softmmu-space.c */
 void space_init (TcgVcpu *v);
@@ -434,7 +433,6 @@ void tb_code_written (void *user, uint64_t ram_address, uint64_t size);        /
 
 /* tb-regions.c */
 void tb_regions_init (TcgMachine *m);                   /* by buffer_start and the buffer's size */
-void tb_region_begin (TcgMachine *m, unsigned region);  /* blocks go there from now on; it is empty */
 void tb_region_made (TcgMachine *m, const Tb *tb);      /* a block that is in RAM */
 static inline size_t tb_region_start (const TcgMachine *m, unsigned region) { return ((m->buffer_start + 63) & ~(size_t) 63) + region * m->region_size; }
 /* No vCPU in generated code; under the lock once there are vCPUs. */

@@ -430,7 +430,7 @@ drop_state_copies (Regalloc *ra, unsigned r)
   }
 }
 
-void
+static void
 ra_save_copies (Regalloc *ra, unsigned pin)
 {
   drop_state_copies (ra, pin);

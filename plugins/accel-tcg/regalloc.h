@@ -156,7 +156,6 @@ void ra_forget (Regalloc *ra, BpTemp t);
 void ra_hold (Regalloc *ra, BpTemp t, unsigned r);
 /* A write to register `pin` is about to happen otherwise than by ra_define: copies of its global move
  * away. */
-void ra_save_copies (Regalloc *ra, unsigned pin);
 
 /* Before control goes to the label: locals that are live there are in their slots. */
 void ra_block_end (Regalloc *ra, uint32_t label);

@@ -280,7 +280,7 @@ flush_large (TcgVcpu *v, TlbTable *t, uint64_t page, unsigned shift)
   }
 }
 
-void
+static void
 tlb_table_flush_page (TcgVcpu *v, TlbTable *t, uint64_t page)
 {
   for (uint32_t left = t->large.shifts; left; left &= left - 1) {

@@ -16,7 +16,8 @@
 
 /* --- filling ---------------------------------------------------------------------------------- */
 
-void
+/* blocks go there from now on; it is empty */
+static void
 tb_region_begin (TcgMachine *m, unsigned region)
 {
   m->region = region;

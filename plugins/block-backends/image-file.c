@@ -146,12 +146,6 @@ image_file_name (const ImageFile *file)
 }
 
 bool
-image_file_is_writable (const ImageFile *file)
-{
-  return file->flags & IMAGE_FILE_WRITE;
-}
-
-bool
 image_file_is_same (const ImageFile *a, const ImageFile *b)
 {
   struct stat x, y;

@@ -22,7 +22,6 @@ ImageFile *image_file_temporary (GError **error);
 void image_file_close (ImageFile *file);
 
 const char *image_file_name (const ImageFile *file);
-bool image_file_is_writable (const ImageFile *file);
 /* Whether both are one and the same file. */
 bool image_file_is_same (const ImageFile *a, const ImageFile *b);
 uint64_t image_file_size (ImageFile *file);

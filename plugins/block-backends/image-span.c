@@ -35,18 +35,6 @@ image_span_vectors (const ImageSpan *span, uint64_t size, struct iovec *vectors,
 }
 
 void
-image_span_store (ImageSpan *span, const void *data, size_t size)
-{
-  const uint8_t *from = data;
-  uint8_t *at;
-  for (size_t n; (n = piece (span, size, &at)); size -= n) {
-    memcpy (at, from, n);
-    from += n;
-    span->used += n;
-  }
-}
-
-void
 image_span_load (ImageSpan *span, void *data, size_t size)
 {
   uint8_t *to = data, *at;

@@ -26,7 +26,6 @@ image_span_piece (ImageSpan *span, uint8_t **at)
 void image_span_skip (ImageSpan *span, uint64_t size);
 /* The next bytes as vectors, no more than `most` of these; gives their number, and how many bytes they are. */
 unsigned image_span_vectors (const ImageSpan *span, uint64_t size, struct iovec *vectors, unsigned most, uint64_t *bytes);
-void image_span_store (ImageSpan *span, const void *data, size_t size);
 void image_span_load (ImageSpan *span, void *data, size_t size);
 void image_span_zero (ImageSpan *span, uint64_t size);
 

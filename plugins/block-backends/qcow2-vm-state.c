@@ -55,16 +55,6 @@ qcow2_vm_state_clear (Qcow2 *q)
 
 /* --- reading -------------------------------------------------------------------------------------- */
 
-int
-qcow2_vm_state_read (Qcow2 *q, uint64_t position, void *data, uint64_t size)
-{
-  pthread_rwlock_rdlock (&q->lock);
-  uint64_t start = vm_state_offset (q, q->header.size);
-  int code = is_in_range (start, position, size) ? qcow2_read (q, start + position, data, size) : EINVAL;
-  pthread_rwlock_unlock (&q->lock);
-  return code;
-}
-
 typedef struct L1Entry {        /* the one read last */
   uint64_t index, entry;
 } L1Entry;

@@ -212,7 +212,6 @@ int qcow2_update_copied (Qcow2 *q, uint64_t *n_changed);        /* QCOW2_COPIED 
 
 /* --- qcow2-vm-state.c: what a snapshot has beside the disk's contents; these lock, but for drop --- */
 int qcow2_vm_state_write (Qcow2 *q, uint64_t position, const void *data, uint64_t size);
-int qcow2_vm_state_read (Qcow2 *q, uint64_t position, void *data, uint64_t size);       /* what was written and belongs to no snapshot yet */
 int qcow2_vm_state_read_of (Qcow2 *q, const char *id_or_name, uint64_t position, void *data, uint64_t size);
 int qcow2_vm_state_clear (Qcow2 *q);
 int qcow2_vm_state_drop (Qcow2 *q);

@@ -47,7 +47,7 @@ struct CharStream {
 
 /* --- making and freeing ------------------------------------------------------------------- */
 
-CharStream *
+static CharStream *
 char_stream (void *self)
 {
   CharBase *base = self;

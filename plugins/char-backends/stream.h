@@ -23,7 +23,6 @@ typedef struct CharBase {
   CharStream *stream;           /* made when first asked for */
 } CharBase;
 
-CharStream *char_stream (void *self);
 void char_stream_set_hooks (void *self, const CharHooks *hooks);
 /* -1: none.  `sockets`: written with send(); `discard`: input is thrown away, not left waiting, while the
  * device takes none. */

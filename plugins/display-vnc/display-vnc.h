@@ -134,7 +134,6 @@ void vnc_picture_clear (VncDisplay *d);
 /* input.c */
 void vnc_input_push (VncClient *c, VncEventKind kind, uint32_t value, uint32_t x, uint32_t y);   /* [client] */
 void vnc_input_drain (VncDisplay *d);                   /* [main] */
-void vnc_input_release (VncDisplay *d, VncTyping *typing);      /* [main] */
 
 /* keys.c */
 extern rfbProtocolExtension vnc_scan_codes;

@@ -62,7 +62,8 @@ let_go (VncDisplay *d, VncTyping *t, VncHeld *h)
     send_key (d, code, false);
 }
 
-void
+/* [main] */
+static void
 vnc_input_release (VncDisplay *d, VncTyping *t)
 {
   while (t->n_held)

@@ -5,7 +5,7 @@
 
 enum {
   OP_NAME = 0x08, OP_BYTE = 0x0a, OP_WORD = 0x0b, OP_DWORD = 0x0c, OP_STRING = 0x0d, OP_QWORD = 0x0e, OP_SCOPE = 0x10, OP_BUFFER = 0x11, OP_PACKAGE = 0x12,
-  OP_METHOD = 0x14, OP_DUAL_NAME = 0x2e, OP_MULTI_NAME = 0x2f, OP_EXTENDED = 0x5b, OP_IF = 0xa0, OP_ELSE = 0xa1, OP_WHILE = 0xa2
+  OP_METHOD = 0x14, OP_DUAL_NAME = 0x2e, OP_MULTI_NAME = 0x2f, OP_EXTENDED = 0x5b, OP_IF = 0xa0, OP_WHILE = 0xa2
 };
 enum { EXT_MUTEX = 0x01, EXT_ACQUIRE = 0x23, EXT_RELEASE = 0x27, EXT_REGION = 0x80, EXT_FIELD = 0x81, EXT_DEVICE = 0x82 };
 
@@ -137,7 +137,7 @@ aml_integer (Aml *a, uint64_t value)
   put (a, value, kinds[i].size);
 }
 
-void
+static void
 aml_string (Aml *a, const char *text)
 {
   aml_byte (a, OP_STRING);
@@ -226,13 +226,6 @@ void
 aml_begin_if (Aml *a)
 {
   aml_byte (a, OP_IF);
-  begin (a, false);
-}
-
-void
-aml_begin_else (Aml *a)
-{
-  aml_byte (a, OP_ELSE);
   begin (a, false);
 }
 

@@ -26,7 +26,6 @@ GByteArray *aml_finish (Aml *a);
 /* --- terms ---------------------------------------------------------------------------------- */
 void aml_path (Aml *a, const char *path);
 void aml_integer (Aml *a, uint64_t value);
-void aml_string (Aml *a, const char *text);
 void aml_eisa_id (Aml *a, const char *id);                      /* "PNP0A03" */
 enum { AML_LOCAL0 = 0x60, AML_LOCAL1 = 0x61, AML_ARG0 = 0x68 };
 void aml_byte (Aml *a, uint8_t byte);                           /* an operation without name, or a local, or an argument */
@@ -44,7 +43,6 @@ void aml_begin_method (Aml *a, const char *path, unsigned flags);        /* the 
 enum { AML_SERIALIZED = 8 };                                    /* for methods that create names */
 void aml_begin_package (Aml *a, uint8_t n_elements);
 void aml_begin_if (Aml *a);                                     /* the condition follows, then the terms */
-void aml_begin_else (Aml *a);
 void aml_begin_while (Aml *a);                                  /* likewise */
 void aml_end (Aml *a);
 

@@ -11,7 +11,8 @@
 
 #define COPY_PIECE ((size_t) 256 << 10)
 
-uint64_t
+/* All of it. */
+static uint64_t
 boot_ram_total (const BootCommon *boot)
 {
   const BpMemoryBackendIface *t = boot->ram.table;

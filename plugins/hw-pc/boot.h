@@ -15,8 +15,6 @@ typedef struct BootCommon {
 
 /* RAM from address 0 up, below the PCI hole. */
 uint64_t boot_ram_size (const BootCommon *boot);
-/* All of it. */
-uint64_t boot_ram_total (const BootCommon *boot);
 /* The part of it that the machine maps from BOOT_HIGH_BASE up; 0: none. */
 uint64_t boot_high_ram (const BootCommon *boot, BpAddressSpace *memory);
 #define BOOT_HIGH_BASE UINT64_C (0x100000000)

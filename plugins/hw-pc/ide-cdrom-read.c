@@ -8,7 +8,7 @@ enum { SYNC_BYTES = 12, HEADER_BYTES = 4, ECC_BYTES = 288 };
 #define DMA_SECTORS (IDE_MOST_DMA / CD_SECTOR)
 
 /* Bytes of one sector that the guest wants; mode 1. */
-uint32_t
+static uint32_t
 cd_part_size (unsigned parts)
 {
   return (parts & PART_SYNC ? SYNC_BYTES : 0) + (parts & PART_HEADER ? HEADER_BYTES : 0) + (parts & PART_DATA ? CD_SECTOR : 0) +

@@ -6,7 +6,6 @@
 #include "ide-drive.h"
 
 #define CD_SECTOR 2048u
-#define CD_RAW 2352u
 #define CD_PACKET 12u
 #define CD_MOST_SECTORS (80u * 60 * 75) /* what is more is a DVD */
 
@@ -85,7 +84,6 @@ void cd_run_with_data (IdeCdrom *c);    /* and what the guest gives to it */
 void cd_read (IdeCdrom *c, uint32_t sector, uint32_t n, unsigned parts);
 void cd_read_on (IdeCdrom *c);          /* what was read before is with the guest */
 void cd_read_answered (IdeCdrom *c, int error);
-uint32_t cd_part_size (unsigned parts);
 
 /* --- ide-cdrom-info.c: pages in the buffer, their sizes; 0: there is none --- */
 uint32_t cd_inquiry (IdeCdrom *c, uint8_t *page);

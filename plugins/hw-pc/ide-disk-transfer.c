@@ -6,7 +6,6 @@
 
 #define BUFFER_SECTORS (IDE_BUFFER / DISK_SECTOR)
 #define DMA_SECTORS (IDE_MOST_DMA / DISK_SECTOR)
-#define TRIM_RANGES (DISK_SECTOR / 8)
 
 /* --- addresses --------------------------------------------------------------------------- */
 

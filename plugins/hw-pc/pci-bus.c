@@ -62,7 +62,7 @@ line_of (const BpPciSlot *s)
 }
 
 /* A function that sends messages leaves its pin alone (6.8.1). */
-void
+static void
 pci_slot_update_line (BpPciSlot *s)
 {
   PciBus *bus = s->bus;

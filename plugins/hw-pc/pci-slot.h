@@ -53,7 +53,6 @@ pci_put32 (uint8_t *p, uint32_t value)
 }
 
 /* --- pci-bus.c: makes the interrupt line follow ------------------------------------------------ */
-void pci_slot_update_line (BpPciSlot *s);
 /* Takes its BARs, its line and its bus mastering away. */
 void pci_slot_hide (BpPciSlot *s);
 

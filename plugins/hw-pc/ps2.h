@@ -47,7 +47,6 @@ void ps2_reply (Ps2Device *dev, uint8_t byte);
 void ps2_send (Ps2Device *dev, uint8_t byte);
 void ps2_clear_data (Ps2Device *dev);
 void ps2_clear (Ps2Device *dev);
-static inline unsigned ps2_room (const Ps2Device *dev) { return PS2_DATA - dev->data_count; }
 static inline bool ps2_is_empty (const Ps2Device *dev) { return !dev->reply_count && !dev->data_count; }
 uint8_t ps2_take (Ps2Device *dev);
 void ps2_post_load (Ps2Device *dev);

@@ -84,7 +84,6 @@ typedef struct VgaTextRow {
 } VgaTextRow;
 
 #define VGA_MAX_LINES 1024
-#define VGA_MAX_COLUMNS 257     /* one more, for panning */
 
 typedef struct VgaPicture {     /* derived */
   VgaMode mode;

@@ -58,7 +58,8 @@ nodes_finish (FsServer *s)
 
 Node *nodes_find (FsServer *s, uint64_t id) { return g_hash_table_lookup (s->nodes, &id); }
 
-Node *
+/* [lock] */
+static Node *
 nodes_find_key (FsServer *s, dev_t device, ino_t inode)
 {
   const Node key = { .device = device, .inode = inode };
@@ -101,7 +102,8 @@ nodes_drop_if_idle (FsServer *s, Node *n)
   }
 }
 
-void
+/* [lock]; name NULL: it has lost its name */
+static void
 nodes_rename (Node *n, Node *parent, const char *name, FsServer *s)
 {
   Node *before = n->parent;

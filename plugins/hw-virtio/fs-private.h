@@ -56,11 +56,9 @@ enum { NODES_MOST = 1 << 20, PATH_BYTES_MOST = 1 << 16 };
 void nodes_init (FsServer *s);
 void nodes_finish (FsServer *s);
 Node *nodes_find (FsServer *s, uint64_t id);                                    /* [lock] */
-Node *nodes_find_key (FsServer *s, dev_t device, ino_t inode);                  /* [lock] */
 void nodes_key (FsServer *s, Node *n, bool keyed);                              /* [lock] */
 void nodes_add (FsServer *s, Node *n);                                          /* [lock] */
 void nodes_drop_if_idle (FsServer *s, Node *n);                                 /* [lock] */
-void nodes_rename (Node *n, Node *parent, const char *name, FsServer *s);       /* [lock]; name NULL: it has lost its name */
 void nodes_forget (FsServer *s, uint64_t id, uint64_t lookups);
 /* The node of what is `name' in `parent' and was found to be `st', with one lookup more; 0: too many. */
 uint64_t nodes_learn (FsServer *s, uint64_t parent, const char *name, const struct stat *st);

@@ -45,7 +45,7 @@ read_word (BpVirtioDevice *d, unsigned offset)
   }
 }
 
-uint64_t
+static uint64_t
 pci_legacy_read (BpVirtioDevice *d, unsigned offset, unsigned size)
 {
   if (offset >= config_at (d))
@@ -87,7 +87,7 @@ write_register (BpVirtioDevice *d, unsigned offset, uint32_t value, unsigned siz
   }
 }
 
-void
+static void
 pci_legacy_write (BpVirtioDevice *d, unsigned offset, uint64_t value, unsigned size)
 {
   if (offset >= config_at (d))

@@ -45,8 +45,6 @@ uint32_t pci_read_isr (BpVirtioDevice *d);              /* takes it back */
 uint16_t pci_vector_or_none (const BpVirtioDevice *d, uint16_t vector);
 /* virtio-pci-legacy.c */
 extern const BpRegionOps pci_port_ops;
-uint64_t pci_legacy_read (BpVirtioDevice *d, unsigned offset, unsigned size);
-void pci_legacy_write (BpVirtioDevice *d, unsigned offset, uint64_t value, unsigned size);
 uint16_t pci_legacy_id (uint32_t device_id);
 /* virtio-pci.c */
 unsigned pci_n_messages (const BpVirtioDevice *d);

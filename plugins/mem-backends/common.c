@@ -31,7 +31,7 @@ mem_backend_check_size (const MemBackend *base, uint64_t page_size, GError **err
   return false;
 }
 
-void
+static void
 mem_backend_set_fd (MemBackend *base, int fd)
 {
   base->fd = fd;

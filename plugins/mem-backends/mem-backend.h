@@ -50,7 +50,6 @@ bool mem_backend_apply_numa (const MemBackend *base, GError **error);
 extern const char *const mem_backend_policies[];
 /* room.c: bytes that the host could give this process now; UINT64_MAX: nobody says.  root: before /proc and /sys. */
 uint64_t mem_backend_room (const char *root);
-void mem_backend_set_fd (MemBackend *base, int fd);
 void mem_backend_unrealize (void *self);
 
 extern const BpTypeDesc memory_anonymous_type, memory_file_type, memory_memfd_type;

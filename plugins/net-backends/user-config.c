@@ -107,7 +107,8 @@ parse_end (const char *text, size_t size, sa_family_t usual, UserEnd *e)
   return !*end || (v6 ? inet_pton (AF_INET6, end + 1, &e->v6.sin6_addr) : inet_pton (AF_INET, end, &e->v4.sin_addr)) == 1;
 }
 
-bool
+/* "tcp:HOST:PORT-GUEST:PORT"; IPv6 addresses in brackets. */
+static bool
 user_parse_forward (const char *text, UserForward *f, GError **error)
 {
   const char *rest = text + 4, *dash = strchr (text, '-');

@@ -33,8 +33,6 @@ typedef struct UserForward {
 
 /* user-config.c: the descriptor's texts.  false with error. */
 bool user_parse_config (NetUser *u, GError **error);
-/* "tcp:HOST:PORT-GUEST:PORT"; IPv6 addresses in brackets. */
-bool user_parse_forward (const char *text, UserForward *f, GError **error);
 
 /* user-loop.c: what libslirp waits for, as a source of the main loop. */
 extern const SlirpCb user_callbacks;

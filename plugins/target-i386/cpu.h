@@ -126,7 +126,6 @@ typedef struct X86Cpu {
   uint64_t pkru, pkrs;          /* 32 bits each: what pages' keys forbid, by two bits a key */
   uint64_t cr8;                 /* without a local APIC to hold it */
   uint64_t tsc_counted;         /* Hz that tsc_offset goes with: tsc_frequency, but in a snapshot that another host or accelerator has made */
-  uint64_t spare_state[31];
 
   /* --- saved: an event on its way ------------------------------------------------ */
   int32_t exc_vector;           /* recorded before ops->raise; -1: none */
@@ -169,7 +168,6 @@ typedef struct X86Cpu {
   uint64_t cr2_before;          /* the latest page fault */
   uint32_t watch_hits;          /* DR6 bits that the instruction being executed has set: a fault takes them back */
   bool bad_jump;                /* the recorded #GP(0) is about where an instruction, which is done otherwise, jumps to */
-  bool bug_reported;            /* something odd was logged once */
   uint64_t bad_address;         /* not canonical: what the recorded #GP(0) is about; 0: about something else */
 } X86Cpu;
 
@@ -192,7 +190,6 @@ enum { X86_IRQ_RESET = BP_X86_IRQ_RESET, X86_IRQ_TRAP = BP_VCPU_IRQ_USER << 1 /*
        X86_IRQ_NMI_2 = BP_X86_IRQ_NMI_2 /* as BP_VCPU_IRQ_NMI: both, when two came before the first was taken */ };
 #define X86_IRQ_NMIS (BP_VCPU_IRQ_NMI | X86_IRQ_NMI_2)
 
-#define X86_GPR(env, n) ((env)->gpr[n])
 
 static inline unsigned x86_cpl (const X86Cpu *env) { return env->hflags & HF_CPL; }
 static inline bool x86_is_protected (const X86Cpu *env) { return (env->hflags & (HF_PE | HF_VM)) == HF_PE; }

@@ -109,7 +109,8 @@ cache_level_free (CacheLevel *level)
 
 /* --- who goes ---------------------------------------------------------------------------------------- */
 
-uint32_t
+/* The next number of the generator: xorshift64, upper half. */
+static uint32_t
 cache_level_random (CacheLevel *level)
 {
   uint64_t x = level->random;

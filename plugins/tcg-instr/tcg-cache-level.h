@@ -105,8 +105,6 @@ void cache_level_insert (CacheLevel *level, uint64_t set, unsigned way, uint64_t
 void cache_level_insert_behind (CacheLevel *level, uint64_t set, unsigned way, uint64_t line, unsigned flags);
 /* The way is empty from now on. */
 void cache_level_drop (CacheLevel *level, uint64_t set, unsigned way);
-/* The next number of the generator: xorshift64, upper half. */
-uint32_t cache_level_random (CacheLevel *level);
 
 static inline uint64_t
 cache_set (const CacheLevel *level, uint64_t line)

@@ -67,7 +67,8 @@ add_to_series (TcgCache *c, uint64_t insns, uint64_t data)
     }
 }
 
-void
+/* What went by since the last time is put to the account of the address space that ran. [locked] */
+static void
 cache_account (TcgCache *c, unsigned vcpu)
 {
   CacheVcpu *v = &c->vcpus[vcpu];
@@ -390,7 +391,7 @@ static const BpProperty properties[] = {
   BP_PROP_END
 };
 
-const BpTypeDesc tcg_cache_type = {
+static const BpTypeDesc tcg_cache_type = {
   BP_TYPE ("tcg-cache", BP_KIND_INSTRUMENT, TcgCache),
   .description = "caches of the whole system, exactly: L1I, L1D, L2 and L3 of every core",
   .properties = properties,

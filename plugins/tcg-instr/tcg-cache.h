@@ -66,14 +66,12 @@ typedef struct TcgCache {
   uint64_t n_records, n_lost;
 } TcgCache;
 
-extern const BpTypeDesc tcg_cache_type;
 
 /* A vCPU's counts up to now, since counting began. */
 CacheTotals cache_totals_of (const TcgCache *c, unsigned vcpu);
 /* Accesses to a first level of a core, hits included. */
 uint64_t cache_first_accesses (const TcgCache *c, unsigned core, CacheKind kind, unsigned user);
 /* What went by since the last time is put to the account of the address space that ran. [locked] */
-void cache_account (TcgCache *c, unsigned vcpu);
 void cache_fill_report (TcgCache *c, BpReport *report);
 
 #endif

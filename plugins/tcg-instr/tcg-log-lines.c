@@ -41,7 +41,8 @@ write_piece (LogFile *f)
   f->used = 0;
 }
 
-void
+/* n 0 is allowed. */
+static void
 log_file_put (LogFile *f, const char *line, size_t n)
 {
   g_mutex_lock (&f->lock);

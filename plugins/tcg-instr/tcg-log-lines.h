@@ -13,8 +13,6 @@
 /* The file that the lines of all vCPUs go to, in large pieces.  [any] */
 typedef struct LogFile LogFile;
 LogFile *log_file_new (const char *path, int zstd_level, uint64_t limit, GError **error);
-/* n 0 is allowed. */
-void log_file_put (LogFile *file, const char *line, size_t n);
 /* The limit was reached, or an error came: nothing more is taken. */
 bool log_file_ended (const LogFile *file);
 void log_file_flush (LogFile *file);

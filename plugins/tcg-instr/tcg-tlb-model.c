@@ -31,7 +31,8 @@ tlb_flush (Tlb *t)
   memset (t->keys, 0xff, n_keys (t) * sizeof *t->keys);
 }
 
-void
+/* All but keys of pages that every address space has. */
+static void
 tlb_flush_own (Tlb *t)
 {
   uint64_t space_mask = (1u << TLB_SPACE_BITS) - 1;

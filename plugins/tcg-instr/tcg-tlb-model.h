@@ -34,8 +34,6 @@ typedef struct Tlb {
 void tlb_init (Tlb *t, const TlbGeometry *geometry, uint64_t seed);
 void tlb_finish (Tlb *t);
 void tlb_flush (Tlb *t);
-/* All but keys of pages that every address space has. */
-void tlb_flush_own (Tlb *t);
 /* Whether the key was there; it is now.  set: by which bits of the page. */
 bool tlb_access (Tlb *t, uint64_t key);
 

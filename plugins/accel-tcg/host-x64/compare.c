@@ -71,7 +71,8 @@ emit_compare (Gen *g, BpIrType type, BpTemp a, BpTemp b)
                        .b = ra_value (&g->ra, b), .b_const = b_const, .b_value = b_value };
 }
 
-unsigned
+/* emits what sets flags; the cc */
+static unsigned
 x64_compare (Gen *g, BpIrType type, BpIrCond cond, BpTemp a, BpTemp b)
 {
   if (cond == BP_IR_NEVER || cond == BP_IR_ALWAYS)

@@ -79,7 +79,6 @@ typedef enum X64Unary { UNARY_NOT = 2, UNARY_NEG = 3, UNARY_MUL = 4, UNARY_IMUL 
 #define OP_MOVSXD     (0x63u | X64_W)
 #define OP_LEA        0x8du
 #define OP_TEST       0x85u
-#define OP_TEST8      (0x84u | X64_B8REG | X64_B8RM)
 #define OP_IMUL       (0xafu | X64_0F)
 #define OP_XCHG       0x87u
 #define OP_XADD       (0xc1u | X64_0F)

@@ -16,7 +16,6 @@
 #include "encode.h"
 
 #define MAX_PINS 10
-extern const uint8_t x64_pins[MAX_PINS];
 
 #define TEMPORARIES (1u << RAX | 1u << RCX | 1u << RDX | 1u << RDI)
 #define HAS_HIGH_BYTE (1u << RAX | 1u << RCX | 1u << RDX | 1u << RBX)
@@ -28,7 +27,6 @@ extern const uint8_t x64_pins[MAX_PINS];
 #define FRAME_RESULT 56
 #define FRAME_SLOT(i) (64 + 8 * (int32_t) (i))
 #define FRAME_SAVE(i) (FRAME_SLOT (RA_MAX_SLOTS) + 8 * (i))
-#define FRAME_FLAGS FRAME_SAVE (4)
 #define FRAME_SIZE (FRAME_SAVE (5) + 8 + 8)     /* with the return address and six pushes: 16-aligned */
 _Static_assert (FRAME_SIZE % 16 == 8, "calls out of blocks need an aligned stack");
 
@@ -232,7 +230,6 @@ extern const SelectRow x64_row[BP_IR_N_OPS];
 
 /* compare.c */
 /* emits what sets flags; the cc */
-unsigned x64_compare (Gen *g, BpIrType type, BpIrCond cond, BpTemp a, BpTemp b);
 void x64_setcond (Gen *g, const BpIrInsn *insn);
 void x64_movcond (Gen *g, const BpIrInsn *insn);
 void x64_brcond (Gen *g, const BpIrInsn *insn);
@@ -275,8 +272,6 @@ void x64_share_end (Gen *g);
 void x64_share_stale (Gen *g, Late *late);              /* notes what a call of C makes stale */
 void x64_share_clear (Gen *g, const Late *late);        /* emits its clearing */
 
-/* Emits it.  The host address. */
-X64Mem x64_probe (Gen *g, Probe *probe);
 /* Where to access: after a probe of its own, a probe for all that share it, or just a test that there was
  * one. *share becomes NULL when the access is on its own after all. */
 X64Mem x64_site (Gen *g, Probe *probe, Share **share);

@@ -164,7 +164,8 @@ probe_near (Gen *g, Probe *p)
   return x64_mem_index (p->address.reg, p->entry, 0, disp);
 }
 
-X64Mem
+/* Emits it.  The host address. */
+static X64Mem
 x64_probe (Gen *g, Probe *p)
 {
   return p->address.kind == IS_IMMEDIATE ? probe_constant (g, p)

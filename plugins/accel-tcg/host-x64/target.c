@@ -8,7 +8,7 @@
 X64Host x64_host;
 
 /* Hot globals in registers that C functions preserve; the first one has a name for its second byte. */
-const uint8_t x64_pins[MAX_PINS] = { RBX, R14, R15, R12, R13, RSI, R8, R9, R10, R11 };
+static const uint8_t x64_pins[MAX_PINS] = { RBX, R14, R15, R12, R13, RSI, R8, R9, R10, R11 };
 static const uint8_t temporaries_in_order[] = { RAX, RCX, RDX, RDI, RA_NONE };
 
 /* --- what the allocator emits --------------------------------------------------------------- */

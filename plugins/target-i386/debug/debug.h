@@ -30,7 +30,6 @@ typedef struct X86DebugRow {
 #define FEATURE_SYSTEM "org.backplane.i386.system"
 
 /* views.c: the view's number `view` of this CPU, -1: it has not so many; and the view's rows, NULL after the last. */
-int x86_debug_view (const X86Cpu *env, unsigned view);
 const X86DebugRow *x86_debug_row (const X86Cpu *env, X86View view, unsigned number);
 extern const char *const x86_debug_view_names[VIEW_N];
 

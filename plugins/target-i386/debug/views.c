@@ -85,7 +85,7 @@ const char *const x86_debug_view_names[VIEW_N] = { "i386:x86-64", "i386", "i8086
 
 /* --- what this CPU has --------------------------------------------------------------------- */
 
-int
+static int
 x86_debug_view (const X86Cpu *env, unsigned view)
 {
   unsigned v = view + (env->feature[X86_FEATURE_LM] ? 0 : 1);

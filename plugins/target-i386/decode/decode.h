@@ -285,7 +285,6 @@ uint64_t x86_branch_target (const X86Insn *insn, uint64_t pc);
 size_t x86_disasm (const X86Insn *insn, uint64_t pc, char *buf, size_t size);
 
 const char *x86_op_name (X86Op op);           /* "ADD": the enumerator, for tables and tests */
-const char *x86_op_stem (X86Op op);           /* "add" */
 const char *x86_feature_name (X86Feature feature);
 
 /* The magic instruction by which a guest speaks to instruments (tcg/instrument.h): XCHG BX, BX, which does nothing. */
@@ -294,12 +293,6 @@ x86_insn_is_marker (const X86Insn *insn)
 {
   const X86Operand *o = insn->operand;
   return insn->op == X86_OP_XCHG && o[0].kind == X86_OPERAND_GPR && o[0].size == 2 && o[0].reg == X86_RBX && o[1].reg == X86_RBX;
-}
-
-static inline bool
-x86_insn_is_memory (const X86Insn *insn)
-{
-  return insn->mem_operand >= 0;
 }
 
 #endif

@@ -41,7 +41,8 @@ x86_op_name (X86Op op)
   return op < X86_OP__COUNT ? op_names[op] : "?";
 }
 
-const char *
+/* "add" */
+static const char *
 x86_op_stem (X86Op op)
 {
   return op < X86_OP__COUNT ? op_stems[op] : "?";

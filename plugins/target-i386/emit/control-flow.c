@@ -103,7 +103,7 @@ jump_to (Translator *s, uint64_t target)
   }
 }
 
-void
+static void
 emit_jump_to (Translator *s, uint64_t target)
 {
   flags_store_op (s);
@@ -171,7 +171,8 @@ emit_side_exits (Translator *s)
   }
 }
 
-void
+/* checked already */
+static void
 emit_jump_indirect (Translator *s, BpTemp target)
 {
   flags_store_op (s);

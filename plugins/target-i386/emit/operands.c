@@ -214,7 +214,8 @@ gpr_changed (Translator *s, unsigned reg)
   s->version[reg]++;
 }
 
-void
+/* a helper may have written any */
+static void
 all_gprs_changed (Translator *s)
 {
   for (unsigned reg = 0; reg < G_N_ELEMENTS (s->version); reg++)

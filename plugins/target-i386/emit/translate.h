@@ -195,7 +195,6 @@ void store_env64 (Translator *s, size_t offset, BpTemp value);
 BpTemp read_gpr (Translator *s, unsigned reg, unsigned size, bool high);
 void write_gpr (Translator *s, unsigned reg, unsigned size, bool high, BpTemp value);
 void gpr_changed (Translator *s, unsigned reg);
-void all_gprs_changed (Translator *s);  /* a helper may have written any */
 
 BpTemp operand (Translator *s, const X86Insn *insn, unsigned i);       /* upper bits unspecified */
 BpTemp operand_zx (Translator *s, const X86Insn *insn, unsigned i);
@@ -301,10 +300,8 @@ bool flags_pending_is_rotation (const Translator *s);
 
 /* --- leaving the block (control-flow.c) ------------------------------------------------------- */
 
-void emit_jump_to (Translator *s, uint64_t target);
 void emit_go_on (Translator *s);        /* to the next instruction, whose business CS's limit is */
 void emit_side_exits (Translator *s);   /* behind everything else */
-void emit_jump_indirect (Translator *s, BpTemp target);                 /* checked already */
 BpTemp next_eip (Translator *s);                                        /* as an argument of a helper */
 /* env->eip stored by a helper; mode may have changed */
 void emit_exit_dynamic (Translator *s);

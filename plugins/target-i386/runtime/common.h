@@ -87,8 +87,6 @@ void x86_put_base (X86Cpu *env, unsigned seg, uint64_t base);
 /* As real mode (base and selector only) or virtual-8086 mode (all of it) loads a segment register. */
 void x86_put_paragraph (X86Cpu *env, unsigned seg, unsigned selector);
 void x86_put_v86 (X86Cpu *env, unsigned seg, unsigned selector);
-/* [offset, offset + size) inside the segment? */
-bool x86_in_limit (uint32_t attributes, uint32_t limit, uint32_t offset, uint32_t size);
 /* Data segments that the privilege level may not keep after a return to it are nulled. */
 void x86_null_inaccessible (X86Cpu *env, unsigned cpl);
 
@@ -136,7 +134,6 @@ void x86_task_gate_target (X86Cpu *env, const X86Descriptor *gate, uint32_t ext,
 void x86_look_for_interrupts (X86Cpu *env);
 /* #DB before the next instruction, state as it is now: a trap's delivery. */
 void x86_pend_trap (X86Cpu *env, uint32_t dr6_bits);
-void x86_forget_hits (X86Cpu *env);
 void x86_check_io_breakpoints (X86Cpu *env, uint32_t port, uint32_t size);      /* before the access */
 void x86_log_event (X86Cpu *env, unsigned vector, uint32_t error, unsigned kind, uint64_t eip);
 void x86_set_cr3 (X86Cpu *env, uint64_t value);         /* checked before: switches and flushes */

@@ -32,12 +32,14 @@ combine (int32_t first, unsigned second)
   return second;
 }
 
+static void forget_hits (X86Cpu *env);
+
 void
 x86_record_exception (X86Cpu *env, unsigned vector, uint32_t error)
 {
   unsigned result = combine (env->exc_old, vector);
   if (UNLIKELY (env->watch_hits))
-    x86_forget_hits (env);
+    forget_hits (env);
   env->exc_vector = (int32_t) result;
   env->exc_error = result == vector ? error : 0;
   env->exc_has_error = vector_in (HAS_ERROR, (int32_t) result);
@@ -517,8 +519,8 @@ x86_pend_trap (X86Cpu *env, uint32_t dr6_bits)
 }
 
 /* The instruction that struck data breakpoints is not done: it will strike them again. */
-void __attribute__ ((noinline))
-x86_forget_hits (X86Cpu *env)
+static void __attribute__ ((noinline))
+forget_hits (X86Cpu *env)
 {
   env->dr[6] &= ~(uint64_t) env->watch_hits;
   env->watch_hits = 0;

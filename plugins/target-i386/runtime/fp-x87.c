@@ -36,7 +36,7 @@ set_tag (FxImage *f, unsigned i, bool full)
   f->tags = full ? f->tags | bit : f->tags & (uint8_t) ~bit;
 }
 
-void
+static void
 st_set_raw (FxImage *f, unsigned i, FxRegister value)
 {
   f->st[i] = value;

@@ -29,7 +29,6 @@ x87_precision (const FxImage *f)
 static inline uint32_t x87_masked (const FxImage *f) { return f->fcw & FCW_MASKS; }
 
 void st_set (FxImage *f, unsigned i, const FpNumber *x);        /* and its tag */
-void st_set_raw (FxImage *f, unsigned i, FxRegister value);
 void st_push (FxImage *f);                                      /* the new ST(0) is still empty */
 void st_pop (FxImage *f);
 

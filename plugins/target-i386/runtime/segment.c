@@ -247,7 +247,8 @@ x86_mark_busy (X86Cpu *env, uint64_t address, bool busy)
 
 /* --- limits -------------------------------------------------------------------------------------- */
 
-bool
+/* [offset, offset + size) inside the segment? */
+static bool
 x86_in_limit (uint32_t attributes, uint32_t limit, uint32_t offset, uint32_t size)
 {
   uint32_t last = offset + size - 1;

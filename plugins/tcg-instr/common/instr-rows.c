@@ -66,7 +66,8 @@ compare_u64 (uint64_t a, uint64_t b)
   return a < b ? -1 : a > b;
 }
 
-int
+/* Below, for who sorts rows himself: negative, 0, positive; the places alone. */
+static int
 instr_row_compare_place (const InstrRow *a, const InstrRow *b)
 {
   int by = compare_u64 (a->address, b->address);

@@ -58,8 +58,6 @@ void instr_rows_group (InstrRows *to, const InstrRows *from, InstrGrouping by, B
 void instr_rows_top (InstrRows *rows, unsigned column, size_t n);
 /* The sum of one column. */
 uint64_t instr_rows_sum (const InstrRows *rows, unsigned column);
-/* Below, for who sorts rows himself: negative, 0, positive; the places alone. */
-int instr_row_compare_place (const InstrRow *a, const InstrRow *b);
 
 /* --- as a table ------------------------------------------------------------------------------------- */
 
