@@ -54,6 +54,18 @@ typedef struct Backend {
   void (*guard) (CodeBuffer *buffer, Tb *tb, unsigned n, uint32_t page_id);
   /* Frees what compile allocated outside the buffer. */
   void (*release) (Tb *tb);
+  /* Frees what compile keeps from block to block.  NULL: nothing. */
+  void (*finish) (void);
+
+  /* --- of a host whose code runs on its own; else NULL.  context: a signal handler's ucontext_t; async-signal-safe --- */
+  uintptr_t (*context_pc) (const void *context);
+  /* A signal found tb running: a look-up that it was about to use is done again. */
+  bool (*restart) (const Tb *tb, void *context);
+  /* SIGFPE inside a block: what is in registers goes to env, and the handler's return to `entry'. */
+  void (*take_fault) (TcgVcpu *v, void *context, void (*entry) (TcgVcpu *v, BpHostFault fault));
+  /* Stores the FP state that fp_resident names, gives the host's registers their C defaults, and sets fp_resident = 0; fp_dropped and
+   * events are the caller's.  begin() sets it. [vcpu] */
+  void (*fp_store) (void *env);
   bool resident_fp;                     /* native insns run on the host's registers */
   bool checks_pages;                    /* a block of two pages begins with a look for the second's name */
   const uint8_t *leave_code;            /* begin() sets it: jumping here returns to the loop with exit number 3 */

@@ -68,11 +68,19 @@ accel_configure (void *self, GError **error)
   return true;
 }
 
+/* Signals, the dirty log's listener and the thunks are of a process. */
+static TcgMachine *of_process;
+
 static bool
 accel_realize (void *self, GError **error)
 {
   Accel *a = self;
   TcgMachine *m = g_new0 (TcgMachine, 1);
+  if (!g_atomic_pointer_compare_and_exchange (&of_process, NULL, m)) {
+    g_free (m);
+    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "another machine of this process has it: accel-tcg runs one at a time");
+    return false;
+  }
   a->tcg = m;
   m->self = self;
   m->machine = bp_object_machine (self);
@@ -102,6 +110,8 @@ accel_unrealize (void *self)
     bp_dirty_set_code_listener (NULL, NULL);
     bp_dirty_set_watcher (NULL, NULL);
     tb_flush_all (m);
+    if (m->backend->finish)
+      m->backend->finish ();
     code_buffer_finish (&m->buffer);
   }
   debug_attach (m, NULL, NULL);
@@ -113,6 +123,7 @@ accel_unrealize (void *self)
   g_mutex_clear (&m->lock);
   g_mutex_clear (&m->run_lock);
   g_cond_clear (&m->run_cond);
+  g_atomic_pointer_set (&of_process, NULL);
   g_free (m);
   a->tcg = NULL;
 }

@@ -3,7 +3,7 @@
 #include <backplane/clock.h>
 #include "instr.h"
 #ifdef HAVE_HOST_X64
-#include "host-x64/thunks.h"
+#include "host-x64/context.h"
 #endif
 
 static void ops_raise (void *env) __attribute__ ((noreturn));
@@ -293,13 +293,11 @@ const BpTcgOps tcg_ops_told = OPS (told_load, told_store, told_accessed);
 void
 tcg_fp_store (void *env)
 {
-#ifdef HAVE_HOST_X64
   TcgVcpu *v = env;
   uint32_t resident = v->fp_resident;
   if (!resident)
     return;
-  x64_fp_store (env);
+  v->machine->backend->fp_store (env);
   v->fp_dropped |= resident;
   v->events |= TCG_EVENT_FP_DROPPED;
-#endif
 }

@@ -11,27 +11,13 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
-#include <ucontext.h>
 #include <unistd.h>
 #include "instr.h"
-#ifdef HAVE_HOST_X64
-#include "host-x64/thunks.h"
-#endif
 
 #define KICK_SIGNAL SIGUSR1
 
 static __thread TcgVcpu *current __attribute__ ((tls_model ("initial-exec")));
 static struct sigaction old_fpe;
-
-static uintptr_t
-context_pc (const ucontext_t *context)
-{
-#ifdef __x86_64__
-  return (uintptr_t) context->uc_mcontext.gregs[REG_RIP];
-#else
-  return 0;
-#endif
-}
 
 /* What stood below `frame' when generated code was left last may have become anything else since: any block's exits may be taken out.  But while it is not
  * counted as running, blocks may become others under its eyes (exclusive.c), and there is nothing to get out of. */
@@ -44,14 +30,13 @@ on_kick (int signal, siginfo_t *info, void *context)
     return;
   int saved_errno = errno;
   TcgMachine *m = v->machine;
+  const Backend *b = m->backend;
   tcg_leave_soon (v);
-  if (m->backend->resident_fp && __atomic_load_n (&tcg_extra (v)->running, __ATOMIC_RELAXED)) { /* native code: the block may be anywhere on the way in or out */
-    Tb *tb = tb_at (m, context_pc (context));
+  if (b->restart && __atomic_load_n (&tcg_extra (v)->running, __ATOMIC_RELAXED)) { /* native code: the block may be anywhere on the way in or out */
+    Tb *tb = tb_at (m, b->context_pc (context));
     tb_unlink_exits (m, tb);
-#ifdef HAVE_HOST_X64
     if (tb)
-      x64_restart (tb, context);        /* inside a look-up the next block may be at hand already */
-#endif
+      b->restart (tb, context);         /* inside a look-up the next block may be at hand already */
     if (v->frame)                       /* in C or in a thunk: whether that has noted its caller in ret_pc or not */
       tb_unlink_exits (m, tb_at (m, ((const uintptr_t *) v->frame)[-1] - 1));
     tb_unlink_exits (m, v->entering);
@@ -59,54 +44,25 @@ on_kick (int signal, siginfo_t *info, void *context)
   errno = saved_errno;
 }
 
-static BpHostFault
-fault_of (const siginfo_t *info, const uint8_t *pc)
-{
-  if (info->si_code == FPE_INTDIV || info->si_code == FPE_INTOVF)
-    return BP_HOST_FAULT_DIVIDE;
-  while (*pc == 0x66 || *pc == 0xf2 || *pc == 0xf3 || (*pc & 0xf0) == 0x40)
-    pc++;
-  bool x87 = (*pc >= 0xd8 && *pc <= 0xdf) || *pc == 0x9b;
-  return x87 ? BP_HOST_FAULT_FP : BP_HOST_FAULT_SIMD;
-}
-
-#ifdef HAVE_HOST_X64
-/* Where a fault inside a block goes on, outside the signal handler: the guest's registers are in env already. */
-static void
-fault_entry (TcgVcpu *v, uint32_t fault)
-{
-  uint32_t mxcsr = 0x1f80;
-  __asm__ volatile ("fninit\n\tldmxcsr %0" : : "m" (mxcsr));  /* the signal's return brought the guest's control words back */
-  tcg_host_fault (v, (BpHostFault) fault);
-}
-
 static bool
-take_fault (ucontext_t *c, const siginfo_t *info)
+take_fault (void *context)
 {
   TcgVcpu *v = current;
-  uintptr_t pc = context_pc (c);
-  if (!v || !v->machine->backend->resident_fp || !tb_at (v->machine, pc))
+  if (!v || !v->machine->backend->take_fault)
     return false;
-  greg_t *g = c->uc_mcontext.gregs;
-  x64_store_context (v, c);
-  v->ret_pc = pc + 1;
-  g[REG_RIP] = (greg_t) (uintptr_t) fault_entry;
-  g[REG_RDI] = (greg_t) (uintptr_t) v;
-  g[REG_RSI] = fault_of (info, (const uint8_t *) pc);
-  g[REG_RSP] = (g[REG_RSP] & ~(greg_t) 15) - 8;
+  if (!tb_at (v->machine, v->machine->backend->context_pc (context)))
+    return false;
+  v->machine->backend->take_fault (v, context, tcg_host_fault);
   return true;
 }
-#endif
 
 static void name_culprit (int signal);
 
 static void
 on_fpe (int signal, siginfo_t *info, void *context)
 {
-#ifdef HAVE_HOST_X64
-  if (take_fault (context, info))
+  if (take_fault (context))
     return;
-#endif
   name_culprit (SIGFPE);
   sigaction (SIGFPE, &old_fpe, NULL);   /* not ours: let it happen again for whoever it belongs to */
 }

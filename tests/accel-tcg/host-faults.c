@@ -1,19 +1,25 @@
 /* host-faults.c -- linked into a test of host-x64: SIGFPE inside a block becomes the fake CPU's fault. */
 /* SPDX-License-Identifier: MIT */
 #include "fake-cpu.h"
-#include "host-x64/thunks.h"
+#include "host-x64/context.h"
+#include <check.h>
 #include <signal.h>
 #include <ucontext.h>
+
+static void
+fault (TcgVcpu *v, BpHostFault kind)
+{
+  void *env = v;
+  ck_assert_int_eq (kind, BP_HOST_FAULT_DIVIDE);
+  ((FakeCpu *) env)->kind = FAKE_DIVIDE;
+  bp_tcg_ops (env)->raise (env);
+}
 
 static void
 on_fpe (int signal_number, siginfo_t *info, void *context)
 {
   const ucontext_t *uc = context;
-  void *env = (void *) uc->uc_mcontext.gregs[REG_RBP];
-  x64_store_context (env, context);
-  tcg_vcpu (env)->ret_pc = (uintptr_t) uc->uc_mcontext.gregs[REG_RIP] + 1;
-  ((FakeCpu *) env)->kind = FAKE_DIVIDE;
-  bp_tcg_ops (env)->raise (env);
+  x64_take_fault (tcg_vcpu ((void *) uc->uc_mcontext.gregs[REG_RBP]), context, fault);
 }
 
 static void __attribute__ ((constructor))

@@ -140,7 +140,7 @@ tcg_fp_store (void *env)
   vcpu->fp_dropped |= vcpu->fp_resident;
   if (vcpu->fp_resident)
     vcpu->events |= TCG_EVENT_FP_DROPPED;
-  x64_fp_store (env);
+  backend_x64.fp_store (env);
 }
 
 /* --- running blocks ---------------------------------------------------------------------------- */

@@ -5,7 +5,7 @@
 
 #include "backend.h"
 #include "host-x64/host.h"
-#include "host-x64/thunks.h"
+#include "host-x64/context.h"
 #include <check.h>
 #include <math.h>
 #include <signal.h>

@@ -273,6 +273,20 @@ START_TEST (same_again)
 }
 END_TEST
 
+START_TEST (one_machine_a_process)
+{
+  GError *error = NULL;
+  Toy *t = toy_new (&toy_ways[0]);
+  BpObject *second = object_new (t->accel_object->type, "second", &t->machine);
+  ck_assert (object_configure (second, &error) && !object_realize (second, &error));
+  ck_assert_ptr_nonnull (strstr (error->message, "another machine of this process"));
+  g_clear_error (&error);
+  object_free (second);
+  toy_free_machine (t);
+  toy_free_machine (toy_new (&toy_ways[0]));
+}
+END_TEST
+
 int
 main (int argc, char **argv)
 {
@@ -284,6 +298,7 @@ main (int argc, char **argv)
   TCase *tcase = tcase_create ("all");
   tcase_add_loop_test (tcase, random_programs, 0, (int) toy_n_ways);
   if (argc <= 1) {
+    tcase_add_test (tcase, one_machine_a_process);
     tcase_add_loop_test (tcase, alone_whenever_wanted, 0, (int) (2 * N_SPINNERS));
     tcase_add_loop_test (tcase, no_interrupt_is_lost, 0, 4 * N_SPINNERS);
     tcase_add_loop_test (tcase, stops_and_starts, 0, (int) toy_n_ways);

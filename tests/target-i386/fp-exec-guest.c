@@ -7,13 +7,12 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <string.h>
-#include <ucontext.h>
 
 #include "fp-exec.h"
 
 #include "accel-tcg/backend.h"
 #ifdef HAVE_HOST_X64
-#include "accel-tcg/host-x64/thunks.h"
+#include "accel-tcg/host-x64/context.h"
 #endif
 #include "target-i386/emit/translate.h"
 #include "target-i386/runtime/helpers.h"
@@ -55,7 +54,7 @@ tcg_fp_store (void *env)
   uint32_t resident = v->fp_resident;
   if (!resident)
     return;
-  x64_fp_store (env);
+  backend_x64.fp_store (env);
   v->fp_dropped |= resident;
   v->events |= TCG_EVENT_FP_DROPPED;
 #endif
@@ -224,26 +223,20 @@ static const BpTcgOps ops = {
 /* --- faults of the host --------------------------------------------------------------------------------- */
 
 #ifdef HAVE_HOST_X64
-static bool
-is_x87 (const uint8_t *pc)
+static void
+fault (TcgVcpu *v, BpHostFault kind)
 {
-  while (*pc == 0x66 || *pc == 0xf2 || *pc == 0xf3 || (*pc & 0xf0) == 0x40)
-    pc++;
-  return (*pc >= 0xd8 && *pc <= 0xdf) || *pc == 0x9b;
+  x86_host_fault (cpu, kind);
+  leave ();
 }
 
-/* MMX instructions report what the x87 left. */
 bool
 fp_exec_guest_fault (int number, void *context)
 {
-  uintptr_t pc = (uintptr_t) ((ucontext_t *) context)->uc_mcontext.gregs[REG_RIP];
-  if (number != SIGFPE || running == NULL || tb_insn_at (running, (const uint8_t *) pc) < 0)
+  if (number != SIGFPE || running == NULL || tb_insn_at (running, (const uint8_t *) x64_context_pc (context)) < 0)
     return false;
-  bool pending = ((ucontext_t *) context)->uc_mcontext.gregs[REG_TRAPNO] == EXC_MF;
-  x64_store_context (cpu, context);
-  tcg_vcpu (cpu)->ret_pc = pc + 1;
-  x86_host_fault (cpu, pending || is_x87 ((const uint8_t *) pc) ? BP_HOST_FAULT_FP : BP_HOST_FAULT_SIMD);
-  leave ();
+  x64_take_fault (tcg_vcpu (cpu), context, fault);
+  return true;
 }
 #else
 bool fp_exec_guest_fault (int number, void *context) { return false; }

@@ -32,6 +32,12 @@ _Static_assert (FRAME_SIZE % 16 == 8, "calls out of blocks need an aligned stack
 
 #define ENV(field) x64_mem (RBP, (int32_t) offsetof (TcgVcpu, field))
 
+/* Offsets in the FXSAVE image (SDM vol. 1, table 10-2). */
+#define FX_MXCSR 24
+#define FX_XMM(i) (160 + 16 * (i))
+#define MXCSR_DEFAULT 0x1f80
+#define LOW_VECTORS 8           /* the others are BP_NATIVE_SSE_HIGH */
+
 /* What the CPU can do; a test may clear bits after begin() to see the fallbacks. */
 enum { CPU_BMI2 = 1, CPU_BMI1 = 2, CPU_LZCNT = 4, CPU_POPCNT = 8, CPU_MOVBE = 16 };
 
@@ -172,7 +178,8 @@ struct Gen {
   uint32_t labels_size;
   uint32_t *label_refs;
   uint16_t *share_of;           /* insn -> index in shares, SHARE_NONE */
-  uint32_t share_of_size, n_live_shares;
+  struct Symbols *symbols;      /* temp -> what share.c knows of it */
+  uint32_t share_of_size, symbols_size, n_live_shares;
   uint16_t live_share[2];
   LIST (Share) shares;
   LIST (Fixup) fixups;
@@ -264,6 +271,7 @@ void x64_guest_cmpxchg (Gen *g, const BpIrInsn *insn);
 /* layout.c */
 void x64_layout (Gen *g);               /* before anything counts insns: fills g->cold */
 /* share.c */
+void x64_share_finish (Gen *g);
 void x64_share_analyse (Gen *g);        /* before ra_begin: adds the temps for addends */
 Share *x64_share_of (Gen *g);           /* of the current insn, or NULL */
 bool x64_share_begin (Gen *g, Share *share);            /* false: too many at a time */

@@ -170,10 +170,15 @@ may_share (const BpIrBlock *ir)
 }
 
 void
+x64_share_finish (Gen *g)
+{
+  g_free (g->share_of);
+  g_free (g->symbols);
+}
+
+void
 x64_share_analyse (Gen *g)
 {
-  static Symbols *symbols;      /* as the generator's arrays */
-  static uint32_t symbols_size;
   BpIrBlock *ir = g->ir;
   if (g->share_of_size < ir->n_insns) {
     g->share_of_size = ir->n_insns * 2;
@@ -185,12 +190,12 @@ x64_share_analyse (Gen *g)
     memset (g->share_of, 0xff, ir->n_insns * sizeof *g->share_of);
     return;
   }
-  if (symbols_size < ir->n_temps) {
-    symbols_size = ir->n_temps * 2;
-    symbols = g_renew (Symbols, symbols, symbols_size);
+  if (g->symbols_size < ir->n_temps) {
+    g->symbols_size = ir->n_temps * 2;
+    g->symbols = g_renew (Symbols, g->symbols, g->symbols_size);
   }
-  memset (symbols, 0, ir->n_temps * sizeof *symbols);
-  Analysis a = { .g = g, .symbols = symbols, .epoch = 1, .next = CONSTANT_BASE + 1 };
+  memset (g->symbols, 0, ir->n_temps * sizeof *g->symbols);
+  Analysis a = { .g = g, .symbols = g->symbols, .epoch = 1, .next = CONSTANT_BASE + 1 };
   for (uint32_t i = 0; i < ir->n_insns; i++) {
     const BpIrInsn *insn = &ir->insns[i];
     g->share_of[i] = SHARE_NONE;

@@ -1,7 +1,7 @@
 /* target.c -- the x86-64 host as a Backend: set-up, the compile loop, linking of exits. */
 /* SPDX-License-Identifier: MIT */
 #include "host.h"
-#include "thunks.h"
+#include "context.h"
 #include <cpuid.h>
 #include <string.h>
 
@@ -296,10 +296,11 @@ select_all (Gen *g)
     end_of_line (g);
 }
 
+static Gen gen;                 /* keeps its arrays from block to block; the translator's lock is held */
+
 static bool
 x64_compile (const BackendBlock *block, BpIrBlock *ir)
 {
-  static Gen gen;               /* keeps its arrays from block to block; the translator's lock is held */
   Gen *g = &gen;
   const BpTcgFrontend *frontend = block->frontend;
   unsigned set = frontend->pin_set ? frontend->pin_set (&block->tb->key) : 0;
@@ -368,6 +369,24 @@ x64_release (Tb *tb)
   tb->n_exits = 0;
 }
 
+static void
+x64_finish (void)
+{
+  ra_finish (&gen.ra);
+  g_free (gen.label);
+  g_free (gen.label_refs);
+  x64_share_finish (&gen);
+  g_free (gen.shares.at);
+  g_free (gen.fixups.at);
+  g_free (gen.late.at);
+  g_free (gen.marks.at);
+  g_free (gen.insns.at);
+  g_free (gen.lines.at);
+  g_free (gen.cold.at);
+  g_free (gen.cold_insns.at);
+  memset (&gen, 0, sizeof gen);
+}
+
 Backend backend_x64 = {
   .name = "x86-64",
   .max_pins = MAX_PINS,
@@ -377,6 +396,10 @@ Backend backend_x64 = {
   .link = x64_link,
   .guard = x64_guard,
   .release = x64_release,
+  .finish = x64_finish,
+  .context_pc = x64_context_pc,
+  .restart = x64_restart,
+  .take_fault = x64_take_fault,
   .resident_fp = true,
   .checks_pages = true,
 };

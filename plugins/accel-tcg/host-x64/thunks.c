@@ -1,16 +1,6 @@
 /* thunks.c -- generated routines at the buffer's start: entry, exit, slow paths, helper calls, FP state. */
 /* SPDX-License-Identifier: MIT */
 #include "host.h"
-#include "thunks.h"
-#include <string.h>
-#include <ucontext.h>
-
-void (*x64_fp_store) (void *env);
-
-/* Offsets in the FXSAVE image (SDM vol. 1, table 10-2). */
-#define FX_MXCSR 24
-#define FX_XMM(i) (160 + 16 * (i))
-#define MXCSR_DEFAULT 0x1f80
 
 /* --- pieces ------------------------------------------------------------------------ */
 
@@ -62,7 +52,6 @@ align (Enc *e)
 
 /* --- FP state: called with rbp = env; no general register changes ---------------------- */
 
-#define LOW_VECTORS 8           /* the others are BP_NATIVE_SSE_HIGH */
 #define SSE_HIGH (BP_NATIVE_SSE | BP_NATIVE_SSE_HIGH)
 
 static bool
@@ -571,78 +560,6 @@ x64_thunks_emit (CodeBuffer *buffer, Enc *e)
       emit_table (e, mmu, kind & 1, kind & 2);
   emit_leave (e);
   align (e);
-  x64_fp_store = (void (*) (void *)) (uintptr_t) (buffer->rx + (fp_store_for_c - buffer->rw));
+  backend_x64.fp_store = (void (*) (void *)) (uintptr_t) (buffer->rx + (fp_store_for_c - buffer->rw));
   return !e->full;
-}
-
-/* --- signals: see thunks.h -------------------------------------------------------------------------- */
-
-bool
-x64_restart (const struct Tb *tb, void *context)
-{
-  ucontext_t *uc = context;
-  uint64_t offset = (uint64_t) uc->uc_mcontext.gregs[REG_RIP] - (uintptr_t) tb->code;
-  for (unsigned i = 0; i < 2; i++)
-    if (offset > tb->restart[i].from && offset < tb->restart[i].to) {
-      uc->uc_mcontext.gregs[REG_RIP] = (greg_t) (uintptr_t) (tb->code + tb->restart[i].again);
-      return true;
-    }
-  return false;
-}
-
-/* The kernel's frame is an XSAVE area in standard format when its magic number is there (asm/sigcontext.h). */
-static void
-store_upper_context (uint8_t *to, const uint8_t *image)
-{
-  enum { MAGIC_AT = 464, MAGIC = 0x46505853, FEATURES_AT = 472, XSTATE_BV_AT = 512, UPPERS_AT = 576, YMM = 4 };
-  uint32_t magic;
-  uint64_t features, present;
-  memcpy (&magic, image + MAGIC_AT, 4);
-  memcpy (&features, image + FEATURES_AT, 8);
-  if (magic != MAGIC || !(features & YMM))
-    return;
-  memcpy (&present, image + XSTATE_BV_AT, 8);
-  size_t size = 16 * x64_host.frontend->fp_vectors;
-  if (present & YMM)
-    memcpy (to, image + UPPERS_AT, size);
-  else
-    memset (to, 0, size);
-}
-
-/* image: FXSAVE64 layout, or NULL */
-static void
-store_fp_context (TcgVcpu *vcpu, const uint8_t *image)
-{
-  const BpTcgFrontend *f = x64_host.frontend;
-  uint8_t *to = (uint8_t *) vcpu + f->fp_offset;
-  if (!vcpu->fp_resident || !f->fp_offset || !image)
-    return;
-  if (vcpu->fp_resident & BP_NATIVE_X87) {
-    memcpy (to, image, 464);            /* the rest is the kernel's own (SDM: available to software) */
-  } else {
-    unsigned n = vcpu->fp_resident & BP_NATIVE_SSE_HIGH ? f->fp_vectors : LOW_VECTORS;
-    memcpy (to + FX_MXCSR, image + FX_MXCSR, 4);
-    memcpy (to + FX_XMM (0), image + FX_XMM (0), 16 * n);
-  }
-  if (vcpu->fp_resident & BP_NATIVE_AVX)
-    store_upper_context ((uint8_t *) vcpu + f->fp_upper_offset, image);
-  vcpu->fp_resident = 0;
-}
-
-void
-x64_store_context (void *env, const void *context)
-{
-  static const uint8_t greg[16] = {
-    [RAX] = REG_RAX, [RCX] = REG_RCX, [RDX] = REG_RDX, [RBX] = REG_RBX, [RSP] = REG_RSP, [RBP] = REG_RBP,
-    [RSI] = REG_RSI, [RDI] = REG_RDI, [R8] = REG_R8, [R9] = REG_R9, [R10] = REG_R10, [R11] = REG_R11,
-    [R12] = REG_R12, [R13] = REG_R13, [R14] = REG_R14, [R15] = REG_R15,
-  };
-  const ucontext_t *uc = context;
-  TcgVcpu *vcpu = tcg_vcpu (env);
-  const X64Set *set = &x64_host.set[vcpu->pin_set];
-  for (unsigned i = 0; i < set->n_pins; i++) {
-    uint64_t value = (uint64_t) uc->uc_mcontext.gregs[greg[set->pin[i].reg]];
-    memcpy ((uint8_t *) env + set->pin[i].offset, &value, set->pin[i].wide ? 8 : 4);
-  }
-  store_fp_context (vcpu, (const uint8_t *) uc->uc_mcontext.fpregs);
 }

@@ -8,11 +8,10 @@
 #include <string.h>
 
 #include <signal.h>
-#include <ucontext.h>
 
 #include "accel-tcg/backend.h"
 #ifdef HAVE_HOST_X64
-#include "accel-tcg/host-x64/thunks.h"
+#include "accel-tcg/host-x64/context.h"
 #endif
 #include "target-i386/cpu.h"
 #include "target-i386/emit/translate.h"
@@ -287,16 +286,21 @@ helper_interrupt (X86Cpu *env, uint32_t vector, uint64_t next)
 }
 
 #ifdef HAVE_HOST_X64
+static void
+fault (TcgVcpu *v, BpHostFault kind)
+{
+  g_assert (kind == BP_HOST_FAULT_DIVIDE);
+  leave_with (EXC_DE, 0, 0);
+}
+
 /* A division in generated code, from the handler of its signal. */
 bool
 exec_guest_fault (int number, void *context)
 {
-  uintptr_t pc = (uintptr_t) ((ucontext_t *) context)->uc_mcontext.gregs[REG_RIP];
-  if (number != SIGFPE || running == NULL || tb_insn_at (running, (const uint8_t *) pc) < 0)
+  if (number != SIGFPE || running == NULL || tb_insn_at (running, (const uint8_t *) x64_context_pc (context)) < 0)
     return false;
-  x64_store_context (cpu, context);
-  tcg_vcpu (cpu)->ret_pc = pc + 1;
-  leave_with (EXC_DE, 0, 0);
+  x64_take_fault (tcg_vcpu (cpu), context, fault);
+  return true;
 }
 #else
 bool
