@@ -24,7 +24,7 @@ to_hex (const uint8_t *from, const uint8_t *end, char *out)
     ck_assert_uint_eq (enc.n_insns, 1); \
   } while (0);
 
-START_TEST (test_golden)
+START_TEST (test_moves)
 {
   CASE (enc_mov_rr (e, 0, RBX, RAX), "8bd8")   /* mov ebx,eax */
   CASE (enc_mov_rr (e, X64_W, R8, RDI), "4c8bc7")   /* mov r8,rdi */
@@ -69,6 +69,11 @@ START_TEST (test_golden)
   /* lea eax,[r12+r13*2-0x4] */
   CASE (enc_rm (e, OP_LEA, RAX, x64_mem_index (R12, R13, 1, -4)), "438d446cfc")
   CASE (enc_rm (e, OP_LEA | X64_W, R8, x64_mem (RSI, 300)), "4c8d862c010000")   /* lea r8,[rsi+0x12c] */
+}
+END_TEST
+
+START_TEST (test_alu)
+{
   CASE (enc_alu_rr (e, ALU_ADD, 0, RBX, R14), "4103de")   /* add ebx,r14d */
   CASE (enc_alu_rr (e, ALU_XOR, X64_W, R9, RAX), "4c33c8")   /* xor r9,rax */
   CASE (enc_alu_rm (e, ALU_SUB, 0, RDX, x64_mem (RBP, 0x60)), "2b5560")   /* sub edx,DWORD PTR [rbp+0x60] */
@@ -99,6 +104,11 @@ START_TEST (test_golden)
   CASE (enc_imul_rri (e, X64_W, RAX, R10, 1000), "4969c2e8030000")   /* imul rax,r10,0x3e8 */
   CASE (enc_imul_rmi (e, X64_W, RAX, x64_mem (RBP, 48), 100), "486b453064")   /* imul rax,QWORD PTR [rbp+0x30],0x64 */
   CASE (enc_imul_rmi (e, 0, RAX, x64_mem (RBP, 48), 1000), "694530e8030000")   /* imul eax,DWORD PTR [rbp+0x30],0x3e8 */
+}
+END_TEST
+
+START_TEST (test_bits)
+{
   CASE (enc_shift_ri (e, SHIFT_SHL, 0, RAX, 1), "d1e0")   /* shl eax,1 */
   CASE (enc_shift_ri (e, SHIFT_SAR, X64_W, R11, 33), "49c1fb21")   /* sar r11,0x21 */
   CASE (enc_shift_ri (e, SHIFT_ROL, 0, RBX, 8), "c1c308")   /* rol ebx,0x8 */
@@ -128,6 +138,11 @@ START_TEST (test_golden)
   /* sarx eax,DWORD PTR [rsp+0x40],r9d */
   CASE (enc_vex_rm (e, OP_SARX, RAX, R9, x64_mem (RSP, 64)), "c4e232f7442440")
   CASE (enc_vex_rr (e, OP_SHRX, R8, RAX, RDX), "c4627bf7c2")   /* shrx r8d,edx,eax */
+}
+END_TEST
+
+START_TEST (test_others)
+{
   CASE (enc_vex_rr (e, 0x58 | X64_0F, 1, 2, 3), "c5e858cb")   /* vaddps xmm1,xmm2,xmm3 */
   /* vaddpd ymm9,ymm2,ymm11 */
   CASE (enc_vex_rr (e, 0x58 | X64_0F | X64_P66 | X64_L, 9, 2, 11), "c4416d58cb")
@@ -204,7 +219,10 @@ main (void)
 {
   Suite *suite = suite_create ("encode");
   TCase *tcase = tcase_create ("all");
-  tcase_add_test (tcase, test_golden);
+  tcase_add_test (tcase, test_moves);
+  tcase_add_test (tcase, test_alu);
+  tcase_add_test (tcase, test_bits);
+  tcase_add_test (tcase, test_others);
   tcase_add_test (tcase, test_jumps);
   tcase_add_test (tcase, test_full);
   suite_add_tcase (suite, tcase);

@@ -510,7 +510,7 @@ run_fence (uint32_t aux)
   }
 }
 
-/* --- the loop -------------------------------------------------------------------------------- */
+/* --- steps, and the loop -------------------------------------------------------------------------------- */
 
 /* In what BOTH is given, U and S are the width's unsigned and signed types, UX and SX those of twice it. */
 #define CASE(op, t, u, sg, ux, sx, ...) \
@@ -529,9 +529,9 @@ run_fence (uint32_t aux)
   CASE (op, BP_IR_I64, Word64, Signed64, unsigned __int128, __int128, __VA_ARGS__)
 #define ALSO(op) case CODE (BP_IR_##op, BP_IR_I32): case CODE (BP_IR_##op, BP_IR_I64):
 
-#define A(i) (*(U *) at (&f, s->place[i]))
-#define A32(i) (*(Word32 *) at (&f, s->place[i]))
-#define A64(i) (*(Word64 *) at (&f, s->place[i]))
+#define A(i) (*(U *) at (f, s->place[i]))
+#define A32(i) (*(Word32 *) at (f, s->place[i]))
+#define A64(i) (*(Word64 *) at (f, s->place[i]))
 #define IS_WIDE(i) (s->wide >> (i) & 1)
 /* Output i = v */
 #define PUT(i, v) do { U out_ = (U) (v); if (BITS == 64 || !IS_WIDE (i)) A (i) = out_; else A64 (i) = out_; } while (0)
@@ -543,152 +543,180 @@ run_fence (uint32_t aux)
 #define ADDRESS(i) (s->aux & BP_MO_ADDR64 ? A64 (i) : A32 (i))
 #define HOLDS(x, y) ir_cond_holds ((BpIrType) TYPE, (BpIrCond) s->cond, x, y)
 
+/* Each carries out a step of its kind; false: it is none. */
+
+static bool
+calculate (Frame *f, const Step *s)
+{
+  switch (s->code) {
+  BOTH (mov, PUT (0, A (1)))
+  BOTH (add, PUT (0, A (1) + A (2)))
+  BOTH (sub, PUT (0, A (1) - A (2)))
+  BOTH (addc, PUT (0, A (1) + A (2) + A (3)))
+  BOTH (subb, PUT (0, A (1) - A (2) - A (3)))
+  BOTH (mul, PUT (0, A (1) * A (2)))
+  BOTH (mulu2, UX p = (UX) A (2) * A (3); PUT (0, (U) p); PUT (1, (U) (p >> BITS)))
+  BOTH (muls2, SX p = (SX) SIGNED (2) * SIGNED (3); PUT (0, (U) p); PUT (1, (U) (p >> BITS)))
+  BOTH (divu2,
+        uint64_t q, r;
+        if (!divide ((UX) A (3) << BITS | A (2), A (4), false, false, false, BITS, &q, &r))
+          divide_fault (f, s);
+        PUT (0, (U) q);
+        PUT (1, (U) r))
+  BOTH (divs2,
+        uint64_t q, r;
+        SX n = (SX) ((UX) A (3) << BITS | A (2));
+        S d = SIGNED (4);
+        if (!divide (n < 0 ? -(UX) n : (UX) n, d < 0 ? -(U) d : (U) d, n < 0, d < 0, true, BITS, &q, &r))
+          divide_fault (f, s);
+        PUT (0, (U) q);
+        PUT (1, (U) r))
+  BOTH (and, PUT (0, A (1) & A (2)))
+  BOTH (or, PUT (0, A (1) | A (2)))
+  BOTH (xor, PUT (0, A (1) ^ A (2)))
+  BOTH (andc, PUT (0, A (1) & ~A (2)))
+  BOTH (neg, PUT (0, -A (1)))
+  BOTH (not, PUT (0, ~A (1)))
+  BOTH (shl, PUT (0, A (1) << COUNT (2)))
+  BOTH (shr, PUT (0, A (1) >> COUNT (2)))
+  BOTH (sar, PUT (0, (U) (SIGNED (1) >> COUNT (2))))
+  BOTH (rotl, U x = A (1); unsigned n = COUNT (2); PUT (0, x << n | x >> (-n & (BITS - 1))))
+  BOTH (rotr, U x = A (1); unsigned n = COUNT (2); PUT (0, x >> n | x << (-n & (BITS - 1))))
+  BOTH (clz, U x = A (1); PUT (0, x == 0 ? A (2) : (U) (__builtin_clzll (x) - (64 - BITS))))
+  BOTH (ctz, U x = A (1); PUT (0, x == 0 ? A (2) : (U) __builtin_ctzll (x)))
+  BOTH (popcnt, PUT (0, (U) __builtin_popcountll (A (1))))
+  BOTH (bswap, PUT (0, (U) (__builtin_bswap64 (A (1)) >> (64 - BITS))))
+
+  /* widths and fields */
+  BOTH (ext8s, PUT (0, (U) (int8_t) A (1)))
+  BOTH (ext8u, PUT (0, (uint8_t) A (1)))
+  BOTH (ext16s, PUT (0, (U) (int16_t) A (1)))
+  BOTH (ext16u, PUT (0, (uint16_t) A (1)))
+  ALSO (ext32s)
+    A64 (0) = (uint64_t) (int32_t) A32 (1);
+    break;
+  ALSO (ext32u)
+    A64 (0) = A32 (1);
+    break;
+  ALSO (trunc)
+    if (IS_WIDE (0))
+      A64 (0) = (uint32_t) A64 (1);
+    else
+      A32 (0) = (uint32_t) A64 (1);
+    break;
+  BOTH (deposit, U mask = (U) (ir_low_mask (LEN) << POS); PUT (0, (A (1) & ~mask) | ((A (2) << POS) & mask)))
+  BOTH (extract, PUT (0, (U) ((A (1) >> POS) & ir_low_mask (LEN))))
+  BOTH (sextract, PUT (0, (U) ((S) (A (1) << (BITS - LEN - POS)) >> (BITS - LEN))))
+  BOTH (setcond, PUT (0, HOLDS (A (1), A (2))))
+  BOTH (movcond, PUT (0, HOLDS (A (1), A (2)) ? A (3) : A (4)))
+  default: return false;
+  }
+  return true;
+}
+
+static bool
+access_host (Frame *f, const Step *s)
+{
+  switch (s->code) {
+  BOTH (ld8u, PUT (0, HOST (1, Host8)))
+  BOTH (ld8s, PUT (0, (U) (int8_t) HOST (1, Host8)))
+  BOTH (ld16u, PUT (0, HOST (1, Host16)))
+  BOTH (ld16s, PUT (0, (U) (int16_t) HOST (1, Host16)))
+  BOTH (ld32u, PUT (0, HOST (1, Host32)))
+  BOTH (ld32s, PUT (0, (U) (int32_t) HOST (1, Host32)))
+  ALSO (ld64)
+    A64 (0) = HOST (1, Host64);
+    break;
+  BOTH (st8, HOST (1, Host8) = (uint8_t) A (0))
+  BOTH (st16, HOST (1, Host16) = (uint16_t) A (0))
+  BOTH (st32, HOST (1, Host32) = (uint32_t) A (0))
+  ALSO (st64)
+    HOST (1, Host64) = A64 (0);
+    break;
+  default: return false;
+  }
+  return true;
+}
+
+static bool
+access_guest (Frame *f, const Step *s)
+{
+  switch (s->code) {
+  BOTH (gld, PUT (0, (U) guest_load (f, s, ADDRESS (1))))
+  BOTH (gst, guest_store (f, s, ADDRESS (1), A (0)))
+  BOTH (gxchg, PUT (0, (U) guest_atomic (f, s, ADDRESS (1), A (2))))
+  BOTH (gfetch_add, PUT (0, (U) guest_atomic (f, s, ADDRESS (1), A (2))))
+  BOTH (gfetch_and, PUT (0, (U) guest_atomic (f, s, ADDRESS (1), A (2))))
+  BOTH (gfetch_or, PUT (0, (U) guest_atomic (f, s, ADDRESS (1), A (2))))
+  BOTH (gfetch_xor, PUT (0, (U) guest_atomic (f, s, ADDRESS (1), A (2))))
+  BOTH (gcmpxchg, PUT (0, (U) guest_cmpxchg (f, s, ADDRESS (1), A (2), A (3))))
+  ALSO (fence)
+    run_fence (s->aux);
+    break;
+  default: return false;
+  }
+  return true;
+}
+
+static bool
+instrument (Frame *f, const Step *s)
+{
+  switch (s->code) {
+  ALSO (count)
+    *(Word64 *) (f->vcpu->score + s->imm) += (uint64_t) (int32_t) s->aux;
+    break;
+  ALSO (record)
+    enter_c (f, s);
+    tcg_slow_record (f->vcpu, get (f, s, 0), get (f, s, 1), (uint64_t) s->imm, s->aux);
+    leave_c (f);
+    break;
+  ALSO (advance)
+    f->vcpu->ring[s->aux] += (uint64_t) s->imm;
+    if (f->vcpu->ring[s->aux] & INSTR_RING_BYTES) {
+      enter_c (f, s);
+      tcg_ring_full (f->vcpu, s->aux);
+      leave_c (f);
+    }
+    break;
+  default: return false;
+  }
+  return true;
+}
+
 static uintptr_t
 interpret (TcgVcpu *vcpu, Tb *tb)
 {
   const Program *program = (const Program *) tb->code;
   uint64_t frame[program->frame_size / sizeof (uint64_t)];
   frame[0] = (uint64_t) (uintptr_t) vcpu;
-  Frame f = { { (uint8_t *) vcpu, (uint8_t *) frame, (uint8_t *) program->consts }, vcpu, tb };
+  Frame all = { { (uint8_t *) vcpu, (uint8_t *) frame, (uint8_t *) program->consts }, vcpu, tb }, *f = &all;
 
   for (const Step *s = program->steps;; s++) {
     switch (s->code) {
     ALSO (nop) ALSO (insn_start) ALSO (discard) ALSO (label) ALSO (goto_tb)
       break;
-
-    /* moves and arithmetic */
-    BOTH (mov, PUT (0, A (1)))
-    BOTH (add, PUT (0, A (1) + A (2)))
-    BOTH (sub, PUT (0, A (1) - A (2)))
-    BOTH (addc, PUT (0, A (1) + A (2) + A (3)))
-    BOTH (subb, PUT (0, A (1) - A (2) - A (3)))
-    BOTH (mul, PUT (0, A (1) * A (2)))
-    BOTH (mulu2, UX p = (UX) A (2) * A (3); PUT (0, (U) p); PUT (1, (U) (p >> BITS)))
-    BOTH (muls2, SX p = (SX) SIGNED (2) * SIGNED (3); PUT (0, (U) p); PUT (1, (U) (p >> BITS)))
-    BOTH (divu2,
-          uint64_t q, r;
-          if (!divide ((UX) A (3) << BITS | A (2), A (4), false, false, false, BITS, &q, &r))
-            divide_fault (&f, s);
-          PUT (0, (U) q);
-          PUT (1, (U) r))
-    BOTH (divs2,
-          uint64_t q, r;
-          SX n = (SX) ((UX) A (3) << BITS | A (2));
-          S d = SIGNED (4);
-          if (!divide (n < 0 ? -(UX) n : (UX) n, d < 0 ? -(U) d : (U) d, n < 0, d < 0, true, BITS, &q, &r))
-            divide_fault (&f, s);
-          PUT (0, (U) q);
-          PUT (1, (U) r))
-    BOTH (and, PUT (0, A (1) & A (2)))
-    BOTH (or, PUT (0, A (1) | A (2)))
-    BOTH (xor, PUT (0, A (1) ^ A (2)))
-    BOTH (andc, PUT (0, A (1) & ~A (2)))
-    BOTH (neg, PUT (0, -A (1)))
-    BOTH (not, PUT (0, ~A (1)))
-    BOTH (shl, PUT (0, A (1) << COUNT (2)))
-    BOTH (shr, PUT (0, A (1) >> COUNT (2)))
-    BOTH (sar, PUT (0, (U) (SIGNED (1) >> COUNT (2))))
-    BOTH (rotl, U x = A (1); unsigned n = COUNT (2); PUT (0, x << n | x >> (-n & (BITS - 1))))
-    BOTH (rotr, U x = A (1); unsigned n = COUNT (2); PUT (0, x >> n | x << (-n & (BITS - 1))))
-    BOTH (clz, U x = A (1); PUT (0, x == 0 ? A (2) : (U) (__builtin_clzll (x) - (64 - BITS))))
-    BOTH (ctz, U x = A (1); PUT (0, x == 0 ? A (2) : (U) __builtin_ctzll (x)))
-    BOTH (popcnt, PUT (0, (U) __builtin_popcountll (A (1))))
-    BOTH (bswap, PUT (0, (U) (__builtin_bswap64 (A (1)) >> (64 - BITS))))
-
-    /* widths and fields */
-    BOTH (ext8s, PUT (0, (U) (int8_t) A (1)))
-    BOTH (ext8u, PUT (0, (uint8_t) A (1)))
-    BOTH (ext16s, PUT (0, (U) (int16_t) A (1)))
-    BOTH (ext16u, PUT (0, (uint16_t) A (1)))
-    ALSO (ext32s)
-      A64 (0) = (uint64_t) (int32_t) A32 (1);
-      break;
-    ALSO (ext32u)
-      A64 (0) = A32 (1);
-      break;
-    ALSO (trunc)
-      if (IS_WIDE (0))
-        A64 (0) = (uint32_t) A64 (1);
-      else
-        A32 (0) = (uint32_t) A64 (1);
-      break;
-    BOTH (deposit, U mask = (U) (ir_low_mask (LEN) << POS); PUT (0, (A (1) & ~mask) | ((A (2) << POS) & mask)))
-    BOTH (extract, PUT (0, (U) ((A (1) >> POS) & ir_low_mask (LEN))))
-    BOTH (sextract, PUT (0, (U) ((S) (A (1) << (BITS - LEN - POS)) >> (BITS - LEN))))
-
-    /* conditions */
-    BOTH (setcond, PUT (0, HOLDS (A (1), A (2))))
-    BOTH (movcond, PUT (0, HOLDS (A (1), A (2)) ? A (3) : A (4)))
     BOTH (brcond, if (HOLDS (A (0), A (1))) s = program->steps + s->aux)
     ALSO (br)
       s = program->steps + s->aux;
       break;
-
-    /* host memory */
-    BOTH (ld8u, PUT (0, HOST (1, Host8)))
-    BOTH (ld8s, PUT (0, (U) (int8_t) HOST (1, Host8)))
-    BOTH (ld16u, PUT (0, HOST (1, Host16)))
-    BOTH (ld16s, PUT (0, (U) (int16_t) HOST (1, Host16)))
-    BOTH (ld32u, PUT (0, HOST (1, Host32)))
-    BOTH (ld32s, PUT (0, (U) (int32_t) HOST (1, Host32)))
-    ALSO (ld64)
-      A64 (0) = HOST (1, Host64);
-      break;
-    BOTH (st8, HOST (1, Host8) = (uint8_t) A (0))
-    BOTH (st16, HOST (1, Host16) = (uint16_t) A (0))
-    BOTH (st32, HOST (1, Host32) = (uint32_t) A (0))
-    ALSO (st64)
-      HOST (1, Host64) = A64 (0);
-      break;
-
-    /* guest memory */
-    BOTH (gld, PUT (0, (U) guest_load (&f, s, ADDRESS (1))))
-    BOTH (gst, guest_store (&f, s, ADDRESS (1), A (0)))
-    BOTH (gxchg, PUT (0, (U) guest_atomic (&f, s, ADDRESS (1), A (2))))
-    BOTH (gfetch_add, PUT (0, (U) guest_atomic (&f, s, ADDRESS (1), A (2))))
-    BOTH (gfetch_and, PUT (0, (U) guest_atomic (&f, s, ADDRESS (1), A (2))))
-    BOTH (gfetch_or, PUT (0, (U) guest_atomic (&f, s, ADDRESS (1), A (2))))
-    BOTH (gfetch_xor, PUT (0, (U) guest_atomic (&f, s, ADDRESS (1), A (2))))
-    BOTH (gcmpxchg, PUT (0, (U) guest_cmpxchg (&f, s, ADDRESS (1), A (2), A (3))))
-    ALSO (fence)
-      run_fence (s->aux);
-      break;
-
     ALSO (native)
-      run_native (&f, s);
+      run_native (f, s);
       break;
     ALSO (call)
-      run_call (&f, s);
+      run_call (f, s);
       break;
     ALSO (exit_tb)
       return (uintptr_t) tb | s->aux;
     BOTH (goto_ptr,
-          enter_c (&f, s);
+          enter_c (f, s);
           tcg_jump (vcpu, A (0));
-          leave_c (&f);
+          leave_c (f);
           return (uintptr_t) tb | TCG_EXIT_NONE)
     ALSO (goto_any)
       return (uintptr_t) tb | TCG_EXIT_NONE;
-
-    /* instrumentation */
-    ALSO (count)
-      *(Word64 *) (vcpu->score + s->imm) += (uint64_t) (int32_t) s->aux;
-      break;
-    ALSO (record)
-      enter_c (&f, s);
-      tcg_slow_record (vcpu, get (&f, s, 0), get (&f, s, 1), (uint64_t) s->imm, s->aux);
-      leave_c (&f);
-      break;
-    ALSO (advance)
-      vcpu->ring[s->aux] += (uint64_t) s->imm;
-      if (vcpu->ring[s->aux] & INSTR_RING_BYTES) {
-        enter_c (&f, s);
-        tcg_ring_full (vcpu, s->aux);
-        leave_c (&f);
-      }
-      break;
     default:
-      g_assert_not_reached ();
+      if (!calculate (f, s) && !access_host (f, s) && !access_guest (f, s) && !instrument (f, s))
+        g_assert_not_reached ();
     }
   }
 }

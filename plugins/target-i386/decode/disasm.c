@@ -356,6 +356,43 @@ add_special_x87 (Text *text, const X86Insn *insn)
   }
 }
 
+/* SSE and later, and what works on general registers with them. */
+static bool
+add_special_vector (Text *text, const X86Insn *insn)
+{
+  const char *stem = x86_op_stem (insn->op);
+  switch (insn->op) {
+  case X86_OP_CVTSI2SS:
+  case X86_OP_CVTSI2SD:
+    add (text, insn->mem_operand >= 0 && insn->mode == X86_MODE_64 ? "%s%c" : "%s", stem,
+         size_letter (insn->operand[insn->n_operands - 1].size));
+    return true;
+  case X86_OP_CVTPD2PS:
+  case X86_OP_CVTPD2DQ:
+  case X86_OP_CVTTPD2DQ:
+    add (text, "%s%s", stem, !insn->vex.present || insn->mem_operand < 0 ? "" : insn->vex.L ? "y" : "x");
+    return true;
+  case X86_OP_CRC32:
+    add (text, insn->mem_operand >= 0 ? "%s%c" : "%s", stem, size_letter (insn->operand[1].size));
+    return true;
+  case X86_OP_CMPPS ... X86_OP_CMPSD: add_predicate (text, insn); return true;
+  case X86_OP_PCLMULQDQ:
+    if (names_halves (insn)) {
+      add (text, "pclmul%cq%cqdq", insn->imm8 & 1 ? 'h' : 'l', insn->imm8 & 16 ? 'h' : 'l');
+      return true;
+    }
+    return false;
+  case X86_OP_MOVD: add (text, "%s", insn->opsize == 8 ? "movq" : stem); return true;
+  case X86_OP_PCMPESTRM:
+  case X86_OP_PCMPESTRI:
+    add (text, insn->opsize == 8 ? "%sq" : "%s", stem);
+    return true;
+  case X86_OP_PEXTRD: add (text, "pextr%c", insn->opsize == 8 ? 'q' : 'd'); return true;
+  case X86_OP_PINSRD: add (text, "pinsr%c", insn->opsize == 8 ? 'q' : 'd'); return true;
+  default: return false;
+  }
+}
+
 /* The stems whose printed form depends on the sizes in a way of its own; false: not one of them. */
 static bool
 add_special_mnemonic (Text *text, const X86Insn *insn)
@@ -393,19 +430,6 @@ add_special_mnemonic (Text *text, const X86Insn *insn)
   case X86_OP_OUTS:
     add (text, "%s%c", stem, size_letter (insn->operand[insn->mem_operand].size));
     return true;
-  case X86_OP_CVTSI2SS:
-  case X86_OP_CVTSI2SD:
-    add (text, insn->mem_operand >= 0 && insn->mode == X86_MODE_64 ? "%s%c" : "%s", stem,
-         size_letter (insn->operand[insn->n_operands - 1].size));
-    return true;
-  case X86_OP_CVTPD2PS:
-  case X86_OP_CVTPD2DQ:
-  case X86_OP_CVTTPD2DQ:
-    add (text, "%s%s", stem, !insn->vex.present || insn->mem_operand < 0 ? "" : insn->vex.L ? "y" : "x");
-    return true;
-  case X86_OP_CRC32:
-    add (text, insn->mem_operand >= 0 ? "%s%c" : "%s", stem, size_letter (insn->operand[1].size));
-    return true;
   case X86_OP_SGDT:
   case X86_OP_SIDT:
   case X86_OP_LGDT:
@@ -423,18 +447,6 @@ add_special_mnemonic (Text *text, const X86Insn *insn)
   case X86_OP_JCXZ:
     add (text, "%s", insn->adsize == 2 ? "jcxz" : insn->adsize == 4 ? "jecxz" : "jrcxz");
     return true;
-  case X86_OP_CMPPS ... X86_OP_CMPSD: add_predicate (text, insn); return true;
-  case X86_OP_PCLMULQDQ:
-    if (names_halves (insn)) {
-      add (text, "pclmul%cq%cqdq", insn->imm8 & 1 ? 'h' : 'l', insn->imm8 & 16 ? 'h' : 'l');
-      return true;
-    }
-    return false;
-  case X86_OP_MOVD: add (text, "%s", insn->opsize == 8 ? "movq" : stem); return true;
-  case X86_OP_PCMPESTRM:
-  case X86_OP_PCMPESTRI:
-    add (text, insn->opsize == 8 ? "%sq" : "%s", stem);
-    return true;
   case X86_OP_SYSRET:
   case X86_OP_SYSEXIT:
     add (text, insn->mode == X86_MODE_64 ? "%s%c" : "%s", stem, insn->opsize == 8 ? 'q' : 'l');
@@ -442,9 +454,7 @@ add_special_mnemonic (Text *text, const X86Insn *insn)
   case X86_OP_XSAVE ... X86_OP_FXRSTOR:
     add (text, insn->opsize == 8 ? "%s64" : "%s", stem);
     return true;
-  case X86_OP_PEXTRD: add (text, "pextr%c", insn->opsize == 8 ? 'q' : 'd'); return true;
-  case X86_OP_PINSRD: add (text, "pinsr%c", insn->opsize == 8 ? 'q' : 'd'); return true;
-  default: return insn->unit == X86_UNIT_X87 && add_special_x87 (text, insn);
+  default: return insn->unit == X86_UNIT_X87 ? add_special_x87 (text, insn) : add_special_vector (text, insn);
   }
 }
 
