@@ -6,18 +6,10 @@
 static char **settings;
 static gboolean quiet;
 
-static gboolean
-take_plugin_path (const char *name, const char *value, void *data, GError **error)
-{
-  plugin_path_prepend (value);
-  return TRUE;
-}
-
 static const GOptionEntry entries[] = {
   { "set", 0, 0, G_OPTION_ARG_STRING_ARRAY, &settings, "Set a key of an object; the last one wins",
     "OBJECT.KEY=VALUE" },
-  { "plugin-path", 0, 0, G_OPTION_ARG_CALLBACK, take_plugin_path, "Search plugins in these directories first",
-    "DIR[:DIR]..." },
+  PLUGIN_PATH_ENTRY,
   { "quiet", 'q', 0, G_OPTION_ARG_NONE, &quiet, "Say nothing when all is well", NULL },
   G_OPTION_ENTRY_NULL
 };

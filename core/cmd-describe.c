@@ -13,19 +13,11 @@
 static gboolean json, validate;
 static int seconds;
 
-static gboolean
-add_plugin_path (const char *option, const char *value, gpointer data, GError **error)
-{
-  plugin_path_prepend (value);
-  return TRUE;
-}
-
 static const GOptionEntry options[] = {
   { "json", 0, 0, G_OPTION_ARG_NONE, &json, "Print JSON", NULL },
   { "validate", 0, 0, G_OPTION_ARG_NONE, &validate, "Take a plugin's types through their lives, in a process of its own, and say what is wrong with them", NULL },
   { "time-limit", 0, 0, G_OPTION_ARG_INT, &seconds, "What a step of --validate may take (10)", "SECONDS" },
-  { "plugin-path", 0, 0, G_OPTION_ARG_CALLBACK, add_plugin_path,
-    "Search these directories (separated by colons) for plugins first", "DIRS" },
+  PLUGIN_PATH_ENTRY,
   G_OPTION_ENTRY_NULL,
 };
 

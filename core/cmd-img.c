@@ -17,15 +17,8 @@ typedef struct Given {          /* options of all subcommands */
 
 static Given given;
 
-static gboolean
-take_plugin_path (const char *name, const char *value, void *data, GError **error)
-{
-  plugin_path_prepend (value);
-  return TRUE;
-}
-
 #define COMMON_ENTRIES \
-  { "plugin-path", 0, 0, G_OPTION_ARG_CALLBACK, take_plugin_path, "Search plugins in these directories first", "DIR[:DIR]..." }, \
+  PLUGIN_PATH_ENTRY, \
   { "quiet", 'q', 0, G_OPTION_ARG_NONE, &given.quiet, "Say nothing but errors", NULL }
 #define FORMAT_ENTRY { "format", 'f', 0, G_OPTION_ARG_STRING, &given.format, "The image's format (raw, qcow2)", "FMT" }
 #define SHARE_ENTRY { "force-share", 'U', 0, G_OPTION_ARG_NONE, &given.share, "Look at it even while others write it", NULL }

@@ -11,17 +11,9 @@
 
 static gboolean json;
 
-static gboolean
-add_plugin_path (const char *option, const char *value, gpointer data, GError **error)
-{
-  plugin_path_prepend (value);
-  return TRUE;
-}
-
 static const GOptionEntry options[] = {
   { "json", 0, 0, G_OPTION_ARG_NONE, &json, "Print JSON", NULL },
-  { "plugin-path", 0, 0, G_OPTION_ARG_CALLBACK, add_plugin_path,
-    "Search these directories (separated by colons) for plugins first", "DIRS" },
+  PLUGIN_PATH_ENTRY,
   G_OPTION_ENTRY_NULL,
 };
 

@@ -18,13 +18,6 @@ typedef struct RunOptions {
 
 static RunOptions given;
 
-static gboolean
-take_plugin_path (const char *name, const char *value, void *data, GError **error)
-{
-  plugin_path_prepend (value);
-  return TRUE;
-}
-
 static const GOptionEntry entries[] = {
   { "set", 0, 0, G_OPTION_ARG_STRING_ARRAY, &given.set, "Set a key of an object; the last one wins",
     "OBJECT.KEY=VALUE" },
@@ -44,8 +37,7 @@ static const GOptionEntry entries[] = {
   { "template", 0, 0, G_OPTION_ARG_FILENAME, &given.template, "Begin with a template: a folder that a monitor's template-save has made", "FOLDER" },
   { "snapshot", 0, 0, G_OPTION_ARG_NONE, &given.snapshot, "Write to no disk: what the guest writes is forgotten at the end", NULL },
   { "stop", 'S', 0, G_OPTION_ARG_NONE, &given.stop, "Wait for a monitor or a debugger to start the machine", NULL },
-  { "plugin-path", 0, 0, G_OPTION_ARG_CALLBACK, take_plugin_path, "Search plugins in these directories first",
-    "DIR[:DIR]..." },
+  PLUGIN_PATH_ENTRY,
   { "debug", 'd', 0, G_OPTION_ARG_STRING, &given.topics, "Log these topics; `-d help` lists them",
     "TOPIC[,TOPIC]..." },
   { "debug-file", 'D', 0, G_OPTION_ARG_FILENAME, &given.log_file, "Write the log to a file", "FILE" },

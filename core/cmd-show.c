@@ -7,13 +7,6 @@
 static char **settings, **explained;
 static gboolean tree, map, effective, dot;
 
-static gboolean
-take_plugin_path (const char *name, const char *value, void *data, GError **error)
-{
-  plugin_path_prepend (value);
-  return TRUE;
-}
-
 static const GOptionEntry entries[] = {
   { "tree", 0, 0, G_OPTION_ARG_NONE, &tree, "Objects with their types, links, wires and maps (the default)",
     NULL },
@@ -25,8 +18,7 @@ static const GOptionEntry entries[] = {
   { "dot", 0, 0, G_OPTION_ARG_NONE, &dot, "A graph for graphviz", NULL },
   { "set", 0, 0, G_OPTION_ARG_STRING_ARRAY, &settings, "Set a key of an object; the last one wins",
     "OBJECT.KEY=VALUE" },
-  { "plugin-path", 0, 0, G_OPTION_ARG_CALLBACK, take_plugin_path, "Search plugins in these directories first",
-    "DIR[:DIR]..." },
+  PLUGIN_PATH_ENTRY,
   G_OPTION_ENTRY_NULL
 };
 

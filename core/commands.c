@@ -56,6 +56,13 @@ command_usage (const char *command, const char *message)
 
 /* --- options ------------------------------------------------------------------------------ */
 
+gboolean
+command_take_plugin_path (const char *option, const char *value, gpointer data, GError **error)
+{
+  plugin_path_prepend (value);
+  return TRUE;
+}
+
 bool
 command_options (int *argc, char ***argv, const char *parameters, const char *summary,
                  const GOptionEntry *entries, int *exit_code)

@@ -33,6 +33,10 @@ void command_error (const char *format, ...) G_GNUC_PRINTF (1, 2);
  * the message printed). */
 bool command_options (int *argc, char ***argv, const char *parameters, const char *summary,
                       const GOptionEntry *entries, int *exit_code);
+/* An entry for command_options: --plugin-path. */
+gboolean command_take_plugin_path (const char *option, const char *value, gpointer data, GError **error);
+#define PLUGIN_PATH_ENTRY \
+  { "plugin-path", 0, 0, G_OPTION_ARG_CALLBACK, command_take_plugin_path, "Search these directories for plugins first", "DIR[:DIR]..." }
 /* The usage error of a wrong number of operands. */
 int command_usage (const char *command, const char *message);
 /* MACHINE.ini as a path, or by name in $BACKPLANE_MACHINES_PATH and the installed machines; NULL with the

@@ -179,19 +179,25 @@ id_of (const void *self)
   return self ? bp_object_id (self) : "-";
 }
 
+/* Takes the line. */
+static void
+finish_line (GString *line, const char *format, va_list args)
+{
+  g_string_append_vprintf (line, format, args);
+  write_line (line);
+  g_string_free (line, TRUE);
+}
+
 void
 bp_log_write (BpLogTopic topic, const char *format, ...)
 {
   if (!bp_log_on (topic)) {
     return;
   }
-  GString *line = g_string_new (NULL);
   va_list args;
   va_start (args, format);
-  g_string_append_vprintf (line, format, args);
+  finish_line (g_string_new (NULL), format, args);
   va_end (args);
-  write_line (line);
-  g_string_free (line, TRUE);
 }
 
 void
@@ -204,10 +210,8 @@ bp_log_object (const void *self, BpLogTopic topic, const char *format, ...)
   g_string_append_printf (line, "%s: %s: ", id_of (self), topic_name (topic));
   va_list args;
   va_start (args, format);
-  g_string_append_vprintf (line, format, args);
+  finish_line (line, format, args);
   va_end (args);
-  write_line (line);
-  g_string_free (line, TRUE);
 }
 
 void

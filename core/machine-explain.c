@@ -67,19 +67,26 @@ tree_links (BpObject *o, GString *out)
   }
 }
 
+/* f for each input that an output of the object drives. */
 static void
-tree_wires (BpObject *o, GString *out)
+for_each_wire (BpObject *o, void (*f) (BpObject *o, const ObjectPin *from, BpPin *to, const char *path, GString *out), GString *out)
 {
   for (guint i = 0; i < o->pins->len; i++) {
-    ObjectPin *pin = &g_array_index (o->pins, ObjectPin, i);
+    const ObjectPin *pin = &g_array_index (o->pins, ObjectPin, i);
     if (pin->desc.direction != BP_PIN_OUT)
       continue;
     g_autoptr (GPtrArray) targets = pin_targets (pin->pin);
     for (guint j = 0; j < targets->len; j++) {
       g_autofree char *path = pin_path (targets->pdata[j]);
-      g_string_append_printf (out, "    %s -> %s\n", pin->name, path);
+      f (o, pin, targets->pdata[j], path, out);
     }
   }
+}
+
+static void
+tree_wire (BpObject *o, const ObjectPin *from, BpPin *to, const char *path, GString *out)
+{
+  g_string_append_printf (out, "    %s -> %s\n", from->name, path);
 }
 
 static void
@@ -114,7 +121,7 @@ explain_tree (BpMachine *m, GString *out)
     g_string_append_printf (out, "  %s %s: %s (%s)\n", kind_name (o->type->kind), o->id, o->type->name,
                             module ? module->id : "core");
     tree_links (o, out);
-    tree_wires (o, out);
+    for_each_wire (o, tree_wire, out);
     tree_maps (g_hash_table_lookup (mappings, o), out);
   }
 }
@@ -355,19 +362,9 @@ explain_value (BpMachine *m, const char *path, GString *out, GError **error)
 /* --- graph -------------------------------------------------------------------------------- */
 
 static void
-dot_wires (BpObject *o, GString *out)
+dot_wire (BpObject *o, const ObjectPin *from, BpPin *to, const char *path, GString *out)
 {
-  for (guint i = 0; i < o->pins->len; i++) {
-    ObjectPin *pin = &g_array_index (o->pins, ObjectPin, i);
-    if (pin->desc.direction != BP_PIN_OUT)
-      continue;
-    g_autoptr (GPtrArray) targets = pin_targets (pin->pin);
-    for (guint j = 0; j < targets->len; j++) {
-      g_autofree char *path = pin_path (targets->pdata[j]);
-      g_string_append_printf (out, "  \"%s\" -> \"%s\" [label=\"%s - %s\", color=red];\n", o->id,
-                              pin_owner (targets->pdata[j])->id, pin->name, strchr (path, '.') + 1);
-    }
-  }
+  g_string_append_printf (out, "  \"%s\" -> \"%s\" [label=\"%s - %s\", color=red];\n", o->id, pin_owner (to)->id, from->name, strchr (path, '.') + 1);
 }
 
 static void
@@ -381,7 +378,7 @@ dot_object (BpObject *o, GPtrArray *mappings, GString *out)
       g_string_append_printf (out, "  \"%s\" -> \"%s\" [label=\"%s\", style=dashed];\n", o->id, target->id,
                               p->name);
   }
-  dot_wires (o, out);
+  for_each_wire (o, dot_wire, out);
   for (guint i = 0; mappings && i < mappings->len; i++) {
     const Mapping *mapping = mappings->pdata[i];
     g_string_append_printf (
