@@ -1,4 +1,4 @@
-/* code.c -- what is hard on a translator: recursion, interpreters' indirect jumps and calls, dependent loads, code that changes. */
+/* code.c -- what is hard on a translator: recursion, interpreters' indirect jumps and calls, code that changes. */
 /* SPDX-License-Identifier: MIT */
 #include "sys.h"
 
@@ -76,20 +76,6 @@ work_vm_calls (void)
   while (vm.running)
     step[*vm.pc] (&vm);
   sink += vm.r[R_STEPS];
-}
-
-/* --- dependent loads ------------------------------------------------------------------------ */
-
-void
-work_chase (void)
-{
-  static u32 next[1024];
-  for (u32 i = 0; i < 1024; i++)
-    next[i] = (i * 521 + 7) & 1023;
-  u32 p = 0;
-  for (int i = 0; i < 100000; i++)
-    p = next[p];
-  sink += p;
 }
 
 /* --- code that changes before each call: mov $n, %eax; ret ------------------------------------- */

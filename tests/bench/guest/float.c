@@ -1,4 +1,4 @@
-/* float.c -- floating point and memory: x87, scalar and vector SSE, string moves. */
+/* float.c -- floating point: x87, scalar and vector SSE. */
 /* SPDX-License-Identifier: MIT */
 #include "sys.h"
 
@@ -45,9 +45,28 @@ work_sse_vector (void)
       a[i] = b[i] * k + a[i];
 }
 
-void
-work_rep_movs (void)
+/* Five bodies that attract each other, as in the Benchmarks Game; one square root a pair. */
+void __attribute__ ((target ("sse2,fpmath=sse"), noinline))
+work_n_body (void)
 {
-  for (int i = 0; i < 16; i++)
-    memcpy (buffer_a, buffer_b, sizeof buffer_a);
+  enum { N = 5, STEPS = 200 };
+  double at[N][3], speed[N][3];
+  for (int i = 0; i < N; i++)
+    for (int k = 0; k < 3; k++)
+      at[i][k] = i * 1.5 + k * 0.25 * i, speed[i][k] = 0.125 * (i - k);
+  for (int step = 0; step < STEPS; step++)
+    for (int i = 0; i < N; i++) {
+      for (int j = i + 1; j < N; j++) {
+        double d[3], square = 0.01, root;
+        for (int k = 0; k < 3; k++)
+          d[k] = at[i][k] - at[j][k], square += d[k] * d[k];
+        __asm__ ("sqrtsd %1, %0" : "=x" (root) : "x" (square));
+        double pull = 0.001 / (square * root);
+        for (int k = 0; k < 3; k++)
+          speed[i][k] -= d[k] * pull, speed[j][k] += d[k] * pull;
+      }
+      for (int k = 0; k < 3; k++)
+        at[i][k] += 0.001 * speed[i][k];
+    }
+  sink += (u32) (int) (at[0][0] * 1000);
 }

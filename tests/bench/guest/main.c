@@ -4,10 +4,12 @@
 #include "sys.h"
 
 static const struct { const char *name; Work *run; } works[] = {
-  { "integer", work_integer }, { "calls", work_calls }, { "vm-goto", work_vm_goto }, { "vm-calls", work_vm_calls }, { "chase", work_chase },
-  { "x87", work_x87 }, { "sse2", work_sse2 }, { "sse-vector", work_sse_vector }, { "rep-movs", work_rep_movs },
+  { "integer", work_integer }, { "calls", work_calls }, { "vm-goto", work_vm_goto }, { "vm-calls", work_vm_calls }, { "sha256", work_sha256 },
+  { "sort", work_sort }, { "chase", work_chase }, { "chase-l2", work_chase_l2 }, { "stream", work_stream },
+  { "n-body", work_n_body }, { "x87", work_x87 }, { "sse2", work_sse2 }, { "sse-vector", work_sse_vector }, { "rep-movs", work_rep_movs },
   { "self-modify", work_self_modifying }, { "new-code", work_new_code }, { "syscall", work_syscall }, { "mmap", work_mmap }, { "fork", work_fork }, { "fork-exec", work_fork_exec },
   { "pipe", work_pipe }, { "parallel", work_parallel },
+  { "tlb", work_tlb }, { "chase-ram", work_chase_ram },         /* (at last: what they map would be copied by each fork) */
 };
 
 #define SPAN_NS 700000000ull

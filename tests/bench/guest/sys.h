@@ -33,6 +33,7 @@ extern volatile u32 sink;
 extern u8 buffer_a[1 << 20], buffer_b[1 << 20];
 typedef void Work (void);
 Work work_integer, work_x87, work_sse2, work_sse_vector, work_rep_movs, work_calls, work_vm_goto, work_vm_calls, work_chase;
+Work work_sha256, work_sort, work_chase_l2, work_chase_ram, work_tlb, work_stream, work_n_body;
 Work work_self_modifying, work_new_code, work_syscall, work_mmap, work_fork, work_fork_exec, work_pipe, work_parallel;
 
 #endif
