@@ -112,14 +112,36 @@ take() {
   cat "$work/taken" >>"$BENCH_RECORDS"
 }
 
+# costs: of what was said by the guest's program, or by CoreMark, "WORKLOAD NS CPU-NS" in $work/costs: time of a run, as it has measured it, and the processor time of all
+# threads in that, by the share of a processor since the line before.  The latter is hardly another on a machine that does other things, too.
+costs() {
+  awk '
+    function result(name, ns) {
+      if ($1 > wall) printf "%s %.0f %.0f\n", name, ns, ns * ($2 - cpu) / ($1 - wall)
+      wall = $1; cpu = $2
+    }
+    match($0, /bench [a-z]/) {
+      n = split(substr($0, RSTART), f, " ")
+      if (f[2] == "boot-done") { wall = $1; cpu = $2 } else if (n == 4 && f[2] != "done") result(f[2], f[4])
+    }
+    /Total time \(secs\)/ { seconds = $NF }
+    / Iterations  / { if ($NF > 0) result("coremark", seconds * 1e9 / $NF) }' "$work/said" >"$work/costs"
+}
+
 # stamp TEXT FIELD: when the first line that holds TEXT was said; field 1 is wall, 2 processor time.
 stamp() { awk -v text="$1" -v field="$2" 'index($0, text) { print $field; exit }' "$work/said"; }
 
-# seconds_of COMMAND...: ns that it took; what it prints goes to $work/said.
+# elapsed COMMAND...: ns that it took are in $took, what it printed in $work/said; else $why says how it failed.  It has $limit seconds.
 elapsed() {
-  elapsed_start=$(date +%s%N)
-  "$@" </dev/null >"$work/said" 2>"$work/err" || return
+  elapsed_start=$(date +%s%N) elapsed_status=0
+  timeout -k 5 "${limit:-60}" "$@" </dev/null >"$work/said" 2>"$work/err" || elapsed_status=$?
   took=$(($(date +%s%N) - elapsed_start))
+  case $elapsed_status in
+    0) return ;;
+    124) why="did not end in ${limit:-60} s" ;;
+    *) why="status $elapsed_status; $(grep -v '^make' "$work/err" | tail -1)" ;;
+  esac
+  return 1
 }
 
 # build_static PROGRAM OPTION... SOURCE...: without a C library, for Linux.
