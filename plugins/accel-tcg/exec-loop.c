@@ -143,13 +143,10 @@ tcg_after_device (TcgVcpu *v)
 static bool
 fetch_page (TcgVcpu *v, uint64_t linear, unsigned mmu, bool quiet, CodeFetch *page)
 {
-  TlbEntry *e = tlb_entry (v, linear, mmu);
-  if ((e->fetch & (TLB_PAGE_MASK | TLB_INVALID)) != (linear & TLB_PAGE_MASK)) {
-    if (!quiet)
-      tlb_fill (v, linear, BP_MMU_FETCH, mmu);
-    else if (!tlb_fill_quiet (v, linear, BP_MMU_FETCH, mmu))
-      return false;
-  }
+  if (quiet && !tlb_entry_quiet (v, linear, BP_MMU_FETCH, mmu))
+    return false;
+  if (!quiet)
+    tlb_entry_for (v, linear, BP_MMU_FETCH, mmu);
   TlbFull *f = tlb_full (v, linear, mmu);
   page->linear = linear;
   page->ram_address = f->ram_address == ~(uint64_t) 0 ? f->ram_address : f->ram_address + (linear & ~TLB_PAGE_MASK);

@@ -17,9 +17,7 @@ uint64_t
 instr_physical (TcgVcpu *v, uint64_t address, BpMmuAccess access, unsigned mmu)
 {
   uint64_t page = address & TLB_PAGE_MASK;
-  const TlbEntry *e = tlb_entry (v, address, mmu);
-  uint64_t tag = access == BP_MMU_FETCH ? e->fetch : access == BP_MMU_STORE ? e->store : e->load;
-  if ((tag & (TLB_PAGE_MASK | TLB_INVALID)) == page)
+  if (tlb_covers (tlb_tag (tlb_entry (v, address, mmu), access), address))
     return tlb_full (v, address, mmu)->physical + (address - page);
   BpTlbFill fill;
   memset (&fill, 0, sizeof fill);

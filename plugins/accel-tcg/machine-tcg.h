@@ -335,7 +335,7 @@ void phys_cache_flush (TcgVcpu *v);
 const PhysRange *phys_find (TcgVcpu *v, uint64_t physical);     /* of phys_range: not the first one */
 /* Makes the entry for address valid for the access, or raises. */
 TlbEntry *tlb_fill (TcgVcpu *v, uint64_t address, BpMmuAccess access, unsigned mmu);
-bool tlb_fill_quiet (TcgVcpu *v, uint64_t address, BpMmuAccess access, unsigned mmu);
+TlbEntry *tlb_fill_quiet (TcgVcpu *v, uint64_t address, BpMmuAccess access, unsigned mmu);     /* NULL: it would raise */
 void tlb_show (TcgVcpu *v, unsigned mmu, TlbTable *t);  /* the mode's table is t from now on */
 void tlb_table_allocate (TcgVcpu *v, TlbTable *t);
 void tlb_table_clear (TcgVcpu *v, TlbTable *t);
@@ -359,6 +359,23 @@ static inline TlbEntry *tlb_entry (const TcgVcpu *v, uint64_t address, unsigned 
 { return &v->tlb[mmu].table[tlb_index (v, address, mmu)]; }
 static inline TlbFull *tlb_full (TcgVcpu *v, uint64_t address, unsigned mmu)
 { return &tcg_softmmu (v)->mode[mmu]->full[tlb_index (v, address, mmu)]; }
+static inline uint64_t
+tlb_tag (const TlbEntry *e, BpMmuAccess access)
+{ return access == BP_MMU_LOAD ? e->load : access == BP_MMU_STORE ? e->store : e->fetch; }
+static inline bool tlb_covers (uint64_t tag, uint64_t address) { return (tag & (TLB_PAGE_MASK | TLB_INVALID)) == (address & TLB_PAGE_MASK); }
+/* The entry that covers `address` for this access, filled when it has to be: raises, or, quiet, is NULL. */
+static inline TlbEntry *
+tlb_entry_for (TcgVcpu *v, uint64_t address, BpMmuAccess access, unsigned mmu)
+{
+  TlbEntry *e = tlb_entry (v, address, mmu);
+  return G_LIKELY (tlb_covers (tlb_tag (e, access), address)) ? e : tlb_fill (v, address, access, mmu);
+}
+static inline TlbEntry *
+tlb_entry_quiet (TcgVcpu *v, uint64_t address, BpMmuAccess access, unsigned mmu)
+{
+  TlbEntry *e = tlb_entry (v, address, mmu);
+  return G_LIKELY (tlb_covers (tlb_tag (e, access), address)) ? e : tlb_fill_quiet (v, address, access, mmu);
+}
 /* What lies at a physical address and around it: at least the page.  Valid until the next call. */
 static inline const PhysRange *
 phys_range (TcgVcpu *v, uint64_t physical)

@@ -6,23 +6,6 @@
 
 /* --- small pieces --------------------------------------------------------------------- */
 
-static inline uint64_t
-tag_of (const TlbEntry *e, BpMmuAccess access)
-{
-  return access == BP_MMU_LOAD ? e->load : access == BP_MMU_STORE ? e->store : e->fetch;
-}
-
-/* The entry that covers `address` for this access, filled when it has to be (may raise). */
-static inline TlbEntry *
-entry_for (TcgVcpu *v, uint64_t address, BpMmuAccess access, unsigned mmu)
-{
-  TlbEntry *e = tlb_entry (v, address, mmu);
-  uint64_t tag = tag_of (e, access);
-  if (G_UNLIKELY ((tag & (TLB_PAGE_MASK | TLB_INVALID)) != (address & TLB_PAGE_MASK)))
-    e = tlb_fill (v, address, access, mmu);
-  return e;
-}
-
 static inline bool
 crosses (uint64_t address, unsigned size)
 {
@@ -199,9 +182,9 @@ watch (TcgVcpu *v, uint64_t address, unsigned size, BpMmuAccess access)
 static void
 watch_pages (TcgVcpu *v, uint64_t address, unsigned size, BpMmuAccess access, unsigned mmu)
 {
-  uint64_t tags = tag_of (entry_for (v, address, access, mmu), access);
+  uint64_t tags = tlb_tag (tlb_entry_for (v, address, access, mmu), access);
   if (crosses (address, size))
-    tags |= tag_of (entry_for (v, tlb_wrap (v, (address | ~TLB_PAGE_MASK) + 1), access, mmu), access);     /* its fault is at the page's start */
+    tags |= tlb_tag (tlb_entry_for (v, tlb_wrap (v, (address | ~TLB_PAGE_MASK) + 1), access, mmu), access);     /* its fault is at the page's start */
   if (G_UNLIKELY (tags & TLB_BREAKPOINT))
     watch (v, address, size, access);
 }
@@ -220,7 +203,7 @@ watch_atomic (TcgVcpu *v, uint64_t address, unsigned size, unsigned mmu)
 static uint64_t
 load_in_page (TcgVcpu *v, uint64_t address, unsigned size, unsigned mmu)
 {
-  TlbEntry *e = entry_for (v, address, BP_MMU_LOAD, mmu);
+  TlbEntry *e = tlb_entry_for (v, address, BP_MMU_LOAD, mmu);
   if (G_UNLIKELY (e->load & TLB_BREAKPOINT))
     watch (v, address, size, BP_MMU_LOAD);
   if (G_LIKELY (!(e->load & TLB_DEVICE)))
@@ -232,7 +215,7 @@ load_in_page (TcgVcpu *v, uint64_t address, unsigned size, unsigned mmu)
 static void
 store_in_page (TcgVcpu *v, uint64_t address, uint64_t value, unsigned size, unsigned mmu)
 {
-  TlbEntry *e = entry_for (v, address, BP_MMU_STORE, mmu);
+  TlbEntry *e = tlb_entry_for (v, address, BP_MMU_STORE, mmu);
   TlbFull *f = tlb_full (v, address, mmu);
   if (G_UNLIKELY (e->store & TLB_BREAKPOINT))
     watch (v, address, size, BP_MMU_STORE);
@@ -259,8 +242,8 @@ load_across (TcgVcpu *v, uint64_t address, unsigned size, unsigned mmu)
 {
   unsigned first = (1u << TLB_PAGE_BITS) - (unsigned) PAGE_OFFSET (address);
   uint64_t second = tlb_wrap (v, address + first), value = 0;
-  entry_for (v, address, BP_MMU_LOAD, mmu);
-  entry_for (v, second, BP_MMU_LOAD, mmu);
+  tlb_entry_for (v, address, BP_MMU_LOAD, mmu);
+  tlb_entry_for (v, second, BP_MMU_LOAD, mmu);
   for (unsigned i = 0; i < size; i++)
     value |= load_in_page (v, i < first ? address + i : tlb_wrap (v, address + i), 1, mmu) << 8 * i;
   return value;
@@ -270,7 +253,7 @@ load_across (TcgVcpu *v, uint64_t address, unsigned size, unsigned mmu)
 static void
 prepare_store (TcgVcpu *v, uint64_t address, unsigned size, unsigned mmu)
 {
-  TlbEntry *e = entry_for (v, address, BP_MMU_STORE, mmu);
+  TlbEntry *e = tlb_entry_for (v, address, BP_MMU_STORE, mmu);
   if ((e->store & (TLB_WATCHED | TLB_DEVICE)) == TLB_WATCHED) {
     TlbFull *f = tlb_full (v, address, mmu);
     watched_store_begin (v, e, f, address, size);
@@ -301,8 +284,8 @@ store_across (TcgVcpu *v, uint64_t address, uint64_t value, unsigned size, unsig
 static void *
 direct_locked (TcgVcpu *v, uint64_t address, unsigned size, BpMmuAccess access, unsigned mmu, bool *locked)
 {
-  TlbEntry *e = entry_for (v, address, access, mmu);
-  uint64_t tag = tag_of (e, access);
+  TlbEntry *e = tlb_entry_for (v, address, access, mmu);
+  uint64_t tag = tlb_tag (e, access);
   *locked = false;
   if (tag & TLB_DEVICE)
     return NULL;
@@ -499,7 +482,7 @@ void *
 softmmu_probe (void *env, uint64_t address, unsigned size, BpMmuAccess access, unsigned mmu)
 {
   TcgVcpu *v = env;
-  if (G_UNLIKELY (tag_of (entry_for (v, address, access, mmu), access) & TLB_BREAKPOINT))
+  if (G_UNLIKELY (tlb_tag (tlb_entry_for (v, address, access, mmu), access) & TLB_BREAKPOINT))
     return NULL;                /* each access is to be heard of */
   return direct (v, address, size, access, mmu);
 }
@@ -515,7 +498,7 @@ softmmu_accessed (void *env, uint64_t address, unsigned size, BpMmuAccess access
     return;
   if (m->vcpus->len > 1)
     __atomic_thread_fence (__ATOMIC_SEQ_CST);
-  const TlbEntry *e = entry_for (v, address, BP_MMU_STORE, mmu);
+  const TlbEntry *e = tlb_entry_for (v, address, BP_MMU_STORE, mmu);
   if (G_LIKELY (!(__atomic_load_n (&e->store, __ATOMIC_RELAXED) & TLB_WATCHED)))
     return;
   fp_leave (v);

@@ -551,12 +551,11 @@ tlb_fill (TcgVcpu *v, uint64_t address, BpMmuAccess access, unsigned mmu)
   return install (v, address, mmu, &fill);
 }
 
-bool
+TlbEntry *
 tlb_fill_quiet (TcgVcpu *v, uint64_t address, BpMmuAccess access, unsigned mmu)
 {
   BpTlbFill fill = { 0 };
   if (!v->frontend->tlb_fill (v, address, access, mmu, true, &fill))
-    return false;
-  install (v, address, mmu, &fill);
-  return true;
+    return NULL;
+  return install (v, address, mmu, &fill);
 }

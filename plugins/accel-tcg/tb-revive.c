@@ -124,11 +124,8 @@ static const uint8_t *
 second_page (TcgVcpu *v, uint64_t linear, unsigned mmu, uint64_t *ram_page)
 {
   uint64_t next = tlb_wrap (v, (linear | ~TLB_PAGE_MASK) + 1);
-  const TlbEntry *e = tlb_entry (v, next, mmu);
-  if ((e->fetch & (TLB_PAGE_MASK | TLB_INVALID)) != next && !tlb_fill_quiet (v, next, BP_MMU_FETCH, mmu))
-    return NULL;
-  e = tlb_entry (v, next, mmu);
-  if (e->fetch & TLB_DEVICE)
+  const TlbEntry *e = tlb_entry_quiet (v, next, BP_MMU_FETCH, mmu);
+  if (!e || e->fetch & TLB_DEVICE)
     return NULL;
   *ram_page = tlb_full (v, next, mmu)->ram_address;
   return (const uint8_t *) (uintptr_t) (next + e->addend);

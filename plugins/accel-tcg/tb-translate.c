@@ -43,10 +43,9 @@ translate_abandon (TcgVcpu *v)
 
 /* Copies bytes of one page; they may come from a device (then nothing of the block is kept). */
 static void
-fetch_in_page (TcgVcpu *v, uint64_t linear, unsigned mmu, uint8_t *buffer, unsigned n)
+fetch_in_page (TcgVcpu *v, const TlbEntry *e, uint64_t linear, unsigned mmu, uint8_t *buffer, unsigned n)
 {
   Softmmu *s = tcg_softmmu (v);
-  TlbEntry *e = tlb_entry (v, linear, mmu);
   TlbFull *f = tlb_full (v, linear, mmu);
   VcpuExtra *x = tcg_extra (v);
   unsigned which = (linear & TLB_PAGE_MASK) != x->fetch_linear;
@@ -61,16 +60,10 @@ fetch_in_page (TcgVcpu *v, uint64_t linear, unsigned mmu, uint8_t *buffer, unsig
     buffer[i] = (uint8_t) bp_as_load (s->memory, physical + i, 1);
 }
 
-static bool
-fetch_ready (TcgVcpu *v, uint64_t linear, unsigned mmu, bool must)
+static const TlbEntry *
+code_entry (TcgVcpu *v, uint64_t linear, unsigned mmu, bool must)
 {
-  TlbEntry *e = tlb_entry (v, linear, mmu);
-  if ((e->fetch & (TLB_PAGE_MASK | TLB_INVALID)) == (linear & TLB_PAGE_MASK))
-    return true;
-  if (!must)
-    return tlb_fill_quiet (v, linear, BP_MMU_FETCH, mmu);
-  tlb_fill (v, linear, BP_MMU_FETCH, mmu);
-  return true;
+  return must ? tlb_entry_for (v, linear, BP_MMU_FETCH, mmu) : tlb_entry_quiet (v, linear, BP_MMU_FETCH, mmu);
 }
 
 #define READ_AHEAD 64           /* bytes; of RAM only, and in one page */
@@ -85,12 +78,13 @@ window_fill (TcgVcpu *v, const BpTranslation *t, unsigned end, bool must)
   while (x->n_code < end) {
     uint64_t linear = tlb_wrap (v, t->key.pc + x->n_code);
     unsigned in_page = (1u << TLB_PAGE_BITS) - (unsigned) (linear & ~TLB_PAGE_MASK), n = end - x->n_code;
-    if (!fetch_ready (v, linear, mmu, must))
+    const TlbEntry *e = code_entry (v, linear, mmu, must);
+    if (!e)
       return;
-    if (!(tlb_entry (v, linear, mmu)->fetch & TLB_DEVICE))
+    if (!(e->fetch & TLB_DEVICE))
       n = MIN (MAX (n, READ_AHEAD), CODE_WINDOW - x->n_code);
     n = MIN (n, in_page);
-    fetch_in_page (v, linear, mmu, x->code + x->n_code, n);
+    fetch_in_page (v, e, linear, mmu, x->code + x->n_code, n);
     x->n_code += n;
   }
 }
@@ -100,9 +94,10 @@ static unsigned
 fetch_for_path (TcgVcpu *v, uint64_t linear, uint8_t *buffer, unsigned want, bool must)
 {
   unsigned mmu = v->frontend->fetch_mmu_index (v), in_page = (1u << TLB_PAGE_BITS) - (unsigned) (linear & ~TLB_PAGE_MASK), n = MIN (want, in_page);
-  if (!fetch_ready (v, linear, mmu, must))
+  const TlbEntry *e = code_entry (v, linear, mmu, must);
+  if (!e)
     return 0;
-  fetch_in_page (v, linear, mmu, buffer, n);
+  fetch_in_page (v, e, linear, mmu, buffer, n);
   return n < want ? n + fetch_for_path (v, tlb_wrap (v, linear + n), buffer + n, want - n, false) : n;
 }
 
