@@ -229,7 +229,7 @@ filter_clear (BpInstrument *in, BpFilter filter, unsigned vcpu)
 static BpInstrument *
 attach (void *accel, void *self, const BpInstrumentOps *ops, void *user, const BpInstrumentControl *control, GError **error)
 {
-  TcgInstr *a = machine_instr (tcg_machine_of (accel), error);
+  TcgInstr *a = machine_instr (((Accel *) accel)->tcg, error);
   unsigned i = 0;
   if (!a)
     return NULL;

@@ -279,6 +279,15 @@ typedef struct TcgMachine {
   uint64_t n_translated, n_flushes, n_invalidated, n_revived, n_replaced;
 } TcgMachine;
 
+/* The accelerator's object. */
+typedef struct Accel {
+  int backend;
+  uint64_t code_cache;
+  bool optimise, chain;
+  uint32_t hot_after;
+  TcgMachine *tcg;
+} Accel;
+
 #define CODE_WINDOW 2048        /* the longest block, and an instruction to look at behind it */
 
 /* The path from a hot block while it is being watched. */
@@ -470,16 +479,32 @@ void hot_path_see_to (TcgVcpu *v);                      /* x->hot is set; may ra
 
 /* exec-loop.c */
 void exec_run (TcgVcpu *v);
-void tcg_leave_loop (TcgVcpu *v) __attribute__ ((noreturn));
-void tcg_restore (TcgVcpu *v);
-void tcg_raise (TcgVcpu *v) __attribute__ ((noreturn));
-void tcg_host_fault (TcgVcpu *v, BpHostFault fault) __attribute__ ((noreturn));
-void tcg_leave_soon (TcgVcpu *v);
+
+/* tb-find.c */
+Tb *tb_find (TcgVcpu *v, uint32_t max_insns);           /* at the state's pc, made when there is none; may raise */
+void tb_link_exit (TcgMachine *m, Tb *from, unsigned n, Tb *to);        /* when that jump is always right */
 uint64_t tcg_linear_pc (TcgVcpu *v);                    /* of the state */
 bool tcg_code_is_there (TcgVcpu *v, uint64_t linear);   /* an instruction's first byte can be fetched */
+static inline void
+tcg_store_pc (TcgVcpu *v, uint64_t pc)
+{
+  void *at = (uint8_t *) v + v->frontend->pc_offset;
+  if (v->frontend->pc_size == 4)
+    *(uint32_t *) at = (uint32_t) pc;
+  else
+    *(uint64_t *) at = pc;
+}
+
+/* exec-leave.c */
+void tcg_restore (TcgVcpu *v);                          /* pc and flags of the current instruction, into the state */
+void tcg_leave_soon (TcgVcpu *v);
 /* A device may have raised an interrupt for the very vCPU that accessed it, which only looks between blocks. */
 void tcg_after_device (TcgVcpu *v);
-/* The current instruction is begun again, in whatever block is right then. */
+void tcg_leave_loop (TcgVcpu *v) __attribute__ ((noreturn));    /* the current instruction is done */
+/* It is not: what the frontend has recorded is delivered. */
+void tcg_raise (TcgVcpu *v) __attribute__ ((noreturn));
+void tcg_host_fault (TcgVcpu *v, BpHostFault fault) __attribute__ ((noreturn));
+/* It is begun again, in whatever block is right then. */
 void tcg_begin_again (TcgVcpu *v) __attribute__ ((noreturn));
 /* A store is about to change the block that is running: redo its instruction alone, outside the cache. */
 void tcg_redo_alone (TcgVcpu *v) __attribute__ ((noreturn));
@@ -500,9 +525,6 @@ void exclusive_end (TcgVcpu *v);
 /* runtime.c */
 extern const BpTcgOps tcg_ops;
 extern const BpTcgOps tcg_ops_told;                     /* the same, and instruments hear of accesses */
-
-/* plugin.c */
-TcgMachine *tcg_machine_of (void *accel);
 
 /* signals.c */
 bool signals_install (GError **error);

@@ -9,14 +9,6 @@
 enum { BACKEND_AUTO, BACKEND_X64, BACKEND_INTERP };
 static const char *const backend_names[] = { "auto", "x64", "interp", NULL };
 
-typedef struct Accel {
-  int backend;
-  uint64_t code_cache;
-  bool optimise, chain;
-  uint32_t hot_after;
-  TcgMachine *tcg;
-} Accel;
-
 /* --- the machine --------------------------------------------------------------------- */
 
 static void
@@ -34,12 +26,6 @@ on_dirty_cleared (void *user, uint64_t ram_address, uint64_t size)
   __atomic_store_n (&m->logged, 1, __ATOMIC_SEQ_CST);
   for (unsigned i = 0; i < m->vcpus->len; i++)
     softmmu_ask (m->vcpus->pdata[i], SOFTMMU_LOG);
-}
-
-TcgMachine *
-tcg_machine_of (void *accel)
-{
-  return ((Accel *) accel)->tcg;
 }
 
 static const BpMemoryListener memory_listener = { .struct_size = sizeof (BpMemoryListener), .commit = on_memory_change };

@@ -2,9 +2,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <backplane/clock.h>
 #include "instr.h"
-#ifdef HAVE_HOST_X64
-#include "host-x64/context.h"
-#endif
 
 static void ops_raise (void *env) __attribute__ ((noreturn));
 static void ops_leave (void *env) __attribute__ ((noreturn));
@@ -287,17 +284,3 @@ told_accessed (void *env, uint64_t address, unsigned size, BpMmuAccess access, u
 
 const BpTcgOps tcg_ops = OPS (ops_load, ops_store, softmmu_accessed);
 const BpTcgOps tcg_ops_told = OPS (told_load, told_store, told_accessed);
-
-/* --- resident FP state --------------------------------------------------------------------------- */
-
-void
-tcg_fp_store (void *env)
-{
-  TcgVcpu *v = env;
-  uint32_t resident = v->fp_resident;
-  if (!resident)
-    return;
-  v->machine->backend->fp_store (env);
-  v->fp_dropped |= resident;
-  v->events |= TCG_EVENT_FP_DROPPED;
-}

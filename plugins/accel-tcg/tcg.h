@@ -230,7 +230,7 @@ static inline bool tb_is_limited (const Tb *tb) { return tb->cflags >> TB_MAX_IN
 /* The pc that insn_start gave for instruction i. */
 static inline uint64_t tb_insn_pc (const Tb *tb, unsigned i) { return tb->key.pc - tb->key.base + tb->insns[i].pc_delta; }
 
-/* --- runtime entry points for generated code (softmmu-access.c, exec-loop.c) ----------
+/* --- runtime entry points for generated code (softmmu-access.c, tb-find.c, exec-leave.c) ----------
  * Built with -mgeneral-regs-only: they leave resident FP state alone, or store it and set fp_dropped + TCG_EVENT_FP_DROPPED. */
 uint64_t tcg_slow_load (void *env, uint64_t address, BpMemOp memop);            /* extended to 64 bits as memop says */
 void tcg_slow_store (void *env, uint64_t address, uint64_t value, BpMemOp memop);
