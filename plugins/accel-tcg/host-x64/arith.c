@@ -13,7 +13,7 @@ in_place (Gen *g, const BpIrInsn *insn, BpTemp other)
   if (g->ir->temps[d].kind != BP_IR_TEMP_GLOBAL || ra_register (&g->ra, d) != RA_NONE || g->ir->temps[d].type != insn->type
       || ra_is_wanted (&g->ra, d, false))
     return false;
-  X64Alu alu = (X64Alu) x64_row[insn->op].code;
+  X64Alu alu = (X64Alu) g->row->code;
   uint32_t w = W (insn->type);
   Operand b = x64_operand (g, other, (BpIrType) insn->type, ALLOW_IMM);
   X64Mem home = x64_home_mem (ra_home (&g->ra, d));
@@ -30,7 +30,7 @@ in_place (Gen *g, const BpIrInsn *insn, BpTemp other)
 void
 x64_binary (Gen *g, const BpIrInsn *insn)
 {
-  const SelectRow *row = &x64_row[insn->op];
+  const SelectRow *row = g->row;
   X64Alu alu = (X64Alu) row->code;
   BpIrType type = (BpIrType) insn->type;
   BpTemp s0 = insn->a[1], s1 = insn->a[2];
@@ -70,36 +70,6 @@ x64_binary (Gen *g, const BpIrInsn *insn)
 }
 
 void
-x64_add (Gen *g, const BpIrInsn *insn)
-{
-  BpIrType type = (BpIrType) insn->type;
-  BpTemp s0 = insn->a[1], s1 = insn->a[2], d = insn->a[0];
-  Regalloc *ra = &g->ra;
-  if (ra_is_const (ra, s0))
-    s0 = insn->a[2], s1 = insn->a[1];
-  if ((s0 == d || s1 == d) && s0 != s1 && in_place (g, insn, s0 == d ? s1 : s0))
-    return;
-  if (type == BP_IR_I64 && ra_is_const (ra, s1) && ra_sum (ra, d, s0, g->ir->temps[s1].value, 0))
-    return;
-  Operand b = x64_operand (g, s1, type, ALLOW_IMM | ALLOW_MEM), a = x64_operand (g, s0, type, ALLOW_IMM | ALLOW_MEM);
-  ra_release_dead (ra);
-  unsigned r = ra_define (ra, d, x64_operand_reg (a), 0);
-  bool lea = a.kind == IN_REGISTER && b.kind != IN_MEMORY && r != a.reg && r != x64_operand_reg (b);
-  if (lea) {
-    enc_rm (&g->e, OP_LEA | W (type), r, b.kind == IS_IMMEDIATE ? x64_mem (a.reg, (int32_t) b.imm)
-                                                               : x64_mem_index (a.reg, b.reg, 0, 0));
-  } else if (x64_operand_reg (b) == r) {
-    x64_alu_operand (g, ALU_ADD, type, r, a);
-  } else {
-    x64_move_operand (g, type, r, a);
-    x64_alu_operand (g, ALU_ADD, type, r, b);
-  }
-  ra_defined (ra, d, 0);
-  if (!lea)
-    x64_flags_result (g, type, d, false);
-}
-
-void
 x64_and_not (Gen *g, const BpIrInsn *insn)
 {
   BpIrType type = (BpIrType) insn->type;
@@ -127,7 +97,7 @@ void
 x64_unary (Gen *g, const BpIrInsn *insn)
 {
   BpIrType type = (BpIrType) insn->type;
-  X64Unary unary = (X64Unary) x64_row[insn->op].code;
+  X64Unary unary = (X64Unary) g->row->code;
   Operand a = x64_operand (g, insn->a[1], type, ALLOW_IMM | ALLOW_MEM);
   ra_release_dead (&g->ra);
   unsigned d = ra_define (&g->ra, insn->a[0], x64_operand_reg (a), 0);
@@ -141,7 +111,7 @@ x64_unary (Gen *g, const BpIrInsn *insn)
 void
 x64_carry (Gen *g, const BpIrInsn *insn)
 {
-  const SelectRow *row = &x64_row[insn->op];
+  const SelectRow *row = g->row;
   X64Alu alu = (X64Alu) row->code;
   BpIrType type = (BpIrType) insn->type;
   unsigned carry = ra_use (&g->ra, insn->a[3], 0);
@@ -269,8 +239,9 @@ chain_find (const Gen *g, Chain *c)
   return c->last > g->at;
 }
 
-bool
-x64_address_chain (Gen *g)
+/* Several adds and a shift as one lea; g->at is the last of them then. */
+static bool
+address_chain (Gen *g)
 {
   Regalloc *ra = &g->ra;
   Chain c;
@@ -293,12 +264,44 @@ x64_address_chain (Gen *g)
   return true;
 }
 
+void
+x64_add (Gen *g, const BpIrInsn *insn)
+{
+  BpIrType type = (BpIrType) insn->type;
+  BpTemp s0 = insn->a[1], s1 = insn->a[2], d = insn->a[0];
+  Regalloc *ra = &g->ra;
+  if (address_chain (g))
+    return;
+  if (ra_is_const (ra, s0))
+    s0 = insn->a[2], s1 = insn->a[1];
+  if ((s0 == d || s1 == d) && s0 != s1 && in_place (g, insn, s0 == d ? s1 : s0))
+    return;
+  if (type == BP_IR_I64 && ra_is_const (ra, s1) && ra_sum (ra, d, s0, g->ir->temps[s1].value, 0))
+    return;
+  Operand b = x64_operand (g, s1, type, ALLOW_IMM | ALLOW_MEM), a = x64_operand (g, s0, type, ALLOW_IMM | ALLOW_MEM);
+  ra_release_dead (ra);
+  unsigned r = ra_define (ra, d, x64_operand_reg (a), 0);
+  bool lea = a.kind == IN_REGISTER && b.kind != IN_MEMORY && r != a.reg && r != x64_operand_reg (b);
+  if (lea) {
+    enc_rm (&g->e, OP_LEA | W (type), r, b.kind == IS_IMMEDIATE ? x64_mem (a.reg, (int32_t) b.imm)
+                                                               : x64_mem_index (a.reg, b.reg, 0, 0));
+  } else if (x64_operand_reg (b) == r) {
+    x64_alu_operand (g, ALU_ADD, type, r, a);
+  } else {
+    x64_move_operand (g, type, r, a);
+    x64_alu_operand (g, ALU_ADD, type, r, b);
+  }
+  ra_defined (ra, d, 0);
+  if (!lea)
+    x64_flags_result (g, type, d, false);
+}
+
 /* --- shifts ------------------------------------------------------------------------------------------ */
 
 static void
 shift_by_constant (Gen *g, const BpIrInsn *insn, unsigned count)
 {
-  const SelectRow *row = &x64_row[insn->op];
+  const SelectRow *row = g->row;
   X64Shift shift = (X64Shift) row->code;
   BpIrType type = (BpIrType) insn->type;
   unsigned width = type == BP_IR_I64 ? 64 : 32;
@@ -340,16 +343,18 @@ shift_by_cl (Gen *g, const BpIrInsn *insn)
   ra_release_dead (ra);
   unsigned d = ra_define (ra, insn->a[0], x64_operand_reg (a), 1u << RCX);
   x64_move_operand (g, type, d, a);
-  enc_shift_cl (&g->e, (X64Shift) x64_row[insn->op].code, W (type), d);
+  enc_shift_cl (&g->e, (X64Shift) g->row->code, W (type), d);
   ra_defined (ra, insn->a[0], 0);
 }
 
 void
 x64_shift (Gen *g, const BpIrInsn *insn)
 {
-  const SelectRow *row = &x64_row[insn->op];
+  const SelectRow *row = g->row;
   BpIrType type = (BpIrType) insn->type;
   unsigned width = type == BP_IR_I64 ? 64 : 32;
+  if (insn->op == BP_IR_shl && address_chain (g))
+    return;
   if (ra_is_const (&g->ra, insn->a[2])) {
     shift_by_constant (g, insn, (unsigned) g->ir->temps[insn->a[2]].value & (width - 1));
     return;

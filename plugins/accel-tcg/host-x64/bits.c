@@ -66,7 +66,7 @@ x64_count_zeros (Gen *g, const BpIrInsn *insn)
   unsigned d = ra_define (&g->ra, insn->a[0], RA_NONE, 0);
   if (direct) {
     unsigned into = to == RA_NONE ? d : to;
-    op_operand (g, x64_row[insn->op].code | W (type), into, a);
+    op_operand (g, g->row->code | W (type), into, a);
     if (!is_width)
       cmov_operand (g, CC_B, type, into, otherwise);
   }
@@ -130,7 +130,7 @@ x64_bswap (Gen *g, const BpIrInsn *insn)
 void
 x64_extend (Gen *g, const BpIrInsn *insn)
 {
-  const SelectRow *row = &x64_row[insn->op];
+  const SelectRow *row = g->row;
   Operand a = x64_operand (g, insn->a[1], ir_operand_type (insn, 1), ALLOW_MEM);
   ra_release_dead (&g->ra);
   unsigned d = ra_define (&g->ra, insn->a[0], x64_operand_reg (a), 0);
@@ -273,6 +273,6 @@ x64_extract (Gen *g, const BpIrInsn *insn)
   Operand a = x64_operand (g, insn->a[1], (BpIrType) insn->type, ALLOW_MEM);
   ra_release_dead (&g->ra);
   unsigned d = ra_define (&g->ra, insn->a[0], x64_operand_reg (a), 0);
-  extract_from (g, (BpIrType) insn->type, x64_row[insn->op].extra, d, a, pos, len);
+  extract_from (g, (BpIrType) insn->type, g->row->extra, d, a, pos, len);
   ra_defined (&g->ra, insn->a[0], 0);
 }

@@ -156,6 +156,13 @@ typedef struct Cold {
   int32_t insn;
 } Cold;
 
+/* One row of select.def: what carries out an op, and two numbers of encoding for it. */
+typedef struct SelectRow {
+  void (*emit) (Gen *g, const BpIrInsn *insn);
+  bool keeps_flags;
+  uint32_t code, extra;
+} SelectRow;
+
 /* A list that is filled anew for each block, and keeps its room. */
 #define LIST(T) struct { T *at; uint32_t n, size; }
 /* A pointer to a new entry, with anything in it. */
@@ -172,6 +179,7 @@ struct Gen {
   Regalloc ra;
   Flags flags;
   uint32_t at;                  /* IR insn */
+  const SelectRow *row;         /* of its op */
   int32_t insn;                 /* guest instruction, -1 before the first */
   unsigned fp_known;            /* BP_NATIVE_* known to be resident here */
   uint8_t **label;              /* label -> code, NULL: not yet */
@@ -205,7 +213,7 @@ void x64_mark (Gen *g);
 void x64_call_marked (Gen *g, const uint8_t *thunk);    /* call, with a mark */
 Late *x64_late (Gen *g, void (*emit) (Gen *g, const Late *late), uint8_t *from);
 
-/* select.c */
+/* operand.c */
 enum { ALLOW_IMM = 1, ALLOW_MEM = 2, ALLOW_IMM64 = 4 };
 /* As an insn reads it that wants `type`: of a wider one the low half. */
 Operand x64_operand (Gen *g, BpTemp t, BpIrType type, unsigned allow);
@@ -224,16 +232,10 @@ void x64_move_operand (Gen *g, BpIrType type, unsigned dst, Operand src);
 /* The same for a result that nothing else is done to: with zeros above an i32 even when it is in place already. */
 void x64_move_result (Gen *g, BpIrType type, unsigned dst, Operand src);
 void x64_alu_operand (Gen *g, X64Alu alu, BpIrType type, unsigned dst, Operand src);
-void x64_select (Gen *g, const BpIrInsn *insn);
 void x64_flags_result (Gen *g, BpIrType type, BpTemp t, bool logic);
 
-/* One row of select.def: what carries out an op, and two numbers of encoding for it. */
-typedef struct SelectRow {
-  void (*emit) (Gen *g, const BpIrInsn *insn);
-  bool keeps_flags;
-  uint32_t code, extra;
-} SelectRow;
-extern const SelectRow x64_row[BP_IR_N_OPS];
+/* select.c */
+void x64_select (Gen *g, const BpIrInsn *insn);
 
 /* compare.c */
 /* emits what sets flags; the cc */
@@ -248,7 +250,6 @@ void x64_and_not (Gen *g, const BpIrInsn *insn);
 void x64_unary (Gen *g, const BpIrInsn *insn);
 void x64_carry (Gen *g, const BpIrInsn *insn);
 void x64_shift (Gen *g, const BpIrInsn *insn);
-bool x64_address_chain (Gen *g);        /* several adds and a shift as one lea; advances g->at */
 
 /* multiply.c */
 void x64_multiply (Gen *g, const BpIrInsn *insn);

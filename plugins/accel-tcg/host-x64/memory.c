@@ -572,7 +572,7 @@ always_slow (Gen *g)
 static void
 atomic_inline (Gen *g, const BpIrInsn *insn, X64Mem mem, Operand value, unsigned spare)
 {
-  const SelectRow *row = &x64_row[insn->op];
+  const SelectRow *row = g->row;
   BpIrType type = (BpIrType) insn->type;
   Enc *e = &g->e;
   if (row->code) {

@@ -68,7 +68,7 @@ x64_wide_multiply (Gen *g, const BpIrInsn *insn)
   Operand b = x64_operand (g, insn->a[other], type, ALLOW_MEM);
   Operand a = x64_operand (g, insn->a[slot], type, ALLOW_IMM64 | ALLOW_MEM);
   x64_move_operand (g, type, RAX, a);
-  on_rax (g, x64_row[insn->op].code, type, b);
+  on_rax (g, g->row->code, type, b);
   ra_release_dead (ra);
   ra_define_in (ra, insn->a[0], 0, RAX);
   ra_define_in (ra, insn->a[1], 1, RDX);
@@ -87,7 +87,7 @@ x64_divide (Gen *g, const BpIrInsn *insn)
   ra->locked = 1u << RAX | 1u << RDX;
   Operand divisor = x64_operand (g, insn->a[4], type, ALLOW_MEM);
   x64_mark (g);
-  on_rax (g, x64_row[insn->op].code, type, divisor);
+  on_rax (g, g->row->code, type, divisor);
   ra_release_dead (ra);
   ra_define_in (ra, insn->a[0], 0, RAX);
   ra_define_in (ra, insn->a[1], 1, RDX);
