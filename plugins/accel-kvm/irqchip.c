@@ -387,7 +387,6 @@ kvm_irqchip_put (Kvm *k)
     KvmVcpu *v = k->vcpus->pdata[i];
     if (v->dirty)
       kvm_state_put (v);
-    v->dirty = false;
   }
   for (guint i = 0; i < c->lapics->len; i++)
     put_chip (lapic_at (c, i), &lapic_owner);

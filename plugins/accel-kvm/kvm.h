@@ -97,10 +97,12 @@ typedef struct Kvm {            /* the object of type accel-kvm */
   bool has_tsc_offset;
 } Kvm;
 
-/* --- plugin.c, vm.c ---------------------------------------------------------------------------- */
+/* --- ioctl.c ------------------------------------------------------------------------------------ */
 /* ioctl that is done again when a signal comes between; negative: errno negated */
 int kvm_ioctl (int fd, unsigned long request, const void *argument);
 int kvm_has (const Kvm *k, int capability);             /* KVM_CHECK_EXTENSION on the VM, 0: no */
+
+/* --- vm.c --------------------------------------------------------------------------------------- */
 bool kvm_probe (GError **error);
 bool kvm_vm_open (Kvm *k, GError **error);
 bool kvm_vm_begin (Kvm *k, GError **error);             /* before the first vCPU, when the memory map is there */

@@ -59,8 +59,7 @@ enter_loop (KvmVcpu *v)
   v->in_loop = true;
   if (v->dirty)
     kvm_state_put (v);
-  v->dirty = false;
-  kvm_after_put (v);
+  kvm_after_put (v);            /* (or it was put with the interrupt controllers) */
 }
 
 /* The first to enter puts what belongs to all; a thread that was slow may not have come in meanwhile, and its vCPU may have been sent messages.  Nobody runs. */
@@ -107,7 +106,6 @@ kvm_vcpu_run (KvmVcpu *v)
       break;
     if (v->dirty) {
       kvm_state_put (v);
-      v->dirty = false;
       kvm_after_put (v);
     }
     if (!kvm_debug_may_run (v) || !kvm_see_to_events (v)) {

@@ -12,24 +12,6 @@
 #define API_VERSION 12
 #define DEFAULT_DEVICE "/dev/kvm"
 
-int
-kvm_ioctl (int fd, unsigned long request, const void *argument)
-{
-  int r;
-  do
-    r = ioctl (fd, request, argument);
-  while (r < 0 && errno == EINTR);
-  return r < 0 ? -errno : r;
-}
-
-int
-kvm_has (const Kvm *k, int capability)
-{
-  int fd = k->vm >= 0 ? k->vm : k->kvm;
-  int r = kvm_ioctl (fd, KVM_CHECK_EXTENSION, (void *) (intptr_t) capability);
-  return MAX (r, 0);
-}
-
 /* --- the device ---------------------------------------------------------------------------- */
 
 /* What would let this user in: the device's group, when that may open it. */
