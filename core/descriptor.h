@@ -1,6 +1,7 @@
 /* descriptor.h -- how the reader, parser, schema, builder and printer of descriptors work together. */
 /* SPDX-License-Identifier: MIT */
 /*
+ * grammar  the kinds of sections, what stands inside values (machine-grammar.c)
  * reader   bytes of one file -> sections and key/value pairs with their origin (machine-reader.c; includes inih)
  * parser   files, includes, overrides, --set -> one Descriptor (machine-parse.c)
  * schema   what a section may hold, values checked against types (machine-schema.c)
@@ -53,6 +54,11 @@ typedef struct FullSection {
   struct AccelChoice *choice;   /* of an [accel] that names several modules, once they were loaded (machine-accel.c) */
 } FullSection;
 
+typedef struct ErrorPlace {
+  const char *file;
+  unsigned line;
+} ErrorPlace;
+
 typedef struct FullDescriptor {
   Descriptor descriptor;
   GStringChunk *strings;
@@ -76,6 +82,15 @@ static inline FullDescriptor *full_descriptor (const Descriptor *d) { return (Fu
  * file's in messages. */
 typedef char *DescriptorMore (const Descriptor *d, void *user, const char **name);
 Descriptor *descriptor_load_more (const char *path, char **set_options, DescriptorMore *more, void *user);
+
+/* --- machine-errors.c; descriptor_error is in machine.h --------------------------------------- */
+
+/* Puts errors in the order of files and lines. */
+void descriptor_sort_errors (Descriptor *d);
+void descriptor_clear_errors (Descriptor *d);
+
+/* --- machine-section.c -------------------------------------------------------------------- */
+
 /* The section that makes or holds `id`: an object's id, "machine", "accel", "cpu", "boot", "clock", or "map
  * low". */
 Section *descriptor_section (const Descriptor *d, const char *id);
@@ -85,14 +100,8 @@ void value_drop_comment (Value *v);
 const char *section_label (const Section *s);
 /* The id of the section's object when it makes one: "com1", "accel". */
 const char *section_id (const Section *s);
-/* Puts errors in the order of files and lines. */
-void descriptor_sort_errors (Descriptor *d);
-void descriptor_clear_errors (Descriptor *d);
 /* Directory that relative paths in a value are relative to; free it. */
 char *origin_directory (const Origin *origin);
-
-/* --- machine-section.c -------------------------------------------------------------------- */
-
 bool section_is_name (const char *text);
 bool section_is_added (const Section *s);       /* to a machine that was there; its origin is no file: "" */
 /* The name under which a section is found: objects by their id, the others with their kind. */
@@ -107,12 +116,7 @@ void descriptor_take_out (Descriptor *d, Section *s);
 void descriptor_put_back (Descriptor *d, Section *s);
 void section_free (void *section);
 
-/* --- machine-schema.c --------------------------------------------------------------------- */
-
-/* A key that all sections of a kind have, for people. */
-typedef struct SectionKey {
-  const char *name, *default_text, *values, *help;      /* default_text NULL: none */
-} SectionKey;
+/* --- machine-grammar.c -------------------------------------------------------------------- */
 
 typedef struct SectionKind {
   const char *name;
@@ -122,10 +126,6 @@ typedef struct SectionKind {
   const char *const *keys;      /* reserved keys; for those that make no object: all of them */
   const char *help;
 } SectionKind;
-
-extern const SectionKey instrument_keys[];      /* instrument.c; the last has no name */
-/* Those keys of a kind's sections that `describe' explains; NULL: none. */
-const SectionKey *section_keys (BpKind kind);
 
 const SectionKind *section_kind (const char *name);             /* NULL: no such kind */
 const char *const *section_kind_names (void);
@@ -143,6 +143,18 @@ char *place_parse (const char *text, Place *place);
 /* Items of a comma-separated list, blanks stripped; free with g_strfreev. */
 char **list_split (const char *text);
 bool parse_switch (const char *text, bool *value);              /* on/off, yes/no, true/false, 1/0 */
+bool parse_priority (const char *text, int *priority);
+
+/* --- machine-schema.c --------------------------------------------------------------------- */
+
+/* A key that all sections of a kind have, for people. */
+typedef struct SectionKey {
+  const char *name, *default_text, *values, *help;      /* default_text NULL: none */
+} SectionKey;
+
+extern const SectionKey instrument_keys[];      /* instrument.c; the last has no name */
+/* Those keys of a kind's sections that `describe' explains; NULL: none. */
+const SectionKey *section_keys (BpKind kind);
 
 /* The type of a section's object; NULL with the error appended. */
 const BpTypeDesc *schema_type (Descriptor *d, Section *s);

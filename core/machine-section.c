@@ -32,6 +32,14 @@ section_is_added (const Section *s)
   return s->origin.file && !*s->origin.file;
 }
 
+char *
+origin_directory (const Origin *origin)
+{
+  if (!origin->file || strcmp (origin->file, "--set") == 0)
+    return g_strdup (".");
+  return g_path_get_dirname (origin->file);
+}
+
 /* --- making and changing -------------------------------------------------------------------- */
 
 static void

@@ -1,6 +1,33 @@
-/* report-page.c -- what every page of a report has in it: how it looks, and how its tables are sorted and filtered. */
+/* report-page.c -- what every page of a report has in it: texts made harmless, how it looks, and how its tables are sorted and filtered. */
 /* SPDX-License-Identifier: MIT */
 #include "report-parts.h"
+
+static const char *
+entity (gunichar c)
+{
+  switch (c) {
+  case '&': return "&amp;";
+  case '<': return "&lt;";
+  case '>': return "&gt;";
+  case '"': return "&quot;";
+  case '\'': return "&#39;";
+  case '\n': return "\n";
+  case '\t': return "\t";
+  default: return c < 0x20 || (c >= 0x7f && c < 0xa0) ? "\xef\xbf\xbd" : NULL;
+  }
+}
+
+void
+append_escaped (GString *out, const char *text)
+{
+  for (const char *p = text; *p; p = g_utf8_next_char (p)) {
+    const char *instead = entity (g_utf8_get_char (p));
+    if (instead)
+      g_string_append (out, instead);
+    else
+      g_string_append_len (out, p, g_utf8_next_char (p) - p);
+  }
+}
 
 /* Eight colours that stay apart for eyes that tell red from green badly; c0 is the page's own. */
 const char page_style[] =

@@ -90,9 +90,9 @@ static inline bool kind_is_number (BpReportKind kind) { return kind != BP_REPORT
 
 /* report-svg.c */
 void plot_svg (const BpReportPlot *plot, const char *title, GString *out);
-/* report-html.c: `<', `&' and their like, and control characters, made harmless. */
-void append_escaped (GString *out, const char *text);
 /* report-page.c */
 extern const char page_style[], page_script[];
+/* `<', `&' and their like, and control characters, made harmless. */
+void append_escaped (GString *out, const char *text);
 
 #endif
