@@ -16,6 +16,8 @@ typedef enum BpClock { BP_CLOCK_VIRTUAL, BP_CLOCK_REALTIME, BP_CLOCK_HOST } BpCl
 #define BP_NS_PER_SECOND INT64_C (1000000000)
 
 BP_EXPORT int64_t bp_clock_now (BpMachine *machine, BpClock clock);
+/* Whether the descriptor asked for deterministic mode ([clock] mode = instructions).  *shift, if shift is not NULL: an instruction takes 2^*shift ns then. [any] */
+BP_EXPORT bool bp_machine_is_deterministic (BpMachine *machine, unsigned *shift);
 /* muldiv without overflow: value * num / den */
 static inline uint64_t bp_muldiv (uint64_t value, uint32_t num, uint32_t den)
 { return (uint64_t) (__extension__ (unsigned __int128) value * num / den); }

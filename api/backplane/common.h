@@ -68,7 +68,14 @@ typedef struct BpRegion BpRegion;
 typedef struct BpAddressSpace BpAddressSpace;
 typedef struct BpPin BpPin;
 typedef struct BpTimer BpTimer;
+typedef struct BpLoop BpLoop;
 typedef struct BpVcpu BpVcpu;
 typedef struct BpTypeDesc BpTypeDesc;
+
+/* A link to another object through an interface: a field that a property of kind LINK sets (property.h).  instance is NULL while unset. */
+typedef struct BpLink {
+  void *instance;
+  const void *table;            /* the interface's table; its type belongs to the interface id */
+} BpLink;
 
 #endif

@@ -7,7 +7,6 @@
 #include <backplane/common.h>
 BP_BEGIN_DECLS
 
-typedef struct BpLoop BpLoop;
 BP_EXPORT BpLoop *bp_loop_main (BpMachine *machine);
 BP_EXPORT BpLoop *bp_loop_new_thread (const char *name);       /* an I/O thread of its own [main] */
 BP_EXPORT void bp_loop_free (BpLoop *loop);                    /* joins an I/O thread */

@@ -27,12 +27,6 @@ enum {
   BP_PROPERTY_FOLDER = 1 << 4           /* FILE: the path is a folder's */
 };
 
-/* A link to another object through an interface.  instance is NULL while unset. */
-typedef struct BpLink {
-  void *instance;
-  const void *table;            /* the interface's table; its type belongs to the interface id */
-} BpLink;
-
 typedef struct BpProperty {
   const char *name;             /* lower case, words joined by '-'; NULL ends the table */
   BpPropertyKind kind;

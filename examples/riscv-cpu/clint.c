@@ -1,7 +1,7 @@
 /* clint.c -- mtime, mtimecmp and msip as memory-mapped registers of the core-local interruptor (privileged, 3.2; SiFive FU540-C000 manual, chapter 9). */
 /* SPDX-License-Identifier: MIT */
 #include <backplane/device.h>
-#include "riscv.h"
+#include "board.h"
 
 /* --- registers -------------------------------------------------------------- */
 

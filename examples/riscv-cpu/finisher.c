@@ -1,7 +1,7 @@
 /* finisher.c -- a register by which a program ends the run: what SiFive's boards and their emulators call the test finisher. */
 /* SPDX-License-Identifier: MIT */
 #include <backplane/device.h>
-#include "riscv.h"
+#include "board.h"
 
 enum { FINISH_FAIL = 0x3333, FINISH_PASS = 0x5555, FINISH_RESET = 0x7777 };
 

@@ -1,7 +1,7 @@
 /* plugin.c -- riscv-cpu: what the plugin provides. */
 /* SPDX-License-Identifier: MIT */
 #include <backplane/plugin.h>
-#include "riscv.h"
+#include "board.h"
 
 static const BpTypeDesc *const types[] = { &rv_cpu_type, &rv_clint_type, &rv_finisher_type, &rv_boot_type, NULL };
 

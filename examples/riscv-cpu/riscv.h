@@ -9,6 +9,7 @@
 #include <backplane/cpu.h>
 #include <backplane/object.h>
 #include <backplane/tcg/frontend.h>
+#include "board.h"
 
 /* --- the state of a hart --------------------------------------------------------------------- */
 
@@ -32,7 +33,6 @@ typedef struct RvCpu {
   BpAddressSpace *memory;
 } RvCpu;
 
-extern const BpTypeDesc rv_cpu_type, rv_clint_type, rv_finisher_type, rv_boot_type;
 extern const BpTcgFrontend rv_frontend;
 extern const BpIrGlobal rv_globals[31];
 extern const BpIrHelper *const rv_helpers[];
@@ -96,21 +96,5 @@ const char *rv_csr_name (uint32_t number);              /* NULL: none */
 bool rv_csr_counts (uint32_t number);                   /* whether its value depends on when it is read */
 uint32_t rv_csr_read (RvCpu *env, uint32_t number);
 void rv_csr_write (RvCpu *env, uint32_t number, uint32_t value);
-
-/* --- what objects of this plugin are to each other ---------------------------------------------------- */
-
-/* A machine's mtime, behind the CSR `time'. */
-#define RV_CLOCK_ID "org.example.riscv-clock/1"
-typedef struct RvClockIface {
-  uint32_t struct_size;
-  uint64_t (*ticks) (void *self, int64_t virtual_time);         /* [any] */
-} RvClockIface;
-
-/* What a loader asks of a hart. */
-#define RV_CPU_ID "org.example.riscv-cpu/1"
-typedef struct RvCpuIface {
-  uint32_t struct_size;
-  void (*start) (void *self, uint32_t pc);      /* begins there; after a reset [main][locked] */
-} RvCpuIface;
 
 #endif

@@ -1,6 +1,8 @@
 /* acpi-dsdt.c -- the ACPI name space of a PC: PCI bus, interrupt links, devices at fixed ports, processors, soft off. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/iface/acpi.h>
 #include "acpi.h"
+#include "aml-build.h"
 
 /* --- devices behind the ISA bridge ------------------------------------------------------------- */
 

@@ -1,6 +1,8 @@
 /* acpi-events.c -- power management of a machine without a chipset: the generic event device of hardware-reduced ACPI (ACPI 6.4, 4.1, 4.8.4.7, 5.6.9). */
 /* SPDX-License-Identifier: MIT */
 #include <backplane/iface/power.h>
+#include <backplane/log.h>
+#include <backplane/object.h>
 #include "acpi.h"
 #include "hw-pc.h"
 

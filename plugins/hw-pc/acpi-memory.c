@@ -1,6 +1,7 @@
 /* acpi-memory.c -- ACPI for memory slots (ACPI 6.4, 5.2.16, 6.3, 9.11): a device a slot, the event that tells of changes, and where memory may be. */
 /* SPDX-License-Identifier: MIT */
 #include "acpi.h"
+#include "aml-build.h"
 
 enum { NOTIFY_DEVICE_CHECK = 1, NOTIFY_EJECT = 3, PRESENT = 0x0f };
 

@@ -1,6 +1,7 @@
 /* acpi-pci.c -- ACPI for PCI functions that come and go (ACPI 6.4, 6.3): a device for each place that may be ejected, and who is told. */
 /* SPDX-License-Identifier: MIT */
 #include "acpi.h"
+#include "aml-build.h"
 
 enum { NOTIFY_DEVICE_CHECK = 1, NOTIFY_EJECT = 3 };
 

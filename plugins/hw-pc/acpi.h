@@ -3,19 +3,10 @@
 #ifndef HW_PC_ACPI_H
 #define HW_PC_ACPI_H
 
-#include <backplane/iface/acpi.h>
 #include <backplane/memory.h>
-#include <backplane/property.h>
-#include "aml-build.h"
+#include "hw-pc.h"
 
-/* --- power management ------------------------------------------------------------------------ */
-/* Written to the APM control port, 0xb2: to ACPI, and back. */
-enum { ACPI_COMMAND_ENABLE = 0xf1, ACPI_COMMAND_DISABLE = 0xf0, ACPI_COMMAND_PORT = 0xb2 };
-/* Where firmware puts the chip's 64 ports: SeaBIOS does when it is given tables (otherwise 0xb000), and so do the boot loaders here. */
-enum { ACPI_PM_BASE = 0x600, ACPI_PM_SIZE = 0x40 };
-
-/* Memory slots and PCI slots: the registers' ports, and the general-purpose event that their events are wired to (the PIIX4's GPI1). */
-enum { ACPI_MEMORY_PORT = 0xa00, ACPI_MEMORY_SIZE = 0x18, ACPI_PCI_PORT = 0xae00, ACPI_PCI_SIZE = 0x10, ACPI_SLOTS_EVENT = 9 };
+typedef struct Aml Aml;         /* aml-build.h */
 
 /* --- what the tables are made from ------------------------------------------------------------------ */
 typedef struct AcpiFacts {
@@ -36,6 +27,10 @@ typedef struct AcpiFacts {
   GArray *devices;              /* BpAcpiDevice: what objects tell of themselves */
 } AcpiFacts;
 enum { ACPI_IOAPIC = 0xfec00000, ACPI_LAPIC = 0xfee00000, ACPI_HPET = 0xfed00000 };
+
+/* acpi-facts.c: from `memory' to the end, except what is the tables' own choice (sci, inputs, OEM).  ram: bytes; slots may be unset. [locked] */
+void acpi_facts_collect (AcpiFacts *f, BpMachine *machine, uint64_t ram, const BpLink *slots);
+void acpi_facts_clear (AcpiFacts *f);
 
 static inline bool
 acpi_is_mapped (BpAddressSpace *space, uint64_t address)

@@ -13,11 +13,12 @@
 
 #define AML_MAX_DEPTH 16
 
-typedef struct Aml {
+typedef struct Aml Aml;
+struct Aml {
   GByteArray *bytes;
   struct { guint at; bool resources; } open[AML_MAX_DEPTH];     /* where the lengths go that are not known yet */
   unsigned depth;
-} Aml;
+};
 
 Aml aml_new (void);
 /* The bytes, which are the caller's then; everything that was begun has been ended. */

@@ -1,5 +1,6 @@
 /* apic-bus.c -- who gets an APIC message: destinations and lowest-priority arbitration. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/object.h>
 #include "apic-bus.h"
 
 void

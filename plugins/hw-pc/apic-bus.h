@@ -7,7 +7,7 @@
 #ifndef HW_PC_APIC_BUS_H
 #define HW_PC_APIC_BUS_H
 
-#include <backplane/object.h>
+#include <backplane/common.h>
 
 #define APIC_BUS_ID "bp.apic-bus/1"
 

@@ -1,5 +1,6 @@
 /* bios-rom.c -- a flat BIOS image in ROM: whole below 4 GiB, its end below 1 MiB. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/object.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

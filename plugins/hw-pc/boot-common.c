@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "boot.h"
+#include "hw-pc.h"
 
 #define COPY_PIECE ((size_t) 256 << 10)
 

@@ -1,5 +1,7 @@
 /* boot-firmware.c -- what a PC's firmware leaves behind, and what it does at a reset that is none: for machines without it. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/log.h>
+#include <backplane/object.h>
 #include <string.h>
 #include "boot.h"
 

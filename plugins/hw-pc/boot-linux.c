@@ -1,8 +1,10 @@
 /* boot-linux.c -- starts a Linux bzImage by the boot protocol (Documentation/arch/x86/boot.rst): at its 32-bit entry, or by way of the firmware. */
 /* SPDX-License-Identifier: MIT */
 #include <backplane/iface/firmware-config.h>
+#include <backplane/object.h>
 #include <string.h>
 #include "boot.h"
+#include "hw-pc.h"
 
 /* --- layout in guest memory ------------------------------------------------------- */
 

@@ -1,8 +1,11 @@
 /* boot-multiboot.c -- starts a kernel by the Multiboot specification 0.6.96: ELF32 or flat images, modules, memory map. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/log.h>
+#include <backplane/object.h>
 #include <elf.h>
 #include <string.h>
 #include "boot.h"
+#include "hw-pc.h"
 
 /* --- layout in guest memory ------------------------------------------------------- */
 

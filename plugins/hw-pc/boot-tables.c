@@ -1,5 +1,6 @@
 /* boot-tables.c -- firmware's part in ACPI, for kernels that start without it: the chipset set up, the tables in memory. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/object.h>
 #include "acpi.h"
 #include "boot.h"
 

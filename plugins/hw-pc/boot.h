@@ -5,7 +5,7 @@
 
 #include <backplane/arch/x86-state.h>
 #include <backplane/iface/boot.h>
-#include "hw-pc.h"
+#include <backplane/common.h>
 
 /* The first part of a boot loader's state. */
 typedef struct BootCommon {

@@ -1,5 +1,6 @@
 /* bridge-piix3.c -- Intel 82371SB PIIX3 (April 1997), function 0: PCI-to-ISA bridge, interrupt routing, reset control. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/object.h>
 #include "hw-pc.h"
 #include "pci-bus.h"
 
@@ -110,7 +111,7 @@ piix3_realize (void *self, GError **error)
   if (!p->slot)
     return false;
   uint8_t *mask = bus_of (p)->write_mask (p->bus.instance, p->slot);
-  pci_put16 (mask, PCI_COMMAND, 0x0108);
+  bp_pci_put16 (mask, BP_PCI_COMMAND, 0x0108);
   for (unsigned i = 0; i < 4; i++)
     mask[PIRQ_ROUTE + i] = ROUTE_OFF | ROUTE_IRQ;
   for (unsigned i = 0; i < G_N_ELEMENTS (kept); i++)
@@ -136,8 +137,8 @@ piix3_reset (void *self, BpResetKind kind)
   Piix3 *p = self;
   bus_of (p)->reset (p->bus.instance, p->slot);
   uint8_t *c = config_of (p);
-  pci_put16 (c, PCI_COMMAND, 0x0007);
-  pci_put16 (c, PCI_STATUS, 0x0200);
+  bp_pci_put16 (c, BP_PCI_COMMAND, 0x0007);
+  bp_pci_put16 (c, BP_PCI_STATUS, 0x0200);
   for (unsigned i = 0; i < 4; i++)
     c[PIRQ_ROUTE + i] = ROUTE_OFF;
   for (unsigned i = 0; i < G_N_ELEMENTS (kept); i++)

@@ -1,6 +1,7 @@
 /* debug-console.c -- a port whose writes appear on a character backend, as the 0xe9 port of other emulators. */
 /* SPDX-License-Identifier: MIT */
 #include <backplane/iface/char.h>
+#include <backplane/object.h>
 #include "hw-pc.h"
 
 /* --- state: saved | wiring | derived ---------------------------------------- */

@@ -1,5 +1,6 @@
 /* debug-exit.c -- a port that ends the run with an exit code: what guest test suites know as isa-debug-exit. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/object.h>
 #include "hw-pc.h"
 
 /* --- state: saved | wiring | derived ---------------------------------------- */

@@ -1,6 +1,9 @@
 /* dma-i8237.c -- the DMA of an AT: two Intel 8237A (September 1993), the second's channel 0 a cascade, and the page registers. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/clock.h>
 #include <backplane/iface/isa-dma.h>
+#include <backplane/log.h>
+#include <backplane/object.h>
 #include <string.h>
 #include "hw-pc.h"
 

@@ -1,5 +1,9 @@
 /* fdc-82078.c -- Intel 82078 floppy disk controller (data sheet 290475-005) as in an AT: registers, interrupt, DMA request, reset. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/clock.h>
+#include <backplane/iface/cmos.h>
+#include <backplane/log.h>
+#include <backplane/object.h>
 #include <string.h>
 #include "fdc-82078.h"
 

@@ -1,5 +1,7 @@
 /* fdc-commands.c -- commands of the 82078 (data sheet, chapter 6): the table, and those that move no data. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/clock.h>
+#include <backplane/log.h>
 #include <string.h>
 #include "fdc-82078.h"
 

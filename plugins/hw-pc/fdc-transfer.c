@@ -1,5 +1,7 @@
 /* fdc-transfer.c -- commands of the 82078 that move data: sectors found on the disk, read, written, compared, formatted. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/clock.h>
+#include <backplane/log.h>
 #include <errno.h>
 #include <string.h>
 #include "fdc-82078.h"

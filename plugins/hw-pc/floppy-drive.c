@@ -1,7 +1,9 @@
 /* floppy-drive.c -- floppy disk drives of 5.25 and 3.5 inches, and the formats that images are told by their size to have. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/clock.h>
+#include <backplane/log.h>
 #include <string.h>
-#include "floppy-drive.h"
+#include "fdc-82078.h"
 
 enum { FLOPPY_DD, FLOPPY_HD, FLOPPY_ED };
 

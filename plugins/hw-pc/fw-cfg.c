@@ -4,6 +4,8 @@
 #include <backplane/iface/cmos.h>
 #include <backplane/iface/firmware-config.h>
 #include <backplane/iface/memory-backend.h>
+#include <backplane/log.h>
+#include <backplane/object.h>
 #include <errno.h>
 #include <string.h>
 #include "hw-pc.h"

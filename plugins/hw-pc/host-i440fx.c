@@ -3,6 +3,7 @@
 #include <backplane/iface/cmos.h>
 #include <backplane/iface/firmware-config.h>
 #include <backplane/iface/memory-backend.h>
+#include <backplane/object.h>
 #include <string.h>
 #include "hw-pc.h"
 #include "pci-bus.h"
@@ -333,7 +334,7 @@ bridge_realize (void *self, GError **error)
   if (!h->slot)
     return false;
   uint8_t *mask = pci_bus_iface.write_mask (&h->bus, h->slot);
-  pci_put16 (mask, PCI_COMMAND, 0x0140);
+  bp_pci_put16 (mask, BP_PCI_COMMAND, 0x0140);
   memset (mask + 0x50, 0xff, 0x100 - 0x50);
   memset (mask + DRB0, 0xff, 8);
   cmos_describe_memory (&h->cmos, ram_size (h));
@@ -346,8 +347,8 @@ bridge_reset (void *self, BpResetKind kind)
   I440fx *h = self;
   uint8_t *c = h->bus.state[0].config;
   pci_bus_reset (&h->bus);
-  pci_put16 (c, PCI_COMMAND, 0x0006);
-  pci_put16 (c, PCI_STATUS, 0x0280);
+  bp_pci_put16 (c, BP_PCI_COMMAND, 0x0006);
+  bp_pci_put16 (c, BP_PCI_STATUS, 0x0280);
   c[0x57] = 0x01;
   uint64_t rows = MIN (ram_size (h) / (8 * MIB), 255);
   memset (c + DRB0, (int) MAX (rows, 1), 8);    /* one row holds all */

@@ -1,5 +1,8 @@
 /* hpet.c -- IA-PC HPET 1.0a (October 2004): a 64-bit counter, three comparators, legacy replacement of PIT and RTC. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/clock.h>
+#include <backplane/log.h>
+#include <backplane/object.h>
 #include "hw-pc.h"
 
 #define N_TIMERS 3

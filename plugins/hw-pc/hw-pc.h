@@ -3,10 +3,19 @@
 #ifndef HW_PC_HW_PC_H
 #define HW_PC_HW_PC_H
 
-#include <backplane/device.h>
+#include <backplane/common.h>
 
 /* RAM ends here at the latest and goes on at 4 GiB; between them is room for PCI, APICs and ROM. */
 #define PC_RAM_LIMIT UINT64_C (0xe0000000)
+
+/* --- power management ------------------------------------------------------------------------ */
+/* Written to the APM control port, 0xb2: to ACPI, and back. */
+enum { ACPI_COMMAND_ENABLE = 0xf1, ACPI_COMMAND_DISABLE = 0xf0, ACPI_COMMAND_PORT = 0xb2 };
+/* Where firmware puts the chip's 64 ports: SeaBIOS does when it is given tables (otherwise 0xb000), and so do the boot loaders here. */
+enum { ACPI_PM_BASE = 0x600, ACPI_PM_SIZE = 0x40 };
+
+/* Memory slots and PCI slots: the registers' ports, and the general-purpose event that their events are wired to (the PIIX4's GPI1). */
+enum { ACPI_MEMORY_PORT = 0xa00, ACPI_MEMORY_SIZE = 0x18, ACPI_PCI_PORT = 0xae00, ACPI_PCI_SIZE = 0x10, ACPI_SLOTS_EVENT = 9 };
 
 /* --- cmos-memory.c --- */
 void cmos_describe_memory (const BpLink *cmos, uint64_t size);

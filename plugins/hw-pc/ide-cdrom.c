@@ -1,6 +1,6 @@
 /* ide-cdrom.c -- ide-cdrom: a CD and DVD drive; packets over ATA registers (ATA/ATAPI-6, 9.8 to 9.10), its tray and its media. */
 /* SPDX-License-Identifier: MIT */
-#include <backplane/log.h>
+#include <backplane/object.h>
 #include <string.h>
 #include "hw-pc.h"
 #include "ide-cdrom.h"

@@ -1,5 +1,6 @@
 /* ide-channel.c -- ATA channels (ATA/ATAPI-6, chapter 9): ports, who answers them, the interrupt line; the bus as drives see it. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/object.h>
 #include "ide-channel.h"
 #include <string.h>
 

@@ -4,7 +4,8 @@
 #define HW_PC_IDE_CHANNEL_H
 
 #include <backplane/bus/ata.h>
-#include <backplane/device.h>
+#include <backplane/memory.h>
+#include <backplane/state.h>
 #include <backplane/iface/cmos.h>
 
 #define IDE_N_CHANNELS 2

@@ -1,6 +1,6 @@
 /* ide-disk.c -- ide-disk: a hard disk (ATA/ATAPI-7), its commands and its settings. */
 /* SPDX-License-Identifier: MIT */
-#include <backplane/log.h>
+#include <backplane/object.h>
 #include <ctype.h>
 #include <string.h>
 #include "hw-pc.h"

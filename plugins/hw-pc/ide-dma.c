@@ -1,7 +1,8 @@
 /* ide-dma.c -- the bus master of an IDE adapter (Intel 82371SB PIIX3, 2.7): the guest's table of memory becomes vectors of host memory. */
 /* SPDX-License-Identifier: MIT */
-#include <backplane/iface/accel.h>
+#include <backplane/clock.h>
 #include <backplane/log.h>
+#include <backplane/object.h>
 #include <string.h>
 #include "ide-channel.h"
 

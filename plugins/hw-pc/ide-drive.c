@@ -1,9 +1,8 @@
 /* ide-drive.c -- the registers of an ATA device (ATA/ATAPI-6, chapters 7 to 9): who may write them when, PIO data, interrupts, resets. */
 /* SPDX-License-Identifier: MIT */
 #include "ide-drive.h"
-#include <backplane/iface/accel.h>
 #include <backplane/log.h>
-#include <backplane/machine.h>
+#include <backplane/object.h>
 #include <errno.h>
 #include <string.h>
 #include "ide-request.h"

@@ -4,7 +4,7 @@
 #define HW_PC_IDE_DRIVE_H
 
 #include <backplane/bus/ata.h>
-#include <backplane/device.h>
+#include <backplane/state.h>
 #include <backplane/iface/block.h>
 
 #define IDE_BUFFER 65536u

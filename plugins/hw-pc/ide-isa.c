@@ -1,5 +1,6 @@
 /* ide-isa.c -- an IDE adapter on the ISA bus: two channels of plain ports, without DMA. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/object.h>
 #include "hw-pc.h"
 #include "ide-channel.h"
 

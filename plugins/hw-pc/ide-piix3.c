@@ -1,10 +1,11 @@
 /* ide-piix3.c -- Intel 82371SB PIIX3 (April 1997), function 1: two IDE channels at their legacy ports, and a bus master for each. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/bus/pci.h>
 #include <backplane/iface/firmware-config.h>
+#include <backplane/object.h>
 #include <string.h>
 #include "hw-pc.h"
 #include "ide-channel.h"
-#include "pci-bus.h"
 
 /* --- registers -------------------------------------------------------------- */
 
@@ -35,7 +36,7 @@ follow (Piix3Ide *p)
   const uint8_t *c = config_of (p);
   bp_memory_begin ();
   for (unsigned i = 0; i < IDE_N_CHANNELS; i++) {
-    bool on = pci_get16 (c, PCI_COMMAND) & PCI_COMMAND_IO && c[TIMING + 2 * i + 1] & TIMING_DECODE;
+    bool on = bp_pci_get16 (c, BP_PCI_COMMAND) & BP_PCI_COMMAND_IO && c[TIMING + 2 * i + 1] & TIMING_DECODE;
     bp_region_set_enabled (p->commands[i], on);
     bp_region_set_enabled (p->controls[i], on);
   }
@@ -45,7 +46,7 @@ follow (Piix3Ide *p)
 static void
 config_written (void *self, unsigned offset, unsigned size)
 {
-  if ((offset < TIMING_END && offset + size > TIMING) || offset <= PCI_COMMAND)
+  if ((offset < TIMING_END && offset + size > TIMING) || offset <= BP_PCI_COMMAND)
     follow (self);
 }
 
@@ -111,7 +112,7 @@ ide_realize (void *self, GError **error)
   if (!p->slot)
     return false;
   uint8_t *mask = bus_of (p)->write_mask (p->bus.instance, p->slot);
-  pci_put16 (mask, PCI_COMMAND, PCI_COMMAND_IO | PCI_COMMAND_MASTER);
+  bp_pci_put16 (mask, BP_PCI_COMMAND, BP_PCI_COMMAND_IO | BP_PCI_COMMAND_MASTER);
   for (unsigned i = TIMING; i < TIMING_END - 4; i++)
     mask[i] = i & 1 ? 0xf3 : 0xff;
   mask[0x44] = 0xff;            /* timing of the slaves */
@@ -138,8 +139,8 @@ ide_reset (void *self, BpResetKind kind)
   ide_adapter_reset (&p->adapter);
   bus_of (p)->reset (p->bus.instance, p->slot);
   uint8_t *c = config_of (p);
-  pci_put16 (c, PCI_COMMAND, p->enabled ? PCI_COMMAND_IO : 0);
-  pci_put16 (c, PCI_STATUS, 0x0280);
+  bp_pci_put16 (c, BP_PCI_COMMAND, p->enabled ? BP_PCI_COMMAND_IO : 0);
+  bp_pci_put16 (c, BP_PCI_STATUS, 0x0280);
   c[TIMING + 1] = c[TIMING + 3] = p->enabled ? TIMING_DECODE : 0;
   follow (p);
 }

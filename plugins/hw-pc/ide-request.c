@@ -10,7 +10,6 @@
  */
 #include "ide-request.h"
 #include <backplane/clock.h>
-#include <backplane/iface/accel.h>
 #include <backplane/machine.h>
 #include <errno.h>
 #include <string.h>

@@ -2,6 +2,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <backplane/arch/x86-irqchip.h>
 #include <backplane/iface/msi.h>
+#include <backplane/log.h>
+#include <backplane/object.h>
 #include "apic-bus.h"
 #include "hw-pc.h"
 

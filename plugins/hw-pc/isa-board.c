@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <backplane/iface/cmos.h>
 #include <backplane/iface/memory-backend.h>
+#include <backplane/object.h>
 #include <string.h>
 #include "hw-pc.h"
 

@@ -1,6 +1,9 @@
 /* kbd-i8042.c -- Intel 8042 keyboard controller of the PC/AT, and its two ports (IBM PS/2 Technical Reference, 1990). */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/clock.h>
 #include <backplane/iface/input.h>
+#include <backplane/log.h>
+#include <backplane/object.h>
 #include <string.h>
 #include "a20-gate.h"
 #include "hw-pc.h"

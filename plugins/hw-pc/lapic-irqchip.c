@@ -1,5 +1,6 @@
 /* lapic-irqchip.c -- the local APIC in an accelerator's hands: its registers as the page that a guest reads. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/arch/x86-irqchip.h>
 #include <string.h>
 #include "lapic.h"
 

@@ -1,5 +1,7 @@
 /* lapic-timer.c -- the local APIC's timer (Intel SDM 3A, 11.5.4): one-shot and periodic counts, deadlines. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/clock.h>
+#include <backplane/object.h>
 #include "lapic.h"
 
 /* However short the guest makes the period, the host is not asked to do more than this; the counts stay right. */
@@ -59,8 +61,8 @@ lapic_timer_sync (Lapic *l)
   lapic_timer_arm (l);
 }
 
-void
-lapic_timer_fire (void *lapic)
+static void
+fire (void *lapic)
 {
   Lapic *l = lapic;
   lapic_timer_sync (l);
@@ -136,4 +138,13 @@ lapic_timer_set_divide (Lapic *l, uint32_t divide)
     return;
   l->zero_at = now (l) + count_to_ns (l, count);
   lapic_timer_arm (l);
+}
+
+void lapic_timer_init (Lapic *l) { l->timer = bp_timer_new (l, BP_CLOCK_VIRTUAL, fire, l); }
+
+void
+lapic_timer_finish (Lapic *l)
+{
+  bp_timer_free (l->timer);
+  l->timer = NULL;
 }

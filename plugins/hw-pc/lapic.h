@@ -1,13 +1,10 @@
-/* lapic.h -- the local APIC's state, shared by its registers and its timer. */
+/* lapic.h -- the local APIC: its state, and what its files share. */
 /* SPDX-License-Identifier: MIT */
 #ifndef HW_PC_LAPIC_H
 #define HW_PC_LAPIC_H
 
-#include <backplane/arch/x86-irqchip.h>
-#include <backplane/iface/interrupt-controller.h>
-#include <backplane/iface/msi.h>
+#include <backplane/memory.h>
 #include "apic-bus.h"
-#include "hw-pc.h"
 
 enum { LVT_TIMER, LVT_THERMAL, LVT_COUNTER, LVT_LINT0, LVT_LINT1, LVT_ERROR, LVT_COUNT };
 enum {
@@ -19,6 +16,8 @@ enum {                          /* registers: offset >> 4 */
   REG_SPURIOUS = 0x0f, REG_ISR = 0x10, REG_TMR = 0x18, REG_IRR = 0x20, REG_ESR = 0x28, REG_ICR_LOW = 0x30, REG_ICR_HIGH = 0x31, REG_LVT_TIMER = 0x32,
   REG_LVT_LAST = 0x37, REG_INITIAL_COUNT = 0x38, REG_CURRENT_COUNT = 0x39, REG_DIVIDE = 0x3e, REG_SELF_IPI = 0x3f /* x2APIC */
 };
+enum { SPURIOUS_ENABLE = 1 << 8, SPURIOUS_FOCUS_OFF = 1 << 9 };
+enum { ESR_SEND_ILLEGAL = 1 << 5, ESR_RECEIVE_ILLEGAL = 1 << 6, ESR_REGISTER = 1 << 7 };
 enum { BASE_BSP = 1 << 8, BASE_X2 = 1 << 10, BASE_ENABLE = 1 << 11 };
 
 enum { BSP_AUTO, BSP_ON, BSP_OFF };
@@ -46,13 +45,25 @@ typedef struct Lapic {
   BpPin *intr, *nmi, *smi, *init;
   BpRegion *mmio;
   ApicBus bus;
-  const BpX86IrqchipOwner *owner;       /* NULL: this does the work */
+  const struct BpX86IrqchipOwner *owner;       /* NULL: this does the work */
   void *owner_user;
 } Lapic;
 
 #define LAPIC_BASE_RESERVED (UINT64_C (0x2ff) | ~((UINT64_C (1) << 36) - 1))
 
-/* --- lapic.c ------------------------------------------------------------------------ */
+static inline bool lapic_is_x2 (const Lapic *l) { return l->base & BASE_X2; }
+static inline bool lapic_is_on (const Lapic *l) { return l->base & BASE_ENABLE; }
+static inline bool lapic_is_enabled (const Lapic *l) { return lapic_is_on (l) && l->spurious & SPURIOUS_ENABLE; }
+
+/* --- lapic-registers.c -------------------------------------------------------------- */
+extern const BpRegionOps lapic_ops;
+extern const struct BpInterruptControllerIface lapic_controller_iface;
+void lapic_registers_reset (Lapic *l);                  /* all but base, TPR and the inputs' levels */
+bool lapic_is_bootstrap (const Lapic *l);
+void lapic_set_lint (void *lapic, unsigned index, int level);   /* BpPinDesc.set */
+void lapic_accept (Lapic *l, uint8_t vector, bool level);
+void lapic_report_error (Lapic *l, uint8_t bit);        /* ESR_* */
+int lapic_priority_of (void *lapic, uint8_t vector);    /* ApicBusIface.priority */
 /* Lets the request pin follow. */
 void lapic_update (Lapic *l);
 void lapic_set_base (Lapic *l, uint64_t value);         /* IA32_APIC_BASE; the page follows */
@@ -61,10 +72,14 @@ void lapic_deliver_local (Lapic *l, unsigned index);
 uint32_t lapic_read_register (Lapic *l, unsigned reg);
 void lapic_write_register (Lapic *l, unsigned reg, uint32_t value);
 uint32_t lapic_lvt_writable (unsigned index);
+
+/* --- lapic-messages.c --------------------------------------------------------------- */
+extern const ApicBusIface lapic_bus_iface;
+extern const struct BpMsiIface lapic_msi_iface;
+void lapic_take_init (Lapic *l);
 /* Sends what the interrupt command register says. */
 void lapic_send_ipi (Lapic *l, uint32_t destination);
 void lapic_send_self (Lapic *l, uint8_t vector);
-static inline bool lapic_is_x2 (const Lapic *l) { return l->base & BASE_X2; }
 
 /* --- lapic-msr.c -------------------------------------------------------------------- */
 uint32_t lapic_x2_logical_id (const Lapic *l);
@@ -72,7 +87,7 @@ bool lapic_msr_read (void *lapic, uint32_t number, uint64_t *value);
 bool lapic_msr_write (void *lapic, uint32_t number, uint64_t value);
 
 /* --- lapic-irqchip.c ---------------------------------------------------------------- */
-extern const BpX86IrqchipIface lapic_irqchip_iface;
+extern const struct BpX86IrqchipIface lapic_irqchip_iface;
 
 /* --- lapic-timer.c ------------------------------------------------------------------- */
 void lapic_timer_start (Lapic *l, uint32_t initial_count);      /* 0 stops it */
@@ -84,7 +99,8 @@ void lapic_timer_restore (Lapic *l, uint32_t count);
 /* Does what was due: a zero that has passed is delivered, a periodic count goes on. */
 void lapic_timer_sync (Lapic *l);
 void lapic_timer_arm (Lapic *l);
-void lapic_timer_fire (void *lapic);
+void lapic_timer_init (Lapic *l);
+void lapic_timer_finish (Lapic *l);
 uint64_t lapic_deadline_read (void *lapic);
 void lapic_deadline_write (void *lapic, uint64_t deadline, int64_t at);
 

@@ -3,8 +3,8 @@
 #include <backplane/bus/memory-slots.h>
 #include <backplane/iface/firmware-config.h>
 #include <backplane/iface/memory-backend.h>
+#include <backplane/log.h>
 #include <backplane/machine.h>
-#include "acpi.h"
 #include "hw-pc.h"
 #include <string.h>
 

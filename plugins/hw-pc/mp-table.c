@@ -1,5 +1,6 @@
 /* mp-table.c -- Intel MultiProcessor Specification 1.4 (May 1997): the tables that tell a kernel of APICs, where there is no ACPI. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/object.h>
 #include <string.h>
 #include "boot.h"
 

@@ -1,5 +1,6 @@
 /* pc-testdev.c -- the test device that kvm-unit-tests expects in a PC: a latch, bytes of memory, interrupt lines under the guest's hand. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/object.h>
 #include <string.h>
 #include "hw-pc.h"
 

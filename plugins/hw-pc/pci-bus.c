@@ -1,33 +1,34 @@
 /* pci-bus.c -- PCI configuration spaces (PCI Local Bus 3.0, chapter 6): registers, BARs, interrupt lines, DMA spaces. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/object.h>
 #include <string.h>
 #include "pci-slot.h"
 
 /* --- BARs --------------------------------------------------------------------------------- */
 
-static unsigned bar_register (unsigned n) { return n == PCI_ROM_PLACE ? PCI_ROM : PCI_BAR0 + 4 * n; }
+static unsigned bar_register (unsigned n) { return n == PCI_ROM_PLACE ? BP_PCI_ROM : BP_PCI_BAR0 + 4 * n; }
 
 /* Where the guest wants it; false: nowhere.  What a guest writes to learn the size, all ones, is nowhere. */
 static bool
 bar_place (const BpPciSlot *s, unsigned n, uint64_t *address)
 {
   const PciBar *bar = &s->bars[n];
-  uint16_t command = pci_get16 (s->config, PCI_COMMAND);
+  uint16_t command = bp_pci_get16 (s->config, BP_PCI_COMMAND);
   uint64_t at = pci_get32 (s->config + bar_register (n)), last;
-  if (n == PCI_ROM_PLACE && !(at & PCI_ROM_ENABLE))
+  if (n == PCI_ROM_PLACE && !(at & BP_PCI_ROM_ENABLE))
     return false;
   if (bar->type & BP_PCI_BAR_IO) {
     at &= ~UINT64_C (3);
     last = at + bp_region_size (bar->region) - 1;
     *address = at;
-    return command & PCI_COMMAND_IO && at && last <= 0xffff;
+    return command & BP_PCI_COMMAND_IO && at && last <= 0xffff;
   }
   at &= n == PCI_ROM_PLACE ? ~UINT64_C (2047) : ~UINT64_C (15);
   if (bar->type & BP_PCI_BAR_64BIT)
-    at |= (uint64_t) pci_get32 (s->config + PCI_BAR0 + 4 * n + 4) << 32;
+    at |= (uint64_t) pci_get32 (s->config + BP_PCI_BAR0 + 4 * n + 4) << 32;
   last = at + bp_region_size (bar->region) - 1;
   *address = at;
-  if (!(command & PCI_COMMAND_MEMORY) || !at || last < at || last == UINT64_MAX || last == UINT32_MAX)
+  if (!(command & BP_PCI_COMMAND_MEMORY) || !at || last < at || last == UINT64_MAX || last == UINT32_MAX)
     return false;
   return bar->type & BP_PCI_BAR_64BIT || last < UINT32_MAX;
 }
@@ -68,10 +69,10 @@ pci_slot_update_line (BpPciSlot *s)
   PciBus *bus = s->bus;
   bool level = s->state->level && s->function.interrupt_pin;
   if (level)
-    s->config[PCI_STATUS] |= PCI_STATUS_INTERRUPT;
+    s->config[BP_PCI_STATUS] |= BP_PCI_STATUS_INTERRUPT;
   else
-    s->config[PCI_STATUS] &= (uint8_t) ~PCI_STATUS_INTERRUPT;
-  s->driven = level && !s->ejected && !pci_n_messages (bus, s) && !(pci_get16 (s->config, PCI_COMMAND) & PCI_COMMAND_NO_INTERRUPT);
+    s->config[BP_PCI_STATUS] &= (uint8_t) ~BP_PCI_STATUS_INTERRUPT;
+  s->driven = level && !s->ejected && !pci_n_messages (bus, s) && !(bp_pci_get16 (s->config, BP_PCI_COMMAND) & BP_PCI_COMMAND_NO_INTERRUPT);
   bool any = false;
   for (unsigned i = 0; i < PCI_N_FUNCTIONS && !any; i++)
     any = bus->slots[i] && bus->slots[i]->driven && line_of (bus->slots[i]) == line_of (s);
@@ -86,7 +87,7 @@ follow (BpPciSlot *s)
   for (unsigned i = 0; i < PCI_N_PLACES; i++)
     map_bar (s, i);
   if (s->dma_window)
-    bp_region_set_enabled (s->dma_window, pci_get16 (s->config, PCI_COMMAND) & PCI_COMMAND_MASTER);
+    bp_region_set_enabled (s->dma_window, bp_pci_get16 (s->config, BP_PCI_COMMAND) & BP_PCI_COMMAND_MASTER);
   bp_memory_commit ();
   pci_msi_follow (s);
   pci_slot_update_line (s);
@@ -130,7 +131,7 @@ pci_bus_config_write (PciBus *bus, unsigned address, unsigned offset, uint32_t v
     uint8_t kept = (uint8_t) (s->config[offset + i] & ~(byte & s->clear_mask[offset + i]));
     s->config[offset + i] = (uint8_t) ((kept & ~mask) | (byte & mask));
   }
-  if ((offset < PCI_BAR_END && offset + size > PCI_COMMAND) || (offset < PCI_ROM_END && offset + size > PCI_ROM))
+  if ((offset < PCI_BAR_END && offset + size > BP_PCI_COMMAND) || (offset < PCI_ROM_END && offset + size > BP_PCI_ROM))
     follow (s);
   else if (pci_msi_has (s, offset, size)) {
     pci_msi_follow (s);
@@ -181,19 +182,19 @@ write_reset_values (BpPciSlot *s)
   uint8_t *c = s->config, before[256];
   memcpy (before, c, sizeof before);
   memset (c, 0, 256);
-  pci_put16 (c, PCI_VENDOR, f->vendor_id);
-  pci_put16 (c, PCI_DEVICE, f->device_id);
-  c[PCI_REVISION] = f->revision;
-  c[PCI_REVISION + 1] = f->prog_if;
-  c[PCI_REVISION + 2] = f->subclass;
-  c[PCI_CLASS] = f->class_code;
-  c[PCI_HEADER_TYPE] = f->header_type;
-  pci_put16 (c, PCI_SUBSYSTEM, f->subsystem_vendor_id);
-  pci_put16 (c, PCI_SUBSYSTEM + 2, f->subsystem_id);
-  c[PCI_INTERRUPT_PIN] = f->interrupt_pin;
+  bp_pci_put16 (c, BP_PCI_VENDOR, f->vendor_id);
+  bp_pci_put16 (c, BP_PCI_DEVICE, f->device_id);
+  c[BP_PCI_REVISION] = f->revision;
+  c[BP_PCI_REVISION + 1] = f->prog_if;
+  c[BP_PCI_REVISION + 2] = f->subclass;
+  c[BP_PCI_CLASS] = f->class_code;
+  c[BP_PCI_HEADER_TYPE] = f->header_type;
+  bp_pci_put16 (c, BP_PCI_SUBSYSTEM, f->subsystem_vendor_id);
+  bp_pci_put16 (c, BP_PCI_SUBSYSTEM + 2, f->subsystem_id);
+  c[BP_PCI_INTERRUPT_PIN] = f->interrupt_pin;
   for (unsigned i = 0; i < PCI_N_BARS; i++)
     if (s->bars[i].region)
-      pci_put32 (c + PCI_BAR0 + 4 * i, s->bars[i].type);
+      pci_put32 (c + BP_PCI_BAR0 + 4 * i, s->bars[i].type);
   pci_capability_reset (s, before);
   pci_msi_reset (s);
 }
@@ -201,20 +202,20 @@ write_reset_values (BpPciSlot *s)
 static void
 set_masks (BpPciSlot *s)
 {
-  pci_put16 (s->write_mask, PCI_COMMAND, 0x0547);
-  pci_put16 (s->clear_mask, PCI_STATUS, 0xf900);
-  s->write_mask[0x0c] = s->write_mask[PCI_INTERRUPT_LINE] = 0xff;       /* cache line size */
+  bp_pci_put16 (s->write_mask, BP_PCI_COMMAND, 0x0547);
+  bp_pci_put16 (s->clear_mask, BP_PCI_STATUS, 0xf900);
+  s->write_mask[0x0c] = s->write_mask[BP_PCI_INTERRUPT_LINE] = 0xff;       /* cache line size */
   s->write_mask[0x0d] = 0xf8;                                           /* latency timer */
   if (s->bars[PCI_ROM_PLACE].region)
-    pci_put32 (s->write_mask + PCI_ROM, (uint32_t) ~(bp_region_size (s->bars[PCI_ROM_PLACE].region) - 1) | PCI_ROM_ENABLE);
+    pci_put32 (s->write_mask + BP_PCI_ROM, (uint32_t) ~(bp_region_size (s->bars[PCI_ROM_PLACE].region) - 1) | BP_PCI_ROM_ENABLE);
   for (unsigned i = 0; i < PCI_N_BARS; i++) {
     const PciBar *bar = &s->bars[i];
     if (!bar->region)
       continue;
     uint64_t mask = ~(bp_region_size (bar->region) - 1);
-    pci_put32 (s->write_mask + PCI_BAR0 + 4 * i, (uint32_t) mask & (bar->type & BP_PCI_BAR_IO ? 0xfffffffc : 0xfffffff0));
+    pci_put32 (s->write_mask + BP_PCI_BAR0 + 4 * i, (uint32_t) mask & (bar->type & BP_PCI_BAR_IO ? 0xfffffffc : 0xfffffff0));
     if (bar->type & BP_PCI_BAR_64BIT)
-      pci_put32 (s->write_mask + PCI_BAR0 + 4 * i + 4, (uint32_t) (mask >> 32));
+      pci_put32 (s->write_mask + BP_PCI_BAR0 + 4 * i + 4, (uint32_t) (mask >> 32));
   }
 }
 
@@ -302,7 +303,7 @@ dma (void *self, BpPciSlot *s)
   g_snprintf (name, sizeof name, "dma %02x.%x", s->address >> 3, s->address & 7);
   s->dma_root = bp_region_new_container (self, name, UINT64_MAX);
   s->dma_window = bp_region_new_alias (self, "memory", system, 0, UINT64_MAX);
-  bp_region_set_enabled (s->dma_window, pci_get16 (s->config, PCI_COMMAND) & PCI_COMMAND_MASTER);
+  bp_region_set_enabled (s->dma_window, bp_pci_get16 (s->config, BP_PCI_COMMAND) & BP_PCI_COMMAND_MASTER);
   bp_region_add (s->dma_root, 0, s->dma_window, 0);
   s->dma = bp_address_space_new (machine, name, s->dma_root);
   return s->dma;

@@ -4,15 +4,9 @@
 #define HW_PC_PCI_BUS_H
 
 #include <backplane/bus/pci.h>
-#include <backplane/device.h>
+#include <backplane/state.h>
 
-enum {                          /* offsets in configuration space (PCI Local Bus 3.0, 6.1) */
-  PCI_VENDOR = 0x00, PCI_DEVICE = 0x02, PCI_COMMAND = 0x04, PCI_STATUS = 0x06, PCI_REVISION = 0x08, PCI_CLASS = 0x0b, PCI_HEADER_TYPE = 0x0e,
-  PCI_BAR0 = 0x10, PCI_BAR_END = 0x28, PCI_SUBSYSTEM = 0x2c, PCI_ROM = 0x30, PCI_ROM_END = 0x34, PCI_CAPABILITIES = 0x34, PCI_INTERRUPT_LINE = 0x3c, PCI_INTERRUPT_PIN = 0x3d
-};
-enum { PCI_COMMAND_IO = 1 << 0, PCI_COMMAND_MEMORY = 1 << 1, PCI_COMMAND_MASTER = 1 << 2, PCI_COMMAND_NO_INTERRUPT = 1 << 10 };
-enum { PCI_ROM_ENABLE = 1 << 0 };
-enum { PCI_STATUS_INTERRUPT = 1 << 3, PCI_STATUS_CAPABILITIES = 1 << 4 };
+enum { PCI_BAR_END = 0x28, PCI_ROM_END = 0x34 };         /* behind the last of bus/pci.h */
 #define PCI_N_FUNCTIONS 256
 
 typedef struct PciFunctionState {       /* saved */
@@ -63,15 +57,6 @@ typedef struct PciPlugIface {
   void (*hide) (void *bus, unsigned device);    /* the guest has let go of it, and sees it no more */
 } PciPlugIface;
 extern const PciPlugIface pci_plug_iface;
-
-/* --- for devices ---------------------------------------------------------------------------- */
-static inline uint16_t pci_get16 (const uint8_t *config, unsigned offset) { return (uint16_t) (config[offset] | config[offset + 1] << 8); }
-static inline void
-pci_put16 (uint8_t *config, unsigned offset, uint16_t value)
-{
-  config[offset] = (uint8_t) value;
-  config[offset + 1] = (uint8_t) (value >> 8);
-}
 
 /* --- port 0xcf9 ------------------------------------------------------------------------------- */
 /* The port lies inside the host bridge's configuration address register; a bridge that passes byte accesses on implements this, and the

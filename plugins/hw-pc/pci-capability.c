@@ -41,9 +41,9 @@ pci_add_capability (void *bus, BpPciSlot *s, uint8_t id, unsigned size)
   for (unsigned i = offset; i < offset + rounded; i += 4)
     s->taken |= UINT64_C (1) << i / 4;
   s->config[offset] = id;
-  link_to (s, s->last_capability ? s->last_capability + 1u : PCI_CAPABILITIES, offset);
+  link_to (s, s->last_capability ? s->last_capability + 1u : BP_PCI_CAPABILITIES, offset);
   s->last_capability = (uint8_t) offset;
-  s->config[PCI_STATUS] |= PCI_STATUS_CAPABILITIES;
+  s->config[BP_PCI_STATUS] |= BP_PCI_STATUS_CAPABILITIES;
   return offset;
 }
 
@@ -61,6 +61,6 @@ pci_capability_reset (BpPciSlot *s, const uint8_t before[256])
     memcpy (s->config + i, s->reset_values + i, 4);
   }
   s->kept = s->taken;
-  s->config[PCI_STATUS] |= PCI_STATUS_CAPABILITIES;
-  s->config[PCI_CAPABILITIES] = s->reset_values[PCI_CAPABILITIES];
+  s->config[BP_PCI_STATUS] |= BP_PCI_STATUS_CAPABILITIES;
+  s->config[BP_PCI_CAPABILITIES] = s->reset_values[BP_PCI_CAPABILITIES];
 }

@@ -1,6 +1,7 @@
 /* pci-msi.c -- message-signalled interrupts of PCI functions: MSI (PCI Local Bus 3.0, 6.8.1) and MSI-X (6.8.2). */
 /* SPDX-License-Identifier: MIT */
 #include <backplane/log.h>
+#include <backplane/object.h>
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,7 +29,7 @@ typedef struct Message {
   uint8_t *pending, bit;
 } Message;
 
-static bool is_msix (const BpPciSlot *s) { return s->msix && pci_get16 (s->config, s->msix + MSIX_CONTROL) & MSIX_ENABLE; }
+static bool is_msix (const BpPciSlot *s) { return s->msix && bp_pci_get16 (s->config, s->msix + MSIX_CONTROL) & MSIX_ENABLE; }
 
 /* A guest that grants more than was asked for does not change what there is. */
 unsigned
@@ -36,7 +37,7 @@ pci_n_messages (void *bus, BpPciSlot *s)
 {
   if (is_msix (s))
     return s->msix_vectors;
-  uint16_t control = s->msi ? pci_get16 (s->config, s->msi + MSI_CONTROL) : 0;
+  uint16_t control = s->msi ? bp_pci_get16 (s->config, s->msi + MSI_CONTROL) : 0;
   unsigned granted = 1u << (control >> MSI_GRANTED & 7);
   return control & MSI_ENABLE ? MIN (granted, s->msi_vectors) : 0;
 }
@@ -48,7 +49,7 @@ static Message
 msix_message (const BpPciSlot *s, unsigned vector)
 {
   const uint8_t *entry = entry_of (s, vector);
-  bool masked = pci_get16 (s->config, s->msix + MSIX_CONTROL) & MSIX_MASK_ALL || entry[ENTRY_CONTROL] & ENTRY_MASKED;
+  bool masked = bp_pci_get16 (s->config, s->msix + MSIX_CONTROL) & MSIX_MASK_ALL || entry[ENTRY_CONTROL] & ENTRY_MASKED;
   return (Message) { .address = (uint64_t) pci_get32 (entry + ENTRY_ADDRESS + 4) << 32 | pci_get32 (entry + ENTRY_ADDRESS),
                      .data = pci_get32 (entry + ENTRY_DATA), .held = masked, .pending = pending_bits (s) + vector / 8, .bit = (uint8_t) (1 << vector % 8) };
 }
@@ -60,7 +61,7 @@ msi_message (const BpPciSlot *s, unsigned vector, unsigned n)
   uint8_t *c = s->config + s->msi;
   vector &= n - 1;
   return (Message) { .address = (uint64_t) pci_get32 (c + MSI_ADDRESS + 4) << 32 | pci_get32 (c + MSI_ADDRESS),
-                     .data = (pci_get16 (c, MSI_DATA) & ~(n - 1)) | vector, .held = pci_get32 (c + MSI_MASKS) >> vector & 1,
+                     .data = (bp_pci_get16 (c, MSI_DATA) & ~(n - 1)) | vector, .held = pci_get32 (c + MSI_MASKS) >> vector & 1,
                      .pending = c + MSI_PENDING + vector / 8, .bit = (uint8_t) (1 << vector % 8) };
 }
 
@@ -68,7 +69,7 @@ static Message
 message_of (const BpPciSlot *s, unsigned vector, unsigned n)
 {
   Message m = is_msix (s) ? msix_message (s, vector) : msi_message (s, vector, n);
-  m.held |= !(pci_get16 (s->config, PCI_COMMAND) & PCI_COMMAND_MASTER);
+  m.held |= !(bp_pci_get16 (s->config, BP_PCI_COMMAND) & BP_PCI_COMMAND_MASTER);
   return m;
 }
 
@@ -279,11 +280,11 @@ pci_add_msi (void *bus, BpPciSlot *s, unsigned vectors, GError **error)
     return false;
   }
   unsigned shift = (unsigned) __builtin_ctz (vectors);
-  pci_put16 (s->config, offset + MSI_CONTROL, (uint16_t) (shift << MSI_CAPABLE | MSI_HAS_64 | MSI_HAS_MASKS));
-  pci_put16 (s->write_mask, offset + MSI_CONTROL, 7 << MSI_GRANTED | MSI_ENABLE);
+  bp_pci_put16 (s->config, offset + MSI_CONTROL, (uint16_t) (shift << MSI_CAPABLE | MSI_HAS_64 | MSI_HAS_MASKS));
+  bp_pci_put16 (s->write_mask, offset + MSI_CONTROL, 7 << MSI_GRANTED | MSI_ENABLE);
   pci_put32 (s->write_mask + offset + MSI_ADDRESS, 0xfffffffc);
   pci_put32 (s->write_mask + offset + MSI_ADDRESS + 4, 0xffffffff);
-  pci_put16 (s->write_mask, offset + MSI_DATA, 0xffff);
+  bp_pci_put16 (s->write_mask, offset + MSI_DATA, 0xffff);
   pci_put32 (s->write_mask + offset + MSI_MASKS, UINT32_MAX >> (32 - vectors));
   s->msi = offset;
   s->msi_vectors = vectors;
@@ -332,8 +333,8 @@ pci_add_msix (void *self, BpPciSlot *s, unsigned vectors, unsigned bar, BpRegion
     g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "there is no room for MSI-X in the function's configuration space");
     return false;
   }
-  pci_put16 (s->config, offset + MSIX_CONTROL, (uint16_t) (vectors - 1));
-  pci_put16 (s->write_mask, offset + MSIX_CONTROL, MSIX_ENABLE | MSIX_MASK_ALL);
+  bp_pci_put16 (s->config, offset + MSIX_CONTROL, (uint16_t) (vectors - 1));
+  bp_pci_put16 (s->write_mask, offset + MSIX_CONTROL, MSIX_ENABLE | MSIX_MASK_ALL);
   pci_put32 (s->config + offset + MSIX_TABLE, (uint32_t) table | bar);
   pci_put32 (s->config + offset + MSIX_PENDING, (uint32_t) pending | bar);
   s->msix = offset;

@@ -1,5 +1,6 @@
 /* pci-plug.c -- functions that join and leave a PCI bus in a running machine: whose they are, who tells the guest, what it sees of one that it has let go of. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/object.h>
 #include "pci-slot.h"
 
 enum { N_DEVICES = 32, FUNCTIONS_EACH = 8 };

@@ -1,5 +1,6 @@
 /* pci-slots.c -- PCI functions that join and leave a running PC: the registers of QEMU's docs/specs/acpi_pci_hotplug, by which ACPI's methods learn of them. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/log.h>
 #include <backplane/machine.h>
 #include "acpi.h"
 #include "hw-pc.h"

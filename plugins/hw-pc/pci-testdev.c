@@ -1,6 +1,7 @@
 /* pci-testdev.c -- PCI test device 1b36:0005 (QEMU's docs/specs/pci-testdev): numbered write tests on a memory and a port BAR. */
 /* SPDX-License-Identifier: MIT */
 #include <backplane/bus/pci.h>
+#include <backplane/object.h>
 #include <string.h>
 #include "hw-pc.h"
 

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <backplane/arch/x86-irqchip.h>
 #include <backplane/iface/interrupt-controller.h>
+#include <backplane/object.h>
 #include <string.h>
 #include "hw-pc.h"
 

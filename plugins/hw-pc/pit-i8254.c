@@ -1,6 +1,8 @@
 /* pit-i8254.c -- Intel 8254 (September 1993): three counters, six modes, and port B of the PC. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/clock.h>
 #include <backplane/iface/tone.h>
+#include <backplane/object.h>
 #include "hw-pc.h"
 
 #define PIT_HZ 1193182u

@@ -1,5 +1,6 @@
 /* plugin.c -- hw-pc: the chips of a PC, and the loaders that start programs on it. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/plugin.h>
 #include "hw-pc.h"
 
 static const BpTypeDesc *const types[] = {

@@ -1,9 +1,11 @@
 /* pm-piix4.c -- Intel 82371AB PIIX4 (April 1997), function 3: ACPI registers, power management timer, power button, soft off, SMBus. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/bus/pci.h>
+#include <backplane/clock.h>
 #include <backplane/iface/power.h>
-#include "acpi.h"
+#include <backplane/log.h>
+#include <backplane/object.h>
 #include "hw-pc.h"
-#include "pci-bus.h"
 #include "smbus-piix4.h"
 
 /* --- registers -------------------------------------------------------------- */
@@ -291,8 +293,8 @@ map_blocks (Pm *p)
 {
   const uint8_t *c = config_of (p);
   bp_memory_begin ();
-  place (p, p->block, &p->block_mapped, pci_get16 (c, PMBA) & PMBA_MASK, c[PMREGMISC] & PMREGMISC_ENABLE);
-  place (p, p->smbus_ports, &p->smbus_mapped, pci_get16 (c, SMBBA) & SMBBA_MASK, c[SMBHSTCFG] & SMBHSTCFG_ENABLE && c[PCI_COMMAND] & PCI_COMMAND_IO);
+  place (p, p->block, &p->block_mapped, bp_pci_get16 (c, PMBA) & PMBA_MASK, c[PMREGMISC] & PMREGMISC_ENABLE);
+  place (p, p->smbus_ports, &p->smbus_mapped, bp_pci_get16 (c, SMBBA) & SMBBA_MASK, c[SMBHSTCFG] & SMBHSTCFG_ENABLE && c[BP_PCI_COMMAND] & BP_PCI_COMMAND_IO);
   bp_memory_commit ();
 }
 
@@ -303,7 +305,7 @@ config_written (void *self, unsigned offset, unsigned size)
 {
   Pm *p = self;
   if (touches (offset, size, PMBA, 4) || touches (offset, size, PMREGMISC, 1) || touches (offset, size, SMBBA, 4) || touches (offset, size, SMBHSTCFG, 1)
-      || touches (offset, size, PCI_COMMAND, 1))
+      || touches (offset, size, BP_PCI_COMMAND, 1))
     map_blocks (p);
   drive_sci (p);
 }
@@ -332,10 +334,10 @@ pm_realize (void *self, GError **error)
   if (!p->slot)
     return false;
   uint8_t *mask = bus_of (p)->write_mask (p->bus.instance, p->slot);
-  pci_put16 (mask, PCI_COMMAND, PCI_COMMAND_IO);
-  pci_put16 (mask, PMBA, PMBA_MASK);
+  bp_pci_put16 (mask, BP_PCI_COMMAND, BP_PCI_COMMAND_IO);
+  bp_pci_put16 (mask, PMBA, PMBA_MASK);
   mask[PMREGMISC] = PMREGMISC_ENABLE;
-  pci_put16 (mask, SMBBA, SMBBA_MASK);
+  bp_pci_put16 (mask, SMBBA, SMBBA_MASK);
   mask[SMBHSTCFG] = SMBHSTCFG_ENABLE | SMBHSTCFG_INTERRUPT;
   for (unsigned i = 0; i < G_N_ELEMENTS (kept); i++)
     for (unsigned b = 0; b < 4; b++)
@@ -365,10 +367,10 @@ pm_reset (void *self, BpResetKind kind)
   Pm *p = self;
   bus_of (p)->reset (p->bus.instance, p->slot);
   uint8_t *c = config_of (p);
-  pci_put16 (c, PCI_STATUS, 0x0280);
+  bp_pci_put16 (c, BP_PCI_STATUS, 0x0280);
   c[PMBA] = c[SMBBA] = 1;       /* I/O space */
   c[DEVACTB + 3] = DEVACTB_APMC_EN;
-  c[PCI_INTERRUPT_PIN] = 1;
+  c[BP_PCI_INTERRUPT_PIN] = 1;
   map_blocks (p);
   smbus_reset (&p->smbus);
   p->status = p->enable = p->control = p->gp_enable = p->global_enable = 0;

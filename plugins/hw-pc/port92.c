@@ -1,5 +1,6 @@
 /* port92.c -- system control port A of the PS/2: fast A20 and fast reset. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/object.h>
 #include "a20-gate.h"
 #include "hw-pc.h"
 

@@ -1,6 +1,8 @@
 /* post-port.c -- the diagnostic port of a BIOS: the codes of its power-on self test, one byte each. */
 /* SPDX-License-Identifier: MIT */
 #include <backplane/iface/char.h>
+#include <backplane/log.h>
+#include <backplane/object.h>
 #include "hw-pc.h"
 
 /* --- state: saved | wiring | derived ---------------------------------------- */

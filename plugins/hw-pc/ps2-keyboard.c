@@ -1,5 +1,7 @@
 /* ps2-keyboard.c -- an MF2 keyboard: scan code sets 1 to 3, typematic repeat, commands (IBM PS/2 Technical Reference, 1990, keyboards). */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/clock.h>
+#include <backplane/log.h>
 #include <linux/input-event-codes.h>
 #include <string.h>
 #include "ps2.h"

@@ -1,6 +1,8 @@
 /* ps2-mouse.c -- a PS/2 mouse, IntelliMouse or IntelliMouse Explorer (IBM PS/2 Technical Reference, 1990; Microsoft's IntelliMouse notes). */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/clock.h>
 #include <backplane/iface/input.h>
+#include <backplane/log.h>
 #include "ps2.h"
 
 enum { ID_STANDARD = 0, ID_WHEEL = 3, ID_EXPLORER = 4 };

@@ -1,5 +1,7 @@
 /* ps2-port.c -- a PS/2 device's bytes on their way to the controller: replies first, then data. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/clock.h>
+#include <backplane/object.h>
 #include "ps2.h"
 #include <string.h>
 

@@ -7,7 +7,7 @@
 #ifndef HW_PC_PS2_H
 #define HW_PC_PS2_H
 
-#include <backplane/device.h>
+#include <backplane/state.h>
 
 #define PS2_WIRE_NS INT64_C (660000)    /* 11 bits at 16.7 kHz, the fastest that a device may send */
 #define PS2_TEST_NS INT64_C (10000000)  /* of a self test; real ones take half a second, which nobody relies on */

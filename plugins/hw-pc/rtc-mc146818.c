@@ -1,6 +1,8 @@
 /* rtc-mc146818.c -- Motorola MC146818A real-time clock and 128 bytes of CMOS RAM. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/clock.h>
 #include <backplane/iface/cmos.h>
+#include <backplane/object.h>
 #include <time.h>
 #include "hw-pc.h"
 

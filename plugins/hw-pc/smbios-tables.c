@@ -3,6 +3,7 @@
 #include <backplane/arch/x86-state.h>
 #include <backplane/iface/firmware-config.h>
 #include <backplane/iface/memory-backend.h>
+#include <backplane/object.h>
 #include <string.h>
 #include "hw-pc.h"
 

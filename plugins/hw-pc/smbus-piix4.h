@@ -3,7 +3,7 @@
 #ifndef HW_PC_SMBUS_PIIX4_H
 #define HW_PC_SMBUS_PIIX4_H
 
-#include <backplane/device.h>
+#include <backplane/state.h>
 
 enum { SMBUS_SIZE = 16, SMBUS_BLOCK = 32 };
 

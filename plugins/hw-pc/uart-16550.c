@@ -1,6 +1,8 @@
 /* uart-16550.c -- National Semiconductor PC16550D (June 1995): registers, FIFOs, one interrupt pin. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/clock.h>
 #include <backplane/iface/char.h>
+#include <backplane/object.h>
 #include "hw-pc.h"
 
 /* --- registers -------------------------------------------------------------- */

@@ -1,5 +1,8 @@
 /* vga-registers.c -- the VGA's ports: sequencer, CRTC, graphics and attribute controllers, DAC, status and its timing. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/clock.h>
+#include <backplane/log.h>
+#include <backplane/object.h>
 #include <string.h>
 #include "vga.h"
 

@@ -1,5 +1,7 @@
 /* vga-retrace.c -- the interrupt at the vertical retrace. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/clock.h>
+#include <backplane/object.h>
 #include "vga.h"
 
 enum { CR11_NOT_CLEARED = 1 << 4, CR11_DISABLED = 1 << 5 };

@@ -4,6 +4,7 @@
  * A serial counts the looks at video RAM that found something new.  Pages that the dirty log names, and the rows of a text screen, keep the serial
  * of their last change, so that each asker gets what changed since its own, although the log's bits are cleared once.
  */
+#include <backplane/object.h>
 #include <string.h>
 #include "vga.h"
 

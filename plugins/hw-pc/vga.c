@@ -1,6 +1,8 @@
 /* vga.c -- the VGA adapter with Bochs VBE, on PCI (1234:1111, as QEMU's standard one) and on ISA: types and life cycle. */
 /* SPDX-License-Identifier: MIT */
 #include <backplane/bus/pci.h>
+#include <backplane/log.h>
+#include <backplane/object.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

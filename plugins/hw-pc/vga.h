@@ -11,8 +11,8 @@
 #ifndef HW_PC_VGA_H
 #define HW_PC_VGA_H
 
-#include <backplane/device.h>
 #include <backplane/iface/screen.h>
+#include <backplane/memory.h>
 
 /* --- registers (IBM VGA; FreeVGA's names) -------------------------------------------------- */
 

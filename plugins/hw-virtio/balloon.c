@@ -1,93 +1,18 @@
 /* balloon.c -- virtio memory balloon (VIRTIO 1.2, 5.5): the guest gives memory back to the host, on request, and what is free by itself. */
 /* SPDX-License-Identifier: MIT */
 #include "balloon.h"
-#include <backplane/bus/memory-slots.h>
-#include <backplane/iface/balloon.h>
-#include <backplane/iface/memory-backend.h>
+#include <backplane/log.h>
+#include <backplane/loop.h>
 #include <backplane/machine.h>
 #include <stdlib.h>
 
 /* --- what the driver sees ----------------------------------------------------- */
 
-enum { DEVICE_ID = 5, QUEUE_SIZE = 128, QUEUES = 5, CONFIG_SIZE = 16, CONFIG_ACTUAL = 4, CONFIG_POISON = 12 };
-enum { STATS = 1 << 1, DEFLATE_ON_OOM = 1 << 2, POISON = 1 << 4, REPORTING = 1 << 5 };
+enum { DEVICE_ID = 5, QUEUE_SIZE = 128, CONFIG_SIZE = 16, CONFIG_ACTUAL = 4, CONFIG_POISON = 12 };
 enum { INFLATE, DEFLATE };      /* then statistics and reporting, of which there is what was agreed on */
 enum { PFNS_MOST = 1 << 18, PFNS_AT_A_TIME = 256, TURN_BUFFERS = 64 };
 
-/* --- state: saved | wiring | derived ------------------------------------------ */
-
-enum { NUMBERS = 16 };
-
-typedef struct Balloon {
-  uint32_t pages;               /* of 4 KiB, that the guest says it has given */
-  uint32_t poison;              /* what the guest fills free pages with */
-  uint64_t numbers[NUMBERS];    /* its statistics, by tag; ~0: not told */
-  uint64_t told;                /* the host's time of them, in seconds */
-  uint64_t give;                /* bytes that the guest shall give; modules that join or leave do not change it */
-  BpTimer *timer;               /* for the next statistics */
-  /* wiring */
-  BpLink bus;
-  char *address;
-  uint64_t target;              /* all there is without `give'; 0: all there is */
-  bool deflate_on_oom, reporting;
-  uint32_t interval;            /* s */
-  BpVirtioDevice *device;
-  /* derived */
-  void (*changed) (void *user);
-  void *user;
-  unsigned watch;
-  bool has_given;               /* `give' has come from the descriptor's target, or from a snapshot */
-  bool posted, resumes;         /* a call is on the main loop's list: of changed, for the rest of a queue */
-  bool warned;
-} Balloon;
-
-static const BpVirtioBusIface *bus_of (const Balloon *b) { return b->bus.table; }
-static uint64_t features_of (const Balloon *b) { return bus_of (b)->features (b->bus.instance, b->device); }
-
 /* --- sizes ------------------------------------------------------------------------ */
-
-static void
-note_owner (void *user, const BpFlatRange *r)
-{
-  GPtrArray *owners = user;
-  void *owner = r->host && !r->readonly ? bp_region_owner (r->region) : NULL;
-  if (owner && bp_object_interface (owner, BP_MEMORY_BACKEND_ID) && !g_ptr_array_find (owners, owner, NULL))
-    g_ptr_array_add (owners, owner);
-}
-
-/* virtio-mem and virtio-pmem do with theirs as they please. */
-static void
-leave_out_devices (BpMachine *machine, GPtrArray *owners)
-{
-  unsigned cursor = 0;
-  for (void *d; (d = bp_machine_next (machine, BP_MEMORY_DEVICE_ID, &cursor));) {
-    const BpMemoryDeviceIface *iface = bp_object_interface (d, BP_MEMORY_DEVICE_ID);
-    BpMemoryDeviceInfo info = { .struct_size = sizeof info };
-    if (BP_TABLE_HAS (iface, info))
-      iface->info (d, &info);
-    if (info.memory && info.slot < 0)
-      g_ptr_array_remove_fast (owners, info.memory);
-  }
-}
-
-/* The RAM that the guest finds by now, modules included; what was added and is in no module yet, or is ROM, is none. */
-static uint64_t
-all_memory (const Balloon *b)
-{
-  static const BpMemoryListener listener = { .struct_size = sizeof listener, .add = note_owner };
-  BpMachine *machine = bp_object_machine (b);
-  BpAddressSpace *as = bp_machine_address_space (machine, "memory");
-  g_autoptr (GPtrArray) owners = g_ptr_array_new ();
-  uint64_t size = 0;
-  if (as)
-    bp_as_unlisten (as, bp_as_listen (as, &listener, owners));
-  leave_out_devices (machine, owners);
-  for (guint i = 0; i < owners->len; i++) {
-    const BpMemoryBackendIface *iface = bp_object_interface (owners->pdata[i], BP_MEMORY_BACKEND_ID);
-    size += BP_TABLE_HAS (iface, size) ? iface->size (owners->pdata[i]) : 0;
-  }
-  return size;
-}
 
 static uint32_t wanted_pages (const Balloon *b) { return (uint32_t) MIN (b->give >> PAGE_SHIFT, UINT32_MAX); }
 
@@ -95,7 +20,7 @@ static uint64_t
 actual (void *self)
 {
   const Balloon *b = self;
-  uint64_t all = all_memory (b);
+  uint64_t all = balloon_all_memory (bp_object_machine (b));
   return all - MIN (all, (uint64_t) b->pages << PAGE_SHIFT);
 }
 
@@ -124,7 +49,7 @@ set_pages (Balloon *b, uint32_t pages)
 static void
 take_target (Balloon *b)
 {
-  uint64_t all = all_memory (b);
+  uint64_t all = balloon_all_memory (bp_object_machine (b));
   b->give = b->target && b->target < all ? all - b->target : 0;
   b->has_given = true;
 }
@@ -134,14 +59,14 @@ target_changed (Balloon *b)
 {
   take_target (b);
   if (b->device)
-    bus_of (b)->config_changed (b->bus.instance, b->device);
+    balloon_bus (b)->config_changed (b->bus.instance, b->device);
 }
 
 /* Of all there is by now, of which modules have come or gone. */
 static void
 show_target (Balloon *b)
 {
-  uint64_t all = all_memory (b);
+  uint64_t all = balloon_all_memory (bp_object_machine (b));
   if (b->target || b->give)
     b->target = MAX (all - MIN (all, b->give), 1);
 }
@@ -211,7 +136,7 @@ compare_pages (const void *a, const void *b)
 static void
 discard (Balloon *b, uint64_t address, uint64_t size)
 {
-  if (balloon_discard (bus_of (b)->dma (b->bus.instance, b->device), address, size) || b->warned)
+  if (balloon_discard (balloon_bus (b)->dma (b->bus.instance, b->device), address, size) || b->warned)
     return;
   b->warned = true;
   bp_log_unimp (b, "memory at 0x%" G_GINT64_MODIFIER "x that the guest gives cannot be given to the host: it is none, or of a kind that cannot", address);
@@ -236,7 +161,7 @@ inflate (Balloon *b, const BpVirtioBuffer *buffer)
 {
   uint32_t pages[PFNS_AT_A_TIME];
   if (buffer->out_size > PFNS_MOST * sizeof *pages) {
-    bus_of (b)->broken (b->bus.instance, b->device, "more pages in one buffer than 1 GiB has");
+    balloon_bus (b)->broken (b->bus.instance, b->device, "more pages in one buffer than 1 GiB has");
     return;
   }
   uint64_t at = 0;
@@ -248,7 +173,7 @@ inflate (Balloon *b, const BpVirtioBuffer *buffer)
 static void
 report (Balloon *b, const BpVirtioBuffer *buffer)
 {
-  if (features_of (b) & POISON && b->poison)
+  if (balloon_features (b) & BALLOON_POISON && b->poison)
     return;                     /* it would have to come back filled */
   for (unsigned i = 0; i < buffer->n_in; i++)
     balloon_discard_host (bp_object_machine (b), buffer->in[i].iov_base, buffer->in[i].iov_len);
@@ -262,7 +187,7 @@ resume (void *user)
 {
   Balloon *b = user;
   b->resumes = false;
-  for (unsigned i = 0; b->device && i < QUEUES; i++)
+  for (unsigned i = 0; b->device && i < BALLOON_QUEUES; i++)
     on_kick (b, i);
 }
 
@@ -291,76 +216,6 @@ take_pages (Balloon *b, unsigned queue, void (*take) (Balloon *b, const BpVirtio
     post_rest (b);
 }
 
-/* --- statistics ---------------------------------------------------------------------------- */
-
-/* Tags in the order of 5.5.6.3, as QEMU calls them. */
-static const char *const number_names[NUMBERS] = {
-  "stat-swap-in", "stat-swap-out", "stat-major-faults", "stat-minor-faults", "stat-free-memory", "stat-total-memory", "stat-available-memory",
-  "stat-disk-caches", "stat-htlb-pgalloc", "stat-htlb-pgfail"
-};
-
-static void
-forget_numbers (Balloon *b)
-{
-  memset (b->numbers, 0xff, sizeof b->numbers);
-  b->told = 0;
-}
-
-static void
-read_numbers (Balloon *b, const BpVirtioBuffer *buffer)
-{
-  enum { ROW = 10, ROWS_MOST = 64 };
-  uint8_t row[ROW];
-  forget_numbers (b);
-  for (unsigned i = 0; i < ROWS_MOST && bp_virtio_read (buffer, (uint64_t) i * ROW, row, ROW) == ROW; i++) {
-    unsigned tag = row[0] | row[1] << 8;
-    uint64_t value;
-    memcpy (&value, row + 2, sizeof value);
-    if (tag < NUMBERS)
-      b->numbers[tag] = GUINT64_FROM_LE (value);
-  }
-  b->told = (uint64_t) bp_clock_now (bp_object_machine (b), BP_CLOCK_HOST) / BP_NS_PER_SECOND;
-}
-
-static void
-arm_timer (Balloon *b)
-{
-  if (!b->timer)
-    return;
-  if (b->interval)
-    bp_timer_arm (b->timer, bp_clock_now (bp_object_machine (b), BP_CLOCK_VIRTUAL) + b->interval * BP_NS_PER_SECOND);
-  else
-    bp_timer_cancel (b->timer);
-}
-
-static unsigned stats_queue (const Balloon *b) { return features_of (b) & STATS ? 2 : QUEUES; }
-
-/* The guest keeps one buffer there, and fills it again when it gets it back: it stays in the ring until it is time. */
-static void
-on_statistics (Balloon *b)
-{
-  BpVirtioBuffer *buffer = bp_virtio_pop (&b->bus, b->device, stats_queue (b));
-  if (!buffer)
-    return;
-  read_numbers (b, buffer);
-  bus_of (b)->unpop (b->bus.instance, b->device, buffer);
-  if (b->interval && !bp_timer_is_armed (b->timer))
-    arm_timer (b);
-}
-
-static void
-on_timer (void *user)
-{
-  Balloon *b = user;
-  unsigned queue = stats_queue (b);
-  BpVirtioBuffer *buffer = queue < QUEUES ? bp_virtio_pop (&b->bus, b->device, queue) : NULL;
-  if (!buffer)
-    return;                     /* a driver that comes arms it again */
-  bp_virtio_push (&b->bus, b->device, buffer, 0);
-  bp_virtio_notify (&b->bus, b->device, queue);
-  arm_timer (b);
-}
-
 /* --- guest access ------------------------------------------------------------------------------ */
 
 /* Without free-page hinting the queue of reports is number 4 in the standard, and for drivers that count queues the one behind the last (Linux). */
@@ -372,9 +227,9 @@ on_kick (void *self, unsigned queue)
     take_pages (b, queue, inflate);
   else if (queue == DEFLATE)
     take_pages (b, queue, NULL);        /* the host gives memory when it is touched */
-  else if (queue == stats_queue (b))
-    on_statistics (b);
-  else if (features_of (b) & REPORTING)
+  else if (queue == balloon_stats_queue (b))
+    balloon_take_statistics (b);
+  else if (balloon_features (b) & BALLOON_REPORTING)
     take_pages (b, queue, report);
 }
 
@@ -384,13 +239,13 @@ on_features (void *self, uint64_t features)
   Balloon *b = self;
   set_pages (b, 0);
   b->poison = 0;
-  forget_numbers (b);
+  balloon_forget_numbers (b);
   return true;
 }
 
 /* --- what monitors ask ----------------------------------------------------------------------------- */
 
-static bool is_active (void *self) { return features_of (self) != 0; }
+static bool is_active (void *self) { return balloon_features (self) != 0; }
 
 static void
 set_target (void *self, uint64_t bytes)
@@ -398,20 +253,6 @@ set_target (void *self, uint64_t bytes)
   Balloon *b = self;
   b->target = MAX (bytes, 1);
   target_changed (b);
-}
-
-static unsigned
-statistics (void *self, BpBalloonNumber *numbers, unsigned most, int64_t *seconds)
-{
-  const Balloon *b = self;
-  unsigned n = 0;
-  for (unsigned i = 0; i < NUMBERS && number_names[i]; i++) {
-    if (n < most)
-      numbers[n] = (BpBalloonNumber) { number_names[i], b->numbers[i] };
-    n++;
-  }
-  *seconds = (int64_t) b->told;
-  return MIN (n, most);
 }
 
 static void
@@ -427,15 +268,15 @@ watch (void *self, void (*changed) (void *user), void *user)
 static bool
 balloon_realize (void *self, GError **error)
 {
-  static const uint16_t sizes[QUEUES] = { QUEUE_SIZE, QUEUE_SIZE, QUEUE_SIZE, QUEUE_SIZE, QUEUE_SIZE };
+  static const uint16_t sizes[BALLOON_QUEUES] = { QUEUE_SIZE, QUEUE_SIZE, QUEUE_SIZE, QUEUE_SIZE, QUEUE_SIZE };
   Balloon *b = self;
-  uint64_t features = STATS | POISON | (b->deflate_on_oom ? DEFLATE_ON_OOM : 0) | (b->reporting ? REPORTING : 0);
-  BpVirtioFunction f = { .struct_size = sizeof f, .device_id = DEVICE_ID, .n_queues = QUEUES, .queue_sizes = sizes, .features = features,
+  uint64_t features = BALLOON_STATS | BALLOON_POISON | (b->deflate_on_oom ? BALLOON_DEFLATE_ON_OOM : 0) | (b->reporting ? BALLOON_REPORTING : 0);
+  BpVirtioFunction f = { .struct_size = sizeof f, .device_id = DEVICE_ID, .n_queues = BALLOON_QUEUES, .queue_sizes = sizes, .features = features,
                          .config_size = CONFIG_SIZE, .self = b, .owner = b, .config_read = on_config_read, .config_written = on_config_written,
                          .accept_features = on_features, .kick = on_kick };
-  b->timer = bp_timer_new (b, BP_CLOCK_VIRTUAL, on_timer, b);
+  balloon_statistics_init (b);
   b->watch = bp_machine_watch (bp_object_machine (b), on_machine, b);
-  b->device = bus_of (b)->add (b->bus.instance, b->address, &f, error);
+  b->device = balloon_bus (b)->add (b->bus.instance, b->address, &f, error);
   return b->device != NULL;
 }
 
@@ -447,10 +288,9 @@ balloon_unrealize (void *self)
     bp_machine_unwatch (bp_object_machine (b), b->watch);
   b->watch = 0;
   if (b->device)
-    bus_of (b)->remove (b->bus.instance, b->device);
+    balloon_bus (b)->remove (b->bus.instance, b->device);
   b->device = NULL;
-  bp_timer_free (b->timer);
-  b->timer = NULL;
+  balloon_statistics_finish (b);
 }
 
 static BpRemoval
@@ -464,11 +304,10 @@ static void
 balloon_reset (void *self, BpResetKind kind)
 {
   Balloon *b = self;
-  bus_of (b)->reset (b->bus.instance, b->device);
-  bp_timer_cancel (b->timer);
+  balloon_bus (b)->reset (b->bus.instance, b->device);
   set_pages (b, 0);
   b->poison = 0;
-  forget_numbers (b);
+  balloon_statistics_reset (b);
   if (!b->has_given)            /* not before everything is mapped */
     take_target (b);
 }
@@ -490,13 +329,13 @@ balloon_property_changed (void *self, const char *name)
   if (strcmp (name, "target") == 0)
     target_changed (b);
   else
-    arm_timer (b);
+    balloon_arm_timer (b);
 }
 
 /* --- tables: properties, saved fields, type ------------------------------------------------------------ */
 
 static const BpProperty balloon_properties[] = {
-  VIRTIO_DEVICE_PROPERTIES (Balloon),
+  BP_VIRTIO_DEVICE_PROPERTIES (Balloon, bus, address),
   BP_PROP_ ("target", BP_PROPERTY_SIZE, Balloon, target, .flags = BP_PROPERTY_RUNTIME,
             .help = "Bytes of memory that the guest shall have, of its RAM and modules (dimm); it gives the rest to the host as far as it can.  0, or more than there is: all."),
   BP_PROP_BOOL ("deflate-on-oom", Balloon, deflate_on_oom, false, "Whether the guest may take memory back from the balloon when it runs out of it."),
@@ -507,11 +346,11 @@ static const BpProperty balloon_properties[] = {
   BP_PROP_END
 };
 static const BpStateField balloon_state[] = {
-  BP_STATE_FIELD_U32 (Balloon, pages), BP_STATE_FIELD_U32 (Balloon, poison), BP_STATE_FIELD_ARRAY (BP_STATE_U64, Balloon, numbers, NUMBERS),
+  BP_STATE_FIELD_U32 (Balloon, pages), BP_STATE_FIELD_U32 (Balloon, poison), BP_STATE_FIELD_ARRAY (BP_STATE_U64, Balloon, numbers, BALLOON_NUMBERS),
   BP_STATE_FIELD_U64 (Balloon, told), BP_STATE_FIELD_U64 (Balloon, give), BP_STATE_FIELD_TIMER (Balloon, timer), BP_STATE_END
 };
 static const BpBalloonIface balloon_iface = {
-  .struct_size = sizeof balloon_iface, .is_active = is_active, .actual = actual, .set_target = set_target, .statistics = statistics, .watch = watch
+  .struct_size = sizeof balloon_iface, .is_active = is_active, .actual = actual, .set_target = set_target, .statistics = balloon_statistics, .watch = watch
 };
 static const BpInterfaceDesc balloon_interfaces[] = { { BP_BALLOON_ID, &balloon_iface }, { NULL, NULL } };
 

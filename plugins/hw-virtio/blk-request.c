@@ -5,6 +5,8 @@
  * have the same order in each run; see blk.c for when.
  */
 #include "blk.h"
+#include <backplane/log.h>
+#include <backplane/loop.h>
 #include <backplane/machine.h>
 #include <errno.h>
 
@@ -298,4 +300,42 @@ blk_cancel (Blk *b)
   b->failed = NULL;
   b->failed_end = &b->failed;
   b->stopping = false;
+}
+
+/* --- the backend ---------------------------------------------------------------------- */
+
+/* [main][locked] */
+static void
+on_changed (void *user)
+{
+  Blk *b = user;
+  if (b->device)
+    blk_bus (b)->config_changed (b->bus.instance, b->device);
+}
+
+/* Requests are answered on the thread that makes them. */
+bool
+blk_attach (Blk *b, GError **error)
+{
+  BpMachine *m = bp_object_machine (b);
+  if (b->iothread && !b->deterministic)
+    b->loop = bp_loop_new_thread (bp_object_id (b));
+  b->handlers = (BpBlockHandlers) { .struct_size = sizeof b->handlers, .changed = on_changed, .loop = b->loop ? b->loop : bp_loop_main (m) };
+  b->attached = bp_block_attach (&b->backend, &b->handlers, b);
+  if (!b->attached)
+    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "drive = %s is another device's already", bp_object_id (b->backend.instance));
+  return b->attached;
+}
+
+static void free_loop (void *loop) { bp_loop_free (loop); }
+
+void
+blk_detach (Blk *b)
+{
+  if (b->attached)
+    bp_block_attach (&b->backend, NULL, NULL);
+  b->attached = false;
+  if (b->loop)                  /* its thread may wait for the lock that is held here */
+    bp_loop_post (bp_loop_main (bp_object_machine (b)), false, NULL, free_loop, b->loop);
+  b->loop = NULL;
 }

@@ -1,7 +1,8 @@
 /* blk.c -- virtio block device (VIRTIO 1.2, 5.2): what the driver sees of a disk, kicks, errors that stop the machine, media that change. */
 /* SPDX-License-Identifier: MIT */
 #include "blk.h"
-#include <backplane/iface/accel.h>
+#include <backplane/clock.h>
+#include <backplane/log.h>
 #include <backplane/machine.h>
 
 /* --- what the driver sees ------------------------------------------------------ */
@@ -122,15 +123,6 @@ on_due (void *user)
     blk_serve (b, q);
 }
 
-/* [main][locked] */
-static void
-on_changed (void *user)
-{
-  Blk *b = user;
-  if (b->device)
-    blk_bus (b)->config_changed (b->bus.instance, b->device);
-}
-
 static void
 on_event (void *user, BpMachineEvent event, const char *detail)
 {
@@ -172,20 +164,6 @@ blk_configure (void *self, GError **error)
   return !wrong;
 }
 
-/* Requests are answered on the thread that makes them. */
-static bool
-attach (Blk *b, GError **error)
-{
-  BpMachine *m = bp_object_machine (b);
-  if (b->iothread && !b->deterministic)
-    b->loop = bp_loop_new_thread (bp_object_id (b));
-  b->handlers = (BpBlockHandlers) { .struct_size = sizeof b->handlers, .changed = on_changed, .loop = b->loop ? b->loop : bp_loop_main (m) };
-  b->attached = bp_block_attach (&b->backend, &b->handlers, b);
-  if (!b->attached)
-    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "drive = %s is another device's already", bp_object_id (b->backend.instance));
-  return b->attached;
-}
-
 static bool
 add (Blk *b, GError **error)
 {
@@ -210,15 +188,13 @@ blk_realize (void *self, GError **error)
   b->timer = bp_timer_new (b, BP_CLOCK_VIRTUAL, on_due, b);
   b->watch = bp_machine_watch (m, on_event, b);
   if (bp_block_info (&b->backend).inserted)
-    return attach (b, error) && add (b, error);
+    return blk_attach (b, error) && add (b, error);
   /* A disk that is not there is no device, as with the other disks of a machine; who adds one wants to see it. */
   if (bp_machine_run_state (m) == BP_RUN_PRELAUNCH)
     return true;
   g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "drive = %s has no medium", bp_object_id (b->backend.instance));
   return false;
 }
-
-static void free_loop (void *loop) { bp_loop_free (loop); }
 
 static void
 blk_unrealize (void *self)
@@ -227,15 +203,10 @@ blk_unrealize (void *self)
   if (b->device)
     blk_bus (b)->remove (b->bus.instance, b->device);
   b->device = NULL;
-  if (b->attached)
-    bp_block_attach (&b->backend, NULL, NULL);
-  b->attached = false;
+  blk_detach (b);
   if (b->watch)
     bp_machine_unwatch (bp_object_machine (b), b->watch);
   b->watch = 0;
-  if (b->loop)                  /* its thread may wait for the lock that is held here */
-    bp_loop_post (bp_loop_main (bp_object_machine (b)), false, NULL, free_loop, b->loop);
-  b->loop = NULL;
   bp_timer_free (b->timer);
   b->timer = NULL;
 }
@@ -262,7 +233,7 @@ blk_reset (void *self, BpResetKind kind)
 static const char *const policy_names[] = { BP_BLOCK_POLICY_NAMES };
 
 static const BpProperty blk_properties[] = {
-  VIRTIO_DEVICE_PROPERTIES (Blk),
+  BP_VIRTIO_DEVICE_PROPERTIES (Blk, bus, address),
   BP_PROP_LINK ("drive", Blk, backend, BP_BLOCK_ID, BP_PROPERTY_REQUIRED, "The block backend that holds its contents."),
   BP_PROP_STRING ("serial", Blk, serial, NULL, "Up to 20 characters by which the guest can tell the disk from others (/dev/disk/by-id)."),
   BP_PROP_ENUM ("rerror", Blk, rerror, BP_BLOCK_REPORT, policy_names,

@@ -3,8 +3,7 @@
 #ifndef HW_VIRTIO_BLK_H
 #define HW_VIRTIO_BLK_H
 
-#include "hw-virtio.h"
-#include <backplane/clock.h>
+#include <backplane/bus/virtio.h>
 #include <backplane/iface/block.h>
 
 enum { BLK_SECTOR = 512, BLK_SEGMENTS = 32, BLK_SEGMENT_SECTORS = 1 << 21, BLK_SERIAL = 20 };
@@ -51,5 +50,8 @@ size_t blk_request_size (void);                 /* of BpVirtioBuffer.data */
 void blk_serve (Blk *b, unsigned queue);        /* what there is in the queue is begun */
 void blk_retry (Blk *b);                        /* what has stopped the machine is begun again */
 void blk_cancel (Blk *b);                       /* waits for what is under way, and forgets it */
+/* The backend, and the loop that requests are made and answered on; what is under way was cancelled before blk_detach. [main] */
+bool blk_attach (Blk *b, GError **error);
+void blk_detach (Blk *b);
 
 #endif

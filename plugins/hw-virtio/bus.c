@@ -1,7 +1,8 @@
 /* bus.c -- what the buses of virtio devices have in common: the devices on them, their saved state, the machine's stops. */
 /* SPDX-License-Identifier: MIT */
 #include "virtio.h"
-#include <backplane/iface/accel.h>
+#include <backplane/clock.h>
+#include <backplane/loop.h>
 #include <backplane/machine.h>
 #include <string.h>
 

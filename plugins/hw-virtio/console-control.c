@@ -1,6 +1,7 @@
 /* console-control.c -- control messages of a virtio console (VIRTIO 1.2, 5.3.6.2): which ports there are, who is at their ends. */
 /* SPDX-License-Identifier: MIT */
 /* What the driver is to be told is a bit a port and kind, so that one that never reads costs nothing; what it means is looked up when it is told. */
+#include <backplane/log.h>
 #include "console.h"
 #include <string.h>
 

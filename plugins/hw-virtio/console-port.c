@@ -4,6 +4,7 @@
  * No buffer is kept: input goes into the driver's next one when the backend has some, output that the backend has no room for stays in its buffer, which is put
  * back.  A console's is written in any case: Linux waits for it with interrupts off, and a guest must not hang because nobody reads what it says.
  */
+#include <backplane/loop.h>
 #include "console.h"
 
 enum { CHUNK = 4096, TURN_BUFFERS = 256, TURN_BYTES = 1 << 20 };

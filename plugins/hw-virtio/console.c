@@ -1,5 +1,6 @@
 /* console.c -- virtio console device (VIRTIO 1.2, 5.3): a console, and up to 15 more ports, each with a character backend. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/log.h>
 #include "console.h"
 
 /* --- what the driver sees ----------------------------------------------------- */
@@ -190,7 +191,7 @@ console_post_load (void *self, GError **error)
 static const char *const size_orders[] = { "rows-first", "columns-first", NULL };
 
 static const BpProperty console_properties[] = {
-  VIRTIO_DEVICE_PROPERTIES (Console),
+  BP_VIRTIO_DEVICE_PROPERTIES (Console, bus, address),
   BP_PROP_LINK ("backend", Console, ports[0].backend, BP_CHAR_ID, 0, "Character backend of port 0, the console; none: output is dropped."),
   BP_PROP_STRING ("name", Console, ports[0].name, NULL, "The name of port 0."),
   PORT (1), PORT (2), PORT (3), PORT (4), PORT (5), PORT (6), PORT (7), PORT (8), PORT (9), PORT (10), PORT (11), PORT (12), PORT (13), PORT (14), PORT (15),

@@ -3,7 +3,7 @@
 #ifndef HW_VIRTIO_CONSOLE_H
 #define HW_VIRTIO_CONSOLE_H
 
-#include "hw-virtio.h"
+#include <backplane/bus/virtio.h>
 #include <backplane/iface/char.h>
 
 enum { CONSOLE_PORTS = 16, CONSOLE_NAME_MOST = 256 };

@@ -1,6 +1,8 @@
 /* device.c -- what every virtio device has (VIRTIO 1.2, chapters 2 and 3): status, features, configuration, kicks, a life between start and stop. */
 /* SPDX-License-Identifier: MIT */
 #include "virtio.h"
+#include <backplane/log.h>
+#include <backplane/loop.h>
 #include <backplane/machine.h>
 #include <errno.h>
 #include <string.h>

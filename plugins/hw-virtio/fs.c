@@ -1,8 +1,9 @@
 /* fs.c -- virtio file system device (VIRTIO 1.2, 5.11): a folder of the host, by FUSE messages on queues. */
 /* SPDX-License-Identifier: MIT */
 #include "fs-server.h"
-#include "hw-virtio.h"
-#include <backplane/iface/accel.h>
+#include <backplane/bus/virtio.h>
+#include <backplane/clock.h>
+#include <backplane/log.h>
 #include <backplane/machine.h>
 
 /* --- what the driver sees ----------------------------------------------------------------------- */
@@ -365,7 +366,7 @@ fs_reset (void *self, BpResetKind kind)
 static const char *const cache_names[] = { "none", "auto", "always", NULL };
 static const char *const security_names[] = { "squash", "passthrough", "mapped", NULL };
 static const BpProperty fs_properties[] = {
-  VIRTIO_DEVICE_PROPERTIES (Fs),
+  BP_VIRTIO_DEVICE_PROPERTIES (Fs, bus, address),
   BP_PROP_STRING ("tag", Fs, tag, "share", "What the guest mounts it by: mount -t virtiofs TAG /mnt."),
   BP_PROP_FILE ("folder", Fs, folder, BP_PROPERTY_FOLDER, "The folder of the host that is shared; nothing outside of it is reached.  Not given: there is no device."),
   BP_PROP_BOOL ("read-only", Fs, read_only, false, "Whether the guest can change nothing in it."),

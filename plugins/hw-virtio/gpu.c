@@ -1,7 +1,8 @@
 /* gpu.c -- virtio GPU device (VIRTIO 1.2, 5.7), 2D: queues, commands, configuration, life. */
 /* SPDX-License-Identifier: MIT */
 #include "gpu.h"
-#include <backplane/iface/accel.h>
+#include <backplane/clock.h>
+#include <backplane/log.h>
 #include <backplane/loop.h>
 
 /* --- what the driver sees ----------------------------------------------------------------------- */
@@ -265,7 +266,7 @@ static bool gpu_post_load (void *self, GError **error) { return gpu_state_load (
 /* --- tables: properties, saved fields, type -------------------------------------------------------------------- */
 
 static const BpProperty gpu_properties[] = {
-  VIRTIO_DEVICE_PROPERTIES (Gpu),
+  BP_VIRTIO_DEVICE_PROPERTIES (Gpu, bus, address),
   BP_PROP_U32_RANGE ("heads", Gpu, n_heads, 1, 1, GPU_HEADS, "Monitors that are plugged in, each with a picture of its own."),
   BP_PROP_U32_RANGE ("width", Gpu, width, 1280, GPU_WANTED_LEAST, GPU_WANTED_MOST, "Pixels across that each monitor likes best, until a display asks for another size."),
   BP_PROP_U32_RANGE ("height", Gpu, height, 800, GPU_WANTED_LEAST, GPU_WANTED_MOST, "Lines that each monitor likes best."),

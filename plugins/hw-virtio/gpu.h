@@ -10,7 +10,7 @@
 #ifndef HW_VIRTIO_GPU_H
 #define HW_VIRTIO_GPU_H
 
-#include "hw-virtio.h"
+#include <backplane/bus/virtio.h>
 #include <backplane/iface/screen.h>
 
 enum { GPU_HEADS = 16, GPU_CURSOR = 64, GPU_CURSOR_PIXELS = GPU_CURSOR * GPU_CURSOR };

@@ -1,7 +1,8 @@
 /* input.c -- virtio input device (VIRTIO 1.2, 5.8): a keyboard, a mouse or a tablet, with Linux's codes. */
 /* SPDX-License-Identifier: MIT */
-#include "hw-virtio.h"
+#include <backplane/bus/virtio.h>
 #include <backplane/iface/input.h>
+#include <backplane/log.h>
 #include <linux/input-event-codes.h>
 
 /* --- what the driver sees ----------------------------------------------------- */
@@ -425,7 +426,7 @@ input_post_load (void *self, GError **error)
 static const char *const kind_names[] = { "keyboard", "mouse", "tablet", NULL };
 
 static const BpProperty input_properties[] = {
-  VIRTIO_DEVICE_PROPERTIES (Input),
+  BP_VIRTIO_DEVICE_PROPERTIES (Input, bus, address),
   BP_PROP_ ("kind", BP_PROPERTY_ENUM, Input, kind, .flags = BP_PROPERTY_REQUIRED, .names = kind_names,
             .help = "What it is: a keyboard, a mouse (moves by steps), or a tablet (points at places on the screen)."),
   BP_PROP_STRING ("serial", Input, serial, NULL, "A serial number that the guest can tell it by, up to 128 characters."),

@@ -1,8 +1,9 @@
 /* mem.c -- virtio memory device (VIRTIO 1.2, 5.15): memory that grows and shrinks by blocks, as much as the host asks for. */
 /* SPDX-License-Identifier: MIT */
-#include "hw-virtio.h"
-#include "memory-place.h"
+#include <backplane/bus/virtio.h>
+#include <backplane/log.h>
 #include <backplane/machine.h>
+#include "memory-place.h"
 #include <string.h>
 
 /* --- what the driver sees ----------------------------------------------------- */
@@ -308,7 +309,7 @@ static const BpMemoryDeviceIface device_iface = { .struct_size = sizeof (BpMemor
 static const BpInterfaceDesc mem_interfaces[] = { { BP_MEMORY_DEVICE_ID, &device_iface }, { NULL, NULL } };
 
 static const BpProperty mem_properties[] = {
-  VIRTIO_DEVICE_PROPERTIES (Mem), MEMORY_PLACE_PROPERTIES (Mem),
+  BP_VIRTIO_DEVICE_PROPERTIES (Mem, bus, address), MEMORY_PLACE_PROPERTIES (Mem),
   BP_PROP_ ("block-size", BP_PROPERTY_SIZE, Mem, block_size, .default_int = 2 << 20, .min = 1 << 20, .max = UINT64_C (1) << 30,
             .help = "What is plugged and unplugged at a time: a power of two."),
   BP_PROP_ ("requested-size", BP_PROPERTY_SIZE, Mem, requested, .flags = BP_PROPERTY_RUNTIME,

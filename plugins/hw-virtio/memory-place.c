@@ -1,7 +1,7 @@
 /* memory-place.c -- addresses of the machine's memory slots for a virtio device that brings memory. */
 /* SPDX-License-Identifier: MIT */
 #include "memory-place.h"
-#include <backplane/machine.h>
+#include <backplane/object.h>
 
 uint64_t
 memory_place_size (const MemoryPlace *p)

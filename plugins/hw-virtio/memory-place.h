@@ -4,7 +4,6 @@
 #define HW_VIRTIO_MEMORY_PLACE_H
 
 #include <backplane/bus/memory-slots.h>
-#include <backplane/device.h>
 #include <backplane/iface/memory-backend.h>
 
 typedef struct MemoryPlace {

@@ -1,5 +1,7 @@
 /* net-control.c -- virtio network device: the control queue, and which packets the driver wants (VIRTIO 1.2, 5.1.6.5). */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/clock.h>
+#include <backplane/log.h>
 #include "net.h"
 
 enum { CLASS_RX = 0, CLASS_MAC = 1, CLASS_VLAN = 2, CLASS_ANNOUNCE = 3, CLASS_MQ = 4, CLASS_GUEST_OFFLOADS = 5 };

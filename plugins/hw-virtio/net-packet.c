@@ -1,5 +1,7 @@
 /* net-packet.c -- virtio network device: packets from the driver's buffers to the backend, and back (VIRTIO 1.2, 5.1.6). */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/clock.h>
+#include <backplane/log.h>
 #include "net.h"
 
 /* --- the header of a packet --------------------------------------------------------------- */

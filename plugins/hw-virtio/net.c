@@ -1,7 +1,8 @@
 /* net.c -- virtio network device (VIRTIO 1.2, 5.1): features, configuration, link; net-packet.c and net-control.c serve its queues. */
 /* SPDX-License-Identifier: MIT */
 #include "net.h"
-#include <backplane/iface/accel.h>
+#include <backplane/clock.h>
+#include <backplane/log.h>
 #include <backplane/machine.h>
 #include <stdio.h>
 
@@ -303,7 +304,7 @@ net_post_load (void *self, GError **error)
 /* --- tables: properties, saved fields, type ---------------------------------------------------- */
 
 static const BpProperty net_properties[] = {
-  VIRTIO_DEVICE_PROPERTIES (VirtioNet),
+  BP_VIRTIO_DEVICE_PROPERTIES (VirtioNet, bus, address),
   BP_PROP_LINK ("backend", VirtioNet, backend, BP_NET_ID, 0, "The network it is on; not given: no link."),
   BP_PROP_STRING ("mac", VirtioNet, mac_text, NULL,
                   "Its address; not given: a locally administered one that follows from the machine's description and the device's name, the same in each run."),

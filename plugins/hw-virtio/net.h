@@ -3,7 +3,7 @@
 #ifndef HW_VIRTIO_NET_H
 #define HW_VIRTIO_NET_H
 
-#include "hw-virtio.h"
+#include <backplane/bus/virtio.h>
 #include <backplane/iface/net.h>
 
 enum {                          /* feature bits (VIRTIO 1.2, 5.1.3) */

@@ -1,5 +1,6 @@
 /* plugin.c -- hw-virtio: virtio devices, and the buses that carry them. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/plugin.h>
 #include "hw-virtio.h"
 #include "virtio.h"
 

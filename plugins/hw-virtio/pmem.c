@@ -1,6 +1,8 @@
 /* pmem.c -- virtio persistent memory (VIRTIO 1.2, 5.19): a file that the guest sees as memory, and a queue to flush it. */
 /* SPDX-License-Identifier: MIT */
-#include "hw-virtio.h"
+#include <backplane/bus/virtio.h>
+#include <backplane/log.h>
+#include <backplane/loop.h>
 #include "memory-place.h"
 #include <errno.h>
 #include <unistd.h>
@@ -158,7 +160,7 @@ pmem_info (void *self, BpMemoryDeviceInfo *info)
 
 static const BpMemoryDeviceIface device_iface = { .struct_size = sizeof (BpMemoryDeviceIface), .info = pmem_info };
 static const BpInterfaceDesc pmem_interfaces[] = { { BP_MEMORY_DEVICE_ID, &device_iface }, { NULL, NULL } };
-static const BpProperty pmem_properties[] = { VIRTIO_DEVICE_PROPERTIES (Pmem), MEMORY_PLACE_PROPERTIES (Pmem), BP_PROP_END };
+static const BpProperty pmem_properties[] = { BP_VIRTIO_DEVICE_PROPERTIES (Pmem, bus, address), MEMORY_PLACE_PROPERTIES (Pmem), BP_PROP_END };
 
 const BpTypeDesc virtio_pmem_type = {
   BP_TYPE ("virtio-pmem", BP_KIND_DEVICE, Pmem),

@@ -1,5 +1,6 @@
 /* queue.c -- what split and packed virtqueues have in common: their life, their memory, the buffers that a device has. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/log.h>
 #include "virtio.h"
 #include <string.h>
 

@@ -1,6 +1,7 @@
 /* rng.c -- virtio entropy device (VIRTIO 1.2, 5.4): random bytes of the host, or of a seed. */
 /* SPDX-License-Identifier: MIT */
-#include "hw-virtio.h"
+#include <backplane/bus/virtio.h>
+#include <backplane/clock.h>
 #include <errno.h>
 #include <sys/random.h>
 
@@ -183,7 +184,7 @@ rng_reset (void *self, BpResetKind kind)
 /* --- tables: properties, saved fields, type ---------------------------------------------------- */
 
 static const BpProperty rng_properties[] = {
-  VIRTIO_DEVICE_PROPERTIES (Rng),
+  BP_VIRTIO_DEVICE_PROPERTIES (Rng, bus, address),
   BP_PROP_STRING ("seed", Rng, seed, NULL, "A number from which all bytes follow, so that each run of a deterministic machine gets the same; not given: the host's."),
   BP_PROP_SIZE ("max-bytes", Rng, max_bytes, 0, "Bytes that the guest gets within a `period` at most; 0: no limit."),
   BP_PROP_U32 ("period", Rng, period, 0, "Length of a period, in milliseconds of virtual time, from its last byte on; 0: no limit."),

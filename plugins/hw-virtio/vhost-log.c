@@ -1,6 +1,6 @@
 /* vhost-log.c -- the pages of guest memory that a vhost-user back end has written, as it logs them itself. */
 /* SPDX-License-Identifier: MIT */
-#include "vhost-log.h"
+#include "vhost-user.h"
 #include <backplane/common.h>
 #include <errno.h>
 #include <fcntl.h>

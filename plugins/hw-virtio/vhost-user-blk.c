@@ -1,5 +1,6 @@
 /* vhost-user-blk.c -- virtio block device (VIRTIO 1.2, 5.2) that another process drives. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/log.h>
 #include "vhost-front.h"
 
 /* --- what the driver sees ----------------------------------------------------------------------------- */

@@ -265,6 +265,13 @@ agree (Vhost *v, GError **error)
   return tell (v, &m, VHOST_SET_OWNER, 0, NULL, 0, error) && open_channel (v, error);
 }
 
+char *
+vhost_wrong (const char *address)
+{
+  return g_str_has_prefix (address, "unix:") ? bp_socket_wrong (address)
+                                             : g_strdup_printf ("`%s` is not unix:PATH: descriptors cannot be passed otherwise", address);
+}
+
 bool
 vhost_connect (Vhost *v, const char *address, GError **error)
 {

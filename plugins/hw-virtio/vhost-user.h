@@ -48,6 +48,8 @@ typedef struct Vhost {
 /* All of these return false, with error, when the back end does not answer within seconds, not what the protocol says, or no. */
 void vhost_init (Vhost *v);
 void vhost_finish (Vhost *v);
+/* What is wrong with an address; NULL: nothing.  Free with g_free. */
+char *vhost_wrong (const char *address);
 /* Connects and agrees on what there is: features, protocol features, number of queues. */
 bool vhost_connect (Vhost *v, const char *address, GError **error);
 void vhost_disconnect (Vhost *v);
@@ -65,5 +67,19 @@ bool vhost_start (Vhost *v, uint64_t features, const VhostMemory *memory, unsign
 bool vhost_start_ring (Vhost *v, const VhostRing *ring, GError **error);
 /* *next: where the back end stood. */
 bool vhost_stop_ring (Vhost *v, uint32_t index, uint32_t *next, GError **error);
+
+/* --- vhost-log.c: the pages of guest memory that the back end has written, as it logs them itself ---------- */
+typedef struct VhostLog {
+  uint64_t *words;              /* shared with the back end, which sets bits at any time: one a page; NULL: no log */
+  uint64_t size;                /* bytes */
+  int fd;
+} VhostLog;
+
+void vhost_log_init (VhostLog *log);
+void vhost_log_finish (VhostLog *log);
+/* Has a place for each page below `end'. */
+bool vhost_log_cover (VhostLog *log, uint64_t end, GError **error);
+/* What was written since the last time. */
+void vhost_log_take (VhostLog *log, void (*written) (void *user, uint64_t address, uint64_t size), void *user);
 
 #endif

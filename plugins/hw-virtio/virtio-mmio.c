@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "virtio.h"
 #include <backplane/iface/acpi.h>
+#include <backplane/log.h>
 
 /* --- registers -------------------------------------------------------------- */
 

@@ -1,5 +1,6 @@
 /* virtio-pci-legacy.c -- ports of a transitional virtio function, for drivers older than VIRTIO 1.0 (VIRTIO 1.2, 4.1.4.10 and 2.7.2). */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/log.h>
 #include "virtio-pci.h"
 
 enum {

@@ -1,5 +1,6 @@
 /* virtio-pci-registers.c -- registers of a virtio function on PCI (VIRTIO 1.2, 4.1.4): common configuration, ISR status, device configuration, kicks. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/log.h>
 #include "virtio-pci.h"
 
 enum {                          /* 4.1.4.3 */

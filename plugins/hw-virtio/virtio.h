@@ -5,7 +5,6 @@
 
 #include "guest-memory.h"
 #include <backplane/bus/virtio.h>
-#include <backplane/device.h>
 
 enum {                          /* device status (VIRTIO 1.2, 2.1) */
   STATUS_ACKNOWLEDGE = 1, STATUS_DRIVER = 2, STATUS_DRIVER_OK = 4, STATUS_FEATURES_OK = 8, STATUS_NEEDS_RESET = 0x40, STATUS_FAILED = 0x80

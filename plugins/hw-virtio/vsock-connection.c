@@ -1,5 +1,6 @@
 /* vsock-connection.c -- one connection of a virtio socket device: a Unix socket, what waits for it, and its end. */
 /* SPDX-License-Identifier: MIT */
+#include <backplane/loop.h>
 #include "vsock.h"
 #include <errno.h>
 #include <poll.h>

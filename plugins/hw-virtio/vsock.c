@@ -4,6 +4,8 @@
  * A guest's connection to (2, PORT) goes to the Unix socket PATH_PORT.  A client of the host connects to PATH, says "CONNECT PORT\n", hears "OK PORT\n", and is
  * connected to the guest's port.  These are the conventions of Firecracker.
  */
+#include <backplane/log.h>
+#include <backplane/loop.h>
 #include "vsock.h"
 #include <errno.h>
 #include <sys/socket.h>
@@ -483,7 +485,7 @@ vsock_reset (void *self, BpResetKind kind)
 /* --- tables: properties, saved fields, type ------------------------------------------------------------ */
 
 static const BpProperty vsock_properties[] = {
-  VIRTIO_DEVICE_PROPERTIES (Vsock),
+  BP_VIRTIO_DEVICE_PROPERTIES (Vsock, bus, address),
   BP_PROP_U32_RANGE ("cid", Vsock, cid, 3, 3, UINT32_MAX - 1, "The guest's address, its context ID; the host's is 2."),
   BP_PROP_ ("path", BP_PROPERTY_STRING, Vsock, path, .flags = BP_PROPERTY_REQUIRED,
             .help = "The Unix socket on which clients of the host ask for a port of the guest; what the guest connects to is beside it: PATH_PORT.  Relative to the current "

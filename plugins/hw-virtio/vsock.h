@@ -3,7 +3,7 @@
 #ifndef HW_VIRTIO_VSOCK_H
 #define HW_VIRTIO_VSOCK_H
 
-#include "hw-virtio.h"
+#include <backplane/bus/virtio.h>
 #include <backplane/socket.h>
 
 enum { VSOCK_HOST = 2, VSOCK_STREAM = 1, VSOCK_HEADER = 44 };

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <backplane/arch/x86-state.h>
 #include <backplane/clock.h>
+#include <backplane/cpu.h>
 #include <backplane/device.h>
 #include <backplane/machine.h>
 #include <backplane/plugin.h>

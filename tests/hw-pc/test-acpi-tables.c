@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "hw-pc/acpi.h"
+#include "hw-pc/aml-build.h"
 
 /* --- AML ---------------------------------------------------------------------------------------------- */
 

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "one-device.h"
 #include <backplane/iface/screen.h>
+#include <backplane/loop.h>
 #include <stdarg.h>
 #include <string.h>
 

@@ -1,6 +1,7 @@
 /* virtio-test.c -- what tests of hw-virtio share: machines with a bus, and a device that sends back what it gets. */
 /* SPDX-License-Identifier: MIT */
 #include "virtio-test.h"
+#include <backplane/loop.h>
 
 const BpPluginDesc *bp_plugin_query (void);
 

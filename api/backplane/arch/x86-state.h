@@ -4,7 +4,7 @@
 #ifndef BACKPLANE_ARCH_X86_STATE_H
 #define BACKPLANE_ARCH_X86_STATE_H
 
-#include <backplane/cpu.h>
+#include <backplane/common.h>
 BP_BEGIN_DECLS
 
 #define BP_X86_CPU_ID "bp.x86-cpu/1"
@@ -51,8 +51,8 @@ typedef struct BpX86State {
 enum { BP_X86_EVENT_NONE, BP_X86_EVENT_INTERRUPT, BP_X86_EVENT_NMI, BP_X86_EVENT_EXCEPTION, BP_X86_EVENT_SOFTWARE };
 enum { BP_X86_ACTIVE, BP_X86_HALTED, BP_X86_SHUTDOWN, BP_X86_WAIT_SIPI };
 
-/* Bits of a vCPU's pending word beyond those of cpu.h.  RESET#; a second NMI, when two came before the first was taken. */
-enum { BP_X86_IRQ_RESET = BP_VCPU_IRQ_USER, BP_X86_IRQ_NMI_2 = BP_VCPU_IRQ_USER << 2 };
+/* Bits of a vCPU's pending word (cpu.h), from BP_VCPU_IRQ_USER on.  RESET#; a second NMI, when two came before the first was taken. */
+enum { BP_X86_IRQ_RESET = 1 << 8, BP_X86_IRQ_NMI_2 = 1 << 10 };
 
 typedef struct BpX86CpuIface {
   uint32_t struct_size;

@@ -9,7 +9,7 @@
 #ifndef BACKPLANE_BUS_ATA_H
 #define BACKPLANE_BUS_ATA_H
 
-#include <backplane/property.h>
+#include <backplane/common.h>
 #include <stdio.h>
 #include <sys/uio.h>
 BP_BEGIN_DECLS

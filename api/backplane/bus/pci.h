@@ -8,13 +8,22 @@
 #define BACKPLANE_BUS_PCI_H
 
 #include <backplane/memory.h>
-#include <backplane/property.h>
 #include <stdio.h>
 BP_BEGIN_DECLS
 
 #define BP_PCI_BUS_ID "bp.pci-bus/1"
 
 enum { BP_PCI_BAR_MEMORY = 0, BP_PCI_BAR_IO = 1, BP_PCI_BAR_64BIT = 4, BP_PCI_BAR_PREFETCHABLE = 8 };
+
+/* Registers of the standard configuration header, by offset (PCI Local Bus 3.0, 6.1), and bits of theirs. */
+enum {
+  BP_PCI_VENDOR = 0x00, BP_PCI_DEVICE = 0x02, BP_PCI_COMMAND = 0x04, BP_PCI_STATUS = 0x06, BP_PCI_REVISION = 0x08, BP_PCI_CLASS = 0x0b,
+  BP_PCI_HEADER_TYPE = 0x0e, BP_PCI_BAR0 = 0x10, BP_PCI_SUBSYSTEM = 0x2c, BP_PCI_ROM = 0x30, BP_PCI_CAPABILITIES = 0x34,
+  BP_PCI_INTERRUPT_LINE = 0x3c, BP_PCI_INTERRUPT_PIN = 0x3d
+};
+enum { BP_PCI_COMMAND_IO = 1 << 0, BP_PCI_COMMAND_MEMORY = 1 << 1, BP_PCI_COMMAND_MASTER = 1 << 2, BP_PCI_COMMAND_NO_INTERRUPT = 1 << 10 };
+enum { BP_PCI_STATUS_INTERRUPT = 1 << 3, BP_PCI_STATUS_CAPABILITIES = 1 << 4 };
+enum { BP_PCI_ROM_ENABLE = 1 << 0 };
 
 typedef struct BpPciBar {
   BpRegion *region;             /* NULL: unused; size a power of two */
@@ -101,6 +110,14 @@ bp_pci_interrupt (const BpLink *bus, BpPciSlot *slot, unsigned vector, bool leve
   if (messages && level)
     t->message (bus->instance, slot, vector);
   t->set_interrupt (bus->instance, slot, level && !messages);
+}
+
+/* 16-bit registers, little-endian, in what BpPciBusIface.config and write_mask return. */
+static inline uint16_t bp_pci_get16 (const uint8_t *config, unsigned offset) { return (uint16_t) (config[offset] | config[offset + 1] << 8); }
+static inline void bp_pci_put16 (uint8_t *config, unsigned offset, uint16_t value)
+{
+  config[offset] = (uint8_t) value;
+  config[offset + 1] = (uint8_t) (value >> 8);
 }
 
 /* "DD.F" (hex device, function) -> device << 3 | function; -1 when malformed. */

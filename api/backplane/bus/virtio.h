@@ -15,15 +15,18 @@
 #ifndef BACKPLANE_BUS_VIRTIO_H
 #define BACKPLANE_BUS_VIRTIO_H
 
-#include <backplane/loop.h>
-#include <backplane/memory.h>
 #include <backplane/object.h>
-#include <backplane/property.h>
 #include <string.h>
 #include <sys/uio.h>
 BP_BEGIN_DECLS
 
 #define BP_VIRTIO_BUS_ID "bp.virtio-bus/1"
+
+/* Rows of every virtio device's two properties, for its fields of types BpLink and char *. */
+#define BP_VIRTIO_DEVICE_PROPERTIES(T, bus_, address_) \
+  BP_PROP_LINK ("bus", T, bus_, BP_VIRTIO_BUS_ID, BP_PROPERTY_REQUIRED, "The bus of virtio devices it is on."), \
+  BP_PROP_ROW_ ("address", BP_PROPERTY_STRING, T, address_, BP_PROPERTY_REQUIRED, 0, NULL, 0, 0, NULL, NULL, \
+                "Its place on the bus: device (hexadecimal) and function where the bus is one of PCI functions (04.0), else a slot's number.")
 #define BP_VIRTIO_QUEUE_SIZE_MAX 32768u         /* entries (2.7, 2.8.10.1) */
 
 typedef struct BpVirtioDevice BpVirtioDevice;   /* the bus's side of a registered device */

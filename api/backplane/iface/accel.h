@@ -4,6 +4,7 @@
 #ifndef BACKPLANE_IFACE_ACCEL_H
 #define BACKPLANE_IFACE_ACCEL_H
 
+#include <backplane/clock.h>
 #include <backplane/cpu.h>
 BP_BEGIN_DECLS
 
@@ -116,8 +117,6 @@ BP_EXPORT int64_t bp_machine_next_virtual_timer (BpMachine *machine);
  * not pass for a guest without its interrupts.  true: some were due, and the CPU may have interrupts to take.  In deterministic mode nothing is ever late.  Without the
  * machine lock. [vcpu] */
 BP_EXPORT bool bp_machine_catch_up (BpMachine *machine, int64_t now);
-/* Whether the descriptor asked for deterministic mode, and its ns per instruction as a power of two. [any] */
-BP_EXPORT bool bp_machine_is_deterministic (BpMachine *machine, unsigned *shift);
 
 BP_END_DECLS
 #endif

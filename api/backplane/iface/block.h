@@ -8,8 +8,7 @@
 #ifndef BACKPLANE_IFACE_BLOCK_H
 #define BACKPLANE_IFACE_BLOCK_H
 
-#include <backplane/loop.h>
-#include <backplane/property.h>
+#include <backplane/common.h>
 #include <string.h>
 #include <sys/uio.h>
 BP_BEGIN_DECLS

@@ -7,7 +7,7 @@
 #ifndef BACKPLANE_IFACE_CHAR_H
 #define BACKPLANE_IFACE_CHAR_H
 
-#include <backplane/property.h>
+#include <backplane/common.h>
 BP_BEGIN_DECLS
 
 #define BP_CHAR_ID "bp.char/1"

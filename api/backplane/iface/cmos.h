@@ -7,7 +7,7 @@
 #ifndef BACKPLANE_IFACE_CMOS_H
 #define BACKPLANE_IFACE_CMOS_H
 
-#include <backplane/property.h>
+#include <backplane/common.h>
 BP_BEGIN_DECLS
 
 #define BP_CMOS_ID "bp.cmos/1"

@@ -7,7 +7,7 @@
 #ifndef BACKPLANE_IFACE_FIRMWARE_CONFIG_H
 #define BACKPLANE_IFACE_FIRMWARE_CONFIG_H
 
-#include <backplane/property.h>
+#include <backplane/common.h>
 BP_BEGIN_DECLS
 
 #define BP_FIRMWARE_CONFIG_ID "bp.firmware-config/1"

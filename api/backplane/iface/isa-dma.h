@@ -11,7 +11,7 @@
 #ifndef BACKPLANE_IFACE_ISA_DMA_H
 #define BACKPLANE_IFACE_ISA_DMA_H
 
-#include <backplane/property.h>
+#include <backplane/common.h>
 BP_BEGIN_DECLS
 
 #define BP_ISA_DMA_ID "bp.isa-dma/1"

@@ -8,7 +8,7 @@
 #ifndef BACKPLANE_IFACE_NET_H
 #define BACKPLANE_IFACE_NET_H
 
-#include <backplane/property.h>
+#include <backplane/common.h>
 #include <string.h>
 #include <sys/uio.h>
 BP_BEGIN_DECLS

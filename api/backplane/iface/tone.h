@@ -7,7 +7,7 @@
 #ifndef BACKPLANE_IFACE_TONE_H
 #define BACKPLANE_IFACE_TONE_H
 
-#include <backplane/property.h>
+#include <backplane/common.h>
 BP_BEGIN_DECLS
 
 #define BP_TONE_ID "bp.tone/1"
