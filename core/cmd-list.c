@@ -22,15 +22,15 @@ static const GOptionEntry options[] = {
 static void
 list_module (BpReportTable *table, BpModule *module)
 {
-  report_row (table, module->id, module->desc->version, module->desc->licence, module->path,
-              module->desc->description);
+  report_row (table, module->id, module->desc->version, module->desc->licence, module->desc->description,
+              module->path);
 }
 
 /* Loads what is found; a refused one is listed with the reason. */
 static void
 list_modules (BpReport *report)
 {
-  static const char *const columns[] = { "module", "version", "licence", "file", "description", NULL };
+  static const char *const columns[] = { "module", "version", "licence", "description", "file", NULL };
   g_auto (GStrv) ids = plugin_scan ();
   BpReportTable *table = report_table (report, "modules", columns);
   list_module (table, plugin_core ());
@@ -41,7 +41,7 @@ list_modules (BpReport *report)
       list_module (table, module);
     } else {
       g_autofree char *refused = g_strdup_printf ("refused: %s", error->message);
-      report_row (table, *id, NULL, NULL, NULL, refused);
+      report_row (table, *id, NULL, NULL, refused, NULL);
     }
   }
 }
@@ -106,14 +106,14 @@ list_directory (BpReportTable *table, const char *directory)
     g_autofree char *path = g_build_filename (directory, file, NULL),
                     *stem = g_strndup (file, strlen (file) - 4);
     g_autofree char *description = machine_description (path);
-    report_row (table, stem, path, description);
+    report_row (table, stem, description, path);
   }
 }
 
 static void
 list_machines (BpReport *report)
 {
-  static const char *const columns[] = { "machine", "file", "description", NULL };
+  static const char *const columns[] = { "machine", "description", "file", NULL };
   g_auto (GStrv) directories = machine_directories ();
   BpReportTable *table = report_table (report, "machines", columns);
   for (char **directory = directories; *directory; directory++) {

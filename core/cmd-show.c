@@ -8,12 +8,12 @@ static char **settings, **explained;
 static gboolean tree, map, effective, dot;
 
 static const GOptionEntry entries[] = {
-  { "tree", 0, 0, G_OPTION_ARG_NONE, &tree, "Objects with their types, links, wires and maps (the default)",
+  { "tree", 0, 0, G_OPTION_ARG_NONE, &tree, "Objects with their types, what was set, links, wires and maps (the default)",
     NULL },
   { "map", 0, 0, G_OPTION_ARG_NONE, &map, "The flat maps of memory and I/O ports", NULL },
   { "effective", 0, 0, G_OPTION_ARG_NONE, &effective,
     "The merged descriptor, as an .ini, with where each value came from", NULL },
-  { "explain", 0, 0, G_OPTION_ARG_STRING_ARRAY, &explained, "Where a value comes from, and what it replaced",
+  { "explain", 0, 0, G_OPTION_ARG_STRING_ARRAY, &explained, "Where a value comes from, and what it replaced; of an OBJECT, all of them",
     "OBJECT.KEY" },
   { "dot", 0, 0, G_OPTION_ARG_NONE, &dot, "A graph for graphviz", NULL },
   { "set", 0, 0, G_OPTION_ARG_STRING_ARRAY, &settings, "Set a key of an object; the last one wins",

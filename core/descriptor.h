@@ -101,6 +101,8 @@ const char *section_label (const Section *s);
 /* The id of the section's object when it makes one: "com1", "accel". */
 const char *section_id (const Section *s);
 /* Directory that relative paths in a value are relative to; free it. */
+/* One that a person can go to. */
+static inline bool origin_has_line (const Origin *o) { return o->line && strcmp (o->file, COMMAND_LINE) != 0; }
 char *origin_directory (const Origin *origin);
 bool section_is_name (const char *text);
 bool section_is_added (const Section *s);       /* to a machine that was there; its origin is no file: "" */

@@ -44,6 +44,18 @@ object_ids (Build *b, const char *interface_id)
   return (const char **) g_ptr_array_free (ids, FALSE);
 }
 
+/* "cpu0" of a [cpu] whose `count` was refused: it would have been made. */
+static bool
+is_uncounted (Build *b, const char *id)
+{
+  gsize length = strlen (id);
+  while (length && g_ascii_isdigit (id[length - 1]))
+    length--;
+  g_autofree char *stem = g_strndup (id, length), *first = g_strconcat (stem, "0", NULL);
+  Section *s = id[length] ? descriptor_section (b->d, stem) : NULL;
+  return s && section_value (s, "count") && !g_hash_table_contains (b->m->by_id, stem) && !g_hash_table_contains (b->m->by_id, first);
+}
+
 BpObject *
 build_find (Build *b, Section *s, Value *v, const char *id, bool *silent)
 {
@@ -61,6 +73,10 @@ build_find (Build *b, Section *s, Value *v, const char *id, bool *silent)
   }
   if (g_hash_table_contains (b->d->by_name, id) && (!named || section_kind (named->kind)->is_object)) {
     *silent = true;             /* its section was refused, and that was said */
+    return NULL;
+  }
+  if (is_uncounted (b, id)) {
+    *silent = true;
     return NULL;
   }
   g_autofree const char **ids = object_ids (b, NULL);
@@ -242,6 +258,23 @@ has_text (const Section *s, const BpProperty *p)
   return v && (*v->text || (p->kind != BP_PROPERTY_LINK && p->kind != BP_PROPERTY_FILE));
 }
 
+/* What a link could name, as a sentence: objects of this machine, or else the types that would make one. */
+static char *
+candidates (Build *b, const char *interface_id)
+{
+  g_autofree const char **ids = object_ids (b, interface_id);
+  g_autoptr (GPtrArray) types = type_all (), names = g_ptr_array_new ();
+  for (guint i = 0; interface_id && i < types->len; i++)
+    if (type_interface (types->pdata[i], interface_id))
+      g_ptr_array_add (names, (void *) ((const BpTypeDesc *) types->pdata[i])->name);
+  g_ptr_array_add (names, NULL);
+  const char *const *words = ids[0] ? (const char *const *) ids : (const char *const *) names->pdata;
+  g_autofree char *list = g_strjoinv (", ", (char **) words);
+  if (!interface_id || !*list)
+    return g_strdup ("");
+  return g_strdup_printf (ids[0] ? " Here are: %s." : " Nothing in this machine is one; these types would be: %s.", list);
+}
+
 static void
 check_required (Build *b, Item *item)
 {
@@ -250,8 +283,9 @@ check_required (Build *b, Item *item)
     const BpProperty *p = &g_array_index (properties, BpProperty, i);
     if (!(p->flags & BP_PROPERTY_REQUIRED) || has_text (item->section, p))
       continue;
-    descriptor_error (b->d, NULL, item->section, NULL, NULL, "the key `%s` is missing: %s", p->name,
-                      p->help ? p->help : "");
+    g_autofree char *could_be = p->kind == BP_PROPERTY_LINK ? candidates (b, p->interface_id) : g_strdup ("");
+    descriptor_error (b->d, NULL, item->section, NULL, NULL, "the key `%s` is missing: %s%s", p->name,
+                      p->help ? p->help : "", could_be);
     item->broken = true;
   }
 }

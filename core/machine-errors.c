@@ -8,7 +8,7 @@ append_place (Descriptor *d, GString *out, const Origin *origin)
 {
   if (!origin || !origin->file)
     g_string_append_printf (out, "%s: ", d->path);
-  else if (origin->line)
+  else if (origin_has_line (origin))
     g_string_append_printf (out, "%s:%u: ", origin->file, origin->line);
   else if (*origin->file)
     g_string_append_printf (out, "%s: ", origin->file);

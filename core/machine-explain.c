@@ -9,7 +9,7 @@
 static void
 append_origin (GString *out, const Origin *origin)
 {
-  if (origin->line)
+  if (origin_has_line (origin))
     g_string_append_printf (out, "%s:%u", origin->file, origin->line);
   else if (origin->text)
     g_string_append_printf (out, "%s %s", origin->file, origin->text);
@@ -56,14 +56,17 @@ region_part (const Mapping *mapping)
 
 /* --- tree --------------------------------------------------------------------------------- */
 
+/* Links, and what the descriptor says of other properties. */
 static void
-tree_links (BpObject *o, GString *out)
+tree_properties (BpObject *o, GString *out)
 {
   for (guint i = 0; i < o->properties->len; i++) {
     const BpProperty *p = &g_array_index (o->properties, BpProperty, i);
     BpObject *target = link_target (o, p);
-    if (target)
-      g_string_append_printf (out, "    %s = %s\n", p->name, target->id);
+    const Value *v = section_value (object_section (o), p->name);
+    g_autofree char *text = p->kind != BP_PROPERTY_LINK && v && v->text ? value_text (v, o) : NULL;
+    if (target || text)
+      g_string_append_printf (out, "    %s = %s\n", p->name, target ? target->id : text);
   }
 }
 
@@ -120,7 +123,7 @@ explain_tree (BpMachine *m, GString *out)
     BpModule *module = type_module (o->type);
     g_string_append_printf (out, "  %s %s: %s (%s)\n", kind_name (o->type->kind), o->id, o->type->name,
                             module ? module->id : "core");
-    tree_links (o, out);
+    tree_properties (o, out);
     for_each_wire (o, tree_wire, out);
     tree_maps (g_hash_table_lookup (mappings, o), out);
   }
@@ -336,15 +339,26 @@ explain_key (Section *s, BpObject *o, const char *path, const char *key, GString
   return true;
 }
 
+/* All that the descriptor says of it. */
+static void
+explain_object (Section *s, const char *id, GString *out)
+{
+  for (guint i = 0; i < s->values->len; i++) {
+    const Value *v = s->values->pdata[i];
+    g_string_append_printf (out, "%s.%s = %s\n", id, v->key, v->text ? v->text : "(unset)");
+    explain_given (v, out);
+  }
+}
+
 bool
 explain_value (BpMachine *m, const char *path, GString *out, GError **error)
 {
   const char *dot = strchr (path, '.');
-  if (!dot || dot == path || !dot[1]) {
+  if (dot && (dot == path || !dot[1])) {
     g_set_error (error, BP_ERROR, BP_ERROR_DESCRIPTOR, "`%s` is not a value; write OBJECT.KEY", path);
     return false;
   }
-  g_autofree char *id = g_strndup (path, (gsize) (dot - path));
+  g_autofree char *id = g_strndup (path, dot ? (gsize) (dot - path) : strlen (path));
   BpObject *o = g_hash_table_lookup (m->by_id, id);
   Section *s = o ? object_section (o) : descriptor_section (m->descriptor, id);
   if (!s) {
@@ -355,6 +369,10 @@ explain_value (BpMachine *m, const char *path, GString *out, GError **error)
     g_autofree char *suggestion = hint ? g_strdup_printf (" (did you mean `%s`?)", hint) : g_strdup ("");
     g_set_error (error, BP_ERROR, BP_ERROR_DESCRIPTOR, "there is no object `%s`%s", id, suggestion);
     return false;
+  }
+  if (!dot) {
+    explain_object (s, id, out);
+    return true;
   }
   return explain_key (s, o ? o : section_object (m, s), path, dot + 1, out, error);
 }

@@ -1,6 +1,7 @@
 /* machine-path.c -- where machine descriptors are looked for by name. */
 /* SPDX-License-Identifier: MIT */
 #include "machine.h"
+#include "object.h"
 #include <string.h>
 
 char **
@@ -15,6 +16,34 @@ machine_directories (void)
   g_ptr_array_add (directories, g_strdup (MACHINESDIR));
   g_ptr_array_add (directories, NULL);
   return (char **) g_ptr_array_free (directories, FALSE);
+}
+
+static void
+add_machines (GPtrArray *names, const char *directory)
+{
+  GDir *dir = g_dir_open (directory, 0, NULL);
+  const char *file;
+  while (dir && (file = g_dir_read_name (dir)))
+    if (g_str_has_suffix (file, ".ini"))
+      g_ptr_array_add (names, g_strndup (file, strlen (file) - 4));
+  if (dir)
+    g_dir_close (dir);
+}
+
+static char *
+no_machine (const char *name, char **directories)
+{
+  g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
+  g_autofree char *stem = g_strndup (name, strlen (name) - (g_str_has_suffix (name, ".ini") ? 4 : 0));
+  add_machines (names, ".");
+  for (char **directory = directories; *directory; directory++)
+    add_machines (names, *directory);
+  g_ptr_array_add (names, NULL);
+  const char *nearest = nearest_name (stem, (const char *const *) names->pdata);
+  if (nearest)
+    return g_strdup_printf ("there is no machine `%s` (did you mean `%s`?)", name, nearest);
+  g_autofree char *searched = g_strjoinv (", ", directories);
+  return g_strdup_printf ("there is no machine `%s` here nor in: %s; `backplane list machines` shows those there are", name, searched);
 }
 
 char *
@@ -35,8 +64,7 @@ machine_find_file (const char *name, GError **error)
       return path;
     g_free (path);
   }
-  g_autofree char *searched = g_strjoinv (", ", directories);
-  g_set_error (error, BP_ERROR, BP_ERROR_DESCRIPTOR, "there is no machine `%s` here nor in: %s", name,
-               searched);
+  g_autofree char *message = no_machine (name, directories);
+  g_set_error_literal (error, BP_ERROR, BP_ERROR_DESCRIPTOR, message);
   return NULL;
 }

@@ -13,7 +13,7 @@ static void
 prefix_section (BpObject *o, GError **error)
 {
   Section *s = object_section (o);
-  if (s->origin.line)
+  if (origin_has_line (&s->origin))
     g_prefix_error (error, "%s:%u: [%s]: ", s->origin.file, s->origin.line, section_label (s));
   else
     g_prefix_error (error, "%s: [%s]: ", s->origin.file, section_label (s));

@@ -54,16 +54,6 @@ module_of (Descriptor *d, Section *s)
                                                                                  : NULL;
 }
 
-static void
-report_module (Descriptor *d, Section *s, const char *name, const char *message)
-{
-  Value *v = section_value (s, "module");
-  g_autofree char *found = plugin_find (name, NULL);
-  g_auto (GStrv) names = found ? NULL : plugin_scan ();
-  descriptor_error (d, &v->origin, s, "module", nearest_name (name, (const char *const *)names), "%s",
-                    message);
-}
-
 /* A module that does not load is reported once, whoever else names it. */
 void
 schema_load_module (Descriptor *d, Section *s)
@@ -79,7 +69,7 @@ schema_load_module (Descriptor *d, Section *s)
   g_autofree char *name = names ? g_strdup (names[0]) : NULL;
   g_autoptr (GError) error = NULL;
   if (name && !g_hash_table_contains (bad, name) && !plugin_load (name, &error)) {
-    report_module (d, s, name, error->message);
+    descriptor_error (d, &section_value (s, "module")->origin, s, "module", NULL, "%s", error->message);
     g_hash_table_add (bad, g_steal_pointer (&name));
   }
 }
@@ -158,6 +148,31 @@ report_typeless (Descriptor *d, Section *s, const SectionKind *kind)
                     kind->name);
 }
 
+static bool
+is_replaced (const Value *v, const Value *beside)
+{
+  return v->history && beside && !beside->history;
+}
+
+/* The type and the plugin do not go together.  What was replaced did: `type` alone takes its plugin with it, `module` alone the plugin's only type. */
+static const BpTypeDesc *
+reconcile (Descriptor *d, Section *s, const BpTypeDesc *type, BpModule *module)
+{
+  Value *v = section_value (s, "type"), *m = section_value (s, "module");
+  bool by_type = is_replaced (v, m);
+  if (!by_type && !is_replaced (m, v)) {
+    descriptor_error (d, &v->origin, s, "type", NULL, "`%s` is not of the plugin `%s` but of `%s`", v->text,
+                      module->id, type_module (type)->id);
+    return NULL;
+  }
+  if (!by_type && !(type = only_type (d, s, module, section_kind (s->kind))))
+    return NULL;
+  const char *text = by_type ? type_module (type)->id : type->name;
+  RawValue raw = { .key = by_type ? "module" : "type", .whole = (char *) text, .bare = (char *) text, .origin = by_type ? v->origin : m->origin };
+  section_put (s, &raw, true);
+  return type;
+}
+
 const BpTypeDesc *
 schema_type (Descriptor *d, Section *s)
 {
@@ -175,12 +190,12 @@ schema_type (Descriptor *d, Section *s)
   }
   value_drop_comment (v);
   const BpTypeDesc *type = type_find (v->text);
-  if (!type && !section_value (s, "module"))
+  if (!type && !module && section_value (s, "module"))
+    return NULL;                /* its module did not load, and that was said */
+  if (!type)
     type = type_on_path (v->text);
   if (!type) {
     g_autofree const char **names = type_names (kind->kind);
-    if (!module && section_value (s, "module"))
-      return NULL;              /* its module did not load, and that was said */
     const char *near = nearest_name (v->text, names);
     descriptor_error (d, &v->origin, s, "type", near, "no plugin here has a type `%s`%s", v->text,
                       near ? "" : "; `backplane list types` shows those there are");
@@ -191,12 +206,7 @@ schema_type (Descriptor *d, Section *s)
                       v->text, kind_name (type->kind), kind->name);
     return NULL;
   }
-  if (module && type_module (type) != module) {
-    descriptor_error (d, &v->origin, s, "type", NULL, "`%s` is not of the plugin `%s` but of `%s`", v->text,
-                      module->id, type_module (type)->id);
-    return NULL;
-  }
-  return type;
+  return module && type_module (type) != module ? reconcile (d, s, type, module) : type;
 }
 
 /* --- keys --------------------------------------------------------------------------------- */

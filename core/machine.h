@@ -16,6 +16,9 @@ typedef struct Origin {         /* where a value came from */
   const char *text;             /* the raw line */
 } Origin;
 
+/* The file of sections that options like --instrument stand for: they have no lines that anybody has seen. */
+#define COMMAND_LINE "the command line"
+
 typedef struct Value {
   char *key, *text;
   Origin origin;

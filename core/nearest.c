@@ -54,6 +54,14 @@ abbreviates (const char *word, size_t length, const char *name)
          (name[length] == '-' || name[length] == '.');
 }
 
+/* "kvm" is the last part of "accel-kvm". */
+static bool
+ends (const char *word, size_t length, const char *name, size_t name_length)
+{
+  const char *at = name + name_length - length;
+  return length >= 2 && name_length > length + 1 && at[-1] == '-' && g_ascii_strcasecmp (word, at) == 0;
+}
+
 /* "virtio-net" is what is known here of "virtio-net-pci", as others call it. */
 static bool
 begins (const char *word, size_t length, const char *name, size_t name_length)
@@ -74,7 +82,7 @@ nearest_name (const char *word, const char *const *candidates)
     return NULL;
   }
   enum { SLIPS = 2 };           /* no more edits than that are a slip of the fingers, whatever the words are */
-  const char *best = NULL, *longer = NULL, *stem = NULL;
+  const char *best = NULL, *longer = NULL, *tail = NULL, *stem = NULL;
   size_t stem_length = 0;
   unsigned best_distance = MAX (1, (unsigned) length / 3) + 1;
   for (; *candidates; candidates++) {
@@ -82,6 +90,9 @@ nearest_name (const char *word, const char *const *candidates)
     size_t name_length = strlen (name);
     if (!longer && abbreviates (word, length, name)) {
       longer = name;
+    }
+    if (!tail && ends (word, length, name, name_length)) {
+      tail = name;
     }
     if (name_length > stem_length && begins (word, length, name, name_length)) {
       stem = name;
@@ -101,5 +112,5 @@ nearest_name (const char *word, const char *const *candidates)
   if (stem && best_distance > SLIPS) {
     return stem;
   }
-  return best ? best : longer;
+  return best ? best : longer ? longer : tail;
 }

@@ -255,11 +255,13 @@ plugin_find (const char *name, GError **error)
   }
   g_auto (GStrv) ids = plugin_scan ();
   const char *nearest = nearest_name (name, (const char *const *) ids);
-  g_autofree char *hint = nearest ? g_strdup_printf (" (did you mean `%s`?)", nearest) : g_strdup ("");
+  if (nearest) {
+    g_set_error (error, BP_ERROR, BP_ERROR_PLUGIN, "plugin `%s` not found (did you mean `%s`?)", name, nearest);
+    return NULL;
+  }
   g_ptr_array_add (path, NULL);
   g_autofree char *searched = g_strjoinv (", ", (char **) path->pdata);
-  g_set_error (error, BP_ERROR, BP_ERROR_PLUGIN, "plugin `%s` not found%s; searched: %s", name, hint,
-               searched);
+  g_set_error (error, BP_ERROR, BP_ERROR_PLUGIN, "plugin `%s` not found; searched: %s", name, searched);
   return NULL;
 }
 

@@ -358,6 +358,7 @@ START_TEST (no_cascades)
   wrong ("[memory r]\ntype = toy-ram\nsize = 12\n[map m]\nregion = r\nat = memory@0\n", "[memory r] size:");
   wrong ("[device g]\ntype = toy-gpio\nlines = 999\nout0 = x.y\n", "[device g] lines:");
   wrong (HEAD "[cpu many]\ntype = toy-cpu\ncount = 4\nid = x\n", "[cpu many] id:");
+  wrong (HEAD "[cpu many]\ntype = toy-cpu\ncount = 400\n[device p]\ntype = toy-pic\nintr = many0.intr\n", "[cpu many] count:");
 }
 END_TEST
 

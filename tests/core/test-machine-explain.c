@@ -55,7 +55,7 @@ START_TEST (tree)
   explain_tree (m, out);
   holds (".ini: a toy ; really\n");
   holds ("  cpu cpu1: toy-cpu (toy)\n");
-  holds ("  device com1: toy-uart (toy)\n    backend = console\n    irq -> pic.in4\n    pio0 @ io "
+  holds ("  device com1: toy-uart (toy)\n    backend = console\n    depth = 8\n    label =   quoted\n    irq -> pic.in4\n    pio0 @ io "
          "0x3f8..0x3ff prio 2\n");
   holds ("    region @ memory 0x1000..0x10fff read-only [map low]\n");
 }
@@ -113,7 +113,12 @@ START_TEST (values)
   ck_assert (!explain_value (m, "con1.depth", out, &error));
   ck_assert_str_eq (error->message, "there is no object `con1` (did you mean `com1`?)");
   g_clear_error (&error);
-  ck_assert (!explain_value (m, "com1", out, &error));
+  ck_assert (!explain_value (m, "com1.", out, &error));
+  ck_assert_str_eq (error->message, "`com1.` is not a value; write OBJECT.KEY");
+  g_string_truncate (out, 0);
+  ck_assert (explain_value (m, "com1", out, NULL));
+  holds ("com1.type = toy-uart\n  from toy-");
+  holds ("com1.depth = 8\n  from --set com1.depth=8\n  before: 32, from toy-");
 }
 END_TEST
 

@@ -347,7 +347,7 @@ START_TEST (more_sections)
   descriptor_free (d);
   d = descriptor_load_more ("m.ini", NULL, more, (void *) "[monitor com1]\n");
   ck_assert_uint_eq (d->errors->len, 1);
-  ck_assert_msg (g_str_has_prefix (d->errors->pdata[0], "the command line:1: [monitor com1]: the name is taken"), "%s", (char *) d->errors->pdata[0]);
+  ck_assert_msg (g_str_has_prefix (d->errors->pdata[0], "the command line: [monitor com1]: the name is taken"), "%s", (char *) d->errors->pdata[0]);
   descriptor_free (d);
 }
 END_TEST

@@ -65,6 +65,16 @@ START_TEST (a_name_with_more_to_it) {
 }
 END_TEST
 
+START_TEST (the_last_part)
+{
+  const char *const names[] = { "accel-kvm", "accel-tcg", "tcg-cache", "kvm", NULL };
+  ck_assert_str_eq (nearest_name ("tcg", names), "tcg-cache");  /* how it begins says more */
+  ck_assert_str_eq (nearest_name ("kvm", (const char *const[]) { "accel-kvm", NULL }), "accel-kvm");
+  ck_assert_ptr_null (nearest_name ("vm", (const char *const[]) { "accel-kvm", NULL }));
+  ck_assert_ptr_null (nearest_name ("accel-kvm", (const char *const[]) { "vm", NULL }));
+}
+END_TEST
+
 START_TEST (very_long_words) {
   g_autofree char *longest = g_strnfill (10000, 'a');
   const char *const names[] = { longest, NULL };
@@ -86,6 +96,7 @@ main (void)
   tcase_add_test (tests, the_nearest_wins);
   tcase_add_test (tests, an_abbreviation);
   tcase_add_test (tests, a_name_with_more_to_it);
+  tcase_add_test (tests, the_last_part);
   tcase_add_test (tests, very_long_words);
   suite_add_tcase (suite, tests);
   SRunner *runner = srunner_create (suite);
