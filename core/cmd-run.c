@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct RunOptions {
   char **set;
@@ -25,6 +26,7 @@ static const GOptionEntry entries[] = {
     "Serve a monitor: QMP at unix:PATH or tcp:HOST:PORT, the console on this terminal with stdio", "ADDRESS" },
   { "gdb", 0, 0, G_OPTION_ARG_STRING, &given.sections.gdb, "Serve gdb; with --stop the machine waits for it", "[HOST:]PORT|unix:PATH" },
   { "instrument", 0, 0, G_OPTION_ARG_STRING_ARRAY, &given.sections.instruments, "Add an instrument, with keys for its section", "MODULE[,KEY=VALUE]..." },
+  { "symbols", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &given.sections.symbols, "A program or a kernel of the guest, or a list of its symbols: for names in reports and in start=NAME", "FILE" },
   { "output", 'o', 0, G_OPTION_ARG_FILENAME, &given.output, "Write what the instruments report to a file: JSON, or a page when the name ends in .html; `-` is standard output",
     "FILE" },
   { "no-report", 0, 0, G_OPTION_ARG_NONE, &given.no_report, "Do not print what the instruments report", NULL },
@@ -88,6 +90,23 @@ hold_signals (void)
   held[1] = g_unix_signal_source_new (SIGTERM);
 }
 
+/* People would look at a terminal on which nothing happens.  What reads standard error from a file knows what it asked for. */
+static void
+say_how_it_begins (void)
+{
+  if (!isatty (STDERR_FILENO))
+    return;
+  if (given.load)
+    command_error ("goes on from the snapshot `%s`", given.load);
+  if (!given.stop)
+    return;
+  if (given.sections.gdb)
+    command_error ("waits for gdb: target remote %s%s", strspn (given.sections.gdb, "0123456789") == strlen (given.sections.gdb) ? ":" : "",
+                   given.sections.gdb + (g_str_has_prefix (given.sections.gdb, "unix:") ? 5 : 0));
+  else
+    command_error ("waits for a monitor's `cont` (Ctrl-A C goes to the console)");
+}
+
 static int
 run_machine (BpMachine *m)
 {
@@ -107,13 +126,14 @@ run_machine (BpMachine *m)
     machine_set_timeout (m, (unsigned) given.timeout, EXIT_TIMED_OUT);
   machine_set_stopped (m, given.stop);
   hold_signals ();
+  say_how_it_begins ();
   return machine_run (m);
 }
 
 static char *
 more_sections (const Descriptor *d, void *user, const char **name)
 {
-  *name = "the command line";
+  *name = COMMAND_LINE;
   return run_sections (d, &given.sections);
 }
 
@@ -185,7 +205,7 @@ cmd_run (int argc, char **argv)
     return EXIT_OK;
   }
   if (argc != 2)
-    return command_usage ("run", argc < 2 ? "which machine?" : "one machine at a time");
+    return command_usage ("run", argc < 2 ? "which machine? (`backplane list machines` shows those there are)" : "one machine at a time");
   if (given.timeout < 0)
     return command_usage ("run", "--machine-timeout takes a number of seconds");
   if (!!given.load + !!given.incoming + !!given.template > 1)

@@ -63,6 +63,42 @@ command_take_plugin_path (const char *option, const char *value, gpointer data, 
   return TRUE;
 }
 
+/* What hands that know QEMU type first, and what it is called here. */
+static const char *const elsewhere[][2] = {
+  { "-m", "--set ram.size=SIZE" }, { "-smp", "--set cpu.count=N" }, { "-s", "--gdb 1234" }, { "-nographic", "--set screen.type=display-none" },
+  { "-enable-kvm", "--set accel.module=accel-kvm" }, { "-accel", "--set accel.module=NAME" }, { "-machine", "MACHINE.ini" }, { "-M", "MACHINE.ini" },
+  { "-cpu", "--set cpu.model=NAME" }, { "-cdrom", "--set cdrom.file=FILE" }, { "-qmp", "--monitor ADDRESS" }, { "-loadvm", "--load NAME" },
+  { "-device", "a section of MACHINE.ini" }, { "-monitor", "--monitor ADDRESS" }
+};
+
+/* GLib says "Unknown option --kernal".  Free with g_free; NULL: no idea what was meant. */
+static char *
+meant_option (const char *command, const char *message, const GOptionEntry *entries)
+{
+  const char *option = strrchr (message, ' ');
+  if (!option || option[1] != '-')
+    return NULL;
+  option++;
+  for (guint i = 0; strcmp (command, "run") == 0 && i < G_N_ELEMENTS (elsewhere); i++)
+    if (strcmp (option, elsewhere[i][0]) == 0)
+      return g_strdup (elsewhere[i][1]);
+  g_autoptr (GPtrArray) names = g_ptr_array_new ();
+  for (const GOptionEntry *e = entries; e->long_name; e++)
+    g_ptr_array_add (names, (void *) e->long_name);
+  g_ptr_array_add (names, NULL);
+  const char *near = nearest_name (option + strspn (option, "-"), (const char *const *) names->pdata);
+  return near ? g_strconcat ("--", near, NULL) : NULL;
+}
+
+static int
+wrong_option (const char *command, const GError *error, const GOptionEntry *entries)
+{
+  bool unknown = g_error_matches (error, G_OPTION_ERROR, G_OPTION_ERROR_UNKNOWN_OPTION);
+  g_autofree char *meant = unknown ? meant_option (command, error->message, entries) : NULL;
+  g_autofree char *message = meant ? g_strdup_printf ("%s (did you mean `%s`?)", error->message, meant) : g_strdup (error->message);
+  return command_usage (command, message);
+}
+
 bool
 command_options (int *argc, char ***argv, const char *parameters, const char *summary,
                  const GOptionEntry *entries, int *exit_code)
@@ -89,7 +125,7 @@ command_options (int *argc, char ***argv, const char *parameters, const char *su
     }
     return true;
   }
-  *exit_code = good ? EXIT_OK : command_usage (command, error->message);
+  *exit_code = good ? EXIT_OK : wrong_option (command, error, entries);
   if (good) {
     g_autofree char *text = g_option_context_get_help (context, TRUE, NULL);
     fputs (text, stdout);

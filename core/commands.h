@@ -55,6 +55,7 @@ typedef struct RunSections {
   char **monitors;              /* --monitor; may be NULL */
   char *gdb;                    /* --gdb; may be NULL */
   char **instruments;           /* --instrument; may be NULL */
+  char **symbols;               /* --symbols; may be NULL */
 } RunSections;
 /* NULL when fine, else what is wrong with an option. */
 char *run_sections_wrong (const RunSections *options);

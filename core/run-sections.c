@@ -9,6 +9,7 @@
 
 #define MODULE "monitor"
 #define GDB_MODULE "debug-gdb"
+#define SYMBOLS_MODULE "guest-symbols"
 
 /* --- what there is ------------------------------------------------------------------------ */
 
@@ -131,6 +132,14 @@ append_instrument (const Descriptor *d, GHashTable *taken, const char *text, GSt
   }
 }
 
+static void
+append_symbols (const Descriptor *d, GHashTable *taken, const char *file, GString *out)
+{
+  g_autofree char *path = g_canonicalize_filename (file, NULL);
+  g_string_append_printf (out, "[backend %s]\nmodule = " SYMBOLS_MODULE "\ntype = elf-symbols\n", free_name (d, taken, "symbols"));
+  append_quoted (out, "file", path);
+}
+
 /* Without any option there is a console too, for Ctrl-A C, if it can be had. */
 char *
 run_sections (const Descriptor *d, const RunSections *options)
@@ -147,6 +156,8 @@ run_sections (const Descriptor *d, const RunSections *options)
       append_qmp (d, taken, *monitors, out);
   if (options->gdb)
     append_gdb (d, taken, options->gdb, out);
+  for (char **s = options->symbols; s && *s; s++)
+    append_symbols (d, taken, *s, out);
   for (char **i = options->instruments; i && *i; i++)
     append_instrument (d, taken, *i, out);
   return g_string_free (out, FALSE);
