@@ -182,13 +182,14 @@ print_table (Printer *p, const BpReportTable *table)
 
 /* --- plots -------------------------------------------------------------------------------------- */
 
+/* Every `stride'-th of the values, from the last of the first `stride' on. */
 static void
-add_series (BpReportTable *table, const Series *s)
+add_range (BpReportTable *table, const char *name, const GArray *values, guint stride)
 {
   double least = INFINITY, most = -INFINITY, sum = 0;
   guint n = 0;
-  for (guint i = 0; i < series_n (s); i++) {
-    double y = series_y (s, i);
+  for (guint i = stride - 1; i < values->len; i += stride) {
+    double y = g_array_index (values, double, i);
     if (isfinite (y)) {
       least = MIN (least, y);
       most = MAX (most, y);
@@ -196,7 +197,7 @@ add_series (BpReportTable *table, const Series *s)
       n++;
     }
   }
-  bp_report_cell_text (table, s->name);
+  bp_report_cell_text (table, name);
   bp_report_cell_u64 (table, n);
   bp_report_cell_number (table, least);
   bp_report_cell_number (table, n ? sum / n : NAN);
@@ -221,7 +222,7 @@ add_bars (BpReportTable *table, const BpReportPlot *plot)
   }
 }
 
-/* Lines cannot be drawn here, but told. */
+/* Lines cannot be drawn here, but told, and neither can more bars than a table has rows: half of them say nothing. */
 static void
 print_plot (Printer *p, const BpReportPlot *plot)
 {
@@ -230,13 +231,16 @@ print_plot (Printer *p, const BpReportPlot *plot)
   BpReportColumn of_bars[] = { { "label", plot->x_title, BP_REPORT_TEXT }, { "value", plot->y_title, BP_REPORT_NUMBER }, { "bar", "", BP_REPORT_TEXT } };
   BpReport *scratch = report_new ();
   BpReportTable *table;
-  if (plot->kind == BP_PLOT_BARS) {
+  bool draws = plot->kind == BP_PLOT_BARS && (!p->max_rows || plot->values->len <= p->max_rows);
+  if (draws) {
     table = bp_report_table (scratch, "plot", NULL, of_bars, G_N_ELEMENTS (of_bars));
     add_bars (table, plot);
   } else {
     table = bp_report_table (scratch, "plot", NULL, of_lines, G_N_ELEMENTS (of_lines));
     for (guint i = 0; i < plot->series->len; i++)
-      add_series (table, plot->series->pdata[i]);
+      add_range (table, ((Series *) plot->series->pdata[i])->name, ((Series *) plot->series->pdata[i])->points, 2);
+    if (plot->kind == BP_PLOT_BARS)
+      add_range (table, plot->y_title, plot->values, 1);
   }
   print_table (p, table);
   report_free (scratch);

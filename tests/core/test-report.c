@@ -282,6 +282,17 @@ START_TEST (strange_plots)
 }
 END_TEST
 
+/* A terminal draws all of them, or none. */
+START_TEST (many_bars)
+{
+  BpReportPlot *b = bp_report_plot (report, "b", "Bars", BP_PLOT_BARS, "what", "n");
+  for (guint i = 0; i < 4; i++)
+    bp_report_bar (b, "x", i);
+  ck_assert_str_eq (take (report_text (report, 3)), "Bars:\nSERIES  POINTS  LEAST  MEAN  MOST\nn            4      0   1.5     3\n");
+  has (take (report_text (report, 4)), "x     3  ########################################\n");
+}
+END_TEST
+
 START_TEST (endless_bars)
 {
   BpReportPlot *b = bp_report_plot (report, "b", "Bars", BP_PLOT_BARS, "what", "n");
@@ -367,6 +378,7 @@ main (void)
   tcase_add_test (tests, empty_table);
   tcase_add_test (tests, plots);
   tcase_add_test (tests, strange_plots);
+  tcase_add_test (tests, many_bars);
   tcase_add_test (tests, endless_bars);
   tcase_add_test (tests, hostile);
   tcase_add_test (tests, self_contained);
