@@ -26,12 +26,14 @@ typedef struct CharStdio {
   GString *typed;               /* for it */
   GSource *turn;                /* opens, feeds and closes it; NULL: nothing is to be done */
   GSource *resizes;             /* the terminal got another size */
+  GSource *looks;               /* while the program is in the background: whether it still is */
 } CharStdio;
 
 /* There is one terminal, and signal handlers have no other way to find it. */
 static CharStdio *owner;
 static struct termios cooked, raw;
 static volatile sig_atomic_t is_raw;
+enum { LOOK_MS = 200 };
 
 /* --- terminal ----------------------------------------------------------------------------- */
 
@@ -40,6 +42,14 @@ set_cooked (void)
 {
   if (is_raw)
     tcsetattr (STDIN_FILENO, TCSANOW, &cooked);
+}
+
+/* Of a shell's jobs: whoever then touches the terminal is stopped. */
+static bool
+in_background (void)
+{
+  pid_t group = tcgetpgrp (STDIN_FILENO);
+  return group >= 0 && group != getpgrp ();
 }
 
 /* Dies of the signal as if nothing had been caught, with the terminal as it was. */
@@ -65,7 +75,7 @@ static void
 on_continue (int number)
 {
   int error = errno;
-  if (is_raw && tcgetpgrp (STDIN_FILENO) == getpgrp ())
+  if (is_raw && !in_background ())
     tcsetattr (STDIN_FILENO, TCSANOW, &raw);
   errno = error;
 }
@@ -224,6 +234,8 @@ command (CharStdio *stdio, uint8_t c)
 {
   switch (c) {
   case 'x': case 'X':
+    if (isatty (STDOUT_FILENO))
+      say (stdio, "\n");        /* the guest was in the midst of a line, most likely */
     bp_machine_request_shutdown (bp_object_machine (stdio), 0, "Ctrl-A X");
     return false;
   case 'c': case 'C':
@@ -305,6 +317,39 @@ watch_size (CharStdio *stdio)
 
 /* --- life cycle --------------------------------------------------------------------------- */
 
+static void
+take_terminal (CharStdio *stdio)
+{
+  set_raw (stdio->signals);
+  if (stdio->escape && isatty (STDERR_FILENO))
+    g_printerr ("backplane: Ctrl-A H helps, Ctrl-A X ends the machine\n");
+}
+
+/* A shell that brings a running job to the fore sends no signal. */
+static gboolean
+on_look (void *user)
+{
+  CharStdio *stdio = user;
+  BpMachine *machine = bp_object_machine (stdio);
+  if (in_background ())
+    return G_SOURCE_CONTINUE;
+  g_clear_pointer (&stdio->looks, g_source_unref);
+  bp_machine_lock (machine);
+  take_terminal (stdio);
+  char_stream_open (stdio, STDIN_FILENO, STDOUT_FILENO, false, true);
+  bp_machine_unlock (machine);
+  return G_SOURCE_REMOVE;
+}
+
+/* Output goes to the terminal, and nothing is read from it before it is the program's. */
+static void
+wait_for_terminal (CharStdio *stdio)
+{
+  stdio->looks = g_timeout_source_new (LOOK_MS);
+  g_source_set_callback (stdio->looks, on_look, stdio, NULL);
+  g_source_attach (stdio->looks, bp_loop_context (bp_loop_main (bp_object_machine (stdio))));
+}
+
 /* A display goes first. */
 static bool
 terminal_is_taken (void *self)
@@ -339,11 +384,14 @@ stdio_realize (void *self, GError **error)
   signal (SIGPIPE, SIG_IGN);    /* write() tells */
   char_stream_set_hooks (self, &hooks);
   bool terminal = isatty (STDIN_FILENO) && tcgetattr (STDIN_FILENO, &cooked) == 0;
-  if (terminal)
-    set_raw (stdio->signals);
+  bool waits = terminal && in_background ();
+  if (waits)
+    wait_for_terminal (stdio);
+  else if (terminal)
+    take_terminal (stdio);
   if (isatty (STDOUT_FILENO))
     watch_size (stdio);
-  char_stream_open (self, STDIN_FILENO, STDOUT_FILENO, false, terminal);
+  char_stream_open (self, waits ? -1 : STDIN_FILENO, STDOUT_FILENO, false, terminal);
   return true;
 }
 
@@ -354,9 +402,12 @@ stdio_unrealize (void *self)
   if (stdio->turn)
     g_source_destroy (stdio->turn);
   g_clear_pointer (&stdio->turn, g_source_unref);
-  if (stdio->resizes)
-    g_source_destroy (stdio->resizes);
-  g_clear_pointer (&stdio->resizes, g_source_unref);
+  GSource **sources[] = { &stdio->resizes, &stdio->looks };
+  for (guint i = 0; i < G_N_ELEMENTS (sources); i++) {
+    if (*sources[i])
+      g_source_destroy (*sources[i]);
+    g_clear_pointer (sources[i], g_source_unref);
+  }
   stdio->console = NULL;        /* it lets go by itself, and may be gone */
   if (stdio->typed)
     g_string_free (g_steal_pointer (&stdio->typed), TRUE);

@@ -554,15 +554,15 @@ static const BpTypeDesc console_type = { BP_TYPE ("test-console", BP_KIND_MONITO
 START_TEST (stdio_console)
 {
   ck_assert (type_register (&console_type, plugin_core (), NULL));
-  in_terminal_with ("type = char-stdio\n[monitor c]\ntype = test-console\n", "ready\r\n", "a\x01" "c\x01\x01zq\x01x", "{\x01zq}<a|0>\r\n", 0);
-  in_terminal_with ("type = char-stdio\n[monitor c]\ntype = test-console\nfirst = on\n", "ready\r\n{", "ab\x01x", "ab<|0>\r\n", 0);
+  in_terminal_with ("type = char-stdio\n[monitor c]\ntype = test-console\n", "ready\r\n", "a\x01" "c\x01\x01zq\x01x", "\r\n{\x01zq}<a|0>\r\n", 0);
+  in_terminal_with ("type = char-stdio\n[monitor c]\ntype = test-console\nfirst = on\n", "ready\r\n{", "ab\x01x", "\r\nab<|0>\r\n", 0);
 }
 END_TEST
 
 START_TEST (stdio_escapes)
 {
-  in_terminal ("a\x03\rb\x01\x01\x01" "b\x01qc\x01x", "<a\x03\rb\x01" "c|1>\r\n", 0);
-  in_terminal ("\x01" "c\x01x", "\r\nbackplane: the machine has no console; [monitor] with type = monitor-console gives it one\r\n<|0>\r\n", 0);
+  in_terminal ("a\x03\rb\x01\x01\x01" "b\x01qc\x01x", "\r\n<a\x03\rb\x01" "c|1>\r\n", 0);
+  in_terminal ("\x01" "c\x01x", "\r\n\r\nbackplane: the machine has no console; [monitor] with type = monitor-console gives it one\r\n<|0>\r\n", 0);
 }
 END_TEST
 
