@@ -18,7 +18,7 @@ help (Call *call, JsonObject *arguments, GError **error)
   GString *out = g_string_new (NULL);
   unsigned cursor = 0;
   for (const Command *c; (c = command_next (&cursor));) {
-    if (!c->console || (what ? !matches (c, what) : strchr (c->console, ' ') != NULL))
+    if (!c->console || (what ? !matches (c, what) : strchr (c->console, ' ') || strcmp (c->console, "info") == 0))
       continue;
     g_autofree char *usage = command_synopsis (c);
     g_string_append_printf (out, "%s -- %s\n", usage, c->help);
