@@ -49,6 +49,8 @@ typedef struct FullMachine {
   struct Migration *migration;  /* migrate.h; NULL: nobody has asked for any */
   unsigned timeout;             /* seconds; 0: none */
   int timeout_code;
+  GPtrArray *symbols;           /* atomic: instances of objects with symbols (symbols.c); NULL: none yet */
+  GSList *symbols_before;       /* what it was */
 } FullMachine;
 
 enum { REQUEST_RESET = 1, REQUEST_STOP = 2, REQUEST_POWERDOWN = 4, REQUEST_SHUTDOWN = 8, REQUEST_REMOVAL = 16 };

@@ -6,6 +6,7 @@
  * timer descriptors where the host has them.  In deterministic mode virtual time is the accelerator's:
  * timers of the virtual and of the host clock (a fixed start + virtual) are then run by the vCPU's thread.
  */
+#include "contract.h"
 #include "machine.h"
 #include <backplane/clock.h>
 #include <errno.h>
@@ -415,12 +416,14 @@ rearm (BpTimer *timer, bool armed, int64_t at, uint64_t turn)
 void
 bp_timer_arm (BpTimer *timer, int64_t at)
 {
+  CONTRACT_LOCKED (timer->state->machine);
   rearm (timer, true, at, 0);
 }
 
 void
 bp_timer_cancel (BpTimer *timer)
 {
+  CONTRACT_LOCKED (timer->state->machine);
   if (bp_timer_is_armed (timer))
     rearm (timer, false, 0, 0);
 }

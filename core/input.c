@@ -4,6 +4,7 @@
 #include <backplane/object.h>
 #include <linux/input-event-codes.h>
 #include <string.h>
+#include "contract.h"
 
 /* --- names ------------------------------------------------------------------------------ */
 
@@ -66,6 +67,7 @@ find (BpMachine *machine, uint32_t kind, void **self)
 bool
 bp_input_send_key (BpMachine *machine, unsigned code, bool down)
 {
+  CONTRACT_MAIN (machine);
   void *self;
   bp_machine_lock (machine);
   const BpInputIface *t = find (machine, BP_INPUT_KEYS, &self);
@@ -79,6 +81,7 @@ bp_input_send_key (BpMachine *machine, unsigned code, bool down)
 bool
 bp_input_send_relative (BpMachine *machine, int dx, int dy, int wheel, uint32_t buttons)
 {
+  CONTRACT_MAIN (machine);
   void *self;
   bp_machine_lock (machine);
   const BpInputIface *t = find (machine, BP_INPUT_RELATIVE, &self);
@@ -92,6 +95,7 @@ bp_input_send_relative (BpMachine *machine, int dx, int dy, int wheel, uint32_t 
 bool
 bp_input_send_absolute (BpMachine *machine, unsigned x, unsigned y, int wheel, uint32_t buttons)
 {
+  CONTRACT_MAIN (machine);
   void *self;
   bp_machine_lock (machine);
   const BpInputIface *t = find (machine, BP_INPUT_ABSOLUTE, &self);
@@ -105,6 +109,7 @@ bp_input_send_absolute (BpMachine *machine, unsigned x, unsigned y, int wheel, u
 void
 bp_input_release_all (BpMachine *machine)
 {
+  CONTRACT_MAIN (machine);
   unsigned cursor = 0;
   void *self;
   bp_machine_lock (machine);

@@ -1,5 +1,6 @@
 /* instrument.c -- instruments find the accelerator, and the machine its instruments; what their sections' own keys say. */
 /* SPDX-License-Identifier: MIT */
+#include "contract.h"
 #include "instrument.h"
 #include <backplane/iface/symbols.h>
 #include <errno.h>
@@ -226,6 +227,7 @@ instrument_forget (BpObject *o)
 BpInstrument *
 bp_instrument_attach (void *self, const BpInstrumentOps *ops, void *user, GError **error)
 {
+  CONTRACT_MAIN (bp_object_machine (self));
   BpObject *o = object_of (self);
   BpMachine *m = bp_object_machine (self);
   void *accel = m->accel ? object_instance (m->accel) : NULL;

@@ -4,6 +4,7 @@
 #include <backplane/log.h>
 #include <string.h>
 
+#include "contract.h"
 #include "object.h"
 
 /* One wire.  It remembers the level it has carried, so that a line changed from inside a callback ends up the
@@ -187,6 +188,7 @@ bp_pin_set (BpPin *pin, int level)
   if (!pin) {
     return;
   }
+  CONTRACT_LOCKED (pin->owner->machine);
   if (pin->desc.direction == BP_PIN_IN) {
     pin->forced = level;
     input_update (pin);

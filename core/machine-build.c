@@ -1,5 +1,6 @@
 /* machine-build.c -- a descriptor becomes a machine, with every check before anything starts. */
 /* SPDX-License-Identifier: MIT */
+#include "contract.h"
 #include "instrument.h"
 #include "memory.h"
 #include "migrate.h"
@@ -542,6 +543,7 @@ machine_new (Descriptor *d)
   fm->mappings = g_array_new (FALSE, FALSE, sizeof (Mapping));
   g_array_set_clear_func (fm->mappings, mapping_clear);
   g_rec_mutex_init (&m->lock);
+  m->main_thread = g_thread_self ();
   m->main_loop = loop_main_new ();
   m->memory_root = bp_region_new_container (NULL, "memory", UINT64_MAX);
   m->io_root = bp_region_new_container (NULL, "io", 0x10000);
@@ -582,6 +584,7 @@ build_objects (Build *b)
   set_snapshot (b);
   order_objects (b);
   configure_objects (b);
+  symbols_collect (b->m);
 }
 
 BpMachine *
@@ -626,6 +629,7 @@ machine_free (BpMachine *m)
   machine_drop_requests (m);
   loop_make_posts (m->main_loop);       /* what waits to be called knows objects */
   machine_unrealize (m);
+  symbols_forget (m);
   loop_make_posts (m->main_loop);
   machine_free_answers (m);
   for (guint i = 0; i < fm->aliases->len; i++)
@@ -662,6 +666,7 @@ machine_free (BpMachine *m)
 void *
 bp_machine_find (BpMachine *machine, const char *id)
 {
+  CONTRACT_MAIN_OR_LOCKED (machine);
   BpObject *o = g_hash_table_lookup (machine->by_id, id);
   return o ? object_instance (o) : NULL;
 }
@@ -669,6 +674,7 @@ bp_machine_find (BpMachine *machine, const char *id)
 void *
 bp_machine_next (BpMachine *machine, const char *interface_id, unsigned *cursor)
 {
+  CONTRACT_MAIN_OR_LOCKED (machine);
   while (*cursor < machine->objects->len) {
     BpObject *o = machine->objects->pdata[(*cursor)++];
     if (type_interface (o->type, interface_id))

@@ -1,5 +1,6 @@
 /* machine-control.c -- stops and continues a machine, tells those who watch, and shows them its objects. */
 /* SPDX-License-Identifier: MIT */
+#include "contract.h"
 #include "build.h"
 #include "migrate.h"
 #include <backplane/iface/power.h>
@@ -17,6 +18,7 @@ typedef struct Watcher {
 unsigned
 bp_machine_watch (BpMachine *machine, BpMachineWatch *watch, void *user)
 {
+  CONTRACT_MAIN (machine);
   FullMachine *fm = full_machine (machine);
   Watcher w = { ++fm->last_watcher, watch, user };
   if (!fm->watchers)
@@ -28,6 +30,7 @@ bp_machine_watch (BpMachine *machine, BpMachineWatch *watch, void *user)
 void
 bp_machine_unwatch (BpMachine *machine, unsigned id)
 {
+  CONTRACT_MAIN (machine);
   GArray *watchers = full_machine (machine)->watchers;
   for (guint i = 0; watchers && i < watchers->len; i++)
     if (g_array_index (watchers, Watcher, i).id == id)
@@ -84,6 +87,7 @@ set_state (BpMachine *m, BpRunState state)
 void
 bp_machine_stop (BpMachine *machine, BpRunState state)
 {
+  CONTRACT_MAIN_UNLOCKED (machine);
   bool was_running = bp_machine_run_state (machine) == BP_RUN_RUNNING;
   g_return_if_fail (state != BP_RUN_RUNNING);
   if (was_running) {
@@ -98,6 +102,7 @@ bp_machine_stop (BpMachine *machine, BpRunState state)
 bool
 bp_machine_continue (BpMachine *machine, GError **error)
 {
+  CONTRACT_MAIN_UNLOCKED (machine);
   BpRunState state = bp_machine_run_state (machine);
   if (state == BP_RUN_RUNNING)
     return true;
@@ -161,6 +166,7 @@ machine_press_power_button (BpMachine *m)
 void *
 bp_machine_next_object (BpMachine *machine, unsigned *cursor)
 {
+  CONTRACT_MAIN (machine);
   return *cursor < machine->objects->len ? object_instance (machine->objects->pdata[(*cursor)++]) : NULL;
 }
 
@@ -180,6 +186,7 @@ bp_object_property (const void *self, unsigned index)
 char *
 bp_object_get (const void *self, const char *name, GError **error)
 {
+  CONTRACT_MAIN (bp_object_machine (self));
   BpObject *o = object_of (self);
   if (!object_has (o, name, error))
     return NULL;
@@ -192,6 +199,7 @@ bp_object_get (const void *self, const char *name, GError **error)
 bool
 bp_object_set (void *self, const char *name, const char *text, GError **error)
 {
+  CONTRACT_MAIN (bp_object_machine (self));
   BpObject *o = object_of (self);
   bp_machine_lock (o->machine);
   bool good = object_set (o, name, text, NULL, error);
@@ -215,6 +223,7 @@ bp_machine_description (BpMachine *machine)
 char *
 bp_machine_tree_text (BpMachine *machine)
 {
+  CONTRACT_MAIN (machine);
   GString *out = g_string_new (NULL);
   explain_tree (machine, out);
   return g_string_free (out, FALSE);
@@ -223,6 +232,7 @@ bp_machine_tree_text (BpMachine *machine)
 char *
 bp_machine_map_text (BpMachine *machine)
 {
+  CONTRACT_MAIN (machine);
   GString *out = g_string_new (NULL);
   explain_map (machine, out);
   return g_string_free (out, FALSE);

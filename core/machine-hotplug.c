@@ -4,6 +4,7 @@
  * An object joins in the builder's steps, of which each can fail: then all that was done is undone, and what was wrong is told in the words of a descriptor's
  * errors.  It leaves while no vCPU runs and no disk transfers anything, so that nobody holds a pointer into it or its memory.
  */
+#include "contract.h"
 #include "migrate.h"
 #include <string.h>
 
@@ -108,7 +109,9 @@ join (BpMachine *m, Section *s, GError **error)
   good = good && configure (&b, item);
   bp_machine_lock (m);
   good = good && connect (&b, item);
-  if (o && !good)
+  if (good)
+    symbols_collect (m);
+  else if (o)
     forget (m, o);
   bp_machine_unlock (m);
   if (!good) {
@@ -197,6 +200,7 @@ kind_of_keys (const BpObjectKey *keys, GError **error)
 void *
 bp_machine_add_object (BpMachine *machine, const char *kind, const char *id, const BpObjectKey *keys, GError **error)
 {
+  CONTRACT_MAIN_UNLOCKED (machine);
   g_return_val_if_fail (machine && id, NULL);
   if (!migration_may_change (machine, error) || (!kind && !(kind = kind_of_keys (keys, error))))
     return NULL;
@@ -309,6 +313,7 @@ machine_drop_object (BpMachine *m, BpObject *o)
   machine_drain_disks (m);
   bp_machine_lock (m);
   forget (m, o);
+  symbols_collect (m);
   bp_machine_unlock (m);
   drop_section (m, s);
   if (ran && !m->shutdown_requested && !vcpus_start (m, &error))
@@ -319,6 +324,7 @@ machine_drop_object (BpMachine *m, BpObject *o)
 BpRemoval
 bp_machine_remove_object (BpMachine *machine, const char *id, GError **error)
 {
+  CONTRACT_MAIN_UNLOCKED (machine);
   BpObject *o = g_hash_table_lookup (machine->by_id, id);
   if (!o) {
     g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "there is no object `%s`", id);
@@ -338,6 +344,7 @@ bp_machine_remove_object (BpMachine *machine, const char *id, GError **error)
 bool
 bp_object_is_leaving (const void *self)
 {
+  CONTRACT_MAIN (bp_object_machine (self));
   return object_of (self)->leaving;
 }
 

@@ -62,6 +62,9 @@ struct BpMachine {
   BpObject *accel, *boot;
   const BpAccelIface *accel_iface;
   GRecMutex lock;               /* the machine lock */
+  GThread *main_thread;         /* that has built it, and runs its main loop */
+  GThread *lock_owner;          /* NULL: nobody; kept by a build with contracts alone */
+  unsigned lock_depth;          /* the owner's */
   BpLoop *main_loop;
   struct ClockState *clock;     /* clock.c */
   GPtrArray *vcpus;             /* of BpVcpu *, by index */
@@ -83,6 +86,9 @@ void machine_reset_objects (BpMachine *m, BpResetKind kind);    /* the same with
 void machine_synchronise (BpMachine *m);                /* the accelerator forgets what it knew of the vCPUs */
 int machine_run (BpMachine *m);                         /* runs until shutdown; the exit code */
 void machine_free (BpMachine *m);
+
+void symbols_collect (BpMachine *m);                    /* objects have come or gone [main] */
+void symbols_forget (BpMachine *m);
 
 /* --- clock.c, cpu.c, loop.c: their host side ---------------------------------------------------------- */
 void clock_init (BpMachine *m);

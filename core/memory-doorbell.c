@@ -4,6 +4,7 @@
  * A region's doorbells are an array that is never changed: who adds or removes one publishes another array, and frees the last once no read-side section can
  * see it.  So a write finds its doorbell without a lock, and an eventfd that was removed is not signalled once the commit is over.
  */
+#include "contract.h"
 #include "machine.h"
 #include "memory.h"
 #include <errno.h>
@@ -204,6 +205,7 @@ doorbells_flatten (const BpFlatRange *ranges, unsigned n_ranges)
 void
 bp_memory_flush_writes (BpMachine *machine)
 {
+  CONTRACT_LOCKED (machine);
   if (BP_TABLE_HAS (machine->accel_iface, flush_writes))
     machine->accel_iface->flush_writes (object_instance (machine->accel));
 }

@@ -1,5 +1,6 @@
 /* memory-region.c -- the tree of memory regions and the transactions that change it. */
 /* SPDX-License-Identifier: MIT */
+#include "contract.h"
 #include "memory.h"
 #include "object.h"
 #include <string.h>
@@ -285,6 +286,7 @@ insert_sorted (BpRegion *container, BpRegion *child)
 void
 bp_region_add (BpRegion *container, uint64_t offset, BpRegion *child, int priority)
 {
+  CONTRACT_MAIN_OR_LOCKED (child->machine);
   g_assert (container->kind == REGION_CONTAINER && !container->dead);
   g_assert (!child->container && !child->dead);
   for (const BpRegion *up = container; up; up = up->container)
@@ -301,6 +303,7 @@ bp_region_add (BpRegion *container, uint64_t offset, BpRegion *child, int priori
 void
 bp_region_remove (BpRegion *child)
 {
+  CONTRACT_MAIN_OR_LOCKED (child->machine);
   if (!child->container)
     return;
   bp_memory_begin ();
@@ -313,6 +316,7 @@ bp_region_remove (BpRegion *child)
 void
 bp_region_set_enabled (BpRegion *region, bool enabled)
 {
+  CONTRACT_MAIN_OR_LOCKED (region->machine);
   if (region->enabled == enabled)
     return;
   bp_memory_begin ();
@@ -325,6 +329,7 @@ bp_region_set_enabled (BpRegion *region, bool enabled)
 void
 bp_region_set_readonly (BpRegion *region, bool readonly)
 {
+  CONTRACT_MAIN_OR_LOCKED (region->machine);
   if (region->readonly == readonly)
     return;
   bp_memory_begin ();
@@ -336,6 +341,7 @@ bp_region_set_readonly (BpRegion *region, bool readonly)
 void
 bp_region_set_offset (BpRegion *child, uint64_t offset)
 {
+  CONTRACT_MAIN_OR_LOCKED (child->machine);
   if (child->offset == offset)
     return;
   bp_memory_begin ();
@@ -347,6 +353,7 @@ bp_region_set_offset (BpRegion *child, uint64_t offset)
 void
 bp_region_set_size (BpRegion *region, uint64_t size)
 {
+  CONTRACT_MAIN_OR_LOCKED (region->machine);
   Wide wide = size == UINT64_MAX ? WIDE_2_64 : (Wide) size;
   if (region->size == wide)
     return;
@@ -360,6 +367,7 @@ bp_region_set_size (BpRegion *region, uint64_t size)
 void
 bp_region_set_rom_mode (BpRegion *region, bool on)
 {
+  CONTRACT_MAIN_OR_LOCKED (region->machine);
   g_assert (region->kind == REGION_ROM_DEVICE);
   if (region->rom_mode == on)
     return;

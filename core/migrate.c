@@ -1,5 +1,6 @@
 /* migrate.c -- the account of a machine's migration, what it asks of the main loop, and what monitors may ask of it. */
 /* SPDX-License-Identifier: MIT */
+#include "contract.h"
 #include "config.h"
 #include "migrate.h"
 #include <backplane/socket.h>
@@ -349,6 +350,7 @@ migration_failed (Migration *g, GError *error)
 void
 bp_migration_info (BpMachine *machine, BpMigrationInfo *info)
 {
+  CONTRACT_MAIN (machine);
   Migration *g = migration_of (machine);
   uint32_t size = MIN (info->struct_size, (uint32_t) sizeof *info);
   g_mutex_lock (&g->lock);
@@ -364,6 +366,7 @@ bp_migration_info (BpMachine *machine, BpMigrationInfo *info)
 unsigned
 bp_migration_watch (BpMachine *machine, BpMigrationWatch *watch, void *user)
 {
+  CONTRACT_MAIN (machine);
   Migration *g = migration_of (machine);
   StatusWatcher w = { ++g->last_watcher, watch, user };
   g_array_append_val (g->watchers, w);
@@ -373,6 +376,7 @@ bp_migration_watch (BpMachine *machine, BpMigrationWatch *watch, void *user)
 void
 bp_migration_unwatch (BpMachine *machine, unsigned id)
 {
+  CONTRACT_MAIN (machine);
   Migration *g = full_machine (machine)->migration;
   for (guint i = 0; g && i < g->watchers->len; i++)
     if (g_array_index (g->watchers, StatusWatcher, i).id == id)
@@ -384,6 +388,7 @@ bp_migration_unwatch (BpMachine *machine, unsigned id)
 void
 bp_migration_parameters (BpMachine *machine, BpMigrationParameters *parameters)
 {
+  CONTRACT_MAIN (machine);
   Migration *g = migration_of (machine);
   uint32_t size = MIN (parameters->struct_size, (uint32_t) sizeof *parameters);
   memcpy (parameters, &g->parameters, size);
@@ -393,6 +398,7 @@ bp_migration_parameters (BpMachine *machine, BpMigrationParameters *parameters)
 bool
 bp_migration_set_parameters (BpMachine *machine, const BpMigrationParameters *parameters, GError **error)
 {
+  CONTRACT_MAIN (machine);
   Migration *g = migration_of (machine);
   BpMigrationParameters wanted = g->parameters;
   memcpy (&wanted, parameters, MIN (parameters->struct_size, (uint32_t) sizeof wanted));
@@ -441,6 +447,7 @@ objects_movable (BpMachine *m, GError **error)
 bool
 bp_migration_start (BpMachine *machine, const char *address, GError **error)
 {
+  CONTRACT_MAIN_UNLOCKED (machine);
   Migration *g = migration_of (machine);
   BpRunState state = bp_machine_run_state (machine);
   if (!may_begin (g, address, error))
@@ -461,6 +468,7 @@ bp_migration_start (BpMachine *machine, const char *address, GError **error)
 void
 bp_migration_cancel (BpMachine *machine)
 {
+  CONTRACT_MAIN_UNLOCKED (machine);
   Migration *g = migration_of (machine);
   g_mutex_lock (&g->lock);
   bool may = !has_ended (g->info.status) && !g->info.incoming && !g->gone;
@@ -510,6 +518,7 @@ on_client (void *user, GIOCondition condition)
 bool
 bp_migration_receive (BpMachine *machine, const char *address, GError **error)
 {
+  CONTRACT_MAIN_UNLOCKED (machine);
   Migration *g = migration_of (machine);
   if (!bp_machine_is_incoming (machine))
     return snapshot_refuse (error, "the machine was not started with --incoming");

@@ -1,5 +1,6 @@
 /* msi.c -- messages: who in a machine takes them, and eventfds that send them. */
 /* SPDX-License-Identifier: MIT */
+#include "contract.h"
 #include "machine.h"
 #include <backplane/iface/msi.h>
 #include <poll.h>
@@ -40,6 +41,7 @@ takers (BpMachine *m, unsigned *n)
 bool
 bp_msi_send (BpMachine *machine, uint64_t address, uint32_t data)
 {
+  CONTRACT_LOCKED (machine);
   unsigned n;
   const Taker *t = takers (machine, &n);
   for (unsigned i = 0; i < n; i++)
@@ -107,6 +109,7 @@ listen_no_more (BpMsiSource *s)
 BpMsiSource *
 bp_msi_source_new (BpMachine *machine, int fd, uint64_t address, uint32_t data)
 {
+  CONTRACT_MAIN_OR_LOCKED (machine);
   BpMsiSource *s = g_new0 (BpMsiSource, 1);
   *s = (BpMsiSource) { .machine = machine, .fd = fd, .address = address, .data = data };
   bp_machine_lock (machine);

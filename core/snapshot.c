@@ -1,5 +1,6 @@
 /* snapshot.c -- snapshots of a machine: saved, loaded, deleted, listed; in its disks, or in files. */
 /* SPDX-License-Identifier: MIT */
+#include "contract.h"
 #include "migrate.h"
 #include <backplane/iface/char.h>
 #include <glib/gstdio.h>
@@ -176,6 +177,7 @@ save_in_disk (BpMachine *m, const GArray *disks, const Target *t, const Snapshot
 bool
 bp_machine_save_snapshot (BpMachine *machine, const char *name, GError **error)
 {
+  CONTRACT_MAIN_UNLOCKED (machine);
   g_autoptr (GArray) disks = snapshot_disks (machine);
   if (!check_name (name, error) || !is_here (machine, error) || !snapshot_disks_able (disks, error))
     return false;
@@ -334,6 +336,7 @@ load_disk (BpMachine *m, const GArray *disks, const char *name, bool *broken, GE
 bool
 bp_machine_load_snapshot (BpMachine *machine, const char *name, GError **error)
 {
+  CONTRACT_MAIN_UNLOCKED (machine);
   g_autoptr (GError) wrong = NULL;
   if (!check_name (name, error) || !is_here (machine, error) || !migration_may_change (machine, error))
     return false;
@@ -405,6 +408,7 @@ name_of (const GArray *disks, const char *id_or_name)
 bool
 bp_machine_delete_snapshot (BpMachine *machine, const char *name, GError **error)
 {
+  CONTRACT_MAIN_UNLOCKED (machine);
   if (!check_name (name, error) || !is_here (machine, error))
     return false;
   Standing standing = machine_stand (machine, BP_RUN_SAVING);
@@ -533,6 +537,7 @@ list_files (BpMachine *m, const GPtrArray *of_disks, const Found *found)
 bool
 bp_machine_list_snapshots (BpMachine *machine, void (*found) (void *user, const BpSnapshotInfo *info), void *user, GError **error)
 {
+  CONTRACT_MAIN_UNLOCKED (machine);
   g_autoptr (GArray) disks = snapshot_disks (machine);
   g_autoptr (GPtrArray) of_disks = g_ptr_array_new_with_free_func ((GDestroyNotify) g_array_unref);
   Found f = { found, user };

@@ -6,6 +6,7 @@
  * write to it, and its time of change is the header's date.  A MEDIUM (text id, text absolute file name, i64 its time of change, u32 nanoseconds) a disk: what the
  * guest knows of the disk holds as long as nobody has written to it.
  */
+#include "contract.h"
 #include "memory.h"
 #include "migrate.h"
 #include <backplane/clock.h>
@@ -219,6 +220,7 @@ save (BpMachine *m, const Standing *standing, const char *folder, GError **error
 bool
 bp_machine_save_template (BpMachine *machine, const char *folder, GError **error)
 {
+  CONTRACT_MAIN_UNLOCKED (machine);
   if (migration_holds (machine))
     return snapshot_refuse (error, "the machine is on its way from one process to another");
   if (g_mkdir_with_parents (folder, 0700) != 0)

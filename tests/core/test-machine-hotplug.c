@@ -3,6 +3,7 @@
 #include "memory.h"
 #include "toy.h"
 #include <backplane/clock.h>
+#include <backplane/iface/symbols.h>
 #include <check.h>
 #include <backplane/snapshot.h>
 #include <glib/gstdio.h>
@@ -70,7 +71,15 @@ plug_removal (void *self, GError **error)
   return (BpRemoval) ((Plug *) self)->answer;
 }
 
-static const BpInterfaceDesc plug_interfaces[] = { { "test.plug/1", plug_interfaces }, { NULL, NULL } };
+static bool
+plug_address (void *self, const char *name, uint64_t *address)
+{
+  *address = 4;
+  return strcmp (name, bp_object_id (self)) == 0;
+}
+
+static const BpSymbolsIface plug_symbols = { .struct_size = sizeof plug_symbols, .address = plug_address };
+static const BpInterfaceDesc plug_interfaces[] = { { "test.plug/1", plug_interfaces }, { BP_SYMBOLS_ID, &plug_symbols }, { NULL, NULL } };
 static const char *const answers[] = { "refused", "now", "asked", NULL };
 static const BpPinDesc plug_pins[] = { BP_PIN_DESC_OUT ("line", Plug, line, 0, "out"), BP_PIN_DESC_END };
 static const BpProperty plug_properties[] = {
@@ -255,6 +264,41 @@ START_TEST (while_it_runs)
   bp_loop_post (bp_loop_main (machine), false, machine, script, NULL);
   ck_assert_int_eq (machine_run (machine), 4);
   ck_assert_str_eq (heard->str, "added(p) removed(p) ");
+}
+END_TEST
+
+/* --- symbols, which vCPUs ask for without a lock ----------------------------------------------------------- */
+
+static bool asking;
+
+static void *
+ask (void *unused)
+{
+  uint64_t address;
+  unsigned n = 0;
+  for (; __atomic_load_n (&asking, __ATOMIC_ACQUIRE); n++)
+    if (!bp_machine_symbol_address (machine, "first", &address))
+      return NULL;
+  return GUINT_TO_POINTER (n + 1);
+}
+
+START_TEST (symbols_meanwhile)
+{
+  uint64_t address;
+  build ("[device first]\ntype = test-plug\n");
+  asking = true;
+  GThread *asker = g_thread_new ("asker", ask, NULL);
+  for (unsigned i = 0; i < 40; i++) {
+    g_autofree char *id = g_strdup_printf ("p%u", i);
+    ck_assert (add ("device", id, "type=test-plug", NULL) != NULL);
+    ck_assert (bp_machine_symbol_address (machine, id, &address) && address == 4);
+    ck_assert (!add ("device", "bad", "type=test-plug fails=realize", NULL));
+    ck_assert (!bp_machine_symbol_address (machine, "bad", &address));
+  }
+  ck_assert_int_eq (bp_machine_remove_object (machine, "p0", NULL), BP_REMOVAL_NOW);
+  ck_assert (!bp_machine_symbol_address (machine, "p0", &address));
+  __atomic_store_n (&asking, false, __ATOMIC_RELEASE);
+  ck_assert (g_thread_join (asker) != NULL);
 }
 END_TEST
 
@@ -466,6 +510,7 @@ main (void)
   tcase_add_test (c, leaves_with_a_call_posted);
   tcase_add_test (c, stub_joins);
   tcase_add_test (c, while_it_runs);
+  tcase_add_test (c, symbols_meanwhile);
   tcase_add_test (c, refusals);
   tcase_add_test (c, of_the_descriptor);
   tcase_add_test (c, asks_the_guest);

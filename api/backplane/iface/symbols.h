@@ -35,9 +35,9 @@ typedef struct BpSymbolsIface {
   bool (*address) (void *self, const char *name, uint64_t *address);
 } BpSymbolsIface;
 
-/* Who knows the address, the first in the descriptor's order, with its answer; NULL: nobody. [main][realized] */
+/* Who knows the address, the first in the descriptor's order, with its answer, whose struct_size the caller has set; NULL: nobody. [any][realized] */
 BP_EXPORT void *bp_machine_symbol (BpMachine *machine, const BpSymbolQuery *query, BpSymbolAnswer *answer);
-/* The address of a symbol, of the first that knows it. false: nobody does. [main][realized] */
+/* The address of a symbol, of the first that knows it. false: nobody does. [any][realized] */
 BP_EXPORT bool bp_machine_symbol_address (BpMachine *machine, const char *name, uint64_t *address);
 
 BP_END_DECLS
