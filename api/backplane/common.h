@@ -3,9 +3,14 @@
 /*
  * PURPOSE.  Words used throughout the API:
  *   self      an instance: a pointer to the state struct that a type declared; the host allocates it, zeroed, and owns it
- *   [main]    called on the main loop's thread, [vcpu] on a vCPU's thread, [any] on either; [locked] with the machine lock held
- *   [configured] [realized] [running]   the earliest state in which a call is allowed
- * Every public struct that crosses the boundary as a table starts with struct_size; tables are only appended to.
+ *   [main]    called on the main loop's thread, that of the program; [vcpu] on a vCPU's thread; [any] on any; [locked] with the machine lock held (object.h),
+ *             which nobody needs while a machine is built or taken down, or stands: only its main thread runs then; [main or locked] either will do
+ *   [configured] [realized] [running]   the earliest state in which a call is allowed: from configure, from realize, from the first vCPU's first instruction on
+ * The tag of a function says from where it may be called, that of a callback from where it is.  A Backplane of configure --enable-contracts ends with a
+ * message when a function is called from elsewhere.
+ * Tables and rows are given by pointer, live as long as the object (or the attachment) they are for, and are not changed.  Every public struct that crosses
+ * the boundary as a table starts with struct_size; tables are only appended to, and what is read beyond it counts as 0: fill a struct with zeros, then struct_size.
+ * Pointers are not NULL unless it says so.  Strings are UTF-8.  Sizes are bytes, times ns, where it does not say otherwise.
  */
 #ifndef BACKPLANE_COMMON_H
 #define BACKPLANE_COMMON_H

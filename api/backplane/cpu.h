@@ -20,7 +20,7 @@ enum {
   BP_VCPU_IRQ_USER = 1 << 8     /* this and above: the CPU type's own */
 };
 
-/* The vCPU of a cpu object. [any][configured] */
+/* The vCPU of an object of kind cpu, which has it as long as the machine; NULL: the object is of another kind. [any][configured] */
 BP_EXPORT BpVcpu *bp_vcpu_of (const void *cpu);
 BP_EXPORT void *bp_vcpu_cpu (BpVcpu *vcpu);                    /* the instance */
 BP_EXPORT unsigned bp_vcpu_index (const BpVcpu *vcpu);

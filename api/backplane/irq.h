@@ -1,8 +1,11 @@
 /* irq.h -- pins: named lines between objects (interrupts, resets, gates), wired only by the descriptor. */
 /* SPDX-License-Identifier: MIT */
 /*
- * PURPOSE.  An output pin is a BpPin * in the state struct; raising it calls the input pins it is wired to, synchronously.  Levels are 0/1; an input
- * is called only on a change of its level, except by pulse (1 then 0).  [any][locked]
+ * PURPOSE.  An output pin is a BpPin * in the state struct, set by the host before configure; raising it calls the input pins it is wired to, synchronously.  Levels
+ * are 0/1 (what is not 0 is 1), and low at first and after each reset of the machine; an input is called only on a change of its level, as soon as its driver
+ * is realized or reset, which may be before its own object is.  Levels are saved and restored by the host.  A pin that changes itself by way of others is
+ * taken along 32 times, and then reported.
+ * All of it is [any][locked].
  */
 #ifndef BACKPLANE_IRQ_H
 #define BACKPLANE_IRQ_H
@@ -20,11 +23,11 @@ enum {
 typedef struct BpPinDesc {
   const char *name;             /* "irq", or with count > 1 a stem: "in" makes in0, in1 ...; NULL ends the table */
   BpPinDirection direction;
-  uint32_t count;
+  uint32_t count;               /* at least 1 */
   uint32_t offset;              /* OUT: of BpPin *field, or of the first of BpPin *field[count] */
   uint32_t flags;               /* BP_PIN_* */
-  void (*set) (void *self, unsigned index, int level);  /* IN */
-  const char *help;
+  void (*set) (void *self, unsigned index, int level);  /* IN: input `index', below count, is `level' now.  [any][locked][configured] */
+  const char *help;             /* what it is, and when it is high; required */
 } BpPinDesc;
 
 #define BP_PIN_DESC_OUT(name_, T, field, flags_, help_) \
@@ -39,9 +42,9 @@ BP_EXPORT void bp_pin_set (BpPin *pin, int level);
 static inline void bp_pin_raise (BpPin *pin) { bp_pin_set (pin, 1); }
 static inline void bp_pin_lower (BpPin *pin) { bp_pin_set (pin, 0); }
 static inline void bp_pin_pulse (BpPin *pin) { bp_pin_set (pin, 1); bp_pin_set (pin, 0); }
-/* The level last driven. */
+/* The level last driven; 0 for NULL. */
 BP_EXPORT int bp_pin_level (const BpPin *pin);
-/* Adds an output pin at run time of configure() (properties decide how many). */
+/* Another output pin, when properties decide how many there are; name and help are copied, the pin is the host's. [main], in configure */
 BP_EXPORT BpPin *bp_pin_new_out (void *self, const char *name, const char *help);
 
 BP_END_DECLS

@@ -42,7 +42,7 @@ BP_EXPORT bool bp_log_set_topics (const char *topics, GError **error);
 /* One line a topic, with what it shows; free with g_free. [any] */
 BP_EXPORT char *bp_log_topics_text (void);
 
-/* A warning to the person at the terminal, always shown: "backplane: warning: ID: ..." */
+/* A warning to the person at the terminal, always shown, as a line: "backplane: warning: ID: ..."; self may be NULL. [any] */
 BP_EXPORT void bp_warn (const void *self, const char *format, ...) G_GNUC_PRINTF (2, 3);
 
 BP_END_DECLS

@@ -23,7 +23,9 @@ enum {
                                            rings */
 };
 
-/* Callbacks of an I/O region.  offset is from the region's start, size 1, 2, 4 or 8 bytes; values are right-aligned. [any][locked] */
+/* Callbacks of an I/O region, copied; NULL reads ones, ignores writes.  self: the region's owner.  offset is from the region's start, size 1, 2, 4 or 8 bytes; values
+ * are right-aligned, and of what read returns bits beyond size are ignored.  A write that is narrower than impl_min is merged into what read gives.
+ * [any][locked][realized], LOCK_FREE: not locked */
 typedef struct BpRegionOps {
   uint32_t struct_size;
   uint32_t flags;               /* BP_REGION_OPS_* */
@@ -41,14 +43,16 @@ typedef struct BpRegionDesc {
   uint32_t offset;              /* of BpRegion *field */
   const BpRegionOps *ops;
   uint64_t size;                /* bytes */
-  uint32_t flags;
-  const char *help;
+  uint32_t flags;               /* 0 */
+  const char *help;             /* required */
 } BpRegionDesc;
 #define BP_REGION_DESC(name_, T, field, ops_, size_, help_) \
   { (name_), (uint32_t) offsetof (T, field), (ops_), (size_), 0, (help_) }
 #define BP_REGION_DESC_END BP_ROW_END_
 
 /* --- regions [main or locked] ------------------------------------------------------------ */
+/* owner: the object that makes it, and frees it in unrealize; NULL: nobody's (a container, RAM), and then I/O is not locked.  The name is copied.  Made in configure,
+ * realize or later; enabled at first, and in no container.  `host' and its bytes stay the caller's. */
 BP_EXPORT BpRegion *bp_region_new_container (void *owner, const char *name, uint64_t size);    /* size UINT64_MAX: 2^64 */
 BP_EXPORT BpRegion *bp_region_new_io (void *owner, const char *name, const BpRegionOps *ops, uint64_t size);
 /* host: page-aligned memory of `size` bytes that outlives the region (a RAM block). */
@@ -59,6 +63,7 @@ BP_EXPORT BpRegion *bp_region_new_rom_device (void *owner, const char *name, con
 BP_EXPORT BpRegion *bp_region_new_alias (void *owner, const char *name, BpRegion *target, uint64_t offset, uint64_t size);
 BP_EXPORT BpRegion *bp_region_new_reserved (void *owner, const char *name, uint64_t size);
 BP_EXPORT void bp_region_free (BpRegion *region);      /* removes it from its container first; its aliases then show nothing */
+/* The child has no container yet; it may reach beyond the container, which shows what is inside.  Neither owns the other. */
 BP_EXPORT void bp_region_add (BpRegion *container, uint64_t offset, BpRegion *child, int priority);
 BP_EXPORT void bp_region_remove (BpRegion *child);
 BP_EXPORT void bp_region_set_enabled (BpRegion *region, bool enabled);
@@ -66,11 +71,12 @@ BP_EXPORT void bp_region_set_readonly (BpRegion *region, bool readonly);       /
 BP_EXPORT void bp_region_set_offset (BpRegion *child, uint64_t offset);
 BP_EXPORT void bp_region_set_size (BpRegion *region, uint64_t size);
 BP_EXPORT void bp_region_set_rom_mode (BpRegion *region, bool on);
+/* [any] */
 BP_EXPORT const char *bp_region_name (const BpRegion *region);
 BP_EXPORT uint64_t bp_region_size (const BpRegion *region);
 BP_EXPORT void *bp_region_owner (const BpRegion *region);
 BP_EXPORT void *bp_region_ram (const BpRegion *region);        /* host memory of RAM/ROM kinds, else NULL */
-/* Registers a region that configure() made so that the descriptor can map it by name (as if in the type's table). */
+/* In configure: the descriptor can map this region of the object's by its name, as if it were in the type's table.  It stays the object's to free. [main] */
 BP_EXPORT void bp_region_publish (void *self, BpRegion *region, const char *help);
 
 /* A write of `size' bytes (0: of any) at `offset' signals an eventfd instead of calling the region: the device's thread does the rest, and under KVM the
@@ -93,16 +99,18 @@ BP_EXPORT void bp_region_remove_doorbell (BpRegion *region, const BpDoorbell *do
  * (a display that draws). [any][locked] */
 BP_EXPORT void bp_memory_flush_writes (BpMachine *machine);
 
-/* Changes between begin and commit become visible at once, at the outermost commit. */
+/* Changes between begin and commit become visible at once, at the outermost commit.  One thread is between them at a time, the others wait: do nothing else there. [main or locked] */
 BP_EXPORT void bp_memory_begin (void);
 BP_EXPORT void bp_memory_commit (void);
 
 /* --- address spaces -------------------------------------------------------------------- */
+/* One of a device's own (a bus, an IOMMU), besides those of the machine (object.h), which are not freed.  The root stays the caller's and outlives it. [main or locked] */
 BP_EXPORT BpAddressSpace *bp_address_space_new (BpMachine *machine, const char *name, BpRegion *root);
 BP_EXPORT void bp_address_space_free (BpAddressSpace *as);
 BP_EXPORT BpRegion *bp_address_space_root (BpAddressSpace *as);
 
-/* Access by a device or the host (DMA).  false: some of it hit nothing, a reserved region, or was refused; reads give ones there. [any] */
+/* Access by a device or the host (DMA), of any size and alignment, byte by byte as the bus has them.  false: some of it hit nothing, a reserved region, or was
+ * refused; reads give ones there, the rest was read or written.  What lies at a device's registers is called, under the machine lock.  [any] */
 BP_EXPORT bool bp_as_read (BpAddressSpace *as, uint64_t address, void *buffer, uint64_t size);
 BP_EXPORT bool bp_as_write (BpAddressSpace *as, uint64_t address, const void *buffer, uint64_t size);
 /* One guest access of 1, 2, 4 or 8 bytes, little-endian value. [any] */

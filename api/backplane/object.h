@@ -3,12 +3,16 @@
 /*
  * PURPOSE.  A type is a BpTypeDesc: data and callbacks.  The host allocates the state struct (zeroed, 64-byte aligned), sets its
  * properties, creates its pins and regions, and drives the one life cycle, the same for every kind of object:
- *     configure   [main] properties are set; check what no row can say; add regions or pins whose number depends on them
- *     realize     [main] everything is wired and mapped; acquire host resources, create timers
- *     reset       [main or vcpu, locked] to the state after power-on (cold) or after a reset line (warm)
- *     unrealize   [main] release what configure and realize acquired: also after either has failed, and when realize was never called.  The state is
- *                 zeroed before configure, so what is NULL was not acquired yet
- * configure and realize report failure through GError; the message need not name the object, the host adds file, line and section.
+ *     configure   [main] properties are set, links too, in the descriptor's order; check what no row can say; add regions or pins whose number depends on them
+ *     realize     [main] everything is wired and mapped, and what the object links to was realized before it (of two that link to each other, one was not); acquire
+ *                 host resources, attach to backends and buses, create timers
+ *     reset       [main][locked] to the state after power-on (cold) or after a reset line (warm); once before the machine first runs, in the
+ *                 order of realize.  Before the first object's all pins of the machine have become low without a word (no input is called): who drives a line that is
+ *                 high after power-on raises it here, and an input that others raise may be called before or after its own object's reset
+ *     unrealize   [main] in the opposite order; release what configure and realize acquired: also after either has failed, and when realize was never called.
+ *                 The state is zeroed before configure, so what is NULL was not acquired yet.  The host frees what rows have made: strings, pins, regions
+ * Each callback may be NULL.  configure and realize report failure through GError; the message need not name the object, the host adds file, line and section.
+ * The machine lock is not held in configure, realize and unrealize of a machine that is built or taken down: nothing else runs then, and what is [locked] may be called.
  */
 #ifndef BACKPLANE_OBJECT_H
 #define BACKPLANE_OBJECT_H
@@ -66,8 +70,8 @@ struct BpTypeDesc {
   bool (*realize) (void *self, GError **error);
   void (*reset) (void *self, BpResetKind kind);
   void (*unrealize) (void *self);
-  bool (*post_load) (void *self, GError **error);               /* after its state was restored */
-  void (*property_changed) (void *self, const char *name);      /* a RUNTIME property was set */
+  bool (*post_load) (void *self, GError **error);               /* after its state was restored (state.h). [main][locked] */
+  void (*property_changed) (void *self, const char *name);      /* a RUNTIME property was set, and its field has the new value. [main][locked] */
   uint32_t flags;               /* BP_TYPE_* */
   /* The object shall leave the machine.  NULL: it may, at once.  Asked again while the guest thinks about it: it is reminded. [main, locked] */
   BpRemoval (*removal) (void *self, GError **error);
@@ -103,16 +107,17 @@ bp_type (const char *name, BpKind kind, Fill fill)
 
 /* --- what an instance may ask ----------------------------------------------------- */
 
-/* The object's name in the descriptor, e.g. "com1"; never NULL.  [any] */
+/* The object's name in the descriptor, e.g. "com1", and its type's; never NULL, and the object's.  Here and below `self' is an instance. [any] */
 BP_EXPORT const char *bp_object_id (const void *self);
 BP_EXPORT const char *bp_object_type_name (const void *self);
 /* The machine it belongs to. [any] */
 BP_EXPORT BpMachine *bp_object_machine (const void *self);
 /* The table under which `self` implements the interface, or NULL. [any] */
 BP_EXPORT const void *bp_object_interface (const void *self, const char *interface_id);
-/* Another object by its id; NULL when there is none.  Prefer links.  [main][configured] */
+/* Another object by its id; NULL when there is none.  Prefer links: what is linked cannot leave.  [main or locked][configured] */
 BP_EXPORT void *bp_machine_find (BpMachine *machine, const char *id);
-/* Objects that implement an interface, in descriptor order: call with *cursor = 0 first; NULL at the end. [main][configured] */
+/* Objects that implement an interface, in descriptor order, those that joined later at the end: call with *cursor = 0 first; NULL at the end.  They come and go under
+ * the machine lock: who goes on after leaving it begins anew. [main or locked][configured] */
 BP_EXPORT void *bp_machine_next (BpMachine *machine, const char *interface_id, unsigned *cursor);
 /* The machine's address spaces: "memory" and "io" always exist. NULL when there is no such one. [any][configured] */
 BP_EXPORT BpAddressSpace *bp_machine_address_space (BpMachine *machine, const char *name);
@@ -123,7 +128,8 @@ BP_EXPORT void bp_machine_request_reset (BpMachine *machine, const char *reason)
 /* the guest switched itself off, or a test device ended the run: the program ends with `exit_code` (0 for power-off) */
 BP_EXPORT void bp_machine_request_shutdown (BpMachine *machine, int exit_code, const char *reason);
 
-/* What the guest answers when a type's `removal' has asked it: it has let go of the object, which is removed; or it keeps the object, and why. */
+/* What the guest answers when a type's `removal' has asked it: it has let go of the object, which is removed
+ * soon, by the main loop; or it keeps the object, and why (copied). [any] */
 BP_EXPORT void bp_object_removal_done (void *self);
 BP_EXPORT void bp_object_removal_refused (void *self, const char *why);
 

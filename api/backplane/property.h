@@ -2,9 +2,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * PURPOSE.  A row says which field of the state struct a key of the descriptor sets, with kind, default, range and help (required: a
- * test fails on a row without).  The host fills the fields before configure(): defaults first, then the descriptor's values.
+ * test fails on a row without).  The host fills the fields before configure(): defaults first, then the descriptor's values, checked for kind and range.
  * Field types: BOOL bool; U8..U64, I8..I64 the stdint type; SIZE uint64_t (bytes; k M G T suffixes); STRING and FILE char * (host
- * owns it; NULL when unset); ENUM int (index into names); LINK BpLink; LIST char ** (NULL-terminated, comma-separated in text).
+ * owns it; NULL when unset; of a RUNTIME property another one after each change); ENUM int (index into names); LINK BpLink; LIST char ** (NULL-terminated,
+ * comma-separated in text; NULL when unset).
  */
 #ifndef BACKPLANE_PROPERTY_H
 #define BACKPLANE_PROPERTY_H

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * PURPOSE.  A type lists the fields that make up its state, each with the state version that introduced it.  A newer plugin loads older state: fields
- * younger than the saved version keep their reset value.  What can be recomputed is not listed; post_load() derives it: when it runs, the fields of all objects
+ * younger than the saved version keep their reset value, as the reset that comes before a load has left it.  What can be recomputed is not listed; post_load() derives it: when it runs, the fields of all objects
  * and the levels of all pins are there, RAM is not.  It returns false for values that the object could not have had, since a file may hold any.
  * What post_load makes of a pin counts for nothing at a vCPU, whose pending word is restored afterwards: a pin has the level that was saved.  What the
  * time brings about is a timer's to do, and the timer is saved (BP_STATE_TIMER): it may have become due before the state was saved and not have fired yet, and
@@ -46,9 +46,9 @@ typedef struct BpStateField {
   uint32_t count;               /* elements, at least 1 */
   uint32_t size;                /* of one element */
   uint16_t since;               /* state version that introduced it, from 1 */
-  uint16_t flags;
+  uint16_t flags;               /* 0 */
   const struct BpStateField *fields;    /* STRUCT, TABLE */
-  bool (*needed) (const void *self);    /* NULL: always; else saved as a subsection when true */
+  bool (*needed) (const void *self);    /* NULL: always; else saved when true, and a state without it loads where it keeps its reset value. [main][locked] */
 } BpStateField;
 
 #define BP_STATE_ROW_(k, T, f, n, since_, fields_, needed_) \

@@ -52,15 +52,17 @@ typedef struct BpPciBusIface {
   uint32_t struct_size;
   /* address: device << 3 | function.  NULL: occupied or invalid. [main][configured] */
   BpPciSlot *(*add) (void *bus, unsigned address, const BpPciFunction *function, GError **error);
+  /* In unrealize: the slot is gone, and with it what the bus made for it; regions of BARs stay the device's, to be freed after this. [main or locked] */
   void (*remove) (void *bus, BpPciSlot *slot);
-  /* The 256 bytes of configuration space, and which bits the guest may write. [locked] */
+  /* The 256 bytes of configuration space, little-endian, and which bits the guest may write; the bus's, which saves the first.  A device that changes its registers
+   * by itself writes here (bp_pci_put16). [any][locked] */
   uint8_t *(*config) (void *bus, BpPciSlot *slot);
   uint8_t *(*write_mask) (void *bus, BpPciSlot *slot);
   /* Level of the function's interrupt pin. [locked] */
   void (*set_interrupt) (void *bus, BpPciSlot *slot, int level);
-  /* The address space in which the function does DMA (bus-master enable applies). */
+  /* The address space in which the function does DMA, the bus's own; while the guest has not switched bus mastering on, nothing is there. [any] */
   BpAddressSpace *(*dma) (void *bus, BpPciSlot *slot);
-  /* PCI configuration reset of one function. [locked] */
+  /* PCI configuration reset of one function: a device calls it in its own reset. [main][locked] */
   void (*reset) (void *bus, BpPciSlot *slot);
   /*
    * The container that is PCI's I/O or memory space, for what a function decodes by registers other than BARs; at priority 0 or less it is behind all BARs,

@@ -14,12 +14,12 @@ BP_BEGIN_DECLS
 
 typedef enum BpCharEvent { BP_CHAR_OPENED, BP_CHAR_CLOSED, BP_CHAR_BREAK, BP_CHAR_RESIZED /* the terminal has another size */ } BpCharEvent;
 
-/* The device's side; called [main][locked]. */
+/* The device's side, which outlives the attachment; called [main][locked]. */
 typedef struct BpCharHandlers {
   uint32_t struct_size;
   size_t (*can_receive) (void *user);   /* bytes it can take now */
   void (*receive) (void *user, const uint8_t *data, size_t size);       /* size <= can_receive */
-  void (*event) (void *user, BpCharEvent event);                        /* may be NULL */
+  void (*event) (void *user, BpCharEvent event);                        /* may be NULL; BREAK: the line's, from the other end */
   void (*can_write) (void *user);       /* may be NULL: the backend has room again, after it was asked and had none */
 } BpCharHandlers;
 
