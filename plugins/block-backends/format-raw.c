@@ -10,8 +10,10 @@
 static bool
 raw_open (Image *image, GError **error)
 {
-  image->size = image_file_size (image->file);
-  return true;
+  int code = image_file_size (image->file, &image->size);
+  if (code)
+    g_set_error (error, BP_ERROR, BP_ERROR_IO, "cannot find out how large `%s` is: %s", image_file_name (image->file), g_strerror (code));
+  return !code;
 }
 
 static int

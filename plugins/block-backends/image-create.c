@@ -154,8 +154,9 @@ look_at_backing (const char *file, const ImageNew *new, uint64_t *size, GError *
 static bool
 create_raw (ImageFile *file, const ImageNew *new, uint64_t size, GError **error)
 {
+  uint64_t there;
   int code = image_file_truncate (file, size);
-  if (code == EINVAL && image_file_size (file) >= size)         /* a block device has the size that it has */
+  if (code == EINVAL && image_file_size (file, &there) == 0 && there >= size)         /* a block device has the size that it has */
     code = 0;
   if (!code && new->prealloc == IMAGE_PREALLOC_FALLOC)
     code = image_file_allocate (file, 0, size);

@@ -91,6 +91,15 @@ check_kind (int fd, const char *name, GError **error)
   return false;
 }
 
+static int
+resize (int fd, uint64_t size)
+{
+  while (ftruncate (fd, (off_t) size) != 0)
+    if (errno != EINTR)
+      return errno;
+  return 0;
+}
+
 ImageFile *
 image_file_open (const char *name, unsigned flags, GError **error)
 {
@@ -103,8 +112,9 @@ image_file_open (const char *name, unsigned flags, GError **error)
   }
   bool good = check_kind (fd, name, error) &&
               (!(flags & IMAGE_FILE_LOCK) || image_lock (fd, name, flags & IMAGE_FILE_WRITE, error));
-  if (good && flags & IMAGE_FILE_CREATE && ftruncate (fd, 0) != 0 && errno != EINVAL) {
-    fail_open (name, flags, errno, error);
+  int code = good && flags & IMAGE_FILE_CREATE ? resize (fd, 0) : 0;
+  if (code && code != EINVAL) {
+    fail_open (name, flags, code, error);
     good = false;
   }
   if (!good)
@@ -152,11 +162,12 @@ image_file_is_same (const ImageFile *a, const ImageFile *b)
   return fstat (a->fd, &x) == 0 && fstat (b->fd, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
-uint64_t
-image_file_size (ImageFile *file)
+int
+image_file_size (ImageFile *file, uint64_t *size)
 {
   off_t end = lseek (file->fd, 0, SEEK_END);    /* of a block device too; nothing uses the position */
-  return end < 0 ? 0 : (uint64_t) end;
+  *size = end < 0 ? 0 : (uint64_t) end;
+  return end < 0 ? errno : 0;
 }
 
 uint64_t
@@ -276,8 +287,8 @@ static int
 write_direct (ImageFile *file, uint64_t offset, const uint8_t *data, size_t size)
 {
   uint8_t *bounce = aligned_alloc (DIRECT_ALIGN, BOUNCE);
-  uint64_t length = image_file_size (file);
-  int code = bounce ? 0 : ENOMEM;
+  uint64_t length;
+  int code = bounce ? image_file_size (file, &length) : ENOMEM;
   while (size && !code) {
     Piece p = piece_at (file, offset, size);
     if (p.skip || p.use != p.whole)
@@ -285,9 +296,10 @@ write_direct (ImageFile *file, uint64_t offset, const uint8_t *data, size_t size
     memcpy (bounce + p.skip, data, p.use);
     if (!code)
       code = write_all (file->fd, p.start, bounce, p.whole);
-    if (!code && p.start + p.whole > MAX (length, offset + p.use) &&
-        ftruncate (file->fd, (off_t) MAX (length, offset + p.use)) != 0 && errno != EINVAL)
-      code = errno;
+    if (!code && p.start + p.whole > MAX (length, offset + p.use)) {
+      code = resize (file->fd, MAX (length, offset + p.use));
+      code = code == EINVAL ? 0 : code;         /* a block device */
+    }
     data += p.use;
     offset += p.use;
     size -= p.use;
@@ -324,19 +336,18 @@ is_span_aligned (const ImageFile *file, const ImageSpan *span, uint64_t offset, 
 static int
 read_pieces (ImageFile *file, uint64_t offset, ImageSpan *to, uint64_t size, uint64_t *there)
 {
-  uint64_t end = image_file_size (file);
+  uint64_t end;
+  int code = image_file_size (file, &end);
   *there = offset < end ? MIN (size, end - offset) : 0;
-  while (size) {
+  while (size && !code) {
     uint8_t *piece;
     size_t n = (size_t) MIN (size, (uint64_t) image_span_piece (to, &piece));
-    int code = read_direct (file, offset, piece, n);
-    if (code)
-      return code;
+    code = read_direct (file, offset, piece, n);
     offset += n;
     size -= n;
     image_span_skip (to, n);
   }
-  return 0;
+  return code;
 }
 
 static int
@@ -481,12 +492,7 @@ image_file_flush (ImageFile *file)
 int
 image_file_truncate (ImageFile *file, uint64_t size)
 {
-  if (size > INT64_MAX)
-    return EFBIG;
-  while (ftruncate (file->fd, (off_t) size) != 0)
-    if (errno != EINTR)
-      return errno;
-  return 0;
+  return size > INT64_MAX ? EFBIG : resize (file->fd, size);
 }
 
 int

@@ -24,7 +24,8 @@ void image_file_close (ImageFile *file);
 const char *image_file_name (const ImageFile *file);
 /* Whether both are one and the same file. */
 bool image_file_is_same (const ImageFile *a, const ImageFile *b);
-uint64_t image_file_size (ImageFile *file);
+/* An error is not a size: who took it for the end of the file would lose what is there. */
+int image_file_size (ImageFile *file, uint64_t *size);
 /* The space it takes on the host's disk. */
 uint64_t image_file_allocated (ImageFile *file);
 

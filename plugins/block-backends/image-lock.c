@@ -17,8 +17,12 @@ enum { READS_CONSISTENTLY = 1 << 0, WRITES = 1 << 1, RESIZES = 1 << 3 };
 static int
 range_lock (int fd, int command, short type, off_t start, struct flock *range)
 {
-  *range = (struct flock) { .l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = 1 };
-  return fcntl (fd, command, range) == 0 ? 0 : errno;
+  int code;
+  do {
+    *range = (struct flock) { .l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = 1 };
+    code = fcntl (fd, command, range) == 0 ? 0 : errno;
+  } while (code == EINTR);
+  return code;
 }
 
 /* File systems that know no such locks have no users that could be kept out. */
@@ -38,6 +42,26 @@ refuse (const char *name, bool writable, bool other_writes, GError **error)
   return false;
 }
 
+/* Another's lock, or a host that cannot say. */
+static bool
+fail (const char *name, bool writable, int code, GError **error)
+{
+  if (code == EAGAIN || code == EACCES)
+    return refuse (name, writable, true, error);
+  g_set_error (error, BP_ERROR, BP_ERROR_IO, "cannot lock `%s`: %s (locking = off does without)", name, g_strerror (code));
+  return false;
+}
+
+/* Whether somebody does, or excludes, the i-th thing. */
+static int
+ask (int fd, off_t start, bool *held)
+{
+  struct flock range;
+  int code = range_lock (fd, F_OFD_GETLK, F_WRLCK, start, &range);
+  *held = !code && range.l_type != F_UNLCK;
+  return is_unsupported (code) ? 0 : code;
+}
+
 bool
 image_lock (int fd, const char *name, bool writable, GError **error)
 {
@@ -48,13 +72,15 @@ image_lock (int fd, const char *name, bool writable, GError **error)
     if (!code && excludes >> i & 1)
       code = range_lock (fd, F_OFD_SETLK, F_RDLCK, BYTE_EXCLUDES + i, &range);
     if (code)
-      return is_unsupported (code) || refuse (name, writable, true, error);
+      return is_unsupported (code) || fail (name, writable, code, error);
   }
   for (int i = 0; i < N_THINGS; i++) {
-    bool other_does = excludes >> i & 1 && range_lock (fd, F_OFD_GETLK, F_WRLCK, BYTE_DOES + i, &range) == 0 &&
-                      range.l_type != F_UNLCK;
-    bool other_excludes = does >> i & 1 && range_lock (fd, F_OFD_GETLK, F_WRLCK, BYTE_EXCLUDES + i, &range) == 0 &&
-                          range.l_type != F_UNLCK;
+    bool other_does = false, other_excludes = false;
+    int code = excludes >> i & 1 ? ask (fd, BYTE_DOES + i, &other_does) : 0;
+    if (!code && does >> i & 1)
+      code = ask (fd, BYTE_EXCLUDES + i, &other_excludes);
+    if (code)
+      return fail (name, writable, code, error);
     if (other_does || other_excludes)
       return refuse (name, writable, other_does, error);
   }

@@ -84,12 +84,15 @@ qcow2_table_get (Qcow2 *q, Qcow2Cache *cache, uint64_t offset, bool fresh, Qcow2
 {
   Qcow2Table *t = g_hash_table_lookup (cache->by_offset, &offset);
   if (!t) {
-    uint64_t end = image_file_size (q->file);
+    uint64_t end;
+    int code = fresh ? 0 : image_file_size (q->file, &end);
+    if (code)
+      return code;
     if (!fresh && (offset > end || end - offset < q->cluster_size))
       return qcow2_found_corrupt (q, "a table at 0x%" G_GINT64_MODIFIER "x is not within the file", offset);
     make_room (cache);
     uint8_t *data = g_malloc0 (q->cluster_size);
-    int code = fresh ? 0 : image_file_read (q->file, offset, data, q->cluster_size);
+    code = fresh ? 0 : image_file_read (q->file, offset, data, q->cluster_size);
     if (code) {
       g_free (data);
       return code;

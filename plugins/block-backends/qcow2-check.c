@@ -10,6 +10,7 @@ typedef struct Checker {
   Qcow2 *q;
   BpImageCheck *check;
   Qcow2Counts *counts;
+  uint64_t file_end;
   unsigned n_said;
   bool rebuild;                 /* refcounts are too low, or have no place */
 } Checker;
@@ -38,10 +39,11 @@ corrupt (void *user, const char *text)
 
 /* --- refcounts and counts --------------------------------------------------------------------------- */
 
+/* While something could not be read, nobody knows who uses what: then nothing is called a leak, and freed. */
 static void
 compare_cluster (Checker *c, uint64_t cluster, uint64_t refcount, uint64_t users)
 {
-  if (refcount > users) {
+  if (refcount > users && !c->check->errors) {
     finding (c, &c->check->leaks, "Leaked cluster %" G_GUINT64_FORMAT " refcount=%" G_GUINT64_FORMAT " reference=%" G_GUINT64_FORMAT, cluster,
              refcount, users);
   } else if (refcount < users) {
@@ -55,8 +57,8 @@ static bool
 is_block_good (Checker *c, uint64_t index)
 {
   Qcow2 *q = c->q;
-  uint64_t offset = q->rt[index], end = image_file_size (q->file);
-  return !(offset & (q->cluster_size - 1)) && offset <= end && end - offset >= q->cluster_size;
+  uint64_t offset = q->rt[index];
+  return !(offset & (q->cluster_size - 1)) && offset <= c->file_end && c->file_end - offset >= q->cluster_size;
 }
 
 static void
@@ -111,7 +113,7 @@ look (Checker *c)
   c->rebuild = false;
   g_clear_pointer (&c->counts, qcow2_counts_free);
   c->counts = qcow2_count (q, true, corrupt, c);
-  check->errors += c->counts->n_errors;
+  check->errors += c->counts->n_errors + (image_file_size (q->file, &c->file_end) != 0);
   compare_blocks (c);
   qcow2_counts_each (c->counts, compare_homeless, c);
   check_copied (c);
@@ -185,7 +187,9 @@ qcow2_check (Qcow2 *q, ImageCheckRepair repair, BpImageCheck *check)
   look (&c);
   if (repair != IMAGE_CHECK_ONLY) {
     uint64_t leaks = check->leaks, corruptions = check->corruptions;
-    if (leaks || (repair == IMAGE_CHECK_ALL && (corruptions || q->header.incompatible & (QCOW2_DIRTY | QCOW2_CORRUPT))))
+    if (check->errors)
+      code = EIO;
+    else if (leaks || (repair == IMAGE_CHECK_ALL && (corruptions || q->header.incompatible & (QCOW2_DIRTY | QCOW2_CORRUPT))))
       code = fix (&c, repair);
     c.check->say = NULL;
     look (&c);

@@ -259,7 +259,11 @@ qcow2_count (Qcow2 *q, bool refcounts, void (*told) (void *user, const char *tex
 {
   Tour t = { .q = q, .wrong = told, .user = user, .counts = g_new0 (Qcow2Counts, 1) };
   t.counts->pages = g_hash_table_new_full (g_direct_hash, g_direct_equal, NULL, g_free);
-  t.file_end = qcow2_align (q, image_file_size (q->file));
+  if (image_file_size (q->file, &t.file_end)) {
+    t.counts->n_errors++;
+    return t.counts;
+  }
+  t.file_end = qcow2_align (q, t.file_end);
   use (&t, "the header", 0, 1);
   tour_l1 (&t, q->header.l1_offset, q->l1, q->header.l1_size, true);
   tour_snapshots (&t);

@@ -80,7 +80,10 @@ qcow2_l1_entries (unsigned cluster_bits, uint64_t size)
 static bool
 check_table (ImageFile *file, const Qcow2Header *h, const char *what, uint64_t offset, uint64_t bytes, GError **error)
 {
-  uint64_t end = image_file_size (file);
+  uint64_t end;
+  int code = image_file_size (file, &end);
+  if (code)
+    return wrong (file, error, "%s", g_strerror (code));
   if (offset & ((UINT64_C (1) << h->cluster_bits) - 1))
     return wrong (file, error, "%s is at 0x%" G_GINT64_MODIFIER "x, not on a cluster's boundary", what, offset);
   if (bytes && (offset == 0 || offset > end || bytes > end - offset))
@@ -188,11 +191,14 @@ bool
 qcow2_header_read (ImageFile *file, Qcow2Header *header, GError **error)
 {
   uint8_t bytes[112];
+  uint64_t end;
   int code = image_file_read (file, 0, bytes, sizeof bytes);
+  if (!code)
+    code = image_file_size (file, &end);
   memset (header, 0, sizeof *header);
   if (code)
     return wrong (file, error, "%s", g_strerror (code));
-  if (image_file_size (file) < QCOW2_V2_LENGTH || qcow2_get32 (bytes) != QCOW2_MAGIC)
+  if (end < QCOW2_V2_LENGTH || qcow2_get32 (bytes) != QCOW2_MAGIC)
     return wrong (file, error, "there is none");
   parse (bytes, header);
   if (check_fields (file, header, error) && read_rest (file, header, error))

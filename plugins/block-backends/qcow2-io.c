@@ -10,9 +10,12 @@
 static int
 read_data (Qcow2 *q, uint64_t host, ImageSpan *to, uint64_t size)
 {
-  uint64_t there;
+  uint64_t there, end;
   int code = image_file_read_span (q->file, host, to, size, &there);
-  return code || there || (host & ~(q->cluster_size - 1)) < image_file_size (q->file) ? code : EIO;
+  if (code || there)
+    return code;
+  code = image_file_size (q->file, &end);
+  return code || (host & ~(q->cluster_size - 1)) < end ? code : EIO;
 }
 
 static int

@@ -67,22 +67,32 @@ note_metadata (Qcow2 *q)
   }
 }
 
+/* All of them, or those from before stay. */
 bool
 qcow2_load_tables (Qcow2 *q, GError **error)
 {
-  g_clear_pointer (&q->l1, g_free);
-  g_clear_pointer (&q->rt, g_free);
-  q->rt_size = ((uint64_t) q->header.rt_clusters << q->header.cluster_bits) / 8;
-  int code = load_entries (q->file, q->header.l1_offset, q->header.l1_size, &q->l1);
+  g_autofree uint64_t *l1 = NULL, *rt = NULL;
+  g_autoptr (GArray) old = q->snapshots;
+  uint64_t rt_size = ((uint64_t) q->header.rt_clusters << q->header.cluster_bits) / 8, old_size = q->snapshots_size;
+  int code = load_entries (q->file, q->header.l1_offset, q->header.l1_size, &l1);
   if (!code)
-    code = load_entries (q->file, q->header.rt_offset, q->rt_size, &q->rt);
-  if (code) {
+    code = load_entries (q->file, q->header.rt_offset, rt_size, &rt);
+  if (code)
     g_set_error (error, BP_ERROR, BP_ERROR_IO, "cannot read the tables of `%s`: %s", image_file_name (q->file), g_strerror (code));
+  q->snapshots = g_array_new (FALSE, TRUE, sizeof (Qcow2Snapshot));
+  if (code || !qcow2_snapshots_load (q, error)) {
+    qcow2_snapshots_clear (q->snapshots);
+    g_array_unref (q->snapshots);
+    q->snapshots = g_steal_pointer (&old);
+    q->snapshots_size = old_size;
     return false;
   }
-  qcow2_snapshots_clear (q->snapshots);
-  if (!qcow2_snapshots_load (q, error))
-    return false;
+  qcow2_snapshots_clear (old);
+  g_free (q->l1);
+  g_free (q->rt);
+  q->l1 = g_steal_pointer (&l1);
+  q->rt = g_steal_pointer (&rt);
+  q->rt_size = rt_size;
   note_metadata (q);
   q->hint = 0;
   return true;

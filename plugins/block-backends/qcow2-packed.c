@@ -64,7 +64,7 @@ unpack_cluster (const Qcow2 *q, uint8_t *out, uint8_t *in, size_t in_size)
 int
 qcow2_unpack (Qcow2 *q, uint64_t entry, uint64_t skip, uint8_t *data, uint64_t size)
 {
-  uint64_t offset, bytes;
+  uint64_t offset, bytes, end;
   int code = 0;
   qcow2_entry_extent (q, entry, &offset, &bytes);
   g_mutex_lock (&q->unpack);
@@ -73,7 +73,9 @@ qcow2_unpack (Qcow2 *q, uint64_t entry, uint64_t skip, uint8_t *data, uint64_t s
     if (!q->unpacked)
       q->unpacked = g_malloc (q->cluster_size);
     q->unpacked_entry = 0;      /* no compressed cluster has this entry */
-    code = offset < image_file_size (q->file) ? image_file_read (q->file, offset, packed, bytes) : EIO;
+    code = image_file_size (q->file, &end);
+    if (!code)
+      code = offset < end ? image_file_read (q->file, offset, packed, bytes) : EIO;
     if (!code)
       code = unpack_cluster (q, q->unpacked, packed, bytes);
     if (!code)

@@ -25,10 +25,13 @@ static int
 plan (Rebuild *r)
 {
   Qcow2 *q = r->q;
-  uint64_t per_cluster = q->cluster_size / 8, end;
+  uint64_t per_cluster = q->cluster_size / 8, end, file_end;
+  int code = image_file_size (q->file, &file_end);
+  if (code)
+    return code;
   qcow2_counts_each (r->counts, need, r);
   qcow2_counts_end (r->counts, &end);
-  r->start = MAX (end, qcow2_align (q, image_file_size (q->file)) >> q->header.cluster_bits);
+  r->start = MAX (end, qcow2_align (q, file_end) >> q->header.cluster_bits);
   for (uint64_t before = UINT64_MAX; before != r->blocks + r->table;) {
     before = r->blocks + r->table;
     for (uint64_t i = 0; i < before; i++)

@@ -83,7 +83,7 @@ int
 qcow2_refcount_set (Qcow2 *q, uint64_t cluster, uint64_t count)
 {
   Qcow2Table *block;
-  int code = limit_blocks (q);
+  int code = q->corrupt ? EIO : limit_blocks (q);       /* nothing is freed, either: what the disk's tables refer to is not known any more */
   if (!code)
     code = block_of (q, cluster, &block);
   if (code)
@@ -99,10 +99,10 @@ qcow2_refcount_set (Qcow2 *q, uint64_t cluster, uint64_t count)
 static void
 release (Qcow2 *q, uint64_t cluster)
 {
-  uint64_t offset = cluster << q->header.cluster_bits;
+  uint64_t offset = cluster << q->header.cluster_bits, end;
   qcow2_table_forget (q, offset);
   q->hint = MIN (q->hint, cluster);
-  if (q->image->options.unmap && offset < image_file_size (q->file))
+  if (q->image->options.unmap && image_file_size (q->file, &end) == 0 && offset < end)
     image_file_zero (q->file, offset, q->cluster_size, true);   /* else it only stays as large as it was */
 }
 
@@ -138,10 +138,14 @@ qcow2_add_metadata (Qcow2 *q, uint64_t first, uint64_t n)
 static int
 find_end (Qcow2 *q, uint64_t *end)
 {
-  uint64_t file_end = (image_file_size (q->file) + q->cluster_size - 1) >> q->header.cluster_bits;
+  uint64_t file_end;
+  int code = image_file_size (q->file, &file_end);
+  if (code)
+    return code;
+  file_end = (file_end + q->cluster_size - 1) >> q->header.cluster_bits;
   for (uint64_t i = q->rt_size; i-- > 0 && (i + 1) << q->rb_bits > file_end;) {
     Qcow2Table *block;
-    int code = block_of (q, i << q->rb_bits, &block);
+    code = block_of (q, i << q->rb_bits, &block);
     if (code)
       return code;
     for (uint64_t k = block ? UINT64_C (1) << q->rb_bits : 0; k-- > 0;)

@@ -24,20 +24,28 @@ grow (Qcow2 *q, uint64_t size)
     q->header.size = old;
     return code;
   }
-  return qcow2_header_write_l1 (q);
+  code = qcow2_header_write_l1 (q);
+  if (code)
+    q->header.size = old;
+  return code;
 }
 
 /* The header first: after that nobody looks at what is behind the end. */
 static int
 shrink (Qcow2 *q, uint64_t size)
 {
-  uint64_t old_end = qcow2_align (q, q->header.size), keep = qcow2_l1_entries (q->header.cluster_bits, size);
-  uint64_t l1_end = qcow2_l1_entries (q->header.cluster_bits, q->header.size);
+  uint64_t old = q->header.size, old_end = qcow2_align (q, old), keep = qcow2_l1_entries (q->header.cluster_bits, size);
+  uint64_t l1_end = qcow2_l1_entries (q->header.cluster_bits, old);
   int code = qcow2_flush (q);
+  if (code)
+    return code;
   q->header.size = size;
-  if (!code)
-    code = qcow2_header_write_l1 (q);
-  if (!code && qcow2_align (q, size) < old_end)
+  code = qcow2_header_write_l1 (q);
+  if (code) {
+    q->header.size = old;
+    return code;
+  }
+  if (qcow2_align (q, size) < old_end)
     code = qcow2_drop (q, qcow2_align (q, size), old_end - qcow2_align (q, size), QCOW2_DROP_FORGET);
   for (uint64_t i = keep; i < l1_end && !code; i++)
     if (q->l1[i] & QCOW2_OFFSET) {

@@ -35,8 +35,8 @@ static bool
 load_entry (Qcow2 *q, unsigned i, uint64_t *at, GError **error)
 {
   uint8_t head[ENTRY_BYTES + KNOWN_EXTRA];
-  uint64_t end = image_file_size (q->file);
-  if (*at > end || end - *at < ENTRY_BYTES || image_file_read (q->file, *at, head, sizeof head))
+  uint64_t end;
+  if (image_file_size (q->file, &end) || *at > end || end - *at < ENTRY_BYTES || image_file_read (q->file, *at, head, sizeof head))
     return wrong (q, i, "cannot be read", error);
   Qcow2Snapshot s = { .l1_offset = qcow2_get64 (head), .l1_size = qcow2_get32 (head + 8), .seconds = qcow2_get32 (head + 16),
                       .nanoseconds = qcow2_get32 (head + 20), .vm_clock = qcow2_get64 (head + 24), .vm_state_size = qcow2_get32 (head + 32),
@@ -70,12 +70,12 @@ load_entry (Qcow2 *q, unsigned i, uint64_t *at, GError **error)
 bool
 qcow2_snapshots_load (Qcow2 *q, GError **error)
 {
-  uint64_t at = q->header.snapshots_offset, l1_bytes = 0;
+  uint64_t at = q->header.snapshots_offset, l1_bytes = 0, end;
   for (unsigned i = 0; i < q->header.n_snapshots; i++) {
     if (!load_entry (q, i, &at, error))
       return false;
     l1_bytes += (uint64_t) g_array_index (q->snapshots, Qcow2Snapshot, i).l1_size * 8;
-    if (at - q->header.snapshots_offset > MOST_TABLE || l1_bytes > image_file_size (q->file))
+    if (at - q->header.snapshots_offset > MOST_TABLE || image_file_size (q->file, &end) || l1_bytes > end)
       return wrong (q, i, "the tables so far are longer than they can be", error);
   }
   q->snapshots_size = at - q->header.snapshots_offset;
@@ -349,33 +349,43 @@ create (Qcow2 *q, const char *name, const Qcow2Snapshot *like)
 
 /* --- apply and delete ---------------------------------------------------------------------------------- */
 
-/* The new active table is a copy of the snapshot's: nothing in it is one's own. */
+static void
+note_tables (Qcow2 *q, const uint64_t *old, uint64_t old_size, const uint64_t *l1, uint64_t size)
+{
+  for (uint64_t i = 0; i < old_size; i++)
+    g_hash_table_remove (q->metadata, GSIZE_TO_POINTER ((old[i] & QCOW2_OFFSET) >> q->header.cluster_bits));
+  qcow2_add_metadata (q, 0, 1);
+  for (uint64_t i = 0; i < size; i++)
+    if (l1[i] & QCOW2_OFFSET)
+      qcow2_add_metadata (q, (l1[i] & QCOW2_OFFSET) >> q->header.cluster_bits, 1);
+}
+
+/* The new active table is a copy of the snapshot's: nothing in it is one's own.  Until the header leads there, the old one is what counts. */
 static int
 switch_l1 (Qcow2 *q, const Qcow2Snapshot *s, uint64_t *l1)
 {
-  uint64_t offset, *old = q->l1, old_offset = q->header.l1_offset, old_size = q->header.l1_size;
+  uint64_t offset, *old = q->l1, old_size = q->header.l1_size;
+  Qcow2Header before = q->header;
   int code = save_l1 (q, l1, s->l1_size, &offset);
   if (!code)
     code = qcow2_flush (q);
   if (code)
     return code;
-  for (uint64_t i = 0; i < old_size; i++)
-    g_hash_table_remove (q->metadata, GSIZE_TO_POINTER ((old[i] & QCOW2_OFFSET) >> q->header.cluster_bits));
-  qcow2_add_metadata (q, 0, 1);
-  for (uint64_t i = 0; i < s->l1_size; i++) {
-    l1[i] &= ~QCOW2_COPIED;
-    if (l1[i] & QCOW2_OFFSET)
-      qcow2_add_metadata (q, (l1[i] & QCOW2_OFFSET) >> q->header.cluster_bits, 1);
-  }
-  q->l1 = l1;
   q->header.l1_offset = offset;
   q->header.l1_size = s->l1_size;
   q->header.size = s->disk_size;
   code = qcow2_header_write_l1 (q);
-  if (!code)
-    code = drop_references (q, old, old_size);
+  if (code) {
+    q->header = before;
+    return code;
+  }
+  for (uint64_t i = 0; i < s->l1_size; i++)
+    l1[i] &= ~QCOW2_COPIED;
+  note_tables (q, old, old_size, l1, s->l1_size);
+  q->l1 = l1;
+  code = drop_references (q, old, old_size);
   if (!code && old_size)
-    code = qcow2_free_table (q, old_offset, old_size * 8);
+    code = qcow2_free_table (q, before.l1_offset, old_size * 8);
   g_free (old);
   return code;
 }
