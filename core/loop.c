@@ -2,6 +2,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "machine.h"
 #include <glib-unix.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 struct BpLoop {
   GMainContext *context;
@@ -41,15 +43,39 @@ run_thread (void *data)
   return NULL;
 }
 
+/* GLib ends the program when it has no descriptor for a context. */
+static bool
+has_descriptor (void)
+{
+  int fd = eventfd (0, EFD_CLOEXEC);
+  if (fd >= 0)
+    close (fd);
+  return fd >= 0;
+}
+
+static void
+free_thread_loop (BpLoop *loop)
+{
+  g_main_loop_unref (loop->loop);
+  g_main_context_unref (loop->context);
+  g_mutex_clear (&loop->lock);
+  g_free (loop);
+}
+
 BpLoop *
 bp_loop_new_thread (const char *name)
 {
+  if (!has_descriptor ())
+    return NULL;
   BpLoop *loop = g_new0 (BpLoop, 1);
   g_mutex_init (&loop->lock);
   loop->context = g_main_context_new ();
   loop->loop = g_main_loop_new (loop->context, FALSE);
-  loop->thread = g_thread_new (name, run_thread, loop);
-  return loop;
+  loop->thread = g_thread_try_new (name, run_thread, loop, NULL);
+  if (loop->thread)
+    return loop;
+  free_thread_loop (loop);
+  return NULL;
 }
 
 static void

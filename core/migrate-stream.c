@@ -287,8 +287,11 @@ read_payload (MigrateReader *r, uint64_t size, GError **error)
   for (size_t done = 0; done < size || !r->payload;) {
     size_t n = (size_t) MIN (size - done, SMALL_MOST);
     if (done + n > r->payload_size || !r->payload) {
+      uint8_t *more = g_try_realloc (r->payload, MAX (done + n, 4096));
+      if (!more)
+        return snapshot_refuse (error, "the stream has a section of %" G_GUINT64_FORMAT " bytes, for which the host has no memory", size);
+      r->payload = more;
       r->payload_size = MAX (done + n, 4096);
-      r->payload = g_realloc (r->payload, r->payload_size);
     }
     if (!read_all (r, r->payload + done, n, error))
       return false;
@@ -306,8 +309,11 @@ unpack (MigrateReader *r, const uint8_t **payload, size_t *size, GError **error)
   if (b.bad || whole > SMALL_MOST + 4096)
     return damaged (error, "a compressed section is none");
   if (whole > r->unpacked_size || !r->unpacked) {
+    uint8_t *more = g_try_realloc (r->unpacked, MAX (whole, 4096));
+    if (!more)
+      return snapshot_refuse (error, "the stream has a section of %" G_GUINT64_FORMAT " bytes, for which the host has no memory", whole);
+    r->unpacked = more;
     r->unpacked_size = MAX (whole, 4096);
-    r->unpacked = g_realloc (r->unpacked, r->unpacked_size);
   }
   size_t n = ZSTD_decompress (r->unpacked, whole, b.at, (size_t) (b.end - b.at));
   if (ZSTD_isError (n) || n != whole)

@@ -370,8 +370,11 @@ read_payload (SnapshotReader *r, uint64_t size, GError **error)
   for (size_t done = 0; done < size || !r->payload;) {
     size_t n = (size_t) MIN (size - done, (uint64_t) 4 << 20);
     if (done + n > r->payload_size || !r->payload) {
+      uint8_t *more = g_try_realloc (r->payload, MAX (done + n, 4096));
+      if (!more)
+        return snapshot_refuse (error, "the snapshot has a section of %" G_GUINT64_FORMAT " bytes, for which the host has no memory", size);
+      r->payload = more;
       r->payload_size = MAX (done + n, 4096);
-      r->payload = g_realloc (r->payload, r->payload_size);
     }
     if (!decompress (r, r->payload + done, n, error))
       return false;

@@ -11,7 +11,8 @@
 BP_BEGIN_DECLS
 
 BP_EXPORT BpLoop *bp_loop_main (BpMachine *machine);           /* the machine's. [any] */
-BP_EXPORT BpLoop *bp_loop_new_thread (const char *name);       /* an I/O thread of its own; the caller frees it. [main] */
+/* An I/O thread of its own; the caller frees it.  NULL: the host has no thread or no descriptor to spare. [main] */
+BP_EXPORT BpLoop *bp_loop_new_thread (const char *name);
 /* Of bp_loop_new_thread: makes the calls that were posted, and ends the thread, which may be waiting for the machine lock: not [locked], so an unrealize of a type that
  * may leave a running machine posts this to the main loop.  NULL is fine. [main] */
 BP_EXPORT void bp_loop_free (BpLoop *loop);

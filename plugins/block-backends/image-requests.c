@@ -205,16 +205,23 @@ finish (Requests *r, BpBlockRequest *request, int code)
   wake_idle (r);
 }
 
+/* Under `lock`. */
 static void
-finish_later (Requests *r, BpBlockRequest *request, int code)
+answer_later (Requests *r)
 {
-  finish (r, request, code);
   if (r->call)
     return;
   r->call = g_idle_source_new ();
   g_source_set_priority (r->call, G_PRIORITY_DEFAULT);
   g_source_set_callback (r->call, answer_called, r, NULL);
   g_source_attach (r->call, bp_loop_context (bp_loop_main (r->machine)));
+}
+
+static void
+finish_later (Requests *r, BpBlockRequest *request, int code)
+{
+  finish (r, request, code);
+  answer_later (r);
 }
 
 /* --- threads -------------------------------------------------------------------------------------------- */
@@ -267,8 +274,10 @@ enqueue (Requests *r, BpBlockRequest *request)
     r->threads[r->n_threads] = g_thread_try_new ("block", run_thread, r, NULL);
     r->n_threads += r->threads[r->n_threads] != NULL;
   }
-  if (!r->n_threads)            /* the host has no thread to spare */
-    finish_later (r, g_queue_pop_tail (&r->waiting), EIO);
+  if (!r->n_threads) {          /* the host has none to spare: slowly is better than not at all */
+    work_on (r, g_queue_pop_tail (&r->waiting));
+    answer_later (r);
+  }
   return r->n_free > 0;
 }
 
@@ -377,8 +386,8 @@ watch (Requests *r)
 {
   if (!r->ring || !r->attached || r->watch)
     return;
-  if (!r->loop && !r->own)
-    r->own = bp_loop_new_thread ("block-ring");
+  if (!r->loop && !r->own && !(r->own = bp_loop_new_thread ("block-ring")))
+    return;                     /* threads do what there is: one is made when there is work, or who submits hears of it */
   unsigned id = bp_loop_watch_fd (r->loop ? r->loop : r->own, r->machine, image_ring_descriptor (r->ring), G_IO_IN, on_ring, r);
   g_mutex_lock (&r->lock);
   r->watch = id;

@@ -91,8 +91,8 @@ qcow2_table_get (Qcow2 *q, Qcow2Cache *cache, uint64_t offset, bool fresh, Qcow2
     if (!fresh && (offset > end || end - offset < q->cluster_size))
       return qcow2_found_corrupt (q, "a table at 0x%" G_GINT64_MODIFIER "x is not within the file", offset);
     make_room (cache);
-    uint8_t *data = g_malloc0 (q->cluster_size);
-    code = fresh ? 0 : image_file_read (q->file, offset, data, q->cluster_size);
+    uint8_t *data = g_try_malloc0 (q->cluster_size);
+    code = !data ? ENOMEM : fresh ? 0 : image_file_read (q->file, offset, data, q->cluster_size);
     if (code) {
       g_free (data);
       return code;
@@ -140,7 +140,9 @@ static int
 write_entries (Qcow2 *q, uint64_t offset, const uint64_t *entries, uint64_t dirty[2])
 {
   uint64_t n = dirty[1] - dirty[0];
-  g_autofree uint64_t *bytes = g_new (uint64_t, n);
+  g_autofree uint64_t *bytes = g_try_new (uint64_t, n);
+  if (!bytes)
+    return ENOMEM;
   for (uint64_t i = 0; i < n; i++)
     bytes[i] = GUINT64_TO_BE (entries[dirty[0] + i]);
   int code = q->corrupt ? EIO : image_file_write (q->file, offset + dirty[0] * 8, bytes, n * 8);

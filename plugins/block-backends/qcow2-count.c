@@ -192,8 +192,8 @@ tour_bitmap (Tour *t, uint64_t offset, uint32_t n)
     return;
   }
   use (t, "a bitmap's table", offset, (uint64_t) n * 8);
-  g_autofree uint8_t *entries = g_malloc ((size_t) n * 8 + 1);
-  if (image_file_read (q->file, offset, entries, (size_t) n * 8)) {
+  g_autofree uint8_t *entries = g_try_malloc ((size_t) n * 8 + 1);
+  if (!entries || image_file_read (q->file, offset, entries, (size_t) n * 8)) {
     t->counts->n_errors++;
     return;
   }
@@ -215,8 +215,8 @@ tour_bitmaps (Tour *t)
     return;
   }
   use (t, "the directory of bitmaps", offset, size);
-  g_autofree uint8_t *directory = g_malloc0 (size + 24);
-  if (image_file_read (t->q->file, offset, directory, size)) {
+  g_autofree uint8_t *directory = g_try_malloc0 (size + 24);
+  if (!directory || image_file_read (t->q->file, offset, directory, size)) {
     t->counts->n_errors++;
     return;
   }

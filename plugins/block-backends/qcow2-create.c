@@ -76,8 +76,10 @@ static int
 write_refcounts (ImageFile *file, const Qcow2Create *o, const Plan *p)
 {
   Qcow2 q = { .header = { .refcount_order = o->refcount_order } };
-  g_autofree uint8_t *bytes = g_malloc (p->cluster_size * MAX (p->rt, 1));
-  int code = 0;
+  g_autofree uint8_t *bytes = g_try_malloc (p->cluster_size * MAX (p->rt, 1));
+  int code = bytes ? 0 : ENOMEM;
+  if (code)
+    return code;
   for (uint64_t b = 0; b < p->blocks && !code; b++) {
     memset (bytes, 0, p->cluster_size);
     for (uint64_t k = 0; k < p->per_block && b * p->per_block + k < p->total; k++)
@@ -99,7 +101,11 @@ qcow2_create (ImageFile *file, const Qcow2Create *options, GError **error)
                  options->size, 1u << options->cluster_bits);
     return false;
   }
-  g_autofree uint8_t *header = g_malloc0 (plan.cluster_size);
+  g_autofree uint8_t *header = g_try_malloc0 (plan.cluster_size);
+  if (!header) {
+    g_set_error (error, BP_ERROR, BP_ERROR_IO, "cannot make `%s`: %s", image_file_name (file), g_strerror (ENOMEM));
+    return false;
+  }
   if (!make_header (options, &plan, header)) {
     g_set_error (error, BP_ERROR, BP_ERROR_IO, "`%s`: the backing file's name does not fit into the header's cluster", image_file_name (file));
     return false;

@@ -163,8 +163,8 @@ static bool
 read_rest (ImageFile *file, Qcow2Header *h, GError **error)
 {
   size_t cluster_size = (size_t) 1 << h->cluster_bits, end = cluster_size;
-  g_autofree uint8_t *cluster = g_malloc (cluster_size);
-  int code = image_file_read (file, 0, cluster, cluster_size);
+  g_autofree uint8_t *cluster = g_try_malloc (cluster_size);
+  int code = cluster ? image_file_read (file, 0, cluster, cluster_size) : ENOMEM;
   if (code)
     return wrong (file, error, "%s", g_strerror (code));
   if (h->backing_offset) {

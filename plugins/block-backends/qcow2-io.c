@@ -144,8 +144,10 @@ write_cluster (Qcow2 *q, uint64_t offset, const uint8_t *data, uint64_t size)
   if (code)
     return code;
   entry = qcow2_get64 (table->data + index * 8);
-  g_autofree uint8_t *whole = size < q->cluster_size ? g_malloc (q->cluster_size) : NULL;
-  if (whole) {
+  g_autofree uint8_t *whole = size < q->cluster_size ? g_try_malloc (q->cluster_size) : NULL;
+  if (size < q->cluster_size) {
+    if (!whole)
+      return ENOMEM;
     code = qcow2_read (q, start, whole, q->cluster_size);
     memcpy (whole + skip, data, size);
     data = whole;
@@ -250,8 +252,8 @@ next_to_drop (const Qcow2 *q, uint64_t at, Qcow2Drop how)
 static int
 write_zeros (Qcow2 *q, uint64_t offset, uint64_t size)
 {
-  g_autofree uint8_t *zeros = g_malloc0 (MIN (size, q->cluster_size));
-  int code = 0;
+  g_autofree uint8_t *zeros = g_try_malloc0 (MIN (size, q->cluster_size));
+  int code = !size || zeros ? 0 : ENOMEM;
   while (size && !code) {
     uint64_t n = MIN (size, q->cluster_size - (offset & (q->cluster_size - 1)));
     Qcow2Run run;

@@ -184,7 +184,11 @@ qcow2_l2_own (Qcow2 *q, uint64_t offset, Qcow2Table **table, uint64_t *index)
   int code = l2_find (q, offset, table, index);
   if (code || (*table && q->l1[i] & QCOW2_COPIED))
     return code;
-  g_autofree uint8_t *old = *table ? g_memdup2 ((*table)->data, q->cluster_size) : NULL;
+  g_autofree uint8_t *old = *table ? g_try_malloc (q->cluster_size) : NULL;
+  if (*table && !old)
+    return ENOMEM;
+  if (old)
+    memcpy (old, (*table)->data, q->cluster_size);
   return l2_make (q, i, old, table);
 }
 
@@ -197,12 +201,12 @@ qcow2_l1_grow (Qcow2 *q, uint64_t entries)
   entries = (entries + per_cluster - 1) / per_cluster * per_cluster;
   if (entries > QCOW2_MAX_L1)
     return EFBIG;
-  int code = qcow2_flush (q);   /* so that nothing waits to be written to the old one */
+  g_autofree uint64_t *bytes = g_try_new0 (uint64_t, entries), *l1 = g_try_new0 (uint64_t, entries);
+  int code = bytes && l1 ? qcow2_flush (q) : ENOMEM;    /* so that nothing waits to be written to the old one */
   if (!code)
     code = qcow2_alloc_run (q, entries * 8, &offset);
   if (code)
     return code;
-  g_autofree uint64_t *bytes = g_new0 (uint64_t, entries);
   for (uint64_t i = 0; i < old_size; i++)
     bytes[i] = GUINT64_TO_BE (q->l1[i]);
   code = image_file_write (q->file, offset, bytes, entries * 8);
@@ -212,8 +216,10 @@ qcow2_l1_grow (Qcow2 *q, uint64_t entries)
     qcow2_free_table (q, offset, entries * 8);
     return code;
   }
-  q->l1 = g_renew (uint64_t, q->l1, entries);
-  memset (q->l1 + old_size, 0, (entries - old_size) * 8);
+  if (old_size)
+    memcpy (l1, q->l1, old_size * 8);
+  g_free (q->l1);
+  q->l1 = g_steal_pointer (&l1);
   q->header.l1_offset = offset;
   q->header.l1_size = (uint32_t) entries;
   code = qcow2_header_write_l1 (q);

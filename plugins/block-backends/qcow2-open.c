@@ -33,7 +33,9 @@ qcow2_found_corrupt (Qcow2 *q, const char *format, ...)
 static int
 load_entries (ImageFile *file, uint64_t offset, uint64_t n, uint64_t **entries)
 {
-  *entries = g_new0 (uint64_t, n + 1);
+  *entries = g_try_new0 (uint64_t, n + 1);
+  if (!*entries)
+    return ENOMEM;
   int code = n ? image_file_read (file, offset, *entries, n * 8) : 0;
   for (uint64_t i = 0; i < n && !code; i++)
     (*entries)[i] = GUINT64_FROM_BE ((*entries)[i]);
@@ -285,7 +287,9 @@ write_rest (Qcow2 *q, uint64_t offset, ImageSpan *from, uint64_t size)
     return qcow2_write (q, offset, piece, size);
   }
   uint64_t most = MAX (q->cluster_size, CHUNK);
-  g_autofree uint8_t *flat = g_malloc (MIN (size, most));
+  g_autofree uint8_t *flat = g_try_malloc (MIN (size, most));
+  if (!flat)
+    return ENOMEM;
   while (size && !code) {
     uint64_t n = MIN (size, most - (offset & (most - 1)));
     image_span_load (from, flat, n);

@@ -69,11 +69,11 @@ qcow2_unpack (Qcow2 *q, uint64_t entry, uint64_t skip, uint8_t *data, uint64_t s
   qcow2_entry_extent (q, entry, &offset, &bytes);
   g_mutex_lock (&q->unpack);
   if (!q->unpacked || q->unpacked_entry != entry) {
-    g_autofree uint8_t *packed = g_malloc (bytes);
+    g_autofree uint8_t *packed = g_try_malloc (bytes);
     if (!q->unpacked)
-      q->unpacked = g_malloc (q->cluster_size);
+      q->unpacked = g_try_malloc (q->cluster_size);
     q->unpacked_entry = 0;      /* no compressed cluster has this entry */
-    code = image_file_size (q->file, &end);
+    code = packed && q->unpacked ? image_file_size (q->file, &end) : ENOMEM;
     if (!code)
       code = offset < end ? image_file_read (q->file, offset, packed, bytes) : EIO;
     if (!code)

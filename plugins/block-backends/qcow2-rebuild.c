@@ -64,10 +64,10 @@ static int
 write_all (Rebuild *r)
 {
   Qcow2 *q = r->q;
-  g_autofree uint8_t *bytes = g_malloc (q->cluster_size);
+  g_autofree uint8_t *bytes = g_try_malloc (q->cluster_size);
   uint64_t next = r->start, n = r->table * q->cluster_size / 8;
-  g_autofree uint64_t *table = g_new0 (uint64_t, n);
-  int code = 0;
+  g_autofree uint64_t *table = g_try_new0 (uint64_t, n);
+  int code = bytes && table ? 0 : ENOMEM;
   for (uint64_t i = 0; i < r->rt_size && !code; i++)
     if (g_hash_table_contains (r->needed, GSIZE_TO_POINTER (i))) {
       table[i] = GUINT64_TO_BE (next << q->header.cluster_bits);

@@ -223,7 +223,9 @@ switch_table (Qcow2 *q, const Area *a)
   uint64_t offset = (a->start + a->blocks) << q->header.cluster_bits;
   int code = qcow2_write_blocks (q);
   if (!code) {
-    g_autofree uint64_t *bytes = g_new (uint64_t, q->rt_size);
+    g_autofree uint64_t *bytes = g_try_new (uint64_t, q->rt_size);
+    if (!bytes)
+      return ENOMEM;
     for (uint64_t i = 0; i < q->rt_size; i++)
       bytes[i] = GUINT64_TO_BE (q->rt[i]);
     code = image_file_write (q->file, offset, bytes, q->rt_size * 8);
@@ -265,7 +267,10 @@ extend (Qcow2 *q, uint64_t n, bool metadata, uint64_t *cluster)
   if (code)
     return code;
   if (a.table) {
-    q->rt = g_renew (uint64_t, q->rt, a.rt_size);
+    uint64_t *rt = g_try_renew (uint64_t, q->rt, a.rt_size);
+    if (!rt)
+      return ENOMEM;
+    q->rt = rt;
     memset (q->rt + old_size, 0, (a.rt_size - old_size) * 8);
     q->rt_size = a.rt_size;
   }

@@ -147,7 +147,9 @@ qcow2_snapshot_find (Qcow2 *q, const char *id_or_name)
 int
 qcow2_snapshot_l1 (Qcow2 *q, const Qcow2Snapshot *s, uint64_t **l1)
 {
-  *l1 = g_new0 (uint64_t, (size_t) s->l1_size + 1);
+  *l1 = g_try_new0 (uint64_t, (size_t) s->l1_size + 1);
+  if (!*l1)
+    return ENOMEM;
   int code = image_file_read (q->file, s->l1_offset, *l1, (size_t) s->l1_size * 8);
   for (uint32_t i = 0; i < s->l1_size; i++)
     (*l1)[i] = GUINT64_FROM_BE ((*l1)[i]);
@@ -185,7 +187,10 @@ walk_l2 (Walk *w, uint64_t offset)
   int code = qcow2_table_get (q, &q->l2, offset, false, &table);
   if (code)
     return code;
-  g_autofree uint8_t *entries = g_memdup2 (table->data, q->cluster_size);
+  g_autofree uint8_t *entries = g_try_malloc (q->cluster_size);
+  if (!entries)
+    return ENOMEM;
+  memcpy (entries, table->data, q->cluster_size);
   for (uint64_t k = 0; k < UINT64_C (1) << q->l2_bits && !code; k++) {
     uint64_t entry = qcow2_get64 (entries + k * 8), start, bytes;
     if (qcow2_entry_kind (q, entry) == QCOW2_WRONG)
@@ -295,10 +300,10 @@ new_id (Qcow2 *q)
 static int
 save_l1 (Qcow2 *q, const uint64_t *l1, uint64_t n, uint64_t *offset)
 {
-  int code = qcow2_alloc_run (q, MAX (n, 1) * 8, offset);
+  g_autofree uint64_t *bytes = g_try_new0 (uint64_t, MAX (n, 1));
+  int code = bytes ? qcow2_alloc_run (q, MAX (n, 1) * 8, offset) : ENOMEM;
   if (code)
     return code;
-  g_autofree uint64_t *bytes = g_new0 (uint64_t, MAX (n, 1));
   for (uint64_t i = 0; i < n; i++)
     bytes[i] = GUINT64_TO_BE (l1[i] & ~QCOW2_COPIED);
   code = image_file_write (q->file, *offset, bytes, MAX (n, 1) * 8);

@@ -200,6 +200,10 @@ view (VncClient *c)
   c->screen->maxClientWait = HANDSHAKE_STALL_MS;
   setsockopt (c->socket, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
   vnc_picture_take (c, NULL);
+  if (!c->pixels) {
+    close (c->socket);
+    return;
+  }
   rfbClientPtr cl = rfbNewClient (c->screen, c->socket);
   if (!cl) {                    /* closed */
     forget_picture (c);

@@ -50,6 +50,18 @@ free_place (VncDisplay *d)
   return NULL;
 }
 
+/* The host has no thread for it. */
+static void
+give_back (VncClient *c, int fd)
+{
+  g_mutex_lock (&c->display->lock);
+  close (c->control);
+  close (fd);
+  c->control = c->socket = -1;
+  c->state = VNC_FREE;
+  g_mutex_unlock (&c->display->lock);
+}
+
 static void
 start (VncDisplay *d, int fd)
 {
@@ -66,7 +78,9 @@ start (VncDisplay *d, int fd)
   c->control = control;
   c->state = VNC_CONNECTED;
   g_mutex_unlock (&d->lock);
-  c->thread = g_thread_new ("vnc", vnc_client_thread, c);
+  c->thread = g_thread_try_new ("vnc", vnc_client_thread, c, NULL);
+  if (!c->thread)
+    give_back (c, fd);
   vnc_picture_follow_clients (d);
 }
 

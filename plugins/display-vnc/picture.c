@@ -109,8 +109,10 @@ copy_band (VncClient *c, uint32_t first, uint32_t end, uint32_t width)
 static void
 resize (VncClient *c, rfbClientPtr cl, uint32_t width, uint32_t height)
 {
-  uint32_t *before = c->pixels;
-  c->pixels = g_new0 (uint32_t, (size_t) width * height);
+  uint32_t *before = c->pixels, *pixels = g_try_new0 (uint32_t, (size_t) width * height);
+  if (!pixels)
+    return;                     /* it keeps the size that it has, if any, and tries again with the next picture */
+  c->pixels = pixels;
   c->width = width;
   c->height = height;
   rfbNewFramebuffer (c->screen, (char *) c->pixels, (int) width, (int) height, 8, 3, 4);
@@ -139,6 +141,10 @@ vnc_picture_take (VncClient *c, rfbClientPtr cl)
   bool can_follow = !cl || cl->state != RFB_NORMAL || cl->useNewFBSize;
   if ((width != c->width || height != c->height) && can_follow)
     resize (c, cl, width, height);
+  if (!c->pixels) {
+    g_mutex_unlock (&d->lock);
+    return false;
+  }
   if (width != c->shown_width || height != c->shown_height) {
     memset (c->pixels, 0, (size_t) c->width * c->height * sizeof *c->pixels);
     rfbMarkRectAsModified (c->screen, 0, 0, (int) c->width, (int) c->height);

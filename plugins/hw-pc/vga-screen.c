@@ -208,9 +208,9 @@ static void
 resize (const VgaMode *m, BpScreenFrame *f)
 {
   g_free (f->pixels);
-  f->pixels = m->width && m->height ? g_new0 (uint32_t, (gsize) m->width * m->height) : NULL;
-  f->width = m->width;
-  f->height = m->height;
+  f->pixels = m->width && m->height ? g_try_new0 (uint32_t, (gsize) m->width * m->height) : NULL;
+  f->width = f->pixels ? m->width : 0;  /* without memory there is no picture this time */
+  f->height = f->pixels ? m->height : 0;
   f->resized = true;
 }
 
@@ -230,7 +230,7 @@ update (void *self, BpScreenFrame *f)
   f->serial = p->serial;
   if (since == p->serial)
     return;
-  for (unsigned y = 0; y < p->mode.height; y++) {
+  for (unsigned y = 0; y < f->height; y++) {
     if (line_serial (v, y) <= since)
       continue;
     vga_render (v, y, f->pixels + (gsize) y * f->width);

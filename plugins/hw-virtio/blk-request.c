@@ -318,8 +318,10 @@ bool
 blk_attach (Blk *b, GError **error)
 {
   BpMachine *m = bp_object_machine (b);
-  if (b->iothread && !b->deterministic)
-    b->loop = bp_loop_new_thread (bp_object_id (b));
+  if (b->iothread && !b->deterministic && !(b->loop = bp_loop_new_thread (bp_object_id (b)))) {
+    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "iothread = on: the host has no thread to spare");
+    return false;
+  }
   b->handlers = (BpBlockHandlers) { .struct_size = sizeof b->handlers, .changed = on_changed, .loop = b->loop ? b->loop : bp_loop_main (m) };
   b->attached = bp_block_attach (&b->backend, &b->handlers, b);
   if (!b->attached)

@@ -274,15 +274,21 @@ fs_configure (void *self, GError **error)
   return false;
 }
 
-static void
-start_workers (Fs *f)
+/* Fewer than were asked for do it, too. */
+static bool
+start_workers (Fs *f, GError **error)
 {
   if (bp_machine_is_deterministic (bp_object_machine (f), NULL)) {
     f->own = g_new (Buffers, 1);
-    return;
+    return true;
   }
-  for (unsigned i = 0; i < f->threads; i++)
-    g_ptr_array_add (f->workers, g_thread_new ("virtio-fs", work, f));
+  for (unsigned i = 0; i < f->threads; i++) {
+    GThread *thread = g_thread_try_new ("virtio-fs", work, f, f->workers->len ? NULL : error);
+    if (!thread)
+      break;
+    g_ptr_array_add (f->workers, thread);
+  }
+  return f->workers->len;
 }
 
 static bool
@@ -312,8 +318,7 @@ fs_realize (void *self, GError **error)
   if (!f->device)
     return false;
   f->watch = bp_machine_watch (bp_object_machine (f), on_event, f);
-  start_workers (f);
-  return true;
+  return start_workers (f, error);
 }
 
 static void

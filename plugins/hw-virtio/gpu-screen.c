@@ -192,9 +192,9 @@ static void
 resize (BpScreenFrame *f, uint32_t width, uint32_t height)
 {
   g_free (f->pixels);
-  f->pixels = width ? g_new0 (uint32_t, (size_t) width * height) : NULL;
-  f->width = width;
-  f->height = height;
+  f->pixels = width ? g_try_new0 (uint32_t, (size_t) width * height) : NULL;
+  f->width = f->pixels ? width : 0;     /* without memory there is no picture this time */
+  f->height = f->pixels ? height : 0;
   f->resized = true;
 }
 
@@ -213,7 +213,7 @@ update_head (void *self, uint32_t head, BpScreenFrame *f)
     since = 0;
   }
   f->serial = g->serial;
-  for (uint32_t y = 0; y < height; y++) {
+  for (uint32_t y = 0; y < f->height; y++) {
     if (h->row_serial[y] <= since)
       continue;
     draw_row (h, r, y, f->pixels + (size_t) y * width);

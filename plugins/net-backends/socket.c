@@ -131,15 +131,21 @@ attempt_unref (Attempt *a)
   g_free (a);
 }
 
+static void
+connect_over (Attempt *a)
+{
+  const uint64_t one = 1;
+  while (write (a->event, &one, sizeof one) < 0 && errno == EINTR)
+    ;
+  attempt_unref (a);
+}
+
 static void *
 connect_thread (void *data)
 {
   Attempt *a = data;
-  const uint64_t one = 1;
   a->fd = bp_socket_connect (a->address, &a->error);
-  while (write (a->event, &one, sizeof one) < 0 && errno == EINTR)
-    ;
-  attempt_unref (a);
+  connect_over (a);
   return NULL;
 }
 
@@ -175,7 +181,11 @@ start_attempt (void *user)
   Attempt *a = s->attempt = g_new0 (Attempt, 1);
   *a = (Attempt){ .refs = 2, .address = g_strdup (s->address), .event = event, .fd = -1 };
   s->attempt_watch = bp_loop_watch_fd (loop_of (s), bp_object_machine (s), event, G_IO_IN, on_attempt, s);
-  g_thread_unref (g_thread_new ("net-socket", connect_thread, a));
+  GThread *thread = g_thread_try_new ("net-socket", connect_thread, a, &a->error);
+  if (thread)
+    g_thread_unref (thread);
+  else
+    connect_over (a);           /* as if it had failed */
 }
 
 static void

@@ -26,6 +26,7 @@
 #include <liburing.h>
 #endif
 
+#define BLOCK 4096u
 #define EXPORT __attribute__ ((visibility ("default")))
 /* What the C library calls the same function for programs that were built for large files. */
 #define ALIAS(name, of) EXPORT __typeof__ (of) name __attribute__ ((alias (#of)))
@@ -131,10 +132,19 @@ refuse (int fault)
   return -1;
 }
 
-static size_t
-shorten (int fault, size_t n)
+/* What goes past the page cache ends on a block's boundary. */
+static bool
+is_direct (int fd)
 {
-  return fault == INJECT_SHORT && n > 1 ? n / 2 : n;
+  return syscall (SYS_fcntl, fd, F_GETFL, 0) & O_DIRECT;
+}
+
+static size_t
+shorten (int fault, int fd, size_t n)
+{
+  if (fault != INJECT_SHORT || n < 2)
+    return n;
+  return !is_direct (fd) ? n / 2 : n >= 2 * BLOCK ? n / 2 & ~(size_t) (BLOCK - 1) : n;
 }
 
 #define NEXT(name) static __typeof__ (&name) next; \
@@ -187,7 +197,7 @@ memfd_create (const char *name, unsigned flags)
   int fault = of_descriptor (kind, fd); \
   if (fault > 0) return refuse (fault); \
   if (fault == INJECT_END) return 0; \
-  n = shorten (fault, n); \
+  n = shorten (fault, fd, n); \
   return call
 
 EXPORT ssize_t read (int fd, void *data, size_t n) { NEXT (read); TRANSFER (INJECT_READ, fd, n, next (fd, data, n)); }
@@ -199,13 +209,13 @@ ALIAS (pwrite64, pwrite);
 
 /* Vectors are cut: to half as many, or the only one to half of its length. */
 static int
-cut (int fault, const struct iovec **iov, int n, struct iovec *half)
+cut (int fault, int fd, const struct iovec **iov, int n, struct iovec *half)
 {
-  if (fault != INJECT_SHORT || n < 1)
+  if (fault != INJECT_SHORT || n < 1 || (n > 1 && is_direct (fd)))
     return n;
   if (n > 1)
     return n / 2;
-  *half = (struct iovec) { (*iov)->iov_base, shorten (fault, (*iov)->iov_len) };
+  *half = (struct iovec) { (*iov)->iov_base, shorten (fault, fd, (*iov)->iov_len) };
   *iov = half;
   return 1;
 }
@@ -215,7 +225,7 @@ cut (int fault, const struct iovec **iov, int n, struct iovec *half)
   int fault = of_descriptor (kind, fd); \
   if (fault > 0) return refuse (fault); \
   if (fault == INJECT_END) return 0; \
-  n = cut (fault, &iov, n, &half); \
+  n = cut (fault, fd, &iov, n, &half); \
   return call
 
 EXPORT ssize_t readv (int fd, const struct iovec *iov, int n) { NEXT (readv); VECTORS (INJECT_READ, fd, iov, n, next (fd, iov, n)); }
@@ -325,7 +335,7 @@ sendmsg (int fd, const struct msghdr *message, int flags)
   int fault = of_descriptor (INJECT_SEND, fd);
   if (fault > 0)
     return refuse (fault);
-  copy.msg_iovlen = (size_t) cut (fault, &iov, (int) message->msg_iovlen, &half);
+  copy.msg_iovlen = (size_t) cut (fault, fd, &iov, (int) message->msg_iovlen, &half);
   copy.msg_iov = (struct iovec *) iov;
   return next (fd, &copy, flags);
 }
@@ -422,7 +432,7 @@ spoil_entries (struct io_uring *ring)
     int fault = of_descriptor (INJECT_RING_ENTRY, sqe->fd);
     if (fault > 0)
       sqe->fd = -1;
-    else if (fault == INJECT_SHORT && sqe->len > 1)
+    else if (fault == INJECT_SHORT && sqe->len > 1 && !is_direct (sqe->fd))
       sqe->len /= 2;
   }
 }

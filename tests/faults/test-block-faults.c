@@ -522,6 +522,45 @@ START_TEST (test_resize)
 }
 END_TEST
 
+/* --- memory --------------------------------------------------------------------------------------------------- */
+
+static void
+prepare_large (void)
+{
+  prepare_snapshots ();
+  inject_page->least = 100000;  /* what a file's cluster decides, and not what a request does */
+}
+
+/* What could not be done is told, and the program goes on. */
+static void
+run_large (void)
+{
+  run_snapshots ();
+  if (open_it ()) {
+    do_resize (SECTORS * 512 + (UINT64_C (1) << 40));
+    close_it ();
+  }
+}
+
+static void
+verify_large (const SweepFault *f, uint32_t failed)
+{
+  ck_assert (f || !n_errors);
+  ck_assert (!failed || n_errors);
+  verify_image ();
+  verify_snapshot (0, "one");
+}
+
+START_TEST (test_memory)
+{
+  static const SweepScenario s = { "memory", prepare_large, run_large, verify_large };
+  static const SweepFault memory[] = { { INJECT_MEMORY, ENOMEM, 1 }, { INJECT_MEMORY, ENOMEM, INJECT_FOREVER } };
+  format = "qcow2";
+  create_options = "cluster_size=2M";
+  sweep (&s, "", 30, memory, 2);
+}
+END_TEST
+
 /* --- making images ---------------------------------------------------------------------------------------------- */
 
 static void
@@ -577,6 +616,11 @@ main (void)
   tcase_add_loop_test (tc, test_snapshots, 0, 3);
   tcase_add_loop_test (tc, test_resize, 0, G_N_ELEMENTS (images));
   tcase_add_loop_test (tc, test_new, 0, 2);
+#if !defined __SANITIZE_ADDRESS__
+  tcase_add_test (tc, test_memory);
+#else
+  fprintf (stderr, "memory: skipped, AddressSanitizer has malloc\n");
+#endif
   suite_add_tcase (suite, tc);
   return sweep_run (suite);
 }

@@ -1,0 +1,261 @@
+/* test-request-faults.c -- a disk of a machine whose host fails: each request is answered once, by the truth; threads, io_uring, past the page cache. */
+/* SPDX-License-Identifier: MIT */
+#include "block-backends/block-backends.h"
+#include "block/block-test.h"
+#include "build.h"
+#include "sweep.h"
+#include <backplane/iface/block.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BLOCK 4096u
+#define BLOCKS 256u
+
+/* --- a machine ------------------------------------------------------------------------------------------- */
+
+typedef struct Drive {
+  BpLink backend;
+} Drive;
+
+static bool
+drive_realize (void *self, GError **error)
+{
+  static const BpBlockHandlers handlers = { .struct_size = sizeof handlers };
+  return bp_block_attach (&((Drive *) self)->backend, &handlers, self);
+}
+
+static void
+drive_unrealize (void *self)
+{
+  bp_block_attach (&((Drive *) self)->backend, NULL, NULL);
+}
+
+static const BpProperty drive_properties[] = { BP_PROP_LINK ("backend", Drive, backend, BP_BLOCK_ID, 0, "The backend."), BP_PROP_END };
+static const BpTypeDesc drive_type = { BP_TYPE ("test-drive", BP_KIND_DEVICE, Drive), .description = "a drive", .properties = drive_properties,
+                                       .realize = drive_realize, .unrealize = drive_unrealize };
+
+static BpMachine *m;
+static Descriptor *d;
+static Drive *drive;
+static const char *keys;
+
+static void
+enter (void)
+{
+  static const BpTypeDesc *const types[] = { &block_image_type, &drive_type, NULL };
+  static BpPluginDesc desc = { .magic = BP_PLUGIN_MAGIC, .struct_size = sizeof desc, .id = "test", .version = "1", .types = types };
+  static BpModule module = { .id = (char *) "test", .desc = &desc };
+  for (guint i = 0; types[i]; i++)
+    ck_assert (type_register (types[i], &module, NULL));
+  block_enter ();
+}
+
+static char *
+start (void)
+{
+  g_autoptr (GError) error = NULL;
+  m = machine_build (d);
+  ck_assert (m != NULL);
+  if (!machine_realize (m, &error))
+    return g_strdup (error->message);
+  drive = bp_machine_find (m, "drive");
+  return NULL;
+}
+
+static void
+stop (void)
+{
+  g_clear_pointer (&m, machine_free);
+}
+
+/* --- requests -------------------------------------------------------------------------------------------- */
+
+enum { PIECES = 24 };
+
+typedef struct Pending {
+  BpBlockRequest request;
+  struct iovec iov[2];
+  unsigned answers;
+  int error;
+} Pending;
+
+static Pending pending[PIECES];
+static uint8_t *memory, model[BLOCKS * BLOCK];
+static bool unsure[BLOCKS];
+static unsigned n_errors;
+
+static void
+done (BpBlockRequest *request, int error)
+{
+  Pending *p = request->user;
+  ck_assert_uint_eq (p->answers++, 0);
+  p->error = error;
+  ck_assert_msg (error == 0 || error == EIO || error == ENOSPC, "an answer of %d", error);
+}
+
+static uint32_t
+place (unsigned round, unsigned i)
+{
+  return (round * PIECES + i) * 37 % BLOCKS;
+}
+
+static void
+submit (unsigned i, BpBlockOp op, uint32_t block)
+{
+  Pending *p = &pending[i];
+  uint8_t *data = memory + i * BLOCK;
+  *p = (Pending) { .iov = { { data, 1024 }, { data + 1024, BLOCK - 1024 } } };
+  p->request = (BpBlockRequest) { .struct_size = sizeof p->request, .op = op, .offset = block * BLOCK, .size = op == BP_BLOCK_FLUSH ? 0 : BLOCK, .iov = p->iov,
+                                  .n_iov = op == BP_BLOCK_READ || op == BP_BLOCK_WRITE ? 2 : 0, .done = done, .user = p };
+  bp_block_submit (&drive->backend, &p->request);
+}
+
+/* All that was submitted is answered, or it hangs. */
+static void
+collect (void)
+{
+  for (unsigned i = 0; i < PIECES;) {
+    bp_machine_lock (m);
+    bool there = pending[i].answers;
+    bp_machine_unlock (m);
+    if (there)
+      i++;
+    else if (!g_main_context_iteration (NULL, FALSE))
+      g_usleep (50);
+  }
+}
+
+static void
+write_some (unsigned round)
+{
+  bp_machine_lock (m);
+  for (unsigned i = 0; i < PIECES; i++) {
+    memset (memory + i * BLOCK, (int) (round * 50 + i + 1), BLOCK);
+    submit (i, i % 8 == 7 ? BP_BLOCK_WRITE_ZEROES : i == 12 ? BP_BLOCK_FLUSH : BP_BLOCK_WRITE, place (round, i));
+  }
+  bp_machine_unlock (m);
+  collect ();
+  for (unsigned i = 0; i < PIECES; i++) {
+    uint32_t block = place (round, i);
+    n_errors += pending[i].error != 0;
+    if (i == 12)
+      continue;
+    unsure[block] = pending[i].error;
+    memset (model + block * BLOCK, i % 8 == 7 ? 0 : (int) (round * 50 + i + 1), BLOCK);
+  }
+}
+
+static void
+read_some (unsigned round)
+{
+  bp_machine_lock (m);
+  for (unsigned i = 0; i < PIECES; i++)
+    submit (i, BP_BLOCK_READ, place (round, i));
+  bp_machine_unlock (m);
+  collect ();
+  for (unsigned i = 0; i < PIECES; i++) {
+    uint32_t block = place (round, i);
+    n_errors += pending[i].error != 0;
+    if (!pending[i].error && !unsure[block])
+      ck_assert_msg (memcmp (memory + i * BLOCK, model + block * BLOCK, BLOCK) == 0, "block %u differs", block);
+  }
+}
+
+/* --- the scenario ---------------------------------------------------------------------------------------- */
+
+static const char *format;
+
+static void
+prepare (void)
+{
+  g_autofree char *text = g_strdup_printf ("[device drive]\ntype = test-drive\nbackend = b\n[backend b]\ntype = block-image\nfile = a\n%s\n", keys);
+  g_clear_pointer (&d, descriptor_free);
+  ck_assert (g_file_set_contents ("m.ini", text, -1, NULL));
+  d = descriptor_load ("m.ini", NULL);
+  block_create ("a", format, BLOCKS * BLOCK, NULL);
+  memset (model, 0, sizeof model);
+  memset (unsure, 0, sizeof unsure);
+  n_errors = 0;
+}
+
+static void
+run (void)
+{
+  g_autofree char *message = start ();
+  if (message) {
+    n_errors++;
+    ck_assert_msg (strstr (message, "`a`") || strstr (message, "io = uring"), "no file in: %s", message);
+  } else {
+    write_some (0);
+    read_some (0);
+    write_some (1);
+    read_some (1);
+  }
+  stop ();
+}
+
+/* Once the host is well, the disk has what was acknowledged. */
+static void
+verify (const SweepFault *f, uint32_t failed)
+{
+  bool harmless = !f || !failed || f->fault == INJECT_SHORT || f->fault == EINTR || f->kind == INJECT_CONTROL;
+  ck_assert_msg (!harmless || !n_errors, "%u errors", n_errors);
+  if (strcmp (format, "qcow2") == 0)
+    block_check ("a", true);
+  Image *image = block_open_with ("a", (ImageOptions) { .format = format });
+  for (unsigned i = 0; i < BLOCKS; i++) {
+    ck_assert_int_eq (image_read (image, i * BLOCK, memory, BLOCK), 0);
+    /* a flush that failed says that anything may be lost */
+    if (!unsure[i] && !(f && f->kind == INJECT_FLUSH))
+      ck_assert_msg (memcmp (memory, model + i * BLOCK, BLOCK) == 0, "block %u is lost", i);
+  }
+  block_close (image);
+}
+
+static const SweepFault faults[] = {
+  { INJECT_READ, EIO, 1 }, { INJECT_READ, INJECT_SHORT, INJECT_FOREVER }, { INJECT_WRITE, EIO, 1 }, { INJECT_WRITE, INJECT_SHORT, INJECT_FOREVER }, { INJECT_FLUSH, EIO, 1 },
+  { INJECT_RING_ENTRY, EIO, 1 }, { INJECT_RING_ENTRY, EIO, INJECT_FOREVER }, { INJECT_RING_ENTRY, INJECT_SHORT, INJECT_FOREVER }
+};
+static const SweepFault no_pattern[] = { { INJECT_RING, ENOMEM, 1 }, { INJECT_RING, EAGAIN, 3 }, { INJECT_CONTROL, EMFILE, 1 }, { INJECT_CONTROL, EMFILE, INJECT_FOREVER } };
+
+static bool
+can_bypass_cache (void)
+{
+  int fd = open ("probe", O_RDWR | O_CREAT | O_DIRECT, 0600);
+  if (fd >= 0)
+    close (fd);
+  return fd >= 0;
+}
+
+START_TEST (test_requests)
+{
+  static const SweepScenario s = { "requests", prepare, run, verify };
+  static const char *const all[] = { "io = threads", "io = auto", "io = auto\ncache = none", "io = threads\ncache = directsync", "io = auto\ncache = directsync" };
+  format = _i & 1 ? "qcow2" : "raw";
+  g_autofree char *raw = g_strdup_printf ("%s\nformat = %s", all[_i / 2], format);
+  keys = raw;
+  memory = aligned_alloc (BLOCK, PIECES * BLOCK);
+  if (!strstr (keys, "cache") || can_bypass_cache ()) {
+    sweep (&s, "backplane-", 6, faults, G_N_ELEMENTS (faults));
+    sweep (&s, "", 6, no_pattern, G_N_ELEMENTS (no_pattern));
+  }
+  g_clear_pointer (&d, descriptor_free);
+  free (memory);
+}
+END_TEST
+
+int
+main (void)
+{
+  Suite *suite = suite_create ("request faults");
+  TCase *tc = tcase_create ("all");
+  sweep_init ();
+  tcase_add_checked_fixture (tc, enter, block_leave);
+  tcase_set_timeout (tc, 120);
+  tcase_add_loop_test (tc, test_requests, 0, 10);
+  suite_add_tcase (suite, tc);
+  return sweep_run (suite);
+}
