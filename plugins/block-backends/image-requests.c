@@ -35,6 +35,7 @@ struct Requests {
   BpLoop *loop, *own;           /* [main]: the device's, NULL: none; a thread for what the ring has done */
   unsigned watch;               /* of the ring; 0: none, so it is not used */
   GSource *call;                /* to answer, on the main loop; NULL: none is due */
+  GSource *again;               /* to have the kernel take what it did not, on the main loop; NULL: it did */
   bool stop, warned;
   Image *image;
   uint64_t bytes[2], n[2];      /* read, written */
@@ -174,13 +175,13 @@ answer (Requests *r)
 }
 
 static void
-drop_call (Requests *r)
+drop_source (GSource **source)
 {
-  if (r->call) {
-    g_source_destroy (r->call);
-    g_source_unref (r->call);
+  if (*source) {
+    g_source_destroy (*source);
+    g_source_unref (*source);
   }
-  r->call = NULL;
+  *source = NULL;
 }
 
 static gboolean
@@ -189,7 +190,7 @@ answer_called (void *user)
   Requests *r = user;
   bp_machine_lock (r->machine);
   g_mutex_lock (&r->lock);
-  drop_call (r);                /* what finishes from now on needs another */
+  drop_source (&r->call);       /* what finishes from now on needs another */
   g_mutex_unlock (&r->lock);
   answer (r);
   bp_machine_unlock (r->machine);
@@ -222,6 +223,41 @@ finish_later (Requests *r, BpBlockRequest *request, int code)
 {
   finish (r, request, code);
   answer_later (r);
+}
+
+/* --- what the kernel does not take ------------------------------------------------------------------------ */
+
+#define AGAIN_MS 2
+
+static void push (Requests *r);
+
+static gboolean
+push_again (void *user)
+{
+  Requests *r = user;
+  bp_machine_lock (r->machine);
+  g_mutex_lock (&r->lock);
+  drop_source (&r->again);
+  g_mutex_unlock (&r->lock);
+  push (r);
+  bp_machine_unlock (r->machine);
+  return G_SOURCE_REMOVE;
+}
+
+/* The next request may never come, so a clock asks again. */
+static void
+push (Requests *r)
+{
+  if (image_ring_push (r->ring))
+    return;
+  g_mutex_lock (&r->lock);
+  if (!r->again) {
+    r->again = g_timeout_source_new (AGAIN_MS);
+    g_source_set_priority (r->again, G_PRIORITY_DEFAULT);
+    g_source_set_callback (r->again, push_again, r, NULL);
+    g_source_attach (r->again, bp_loop_context (bp_loop_main (r->machine)));
+  }
+  g_mutex_unlock (&r->lock);
 }
 
 /* --- threads -------------------------------------------------------------------------------------------- */
@@ -304,18 +340,18 @@ run_thread (void *data)
 void
 requests_submit (Requests *r, BpBlockRequest *request)
 {
-  bool taken = false, push = false, wake = false;
+  bool taken = false, kick = false, wake = false;
   g_mutex_lock (&r->lock);
   if (!r->image) {
     finish_later (r, request, ENOMEDIUM);
   } else {
     taken = r->watch && is_sound (r->image, request) && image_ring_take (r->ring, r->image, request, is_durable (r, request));
-    push = taken && !r->batch;
+    kick = taken && !r->batch;
     wake = !taken && enqueue (r, request);
   }
   g_mutex_unlock (&r->lock);
-  if (push)
-    image_ring_push (r->ring);
+  if (kick)
+    push (r);
   if (wake)                     /* it needs the lock */
     g_cond_signal (&r->work);
 }
@@ -362,7 +398,7 @@ requests_batch (Requests *r, bool begin)
   g_mutex_unlock (&r->lock);
   if (!end || !r->ring || !image_ring_under_way (r->ring))
     return;
-  image_ring_push (r->ring);
+  push (r);
   image_ring_reap (r->ring);    /* what was in the host's memory is there already */
   answer (r);
 }
@@ -512,7 +548,8 @@ requests_free (Requests *r)
   unwatch (r);
   bp_loop_free (r->own);
   image_ring_free (r->ring);
-  drop_call (r);
+  drop_source (&r->call);
+  drop_source (&r->again);
   g_mutex_clear (&r->lock);
   g_cond_clear (&r->work);
   g_cond_clear (&r->idle);

@@ -178,7 +178,7 @@ image_ring_take (ImageRing *ring, Image *image, BpBlockRequest *request, bool du
   return fits;
 }
 
-/* What the kernel does not take now (it has no memory) it is asked to take again with the next push, or while somebody waits. */
+/* What the kernel does not take now (it has no memory) it is asked to take again. */
 static void
 push (ImageRing *ring)
 {
@@ -187,12 +187,14 @@ push (ImageRing *ring)
   ring->prepared = io_uring_sq_ready (&ring->uring);
 }
 
-void
+bool
 image_ring_push (ImageRing *ring)
 {
   g_mutex_lock (&ring->lock);
   push (ring);
+  bool all = !ring->prepared;
   g_mutex_unlock (&ring->lock);
+  return all;
 }
 
 /* --- and back --------------------------------------------------------------------------------------------- */
@@ -277,7 +279,7 @@ image_ring_new (void (*landed) (void *user, BpBlockRequest *request, int code), 
 void image_ring_free (ImageRing *ring) { }
 int image_ring_descriptor (const ImageRing *ring) { return -1; }
 bool image_ring_take (ImageRing *ring, Image *image, BpBlockRequest *request, bool durable) { return false; }
-void image_ring_push (ImageRing *ring) { }
+bool image_ring_push (ImageRing *ring) { return true; }
 void image_ring_reap (ImageRing *ring) { }
 void image_ring_wait (ImageRing *ring) { }
 unsigned image_ring_under_way (ImageRing *ring) { return 0; }

@@ -17,7 +17,8 @@ void image_ring_free (ImageRing *ring);
 int image_ring_descriptor (const ImageRing *ring);
 /* false: the request is none for the kernel alone, nothing has happened.  The kernel sees it with the next push. [any] */
 bool image_ring_take (ImageRing *ring, Image *image, BpBlockRequest *request, bool durable);
-void image_ring_push (ImageRing *ring);         /* [any] */
+/* false: the kernel takes nothing now; it is to be asked again. [any] */
+bool image_ring_push (ImageRing *ring);
 void image_ring_reap (ImageRing *ring);         /* [any] */
 /* Waits for one request at least, when there are any under way, and reaps. [any] */
 void image_ring_wait (ImageRing *ring);
