@@ -274,6 +274,9 @@ bp_listener_fd (const BpListener *l)
   return l->fd;
 }
 
+/* Who cannot even be turned away is there again at once: the loop must not turn in circles for him. */
+#define SHORTAGE_US 10000
+
 static void
 hang_up (BpListener *l)
 {
@@ -282,6 +285,8 @@ hang_up (BpListener *l)
   int fd = accept4 (l->fd, NULL, NULL, SOCK_CLOEXEC);
   if (fd >= 0)
     close (fd);
+  else if (errno != EAGAIN)
+    g_usleep (SHORTAGE_US);
   l->reserve = spare_descriptor ();
 }
 
@@ -291,7 +296,7 @@ bp_listener_accept (BpListener *l)
   int fd = accept4 (l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
   if (fd >= 0)
     set_no_delay (fd);
-  else if (errno == EMFILE || errno == ENFILE)
+  else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
     hang_up (l);
   return fd;
 }

@@ -30,7 +30,7 @@ static void
 broken (void *self)
 {
   CharFile *file = self;
-  bp_warn (self, "cannot write to `%s`: the output from here on is lost", file->path);
+  bp_warn (self, "cannot write to `%s`: %s; the output from here on is lost", file->path, char_stream_reason (self));
 }
 
 /* --- life cycle --------------------------------------------------------------------------- */

@@ -39,6 +39,7 @@ struct CharStream {
   GMutex lock;
   int out_fd;
   bool sockets, out_broken, overflowed;
+  int reason;                   /* why it is broken */
   bool waits;                   /* the device was told that there is no room */
   unsigned out_watch;
   GByteArray *out;
@@ -138,6 +139,9 @@ read_ready (void *user, GIOCondition condition)
   if (n < 0 && (errno == EAGAIN || errno == EINTR))
     return true;
   if (n <= 0) {
+    int reason = n < 0 ? errno : 0;
+    if (reason && !s->sockets && !isatty (s->in_fd))    /* a peer, a terminal that is gone: an end like another */
+      bp_warn (s->self, "cannot read any more: %s", g_strerror (reason));
     s->in_watch = 0;
     s->in_fd = -1;
     if (s->hooks.closed)
@@ -229,8 +233,10 @@ drain (CharStream *s)
     ssize_t n = write_some (s, s->out->data + s->out_at, s->out->len - s->out_at);
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
       break;
-    if (n < 0)
+    if (n < 0) {
+      s->reason = errno;
       return false;
+    }
     s->out_at += (size_t) n;
   }
   if (s->out_at == s->out->len || s->out_at > 1 << 16) {
@@ -352,6 +358,12 @@ char_stream_drain (void *self)
   if (!s->out_broken)
     drain_patiently (s, DRAIN_PATIENCE_MS, DRAIN_MOST_MS);
   g_mutex_unlock (&s->lock);
+}
+
+const char *
+char_stream_reason (void *self)
+{
+  return g_strerror (char_stream (self)->reason);
 }
 
 bool

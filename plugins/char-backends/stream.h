@@ -42,6 +42,7 @@ void char_stream_write (void *self, const uint8_t *data, size_t size);
 void char_stream_accept_input (void *self);
 void char_stream_drain (void *self);
 size_t char_stream_room (void *self);
+const char *char_stream_reason (void *self);    /* for `broken` */
 bool char_stream_is_open (void *self);
 #define CHAR_STREAM_IFACE \
   .struct_size = sizeof (BpCharIface), .attach = char_stream_attach, .write = char_stream_write, \

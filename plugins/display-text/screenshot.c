@@ -18,7 +18,12 @@ create (char **name)
     if (fd < 0 && errno != EEXIST)
       break;
   }
-  return fd < 0 ? NULL : fdopen (fd, "wb");
+  FILE *file = fd < 0 ? NULL : fdopen (fd, "wb");
+  if (fd >= 0 && !file) {
+    close (fd);
+    unlink (*name);
+  }
+  return file;
 }
 
 static bool
@@ -30,8 +35,14 @@ write_picture (FILE *file, const BpScreenFrame *f)
     const uint8_t dot[3] = { (uint8_t) (p >> 16), (uint8_t) (p >> 8), (uint8_t) p };
     fwrite (dot, 1, sizeof dot, file);
   }
-  bool good = !ferror (file);
-  return fclose (file) == 0 && good;
+  bool good = fflush (file) == 0 && !ferror (file);
+  int reason = errno;
+  if (fclose (file) != 0 && good) {
+    reason = errno;
+    good = false;
+  }
+  errno = reason;
+  return good;
 }
 
 char *
@@ -50,6 +61,8 @@ screenshot_write (BpMachine *machine, const BpLink *screen, GError **error)
     FILE *file = create (&name);
     if (!file || !write_picture (file, &frame)) {
       g_set_error (error, BP_ERROR, BP_ERROR_IO, "cannot write %s: %s", name, g_strerror (errno));
+      if (file)                 /* half a picture is none */
+        unlink (name);
       g_clear_pointer (&name, g_free);
     }
   }

@@ -84,6 +84,8 @@ start (VncDisplay *d, int fd)
   vnc_picture_follow_clients (d);
 }
 
+#define SHORTAGE_US 10000
+
 /* Without descriptors left a connection would wait for ever, and the main loop turn in circles: one is kept to take it and hang up. */
 static void
 hang_up (VncDisplay *d, int listener)
@@ -92,6 +94,8 @@ hang_up (VncDisplay *d, int listener)
   int fd = accept4 (listener, NULL, NULL, SOCK_CLOEXEC);
   if (fd >= 0)
     close (fd);
+  else if (errno != EAGAIN)
+    g_usleep (SHORTAGE_US);     /* he is there again at once: no circles for him */
   d->reserve = open ("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 

@@ -18,23 +18,38 @@ struct Capture {
 typedef struct FileHeader { uint32_t magic; uint16_t major, minor; uint32_t zone, accuracy, snap, link_type; } FileHeader;
 typedef struct RecordHeader { uint32_t seconds, nanoseconds, kept, size; } RecordHeader;
 
-/* All or nothing. */
+static void
+skip (struct iovec **iov, int *n, size_t done)
+{
+  for (; *n && done >= (*iov)->iov_len; (*iov)++, (*n)--)
+    done -= (*iov)->iov_len;
+  if (*n) {
+    (*iov)->iov_base = (uint8_t *) (*iov)->iov_base + done;
+    (*iov)->iov_len -= done;
+  }
+}
+
+/* All or nothing.  Changes the vectors. */
 static bool
 append (Capture *c, struct iovec *iov, int n, size_t size)
 {
-  ssize_t done;
-  do
-    done = writev (c->fd, iov, n);
-  while (done < 0 && errno == EINTR);
-  if (done == (ssize_t) size) {
-    c->end += done;
-    return true;
+  size_t put = 0;
+  while (put < size) {
+    ssize_t done = writev (c->fd, iov, n);
+    if (done < 0 && errno == EINTR)
+      continue;
+    if (done <= 0) {
+      int reason = done < 0 ? errno : ENOSPC;
+      if (put && ftruncate (c->fd, c->end) != 0 && errno != EINVAL)    /* a pipe is not cut */
+        reason = errno;
+      errno = reason;
+      return false;
+    }
+    put += (size_t) done;
+    skip (&iov, &n, (size_t) done);
   }
-  int reason = done < 0 ? errno : ENOSPC;
-  if (done > 0 && ftruncate (c->fd, c->end) != 0)
-    reason = errno;
-  errno = reason;
-  return false;
+  c->end += (off_t) size;
+  return true;
 }
 
 Capture *

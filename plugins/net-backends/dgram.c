@@ -94,7 +94,7 @@ on_readable (void *user, GIOCondition condition)
     Address from = { 0 };
     socklen_t size = sizeof from;
     ssize_t n = recvfrom (d->in_fd - 1, d->frame, PACKET_MOST, MSG_DONTWAIT, &from.any, &size);
-    if (n < 0 && errno == EAGAIN)
+    if (n < 0 && errno != EINTR && errno != ECONNREFUSED)       /* refused: somebody was not there for one of ours */
       break;
     if (n > 0 && !is_own (d, &from))
       net_receive_frame (d, d->frame, (uint32_t) n, false);
@@ -147,9 +147,11 @@ dgram_send (void *self, const BpNetPacket *p)
     m.msg_iov = &one;
     m.msg_iovlen = 1;
   }
-  if (sendmsg (d->out_fd - 1, &m, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
-    return true;
-  if (errno != EAGAIN)
+  ssize_t done;
+  do
+    done = sendmsg (d->out_fd - 1, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+  while (done < 0 && errno == EINTR);
+  if (done >= 0 || errno != EAGAIN)
     return true;
   tie (d, true);
   if (!d->out_watch)
