@@ -75,6 +75,13 @@ channel_new_closed (void)
   return c;
 }
 
+/* Without its eventfd nobody could cancel it. */
+static bool
+can_wait (const MigrateChannel *c, GError **error)
+{
+  return c->wake >= 0 || snapshot_refuse (error, "the host has no descriptor to spare for it");
+}
+
 static void
 set_fd (MigrateChannel *c, int fd)
 {
@@ -156,8 +163,11 @@ attempt_thread (void *user)
 static bool
 open_socket (MigrateChannel *c, const char *address, GError **error)
 {
+  int done = eventfd (0, EFD_CLOEXEC);
+  if (done < 0)
+    return snapshot_refuse (error, "no way to wait for a connection: %s", g_strerror (errno));
   Attempt *a = g_new0 (Attempt, 1);
-  *a = (Attempt){ .address = g_strdup (address), .fd = -1, .done = eventfd (0, EFD_CLOEXEC), .users = 2 };
+  *a = (Attempt){ .address = g_strdup (address), .fd = -1, .done = done, .users = 2 };
   GThread *thread = g_thread_try_new ("connect", attempt_thread, a, error);
   if (!thread) {
     a->users = 1;
@@ -184,6 +194,8 @@ bool
 channel_open (MigrateChannel *c, const char *address, bool out, GError **error)
 {
   const char *rest;
+  if (!can_wait (c, error))
+    return false;
   switch (kind_of (address, &rest)) {
   case KIND_FILE:
     c->file = out ? snapshot_file_create (rest, error) : snapshot_file_open (rest, error);
@@ -245,6 +257,8 @@ wait_for (MigrateChannel *c, short events, GError **error)
 {
   struct pollfd p[2] = { { .fd = c->fd, .events = events }, { .fd = c->wake, .events = POLLIN } };
   int n;
+  if (!can_wait (c, error))
+    return false;
   do
     n = poll (p, 2, c->patience);
   while (n < 0 && errno == EINTR && is_open (c, NULL));
