@@ -271,7 +271,7 @@ START_TEST (test_io)
   const SweepScenario s = { images[_i].options ? images[_i].options : "raw", prepare, run_io, verify };
   format = images[_i].format;
   create_options = images[_i].options;
-  sweep_all (&s, 16);
+  sweep_all (&s, 5);
 }
 END_TEST
 
@@ -293,7 +293,7 @@ prepare_overlay (void)
 START_TEST (test_overlay)
 {
   static const SweepScenario s = { "an overlay", prepare_overlay, run_io, verify };
-  sweep_all (&s, 16);
+  sweep_all (&s, 5);
 }
 END_TEST
 
@@ -324,7 +324,7 @@ verify_temporary (const SweepFault *f, uint32_t failed)
 START_TEST (test_temporary)
 {
   static const SweepScenario s = { "a temporary overlay", prepare_overlay, run_temporary, verify_temporary };
-  sweep_all (&s, 16);
+  sweep_all (&s, 5);
 }
 END_TEST
 
@@ -457,7 +457,7 @@ START_TEST (test_snapshots)
   const SweepScenario s = { "snapshots", prepare_snapshots, run_snapshots, verify_snapshots };
   format = "qcow2";
   create_options = list[_i];
-  sweep_all (&s, 16);
+  sweep_all (&s, 5);
 }
 END_TEST
 
@@ -518,7 +518,7 @@ START_TEST (test_resize)
   const SweepScenario s = { "resize", prepare, run_resize, verify_resize };
   format = images[_i].format;
   create_options = images[_i].options;
-  sweep_all (&s, 16);
+  sweep_all (&s, 5);
 }
 END_TEST
 
@@ -557,7 +557,7 @@ START_TEST (test_memory)
   static const SweepFault memory[] = { { INJECT_MEMORY, ENOMEM, 1 }, { INJECT_MEMORY, ENOMEM, INJECT_FOREVER } };
   format = "qcow2";
   create_options = "cluster_size=2M";
-  sweep (&s, "", 30, memory, 2);
+  sweep (&s, "", 10, memory, 2);
 }
 END_TEST
 
@@ -598,7 +598,7 @@ START_TEST (test_new)
 {
   const SweepScenario s = { "a new image", prepare_new, run_new, verify_new };
   format = _i ? "qcow2" : "raw";
-  sweep_all (&s, 16);
+  sweep_all (&s, 5);
 }
 END_TEST
 

@@ -23,7 +23,7 @@ static void
 sweep_all (const SweepScenario *s)
 {
   for (unsigned i = 0; i < G_N_ELEMENTS (faults); i++)
-    sweep (s, faults[i].kind == INJECT_OPEN ? "" : "backplane-", 12, &faults[i], 1);
+    sweep (s, faults[i].kind == INJECT_OPEN ? "" : "backplane-", 6, &faults[i], 1);
 }
 
 /* --- outcomes ------------------------------------------------------------------------------------------ */
