@@ -83,7 +83,7 @@ swap_temps (BpTemp *a, BpTemp *b)
   *b = t;
 }
 
-/* opt-fold.c */
+/* opt-fold-rewrite.c */
 /* A constant; NONE when the block has too many temps.  Equal ones need not be one temp: seeking them would cost more. */
 BpTemp fold_constant (Folder *x, BpIrType type, uint64_t value);
 void fold_to_mov (const Folder *x, BpIrInsn *insn, BpTemp source);      /* as wide as the result was */
