@@ -16,7 +16,7 @@
 /* --- machine-reader.c --------------------------------------------------------------------- */
 
 /* A value's text both ways: `whole` is everything to the end of the line, `bare` stops at a ` ;` comment.
- * Which one counts is the schema's to say: kernel command lines may hold ` ;`, a number may not. */
+ * Which one counts is the schema's to say: kernel command lines may hold ` ;`, a number may not; until it says so, the bare one. */
 typedef struct ReaderValue {
   const char *key, *whole, *bare;
   bool quoted, extends;         /* was in quotes; key += value */
@@ -39,12 +39,13 @@ bool reader_is_key (const char *text, size_t length);
 
 typedef struct OldValue {       /* element of Value.history */
   char *text;                   /* NULL: it was not set */
+  char *whole;                  /* as FullValue.whole */
   Origin origin;
 } OldValue;
 
 typedef struct FullValue {
   Value value;                  /* text NULL: unset by an override */
-  char *bare;                   /* text without comments; NULL: the same */
+  char *whole;                  /* text with what looks like a comment; NULL: the same */
 } FullValue;
 
 typedef struct FullSection {
@@ -94,8 +95,8 @@ void descriptor_clear_errors (Descriptor *d);
 /* The section that makes or holds `id`: an object's id, "machine", "accel", "cpu", "boot", "clock", or "map
  * low". */
 Section *descriptor_section (const Descriptor *d, const char *id);
-/* Drops the value's ` ;` comment for good: its kind is not one that may hold it. */
-void value_drop_comment (Value *v);
+/* What looks like a ` ;` comment is part of the value's text from now on: its kind is one that may hold it. */
+void value_keep_comment (Value *v);
 /* "device com1", "boot" */
 const char *section_label (const Section *s);
 /* The id of the section's object when it makes one: "com1", "accel". */
@@ -131,6 +132,7 @@ typedef struct SectionKind {
 
 const SectionKind *section_kind (const char *name);             /* NULL: no such kind */
 const char *const *section_kind_names (void);
+bool section_key_is_prose (const char *kind, const char *key);  /* a reserved key whose value may hold ` ;` */
 
 /* A region's place: "memory@0xfebf0000 prio 1 size 4K". */
 typedef struct Place {

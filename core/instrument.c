@@ -169,11 +169,6 @@ instruments_check (Descriptor *d, BpMachine *m)
     Section *s = d->sections->pdata[i];
     if (strcmp (s->kind, "instrument") != 0)
       continue;
-    for (const SectionKey *key = instrument_keys; key->name; key++) {
-      Value *v = section_value (s, key->name);
-      if (v)
-        value_drop_comment (v);
-    }
     check_when (d, m, s, "start");
     check_when (d, m, s, "stop");
     check_patience (d, s);

@@ -83,7 +83,7 @@ lacks (const Descriptor *d, const BpTypeDesc *type)
   const BpAccelIface *iface = type_interface (type, BP_ACCEL_ID);
   Section *clock = descriptor_section (d, "clock");
   Value *mode = clock ? section_value (clock, "mode") : NULL;
-  if (mode && g_str_has_prefix (mode->text, "instructions") && !BP_TABLE_HAS (iface, virtual_time))
+  if (mode && strcmp (mode->text, "instructions") == 0 && !BP_TABLE_HAS (iface, virtual_time))
     return g_strdup ("it cannot count instructions, which [clock] asks for");
   for (guint i = 0; i < d->sections->len; i++) {
     const Section *s = d->sections->pdata[i];
@@ -143,8 +143,6 @@ accel_choose (Descriptor *d, Section *s, char **names)
   g_array_set_clear_func (choice->candidates, candidate_clear);
   accel_choice_free (full_section (s)->choice);
   full_section (s)->choice = choice;
-  if (section_value (s, "type"))
-    value_drop_comment (section_value (s, "type"));
   for (guint i = 0; names[i]; i++) {
     Candidate fresh = { .name = g_strdup (names[i]) };
     g_array_append_val (choice->candidates, fresh);

@@ -154,7 +154,6 @@ static uint64_t
 section_count (Build *b, Section *s, Value *v)
 {
   uint64_t count;
-  value_drop_comment (v);
   if (parse_size (v->text, &count)) {
     if (count >= 1 && count <= MAX_COUNT)
       return count;
@@ -164,7 +163,6 @@ section_count (Build *b, Section *s, Value *v)
   Section *other = descriptor_section (b->d, v->text);
   Value *same = other && other != s ? section_value (other, "count") : NULL;
   if (same) {
-    value_drop_comment (same);
     return parse_size (same->text, &count) && count <= MAX_COUNT ? count : 0;   /* what is wrong there is said there */
   }
   if (other && is_plain_cpu (other))
@@ -232,8 +230,8 @@ set_link (Build *b, Item *item, Value *v, const BpProperty *p, const char *id)
 static bool
 set_property (Build *b, Item *item, Value *v, const BpProperty *p)
 {
-  if (!keeps_comments (p->kind))
-    value_drop_comment (v);
+  if (keeps_comments (p->kind))
+    value_keep_comment (v);
   g_autofree char *text = value_text (v, item->object);
   if (p->kind == BP_PROPERTY_LINK)
     return *text ? set_link (b, item, v, p, text) : true;
@@ -459,8 +457,6 @@ build_take_other_keys (Build *b, Item *item)
     if (!v->text)
       continue;
     KeyRole role = schema_key_role (item->section, item->object, v->key);
-    if (role != KEY_PROPERTY)
-      value_drop_comment (v);
     if (role == KEY_PIN)
       build_wire_key (b, item, v);
     else if (role == KEY_REGION)

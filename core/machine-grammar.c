@@ -39,6 +39,12 @@ section_kind (const char *name)
   return NULL;
 }
 
+bool
+section_key_is_prose (const char *kind, const char *key)
+{
+  return strcmp (kind, "machine") == 0 && strcmp (key, "description") == 0;
+}
+
 const char *const *
 section_kind_names (void)
 {

@@ -24,7 +24,6 @@ schema_modules (Section *s)
   Value *v = section_value (s, "module");
   if (!v)
     return NULL;
-  value_drop_comment (v);
   bool several = strcmp (s->kind, "accel") == 0 && strchr (v->text, ',');
   g_auto (GStrv) items = several ? list_split (v->text) : NULL;
   guint n = items ? g_strv_length (items) : 0;
@@ -188,7 +187,6 @@ schema_type (Descriptor *d, Section *s)
       report_typeless (d, s, kind);
     return NULL;
   }
-  value_drop_comment (v);
   const BpTypeDesc *type = type_find (v->text);
   if (!type && !module && section_value (s, "module"))
     return NULL;                /* its module did not load, and that was said */
@@ -362,8 +360,6 @@ schema_check_plain (Descriptor *d, Section *s)
     Value *v = s->values->pdata[i];
     if (!in_list (kind->keys, v->key))
       descriptor_error (d, &v->origin, s, v->key, nearest_name (v->key, kind->keys), "unknown key");
-    if (strcmp (v->key, "description") != 0)
-      value_drop_comment (v);
   }
   if (strcmp (s->kind, "machine") == 0) {
     check_format (d, s);

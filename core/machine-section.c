@@ -45,7 +45,9 @@ origin_directory (const Origin *origin)
 static void
 old_value_clear (void *data)
 {
-  g_free (((OldValue *) data)->text);
+  OldValue *old = data;
+  g_free (old->text);
+  g_free (old->whole);
 }
 
 static void
@@ -54,7 +56,7 @@ value_free (void *data)
   FullValue *v = data;
   g_free (v->value.key);
   g_free (v->value.text);
-  g_free (v->bare);
+  g_free (v->whole);
   if (v->value.history)
     g_array_unref (v->value.history);
   g_free (v);
@@ -91,13 +93,22 @@ section_value (const Section *s, const char *key)
   return v && v->text ? v : NULL;
 }
 
-void
-value_drop_comment (Value *v)
+static void
+keep_whole (char **text, char **whole)
 {
-  FullValue *f = (FullValue *) v;
-  if (f->bare && v->text) {
-    g_free (v->text);
-    v->text = g_steal_pointer (&f->bare);
+  if (!*whole)
+    return;
+  g_free (*text);
+  *text = g_steal_pointer (whole);
+}
+
+void
+value_keep_comment (Value *v)
+{
+  keep_whole (&v->text, &((FullValue *) v)->whole);
+  for (guint i = 0; v->history && i < v->history->len; i++) {
+    OldValue *old = &g_array_index (v->history, OldValue, i);
+    keep_whole (&old->text, &old->whole);
   }
 }
 
@@ -127,23 +138,25 @@ section_put (Section *s, const RawValue *raw, bool overrides)
   }
   Value *v = &f->value;
   g_autofree char *old_text = g_steal_pointer (&v->text);
-  g_autofree char *old_bare = g_steal_pointer (&f->bare);
+  g_autofree char *old_whole = g_steal_pointer (&f->whole);
   if (!created && (overrides || !raw->extends)) {
     if (!v->history) {
       v->history = g_array_new (FALSE, FALSE, sizeof (OldValue));
       g_array_set_clear_func (v->history, old_value_clear);
     }
-    OldValue old = { g_strdup (old_text), v->origin };
+    OldValue old = { g_strdup (old_text), g_strdup (old_whole), v->origin };
     g_array_append_val (v->history, old);
     v->origin = raw->origin;
   }
   if (raw->extends) {
-    v->text = joined (old_text, raw->whole, raw->quoted);
-    f->bare = joined (old_bare ? old_bare : old_text, raw->bare, raw->quoted);
+    v->text = joined (old_text, raw->bare, raw->quoted);
+    f->whole = joined (old_whole ? old_whole : old_text, raw->whole, raw->quoted);
   } else if (!overrides || *raw->bare || raw->quoted) {
-    v->text = g_strdup (raw->whole);
-    f->bare = g_strdup (raw->bare);
+    v->text = g_strdup (raw->bare);
+    f->whole = g_strdup (raw->whole);
   }
+  if (section_key_is_prose (s->kind, raw->key))
+    value_keep_comment (v);
 }
 
 Section *

@@ -19,8 +19,7 @@ find_type (const Descriptor *d, const char *type)
   for (guint i = 0; i < d->sections->len; i++) {
     Section *s = d->sections->pdata[i];
     Value *v = section_value (s, "type");
-    g_autofree char *bare = v && v->text ? g_strndup (v->text, strcspn (v->text, " \t;")) : NULL;
-    if (g_strcmp0 (bare, type) == 0)
+    if (v && strcmp (v->text, type) == 0)
       return section_id (s);
   }
   return NULL;
