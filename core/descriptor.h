@@ -146,7 +146,6 @@ typedef struct Place {
 char *place_parse (const char *text, Place *place);
 /* Items of a comma-separated list, blanks stripped; free with g_strfreev. */
 char **list_split (const char *text);
-bool parse_switch (const char *text, bool *value);              /* on/off, yes/no, true/false, 1/0 */
 bool parse_priority (const char *text, int *priority);
 
 /* --- machine-schema.c --------------------------------------------------------------------- */

@@ -237,11 +237,10 @@ set_property (Build *b, Item *item, Value *v, const BpProperty *p)
     return *text ? set_link (b, item, v, p, text) : true;
   if (p->kind == BP_PROPERTY_FILE && !*text)
     return true;
-  g_autofree char *wrong = property_check (p, text);
   g_autofree char *directory = origin_directory (&v->origin);
-  g_autoptr (GError) error = NULL;
-  if (wrong || !object_set (item->object, v->key, text, strcmp (directory, ".") ? directory : NULL, &error)) {
-    descriptor_error (b->d, &v->origin, item->section, v->key, NULL, "%s", wrong ? wrong : error->message);
+  g_autofree char *wrong = object_set_value (item->object, p, text, strcmp (directory, ".") ? directory : NULL);
+  if (wrong) {
+    descriptor_error (b->d, &v->origin, item->section, v->key, NULL, "%s", wrong);
     return false;
   }
   if (p->kind != BP_PROPERTY_FILE || p->flags & BP_PROPERTY_MAYBE_NEW)

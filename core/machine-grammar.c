@@ -1,4 +1,4 @@
-/* machine-grammar.c -- what a descriptor is written in: the kinds of sections, and what stands inside values: switches, lists, places. */
+/* machine-grammar.c -- what a descriptor is written in: the kinds of sections, and what stands inside values: lists, places. */
 /* SPDX-License-Identifier: MIT */
 #include "descriptor.h"
 #include <errno.h>
@@ -55,15 +55,6 @@ section_kind_names (void)
 }
 
 /* --- small grammars ----------------------------------------------------------------------- */
-
-bool
-parse_switch (const char *text, bool *value)
-{
-  static const char *const on[] = { "on", "yes", "true", "1", NULL }, *const off[] = { "off", "no", "false",
-                                                                                       "0", NULL };
-  *value = g_strv_contains (on, text);
-  return *value || g_strv_contains (off, text);
-}
 
 char **
 list_split (const char *text)

@@ -159,17 +159,28 @@ parse_number (const BpProperty *p, const char *text, uint64_t *value)
   return NULL;
 }
 
-static char *
-parse_bool (const char *text, uint64_t *value)
+bool
+parse_switch (const char *text, bool *value)
 {
   static const char *const words[] = { "off", "on", "false", "true", "no", "yes", "0", "1", NULL };
   for (unsigned i = 0; words[i]; i++) {
     if (g_ascii_strcasecmp (text, words[i]) == 0) {
       *value = i & 1;
-      return NULL;
+      return true;
     }
   }
-  return g_strdup_printf ("`%s` is neither on nor off", text);
+  return false;
+}
+
+static char *
+parse_bool (const char *text, uint64_t *value)
+{
+  bool on = false;
+  if (!parse_switch (text, &on)) {
+    return g_strdup_printf ("`%s` is neither on nor off", text);
+  }
+  *value = on;
+  return NULL;
 }
 
 static char *
@@ -361,49 +372,41 @@ object_has (BpObject *object, const char *name, GError **error)
   return false;
 }
 
-/* The row's index when it may be set now, else -1. */
-static int
+/* The row when it may be set now, else NULL. */
+static const BpProperty *
 settable (BpObject *object, const char *name, GError **error)
 {
   if (!object_has (object, name, error)) {
-    return -1;
+    return NULL;
   }
-  int index = property_index (object, name);
-  const BpProperty *p = &g_array_index (object->properties, BpProperty, index);
+  const BpProperty *p = object_property (object, name);
   if (object->stage != OBJECT_NEW && !(p->flags & BP_PROPERTY_RUNTIME)) {
     g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY,
                  "property `%s` cannot be changed any more: the machine is built", name);
-    return -1;
+    return NULL;
   }
-  return index;
+  return p;
 }
 
 static void
-note_set (BpObject *object, int index)
+note_set (BpObject *object, const BpProperty *p)
 {
-  object->given->data[index] = 1;
+  object->given->data[p - (const BpProperty *) (const void *) object->properties->data] = 1;
   if (object->stage == OBJECT_REALIZED) {
-    object_property_changed (object, g_array_index (object->properties, BpProperty, index).name);
+    object_property_changed (object, p->name);
   }
 }
 
-bool
-object_set (BpObject *object, const char *name, const char *text, const char *base_directory,
-            GError **error)
+char *
+object_set_value (BpObject *object, const BpProperty *p, const char *text, const char *base_directory)
 {
-  int index = settable (object, name, error);
-  if (index < 0) {
-    return false;
-  }
-  const BpProperty *p = &g_array_index (object->properties, BpProperty, index);
   uint64_t value = 0;
-  g_autofree char *wrong = parse_value (p, text, &value);
+  char *wrong = parse_value (p, text, &value);
   if (!wrong && p->kind == BP_PROPERTY_LINK) {
     wrong = g_strdup ("a link is set to an object, not to a text");
   }
   if (wrong) {
-    g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "property `%s`: %s", name, wrong);
-    return false;
+    return wrong;
   }
   void *field = (uint8_t *) object_instance (object) + p->offset;
   if (p->kind == BP_PROPERTY_STRING || p->kind == BP_PROPERTY_FILE || p->kind == BP_PROPERTY_LIST) {
@@ -411,18 +414,32 @@ object_set (BpObject *object, const char *name, const char *text, const char *ba
   } else {
     store_number (p->kind, field, value);
   }
-  note_set (object, index);
-  return true;
+  note_set (object, p);
+  return NULL;
+}
+
+bool
+object_set (BpObject *object, const char *name, const char *text, const char *base_directory,
+            GError **error)
+{
+  const BpProperty *p = settable (object, name, error);
+  if (!p) {
+    return false;
+  }
+  g_autofree char *wrong = object_set_value (object, p, text, base_directory);
+  if (wrong) {
+    g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "property `%s`: %s", name, wrong);
+  }
+  return !wrong;
 }
 
 bool
 object_set_link (BpObject *object, const char *name, BpObject *target, GError **error)
 {
-  int index = settable (object, name, error);
-  if (index < 0) {
+  const BpProperty *p = settable (object, name, error);
+  if (!p) {
     return false;
   }
-  const BpProperty *p = &g_array_index (object->properties, BpProperty, index);
   if (p->kind != BP_PROPERTY_LINK) {
     g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "property `%s` is no link but a %s", name,
                  property_kind_name (p->kind));
@@ -440,7 +457,7 @@ object_set_link (BpObject *object, const char *name, BpObject *target, GError **
     }
   }
   *(BpLink *) ((uint8_t *) object_instance (object) + p->offset) = link;
-  note_set (object, index);
+  note_set (object, p);
   return true;
 }
 

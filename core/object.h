@@ -95,6 +95,8 @@ void object_free_when_called (BpObject *object, BpLoop *loop);
 bool object_is_intact (const BpObject *object);         /* its type has written to no byte behind the instance's declared size */
 /* Sets a property from text.  LINK properties are set with object_set_link (machine-build.c resolves names).  base_directory: for FILE. */
 bool object_set (BpObject *object, const char *name, const char *text, const char *base_directory, GError **error);
+/* By its row, which is one of the object's, while it may be set.  NULL when fine, else what is wrong with the text; free it. */
+char *object_set_value (BpObject *object, const BpProperty *p, const char *text, const char *base_directory);
 bool object_set_link (BpObject *object, const char *name, BpObject *target, GError **error);
 const BpProperty *object_property (BpObject *object, const char *name);         /* NULL: none */
 bool object_has (BpObject *object, const char *name, GError **error);           /* a property; the error names the nearest */
@@ -105,6 +107,7 @@ void property_limits (const BpProperty *property, uint64_t *min, uint64_t *max);
 char *property_range_text (const BpProperty *property); /* "0..15", "on, off", for describe and messages */
 const char *property_kind_name (BpPropertyKind kind);
 bool parse_size (const char *text, uint64_t *value);    /* 0x.., decimal, k M G T suffixes */
+bool parse_switch (const char *text, bool *value);      /* on/off, yes/no, true/false, 1/0 */
 bool object_configure (BpObject *object, GError **error);
 bool object_realize (BpObject *object, GError **error);
 void object_reset (BpObject *object, BpResetKind kind);
