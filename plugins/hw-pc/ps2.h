@@ -81,7 +81,7 @@ void ps2_keyboard_reset (Ps2Keyboard *k);
 void ps2_keyboard_post_load (Ps2Keyboard *k);
 void ps2_keyboard_key (Ps2Keyboard *k, unsigned code, bool down);
 void ps2_keyboard_release (Ps2Keyboard *k);     /* every key that is held */
-/* What the controller makes of a code of set 2. */
+/* The code of set 1 for one of set 2. */
 uint8_t ps2_set1_of (uint8_t set2);
 
 extern const BpStateField ps2_keyboard_state[];
