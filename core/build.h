@@ -27,6 +27,7 @@ typedef struct FullMachine {
   GArray *mappings;             /* of Mapping, in descriptor order */
   GHashTable *mapped;           /* regions that are in a place of their own */
   bool starts_stopped;          /* machine_run waits for bp_machine_continue */
+  bool confined;                /* machine_run confines the process */
   bool realized, started;       /* started: machine_run has got as far as running it */
   bool boot_checked;            /* the boot program has said that it can be loaded */
   bool half_loaded;             /* a snapshot was begun and not ended: the machine must not run */

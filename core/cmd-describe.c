@@ -76,6 +76,10 @@ describe (BpReport *report, const char *name, GError **error)
   if (is_module (name)) {
     return describe_loaded (report, name, error);
   }
+  if (section_keys (name)) {
+    describe_section (report, name);
+    return true;
+  }
   plugin_load_all ();
   const BpTypeDesc *type = type_find (name);
   if (type) {

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "commands.h"
 #include "instrument.h"
+#include "sandbox.h"
 #include <errno.h>
 #include <glib-unix.h>
 #include <stdio.h>
@@ -114,6 +115,8 @@ run_machine (BpMachine *m)
   machine_set_load (m, given.load);
   machine_set_incoming (m, given.incoming);
   machine_set_template (m, given.template);
+  machine_set_confined (m, true);
+  sandbox_prepare (m);
   if (!machine_realize (m, &error)) {
     command_error ("%s", error->message);
     return EXIT_FAILED;

@@ -92,8 +92,8 @@ void descriptor_clear_errors (Descriptor *d);
 
 /* --- machine-section.c -------------------------------------------------------------------- */
 
-/* The section that makes or holds `id`: an object's id, "machine", "accel", "cpu", "boot", "clock", or "map
- * low". */
+/* The section that makes or holds `id`: an object's id, "machine", "accel", "cpu", "boot", "clock", "sandbox",
+ * or "map low". */
 Section *descriptor_section (const Descriptor *d, const char *id);
 /* What looks like a ` ;` comment is part of the value's text from now on: its kind is one that may hold it. */
 void value_keep_comment (Value *v);
@@ -106,6 +106,7 @@ const char *section_id (const Section *s);
 static inline bool origin_has_line (const Origin *o) { return o->line && strcmp (o->file, COMMAND_LINE) != 0; }
 char *origin_directory (const Origin *origin);
 bool section_is_name (const char *text);
+bool section_is_single (const char *kind);      /* machine, clock, sandbox: may be meant though no file has it */
 bool section_is_added (const Section *s);       /* to a machine that was there; its origin is no file: "" */
 /* The name under which a section is found: objects by their id, the others with their kind. */
 char *section_lookup_name (const char *kind, const char *name);
@@ -157,7 +158,7 @@ typedef struct SectionKey {
 
 extern const SectionKey instrument_keys[];      /* instrument.c; the last has no name */
 /* Those keys of a kind's sections that `describe' explains; NULL: none. */
-const SectionKey *section_keys (BpKind kind);
+const SectionKey *section_keys (const char *kind);
 
 /* The type of a section's object; NULL with the error appended. */
 const BpTypeDesc *schema_type (Descriptor *d, Section *s);
@@ -220,6 +221,8 @@ void machine_set_load (BpMachine *m, const char *snapshot);
 /* The run begins with a machine from another process (migrate.h); before machine_realize.  "defer": a monitor will say where from. */
 void machine_set_incoming (BpMachine *m, const char *address);
 void machine_set_template (BpMachine *m, const char *folder);   /* ... with a template */
+/* machine_run confines the whole process as [sandbox] says; without, it does not. */
+void machine_set_confined (BpMachine *m, bool confined);
 /* What the instruments said at the end of machine_run (instrument.h); the caller's.  NULL: there are none. */
 struct Results *machine_take_results (BpMachine *m);
 /* Forgets requests that nobody will serve. */

@@ -267,6 +267,19 @@ explain_given (const Value *v, GString *out)
   }
 }
 
+/* A key that all sections of the kind have; false: none that is explained. */
+static bool
+explain_section_key (const char *kind, const char *key, GString *out)
+{
+  const SectionKey *k = section_keys (kind);
+  while (k && k->name && strcmp (k->name, key) != 0)
+    k++;
+  if (!k || !k->name)
+    return false;
+  g_string_append_printf (out, "  %s%s%s\n  %s\n", k->values, k->default_text ? ", default " : "", k->default_text ? k->default_text : "", k->help);
+  return true;
+}
+
 /* What the key is, from the type's tables; false: the type knows no such key. */
 static bool
 explain_schema (Section *s, BpObject *o, const char *key, GString *out)
@@ -293,9 +306,7 @@ explain_schema (Section *s, BpObject *o, const char *key, GString *out)
                             object_region (o, key)->help ? object_region (o, key)->help : "");
     return true;
   case KEY_RESERVED:
-    for (const SectionKey *k = section_keys (o->type->kind); k && k->name; k++)
-      if (strcmp (k->name, key) == 0)
-        g_string_append_printf (out, "  %s%s%s\n  %s\n", k->values, k->default_text ? ", default " : "", k->default_text ? k->default_text : "", k->help);
+    explain_section_key (kind_name (o->type->kind), key, out);
     return true;
   case KEY_UNKNOWN:
     break;
@@ -319,7 +330,7 @@ explain_key (Section *s, BpObject *o, const char *path, const char *key, GString
   const Value *v = g_hash_table_lookup (full_section (s)->by_key, key);
   g_autofree char *text = v ? g_strdup (v->text) : o ? current_text (o, key) : NULL;
   g_autoptr (GString) schema = g_string_new (NULL);
-  bool known = o && explain_schema (s, o, key, schema);
+  bool known = o ? explain_schema (s, o, key, schema) : explain_section_key (s->kind, key, schema);
   if (!v && !known) {
     g_autofree const char **keys = o ? schema_keys (o) : NULL;
     const char *hint = nearest_name (key, keys ? keys : section_kind (s->kind)->keys);

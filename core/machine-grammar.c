@@ -20,6 +20,7 @@ static const SectionKind kinds[] = {
     "a region's place in an address space" },
   { "wire", false, 0, false, KEYS ("from", "to"), "wires between pins" },
   { "clock", false, 0, true, KEYS ("mode", "shift"), "how virtual time passes" },
+  { "sandbox", false, 0, true, KEYS ("seccomp", "user", "allow", "capabilities"), "what a machine that runs may ask of the host" },
   { "boot", true, BP_KIND_BOOT, true, KEYS ("module", "type"), "what puts a program into the machine" },
   { "instrument", true, BP_KIND_INSTRUMENT, false, KEYS ("module", "type", "start", "stop", "patience", "report", "html"),
     "an instrumentation plugin" },

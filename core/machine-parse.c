@@ -231,8 +231,8 @@ override_target (Descriptor *d, const RawSection *raw)
   if (kind && (*name || kind->may_be_unnamed)) {
     g_autofree char *lookup = section_lookup_name (kind->name, name);
     s = descriptor_section (d, lookup);
-    if (!s && strcmp (kind->name, "clock") == 0)
-      return descriptor_add (d, "clock", "", &raw->origin);
+    if (!s && section_is_single (kind->name) && strcmp (kind->name, "machine") != 0)
+      return descriptor_add (d, kind->name, "", &raw->origin);
     if (s && strcmp (s->kind, kind->name) != 0) {
       descriptor_error (d, &raw->origin, NULL, NULL, section_label (s),
                         "[override %s]: there is a [%s] of that name", raw->name, section_label (s));
@@ -380,7 +380,7 @@ set_target (Descriptor *d, const char *id, const Origin *origin)
     if ((s = descriptor_section (d, lookup)))
       return s;
   }
-  if (strcmp (id, "clock") == 0 || strcmp (id, "machine") == 0)
+  if (section_is_single (id))
     return descriptor_add (d, id, "", origin);
   /* "cpu" and "boot" mean the only section of their kind, whatever its name */
   for (guint i = 0; i < d->sections->len; i++) {

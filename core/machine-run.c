@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "instrument.h"
 #include "migrate.h"
+#include "sandbox.h"
 #include <backplane/log.h>
 #include <backplane/snapshot.h>
 #include <glib-unix.h>
@@ -320,6 +321,12 @@ machine_set_template (BpMachine *m, const char *folder)
   full_machine (m)->template = folder;
 }
 
+void
+machine_set_confined (BpMachine *m, bool confined)
+{
+  full_machine (m)->confined = confined;
+}
+
 static bool
 begin_elsewhere (BpMachine *m, GError **error)
 {
@@ -334,12 +341,25 @@ begin_elsewhere (BpMachine *m, GError **error)
   return good;
 }
 
-/* A snapshot, or another process, has in RAM what its program has made of itself. */
+static bool
+confine (BpMachine *m)
+{
+  g_autoptr (GError) error = NULL;
+  if (!full_machine (m)->confined || sandbox_enter (m, &error))
+    return true;
+  bp_machine_request_shutdown (m, 1, error->message);
+  return false;
+}
+
+/* A snapshot, or another process, has in RAM what its program has made of itself.  What reads a kernel or a snapshot is confined already, so that a reset will find
+ * nothing forbidden that the start was allowed; a machine that comes from elsewhere has its socket or its command first. */
 static void
 begin (BpMachine *m)
 {
   FullMachine *fm = full_machine (m);
   g_autoptr (GError) error = NULL;
+  if (!fm->incoming && !confine (m))
+    return;
   if (!fm->load && !fm->incoming && !fm->template) {
     machine_reset (m, BP_RESET_COLD);
     return;
@@ -349,6 +369,8 @@ begin (BpMachine *m)
   bp_machine_unlock (m);
   if (!begin_elsewhere (m, &error))
     bp_machine_request_shutdown (m, 1, error->message);
+  else if (fm->incoming)
+    confine (m);
 }
 
 int

@@ -1,6 +1,6 @@
 /* machine-schema.c -- what sections may hold: their modules, types and keys. */
 /* SPDX-License-Identifier: MIT */
-#include "descriptor.h"
+#include "sandbox.h"
 #include <errno.h>
 #include <glib/gstdio.h>
 #include <string.h>
@@ -210,9 +210,9 @@ schema_type (Descriptor *d, Section *s)
 /* --- keys --------------------------------------------------------------------------------- */
 
 const SectionKey *
-section_keys (BpKind kind)
+section_keys (const char *kind)
 {
-  return kind == BP_KIND_INSTRUMENT ? instrument_keys : NULL;
+  return strcmp (kind, "instrument") == 0 ? instrument_keys : strcmp (kind, "sandbox") == 0 ? sandbox_keys : NULL;
 }
 
 static bool
@@ -367,6 +367,8 @@ schema_check_plain (Descriptor *d, Section *s)
     check_snapshot (d, s);
   } else if (strcmp (s->kind, "clock") == 0)
     check_clock (d, s);
+  else if (strcmp (s->kind, "sandbox") == 0)
+    sandbox_check (d, s);
   else if (strcmp (s->kind, "map") == 0)
     check_map (d, s);
   else if (strcmp (s->kind, "plugin") == 0)

@@ -165,6 +165,15 @@ descriptor_section (const Descriptor *d, const char *id)
   return g_hash_table_lookup (d->by_name, id);
 }
 
+/* Sections that make no object, of which there is one: also when no file has it. */
+static const char *const singles[] = { "machine", "clock", "sandbox", NULL };
+
+bool
+section_is_single (const char *kind)
+{
+  return g_strv_contains (singles, kind);
+}
+
 /* The name under which a section is found: objects by their id, the others with their kind. */
 char *
 section_lookup_name (const char *kind, const char *name)
@@ -172,7 +181,7 @@ section_lookup_name (const char *kind, const char *name)
   const SectionKind *k = section_kind (kind);
   if (!k || k->is_object)
     return g_strdup (*name ? name : kind);
-  if (strcmp (kind, "machine") == 0 || strcmp (kind, "clock") == 0)
+  if (section_is_single (kind))
     return g_strdup (kind);
   return g_strdup_printf ("%s %s", kind, name);
 }
@@ -195,8 +204,8 @@ descriptor_names (Descriptor *d)
     const char *name = section_kind (s->kind)->is_object ? section_id (s) : section_label (s);
     g_ptr_array_add (names, (void *) name);
   }
-  g_ptr_array_add (names, (void *) "machine");
-  g_ptr_array_add (names, (void *) "clock");
+  for (const char *const *kind = singles; *kind; kind++)
+    g_ptr_array_add (names, (void *) *kind);
   g_ptr_array_add (names, NULL);
   return (const char **) g_ptr_array_free (names, FALSE);
 }

@@ -1,6 +1,7 @@
 /* migrate-channel.c -- where a machine on its way goes through: sockets, files, commands, descriptors. */
 /* SPDX-License-Identifier: MIT */
 #include "migrate.h"
+#include "sandbox.h"
 #include <backplane/socket.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -107,6 +108,8 @@ open_command (MigrateChannel *c, const char *command, bool out, GError **error)
 {
   char *argv[] = { (char *) "/bin/sh", (char *) "-c", (char *) command, NULL };
   int fd;
+  if (!sandbox_may_start_commands ("exec:", error))
+    return false;
   if (!g_spawn_async_with_pipes (NULL, argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, &c->child, out ? &fd : NULL, out ? NULL : &fd, NULL, error))
     return false;
   fcntl (fd, F_SETFD, FD_CLOEXEC);

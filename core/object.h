@@ -182,6 +182,7 @@ char *log_topics_text (void);                           /* one line a topic, wit
 /* --- descriptions for people (plugin-describe.c) --------------------------------------------------- */
 struct BpReport;                /* report.h */
 void describe_type (struct BpReport *report, const BpTypeDesc *type);
+void describe_section (struct BpReport *report, const char *kind);      /* its keys, of those that section_keys has */
 void describe_module (struct BpReport *report, BpModule *module);
 
 #endif

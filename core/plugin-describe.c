@@ -37,10 +37,10 @@ describe_properties (BpReport *report, const BpTypeDesc *type)
 
 /* Keys that the section has whatever its type. */
 static void
-describe_section_keys (BpReport *report, const BpTypeDesc *type)
+describe_section_keys (BpReport *report, const char *kind)
 {
   static const char *const columns[] = { "key", "default", "values", "help", NULL };
-  const SectionKey *key = section_keys (type->kind);
+  const SectionKey *key = section_keys (kind);
   if (!key)
     return;
   BpReportTable *table = report_table (report, "section keys", columns);
@@ -153,11 +153,19 @@ describe_type (BpReport *report, const BpTypeDesc *type)
   if (type->flags & BP_TYPE_STAYS)
     report_value (report, "migration", "a machine with such an object is not moved");
   describe_properties (report, type);
-  describe_section_keys (report, type);
+  describe_section_keys (report, kind_name (type->kind));
   describe_pins (report, type);
   describe_regions (report, type);
   describe_interfaces (report, type);
   describe_state (report, type);
+}
+
+void
+describe_section (BpReport *report, const char *kind)
+{
+  report_value (report, "section", kind);
+  report_value (report, "description", section_kind (kind)->help);
+  describe_section_keys (report, kind);
 }
 
 void
