@@ -156,11 +156,11 @@ owner_host_type (const FsServer *s, mode_t type)
   return 0;
 }
 
-/* A process that may not give files away keeps them; set-user-ID counts for its owner alone, whoever that is. */
+/* A process that may not give files away keeps them; set-user-ID counts for its owner alone, whoever that is.  (EPERM: root without the capability.) */
 static int
 pass_through (int fd, const struct stat *st, const Owner *o)
 {
-  if (geteuid () == 0 && fchownat (fd, "", o->uid, o->gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) != 0)
+  if (geteuid () == 0 && fchownat (fd, "", o->uid, o->gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) != 0 && errno != EPERM)
     return errno;
   return S_ISLNK (st->st_mode) ? 0 : host_mode (fd, o->mode & MODE_BITS);
 }

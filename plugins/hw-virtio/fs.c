@@ -5,6 +5,9 @@
 #include <backplane/clock.h>
 #include <backplane/log.h>
 #include <backplane/machine.h>
+#include <linux/capability.h>
+#include <sys/prctl.h>
+#include <unistd.h>
 
 /* --- what the driver sees ----------------------------------------------------------------------- */
 
@@ -183,10 +186,20 @@ on_kick (void *self, unsigned queue)
 
 /* --- the driver comes and goes ---------------------------------------------------------------------------- */
 
+/* The machine has confined itself by now, and may have nothing left to give files away with. */
+static void
+warn_of_owners (const Fs *f)
+{
+  static bool told;
+  if (f->share.security == FS_SECURITY_PASSTHROUGH && geteuid () == 0 && prctl (PR_CAPBSET_READ, CAP_CHOWN, 0, 0, 0) == 0 && !__atomic_exchange_n (&told, true, __ATOMIC_RELAXED))
+    bp_warn (f, "security = passthrough: what the guest makes is root's, who cannot give files away ([sandbox] capabilities = chown dac_override fowner fsetid)");
+}
+
 static void
 on_start (void *self)
 {
   Fs *f = self;
+  warn_of_owners (f);
   g_clear_pointer (&f->server, fs_server_unref);
   f->server = f->loaded ? g_steal_pointer (&f->loaded) : fs_server_new (&f->share);
 }
