@@ -181,7 +181,8 @@ open_socket (MigrateChannel *c, const char *address, GError **error)
   struct pollfd p[2] = { { .fd = a->done, .events = POLLIN }, { .fd = c->wake, .events = POLLIN } };
   while (poll (p, 2, -1) < 0 && errno == EINTR)
     continue;
-  if (!p[0].revents)
+  uint64_t n;
+  if (!p[0].revents || read (a->done, &n, sizeof n) < 0)        /* (to have read it, not only to know of it, is what makes its results ours) */
     snapshot_refuse (error, "it was cancelled");
   else if (a->fd < 0)
     g_propagate_error (error, g_steal_pointer (&a->error));
