@@ -107,11 +107,15 @@ void
 hot_path_see_to (TcgVcpu *v)
 {
   VcpuExtra *x = tcg_extra (v);
+  TcgMachine *m = v->machine;
   Tb *tb = x->hot;
   x->hot = NULL;
-  if (tb->invalid)
+  g_mutex_lock (&m->lock);
+  bool gone = tb->invalid, is_known = tb->is_watched || !has_direct_exit (tb);
+  g_mutex_unlock (&m->lock);
+  if (gone)
     return;
-  if (tb->is_watched || !has_direct_exit (tb)) {
+  if (is_known) {
     tb_translate_again (v, tb);
     return;
   }
@@ -119,5 +123,5 @@ hot_path_see_to (TcgVcpu *v)
   x->path.at = NULL;
   x->path.n = 0;
   x->last_tb = NULL;
-  count_from (tb, v->machine->hot_after);
+  count_from (tb, m->hot_after);
 }

@@ -60,7 +60,7 @@ static void
 near_drop_page (TcgVcpu *v, unsigned mmu, uint64_t page)
 {
   const TlbNear *near = &v->near[mmu];
-  if (near->load == page || near->store == page)
+  if (near->load == page || __atomic_load_n (&near->store, __ATOMIC_RELAXED) == page)
     tlb_near_drop (v, mmu);
 }
 

@@ -385,7 +385,9 @@ void
 tb_translate_again (TcgVcpu *v, Tb *tb)
 {
   VcpuExtra *x = tcg_extra (v);
+  g_mutex_lock (&v->machine->lock);     /* (another vCPU may be noting a path as well) */
   Tb watched = *tb;             /* it may go when room has to be made */
+  g_mutex_unlock (&v->machine->lock);
   x->again = tb;
   translate (v, &watched.key, watched.cflags, &watched);
   x->again = NULL;

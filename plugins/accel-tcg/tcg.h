@@ -129,7 +129,8 @@ static inline TcgVcpu *tcg_vcpu (void *env) { return (TcgVcpu *) env; }
 static inline void
 tlb_near_drop (TcgVcpu *v, unsigned mmu)
 {
-  v->near[mmu].load = v->near[mmu].store = TLB_NEAR_NONE;
+  v->near[mmu].load = TLB_NEAR_NONE;
+  __atomic_store_n (&v->near[mmu].store, TLB_NEAR_NONE, __ATOMIC_RELAXED);      /* (tlb_watch_page does it on any thread) */
   v->near[mmu].patience = 0;
 }
 
