@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *where_file = "?";
-static int where_line;
+static __thread const char *where_file = "?";     /* devices of a test may expect as well, on threads of theirs */
+static __thread int where_line;
 static BpTestFailed *on_failure;
 
 /* --- failing ------------------------------------------------------------------------------ */

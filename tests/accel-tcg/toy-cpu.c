@@ -476,7 +476,7 @@ deliver (void *env)
 {
   ToyCpu *cpu = env;
   cpu->s.faults = cpu->s.faults * 31 + cpu->fault_address + cpu->fault_kind;
-  cpu->s.n_faults++;
+  __atomic_fetch_add (&cpu->s.n_faults, 1, __ATOMIC_RELEASE);   /* (a test may be waiting for it) */
   cpu->s.pc += 4;
 }
 

@@ -325,7 +325,8 @@ BP_TEST (on_a_thread_of_its_own)
       bp_test_expect_eq (bp_test_virtio_call (v, i % ECHO_QUEUES, out, sizeof out, in, sizeof in), sizeof out);
       bp_test_expect_str (in, out);
     }
-    bp_test_expect (e->kicked_on && e->kicked_on != g_thread_self ());
+    const GThread *kicked_on = __atomic_load_n (&e->kicked_on, __ATOMIC_RELAXED);
+    bp_test_expect (kicked_on && kicked_on != g_thread_self ());
     bp_test_virtio_set_status (v, 0);
     bp_test_expect_eq (e->stops, 1);
     bp_test_virtio_free (v);

@@ -31,8 +31,11 @@ BP_TEST (follows_the_space)
   bp_test_expect_eq (n_moves, 0);
   unsigned generation = m.generation;
   bp_test_expect_eq (there (&m, 0, false), 0);
-  bp_test_expect_eq (there (&m, 0x1000, true), 0x10000);        /* what lies behind is other host memory */
-  bp_test_expect_eq (there (&m, 0x10fff, true), 1);
+  uint64_t size = 1, ram;
+  const uint8_t *near = guest_memory_at (&m, 0x1000, false, &size, &ram), *far = guest_memory_at (&m, 0x11000, false, &size, &ram);
+  uint64_t more = far == near + 0x10000 ? 0x10000 : 0;          /* what lies behind is other host memory, unless chance has put it there */
+  bp_test_expect_eq (there (&m, 0x1000, true), 0x10000 + more);
+  bp_test_expect_eq (there (&m, 0x10fff, true), 1 + more);
   bp_test_expect_eq (there (&m, 0x11000, true), 0x10000);
   bp_test_expect_eq (there (&m, 0x21000, false), 0);
   bp_test_expect_eq (there (&m, UINT64_MAX, false), 0);
@@ -42,11 +45,11 @@ BP_TEST (follows_the_space)
   bp_test_expect (m.generation != generation);
   bp_test_expect_eq (there (&m, 0x1000, true), 0x4000);
   bp_test_expect_eq (there (&m, 0x5000, true), 0);
-  bp_test_expect_eq (there (&m, 0x6000, true), 0xb000);
+  bp_test_expect_eq (there (&m, 0x6000, true), 0xb000 + more);
   bp_region_set_offset (hole, 0x7000);
   bp_test_expect_eq (there (&m, 0x5000, true), 0x2000);
   bp_region_free (hole);
-  bp_test_expect_eq (there (&m, 0x1000, true), 0x10000);
+  bp_test_expect_eq (there (&m, 0x1000, true), 0x10000 + more);
   guest_memory_finish (&m);
   bp_test_free (t);
 }

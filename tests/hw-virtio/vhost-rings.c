@@ -195,7 +195,7 @@ inherit (BackEnd *b, Ring *r, void (*each) (BackEnd *b, Ring *r, Request *q))
         return;
       }
       r->next++;
-      b->inherited++;
+      __atomic_fetch_add (&b->inherited, 1, __ATOMIC_RELAXED);
       each (b, r, &q);
     }
 }

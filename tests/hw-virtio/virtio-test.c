@@ -43,7 +43,7 @@ echo_kick (void *self, unsigned queue)
   Echo *e = self;
   BpVirtioBuffer *b;
   e->kicks++;
-  e->kicked_on = g_thread_self ();
+  __atomic_store_n (&e->kicked_on, g_thread_self (), __ATOMIC_RELAXED);
   while ((b = bp_virtio_pop (&e->bus, e->device, queue))) {
     const Note *note = b->data;
     e->data_was_clean &= !note->number && !note->other;
