@@ -139,6 +139,10 @@ set_host (BpRegion *region, void *host, uint64_t size)
   g_assert (host && size != UINT64_MAX);
   region->host = host;
   region->ram_address = ram_block_new (size);
+#ifdef __SANITIZE_THREAD__
+  /* What vCPUs and devices do to the same bytes at once is the guest's to order; what the host wants ordered there it orders by fences. */
+  AnnotateBenignRaceSized (__FILE__, __LINE__, host, size, "guest memory");
+#endif
   memory_map_lock ();
   if (!with_host)
     with_host = g_ptr_array_new ();

@@ -8,7 +8,7 @@
 static const TbInsn *
 current_insn (TcgVcpu *v, Tb **tb_out)
 {
-  Tb *tb = v->ret_pc ? tb_at (v->machine, v->ret_pc - 1) : NULL;
+  Tb *tb = v->ret_pc ? tb_left (tb_at (v->machine, v->ret_pc - 1)) : NULL;
   *tb_out = tb;
   if (!tb)
     return NULL;
@@ -118,7 +118,7 @@ ask_to_leave (TcgVcpu *v)
   v->jump_cache = v->jump_cache_empty;
 }
 
-void
+TCG_IN_SIGNAL void
 tcg_leave_soon (TcgVcpu *v)
 {
   ask_to_leave (v);
@@ -133,7 +133,7 @@ tcg_leave_block (void *env)
   TcgMachine *m = v->machine;
   v->events &= ~(uint32_t) TCG_EVENT_LEAVE;
   ask_to_leave (v);
-  tb_unlink_exits (m, tb_at (m, v->ret_pc - 1));
+  tb_unlink_exits (m, tb_left (tb_at (m, v->ret_pc - 1)));
 }
 
 void

@@ -36,9 +36,9 @@ run_block (TcgVcpu *v, Tb *tb)
   uintptr_t result = m->backend->execute (v, tb);
   v->entering = NULL;
   unsigned n = TCG_EXIT_NUMBER (result);
-  x->last_tb = n < TB_MAX_EXITS ? TCG_EXIT_TB (result) : NULL;
+  x->last_tb = n < TB_MAX_EXITS ? tb_left (TCG_EXIT_TB (result)) : NULL;
   x->last_exit = n;
-  x->hot = n == TCG_EXIT_HOT ? TCG_EXIT_TB (result) : NULL;
+  x->hot = n == TCG_EXIT_HOT ? tb_left (TCG_EXIT_TB (result)) : NULL;
   if (x->hot)
     tcg_store_pc (v, x->hot->key.pc - x->hot->key.base);
   return n != TCG_EXIT_LEAVE;

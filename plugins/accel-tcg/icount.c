@@ -39,7 +39,7 @@ icount_now (TcgVcpu *v)
 {
   VcpuExtra *x = tcg_extra (v);
   int64_t left = v->icount_left;
-  Tb *tb = v->ret_pc ? tb_at (v->machine, v->ret_pc - 1) : NULL;
+  Tb *tb = v->ret_pc ? tb_left (tb_at (v->machine, v->ret_pc - 1)) : NULL;
   if (tb && tb->cflags & BP_TCG_CF_ICOUNT) {
     int i = tb_insn_at (tb, (const uint8_t *) v->ret_pc - 1);
     if (i >= 0)

@@ -81,7 +81,7 @@ tcg_slow_record (void *env, uint64_t address, uint64_t value, uint64_t imm, uint
 static Tb *
 current_block (TcgVcpu *v, int *insn)
 {
-  Tb *tb = v->ret_pc ? tb_at (v->machine, v->ret_pc - 1) : NULL;
+  Tb *tb = v->ret_pc ? tb_left (tb_at (v->machine, v->ret_pc - 1)) : NULL;
   *insn = tb ? tb_insn_at (tb, (const uint8_t *) v->ret_pc - 1) : -1;
   return *insn >= 0 && tb->instr ? tb : NULL;
 }

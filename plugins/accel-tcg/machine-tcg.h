@@ -414,6 +414,21 @@ Tb *tb_lookup (TcgMachine *m, const BpTbKey *key, uint64_t physical, uint32_t cf
 bool tb_name_pages (TcgMachine *m, Tb *tb);             /* false: there are no more names */
 void tb_insert (TcgMachine *m, Tb *tb);
 Tb *tb_at (TcgMachine *m, uintptr_t pc);                /* the block that a host code address lies in, or NULL; async-signal-safe */
+
+/* Who comes out of a block has come into it after it was made, perhaps by a jump that another vCPU had patched: ThreadSanitizer does not see that. */
+#ifdef __SANITIZE_THREAD__
+static inline void tb_made (Tb *tb) { __tsan_release (tb); }
+static inline Tb *
+tb_left (Tb *tb)
+{
+  if (tb)
+    __tsan_acquire (tb);
+  return tb;
+}
+#else
+static inline void tb_made (Tb *tb) { }
+static inline Tb *tb_left (Tb *tb) { return tb; }
+#endif
 void tb_link (TcgMachine *m, Tb *tb, unsigned n, Tb *target);
 /* Takes the jumps out of a block (or NULL), which stays linked otherwise: they come back when they are linked again.  [any]; async-signal-safe */
 void tb_unlink_exits (TcgMachine *m, Tb *tb);

@@ -7,6 +7,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -21,7 +22,7 @@ static struct sigaction old_fpe;
 
 /* What stood below `frame' when generated code was left last may have become anything else since: any block's exits may be taken out.  But while it is not
  * counted as running, blocks may become others under its eyes (exclusive.c), and there is nothing to get out of. */
-__attribute__ ((no_sanitize ("address")))
+__attribute__ ((no_sanitize ("address"))) TCG_IN_SIGNAL
 static void
 on_kick (int signal, siginfo_t *info, void *context)
 {
@@ -129,6 +130,19 @@ signals_name_instruments (void)
   installed = true;
 }
 
+/* ThreadSanitizer puts handlers off until the thread calls the C library next, which generated code may never do. */
+static int
+set_handler (int signal, const struct sigaction *action)
+{
+#ifdef __SANITIZE_THREAD__
+  void *libc = dlopen ("libc.so.6", RTLD_LAZY | RTLD_NOLOAD);
+  int (*own) (int, const struct sigaction *, struct sigaction *) = libc ? (int (*) (int, const struct sigaction *, struct sigaction *)) dlsym (libc, "sigaction") : NULL;
+  return own ? own (signal, action, NULL) : -1;
+#else
+  return sigaction (signal, action, NULL);
+#endif
+}
+
 bool
 signals_install (GError **error)
 {
@@ -140,7 +154,7 @@ signals_install (GError **error)
   action.sa_flags = SA_SIGINFO | SA_RESTART;
   sigemptyset (&action.sa_mask);
   action.sa_sigaction = on_kick;
-  if (sigaction (KICK_SIGNAL, &action, NULL)) {
+  if (set_handler (KICK_SIGNAL, &action)) {
     g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "cannot install the vCPU signal: %s", g_strerror (errno));
     return false;
   }

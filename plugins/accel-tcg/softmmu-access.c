@@ -124,7 +124,7 @@ storing_block (TcgVcpu *v)
   if (!v->ret_pc)
     return NULL;
   if (!x->writer || pc - (uintptr_t) x->writer->code >= x->writer->code_size)
-    x->writer = tb_at (v->machine, pc);
+    x->writer = tb_left (tb_at (v->machine, pc));
   return x->writer;
 }
 
@@ -170,7 +170,7 @@ watched_store_end (TcgVcpu *v)
 static void __attribute__ ((noinline))
 watch (TcgVcpu *v, uint64_t address, unsigned size, BpMmuAccess access)
 {
-  Tb *tb = v->ret_pc ? tb_at (v->machine, v->ret_pc - 1) : NULL;
+  Tb *tb = v->ret_pc ? tb_left (tb_at (v->machine, v->ret_pc - 1)) : NULL;
   bool alone = !tb || tb->n_insns == 1;
   if (G_UNLIKELY (v->machine->debug != NULL) && debug_watch (v, address, size, access, alone))
     tcg_redo_alone (v);

@@ -227,7 +227,7 @@ tb_cache_finish (TcgMachine *m)
 
 /* --- by host address --------------------------------------------------------------------- */
 
-Tb **
+TCG_IN_SIGNAL Tb **
 tb_region_blocks (TcgMachine *m, unsigned region, uint32_t *n)
 {
   *n = __atomic_load_n (&m->n_by_address[region], __ATOMIC_ACQUIRE);
@@ -267,7 +267,7 @@ tb_register_code (TcgMachine *m, Tb *tb)
   __atomic_store_n (count, n + 1, __ATOMIC_RELEASE);
 }
 
-static Tb *
+TCG_IN_SIGNAL static Tb *
 tb_at_linear (TcgMachine *m, uintptr_t pc)
 {
   for (unsigned r = 0; r < m->n_regions; r++) {
@@ -280,7 +280,7 @@ tb_at_linear (TcgMachine *m, uintptr_t pc)
   return NULL;
 }
 
-Tb *
+TCG_IN_SIGNAL Tb *
 tb_at (TcgMachine *m, uintptr_t pc)
 {
   if (!m->backend->resident_fp)
@@ -310,7 +310,7 @@ static unsigned incoming_exit (Tb *p) { return (unsigned) ((uintptr_t) p & 7); }
 static TbExit *incoming_link (Tb *p) { return &incoming_tb (p)->exit[incoming_exit (p)]; }
 _Static_assert (TB_MAX_EXITS == 8, "exits as low bits of pointers");
 
-void
+TCG_IN_SIGNAL void
 tb_unlink_exits (TcgMachine *m, Tb *tb)
 {
   for (unsigned n = 0; tb && n < tb->n_exits; n++)

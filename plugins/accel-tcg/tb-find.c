@@ -167,7 +167,7 @@ tcg_lookup (void *env, uint64_t pc, unsigned exit)
   if (!tb || tb->pin_set != v->pin_set)
     return m->backend->leave_code;
   if (exit < TB_MAX_EXITS)
-    tb_link_exit (m, tb_at (m, ret_pc - 1), exit, tb);
+    tb_link_exit (m, tb_left (tb_at (m, ret_pc - 1)), exit, tb);
   v->entering = tb;             /* a kick from here on must find it */
   return tb->code;
 }

@@ -305,6 +305,7 @@ make_block (TcgVcpu *v)
     return NULL;
   }
   m->n_translated++;
+  tb_made (tb);
   tb_register_code (m, tb);
   if (x->again && !x->again->invalid && x->again->physical[0] == tb->physical[0])
     tb_replace (m, x->again, tb);

@@ -124,6 +124,9 @@ typedef struct TcgVcpu {
 } TcgVcpu;
 _Static_assert (sizeof (TcgVcpu) <= sizeof (BpTcgArea), "the vCPU's area is full");
 
+/* Of functions that the kick's handler calls: it may have interrupted ThreadSanitizer's library, which must not be entered a second time. */
+#define TCG_IN_SIGNAL __attribute__ ((no_sanitize ("thread")))
+
 static inline TcgVcpu *tcg_vcpu (void *env) { return (TcgVcpu *) env; }
 
 static inline void

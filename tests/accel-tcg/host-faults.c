@@ -3,6 +3,7 @@
 #include "fake-cpu.h"
 #include "host-x64/context.h"
 #include <check.h>
+#include <dlfcn.h>
 #include <signal.h>
 #include <ucontext.h>
 
@@ -27,5 +28,10 @@ install (void)
 {
   struct sigaction action = { .sa_sigaction = on_fpe, .sa_flags = SA_SIGINFO | SA_NODEFER };
   sigemptyset (&action.sa_mask);
+#ifdef __SANITIZE_THREAD__
+  /* ThreadSanitizer's own sigaction does not stand handlers that do not return. */
+  ((int (*) (int, const struct sigaction *, struct sigaction *)) dlsym (dlopen ("libc.so.6", RTLD_LAZY | RTLD_NOLOAD), "sigaction")) (SIGFPE, &action, NULL);
+#else
   sigaction (SIGFPE, &action, NULL);
+#endif
 }

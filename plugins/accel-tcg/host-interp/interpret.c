@@ -748,7 +748,7 @@ execute (void *env, Tb *tb)
 }
 
 /* Every block returns to the loop, linked or not. */
-static void
+TCG_IN_SIGNAL static void
 link_exit (CodeBuffer *buffer, Tb *tb, unsigned n, const Tb *target)
 {
 }

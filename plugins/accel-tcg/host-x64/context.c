@@ -5,13 +5,13 @@
 #include <string.h>
 #include <ucontext.h>
 
-uintptr_t
+TCG_IN_SIGNAL uintptr_t
 x64_context_pc (const void *context)
 {
   return (uintptr_t) ((const ucontext_t *) context)->uc_mcontext.gregs[REG_RIP];
 }
 
-bool
+TCG_IN_SIGNAL bool
 x64_restart (const Tb *tb, void *context)
 {
   ucontext_t *uc = context;

@@ -326,6 +326,13 @@ x64_second_page (Gen *g)
 
 /* --- helpers ---------------------------------------------------------------------------------- */
 
+/* ThreadSanitizer's library is called from everywhere, and uses what it likes. */
+#ifdef __SANITIZE_THREAD__
+#define CALLS_SPARE_FP false
+#else
+#define CALLS_SPARE_FP true
+#endif
+
 void
 x64_call (Gen *g, const BpIrInsn *insn)
 {
@@ -333,7 +340,7 @@ x64_call (Gen *g, const BpIrInsn *insn)
   Regalloc *ra = &g->ra;
   bool no_globals = helper->flags & (BP_HELPER_NO_GLOBALS | BP_HELPER_PURE);
   bool writes = !no_globals && !(helper->flags & BP_HELPER_NO_WRITE);
-  bool fp_safe = (helper->flags & BP_HELPER_FP_SAFE) && !(helper->flags & BP_HELPER_FP_STATE);
+  bool fp_safe = CALLS_SPARE_FP && (helper->flags & BP_HELPER_FP_SAFE) && !(helper->flags & BP_HELPER_FP_STATE);
   for (unsigned i = 0; i < helper->n_args; i++) {
     ra->locked = 0;
     Operand o = x64_operand (g, insn->a[1 + i], (BpIrType) helper->arg_type[i], ALLOW_IMM);

@@ -338,7 +338,7 @@ x64_execute (void *env, Tb *tb)
   return x64_host.set[tb->pin_set].enter (env, tb->code);
 }
 
-static void
+TCG_IN_SIGNAL static void
 x64_link (CodeBuffer *buffer, Tb *tb, unsigned n, const Tb *target)
 {
   const TbExit *x = &tb->exit[n];

@@ -21,9 +21,27 @@ load_pins (Enc *e, const X64Set *set, uint32_t mask)
                 x64_mem (RBP, (int32_t) set->pin[i].offset));
 }
 
+#ifdef __SANITIZE_THREAD__
+/* What tcg_fp_store does.  Functions built with -mgeneral-regs-only call ThreadSanitizer's library, which is not. */
+static void
+emit_fp_drop (Enc *e)
+{
+  enc_load (e, 0, RAX, ENV (fp_resident));
+  enc_rr (e, OP_TEST, RAX, RAX);
+  uint8_t *none = enc_jcc (e, CC_E);
+  enc_alu_mr (e, ALU_OR, 0, ENV (fp_dropped), RAX);
+  enc_alu_mi (e, ALU_OR, 0, ENV (events), TCG_EVENT_FP_DROPPED);
+  enc_call_to (e, x64_host.fp_store);
+  enc_patch (none, e->p);
+}
+#else
+static void emit_fp_drop (Enc *e) { }
+#endif
+
 static void
 call_c (Enc *e, void (*function) (void))
 {
+  emit_fp_drop (e);
   enc_mov_ri (e, RAX, (int64_t) (intptr_t) function);
   enc_call_r (e, RAX);
 }
