@@ -1,6 +1,7 @@
 /* test-gate.c -- the gate before the guest: whoever closes it has the guest empty until it opens, however often vCPUs come and go; needs no /dev/kvm. */
 /* SPDX-License-Identifier: MIT */
 #include "accel-kvm/kvm.h"
+#include "../suite.h"
 #include <check.h>
 #include <stdlib.h>
 
@@ -93,9 +94,5 @@ main (void)
   tcase_set_timeout (tcase, 60);
   tcase_add_test (tcase, nobody_is_inside);
   suite_add_tcase (suite, tcase);
-  SRunner *all = srunner_create (suite);
-  srunner_run_all (all, CK_NORMAL);
-  int failed = srunner_ntests_failed (all);
-  srunner_free (all);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run (suite);
 }

@@ -3,6 +3,7 @@
 #include "accel-kvm/kvm.h"
 #include "machine.h"
 #include "memory.h"
+#include "../suite.h"
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -299,9 +300,5 @@ main (void)
   tcase_add_test (tcase, waits_for_who_flushes);
   tcase_add_test (tcase, the_ring_is_seen_through_any);
   suite_add_tcase (suite, tcase);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run (suite);
 }

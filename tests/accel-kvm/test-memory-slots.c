@@ -1,6 +1,7 @@
 /* test-memory-slots.c -- slots that follow a memory map, and their logs, beside a kernel that is a list; needs no /dev/kvm. */
 /* SPDX-License-Identifier: MIT */
 #include "accel-kvm/memory-slots.h"
+#include "../suite.h"
 #include <check.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -352,9 +353,5 @@ main (void)
   tcase_add_test (tcase, giants_are_divided);
   tcase_add_loop_test (tcase, logs, 0, 2);
   suite_add_tcase (suite, tcase);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run (suite);
 }

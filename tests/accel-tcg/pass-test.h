@@ -4,6 +4,7 @@
 #define TESTS_PASS_TEST_H
 
 #include "fake-cpu.h"
+#include "../suite.h"
 #include <check.h>
 #include <string.h>
 
@@ -61,11 +62,7 @@ pass_test_main (const char *name, const TTest *const *tests, unsigned n)
   for (unsigned i = 0; i < n; i++)
     tcase_add_test (tcase, tests[i]);
   suite_add_tcase (suite, tcase);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed == 0 ? 0 : 1;
+  return suite_run (suite);
 }
 
 #endif

@@ -11,6 +11,7 @@
  */
 #include "backend.h"
 #include "host-x64/host.h"
+#include "../suite.h"
 #include <check.h>
 #include <stdio.h>
 #include <string.h>
@@ -141,9 +142,5 @@ main (void)
   TCase *tcase = tcase_create ("all");
   tcase_add_test (tcase, test_codesize);
   suite_add_tcase (suite, tcase);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed == 0 ? 0 : 1;
+  return suite_run (suite);
 }

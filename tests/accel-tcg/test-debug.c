@@ -1,6 +1,7 @@
 /* test-debug.c -- breakpoints, watchpoints and steps of a debugger, on random programs against a plain interpreter. */
 /* SPDX-License-Identifier: MIT */
 #include "toy-cpu.h"
+#include "../suite.h"
 #include <check.h>
 #include <string.h>
 
@@ -428,9 +429,5 @@ main (void)
   tcase_add_loop_test (tc, rewritten_code, 0, n);
   tcase_add_loop_test (tc, staying, 0, n);
   suite_add_tcase (s, tc);
-  SRunner *r = srunner_create (s);
-  srunner_run_all (r, CK_ENV);
-  int failed = srunner_ntests_failed (r);
-  srunner_free (r);
-  return failed != 0;
+  return suite_run (s);
 }

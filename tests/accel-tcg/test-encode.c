@@ -1,6 +1,7 @@
 /* test-encode.c -- instructions against golden bytes, which another assembler's disassembly has confirmed. */
 /* SPDX-License-Identifier: MIT */
 #include "host-x64/encode.h"
+#include "../suite.h"
 #include <check.h>
 #include <stdio.h>
 #include <string.h>
@@ -226,9 +227,5 @@ main (void)
   tcase_add_test (tcase, test_jumps);
   tcase_add_test (tcase, test_full);
   suite_add_tcase (suite, tcase);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed == 0 ? 0 : 1;
+  return suite_run (suite);
 }

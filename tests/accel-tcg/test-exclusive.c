@@ -1,6 +1,7 @@
 /* test-exclusive.c -- who has the blocks to itself has them alone, and whoever wanted them at the same time knows that somebody had. */
 /* SPDX-License-Identifier: MIT */
 #include "machine-tcg.h"
+#include "../suite.h"
 #include <check.h>
 #include <stdlib.h>
 
@@ -59,9 +60,5 @@ main (void)
   tcase_add_test (tcase, one_after_the_other);
   tcase_set_timeout (tcase, 60);
   suite_add_tcase (suite, tcase);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run (suite);
 }

@@ -4,6 +4,7 @@
  * test-exec-loop [first seed [programs]]: without arguments, what `make check` runs.
  */
 #include "toy-cpu.h"
+#include "../suite.h"
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -306,9 +307,5 @@ main (int argc, char **argv)
   }
   tcase_set_timeout (tcase, 60);
   suite_add_tcase (suite, tcase);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run (suite);
 }

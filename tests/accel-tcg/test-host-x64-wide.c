@@ -1,6 +1,7 @@
 /* test-host-x64-wide.c -- blocks on the host for 64-bit guests: pin sets, wide program counters and addresses. */
 /* SPDX-License-Identifier: MIT */
 #include "host-x64-machine.h"
+#include "../suite.h"
 
 static BpTemp c64 (int64_t v) { return bp_ir_i64 (&ir, v); }
 static BpTemp t64 (void) { return bp_ir_local (&ir, BP_IR_I64); }
@@ -381,9 +382,5 @@ main (void)
   tcase_add_test (tcase, test_sums);
   tcase_add_test (tcase, test_fault_in_second_set);
   suite_add_tcase (suite, tcase);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed == 0 ? 0 : 1;
+  return suite_run (suite);
 }

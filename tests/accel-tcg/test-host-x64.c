@@ -2,6 +2,7 @@
  * deterministic mode. */
 /* SPDX-License-Identifier: MIT */
 #include "host-x64-machine.h"
+#include "../suite.h"
 
 /* --- exits -------------------------------------------------------------------------------------- */
 
@@ -602,9 +603,5 @@ main (void)
   tcase_add_test (tcase, test_faults);
   tcase_add_test (tcase, test_restart);
   suite_add_tcase (suite, tcase);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed == 0 ? 0 : 1;
+  return suite_run (suite);
 }

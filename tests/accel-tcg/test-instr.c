@@ -4,6 +4,7 @@
 #include <check.h>
 #include <string.h>
 #include "instr.h"
+#include "../suite.h"
 
 /* --- what should be told -------------------------------------------------------------------------- */
 
@@ -468,9 +469,5 @@ main (void)
   tcase_add_loop_test (c, one_that_is_stopped_hears_nothing, 0, ways);
   tcase_add_loop_test (c, several_do_not_disturb_each_other, 0, ways);
   suite_add_tcase (s, c);
-  SRunner *runner = srunner_create (s);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed ? 1 : 0;
+  return suite_run (s);
 }

@@ -11,6 +11,7 @@
 #include "ir-random.h"
 #ifdef HAVE_HOST_X64
 #include "host-x64/host.h"
+#include "../suite.h"
 #endif
 #include <check.h>
 #include <stdlib.h>
@@ -431,9 +432,5 @@ main (void)
   tcase_add_test (tcase, test_random);
   tcase_add_test (tcase, test_random_narrow);
   suite_add_tcase (suite, tcase);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed == 0 ? 0 : 1;
+  return suite_run (suite);
 }

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "backend.h"
 #include "host-x64/host.h"
+#include "../suite.h"
 #include <check.h>
 #include <string.h>
 
@@ -246,9 +247,5 @@ main (void)
   tcase_add_checked_fixture (tcase, setup, teardown);
   tcase_add_test (tcase, test_shared_probes);
   suite_add_tcase (suite, tcase);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed == 0 ? 0 : 1;
+  return suite_run (suite);
 }

@@ -1,6 +1,7 @@
 /* test-signals.c -- kicks and host faults at any point of generated code change nothing that the guest can see. */
 /* SPDX-License-Identifier: MIT */
 #include "toy-cpu.h"
+#include "../suite.h"
 #include <check.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -198,9 +199,5 @@ main (void)
   tcase_add_test (tcase, kick_of_a_sleeper);
   tcase_set_timeout (tcase, 60);
   suite_add_tcase (suite, tcase);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run (suite);
 }

@@ -1,6 +1,7 @@
 /* test-tb-cache.c -- blocks by key, by host address, through links. */
 /* SPDX-License-Identifier: MIT */
 #include "toy-cpu.h"
+#include "../suite.h"
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -350,9 +351,5 @@ main (void)
   tcase_add_loop_test (ways, by_host_address, 0, 2);
   tcase_set_timeout (ways, 60);
   suite_add_tcase (suite, ways);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run (suite);
 }

@@ -1,6 +1,7 @@
 /* test-tb-invalidate.c -- code that changes: by itself, by devices on other threads, in ROM, across pages. */
 /* SPDX-License-Identifier: MIT */
 #include "toy-cpu.h"
+#include "../suite.h"
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -316,9 +317,5 @@ main (void)
   tcase_add_loop_test (tcase, second_page_goes, 0, ways);
   tcase_set_timeout (tcase, 60);
   suite_add_tcase (suite, tcase);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run (suite);
 }

@@ -1,6 +1,7 @@
 /* test-tb-regions.c -- parts of the code buffer: which one goes, how many are in use. */
 /* SPDX-License-Identifier: MIT */
 #include "toy-cpu.h"
+#include "../suite.h"
 #include <check.h>
 #include <stdlib.h>
 
@@ -188,9 +189,5 @@ main (void)
   tcase_add_test (tcase, sizes);
   tcase_set_timeout (tcase, 60);
   suite_add_tcase (suite, tcase);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run (suite);
 }

@@ -1,6 +1,7 @@
 /* test-tb-revive.c -- code that changes and changes back: its old blocks serve again, and only where their very bytes are back. */
 /* SPDX-License-Identifier: MIT */
 #include "toy-cpu.h"
+#include "../suite.h"
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -150,9 +151,5 @@ main (void)
   tcase_add_loop_test (c, forgotten, 0, (int) toy_n_ways);
   tcase_add_loop_test (c, links, 0, (int) toy_n_ways);
   suite_add_tcase (suite, c);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed != 0;
+  return suite_run (suite);
 }

@@ -3,6 +3,7 @@
 #include "block-backends/block-backends.h"
 #include "block-test.h"
 #include "build.h"
+#include "../suite.h"
 #include <backplane/iface/block.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -553,9 +554,5 @@ main (void)
   tcase_add_test (tc, test_second_opener);
   tcase_add_test (tc, test_full);
   suite_add_tcase (suite, tc);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed != 0;
+  return suite_run (suite);
 }

@@ -1,6 +1,7 @@
 /* test-crash.c -- a writer that is killed at any moment, and a disk that is full. */
 /* SPDX-License-Identifier: MIT */
 #include "block-test.h"
+#include "../suite.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
@@ -222,9 +223,5 @@ main (void)
   tcase_add_loop_test (tc, test_kill, 0, 3);
   tcase_add_loop_test (tc, test_full, 0, 3);
   suite_add_tcase (suite, tc);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed != 0;
+  return suite_run (suite);
 }

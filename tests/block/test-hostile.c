@@ -1,6 +1,7 @@
 /* test-hostile.c -- qcow2 images that lie: every field of headers and tables out of range, files cut off, entries that lead to the image's own tables. */
 /* SPDX-License-Identifier: MIT */
 #include "block-test.h"
+#include "../suite.h"
 #include <errno.h>
 #include <glib/gstdio.h>
 #include <stdlib.h>
@@ -264,9 +265,5 @@ main (void)
   tcase_add_loop_test (tc, test_free_table, 0, 3);
   tcase_add_loop_test (tc, test_rebuild, 0, 3);
   suite_add_tcase (suite, tc);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed != 0;
+  return suite_run (suite);
 }

@@ -1,6 +1,7 @@
 /* test-image.c -- image files: formats found out, locks, what raw images refuse, files past the page cache. */
 /* SPDX-License-Identifier: MIT */
 #include "block-test.h"
+#include "../suite.h"
 #include <errno.h>
 #include <glib/gstdio.h>
 #include <string.h>
@@ -341,9 +342,5 @@ main (void)
   tcase_add_loop_test (tc, test_spans, 0, 4);
   tcase_add_test (tc, test_backing_names);
   suite_add_tcase (suite, tc);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed != 0;
+  return suite_run (suite);
 }

@@ -1,6 +1,7 @@
 /* test-qcow2.c -- qcow2 images against a plain memory: every cluster size, refcount width and version, backing files, snapshots, resizes. */
 /* SPDX-License-Identifier: MIT */
 #include "block-test.h"
+#include "../suite.h"
 #include <errno.h>
 #include <glib/gstdio.h>
 #include <stdlib.h>
@@ -359,9 +360,5 @@ main (void)
   tcase_add_loop_test (tc, test_overlay, 0, 2);
   tcase_add_test (tc, test_dirty);
   suite_add_tcase (suite, tc);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed != 0;
+  return suite_run (suite);
 }

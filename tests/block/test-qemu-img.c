@@ -1,6 +1,7 @@
 /* test-qemu-img.c -- qcow2 images of ours in QEMU's hands, and QEMU's in ours; skipped where qemu-img is not installed. */
 /* SPDX-License-Identifier: MIT */
 #include "block-test.h"
+#include "../suite.h"
 #include <glib/gstdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -303,9 +304,5 @@ main (void)
   tcase_add_test (tc, test_bitmaps);
   tcase_add_test (tc, test_locks);
   suite_add_tcase (suite, tc);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed != 0;
+  return suite_run (suite);
 }

@@ -1,6 +1,7 @@
 /* test-vm-state.c -- what a qcow2 image keeps of a machine: written, taken by a snapshot, read out of one that is not applied, cleared. */
 /* SPDX-License-Identifier: MIT */
 #include "block-test.h"
+#include "../suite.h"
 #include <errno.h>
 #include <string.h>
 
@@ -160,9 +161,5 @@ main (void)
   tcase_add_test (all, who_cannot);
   tcase_set_timeout (all, 60);
   suite_add_tcase (suite, all);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed ? 1 : 0;
+  return suite_run (suite);
 }

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "build.h"
 #include "char-backends/stream.h"
+#include "../suite.h"
 #include <backplane/iface/console.h>
 #include <check.h>
 #include <errno.h>
@@ -627,9 +628,5 @@ main (void)
   tcase_add_test (tcase, stdio_pipe);
   tcase_add_test (tcase, stdio_once);
   suite_add_tcase (suite, tcase);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failures = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run (suite);
 }

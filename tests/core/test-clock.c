@@ -1,6 +1,7 @@
 /* test-clock.c -- clocks that stop and follow, timers in order and on time, deterministic mode. */
 /* SPDX-License-Identifier: MIT */
 #include "machine.h"
+#include "../suite.h"
 #include <backplane/clock.h>
 #include <check.h>
 #include <stdlib.h>
@@ -357,9 +358,5 @@ main (void)
   tcase_add_test (tcase, muldiv);
   tcase_set_timeout (tcase, 30);
   suite_add_tcase (suite, tcase);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run (suite);
 }

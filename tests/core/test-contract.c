@@ -6,6 +6,7 @@
 
 #include "build.h"
 #include "contract.h"
+#include "../suite.h"
 
 static FullMachine full;
 static BpMachine *const machine = &full.machine;
@@ -55,9 +56,5 @@ main (void)
   tcase_add_test_raise_signal (t, without_the_lock, SIGTRAP);
   tcase_add_test_raise_signal (t, with_the_lock, SIGTRAP);
   suite_add_tcase (suite, t);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run (suite);
 }

@@ -1,6 +1,7 @@
 /* test-cpu.c -- vCPU threads: start, stop, kicks that are never lost, work on their thread. */
 /* SPDX-License-Identifier: MIT */
 #include "machine.h"
+#include "../suite.h"
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -240,9 +241,5 @@ main (void)
   tcase_add_test (tcase, run_on);
   tcase_set_timeout (tcase, 60);
   suite_add_tcase (suite, tcase);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run (suite);
 }

@@ -1,6 +1,7 @@
 /* test-dirty.c -- the numbering of RAM blocks, dirty bits per client, and who is told of writes. */
 /* SPDX-License-Identifier: MIT */
 #include "memory.h"
+#include "../suite.h"
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -260,9 +261,5 @@ main (void)
   tcase_add_test (tcase, watcher);
   tcase_add_test (tcase, watcher_hears_in_order);
   suite_add_tcase (suite, tcase);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run (suite);
 }

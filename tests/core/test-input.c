@@ -1,6 +1,7 @@
 /* test-input.c -- keys by name and by character, and who gets an event. */
 /* SPDX-License-Identifier: MIT */
 #include "toy.h"
+#include "../suite.h"
 #include <backplane/iface/input.h>
 #include <check.h>
 #include <linux/input-event-codes.h>
@@ -87,9 +88,5 @@ main (void)
   tcase_add_test (tcase, routes);
   tcase_add_test (tcase, preferred);
   suite_add_tcase (suite, tcase);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed != 0;
+  return suite_run (suite);
 }

@@ -1,6 +1,7 @@
 /* test-instrument.c -- instruments in a machine: keys of their sections, who is attached, symbols, and results at the end. */
 /* SPDX-License-Identifier: MIT */
 #include "toy-instrument.h"
+#include "../suite.h"
 #include <backplane/iface/symbols.h>
 #include <check.h>
 #include <glib/gstdio.h>
@@ -339,9 +340,5 @@ main (void)
   tcase_add_test (tests, written_whole);
   tcase_add_test (tests, meanwhile);
   suite_add_tcase (suite, tests);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed != 0;
+  return suite_run (suite);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "object.h"
+#include "../suite.h"
 
 typedef struct Chip {
   BpPin *irq;
@@ -252,9 +253,5 @@ main (void)
   tcase_add_test (tests, pins_of_configure);
   tcase_add_test (tests, freeing_an_end_unwires);
   suite_add_tcase (suite, tests);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int n_failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return n_failed ? 1 : 0;
+  return suite_run (suite);
 }

@@ -8,6 +8,7 @@
 #include <backplane/log.h>
 
 #include "object.h"
+#include "../suite.h"
 
 static const BpTypeDesc type = { BP_TYPE ("log-device", BP_KIND_DEVICE, int), .description = "speaks" };
 
@@ -130,9 +131,5 @@ main (void)
   tcase_add_test (tests, threads_do_not_mix_their_lines);
   tcase_add_test (tests, a_file_that_cannot_be_written);
   suite_add_tcase (suite, tests);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int n_failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return n_failed ? 1 : 0;
+  return suite_run (suite);
 }

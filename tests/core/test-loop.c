@@ -1,6 +1,7 @@
 /* test-loop.c -- I/O threads, posted calls, watched file descriptors. */
 /* SPDX-License-Identifier: MIT */
 #include "machine.h"
+#include "../suite.h"
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -151,9 +152,5 @@ main (void)
   tcase_add_loop_test (tcase, watches_on_either_kind_of_loop, 0, 2);
   tcase_set_timeout (tcase, 30);
   suite_add_tcase (suite, tcase);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run (suite);
 }

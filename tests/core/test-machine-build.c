@@ -1,6 +1,7 @@
 /* test-machine-build.c -- descriptors become machines; and every wrong one its errors. */
 /* SPDX-License-Identifier: MIT */
 #include "toy.h"
+#include "../suite.h"
 #include <check.h>
 #include <glib/gstdio.h>
 #include <stdlib.h>
@@ -434,9 +435,5 @@ main (void)
   tcase_add_test (bad, recorded_errors);
   suite_add_tcase (suite, good);
   suite_add_tcase (suite, bad);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failures = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run (suite);
 }

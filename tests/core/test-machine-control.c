@@ -1,6 +1,7 @@
 /* test-machine-control.c -- a machine is stopped, continued, watched and asked about its objects, as a monitor does. */
 /* SPDX-License-Identifier: MIT */
 #include "toy.h"
+#include "../suite.h"
 #include <backplane/machine.h>
 #include <backplane/clock.h>
 #include <check.h>
@@ -241,9 +242,5 @@ main (void)
   tcase_add_test (tcase, watcher_goes_while_told);
   tcase_add_test (tcase, objects_and_properties);
   suite_add_tcase (suite, tcase);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed != 0;
+  return suite_run (suite);
 }

@@ -1,6 +1,7 @@
 /* test-machine-explain.c -- what `backplane show` prints: tree, map, effective descriptor, origins, graph. */
 /* SPDX-License-Identifier: MIT */
 #include "toy.h"
+#include "../suite.h"
 #include <check.h>
 #include <glib/gstdio.h>
 #include <stdlib.h>
@@ -145,9 +146,5 @@ main (void)
   tcase_add_test (tcase, values);
   tcase_add_test (tcase, dot);
   suite_add_tcase (suite, tcase);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failures = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run (suite);
 }

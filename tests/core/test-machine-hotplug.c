@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "memory.h"
 #include "toy.h"
+#include "../suite.h"
 #include <backplane/clock.h>
 #include <backplane/iface/symbols.h>
 #include <check.h>
@@ -519,9 +520,5 @@ main (void)
   tcase_add_test (c, differences_in_a_snapshot);
   tcase_add_test (c, left_in_a_snapshot);
   suite_add_tcase (s, c);
-  SRunner *r = srunner_create (s);
-  srunner_run_all (r, CK_NORMAL);
-  int failed = srunner_ntests_failed (r);
-  srunner_free (r);
-  return failed != 0;
+  return suite_run (s);
 }

@@ -1,6 +1,7 @@
 /* test-machine-parse.c -- the reader's traps, includes, overrides, --set, and where values come from. */
 /* SPDX-License-Identifier: MIT */
 #include "descriptor.h"
+#include "../suite.h"
 #include <check.h>
 #include <glib/gstdio.h>
 #include <stdlib.h>
@@ -425,9 +426,5 @@ main (void)
   tcase_add_test (parser, long_descriptors_are_linear);
   suite_add_tcase (suite, reader);
   suite_add_tcase (suite, parser);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failures = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run (suite);
 }

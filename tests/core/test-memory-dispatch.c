@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "machine.h"
 #include "memory.h"
+#include "../suite.h"
 #include <backplane/log.h>
 #include <check.h>
 #include <stdlib.h>
@@ -358,9 +359,5 @@ main (void)
   tcase_add_test (tcase, a_callback_changes_the_map);
   tcase_add_test (tcase, callbacks_are_locked_unless_lock_free);
   suite_add_tcase (suite, tcase);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run (suite);
 }

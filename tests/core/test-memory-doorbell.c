@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "machine.h"
 #include "memory.h"
+#include "../suite.h"
 #include <check.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -371,9 +372,5 @@ main (void)
   tcase_add_test (c, flush_writes);
   tcase_add_test (c, come_and_go_while_written);
   suite_add_tcase (s, c);
-  SRunner *r = srunner_create (s);
-  srunner_run_all (r, CK_NORMAL);
-  int failed = srunner_ntests_failed (r);
-  srunner_free (r);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run (s);
 }

@@ -1,6 +1,7 @@
 /* test-memory-flatten.c -- flattening against cases worked out by hand, and against a model byte by byte. */
 /* SPDX-License-Identifier: MIT */
 #include "memory.h"
+#include "../suite.h"
 #include <check.h>
 #include <stdlib.h>
 
@@ -345,9 +346,5 @@ main (void)
   tcase_set_timeout (model, 60);
   suite_add_tcase (suite, hand);
   suite_add_tcase (suite, model);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run (suite);
 }

@@ -1,6 +1,7 @@
 /* test-memory-region.c -- the tree, transactions, listeners, and views published to readers elsewhere. */
 /* SPDX-License-Identifier: MIT */
 #include "memory.h"
+#include "../suite.h"
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -348,9 +349,5 @@ main (void)
   tcase_add_test (tcase, readers_never_see_what_is_gone);
   tcase_set_timeout (tcase, 60);
   suite_add_tcase (suite, tcase);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run (suite);
 }

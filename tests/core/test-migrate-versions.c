@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "memory.h"
 #include "migrate-pair.h"
+#include "../suite.h"
 #include <check.h>
 #include <glib/gstdio.h>
 #include <stdlib.h>
@@ -182,9 +183,5 @@ main (void)
   tcase_add_test (tcase, what_no_device_can_have);
   tcase_add_test (tcase, a_device_that_stays);
   suite_add_tcase (suite, tcase);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run (suite);
 }

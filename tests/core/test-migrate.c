@@ -4,6 +4,7 @@
 #include "crc32c.h"
 #include "memory.h"
 #include "migrate-pair.h"
+#include "../suite.h"
 #include <check.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
@@ -733,9 +734,5 @@ main (void)
   tcase_add_test (tcase, sections_that_lie);
   tcase_add_test (tcase, template_there_and_back);
   suite_add_tcase (suite, tcase);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run (suite);
 }

@@ -1,6 +1,7 @@
 /* test-msi.c -- messages: who takes them; eventfds that send them, by a taker or by the main loop. */
 /* SPDX-License-Identifier: MIT */
 #include "machine.h"
+#include "../suite.h"
 #include <backplane/iface/msi.h>
 #include <check.h>
 #include <stdlib.h>
@@ -242,9 +243,5 @@ main (void)
   tcase_add_test (c, accelerator_sends);
   tcase_add_test (c, blocking_eventfd);
   suite_add_tcase (s, c);
-  SRunner *r = srunner_create (s);
-  srunner_run_all (r, CK_NORMAL);
-  int failed = srunner_ntests_failed (r);
-  srunner_free (r);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run (s);
 }

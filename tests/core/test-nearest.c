@@ -4,6 +4,7 @@
 #include <check.h>
 
 #include "object.h"
+#include "../suite.h"
 
 static const char *const keys[] = { "size", "prealloc",   "share",     "frequency",
                                     "irq",  "uart-16550", "uart-mmio", NULL };
@@ -99,9 +100,5 @@ main (void)
   tcase_add_test (tests, the_last_part);
   tcase_add_test (tests, very_long_words);
   suite_add_tcase (suite, tests);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int n_failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return n_failed ? 1 : 0;
+  return suite_run (suite);
 }

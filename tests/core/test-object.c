@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "object.h"
+#include "../suite.h"
 
 /* --- types used below ----------------------------------------------------------------------- */
 
@@ -421,9 +422,5 @@ main (void)
   tcase_add_test (tests, published_regions);
   tcase_add_test (tests, stub_has_its_size);
   suite_add_tcase (suite, tests);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int n_failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return n_failed ? 1 : 0;
+  return suite_run (suite);
 }

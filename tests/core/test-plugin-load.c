@@ -10,6 +10,7 @@
 
 #include "object.h"
 #include "report.h"
+#include "../suite.h"
 
 #define PLUGINS BUILDDIR "/tests/abi/.libs"
 
@@ -305,9 +306,5 @@ main (void)
   tcase_add_test (tests, beside_the_descriptor);
   tcase_add_test (tests, descriptions);
   suite_add_tcase (suite, tests);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int n_failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return n_failed ? 1 : 0;
+  return suite_run (suite);
 }

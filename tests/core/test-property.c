@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "object.h"
+#include "../suite.h"
 
 enum { COLOUR_RED, COLOUR_GREEN };
 static const char *const colours[] = { "red", "green", NULL };
@@ -245,9 +246,5 @@ main (void)
   tcase_add_test (tests, ranges_as_text);
   tcase_add_test (tests, sizes);
   suite_add_tcase (suite, tests);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int n_failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return n_failed ? 1 : 0;
+  return suite_run (suite);
 }

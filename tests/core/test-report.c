@@ -4,6 +4,7 @@
 #include "config.h"
 #endif
 #include "report.h"
+#include "../suite.h"
 #include <check.h>
 #include <glib.h>
 #ifdef HAVE_JSON_GLIB
@@ -383,9 +384,5 @@ main (void)
   tcase_add_test (tests, hostile);
   tcase_add_test (tests, self_contained);
   suite_add_tcase (suite, tests);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed != 0;
+  return suite_run (suite);
 }

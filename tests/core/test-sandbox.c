@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "build.h"
 #include "sandbox.h"
+#include "../suite.h"
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -559,9 +560,5 @@ main (void)
   for (guint i = 0; i < G_N_ELEMENTS (tests); i++)
     tcase_add_test (all, tests[i]);
   suite_add_tcase (suite, all);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run (suite);
 }

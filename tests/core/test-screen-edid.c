@@ -1,5 +1,6 @@
 /* test-screen-edid.c -- what an adapter's monitor says of itself: checksum, preferred timing, names. */
 /* SPDX-License-Identifier: MIT */
+#include "../suite.h"
 #include <check.h>
 #include <backplane/iface/screen.h>
 #include <stdlib.h>
@@ -80,9 +81,5 @@ main (void)
   tcase_add_test (tc, every_size_gives_one);
   tcase_add_test (tc, its_names_are_text);
   suite_add_tcase (suite, tc);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_ENV);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed != 0;
+  return suite_run (suite);
 }

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "config.h"
 #include "snapshot.h"
+#include "../suite.h"
 #include <check.h>
 #include <string.h>
 
@@ -224,9 +225,5 @@ main (void)
   tcase_add_test (all, sections_that_lie);
   tcase_add_test (all, a_full_disk);
   suite_add_tcase (suite, all);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed ? 1 : 0;
+  return suite_run (suite);
 }

@@ -3,6 +3,7 @@
 #include "config.h"
 #include "snapshot.h"
 #include "toy.h"
+#include "../suite.h"
 #include <backplane/clock.h>
 #include <check.h>
 #include <glib/gstdio.h>
@@ -770,9 +771,5 @@ main (void)
     tcase_add_test (all, tests[i]);
   tcase_set_timeout (all, 60);
   suite_add_tcase (suite, all);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed ? 1 : 0;
+  return suite_run (suite);
 }

@@ -1,5 +1,6 @@
 /* test-socket.c -- addresses as users write them, sockets that listen and connect. */
 /* SPDX-License-Identifier: MIT */
+#include "../suite.h"
 #include <backplane/socket.h>
 #include <check.h>
 #include <fcntl.h>
@@ -182,9 +183,5 @@ main (void)
   for (guint i = 0; i < G_N_ELEMENTS (tests); i++)
     tcase_add_test (all, tests[i]);
   suite_add_tcase (suite, all);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run (suite);
 }

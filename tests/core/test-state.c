@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "object.h"
+#include "../suite.h"
 
 /* --- two versions of one type --------------------------------------------------------------- */
 
@@ -483,9 +484,5 @@ main (void)
   tcase_add_test (tests, every_truncation_is_refused);
   tcase_add_test (tests, damage_does_not_crash);
   suite_add_tcase (suite, tests);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int n_failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return n_failed ? 1 : 0;
+  return suite_run (suite);
 }

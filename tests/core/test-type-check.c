@@ -1,6 +1,7 @@
 /* test-type-check.c -- tables of types that do not hold together, each refused with its reason, before anything reads by them. */
 /* SPDX-License-Identifier: MIT */
 #include "object.h"
+#include "../suite.h"
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -139,9 +140,5 @@ main (void)
   tcase_add_test (c, ancestors);
   tcase_add_test (c, rows);
   suite_add_tcase (s, c);
-  SRunner *r = srunner_create (s);
-  srunner_run_all (r, CK_NORMAL);
-  int failed = srunner_ntests_failed (r);
-  srunner_free (r);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run (s);
 }

@@ -1,6 +1,7 @@
 /* test-validate-values.c -- the limits of each kind of property, and what lies beyond; each good one is taken, each wrong one refused. */
 /* SPDX-License-Identifier: MIT */
 #include "validate.h"
+#include "../suite.h"
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,9 +59,5 @@ main (void)
   tcase_add_test (c, numbers);
   tcase_add_test (c, words);
   suite_add_tcase (s, c);
-  SRunner *r = srunner_create (s);
-  srunner_run_all (r, CK_NORMAL);
-  int failed = srunner_ntests_failed (r);
-  srunner_free (r);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run (s);
 }

@@ -1,6 +1,7 @@
 /* test-commands.c -- what the gdb server answers: registers, memory, threads, stops, and what is malformed. */
 /* SPDX-License-Identifier: MIT */
 #include "fake-machine.h"
+#include "../suite.h"
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -286,9 +287,5 @@ main (void)
   tcase_add_test (tc, monitor);
   tcase_add_test (tc, endings);
   suite_add_tcase (s, tc);
-  SRunner *r = srunner_create (s);
-  srunner_run_all (r, CK_ENV);
-  int failed = srunner_ntests_failed (r);
-  srunner_free (r);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run (s);
 }

@@ -1,6 +1,7 @@
 /* test-packet.c -- packets of gdb's protocol: bytes in any pieces and any order, and back. */
 /* SPDX-License-Identifier: MIT */
 #include "debug-gdb/packet.h"
+#include "../suite.h"
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -133,9 +134,5 @@ main (void)
   tcase_add_test (tc, round_trip);
   tcase_add_test (tc, numbers);
   suite_add_tcase (s, tc);
-  SRunner *r = srunner_create (s);
-  srunner_run_all (r, CK_ENV);
-  int failed = srunner_ntests_failed (r);
-  srunner_free (r);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run (s);
 }

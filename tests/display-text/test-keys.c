@@ -1,6 +1,7 @@
 /* test-keys.c -- what terminals send for keys, and what becomes of bytes that no terminal sends. */
 /* SPDX-License-Identifier: MIT */
 #include "display-text/keys.h"
+#include "../suite.h"
 #include <backplane/iface/input.h>
 #include <check.h>
 #include <linux/input-event-codes.h>
@@ -111,9 +112,5 @@ main (void)
   tcase_add_test (all, pieces);
   tcase_add_test (all, anything);
   suite_add_tcase (suite, all);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed != 0;
+  return suite_run (suite);
 }

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "display-text/code-page.h"
 #include "display-text/palette.h"
+#include "../suite.h"
 #include <check.h>
 
 START_TEST (characters)
@@ -53,9 +54,5 @@ main (void)
   tcase_add_test (all, characters);
   tcase_add_test (all, colours);
   suite_add_tcase (suite, all);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed != 0;
+  return suite_run (suite);
 }

@@ -1,6 +1,7 @@
 /* test-display-vnc.c -- the VNC server: pictures, several clients, those that stall or send garbage, passwords, what it refuses. */
 /* SPDX-License-Identifier: MIT */
 #include "vnc-test.h"
+#include "../suite.h"
 #include <glib/gstdio.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -539,9 +540,5 @@ main (void)
   tcase_add_test (tc, it_listens_on_6);
   tcase_add_test (tc, what_is_wrong_is_said);
   suite_add_tcase (suite, tc);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_ENV);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed != 0;
+  return suite_run (suite);
 }

@@ -1,6 +1,7 @@
 /* test-encodings.c -- a client of libvncclient sees the same picture whatever it is encoded in, and follows sizes. */
 /* SPDX-License-Identifier: MIT */
 #include "vnc-test.h"
+#include "../suite.h"
 #include <rfb/rfbclient.h>
 #include <string.h>
 
@@ -107,9 +108,5 @@ main (void)
   tcase_set_timeout (tc, 60);
   tcase_add_loop_test (tc, the_picture_is_the_same, 0, (int) G_N_ELEMENTS (all));
   suite_add_tcase (suite, tc);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_ENV);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed != 0;
+  return suite_run (suite);
 }

@@ -1,6 +1,7 @@
 /* test-input.c -- what people type and point at reaches the guest as keys of a US keyboard: keysyms, scan codes, shift, several clients, pointers. */
 /* SPDX-License-Identifier: MIT */
 #include "vnc-test.h"
+#include "../suite.h"
 #include <rfb/keysym.h>
 #include <string.h>
 #include <unistd.h>
@@ -186,9 +187,5 @@ main (void)
   tcase_add_test (tc, a_key_is_up_when_nobody_holds_it);
   tcase_add_test (tc, a_flood_waits);
   suite_add_tcase (suite, tc);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_ENV);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed != 0;
+  return suite_run (suite);
 }

@@ -1,6 +1,7 @@
 /* test-web.c -- files over HTTP and RFB in WebSocket frames, on the port of the VNC server. */
 /* SPDX-License-Identifier: MIT */
 #include "vnc-test.h"
+#include "../suite.h"
 #include <glib/gstdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -176,9 +177,5 @@ main (void)
   tcase_add_test (tc, a_browser_speaks_rfb);
   tcase_add_test (tc, half_a_request_holds_up_nobody);
   suite_add_tcase (suite, tc);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_ENV);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed != 0;
+  return suite_run (suite);
 }

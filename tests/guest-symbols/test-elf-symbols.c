@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "guest-symbols/guest-symbols.h"
+#include "../suite.h"
 
 const BpPluginDesc *bp_plugin_query (void);
 
@@ -516,10 +517,7 @@ main (void)
   tcase_add_test (tc, broken);
   tcase_add_test (tc, changed_meanwhile);
   suite_add_tcase (suite, tc);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
+  int failed = suite_run (suite);
   remove_folder ();
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return failed;
 }

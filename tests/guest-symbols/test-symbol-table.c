@@ -1,6 +1,7 @@
 /* test-symbol-table.c -- which of several symbols an address and a name belong to. */
 /* SPDX-License-Identifier: MIT */
 #include "guest-symbols/symbol-table.h"
+#include "../suite.h"
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -169,9 +170,5 @@ main (void)
   tcase_add_test (tc, same_name);
   tcase_add_test (tc, against_search);
   suite_add_tcase (suite, tc);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run (suite);
 }

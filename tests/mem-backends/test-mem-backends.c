@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "../../plugins/mem-backends/mem-backend.h"
+#include "../suite.h"
 
 const BpPluginDesc *bp_plugin_query (void);
 
@@ -574,9 +575,5 @@ main (void)
   tcase_add_loop_test (tcase, numa_applied, 0, 4);
   tcase_add_test (tcase, huge_pages);
   suite_add_tcase (suite, tcase);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run (suite);
 }

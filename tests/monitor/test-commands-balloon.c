@@ -1,6 +1,7 @@
 /* test-commands-balloon.c -- commands and events about a memory balloon. */
 /* SPDX-License-Identifier: MIT */
 #include "monitor-test.h"
+#include "../suite.h"
 #include <backplane/iface/balloon.h>
 #include <check.h>
 #include <string.h>
@@ -156,9 +157,5 @@ main (void)
   tcase_add_test (tcase, events);
   tcase_add_test (tcase, without);
   suite_add_tcase (suite, tcase);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed != 0;
+  return suite_run (suite);
 }

@@ -1,6 +1,7 @@
 /* test-commands.c -- every command: QMP's answers, what the console prints, what is refused and how. */
 /* SPDX-License-Identifier: MIT */
 #include "monitor-test.h"
+#include "../suite.h"
 #include <backplane/log.h>
 #include <check.h>
 #include <glib/gstdio.h>
@@ -650,9 +651,5 @@ main (void)
   tcase_add_test (tcase, rows);
   tcase_add_test (tcase, random_lines);
   suite_add_tcase (suite, tcase);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed != 0;
+  return suite_run (suite);
 }

@@ -3,6 +3,7 @@
 #include "migrate.h"
 #include "monitor-test.h"
 #include "monitor/console.h"
+#include "../suite.h"
 #include <backplane/iface/char.h>
 #include <backplane/iface/console.h>
 #include <check.h>
@@ -233,9 +234,5 @@ main (void)
   tcase_add_test (tcase, interrupted);
   tcase_add_test (tcase, backend);
   suite_add_tcase (suite, tcase);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed != 0;
+  return suite_run (suite);
 }

@@ -3,6 +3,7 @@
 #include "../core/toy-instrument.h"
 #include "monitor-test.h"
 #include "monitor/console.h"
+#include "../suite.h"
 #include <check.h>
 #include <glib/gstdio.h>
 #include <string.h>
@@ -107,9 +108,5 @@ main (void)
   tcase_add_test (tests, completion);
   tcase_add_test (tests, none);
   suite_add_tcase (suite, tests);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed != 0;
+  return suite_run (suite);
 }

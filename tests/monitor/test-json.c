@@ -1,6 +1,7 @@
 /* test-json.c -- messages out of a stream: whole, in pieces, broken, too large, at random; and values as text. */
 /* SPDX-License-Identifier: MIT */
 #include "monitor/json.h"
+#include "../suite.h"
 #include <check.h>
 #include <string.h>
 
@@ -155,9 +156,5 @@ main (void)
   tcase_add_test (tcase, random_bytes);
   tcase_add_test (tcase, round_trip);
   suite_add_tcase (suite, tcase);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed != 0;
+  return suite_run (suite);
 }

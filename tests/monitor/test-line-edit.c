@@ -1,6 +1,7 @@
 /* test-line-edit.c -- keys of a terminal at the line editor: what the line becomes, what is shown, history, completion. */
 /* SPDX-License-Identifier: MIT */
 #include "monitor/line-edit.h"
+#include "../suite.h"
 #include <check.h>
 #include <string.h>
 
@@ -215,9 +216,5 @@ main (void)
   tcase_add_test (tcase, long_history);
   tcase_add_test (tcase, random_keys);
   suite_add_tcase (suite, tcase);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed != 0;
+  return suite_run (suite);
 }

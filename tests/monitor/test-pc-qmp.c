@@ -1,5 +1,6 @@
 /* test-pc-qmp.c -- a QMP client of machines/pc.ini with SeaBIOS: pictures of its screen, keys to its keyboard, memory, stop and go, the end. */
 /* SPDX-License-Identifier: MIT */
+#include "../suite.h"
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -190,13 +191,10 @@ main (void)
   tcase_set_timeout (tcase, 180);
   tcase_add_test (tcase, conversation);
   suite_add_tcase (suite, tcase);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
+  int failed = suite_run (suite);
   static const char *const files[] = { "screen.png", "screen.ppm", "bios", "log", "qmp.sock" };
   for (guint i = 0; i < G_N_ELEMENTS (files); i++)
     g_unlink (files[i]);
   g_rmdir (directory);
-  return failed != 0;
+  return failed;
 }

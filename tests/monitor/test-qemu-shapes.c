@@ -1,6 +1,7 @@
 /* test-qemu-shapes.c -- the same commands to this program and to QEMU: answers of the same shape, errors of the same class; skipped without QEMU. */
 /* SPDX-License-Identifier: MIT */
 #include "monitor/json.h"
+#include "../suite.h"
 #include <check.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
@@ -210,13 +211,10 @@ main (void)
   tcase_set_timeout (tcase, 120);
   tcase_add_test (tcase, side_by_side);
   suite_add_tcase (suite, tcase);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
+  int failed = suite_run (suite);
   static const char *const files[] = { "shapes.ini", "cd.iso", "memory", "ours", "theirs" };
   for (guint i = 0; i < G_N_ELEMENTS (files); i++)
     g_unlink (files[i]);
   g_rmdir (directory);
-  return failed != 0;
+  return failed;
 }

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "monitor-test.h"
 #include "monitor/qmp.h"
+#include "../suite.h"
 #include <check.h>
 #include <errno.h>
 #include <glib/gstdio.h>
@@ -401,9 +402,5 @@ main (void)
   tcase_add_test (tcase, long_commands);
   tcase_add_test (tcase, random_clients);
   suite_add_tcase (suite, tcase);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed != 0;
+  return suite_run (suite);
 }

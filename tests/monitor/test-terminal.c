@@ -1,5 +1,6 @@
 /* test-terminal.c -- the program on a terminal: Ctrl-A C goes to the console and back, keys reach it, its commands act on the machine. */
 /* SPDX-License-Identifier: MIT */
+#include "../suite.h"
 #include <check.h>
 #include <fcntl.h>
 #include <glib.h>
@@ -181,11 +182,8 @@ main (void)
   tcase_add_test (tcase, none);
   tcase_add_test (tcase, wrong_addresses);
   suite_add_tcase (suite, tcase);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
+  int failed = suite_run (suite);
   unlink ("terminal.ini");
   rmdir (directory);
-  return failed != 0;
+  return failed;
 }

@@ -3,6 +3,7 @@
 #include "net-backends/capture.h"
 #include "net-backends/packet-join.h"
 #include "net-backends/packet-work.h"
+#include "../suite.h"
 #include <check.h>
 #include <glib/gstdio.h>
 #include <stdlib.h>
@@ -479,9 +480,5 @@ main (void)
   tcase_add_test (c, checksums_are_checked);
   tcase_add_test (c, a_capture_is_read_back);
   suite_add_tcase (s, c);
-  SRunner *r = srunner_create (s);
-  srunner_run_all (r, CK_NORMAL);
-  int failed = srunner_ntests_failed (r);
-  srunner_free (r);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run (s);
 }

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "fake-host.h"
 #include "qemu-plugin-compat/compat.h"
+#include "../suite.h"
 #include <check.h>
 #include <glib/gstdio.h>
 #include <stdlib.h>
@@ -442,9 +443,5 @@ main (void)
   tcase_add_test (tc, arguments);
   tcase_add_test (tc, shapes);
   suite_add_tcase (s, tc);
-  SRunner *r = srunner_create (s);
-  srunner_run_all (r, CK_ENV);
-  int failed = srunner_ntests_failed (r);
-  srunner_free (r);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run (s);
 }

@@ -15,6 +15,7 @@
 #include "target-i386/cpu.h"
 #include "target-i386/runtime/common.h"
 #include "target-i386/runtime/helpers.h"
+#include "../suite.h"
 
 #define RAM_SIZE (4u << 20)
 #define INSN_EIP 0x100u         /* eip of the instruction under test */
@@ -473,11 +474,7 @@ run_suite (const char *name, void (*const *tests) (TCase *), unsigned n)
   for (unsigned i = 0; i < n; i++)
     tests[i] (tc);
   suite_add_tcase (s, tc);
-  SRunner *r = srunner_create (s);
-  srunner_run_all (r, CK_ENV);
-  int failed = srunner_ntests_failed (r);
-  srunner_free (r);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run (s);
 }
 
 #endif

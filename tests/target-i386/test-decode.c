@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "target-i386/decode/decode.h"
+#include "../suite.h"
 
 #ifndef SRCDIR
 #define SRCDIR "."
@@ -709,9 +710,5 @@ main (void)
   tcase_add_loop_test (tests, test_vex, 0, sizeof vex_cases / sizeof vex_cases[0]);
   tcase_add_test (tests, test_vex_registers);
   suite_add_tcase (suite, tests);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed ? 1 : 0;
+  return suite_run (suite);
 }

@@ -1,6 +1,7 @@
 /* test-describe.c -- what instruments are told of an instruction, from a data file. */
 /* SPDX-License-Identifier: MIT */
 
+#include "../suite.h"
 #include <check.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -226,9 +227,5 @@ main (void)
   tcase_add_test (c, test_not_told);
   tcase_add_test (c, test_every_operation);
   suite_add_tcase (suite, c);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed != 0;
+  return suite_run (suite);
 }

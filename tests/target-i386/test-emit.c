@@ -8,6 +8,7 @@
 #include "accel-tcg/backend.h"
 #include "target-i386/cpu.h"
 #include "target-i386/emit/translate.h"
+#include "../suite.h"
 
 #define FLAT_USER                                                                                         \
   (3 | HF_PE | HF_CS32 | HF_SS32 | HF_BASE0 (X86_ES) | HF_BASE0 (X86_SS) | HF_BASE0 (X86_DS) \
@@ -690,9 +691,5 @@ main (void)
   for (unsigned i = 0; i < G_N_ELEMENTS (tests); i++)
     tcase_add_test (c, tests[i]);
   suite_add_tcase (suite, c);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed != 0;
+  return suite_run (suite);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "target-i386/cpu.h"
+#include "../suite.h"
 
 void
 x86_update_mode (X86Cpu *env)
@@ -172,9 +173,5 @@ main (void)
   tcase_add_test (t, test_64_bits);
   tcase_add_test (t, test_register);
   suite_add_tcase (suite, t);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed != 0;
+  return suite_run (suite);
 }

@@ -8,6 +8,7 @@
 
 /* The fallbacks are static. */
 #include "target-i386/runtime/integer.c"
+#include "../suite.h"
 
 static X86Cpu *env;
 static uint64_t device[2], now;
@@ -155,10 +156,7 @@ main (void)
   tcase_add_test (t, test_exchange);
   tcase_add_test (t, test_random);
   suite_add_tcase (suite, t);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
+  int failed = suite_run (suite);
   free (env);
-  return failed != 0;
+  return failed;
 }

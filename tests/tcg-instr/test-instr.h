@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "../random-numbers.h"
+#include "../suite.h"
 
 /* Symbols of 256 bytes each from 0x1000 on, "f10", "f11" ..., with a line each 16 bytes; those from "fe0" on have all the same line.  Addresses from 0x10000 on
  * are known to nobody. */
@@ -85,11 +86,7 @@ run_tests (const char *name, TCase *cases)
 {
   Suite *suite = suite_create (name);
   suite_add_tcase (suite, cases);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed != 0;
+  return suite_run (suite);
 }
 
 #endif

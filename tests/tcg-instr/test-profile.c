@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tcg-instr/tcg-profile-tree.h"
 #include "tcg-instr/tcg-profile-walk.h"
+#include "../suite.h"
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -376,9 +377,5 @@ main (void)
   tcase_add_test (tc, sums);
   tcase_add_test (tc, picture);
   suite_add_tcase (suite, tc);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run (suite);
 }

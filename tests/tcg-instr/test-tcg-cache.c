@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cache-reference.h"
 #include "tcg-instr/tcg-cache-batch.h"
+#include "../suite.h"
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -498,9 +499,5 @@ main (void)
   tcase_add_test (model, test_signatures);
   tcase_add_test (model, test_random_geometries);
   suite_add_tcase (suite, model);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run (suite);
 }

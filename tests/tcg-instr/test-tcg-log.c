@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "tcg-instr/tcg-log-lines.h"
 #include "tcg-instr/tcg-log-registers.h"
+#include "../suite.h"
 
 static char *path;
 static LogFile *file;
@@ -220,9 +221,5 @@ main (void)
   tcase_add_test (c, test_choice);
   tcase_add_test (c, test_changes);
   suite_add_tcase (suite, c);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_ENV);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run (suite);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "tcg-instr/tcg-trace-champsim.h"
+#include "../suite.h"
 
 enum { IP = CHAMPSIM_INSTRUCTION_POINTER, SP = CHAMPSIM_STACK_POINTER, FL = CHAMPSIM_FLAGS, RAX = 10, RCX = 9, RBX = 7 };
 enum { G_RAX = 0, G_RCX = 1, G_RBX = 3, G_RSP = 4, G_RIP = 16, G_FLAGS = 17 };
@@ -200,10 +201,7 @@ main (void)
   tcase_add_test (c, test_champsim_taken);
   tcase_add_test (c, test_champsim_memory);
   suite_add_tcase (suite, c);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_ENV);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
+  int failed = suite_run (suite);
   g_array_unref (emitted);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return failed;
 }

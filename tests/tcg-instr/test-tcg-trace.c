@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "tcg-instr/tcg-trace-reader.h"
 #include "tcg-instr/tcg-trace-stream.h"
+#include "../suite.h"
 
 enum { N_INSNS = 200, N_EVENTS = 6000 };
 
@@ -786,13 +787,10 @@ main (void)
   tcase_add_test (c, test_straight_code);
   tcase_add_test (c, test_full_disk);
   suite_add_tcase (suite, c);
-  SRunner *runner = srunner_create (suite);
-  srunner_run_all (runner, CK_ENV);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
+  int failed = suite_run (suite);
   trace_blocks_free (blocks);
   g_array_unref (expected);
   g_array_unref (expected_accesses);
   g_rand_free (rnd);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return failed;
 }
