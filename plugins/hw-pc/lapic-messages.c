@@ -8,11 +8,11 @@
 
 enum { ICR_LOGICAL = 1 << 11, ICR_ASSERT = 1 << 14, ICR_LEVEL = 1 << 15 };
 
-/* --- INIT and start-up ---------------------------------------------------------------------- */
+/* --- what has no vector, and start-up ------------------------------------------------------------ */
 
 /* 11.4.7.3: all but the ID is as after a reset, in the processor too. */
-void
-lapic_take_init (Lapic *l)
+static void
+take_init (Lapic *l)
 {
   uint8_t id = l->id;
   lapic_registers_reset (l);
@@ -30,6 +30,24 @@ take_startup (Lapic *l, uint8_t vector)
     cpu->startup (l->cpu.instance, vector);
   else
     bp_log_unimp (l, "start-up message (vector %02x): no processor is linked as `cpu`", vector);
+}
+
+bool
+lapic_signal (Lapic *l, ApicDelivery delivery)
+{
+  switch (delivery) {
+  case APIC_SMI:
+    bp_pin_pulse (l->smi);
+    return true;
+  case APIC_NMI:
+    bp_pin_pulse (l->nmi);
+    return true;
+  case APIC_INIT:
+    take_init (l);
+    return true;
+  default:
+    return false;
+  }
 }
 
 /* --- from other APICs, and to them ------------------------------------------------------------- */
@@ -64,21 +82,12 @@ static void
 bus_deliver (void *self, const ApicMessage *m)
 {
   Lapic *l = self;
-  if (l->owner || !lapic_is_on (l))
+  if (l->owner || !lapic_is_on (l) || lapic_signal (l, m->delivery))
     return;
   switch (m->delivery) {
   case APIC_FIXED:
   case APIC_LOWEST:
     lapic_accept (l, m->vector, m->level);
-    break;
-  case APIC_SMI:
-    bp_pin_pulse (l->smi);
-    break;
-  case APIC_NMI:
-    bp_pin_pulse (l->nmi);
-    break;
-  case APIC_INIT:
-    lapic_take_init (l);
     break;
   case APIC_EXTINT:
     l->external = true;

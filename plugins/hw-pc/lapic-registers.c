@@ -138,24 +138,12 @@ lapic_deliver_local (Lapic *l, unsigned index)
 {
   uint32_t entry = l->lvt[index];
   bool lint = index == LVT_LINT0 || index == LVT_LINT1, level = lint && entry & LVT_LEVEL;
-  if (entry & LVT_MASKED || !lapic_is_on (l))
+  ApicDelivery delivery = (ApicDelivery) (entry >> 8 & 7);
+  if (entry & LVT_MASKED || !lapic_is_on (l) || lapic_signal (l, delivery))
     return;
-  switch ((ApicDelivery) (entry >> 8 & 7)) {
-  case APIC_SMI:
-    bp_pin_pulse (l->smi);
-    break;
-  case APIC_NMI:
-    bp_pin_pulse (l->nmi);
-    break;
-  case APIC_INIT:
-    lapic_take_init (l);
-    break;
-  case APIC_EXTINT:             /* the line itself counts, not its edges */
+  if (delivery == APIC_EXTINT) {        /* the line itself counts, not its edges */
     lapic_update (l);
-    break;
-  default:
-    if (level && entry & LVT_REMOTE_IRR)
-      break;
+  } else if (!level || !(entry & LVT_REMOTE_IRR)) {
     if (level)
       l->lvt[index] |= LVT_REMOTE_IRR;
     lapic_accept (l, (uint8_t) entry, level);

@@ -76,7 +76,8 @@ uint32_t lapic_lvt_writable (unsigned index);
 /* --- lapic-messages.c --------------------------------------------------------------- */
 extern const ApicBusIface lapic_bus_iface;
 extern const struct BpMsiIface lapic_msi_iface;
-void lapic_take_init (Lapic *l);
+/* What has no vector: SMI, NMI, INIT.  False: the delivery is something else. */
+bool lapic_signal (Lapic *l, ApicDelivery delivery);
 /* Sends what the interrupt command register says. */
 void lapic_send_ipi (Lapic *l, uint32_t destination);
 void lapic_send_self (Lapic *l, uint8_t vector);
