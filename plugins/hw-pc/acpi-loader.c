@@ -4,6 +4,7 @@
 #include <backplane/iface/firmware-config.h>
 #include <string.h>
 #include "acpi.h"
+#include "checksum.h"
 
 /* --- written ---------------------------------------------------------------------------------- */
 
@@ -122,10 +123,8 @@ add_checksum (Run *r, const uint8_t *entry)
   uint32_t at = get32 (entry + 60), start = get32 (entry + 64), length = get32 (entry + 68);
   if (!file || at >= file->bytes->len || start > file->bytes->len || length > file->bytes->len - start)
     return false;
-  uint8_t *bytes = file->bytes->data, sum = 0;
-  for (uint32_t i = 0; i < length; i++)
-    sum = (uint8_t) (sum + bytes[start + i]);
-  bytes[at] = (uint8_t) (bytes[at] - sum);
+  uint8_t *bytes = file->bytes->data;
+  bytes[at] = (uint8_t) (bytes[at] + checksum (bytes + start, length));
   return true;
 }
 

@@ -1,5 +1,6 @@
 /* ide-identify.c -- what a disk says of itself: IDENTIFY DEVICE (ATA/ATAPI-7, 6.16) and SMART (6.53). */
 /* SPDX-License-Identifier: MIT */
+#include "checksum.h"
 #include "ide-disk.h"
 #include <string.h>
 
@@ -66,14 +67,7 @@ put_geometry (const IdeDisk *k, uint16_t *w)
   put32 (w + 102, k->n_sectors >> 32);
 }
 
-static void
-put_checksum (uint8_t *page)
-{
-  uint8_t sum = 0;
-  for (unsigned i = 0; i < 511; i++)
-    sum = (uint8_t) (sum + page[i]);
-  page[511] = (uint8_t) -sum;
-}
+static void put_checksum (uint8_t *page) { page[511] = checksum (page, 511); }
 
 void
 disk_identify (const IdeDisk *k, uint16_t words[256])

@@ -3,6 +3,7 @@
 #include <backplane/object.h>
 #include <string.h>
 #include "boot.h"
+#include "checksum.h"
 
 /* --- the specification's numbers ----------------------------------------------------- */
 
@@ -29,15 +30,6 @@ add (Table *t, const uint8_t *entry, unsigned size)
 }
 
 static void put32 (uint8_t *p, uint32_t v) { v = GUINT32_TO_LE (v); memcpy (p, &v, 4); }
-
-static uint8_t
-checksum (const uint8_t *bytes, size_t size)
-{
-  uint8_t sum = 0;
-  for (size_t i = 0; i < size; i++)
-    sum = (uint8_t) (sum + bytes[i]);
-  return (uint8_t) -sum;
-}
 
 /* --- processors -------------------------------------------------------------------------- */
 

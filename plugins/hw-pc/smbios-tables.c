@@ -5,6 +5,7 @@
 #include <backplane/iface/memory-backend.h>
 #include <backplane/object.h>
 #include <string.h>
+#include "checksum.h"
 #include "hw-pc.h"
 
 /* --- layout ---------------------------------------------------------------- */
@@ -251,15 +252,6 @@ make_tables (void *self, GByteArray *bytes)
   Builder b = build (self);
   g_byte_array_append (bytes, b.bytes->data, b.bytes->len);
   g_byte_array_unref (b.bytes);
-}
-
-static uint8_t
-checksum (const uint8_t *bytes, unsigned n)
-{
-  uint8_t sum = 0;
-  for (unsigned i = 0; i < n; i++)
-    sum = (uint8_t) (sum + bytes[i]);
-  return (uint8_t) -sum;
 }
 
 /* The entry point; firmware fills the address in, and both checksums anew. */
