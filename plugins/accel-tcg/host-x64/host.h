@@ -68,7 +68,7 @@ typedef struct X64Host {
   unsigned n_sets;
   X64Set set[BP_TCG_PIN_SETS];
   RaHost ra;
-  uint8_t *leave, *events, *fp_store, *fp_load[N_FP_LOADS];     /* thunks for every set */
+  uint8_t *leave, *events, *fp_store, *fp_store_for_c, *fp_load[N_FP_LOADS];    /* thunks for every set */
   uint8_t *table[16][2][2];             /* by MMU index, whether to store and whether it is near: emit_table */
 } X64Host;
 extern X64Host x64_host;
@@ -207,11 +207,12 @@ struct Gen {
 
 #define W(type) ((type) == BP_IR_I64 ? X64_W : 0)
 
-/* target.c */
+/* gen.c */
 /* the next host instruction belongs to the current guest instruction */
 void x64_mark (Gen *g);
 void x64_call_marked (Gen *g, const uint8_t *thunk);    /* call, with a mark */
 Late *x64_late (Gen *g, void (*emit) (Gen *g, const Late *late), uint8_t *from);
+void x64_emit_late (Gen *g);
 
 /* operand.c */
 enum { ALLOW_IMM = 1, ALLOW_MEM = 2, ALLOW_IMM64 = 4 };

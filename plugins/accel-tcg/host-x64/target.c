@@ -5,8 +5,6 @@
 #include <cpuid.h>
 #include <string.h>
 
-X64Host x64_host;
-
 /* Hot globals in registers that C functions preserve; the first one has a name for its second byte. */
 static const uint8_t x64_pins[MAX_PINS] = { RBX, R14, R15, R12, R13, RSI, R8, R9, R10, R11 };
 static const uint8_t temporaries_in_order[] = { RAX, RCX, RDX, RDI, RA_NONE };
@@ -99,62 +97,8 @@ x64_begin (CodeBuffer *buffer, const BpTcgFrontend *frontend, GError **error)
   }
   buffer->used = (size_t) (e.p - buffer->rw);
   backend_x64.leave_code = buffer->rx + (x64_host.leave - buffer->rw);
+  backend_x64.fp_store = (void (*) (void *)) (uintptr_t) (buffer->rx + (x64_host.fp_store_for_c - buffer->rw));
   return true;
-}
-
-/* --- marks and out-of-line code --------------------------------------------------------------------- */
-
-void *
-x64_list_grow (void *at, uint32_t *size, size_t entry)
-{
-  *size = MAX (64, *size * 2);
-  return g_realloc_n (at, *size, entry);
-}
-
-/* A mark holds until the next one. Return addresses are looked up less one, so that they belong to their
- * call. */
-void
-x64_mark (Gen *g)
-{
-  if (g->insn < 0)
-    return;
-  const TbMark *last = g->marks.n ? &g->marks.at[g->marks.n - 1] : NULL;
-  if (last && last->insn == (uint32_t) g->insn)
-    return;
-  TbMark mark = { (uint32_t) (g->e.p - g->start), (uint32_t) g->insn };
-  *LIST_ADD (&g->marks) = mark;
-}
-
-void
-x64_call_marked (Gen *g, const uint8_t *thunk)
-{
-  x64_mark (g);
-  enc_call_to (&g->e, thunk);
-}
-
-Late *
-x64_late (Gen *g, void (*emit) (Gen *g, const Late *late), uint8_t *from)
-{
-  Late *late = LIST_ADD (&g->late);
-  memset (late, 0, sizeof *late);
-  late->emit = emit;
-  late->from = from;
-  late->insn = g->insn;
-  late->stale_slot[0] = late->stale_slot[1] = RA_NO_SLOT;
-  return late;
-}
-
-static void
-emit_late (Gen *g)
-{
-  int32_t insn = g->insn;
-  for (unsigned i = 0; i < g->late.n; i++) {
-    const Late *late = &g->late.at[i];  /* (none of them asks for another) */
-    g->insn = late->insn;
-    enc_patch (late->from, g->e.p);
-    late->emit (g, late);
-  }
-  g->insn = insn;
 }
 
 /* --- compiling ------------------------------------------------------------------------------------------ */
@@ -319,7 +263,7 @@ x64_compile (const BackendBlock *block, BpIrBlock *ir)
     x64_count (g);
   select_all (g);
   if (!g->e.full)
-    emit_late (g);
+    x64_emit_late (g);
   if (g->e.full || (size_t) (g->e.end - g->e.p) < tables_size (g))
     return false;
   resolve_labels (g);

@@ -301,11 +301,11 @@ emit_leave (Enc *e)
 }
 
 /* void (void *env) for C. */
-static uint8_t *
+static void
 emit_fp_store_for_c (Enc *e)
 {
   align (e);
-  uint8_t *at = e->p;
+  x64_host.fp_store_for_c = e->p;
   enc_push (e, RBP);
   enc_mov_rr (e, X64_W, RBP, RDI);
   enc_alu_mi (e, ALU_CMP, 0, ENV (fp_resident), 0);
@@ -314,7 +314,6 @@ emit_fp_store_for_c (Enc *e)
   enc_patch (none, e->p);
   enc_pop (e, RBP);
   enc_ret (e);
-  return at;
 }
 
 /*
@@ -567,7 +566,7 @@ x64_thunks_emit (CodeBuffer *buffer, Enc *e)
 {
   emit_fp_store (e);
   emit_fp_load (e);
-  uint8_t *fp_store_for_c = emit_fp_store_for_c (e);
+  emit_fp_store_for_c (e);
   emit_events (e);
   for (unsigned i = 0; i < x64_host.n_sets; i++)
     emit_set (buffer, e, &x64_host.set[i]);
@@ -578,6 +577,5 @@ x64_thunks_emit (CodeBuffer *buffer, Enc *e)
       emit_table (e, mmu, kind & 1, kind & 2);
   emit_leave (e);
   align (e);
-  backend_x64.fp_store = (void (*) (void *)) (uintptr_t) (buffer->rx + (fp_store_for_c - buffer->rw));
   return !e->full;
 }
