@@ -1,6 +1,7 @@
 /* new.c -- a project for a plugin, made of templates: all of it, or nothing. */
 /* SPDX-License-Identifier: MIT */
 #include "new.h"
+#include "object.h"
 #include <backplane/common.h>
 #include <errno.h>
 #include <glib/gstdio.h>
@@ -204,20 +205,6 @@ expand (File *f, const Words *w, GError **error)
 
 /* --- writing ------------------------------------------------------------------------------------------ */
 
-static void
-remove_all (const char *path)
-{
-  GDir *dir = g_dir_open (path, 0, NULL);
-  const char *entry;
-  while (dir && (entry = g_dir_read_name (dir))) {
-    g_autofree char *inside = g_build_filename (path, entry, NULL);
-    remove_all (inside);
-  }
-  if (dir)
-    g_dir_close (dir);
-  g_remove (path);
-}
-
 static bool
 write_file (const char *folder, const File *f, GError **error)
 {
@@ -264,7 +251,7 @@ move_into (const char *temporary, const char *target, GError **error)
   if (dir)
     g_dir_close (dir);
   for (guint i = 0; !fine && i < moved->len; i++)
-    remove_all (moved->pdata[i]);
+    remove_tree (moved->pdata[i]);
   return fine;
 }
 
@@ -288,7 +275,7 @@ write_project (const char *target, const GPtrArray *files, GError **error)
   else if (fine)
     fine = g_rename (temporary, plain) == 0 || refuse (error, "cannot make", plain);
   if (!fine || there)
-    remove_all (temporary);
+    remove_tree (temporary);
   return fine;
 }
 

@@ -47,6 +47,8 @@ GArray *type_state (const BpTypeDesc *type);            /* of BpStateField */
 const void *type_interface (const BpTypeDesc *type, const char *interface_id);
 /* The candidate most like `word` (edit distance, transpositions count one), or NULL when none is near. candidates: NULL-terminated. */
 const char *nearest_name (const char *word, const char *const *candidates);
+/* What is at the path and, if that is a folder, in it, whatever its mode; symbolic links are not followed. */
+void remove_tree (const char *path);
 
 /* --- instances (object-instance.c, object-property.c) ----------------------------------------- */
 

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "validate.h"
 #include <errno.h>
-#include <glib/gstdio.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -190,23 +190,6 @@ make_sample (const Run *r)
 {
   g_autofree char *path = g_build_filename (r->directory, "sample.bin", NULL), *zeros = g_malloc0 (VALIDATE_SAMPLE_SIZE);
   return g_file_set_contents (path, zeros, VALIDATE_SAMPLE_SIZE, NULL);
-}
-
-/* What plugins wrote has no folders but what they made themselves. */
-static void
-remove_tree (const char *path)
-{
-  bool is_folder = !g_file_test (path, G_FILE_TEST_IS_SYMLINK) && g_file_test (path, G_FILE_TEST_IS_DIR);
-  if (is_folder)
-    g_chmod (path, 0700);
-  GDir *dir = is_folder ? g_dir_open (path, 0, NULL) : NULL;
-  for (const char *name; dir && (name = g_dir_read_name (dir));) {
-    g_autofree char *inside = g_build_filename (path, name, NULL);
-    remove_tree (inside);
-  }
-  if (dir)
-    g_dir_close (dir);
-  g_remove (path);
 }
 
 Validation
