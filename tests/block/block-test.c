@@ -1,34 +1,29 @@
 /* block-test.c -- what the tests of disk contents share: a directory, images, a model of a disk. */
 /* SPDX-License-Identifier: MIT */
 #include "block-test.h"
+#include "../scratch.h"
 #include <errno.h>
-#include <glib/gstdio.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char *directory;
+GRand *block_rand;
 
 void
 block_enter (void)
 {
+  const char *seed = g_getenv ("BACKPLANE_TEST_SEED");
+  block_rand = g_rand_new_with_seed (seed ? (guint32) atoi (seed) : 1);
   signal (SIGXFSZ, SIG_IGN);
-  directory = g_dir_make_tmp ("backplane-block-XXXXXX", NULL);
-  ck_assert_int_eq (g_chdir (directory), 0);
+  scratch_enter ();
 }
 
 void
 block_leave (void)
 {
-  GDir *dir = g_dir_open (".", 0, NULL);
-  const char *name;
-  while ((name = g_dir_read_name (dir)))
-    g_unlink (name);
-  g_dir_close (dir);
-  ck_assert_int_eq (g_chdir ("/"), 0);
-  g_rmdir (directory);
-  g_clear_pointer (&directory, g_free);
+  scratch_leave ();
+  g_clear_pointer (&block_rand, g_rand_free);
 }
 
 /* --- images ------------------------------------------------------------------------------------------ */

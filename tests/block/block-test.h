@@ -7,9 +7,10 @@
 #include "block-backends/qcow2.h"
 #include <check.h>
 
-/* A directory of its own, which is the current one. */
+/* A directory of its own, which is the current one; and random numbers, the same in each run unless BACKPLANE_TEST_SEED says otherwise. */
 void block_enter (void);
 void block_leave (void);
+extern GRand *block_rand;
 
 /* options: "key=value,..." or NULL. */
 void block_create (const char *file, const char *format, uint64_t size, const char *options);

@@ -9,7 +9,6 @@
 
 #define DISK (3u << 20)
 
-static GRand *rand_;
 
 /* --- random operations ------------------------------------------------------------------------------- */
 
@@ -18,8 +17,8 @@ static Image *
 steps (Model *model, Image *image, const char *file, unsigned n)
 {
   for (unsigned i = 0; i < n; i++) {
-    model_step (model, image, rand_);
-    if (g_rand_int_range (rand_, 0, 60) == 0) {
+    model_step (model, image, block_rand);
+    if (g_rand_int_range (block_rand, 0, 60) == 0) {
       block_close (image);
       block_check (file, false);
       image = block_open (file);
@@ -77,14 +76,14 @@ START_TEST (test_chain)
       block_create_over (names[i], names[i - 1], i == 1 && _i ? "raw" : "qcow2", i == 2 ? "cluster_size=1k,compat=0.10" : "cluster_size=8k");
     Image *image = block_open (names[i]);
     for (unsigned k = 0; k < 60; k++)
-      model_step (&model, image, rand_);
+      model_step (&model, image, block_rand);
     if (i >= 1) {
       uint64_t size = model.size + (i == 3 ? 100 : 1) * 1536;
       ck_assert_int_eq (image_resize (image, size), 0);
       model_resize (&model, size);
     }
     for (unsigned k = 0; k < 60; k++)
-      model_step (&model, image, rand_);
+      model_step (&model, image, block_rand);
     model_compare (&model, image);
     block_close (image);
     if (i || !_i)
@@ -161,8 +160,8 @@ take (Kept *kept, const Model *model, Image *image, const char *name, bool wide)
 {
   kept->model = model_copy (model);
   kept->used = true;
-  kept->vm_state_size = g_rand_boolean (rand_) ? 0 : (unsigned) g_rand_int_range (rand_, 1, sizeof kept->vm_state);
-  memset (kept->vm_state, g_rand_int (rand_) & 0xff, sizeof kept->vm_state);
+  kept->vm_state_size = g_rand_boolean (block_rand) ? 0 : (unsigned) g_rand_int_range (block_rand, 1, sizeof kept->vm_state);
+  memset (kept->vm_state, g_rand_int (block_rand) & 0xff, sizeof kept->vm_state);
   if (kept->vm_state_size)
     ck_assert_int_eq (qcow2_vm_state_write (image->state, 0, kept->vm_state, kept->vm_state_size), 0);
   ck_assert_int_eq (qcow2_snapshot_create (image->state, name, kept->vm_state_size, 1), 0);
@@ -180,11 +179,11 @@ go_back (const Kept *kept, Model *model, Image *image, const char *name)
 static void
 snapshot_step (Kept *kept, Model *model, Image *image)
 {
-  unsigned i = (unsigned) g_rand_int_range (rand_, 0, MOST);
+  unsigned i = (unsigned) g_rand_int_range (block_rand, 0, MOST);
   g_autofree char *name = g_strdup_printf ("snapshot-%u", i);
   if (!kept[i].used) {
     take (&kept[i], model, image, name, false);
-  } else if (g_rand_boolean (rand_)) {
+  } else if (g_rand_boolean (block_rand)) {
     go_back (&kept[i], model, image, name);
   } else {
     ck_assert_int_eq (qcow2_snapshot_delete (image->state, name), 0);
@@ -282,12 +281,12 @@ START_TEST (test_overlay)
   block_create ("a", _i ? "raw" : "qcow2", DISK, NULL);
   Image *image = block_open ("a");
   for (unsigned i = 0; i < 50; i++)
-    model_step (&model, image, rand_);
+    model_step (&model, image, block_rand);
   block_close (image);
   ck_assert (g_file_get_contents ("a", &before, &size, NULL));
   image = block_open_with ("a", (ImageOptions) { .snapshot = true, .unmap = true });
   for (unsigned i = 0; i < 100; i++)
-    model_step (&model, image, rand_);
+    model_step (&model, image, block_rand);
   model_compare (&model, image);
   block_close (image);
   ck_assert (g_file_get_contents ("a", &after, &size_after, NULL));
@@ -303,7 +302,7 @@ START_TEST (test_dirty)
   block_create ("a", "qcow2", DISK, "lazy_refcounts=on,cluster_size=4k");
   Image *image = block_open ("a");
   for (unsigned i = 0; i < 60; i++)
-    model_step (&model, image, rand_);
+    model_step (&model, image, block_rand);
   block_close (image);
   uint8_t block[4096] = { 0, 1, 0, 1, 0, 1, 0, 0 };
   block_poke (  "a", 8192, block, sizeof block);
@@ -311,7 +310,7 @@ START_TEST (test_dirty)
   image = block_open ("a");
   model_compare (&model, image);
   for (unsigned i = 0; i < 60; i++)
-    model_step (&model, image, rand_);
+    model_step (&model, image, block_rand);
   block_close (image);
   block_check ("a", false);
   image = block_open_with ("a", (ImageOptions) { .read_only = true });
@@ -322,29 +321,12 @@ START_TEST (test_dirty)
 }
 END_TEST
 
-/* --- */
-
-static void
-enter (void)
-{
-  const char *seed = g_getenv ("BACKPLANE_TEST_SEED");
-  rand_ = g_rand_new_with_seed (seed ? (guint32) atoi (seed) : 1);
-  block_enter ();
-}
-
-static void
-leave (void)
-{
-  block_leave ();
-  g_rand_free (rand_);
-}
-
 int
 main (void)
 {
   Suite *suite = suite_create ("qcow2");
   TCase *tc = tcase_create ("all");
-  tcase_add_checked_fixture (tc, enter, leave);
+  tcase_add_checked_fixture (tc, block_enter, block_leave);
   tcase_set_timeout (tc, 60);
   tcase_add_loop_test (tc, test_cluster_sizes, 0, 13);
   tcase_add_loop_test (tc, test_refcount_widths, 0, 7);

@@ -8,7 +8,6 @@
 
 #define DISK (2u << 20)
 
-static GRand *rand_;
 
 static void
 save (const Model *model, const char *file)
@@ -42,10 +41,10 @@ scribble (const char *file)
 {
   g_autoptr (GString) line = g_string_new ("qemu-io -f qcow2 -d unmap");
   for (unsigned i = 0; i < 25; i++) {
-    unsigned offset = (unsigned) g_rand_int_range (rand_, 0, DISK / 512) * 512;
-    unsigned most = MIN (DISK - offset, 200u * 512), size = (unsigned) g_rand_int_range (rand_, 1, (gint32) (most / 512) + 1) * 512;
+    unsigned offset = (unsigned) g_rand_int_range (block_rand, 0, DISK / 512) * 512;
+    unsigned most = MIN (DISK - offset, 200u * 512), size = (unsigned) g_rand_int_range (block_rand, 1, (gint32) (most / 512) + 1) * 512;
     static const char *const what[] = { "write -q -P 0x55", "write -q -P 0xaa", "write -q -z", "write -q -z -u", "discard -q" };
-    g_string_append_printf (line, " -c '%s %u %u'", what[g_rand_int_range (rand_, 0, 5)], offset, size);
+    g_string_append_printf (line, " -c '%s %u %u'", what[g_rand_int_range (block_rand, 0, 5)], offset, size);
   }
   ck_assert_int_eq (block_run ("%s %s >io.log 2>&1 || { cat io.log; false; }", line->str, file), 0);
 }
@@ -56,7 +55,7 @@ steps (Model *model, const char *file, unsigned n)
   Image *image = block_open (file);
   model_compare (model, image);
   for (unsigned i = 0; i < n; i++)
-    model_step (model, image, rand_);
+    model_step (model, image, block_rand);
   model_compare (model, image);
   block_close (image);
   block_check (file, false);
@@ -108,7 +107,7 @@ START_TEST (test_compressed)
   if (strstr (options[_i], "zstd") && !qcow2_can_unpack (QCOW2_ZSTD))
     return;
   for (unsigned i = 0; i < DISK; i++)   /* words that repeat, with gaps, and a part that does not get smaller */
-    model.bytes[i] = i >> 17 & 1 ? (uint8_t) (i / 700 + i % 11) : i >> 18 & 1 ? (uint8_t) g_rand_int (rand_) : 0;
+    model.bytes[i] = i >> 17 & 1 ? (uint8_t) (i / 700 + i % 11) : i >> 18 & 1 ? (uint8_t) g_rand_int (block_rand) : 0;
   save (&model, "in.raw");
   ck_assert_int_eq (block_run ("qemu-img convert -c -f raw -O qcow2 -o %s in.raw a", options[_i]), 0);
   block_check ("a", false);
@@ -135,7 +134,7 @@ START_TEST (test_backing)
   block_create ("base", "raw", DISK, NULL);
   Image *image = block_open_with ("base", (ImageOptions) { .format = "raw" });
   for (unsigned i = 0; i < 60; i++)
-    model_step (&model, image, rand_);
+    model_step (&model, image, block_rand);
   block_close (image);
   ck_assert_int_eq (block_run ("qemu-img create -q -f qcow2 -b base -F raw mid"), 0);
   scribble ("mid");
@@ -232,7 +231,7 @@ START_TEST (test_bitmaps)
   block_check ("a", false);
   Image *image = block_open ("a");
   for (unsigned i = 0; i < 30; i++)
-    model_step (&model, image, rand_);
+    model_step (&model, image, block_rand);
   block_close (image);
   block_check ("a", true);
   ck_assert_int_eq (block_run ("qemu-img check -q a >log 2>&1"), 3);
@@ -267,23 +266,6 @@ START_TEST (test_locks)
 }
 END_TEST
 
-/* --- */
-
-static void
-enter (void)
-{
-  const char *seed = g_getenv ("BACKPLANE_TEST_SEED");
-  rand_ = g_rand_new_with_seed (seed ? (guint32) atoi (seed) : 1);
-  block_enter ();
-}
-
-static void
-leave (void)
-{
-  block_leave ();
-  g_rand_free (rand_);
-}
-
 int
 main (void)
 {
@@ -293,7 +275,7 @@ main (void)
   }
   Suite *suite = suite_create ("qemu-img");
   TCase *tc = tcase_create ("all");
-  tcase_add_checked_fixture (tc, enter, leave);
+  tcase_add_checked_fixture (tc, block_enter, block_leave);
   tcase_set_timeout (tc, 60);
   tcase_add_loop_test (tc, test_ours, 0, G_N_ELEMENTS (formats));
   tcase_add_loop_test (tc, test_theirs, 0, G_N_ELEMENTS (formats));

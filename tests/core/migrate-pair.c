@@ -1,8 +1,8 @@
 /* migrate-pair.c -- builds, ends and waits for the two machines of a migration. */
 /* SPDX-License-Identifier: MIT */
 #include "migrate-pair.h"
+#include "../scratch.h"
 #include <check.h>
-#include <glib/gstdio.h>
 
 BpMachine *from, *to;
 char *folder, *file, *address;
@@ -10,7 +10,7 @@ char *folder, *file, *address;
 void
 pair_setup (void)
 {
-  folder = g_dir_make_tmp ("backplane-test-migrate-XXXXXX", NULL);
+  folder = scratch_new ();
   file = g_build_filename (folder, "stream", NULL);
   address = g_strconcat ("file:", file, NULL);
 }
@@ -31,9 +31,7 @@ pair_teardown (void)
 {
   end_machine (&from);
   end_machine (&to);
-  g_unlink (file);
-  g_rmdir (folder);
-  g_free (folder);
+  scratch_free (folder);
   g_free (file);
   g_free (address);
 }

@@ -1,10 +1,10 @@
 /* test-instrument.c -- instruments in a machine: keys of their sections, who is attached, symbols, and results at the end. */
 /* SPDX-License-Identifier: MIT */
 #include "toy-instrument.h"
+#include "../scratch.h"
 #include "../suite.h"
 #include <backplane/iface/symbols.h>
 #include <check.h>
-#include <glib/gstdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -12,14 +12,12 @@
 #define PROBE "[instrument probe]\ntype = toy-probe\n"
 #define NAMES "[device names]\ntype = toy-names\n"
 
-static char *directory;
 static BpMachine *machine;
 
 static void
 setup (void)
 {
-  directory = g_dir_make_tmp ("backplane-instrument-XXXXXX", NULL);
-  ck_assert_int_eq (g_chdir (directory), 0);
+  scratch_enter ();
   toy_instrument_register ();
   toy_forget ();
 }
@@ -31,9 +29,8 @@ teardown (void)
   g_clear_pointer (&machine, toy_free);
   for (guint i = 0; i < G_N_ELEMENTS (files); i++)
     g_unlink (files[i]);
-  ck_assert_int_eq (g_chdir ("/"), 0);
-  ck_assert_int_eq (g_rmdir (directory), 0);    /* nothing else was left there */
-  g_free (directory);
+  ck_assert_uint_eq (scratch_empty ("."), 0);   /* nothing else was left there */
+  scratch_leave ();
 }
 
 static void

@@ -1,31 +1,19 @@
 /* test-machine-build.c -- descriptors become machines; and every wrong one its errors. */
 /* SPDX-License-Identifier: MIT */
 #include "toy.h"
+#include "../scratch.h"
 #include "../suite.h"
 #include <check.h>
-#include <glib/gstdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define HEAD "[accel]\ntype = toy-accel\n[cpu]\ntype = toy-cpu\n"
 
-static char *directory;
-
 static void
 enter (void)
 {
-  directory = g_dir_make_tmp ("backplane-build-XXXXXX", NULL);
-  ck_assert_int_eq (g_chdir (directory), 0);
+  scratch_enter ();
   toy_forget ();
-}
-
-static void
-leave (void)
-{
-  g_unlink ("file");
-  ck_assert_int_eq (g_chdir ("/"), 0);
-  g_rmdir (directory);
-  g_free (directory);
 }
 
 static BpMachine *
@@ -413,8 +401,8 @@ main (void)
 {
   Suite *suite = suite_create ("machine-build");
   TCase *good = tcase_create ("good"), *bad = tcase_create ("bad");
-  tcase_add_checked_fixture (good, enter, leave);
-  tcase_add_checked_fixture (bad, enter, leave);
+  tcase_add_checked_fixture (good, enter, scratch_leave);
+  tcase_add_checked_fixture (bad, enter, scratch_leave);
   tcase_set_timeout (good, 60);
   tcase_add_test (good, properties);
   tcase_add_test (good, links_and_cpus);

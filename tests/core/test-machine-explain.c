@@ -1,9 +1,9 @@
 /* test-machine-explain.c -- what `backplane show` prints: tree, map, effective descriptor, origins, graph. */
 /* SPDX-License-Identifier: MIT */
 #include "toy.h"
+#include "../scratch.h"
 #include "../suite.h"
 #include <check.h>
-#include <glib/gstdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,7 +19,6 @@ static const char machine[] =
   "[device pic]\ntype = toy-pic\nintr = cpu0.intr\n"
   "[override device com1]\ndepth = 32\n";
 
-static char *directory;
 static BpMachine *m;
 static GString *out;
 
@@ -28,8 +27,7 @@ enter (void)
 {
   char *settings[] = { (char *) "com1.depth=8", NULL };
   g_autofree char *errors = NULL;
-  directory = g_dir_make_tmp ("backplane-explain-XXXXXX", NULL);
-  ck_assert_int_eq (g_chdir (directory), 0);
+  scratch_enter ();
   m = toy_build (machine, settings, &errors);
   ck_assert_msg (m != NULL, "%s", errors);
   out = g_string_new (NULL);
@@ -40,9 +38,7 @@ leave (void)
 {
   toy_free (m);
   g_string_free (out, TRUE);
-  ck_assert_int_eq (g_chdir ("/"), 0);
-  g_rmdir (directory);
-  g_free (directory);
+  scratch_leave ();
 }
 
 static void

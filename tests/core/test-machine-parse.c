@@ -1,33 +1,12 @@
 /* test-machine-parse.c -- the reader's traps, includes, overrides, --set, and where values come from. */
 /* SPDX-License-Identifier: MIT */
 #include "descriptor.h"
+#include "../scratch.h"
 #include "../suite.h"
 #include <check.h>
 #include <glib/gstdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static char *directory;
-
-static void
-enter (void)
-{
-  directory = g_dir_make_tmp ("backplane-parse-XXXXXX", NULL);
-  ck_assert_int_eq (g_chdir (directory), 0);
-}
-
-static void
-leave (void)
-{
-  GDir *dir = g_dir_open (".", 0, NULL);
-  const char *name;
-  while ((name = g_dir_read_name (dir)))
-    g_unlink (name);
-  g_dir_close (dir);
-  ck_assert_int_eq (g_chdir ("/"), 0);
-  g_rmdir (directory);
-  g_free (directory);
-}
 
 static void
 put (const char *name, const char *text)
@@ -271,9 +250,6 @@ START_TEST (include_relative_to_the_includer)
   no_errors (d);
   ck_assert_str_eq (descriptor_section (d, "two")->origin.file, "sub/two.ini");
   descriptor_free (d);
-  g_unlink ("sub/one.ini");
-  g_unlink ("sub/two.ini");
-  g_rmdir ("sub");
 }
 END_TEST
 
@@ -400,8 +376,8 @@ main (void)
 {
   Suite *suite = suite_create ("machine-parse");
   TCase *reader = tcase_create ("reader"), *parser = tcase_create ("parser");
-  tcase_add_checked_fixture (reader, enter, leave);
-  tcase_add_checked_fixture (parser, enter, leave);
+  tcase_add_checked_fixture (reader, scratch_enter, scratch_leave);
+  tcase_add_checked_fixture (parser, scratch_enter, scratch_leave);
   tcase_set_timeout (parser, 60);
   tcase_add_test (reader, indented_lines_are_plain);
   tcase_add_test (reader, semicolons_stay_in_values);

@@ -5,6 +5,7 @@
 #include "memory.h"
 #include "migrate-pair.h"
 #include "../suite.h"
+#include "../types.h"
 #include <check.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
@@ -117,9 +118,7 @@ static BpMachine *
 build (const char *text, bool incoming)
 {
   static const BpTypeDesc *const types[] = { &chip_type, &other_type, &disk_type, NULL };
-  for (const BpTypeDesc *const *t = types; *t; t++)
-    if (!type_find ((*t)->name))
-      ck_assert (type_register (*t, plugin_core (), NULL));
+  types_register (types);
   return pair_build (text, incoming);
 }
 

@@ -3,7 +3,9 @@
 #include "config.h"
 #include "snapshot.h"
 #include "toy.h"
+#include "../scratch.h"
 #include "../suite.h"
+#include "../types.h"
 #include <backplane/clock.h>
 #include <check.h>
 #include <glib/gstdio.h>
@@ -283,9 +285,7 @@ build (const char *text)
   g_autofree char *errors = NULL;
   toy_forget ();
   unlucky = NULL;
-  for (const BpTypeDesc *const *t = types; *t; t++)
-    if (!type_find ((*t)->name))
-      ck_assert (type_register (*t, plugin_core (), NULL));
+  types_register (types);
   BpMachine *m = toy_build (text, NULL, &errors);
   ck_assert_msg (m != NULL, "%s", errors);
   ck_assert (machine_realize (m, NULL));
@@ -342,27 +342,12 @@ refuses (bool (*f) (BpMachine *m, const char *name, GError **error), const char 
   g_error_free (error);
 }
 
-static char *folder;
-
-static void
-setup (void)
-{
-  folder = g_dir_make_tmp ("snapshot-XXXXXX", NULL);
-  ck_assert_int_eq (chdir (folder), 0);
-}
-
 static void
 teardown (void)
 {
   toy_free (machine);
   machine = NULL;
-  GDir *dir = g_dir_open (".", 0, NULL);
-  for (const char *name; (name = g_dir_read_name (dir));)
-    g_unlink (name);
-  g_dir_close (dir);
-  ck_assert_int_eq (chdir ("/"), 0);
-  g_rmdir (folder);
-  g_free (folder);
+  scratch_leave ();
 }
 
 /* --- files --------------------------------------------------------------------------------------------- */
@@ -766,7 +751,7 @@ main (void)
                                  loaded_in_part };
   Suite *suite = suite_create ("snapshot");
   TCase *all = tcase_create ("all");
-  tcase_add_checked_fixture (all, setup, teardown);
+  tcase_add_checked_fixture (all, scratch_enter, teardown);
   for (guint i = 0; i < G_N_ELEMENTS (tests); i++)
     tcase_add_test (all, tests[i]);
   tcase_set_timeout (all, 60);

@@ -1,10 +1,10 @@
 /* test-socket.c -- addresses as users write them, sockets that listen and connect. */
 /* SPDX-License-Identifier: MIT */
+#include "../scratch.h"
 #include "../suite.h"
 #include <backplane/socket.h>
 #include <check.h>
 #include <fcntl.h>
-#include <glib/gstdio.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,24 +13,6 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-static char *folder;
-
-static void
-setup (void)
-{
-  folder = g_dir_make_tmp ("socket-XXXXXX", NULL);
-  ck_assert_int_eq (chdir (folder), 0);
-}
-
-static void
-teardown (void)
-{
-  g_unlink ("s");
-  ck_assert_int_eq (chdir ("/"), 0);
-  g_rmdir (folder);
-  g_free (folder);
-}
 
 static BpListener *
 listens (const char *address, unsigned flags)
@@ -179,7 +161,7 @@ main (void)
   const TTest *const tests[] = { addresses, unix_sockets, left_over, without_a_host, no_descriptors_left };
   Suite *suite = suite_create ("socket");
   TCase *all = tcase_create ("all");
-  tcase_add_checked_fixture (all, setup, teardown);
+  tcase_add_checked_fixture (all, scratch_enter, scratch_leave);
   for (guint i = 0; i < G_N_ELEMENTS (tests); i++)
     tcase_add_test (all, tests[i]);
   suite_add_tcase (suite, all);

@@ -1,6 +1,7 @@
 /* toy-instrument.c -- an accelerator that can be instrumented, an instrument and symbols, for tests. */
 /* SPDX-License-Identifier: MIT */
 #include "toy-instrument.h"
+#include "../types.h"
 #include <backplane/iface/symbols.h>
 #include <string.h>
 
@@ -193,13 +194,5 @@ void
 toy_instrument_register (void)
 {
   static const BpTypeDesc *const types[] = { &accel_type, &probe_type, &names_type, NULL };
-  static BpPluginDesc desc = { .magic = BP_PLUGIN_MAGIC, .struct_size = sizeof desc, .id = "toy-instruments", .version = "1", .types = types };
-  static BpModule module = { .id = (char *) "toy-instruments", .desc = &desc };
-  static bool done;
-  for (guint i = 0; !done && types[i]; i++) {
-    g_autoptr (GError) error = NULL;
-    if (!type_register (types[i], &module, &error))
-      g_error ("%s: %s", types[i]->name, error->message);
-  }
-  done = true;
+  types_register_of ("toy-instruments", types);
 }

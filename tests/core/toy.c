@@ -1,6 +1,7 @@
 /* toy.c -- a small family of types for tests of whole machines. */
 /* SPDX-License-Identifier: MIT */
 #include "toy.h"
+#include "../types.h"
 #include <backplane/iface/char.h>
 #include <backplane/iface/input.h>
 #include <backplane/iface/power.h>
@@ -357,17 +358,7 @@ toy_register (void)
   static const BpTypeDesc *const types[] = { &accel_type, &cpu_type,    &ram_type,  &uart_type, &pic_type,
                                              &gpio_type,  &window_type, &char_type, &boot_type,
                                              &button_type, &keyboard_type, NULL };
-  static BpPluginDesc desc = {
-    .magic = BP_PLUGIN_MAGIC, .struct_size = sizeof desc, .id = "toy", .version = "1", .types = types
-  };
-  static BpModule module = { .id = (char *) "toy", .desc = &desc };
-  static bool done;
-  for (guint i = 0; !done && types[i]; i++) {
-    g_autoptr (GError) error = NULL;
-    if (!type_register (types[i], &module, &error))
-      g_error ("%s: %s", types[i]->name, error->message);
-  }
-  done = true;
+  types_register_of ("toy", types);
 }
 
 char *

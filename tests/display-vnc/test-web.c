@@ -1,8 +1,8 @@
 /* test-web.c -- files over HTTP and RFB in WebSocket frames, on the port of the VNC server. */
 /* SPDX-License-Identifier: MIT */
 #include "vnc-test.h"
+#include "../scratch.h"
 #include "../suite.h"
-#include <glib/gstdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -12,7 +12,7 @@ static char *folder;
 static void
 enter (void)
 {
-  folder = g_dir_make_tmp ("backplane-web-XXXXXX", NULL);
+  folder = scratch_new ();
   char *page = g_build_filename (folder, "vnc.html", NULL), *script = g_build_filename (folder, "a b.js", NULL);
   char *outside = g_build_filename (folder, "outside", NULL), *inner = g_build_filename (folder, "dir", NULL);
   char *large = g_strnfill (300000, 'x');
@@ -33,15 +33,8 @@ enter (void)
 static void
 leave (void)
 {
-  static const char *const names[] = { "vnc.html", "a b.js", "outside", "dir" };
   vnc_stop ();
-  for (unsigned i = 0; i < G_N_ELEMENTS (names); i++) {
-    char *name = g_build_filename (folder, names[i], NULL);
-    g_remove (name);
-    g_free (name);
-  }
-  g_rmdir (folder);
-  g_clear_pointer (&folder, g_free);
+  g_clear_pointer (&folder, scratch_free);
 }
 
 /* All that the server answers. */

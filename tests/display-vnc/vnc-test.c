@@ -1,6 +1,7 @@
 /* vnc-test.c -- a VNC server under test: its machine, and a small RFB client. */
 /* SPDX-License-Identifier: MIT */
 #include "vnc-test.h"
+#include "../types.h"
 #include <glib/gstdio.h>
 #include <netdb.h>
 #include <poll.h>
@@ -107,12 +108,9 @@ static void
 register_types (void)
 {
   static const BpTypeDesc *const types[] = { &display_vnc_type, &screen_type, &input_type, NULL };
-  static BpPluginDesc desc = { .magic = BP_PLUGIN_MAGIC, .struct_size = sizeof desc, .id = "test", .version = "1", .types = types };
-  static BpModule module = { .id = (char *) "test", .desc = &desc };
   if (type_find ("test-screen"))
     return;
-  for (unsigned i = 0; types[i]; i++)
-    ck_assert (type_register (types[i], &module, NULL));
+  types_register (types);
   vnc_library_start (NULL);
 }
 

@@ -3,10 +3,10 @@
 #include "object.h"
 #include <backplane/iface/symbols.h>
 #include <check.h>
-#include <glib/gstdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "guest-symbols/guest-symbols.h"
+#include "../scratch.h"
 #include "../suite.h"
 
 const BpPluginDesc *bp_plugin_query (void);
@@ -50,18 +50,8 @@ command (const char *line)
 static void
 make_folder (void)
 {
-  directory = g_dir_make_tmp ("bp-symbols-XXXXXX", NULL);
-  g_assert (directory);
+  directory = scratch_new ();
   put ("p.c", program);
-}
-
-static void
-remove_folder (void)
-{
-  g_autofree char *line = g_strdup_printf ("rm -rf '%s'", directory);
-  if (system (line) != 0)
-    g_printerr ("%s stays\n", directory);
-  g_clear_pointer (&directory, g_free);
 }
 
 static void
@@ -491,7 +481,7 @@ main (void)
   make_folder ();
   if (!command ("$CC $F -static -no-pie -fno-pie p.c -o probe && command -v objcopy && command -v readelf && command -v strip")) {
     printf ("no compiler that makes programs here\n");
-    remove_folder ();
+    scratch_free (directory);
     return 77;
   }
   Suite *suite = suite_create ("elf-symbols");
@@ -518,6 +508,6 @@ main (void)
   tcase_add_test (tc, changed_meanwhile);
   suite_add_tcase (suite, tc);
   int failed = suite_run (suite);
-  remove_folder ();
+  scratch_free (directory);
   return failed;
 }

@@ -1,8 +1,8 @@
 /* test-acpi-tables.c -- AML bytes, the tables of small and large machines, their placing in memory, and iasl's opinion of them. */
 /* SPDX-License-Identifier: MIT */
 #include "hw-pc-test.h"
+#include "../scratch.h"
 #include <backplane/iface/firmware-config.h>
-#include <glib/gstdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "hw-pc/acpi.h"
@@ -427,8 +427,7 @@ ask_iasl (const char *folder, Machine *m, uint32_t at, const char *signature)
 static void
 ask_about (const char *text)
 {
-  g_autofree char *folder = g_dir_make_tmp ("backplane-iasl-XXXXXX", NULL);
-  g_autofree char *clean = g_strdup_printf ("rm -rf '%s'", folder);
+  char *folder = scratch_new ();
   Machine m = start (text);
   uint32_t fadt = lookup (&m, "FACP"), madt = lookup (&m, "APIC"), hpet = lookup (&m, "HPET");
   ask_iasl (folder, &m, fadt, "FACP");
@@ -442,7 +441,7 @@ ask_about (const char *text)
   if (lookup (&m, "SRAT"))
     ask_iasl (folder, &m, lookup (&m, "SRAT"), "SRAT");
   harness_free (m.h);
-  ck_assert_int_eq (system (clean), 0);
+  scratch_free (folder);
 }
 
 START_TEST (iasl_has_no_complaints)

@@ -6,6 +6,7 @@
  * nothing is made there.
  */
 #include "fs-messages.h"
+#include "../scratch.h"
 #include <backplane/test.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -193,8 +194,7 @@ guest (gpointer user)
 static void
 make_place (Place *p)
 {
-  p->above = g_dir_make_tmp ("backplane-fs-XXXXXX", NULL);
-  bp_test_expect (p->above != NULL);
+  p->above = scratch_new ();
   p->share = path_of (p->above, "share");
   p->beside = path_of (p->above, "beside");
   make_at (p->above, "share");
@@ -245,9 +245,7 @@ BP_TEST (no_way_out)
   check_beside (&p);
   fs_server_unref (p.s);
   fs_share_close (&p.folder);
-  g_autofree char *command = g_strdup_printf ("rm -rf '%s'", p.above);
-  bp_test_expect (system (command) == 0);
-  g_free (p.above);
+  scratch_free (p.above);
   g_free (p.share);
   g_free (p.beside);
   g_free (m);

@@ -1,6 +1,7 @@
 /* test-fs-server.c -- the folder server by messages: names, files, folders, owners, what must not be reached, what must be refused, saved state. */
 /* SPDX-License-Identifier: MIT */
 #include "fs-messages.h"
+#include "../scratch.h"
 #include <backplane/test.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -41,8 +42,7 @@ static void
 open_place (Place *p, FsSecurity security, bool read_only)
 {
   g_autofree char *old = g_get_current_dir ();
-  p->above = g_dir_make_tmp ("backplane-fs-XXXXXX", NULL);
-  bp_test_expect (p->above != NULL);
+  p->above = scratch_new ();
   p->folder = g_build_filename (p->above, "share", NULL);
   bp_test_expect (g_mkdir (p->folder, 0755) == 0);
   write_at (p->above, "secret", "secret");
@@ -59,11 +59,9 @@ open_place (Place *p, FsSecurity security, bool read_only)
 static void
 close_place (Place *p)
 {
-  g_autofree char *command = g_strdup_printf ("rm -rf '%s'", p->above);
   fs_server_unref (p->s);
   fs_share_close (&p->share);
-  bp_test_expect (system (command) == 0);
-  g_free (p->above);
+  scratch_free (p->above);
   g_free (p->folder);
 }
 

@@ -1,6 +1,7 @@
 /* test-vsock.c -- virtio sockets: connections from both sides, credit both ways, half-closed ones, resets, a load, drivers that lie. */
 /* SPDX-License-Identifier: MIT */
 #include "one-device.h"
+#include "../scratch.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
@@ -26,7 +27,7 @@ static BpTest *
 vsock_new (bool packed)
 {
   if (!directory)
-    directory = g_dir_make_tmp ("backplane-vsock-XXXXXX", NULL);
+    directory = scratch_new ();
   g_autofree char *keys = g_strdup_printf ("type = virtio-vsock\ncid = 7\npath = %s/%s\n", directory, packed ? "p" : "v");
   return one_device_new (NULL, packed, keys, NULL);
 }
@@ -36,14 +37,7 @@ vsock_end (BpTest *t, BpTestVirtio *v)
 {
   bp_test_virtio_free (v);
   bp_test_free (t);
-  GDir *d = g_dir_open (directory, 0, NULL);
-  for (const char *name; (name = g_dir_read_name (d));) {
-    g_autofree char *path = g_build_filename (directory, name, NULL);
-    g_unlink (path);
-  }
-  g_dir_close (d);
-  bp_test_expect_eq (g_rmdir (directory), 0);
-  g_clear_pointer (&directory, g_free);
+  g_clear_pointer (&directory, scratch_free);
 }
 
 static struct sockaddr_un

@@ -4,6 +4,7 @@
 #include "monitor/console.h"
 #include "monitor/qmp.h"
 #include "testing/testing.h"
+#include "../types.h"
 #include <backplane/iface/block.h>
 #include <backplane/iface/net.h>
 #include <backplane/iface/cpu-debug.h>
@@ -320,15 +321,13 @@ on_event (void *user, const char *name, JsonObject *data)
 BpMachine *
 monitor_test_machine (const char *sections)
 {
-  static const BpTypeDesc *const types[] = { &cpu_type, &stand_in_ram, &screen_type, &network_type, &nic_type, &drive_type, &disk_type, &input_type, &monitor_qmp_type, &monitor_console_type };
+  static const BpTypeDesc *const types[] = { &cpu_type, &stand_in_ram, &screen_type, &network_type, &nic_type, &drive_type, &disk_type, &input_type, &monitor_qmp_type, &monitor_console_type, NULL };
   g_autofree char *errors = NULL;
   g_autoptr (GError) error = NULL;
   g_autofree char *text = g_strconcat ("[machine]\ndescription = a test\n[accel]\ntype = toy-accel\n[cpu]\ntype = test-cpu\n[memory ram]\ntype = test-ram\n"
                                        "size = 128k\nram = memory@0\n", sections, NULL);
   toy_register ();
-  for (guint i = 0; i < G_N_ELEMENTS (types); i++)
-    if (!type_find (types[i]->name))
-      ck_assert (type_register (types[i], plugin_core (), NULL));
+  types_register (types);
   monitor_test_input = g_string_new (NULL);
   monitor_test_events = g_string_new (NULL);
   machine = toy_build (text, NULL, &errors);

@@ -1,11 +1,11 @@
 /* test-pc-qmp.c -- a QMP client of machines/pc.ini with SeaBIOS: pictures of its screen, keys to its keyboard, memory, stop and go, the end. */
 /* SPDX-License-Identifier: MIT */
+#include "../scratch.h"
 #include "../suite.h"
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <glib.h>
-#include <glib/gstdio.h>
 #include <png.h>
 #include <poll.h>
 #include <stdbool.h>
@@ -183,18 +183,13 @@ main (void)
     g_print ("test-pc-qmp: skipped: BACKPLANE_RUN and BACKPLANE_SRCDIR do not say what to run\n");
     return 77;
   }
-  g_autofree char *directory = g_dir_make_tmp ("backplane-pc-qmp-XXXXXX", NULL);
-  if (!directory || chdir (directory) != 0)
-    return 1;
+  scratch_enter ();
   Suite *suite = suite_create ("pc-qmp");
   TCase *tcase = tcase_create ("all");
   tcase_set_timeout (tcase, 180);
   tcase_add_test (tcase, conversation);
   suite_add_tcase (suite, tcase);
   int failed = suite_run (suite);
-  static const char *const files[] = { "screen.png", "screen.ppm", "bios", "log", "qmp.sock" };
-  for (guint i = 0; i < G_N_ELEMENTS (files); i++)
-    g_unlink (files[i]);
-  g_rmdir (directory);
+  scratch_leave ();
   return failed;
 }

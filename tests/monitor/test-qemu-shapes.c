@@ -1,10 +1,10 @@
 /* test-qemu-shapes.c -- the same commands to this program and to QEMU: answers of the same shape, errors of the same class; skipped without QEMU. */
 /* SPDX-License-Identifier: MIT */
 #include "monitor/json.h"
+#include "../scratch.h"
 #include "../suite.h"
 #include <check.h>
 #include <fcntl.h>
-#include <glib/gstdio.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -203,18 +203,13 @@ main (void)
     g_print ("test-qemu-shapes: skipped: qemu-system-x86_64, /usr/share/seabios/bios-256k.bin, BACKPLANE_RUN or BACKPLANE_SRCDIR is missing\n");
     return 77;
   }
-  g_autofree char *directory = g_dir_make_tmp ("backplane-shapes-XXXXXX", NULL);
-  if (!directory || chdir (directory) != 0)
-    return 1;
+  scratch_enter ();
   Suite *suite = suite_create ("qemu-shapes");
   TCase *tcase = tcase_create ("all");
   tcase_set_timeout (tcase, 120);
   tcase_add_test (tcase, side_by_side);
   suite_add_tcase (suite, tcase);
   int failed = suite_run (suite);
-  static const char *const files[] = { "shapes.ini", "cd.iso", "memory", "ours", "theirs" };
-  for (guint i = 0; i < G_N_ELEMENTS (files); i++)
-    g_unlink (files[i]);
-  g_rmdir (directory);
+  scratch_leave ();
   return failed;
 }

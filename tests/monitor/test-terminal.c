@@ -1,5 +1,6 @@
 /* test-terminal.c -- the program on a terminal: Ctrl-A C goes to the console and back, keys reach it, its commands act on the machine. */
 /* SPDX-License-Identifier: MIT */
+#include "../scratch.h"
 #include "../suite.h"
 #include <check.h>
 #include <fcntl.h>
@@ -171,9 +172,7 @@ main (void)
     g_print ("test-terminal: skipped: BACKPLANE_RUN does not say what to run\n");
     return 77;
   }
-  g_autofree char *directory = g_dir_make_tmp ("backplane-terminal-XXXXXX", NULL);
-  if (!directory || chdir (directory) != 0)
-    return 1;
+  scratch_enter ();
   Suite *suite = suite_create ("terminal");
   TCase *tcase = tcase_create ("all");
   tcase_set_timeout (tcase, 60);
@@ -183,7 +182,6 @@ main (void)
   tcase_add_test (tcase, wrong_addresses);
   suite_add_tcase (suite, tcase);
   int failed = suite_run (suite);
-  unlink ("terminal.ini");
-  rmdir (directory);
+  scratch_leave ();
   return failed;
 }

@@ -1,6 +1,7 @@
 /* test-backends.c -- the network backends, each with a device of the test's own at its end. */
 /* SPDX-License-Identifier: MIT */
 #include "net-backends/backend.h"
+#include "../scratch.h"
 #include <config.h>
 #ifdef HAVE_SLIRP
 #include "net-backends/user.h"
@@ -129,14 +130,6 @@ expect_numbers (BpTest *t, Port *p, uint32_t n, uint32_t size)
   g_ptr_array_set_size (p->input, 0);
 }
 
-static char *
-folder (void)
-{
-  char *path = g_dir_make_tmp ("backplane-test-XXXXXX", NULL);
-  bp_test_expect (path != NULL);
-  return path;
-}
-
 /* --- two machines' ends in one ------------------------------------------------------------------ */
 
 static char *
@@ -203,19 +196,19 @@ check_pair (BpTest *t, unsigned burst)
 
 BP_TEST (socket_pair)
 {
-  g_autofree char *dir = folder (), *path = g_build_filename (dir, "s", NULL), *a = g_strdup_printf ("type = net-socket\naddress = unix:%s\n", path),
+  g_autofree char *dir = scratch_new (), *path = g_build_filename (dir, "s", NULL), *a = g_strdup_printf ("type = net-socket\naddress = unix:%s\n", path),
                   *b = g_strdup_printf ("type = net-socket\nserver = off\naddress = unix:%s\nreconnect = 20\n", path), *sections = pair_of (a, b);
   BpTest *t = machine (sections);
   check_pair (t, 100);
   bp_test_free (t);
   bp_test_expect (g_access (path, F_OK) != 0);
-  g_rmdir (dir);
+  scratch_free (g_steal_pointer (&dir));
 }
 
 /* More than the host's buffers hold: the sender is told to wait, and nothing is lost. */
 BP_TEST (socket_waits)
 {
-  g_autofree char *dir = folder (), *path = g_build_filename (dir, "s", NULL), *a = g_strdup_printf ("type = net-socket\naddress = unix:%s\n", path),
+  g_autofree char *dir = scratch_new (), *path = g_build_filename (dir, "s", NULL), *a = g_strdup_printf ("type = net-socket\naddress = unix:%s\n", path),
                   *b = g_strdup_printf ("type = net-socket\nserver = off\naddress = unix:%s\n", path), *sections = pair_of (a, b);
   enum { MANY = 20000 };
   BpTest *t = machine (sections);
@@ -241,13 +234,13 @@ BP_TEST (socket_waits)
   }
   expect_numbers (t, q, MANY, 1500);
   bp_test_free (t);
-  g_rmdir (dir);
+  scratch_free (g_steal_pointer (&dir));
 }
 
 /* The other machine goes and comes back: the link says so. */
 BP_TEST (socket_reconnects)
 {
-  g_autofree char *dir = folder (), *path = g_build_filename (dir, "s", NULL),
+  g_autofree char *dir = scratch_new (), *path = g_build_filename (dir, "s", NULL),
                   *sections = g_strdup_printf ("[backend n]\ntype = net-socket\nserver = off\naddress = unix:%s\nreconnect = 10\n[device a]\ntype = port\nbackend = n\n", path),
                   *other = g_strdup_printf ("[backend n]\ntype = net-socket\naddress = unix:%s\n[device a]\ntype = port\nbackend = n\n", path);
   BpTest *t = machine (sections);
@@ -268,14 +261,14 @@ BP_TEST (socket_reconnects)
     bp_test_expect (until (t, is_down, p));
   }
   bp_test_free (t);
-  g_rmdir (dir);
+  scratch_free (g_steal_pointer (&dir));
 }
 
 /* What is no length ends the connection, and nothing else. */
 BP_TEST (socket_hostile)
 {
   static const uint8_t nonsense[][8] = { { 0xff, 0xff, 0xff, 0xff }, { 0, 2, 0, 1 } };
-  g_autofree char *dir = folder (), *path = g_build_filename (dir, "s", NULL),
+  g_autofree char *dir = scratch_new (), *path = g_build_filename (dir, "s", NULL),
                   *sections = g_strdup_printf ("[backend n]\ntype = net-socket\naddress = unix:%s\n[device a]\ntype = port\nbackend = n\n", path),
                   *address = g_strdup_printf ("unix:%s", path);
   BpTest *t = machine (sections);
@@ -300,7 +293,7 @@ BP_TEST (socket_hostile)
   close (fd);
   bp_test_expect (until (t, is_down, p));
   bp_test_free (t);
-  g_rmdir (dir);
+  scratch_free (g_steal_pointer (&dir));
 }
 
 /* SEGMENTS datagrams in one packet. */
@@ -334,7 +327,7 @@ connect_to (const char *path)
 /* The peer goes while a part of a packet waits for it: the next one gets what is sent from then on. */
 BP_TEST (socket_loses_peer)
 {
-  g_autofree char *dir = folder (), *path = g_build_filename (dir, "s", NULL);
+  g_autofree char *dir = scratch_new (), *path = g_build_filename (dir, "s", NULL);
   BpTest *t = socket_server (path);
   Port *p = port (t, "a");
   int fd = connect_to (path);
@@ -358,7 +351,7 @@ BP_TEST (socket_loses_peer)
   bp_test_expect (packet_get32 (got) == 60 && packet_get32 (got + 18) == 5);
   close (fd);
   bp_test_free (t);
-  g_rmdir (dir);
+  scratch_free (g_steal_pointer (&dir));
 }
 
 static long
@@ -373,7 +366,7 @@ peak_memory (void)
 BP_TEST (socket_is_bounded)
 {
   enum { CHUNK = 128 << 10, CHUNKS = 800 };
-  g_autofree char *dir = folder (), *path = g_build_filename (dir, "s", NULL);
+  g_autofree char *dir = scratch_new (), *path = g_build_filename (dir, "s", NULL);
   g_autofree uint8_t *bytes = g_malloc (CHUNK);
   BpTest *t = socket_server (path);
   Port *p = port (t, "a");
@@ -394,7 +387,7 @@ BP_TEST (socket_is_bounded)
   bp_test_expect (peak_memory () - before < 32 << 10);
   close (fd);
   bp_test_free (t);
-  g_rmdir (dir);
+  scratch_free (g_steal_pointer (&dir));
 }
 
 /* --- segments of one stream --------------------------------------------------------------------------- */
@@ -444,7 +437,7 @@ check_stream (BpTest *t)
 
 BP_TEST (streams_are_joined)
 {
-  g_autofree char *dir = folder (), *path = g_build_filename (dir, "s", NULL), *a = g_strdup_printf ("type = net-socket\naddress = unix:%s\n", path),
+  g_autofree char *dir = scratch_new (), *path = g_build_filename (dir, "s", NULL), *a = g_strdup_printf ("type = net-socket\naddress = unix:%s\n", path),
                   *b = g_strdup_printf ("type = net-socket\nserver = off\naddress = unix:%s\n", path), *sections = pair_of (a, b),
                   *da = g_strdup_printf ("type = net-dgram\nlocal = unix:%s\nremote = unix:%s.b\n", path, path),
                   *db = g_strdup_printf ("type = net-dgram\nlocal = unix:%s.b\nremote = unix:%s\n", path, path), *dgram = pair_of (da, db);
@@ -454,7 +447,7 @@ BP_TEST (streams_are_joined)
   t = machine (dgram);
   check_stream (t);
   bp_test_free (t);
-  g_rmdir (dir);
+  scratch_free (g_steal_pointer (&dir));
 }
 
 static int
@@ -470,7 +463,7 @@ dgram_at (const char *path)
 /* Whoever comes by the name of one that took nothing any more, and went, is heard at once. */
 BP_TEST (dgram_comes_back)
 {
-  g_autofree char *dir = folder (), *own = g_build_filename (dir, "a", NULL), *other = g_build_filename (dir, "b", NULL),
+  g_autofree char *dir = scratch_new (), *own = g_build_filename (dir, "a", NULL), *other = g_build_filename (dir, "b", NULL),
                   *sections = g_strdup_printf ("[backend n]\ntype = net-dgram\nlocal = unix:%s\nremote = unix:%s\n[device a]\ntype = port\nbackend = n\n", own, other);
   struct sockaddr_un a = { .sun_family = AF_UNIX };
   uint8_t frame[60] = { 2 };
@@ -494,19 +487,19 @@ BP_TEST (dgram_comes_back)
   close (fd);
   g_unlink (other);
   bp_test_free (t);
-  g_rmdir (dir);
+  scratch_free (g_steal_pointer (&dir));
 }
 
 BP_TEST (dgram_pairs)
 {
-  g_autofree char *dir = folder (), *a = g_build_filename (dir, "a", NULL), *b = g_build_filename (dir, "b", NULL),
+  g_autofree char *dir = scratch_new (), *a = g_build_filename (dir, "a", NULL), *b = g_build_filename (dir, "b", NULL),
                   *na = g_strdup_printf ("type = net-dgram\nlocal = unix:%s\nremote = unix:%s\n", a, b),
                   *nb = g_strdup_printf ("type = net-dgram\nlocal = unix:%s\nremote = unix:%s\n", b, a), *sections = pair_of (na, nb);
   BpTest *t = machine (sections);
   check_pair (t, 5);
   bp_test_free (t);
   bp_test_expect (g_access (a, F_OK) != 0);
-  g_rmdir (dir);
+  scratch_free (g_steal_pointer (&dir));
   unsigned p = 20000 + (unsigned) getpid () % 20000;
   g_autofree char *ua = g_strdup_printf ("type = net-dgram\nlocal = :%u\nremote = 127.0.0.1:%u\n", p, p + 1),
                   *ub = g_strdup_printf ("type = net-dgram\nlocal = udp:127.0.0.1:%u\nremote = :%u\n", p + 1, p), *udp = pair_of (ua, ub);
@@ -534,7 +527,7 @@ BP_TEST (dgram_group)
 /* What the other side does not take is done, both ways. */
 BP_TEST (work_is_done)
 {
-  g_autofree char *dir = folder (), *path = g_build_filename (dir, "s", NULL), *pcap = g_build_filename (dir, "c.pcap", NULL), *bytes = NULL,
+  g_autofree char *dir = scratch_new (), *path = g_build_filename (dir, "s", NULL), *pcap = g_build_filename (dir, "c.pcap", NULL), *bytes = NULL,
                   *a = g_strdup_printf ("type = net-socket\naddress = unix:%s\ncapture = %s\ncapture-size = 64\n", path, pcap),
                   *b = g_strdup_printf ("type = net-socket\nserver = off\naddress = unix:%s\n", path), *sections = pair_of (a, b);
   BpTest *t = machine (sections);
@@ -558,13 +551,13 @@ BP_TEST (work_is_done)
   bp_test_expect (g_file_get_contents (pcap, &bytes, &size, NULL));
   bp_test_expect_eq (size, 24 + 3 * (16 + 64));
   g_unlink (pcap);
-  g_rmdir (dir);
+  scratch_free (g_steal_pointer (&dir));
 }
 
 /* More segments than a Unix socket holds: the rest follows, and what is sent behind it waits for that. */
 BP_TEST (segments_wait)
 {
-  g_autofree char *dir = folder (), *a = g_build_filename (dir, "a", NULL), *b = g_build_filename (dir, "b", NULL),
+  g_autofree char *dir = scratch_new (), *a = g_build_filename (dir, "a", NULL), *b = g_build_filename (dir, "b", NULL),
                   *na = g_strdup_printf ("type = net-dgram\nlocal = unix:%s\nremote = unix:%s\n", a, b),
                   *nb = g_strdup_printf ("type = net-dgram\nlocal = unix:%s\nremote = unix:%s\n", b, a), *sections = pair_of (na, nb);
   BpTest *t = machine (sections);
@@ -580,7 +573,7 @@ BP_TEST (segments_wait)
     bp_test_expect (size == 42 + STEP && packet_get16 (f + 42) == i);
   }
   bp_test_free (t);
-  g_rmdir (dir);
+  scratch_free (g_steal_pointer (&dir));
 }
 
 BP_TEST (state_is_kept)

@@ -3,6 +3,7 @@
 #include "net-backends/capture.h"
 #include "net-backends/packet-join.h"
 #include "net-backends/packet-work.h"
+#include "../scratch.h"
 #include "../suite.h"
 #include <check.h>
 #include <glib/gstdio.h>
@@ -418,7 +419,8 @@ END_TEST
 
 START_TEST (a_capture_is_read_back)
 {
-  g_autofree char *folder = g_dir_make_tmp ("backplane-test-XXXXXX", NULL), *file = g_build_filename (folder, "x.pcap", NULL), *bytes = NULL;
+  char *folder = scratch_new ();
+  g_autofree char *file = g_build_filename (folder, "x.pcap", NULL), *bytes = NULL;
   gsize size;
   uint32_t word[10];
   GError *error = NULL;
@@ -460,8 +462,7 @@ START_TEST (a_capture_is_read_back)
     ck_assert_str_eq (error->message, "capture = /dev/full: No space left on device");
     g_clear_error (&error);
   }
-  g_unlink (file);
-  g_rmdir (folder);
+  scratch_free (folder);
 }
 END_TEST
 

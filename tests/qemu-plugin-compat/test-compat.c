@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "fake-host.h"
 #include "qemu-plugin-compat/compat.h"
+#include "../scratch.h"
 #include "../suite.h"
 #include <check.h>
 #include <glib/gstdio.h>
@@ -19,16 +20,13 @@ static void
 begin (void)
 {
   fake_begin ();
-  directory = g_dir_make_tmp ("qemu-plugin-compat-XXXXXX", NULL);
+  directory = scratch_new ();
 }
 
 static void
 end (void)
 {
-  g_autofree char *output = g_build_filename (directory, "output", NULL);
-  g_unlink (output);
-  g_rmdir (directory);
-  g_free (directory);
+  scratch_free (directory);
   fake_end ();
 }
 

@@ -5,10 +5,10 @@
 
 #include <backplane/tcg/instrument.h>
 #include <check.h>
-#include <glib/gstdio.h>
 #include <stdio.h>
 #include <string.h>
 #include "../random-numbers.h"
+#include "../scratch.h"
 #include "../suite.h"
 
 /* Symbols of 256 bytes each from 0x1000 on, "f10", "f11" ..., with a line each 16 bytes; those from "fe0" on have all the same line.  Addresses from 0x10000 on
@@ -63,21 +63,19 @@ fake_insn (uint64_t address, unsigned privilege)
 }
 
 /* A folder for each test, and the one file in it: a checked fixture. */
-static char *scratch_folder, *scratch_file;
+static char *scratch_file;
 
 static inline void
 make_scratch (void)
 {
-  scratch_folder = g_dir_make_tmp ("backplane-instr-XXXXXX", NULL);
+  scratch_folder = scratch_new ();
   scratch_file = g_build_filename (scratch_folder, "x", NULL);
 }
 
 static inline void
 remove_scratch (void)
 {
-  g_unlink (scratch_file);
-  g_rmdir (scratch_folder);
-  g_clear_pointer (&scratch_folder, g_free);
+  g_clear_pointer (&scratch_folder, scratch_free);
   g_clear_pointer (&scratch_file, g_free);
 }
 

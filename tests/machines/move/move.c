@@ -6,6 +6,7 @@
  * one that changes a bit; at last COPIES machines begin with a template of it.  The guest is busy-guest.c's: its console has numbers that follow each other over
  * all processes, and the word BAD when something was lost.
  */
+#include "../../scratch.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <glib.h>
@@ -539,7 +540,7 @@ main (int argc, char **argv)
   kind = address ? address : kind;
   parameter = given;
   command = argv + 1 + (strcmp (argv[1], "--") == 0);
-  work = g_dir_make_tmp ("backplane-move-XXXXXX", NULL);
+  work = scratch_new ();
   console = g_string_new (NULL);
   g_autoptr (GRand) random = g_rand_new_with_seed ((guint32) seed);
   g_autoptr (GArray) downtimes = g_array_new (FALSE, FALSE, sizeof (uint64_t));
@@ -569,6 +570,6 @@ main (int argc, char **argv)
             g_array_index (downtimes, uint64_t, downtimes->len / 2), g_array_index (downtimes, uint64_t, downtimes->len - 1));
   if (cuts + flips)
     printf ("move: cut %d times and changed %d times, of which the machine had gone over %u times\n", cuts, flips, went);
-  g_autofree char *remove = g_strdup_printf ("rm -rf '%s'", work);
-  return system (remove) == 0 ? 0 : 1;
+  scratch_free (work);
+  return 0;
 }

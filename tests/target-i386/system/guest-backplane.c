@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "machine.h"
+#include "../../types.h"
 
 enum { TIME_LIMIT_MS = 1000, CHILD_LIMIT_MS = 20000 };        /* of a run; beyond it, until the child is given up */
 enum { HALTED_SHUTDOWN = 2 };           /* in BpX86State.halted */
@@ -198,12 +199,10 @@ load_descriptor (const char *how, const char *cache)
 static bool
 build_machine (const char *how, const char *cache)
 {
-  static const BpTypeDesc *const own[] = { &ram_type, &port_type, &boot_type };
+  static const BpTypeDesc *const own[] = { &ram_type, &port_type, &boot_type, NULL };
   GError *error = NULL;
   plugin_path_prepend (BUILDDIR "/plugins/accel-tcg/.libs:" BUILDDIR "/plugins/target-i386/.libs");
-  for (unsigned i = 0; i < G_N_ELEMENTS (own); i++)
-    if (!type_register (own[i], plugin_core (), &error))
-      g_error ("%s", error->message);
+  types_register (own);
   Descriptor *d = load_descriptor (how, cache);
   machine = machine_build (d);
   if (!machine) {
