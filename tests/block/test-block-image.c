@@ -1,10 +1,8 @@
 /* test-block-image.c -- block-image in a machine: requests of a device of the test's own, media that change, failures of the host. */
 /* SPDX-License-Identifier: MIT */
-#include "block-backends/block-backends.h"
 #include "block-test.h"
-#include "build.h"
+#include "drive.h"
 #include "../suite.h"
-#include <backplane/iface/block.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
@@ -14,85 +12,11 @@
 
 #define DISK (4u << 20)
 
-/* --- the device ---------------------------------------------------------------------------------------- */
-
-typedef struct Drive {
-  BpLink backend;
-  unsigned n_changed;
-  bool door_locked;
-} Drive;
-
-static void
-drive_changed (void *user)
-{
-  ((Drive *) user)->n_changed++;
-}
-
-static bool
-drive_may_eject (void *user)
-{
-  return !((Drive *) user)->door_locked;
-}
-
-static bool
-drive_realize (void *self, GError **error)
-{
-  static const BpBlockHandlers handlers = { sizeof handlers, drive_changed, drive_may_eject, NULL };
-  Drive *drive = self;
-  if (bp_block_attach (&drive->backend, &handlers, drive))
-    return true;
-  g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "the backend is in use");
-  return false;
-}
-
-static void
-drive_unrealize (void *self)
-{
-  bp_block_attach (&((Drive *) self)->backend, NULL, NULL);
-}
-
-static const BpProperty drive_properties[] = { BP_PROP_LINK ("backend", Drive, backend, BP_BLOCK_ID, 0, "The backend."), BP_PROP_END };
-static const BpTypeDesc drive_type = { BP_TYPE ("test-drive", BP_KIND_DEVICE, Drive), .description = "a drive", .properties = drive_properties,
-                                       .realize = drive_realize, .unrealize = drive_unrealize };
-
-/* --- machines ------------------------------------------------------------------------------------------- */
-
-static BpMachine *m;
-static Descriptor *d;
-static Drive *drive;
-
-static void
-enter (void)
-{
-  static const BpTypeDesc *const types[] = { &block_image_type, &drive_type, NULL };
-  static BpPluginDesc desc = { .magic = BP_PLUGIN_MAGIC, .struct_size = sizeof desc, .id = "test", .version = "1", .types = types };
-  static BpModule module = { .id = (char *) "test", .desc = &desc };
-  for (guint i = 0; types[i]; i++)
-    if (!type_find (types[i]->name))
-      ck_assert (type_register (types[i], &module, NULL));
-  block_enter ();
-}
-
 static char *
 start (const char *keys)
 {
-  g_autoptr (GError) error = NULL;
-  g_autofree char *text = g_strdup_printf ("[device drive]\ntype = test-drive\nbackend = b\n[backend b]\ntype = block-image\n%s\n", keys);
-  ck_assert (g_file_set_contents ("m.ini", text, -1, NULL));
-  d = descriptor_load ("m.ini", NULL);
-  m = machine_build (d);
-  ck_assert_msg (m != NULL, "%s", d->errors->len ? (char *) d->errors->pdata[0] : "");
-  if (!machine_realize (m, &error))
-    return g_strdup (error->message);
-  drive = bp_machine_find (m, "drive");
-  return NULL;
-}
-
-static void
-stop (void)
-{
-  g_clear_pointer (&m, machine_free);
-  g_clear_pointer (&d, descriptor_free);
+  drive_describe (keys);
+  return drive_start ();
 }
 
 /* --- requests ------------------------------------------------------------------------------------------- */
@@ -209,7 +133,7 @@ START_TEST (test_requests)
   ck_assert_uint_eq (info.requests[1], 3);
   ck_assert_uint_eq (info.bytes[0], DISK + 8192 + (1 << 20));
   ck_assert_uint_eq (info.bytes[1], DISK + 512 + (1 << 20));
-  stop ();
+  drive_stop ();
 }
 END_TEST
 
@@ -227,7 +151,7 @@ START_TEST (test_refusals)
   ck_assert_int_eq (request (BP_BLOCK_READ, UINT64_MAX - 511, 1024, data, 1, 0), EINVAL);
   ck_assert_int_eq (request ((BpBlockOp) 99, 0, 512, data, 1, 0), EINVAL);
   ck_assert_int_eq (request (BP_BLOCK_FLUSH, 0, 0, NULL, 0, 0), 0);
-  stop ();
+  drive_stop ();
 }
 END_TEST
 
@@ -249,7 +173,7 @@ START_TEST (test_drain)
   ck_assert_int_eq (request (BP_BLOCK_READ, 0, N * 4096, back, 1, 0), 0);
   for (unsigned i = 0; i < N; i++)
     ck_assert_int_eq (memcmp (back + (i * 77 % N) * 4096, data + i * 4096, 4096), 0);
-  stop ();
+  drive_stop ();
 }
 END_TEST
 
@@ -279,7 +203,7 @@ START_TEST (test_try)
   ck_assert (((const BpBlockIface *) table ())->eject (drive->backend.instance, true, NULL));
   r.op = BP_BLOCK_READ;
   ck_assert (!bp_block_try (&drive->backend, &r, &error));
-  stop ();
+  drive_stop ();
 }
 END_TEST
 
@@ -369,7 +293,7 @@ START_TEST (test_many)
     g_free (slots[i].model);
     g_rand_free (slots[i].rand);
   }
-  stop ();
+  drive_stop ();
   if (!(_i & 1))
     block_check ("a", false);
 }
@@ -391,7 +315,7 @@ START_TEST (test_drain_locked)
       ck_assert (p[i].done && !p[i].error);
   }
   bp_machine_unlock (m);
-  stop ();
+  drive_stop ();
 }
 END_TEST
 
@@ -422,7 +346,7 @@ START_TEST (test_media)
   ck_assert (!table ()->insert (b, "nothing", NULL, false, &error));
   ck_assert (!bp_block_info (&drive->backend).inserted);
   ck_assert_uint_eq (drive->n_changed, 4);
-  stop ();
+  drive_stop ();
   block_check ("b", false);
 }
 END_TEST
@@ -469,7 +393,7 @@ START_TEST (test_resize)
   ck_assert (!table ()->resize (b, DISK, &error));
   ck_assert_msg (strstr (error->message, "`a` is read-only"), "%s", error->message);
   ck_assert_uint_eq (bp_block_info (&drive->backend).size, _i == 2 ? DISK : DISK / 2);
-  stop ();
+  drive_stop ();
   if (_i)
     block_check ("a", false);
 }
@@ -491,7 +415,7 @@ START_TEST (test_cancel)
     ck_assert (p[i].error == 0 || p[i].error == ECANCELED);
   }
   ck_assert_int_eq (p[N - 1].error, ECANCELED);
-  stop ();
+  drive_stop ();
   block_check ("a", false);
 }
 END_TEST
@@ -505,13 +429,13 @@ START_TEST (test_second_opener)
   g_autoptr (GError) error = NULL;
   ck_assert (!iface->insert (c, "a", NULL, true, &error));
   ck_assert_msg (strstr (error->message, "`a` is in use"), "%s", error->message);
-  stop ();
+  drive_stop ();
   g_autofree char *message = start ("file = a\n[backend c]\ntype = block-image\nfile = a");
   ck_assert_msg (message && strstr (message, "is in use"), "%s", message);
-  stop ();
+  drive_stop ();
   g_autofree char *nothing = start ("file = a\nlocking = off\n[backend c]\ntype = block-image\nfile = a\nlocking = off");
   ck_assert (!nothing);
-  stop ();
+  drive_stop ();
 }
 END_TEST
 
@@ -530,7 +454,7 @@ START_TEST (test_full)
   ck_assert_int_eq (request (BP_BLOCK_WRITE, 0, DISK, data, 1, 0), ENOSPC);
   setrlimit (RLIMIT_FSIZE, &before);
   ck_assert_int_eq (request (BP_BLOCK_WRITE, 0, DISK, data, 1, 0), 0);
-  stop ();
+  drive_stop ();
   block_check ("a", false);
 }
 END_TEST
@@ -540,7 +464,7 @@ main (void)
 {
   Suite *suite = suite_create ("block-image");
   TCase *tc = tcase_create ("all");
-  tcase_add_checked_fixture (tc, enter, block_leave);
+  tcase_add_checked_fixture (tc, drive_enter, drive_leave);
   tcase_set_timeout (tc, 60);
   tcase_add_loop_test (tc, test_requests, 0, 16);
   tcase_add_test (tc, test_refusals);

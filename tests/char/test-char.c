@@ -2,7 +2,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "build.h"
 #include "char-backends/stream.h"
+#include "port.h"
+#include "../scratch.h"
 #include "../suite.h"
+#include "../types.h"
 #include <backplane/iface/console.h>
 #include <check.h>
 #include <errno.h>
@@ -17,78 +20,8 @@
 #include <termios.h>
 #include <unistd.h>
 
-/* --- the device --------------------------------------------------------------------------- */
-
-typedef struct Port {
-  BpLink backend;
-  GString *input;
-  size_t room;                  /* what can_receive answers */
-  unsigned n_opened, n_closed, n_breaks, n_writes;
-} Port;
-
-static size_t
-port_room (void *user)
-{
-  return ((Port *) user)->room;
-}
-
-static void
-port_receive (void *user, const uint8_t *data, size_t size)
-{
-  Port *port = user;
-  ck_assert_uint_le (size, port->room);
-  port->room -= size;
-  g_string_append_len (port->input, (const char *) data, (gssize) size);
-}
-
-static void
-port_event (void *user, BpCharEvent event)
-{
-  Port *port = user;
-  port->n_opened += event == BP_CHAR_OPENED;
-  port->n_closed += event == BP_CHAR_CLOSED;
-  port->n_breaks += event == BP_CHAR_BREAK;
-}
-
-static void
-port_can_write (void *user)
-{
-  ((Port *) user)->n_writes++;
-}
-
-static bool
-port_realize (void *self, GError **error)
-{
-  static const BpCharHandlers handlers = { sizeof handlers, port_room, port_receive, port_event, port_can_write };
-  Port *port = self;
-  port->input = g_string_new (NULL);
-  port->room = 1 << 20;
-  if (bp_char_attach (&port->backend, &handlers, port))
-    return true;
-  g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "the backend is in use");
-  return false;
-}
-
-static void
-port_unrealize (void *self)
-{
-  Port *port = self;
-  bp_char_attach (&port->backend, NULL, NULL);
-  if (port->input)
-    g_string_free (port->input, TRUE);
-  port->input = NULL;
-}
-
-static const BpProperty port_properties[] = {
-  BP_PROP_LINK ("backend", Port, backend, BP_CHAR_ID, 0, "The backend."), BP_PROP_END
-};
-static const BpTypeDesc port_type = { BP_TYPE ("test-port", BP_KIND_DEVICE, Port), .description = "a port",
-                                      .properties = port_properties, .realize = port_realize,
-                                      .unrealize = port_unrealize };
-
 /* --- machines ----------------------------------------------------------------------------- */
 
-static char *directory;
 static BpMachine *m;
 static Descriptor *d;
 static Port *port;
@@ -99,28 +32,8 @@ enter (void)
   static const BpTypeDesc *const types[] = {
     &char_stdio_type, &char_file_type, &char_null_type, &char_socket_type, &char_pty_type, &port_type, NULL
   };
-  static BpPluginDesc desc = {
-    .magic = BP_PLUGIN_MAGIC, .struct_size = sizeof desc, .id = "test", .version = "1", .types = types
-  };
-  static BpModule module = { .id = (char *) "test", .desc = &desc };
-  for (guint i = 0; types[i]; i++)
-    if (!type_find (types[i]->name))
-      ck_assert (type_register (types[i], &module, NULL));
-  directory = g_dir_make_tmp ("backplane-char-XXXXXX", NULL);
-  ck_assert_int_eq (g_chdir (directory), 0);
-}
-
-static void
-leave (void)
-{
-  GDir *dir = g_dir_open (".", 0, NULL);
-  const char *name;
-  while ((name = g_dir_read_name (dir)))
-    g_unlink (name);
-  g_dir_close (dir);
-  ck_assert_int_eq (g_chdir ("/"), 0);
-  g_rmdir (directory);
-  g_free (directory);
+  types_register (types);
+  scratch_enter ();
 }
 
 /* Builds a port with the backend; false with the message of a failed realize. */
@@ -608,7 +521,7 @@ main (void)
 {
   Suite *suite = suite_create ("char-backends");
   TCase *tcase = tcase_create ("char");
-  tcase_add_checked_fixture (tcase, enter, leave);
+  tcase_add_checked_fixture (tcase, enter, scratch_leave);
   tcase_set_timeout (tcase, 30);
   tcase_add_test (tcase, null);
   tcase_add_test (tcase, file);

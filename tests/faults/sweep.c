@@ -20,16 +20,18 @@ static const char *const kind_names[INJECT_KINDS] = {
 
 static char (*slots)[SLOT_BYTES];       /* shared with the processes that tests run in: where each is */
 
-void
-sweep_init (void)
+int
+sweep_run (const char *name, SFun enter, SFun leave, const SweepTest *tests, unsigned n)
 {
+  Suite *suite = suite_create (name);
+  TCase *tc = tcase_create ("all");
   slots = mmap (NULL, SLOTS * SLOT_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   g_assert (slots != MAP_FAILED);
-}
-
-int
-sweep_run (Suite *suite)
-{
+  tcase_add_checked_fixture (tc, enter, leave);
+  tcase_set_timeout (tc, 120);
+  for (unsigned i = 0; i < n; i++)
+    tcase_add_loop_test (tc, tests[i].test, 0, tests[i].n);
+  suite_add_tcase (suite, tc);
   int failed = suite_run (suite);
   for (int i = 0; failed && i < SLOTS; i++)
     if (*slots[i])

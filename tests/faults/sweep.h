@@ -20,10 +20,13 @@ typedef struct SweepScenario {
   void (*verify) (const SweepFault *fault, uint32_t failed);    /* without; failed: how many calls did.  What is left of the scenario goes. */
 } SweepScenario;
 
-/* Before tests fork. */
-void sweep_init (void);
-/* Says where sweeps that did not come to their end were; the exit status. */
-int sweep_run (Suite *suite);
+typedef struct SweepTest {
+  const TTest *test;
+  int n;                        /* it is run with _i from 0 to n - 1 */
+} SweepTest;
+
+/* What main returns.  Says where sweeps that did not come to their end were. */
+int sweep_run (const char *name, SFun enter, SFun leave, const SweepTest *tests, unsigned n);
 /* pattern: of the descriptors that count.  Not every call, unless BACKPLANE_FAULTS_ALL is set: `most` of them, from first to last.  A point that takes longer than
  * 20 seconds hangs; one that leaves a descriptor open leaks. */
 void sweep (const SweepScenario *scenario, const char *pattern, unsigned most, const SweepFault *faults, unsigned n);

@@ -553,6 +553,10 @@ verify_large (const SweepFault *f, uint32_t failed)
 
 START_TEST (test_memory)
 {
+#if defined __SANITIZE_ADDRESS__
+  fprintf (stderr, "memory: skipped, AddressSanitizer has malloc\n");
+  return;
+#endif
   static const SweepScenario s = { "memory", prepare_large, run_large, verify_large };
   static const SweepFault memory[] = { { INJECT_MEMORY, ENOMEM, 1 }, { INJECT_MEMORY, ENOMEM, INJECT_FOREVER } };
   format = "qcow2";
@@ -605,22 +609,7 @@ END_TEST
 int
 main (void)
 {
-  Suite *suite = suite_create ("block faults");
-  TCase *tc = tcase_create ("all");
-  sweep_init ();
-  tcase_add_checked_fixture (tc, block_enter, block_leave);
-  tcase_set_timeout (tc, 120);
-  tcase_add_loop_test (tc, test_io, 0, G_N_ELEMENTS (images));
-  tcase_add_test (tc, test_overlay);
-  tcase_add_test (tc, test_temporary);
-  tcase_add_loop_test (tc, test_snapshots, 0, 3);
-  tcase_add_loop_test (tc, test_resize, 0, G_N_ELEMENTS (images));
-  tcase_add_loop_test (tc, test_new, 0, 2);
-#if !defined __SANITIZE_ADDRESS__
-  tcase_add_test (tc, test_memory);
-#else
-  fprintf (stderr, "memory: skipped, AddressSanitizer has malloc\n");
-#endif
-  suite_add_tcase (suite, tc);
-  return sweep_run (suite);
+  const SweepTest tests[] = { { test_io, G_N_ELEMENTS (images) }, { test_overlay, 1 }, { test_temporary, 1 }, { test_snapshots, 3 },
+                              { test_resize, G_N_ELEMENTS (images) }, { test_new, 2 }, { test_memory, 1 } };
+  return sweep_run ("block faults", block_enter, block_leave, tests, G_N_ELEMENTS (tests));
 }

@@ -2,7 +2,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "build.h"
 #include "char-backends/stream.h"
+#include "char/port.h"
+#include "scratch.h"
 #include "sweep.h"
+#include "types.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
@@ -17,39 +20,6 @@ enum { LINES = 40 };
 
 /* --- a machine ------------------------------------------------------------------------------------------- */
 
-typedef struct Port {
-  BpLink backend;
-  GString *input;
-} Port;
-
-static size_t port_room (void *user) { return 1000; }
-static void port_receive (void *user, const uint8_t *data, size_t size) { g_string_append_len (((Port *) user)->input, (const char *) data, (gssize) size); }
-static void port_event (void *user, BpCharEvent event) { }
-
-static bool
-port_realize (void *self, GError **error)
-{
-  static const BpCharHandlers handlers = { .struct_size = sizeof handlers, .can_receive = port_room, .receive = port_receive, .event = port_event };
-  Port *port = self;
-  port->input = g_string_new (NULL);
-  return bp_char_attach (&port->backend, &handlers, port);
-}
-
-static void
-port_unrealize (void *self)
-{
-  Port *port = self;
-  bp_char_attach (&port->backend, NULL, NULL);
-  if (port->input)
-    g_string_free (port->input, TRUE);
-  port->input = NULL;
-}
-
-static const BpProperty port_properties[] = { BP_PROP_LINK ("backend", Port, backend, BP_CHAR_ID, 0, "The backend."), BP_PROP_END };
-static const BpTypeDesc port_type = { BP_TYPE ("test-port", BP_KIND_DEVICE, Port), .description = "a port", .properties = port_properties,
-                                      .realize = port_realize, .unrealize = port_unrealize };
-
-static char *directory;
 static BpMachine *m;
 static Descriptor *d;
 static Port *port;
@@ -62,24 +32,9 @@ static void
 enter (void)
 {
   static const BpTypeDesc *const types[] = { &char_file_type, &char_socket_type, &char_pty_type, &port_type, NULL };
-  static BpPluginDesc desc = { .magic = BP_PLUGIN_MAGIC, .struct_size = sizeof desc, .id = "test", .version = "1", .types = types };
-  static BpModule module = { .id = (char *) "test", .desc = &desc };
-  for (guint i = 0; types[i]; i++)
-    ck_assert (type_register (types[i], &module, NULL));
-  directory = g_dir_make_tmp ("backplane-char-XXXXXX", NULL);
-  ck_assert_int_eq (g_chdir (directory), 0);
+  types_register (types);
+  scratch_enter ();
   signal (SIGPIPE, SIG_IGN);    /* the peer's own */
-}
-
-static void
-leave (void)
-{
-  static const char *const files[] = { "m.ini", "in", "out", "s", "link" };
-  for (unsigned i = 0; i < G_N_ELEMENTS (files); i++)
-    g_unlink (files[i]);
-  ck_assert_int_eq (g_chdir ("/"), 0);
-  g_rmdir (directory);
-  g_free (directory);
 }
 
 static void
@@ -204,7 +159,7 @@ START_TEST (test_backends)
   if (_i >= 2)
     sweep (&s, "socket:", 6, sockets, G_N_ELEMENTS (sockets));
   else
-    sweep (&s, _i ? "ptmx" : "backplane-char", 6, files, G_N_ELEMENTS (files));
+    sweep (&s, _i ? "ptmx" : "backplane-test-", 6, files, G_N_ELEMENTS (files));
   sweep (&s, "", 6, starts, G_N_ELEMENTS (starts));
 }
 END_TEST
@@ -231,13 +186,6 @@ END_TEST
 int
 main (void)
 {
-  Suite *suite = suite_create ("char faults");
-  TCase *tc = tcase_create ("all");
-  sweep_init ();
-  tcase_add_checked_fixture (tc, enter, leave);
-  tcase_set_timeout (tc, 120);
-  tcase_add_loop_test (tc, test_backends, 0, 4);
-  tcase_add_test (tc, test_no_descriptors);
-  suite_add_tcase (suite, tc);
-  return sweep_run (suite);
+  const SweepTest tests[] = { { test_backends, 4 }, { test_no_descriptors, 1 } };
+  return sweep_run ("char faults", enter, scratch_leave, tests, G_N_ELEMENTS (tests));
 }

@@ -188,14 +188,6 @@ END_TEST
 int
 main (void)
 {
-  Suite *suite = suite_create ("img faults");
-  TCase *tc = tcase_create ("all");
-  sweep_init ();
-  tcase_add_checked_fixture (tc, block_enter, block_leave);
-  tcase_set_timeout (tc, 120);
-  tcase_add_loop_test (tc, test_convert, 0, 4);
-  tcase_add_loop_test (tc, test_check, 0, 3);
-  tcase_add_test (tc, test_info);
-  suite_add_tcase (suite, tc);
-  return sweep_run (suite);
+  const SweepTest tests[] = { { test_convert, 4 }, { test_check, 3 }, { test_info, 1 } };
+  return sweep_run ("img faults", block_enter, block_leave, tests, G_N_ELEMENTS (tests));
 }

@@ -2,10 +2,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "monitor/monitor-test.h"
 #include "monitor/qmp.h"
+#include "scratch.h"
 #include "sweep.h"
 #include <check.h>
 #include <errno.h>
-#include <glib/gstdio.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,34 +15,13 @@
 
 #define DONE "{\"return\": {}}"
 
-static char *directory, *answer;
+static char *answer;
 
 static void
 enter (void)
 {
   signal (SIGPIPE, SIG_IGN);
-  directory = g_dir_make_tmp ("backplane-monitor-XXXXXX", NULL);
-  ck_assert_int_eq (g_chdir (directory), 0);
-}
-
-static unsigned
-clear_folder (void)
-{
-  unsigned n = 0;
-  GDir *dir = g_dir_open (".", 0, NULL);
-  for (const char *name; (name = g_dir_read_name (dir)); n++)
-    g_unlink (name);
-  g_dir_close (dir);
-  return n;
-}
-
-static void
-leave (void)
-{
-  clear_folder ();
-  ck_assert_int_eq (g_chdir ("/"), 0);
-  g_rmdir (directory);
-  g_free (directory);
+  scratch_enter ();
 }
 
 /* --- files ----------------------------------------------------------------------------------------------- */
@@ -53,7 +32,7 @@ static bool replaces;
 static void
 prepare_file (void)
 {
-  clear_folder ();
+  scratch_empty (".");
   if (replaces)
     ck_assert (g_file_set_contents ("file", "old", -1, NULL));
   monitor_test_machine ("[device screen]\ntype = test-screen\n");
@@ -78,7 +57,7 @@ verify_file (const SweepFault *f, uint32_t failed)
   ck_assert_msg (strstr (next, "return"), "%s", next);
   monitor_test_end ();
   g_clear_pointer (&answer, g_free);
-  ck_assert_uint_eq (clear_folder (), there);
+  ck_assert_uint_eq (scratch_empty ("."), there);
 }
 
 static const SweepFault files[] = { { INJECT_WRITE, EIO, 1 }, { INJECT_WRITE, ENOSPC, INJECT_FOREVER }, { INJECT_WRITE, EINTR, 1 }, { INJECT_WRITE, INJECT_SHORT, INJECT_FOREVER },
@@ -144,7 +123,7 @@ talk (int fd, const char *text, const char *expected)
 static void
 prepare_client (void)
 {
-  clear_folder ();
+  scratch_empty (".");
   monitor_test_machine ("[monitor qmp]\ntype = monitor-qmp\nlisten = unix:qmp.sock\n");
 }
 
@@ -186,13 +165,6 @@ END_TEST
 int
 main (void)
 {
-  Suite *suite = suite_create ("monitor faults");
-  TCase *tc = tcase_create ("all");
-  sweep_init ();
-  tcase_add_checked_fixture (tc, enter, leave);
-  tcase_set_timeout (tc, 120);
-  tcase_add_loop_test (tc, test_files, 0, 6);
-  tcase_add_test (tc, test_clients);
-  suite_add_tcase (suite, tc);
-  return sweep_run (suite);
+  const SweepTest tests[] = { { test_files, 6 }, { test_clients, 1 } };
+  return sweep_run ("monitor faults", enter, scratch_leave, tests, G_N_ELEMENTS (tests));
 }

@@ -2,7 +2,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "build.h"
 #include "net-backends/backend.h"
+#include "scratch.h"
 #include "sweep.h"
+#include "types.h"
 #include <backplane/plugin.h>
 #include <errno.h>
 #include <glib/gstdio.h>
@@ -57,7 +59,7 @@ static const BpProperty port_properties[] = { BP_PROP_LINK ("backend", Port, bac
 static const BpTypeDesc port_type = { BP_TYPE ("port", BP_KIND_DEVICE, Port), .description = "the end of a network", .properties = port_properties,
                                       .realize = port_realize, .unrealize = port_unrealize };
 
-static char *directory, *message;
+static char *message;
 static const char *one, *two;
 static BpMachine *m;
 static Descriptor *d;
@@ -68,25 +70,10 @@ static void
 enter (void)
 {
   static const BpTypeDesc *types[16] = { &port_type };
-  static BpPluginDesc desc = { .magic = BP_PLUGIN_MAGIC, .struct_size = sizeof desc, .id = "test", .version = "1", .types = types };
-  static BpModule module = { .id = (char *) "test", .desc = &desc };
   for (unsigned i = 0; bp_plugin_query ()->types[i]; i++)
     types[i + 1] = bp_plugin_query ()->types[i];
-  for (guint i = 0; types[i]; i++)
-    ck_assert (type_register (types[i], &module, NULL));
-  directory = g_dir_make_tmp ("backplane-net-XXXXXX", NULL);
-  ck_assert_int_eq (g_chdir (directory), 0);
-}
-
-static void
-leave (void)
-{
-  static const char *const files[] = { "m.ini", "s", "t", "capture" };
-  for (unsigned i = 0; i < G_N_ELEMENTS (files); i++)
-    g_unlink (files[i]);
-  ck_assert_int_eq (g_chdir ("/"), 0);
-  g_rmdir (directory);
-  g_free (directory);
+  types_register (types);
+  scratch_enter ();
 }
 
 static void
@@ -241,12 +228,6 @@ END_TEST
 int
 main (void)
 {
-  Suite *suite = suite_create ("net faults");
-  TCase *tc = tcase_create ("all");
-  sweep_init ();
-  tcase_add_checked_fixture (tc, enter, leave);
-  tcase_set_timeout (tc, 120);
-  tcase_add_loop_test (tc, test_backends, 0, 3);
-  suite_add_tcase (suite, tc);
-  return sweep_run (suite);
+  const SweepTest tests[] = { { test_backends, 3 } };
+  return sweep_run ("net faults", enter, scratch_leave, tests, G_N_ELEMENTS (tests));
 }

@@ -1,9 +1,9 @@
 /* test-program-faults.c -- the program itself, under a host whose calls fail: an error that names the file, never a signal. */
 /* SPDX-License-Identifier: MIT */
+#include "scratch.h"
 #include "sweep.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <glib/gstdio.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char *directory;
 static const char *command;
 static int status;
 
@@ -19,8 +18,7 @@ static int status;
 static void
 enter (void)
 {
-  directory = g_dir_make_tmp ("backplane-program-XXXXXX", NULL);
-  ck_assert_int_eq (g_chdir (directory), 0);
+  scratch_enter ();
   InjectPage empty = { .kind = -1 };
   ck_assert (g_file_set_contents ("page", (const char *) &empty, sizeof empty, NULL));
   int fd = open ("page", O_RDWR | O_CLOEXEC);
@@ -29,21 +27,12 @@ enter (void)
   close (fd);
 }
 
-static void
-leave (void)
-{
-  g_autofree char *remove = g_strdup_printf ("rm -r %s", directory);
-  ck_assert_int_eq (g_chdir ("/"), 0);
-  ck_assert_int_eq (system (remove), 0);
-  g_free (directory);
-}
-
 /* With the library before all others, which AddressSanitizer would otherwise not bear. */
 static int
 run_program (const char *arguments, bool faults)
 {
   g_autofree char *library = g_build_filename (getenv ("BACKPLANE_BUILDDIR"), "tests", "faults", ".libs", "inject.so", NULL);
-  g_autofree char *line = faults ? g_strdup_printf ("exec env LD_PRELOAD=%s BACKPLANE_FAULTS=%s/page ASAN_OPTIONS=verify_asan_link_order=0:$ASAN_OPTIONS %s %s >said 2>&1", library, directory,
+  g_autofree char *line = faults ? g_strdup_printf ("exec env LD_PRELOAD=%s BACKPLANE_FAULTS=%s/page ASAN_OPTIONS=verify_asan_link_order=0:$ASAN_OPTIONS %s %s >said 2>&1", library, scratch_folder,
                                                     getenv ("BACKPLANE_RUN"), arguments)
                                  : g_strdup_printf ("exec %s %s >said 2>&1", getenv ("BACKPLANE_RUN"), arguments);
   int result = system (line);
@@ -106,17 +95,10 @@ END_TEST
 int
 main (void)
 {
-  Suite *suite = suite_create ("program faults");
-  TCase *tc = tcase_create ("all");
   if (!getenv ("BACKPLANE_RUN") || !getenv ("BACKPLANE_BUILDDIR")) {
     printf ("BACKPLANE_RUN and BACKPLANE_BUILDDIR are not set: run this by make check\n");
     return 77;
   }
-  sweep_init ();
-  tcase_add_checked_fixture (tc, enter, leave);
-  tcase_set_timeout (tc, 120);
-  tcase_add_loop_test (tc, test_img, 0, 3);
-  tcase_add_test (tc, test_memory);
-  suite_add_tcase (suite, tc);
-  return sweep_run (suite);
+  const SweepTest tests[] = { { test_img, 3 }, { test_memory, 1 } };
+  return sweep_run ("program faults", enter, scratch_leave, tests, G_N_ELEMENTS (tests));
 }

@@ -1,10 +1,8 @@
 /* test-request-faults.c -- a disk of a machine whose host fails: each request is answered once, by the truth; threads, io_uring, past the page cache. */
 /* SPDX-License-Identifier: MIT */
-#include "block-backends/block-backends.h"
 #include "block/block-test.h"
-#include "build.h"
+#include "block/drive.h"
 #include "sweep.h"
-#include <backplane/iface/block.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
@@ -13,63 +11,6 @@
 
 #define BLOCK 4096u
 #define BLOCKS 256u
-
-/* --- a machine ------------------------------------------------------------------------------------------- */
-
-typedef struct Drive {
-  BpLink backend;
-} Drive;
-
-static bool
-drive_realize (void *self, GError **error)
-{
-  static const BpBlockHandlers handlers = { .struct_size = sizeof handlers };
-  return bp_block_attach (&((Drive *) self)->backend, &handlers, self);
-}
-
-static void
-drive_unrealize (void *self)
-{
-  bp_block_attach (&((Drive *) self)->backend, NULL, NULL);
-}
-
-static const BpProperty drive_properties[] = { BP_PROP_LINK ("backend", Drive, backend, BP_BLOCK_ID, 0, "The backend."), BP_PROP_END };
-static const BpTypeDesc drive_type = { BP_TYPE ("test-drive", BP_KIND_DEVICE, Drive), .description = "a drive", .properties = drive_properties,
-                                       .realize = drive_realize, .unrealize = drive_unrealize };
-
-static BpMachine *m;
-static Descriptor *d;
-static Drive *drive;
-static const char *keys;
-
-static void
-enter (void)
-{
-  static const BpTypeDesc *const types[] = { &block_image_type, &drive_type, NULL };
-  static BpPluginDesc desc = { .magic = BP_PLUGIN_MAGIC, .struct_size = sizeof desc, .id = "test", .version = "1", .types = types };
-  static BpModule module = { .id = (char *) "test", .desc = &desc };
-  for (guint i = 0; types[i]; i++)
-    ck_assert (type_register (types[i], &module, NULL));
-  block_enter ();
-}
-
-static char *
-start (void)
-{
-  g_autoptr (GError) error = NULL;
-  m = machine_build (d);
-  ck_assert (m != NULL);
-  if (!machine_realize (m, &error))
-    return g_strdup (error->message);
-  drive = bp_machine_find (m, "drive");
-  return NULL;
-}
-
-static void
-stop (void)
-{
-  g_clear_pointer (&m, machine_free);
-}
 
 /* --- requests -------------------------------------------------------------------------------------------- */
 
@@ -166,15 +107,12 @@ read_some (unsigned round)
 
 /* --- the scenario ---------------------------------------------------------------------------------------- */
 
-static const char *format;
+static const char *format, *keys;
 
 static void
 prepare (void)
 {
-  g_autofree char *text = g_strdup_printf ("[device drive]\ntype = test-drive\nbackend = b\n[backend b]\ntype = block-image\nfile = a\n%s\n", keys);
-  g_clear_pointer (&d, descriptor_free);
-  ck_assert (g_file_set_contents ("m.ini", text, -1, NULL));
-  d = descriptor_load ("m.ini", NULL);
+  drive_describe (keys);
   block_create ("a", format, BLOCKS * BLOCK, NULL);
   memset (model, 0, sizeof model);
   memset (unsure, 0, sizeof unsure);
@@ -184,7 +122,7 @@ prepare (void)
 static void
 run (void)
 {
-  g_autofree char *message = start ();
+  g_autofree char *message = drive_start ();
   if (message) {
     n_errors++;
     ck_assert_msg (strstr (message, "`a`") || strstr (message, "io = uring"), "no file in: %s", message);
@@ -194,7 +132,7 @@ run (void)
     write_some (1);
     read_some (1);
   }
-  stop ();
+  drive_stop ();
 }
 
 /* Once the host is well, the disk has what was acknowledged. */
@@ -235,14 +173,13 @@ START_TEST (test_requests)
   static const SweepScenario s = { "requests", prepare, run, verify };
   static const char *const all[] = { "io = threads", "io = auto", "io = auto\ncache = none", "io = threads\ncache = directsync", "io = auto\ncache = directsync" };
   format = _i & 1 ? "qcow2" : "raw";
-  g_autofree char *raw = g_strdup_printf ("%s\nformat = %s", all[_i / 2], format);
+  g_autofree char *raw = g_strdup_printf ("file = a\n%s\nformat = %s", all[_i / 2], format);
   keys = raw;
   memory = aligned_alloc (BLOCK, PIECES * BLOCK);
   if (!strstr (keys, "cache") || can_bypass_cache ()) {
     sweep (&s, "backplane-", 6, faults, G_N_ELEMENTS (faults));
     sweep (&s, "", 6, no_pattern, G_N_ELEMENTS (no_pattern));
   }
-  g_clear_pointer (&d, descriptor_free);
   free (memory);
 }
 END_TEST
@@ -250,12 +187,6 @@ END_TEST
 int
 main (void)
 {
-  Suite *suite = suite_create ("request faults");
-  TCase *tc = tcase_create ("all");
-  sweep_init ();
-  tcase_add_checked_fixture (tc, enter, block_leave);
-  tcase_set_timeout (tc, 120);
-  tcase_add_loop_test (tc, test_requests, 0, 10);
-  suite_add_tcase (suite, tc);
-  return sweep_run (suite);
+  const SweepTest tests[] = { { test_requests, 10 } };
+  return sweep_run ("request faults", drive_enter, drive_leave, tests, G_N_ELEMENTS (tests));
 }

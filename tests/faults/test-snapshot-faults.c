@@ -1,6 +1,7 @@
 /* test-snapshot-faults.c -- snapshots and moves on a host whose calls fail: the old file stays, the machine goes on in one place. */
 /* SPDX-License-Identifier: MIT */
 #include "core/migrate-pair.h"
+#include "scratch.h"
 #include "sweep.h"
 #include <errno.h>
 #include <glib/gstdio.h>
@@ -77,11 +78,7 @@ note (bool worked, GError *error)
 static void
 clear_folder (unsigned most)
 {
-  unsigned n = 0;
-  GDir *dir = g_dir_open (".", 0, NULL);
-  for (const char *name; (name = g_dir_read_name (dir)); n++)
-    g_unlink (name);
-  g_dir_close (dir);
+  unsigned n = scratch_empty (".");
   ck_assert_msg (n <= most, "%u files are left", n);
 }
 
@@ -219,7 +216,6 @@ setup (void)
 static void
 teardown (void)
 {
-  clear_folder (100);
   ck_assert_int_eq (g_chdir ("/"), 0);
   pair_teardown ();
 }
@@ -227,13 +223,6 @@ teardown (void)
 int
 main (void)
 {
-  Suite *suite = suite_create ("snapshot faults");
-  TCase *tc = tcase_create ("all");
-  sweep_init ();
-  tcase_add_checked_fixture (tc, setup, teardown);
-  tcase_set_timeout (tc, 120);
-  tcase_add_test (tc, test_files);
-  tcase_add_test (tc, test_moves);
-  suite_add_tcase (suite, tc);
-  return sweep_run (suite);
+  const SweepTest tests[] = { { test_files, 1 }, { test_moves, 1 } };
+  return sweep_run ("snapshot faults", setup, teardown, tests, G_N_ELEMENTS (tests));
 }
