@@ -1,44 +1,16 @@
 /* test-jump-cache.c -- what the jump cache finds, and when its entries and the names of pages go. */
 /* SPDX-License-Identifier: MIT */
-#include "toy-cpu.h"
+#include "toy-block.h"
 #include "../suite.h"
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
-static Toy *toy;
-static TcgMachine *tcg;
-static TcgVcpu *v;
-
-static void
-setup (void)
-{
-  toy = toy_new (&toy_ways[1]);
-  tcg = toy_tcg (toy);
-  v = toy_vcpu (toy);
-}
-
-static void
-teardown (void)
-{
-  toy_free_machine (toy);
-}
-
-static const uint8_t host_code[64];
-
-/* A block as translation would leave it, `i` to tell it from others. */
 static Tb *
 block (unsigned i, uint64_t pc, uint64_t physical)
 {
-  Tb *tb = g_aligned_alloc0 (1, sizeof *tb + 2 * sizeof (TbExit), 64);
-  tb->exit = (TbExit *) (void *) (tb + 1);
-  tb->n_exits = 2;
-  tb->key = (BpTbKey) { .pc = pc };
+  Tb *tb = toy_block (i, pc, physical);
   tb->mode = tb_mode (tcg, 0, 0, 0);
-  tb->physical[0] = physical;
-  tb->physical[1] = ~(uint64_t) 0;
-  tb->n_bytes = 8;
-  tb->code = host_code + i;
   tb->exit[0].jump = tb->exit[1].jump = TB_NO_EXIT;
   ck_assert (tb_name_pages (tcg, tb));
   return tb;
@@ -326,7 +298,7 @@ main (void)
 {
   Suite *suite = suite_create ("jump-cache");
   TCase *tcase = tcase_create ("all");
-  tcase_add_checked_fixture (tcase, setup, teardown);
+  tcase_add_checked_fixture (tcase, toy_block_setup, toy_block_teardown);
   tcase_add_test (tcase, global_or_not);
   tcase_add_test (tcase, proofs);
   tcase_add_test (tcase, by_page);

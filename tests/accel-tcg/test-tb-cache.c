@@ -1,49 +1,10 @@
 /* test-tb-cache.c -- blocks by key, by host address, through links. */
 /* SPDX-License-Identifier: MIT */
-#include "toy-cpu.h"
+#include "toy-block.h"
 #include "../suite.h"
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
-
-static Toy *toy;
-static TcgMachine *tcg;
-static TcgVcpu *v;
-
-static void
-setup (void)
-{
-  toy = toy_new (&toy_ways[1]);         /* the interpreter: its links do nothing, so that blocks need no code */
-  tcg = toy_tcg (toy);
-  v = toy_vcpu (toy);
-}
-
-static void
-teardown (void)
-{
-  toy_free_machine (toy);
-}
-
-static const uint8_t host_code[64];
-
-/* A block as translation would leave it, `i` to tell it from others. */
-static Tb *
-block (unsigned i, uint64_t pc, uint64_t physical)
-{
-  Tb *tb = g_aligned_alloc0 (1, sizeof *tb + 2 * sizeof (TbExit), 64);
-  tb->exit = (TbExit *) (void *) (tb + 1);
-  tb->n_exits = 2;
-  tb->key = (BpTbKey) { .pc = pc };
-  tb->physical[0] = physical;
-  tb->physical[1] = ~(uint64_t) 0;
-  tb->n_bytes = 8;
-  tb->n_insns = 2;
-  tb->code = host_code + i;
-  tb->code_size = 1;
-  tb->exit[0].jump = tb->exit[1].jump = 0;
-  tb->exit[0].guard = tb->exit[1].guard = TB_NO_EXIT;
-  return tb;
-}
 
 /* --- modes and keys --------------------------------------------------------------------------- */
 
@@ -60,7 +21,7 @@ END_TEST
 
 START_TEST (look_up)
 {
-  Tb *a = block (0, 0x1000, 0x5000), *b = block (1, 0x1000, 0x6000), *c = block (2, 0x1000, 0x5000);
+  Tb *a = toy_block (0, 0x1000, 0x5000), *b = toy_block (1, 0x1000, 0x6000), *c = toy_block (2, 0x1000, 0x5000);
   c->key.flags = 1;
   tb_insert (tcg, a);
   tb_insert (tcg, b);
@@ -87,7 +48,7 @@ END_TEST
 /* Only what overlaps goes, in either page of a block. */
 START_TEST (ranges)
 {
-  Tb *a = block (0, 0x1ffc, 0x5ffc), *b = block (1, 0x5100, 0x5100), *c = block (2, 0x9000, 0x9000);
+  Tb *a = toy_block (0, 0x1ffc, 0x5ffc), *b = toy_block (1, 0x5100, 0x5100), *c = toy_block (2, 0x9000, 0x9000);
   a->physical[1] = 0x9000;      /* its second half: 4 bytes */
   Tb *all[3] = { a, b, c };
   for (unsigned i = 0; i < 3; i++)
@@ -108,7 +69,7 @@ END_TEST
 /* Two linear pages, one after the other, that are the same RAM page. */
 START_TEST (both_pages_the_same)
 {
-  Tb *a = block (0, 0x1ffc, 0x5ffc), *b = block (1, 0x1ffc, 0x5ffc);
+  Tb *a = toy_block (0, 0x1ffc, 0x5ffc), *b = toy_block (1, 0x1ffc, 0x5ffc);
   a->physical[1] = b->physical[1] = 0x5000;
   b->key.flags = 1;
   tb_insert (tcg, a);
@@ -134,7 +95,7 @@ n_incoming (const Tb *tb)
 
 START_TEST (links)
 {
-  Tb *a = block (0, 0x1000, 0x5000), *b = block (1, 0x1010, 0x5010), *c = block (2, 0x1020, 0x5020);
+  Tb *a = toy_block (0, 0x1000, 0x5000), *b = toy_block (1, 0x1010, 0x5010), *c = toy_block (2, 0x1020, 0x5020);
   Tb *all[3] = { a, b, c };
   for (unsigned i = 0; i < 3; i++)
     tb_insert (tcg, all[i]);
@@ -173,7 +134,7 @@ START_TEST (guarded_links)
   Backend backend = *tcg->backend, *before = tcg->backend;
   backend.guard = note_guard;
   tcg->backend = &backend;
-  Tb *a = block (0, 0x1000, 0x5000), *b = block (1, 0x2010, 0x6010), *c = block (2, 0x2010, 0x7010), *d = block (3, 0x2010, 0x6010);
+  Tb *a = toy_block (0, 0x1000, 0x5000), *b = toy_block (1, 0x2010, 0x6010), *c = toy_block (2, 0x2010, 0x7010), *d = toy_block (3, 0x2010, 0x6010);
   Tb *all[4] = { a, b, c, d };
   a->exit[1].guard = 8;
   d->key.flags = 1;
@@ -202,10 +163,10 @@ END_TEST
 /* Names: the same for the same page, its place and the MMU index; never two of a block's at one place; and none when all are used. */
 START_TEST (names)
 {
-  Tb *a = block (0, 0x1ff8, 0x5ff8);
+  Tb *a = toy_block (0, 0x1ff8, 0x5ff8);
   a->physical[1] = 0x9000;
   for (unsigned k = 0; k < 20000; k++) {
-    Tb *b = block (1, 0x1000 * k, 0x5000);
+    Tb *b = toy_block (1, 0x1000 * k, 0x5000);
     b->cflags = (k & 1) << TB_MMU_SHIFT;
     ck_assert (tb_name_pages (tcg, b) && tb_name_pages (tcg, a));
     uint32_t name = b->page_id[0];
@@ -216,7 +177,7 @@ START_TEST (names)
   tcg->n_page_ids[0] = UINT32_MAX - 10;
   unsigned n = 0;
   for (unsigned k = 0; k < 20; k++) {
-    Tb *b = block (1, 0x1000 * k, 0xa000 + 0x1000 * k);
+    Tb *b = toy_block (1, 0x1000 * k, 0xa000 + 0x1000 * k);
     n += tb_name_pages (tcg, b);
     g_aligned_free (b);
   }
@@ -234,7 +195,7 @@ START_TEST (random_links)
   Tb *all[N];
   GRand *r = g_rand_new_with_seed (5);
   for (unsigned i = 0; i < N; i++) {
-    all[i] = block (i, 0x1000 + 16 * i, 0x5000 + 16 * i);
+    all[i] = toy_block (i, 0x1000 + 16 * i, 0x5000 + 16 * i);
     tb_insert (tcg, all[i]);
   }
   for (unsigned k = 0; k < 3000; k++) {
@@ -335,7 +296,7 @@ main (void)
 {
   Suite *suite = suite_create ("tb-cache");
   TCase *tcase = tcase_create ("all");
-  tcase_add_checked_fixture (tcase, setup, teardown);
+  tcase_add_checked_fixture (tcase, toy_block_setup, toy_block_teardown);
   tcase_add_test (tcase, modes);
   tcase_add_test (tcase, look_up);
   tcase_add_test (tcase, ranges);

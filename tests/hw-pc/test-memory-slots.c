@@ -1,8 +1,7 @@
 /* test-memory-slots.c -- memory slots and dimms: places chosen and refused, registers as the operating system's methods use them, and what guests answer. */
 /* SPDX-License-Identifier: MIT */
-#include "hw-pc-test.h"
+#include "hot-plug-test.h"
 #include <backplane/bus/memory-slots.h>
-#include <backplane/machine.h>
 #include <string.h>
 
 enum { SELECT = 0xa00, OST_EVENT = 0xa04, OST_STATUS = 0xa08, STATUS = 0xa14 };
@@ -18,30 +17,7 @@ enum { ENABLED = 1, INSERTED = 2, REMOVE = 4, EJECT = 8 };
 static const char usual[] = SLOTS ("slots = 4\nmaxmem = 2G\n") MEMORY ("m1", "128M") MEMORY ("m2", "256M");
 static const char with_one[] = SLOTS ("slots = 4\nmaxmem = 2G\n") MEMORY ("m1", "128M") DIMM ("d1", "m1", "");
 
-static GString *heard;
-
-static void
-listen_to (void *user, BpMachineEvent event, const char *detail)
-{
-  if (event == BP_MACHINE_OBJECT_REMOVED || event == BP_MACHINE_REMOVAL_REFUSED)
-    g_string_append_printf (heard, "%s %s;", event == BP_MACHINE_OBJECT_REMOVED ? "gone" : "kept", detail);
-}
-
-static Harness *
-start (const char *text)
-{
-  Harness *h = harness_new (hw_pc (), text);
-  heard = g_string_new (NULL);
-  bp_machine_watch (harness_machine (h), listen_to, NULL);
-  return h;
-}
-
-static void
-end (Harness *h)
-{
-  harness_free (h);
-  g_string_free (heard, TRUE);
-}
+static Harness *start (const char *text) { return hot_plug_new (hw_pc (), text); }
 
 static bool
 add_dimm (Harness *h, const char *id, const char *memory, const char *key, const char *value, GError **error)
@@ -91,7 +67,7 @@ START_TEST (a_module_is_there_from_the_start)
   out32 (h, SELECT, 77);
   ck_assert_uint_eq (in32 (h, 0xa00), 0);
   out8 (h, STATUS, 0xff);
-  end (h);
+  hot_plug_free (h);
 }
 END_TEST
 
@@ -120,7 +96,7 @@ START_TEST (a_module_comes)
   ck_assert_int_eq (harness_level (h, "slots.event"), 0);
   out32 (h, SELECT, 0);
   ck_assert_uint_eq (in8 (h, STATUS), ENABLED);
-  end (h);
+  hot_plug_free (h);
 }
 END_TEST
 
@@ -150,7 +126,7 @@ START_TEST (a_module_goes)
   ck_assert_str_eq (heard->str, "gone d1;");
   ck_assert_int_eq (bp_machine_remove_object (harness_machine (h), "m1", NULL), BP_REMOVAL_REFUSED);   /* test-ram is not of the kind */
   ck_assert (add_dimm (h, "d9", "m1", "slot", "0", NULL));
-  end (h);
+  hot_plug_free (h);
 }
 END_TEST
 
@@ -175,7 +151,7 @@ START_TEST (the_guest_keeps_it)
     ck_assert_str_eq (heard->str, expected);
   }
   ck_assert_uint_eq (in8 (h, STATUS), ENABLED);
-  end (h);
+  hot_plug_free (h);
 }
 END_TEST
 
@@ -197,7 +173,7 @@ START_TEST (a_reset_is_an_answer)
   ck_assert_uint_eq (in8 (h, STATUS), 0);
   bp_test_iterate (h);
   ck_assert_ptr_null (bp_machine_find (harness_machine (h), "d1"));
-  end (h);
+  hot_plug_free (h);
 }
 END_TEST
 
@@ -219,7 +195,7 @@ START_TEST (ejected_on_the_way)
   bp_test_iterate (there);
   ck_assert_str_eq (heard->str, "gone d1;");
   harness_free (h);
-  end (there);
+  hot_plug_free (there);
 }
 END_TEST
 
@@ -229,7 +205,7 @@ START_TEST (goes_unseen)
   Harness *h = start (with_one);
   ck_assert_int_eq (bp_machine_remove_object (harness_machine (h), "d1", NULL), BP_REMOVAL_NOW);
   ck_assert_uint_eq (harness_read (h, "memory", 4 * GIB, 1), 0xff);
-  end (h);
+  hot_plug_free (h);
 }
 END_TEST
 
@@ -280,7 +256,7 @@ START_TEST (refused_while_it_runs)
   ck_assert (!add_dimm (h, "d2", "m1", "slot", "-1", &error));
   ck_assert_str_eq (error->message, "[device d2]: memory = m1 is in use: d1.memory");
   g_clear_error (&error);
-  end (h);
+  hot_plug_free (h);
 }
 END_TEST
 

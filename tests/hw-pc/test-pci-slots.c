@@ -1,9 +1,8 @@
 /* test-pci-slots.c -- PCI functions that come and go: registers as the operating system's methods use them, what is refused, what the guest sees meanwhile. */
 /* SPDX-License-Identifier: MIT */
 #include <backplane/bus/pci.h>
-#include <backplane/machine.h>
 #include <string.h>
-#include "hw-pc-test.h"
+#include "hot-plug-test.h"
 
 enum { CAME = 0xae00, ASKED = 0xae04, EJECT = 0xae08, REMOVABLE = 0xae0c };
 
@@ -57,32 +56,13 @@ static const BpTypeDesc chip_type = { BP_TYPE ("test-chip", BP_KIND_DEVICE, Card
 #define SLOTS "[device slots]\ntype = pci-slots\nbus = host\npio0 = io@0xae00\nevent = probe.in0\n"
 #define CARD_AT(id, type, address) "[device " id "]\ntype = " type "\nbus = host\naddress = " address "\n"
 
-static GString *heard;
-
-static void
-listen_to (void *user, BpMachineEvent event, const char *detail)
-{
-  if (event == BP_MACHINE_OBJECT_REMOVED || event == BP_MACHINE_REMOVAL_REFUSED)
-    g_string_append_printf (heard, "%s;", detail);
-}
-
 static Harness *
 start (const char *text)
 {
   static const BpTypeDesc *types[64] = { &card_type, &chip_type };
   for (unsigned i = 0; hw_pc ()[i]; i++)
     types[i + 2] = hw_pc ()[i];
-  Harness *h = harness_new (types, text);
-  heard = g_string_new (NULL);
-  bp_machine_watch (harness_machine (h), listen_to, NULL);
-  return h;
-}
-
-static void
-end (Harness *h)
-{
-  harness_free (h);
-  g_string_free (heard, TRUE);
+  return hot_plug_new (types, text);
 }
 
 static bool
@@ -120,7 +100,7 @@ START_TEST (a_function_comes)
   ck_assert_int_eq (harness_level (h, "slots.event"), 0);
   ck_assert_uint_eq (in32 (h, CAME), 0);
   ck_assert_uint_eq (vendor (h, 0x1f, 0), 0x56781234);
-  end (h);
+  hot_plug_free (h);
 }
 END_TEST
 
@@ -142,15 +122,15 @@ START_TEST (a_function_goes)
   ck_assert_uint_eq (vendor (h, 3, 0), UINT32_MAX);     /* at once */
   out32 (h, EJECT, 1u << 3);
   bp_test_iterate (h);
-  ck_assert_str_eq (heard->str, "old;");
+  ck_assert_str_eq (heard->str, "gone old;");
   ck_assert (add (h, "again", "03.0", NULL));
   ck_assert_uint_eq (vendor (h, 3, 0), 0x56781234);
   out32 (h, EJECT, 1u << 3);                            /* of its own accord, and before it has heard of it */
   bp_test_iterate (h);
-  ck_assert_str_eq (heard->str, "old;again;");
+  ck_assert_str_eq (heard->str, "gone old;gone again;");
   ck_assert_uint_eq (in32 (h, CAME), 0);
   ck_assert_int_eq (harness_level (h, "slots.event"), 0);
-  end (h);
+  hot_plug_free (h);
 }
 END_TEST
 
@@ -160,9 +140,9 @@ START_TEST (a_reset_answers)
   ck_assert_int_eq (bp_machine_remove_object (harness_machine (h), "old", NULL), BP_REMOVAL_ASKED);
   harness_reset (h, BP_RESET_WARM);
   bp_test_iterate (h);
-  ck_assert_str_eq (heard->str, "old: the machine was reset before the guest answered;");
+  ck_assert_str_eq (heard->str, "kept old: the machine was reset before the guest answered;");
   ck_assert_uint_eq (vendor (h, 3, 0), 0x56781234);
-  end (h);
+  hot_plug_free (h);
 }
 END_TEST
 
@@ -170,24 +150,22 @@ END_TEST
 START_TEST (ejected_while_the_machine_moves)
 {
   static const char text[] = PC SLOTS CARD_AT ("old", "test-card", "03.0");
-  Harness *there = start (text);
-  g_string_free (heard, TRUE);
-  Harness *h = start (text);
+  Harness *h = start (text), *there = start (text);
   out32 (h, EJECT, 1u << 3);
   harness_copy (h, there);
   ck_assert_uint_eq (vendor (there, 3, 0), UINT32_MAX);
   out32 (there, EJECT, 1u << 3);
   ck_assert_uint_eq (in32 (there, CAME) | in32 (there, ASKED), 0);
   bp_test_iterate (h);
-  ck_assert_str_eq (heard->str, "old;");
+  ck_assert_str_eq (heard->str, "gone old;");
   g_string_truncate (heard, 0);
   ck_assert_ptr_nonnull (bp_machine_find (harness_machine (there), "old"));
   bp_machine_stop (harness_machine (there), BP_RUN_PAUSED);
   ck_assert (bp_machine_continue (harness_machine (there), NULL));
   bp_test_iterate (there);
-  ck_assert_str_eq (heard->str, "old;");
+  ck_assert_str_eq (heard->str, "gone old;");
   harness_free (there);
-  end (h);
+  hot_plug_free (h);
 }
 END_TEST
 
@@ -219,7 +197,7 @@ START_TEST (what_does_not_go)
   g_clear_error (&error);
   ck_assert_uint_eq (in32 (h, CAME), 0);
   ck_assert_str_eq (heard->str, "");
-  end (h);
+  hot_plug_free (h);
 }
 END_TEST
 
@@ -234,7 +212,7 @@ START_TEST (without_slots)
   ck_assert_int_eq (bp_machine_remove_object (harness_machine (h), "card", &error), BP_REMOVAL_REFUSED);
   ck_assert_ptr_nonnull (strstr (error->message, "the guest cannot be asked"));
   g_clear_error (&error);
-  end (h);
+  hot_plug_free (h);
 }
 END_TEST
 

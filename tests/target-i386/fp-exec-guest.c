@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "fp-exec.h"
+#include "check-ir.h"
 
 #include "accel-tcg/backend.h"
 #ifdef HAVE_HOST_X64
@@ -316,25 +317,6 @@ fp_exec_guest_start (const char *how)
 }
 
 /* --- running -------------------------------------------------------------------------------------------- */
-
-static void
-print_ir (const char *what, const BpIrBlock *ir)
-{
-  GString *text = g_string_new (NULL);
-  ir_print (ir, text);
-  g_printerr ("%s:\n%s\n", what, text->str);
-  g_string_free (text, TRUE);
-}
-
-static void
-check_ir (const BpIrBlock *ir)
-{
-  GError *error = NULL;
-  if (!ir_verify (ir, &error)) {
-    print_ir ("wrong", ir);
-    g_error ("%s", error->message);
-  }
-}
 
 static void
 prepare (BpIrBlock *ir, BpTranslation *t, bool explain)

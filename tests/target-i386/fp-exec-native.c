@@ -9,6 +9,7 @@
 #include <ucontext.h>
 
 #include "fp-exec.h"
+#include "native-signals.h"
 
 #ifdef __x86_64__
 
@@ -94,21 +95,10 @@ map (uint32_t address, size_t size)
 bool
 fp_exec_native_start (void)
 {
-  static const int ends[] = { SIGTRAP, SIGSEGV, SIGBUS, SIGFPE, SIGILL };
-  static uint8_t stack[1 << 16];
-  stack_t alternative = { .ss_sp = stack, .ss_size = sizeof stack };
-  struct sigaction action = { .sa_flags = SA_SIGINFO | SA_ONSTACK };
   has_avx = __builtin_cpu_supports ("avx");
-  if (!map (FP_EXEC_CODE, FP_EXEC_PAGE) || !map (FP_EXEC_DATA, FP_EXEC_DATA_SIZE)
-      || sigaltstack (&alternative, NULL))
+  if (!map (FP_EXEC_CODE, FP_EXEC_PAGE) || !map (FP_EXEC_DATA, FP_EXEC_DATA_SIZE))
     return false;
-  sigfillset (&action.sa_mask);
-  action.sa_sigaction = enter;
-  sigaction (SIGUSR1, &action, NULL);
-  action.sa_sigaction = leave;
-  for (unsigned i = 0; i < sizeof ends / sizeof *ends; i++)
-    sigaction (ends[i], &action, NULL);
-  return true;
+  return native_signals (enter, leave);
 }
 
 void

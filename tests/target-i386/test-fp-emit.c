@@ -8,6 +8,7 @@
 #include "accel-tcg/backend.h"
 #include "target-i386/emit/helper-args.h"
 #include "target-i386/emit/translate.h"
+#include "../suite.h"
 
 /* --- what the emitters need of the rest ----------------------------------------------------------------- */
 
@@ -239,11 +240,7 @@ main (void)
   tcase_add_test (tcase, test_pending);
   tcase_add_test (tcase, test_alignment_check);
   suite_add_tcase (suite, tcase);
-  SRunner *runner = srunner_create (suite);
-  srunner_set_fork_status (runner, CK_NOFORK);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
+  int failed = suite_run (suite);
   bp_ir_block_finish (&block);
-  return failed != 0;
+  return failed;
 }

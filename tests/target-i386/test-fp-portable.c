@@ -8,21 +8,11 @@
 #include <string.h>
 
 #include "fp-native.h"
+#include "../random-numbers.h"
 
 static unsigned rounds = 40;    /* states tried for each instruction */
 
 /* --- operands ------------------------------------------------------------------------------------------- */
-
-static uint64_t seed = 0x9e3779b97f4a7c15;
-
-static uint64_t
-random64 (void)
-{
-  seed ^= seed << 13;
-  seed ^= seed >> 7;
-  seed ^= seed << 17;
-  return seed * 0x2545f4914f6cdd1d;
-}
 
 static unsigned
 below (unsigned n)
@@ -546,7 +536,7 @@ main (int argc, char **argv)
   if (argc > 1)
     rounds = (unsigned) atoi (argv[1]);
   if (argc > 2)
-    seed ^= (uint64_t) atoll (argv[2]) << 20;
+    random_seed ^= (uint64_t) atoll (argv[2]) << 20;
   Suite *suite = suite_create ("fp-portable");
   TCase *tcase = tcase_create ("against the processor");
   tcase_set_timeout (tcase, 120);

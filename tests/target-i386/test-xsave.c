@@ -8,6 +8,8 @@
 
 #include "target-i386/runtime/fp.h"
 #include "target-i386/runtime/helpers.h"
+#include "../random-numbers.h"
+#include "../suite.h"
 
 /* --- a flat memory for the helpers ---------------------------------------------------------------------- */
 
@@ -43,17 +45,6 @@ void x86_set_pkru (X86Cpu *env, uint32_t value) { env->pkru = value; }
 
 /* The exception that a call ends with, -1: none. */
 #define EXCEPTION_OF(call) ({ int caught = setjmp (leave); if (!caught) call; caught - 1; })
-
-static uint64_t seed = 98765;
-
-static uint64_t
-random64 (void)
-{
-  seed ^= seed << 13;
-  seed ^= seed >> 7;
-  seed ^= seed << 17;
-  return seed * 0x2545f4914f6cdd1d;
-}
 
 static void
 set_up (void)
@@ -391,10 +382,5 @@ main (void)
   tcase_add_test (tcase, test_pkru);
   tcase_add_test (tcase, test_xcr0);
   suite_add_tcase (suite, tcase);
-  SRunner *runner = srunner_create (suite);
-  srunner_set_fork_status (runner, CK_NOFORK);
-  srunner_run_all (runner, CK_NORMAL);
-  int failed = srunner_ntests_failed (runner);
-  srunner_free (runner);
-  return failed != 0;
+  return suite_run (suite);
 }

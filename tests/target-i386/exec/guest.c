@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 
 #include "exec.h"
+#include "../check-ir.h"
 
 #include <glib.h>
 #include <setjmp.h>
@@ -408,25 +409,6 @@ get_state (ExecState *s)
     s->gpr[i] = is_64 ? cpu->gpr[i] : (uint32_t) cpu->gpr[i];
   s->pc = is_64 ? cpu->eip : (uint32_t) cpu->eip;
   s->eflags = x86_eflags (cpu) & (X86_FL_ARITH | X86_FL_DF);
-}
-
-static void
-print_ir (const char *what, const BpIrBlock *ir)
-{
-  GString *text = g_string_new (NULL);
-  ir_print (ir, text);
-  g_printerr ("%s:\n%s\n", what, text->str);
-  g_string_free (text, TRUE);
-}
-
-static void
-check_ir (const BpIrBlock *ir)
-{
-  GError *error = NULL;
-  if (!ir_verify (ir, &error)) {
-    print_ir ("wrong", ir);
-    g_error ("%s", error->message);
-  }
 }
 
 /* Where the next branches might go, one after the other: what a hot path from here would be. */

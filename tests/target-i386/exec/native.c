@@ -9,6 +9,7 @@
 #define _GNU_SOURCE
 #endif
 #include "exec.h"
+#include "../native-signals.h"
 
 #include <asm/ldt.h>
 #include <asm/prctl.h>
@@ -144,25 +145,14 @@ set_segments (void)
 bool
 exec_native_start (void)
 {
-  static const int ends[] = { SIGTRAP, SIGSEGV, SIGBUS, SIGFPE, SIGILL };
-  static uint8_t stack[1 << 16];
-  stack_t alternative = { .ss_sp = stack, .ss_size = sizeof stack };
-  struct sigaction action = { .sa_flags = SA_SIGINFO | SA_ONSTACK };
-  if (!map_all () || !set_segments () || syscall (SYS_arch_prctl, ARCH_SET_GS, EXEC_GS_BASE)
-      || sigaltstack (&alternative, NULL))
+  if (!map_all () || !set_segments () || syscall (SYS_arch_prctl, ARCH_SET_GS, EXEC_GS_BASE))
     return false;
   protect (EXEC_CODE, EXEC_CODE_SIZE, PROT_READ | PROT_EXEC);
   protect (EXEC_DATA + 2 * EXEC_PAGE, EXEC_PAGE, PROT_READ);
   touch (EXEC_CODE, EXEC_CODE_SIZE);
   touch (EXEC_DATA, 3 * EXEC_PAGE);
   touch (EXEC_STACK, EXEC_PAGE);
-  sigfillset (&action.sa_mask);
-  action.sa_sigaction = enter;
-  sigaction (SIGUSR1, &action, NULL);
-  action.sa_sigaction = leave;
-  for (unsigned i = 0; i < sizeof ends / sizeof *ends; i++)
-    sigaction (ends[i], &action, NULL);
-  return true;
+  return native_signals (enter, leave);
 }
 
 /* Behind the pages' protection. */

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "opcodes.h"
+#include "../native-signals.h"
 
 enum { PAGE = 4096 };
 enum { LDT_CODE = 0x07, LDT_STACK = 0x0f, LDT_DATA = 0x17, FLAGS_TF = 0x100, FLAGS_SET = 0x54dd5 };
@@ -118,22 +119,12 @@ map (uintptr_t address, size_t size)
 bool
 native_start (void)
 {
-  static const int ends[] = { SIGTRAP, SIGSEGV, SIGBUS, SIGFPE, SIGILL };
-  static uint8_t stack[1 << 16];
-  stack_t alternative = { .ss_sp = stack, .ss_size = sizeof stack };
-  struct sigaction action = { .sa_flags = SA_SIGINFO | SA_ONSTACK };
   has_avx = __builtin_cpu_supports ("avx");
-  if (!map (OPCODES_STACK, PAGE) || !map (OPCODES_EDGE, 2 * PAGE) || !map (OPCODES_CODE, OPCODES_BATCH * OPCODES_SIZE) || sigaltstack (&alternative, NULL)
+  if (!map (OPCODES_STACK, PAGE) || !map (OPCODES_EDGE, 2 * PAGE) || !map (OPCODES_CODE, OPCODES_BATCH * OPCODES_SIZE)
       || !set_segment (LDT_CODE, OPCODES_BASE16, OPCODES_CODE_LIMIT16, 2) || !set_segment (LDT_STACK, OPCODES_BASE16, OPCODES_STACK_LIMIT16, 0)
       || !set_segment (LDT_DATA, OPCODES_DATA16, 0xffff, 0))
     return false;
-  sigfillset (&action.sa_mask);
-  action.sa_sigaction = enter;
-  sigaction (SIGUSR1, &action, NULL);
-  action.sa_sigaction = leave;
-  for (unsigned i = 0; i < sizeof ends / sizeof *ends; i++)
-    sigaction (ends[i], &action, NULL);
-  return true;
+  return native_signals (enter, leave);
 }
 
 void
