@@ -1,64 +1,7 @@
-/* debug.c -- a debugger's breakpoints, watchpoints and steps.  Built with -mgeneral-regs-only. */
+/* debug.c -- a debugger attaches, sets points and steps; a vCPU stops for it.  Built with -mgeneral-regs-only. */
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 #include "machine-tcg.h"
-
-/* --- points ----------------------------------------------------------------------------- */
-
-static bool is_break (BpDebugKind kind) { return kind == BP_DEBUG_SOFTWARE || kind == BP_DEBUG_HARDWARE; }
-
-static const BpDebugPoint *
-point_at (const TcgDebug *d, unsigned i)
-{
-  return &g_array_index (d->points, BpDebugPoint, i);
-}
-
-/* Hardware before software: it is there earlier. */
-static const BpDebugPoint *
-find_break (const TcgDebug *d, uint64_t pc)
-{
-  const BpDebugPoint *found = NULL;
-  for (unsigned i = 0; d->n_breaks && i < d->points->len; i++) {
-    const BpDebugPoint *p = point_at (d, i);
-    if (is_break (p->kind) && p->address == pc && (!found || p->kind == BP_DEBUG_HARDWARE))
-      found = p;
-  }
-  return found;
-}
-
-static bool
-touches (const BpDebugPoint *p, uint64_t address, uint64_t size)
-{
-  return address - p->address < p->size || p->address - address < size;
-}
-
-static const BpDebugPoint *
-find_watch (const TcgDebug *d, uint64_t address, unsigned size, BpMmuAccess access)
-{
-  for (unsigned i = 0; i < d->points->len; i++) {
-    const BpDebugPoint *p = point_at (d, i);
-    bool fits = p->kind == BP_DEBUG_ACCESS || p->kind == (access == BP_MMU_STORE ? BP_DEBUG_WRITE : BP_DEBUG_READ);
-    if (fits && touches (p, address, size))
-      return p;
-  }
-  return NULL;
-}
-
-bool
-debug_cuts (const TcgMachine *m, uint64_t pc)
-{
-  return find_break (m->debug, pc) != NULL;
-}
-
-bool
-debug_watches_page (const TcgMachine *m, uint64_t page)
-{
-  const TcgDebug *d = m->debug;
-  for (unsigned i = 0; d->n_watches && i < d->points->len; i++)
-    if (!is_break (point_at (d, i)->kind) && touches (point_at (d, i), page, 1u << TLB_PAGE_BITS))
-      return true;
-  return false;
-}
 
 /* --- on the vCPU's thread ------------------------------------------------------------------ */
 
@@ -122,7 +65,7 @@ debug_may_run (TcgVcpu *v)
   if (!d->n_breaks || x->how.flags & BP_DEBUG_OVER)
     return true;
   uint64_t pc = tcg_linear_pc (v);
-  const BpDebugPoint *p = find_break (d, pc);
+  const BpDebugPoint *p = debug_find_break (d, pc);
   if (!p || (p->kind == BP_DEBUG_SOFTWARE && !tcg_code_is_there (v, pc)))
     return true;                /* (the fetch raises, and comes again) */
   stop_here (v, p->kind, pc);
@@ -143,35 +86,6 @@ debug_pending (TcgVcpu *v, uint32_t pending)
   const BpDebugResume *how = &tcg_extra (v)->debug.how;
   bool masked = how->flags & (BP_DEBUG_OVER | BP_DEBUG_NO_INTERRUPTS) && !v->frontend->is_halted (v);
   return masked && BP_TABLE_HAS (v->frontend, debug_masked) ? pending & ~v->frontend->debug_masked : pending;
-}
-
-bool
-debug_watch (TcgVcpu *v, uint64_t address, unsigned size, BpMmuAccess access, bool alone)
-{
-  VcpuDebug *x = &tcg_extra (v)->debug;
-  const BpDebugPoint *p = find_watch (v->machine->debug, address, size, access);
-  if (!p || x->hit)
-    return false;
-  if (!alone)
-    return true;
-  x->hit = true;
-  x->hit_kind = p->kind;
-  x->hit_address = MAX (address, p->address);
-  fp_leave (v);
-  bp_vcpu_raise (v->vcpu, BP_VCPU_DEBUG);       /* for who would go on and on within one instruction */
-  tcg_leave_soon (v);
-  return false;
-}
-
-void
-debug_forget_hit (TcgVcpu *v)
-{
-  VcpuDebug *x = &tcg_extra (v)->debug;
-  if (!x->hit)
-    return;
-  x->hit = false;
-  fp_leave (v);
-  bp_vcpu_lower (v->vcpu, BP_VCPU_DEBUG);
 }
 
 /* --- on the main loop's, while all are stopped -------------------------------------------------- */
@@ -202,7 +116,7 @@ flush_tlbs (TcgMachine *m)
 static void
 count_point (TcgMachine *m, const BpDebugPoint *p, int by)
 {
-  if (is_break (p->kind)) {
+  if (debug_is_break (p->kind)) {
     m->debug->n_breaks += (unsigned) by;
   } else {
     m->debug->n_watches += (unsigned) by;
@@ -214,8 +128,8 @@ static int
 find_point (const TcgDebug *d, const BpDebugPoint *like)
 {
   for (unsigned i = 0; i < d->points->len; i++) {
-    const BpDebugPoint *p = point_at (d, i);
-    if (p->kind == like->kind && p->address == like->address && (is_break (p->kind) || p->size == like->size))
+    const BpDebugPoint *p = debug_point (d, i);
+    if (p->kind == like->kind && p->address == like->address && (debug_is_break (p->kind) || p->size == like->size))
       return (int) i;
   }
   return -1;
@@ -224,13 +138,13 @@ find_point (const TcgDebug *d, const BpDebugPoint *like)
 bool
 debug_insert (TcgMachine *m, const BpDebugPoint *point)
 {
-  if (!m->debug || point->kind >= BP_DEBUG_STEP || (!is_break (point->kind) && point->size == 0))
+  if (!m->debug || point->kind >= BP_DEBUG_STEP || (!debug_is_break (point->kind) && point->size == 0))
     return false;
   if (find_point (m->debug, point) >= 0)
     return true;
   g_array_append_val (m->debug->points, *point);
   count_point (m, point, 1);
-  if (is_break (point->kind))
+  if (debug_is_break (point->kind))
     drop_blocks (m, point->address);
   return true;
 }

@@ -32,12 +32,18 @@ typedef struct VcpuDebug {
   BpDebugStop stop;
 } VcpuDebug;
 
-/* [vcpu], with m->debug set */
+static inline bool debug_is_break (BpDebugKind kind) { return kind == BP_DEBUG_SOFTWARE || kind == BP_DEBUG_HARDWARE; }
+static inline const BpDebugPoint *debug_point (const TcgDebug *d, unsigned i) { return &g_array_index (d->points, BpDebugPoint, i); }
+
+/* debug-points.c: [vcpu], with m->debug set */
+const BpDebugPoint *debug_find_break (const TcgDebug *d, uint64_t pc);  /* hardware before software: it is there earlier */
 bool debug_cuts (const struct TcgMachine *m, uint64_t pc);              /* a breakpoint at the linear address */
 bool debug_watches_page (const struct TcgMachine *m, uint64_t page);
 /* An access to a page that is watched; true: it strikes, and must be made by an instruction alone in its block. */
 bool debug_watch (TcgVcpu *v, uint64_t address, unsigned size, BpMmuAccess access, bool alone);
 void debug_forget_hit (TcgVcpu *v);     /* the instruction is not done: it will strike again */
+
+/* debug.c: [vcpu], with m->debug set */
 /* The instruction that ran, or the event that was taken, may be what was waited for.  false: the vCPU stays. */
 bool debug_settle (TcgVcpu *v);
 void debug_event_taken (TcgVcpu *v);

@@ -110,21 +110,6 @@ tcg_redo_alone (TcgVcpu *v)
 
 /* --- at the block's end ------------------------------------------------------------------- */
 
-/* (others look at exit_request: tb_link) */
-static void
-ask_to_leave (TcgVcpu *v)
-{
-  __atomic_store_n (&v->exit_request, 1, __ATOMIC_RELEASE);
-  v->jump_cache = v->jump_cache_empty;
-}
-
-TCG_IN_SIGNAL void
-tcg_leave_soon (TcgVcpu *v)
-{
-  ask_to_leave (v);
-  v->events |= TCG_EVENT_LEAVE;
-}
-
 /* Take the direct jumps out of the block that the vCPU is in, so that it comes back to the loop at its end. */
 void
 tcg_leave_block (void *env)
@@ -132,7 +117,7 @@ tcg_leave_block (void *env)
   TcgVcpu *v = env;
   TcgMachine *m = v->machine;
   v->events &= ~(uint32_t) TCG_EVENT_LEAVE;
-  ask_to_leave (v);
+  tcg_ask_to_leave (v);
   tb_unlink_exits (m, tb_left (tb_at (m, v->ret_pc - 1)));
 }
 

@@ -8,13 +8,6 @@
 #include <string.h>
 #include "machine-tcg.h"
 
-void
-hot_path_forget (TcgVcpu *v)
-{
-  VcpuExtra *x = tcg_extra (v);
-  x->path.head = x->path.at = x->hot = NULL;
-}
-
 static void
 count_from (Tb *tb, uint32_t n)
 {

@@ -202,12 +202,14 @@ instr_rings_finish (TcgVcpu *v)
 
 /* --- a consumer's thread -------------------------------------------------------------------------------------- */
 
+__thread const Instr *instr_consumed __attribute__ ((tls_model ("initial-exec")));
+
 static void *
 consume (void *user)
 {
   Instr *in = user;
   InstrConsumer *c = in->consumer;
-  instr_thread_of (in);
+  instr_consumed = in;
   g_mutex_lock (&c->lock);
   for (;;) {
     InstrParcel *p = g_queue_pop_head (&c->full);

@@ -1,4 +1,4 @@
-/* instr.c -- instruments of a machine: attaching, starting and stopping, filters, sites, and what they ask about the guest. */
+/* instr.c -- instruments of a machine: attaching, selecting, filters, and what they ask about the guest. */
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <string.h>
@@ -6,19 +6,8 @@
 #include <backplane/iface/cpu-debug.h>
 #include "instr.h"
 
-#define MAX_SITES (1u << 25)
-
 static Instr *instr_of (BpInstrument *in) { return (Instr *) in; }
 static TcgVcpu *vcpu_at (TcgInstr *a, unsigned i) { return i < a->m->vcpus->len ? a->m->vcpus->pdata[i] : NULL; }
-
-/* --- memory that is there when it is touched -------------------------------------------------- */
-
-static void *
-reserve (size_t size)
-{
-  void *p = mmap (NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  return p == MAP_FAILED ? NULL : p;
-}
 
 /* --- the machine's instruments -------------------------------------------------------------------- */
 
@@ -29,46 +18,6 @@ count_cpus (BpMachine *machine)
   while (bp_machine_next (machine, BP_TCG_FRONTEND_ID, &cursor))
     n++;
   return n;
-}
-
-/* Sites by all that they say; guest instructions likewise. */
-static guint
-site_hash (gconstpointer p)
-{
-  const BpSite *s = p;
-  uint64_t h = (uintptr_t) s->insn * 0x9e3779b97f4a7c15u ^ ((uint64_t) s->user << 24 | (uint64_t) s->kind << 16 | s->bytes) * 0xc2b2ae3d27d4eb4fu
-               ^ (uint64_t) s->n_insns << 40 ^ (uint64_t) s->flags << 56 ^ s->mmu;
-  return (guint) (h >> 32 ^ h);
-}
-
-static gboolean
-site_equal (gconstpointer a, gconstpointer b)
-{
-  const BpSite *x = a, *y = b;
-  return x->insn == y->insn && x->kind == y->kind && x->flags == y->flags && x->bytes == y->bytes && x->user == y->user && x->mmu == y->mmu
-         && x->n_insns == y->n_insns;
-}
-
-/* A guest instruction, and under what it was decoded. */
-typedef struct KnownInsn {
-  BpInsn insn;                  /* first */
-  BpTbKey key;
-} KnownInsn;
-
-static guint
-insn_hash (gconstpointer p)
-{
-  const BpInsn *i = p;
-  uint64_t h = i->address * 0x9e3779b97f4a7c15u ^ (i->physical + i->size) * 0xc2b2ae3d27d4eb4fu;
-  return (guint) (h >> 32 ^ h);
-}
-
-static gboolean
-insn_equal (gconstpointer a, gconstpointer b)
-{
-  const BpInsn *x = a, *y = b;
-  return x->address == y->address && x->physical == y->physical && x->size == y->size && x->privilege == y->privilege
-         && x->code_bits == y->code_bits && memcmp (x->bytes, y->bytes, x->size) == 0;
 }
 
 /* NULL, with error: there is no address space left. */
@@ -82,23 +31,16 @@ machine_instr (TcgMachine *m, GError **error)
   g_mutex_init (&a->lock);
   a->n_vcpus = MAX (count_cpus (m->machine), m->vcpus->len);
   a->score = g_new0 (uint8_t *, a->n_vcpus + 1);
-  a->site_index = g_hash_table_new (site_hash, site_equal);
-  a->insn_index = g_hash_table_new_full (insn_hash, insn_equal, g_free, NULL);
-  a->line_index = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
   a->free_slots = g_array_new (false, false, sizeof (uint32_t));
-  a->site = reserve (MAX_SITES * sizeof (BpSite));
-  bool done = a->site != NULL;
+  bool done = instr_sites_init (a);
   for (unsigned i = 0; i < a->n_vcpus; i++)
-    done &= (a->score[i] = reserve (SCORE_SIZE)) != NULL;
+    done &= (a->score[i] = instr_reserve (SCORE_SIZE)) != NULL;
   m->instr = a;
   if (!done) {
     instr_finish (m);
     g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "there is no address space for counters: %s", g_strerror (errno));
     return NULL;
   }
-  static const BpInsn nothing;
-  a->site[0].insn = &nothing;
-  a->n_sites = 1;
   a->next_lazy = SCORE_LAZY;
   a->next_live = SCORE_LIVE;
   a->next_slot = SCORE_BLOCKS;
@@ -114,68 +56,12 @@ instr_finish (TcgMachine *m)
   for (unsigned i = 0; i < a->n_vcpus; i++)
     if (a->score[i])
       munmap (a->score[i], SCORE_SIZE);
-  if (a->site)
-    munmap (a->site, MAX_SITES * sizeof (BpSite));
-  g_hash_table_unref (a->site_index);
-  g_hash_table_unref (a->insn_index);
-  g_hash_table_unref (a->line_index);
+  instr_sites_finish (a);
   g_array_unref (a->free_slots);
   g_free (a->score);
   g_mutex_clear (&a->lock);
   g_free (a);
   m->instr = NULL;
-}
-
-/* --- sites and instructions ------------------------------------------------------------------------ */
-
-uint32_t
-instr_site (TcgInstr *a, const BpSite *site)
-{
-  g_mutex_lock (&a->lock);
-  uint32_t n = GPOINTER_TO_UINT (g_hash_table_lookup (a->site_index, site));
-  if (!n && a->n_sites < MAX_SITES) {
-    n = a->n_sites++;
-    a->site[n] = *site;
-    g_hash_table_insert (a->site_index, &a->site[n], GUINT_TO_POINTER (n));
-  } else if (!n && !a->is_full) {
-    a->is_full = true;
-    g_printerr ("backplane: instruments have asked for records at %u places: those of others have site 0\n", MAX_SITES);
-  }
-  g_mutex_unlock (&a->lock);
-  return n;
-}
-
-const BpInsn *
-instr_intern (TcgInstr *a, const BpTbKey *key, const BpInsn *like)
-{
-  const BpTcgFrontend *f = a->m->frontend;
-  BpInsn insn = *like;
-  if (BP_TABLE_HAS (f, describe))
-    f->describe (key, &insn);
-  g_mutex_lock (&a->lock);
-  KnownInsn *known = g_hash_table_lookup (a->insn_index, &insn);
-  if (!known) {
-    insn.id = a->n_insns++;
-    known = g_new (KnownInsn, 1);
-    *known = (KnownInsn) { insn, *key };
-    g_hash_table_insert (a->insn_index, known, known);
-  }
-  g_mutex_unlock (&a->lock);
-  return &known->insn;
-}
-
-uint32_t
-instr_line (TcgInstr *a, uint64_t line)
-{
-  gint64 key = (gint64) line;
-  g_mutex_lock (&a->lock);
-  uint32_t id = GPOINTER_TO_UINT (g_hash_table_lookup (a->line_index, &key));
-  if (!id) {
-    id = ++a->n_lines;
-    g_hash_table_insert (a->line_index, g_memdup2 (&key, sizeof key), GUINT_TO_POINTER (id));
-  }
-  g_mutex_unlock (&a->lock);
-  return id;
 }
 
 /* --- filters ---------------------------------------------------------------------------------------------- */
@@ -290,27 +176,6 @@ detach (BpInstrument *instrument)
   g_free (in);
 }
 
-static void
-kick_all (TcgInstr *a)
-{
-  __atomic_add_fetch (&a->serial, 1, __ATOMIC_SEQ_CST);
-  for (unsigned i = 0; i < a->m->vcpus->len; i++) {
-    TcgVcpu *v = a->m->vcpus->pdata[i];
-    if (bp_vcpu_is_current (v->vcpu))
-      tcg_leave_soon (v);
-    else
-      bp_vcpu_kick (v->vcpu);
-  }
-}
-
-void
-instr_set_running (BpInstrument *instrument, bool running)
-{
-  Instr *in = instr_of (instrument);
-  if (__atomic_exchange_n (&in->running, running, __ATOMIC_SEQ_CST) != running)
-    kick_all (in->all);
-}
-
 static bool
 is_running (BpInstrument *instrument, unsigned vcpu)
 {
@@ -332,7 +197,7 @@ select_spaces (BpInstrument *instrument, const uint64_t *spaces, size_t n)
   for (unsigned i = 0; i < INSTR_MAX; i++)
     a->has_selections |= a->slot[i] && a->slot[i]->n_spaces > 0;
   g_mutex_unlock (&a->lock);
-  kick_all (a);
+  instr_kick_all (a);
 }
 
 static bool
@@ -426,9 +291,8 @@ static const BpSite *sites (BpInstrument *in) { return instr_of (in)->all->site;
 static unsigned
 disassemble (BpInstrument *in, const BpInsn *insn, char *out, size_t size)
 {
-  const KnownInsn *k = (const KnownInsn *) insn;        /* (all that there are were made here) */
   const BpTcgFrontend *f = instr_of (in)->all->m->frontend;
-  return f ? f->disassemble (&k->key, insn->address, insn->bytes, insn->size, out, size) : 0;
+  return f ? f->disassemble (instr_insn_key (insn), insn->address, insn->bytes, insn->size, out, size) : 0;
 }
 
 static bool

@@ -167,10 +167,15 @@ void instr_vcpu_init (TcgVcpu *v, unsigned index);
 void instr_vcpu_finish (TcgVcpu *v);
 void instr_finish (TcgMachine *m);
 void instr_update_mask (TcgVcpu *v);                    /* [vcpu] between blocks: serial has changed */
-void instr_set_running (BpInstrument *in, bool running);
+
+/* instr-sites.c */
+void *instr_reserve (size_t size);                      /* memory that is there when it is touched; NULL: no address space is left */
+bool instr_sites_init (TcgInstr *a);                    /* false likewise */
+void instr_sites_finish (TcgInstr *a);
 const BpInsn *instr_intern (TcgInstr *a, const BpTbKey *key, const BpInsn *insn);       /* under the translator's lock */
 uint32_t instr_site (TcgInstr *a, const BpSite *site);
 uint32_t instr_line (TcgInstr *a, uint64_t line);
+const BpTbKey *instr_insn_key (const BpInsn *insn);     /* under which it was decoded */
 
 /* instr-score.c: members of BpInstrumentHost, and others */
 BpCounter instr_counter_new (BpInstrument *in, unsigned flags);
@@ -194,6 +199,12 @@ void instr_block_call_memory (BpInstrBlock *b, unsigned insn, unsigned which, Bp
 void instr_block_record (BpInstrBlock *b, unsigned insn, BpRecordKind kind, BpFilter filter, uint32_t line_bytes, uint32_t user);
 void instr_block_store_immediate (BpInstrBlock *b, unsigned insn, BpCounter counter, uint64_t value);
 
+/* instr-record.c: [vcpu].  Built with -mgeneral-regs-only, as what calls it */
+bool instr_passes (TcgVcpu *v, const InstrFilter *f, unsigned number, uint64_t address, unsigned bytes, bool is_store); /* it says something new, which the filter remembers */
+void instr_append (TcgVcpu *v, uint64_t address, uint64_t value, uint32_t site, unsigned bytes, uint32_t aux);
+/* Of a block that was entered: from that instruction on, for it faults, or (is_left) the one before it has left. */
+void instr_not_executed (TcgVcpu *v, const Tb *tb, unsigned insn, bool is_left);
+
 /* instr-events.c: [vcpu].  Built with -mgeneral-regs-only, as what calls it */
 void instr_begin (TcgVcpu *v);                          /* it runs from now on */
 void instr_idle (TcgVcpu *v, bool idle);
@@ -204,12 +215,12 @@ instr_look (TcgVcpu *v)
   if (v->instr->serial != __atomic_load_n (&v->instr->all->serial, __ATOMIC_ACQUIRE))
     instr_update_mask (v);
 }
-/* Of a block that was entered: from that instruction on, for it faults, or (is_left) the one before it has left. */
-void instr_not_executed (TcgVcpu *v, const Tb *tb, unsigned insn, bool is_left);
 void instr_jump (TcgVcpu *v, BpJumpKind kind, uint64_t from);
 void instr_space (TcgVcpu *v, uint64_t space);
 void instr_translations_change (TcgVcpu *v);            /* before the TLB forgets something */
 void instr_filters_forget (TcgVcpu *v, unsigned channel);       /* INSTR_MAX: of all */
+void instr_set_running (BpInstrument *in, bool running);        /* [any] */
+void instr_kick_all (TcgInstr *a);                      /* each looks at its mask before its next block */
 void instr_marker (TcgVcpu *v, uint64_t number);
 void instr_accessed (TcgVcpu *v, uint64_t address, uint64_t value, unsigned bytes, bool is_store, unsigned mmu);        /* by a helper */
 extern const BpIrHelper instr_reached_helper, instr_call_helper[3], instr_access_helper[3];
@@ -223,9 +234,9 @@ uint64_t instr_physical (TcgVcpu *v, uint64_t address, BpMmuAccess access, unsig
 bool instr_consumer_start (Instr *in, GError **error);
 void instr_consumer_wait (Instr *in);                   /* until all has arrived */
 void instr_consumer_stop (Instr *in);
+extern __thread const Instr *instr_consumed __attribute__ ((tls_model ("initial-exec")));       /* whose thread this is, NULL: none's */
 
-/* signals.c: crashes of this thread from now on are the instrument's */
-void instr_thread_of (const Instr *in);
+/* signals.c */
 void signals_name_instruments (void);
 
 static inline size_t instr_record_size (bool wide) { return wide ? sizeof (BpWideRecord) : sizeof (BpRecord); }

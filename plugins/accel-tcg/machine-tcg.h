@@ -331,6 +331,27 @@ typedef struct VcpuExtra {
 static inline Softmmu *tcg_softmmu (TcgVcpu *v) { return (Softmmu *) v->softmmu; }
 static inline VcpuExtra *tcg_extra (TcgVcpu *v) { return (VcpuExtra *) v->extra; }
 
+/* --- leaving generated code: the rest is in exec-leave.c ---------------------------------------------------------- */
+
+/* At the end of the block that runs.  (Others look at exit_request: tb_link.) */
+static inline void
+tcg_ask_to_leave (TcgVcpu *v)
+{
+  __atomic_store_n (&v->exit_request, 1, __ATOMIC_RELEASE);
+  v->jump_cache = v->jump_cache_empty;
+}
+
+/* The same from C code that a block called, and from the handler of kicks. */
+TCG_IN_SIGNAL static inline void
+tcg_leave_soon (TcgVcpu *v)
+{
+  tcg_ask_to_leave (v);
+  v->events |= TCG_EVENT_LEAVE;
+}
+
+/* The current instruction is not done: what the frontend has recorded is delivered. */
+void tcg_raise (TcgVcpu *v) __attribute__ ((noreturn));
+
 /* softmmu-tlb.c */
 void softmmu_init (TcgVcpu *v, BpAddressSpace *memory, BpAddressSpace *io);
 void softmmu_finish (TcgVcpu *v);
@@ -342,9 +363,17 @@ void softmmu_ask (TcgVcpu *v, uint32_t what);           /* [any]: done at once o
 void softmmu_do_asked (TcgVcpu *v);
 void phys_cache_flush (TcgVcpu *v);
 const PhysRange *phys_find (TcgVcpu *v, uint64_t physical);     /* of phys_range: not the first one */
-/* Makes the entry for address valid for the access, or raises. */
-TlbEntry *tlb_fill (TcgVcpu *v, uint64_t address, BpMmuAccess access, unsigned mmu);
-TlbEntry *tlb_fill_quiet (TcgVcpu *v, uint64_t address, BpMmuAccess access, unsigned mmu);     /* NULL: it would raise */
+/* Makes the entry for address valid for the access; NULL: there is a fault, which the frontend has recorded unless it is `quiet`. */
+TlbEntry *tlb_try (TcgVcpu *v, uint64_t address, BpMmuAccess access, unsigned mmu, bool quiet);
+/* The same, or raises. */
+static inline TlbEntry *
+tlb_fill (TcgVcpu *v, uint64_t address, BpMmuAccess access, unsigned mmu)
+{
+  TlbEntry *e = tlb_try (v, address, access, mmu, false);
+  if (G_UNLIKELY (!e))
+    tcg_raise (v);
+  return e;
+}
 void tlb_show (TcgVcpu *v, unsigned mmu, TlbTable *t);  /* the mode's table is t from now on */
 void tlb_table_allocate (TcgVcpu *v, TlbTable *t);
 void tlb_table_clear (TcgVcpu *v, TlbTable *t);
@@ -383,7 +412,7 @@ static inline TlbEntry *
 tlb_entry_quiet (TcgVcpu *v, uint64_t address, BpMmuAccess access, unsigned mmu)
 {
   TlbEntry *e = tlb_entry (v, address, mmu);
-  return G_LIKELY (tlb_covers (tlb_tag (e, access), address)) ? e : tlb_fill_quiet (v, address, access, mmu);
+  return G_LIKELY (tlb_covers (tlb_tag (e, access), address)) ? e : tlb_try (v, address, access, mmu, true);
 }
 /* What lies at a physical address and around it: at least the page.  Valid until the next call. */
 static inline const PhysRange *
@@ -487,7 +516,12 @@ void translate_abandon (TcgVcpu *v);                    /* it raised */
 unsigned translate_fetch (void *env, BpTranslation *t, uint64_t address, uint8_t *buffer, unsigned want, bool must);
 
 /* hot-path.c */
-void hot_path_forget (TcgVcpu *v);
+static inline void
+hot_path_forget (TcgVcpu *v)
+{
+  VcpuExtra *x = tcg_extra (v);
+  x->path.head = x->path.at = x->hot = NULL;
+}
 bool hot_path_enter (TcgVcpu *v, Tb *tb);               /* while path.head is set, before tb is run */
 void hot_path_leave (TcgVcpu *v);                       /* and after */
 void hot_path_see_to (TcgVcpu *v);                      /* x->hot is set; may raise */
@@ -512,12 +546,9 @@ tcg_store_pc (TcgVcpu *v, uint64_t pc)
 
 /* exec-leave.c */
 void tcg_restore (TcgVcpu *v);                          /* pc and flags of the current instruction, into the state */
-void tcg_leave_soon (TcgVcpu *v);
 /* A device may have raised an interrupt for the very vCPU that accessed it, which only looks between blocks. */
 void tcg_after_device (TcgVcpu *v);
 void tcg_leave_loop (TcgVcpu *v) __attribute__ ((noreturn));    /* the current instruction is done */
-/* It is not: what the frontend has recorded is delivered. */
-void tcg_raise (TcgVcpu *v) __attribute__ ((noreturn));
 void tcg_host_fault (TcgVcpu *v, BpHostFault fault) __attribute__ ((noreturn));
 /* It is begun again, in whatever block is right then. */
 void tcg_begin_again (TcgVcpu *v) __attribute__ ((noreturn));

@@ -72,13 +72,6 @@ on_fpe (int signal, siginfo_t *info, void *context)
 
 static const int crash_signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGABRT };
 static struct sigaction old_crash[G_N_ELEMENTS (crash_signals)];
-static __thread const Instr *consumer_of __attribute__ ((tls_model ("initial-exec")));
-
-void
-instr_thread_of (const Instr *in)
-{
-  consumer_of = in;
-}
 
 static void
 say (const char *text)
@@ -92,7 +85,7 @@ static void
 name_culprit (int signal)
 {
   TcgVcpu *v = current;
-  const Instr *in = v && v->instr && v->instr->calling ? v->instr->calling : consumer_of;
+  const Instr *in = v && v->instr && v->instr->calling ? v->instr->calling : instr_consumed;
   if (!in)
     return;
   say ("backplane: ");

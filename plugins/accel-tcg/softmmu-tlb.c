@@ -543,19 +543,8 @@ install (TcgVcpu *v, uint64_t address, unsigned mmu, const BpTlbFill *fill)
 }
 
 TlbEntry *
-tlb_fill (TcgVcpu *v, uint64_t address, BpMmuAccess access, unsigned mmu)
+tlb_try (TcgVcpu *v, uint64_t address, BpMmuAccess access, unsigned mmu, bool quiet)
 {
   BpTlbFill fill = { 0 };
-  if (!v->frontend->tlb_fill (v, address, access, mmu, false, &fill))
-    tcg_raise (v);
-  return install (v, address, mmu, &fill);
-}
-
-TlbEntry *
-tlb_fill_quiet (TcgVcpu *v, uint64_t address, BpMmuAccess access, unsigned mmu)
-{
-  BpTlbFill fill = { 0 };
-  if (!v->frontend->tlb_fill (v, address, access, mmu, true, &fill))
-    return NULL;
-  return install (v, address, mmu, &fill);
+  return v->frontend->tlb_fill (v, address, access, mmu, quiet, &fill) ? install (v, address, mmu, &fill) : NULL;
 }
