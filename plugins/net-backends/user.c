@@ -136,7 +136,7 @@ static const BpProperty properties[] = {
   BP_PROP_LIST ("forward", NetUser, forward, NULL,
                 "Ports of the host that lead into the guest: tcp:HOST:PORT-GUEST:PORT or udp:..., IPv6 addresses in brackets.  Without HOST the host's loopback alone, "
                 "without GUEST the first address of DHCP, or what the guest has for IPv6: tcp::8080-:80."),
-  BP_PROP_FILE ("tftp", NetUser, tftp, 0, "A folder whose files the guest may read by TFTP from `host`."),
+  BP_PROP_FILE ("tftp", NetUser, tftp, BP_PROPERTY_FOLDER, "A folder whose files the guest may read by TFTP from `host`."),
   BP_PROP_STRING ("tftp-server", NetUser, tftp_server, NULL, "The name of a TFTP server that DHCP tells the guest (option 66)."),
   BP_PROP_STRING ("bootfile", NetUser, bootfile, NULL, "The file that DHCP tells a guest to boot from."),
   NET_PROPERTIES (NetUser),

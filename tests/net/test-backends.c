@@ -707,6 +707,31 @@ BP_TEST (user_sleeps)
   bp_test_free (t);
 }
 
+/* The guest reads a file of the folder by TFTP (RFC 1350): a read request to the router, and the first block of data comes back. */
+BP_TEST (user_serves_a_folder)
+{
+  static const char text[] = "what the folder holds";
+  g_autofree char *path = bp_test_file ("served.txt", text, strlen (text)), *folder = g_path_get_dirname (path), *name = g_path_get_basename (path);
+  g_autofree char *sections = g_strdup_printf ("[backend n]\ntype = net-user\nipv6 = off\ntftp = %s\n[device a]\ntype = port\nbackend = n\n", folder);
+  g_autofree char *no_folder = g_strdup_printf ("[backend n]\ntype = net-user\ntftp = %s\n", path), *refusal = bp_test_refusal (types (), no_folder);
+  bp_test_expect_has (refusal, "is a file, not a directory");
+  BpTest *t = machine (sections);
+  Port *p = port (t, "a");
+  ask_router (t, p);
+  uint8_t frame[128] = { 2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 1, 8, 0, 0x45, [22] = 64, [23] = 17, [26] = 10, 0, 2, 15, 10, 0, 2, 2, [35] = 200, [37] = 69, [43] = 1 };
+  uint32_t end = 44 + (uint32_t) g_snprintf ((char *) frame + 44, 64, "%s%coctet", name, 0) + 1;
+  packet_put16 (frame + 16, end - 14);
+  packet_put16 (frame + 38, end - 34);
+  uint16_t sum = (uint16_t) ~packet_sum (frame + 14, 20, 0);
+  memcpy (frame + 24, &sum, sizeof sum);
+  Count one = { p, p->input->len + 1 };
+  bp_test_expect (send_bytes (p, frame, end) && until (t, has_packets, &one));
+  gsize size;
+  const uint8_t *data = g_bytes_get_data (g_ptr_array_index (p->input, one.n - 1), &size);
+  bp_test_expect (size >= 46 + strlen (text) && data[43] == 3 && memcmp (data + 46, text, strlen (text)) == 0);
+  bp_test_free (t);
+}
+
 BP_TEST (user_forwards)
 {
   unsigned number = 20000 + (unsigned) getpid () % 20000;
@@ -729,7 +754,7 @@ main (int argc, char **argv)
     &socket_pair, &socket_waits, &socket_reconnects, &socket_hostile, &socket_loses_peer, &socket_is_bounded, &streams_are_joined,
     &dgram_comes_back, &dgram_pairs, &dgram_group, &work_is_done, &segments_wait, &state_is_kept, &refusals,
 #ifdef HAVE_SLIRP
-    &user_answers, &user_sleeps, &user_forwards,
+    &user_answers, &user_sleeps, &user_serves_a_folder, &user_forwards,
 #endif
     NULL
   };
