@@ -13,8 +13,11 @@
 #include <backplane/arch/x86-irqchip.h>
 #include <backplane/arch/x86-state.h>
 #include <backplane/bus/ata.h>
+#include <backplane/bus/memory-slots.h>
 #include <backplane/bus/pci.h>
+#include <backplane/bus/virtio.h>
 #include <backplane/iface/accel.h>
+#include <backplane/iface/acpi.h>
 #include <backplane/iface/balloon.h>
 #include <backplane/iface/block.h>
 #include <backplane/iface/boot.h>
@@ -29,6 +32,7 @@
 #include <backplane/iface/isa-dma.h>
 #include <backplane/iface/memory-backend.h>
 #include <backplane/iface/msi.h>
+#include <backplane/iface/net.h>
 #include <backplane/iface/power.h>
 #include <backplane/iface/screen.h>
 #include <backplane/iface/symbols.h>
@@ -78,9 +82,10 @@ static const char *const *
 plugin_core_interfaces (void)
 {
   static const char *const ids[] = {
-    BP_ACCEL_ID, BP_ATA_BUS_ID, BP_BALLOON_ID, BP_BLOCK_ID, BP_BOOT_ID, BP_CHAR_ID, BP_CMOS_ID, BP_CONSOLE_ID, BP_CPU_DEBUG_ID, BP_FIRMWARE_CONFIG_ID,
-    BP_IMAGE_TOOL_ID, BP_INPUT_ID, BP_INSTRUMENT_HOST_ID, BP_INTERRUPT_CONTROLLER_ID, BP_ISA_DMA_ID, BP_MEMORY_BACKEND_ID, BP_MSI_ID, BP_PCI_BUS_ID,
-    BP_POWER_BUTTON_ID, BP_SCREEN_ID, BP_SYMBOLS_ID, BP_TCG_FRONTEND_ID, BP_TERMINAL_ID, BP_TONE_ID, BP_X86_CPU_ID, BP_X86_IRQCHIP_ID, NULL,
+    BP_ACCEL_ID, BP_ACPI_ID, BP_ATA_BUS_ID, BP_BALLOON_ID, BP_BLOCK_ID, BP_BOOT_ID, BP_CHAR_ID, BP_CMOS_ID, BP_CONSOLE_ID, BP_CPU_DEBUG_ID, BP_FIRMWARE_CONFIG_ID,
+    BP_IMAGE_TOOL_ID, BP_INPUT_ID, BP_INSTRUMENT_HOST_ID, BP_INTERRUPT_CONTROLLER_ID, BP_ISA_DMA_ID, BP_MEMORY_BACKEND_ID, BP_MEMORY_DEVICE_ID,
+    BP_MEMORY_SLOTS_ID, BP_MSI_ID, BP_NET_ID, BP_PCI_BUS_ID, BP_POWER_BUTTON_ID, BP_SCREEN_ID, BP_SYMBOLS_ID, BP_TCG_FRONTEND_ID, BP_TERMINAL_ID, BP_TONE_ID,
+    BP_VIRTIO_BUS_ID, BP_X86_CPU_ID, BP_X86_IRQCHIP_ID, NULL,
   };
   return ids;
 }
