@@ -174,23 +174,38 @@ save_in_disk (BpMachine *m, const GArray *disks, const Target *t, const Snapshot
   return good;
 }
 
+/* Of a machine that stands. */
+static bool
+save_standing (BpMachine *m, const char *name, GError **error)
+{
+  g_autoptr (GArray) disks = snapshot_disks (m);
+  if (!snapshot_disks_able (disks, error))
+    return false;
+  g_auto (Target) t = target_of (disks, name);
+  SnapshotHeader header = snapshot_header_now (m, t.part);
+  bool good = t.path ? save_in_file (m, disks, &t, &header, error) : save_in_disk (m, disks, &t, &header, error);
+  if (good)
+    snapshot_disks_forget_older (disks, t.part, &header);
+  snapshot_header_clear (&header);
+  return good;
+}
+
+static bool
+disks_are_able (BpMachine *m, GError **error)
+{
+  g_autoptr (GArray) disks = snapshot_disks (m);
+  return snapshot_disks_able (disks, error);
+}
+
+/* The disks are looked at again when the machine stands: what was asked for before may have removed one. */
 bool
 bp_machine_save_snapshot (BpMachine *machine, const char *name, GError **error)
 {
   CONTRACT_MAIN_UNLOCKED (machine);
-  g_autoptr (GArray) disks = snapshot_disks (machine);
-  if (!check_name (name, error) || !is_here (machine, error) || !snapshot_disks_able (disks, error))
+  if (!check_name (name, error) || !is_here (machine, error) || !disks_are_able (machine, error))
     return false;
-  g_auto (Target) t = target_of (disks, name);
   Standing standing = machine_stand (machine, BP_RUN_SAVING);
-  bool good = machine_serve_first (machine, &standing, BP_RUN_SAVING, error);
-  if (good) {
-    SnapshotHeader header = snapshot_header_now (machine, t.part);
-    good = t.path ? save_in_file (machine, disks, &t, &header, error) : save_in_disk (machine, disks, &t, &header, error);
-    if (good)
-      snapshot_disks_forget_older (disks, t.part, &header);
-    snapshot_header_clear (&header);
-  }
+  bool good = machine_serve_first (machine, &standing, BP_RUN_SAVING, error) && save_standing (machine, name, error);
   machine_go_on (machine, &standing);
   return good;
 }

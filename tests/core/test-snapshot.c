@@ -254,8 +254,10 @@ static const BpBlockIface disk_iface = { .struct_size = sizeof disk_iface, .info
 static const BpInterfaceDesc disk_interfaces[] = { { BP_BLOCK_ID, &disk_iface }, { NULL, NULL } };
 static const char *const able_names[] = { "not-needed", "none", "temporary", "kept", NULL };
 static const BpProperty disk_properties[] = { BP_PROP_ENUM ("able", Disk, able, BP_BLOCK_SNAPSHOTS_KEPT, able_names, "What it can."), BP_PROP_END };
+static BpRemoval disk_removal (void *self, GError **error) { return BP_REMOVAL_ASKED; }
 static const BpTypeDesc disk_type = { BP_TYPE ("snap-disk", BP_KIND_BACKEND, Disk), .description = "a disk", .properties = disk_properties,
-                                      .interfaces = disk_interfaces, .configure = disk_configure, .unrealize = disk_unrealize };
+                                      .interfaces = disk_interfaces, .configure = disk_configure, .unrealize = disk_unrealize,
+                                      .flags = BP_TYPE_HOT_PLUG, .removal = disk_removal };
 
 /* One that has nothing of its own: another backend keeps what is written to it. */
 static void
@@ -536,6 +538,19 @@ START_TEST (in_disks)
 }
 END_TEST
 
+/* What the guest let go of before is gone when the snapshot is taken. */
+START_TEST (a_disk_leaves)
+{
+  machine = build (CHIPS DISKS);
+  full_machine (machine)->started = true;
+  ck_assert_int_eq (bp_machine_remove_object (machine, "hd0", NULL), BP_REMOVAL_ASKED);
+  bp_object_removal_done (disk (machine, "hd0"));
+  save ("one");
+  ck_assert_ptr_null (disk (machine, "hd0"));
+  lists ("one:1:hd1 ");
+}
+END_TEST
+
 START_TEST (a_disk_fails)
 {
   machine = build (CHIPS DISKS);
@@ -747,7 +762,7 @@ main (void)
   return 77;
 #endif
   const TTest *const tests[] = { there_and_back, post_load_fails, another_machine, damaged_files, other_timers_go_on, names, a_reset_that_waits_is_done_first, in_disks,
-                                 a_disk_fails, one_of_two_is_complete, disks_that_cannot, filters, a_file_and_disks, a_file_that_cannot_have_its_name, a_file_is_the_users_alone, names_before_ids, times_that_cannot_be,
+                                 a_disk_leaves, a_disk_fails, one_of_two_is_complete, disks_that_cannot, filters, a_file_and_disks, a_file_that_cannot_have_its_name, a_file_is_the_users_alone, names_before_ids, times_that_cannot_be,
                                  loaded_in_part };
   Suite *suite = suite_create ("snapshot");
   TCase *all = tcase_create ("all");
