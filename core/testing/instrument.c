@@ -32,7 +32,7 @@ typedef struct Attached {
   BpInstrumentControl control;
   bool running;
   uint64_t *counters[N_VCPUS];
-  uint32_t n_counters;          /* words; number 0 is none */
+  uint32_t n_counters;          /* words, of which the first is none; a BpCounter is a word's offset in bytes */
   GArray *filters;              /* of BpFilterDesc */
   GArray *spaces;               /* of uint64_t; empty: all */
 } Attached;
@@ -139,7 +139,7 @@ ask (BpInstrBlock *b, Ask a)
 static void
 check_counter (const BpInstrBlock *b, BpCounter counter)
 {
-  if (!counter || counter >= ((const Attached *) b->instrument)->n_counters)
+  if (!counter || counter % 8 || counter / 8 >= ((const Attached *) b->instrument)->n_counters)
     (bp_test_fail) ("the instrument uses a counter that it has not made: %u", counter);
 }
 
@@ -207,6 +207,8 @@ block_record (BpInstrBlock *b, unsigned insn, BpRecordKind kind, BpFilter filter
 
 /* --- counters and filters ------------------------------------------------------------------------------ */
 
+static uint64_t *word_of (const Attached *a, unsigned vcpu, BpCounter counter) { return &a->counters[vcpu][counter / 8]; }
+
 static BpCounter
 scoreboard_new (BpInstrument *in, size_t bytes)
 {
@@ -215,7 +217,7 @@ scoreboard_new (BpInstrument *in, size_t bytes)
   if (bytes > COUNTERS_MOST * 8 || words > COUNTERS_MOST - first)
     (bp_test_fail) ("the instrument makes more than %d counters", COUNTERS_MOST);
   a->n_counters += words;
-  return first;
+  return 8 * first;
 }
 
 static BpCounter counter_new (BpInstrument *in, unsigned flags) { return scoreboard_new (in, 8); }
@@ -224,7 +226,7 @@ static void *
 counter_at (BpInstrument *in, BpCounter counter, unsigned vcpu)
 {
   const Attached *a = (const Attached *) in;
-  return counter && counter < a->n_counters && vcpu < N_VCPUS ? &a->counters[vcpu][counter] : NULL;
+  return counter && counter / 8 < a->n_counters && vcpu < N_VCPUS ? word_of (a, vcpu, counter) : NULL;
 }
 
 static uint64_t
@@ -318,7 +320,7 @@ attach (void *accel, void *self, const BpInstrumentOps *ops, void *user, const B
 static bool
 holds (const Attached *a, const BpCondition *c, unsigned vcpu)
 {
-  uint64_t value = a->counters[vcpu][c->counter];
+  uint64_t value = *word_of (a, vcpu, c->counter);
   switch (c->compare) {
   case BP_IF_EQ: return value == c->value;
   case BP_IF_NE: return value != c->value;
@@ -344,8 +346,8 @@ static void
 begin_insn (const Attached *a, const Ask *k, unsigned vcpu, const BpInsn *insn)
 {
   switch (k->kind) {
-  case ASK_COUNT: a->counters[vcpu][k->counter] += k->n; break;
-  case ASK_STORE: a->counters[vcpu][k->counter] = k->n; break;
+  case ASK_COUNT: *word_of (a, vcpu, k->counter) += k->n; break;
+  case ASK_STORE: *word_of (a, vcpu, k->counter) = k->n; break;
   case ASK_CALL:
     if (!k->conditional || holds (a, &k->condition, vcpu))
       k->call (a->user, vcpu, insn, k->data);
@@ -368,7 +370,7 @@ static void
 after_access (const Attached *a, const Ask *k, unsigned vcpu, const BpInsn *insn, const Access *x)
 {
   if (k->kind == ASK_COUNT_MEMORY && k->which & x->which)
-    a->counters[vcpu][k->counter] += k->n;
+    *word_of (a, vcpu, k->counter) += k->n;
   else if (k->kind == ASK_CALL_MEMORY && k->which & x->which)
     k->access_call (a->user, vcpu, insn, &x->access, k->data);
   else if (k->kind == ASK_RECORD && k->record == (x->access.is_store ? BP_RECORD_STORE : BP_RECORD_LOAD) && !is_outside (a, k->filter, x->access.address))

@@ -34,7 +34,7 @@ on_block (void *user, BpInstrBlock *block)
   toy->blocks++;
   bp_block_count (block, BP_EVERY_INSN, toy->plain, 2);
   bp_block_count (block, 0, toy->live, 1);
-  bp_block_count_memory (block, BP_EVERY_INSN, BP_LOADS | BP_STORES, toy->board + 1, 1);
+  bp_block_count_memory (block, BP_EVERY_INSN, BP_LOADS | BP_STORES, toy->board + 8, 1);
   bp_block_call (block, last, &(BpCondition) { toy->live, BP_IF_GE, 2 }, on_insn, (void *) "call", BP_CALL_NO_REGISTERS);
   bp_block_call_memory (block, BP_EVERY_INSN, BP_STORES, on_access, NULL, BP_CALL_NO_REGISTERS);
   bp_block_record_memory (block, BP_EVERY_INSN, BP_LOADS, toy->low, 7);
@@ -64,7 +64,7 @@ on_report (void *user, BpReport *report)
 {
   Toy *toy = user;
   bp_report_count (report, "plain", "Plain", bp_counter_sum (toy->in, toy->plain));
-  bp_report_count (report, "board", "Board", bp_counter_get (toy->in, toy->board + 1, 1));
+  bp_report_count (report, "board", "Board", bp_counter_get (toy->in, toy->board + 8, 1));
 }
 
 static bool
@@ -127,7 +127,7 @@ BP_TEST (what_was_asked_for_happens)
   bp_test_expect_has (toy->told->str, "call0:1010");
   bp_test_expect_eq (toy->blocks, 1);
   bp_test_code_run (c, 1, 5);
-  bp_test_expect_eq (bp_counter_get (toy->in, toy->board + 1, 1), 15);
+  bp_test_expect_eq (bp_counter_get (toy->in, toy->board + 8, 1), 15);
   bp_test_expect_eq (*(uint64_t *) bp_counter_at (toy->in, toy->live, 0), 2);
   char *text = bp_test_report (t, "toy");
   bp_test_expect_has (text, "Plain         42");
