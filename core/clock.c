@@ -333,6 +333,7 @@ bp_machine_next_virtual_timer (BpMachine *machine)
 void
 bp_machine_run_virtual_timers (BpMachine *machine)
 {
+  CONTRACT_VCPU_UNLOCKED (machine);
   bp_machine_lock (machine);
   run_due (machine->clock, BP_CLOCK_VIRTUAL);
   if (machine->deterministic)
@@ -343,6 +344,7 @@ bp_machine_run_virtual_timers (BpMachine *machine)
 bool
 bp_machine_catch_up (BpMachine *machine, int64_t now)
 {
+  CONTRACT_VCPU_UNLOCKED (machine);
   struct ClockState *s = machine->clock;
   if (now - LATE <= __atomic_load_n (&s->first_virtual, __ATOMIC_RELAXED) || machine->deterministic)
     return false;
@@ -365,6 +367,7 @@ bp_machine_is_deterministic (BpMachine *machine, unsigned *shift)
 BpTimer *
 bp_timer_new (void *self, BpClock clock, void (*fire) (void *user), void *user)
 {
+  CONTRACT_MAIN (bp_object_machine (self));
   g_assert ((unsigned) clock < N_CLOCKS && fire);
   BpTimer *t = g_new0 (BpTimer, 1);
   t->state = object_of (self)->machine->clock;

@@ -37,9 +37,22 @@ contract_main_or_locked (const BpMachine *m, const char *function)
   insist (!is_built (m) || is_main (m) || is_locked (m), function, "neither on the main loop's thread nor with the machine lock");
 }
 
+static void
+contract_unlocked (const BpMachine *m, const char *function)
+{
+  insist (!is_built (m) || !is_locked (m), function, "under the machine lock");
+}
+
 void
 contract_main_unlocked (const BpMachine *m, const char *function)
 {
   contract_main (m, function);
-  insist (!is_built (m) || !is_locked (m), function, "under the machine lock");
+  contract_unlocked (m, function);
+}
+
+void
+contract_vcpu_unlocked (const BpMachine *m, const char *function)
+{
+  insist (!is_built (m) || vcpu_is_here (m) || (is_main (m) && stands (m)), function, "on a thread that is no vCPU's");
+  contract_unlocked (m, function);
 }

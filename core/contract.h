@@ -16,16 +16,20 @@
 #define CONTRACT_MAIN_OR_LOCKED(machine) contract_main_or_locked ((machine), G_STRFUNC)
 /* [main], and not under the machine lock, which vCPUs may be waiting for. */
 #define CONTRACT_MAIN_UNLOCKED(machine) contract_main_unlocked ((machine), G_STRFUNC)
+/* [vcpu], one of the machine's, and not under the machine lock. */
+#define CONTRACT_VCPU_UNLOCKED(machine) contract_vcpu_unlocked ((machine), G_STRFUNC)
 #else
 #define CONTRACT_MAIN(machine) ((void) (machine))
 #define CONTRACT_LOCKED(machine) ((void) (machine))
 #define CONTRACT_MAIN_OR_LOCKED(machine) ((void) (machine))
 #define CONTRACT_MAIN_UNLOCKED(machine) ((void) (machine))
+#define CONTRACT_VCPU_UNLOCKED(machine) ((void) (machine))
 #endif
 
 void contract_main (const BpMachine *machine, const char *function);
 void contract_locked (const BpMachine *machine, const char *function);
 void contract_main_or_locked (const BpMachine *machine, const char *function);
 void contract_main_unlocked (const BpMachine *machine, const char *function);
+void contract_vcpu_unlocked (const BpMachine *machine, const char *function);
 
 #endif

@@ -5,6 +5,7 @@
  * thread about to sleep looks at `kicked` under the same lock, and one about to run guest code looks at
  * `wanted` and at the pending word after `in_run` was set.
  */
+#include "contract.h"
 #include "machine.h"
 #include <pthread.h>
 
@@ -66,6 +67,12 @@ bool
 bp_vcpu_is_current (const BpVcpu *vcpu)
 {
   return current == vcpu;
+}
+
+bool
+vcpu_is_here (const BpMachine *m)
+{
+  return current && current->machine == m;
 }
 
 /* --- kicks and interrupts --------------------------------------------------------------------- */
@@ -206,6 +213,7 @@ bp_vcpu_may_run (BpVcpu *vcpu)
 void
 bp_vcpu_wait (BpVcpu *vcpu)
 {
+  CONTRACT_VCPU_UNLOCKED (vcpu->machine);
   g_assert (current == vcpu);
   g_mutex_lock (&vcpu->lock);
   vcpu->waiting = true;

@@ -247,6 +247,7 @@ bp_instrument_attach (void *self, const BpInstrumentOps *ops, void *user, GError
 BpInstrument *
 bp_instrument_of (const void *self)
 {
+  CONTRACT_MAIN (bp_object_machine (self));
   const Attached *a = instrument_attached (object_of (self));
   return a ? a->instrument : NULL;
 }

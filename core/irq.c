@@ -210,6 +210,8 @@ bp_pin_set (BpPin *pin, int level)
 int
 bp_pin_level (const BpPin *pin)
 {
+  if (pin)
+    CONTRACT_LOCKED (pin->owner->machine);
   return pin ? pin->level : 0;
 }
 
@@ -260,6 +262,7 @@ pin_settle (BpPin *pin)
 BpPin *
 bp_pin_new_out (void *self, const char *name, const char *help)
 {
+  CONTRACT_MAIN (bp_object_machine (self));
   BpObject *object = object_of (self);
   g_return_val_if_fail (object->magic == OBJECT_MAGIC, NULL);
   g_return_val_if_fail (object->stage == OBJECT_NEW, NULL);

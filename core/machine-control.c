@@ -132,10 +132,12 @@ bool
 bp_machine_request_powerdown (BpMachine *machine)
 {
   unsigned cursor = 0;
-  if (!bp_machine_next (machine, BP_POWER_BUTTON_ID, &cursor))
-    return false;
-  machine_request (machine, REQUEST_POWERDOWN);
-  return true;
+  bp_machine_lock (machine);    /* objects come and go under it */
+  bool any = bp_machine_next (machine, BP_POWER_BUTTON_ID, &cursor);
+  if (any)
+    machine_request (machine, REQUEST_POWERDOWN);
+  bp_machine_unlock (machine);
+  return any;
 }
 
 void

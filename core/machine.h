@@ -103,6 +103,7 @@ void timer_restore (BpTimer *timer, int64_t at, uint64_t turn);
 uint64_t clock_turn (BpMachine *m);                     /* the last that was given out */
 void clock_set_turn (BpMachine *m, uint64_t turn);
 BpVcpu *vcpu_new (BpObject *cpu, unsigned index);
+bool vcpu_is_here (const BpMachine *m);                 /* called on the thread of one of m's vCPUs? */
 void vcpu_hold_current (BpMachine *m);                  /* the caller's vCPU, if it is one of m, runs no more until vcpus_start */
 void vcpu_free (BpVcpu *vcpu);
 void vcpu_set_pending (BpVcpu *vcpu, uint32_t pending);         /* all of the word, without a kick: the machine is stopped */

@@ -126,6 +126,7 @@ normal (const BpRegion *region, const BpDoorbell *given)
 void
 bp_region_add_doorbell (BpRegion *region, const BpDoorbell *doorbell)
 {
+  CONTRACT_MAIN_OR_LOCKED (region->machine);
   BpDoorbell b = normal (region, doorbell);
   g_assert (region->kind == REGION_IO && !region->dead);
   g_assert ((Wide) b.offset + MAX (b.size, 1) <= region->size);
@@ -150,6 +151,7 @@ bp_region_add_doorbell (BpRegion *region, const BpDoorbell *doorbell)
 void
 bp_region_remove_doorbell (BpRegion *region, const BpDoorbell *doorbell)
 {
+  CONTRACT_MAIN_OR_LOCKED (region->machine);
   BpDoorbell b = normal (region, doorbell);
   bp_memory_begin ();
   const Doorbells *before = region->doorbells;

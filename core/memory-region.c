@@ -423,6 +423,7 @@ region_kind_name (RegionKind kind)
 void
 bp_region_publish (void *self, BpRegion *region, const char *help)
 {
+  CONTRACT_MAIN (bp_object_machine (self));
   BpObject *object = object_of (self);
   g_assert (object->magic == OBJECT_MAGIC);
   object_add_region (object, region->name, region, help);

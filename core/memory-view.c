@@ -5,6 +5,7 @@
  * A view that was replaced is tagged with the epoch begun after its successor was published; it is freed
  * once every record is 0 or at least that tag.
  */
+#include "contract.h"
 #include "memory.h"
 #include <string.h>
 
@@ -317,6 +318,7 @@ static GPtrArray *spaces;       /* all of the process; under the map lock */
 BpAddressSpace *
 bp_address_space_new (BpMachine *machine, const char *name, BpRegion *root)
 {
+  CONTRACT_MAIN_OR_LOCKED (machine);
   BpAddressSpace *as = g_new0 (BpAddressSpace, 1);
   as->machine = machine;
   as->name = g_strdup (name);

@@ -265,6 +265,23 @@ has_ended (BpMigrationStatus s)
   return s == BP_MIGRATION_NONE || s == BP_MIGRATION_COMPLETED || s == BP_MIGRATION_FAILED || s == BP_MIGRATION_CANCELLED;
 }
 
+/* Who starts to watch meanwhile hears of the next one. */
+static void
+tell_status (Migration *g, BpMigrationStatus status)
+{
+  guint n = g->watchers->len;
+  g->telling = true;
+  for (guint i = 0; i < n; i++) {
+    StatusWatcher w = g_array_index (g->watchers, StatusWatcher, i);
+    if (w.watch)
+      w.watch (w.user, status);
+  }
+  g->telling = false;
+  for (guint i = g->watchers->len; i-- > 0;)
+    if (!g_array_index (g->watchers, StatusWatcher, i).watch)
+      g_array_remove_index (g->watchers, i);
+}
+
 /* Each once and in its order, however many posts there are. */
 static void
 tell (void *user)
@@ -277,11 +294,7 @@ tell (void *user)
     g_mutex_unlock (&g->lock);
     if (!any)
       return;
-    for (guint i = 0; i < g->watchers->len; i++) {
-      StatusWatcher w = g_array_index (g->watchers, StatusWatcher, i);
-      if (w.watch)
-        w.watch (w.user, status);
-    }
+    tell_status (g, status);
   }
 }
 
@@ -350,7 +363,7 @@ migration_failed (Migration *g, GError *error)
 void
 bp_migration_info (BpMachine *machine, BpMigrationInfo *info)
 {
-  CONTRACT_MAIN (machine);
+  CONTRACT_MAIN_UNLOCKED (machine);
   Migration *g = migration_of (machine);
   uint32_t size = MIN (info->struct_size, (uint32_t) sizeof *info);
   g_mutex_lock (&g->lock);
@@ -366,7 +379,7 @@ bp_migration_info (BpMachine *machine, BpMigrationInfo *info)
 unsigned
 bp_migration_watch (BpMachine *machine, BpMigrationWatch *watch, void *user)
 {
-  CONTRACT_MAIN (machine);
+  CONTRACT_MAIN_UNLOCKED (machine);
   Migration *g = migration_of (machine);
   StatusWatcher w = { ++g->last_watcher, watch, user };
   g_array_append_val (g->watchers, w);
@@ -376,11 +389,16 @@ bp_migration_watch (BpMachine *machine, BpMigrationWatch *watch, void *user)
 void
 bp_migration_unwatch (BpMachine *machine, unsigned id)
 {
-  CONTRACT_MAIN (machine);
+  CONTRACT_MAIN_UNLOCKED (machine);
   Migration *g = full_machine (machine)->migration;
-  for (guint i = 0; g && i < g->watchers->len; i++)
-    if (g_array_index (g->watchers, StatusWatcher, i).id == id)
-      g_array_index (g->watchers, StatusWatcher, i).watch = NULL;
+  for (guint i = 0; g && i < g->watchers->len; i++) {
+    if (g_array_index (g->watchers, StatusWatcher, i).id != id)
+      continue;
+    g_array_index (g->watchers, StatusWatcher, i).watch = NULL;
+    if (!g->telling)
+      g_array_remove_index (g->watchers, i);
+    return;
+  }
 }
 
 /* --- parameters ------------------------------------------------------------------------------------------------ */
@@ -388,7 +406,7 @@ bp_migration_unwatch (BpMachine *machine, unsigned id)
 void
 bp_migration_parameters (BpMachine *machine, BpMigrationParameters *parameters)
 {
-  CONTRACT_MAIN (machine);
+  CONTRACT_MAIN_UNLOCKED (machine);
   Migration *g = migration_of (machine);
   uint32_t size = MIN (parameters->struct_size, (uint32_t) sizeof *parameters);
   memcpy (parameters, &g->parameters, size);
@@ -398,7 +416,7 @@ bp_migration_parameters (BpMachine *machine, BpMigrationParameters *parameters)
 bool
 bp_migration_set_parameters (BpMachine *machine, const BpMigrationParameters *parameters, GError **error)
 {
-  CONTRACT_MAIN (machine);
+  CONTRACT_MAIN_UNLOCKED (machine);
   Migration *g = migration_of (machine);
   BpMigrationParameters wanted = g->parameters;
   memcpy (&wanted, parameters, MIN (parameters->struct_size, (uint32_t) sizeof wanted));

@@ -153,6 +153,7 @@ typedef struct Migration {
   bool runs;                    /* the sender's machine ran */
   bool stays_stopped;           /* ours is not to run in any case */
   GArray *watchers;
+  bool telling;                 /* them */
   unsigned last_watcher;
   GQueue told;                  /* statuses to tell */
 } Migration;

@@ -122,6 +122,7 @@ bp_msi_source_new (BpMachine *machine, int fd, uint64_t address, uint32_t data)
 void
 bp_msi_source_set (BpMsiSource *source, uint64_t address, uint32_t data)
 {
+  CONTRACT_MAIN_OR_LOCKED (source->machine);
   bp_machine_lock (source->machine);
   bool same = source->address == address && source->data == data;
   source->address = address;
@@ -139,6 +140,7 @@ bp_msi_source_set (BpMsiSource *source, uint64_t address, uint32_t data)
 void
 bp_msi_source_mask (BpMsiSource *source, bool masked)
 {
+  CONTRACT_MAIN_OR_LOCKED (source->machine);
   bp_machine_lock (source->machine);
   if (source->masked != masked) {
     source->masked = masked;
@@ -152,6 +154,7 @@ bp_msi_source_free (BpMsiSource *source)
 {
   if (!source)
     return;
+  CONTRACT_MAIN_OR_LOCKED (source->machine);
   bp_machine_lock (source->machine);
   listen_no_more (source);
   bp_machine_unlock (source->machine);

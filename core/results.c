@@ -1,5 +1,6 @@
 /* results.c -- what instruments have to say: asked while they are there, shown on the terminal and written to files. */
 /* SPDX-License-Identifier: MIT */
+#include "contract.h"
 #include "instrument.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -296,6 +297,7 @@ results_now (const Attached *a)
 char *
 bp_instrument_report (const void *self, BpReportForm form)
 {
+  CONTRACT_MAIN_UNLOCKED (bp_object_machine (self));
   const Attached *a = instrument_attached (object_of (self));
   g_return_val_if_fail (a, NULL);
   Results *results = results_now (a);
@@ -307,6 +309,7 @@ bp_instrument_report (const void *self, BpReportForm form)
 bool
 bp_instrument_write_report (const void *self, const char *path, GError **error)
 {
+  CONTRACT_MAIN_UNLOCKED (bp_object_machine (self));
   const Attached *a = instrument_attached (object_of (self));
   g_return_val_if_fail (a, false);
   g_autofree char *wrong = output_wrong (path);

@@ -37,6 +37,7 @@ START_TEST (what_is_right_goes_on)
   contract_locked (machine, "f");
   make (BP_RUN_PRELAUNCH);      /* nothing else runs */
   contract_locked (machine, "f");
+  contract_vcpu_unlocked (machine, "f");
 }
 END_TEST
 
@@ -44,6 +45,7 @@ START_TEST (main_elsewhere) { make (BP_RUN_PAUSED); run_elsewhere (elsewhere_mai
 START_TEST (neither) { make (BP_RUN_PAUSED); run_elsewhere (elsewhere_either); } END_TEST
 START_TEST (without_the_lock) { make (BP_RUN_RUNNING); contract_locked (machine, "f"); } END_TEST
 START_TEST (with_the_lock) { make (BP_RUN_RUNNING); lock_it (); contract_main_unlocked (machine, "f"); } END_TEST
+START_TEST (no_vcpu) { make (BP_RUN_RUNNING); contract_vcpu_unlocked (machine, "f"); } END_TEST
 
 int
 main (void)
@@ -55,6 +57,7 @@ main (void)
   tcase_add_test_raise_signal (t, neither, SIGTRAP);
   tcase_add_test_raise_signal (t, without_the_lock, SIGTRAP);
   tcase_add_test_raise_signal (t, with_the_lock, SIGTRAP);
+  tcase_add_test_raise_signal (t, no_vcpu, SIGTRAP);
   suite_add_tcase (suite, t);
   return suite_run (suite);
 }
