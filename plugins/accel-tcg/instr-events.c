@@ -175,10 +175,19 @@ vcpu_event (TcgVcpu *v, BpVcpuEvent event)
 void
 instr_begin (TcgVcpu *v)
 {
-  v->instr->all->settled = false;
+  TcgInstr *a = v->instr->all;
+  g_mutex_lock (&a->m->lock);   /* who found that nobody runs is done with the counters, or sees that this one does */
+  __atomic_store_n (&a->settled, false, __ATOMIC_RELAXED);
+  g_mutex_unlock (&a->m->lock);
   if (!v->instr->started)
     vcpu_event (v, BP_VCPU_START);
   v->instr->started = true;
+}
+
+void
+instr_end (TcgVcpu *v)
+{
+  vcpu_event (v, BP_VCPU_STOP);
 }
 
 void

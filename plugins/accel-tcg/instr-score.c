@@ -169,7 +169,7 @@ instr_counter_get (BpInstrument *in, BpCounter c, unsigned vcpu)
   TcgInstr *a = instr_of (in)->all;
   if (vcpu >= a->n_vcpus || c < SCORE_LAZY || c >= SCORE_BLOCKS)
     return 0;
-  if (c >= SCORE_LIVE || a->settled)
+  if (c >= SCORE_LIVE || __atomic_load_n (&a->settled, __ATOMIC_RELAXED))
     return __atomic_load_n (score_at (a, c, vcpu), __ATOMIC_RELAXED);
   bool held = holds_translator (a);
   Sum sum = { c, vcpu, 0 };
@@ -177,7 +177,7 @@ instr_counter_get (BpInstrument *in, BpCounter c, unsigned vcpu)
     g_mutex_lock (&a->m->lock);
   if (instr_nobody_runs (a)) {
     each_block (a, settle_one, NULL);
-    a->settled = true;          /* until a vCPU runs again */
+    __atomic_store_n (&a->settled, true, __ATOMIC_RELAXED);     /* until a vCPU runs again */
   } else {
     each_block (a, add_up, &sum);
   }

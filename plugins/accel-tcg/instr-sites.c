@@ -60,14 +60,14 @@ insn_equal (gconstpointer a, gconstpointer b)
 bool
 instr_sites_init (TcgInstr *a)
 {
-  static const BpInsn nothing;
+  static const KnownInsn nothing;
   a->site_index = g_hash_table_new (site_hash, site_equal);
   a->insn_index = g_hash_table_new_full (insn_hash, insn_equal, g_free, NULL);
   a->line_index = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
   a->site = instr_reserve (MAX_SITES * sizeof (BpSite));
   if (!a->site)
     return false;
-  a->site[0].insn = &nothing;
+  a->site[0].insn = &nothing.insn;
   a->n_sites = 1;
   return true;
 }

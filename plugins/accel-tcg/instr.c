@@ -150,15 +150,18 @@ attach (void *accel, void *self, const BpInstrumentOps *ops, void *user, const B
   return &in->instrument;
 }
 
-/* No vCPU runs. */
+/* No vCPU runs; those that have never run were not told of. */
 static void
 detach (BpInstrument *instrument)
 {
   Instr *in = instr_of (instrument);
   TcgInstr *a = in->all;
   TcgMachine *m = a->m;
-  for (unsigned i = 0; BP_TABLE_HAS (in->ops, vcpu) && i < m->vcpus->len; i++)
-    in->ops->vcpu (in->user, i, BP_VCPU_STOP);
+  for (unsigned i = 0; BP_TABLE_HAS (in->ops, vcpu) && i < m->vcpus->len; i++) {
+    const VcpuInstr *x = vcpu_at (a, i)->instr;
+    if (x && x->started)
+      in->ops->vcpu (in->user, i, BP_VCPU_STOP);
+  }
   instr_consumer_stop (in);
   g_mutex_lock (&m->lock);
   if (m->frontend)
@@ -181,7 +184,7 @@ is_running (BpInstrument *instrument, unsigned vcpu)
 {
   Instr *in = instr_of (instrument);
   TcgVcpu *v = vcpu_at (in->all, vcpu);
-  return v && v->instr ? v->instr->mask >> in->index & 1 : __atomic_load_n (&in->running, __ATOMIC_ACQUIRE);
+  return v && v->instr ? __atomic_load_n (&v->instr->mask, __ATOMIC_RELAXED) >> in->index & 1 : __atomic_load_n (&in->running, __ATOMIC_ACQUIRE);
 }
 
 static void
@@ -226,7 +229,7 @@ instr_update_mask (TcgVcpu *v)
   if (mask == was)
     return;
   instr_deliver_all (v);
-  x->mask = mask;
+  __atomic_store_n (&x->mask, mask, __ATOMIC_RELAXED);
   for (unsigned i = 0; i < INSTR_MAX; i++) {
     Instr *in = a->slot[i];
     if (in && mask & ~was & 1u << i) {
@@ -262,6 +265,8 @@ instr_vcpu_finish (TcgVcpu *v)
 {
   if (!v->instr)
     return;
+  if (v->instr->started)
+    instr_end (v);
   instr_rings_finish (v);
   g_free (v->instr);
   v->instr = NULL;

@@ -139,7 +139,7 @@ typedef struct TcgInstr {
   GHashTable *site_index, *insn_index, *line_index;
   GArray *free_slots;           /* of uint32_t */
   uint32_t next_lazy, next_live, next_slot;
-  bool settled;                 /* no entry of a block is waiting to be added to counters */
+  bool settled;                 /* atomic, changed under the translator's lock: no entry of a block is waiting to be added to counters */
   bool is_full;                 /* said that there are too many sites */
 } TcgInstr;
 
@@ -147,7 +147,7 @@ typedef struct TcgInstr {
 typedef struct VcpuInstr {
   TcgInstr *all;
   uint32_t serial;              /* TcgInstr.serial that the mask is of */
-  uint8_t mask;                 /* which run */
+  uint8_t mask;                 /* which run; atomic for other threads */
   bool in_block;                /* an instrument looks at a block: the translator's lock is held */
   bool started, is_idle;
   bool at_exit;                 /* the block that raises has counted all of its records */
@@ -207,6 +207,7 @@ void instr_not_executed (TcgVcpu *v, const Tb *tb, unsigned insn, bool is_left);
 
 /* instr-events.c: [vcpu].  Built with -mgeneral-regs-only, as what calls it */
 void instr_begin (TcgVcpu *v);                          /* it runs from now on */
+void instr_end (TcgVcpu *v);                            /* [main] it will run no more */
 void instr_idle (TcgVcpu *v, bool idle);
 /* The vCPU is between blocks. */
 static inline void

@@ -168,7 +168,11 @@ on_records (void *user, const BpBatch *batch)
   }
 }
 
-static BpInstrumentOps ops = { .struct_size = sizeof ops, .block = on_block, .records = on_records };
+static unsigned n_vcpu_events[BP_VCPU_RESUME + 1];
+
+static void on_vcpu (void *user, unsigned vcpu, BpVcpuEvent event) { n_vcpu_events[event]++; }
+
+static BpInstrumentOps ops = { .struct_size = sizeof ops, .block = on_block, .records = on_records, .vcpu = on_vcpu };
 
 static Mine *
 mine_new (Toy *t, uint32_t flags)
@@ -426,6 +430,64 @@ START_TEST (one_that_is_stopped_hears_nothing)
 }
 END_TEST
 
+/* A vCPU that has never run did not start, and does not stop. */
+START_TEST (who_starts_stops)
+{
+  Toy *t = toy_new (&toy_ways[_i]);
+  ToyProgram *p = toy_program_new (3);
+  mine_free (mine_new (t, 0));
+  ck_assert_uint_eq (n_vcpu_events[BP_VCPU_START], 0);
+  ck_assert_uint_eq (n_vcpu_events[BP_VCPU_STOP], 0);
+  Mine *m = mine_new (t, 0);
+  run (t, p);
+  ck_assert_uint_eq (n_vcpu_events[BP_VCPU_START], 1);
+  ck_assert_uint_eq (n_vcpu_events[BP_VCPU_STOP], 0);
+  mine_free (m);
+  ck_assert_uint_eq (n_vcpu_events[BP_VCPU_STOP], 1);
+  m = mine_new (t, 0);
+  run (t, p);
+  vcpus_join (&t->machine);     /* as a machine ends: before objects are unrealized */
+  ck_assert_uint_eq (n_vcpu_events[BP_VCPU_STOP], 2);
+  mine_free (m);
+  ck_assert_uint_eq (n_vcpu_events[BP_VCPU_STOP], 2);
+  toy_program_free (p);
+  toy_free_machine (t);
+}
+END_TEST
+
+typedef struct Asker {
+  Mine *m;
+  int ends;                     /* atomic */
+} Asker;
+
+static void *
+keep_asking (void *user)
+{
+  const Asker *a = user;
+  while (!g_atomic_int_get (&a->ends))
+    bp_counter_get (a->m->in, a->m->lazy, 0);
+  return NULL;
+}
+
+/* Any thread may ask, also at the moment at which a vCPU begins to run; ThreadSanitizer sees what is not in order. */
+START_TEST (asked_while_it_begins)
+{
+  Toy *t = toy_new (&toy_ways[_i]);
+  ToyProgram *p = toy_program_new (3);
+  Asker a = { .m = mine_new (t, 0) };
+  GThread *thread = g_thread_new ("asks", keep_asking, &a);
+  for (unsigned i = 0; i < 20; i++) {
+    run (t, p);
+    ck_assert_uint_eq (bp_counter_sum (a.m->in, a.m->lazy), bp_counter_sum (a.m->in, a.m->live));
+  }
+  g_atomic_int_set (&a.ends, 1);
+  g_thread_join (thread);
+  mine_free (a.m);
+  toy_program_free (p);
+  toy_free_machine (t);
+}
+END_TEST
+
 START_TEST (several_do_not_disturb_each_other)
 {
   Toy *t = toy_new (&toy_ways[_i]);
@@ -467,6 +529,8 @@ main (void)
   tcase_add_loop_test (c, filters_leave_out_what_they_say, 0, ways);
   tcase_add_test (c, filters_that_cannot_be);
   tcase_add_loop_test (c, one_that_is_stopped_hears_nothing, 0, ways);
+  tcase_add_loop_test (c, who_starts_stops, 0, ways);
+  tcase_add_loop_test (c, asked_while_it_begins, 0, ways);
   tcase_add_loop_test (c, several_do_not_disturb_each_other, 0, ways);
   suite_add_tcase (s, c);
   return suite_run (s);
