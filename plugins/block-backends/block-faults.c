@@ -121,6 +121,14 @@ faults_info (void *self, BpBlockInfo *info)
   target_of (b)->info (b->target.instance, info);
 }
 
+/* What the other one lacks, this one cannot do either. */
+static bool
+lacks (const BlockFaults *b, const char *what, GError **error)
+{
+  g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "%s %s", bp_object_id (b->target.instance), what);
+  return false;
+}
+
 static void faults_batch_begin (void *self) { bp_block_batch_begin (&((BlockFaults *) self)->target); }
 static void faults_batch_end (void *self) { bp_block_batch_end (&((BlockFaults *) self)->target); }
 
@@ -128,24 +136,21 @@ static bool
 faults_insert (void *self, const char *file, const char *format, bool read_only, GError **error)
 {
   BlockFaults *b = self;
-  return target_of (b)->insert (b->target.instance, file, format, read_only, error);
+  return BP_TABLE_HAS (target_of (b), insert) ? target_of (b)->insert (b->target.instance, file, format, read_only, error) : lacks (b, "takes no medium", error);
 }
 
 static bool
 faults_eject (void *self, bool force, GError **error)
 {
   BlockFaults *b = self;
-  return target_of (b)->eject (b->target.instance, force, error);
+  return BP_TABLE_HAS (target_of (b), eject) ? target_of (b)->eject (b->target.instance, force, error) : lacks (b, "cannot be opened", error);
 }
 
 static bool
 faults_resize (void *self, uint64_t size, GError **error)
 {
   BlockFaults *b = self;
-  if (BP_TABLE_HAS (target_of (b), resize))
-    return target_of (b)->resize (b->target.instance, size, error);
-  g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "%s cannot be resized", bp_object_id (b->target.instance));
-  return false;
+  return BP_TABLE_HAS (target_of (b), resize) ? target_of (b)->resize (b->target.instance, size, error) : lacks (b, "cannot be resized", error);
 }
 
 /* Snapshots are the target's, which is asked itself: each image has its own part in one of the machine. */

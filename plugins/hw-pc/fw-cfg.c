@@ -418,7 +418,11 @@ fill_cmos (FwCfg *f)
 static bool
 cfg_configure (void *self, GError **error)
 {
+  FwCfg *f = self;
   unsigned digits;
+  f->table = g_ptr_array_new_with_free_func (file_free);        /* of two that link to each other the other one may be realized first */
+  f->directory = g_byte_array_new ();
+  f->item = g_byte_array_new ();
   return boot_digits (self, &digits, error);
 }
 
@@ -433,9 +437,6 @@ cfg_realize (void *self, GError **error)
     f->n_cpus++;
   f->ram_size = BP_TABLE_HAS (ram, size) ? ram->size (f->ram.instance) : 0;
   f->memory = bp_machine_address_space (bp_object_machine (self), "memory");
-  f->table = g_ptr_array_new_with_free_func (file_free);
-  f->directory = g_byte_array_new ();
-  f->item = g_byte_array_new ();
   fill_cmos (f);
   for (char **given = f->files; given && *given; given++)
     if (!add_given (f, *given, error))
@@ -479,7 +480,7 @@ cfg_unrealize (void *self)
 
 static const BpProperty cfg_properties[] = {
   BP_PROP_LINK ("ram", FwCfg, ram, BP_MEMORY_BACKEND_ID, 0, "The memory backend whose size the guest is told; none: 0 bytes."),
-  BP_PROP_LIST ("files", FwCfg, files, NULL, "Files for the guest, each NAME=PATH; names of your own begin with opt/ and a reversed domain."),
+  BP_PROP_LIST ("files", FwCfg, files, NULL, "Files for the guest, each NAME=PATH, relative to the current directory; names of your own begin with opt/ and a reversed domain."),
   BP_PROP_LIST ("boot-order", FwCfg, boot_order, NULL, "What firmware starts from, first to last: SeaBIOS's device paths, or HALT to try nothing else."),
   BP_PROP_LIST ("boot", FwCfg, boot, NULL, "Kinds of disks to start from, up to three, for what `boot-order' does not name: floppy, disk, cdrom, network."),
   BP_PROP_BOOL ("check-floppy", FwCfg, check_floppy, true, "Whether a floppy needs the signature 55 aa to be started from; old ones have none."),

@@ -42,7 +42,7 @@ file_of (VhostFront *f, const VhostSpan *s, uint64_t *offset)
     if (!base || s->host < base || (uint64_t) (s->host - base) >= iface->size (o))
       continue;
     *offset = (uint64_t) (s->host - base) + (BP_TABLE_HAS (iface, fd_offset) ? iface->fd_offset (o) : 0);
-    return iface->fd (o);
+    return BP_TABLE_HAS (iface, fd) ? iface->fd (o) : -1;
   }
   return -1;
 }

@@ -195,13 +195,16 @@ static void
 info (void *self, BpNetInfo *out)
 {
   NetBackend *b = self;
+  BpMachine *machine = bp_object_machine (self);
   BpNetInfo full = { .struct_size = sizeof full, .link_up = true, .mtu = 1500, .queues = 1 };
+  bp_machine_lock (machine);
   if (b->ops)
     b->ops->describe (self, &full);
   full.link_up = b->ops && is_up (b);
   full.takes = b->takes;
   memcpy (full.packets, b->packets, sizeof full.packets);
   memcpy (full.bytes, b->bytes, sizeof full.bytes);
+  bp_machine_unlock (machine);
   uint32_t size = out->struct_size;
   memcpy (out, &full, MIN (size, sizeof full));
   out->struct_size = size;

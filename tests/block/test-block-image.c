@@ -3,6 +3,8 @@
 #include "block-test.h"
 #include "drive.h"
 #include "../suite.h"
+#include "../types.h"
+#include "block-backends/block-backends.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
@@ -11,6 +13,22 @@
 #include <unistd.h>
 
 #define DISK (4u << 20)
+
+/* A backend with no more than there has to be. */
+static void bare_info (void *self, BpBlockInfo *info) { }
+static void bare_submit (void *self, BpBlockRequest *request) { }
+static void bare_drain (void *self) { }
+static const BpBlockIface bare_iface = { .struct_size = sizeof bare_iface, .info = bare_info, .submit = bare_submit, .drain = bare_drain };
+static const BpInterfaceDesc bare_interfaces[] = { { BP_BLOCK_ID, &bare_iface }, { NULL, NULL } };
+static const BpTypeDesc bare_type = { BP_TYPE ("test-bare", BP_KIND_BACKEND, Drive), .description = "a backend", .interfaces = bare_interfaces };
+
+static void
+enter (void)
+{
+  static const BpTypeDesc *const types[] = { &block_faults_type, &bare_type, NULL };
+  types_register (types);
+  drive_enter ();
+}
 
 static char *
 start (const char *keys)
@@ -459,12 +477,29 @@ START_TEST (test_full)
 }
 END_TEST
 
+/* What the other backend cannot do block-faults cannot either, and says so. */
+START_TEST (test_faults_of_little)
+{
+  g_autoptr (GError) insert = NULL, eject = NULL, resize = NULL;
+  ck_assert_ptr_null (start ("[backend bare]\ntype = test-bare\n[backend faults]\ntype = block-faults\ndrive = bare"));
+  void *faults = bp_machine_find (m, "faults");
+  const BpBlockIface *t = bp_object_interface (faults, BP_BLOCK_ID);
+  ck_assert (!t->insert (faults, "x", NULL, false, &insert));
+  ck_assert_str_eq (insert->message, "bare takes no medium");
+  ck_assert (!t->eject (faults, true, &eject));
+  ck_assert_str_eq (eject->message, "bare cannot be opened");
+  ck_assert (!t->resize (faults, 512, &resize));
+  ck_assert_str_eq (resize->message, "bare cannot be resized");
+  drive_stop ();
+}
+END_TEST
+
 int
 main (void)
 {
   Suite *suite = suite_create ("block-image");
   TCase *tc = tcase_create ("all");
-  tcase_add_checked_fixture (tc, drive_enter, drive_leave);
+  tcase_add_checked_fixture (tc, enter, drive_leave);
   tcase_set_timeout (tc, 60);
   tcase_add_loop_test (tc, test_requests, 0, 16);
   tcase_add_test (tc, test_refusals);
@@ -477,6 +512,7 @@ main (void)
   tcase_add_test (tc, test_cancel);
   tcase_add_test (tc, test_second_opener);
   tcase_add_test (tc, test_full);
+  tcase_add_test (tc, test_faults_of_little);
   suite_add_tcase (suite, tc);
   return suite_run (suite);
 }

@@ -1,6 +1,7 @@
 /* test-fw-cfg.c -- firmware configuration: numbered items, the directory of files, DMA, and what a guest may get wrong. */
 /* SPDX-License-Identifier: MIT */
 #include "hw-pc-test.h"
+#include <backplane/iface/cmos.h>
 #include <backplane/iface/firmware-config.h>
 #include <glib/gstdio.h>
 #include <string.h>
@@ -220,6 +221,41 @@ START_TEST (items_from_others)
 }
 END_TEST
 
+/* One that the configuration links to as well, so that one of the two is realized before the other. */
+typedef struct Mutual {
+  BpLink firmware;
+} Mutual;
+
+static bool
+mutual_realize (void *self, GError **error)
+{
+  return bp_firmware_config_add_file (&((Mutual *) self)->firmware, "opt/mutual", "x", 1, error);
+}
+
+static const BpCmosIface mutual_cmos = { .struct_size = sizeof mutual_cmos };
+static const BpInterfaceDesc mutual_interfaces[] = { { BP_CMOS_ID, &mutual_cmos }, { NULL, NULL } };
+static const BpProperty mutual_properties[] = { BP_PROP_LINK ("firmware", Mutual, firmware, BP_FIRMWARE_CONFIG_ID, 0, "The configuration."), BP_PROP_END };
+static const BpTypeDesc mutual_type = { BP_TYPE ("mutual", BP_KIND_DEVICE, Mutual), .description = "adds a file", .properties = mutual_properties,
+                                        .interfaces = mutual_interfaces, .realize = mutual_realize };
+
+START_TEST (files_of_whoever_is_realized_first)
+{
+  g_autoptr (GPtrArray) types = g_ptr_array_new ();
+  for (const BpTypeDesc *const *t = hw_pc (); *t; t++)
+    g_ptr_array_add (types, (void *) *t);
+  g_ptr_array_add (types, (void *) &mutual_type);
+  g_ptr_array_add (types, NULL);
+  for (unsigned first = 0; first < 2; first++) {
+    const char *cfg = CFG "cmos = m\n", *mutual = "[device m]\ntype = mutual\nfirmware = cfg\n";
+    g_autofree char *text = g_strconcat (first ? mutual : cfg, first ? cfg : mutual, RAM, NULL);
+    Harness *h = harness_new ((const BpTypeDesc *const *) types->pdata, text);
+    uint32_t size;
+    ck_assert_uint_ge (find (h, "opt/mutual", &size), 0x20);
+    harness_free (h);
+  }
+}
+END_TEST
+
 static uint8_t
 cmos (Harness *h, uint8_t index)
 {
@@ -243,4 +279,4 @@ START_TEST (set_up_memory_says_what_to_start)
 END_TEST
 
 HARNESS_MAIN ("fw-cfg", counts, reads_go_on_after_a_load, files_by_name, the_memory_map_is_a_file, what_cannot_be_added, dma_reads_and_skips,
-              dma_refuses, items_from_others, set_up_memory_says_what_to_start)
+              dma_refuses, items_from_others, files_of_whoever_is_realized_first, set_up_memory_says_what_to_start)
