@@ -206,7 +206,7 @@ wav_unrealize (void *self)
 /* --- tables: properties, type ---------------------------------------------------------------------- */
 
 static const BpProperty wav_properties[] = {
-  BP_PROP_STRING ("file", ToneWav, file, NULL, "The WAV file, which is written anew; none: nothing is heard."),
+  BP_PROP_STRING ("file", ToneWav, file, NULL, "The WAV file, which is written anew, relative to the current directory; none: nothing is heard."),
   BP_PROP_U32_RANGE ("rate", ToneWav, rate, 48000, 8000, 192000, "Samples a second."),
   BP_PROP_U32_RANGE ("gap", ToneWav, gap_ms, 1000, 0, 3600000, "Of a longer silence so many milliseconds are kept; that before the first sound is left out."),
   BP_PROP_END

@@ -186,7 +186,7 @@ static const BpProperty vnc_properties[] = {
   BP_PROP_U32_RANGE ("max-clients", VncDisplay, max_clients, 8, 1, 64, "Clients at a time; more are refused."),
   BP_PROP_U32_RANGE ("refresh", VncDisplay, refresh, 30, 1, 100, "Pictures a second at most."),
   BP_PROP_STRING ("name", VncDisplay, name, NULL, "What clients show as their window's title; without it the machine's description."),
-  BP_PROP_STRING ("web", VncDisplay, web, NULL, "Folder with a web client (/usr/share/novnc), served over HTTP on the same port; without it nothing is served."),
+  BP_PROP_STRING ("web", VncDisplay, web, NULL, "Folder with a web client (/usr/share/novnc), served over HTTP on the same port, relative to the current directory; without it nothing is served."),
   BP_PROP_END
 };
 

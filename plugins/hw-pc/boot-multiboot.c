@@ -420,7 +420,7 @@ static const BpProperty boot_properties[] = {
   BP_PROP_FILE ("kernel", BootMultiboot, kernel, 0, "The kernel: a file with a Multiboot 1 header, ELF32 or with load addresses."),
   BP_PROP_FILE ("initrd", BootMultiboot, initrd, 0, "A file that becomes the first module; none by default."),
   BP_PROP_LIST ("modules", BootMultiboot, modules, NULL,
-                "Further modules, each a file and, after a blank, the arguments that it is given; files are relative to the working directory."),
+                "Further modules, each a file and, after a blank, the arguments that it is given; files are relative to the current directory."),
   BP_PROP_STRING ("append", BootMultiboot, append, "", "The kernel's command line, which follows the kernel's file name."),
   BP_PROP_BOOL ("firmware-state", BootMultiboot, firmware_state, false,
                 "Leave PIC, timer and real-mode interrupt vectors as firmware does, and heed the CMOS memory's shutdown status at a reset: for kernels "

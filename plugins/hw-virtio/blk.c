@@ -242,7 +242,7 @@ static const BpProperty blk_properties[] = {
   BP_PROP_ENUM ("werror", Blk, werror, BP_BLOCK_ENOSPC, policy_names,
                 "The same when the host cannot write or flush; enospc stops when the host's disk is full and reports everything else."),
   BP_PROP_BOOL ("iothread", Blk, iothread, false, "Requests are taken, and answered, on a thread of the device's own rather than the main loop's."),
-  BP_PROP_U32_RANGE ("queues", Blk, n_queues, 1, 1, QUEUES_MOST_BLK, "Queues, 1 to 256: one for each vCPU keeps these out of each other's way."),
+  BP_PROP_U32_RANGE ("queues", Blk, n_queues, 1, 1, QUEUES_MOST_BLK, "Queues: one for each vCPU keeps these out of each other's way."),
   BP_PROP_U32_RANGE ("queue-size", Blk, queue_size, 256, 4, 1024, "Entries of a queue, a power of two."),
   BP_PROP_U32_RANGE ("seg-max", Blk, seg_max, 0, 0, 1022, "Pieces of memory that a request may have; 0: as many as fit into a queue."),
   BP_PROP_U32 ("size-max", Blk, size_max, 0, "Bytes that such a piece may have; 0: no limit."),

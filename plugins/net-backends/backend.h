@@ -61,7 +61,7 @@ void net_can_send (void *self);
 void net_set_cable (void *self, bool plugged);
 
 #define NET_PROPERTIES(T) \
-  BP_PROP_STRING ("capture", T, net.capture_file, NULL, "A file to which all packets are written, for tcpdump or Wireshark (pcap); it is made anew."), \
+  BP_PROP_STRING ("capture", T, net.capture_file, NULL, "A file to which all packets are written, for tcpdump or Wireshark (pcap); it is made anew, relative to the current directory."), \
   BP_PROP_ ("capture-size", BP_PROPERTY_SIZE, T, net.capture_size, .default_int = 256 * 1024, .min = 64, .max = 256 * 1024, \
             .help = "Bytes of each packet that `capture` keeps at most.")
 #define NET_STATE(T) \

@@ -99,7 +99,7 @@ static const BpProperty properties[] = {
   BP_PROP_FILE ("file", Plugin, file, BP_PROPERTY_REQUIRED, "The plugin: a shared object that exports qemu_plugin_version and qemu_plugin_install."),
   BP_PROP_LIST ("args", Plugin, args, NULL, "Its arguments, as after the file's name on QEMU's command line: NAME=VALUE, comma-separated; NAME alone is NAME=on."),
   BP_PROP_STRING ("output", Plugin, output_path, NULL,
-                  "A file for all that the plugin says with qemu_plugin_outs, written anew; without one it is only in the report."),
+                  "A file for all that the plugin says with qemu_plugin_outs, written anew, relative to the current directory; without one it is only in the report."),
   BP_PROP_SIZE ("keep", Plugin, keep, 1u << 20, "How much of that the report holds, from its beginning."),
   BP_PROP_END
 };

@@ -172,7 +172,7 @@ bbv_unrealize (void *self)
 
 static const BpProperty bbv_properties[] = {
   BP_PROP_ ("file", BP_PROPERTY_STRING, Bbv, file, .flags = BP_PROPERTY_REQUIRED,
-            .help = "Where to write: FILE.0.bb for vCPU 0 and so on, and FILE.blocks, which says what the numbers of blocks mean."),
+            .help = "Where to write: FILE.0.bb for vCPU 0 and so on, and FILE.blocks, which says what the numbers of blocks mean; relative to the current directory."),
   BP_PROP_ ("interval", BP_PROPERTY_U64, Bbv, interval, .default_int = 100000000, .min = 1, .max = INT64_MAX,
             .help = "Instructions of a vCPU in an interval; it ends with the block in which they are reached."),
   BP_PROP_BOOL ("partial", Bbv, partial, false, "Also writes the last interval, which is shorter than the others."),

@@ -386,7 +386,7 @@ static const BpProperty properties[] = {
                 "Whose accesses there are: everybody's, those of user programs (privilege 3) alone, or those of all other code alone."),
   BP_PROP_U64 ("seed", TcgCache, seed, 1, "What the random policy starts from."),
   BP_PROP_U64 ("warm-up", TcgCache, warm_up, 0, "Instructions of all vCPUs together that fill the caches before counting begins."),
-  BP_PROP_U32_RANGE ("top", TcgCache, top, 25, 0, 100000, "Rows of each table of the report that names instructions, symbols, lines, processes."),
+  BP_PROP_U32_RANGE ("top", TcgCache, top, 25, 0, 100000, "Rows of each table of the report that names instructions, symbols, lines, processes; 0: all."),
   BP_PROP_ENUM ("rank", TcgCache, rank, CACHE_RANK_L1, rank_names, "The misses that those tables are sorted by; l1: those of l1i and l1d together."),
   BP_PROP_END
 };

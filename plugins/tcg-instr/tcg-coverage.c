@@ -385,7 +385,7 @@ coverage_unrealize (void *self)
 /* --- tables -------------------------------------------------------------------------------------------- */
 
 static const BpProperty coverage_properties[] = {
-  BP_PROP_STRING ("file", Coverage, file, NULL, "The drcov file to write; none: only the report."),
+  BP_PROP_STRING ("file", Coverage, file, NULL, "The drcov file to write, relative to the current directory; none: only the report."),
   BP_PROP_LIST ("modules", Coverage, modules, NULL,
                 "Programs that are told apart: ELF files (FILE, or FILE@BASE when it is not loaded where it was linked for), or ranges (NAME@BASE-END)."),
   BP_PROP_BOOL ("rest", Coverage, rest, true, "Also tells what belongs to no module, as modules of 4 GiB."),

@@ -414,8 +414,8 @@ static const BpProperty properties[] = {
   BP_PROP_U32_RANGE ("depth", Profile, depth, 64, 1, STACK_DEPTH_MAX, "Functions of a stack at most, the innermost included."),
   BP_PROP_ENUM ("privilege", Profile, privilege, FROM_ALL, privilege_names, "Which code is counted and sampled."),
   BP_PROP_BOOL ("by-space", Profile, by_space, false, "Keep address spaces apart in stacks: one is a process, mostly."),
-  BP_PROP_STRING ("output", Profile, folded_path, NULL, "File for the stacks in folded form, a line each, as flamegraph.pl and speedscope read them."),
-  BP_PROP_STRING ("svg", Profile, svg_path, NULL, "File for a picture of them: a flame graph."),
+  BP_PROP_STRING ("output", Profile, folded_path, NULL, "File for the stacks in folded form, a line each, as flamegraph.pl and speedscope read them; relative to the current directory."),
+  BP_PROP_STRING ("svg", Profile, svg_path, NULL, "File for a picture of them: a flame graph; relative to the current directory."),
   BP_PROP_U32_RANGE ("top", Profile, top, 30, 1, 100000, "Rows of the report's tables."),
   BP_PROP_END
 };

@@ -125,7 +125,7 @@ static const BpCharIface iface = {
 static const BpInterfaceDesc interfaces[] = { { BP_CHAR_ID, &iface }, { NULL, NULL } };
 
 static const BpProperty properties[] = {
-  BP_PROP_STRING ("path", @{CName}, path, "", "The file that takes the lines; empty: standard output."),
+  BP_PROP_STRING ("path", @{CName}, path, "", "The file that takes the lines, relative to the current directory; empty: standard output."),
   BP_PROP_END
 };
 
