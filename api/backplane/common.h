@@ -10,7 +10,8 @@
  * message when a function is called from elsewhere.
  * Tables and rows are given by pointer, live as long as the object (or the attachment) they are for, and are not changed.  Every public struct that crosses
  * the boundary as a table starts with struct_size; tables are only appended to, and what is read beyond it counts as 0: fill a struct with zeros, then struct_size.
- * Pointers are not NULL unless it says so.  Strings are UTF-8.  Sizes are bytes, times ns, where it does not say otherwise.
+ * Of an interface's table an implementer fills what its header does not say may be NULL; who calls it looks for the rest, and for what was appended, with BP_TABLE_HAS.
+ * Pointers are not NULL, and what a callback is told lives for the call, unless it says so.  Strings are UTF-8.  Sizes are bytes, times ns, where it does not say otherwise.
  */
 #ifndef BACKPLANE_COMMON_H
 #define BACKPLANE_COMMON_H

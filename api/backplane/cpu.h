@@ -22,20 +22,21 @@ enum {
 
 /* The vCPU of an object of kind cpu, which has it as long as the machine; NULL: the object is of another kind. [any][configured] */
 BP_EXPORT BpVcpu *bp_vcpu_of (const void *cpu);
-BP_EXPORT void *bp_vcpu_cpu (BpVcpu *vcpu);                    /* the instance */
-BP_EXPORT unsigned bp_vcpu_index (const BpVcpu *vcpu);
+BP_EXPORT void *bp_vcpu_cpu (BpVcpu *vcpu);                    /* the instance. [any] */
+BP_EXPORT unsigned bp_vcpu_index (const BpVcpu *vcpu);         /* 0, 1, 2 ... in the descriptor's order. [any] */
 /* Set or clear pending bits; setting kicks the vCPU when it runs or sleeps on another thread. [any] */
 BP_EXPORT void bp_vcpu_raise (BpVcpu *vcpu, uint32_t bits);
 BP_EXPORT void bp_vcpu_lower (BpVcpu *vcpu, uint32_t bits);
 BP_EXPORT uint32_t bp_vcpu_pending (const BpVcpu *vcpu);
 /* Make the vCPU's loop come around: it leaves guest code, or wakes, and looks at everything again. [any] */
 BP_EXPORT void bp_vcpu_kick (BpVcpu *vcpu);
-/* Runs f on the vCPU's thread between guest instructions; waits for it when `wait` (never from the machine lock's holder that the vCPU may need). [any] */
+/* Runs f on the vCPU's thread between guest instructions, without the machine lock; at once and here when that is this thread, or when there is none yet.  Waits for it
+ * when `wait` (never from the machine lock's holder that the vCPU may need). [any] */
 BP_EXPORT void bp_vcpu_run_on (BpVcpu *vcpu, void (*f) (void *cpu, void *user), void *user, bool wait);
-BP_EXPORT bool bp_vcpu_is_current (const BpVcpu *vcpu);        /* called on its own thread? */
+BP_EXPORT bool bp_vcpu_is_current (const BpVcpu *vcpu);        /* called on its own thread? [any] */
 
 /* --- for accelerators ---------------------------------------------------------------------- */
-/* Sleeps until kicked or `pending` changes; call without the machine lock. [vcpu] */
+/* Sleeps until it is kicked (raised bits do), or may not run; a kick since it returned last counts.  Call without the machine lock. [vcpu] */
 BP_EXPORT void bp_vcpu_wait (BpVcpu *vcpu);
 /* false once the thread must end or the machine is stopped: return from run(). Also performs work queued by run_on. [vcpu] */
 BP_EXPORT bool bp_vcpu_may_run (BpVcpu *vcpu);

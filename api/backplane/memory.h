@@ -62,7 +62,7 @@ BP_EXPORT BpRegion *bp_region_new_rom (void *owner, const char *name, void *host
 BP_EXPORT BpRegion *bp_region_new_rom_device (void *owner, const char *name, const BpRegionOps *ops, void *host, uint64_t size);
 BP_EXPORT BpRegion *bp_region_new_alias (void *owner, const char *name, BpRegion *target, uint64_t offset, uint64_t size);
 BP_EXPORT BpRegion *bp_region_new_reserved (void *owner, const char *name, uint64_t size);
-BP_EXPORT void bp_region_free (BpRegion *region);      /* removes it from its container first; its aliases then show nothing */
+BP_EXPORT void bp_region_free (BpRegion *region);      /* removes it from its container first; its aliases then show nothing.  NULL is fine */
 /* The child has no container yet; it may reach beyond the container, which shows what is inside.  Neither owns the other. */
 BP_EXPORT void bp_region_add (BpRegion *container, uint64_t offset, BpRegion *child, int priority);
 BP_EXPORT void bp_region_remove (BpRegion *child);
@@ -116,7 +116,7 @@ BP_EXPORT bool bp_as_write (BpAddressSpace *as, uint64_t address, const void *bu
 /* One guest access of 1, 2, 4 or 8 bytes, little-endian value. [any] */
 BP_EXPORT uint64_t bp_as_load (BpAddressSpace *as, uint64_t address, unsigned size);
 BP_EXPORT void bp_as_store (BpAddressSpace *as, uint64_t address, uint64_t value, unsigned size);
-/* Writes that also reach ROM (loaders). [main] */
+/* Writes that also reach ROM (loaders, debuggers). [any] */
 BP_EXPORT bool bp_as_write_rom (BpAddressSpace *as, uint64_t address, const void *buffer, uint64_t size);
 
 /* --- flat view: for accelerators and listeners ------------------------------------------- */

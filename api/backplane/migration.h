@@ -37,7 +37,7 @@ typedef struct BpMigrationInfo {
   uint32_t struct_size;
   BpMigrationStatus status;
   bool incoming;
-  const char *error;            /* why it failed, NULL: it did not; until the next call of any function here */
+  const char *error;            /* why it failed or was cancelled, NULL: neither; until the next call of any function here */
   uint64_t total;               /* bytes of RAM */
   uint64_t remaining;           /* of them, to be sent (again) */
   uint64_t transferred;         /* bytes in the stream */
@@ -48,29 +48,30 @@ typedef struct BpMigrationInfo {
   uint64_t total_time, setup_time, downtime, expected_downtime;         /* ms; receiving, downtime is from the last of RAM until it runs */
   uint32_t throttle;            /* percent of their time that the vCPUs are held, for the guest writes faster than the connection takes */
 } BpMigrationInfo;
-/* How it stands with the one under way, or how the last one went. */
+/* How it stands with the one under way, or how the last one went; struct_size is set by the caller, and no more is filled, here and below. */
 BP_EXPORT void bp_migration_info (BpMachine *machine, BpMigrationInfo *info);
 
-/* Those of a running migration may be changed. */
+/* Those of a running migration may be changed; the values are those of before anybody does. */
 typedef struct BpMigrationParameters {
   uint32_t struct_size;
-  uint32_t downtime_limit;      /* ms that the machine may stand; 300 */
-  uint64_t max_bandwidth;       /* bytes a second while it runs; 0: no limit */
-  uint32_t patience;            /* ms that the machine stands without anything moving on the way, before it goes on here; 10000 */
-  uint32_t compress;            /* zstd's level; 0: none */
-  uint32_t max_throttle;        /* percent, as in BpMigrationInfo; 0: a guest that writes too fast is sent for ever; 99 */
+  uint32_t downtime_limit;      /* ms that the machine may stand, 1 to 2000000; 300 */
+  uint64_t max_bandwidth;       /* bytes a second while it runs; 0: no limit; 0 */
+  uint32_t patience;            /* ms that the machine stands without anything moving on the way, before it goes on here, 100 to 3600000; 10000 */
+  uint32_t compress;            /* zstd's level, up to 19; 0: none; 0 */
+  uint32_t max_throttle;        /* percent, as in BpMigrationInfo, up to 99; 0: a guest that writes too fast is sent for ever; 99 */
 } BpMigrationParameters;
 BP_EXPORT void bp_migration_parameters (BpMachine *machine, BpMigrationParameters *parameters);
+/* false: one of them is out of its range, and none is changed. */
 BP_EXPORT bool bp_migration_set_parameters (BpMachine *machine, const BpMigrationParameters *parameters, GError **error);
 
 /* Begins; true says no more than that the machine is one that can be moved. */
 BP_EXPORT bool bp_migration_start (BpMachine *machine, const char *address, GError **error);
-/* Soon the machine is what it was; nothing happens when none is under way, or when it is too late. */
+/* Soon the machine is what it was; nothing happens when none is under way, to one that is received, or when it is too late. */
 BP_EXPORT void bp_migration_cancel (BpMachine *machine);
 /* For a machine that was started with `--incoming defer`: waits for it there. */
 BP_EXPORT bool bp_migration_receive (BpMachine *machine, const char *address, GError **error);
 
-/* Told of every change of the status. */
+/* Told of every change of the status, one after the other; it may watch and unwatch. */
 typedef void BpMigrationWatch (void *user, BpMigrationStatus status);
 BP_EXPORT unsigned bp_migration_watch (BpMachine *machine, BpMigrationWatch *watch, void *user);       /* an id > 0 */
 BP_EXPORT void bp_migration_unwatch (BpMachine *machine, unsigned id);

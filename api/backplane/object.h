@@ -13,6 +13,8 @@
  *                 The state is zeroed before configure, so what is NULL was not acquired yet.  The host frees what rows have made: strings, pins, regions
  * Each callback may be NULL.  configure and realize report failure through GError; the message need not name the object, the host adds file, line and section.
  * The machine lock is not held in configure, realize and unrealize of a machine that is built or taken down: nothing else runs then, and what is [locked] may be called.
+ * A machine that has started may be confined ([sandbox] of its descriptor): files are opened as another user, no process is started, and system calls that machines seldom
+ * make fail with EPERM.  What can be opened is opened in realize; threads leave SIGSYS unblocked.
  */
 #ifndef BACKPLANE_OBJECT_H
 #define BACKPLANE_OBJECT_H

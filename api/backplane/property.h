@@ -35,7 +35,7 @@ typedef struct BpProperty {
   uint32_t flags;               /* BP_PROPERTY_REQUIRED ... */
   uint64_t default_int;         /* BOOL, integers (signed ones cast), SIZE, ENUM */
   const char *default_text;     /* STRING, FILE, LIST; may be NULL */
-  uint64_t min, max;            /* integers and SIZE; both 0: the kind's whole range (signed kinds: cast from int64_t) */
+  uint64_t min, max;            /* integers and SIZE; both 0: the kind's whole range; max 0, and min above it: no upper end (signed kinds: cast from int64_t) */
   const char *const *names;     /* ENUM: NULL-terminated */
   const char *interface_id;     /* LINK */
   const char *help;             /* one or two sentences with units; required */

@@ -4,7 +4,8 @@
  * PURPOSE.  Who has results (an instrument, BpInstrumentOps.report) fills a report; where it goes is the host's business.  A report is a tree of
  * sections.  Each part has a key, which is its member's name in JSON (lower case, words joined by '-', unique in its section: a second one gets a number behind it),
  * and a title for people (NULL: the key).  Parts come out in the order in which they were added, and the same contents give the same bytes.
- * All strings are copied; what is not UTF-8 in them is replaced.  Numbers that are not finite are shown as none (JSON null).  One thread at a time.  Nothing here fails.
+ * All strings are copied; what is not UTF-8 in them is replaced.  Numbers that are not finite are shown as none (JSON null).  Sections, tables and plots can be added to
+ * in any order until the function that got the report returns.  One thread at a time.  Nothing here fails.
  */
 #ifndef BACKPLANE_REPORT_H
 #define BACKPLANE_REPORT_H
@@ -46,7 +47,7 @@ typedef struct BpReportColumn {
   BpReportKind kind;
 } BpReportColumn;
 
-/* n at least 1.  People see the first rows on the terminal, and how many more there are; JSON and the page have them all, and the page sorts and filters them: put the
+/* n at least 1; a column's title NULL: its key.  People see the first rows on the terminal, and how many more there are; JSON and the page have them all, and the page sorts and filters them: put the
  * most important ones first. */
 BP_EXPORT BpReportTable *bp_report_table (BpReport *report, const char *key, const char *title, const BpReportColumn *columns, unsigned n);
 /* Cells fill the table row by row; the function must be that of the column's kind (or _none). */
@@ -60,7 +61,7 @@ BP_EXPORT void bp_report_cell_none (BpReportTable *table);
 
 typedef enum BpPlotKind { BP_PLOT_LINES, BP_PLOT_BARS } BpPlotKind;
 BP_EXPORT BpReportPlot *bp_report_plot (BpReport *report, const char *key, const char *title, BpPlotKind kind, const char *x_title, const char *y_title);
-/* Several series of LINES share the axes; x grows.  x may be NULL: 0, 1, 2 ...; a y that is not finite is a gap. */
+/* Several series of LINES share the axes; x grows, and is finite.  x may be NULL: 0, 1, 2 ...; a y that is not finite is a gap. */
 BP_EXPORT void bp_report_series (BpReportPlot *plot, const char *name, const double *x, const double *y, size_t n);
 /* BARS: one bar. */
 BP_EXPORT void bp_report_bar (BpReportPlot *plot, const char *label, double value);

@@ -8,8 +8,8 @@
  * A name that holds a '/' or ends in ".bps" is a file's; any other is a snapshot's in the disks, or, when no disk can keep one, of the file NAME.bps in the
  * current directory.  Disks take their part of a file's snapshot under the file's name without its folder (which ends in ".bps" there in any case).
  *
- * All functions are called [main], never under the machine lock, and not from a watcher of the machine's events.  They stop the machine for as long as they take
- * (watchers hear of it), and continue it when it ran.
+ * All functions are called [main], never under the machine lock, and not from a watcher of the machine's events.  All but the listing stop the machine for as long as
+ * they take (watchers hear of it), and continue it when it ran.
  */
 #ifndef BACKPLANE_SNAPSHOT_H
 #define BACKPLANE_SNAPSHOT_H
@@ -17,6 +17,7 @@
 #include <backplane/object.h>
 BP_BEGIN_DECLS
 
+/* Strings live for the call. */
 typedef struct BpSnapshotInfo {
   uint32_t struct_size;
   const char *id;               /* within the disk that keeps it; "" for a file */
@@ -39,7 +40,8 @@ BP_EXPORT bool bp_machine_save_snapshot (BpMachine *machine, const char *name, G
 BP_EXPORT bool bp_machine_load_snapshot (BpMachine *machine, const char *name, GError **error);
 /* Of all disks, or the file and what the disks have of it.  false: there is none, or it could not be deleted everywhere. */
 BP_EXPORT bool bp_machine_delete_snapshot (BpMachine *machine, const char *name, GError **error);
-/* Those in the machine's disks, oldest first, then those of this machine in files *.bps of the current directory.  `found` must not change any. */
+/* Those in the machine's disks, oldest first, then those of this machine in files *.bps of the current directory.  `found` must not change any.  false: a disk cannot
+ * tell, and nothing was found. */
 BP_EXPORT bool bp_machine_list_snapshots (BpMachine *machine, void (*found) (void *user, const BpSnapshotInfo *info), void *user, GError **error);
 
 BP_END_DECLS

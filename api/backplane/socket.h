@@ -3,10 +3,10 @@
 /*
  * PURPOSE.  One grammar and one way to open sockets, so that `listen' and `address' mean the same in every plugin:
  *   unix:PATH                              relative to the current directory
- *   [tcp:]HOST:PORT   [tcp:][IPV6]:PORT    a name or a number of a host; a port's number
+ *   [tcp:]HOST:PORT   [tcp:][IPV6]:PORT    a name or a number of a host; a port's number, up to 65535
  *   [tcp:]:PORT   PORT                     this host: 127.0.0.1
  * Who listens on a Unix socket makes its file for the user alone, takes the place of one that a program left behind when it ended badly, and removes it at the
- * end.
+ * end.  No socket is inherited by a process that is started.
  */
 #ifndef BACKPLANE_SOCKET_H
 #define BACKPLANE_SOCKET_H
@@ -16,15 +16,15 @@ BP_BEGIN_DECLS
 
 /* What is wrong with an address, for configure; NULL: nothing.  Free with g_free. [any] */
 BP_EXPORT char *bp_socket_wrong (const char *address);
-/* A connected socket, which the caller closes; -1 with error.  Waits as long as the host does. [any] */
+/* A connected socket, which blocks, and which the caller closes; -1 with error.  Waits as long as the host does. [any] */
 BP_EXPORT int bp_socket_connect (const char *address, GError **error);
 
 typedef struct BpListener BpListener;
 enum { BP_LISTEN_EVERYWHERE = 1 << 0 /* without a host: on all addresses of this one */ };
 /* NULL with error. [any] */
 BP_EXPORT BpListener *bp_listener_new (const char *address, unsigned flags, GError **error);
-BP_EXPORT void bp_listener_free (BpListener *listener);         /* NULL is fine */
-/* To watch for G_IO_IN; it is the listener's. */
+BP_EXPORT void bp_listener_free (BpListener *listener);         /* who watches its descriptor does so no more; NULL is fine. [any] */
+/* To watch for G_IO_IN; it is the listener's. [any] */
 BP_EXPORT int bp_listener_fd (const BpListener *listener);
 /*
  * The next client's socket, which does not block and is the caller's; -1: there is none.  When the program has no descriptors left the client is taken and hung

@@ -48,12 +48,12 @@ typedef struct BpAtaSlot BpAtaSlot;     /* the bus's side of a registered drive 
 
 typedef struct BpAtaBusIface {
   uint32_t struct_size;
-  /* address: channel << 1 | unit.  NULL: occupied, or there is no such place. [main][configured] */
+  /* address: channel << 1 | unit.  NULL: occupied, or there is no such place. [main][realized] */
   BpAtaSlot *(*add) (void *bus, unsigned address, const BpAtaDrive *drive, GError **error);
-  void (*remove) (void *bus, BpAtaSlot *slot);
+  void (*remove) (void *bus, BpAtaSlot *slot);                  /* [main] */
   /* INTRQ of the drive; the drive keeps it low while it is not selected, or while nIEN is set. [locked] */
   void (*set_interrupt) (void *bus, BpAtaSlot *slot, int level);
-  /* Whether the adapter can do DMA at all: a drive behind one that cannot offers none. */
+  /* Whether the adapter can do DMA at all: a drive behind one that cannot offers none. [main or locked] */
   bool (*has_dma) (void *bus, BpAtaSlot *slot);
   /* DMARQ: the drive has data for memory, or wants some; until it takes the request back.  Without DMA nothing ever comes of it. [locked] */
   void (*request_dma) (void *bus, BpAtaSlot *slot, bool wanted, bool to_memory);

@@ -50,7 +50,7 @@ typedef struct BpPciSlot BpPciSlot;     /* the bus's side of a registered functi
 
 typedef struct BpPciBusIface {
   uint32_t struct_size;
-  /* address: device << 3 | function.  NULL: occupied or invalid. [main][configured] */
+  /* address: device << 3 | function.  NULL: occupied or invalid. [main][realized] */
   BpPciSlot *(*add) (void *bus, unsigned address, const BpPciFunction *function, GError **error);
   /* In unrealize: the slot is gone, and with it what the bus made for it; regions of BARs stay the device's, to be freed after this. [main or locked] */
   void (*remove) (void *bus, BpPciSlot *slot);
@@ -66,11 +66,11 @@ typedef struct BpPciBusIface {
   void (*reset) (void *bus, BpPciSlot *slot);
   /*
    * The container that is PCI's I/O or memory space, for what a function decodes by registers other than BARs; at priority 0 or less it is behind all BARs,
-   * wherever a guest puts them and whenever. [main or locked][configured]
+   * wherever a guest puts them and whenever. [main or locked][realized]
    */
   BpRegion *(*space) (void *bus, bool io);
 
-  /* --- capabilities and message-signalled interrupts; after add, in the device's realize [main][configured] --- */
+  /* --- capabilities and message-signalled interrupts; after add, in the device's realize [main][realized] --- */
   /* A capability of `size` bytes (its two of header included, from 0x40 up, aligned to 4): its offset, 0: there is no room.  Fill in config and write_mask.
    * What they hold then is what they hold after each reset. */
   unsigned (*add_capability) (void *bus, BpPciSlot *slot, uint8_t id, unsigned size);

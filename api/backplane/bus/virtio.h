@@ -53,19 +53,20 @@ typedef struct BpVirtioFunction {
   uint32_t data_size;           /* of BpVirtioBuffer.data */
   BpLoop *loop;                 /* where kick is called; NULL: the main loop */
   void *self;                   /* passed to the callbacks */
-  /* Device-specific configuration; offset + size is within config_size. [any][locked] */
+  /* Device-specific configuration; offset + size is within config_size.  NULL: it reads as ones. [any][locked] */
   void (*config_read) (void *self, unsigned offset, uint8_t *bytes, unsigned size);
   void (*config_written) (void *self, unsigned offset, const uint8_t *bytes, unsigned size);    /* NULL: nothing in it can be written */
   /* The driver's choice among the offered bits (its last word: FEATURES_OK); false: it does not work like that (3.1.1, step 6).  NULL: all do.  Not called when a
    * machine is loaded: what start needs, it asks of the bus (features). [any][locked] */
   bool (*accept_features) (void *self, uint64_t features);
-  /* The driver has set DRIVER_OK, or a machine in which it had was loaded (the device's own post_load comes behind): queues can be used. [any][locked] */
+  /* The driver has set DRIVER_OK, or a machine in which it had was loaded (the device's own post_load comes behind): queues can be used.  NULL, as stop: nothing is
+   * to be done. [any][locked] */
   void (*start) (void *self);
   /* The driver has reset the device (one that is broken, too), or memory of its buffers goes away: all buffers are lost.  Nothing of theirs may be read or written
    * once this returns; what is given back all the same, before the next start, is ignored.  Called only between start and the next one. [any][locked] */
   void (*stop) (void *self);
-  /* The driver says that there are buffers; there may be none.  Not called while the device is not started.  In deterministic mode it is called on the vCPU's thread,
-   * as part of its access. [loop][locked] */
+  /* The driver says that there are buffers; there may be none.  Not called while the device is not started.  In deterministic mode, and on a bus that handles kicks by
+   * itself (`doorbells = off'), it is called on the vCPU's thread, as part of its access. [loop][locked] */
   void (*kick) (void *self, unsigned queue);
   uint64_t without;             /* bits of the bus's that are not offered: another process drives the queues, and does not know them */
   void *owner;                  /* the object, if its type may join and leave a machine that runs (BP_TYPE_HOT_PLUG, and bp_virtio_removal); else NULL */
@@ -82,7 +83,7 @@ typedef struct BpVirtioRing {
 
 typedef struct BpVirtioBusIface {
   uint32_t struct_size;
-  /* NULL: the place is taken, there is no such place, or a value is impossible. [main][configured] */
+  /* NULL: the place is taken, there is no such place, or a value is impossible. [main][realized] */
   BpVirtioDevice *(*add) (void *bus, const char *address, const BpVirtioFunction *function, GError **error);
   void (*remove) (void *bus, BpVirtioDevice *device);           /* [main] */
   /* From the device's reset: back to the state after power-on; calls stop when it was started. */

@@ -74,12 +74,13 @@ typedef struct BpAccelIface {
   bool (*vcpu_init) (void *self, BpVcpu *vcpu, GError **error);
   /* Runs guest code until bp_vcpu_may_run() says no.  Handles halting (bp_vcpu_wait) itself.  No machine lock held. [vcpu] */
   void (*vcpu_run) (void *self, BpVcpu *vcpu);
-  /* Make vcpu_run look at the pending word and at bp_vcpu_may_run soon; vcpu's thread is `thread` and may be anywhere. [any, not the vcpu's own] */
+  /* Make vcpu_run look at the pending word and at bp_vcpu_may_run soon; vcpu's thread is `thread` and may be anywhere.  Calls nothing of cpu.h that kicks.  [any, not the
+   * vcpu's own] */
   void (*vcpu_kick) (void *self, BpVcpu *vcpu, GThread *thread, uint64_t pthread_id);
   /* The vCPU's registers were reset or replaced: forget what was cached about it. [main, vcpu stopped] */
   void (*vcpu_synchronise) (void *self, BpVcpu *vcpu);
-  void (*vcpu_finish) (void *self, BpVcpu *vcpu);
-  /* Virtual time in deterministic mode: ns, or -1 when the clock is the host's. [any] */
+  void (*vcpu_finish) (void *self, BpVcpu *vcpu);               /* its thread has ended. [main] */
+  /* Virtual time in deterministic mode: ns, or -1 when the clock is the host's.  NULL: it always is, and no deterministic machine has it. [any] */
   int64_t (*virtual_time) (void *self);
   /* Deterministic mode: the next virtual timer moved to `at` (ns). [any][locked] */
   void (*timer_moved) (void *self, int64_t at);
@@ -109,7 +110,7 @@ typedef struct BpAccelIface {
   void (*vcpu_fetch) (void *self, BpVcpu *vcpu);
 } BpAccelIface;
 
-/* Deterministic mode: the accelerator calls this on the vCPU thread when virtual time has reached a timer; runs what is due. [vcpu] */
+/* Deterministic mode: the accelerator calls this on the vCPU thread when virtual time has reached a timer; runs what is due.  Without the machine lock. [vcpu] */
 BP_EXPORT void bp_machine_run_virtual_timers (BpMachine *machine);
 /* Expiry of the earliest virtual timer, INT64_MAX when none. [any] */
 BP_EXPORT int64_t bp_machine_next_virtual_timer (BpMachine *machine);

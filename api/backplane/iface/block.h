@@ -78,7 +78,7 @@ typedef enum BpBlockSnapshotOp { BP_BLOCK_SNAPSHOT_CREATE, BP_BLOCK_SNAPSHOT_APP
 
 typedef struct BpBlockSnapshot {
   uint32_t struct_size;
-  const char *id, *name;        /* CREATE: the backend chooses the id; APPLY, DELETE: the id says which */
+  const char *id, *name;        /* CREATE: the backend chooses the id, which is not set; APPLY, DELETE: the id says which */
   uint64_t vm_state_size;       /* CREATE: bytes written by vm_state_write before, which become the snapshot's */
   uint64_t disk_size;           /* bytes; CREATE: the backend knows */
   int64_t date;                 /* seconds since 1970 */
@@ -90,16 +90,18 @@ typedef struct BpBlockIface {
   uint32_t struct_size;
   /* One device at a time; NULL handlers detach, when all of its requests are done.  false: another device is attached. [main] */
   bool (*attach) (void *self, const BpBlockHandlers *handlers, void *user);
-  void (*info) (void *self, BpBlockInfo *info);                         /* [any] */
+  void (*info) (void *self, BpBlockInfo *info);                         /* fills up to info->struct_size. [any] */
   void (*submit) (void *self, BpBlockRequest *request);                 /* [any] */
   /* Returns when all that was submitted is done; calls the `done`s itself.  Before state is saved, at the end, and by a device that is reset while it
    * has requests, which must not touch the guest's memory afterwards. [main] or [any][locked] */
   void (*drain) (void *self);
-  /* For monitors.  A medium comes or is changed; format NULL: what the file looks like.  force: even when the device's door is locked. [main] */
+  /* From here on each may be NULL.
+   * For monitors.  A medium comes or is changed; format NULL: what the file looks like.  force: even when the device's door is locked. [main] */
   bool (*insert) (void *self, const char *file, const char *format, bool read_only, GError **error);
   bool (*eject) (void *self, bool force, GError **error);
-  /* Snapshots of the contents, kept within the image, and beside them a place for the machine's state (api/backplane/snapshot.h is for who wants one of the whole
-   * machine).  Called while nothing is under way: after drain, the machine stopped.  Messages name the file. [main] */
+  /* Snapshots of the contents, kept within the image, and beside them a place for the machine's state (backplane/snapshot.h is for who wants one of the whole
+   * machine): these six together, or `snapshots' alone, which then says NOT_NEEDED or NONE.  snapshots and snapshot_list are called at any time, the others while
+   * nothing is under way: after drain, the machine stopped.  Messages name the file. [main] */
   BpBlockSnapshots (*snapshots) (void *self);
   bool (*snapshot_list) (void *self, void (*found) (void *user, const BpBlockSnapshot *snapshot), void *user, GError **error);
   bool (*snapshot_do) (void *self, BpBlockSnapshotOp op, const BpBlockSnapshot *snapshot, GError **error);
@@ -111,7 +113,7 @@ typedef struct BpBlockIface {
   /* Does the request at once, if nothing has to be waited for: true, *error is what `done` would have been told, and `done` is not called.  false: nothing
    * has happened, submit it.  For small requests, whose way to another thread and back takes longer than they do. [any] */
   bool (*try_now) (void *self, BpBlockRequest *request, int *error);
-  /* The machine goes to another process, and the image with it (api/backplane/migration.h).  release: all that was written is in the file, which is closed and whose
+  /* The machine goes to another process, and the image with it (backplane/migration.h).  release: all that was written is in the file, which is closed and whose
    * lock is given up; requests fail with ENOMEDIUM, info stays as it is.  take: the other way round, also the first time in a machine that was received
    * (bp_machine_is_incoming was true in realize); false: another has it, or the file is not what it was.  Neither does anything the second time, to a medium
    * that is read-only, or where there is none.  While nothing is under way, after drain, the machine stopped.  Without both a backend that is written to cannot
@@ -119,7 +121,7 @@ typedef struct BpBlockIface {
   bool (*release) (void *self, GError **error);
   bool (*take) (void *self, GError **error);
   /* Between begin and end, which nest, the host need not see what is submitted; at the outermost end it sees all of it at once.  `done' may be called by end for
-   * what the host does without waiting. [any][locked], and begin and end are called without leaving the lock in between. */
+   * what the host does without waiting.  Both or none. [any][locked], and begin and end are called without leaving the lock in between. */
   void (*batch_begin) (void *self);
   void (*batch_end) (void *self);
   /* Makes the medium longer or shorter, now; what is behind a new end is lost.  The device hears of it by `changed', also when that went wrong half-way.  For

@@ -14,7 +14,7 @@ BP_BEGIN_DECLS
 
 typedef enum BpCharEvent { BP_CHAR_OPENED, BP_CHAR_CLOSED, BP_CHAR_BREAK, BP_CHAR_RESIZED /* the terminal has another size */ } BpCharEvent;
 
-/* The device's side, which outlives the attachment; called [main][locked]. */
+/* The device's side; called [main][locked]. */
 typedef struct BpCharHandlers {
   uint32_t struct_size;
   size_t (*can_receive) (void *user);   /* bytes it can take now */
@@ -29,16 +29,16 @@ typedef struct BpCharIface {
   bool (*attach) (void *self, const BpCharHandlers *handlers, void *user);
   /* Takes all bytes (buffers what the host does not take at once; drops when nobody is connected). [any] */
   void (*write) (void *self, const uint8_t *data, size_t size);
-  /* The device can receive again. [any] */
+  /* The device can receive again.  NULL: there is no input. [any] */
   void (*accept_input) (void *self);
-  /* Gives the host what was written and is buffered still, for as long as it takes any. [main] */
+  /* Gives the host what was written and is buffered still, for as long as it takes any.  NULL: nothing is buffered. [main] */
   void (*drain) (void *self);
   /* Bytes that a device should write at most, if it can wait: more would only be held back for somebody who reads slowly.  0: can_write is called when there
    * is room.  Not limited where nobody is connected, and without this function. [any] */
   size_t (*room) (void *self);
   /* Whether somebody is at the other end, as BP_CHAR_OPENED and BP_CHAR_CLOSED tell it.  Without this function: always. [any] */
   bool (*is_open) (void *self);
-  /* The size of the terminal at the other end, in characters; false: it is none. [any] */
+  /* The size of the terminal at the other end, in characters; false: it is none.  NULL likewise. [any] */
   bool (*terminal_size) (void *self, unsigned *columns, unsigned *rows);
 } BpCharIface;
 

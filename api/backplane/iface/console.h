@@ -3,7 +3,7 @@
 /*
  * PURPOSE.  Whoever owns a terminal (char-stdio, a text display) hands it to the machine's console when its user asks, with Ctrl-A C, and takes it back.
  * The console edits lines itself: it gets bytes as a terminal in raw mode sends them, and writes what a terminal with ANSI's cursor movements shows.
- * A debugger passes single lines.  The provider is found with bp_machine_next_object; the first one serves.
+ * A debugger passes single lines.  The provider is found with bp_machine_next; the first one serves.
  */
 #ifndef BACKPLANE_IFACE_CONSOLE_H
 #define BACKPLANE_IFACE_CONSOLE_H
@@ -29,7 +29,7 @@ typedef struct BpConsoleIface {
   void (*close) (void *self);   /* what was typed of a line is kept */
   /* One command as typed, and its answer: text, lines end with \n; free with g_free.  Works while closed. */
   char *(*execute) (void *self, const char *line);
-  /* true: whoever owns a terminal opens the console at the start, without being asked. */
+  /* true: whoever owns a terminal opens the console at the start, without being asked.  NULL: false. */
   bool (*at_start) (void *self);
 } BpConsoleIface;
 

@@ -77,8 +77,8 @@ typedef struct BpCpuDebugIface {
 
   /* false: nothing is mapped there.  Privileges do not count.  page->struct_size is the caller's. */
   bool (*translate) (void *self, uint64_t address, BpDebugPage *page);
-  /* Memory by the CPU's addresses: how many bytes from the first on were there.  Devices are read and written as by an instruction.  A write reaches ROM
-   * too, and code that was translated from the bytes is forgotten. */
+  /* Memory by the CPU's addresses: how many bytes from the first on were there (of a page that is there in part, none may count).  Devices are read and written as by
+   * an instruction, with what comes of it.  A write reaches ROM too, and code that was translated from the bytes is forgotten. */
   uint64_t (*read_memory) (void *self, uint64_t address, void *buffer, uint64_t size);
   uint64_t (*write_memory) (void *self, uint64_t address, const void *buffer, uint64_t size);
   /* The instruction at `address` as text, decoded for code_bits (0: as now); returns its length in bytes, at least 1 when anything is mapped: what

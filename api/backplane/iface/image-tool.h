@@ -2,8 +2,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * PURPOSE.  `backplane img` asks for nothing but this.  The table belongs to a type, not to an instance: its functions work on files, and are called without
- * `self`, on one thread, in a program that runs no machine.  Each returns false with a message that names the file.  The first type found that has the
- * interface serves.
+ * `self`, on one thread, in a program that runs no machine.  Each returns false with a message that names the file.  The first plugin, by name, that has a type
+ * with the interface serves.
  */
 #ifndef BACKPLANE_IFACE_IMAGE_TOOL_H
 #define BACKPLANE_IFACE_IMAGE_TOOL_H
@@ -34,7 +34,7 @@ typedef struct BpImageSnapshot {
 typedef struct BpImageInfo {
   uint32_t struct_size;
   const char *format;
-  uint64_t size, disk_size;     /* bytes that a guest sees; that the file takes on the host */
+  uint64_t size, disk_size;     /* bytes that a guest sees; that the file takes on the host. */
   uint64_t cluster_size;        /* 0: the format has none */
   bool dirty, corrupt;
   const char *backing, *backing_path, *backing_format;          /* as the image says; where that is; NULL: none */
@@ -67,7 +67,7 @@ typedef struct BpImageTool {
   /* progress: told of bytes done and in all; may be NULL */
   bool (*convert) (const char *in, const char *in_format, const char *out, const char *out_format, BpImageOptions options,
                    void (*progress) (void *user, uint64_t done, uint64_t all), void *user, GError **error);
-  /* direction: 0: to `size`; 1, -1: by `size` more or less */
+  /* direction: 0: to `size`; 1, -1: by `size` more or less.  Smaller only with BP_IMAGE_SHRINK */
   bool (*resize) (const char *file, const char *format, int direction, uint64_t size, unsigned flags, GError **error);
   bool (*snapshot) (const char *file, const char *format, BpImageSnapshotOp op, const char *name, GError **error);
 } BpImageTool;

@@ -27,7 +27,7 @@ typedef struct BpInputIface {
   void (*absolute) (void *self, unsigned x, unsigned y, int wheel, uint32_t buttons);
   void (*release) (void *self);         /* lets go of every key and button that is held */
   uint32_t (*leds) (void *self);        /* BP_INPUT_LED_*: those of a keyboard that the guest has switched on */
-} BpInputIface;                         /* all [main][locked] */
+} BpInputIface;                         /* all [main][locked]; but for kinds each may be NULL */
 
 /* To the first that takes it; false: nobody does. [main] */
 BP_EXPORT bool bp_input_send_key (BpMachine *machine, unsigned code, bool down);
@@ -37,7 +37,7 @@ BP_EXPORT bool bp_input_send_absolute (BpMachine *machine, unsigned x, unsigned 
 BP_EXPORT void bp_input_release_all (BpMachine *machine);
 /* Names as in QEMU's QKeyCode: "a", "ret", "shift", "ctrl_r", "f1", "kp_5".  0: no such key. [any] */
 BP_EXPORT unsigned bp_input_key_code (const char *name);
-BP_EXPORT const char *bp_input_key_name (unsigned code);        /* NULL: none */
+BP_EXPORT const char *bp_input_key_name (unsigned code);        /* NULL: none. [any] */
 /* The key of a US keyboard on which a character of ASCII is, and whether with shift; 0: none. [any] */
 BP_EXPORT unsigned bp_input_key_of_character (char character, bool *shift);
 

@@ -20,7 +20,7 @@ typedef enum BpIsaDmaKind {
   BP_ISA_DMA_VERIFY,            /* cycles without data: the device gives bytes that go nowhere */
   BP_ISA_DMA_WRITE,             /* from the device to memory */
   BP_ISA_DMA_READ,              /* from memory to the device */
-  BP_ISA_DMA_CASCADE            /* the bus is the device's own, which reads and writes memory itself: bytes NULL, size 0, the result is ignored */
+  BP_ISA_DMA_CASCADE            /* the bus is the device's own, which reads and writes memory itself: bytes NULL, size 0; the result is ignored, the request withdrawn */
 } BpIsaDmaKind;
 
 /* The device's side. */
@@ -34,8 +34,8 @@ typedef struct BpIsaDmaHandlers {
 
 typedef struct BpIsaDmaIface {
   uint32_t struct_size;
-  /* One device a channel, 0 to 3 (bytes) or 5 to 7 (words); NULL handlers detach.  false: another device is there, or there is no such channel.
-   * [main] */
+  /* One device a channel, 0 to 3 (bytes) or 5 to 7 (words); NULL handlers detach, and withdraw the request.  false: another device is there, or there is no such
+   * channel. [main] */
   bool (*attach) (void *self, unsigned channel, const BpIsaDmaHandlers *handlers, void *user);
   /* The device's request line.  It stays up until it is taken down here or `transfer` withdraws it; it is saved and loaded with the controller's
    * state. [any][locked] */

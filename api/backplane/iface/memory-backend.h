@@ -11,9 +11,9 @@ BP_BEGIN_DECLS
 
 typedef struct BpMemoryBackendIface {
   uint32_t struct_size;
-  BpRegion *(*region) (void *self);     /* the RAM region, made by configure(); its host memory is there from configure() on */
-  uint64_t (*size) (void *self);        /* bytes */
-  int (*fd) (void *self);               /* file descriptor that others can map, or -1 */
+  BpRegion *(*region) (void *self);     /* the RAM region, made by configure(); its host memory is there from configure() on. [any][realized] */
+  uint64_t (*size) (void *self);        /* bytes. [any] */
+  int (*fd) (void *self);               /* file descriptor that others can map, or -1.  NULL, here and below: there is none of this. [any][realized] */
   /* The guest does not need these bytes any more: the host may have them until they are touched again, and then they are zeros.  Whole pages of 4 KiB; the caller
    * marks them dirty afterwards.  false: this memory cannot be given back so (huge pages in part, a private copy of a file), and holds what it held. [any][locked] */
   bool (*discard) (void *self, uint64_t offset, uint64_t size);

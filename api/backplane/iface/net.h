@@ -47,10 +47,10 @@ typedef struct BpNetInfo {
   char what[128];               /* "user, 10.0.2.0/24" */
 } BpNetInfo;
 
-/* The device's side. [any][locked] */
+/* The device's side; can_send and changed may be NULL. [any][locked] */
 typedef struct BpNetHandlers {
   uint32_t struct_size;
-  /* The packet is the backend's.  false: there is no room now; the backend keeps it, and what comes behind, until accept_input. */
+  /* The packet is the backend's.  false: there is no room now; the backend keeps it, and what comes behind (not without end), until accept_input. */
   bool (*receive) (void *user, const BpNetPacket *packet);
   /* Packets can be sent again, after send has said no. */
   void (*can_send) (void *user);
@@ -62,14 +62,14 @@ typedef struct BpNetIface {
   uint32_t struct_size;
   /* One device at a time; NULL handlers detach.  false: another device is attached. [main] */
   bool (*attach) (void *self, const BpNetHandlers *handlers, void *user);
-  void (*info) (void *self, BpNetInfo *info);                   /* [any] */
-  /* What received packets may leave to the device from now on, and on how many pairs of queues; none and 1 at first. [any][locked] */
+  void (*info) (void *self, BpNetInfo *info);                   /* fills up to info->struct_size. [any] */
+  /* What received packets may leave to the device from now on, and on how many pairs of queues; none and 1 at first.  NULL: it is none and 1. [any][locked] */
   void (*set_receive) (void *self, uint32_t work, uint32_t queues);
   /* The packet is the device's, and can be reused when this returns.  false: not now, it was not sent; can_send is called. [any][locked] */
   bool (*send) (void *self, const BpNetPacket *packet);
-  /* The device has room again. [any][locked] */
+  /* The device has room again.  NULL: nothing is kept. [any][locked] */
   void (*accept_input) (void *self);
-  /* For monitors: takes the link away, or gives it back. [main] */
+  /* For monitors: takes the link away, or gives it back.  NULL: cannot. [main] */
   void (*set_link) (void *self, bool up);
 } BpNetIface;
 

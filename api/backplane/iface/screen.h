@@ -18,8 +18,9 @@ BP_BEGIN_DECLS
 typedef struct BpScreenFrame {
   uint32_t struct_size;
   uint32_t width, height;       /* pixels; 0 while there is no picture */
-  uint32_t *pixels;             /* XRGB, 8 bits each, X is 0; width * height, rows without gaps */
-  uint64_t serial;              /* of the picture that the pixels show; the adapter's */
+  uint32_t *pixels;             /* XRGB, 8 bits each, X is 0; width * height, rows without gaps; NULL when that is 0.  The adapter replaces it by another one of
+                                   g_malloc when the size is another */
+  uint64_t serial;              /* of the picture that the pixels show; the adapter's, from 1.  0: they show none */
   /* Out: what has changed since the last time. */
   bool resized;                 /* pixels is another buffer, and all of it is new */
   uint32_t first_row, end_row;  /* rows in [first_row, end_row) changed; both 0: nothing did */
@@ -40,7 +41,7 @@ typedef struct BpScreenIface {
   uint32_t struct_size;
   /* Brings the frame up to date. [main][locked] */
   void (*update) (void *self, BpScreenFrame *frame);
-  /* false: a graphics mode, or no picture. [main][locked] */
+  /* false: a graphics mode, or no picture.  NULL: always. [main][locked] */
   bool (*text) (void *self, BpScreenText *text);
   /* How many heads there are; an adapter without this and the next has one. [main][configured] */
   uint32_t (*heads) (void *self);
@@ -72,7 +73,7 @@ static inline void bp_screen_update (const BpScreenIface *screen, void *self, ui
 }
 
 #define BP_SCREEN_EDID_SIZE 128u
-/* What a monitor that likes a picture best says of itself (VESA E-EDID 1.4); both below 4096.  Adapters tell their driver. [any] */
+/* What a monitor that likes a picture of this size best says of itself (VESA E-EDID 1.4); width and height 1 to 4095.  Adapters tell their driver. [any] */
 BP_EXPORT void bp_screen_edid (uint8_t edid[BP_SCREEN_EDID_SIZE], unsigned width, unsigned height, unsigned head);
 
 BP_END_DECLS

@@ -29,7 +29,7 @@ typedef struct BpTlbWord {
 } BpTlbWord;
 #define BP_TLB_MAX_WORDS 5
 
-/* What a page walk found. */
+/* What a page walk found; zeros when tlb_fill gets it. */
 typedef struct BpTlbFill {
   uint64_t physical;            /* physical address of the page's first byte, aligned to 4 KiB */
   uint8_t page_shift;           /* size of the mapping, 12 or more: one invalidation covers it all */
@@ -196,7 +196,7 @@ typedef struct BpTcgFrontend {
   /* A host fault happened in generated code, state restored; record the guest's exception. */
   void (*host_fault) (void *env, BpHostFault fault);
   /* Portable execution of a native insn on the state's FP copy.  mem points to host memory that holds the operand (and takes
-   * the result); returns the integer result. */
+   * the result); returns the integer result.  NULL: there are no native insns. */
   uint64_t (*native_portable) (void *env, uint64_t native, uint32_t aux, uint64_t in, void *mem, uint32_t *flags);
   /* One guest instruction as text, for -d in_asm; returns its length in bytes, 0 when undecodable. */
   unsigned (*disassemble) (const BpTbKey *key, uint64_t pc, const uint8_t *bytes, unsigned n, char *out, size_t out_size);
@@ -204,7 +204,7 @@ typedef struct BpTcgFrontend {
   void (*dump) (const void *env, char *out, size_t out_size);
   /* A load or store to a page that tlb_fill reported as `watched` is about to be made.  What strikes is recorded, to be seen to after the
    * instruction; leave_soon has been called then.  true: it strikes, and nothing is recorded yet, because the instruction is not `alone`
-   * in its block: do it again in one of its own. */
+   * in its block: do it again in one of its own.  NULL: no page is watched. */
   bool (*watch) (void *env, uint64_t address, unsigned size, BpMmuAccess access, bool alone);
   /* The pin set (0 .. BP_TCG_PIN_SETS - 1) of blocks with this key; it may depend on key->flags alone.  NULL: always 0. */
   unsigned (*pin_set) (const BpTbKey *key);

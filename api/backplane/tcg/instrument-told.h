@@ -25,7 +25,8 @@ typedef enum BpRecordKind {
 } BpRecordKind;
 enum { BP_SITE_ATOMIC = 1 << 0 /* the load and the store of one locked access */, BP_SITE_HELPER = 1 << 1 /* sizes are the records' own */ };
 
-/* Where records come from: one request for one instruction.  bp_sites () [record.site]; lives as long as the machine. */
+/* Where records come from: one request for one instruction.  bp_sites () [record.site]; lives as long as the machine.  Number 0 has no instruction (size 0): it
+ * stands for all that came when there were 2^25 of them. */
 typedef struct BpSite {
   const BpInsn *insn;
   uint8_t kind;                 /* BpRecordKind */
@@ -46,7 +47,7 @@ typedef struct BpRecord {
 typedef struct BpWideRecord {
   uint64_t address;
   uint32_t site, bytes;
-  uint64_t physical;            /* guest-physical, of `address` */
+  uint64_t physical;            /* guest-physical, of `address`; UINT64_MAX: nothing is mapped there any more */
   uint64_t value;               /* loaded (zero-extended) or stored: low 64 bits; 0 when bytes > 8 */
 } BpWideRecord;
 
@@ -62,7 +63,12 @@ typedef struct BpBatch {
 
 /* --- other things told ------------------------------------------------------------------------- */
 
-typedef enum BpVcpuEvent { BP_VCPU_START, BP_VCPU_STOP, BP_VCPU_IDLE, BP_VCPU_RESUME } BpVcpuEvent;
+typedef enum BpVcpuEvent {
+  BP_VCPU_START,                /* it is about to run for the first time [vcpu] */
+  BP_VCPU_STOP,                 /* it has started and will run no more: the machine ends, after the report, or the instrument detaches [main] */
+  BP_VCPU_IDLE,                 /* it waits for an interrupt [vcpu] */
+  BP_VCPU_RESUME                /* it goes on [vcpu] */
+} BpVcpuEvent;
 
 typedef enum BpJumpKind { BP_JUMP_INTERRUPT, BP_JUMP_EXCEPTION } BpJumpKind;
 typedef struct BpJump {         /* control went elsewhere than by an instruction */
@@ -81,7 +87,7 @@ enum {                          /* BpInstrumentOps.flags */
   BP_INSTRUMENT_BEGUN = 1 << 3          /* live counters count what is begun, as calls do: also an instruction that faults then */
 };
 
-/* The instrument's side.  Every function may be NULL. */
+/* The instrument's side.  Every function may be NULL.  Those with the tag [runs] are called for vCPUs on which the instrument runs (started, and not stopped). */
 typedef struct BpInstrumentOps {
   uint32_t struct_size;
   uint32_t flags;
@@ -89,14 +95,14 @@ typedef struct BpInstrumentOps {
   void (*block) (void *user, BpInstrBlock *block);
   /* The array is the host's, for the call. [vcpu], or the instrument's thread: one call at a time then */
   void (*records) (void *user, const BpBatch *batch);
-  void (*vcpu) (void *user, unsigned vcpu, BpVcpuEvent event);          /* [vcpu] */
-  void (*jump) (void *user, unsigned vcpu, const BpJump *jump);         /* [vcpu]; after the jump */
-  void (*space) (void *user, unsigned vcpu, uint64_t space);            /* [vcpu]; the address space is another one now */
+  void (*vcpu) (void *user, unsigned vcpu, BpVcpuEvent event);          /* where, each event says */
+  void (*jump) (void *user, unsigned vcpu, const BpJump *jump);         /* [vcpu][runs]; after the jump */
+  void (*space) (void *user, unsigned vcpu, uint64_t space);            /* [vcpu][runs]; the address space is another one now */
   /* The guest's magic instruction; START and STOP have been obeyed already when `start = marker` is set. [vcpu] */
   void (*marker) (void *user, unsigned vcpu, uint64_t number);
-  void (*started) (void *user, unsigned vcpu);                  /* the vCPU runs instrumented code from now on */
-  void (*stopped) (void *user, unsigned vcpu);
-  /* At the end, and whenever somebody asks: all vCPUs stand, all records have arrived. [main] */
+  void (*started) (void *user, unsigned vcpu);                  /* [vcpu]; it runs instrumented code from now on */
+  void (*stopped) (void *user, unsigned vcpu);                  /* [vcpu]; no more */
+  /* At the end, and whenever somebody asks: all vCPUs stand, all records have arrived; without the machine lock. [main] */
   void (*report) (void *user, BpReport *report);
 } BpInstrumentOps;
 
@@ -115,7 +121,7 @@ typedef void BpAccessCall (void *user, unsigned vcpu, const BpInsn *insn, const 
 #define BP_EVERY_INSN UINT32_MAX        /* in place of an instruction's index: for each one of the block */
 enum { BP_LOADS = 1, BP_STORES = 2 };   /* which accesses */
 
-/* A number a vCPU that generated code adds to; 0: none. */
+/* A number a vCPU that generated code adds to; 0: none, and what is asked with it is not done. */
 typedef uint32_t BpCounter;
 enum {
   BP_COUNTER_LIVE = 1           /* is right at every instruction, for conditions and bp_counter_at; dearer.  The others are right when they are read */
@@ -131,7 +137,7 @@ typedef struct BpCondition {
 /* What a call may do with the vCPU's registers. */
 enum { BP_CALL_NO_REGISTERS = 0, BP_CALL_READS = 1, BP_CALL_WRITES = 2 };
 
-/* Keeps records out that say nothing new; 0: none.  Made once, used in many requests. */
+/* Keeps records out that say nothing new; 0: none.  Made once, used in many requests: for accesses, or for the fetching of code, but not for both. */
 typedef uint32_t BpFilter;
 typedef struct BpFilterDesc {
   uint32_t struct_size;
@@ -144,7 +150,7 @@ typedef struct BpFilterDesc {
    */
   uint32_t line_bytes, entries;
   bool stores_apart;
-  /* Ranges: accesses that do not begin in [first, last] are left out; both 0: everywhere. */
+  /* Ranges: accesses that do not begin in [first, last] are left out; both 0: everywhere.  Not for the fetching of code. */
   uint64_t first, last;
 } BpFilterDesc;
 

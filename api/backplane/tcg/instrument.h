@@ -38,8 +38,9 @@
 #include <backplane/tcg/instrument-host.h>
 BP_BEGIN_DECLS
 
-/* Attaches an instrument, `self' being the object; ops and user live until detach.  NULL, with error: the accelerator cannot be instrumented, or has too
- * many instruments (8).  The rest of this header works from then until detach. [main][realize] */
+/* Attaches an instrument, `self' being the object, which attaches one; ops and user live until detach.  NULL, with error: the accelerator cannot be instrumented, or has
+ * too many instruments (8), or the section's `start' or `stop' names a symbol that nobody knows.  The rest of this header works from then until detach.  In realize.
+ * [main] */
 BP_EXPORT BpInstrument *bp_instrument_attach (void *self, const BpInstrumentOps *ops, void *user, GError **error);
 /* NULL is allowed.  In unrealize. [main] */
 static inline void bp_instrument_detach (BpInstrument *in) { if (in) in->host->detach (in); }
@@ -49,7 +50,7 @@ static inline void bp_instrument_detach (BpInstrument *in) { if (in) in->host->d
 /* What an object has attached; NULL: nothing.  See bp_machine_next_object. */
 BP_EXPORT BpInstrument *bp_instrument_of (const void *self);
 typedef enum BpReportForm { BP_REPORT_FORM_TEXT, BP_REPORT_FORM_JSON, BP_REPORT_FORM_HTML } BpReportForm;
-/* Its report so far.  A machine that runs stands for as long as that takes, and nobody is told.  Free with g_free. */
+/* Its report so far (it has attached something).  A machine that runs stands for as long as that takes, and nobody is told.  Free with g_free. */
 BP_EXPORT char *bp_instrument_report (const void *self, BpReportForm form);
 /* The same into a file: .html, .txt, else JSON.  A file that is there is replaced when all is written. */
 BP_EXPORT bool bp_instrument_write_report (const void *self, const char *path, GError **error);
@@ -59,13 +60,15 @@ BP_EXPORT bool bp_instrument_write_report (const void *self, const char *path, G
 /* Starts or stops for all vCPUs; each obeys at the end of the block that it is in. [any] */
 static inline void bp_instrument_set_running (BpInstrument *in, bool running) { in->host->set_running (in, running); }
 static inline bool bp_instrument_is_running (BpInstrument *in, unsigned vcpu) { return in->host->is_running (in, vcpu); }
-/* Runs in these address spaces only; n 0: in all.  Others run without a trace of it. [any] */
+/* Runs in these address spaces only (copied); n 0: in all.  Others run without a trace of it. [any] */
 static inline void bp_instrument_select (BpInstrument *in, const uint64_t *spaces, size_t n) { in->host->select (in, spaces, n); }
 /* Records that wait in rings are delivered. [main], all vCPUs stopped, or [vcpu]: of that vCPU */
 static inline void bp_instrument_flush (BpInstrument *in) { in->host->flush (in); }
 static inline unsigned bp_instrument_n_vcpus (BpInstrument *in) { return in->host->n_vcpus (in); }      /* [any] */
 
 /* --- a block: only within BpInstrumentOps.block ---------------------------------------------------------------- */
+/* insn: from 0, or BP_EVERY_INSN.  `data' lives until detach.  More than 64 requests for each instruction of the block, of all instruments together, are not done, and the
+ * user is told. */
 
 /* (first member of BpInstrBlock, so that these are calls without a look-up) */
 struct BpInstrBlock {
@@ -73,6 +76,7 @@ struct BpInstrBlock {
 };
 
 static inline unsigned bp_block_n_insns (const BpInstrBlock *b) { return b->instrument->host->block_n_insns (b); }
+/* NULL: there are not so many. */
 static inline const BpInsn *bp_block_insn (const BpInstrBlock *b, unsigned insn) { return b->instrument->host->block_insn (b, insn); }
 /* The instruction is executed: n is added; to a live counter at most INT32_MAX.  Live counters, stores and calls of one instruction happen in the order in
  * which they were asked. */
@@ -81,7 +85,7 @@ bp_block_count (BpInstrBlock *b, unsigned insn, BpCounter counter, uint64_t n)
 {
   b->instrument->host->block_count (b, insn, counter, n);
 }
-/* The instruction makes an access (BP_LOADS | BP_STORES): n is added to a live counter, for each. */
+/* The instruction makes an access (BP_LOADS | BP_STORES): n, at most INT32_MAX, is added to a counter, live or not, for each. */
 static inline void
 bp_block_count_memory (BpInstrBlock *b, unsigned insn, unsigned which, BpCounter counter, uint64_t n)
 {
@@ -114,8 +118,8 @@ bp_block_record_memory (BpInstrBlock *b, unsigned insn, unsigned which, BpFilter
   if (which & BP_STORES)
     b->instrument->host->block_record (b, insn, BP_RECORD_STORE, filter, 0, user);
 }
-/* A record for each line of `line_bytes` that the block's instructions are fetched from, before the first instruction that lies (in part) in it.  Filters
- * work as for loads, with the line as the access. */
+/* A record for each line of `line_bytes` (a power of two, 8 to 4096) that the block's instructions are fetched from, before the first instruction that lies (in part) in
+ * it.  Filters work as for loads, with the line as the access. */
 static inline void
 bp_block_record_fetch (BpInstrBlock *b, uint32_t line_bytes, BpFilter filter, uint32_t user)
 {
@@ -135,8 +139,9 @@ bp_block_record_block (BpInstrBlock *b, uint32_t user)
 
 /* --- counters and filters: [main] in realize, unless said otherwise ---------------------------------------------- */
 
+/* 0 at first.  Counter 0, here and below: there is no room for more (of live ones, scoreboards included, 32 MiB a vCPU; of others likewise). */
 static inline BpCounter bp_counter_new (BpInstrument *in, unsigned flags) { return in->host->counter_new (in, flags); }
-/* `bytes` of zeroed memory a vCPU, whose words of 8 bytes are live counters: the one at offset k is counter + k. */
+/* `bytes` of zeroed memory a vCPU, whose words of 8 bytes are live counters: the one at byte k, a multiple of 8, is counter + k. */
 static inline BpCounter bp_scoreboard_new (BpInstrument *in, size_t bytes) { return in->host->scoreboard_new (in, bytes); }
 /* Where a vCPU's live counter is.  It stays there; NULL: not a live one. [any] */
 static inline void *bp_counter_at (BpInstrument *in, BpCounter c, unsigned vcpu) { return in->host->counter_at (in, c, vcpu); }
@@ -164,7 +169,7 @@ bp_record_bytes (const BpSite *sites, const BpRecord *r)
 {
   return r->bytes ? r->bytes : sites[r->site].bytes;
 }
-/* "mov (%rax),%rbx"; returns the length in bytes, 0: not decodable. [any] */
+/* Here and below, insn is the pointer that the host gave, not that of a copy.  "mov (%rax),%rbx"; returns the length in bytes, 0: not decodable. [any] */
 static inline unsigned
 bp_insn_text (BpInstrument *in, const BpInsn *insn, char *out, size_t size)
 {
@@ -172,11 +177,12 @@ bp_insn_text (BpInstrument *in, const BpInsn *insn, char *out, size_t size)
 }
 /* out->struct_size is set by the caller; false: not known. [any] */
 static inline bool bp_insn_registers (BpInstrument *in, const BpInsn *insn, BpInsnRegisters *out) { return in->host->registers (in, insn, out); }
-/* Out of the machine's objects with symbols (iface/symbols.h).  out->struct_size is set by the caller; strings live as long as the machine.  false: nobody knows. [main], or
- * within BpInstrumentOps.block */
+/* Out of the machine's objects with symbols (iface/symbols.h).  out->struct_size is set by the caller; strings live as long as the object that knew it.  false: nobody
+ * knows. [any] */
 static inline bool bp_insn_symbol (BpInstrument *in, const BpInsn *insn, BpSymbol *out) { return in->host->symbol (in, insn, out); }
-/* Registers by the names of iface/cpu-debug.h ("rax", "eflags", "xmm0"): returns the register's bytes, 0: no such one.  In a call with BP_CALL_READS (for
- * writing: BP_CALL_WRITES) [vcpu]; or [main], the machine stopped. */
+/* Registers by the names of iface/cpu-debug.h ("rax", "eflags", "xmm0"): returns the register's bytes, 0: no such one; `out' gets `size' of them, zeros behind the last.
+ * Writing: `size' is the register's; false also for the program counter within a call, where the block goes on as it is.  In a call with BP_CALL_READS (for writing:
+ * BP_CALL_WRITES) [vcpu]; or [main], the machine stopped. */
 static inline unsigned
 bp_read_register (BpInstrument *in, unsigned vcpu, const char *name, void *out, size_t size)
 {
@@ -187,7 +193,8 @@ bp_write_register (BpInstrument *in, unsigned vcpu, const char *name, const void
 {
   return in->host->write_register (in, vcpu, name, value, size);
 }
-/* Virtual memory as the vCPU sees it now; false: not all of it is there.  In calls and batches [vcpu], or [main], the machine stopped. */
+/* Virtual memory as the vCPU sees it now, and physical memory; false: not all of it is there.  Devices are read and written, too; ROM is written by virtual addresses.  In
+ * calls and batches [vcpu], or [main], the machine stopped. */
 static inline bool
 bp_read_memory (BpInstrument *in, unsigned vcpu, uint64_t address, void *out, size_t size)
 {

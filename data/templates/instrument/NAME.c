@@ -61,8 +61,8 @@ static bool
     return false;
   c->insns = bp_counter_new (c->in, 0);
   c->inside = bp_counter_new (c->in, 0);
-  c->loads = bp_counter_new (c->in, BP_COUNTER_LIVE);   /* whether an instruction accesses memory is known when it does */
-  c->stores = bp_counter_new (c->in, BP_COUNTER_LIVE);
+  c->loads = bp_counter_new (c->in, 0);
+  c->stores = bp_counter_new (c->in, 0);
   return true;
 }
 
