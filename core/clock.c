@@ -457,10 +457,11 @@ timer_restore (BpTimer *timer, int64_t at, uint64_t turn)
 
 /* --- the host's side -------------------------------------------------------------------------- */
 
-void
+bool
 clock_init (BpMachine *m)
 {
   struct ClockState *s = g_new0 (struct ClockState, 1);
+  bool good = true;
   s->first_virtual = INT64_MAX;
   m->clock = s;
   s->machine = m;
@@ -475,12 +476,14 @@ clock_init (BpMachine *m)
 #if HAVE_TIMER_DESCRIPTORS
     s->wakes[i].fd =
       timerfd_create (i == WAKE_WALL ? CLOCK_REALTIME : CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-    if (s->wakes[i].fd < 0)
-      g_error ("clock: no timer descriptor: %s", g_strerror (errno));
-    ((ClockSource *) s->source)->tags[i] = g_source_add_unix_fd (s->source, s->wakes[i].fd, G_IO_IN);
+    if (s->wakes[i].fd >= 0)
+      ((ClockSource *) s->source)->tags[i] = g_source_add_unix_fd (s->source, s->wakes[i].fd, G_IO_IN);
+    else
+      good = false;
 #endif
   }
   g_source_attach (s->source, m->main_loop ? bp_loop_context (m->main_loop) : NULL);
+  return good;
 }
 
 void
@@ -497,7 +500,8 @@ clock_finish (BpMachine *m)
   }
 #if HAVE_TIMER_DESCRIPTORS
   for (unsigned i = 0; i < N_WAKES; i++)
-    close (s->wakes[i].fd);
+    if (s->wakes[i].fd >= 0)
+      close (s->wakes[i].fd);
 #endif
   g_mutex_clear (&s->lock);
   g_free (s);

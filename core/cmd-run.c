@@ -91,6 +91,17 @@ hold_signals (void)
   held[1] = g_unix_signal_source_new (SIGTERM);
 }
 
+/* GLib's thread for signals is made now, not when a realized machine may have taken the last descriptor. */
+static bool
+prepare_process (BpMachine *m, GError **error)
+{
+  if (!loop_can_begin (error))
+    return false;
+  sandbox_prepare (m);
+  g_source_unref (g_unix_signal_source_new (SIGTERM));
+  return true;
+}
+
 /* People would look at a terminal on which nothing happens.  What reads standard error from a file knows what it asked for. */
 static void
 say_how_it_begins (void)
@@ -116,8 +127,7 @@ run_machine (BpMachine *m)
   machine_set_incoming (m, given.incoming);
   machine_set_template (m, given.template);
   machine_set_confined (m, true);
-  sandbox_prepare (m);
-  if (!machine_realize (m, &error)) {
+  if (!prepare_process (m, &error) || !machine_realize (m, &error)) {
     command_error ("%s", error->message);
     return EXIT_FAILED;
   }

@@ -544,7 +544,8 @@ machine_new (Descriptor *d)
   m->io_root = bp_region_new_container (NULL, "io", 0x10000);
   g_ptr_array_add (m->address_spaces, bp_address_space_new (m, "memory", m->memory_root));
   g_ptr_array_add (m->address_spaces, bp_address_space_new (m, "io", m->io_root));
-  clock_init (m);
+  if (!clock_init (m))
+    descriptor_error (d, NULL, NULL, NULL, NULL, "the host has no descriptors for a clock");
   return m;
 }
 
@@ -585,7 +586,12 @@ build_objects (Build *b)
 BpMachine *
 machine_build (Descriptor *d)
 {
+  g_autoptr (GError) error = NULL;
   load_modules (d);
+  if (!loop_can_begin (&error)) {
+    descriptor_error (d, NULL, NULL, NULL, NULL, "%s", error->message);
+    return NULL;
+  }
   Build b = { d, machine_new (d), g_array_new (FALSE, FALSE, sizeof (Item)), g_hash_table_new (NULL, NULL) };
   build_objects (&b);
   for (guint i = 0; i < b.items->len; i++)

@@ -91,7 +91,7 @@ void symbols_collect (BpMachine *m);                    /* objects have come or 
 void symbols_forget (BpMachine *m);
 
 /* --- clock.c, cpu.c, loop.c: their host side ---------------------------------------------------------- */
-void clock_init (BpMachine *m);
+bool clock_init (BpMachine *m);                         /* false: the host has no descriptors for it; only to be finished then */
 void clock_finish (BpMachine *m);
 void clock_start (BpMachine *m);                        /* virtual time runs */
 void clock_stop (BpMachine *m);
@@ -112,8 +112,13 @@ bool vcpus_init (BpMachine *m, GError **error);         /* accel->vcpu_init on e
 bool vcpus_start (BpMachine *m, GError **error);        /* threads; calls accel->vcpu_init on each first time */
 void vcpus_stop (BpMachine *m);                         /* returns when all are out of guest code, parked */
 void vcpus_join (BpMachine *m);
+/* Whether GLib can make for itself what it needs, and ends the program when it cannot: the context of the main loop, the thread and the context of signals.
+ * To be asked and done while there are no other threads, which could take it meanwhile. */
+bool loop_can_begin (GError **error);
 BpLoop *loop_main_new (void);
-unsigned loop_n_watches (BpLoop *loop);                 /* that have not ended */
+unsigned loop_n_watches (BpLoop *loop);                 /* that have not ended, on the main loop */
+/* On the main loop: calls ready (user, 0) as bp_loop_watch_fd does, every `ms' milliseconds; bp_loop_unwatch ends it. */
+unsigned loop_watch_time (BpLoop *loop, BpMachine *machine, unsigned ms, bool (*ready) (void *user, GIOCondition condition), void *user);
 void loop_make_posts (BpLoop *loop);    /* the calls that were posted and not made yet, in their order, now [main] */
 
 /* --- descriptions for people (machine-explain.c, plugin-describe.c) ------------------------------------------ */

@@ -169,6 +169,7 @@ make_worker (void *kept)
 void
 privileges_prepare (uint64_t kept)
 {
-  if (permitted_here ())
-    g_thread_join (g_thread_new ("worker", make_worker, &kept));
+  GThread *thread = permitted_here () ? g_thread_try_new ("worker", make_worker, &kept, NULL) : NULL;
+  if (thread)
+    g_thread_join (thread);     /* else GLib's thread has what it is made with, and privileges_drop asks it */
 }

@@ -155,6 +155,10 @@ filter_observe (const int *allowed, unsigned n, GError **error)
   long fd = install (allowed, n, SECCOMP_RET_USER_NOTIF, SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_TSYNC_ESRCH);
   if (fd < 0)
     return fail (error, errno);
-  g_thread_unref (g_thread_new ("sandbox", observe, GINT_TO_POINTER ((int) fd)));
-  return true;
+  GThread *thread = g_thread_try_new ("sandbox", observe, GINT_TO_POINTER ((int) fd), error);
+  if (thread)
+    g_thread_unref (thread);
+  else
+    close ((int) fd);           /* or who makes a call waits for ever */
+  return thread;
 }

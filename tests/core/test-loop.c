@@ -5,6 +5,7 @@
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static BpMachine machine;
@@ -72,6 +73,31 @@ START_TEST (posts_do_not_outlive_the_loop)
   while (g_main_context_iteration (NULL, FALSE))
     ;
   ck_assert_str_eq (post_log ()->str, "abc");
+}
+END_TEST
+
+/* A thread's loop needs one descriptor, and has it before it begins. */
+START_TEST (without_descriptors)
+{
+  struct rlimit before, few;
+  int fillers[64], n = 0;
+  ck_assert_int_eq (getrlimit (RLIMIT_NOFILE, &before), 0);
+  few = before;
+  few.rlim_cur = 48;
+  ck_assert_int_eq (setrlimit (RLIMIT_NOFILE, &few), 0);
+  while ((fillers[n] = dup (0)) >= 0)
+    n++;
+  ck_assert_ptr_null (bp_loop_new_thread ("io"));
+  close (fillers[--n]);
+  BpLoop *loop = bp_loop_new_thread ("io");
+  ck_assert_ptr_nonnull (loop);
+  g_string_truncate (post_log (), 0);
+  bp_loop_post (loop, false, NULL, say, "a");
+  bp_loop_free (loop);
+  ck_assert_str_eq (post_log ()->str, "a");
+  while (n)
+    close (fillers[--n]);
+  ck_assert_int_eq (setrlimit (RLIMIT_NOFILE, &before), 0);
 }
 END_TEST
 
@@ -149,6 +175,7 @@ main (void)
   tcase_add_checked_fixture (tcase, setup, teardown);
   tcase_add_test (tcase, posts_run_once_and_in_order);
   tcase_add_test (tcase, posts_do_not_outlive_the_loop);
+  tcase_add_test (tcase, without_descriptors);
   tcase_add_loop_test (tcase, watches_on_either_kind_of_loop, 0, 2);
   tcase_set_timeout (tcase, 30);
   suite_add_tcase (suite, tcase);

@@ -17,6 +17,7 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -68,6 +69,8 @@ share_page (void)
   if (page != MAP_FAILED)
     inject_page = page;
   syscall (SYS_close, fd);
+  if (inject_page->descriptors)
+    setrlimit (RLIMIT_NOFILE, &(struct rlimit) { inject_page->descriptors, inject_page->descriptors });
 }
 
 /* 0: the call is made; else what happens instead. */
@@ -403,18 +406,11 @@ ioctl (int fd, unsigned long request, ...)
 }
 
 EXPORT int pipe2 (int ends[2], int flags) { NEXT (pipe2); int fault = of_nothing (INJECT_CONTROL); return fault ? refuse (fault) : next (ends, flags); }
-/* GLib has no answer to a lack of descriptors but the end, so whoever makes a context looks first whether there is one: that is who is to hear. */
-static bool
-is_glib (const void *caller)
-{
-  Dl_info info;
-  return dladdr (caller, &info) && info.dli_fname && strstr (info.dli_fname, "libglib");
-}
 
 EXPORT int
 eventfd (unsigned start, int flags)
 {
-  int fault = is_glib (__builtin_return_address (0)) ? 0 : of_nothing (INJECT_CONTROL);
+  int fault = of_nothing (INJECT_CONTROL);
   return fault ? refuse (fault) : (int) syscall (SYS_eventfd2, start, flags);
 }
 
@@ -428,10 +424,14 @@ pthread_create (pthread_t *thread, const pthread_attr_t *attributes, void *(*run
 /* --- io_uring: what liburing asks the kernel for -------------------------------------------------------- */
 
 #ifdef HAVE_LIBURING
+/* A plugin's library is not among those that come next. */
+#define NEXT_OF_RING(name) NEXT (name); \
+  if (!next) next = (__typeof__ (&name)) dlsym (dlopen ("liburing.so.2", RTLD_LAZY | RTLD_NOLOAD), #name)
+
 EXPORT int
 io_uring_queue_init (unsigned entries, struct io_uring *ring, unsigned flags)
 {
-  NEXT (io_uring_queue_init);
+  NEXT_OF_RING (io_uring_queue_init);
   int fault = of_nothing (INJECT_RING);
   return fault ? -(fault > 0 ? fault : EIO) : next (entries, ring, flags);
 }
@@ -453,7 +453,7 @@ spoil_entries (struct io_uring *ring)
 EXPORT int
 io_uring_submit (struct io_uring *ring)
 {
-  NEXT (io_uring_submit);
+  NEXT_OF_RING (io_uring_submit);
   int fault = of_nothing (INJECT_RING);
   if (fault)
     return -(fault > 0 ? fault : EIO);

@@ -42,6 +42,7 @@ typedef struct InjectPage {
   uint32_t first, n;            /* the first call that fails, counted from 0, and how many do; n 0: none, only count */
   uint32_t calls;               /* atomic: that matched so far */
   uint32_t failed;              /* atomic: of these */
+  uint32_t descriptors;         /* the most that a program begins with; 0: as it is */
 } InjectPage;
 
 extern InjectPage *inject_page;

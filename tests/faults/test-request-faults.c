@@ -124,8 +124,9 @@ run (void)
 {
   g_autofree char *message = drive_start ();
   if (message) {
-    n_errors++;
-    ck_assert_msg (strstr (message, "`a`") || strstr (message, "io = uring"), "no file in: %s", message);
+    bool refused = strstr (message, "m.ini: the host has no ");    /* before anything began */
+    n_errors += !refused;
+    ck_assert_msg (refused || strstr (message, "`a`") || strstr (message, "io = uring"), "no file in: %s", message);
   } else {
     write_some (0);
     read_some (0);
