@@ -74,9 +74,6 @@ join (Migration *g)
 static void
 stop_listening (Migration *g)
 {
-  if (g->listener_watch)
-    bp_loop_unwatch (g->m->main_loop, g->listener_watch);
-  g->listener_watch = 0;
   bp_listener_free (g->listener);
   g->listener = NULL;
 }
@@ -519,14 +516,10 @@ begin_to_take (Migration *g, MigrateChannel *c, GError **error)
 
 /* The first who comes; nobody else is listened to. */
 static bool
-on_client (void *user, GIOCondition condition)
+on_client (void *user, int fd)
 {
   Migration *g = user;
   g_autoptr (GError) error = NULL;
-  int fd = bp_listener_accept (g->listener);
-  if (fd < 0)
-    return true;
-  g->listener_watch = 0;
   stop_listening (g);
   if (!begin_to_take (g, channel_new (fd), &error))
     bp_machine_request_shutdown (g->m, 1, error->message);
@@ -547,7 +540,7 @@ bp_migration_receive (BpMachine *machine, const char *address, GError **error)
     if (!g->listener)
       return false;
     migration_begin (g, true, address);
-    g->listener_watch = bp_loop_watch_fd (machine->main_loop, NULL, bp_listener_fd (g->listener), G_IO_IN, on_client, g);
+    bp_listener_watch (g->listener, machine, false, on_client, g);
     return true;
   }
   MigrateChannel *c = channel_new_open (address, false, error);

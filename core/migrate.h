@@ -140,7 +140,6 @@ typedef struct Migration {
   char *address;
   int64_t start, stopped, shown;        /* monotonic, us */
   struct BpListener *listener;
-  unsigned listener_watch;
   /* out */
   bool ran, standing, released, gone;
   bool complete;                /* one way: all is written, and nobody can be told that it does not count */

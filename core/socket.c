@@ -3,6 +3,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include "machine.h"
 #include <backplane/socket.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +23,11 @@ struct BpListener {
   int fd;
   int reserve;                  /* a descriptor to spare; -1: there is none now */
   char *path;                   /* of a Unix socket, ours to remove; NULL: none */
+  BpMachine *machine;           /* whose main loop announces clients; NULL: nobody is announced */
+  bool locked;
+  bool (*client) (void *user, int fd);
+  void *user;
+  unsigned watch;               /* of the socket, or of the time until it is watched again; 0: none */
 };
 
 /* --- addresses -------------------------------------------------------------------------------------- */
@@ -231,14 +237,22 @@ spare_descriptor (void)
 }
 
 BpListener *
+bp_listener_new_of (int fd)
+{
+  BpListener *l = g_new0 (BpListener, 1);
+  l->fd = fd;
+  l->reserve = fd >= 0 ? spare_descriptor () : -1;
+  return l;
+}
+
+BpListener *
 bp_listener_new (const char *address, unsigned flags, GError **error)
 {
   g_auto (Address) a = { NULL };
   if (!parse (address, &a, error))
     return NULL;
-  BpListener *l = g_new0 (BpListener, 1);
+  BpListener *l = bp_listener_new_of (-1);
   bool good;
-  l->fd = l->reserve = -1;
   if (a.path) {
     good = listen_unix (l, a.path) || failed ("listen on", address, error);
   } else {
@@ -258,6 +272,8 @@ bp_listener_free (BpListener *l)
 {
   if (!l)
     return;
+  if (l->watch)
+    bp_loop_unwatch (bp_loop_main (l->machine), l->watch);
   if (l->fd >= 0)
     close (l->fd);
   if (l->reserve >= 0)
@@ -274,29 +290,77 @@ bp_listener_fd (const BpListener *l)
   return l->fd;
 }
 
-/* Who cannot even be turned away is there again at once: the loop must not turn in circles for him. */
-#define SHORTAGE_US 10000
-
-static void
+/* false: he waits still. */
+static bool
 hang_up (BpListener *l)
 {
   if (l->reserve >= 0)
     close (l->reserve);
   int fd = accept4 (l->fd, NULL, NULL, SOCK_CLOEXEC);
+  bool good = fd >= 0 || errno == EAGAIN;
   if (fd >= 0)
     close (fd);
-  else if (errno != EAGAIN)
-    g_usleep (SHORTAGE_US);
   l->reserve = spare_descriptor ();
+  return good;
+}
+
+/* waits: somebody could not even be turned away. */
+static int
+accept_one (BpListener *l, bool *waits)
+{
+  int fd = accept4 (l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  *waits = fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) && !hang_up (l);
+  if (fd >= 0)
+    set_no_delay (fd);
+  return fd;
 }
 
 int
 bp_listener_accept (BpListener *l)
 {
-  int fd = accept4 (l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  bool waits;
+  return accept_one (l, &waits);
+}
+
+/* --- announcing --------------------------------------------------------------------------------------- */
+
+enum { SHORTAGE_MS = 10 };
+
+static void watch_socket (BpListener *l);
+
+static bool
+after_shortage (void *listener, GIOCondition none)
+{
+  watch_socket (listener);
+  return false;
+}
+
+/* Who cannot be turned away is there again at once: the loop must not turn in circles for him. */
+static bool
+on_socket (void *listener, GIOCondition condition)
+{
+  BpListener *l = listener;
+  bool waits;
+  int fd = accept_one (l, &waits);
   if (fd >= 0)
-    set_no_delay (fd);
-  else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-    hang_up (l);
-  return fd;
+    return l->client (l->user, fd);
+  if (waits)
+    l->watch = loop_watch_time (bp_loop_main (l->machine), l->locked ? l->machine : NULL, SHORTAGE_MS, after_shortage, l);
+  return !waits;
+}
+
+static void
+watch_socket (BpListener *l)
+{
+  l->watch = bp_loop_watch_fd (bp_loop_main (l->machine), l->locked ? l->machine : NULL, l->fd, G_IO_IN, on_socket, l);
+}
+
+void
+bp_listener_watch (BpListener *l, BpMachine *machine, bool locked, bool (*client) (void *user, int fd), void *user)
+{
+  l->machine = machine;
+  l->locked = locked;
+  l->client = client;
+  l->user = user;
+  watch_socket (l);
 }

@@ -23,14 +23,21 @@ typedef struct BpListener BpListener;
 enum { BP_LISTEN_EVERYWHERE = 1 << 0 /* without a host: on all addresses of this one */ };
 /* NULL with error. [any] */
 BP_EXPORT BpListener *bp_listener_new (const char *address, unsigned flags, GError **error);
-BP_EXPORT void bp_listener_free (BpListener *listener);         /* who watches its descriptor does so no more; NULL is fine. [any] */
-/* To watch for G_IO_IN; it is the listener's. [any] */
-BP_EXPORT int bp_listener_fd (const BpListener *listener);
+/* Of a socket that does not block and listens already; it is the listener's now. [any] */
+BP_EXPORT BpListener *bp_listener_new_of (int fd);
+/* NULL is fine; nobody is announced any more. [under the lock that `client' is called under, or main] */
+BP_EXPORT void bp_listener_free (BpListener *listener);
+BP_EXPORT int bp_listener_fd (const BpListener *listener);      /* the listener's, readable when somebody waits. [any] */
 /*
  * The next client's socket, which does not block and is the caller's; -1: there is none.  When the program has no descriptors left the client is taken and hung
- * up on, or it would be announced for ever. [one thread at a time]
+ * up on. [one thread at a time]
  */
 BP_EXPORT int bp_listener_accept (BpListener *listener);
+/*
+ * Calls client (user, fd) on the main loop for each client, with what accept gives; under the lock of `machine' when `locked'.  It returns whether it wants to
+ * hear of more; false: it may have freed the listener.  A host that has nothing left even for hanging up on somebody is asked again after a while. [main]
+ */
+BP_EXPORT void bp_listener_watch (BpListener *listener, BpMachine *machine, bool locked, bool (*client) (void *user, int fd), void *user);
 
 BP_END_DECLS
 #endif

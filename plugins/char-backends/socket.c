@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+enum { WAIT_US = 10000 };
+
 typedef struct CharSocket {
   CharBase base;
   /* wiring */
@@ -15,7 +17,6 @@ typedef struct CharSocket {
   /* derived */
   BpListener *listener;
   int peer;                     /* a descriptor + 1, so that 0 is none */
-  unsigned listen_watch;
 } CharSocket;
 
 /* --- events ------------------------------------------------------------------------------- */
@@ -47,12 +48,9 @@ closed (void *self)
 
 /* One client at a time; the next one is turned away. */
 static bool
-accept_ready (void *user, GIOCondition condition)
+on_client (void *user, int fd)
 {
   CharSocket *s = user;
-  int fd = bp_listener_accept (s->listener);
-  if (fd < 0)
-    return true;
   if (s->peer)
     close (fd);
   else
@@ -68,11 +66,13 @@ wait_for_client (CharSocket *s)
   fprintf (stderr, "backplane: %s: waiting for a client on %s\n", bp_object_id (s), s->address);
   struct pollfd ready = { .fd = bp_listener_fd (s->listener), .events = POLLIN };
   while (!s->peer) {
-    int n = poll (&ready, 1, -1);
+    int n = poll (&ready, 1, -1), fd = n > 0 ? bp_listener_accept (s->listener) : -1;
     if (n < 0 && errno != EINTR)
       break;
-    if (n > 0)
-      accept_ready (s, G_IO_IN);
+    if (fd >= 0)
+      on_client (s, fd);
+    else
+      g_usleep (WAIT_US);       /* without descriptors, not in a circle */
   }
 }
 
@@ -88,13 +88,12 @@ realize_client (CharSocket *s, GError **error)
 static bool
 realize_server (CharSocket *s, GError **error)
 {
-  BpMachine *machine = bp_object_machine (s);
   s->listener = bp_listener_new (s->address, BP_LISTEN_EVERYWHERE, error);
   if (!s->listener)
     return false;
   if (s->wait)
     wait_for_client (s);
-  s->listen_watch = bp_loop_watch_fd (bp_loop_main (machine), machine, bp_listener_fd (s->listener), G_IO_IN, accept_ready, s);
+  bp_listener_watch (s->listener, bp_object_machine (s), true, on_client, s);
   return true;
 }
 
@@ -111,9 +110,6 @@ static void
 socket_unrealize (void *self)
 {
   CharSocket *s = self;
-  if (s->listen_watch)
-    bp_loop_unwatch (bp_loop_main (bp_object_machine (self)), s->listen_watch);
-  s->listen_watch = 0;
   drop_peer (s, true);
   char_stream_finish (self, false);
   g_clear_pointer (&s->listener, bp_listener_free);

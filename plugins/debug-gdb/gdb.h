@@ -41,7 +41,7 @@ typedef struct GdbServer {
   unsigned watch;
   BpListener *listener;
   int peer;                     /* a descriptor, -1 without */
-  GSource *listen_source, *read_source, *write_source;
+  GSource *read_source, *write_source;
   /* a connection */
   GdbReader reader;
   GString *out;                 /* bytes that the client has not taken yet */

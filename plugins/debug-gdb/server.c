@@ -253,25 +253,22 @@ is_gone (int fd)
   return recv (fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
-static gboolean
-on_client (gint listener, GIOCondition condition, gpointer user)
+static bool
+on_client (void *user, int fd)
 {
   GdbServer *s = user;
-  int fd = bp_listener_accept (s->listener);
-  if (fd < 0)
-    return G_SOURCE_CONTINUE;
   if (s->peer >= 0 && (s->closing || is_gone (s->peer)))        /* (one that was told to go may never take its last words) */
     drop (s);
   if (s->peer >= 0) {
     turn_away (fd, "another debugger is connected");
-    return G_SOURCE_CONTINUE;
+    return true;
   }
   stand_still (s);
   if (gdb_attach (s))
     welcome (s, fd);
   else
     turn_away (fd, "the machine has a debugger");
-  return G_SOURCE_CONTINUE;
+  return true;
 }
 
 /* --- the machine's events --------------------------------------------------------------------- */
@@ -340,7 +337,6 @@ unrealize (void *self)
   if (!s->cpus)
     return;
   close_peer (s);
-  end_source (&s->listen_source);
   g_clear_pointer (&s->listener, bp_listener_free);
   if (s->watch)
     bp_machine_unwatch (s->machine, s->watch);
@@ -373,7 +369,7 @@ realize (void *self, GError **error)
   s->listener = bp_listener_new (s->listen, 0, error);
   if (!s->listener)
     return false;
-  s->listen_source = watch_fd (s, bp_listener_fd (s->listener), G_IO_IN, on_client);
+  bp_listener_watch (s->listener, s->machine, false, on_client, s);
   s->watch = bp_machine_watch (s->machine, on_event, s);
   return true;
 }

@@ -16,6 +16,7 @@
 #include <backplane/log.h>
 #include <backplane/loop.h>
 #include <backplane/object.h>
+#include <backplane/socket.h>
 #include <linux/input-event-codes.h>
 #include <rfb/rfb.h>
 #include <rfb/rfbregion.h>
@@ -80,10 +81,9 @@ struct VncDisplay {
   uint32_t refresh, max_clients, head;
   BpLink screen;
   /* wiring */
-  int listeners[MAX_LISTENERS];
-  unsigned listener_watches[MAX_LISTENERS], n_listeners;
+  BpListener *listeners[MAX_LISTENERS];
+  unsigned n_listeners;
   unsigned bound_port;
-  int reserve;                  /* a descriptor to spare */
   int news;                     /* eventfd: events wait, or a client has gone */
   unsigned news_watch;
   GSource *timer;               /* main; while there are clients */

@@ -105,7 +105,6 @@ vnc_realize (void *self, GError **error)
   g_cond_init (&d->room);
   d->frame.struct_size = sizeof d->frame;
   d->is_ready = true;
-  d->reserve = -1;
   signal (SIGPIPE, SIG_IGN);    /* write() tells */
   set_name (d);
   d->news = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -84,32 +84,10 @@ start (VncDisplay *d, int fd)
   vnc_picture_follow_clients (d);
 }
 
-#define SHORTAGE_US 10000
-
-/* Without descriptors left a connection would wait for ever, and the main loop turn in circles: one is kept to take it and hang up. */
-static void
-hang_up (VncDisplay *d, int listener)
-{
-  close (d->reserve);
-  int fd = accept4 (listener, NULL, NULL, SOCK_CLOEXEC);
-  if (fd >= 0)
-    close (fd);
-  else if (errno != EAGAIN)
-    g_usleep (SHORTAGE_US);     /* he is there again at once: no circles for him */
-  d->reserve = open ("/dev/null", O_RDONLY | O_CLOEXEC);
-}
-
 static bool
-on_connection (void *display, GIOCondition condition)
+on_client (void *display, int fd)
 {
-  VncDisplay *d = display;
-  for (unsigned i = 0; i < d->n_listeners; i++) {
-    int fd = accept4 (d->listeners[i], NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd >= 0)
-      start (d, fd);
-    else if (errno == EMFILE || errno == ENFILE)
-      hang_up (d, d->listeners[i]);
-  }
+  start (display, fd);
   return true;
 }
 
@@ -130,15 +108,15 @@ bind_one (VncDisplay *d, const struct addrinfo *a)
     errno = why;
     return false;
   }
-  d->listeners[d->n_listeners++] = fd;
+  d->listeners[d->n_listeners++] = bp_listener_new_of (fd);
   return true;
 }
 
-static void
-close_listeners (VncDisplay *d)
+void
+vnc_listen_stop (VncDisplay *d)
 {
   while (d->n_listeners)
-    close (d->listeners[--d->n_listeners]);
+    bp_listener_free (d->listeners[--d->n_listeners]);
 }
 
 /* On every address of the host that there is; a host without IPv6 is fine. */
@@ -155,7 +133,7 @@ bind_all (VncDisplay *d, const struct addrinfo *all, unsigned port)
       continue;
     why = errno;
     if (why == EADDRINUSE || why == EACCES)
-      close_listeners (d);
+      vnc_listen_stop (d);
     if (why == EADDRINUSE || why == EACCES)
       break;
   }
@@ -222,19 +200,7 @@ vnc_listen (VncDisplay *d, GError **error)
   else
     warn_of_strangers (d, all);
   freeaddrinfo (all);
-  BpMachine *machine = bp_object_machine (d);
-  d->reserve = open ("/dev/null", O_RDONLY | O_CLOEXEC);
   for (unsigned i = 0; i < d->n_listeners; i++)
-    d->listener_watches[i] = bp_loop_watch_fd (bp_loop_main (machine), NULL, d->listeners[i], G_IO_IN, on_connection, d);
+    bp_listener_watch (d->listeners[i], bp_object_machine (d), false, on_client, d);
   return fine;
-}
-
-void
-vnc_listen_stop (VncDisplay *d)
-{
-  for (unsigned i = 0; i < d->n_listeners; i++)
-    bp_loop_unwatch (bp_loop_main (bp_object_machine (d)), d->listener_watches[i]);
-  close_listeners (d);
-  if (d->reserve >= 0)
-    close (d->reserve);
 }

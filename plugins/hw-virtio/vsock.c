@@ -401,12 +401,9 @@ on_start (void *self)
 }
 
 static bool
-on_client (void *user, GIOCondition condition)
+on_client (void *user, int fd)
 {
   Vsock *v = user;
-  int fd = bp_listener_accept (v->listener);
-  if (fd < 0)
-    return true;
   if (v->connections->len >= VSOCK_CONNECTIONS)
     close (fd);
   else
@@ -433,7 +430,6 @@ vsock_realize (void *self, GError **error)
 {
   static const uint16_t sizes[QUEUES] = { QUEUE_SIZE, QUEUE_SIZE, QUEUE_SIZE };
   Vsock *v = self;
-  BpMachine *machine = bp_object_machine (v);
   BpVirtioFunction f = { .struct_size = sizeof f, .device_id = DEVICE_ID, .n_queues = QUEUES, .queue_sizes = sizes, .features = FEATURE_STREAM,
                          .config_size = CONFIG_SIZE, .self = v, .owner = v, .config_read = on_config_read, .accept_features = on_features, .start = on_start,
                          .stop = on_stop, .kick = on_kick };
@@ -445,7 +441,7 @@ vsock_realize (void *self, GError **error)
     g_prefix_error (error, "path: ");
     return false;
   }
-  v->listen_watch = bp_loop_watch_fd (bp_loop_main (machine), machine, bp_listener_fd (v->listener), G_IO_IN, on_client, v);
+  bp_listener_watch (v->listener, bp_object_machine (v), true, on_client, v);
   v->device = vsock_bus (v)->add (v->bus.instance, v->address, &f, error);
   return v->device != NULL;
 }
@@ -458,9 +454,6 @@ vsock_unrealize (void *self)
     vsock_bus (v)->remove (v->bus.instance, v->device);
   v->device = NULL;
   drop_connections (v);
-  if (v->listen_watch)
-    bp_loop_unwatch (bp_loop_main (bp_object_machine (v)), v->listen_watch);
-  v->listen_watch = 0;
   g_clear_pointer (&v->listener, bp_listener_free);
   g_clear_pointer (&v->connections, g_ptr_array_unref);
   g_clear_pointer (&v->by_key, g_hash_table_unref);

@@ -52,7 +52,6 @@ struct Vsock {
   BpVirtioDevice *device;
   /* derived */
   BpListener *listener;
-  unsigned listen_watch;
   GPtrArray *connections;       /* of VsockConnection *, by turns */
   GHashTable *by_key;           /* those that have ports */
   VsockPacket replies[VSOCK_REPLIES];

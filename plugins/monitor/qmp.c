@@ -23,12 +23,9 @@ on_event (void *user, const char *name, JsonObject *data)
 
 /* Too many: the new one is told by an end without a greeting. */
 static bool
-on_client (void *user, GIOCondition condition)
+on_client (void *user, int fd)
 {
   QmpServer *s = user;
-  int fd = bp_listener_accept (s->listener);
-  if (fd < 0)
-    return true;
   if (s->clients->len >= s->most_clients)
     close (fd);
   else
@@ -58,7 +55,7 @@ qmp_realize (void *self, GError **error)
   s->monitor = monitor_ref (self);
   s->sink = (MonitorSink) { on_event, s };
   monitor_add_sink (s->monitor, &s->sink);
-  s->watch = bp_loop_watch_fd (bp_loop_main (s->monitor->machine), NULL, bp_listener_fd (s->listener), G_IO_IN, on_client, s);
+  bp_listener_watch (s->listener, s->monitor->machine, false, on_client, s);
   return true;
 }
 
@@ -68,7 +65,6 @@ qmp_unrealize (void *self)
   QmpServer *s = self;
   if (!s->monitor)
     return;
-  bp_loop_unwatch (bp_loop_main (bp_object_machine (self)), s->watch);
   monitor_remove_sink (s->monitor, &s->sink);
   int64_t deadline = g_get_monotonic_time () + FAREWELL_US;
   for (guint i = 0; i < s->clients->len; i++)

@@ -18,7 +18,6 @@ typedef struct QmpServer {
   Monitor *monitor;
   MonitorSink sink;
   BpListener *listener;
-  unsigned watch;
   GPtrArray *clients;           /* of QmpClient * */
 } QmpServer;
 

@@ -33,7 +33,7 @@ typedef struct NetSocket {
   Attempt *attempt;
   BpTimer *again;
   int fd;                       /* + 1; 0: no peer */
-  unsigned listen_watch, attempt_watch, in_watch, out_watch;
+  unsigned attempt_watch, in_watch, out_watch;
   uint8_t *in;
   uint32_t in_at, in_end;
   GByteArray *out;
@@ -105,13 +105,12 @@ take_peer (NetSocket *s, int fd)
 }
 
 static bool
-on_client (void *user, GIOCondition condition)
+on_client (void *user, int fd)
 {
   NetSocket *s = user;
-  int fd = bp_listener_accept (s->listener);
-  if (fd >= 0 && s->fd)
+  if (s->fd)
     close (fd);                 /* two machines, not three */
-  else if (fd >= 0)
+  else
     take_peer (s, fd);
   return true;
 }
@@ -352,7 +351,7 @@ socket_realize (void *self, GError **error)
   if (s->server) {
     s->listener = bp_listener_new (s->address, 0, error);
     if (s->listener)
-      s->listen_watch = bp_loop_watch_fd (loop_of (s), bp_object_machine (s), bp_listener_fd (s->listener), G_IO_IN, on_client, s);
+      bp_listener_watch (s->listener, bp_object_machine (s), true, on_client, s);
     else
       g_prefix_error (error, "address: ");
     return s->listener;
@@ -377,7 +376,6 @@ socket_unrealize (void *self)
     drain (s);
   if (s->fd)
     drop_peer (s);
-  unwatch (s, &s->listen_watch);
   unwatch (s, &s->attempt_watch);
   g_clear_pointer (&s->attempt, attempt_unref);
   g_clear_pointer (&s->listener, bp_listener_free);
