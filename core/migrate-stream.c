@@ -10,7 +10,6 @@
 
 enum { SECTION_HEAD = 16, BUFFER = 1 << 17, COMPRESS_LEAST = 512 };
 #define COMPRESSED (UINT32_C (1) << 31)
-#define PAYLOAD_MOST (UINT64_C (256) << 20)     /* of any section: an object's state with all that belongs to it */
 #define SMALL_MOST (UINT64_C (4) << 20)         /* of one that holds no object */
 
 /* --- writing ------------------------------------------------------------------------------------------- */
@@ -162,10 +161,20 @@ put_section (void *user, uint32_t kind, const GByteArray *head, const void *data
   migrate_write (user, kind, head, data, size);
 }
 
+static void
+fail_section (void *user, GError *error)
+{
+  MigrateWriter *w = user;
+  if (w->error)
+    g_error_free (error);
+  else
+    w->error = error;
+}
+
 SnapshotSink
 migrate_sink (MigrateWriter *w)
 {
-  return (SnapshotSink){ put_section, w };
+  return (SnapshotSink){ put_section, fail_section, w };
 }
 
 bool
@@ -329,7 +338,7 @@ unpack (MigrateReader *r, const uint8_t **payload, size_t *size, GError **error)
 static uint64_t
 most_of (uint32_t kind)
 {
-  return kind == SECTION_OBJECT || kind == SECTION_PINS || kind == SECTION_SHAPE ? PAYLOAD_MOST : SMALL_MOST;
+  return kind == SECTION_OBJECT || kind == SECTION_PINS || kind == SECTION_SHAPE ? SNAPSHOT_SECTION_MOST : SMALL_MOST;
 }
 
 bool

@@ -8,6 +8,8 @@
 #include <backplane/object.h>
 #include <backplane/plugin.h>
 
+struct Bytes;
+
 /* --- plugins (plugin-load.c, plugin-abi.c) ---------------------------------------------- */
 
 typedef struct BpModule {
@@ -137,11 +139,12 @@ void pin_settle (BpPin *pin);
 /* --- state (state.c) -------------------------------------------------------------------------- */
 /* One object's state as bytes (little-endian, self-describing by field name) and back.  Load into an object that was reset: what the state
  * lacks keeps its value.  A refused state changes nothing. */
-void state_save (BpObject *object, GByteArray *out);
+bool state_save (BpObject *object, struct Bytes *out);  /* false: out lacks some */
+GByteArray *state_saved (BpObject *object);             /* NULL: there is no memory for it */
 bool state_load (BpObject *object, const uint8_t *data, size_t size, GError **error);
 /* The three steps of it, for who loads several objects: all are checked, then all stored, then each post_load runs. */
-bool state_check (BpObject *object, const uint8_t *data, size_t size, GError **error);
-void state_store (BpObject *object, const uint8_t *data, size_t size);  /* what state_check took */
+bool state_check (BpObject *object, const uint8_t *data, size_t size, GQueue *blobs, GError **error);   /* blobs: gets memory for what store puts in its place */
+void state_store (BpObject *object, const uint8_t *data, size_t size, GQueue *blobs);   /* what state_check took, and gave */
 
 /* --- who frees what is returned above -------------------------------------------------------- */
 /* plugin_loaded, type_all, pin_targets: g_ptr_array_unref.  plugin_scan: g_strfreev.  char *: g_free. */

@@ -4,6 +4,7 @@
  * Pins come first, without a word to anyone; then the fields of all objects; then each object's post_load, which finds every other object's fields and all pins
  * as they were when the snapshot was taken.  RAM comes last: what came before can still be undone, from a copy of the old state.
  */
+#include "bytes.h"
 #include "snapshot.h"
 #include <backplane/log.h>
 #include <string.h>
@@ -14,7 +15,8 @@ enum { DIFFERENCES_MOST = 50, PINS_MOST = 1 << 20 };
 
 typedef struct ObjectState {
   BpObject *object;
-  GBytes *bytes;
+  Bytes bytes;
+  GQueue blobs;                 /* of state_check */
 } ObjectState;
 
 typedef struct PinLevel {
@@ -44,7 +46,7 @@ struct SnapshotPlan {
   unsigned n_differences;
   SnapshotFill checked;
   uint32_t last_kind;
-  GByteArray *before;           /* what apply has replaced, as a stream */
+  SnapshotPlan *before;         /* what apply has replaced: to go back takes no memory */
 };
 
 /* --- making and freeing ----------------------------------------------------------------------------- */
@@ -52,7 +54,9 @@ struct SnapshotPlan {
 static void
 object_state_clear (void *data)
 {
-  g_bytes_unref (((ObjectState *) data)->bytes);
+  ObjectState *s = data;
+  bytes_clear (&s->bytes);
+  g_queue_clear_full (&s->blobs, g_free);
 }
 
 static SnapshotPlan *
@@ -89,8 +93,7 @@ snapshot_plan_free (SnapshotPlan *p)
   g_hash_table_unref (p->seen);
   g_hash_table_unref (p->missing);
   g_string_free (p->differences, TRUE);
-  if (p->before)
-    g_byte_array_unref (p->before);
+  snapshot_plan_free (p->before);
   g_free (p);
 }
 
@@ -216,7 +219,7 @@ check_object (SnapshotPlan *p, SnapshotBytes *b, GError **error)
   g_autofree char *id = snapshot_get_text (b), *type = type_in_state (*b);
   g_autoptr (GError) wrong = NULL;
   BpObject *o = find_object (p, id);
-  ObjectState s = { o, NULL };
+  ObjectState s = { .object = o };
   if (b->bad)
     return true;
   if (!o) {
@@ -226,11 +229,15 @@ check_object (SnapshotPlan *p, SnapshotBytes *b, GError **error)
     g_hash_table_add (p->seen, o);
   } else if (!g_hash_table_add (p->seen, o)) {
     return damaged (error, "an object is there twice");
-  } else if (!state_check (o, b->at, (size_t) (b->end - b->at), &wrong)) {
-    differs (p, "%s", wrong->message);
   } else {
-    s.bytes = g_bytes_new (b->at, (gsize) (b->end - b->at));
+    bool fits = state_check (o, b->at, (size_t) (b->end - b->at), &s.blobs, &wrong);
+    if (!fits)
+      differs (p, "%s", wrong->message);
+    else
+      bytes_put (&s.bytes, b->at, (size_t) (b->end - b->at));
     g_array_append_val (p->objects, s);
+    if (s.bytes.lacks)
+      return snapshot_refuse (error, "the host has no memory for the state of %s", id);
   }
   b->at = b->end;
   return true;
@@ -423,32 +430,34 @@ snapshot_plan_new (BpMachine *m, const SnapshotPlace *place, const GArray *disks
 /* --- what was before --------------------------------------------------------------------------------------- */
 
 typedef struct Memory {
-  GByteArray *bytes;
+  Bytes *bytes;
   size_t at;
 } Memory;
 
 static bool
 write_bytes (void *user, const void *data, size_t size, GError **error)
 {
-  g_byte_array_append (((Memory *) user)->bytes, data, (guint) size);
-  return true;
+  Bytes *bytes = ((Memory *) user)->bytes;
+  bytes_put (bytes, data, size);
+  return !bytes->lacks || snapshot_refuse (error, "the host has no memory for a copy of the machine's state");
 }
 
 static ssize_t
 read_bytes (void *user, void *data, size_t size, GError **error)
 {
   Memory *memory = user;
-  size_t n = MIN (size, memory->bytes->len - memory->at);
+  size_t n = MIN (size, memory->bytes->size - memory->at);
   if (n)
     memcpy (data, memory->bytes->data + memory->at, n);
   memory->at += n;
   return (ssize_t) n;
 }
 
-static void
-keep_before (SnapshotPlan *p)
+static bool
+keep_before (SnapshotPlan *p, GError **error)
 {
-  Memory memory = { g_byte_array_new (), 0 };
+  g_auto (Bytes) stream = { NULL };
+  Memory memory = { &stream, 0 };
   SnapshotPlace place = { write_bytes, read_bytes, &memory };
   SnapshotHeader header = snapshot_header_now (p->m, "before");
   g_autoptr (GArray) no_disks = g_array_new (FALSE, FALSE, sizeof (SnapshotDisk));
@@ -456,9 +465,11 @@ keep_before (SnapshotPlan *p)
   uint64_t bytes;
   SnapshotSink sink = snapshot_sink (w);
   snapshot_write_objects (p->m, &sink, no_disks);
-  snapshot_writer_finish (w, &bytes, NULL);
+  bool good = snapshot_writer_finish (w, &bytes, error);
   snapshot_header_clear (&header);
-  p->before = memory.bytes;
+  p->before = good ? plan_read (p->m, &place, no_disks, true, &header, error) : NULL;
+  snapshot_header_clear (&header);
+  return p->before;
 }
 
 /* --- applying ------------------------------------------------------------------------------------------------ */
@@ -518,10 +529,8 @@ apply (SnapshotPlan *p, GError **error)
   restore_clock (p);
   restore_pins (p);
   for (guint i = 0; i < p->objects->len; i++) {
-    const ObjectState *s = &g_array_index (p->objects, ObjectState, i);
-    gsize size;
-    const void *data = g_bytes_get_data (s->bytes, &size);
-    state_store (s->object, data, size);
+    ObjectState *s = &g_array_index (p->objects, ObjectState, i);
+    state_store (s->object, s->bytes.data, s->bytes.size, &s->blobs);
   }
   for (guint i = 0; good && i < m->realize_order->len; i++) {
     BpObject *o = m->realize_order->pdata[i];
@@ -538,19 +547,11 @@ apply (SnapshotPlan *p, GError **error)
 void
 snapshot_plan_undo (SnapshotPlan *p)
 {
-  Memory memory = { p->before, 0 };
-  SnapshotPlace place = { write_bytes, read_bytes, &memory };
-  SnapshotHeader header = { 0 };
   g_autoptr (GError) error = NULL;
-  g_autoptr (GArray) no_disks = g_array_new (FALSE, FALSE, sizeof (SnapshotDisk));
-  SnapshotPlan *old = plan_read (p->m, &place, no_disks, true, &header, &error);
   bp_machine_lock (p->m);
-  bool good = old && apply (old, &error);
-  bp_machine_unlock (p->m);
-  if (!good)
+  if (!apply (p->before, &error))
     bp_warn (NULL, "the machine's state before could not be restored: %s", error->message);
-  snapshot_plan_free (old);
-  snapshot_header_clear (&header);
+  bp_machine_unlock (p->m);
 }
 
 void
@@ -565,10 +566,9 @@ bool
 snapshot_plan_apply (SnapshotPlan *p, GError **error)
 {
   bp_machine_lock (p->m);
-  keep_before (p);
-  bool good = apply (p, error);
+  bool kept = keep_before (p, error), good = kept && apply (p, error);
   bp_machine_unlock (p->m);
-  if (!good)
+  if (kept && !good)
     snapshot_plan_undo (p);
   return good;
 }

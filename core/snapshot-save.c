@@ -1,6 +1,7 @@
 /* snapshot-save.c -- a machine that stands, as the sections of a stream. */
 /* SPDX-License-Identifier: MIT */
 #include "config.h"
+#include "bytes.h"
 #include "snapshot.h"
 #include <backplane/bus/pci.h>
 #include <backplane/clock.h>
@@ -27,9 +28,15 @@ write_disk (const SnapshotSink *sink, const SnapshotDisk *disk)
 static void
 write_object (const SnapshotSink *sink, BpObject *o)
 {
-  g_autoptr (GByteArray) state = g_byte_array_new ();
-  state_save (o, state);
-  write_text_section (sink, SECTION_OBJECT, o->id, state);
+  g_auto (Bytes) state = { NULL };
+  g_autoptr (GByteArray) head = g_byte_array_new ();
+  snapshot_put_text (head, o->id);
+  if (!state_save (o, &state))
+    sink->fail (sink->user, g_error_new (BP_ERROR, BP_ERROR_FAILED, "the host has no memory for the state of %s", o->id));
+  else if (state.size > SNAPSHOT_SECTION_MOST - head->len)
+    sink->fail (sink->user, g_error_new (BP_ERROR, BP_ERROR_FAILED, "the state of %s has %zu bytes, more than can be loaded again", o->id, state.size));
+  else
+    sink->put (sink->user, SECTION_OBJECT, head, state.data, state.size);
 }
 
 static void

@@ -8,7 +8,6 @@
 #endif
 
 enum { SECTION_HEAD = 16, CHECKSUM = 32, HEADER_MOST = 1 << 20 };
-#define PAYLOAD_MOST (UINT64_C (256) << 20)     /* of any section: an object's state with all that belongs to it */
 
 /* --- payloads ----------------------------------------------------------------------------------- */
 
@@ -210,7 +209,7 @@ snapshot_writer_new (const SnapshotPlace *place, const SnapshotHeader *header)
   ZSTD_CCtx_setParameter (w->zstd, ZSTD_c_compressionLevel, 1);
   ZSTD_CCtx_setParameter (w->zstd, ZSTD_c_checksumFlag, 1);
   set_threads (w->zstd);
-  w->out_size = 1 << 20;
+  w->out_size = 1 << 19;
   w->out = g_malloc (w->out_size);
   if (place->write (place->user, head->data, head->len, &w->error))
     w->written = head->len;
@@ -253,6 +252,15 @@ void
 snapshot_write_raw (SnapshotWriter *w, const void *data, size_t size)
 {
   compress (w, data, size, ZSTD_e_continue);
+}
+
+void
+snapshot_writer_fail (SnapshotWriter *w, GError *error)
+{
+  if (w->error)
+    g_error_free (error);
+  else
+    w->error = error;
 }
 
 bool
@@ -364,7 +372,7 @@ read_end (SnapshotReader *r, GError **error)
 static bool
 read_payload (SnapshotReader *r, uint64_t size, GError **error)
 {
-  if (size > PAYLOAD_MOST)
+  if (size > SNAPSHOT_SECTION_MOST)
     return snapshot_refuse (error, "the snapshot is damaged: a section of %" G_GUINT64_FORMAT " bytes", size);
   /* What a few bytes of a file claim does not become memory before as much has come. */
   for (size_t done = 0; done < size || !r->payload;) {
@@ -434,6 +442,12 @@ snapshot_write_raw (SnapshotWriter *w, const void *data, size_t size)
 {
 }
 
+void
+snapshot_writer_fail (SnapshotWriter *w, GError *error)
+{
+  g_error_free (error);
+}
+
 bool
 snapshot_writer_finish (SnapshotWriter *w, uint64_t *bytes, GError **error)
 {
@@ -470,10 +484,16 @@ put_section (void *user, uint32_t kind, const GByteArray *head, const void *data
   snapshot_write_section (user, kind, head, data, size);
 }
 
+static void
+fail_section (void *user, GError *error)
+{
+  snapshot_writer_fail (user, error);
+}
+
 SnapshotSink
 snapshot_sink (SnapshotWriter *w)
 {
-  return (SnapshotSink){ put_section, w };
+  return (SnapshotSink){ put_section, fail_section, w };
 }
 
 static bool

@@ -32,6 +32,7 @@ enum { SNAPSHOT_FORMAT_SECTIONS = 64 };  /* migrate.h */
 enum { SNAPSHOT_DETERMINISTIC = 1 << 0, SNAPSHOT_CHANGED = 1 << 1, SNAPSHOT_TWO_WAY = 1 << 2 };         /* header flags */
 enum { SECTION_MACHINE = 1, SECTION_DISK, SECTION_OBJECT, SECTION_PINS, SECTION_VCPU, SECTION_BLOCK, SECTION_PAGES, SECTION_END, SECTION_CHANGE };
 enum { SNAPSHOT_PAGES_MOST = 1 << 20 }; /* bytes in one PAGES section */
+#define SNAPSHOT_SECTION_MOST (UINT64_C (256) << 20)    /* bytes in any: an object's state with all that belongs to it */
 
 typedef struct SnapshotHeader {
   int64_t date;
@@ -58,6 +59,7 @@ bool snapshot_read_header (const SnapshotPlace *place, uint32_t format, Snapshot
 /* Where sections go to: payload is head, then data, either NULL.  Where they come from: `payload` is theirs until the next call. */
 typedef struct SnapshotSink {
   void (*put) (void *user, uint32_t kind, const GByteArray *head, const void *data, size_t size);
+  void (*fail) (void *user, GError *error);     /* takes it; the first one counts */
   void *user;
 } SnapshotSink;
 typedef struct SnapshotPull {
@@ -72,6 +74,7 @@ typedef struct SnapshotWriter SnapshotWriter;
 SnapshotWriter *snapshot_writer_new (const SnapshotPlace *place, const SnapshotHeader *header);
 void snapshot_write_section (SnapshotWriter *w, uint32_t kind, const GByteArray *head, const void *data, size_t size);   /* payload: head, then data; either NULL */
 void snapshot_write_raw (SnapshotWriter *w, const void *data, size_t size);     /* what is no section: for tests of readers */
+void snapshot_writer_fail (SnapshotWriter *w, GError *error);   /* takes it */
 SnapshotSink snapshot_sink (SnapshotWriter *w);
 bool snapshot_writer_finish (SnapshotWriter *w, uint64_t *bytes, GError **error);      /* writes END, and frees */
 

@@ -12,6 +12,7 @@
 #include <backplane/clock.h>
 #include <string.h>
 
+#include "bytes.h"
 #include "machine.h"
 
 #define STATE_MAGIC "BPST"
@@ -20,30 +21,31 @@ enum { STATE_FORMAT = 1 };
 /* --- saving --------------------------------------------------------------------------------- */
 
 static void
-put (GByteArray *out, uint64_t value, unsigned size)
+put (Bytes *out, uint64_t value, unsigned size)
 {
   uint8_t bytes[8];
   for (unsigned i = 0; i < size; i++) {
     bytes[i] = (uint8_t) (value >> 8 * i);
   }
-  g_byte_array_append (out, bytes, size);
+  bytes_put (out, bytes, size);
 }
 
 static void
-put_text (GByteArray *out, const char *text)
+put_text (Bytes *out, const char *text)
 {
   size_t length = strlen (text);
   g_assert (length <= UINT16_MAX);
   put (out, length, 2);
-  g_byte_array_append (out, (const uint8_t *) text, (guint) length);
+  bytes_put (out, text, length);
 }
 
 /* Fills in a u32 that was put as 0 before its value was known. */
 static void
-patch_u32 (GByteArray *out, unsigned at, uint32_t value)
+patch_u32 (Bytes *out, size_t at, size_t value)
 {
-  uint32_t bytes = GUINT32_TO_LE (value);
-  memcpy (out->data + at, &bytes, sizeof bytes);
+  uint32_t bytes = GUINT32_TO_LE ((uint32_t) value);
+  if (!out->lacks)
+    memcpy (out->data + at, &bytes, sizeof bytes);
 }
 
 static unsigned
@@ -80,11 +82,11 @@ store_integer (uint8_t *at, unsigned size, uint64_t value)
   }
 }
 
-static void save_fields (GByteArray *out, const BpTypeDesc *type, const void *self, const BpStateField *rows,
+static void save_fields (Bytes *out, const BpTypeDesc *type, const void *self, const BpStateField *rows,
                          const uint8_t *base);
 
 static void
-save_timer (GByteArray *out, const BpTimer *timer)
+save_timer (Bytes *out, const BpTimer *timer)
 {
   bool armed = timer && bp_timer_is_armed (timer);
   put (out, armed, 1);
@@ -93,7 +95,7 @@ save_timer (GByteArray *out, const BpTimer *timer)
 }
 
 static void
-save_element (GByteArray *out, const BpTypeDesc *type, const void *self, const BpStateField *f,
+save_element (Bytes *out, const BpTypeDesc *type, const void *self, const BpStateField *f,
               const uint8_t *at)
 {
   switch (f->kind) {
@@ -152,32 +154,36 @@ is_saved (const void *self, const BpStateField *f, const uint8_t *base)
 }
 
 static void
-save_field (GByteArray *out, const BpTypeDesc *type, const void *self, const BpStateField *f,
+save_field (Bytes *out, const BpTypeDesc *type, const void *self, const BpStateField *f,
             const uint8_t *base)
 {
   uint64_t count;
   const uint8_t *at = elements_of (f, base, &count);
+  if (!at) {                    /* a blob whose owner had no memory for it */
+    out->lacks = true;
+    return;
+  }
   put_text (out, f->name);
   put (out, f->kind, 1);
   put (out, count, 4);
-  unsigned size_at = out->len;
+  size_t size_at = out->size;
   put (out, 0, 4);
   if (f->kind == BP_STATE_BYTES || f->kind == BP_STATE_BUFFER || f->kind == BP_STATE_BLOB) {
-    g_byte_array_append (out, at, (guint) count);
+    bytes_put (out, at, count);
   } else {
     for (uint64_t i = 0; i < count; i++) {
       save_element (out, type, self, f, at + i * f->size);
     }
   }
-  patch_u32 (out, size_at, out->len - size_at - 4);
+  patch_u32 (out, size_at, out->size - size_at - 4);
 }
 
 /* rows end with one without a name; `needed` is asked about the instance, at whatever depth the row is. */
 static void
-save_fields (GByteArray *out, const BpTypeDesc *type, const void *self, const BpStateField *rows,
+save_fields (Bytes *out, const BpTypeDesc *type, const void *self, const BpStateField *rows,
              const uint8_t *base)
 {
-  unsigned count_at = out->len;
+  size_t count_at = out->size;
   uint32_t count = 0;
   put (out, 0, 4);
   for (const BpStateField *f = rows; f->name; f++) {
@@ -189,13 +195,13 @@ save_fields (GByteArray *out, const BpTypeDesc *type, const void *self, const Bp
   patch_u32 (out, count_at, count);
 }
 
-void
-state_save (BpObject *object, GByteArray *out)
+bool
+state_save (BpObject *object, Bytes *out)
 {
   const BpTypeDesc *type = object->type;
   const void *self = object_instance (object);
   BpModule *module = type_module (type);
-  g_byte_array_append (out, (const uint8_t *) STATE_MAGIC, 4);
+  bytes_put (out, STATE_MAGIC, 4);
   put (out, STATE_FORMAT, 2);
   put (out, type->state_version, 2);
   put_text (out, type->name);
@@ -204,6 +210,17 @@ state_save (BpObject *object, GByteArray *out)
   g_autoptr (GArray) rows = type_state (type);
   g_array_set_size (rows, rows->len + 1);
   save_fields (out, type, self, (const BpStateField *) rows->data, self);
+  return !out->lacks;
+}
+
+GByteArray *
+state_saved (BpObject *object)
+{
+  g_auto (Bytes) bytes = { NULL };
+  if (!state_save (object, &bytes)) {
+    return NULL;
+  }
+  return g_byte_array_new_take (g_steal_pointer (&bytes.data), bytes.size);
 }
 
 /* --- loading -------------------------------------------------------------------------------- */
@@ -215,6 +232,7 @@ typedef struct Reader {
   uint16_t version;             /* of the saved state */
   char *writer;                 /* "hw-pc 1.2", for messages */
   bool store;                   /* the second pass */
+  GQueue *blobs;                /* what the first one has made for it */
   char *wrong;                  /* the first thing found */
 } Reader;
 
@@ -340,9 +358,18 @@ load_blob (Reader *r, const BpStateField *f, uint64_t count, uint8_t *base)
   }
   if (r->store) {
     g_free (b->data);
-    b->data = count ? g_memdup2 (bytes, count) : NULL;
+    b->data = g_queue_pop_head (r->blobs);
     b->size = count;
+    return true;
   }
+  void *copy = count ? g_try_malloc (count) : NULL;
+  if (count && !copy) {
+    return refuse (r, "field `%s`: the host has no memory for %" G_GUINT64_FORMAT " bytes", f->name, count);
+  }
+  if (count) {
+    memcpy (copy, bytes, count);
+  }
+  g_queue_push_tail (r->blobs, copy);
   return true;
 }
 
@@ -536,9 +563,9 @@ load_pass (Reader *r, const uint8_t *data, size_t size, const GArray *rows, bool
 }
 
 static bool
-load (BpObject *object, const uint8_t *data, size_t size, bool store, GError **error)
+load (BpObject *object, const uint8_t *data, size_t size, bool store, GQueue *blobs, GError **error)
 {
-  Reader reader = { .type = object->type, .self = object_instance (object) };
+  Reader reader = { .type = object->type, .self = object_instance (object), .blobs = blobs };
   g_autoptr (GArray) rows = type_state (object->type);
   bool loaded = load_pass (&reader, data, size, rows, store);
   if (!loaded) {
@@ -551,24 +578,26 @@ load (BpObject *object, const uint8_t *data, size_t size, bool store, GError **e
 }
 
 bool
-state_check (BpObject *object, const uint8_t *data, size_t size, GError **error)
+state_check (BpObject *object, const uint8_t *data, size_t size, GQueue *blobs, GError **error)
 {
-  return load (object, data, size, false, error);
+  return load (object, data, size, false, blobs, error);
 }
 
 void
-state_store (BpObject *object, const uint8_t *data, size_t size)
+state_store (BpObject *object, const uint8_t *data, size_t size, GQueue *blobs)
 {
-  bool stored = load (object, data, size, true, NULL);
+  bool stored = load (object, data, size, true, blobs, NULL);
   g_assert (stored);            /* it was checked */
 }
 
 bool
 state_load (BpObject *object, const uint8_t *data, size_t size, GError **error)
 {
-  if (!state_check (object, data, size, error)) {
-    return false;
+  GQueue blobs = G_QUEUE_INIT;
+  bool fine = state_check (object, data, size, &blobs, error);
+  if (fine) {
+    state_store (object, data, size, &blobs);
   }
-  state_store (object, data, size);
-  return object_post_load (object, error);
+  g_queue_clear_full (&blobs, g_free);
+  return fine && object_post_load (object, error);
 }

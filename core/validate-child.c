@@ -213,10 +213,9 @@ reset (Child *c, BpMachine *m, BpObject *o, BpResetKind kind, const char *what)
 static GByteArray *
 save (Child *c, BpObject *o)
 {
-  GByteArray *bytes = g_byte_array_new ();
   step (c, "save");
   bp_machine_lock (o->machine);
-  state_save (o, bytes);
+  GByteArray *bytes = state_saved (o);
   bp_machine_unlock (o->machine);
   return bytes;
 }

@@ -22,7 +22,8 @@ typedef enum BpStateKind {
   BP_STATE_TIMER,               /* BpTimer *: whether and when it fires */
   BP_STATE_BUFFER,              /* BpStateBuffer: bytes as they are, as many as this object has; count 1.  Without any the field is not saved */
   BP_STATE_TABLE,               /* BpStateTable: structs of `size` bytes described by `fields`, as many as this object has; otherwise like a buffer */
-  BP_STATE_BLOB                 /* BpStateBuffer whose data is of g_malloc and the object's: a load puts as many bytes there as were saved */
+  BP_STATE_BLOB                 /* BpStateBuffer whose data is of g_malloc and the object's: a load puts as many bytes there as were saved.  One that `needed' is
+                                 * true of and leaves without data had no memory, and the state is not saved */
 } BpStateKind;
 
 /* Memory that an object acquires before its first reset, when it has use for it: tables that are large and rare.  A state that was saved with a buffer

@@ -69,8 +69,9 @@ gpu_state_fill (const void *gpu)
   Writer count = { NULL, 0 };
   put_all (g, &count);
   g_free (g->saved.data);
-  Writer all = { g_malloc (count.size), 0 };
-  put_all (g, &all);
+  Writer all = { g_try_malloc (count.size), 0 };
+  if (all.at)                   /* else nothing is saved: who saves is told */
+    put_all (g, &all);
   g->saved = (BpStateBuffer) { all.at, all.size };
   return true;
 }

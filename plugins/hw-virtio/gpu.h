@@ -116,7 +116,7 @@ void gpu_heads_clear (Gpu *g);
 bool gpu_heads_loaded (Gpu *g); /* false: they show what cannot be */
 
 /* --- gpu-state.c [locked] --- */
-bool gpu_state_fill (const void *gpu);  /* asked before it is saved: fills `saved'.  Always true */
+bool gpu_state_fill (const void *gpu);  /* asked before it is saved: fills `saved', without data when there is no memory.  Always true */
 bool gpu_state_load (Gpu *g, GError **error);
 void gpu_state_release (Gpu *g);        /* what was saved or loaded is needed no more */
 

@@ -98,8 +98,7 @@ saved (const BpTypeDesc *type, const Chip *contents)
 {
   BpObject *object = object_new (type, "chip0", NULL);
   memcpy (object_instance (object), contents, sizeof *contents);
-  GByteArray *bytes = g_byte_array_new ();
-  state_save (object, bytes);
+  GByteArray *bytes = state_saved (object);
   object_free (object);
   return bytes;
 }
@@ -260,8 +259,7 @@ box_saved (const BpTypeDesc *type, char *table, size_t size)
 {
   BpObject *object = object_new (type, "box0", NULL);
   *(Box *) object_instance (object) = (Box) { .control = 7, .table = { table, size } };
-  GByteArray *bytes = g_byte_array_new ();
-  state_save (object, bytes);
+  GByteArray *bytes = state_saved (object);
   object_free (object);
   return bytes;
 }
@@ -373,8 +371,7 @@ map_saved (const BpTypeDesc *type, Road *roads, uint32_t n)
 {
   BpObject *object = object_new (type, "map0", NULL);
   *(Map *) object_instance (object) = (Map) { { roads, n } };
-  GByteArray *bytes = g_byte_array_new ();
-  state_save (object, bytes);
+  GByteArray *bytes = state_saved (object);
   object_free (object);
   return bytes;
 }

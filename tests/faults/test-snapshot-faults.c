@@ -144,6 +144,98 @@ START_TEST (test_files)
 }
 END_TEST
 
+/* --- without memory ----------------------------------------------------------------------------------------- */
+
+#define BLOB (2u << 20)         /* what its guest has made it keep: random, so that no copy is smaller */
+
+typedef struct Keeper {
+  uint32_t seed;
+  BpStateBuffer saved;
+} Keeper;
+
+static Keeper *keeper (void) { return bp_machine_find (from, "a"); }
+
+static uint32_t
+keeper_word (uint32_t seed, uint32_t i)
+{
+  uint32_t x = (seed + 1) * 2654435761u ^ i * 2246822519u;
+  x ^= x >> 15;
+  x *= 3266489917u;
+  return x ^ x >> 13;
+}
+
+static bool
+keeper_fill (const void *self)
+{
+  Keeper *k = (Keeper *) self;
+  g_free (k->saved.data);
+  uint32_t *words = g_try_malloc (BLOB);
+  for (uint32_t i = 0; words && i < BLOB / 4; i++)
+    words[i] = keeper_word (k->seed, i);
+  k->saved = (BpStateBuffer) { words, BLOB };
+  return true;
+}
+
+static void
+keeper_forget (Keeper *k)
+{
+  g_free (k->saved.data);
+  k->saved = (BpStateBuffer) { g_malloc0 (1), 1 };
+}
+
+static bool
+keeper_post_load (void *self, GError **error)
+{
+  Keeper *k = self;
+  bool whole = k->saved.size == BLOB;
+  for (uint32_t i = 0; whole && i < BLOB / 4; i++)
+    whole = ((uint32_t *) k->saved.data)[i] == keeper_word (k->seed, i);
+  keeper_forget (k);
+  return whole || snapshot_refuse (error, "it is not whole");
+}
+
+static void keeper_reset (void *self, BpResetKind kind) { keeper_forget (self); }
+static void keeper_unrealize (void *self) { g_clear_pointer (&((Keeper *) self)->saved.data, g_free); }
+
+static const BpStateField keeper_state[] = { BP_STATE_FIELD_U32 (Keeper, seed), BP_STATE_ (BP_STATE_BLOB, Keeper, saved, 1, .needed = keeper_fill), BP_STATE_END };
+static const BpTypeDesc keeper_type = { BP_TYPE ("fault-keeper", BP_KIND_DEVICE, Keeper), .description = "a chip that keeps much", .state = keeper_state, .state_version = 1,
+                                        .state_minimum = 1, .reset = keeper_reset, .post_load = keeper_post_load, .unrealize = keeper_unrealize };
+
+static void
+prepare_keeper (void)
+{
+  clear_folder (100);
+  from = pair_build ("[device a]\ntype = fault-keeper\n", false);
+  keeper ()->seed = 1;
+  ck_assert (bp_machine_save_snapshot (from, "x", NULL));
+  keeper ()->seed = 2;
+}
+
+/* What there was is there, or what was loaded; and the next attempt succeeds. */
+static void
+verify_keeper (const SweepFault *f, uint32_t failed)
+{
+  ck_assert (good || failed);
+  ck_assert (keeper ()->seed == 2 || (good && keeper ()->seed == 1));
+  ck_assert (bp_machine_load_snapshot (from, "x", NULL));
+  ck_assert (keeper ()->seed == 1 || (good && keeper ()->seed == 2));
+  end_machine (&from);
+  clear_folder (1);
+}
+
+static const SweepFault memory[] = { { INJECT_MEMORY, ENOMEM, 1 }, { INJECT_MEMORY, ENOMEM, INJECT_FOREVER } };
+
+START_TEST (test_memory)
+{
+  static const SweepScenario save = { "save without memory", prepare_keeper, run_save, verify_keeper }, load = { "load without memory", prepare_keeper, run_load, verify_keeper };
+  if (!type_find (keeper_type.name))
+    ck_assert (type_register (&keeper_type, plugin_core (), NULL));
+  inject_page->least = 1 << 20;
+  sweep (&save, "", 12, memory, G_N_ELEMENTS (memory));
+  sweep (&load, "", 12, memory, G_N_ELEMENTS (memory));
+}
+END_TEST
+
 /* --- moves ------------------------------------------------------------------------------------------------- */
 
 static void
@@ -223,6 +315,6 @@ teardown (void)
 int
 main (void)
 {
-  const SweepTest tests[] = { { test_files, 1 }, { test_moves, 1 } };
+  const SweepTest tests[] = { { test_files, 1 }, { test_memory, 1 }, { test_moves, 1 } };
   return sweep_run ("snapshot faults", setup, teardown, tests, G_N_ELEMENTS (tests));
 }

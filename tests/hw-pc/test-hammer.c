@@ -527,8 +527,7 @@ static void
 load_nonsense (Harness *h, GRand *random, const Subject *s, const GPtrArray *registers)
 {
   BpObject *o = object_of (harness_object (h, s->id));
-  g_autoptr (GByteArray) state = g_byte_array_new ();
-  state_save (o, state);
+  g_autoptr (GByteArray) state = state_saved (o);
   for (unsigned i = below (random, 8) + 1; i > 0; i--) {
     guint at = below (random, state->len);
     state->data[at] = (uint8_t) (below (random, 2) ? random_value (random) : state->data[at] ^ 1u << below (random, 8));

@@ -650,8 +650,7 @@ change_each_byte (Harness *h)
 {
   static const uint8_t values[] = { 0x00, 0x01, 0x02, 0x03, 0x04, 0x10, 0x50, 0x58, 0x7f, 0xc8, 0xff }, nothing[1024] = { 0 };
   BpObject *o = object_of (harness_object (h, "disk"));
-  g_autoptr (GByteArray) state = g_byte_array_new ();
-  state_save (o, state);
+  g_autoptr (GByteArray) state = state_saved (o);
   for (guint at = 0; at < state->len; at += at > FIELDS && at + FIELDS < state->len ? 256 : 1)     /* not each of the buffer's */
     for (unsigned i = 0; i < sizeof values; i++) {
       g_autofree uint8_t *other = g_memdup2 (state->data, state->len);
