@@ -8,6 +8,7 @@
 
 #define ENTRY_LAST 0x80000000u
 #define PAGE 4096u
+#define BOUNCE_MOST (512u << 10)        /* bytes in one mapping that go through a copy; the drive asks again for the rest */
 
 /* --- registers ------------------------------------------------------------------------- */
 
@@ -132,11 +133,12 @@ static uint64_t
 walk (IdeChannel *c, uint64_t most, bool to_memory)
 {
   IdeCursor cursor = c->cursor;
-  uint64_t total = 0;
-  for (c->n_pieces = 0; total < most && c->n_pieces < IDE_MAX_PIECES; c->n_pieces++) {
+  uint64_t total = 0, bounced = 0;
+  for (c->n_pieces = 0; total < most && c->n_pieces < IDE_MAX_PIECES && bounced < BOUNCE_MOST; c->n_pieces++) {
     if (!cursor.left && !next_entry (c, &cursor))
       break;
     IdePiece p = piece_at (c, &cursor, most - total, to_memory);
+    bounced += p.host ? 0 : p.size;
     cursor.at += p.size;
     cursor.left -= p.size;
     p.behind = cursor;

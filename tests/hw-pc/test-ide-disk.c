@@ -288,6 +288,24 @@ START_TEST (dma_without_a_copy)
 }
 END_TEST
 
+/* What is not mapped is copied, and not by as much memory as the guest likes. */
+START_TEST (copies_are_bounded)
+{
+  enum { SOME = 1120 };         /* sectors: 560 KiB */
+  Harness *h = disk (ONE);
+  g_autofree uint8_t *bytes = g_malloc (SOME * 512);
+  ide_command (h, 0x1f0, 0x25, 0x40, 0, SOME);
+  ide_start_dma (h, 0, true, SOME * 512, 65536);
+  for (unsigned i = 0; i < 10 && in8 (h, 0x3f6) & BSY; i++)
+    ide_wait (h, 0x1f0);
+  ck_assert_uint_eq (in8 (h, 0x1f7), DRDY | DSC);
+  ck_assert_uint_eq (harness_block_count (h, "bytes", BP_BLOCK_READ), 2 + 1);
+  bp_as_read (bp_machine_address_space (harness_machine (h), "memory"), IDE_MEMORY, bytes, SOME * 512);
+  ck_assert (memcmp (bytes, harness_block_bytes (h, "bytes"), SOME * 512) == 0);
+  harness_free (h);
+}
+END_TEST
+
 static int64_t
 time_to_verify (Harness *h, unsigned sectors, bool early)
 {
@@ -752,4 +770,4 @@ START_TEST (refusals)
 END_TEST
 
 HARNESS_MAIN ("ide-disk", signature_and_absence, two_bytes_deep, identification, resets, interrupts, pio_reads, pio_writes, dma, dma_that_does_not_fit,
-              dma_without_a_copy, each_request_takes_its_time, pieces_do_not_pile_up, a_bad_sector, write_protection, no_space, policies, aborted, no_data, trim, smart, removable, saved_state, saved_dma, saved_trim, saved_nonsense, without_dma, geometries, loaded_with_another_size, refusals)
+              dma_without_a_copy, copies_are_bounded, each_request_takes_its_time, pieces_do_not_pile_up, a_bad_sector, write_protection, no_space, policies, aborted, no_data, trim, smart, removable, saved_state, saved_dma, saved_trim, saved_nonsense, without_dma, geometries, loaded_with_another_size, refusals)
