@@ -10,12 +10,20 @@
 #include <string.h>
 
 #define PAGE_BITS 12
+enum { CLEARED_PAGES = 1 << 16 };       /* at once */
 
 static uint64_t pages_of (const Slot *slot) { return slot->size >> PAGE_BITS; }
 
 static size_t bitmap_size (const Slot *slot) { return (size_t) ((pages_of (slot) + 63) / 64 * 8); }
 
 /* --- switching logs on and off ------------------------------------------------------------------- */
+
+/* With manual protection and without memory for it nothing is watched again, and everything is dirty whenever somebody looks. */
+static void
+make_open (KvmSlots *s, Slot *slot)
+{
+  slot->open = s->manual ? g_try_malloc0 (bitmap_size (slot)) : NULL;
+}
 
 static bool
 log_start (KvmSlots *s, Slot *slot)
@@ -30,8 +38,7 @@ log_start (KvmSlots *s, Slot *slot)
     slot->is_logged = false;
     return false;
   }
-  if (s->manual)
-    slot->open = g_malloc0 (bitmap_size (slot));
+  make_open (s, slot);
   return true;
 }
 
@@ -50,8 +57,8 @@ void
 log_prepare (KvmSlots *s, Slot *slot)
 {
   slot->is_logged = !slot->readonly && has_clean_page (s, slot);
-  if (slot->is_logged && s->manual)
-    slot->open = g_malloc0 (bitmap_size (slot));
+  if (slot->is_logged)
+    make_open (s, slot);
 }
 
 static void
@@ -94,10 +101,9 @@ log_fetch (KvmSlots *s, Slot *slot, uint64_t ram_address, uint64_t size)
   bool overlaps = ram_address < slot->ram_address + slot->size && slot->ram_address < ram_address + size;
   if (!slot->is_logged || !overlaps)
     return;
-  g_autofree uint64_t *bits = g_malloc0 (bitmap_size (slot));
+  g_autofree uint64_t *bits = s->manual && !slot->open ? NULL : g_try_malloc0 (bitmap_size (slot));
   struct kvm_dirty_log request = { .slot = slot->number, .dirty_bitmap = bits };
-  int r = kvm_ioctl (s->kvm->vm, KVM_GET_DIRTY_LOG, &request);
-  if (r < 0) {
+  if (!bits || kvm_ioctl (s->kvm->vm, KVM_GET_DIRTY_LOG, &request) < 0) {
     bp_dirty_mark (slot->ram_address, slot->size);      /* all of it, then */
     return;
   }
@@ -110,10 +116,9 @@ log_fetch (KvmSlots *s, Slot *slot, uint64_t ram_address, uint64_t size)
 
 /* KVM watches these pages again: those of the span that it told us of. */
 static void
-watch_again (KvmSlots *s, Slot *slot, uint64_t first, uint64_t end)
+watch_some_again (KvmSlots *s, Slot *slot, uint64_t first, uint64_t end)
 {
-  uint64_t word = first / 64, end_word = (end + 63) / 64;
-  g_autofree uint64_t *bits = g_malloc0 ((end_word - word) * 8);
+  uint64_t word = first / 64, end_word = (end + 63) / 64, bits[CLEARED_PAGES / 64] = { 0 };
   bool any = false;
   for (uint64_t page = first; page < end; page++) {
     uint64_t bit = UINT64_C (1) << page % 64;
@@ -131,6 +136,15 @@ watch_again (KvmSlots *s, Slot *slot, uint64_t first, uint64_t end)
   int r = kvm_ioctl (s->kvm->vm, KVM_CLEAR_DIRTY_LOG, &request);
   if (r < 0)
     bp_warn (s->kvm, "KVM_CLEAR_DIRTY_LOG: %s", g_strerror (-r));
+}
+
+static void
+watch_again (KvmSlots *s, Slot *slot, uint64_t first, uint64_t end)
+{
+  for (uint64_t behind; first < end; first = behind) {
+    behind = MIN (end, (first / CLEARED_PAGES + 1) * CLEARED_PAGES);
+    watch_some_again (s, slot, first, behind);
+  }
 }
 
 static void
