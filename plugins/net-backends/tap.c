@@ -146,7 +146,10 @@ tap_send (void *self, const BpNetPacket *p)
     iov[1] = (struct iovec){ t->frame, packet_copy (p, t->frame, PACKET_MOST) };
     n = 1;
   }
-  ssize_t done = writev (q->fd - 1, t->header ? iov : iov + 1, (int) (t->header ? n + 1 : n));
+  ssize_t done;
+  do
+    done = writev (q->fd - 1, t->header ? iov : iov + 1, (int) (t->header ? n + 1 : n));
+  while (done < 0 && errno == EINTR);
   if (done >= 0 || errno != EAGAIN)
     return true;
   if (!q->out_watch)

@@ -31,7 +31,7 @@ static char *message;           /* of a start that failed */
 static void
 enter (void)
 {
-  static const BpTypeDesc *const types[] = { &char_file_type, &char_socket_type, &char_pty_type, &port_type, NULL };
+  static const BpTypeDesc *const types[] = { &char_file_type, &char_socket_type, &char_pty_type, &char_stdio_type, &port_type, NULL };
   types_register (types);
   scratch_enter ();
   signal (SIGPIPE, SIG_IGN);    /* the peer's own */
@@ -59,7 +59,20 @@ address (void)
 }
 
 static bool is_server (void) { return strstr (backend, "unix:s") && !strstr (backend, "server = off"); }
+static bool is_stdio (void) { return strstr (backend, "char-stdio"); }
 static bool is_client (void) { return strstr (backend, "server = off"); }
+
+/* This process's own standard input and output (its results go elsewhere) are a socket's end from now on. */
+static void
+take_stdio (void)
+{
+  int ends[2];
+  ck_assert_int_eq (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+  ck_assert (dup2 (ends[0], STDIN_FILENO) == STDIN_FILENO && dup2 (ends[0], STDOUT_FILENO) == STDOUT_FILENO);
+  close (ends[0]);
+  peer = ends[1];
+  syscall (SYS_fcntl, peer, F_SETFL, O_NONBLOCK);
+}
 
 static void
 prepare (void)
@@ -72,6 +85,8 @@ prepare (void)
   m = machine_build (d);
   ck_assert (m != NULL);
   heard = g_string_new (NULL);
+  if (is_stdio ())
+    take_stdio ();
   if (!is_client ())
     return;
   server = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -154,9 +169,11 @@ START_TEST (test_backends)
 {
   static const SweepScenario s = { "char", prepare, run, verify };
   static const char *const all[] = { "type = char-file\npath = out\ninput = in", "type = char-pty\nlink = link", "type = char-socket\naddress = unix:s",
-                                     "type = char-socket\naddress = unix:s\nserver = off" };
+                                     "type = char-socket\naddress = unix:s\nserver = off", "type = char-stdio" };
   backend = all[_i];
-  if (_i >= 2)
+  if (is_stdio ())
+    sweep (&s, "socket:", 6, files, G_N_ELEMENTS (files));
+  else if (_i >= 2)
     sweep (&s, "socket:", 6, sockets, G_N_ELEMENTS (sockets));
   else
     sweep (&s, _i ? "ptmx" : "backplane-test-", 6, files, G_N_ELEMENTS (files));
@@ -198,6 +215,6 @@ END_TEST
 int
 main (void)
 {
-  const SweepTest tests[] = { { test_backends, 4 }, { test_no_descriptors, 1 } };
+  const SweepTest tests[] = { { test_backends, 5 }, { test_no_descriptors, 1 } };
   return sweep_run ("char faults", enter, scratch_leave, tests, G_N_ELEMENTS (tests));
 }

@@ -185,9 +185,54 @@ START_TEST (test_info)
 }
 END_TEST
 
+/* --- resize -------------------------------------------------------------------------------------------- */
+
+static int direction;
+
+static void
+prepare_resize (void)
+{
+  block_create ("a", from, DISK, NULL);
+  fill ("a");
+}
+
+static void
+run_resize (void)
+{
+  GError *error = NULL;
+  bool worked = image_tool.resize ("a", from, direction, DISK / 2, direction < 0 ? BP_IMAGE_SHRINK : 0, &error);
+  note (worked, error);
+}
+
+/* As long as before or as it is to be, with what was there; and the next attempt succeeds. */
+static void
+verify_resize (const SweepFault *f, uint32_t failed)
+{
+  static uint8_t bytes[DISK];
+  ck_assert (good || !is_harmless (f, failed));
+  if (strcmp (from, "qcow2") == 0)
+    block_check ("a", true);
+  Image *image = block_open_with ("a", (ImageOptions) { .format = from });
+  uint64_t wanted = direction < 0 ? DISK / 2 : DISK + DISK / 2;
+  ck_assert_msg (image->size == wanted || (!good && image->size == DISK), "%" G_GUINT64_FORMAT " bytes", image->size);
+  ck_assert_int_eq (image_read (image, 0, bytes, MIN (image->size, DISK)), 0);
+  ck_assert (memcmp (bytes, contents, MIN (image->size, DISK)) == 0);
+  ck_assert_int_eq (image_resize (image, wanted), 0);
+  block_close (image);
+}
+
+START_TEST (test_resize)
+{
+  static const SweepScenario s = { "resize", prepare_resize, run_resize, verify_resize };
+  from = _i & 1 ? "qcow2" : "raw";
+  direction = _i & 2 ? -1 : 1;
+  sweep_all (&s);
+}
+END_TEST
+
 int
 main (void)
 {
-  const SweepTest tests[] = { { test_convert, 4 }, { test_check, 3 }, { test_info, 1 } };
+  const SweepTest tests[] = { { test_convert, 4 }, { test_check, 3 }, { test_info, 1 }, { test_resize, 4 } };
   return sweep_run ("img faults", block_enter, block_leave, tests, G_N_ELEMENTS (tests));
 }

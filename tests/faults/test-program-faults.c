@@ -92,6 +92,23 @@ START_TEST (test_memory)
 }
 END_TEST
 
+/* Memory that joins a machine that runs: refused, and given when the host has some again. */
+START_TEST (test_memory_that_joins)
+{
+  static const char script[] = "object_add memory-anonymous,id=m1,size=64M\nobject_add memory-anonymous,id=m1,size=64M\nobject_del m1\nquit\n";
+  g_autofree char *said = NULL;
+  inject_page->least = 64 << 20;
+  inject_arm (INJECT_MAP, "", 0, 1, ENOMEM);
+  ck_assert (g_file_set_contents ("m.ini", "[machine]\ndescription = a test\n[memory ram]\nmodule = mem-backends\ntype = memory-anonymous\nsize = 1M\n", -1, NULL));
+  ck_assert (g_file_set_contents ("script", script, -1, NULL));
+  int code = run_program ("run m.ini --monitor stdio <script", true);
+  inject_disarm ();
+  ck_assert (g_file_get_contents ("said", &said, NULL, NULL));
+  g_auto (GStrv) refusals = g_strsplit (said, "Cannot allocate memory", -1);
+  ck_assert_msg (code == 0 && g_strv_length (refusals) == 2 && !strstr (said, "no object"), "status %d: %s", code, said);
+}
+END_TEST
+
 /* --- descriptors ----------------------------------------------------------------------------------------- */
 
 static const char server[] =
@@ -125,6 +142,6 @@ main (void)
     printf ("BACKPLANE_RUN and BACKPLANE_BUILDDIR are not set: run this by make check\n");
     return 77;
   }
-  const SweepTest tests[] = { { test_img, 3 }, { test_memory, 1 }, { test_descriptors, 1 } };
+  const SweepTest tests[] = { { test_img, 3 }, { test_memory, 1 }, { test_memory_that_joins, 1 }, { test_descriptors, 1 } };
   return sweep_run ("program faults", enter, scratch_leave, tests, G_N_ELEMENTS (tests));
 }
