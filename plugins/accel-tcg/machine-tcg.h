@@ -214,13 +214,13 @@ typedef struct PageName {
 typedef struct CodePage {
   uint64_t page;                /* ram_address >> 12 */
   Tb *first;                    /* through page_next[which], low bit of the pointer = which */
+  uint64_t lines;               /* bit i: there may be blocks of the page's 64 bytes from 64 * i on; others than those have none */
   struct CodePage *next;
   PageName name[PAGE_NAMES];    /* the last ones; id 0: none */
   unsigned next_name;
   unsigned emptied;             /* how often writes have taken the last block from it, up to CODE_PAGE_STAYS */
   unsigned idle;                /* then: writes since there was code */
   uint8_t retired_sizes;        /* atomic: of blocks that have gone from here; see tb-revive.c */
-  uint64_t swept;               /* n_flushes when code_pages_forget_region looked at it */
   unsigned lost;                /* how often writes have taken blocks that were compiled twice: others have to be hotter */
 } CodePage;
 /* A page whose code comes and goes stays watched, which costs its stores something and saves looking for its TLB entries each time; until
@@ -467,9 +467,8 @@ uint32_t *tb_counter (TcgMachine *m);
 void tb_count_afresh (TcgMachine *m, Tb *tb);
 Tb **tb_region_blocks (TcgMachine *m, unsigned region, uint32_t *n);
 void tb_replace (TcgMachine *m, Tb *tb, Tb *by);         /* tb, which has the same key, goes; what jumped there jumps to the other one */
-/* It is found no longer, but by jump caches and on its pages; without `unlink', its code goes at once, and what jumps there do does not matter. */
+/* It is found no longer, but by jump caches; without `unlink', its code goes at once, and what jumps there do does not matter. */
 void tb_forget (TcgMachine *m, Tb *tb, bool unlink);
-void code_pages_forget_region (TcgMachine *m, unsigned region, const void *from, const void *end);
 void tb_cache_finish (TcgMachine *m);
 CodePage *code_page_find (TcgMachine *m, uint64_t page);
 bool code_page_has_code (TcgMachine *m, uint64_t ram_address);
@@ -497,6 +496,7 @@ void jump_cache_forget_between (TcgVcpu *v, const void *from, const void *end); 
 
 /* tb-invalidate.c */
 bool tb_is_on_page (const Tb *tb, uint64_t ram_address);
+uint64_t tb_lines (const Tb *tb, unsigned which);       /* of its first or second page: as CodePage.lines */
 /* Blocks that overlap [ram_address, +size) go.  Returns whether `current` overlaps (it may have gone before).  [any], under the lock */
 bool tb_invalidate_range (TcgMachine *m, uint64_t ram_address, uint64_t size, const Tb *current);
 void tb_code_written (void *user, uint64_t ram_address, uint64_t size);        /* the core's code listener */

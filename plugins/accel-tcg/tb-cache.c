@@ -24,6 +24,11 @@ tb_mode (TcgMachine *m, uint64_t base, uint64_t flags, unsigned mmu)
   return p->id;
 }
 
+/* --- lists of blocks: low bits of pointers say by which of a block's links they go on ------ */
+
+static Tb *listed_tb (Tb *p) { return (Tb *) ((uintptr_t) p & ~(uintptr_t) 7); }
+static unsigned listed_number (Tb *p) { return (unsigned) ((uintptr_t) p & 7); }
+
 /* --- by key --------------------------------------------------------------------------- */
 
 static unsigned
@@ -124,69 +129,26 @@ tb_name_pages (TcgMachine *m, Tb *tb)
   return tb->page_id[0] && (tb->page_id[1] || tb->physical[1] == ~(uint64_t) 0);
 }
 
+static void
+page_add (CodePage *p, Tb *tb, unsigned which)
+{
+  Tb *next = tb->page_next[which] = p->first;
+  tb->page_at[which] = &p->first;
+  if (next)
+    listed_tb (next)->page_at[listed_number (next)] = &tb->page_next[which];
+  __atomic_store_n (&p->first, (Tb *) ((uintptr_t) tb | which), __ATOMIC_RELAXED);
+  p->lines |= tb_lines (tb, which);
+}
+
 void
 tb_insert (TcgMachine *m, Tb *tb)
 {
   unsigned h = tb_hash (&tb->key, tb->physical[0]);
   tb->hash_next = m->hash[h];
   __atomic_store_n (&m->hash[h], tb, __ATOMIC_RELEASE);
-  for (unsigned i = 0; i < 2; i++) {
-    if (tb->physical[i] == ~(uint64_t) 0)
-      continue;
-    CodePage *p = code_page_make (m, tb->physical[i] >> TLB_PAGE_BITS);
-    tb->page_next[i] = p->first;
-    __atomic_store_n (&p->first, (Tb *) ((uintptr_t) tb | i), __ATOMIC_RELAXED);
-  }
-}
-
-/* Of the block's first or second page; NULL: it has none. */
-static CodePage *
-page_of (TcgMachine *m, const Tb *tb, unsigned which)
-{
-  return tb->physical[which] == ~(uint64_t) 0 ? NULL : code_page_find (m, tb->physical[which] >> TLB_PAGE_BITS);
-}
-
-static void
-page_list_remove (CodePage *p, Tb *tb, unsigned which)
-{
-  Tb **link = &p->first;
-  while (*link) {
-    Tb *t = (Tb *) ((uintptr_t) *link & ~(uintptr_t) 7);
-    unsigned n = (unsigned) ((uintptr_t) *link & 7);
-    if (t == tb && n == which) {
-      __atomic_store_n (link, t->page_next[n], __ATOMIC_RELAXED);
-      return;
-    }
-    link = &t->page_next[n];
-  }
-}
-
-static void
-page_list_forget (CodePage *p, const void *from, const void *end)
-{
-  for (Tb **link = &p->first, *at; (at = *link);) {
-    Tb *tb = (Tb *) ((uintptr_t) at & ~(uintptr_t) 7), **next = &tb->page_next[(uintptr_t) at & 7];
-    if ((const void *) tb >= from && (const void *) tb < end)
-      __atomic_store_n (link, *next, __ATOMIC_RELAXED);
-    else
-      link = next;
-  }
-}
-
-/* A region's blocks, which lie between the two, leave their pages: each page's list in one go, since that of one which many programs share is long. */
-void
-code_pages_forget_region (TcgMachine *m, unsigned region, const void *from, const void *end)
-{
-  uint32_t n;
-  Tb **blocks = tb_region_blocks (m, region, &n);
-  for (uint32_t k = 0; k < n; k++)
-    for (unsigned i = 0; i < 2; i++) {
-      CodePage *p = page_of (m, blocks[k], i);
-      if (p && p->swept != m->n_flushes) {
-        p->swept = m->n_flushes;
-        page_list_forget (p, from, end);
-      }
-    }
+  for (unsigned i = 0; i < 2; i++)
+    if (tb->physical[i] != ~(uint64_t) 0)
+      page_add (code_page_make (m, tb->physical[i] >> TLB_PAGE_BITS), tb, i);
 }
 
 static void
@@ -200,12 +162,16 @@ hash_remove (TcgMachine *m, Tb *tb)
 }
 
 static void
-pages_remove (TcgMachine *m, Tb *tb)
+pages_remove (Tb *tb)
 {
   for (unsigned i = 0; i < 2; i++) {
-    CodePage *p = page_of (m, tb, i);
-    if (p)
-      page_list_remove (p, tb, i);
+    Tb *next = tb->page_next[i];
+    if (!tb->page_at[i])
+      continue;
+    __atomic_store_n (tb->page_at[i], next, __ATOMIC_RELAXED);
+    if (next)
+      listed_tb (next)->page_at[listed_number (next)] = tb->page_at[i];
+    tb->page_at[i] = NULL;
   }
 }
 
@@ -305,10 +271,29 @@ tb_at (TcgMachine *m, uintptr_t pc)
 
 /* --- direct links ------------------------------------------------------------------------- */
 
-static Tb *incoming_tb (Tb *p) { return (Tb *) ((uintptr_t) p & ~(uintptr_t) 7); }
-static unsigned incoming_exit (Tb *p) { return (unsigned) ((uintptr_t) p & 7); }
-static TbExit *incoming_link (Tb *p) { return &incoming_tb (p)->exit[incoming_exit (p)]; }
+static TbExit *incoming_exit (Tb *p) { return &listed_tb (p)->exit[listed_number (p)]; }
 _Static_assert (TB_MAX_EXITS == 8, "exits as low bits of pointers");
+
+static void
+incoming_add (Tb *target, Tb *tb, unsigned n)
+{
+  TbExit *x = &tb->exit[n];
+  x->target = target;
+  x->incoming_next = target->incoming;
+  x->incoming_at = &target->incoming;
+  if (x->incoming_next)
+    incoming_exit (x->incoming_next)->incoming_at = &x->incoming_next;
+  target->incoming = (Tb *) ((uintptr_t) tb | n);
+}
+
+static void
+incoming_remove (TbExit *x)
+{
+  *x->incoming_at = x->incoming_next;
+  if (x->incoming_next)
+    incoming_exit (x->incoming_next)->incoming_at = x->incoming_at;
+  x->target = NULL;
+}
 
 TCG_IN_SIGNAL void
 tb_unlink_exits (TcgMachine *m, Tb *tb)
@@ -331,11 +316,8 @@ tb_link (TcgMachine *m, Tb *tb, unsigned n, Tb *target)
     } else if (x->page_id != target->page_id[0])        /* it cannot be told another one: somebody may be looking at it */
       return;
   }
-  if (!x->target) {
-    x->target = target;
-    x->incoming_next = target->incoming;
-    target->incoming = (Tb *) ((uintptr_t) tb | n);
-  }
+  if (!x->target)
+    incoming_add (target, tb, n);
   if (x->target != target)
     return;
   m->backend->link (&m->buffer, tb, n, target); /* (again, when a kick had taken the jump out) */
@@ -352,15 +334,9 @@ static void
 leave_targets (TcgMachine *m, Tb *tb, bool unlink)
 {
   for (unsigned n = 0; n < tb->n_exits; n++) {
-    Tb *target = tb->exit[n].target;
-    if (!target)
+    if (!tb->exit[n].target)
       continue;
-    for (Tb **link = &target->incoming; *link; link = &incoming_link (*link)->incoming_next)
-      if (*link == (Tb *) ((uintptr_t) tb | n)) {
-        *link = tb->exit[n].incoming_next;
-        break;
-      }
-    tb->exit[n].target = NULL;
+    incoming_remove (&tb->exit[n]);
     if (unlink)
       m->backend->link (&m->buffer, tb, n, NULL);
   }
@@ -369,12 +345,9 @@ leave_targets (TcgMachine *m, Tb *tb, bool unlink)
 static void
 unlink_incoming (TcgMachine *m, Tb *tb)
 {
-  for (Tb *p = tb->incoming, *next; p; p = next) {
-    Tb *from = incoming_tb (p);
-    unsigned n = incoming_exit (p);
-    next = from->exit[n].incoming_next;
-    from->exit[n].target = NULL;
-    m->backend->link (&m->buffer, from, n, NULL);
+  for (Tb *p = tb->incoming; p; p = incoming_exit (p)->incoming_next) {
+    incoming_exit (p)->target = NULL;
+    m->backend->link (&m->buffer, listed_tb (p), listed_number (p), NULL);
   }
   tb->incoming = NULL;
 }
@@ -385,6 +358,7 @@ tb_forget (TcgMachine *m, Tb *tb, bool unlink)
   unlink_incoming (m, tb);
   leave_targets (m, tb, unlink);
   hash_remove (m, tb);
+  pages_remove (tb);
 }
 
 void
@@ -395,7 +369,6 @@ tb_invalidate (TcgMachine *m, Tb *tb)
   __atomic_store_n (&tb->invalid, true, __ATOMIC_SEQ_CST);      /* before the jump caches are looked at: see jump_cache_enter */
   m->n_invalidated++;
   tb_forget (m, tb, true);
-  pages_remove (m, tb);
   for (unsigned i = 0; i < m->vcpus->len; i++)
     jump_cache_forget (m->vcpus->pdata[i], tb);
   tb_retire (m, tb);
@@ -407,7 +380,7 @@ tb_replace (TcgMachine *m, Tb *tb, Tb *by)
   Tb *incoming = NULL;
   m->n_replaced++;
   for (Tb *p; (p = tb->incoming);) {    /* to a list of our own */
-    TbExit *x = incoming_link (p);
+    TbExit *x = incoming_exit (p);
     tb->incoming = x->incoming_next;
     x->target = NULL;
     x->incoming_next = incoming;
@@ -415,8 +388,8 @@ tb_replace (TcgMachine *m, Tb *tb, Tb *by)
   }
   tb_invalidate (m, tb);
   for (Tb *p = incoming, *next; p; p = next) {
-    next = incoming_link (p)->incoming_next;
-    m->backend->link (&m->buffer, incoming_tb (p), incoming_exit (p), NULL);
-    tb_link (m, incoming_tb (p), incoming_exit (p), by);
+    next = incoming_exit (p)->incoming_next;
+    m->backend->link (&m->buffer, listed_tb (p), listed_number (p), NULL);
+    tb_link (m, listed_tb (p), listed_number (p), by);
   }
 }

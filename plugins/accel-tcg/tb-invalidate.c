@@ -29,6 +29,22 @@ overlaps (const Tb *tb, unsigned which, uint64_t start, uint64_t end)
   return tb_start < end && start < tb_end;
 }
 
+/* The lines that [start, end) of a page's RAM addresses lies in. */
+static uint64_t
+lines_between (uint64_t start, uint64_t end)
+{
+  unsigned first = start >> 6 & 63, last = MAX (start, end - 1) >> 6 & 63;
+  return (~(uint64_t) 0 >> (63 - (last - first))) << first;
+}
+
+uint64_t
+tb_lines (const Tb *tb, unsigned which)
+{
+  uint64_t start, end;
+  bytes_in_page (tb, which, &start, &end);
+  return lines_between (start, end);
+}
+
 bool
 tb_is_on_page (const Tb *tb, uint64_t ram_address)
 {
@@ -48,10 +64,14 @@ is_being_fetched (TcgMachine *m, uint64_t page)
   return found;
 }
 
+/* Data beside code is written often, and a page's blocks lie all over memory: lines that have none are not looked for. */
 static void
 invalidate_in_page (TcgMachine *m, CodePage *p, uint64_t start, uint64_t end)
 {
+  uint64_t page = p->page << TLB_PAGE_BITS, lines = 0;
   bool lost = false;
+  if (!(p->lines & lines_between (MAX (start, page), MIN (end, page + (1u << TLB_PAGE_BITS)))))
+    return;
   for (Tb *link = p->first, *next; link; link = next) {
     Tb *tb = (Tb *) ((uintptr_t) link & ~(uintptr_t) 7);
     unsigned which = (unsigned) ((uintptr_t) link & 7);
@@ -59,8 +79,10 @@ invalidate_in_page (TcgMachine *m, CodePage *p, uint64_t start, uint64_t end)
     if (overlaps (tb, which, start, end)) {
       lost |= tb->is_watched;
       tb_invalidate (m, tb);
-    }
+    } else
+      lines |= tb_lines (tb, which);
   }
+  p->lines = lines;
   p->lost += lost;
 }
 

@@ -142,7 +142,6 @@ empty_region (TcgMachine *m, unsigned region)
       *emptied_at (m, blocks[i]) = (uint8_t) (m->n_flushes % UINT8_MAX + 1);
     }
   const uint8_t *from = m->buffer.rw + tb_region_start (m, region), *end = from + m->region_size;
-  code_pages_forget_region (m, region, from, end);
   tb_retired_forget_between (m, from, end);
   for (unsigned i = 0; i < m->vcpus->len; i++)
     jump_cache_forget_between (m->vcpus->pdata[i], from, end);

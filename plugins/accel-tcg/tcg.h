@@ -183,6 +183,7 @@ typedef struct TbExit {
   uint32_t page_id;             /* what it was told; 0: nothing yet */
   struct Tb *target;
   struct Tb *incoming_next;     /* see Tb.incoming */
+  struct Tb **incoming_at;      /* what points to it there */
 } TbExit;
 #define TB_MAX_EXITS BP_IR_EXITS
 #define TB_MAX_PATH 8
@@ -217,7 +218,8 @@ typedef struct Tb {
   /* invalidation */
   const uint8_t *bytes;         /* the guest's that it was made from, n_bytes of them; NULL: not kept */
   uint32_t page_id[2];          /* names of its pages: jump-cache.c */
-  struct Tb *page_next[2];
+  struct Tb *page_next[2];      /* see CodePage */
+  struct Tb **page_at[2];       /* what points to it there */
   /* how hot it is: see hot-path.c */
   bool is_watched;              /* its path is known, or that there is none */
   uint8_t n_path;
