@@ -32,6 +32,7 @@ run_block (TcgVcpu *v, Tb *tb)
   if (bp_log_on (BP_LOG_EXEC))
     log_block (v, tb);
   x->last_tb = NULL;            /* (the block may be left by a jump) */
+  x->looked = false;
   v->entering = tb;
   uintptr_t result = m->backend->execute (v, tb);
   v->entering = NULL;
@@ -72,6 +73,7 @@ run_blocks (TcgVcpu *v)
 {
   VcpuExtra *x = tcg_extra (v);
   TcgMachine *m = v->machine;
+  x->looked = false;            /* what was there may be elsewhere by now */
   while (!__atomic_load_n (&v->exit_request, __ATOMIC_ACQUIRE)) {
     if (m->deterministic && v->icount_left <= 0)
       return;

@@ -307,6 +307,7 @@ typedef struct VcpuExtra {
   bool in_event;                /* deliver() what was recorded */
   bool look_again;              /* an interrupt is only held off by the instruction before: look after one block */
   bool one_insn;                /* the next block must be a single instruction, outside the cache */
+  bool looked;                  /* for the block that the last one went on to, in vain: only tb_translate has it */
   Tb *last_tb;                  /* block and exit that wait to be linked */
   unsigned last_exit;
   HotPath path;

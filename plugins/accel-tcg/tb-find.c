@@ -83,14 +83,17 @@ Tb *
 tb_find (TcgVcpu *v, uint32_t max_insns)
 {
   TcgMachine *m = v->machine;
+  VcpuExtra *x = tcg_extra (v);
   BpTbKey key;
   v->frontend->key (v, &key);
   unsigned mmu = v->frontend->fetch_mmu_index (v);
-  Tb *tb = max_insns ? NULL : jump_cache_find (v, mmu, &key), *wrong = NULL;
+  bool looked = x->looked && !max_insns;
+  x->looked = false;
+  Tb *tb = max_insns || looked ? NULL : jump_cache_find (v, mmu, &key), *wrong = NULL;
   if (G_LIKELY (tb))
     return tb;
   uint32_t cflags = block_cflags (v, mmu) | (max_insns ? BP_TCG_CF_NO_CHAIN : 0) | max_insns << TB_MAX_INSNS_SHIFT;
-  tb = known_block (v, &key, mmu, cflags, &wrong);
+  tb = looked ? NULL : known_block (v, &key, mmu, cflags, &wrong);
   if (tb)
     return tb;
   if (wrong) {                  /* an alias with another second page: make it anew */
@@ -150,8 +153,9 @@ static Tb *
 next_known (TcgVcpu *v, const BpTbKey *key)
 {
   unsigned mmu = v->frontend->fetch_mmu_index (v);
-  Tb *wrong;
-  return known_block (v, key, mmu, block_cflags (v, mmu), &wrong);
+  Tb *wrong = NULL, *tb = known_block (v, key, mmu, block_cflags (v, mmu), &wrong);
+  tcg_extra (v)->looked = !tb && !wrong;
+  return tb;
 }
 
 const void *
