@@ -164,11 +164,16 @@ run_passes (TcgMachine *m, const Tb *tb, BpIrBlock *ir)
   ir_verify (ir, &error);
   g_assert_no_error (error);
 #endif
+  bool is_lasting = !tb->counter;       /* else it will be compiled again, if it ever runs often enough to be worth more than this */
+  g_array_set_size (m->recoveries, 0);
   if (m->optimise) {
-    opt_fold (ir);
-    opt_flags (ir);
+    if (is_lasting) {
+      opt_fold (ir);
+      opt_flags (ir);
+    }
     opt_liveness (ir);
-    opt_recover (ir, m->recoveries);
+    if (is_lasting)
+      opt_recover (ir, m->recoveries);
   }
   if (bp_log_on (BP_LOG_OP_OPT))
     log_ir (BP_LOG_OP_OPT, "optimised IR", tb, ir);
@@ -178,7 +183,7 @@ static bool
 compile (TcgMachine *m, Tb *tb, BpIrBlock *ir)
 {
   BackendBlock block = { .tb = tb, .frontend = m->frontend, .buffer = &m->buffer,
-                         .recoveries = m->optimise ? m->recoveries : NULL, .filters = m->instr ? m->instr->filter : NULL };
+                         .recoveries = m->recoveries, .filters = m->instr ? m->instr->filter : NULL };
   if (bp_log_on (BP_LOG_OUT_ASM))
     block.dump = g_string_new (NULL);
   bool done = tb_may_register (m) && m->backend->compile (&block, ir);
