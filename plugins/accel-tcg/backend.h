@@ -11,7 +11,7 @@ typedef struct CodeBuffer {
   uint8_t *rw;
   const uint8_t *rx;
   size_t size, used;
-  size_t limit;                 /* blocks end here for now; size at first */
+  size_t limit;                 /* what is taken begins here; size at first */
   uint32_t *counter;            /* size / CODE_BLOCK_LEAST of them, which generated code reaches */
 } CodeBuffer;
 #define CODE_BLOCK_LEAST 96     /* bytes of it per block, on average at least */
@@ -19,6 +19,9 @@ typedef struct CodeBuffer {
 bool code_buffer_init (CodeBuffer *buffer, size_t size, GError **error);
 void code_buffer_populate (const CodeBuffer *buffer, size_t start, size_t size);       /* memory for this part of it, if the host is so kind */
 void code_buffer_finish (CodeBuffer *buffer);
+/* What goes with code, but is not executed: from the end down, for a CPU that sees writes near what it executes starts over.  Until `used` and
+ * `limit` are put back; TB_ALIGN-aligned; NULL: it is full. */
+void *code_buffer_take (CodeBuffer *buffer, size_t size);
 
 typedef struct BackendBlock {           /* what compile() is given besides the IR */
   Tb *tb;                               /* key, mode, n_insns, cflags, counter set; compile fills code .. exit, marks, insns, recoveries */
@@ -52,7 +55,7 @@ typedef struct Backend {
   void (*link) (CodeBuffer *buffer, Tb *tb, unsigned n, const Tb *target);
   /* Exit n of tb, which has an exit_guard, may be taken only while `page_id` is among the vCPU's page_ids.  Said once, before it is linked. */
   void (*guard) (CodeBuffer *buffer, Tb *tb, unsigned n, uint32_t page_id);
-  /* Frees what compile allocated outside the buffer. */
+  /* Frees what compile allocated outside the buffer.  NULL: nothing. */
   void (*release) (Tb *tb);
   /* Frees what compile keeps from block to block.  NULL: nothing. */
   void (*finish) (void);

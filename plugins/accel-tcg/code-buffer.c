@@ -74,6 +74,15 @@ code_buffer_populate (const CodeBuffer *buffer, size_t start, size_t size)
     madvise ((void *) (buffer->rx + from), n, MADV_POPULATE_READ);
 }
 
+void *
+code_buffer_take (CodeBuffer *buffer, size_t size)
+{
+  if (size + TB_ALIGN > buffer->limit - buffer->used)
+    return NULL;
+  buffer->limit = (buffer->limit - size) & ~(size_t) (TB_ALIGN - 1);
+  return buffer->rw + buffer->limit;
+}
+
 void
 code_buffer_finish (CodeBuffer *buffer)
 {

@@ -79,10 +79,10 @@ release_region (TcgMachine *m, unsigned region)
 {
   uint32_t n;
   Tb **blocks = tb_region_blocks (m, region, &n);
-  for (uint32_t i = 0; i < n; i++) {
+  for (uint32_t i = 0; m->instr && i < n; i++)
     instr_release (m, blocks[i]);
+  for (uint32_t i = 0; m->backend->release && i < n; i++)
     m->backend->release (blocks[i]);
-  }
 }
 
 static void

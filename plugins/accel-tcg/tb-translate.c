@@ -233,20 +233,18 @@ place (TcgVcpu *v, Tb *tb)
   tb->physical[1] = two_pages ? x->fetch_page[1] : ~(uint64_t) 0;
 }
 
-/* Blocks live in the code buffer, before the guest's bytes and their code; NULL: it is full. */
+/* Blocks live in the code buffer, before the guest's bytes; NULL: it is full. */
 static Tb *
 allocate (TcgMachine *m, const VcpuExtra *x)
 {
   const Tb *scratch = &x->scratch;
-  size_t first = (m->buffer.used + TB_ALIGN - 1) & ~(size_t) (TB_ALIGN - 1);
   unsigned n_bytes = scratch->n_bytes <= x->n_code && scratch->physical[0] != ~(uint64_t) 0 ? scratch->n_bytes : 0;
-  if (first + sizeof (Tb) + n_bytes > m->buffer.limit)
+  Tb *tb = code_buffer_take (&m->buffer, sizeof (Tb) + n_bytes);
+  if (!tb)
     return NULL;
-  Tb *tb = (Tb *) (void *) (m->buffer.rw + first);
   *tb = *scratch;
   if (n_bytes)
     tb->bytes = memcpy (tb + 1, x->code, n_bytes);
-  m->buffer.used = first + sizeof (Tb) + n_bytes;
   return tb;
 }
 
@@ -289,7 +287,7 @@ make_block (TcgVcpu *v)
 {
   TcgMachine *m = v->machine;
   VcpuExtra *x = tcg_extra (v);
-  size_t used = m->buffer.used;
+  size_t used = m->buffer.used, limit = m->buffer.limit;
   place (v, &x->scratch);
   Tb *made = made_meanwhile (m, &x->scratch);
   if (made && made != x->again)
@@ -307,6 +305,7 @@ make_block (TcgVcpu *v)
   if (!tb || !compile (m, tb, &x->ir)) {
     instr_release (m, &x->scratch);
     m->buffer.used = used;
+    m->buffer.limit = limit;
     return NULL;
   }
   m->n_translated++;

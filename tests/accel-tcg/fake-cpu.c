@@ -366,7 +366,7 @@ fake_cpu_run (FakeCpu *cpu, const Backend *backend, CodeBuffer *buffer, BpIrBloc
 FakeResult
 fake_cpu_run_flags (FakeCpu *cpu, const Backend *backend, CodeBuffer *buffer, BpIrBlock *ir, uint64_t flags)
 {
-  size_t used = buffer != NULL ? buffer->used : 0;
+  CodeBuffer before = buffer != NULL ? *buffer : (CodeBuffer) { 0 };
   Tb *tb = g_aligned_alloc0 (1, sizeof *tb, 64);
   BackendBlock block = { tb, tcg_vcpu (cpu)->frontend, buffer, NULL, cpu->recoveries };
   FakeResult result = { FAKE_EXIT, 0, 0, 0 };
@@ -384,9 +384,10 @@ fake_cpu_run_flags (FakeCpu *cpu, const Backend *backend, CodeBuffer *buffer, Bp
     result = (FakeResult) { cpu->kind, 0, cpu->fault_pc, cpu->fault_word };
     tcg_vcpu (cpu)->ret_pc = 0;
   }
-  backend->release (tb);
+  if (backend->release)
+    backend->release (tb);
   g_aligned_free (tb);
   if (buffer != NULL)
-    buffer->used = used;
+    *buffer = before;
   return result;
 }

@@ -215,7 +215,6 @@ Tb *compile (void) { return compile_with (0); }
 void
 release (Tb *tb)
 {
-  backend_x64.release (tb);
   g_aligned_free (tb);
 }
 

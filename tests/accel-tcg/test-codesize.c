@@ -83,7 +83,6 @@ measure (CodeBuffer *buffer, const char *directory, const char *name)
   ck_assert (backend_x64.compile (&block, &ir));
   ck_assert_int_eq (sscanf (dump->str, "host x86-64: %u insns (%u bytes) in line, %u", &hot, &hot_bytes,
                             &late), 3);
-  backend_x64.release (tb);
   bp_ir_block_finish (&ir);
   g_aligned_free (tb);
   g_string_free (dump, TRUE);

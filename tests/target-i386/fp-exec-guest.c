@@ -349,9 +349,10 @@ run_block (bool explain)
     recoveries = g_array_new (false, false, sizeof (TbRecovery));
   }
   prepare (&ir, &t, explain);
-  if (tb.code != NULL)
+  if (tb.code != NULL && backend->release)
     backend->release (&tb);
   buffer.used = buffer_start;
+  buffer.limit = buffer.size;
   memset (&tb, 0, sizeof tb);
   tb.key = t.key;
   BackendBlock block = { .tb = &tb, .frontend = &x86_frontend, .buffer = &buffer, .dump = explain ? g_string_new (NULL) : NULL, .recoveries = recoveries };

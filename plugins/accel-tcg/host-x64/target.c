@@ -174,12 +174,11 @@ dump (const Gen *g, GString *out)
   }
 }
 
-/* The tables go behind the code: they come and go with it. */
 static size_t
 tables_size (const Gen *g)
 {
   const GArray *recoveries = g->block->recoveries;
-  return 8 + g->n_exits * sizeof (TbExit) + g->insns.n * sizeof (TbInsn) + g->marks.n * sizeof (TbMark)
+  return g->n_exits * sizeof (TbExit) + g->insns.n * sizeof (TbInsn) + g->marks.n * sizeof (TbMark)
          + (recoveries ? recoveries->len * sizeof (TbRecovery) : 0);
 }
 
@@ -195,15 +194,22 @@ commit_exits (Gen *g, Tb *tb, uint8_t *to)
   }
 }
 
-static void
+/* The tables come and go with the code. */
+static bool
 commit (Gen *g)
 {
   Tb *tb = g->block->tb;
   CodeBuffer *buffer = g->block->buffer;
+  size_t before = buffer->used;
+  buffer->used = (size_t) (g->e.p - buffer->rw);
+  uint8_t *tables = code_buffer_take (buffer, tables_size (g));
+  if (!tables) {
+    buffer->used = before;
+    return false;
+  }
   tb->code = buffer->rx + (g->start - buffer->rw);
   tb->code_size = (uint32_t) (g->e.p - g->start);
   tb->n_marks = g->marks.n;
-  uint8_t *tables = g->start + ((tb->code_size + 7) & ~(uint32_t) 7);
   commit_exits (g, tb, tables);
   tb->insns = (TbInsn *) (void *) (tables + g->n_exits * sizeof (TbExit));
   const GArray *recoveries = g->block->recoveries;
@@ -221,7 +227,7 @@ commit (Gen *g)
     tb->restart[n].to = n < g->n_restart ? g->restart[n][1] : 0;
     tb->restart[n].again = n < g->n_restart ? g->restart[n][2] : 0;
   }
-  buffer->used = (size_t) ((uint8_t *) (tb->marks + tb->n_marks) - buffer->rw);
+  return true;
 }
 
 static void
@@ -264,10 +270,11 @@ x64_compile (const BackendBlock *block, BpIrBlock *ir)
   select_all (g);
   if (!g->e.full)
     x64_emit_late (g);
-  if (g->e.full || (size_t) (g->e.end - g->e.p) < tables_size (g))
+  if (g->e.full)
     return false;
   resolve_labels (g);
-  commit (g);
+  if (!commit (g))
+    return false;
   if (block->dump)
     dump (g, block->dump);
   return true;
@@ -304,16 +311,6 @@ x64_guard (CodeBuffer *buffer, Tb *tb, unsigned n, uint32_t page_id)
 }
 
 static void
-x64_release (Tb *tb)
-{
-  tb->marks = NULL;
-  tb->insns = NULL;
-  tb->recoveries = NULL;
-  tb->exit = NULL;
-  tb->n_exits = 0;
-}
-
-static void
 x64_finish (void)
 {
   ra_finish (&gen.ra);
@@ -339,7 +336,6 @@ Backend backend_x64 = {
   .execute = x64_execute,
   .link = x64_link,
   .guard = x64_guard,
-  .release = x64_release,
   .finish = x64_finish,
   .context_pc = x64_context_pc,
   .restart = x64_restart,

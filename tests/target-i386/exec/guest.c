@@ -333,7 +333,7 @@ tlb_start (TcgVcpu *vcpu)
 static void
 release_block (void)
 {
-  if (tb.code != NULL)
+  if (tb.code != NULL && backend->release)
     backend->release (&tb);
   memset (&tb, 0, sizeof tb);
 }
@@ -483,6 +483,7 @@ run_block (bool explain)
   }
   release_block ();
   buffer.used = buffer_start;
+  buffer.limit = buffer.size;
   tb.key = t.key;
   BackendBlock block = { .tb = &tb, .frontend = &x86_frontend, .buffer = &buffer, .recoveries = optimise ? recoveries : NULL };
   tb.n_insns = t.n_insns;
