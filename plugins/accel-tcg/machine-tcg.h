@@ -215,6 +215,7 @@ typedef struct CodePage {
   uint64_t page;                /* ram_address >> 12 */
   Tb *first;                    /* through page_next[which], low bit of the pointer = which */
   uint64_t lines;               /* bit i: there may be blocks of the page's 64 bytes from 64 * i on; others than those have none */
+  uint64_t starts[8];           /* atomic; ditto of blocks that begin in the 8 bytes from 8 * i on */
   struct CodePage *next;
   PageName name[PAGE_NAMES];    /* the last ones; id 0: none */
   unsigned next_name;
@@ -223,6 +224,7 @@ typedef struct CodePage {
   uint8_t retired_sizes;        /* atomic: of blocks that have gone from here; see tb-revive.c */
   unsigned lost;                /* how often writes have taken blocks that were compiled twice: others have to be hotter */
 } CodePage;
+static inline unsigned page_start (uint64_t ram_address) { return (unsigned) (ram_address & ~TLB_PAGE_MASK) / 8; }
 /* A page whose code comes and goes stays watched, which costs its stores something and saves looking for its TLB entries each time; until
  * so many writes found no code. */
 #define CODE_PAGE_STAYS 16

@@ -38,9 +38,20 @@ tb_hash (const BpTbKey *key, uint64_t physical)
   return (unsigned) (h >> (64 - TB_HASH_BITS));
 }
 
+/* A page that runs is near, unlike the hash of all pages' blocks. */
+static bool
+may_begin_at (TcgMachine *m, uint64_t physical)
+{
+  CodePage *p = code_page_find (m, physical >> TLB_PAGE_BITS);
+  unsigned at = page_start (physical);
+  return p && __atomic_load_n (&p->starts[at / 64], __ATOMIC_ACQUIRE) >> at % 64 & 1;
+}
+
 Tb *
 tb_lookup (TcgMachine *m, const BpTbKey *key, uint64_t physical, uint32_t cflags)
 {
+  if (!may_begin_at (m, physical))
+    return NULL;
   /* Without the lock: a block is whole before it is in the list, and one that is taken out still leads to those behind it. */
   for (Tb *tb = __atomic_load_n (&m->hash[tb_hash (key, physical)], __ATOMIC_ACQUIRE); tb;
        tb = __atomic_load_n (&tb->hash_next, __ATOMIC_ACQUIRE))
@@ -138,6 +149,9 @@ page_add (CodePage *p, Tb *tb, unsigned which)
     listed_tb (next)->page_at[listed_number (next)] = &tb->page_next[which];
   __atomic_store_n (&p->first, (Tb *) ((uintptr_t) tb | which), __ATOMIC_RELAXED);
   p->lines |= tb_lines (tb, which);
+  unsigned at = page_start (tb->physical[0]);
+  if (which == 0)
+    __atomic_store_n (&p->starts[at / 64], p->starts[at / 64] | (uint64_t) 1 << at % 64, __ATOMIC_RELEASE);
 }
 
 void

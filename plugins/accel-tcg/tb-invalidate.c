@@ -68,7 +68,7 @@ is_being_fetched (TcgMachine *m, uint64_t page)
 static void
 invalidate_in_page (TcgMachine *m, CodePage *p, uint64_t start, uint64_t end)
 {
-  uint64_t page = p->page << TLB_PAGE_BITS, lines = 0;
+  uint64_t page = p->page << TLB_PAGE_BITS, lines = 0, starts[BP_N_ELEMENTS (p->starts)] = { 0 };
   bool lost = false;
   if (!(p->lines & lines_between (MAX (start, page), MIN (end, page + (1u << TLB_PAGE_BITS)))))
     return;
@@ -79,10 +79,15 @@ invalidate_in_page (TcgMachine *m, CodePage *p, uint64_t start, uint64_t end)
     if (overlaps (tb, which, start, end)) {
       lost |= tb->is_watched;
       tb_invalidate (m, tb);
-    } else
-      lines |= tb_lines (tb, which);
+      continue;
+    }
+    unsigned at = page_start (tb->physical[0]);
+    lines |= tb_lines (tb, which);
+    starts[at / 64] |= (uint64_t) (which == 0) << at % 64;
   }
   p->lines = lines;
+  for (unsigned i = 0; i < BP_N_ELEMENTS (starts); i++)
+    __atomic_store_n (&p->starts[i], starts[i], __ATOMIC_RELEASE);
   p->lost += lost;
 }
 
