@@ -1,6 +1,8 @@
 /* plugin.c -- the accel-tcg type: properties, vCPU set-up, and the plugin's descriptor. */
 /* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <backplane/device.h>
 #include "instr.h"
 
@@ -57,13 +59,30 @@ accel_configure (void *self, GError **error)
 /* Signals, the dirty log's listener and the thunks are of a process. */
 static TcgMachine *of_process;
 
+/* Its tables are looked into all over: a large page of the host's, if it gives one, is found sooner than hundreds.  NULL: there is no memory. */
+static TcgMachine *
+machine_new (void)
+{
+  const size_t large = (size_t) 2 << 20, size = (sizeof (TcgMachine) + large - 1) & ~(large - 1);
+  TcgMachine *m = aligned_alloc (large, size);
+  if (!m)
+    return NULL;
+  madvise (m, size, MADV_HUGEPAGE);
+  memset (m, 0, sizeof *m);
+  return m;
+}
+
 static bool
 accel_realize (void *self, GError **error)
 {
   Accel *a = self;
-  TcgMachine *m = g_new0 (TcgMachine, 1);
+  TcgMachine *m = machine_new ();
+  if (!m) {
+    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "no memory for the translator's tables");
+    return false;
+  }
   if (!g_atomic_pointer_compare_and_exchange (&of_process, NULL, m)) {
-    g_free (m);
+    free (m);
     g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "another machine of this process has it: accel-tcg runs one at a time");
     return false;
   }
@@ -110,7 +129,7 @@ accel_unrealize (void *self)
   g_mutex_clear (&m->run_lock);
   g_cond_clear (&m->run_cond);
   g_atomic_pointer_set (&of_process, NULL);
-  g_free (m);
+  free (m);
   a->tcg = NULL;
 }
 

@@ -50,10 +50,12 @@ may_begin_at (TcgMachine *m, uint64_t physical)
 Tb *
 tb_lookup (TcgMachine *m, const BpTbKey *key, uint64_t physical, uint32_t cflags)
 {
+  Tb **slot = &m->hash[tb_hash (key, physical)];
+  __builtin_prefetch (slot, 1); /* at the latest tb_insert wants it */
   if (!may_begin_at (m, physical))
     return NULL;
   /* Without the lock: a block is whole before it is in the list, and one that is taken out still leads to those behind it. */
-  for (Tb *tb = __atomic_load_n (&m->hash[tb_hash (key, physical)], __ATOMIC_ACQUIRE); tb;
+  for (Tb *tb = __atomic_load_n (slot, __ATOMIC_ACQUIRE); tb;
        tb = __atomic_load_n (&tb->hash_next, __ATOMIC_ACQUIRE))
     if (tb->physical[0] == physical && tb->key.pc == key->pc && tb->key.flags == key->flags && tb->key.base == key->base
         && tb->cflags == cflags)
