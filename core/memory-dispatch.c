@@ -112,6 +112,34 @@ is_allowed (const BpRegion *r, uint64_t offset, unsigned size, const char *what,
   return false;
 }
 
+/* This thread's accesses: how deep it is in them, and what a device has left for when they are over. */
+static __thread struct After {
+  unsigned depth;
+  BpMachine *machine;           /* of the outermost one */
+  void (*f) (void *user);
+  void *user;
+} after;
+
+bool
+bp_memory_after_access (BpMachine *machine, void (*f) (void *user), void *user)
+{
+  if (!after.depth || after.machine != machine || after.f)
+    return false;
+  after.f = f;
+  after.user = user;
+  return true;
+}
+
+/* What it does may leave the next. */
+static void
+run_after (void)
+{
+  for (void (*f) (void *user); (f = after.f);) {
+    after.f = NULL;
+    f (after.user);
+  }
+}
+
 /* What holds while callbacks run: the struct is kept, no read-side section is open, the machine is locked. */
 typedef struct Call {
   BpRegion *region;
@@ -126,8 +154,11 @@ call_begin (BpRegion *region)
              .locked = region->ops.flags & BP_REGION_OPS_LOCK_FREE ? NULL : region->machine };
   __atomic_add_fetch (&region->refs, 1, __ATOMIC_RELAXED);
   c.nest = view_pause ();
-  if (c.locked)
-    bp_machine_lock (c.locked);
+  if (!c.locked)
+    return c;
+  bp_machine_lock (c.locked);
+  if (!after.depth++)
+    after.machine = c.locked;
   return c;
 }
 
@@ -135,8 +166,12 @@ call_begin (BpRegion *region)
 static void
 call_end (const Call *c, bool leave)
 {
-  if (c->locked)
+  if (c->locked) {
     bp_machine_unlock (c->locked);
+    if (after.depth == 1 && G_UNLIKELY (after.f))
+      run_after ();
+    after.depth--;
+  }
   view_resume (leave && c->nest ? c->nest - 1 : c->nest);
   region_unref (c->region);
 }

@@ -98,6 +98,10 @@ BP_EXPORT void bp_region_remove_doorbell (BpRegion *region, const BpDoorbell *do
 /* What vCPUs have written to regions with late writes reaches them now.  A device calls this before it looks at itself other than by an access of the guest
  * (a display that draws). [any][locked] */
 BP_EXPORT void bp_memory_flush_writes (BpMachine *machine);
+/* For what may take a little while and is not worth another thread: called from a callback of a region (or what that calls), it has f (user) called by the same thread when the
+ * access is over, before the guest's next instruction, and without the machine lock, unless who made the access has it.  One call at a time; f may leave the next.  false: there
+ * is one already, or no access; f is not called. [any][locked] */
+BP_EXPORT bool bp_memory_after_access (BpMachine *machine, void (*f) (void *user), void *user);
 
 /* Changes between begin and commit become visible at once, at the outermost commit.  One thread is between them at a time, the others wait: do nothing else there. [main or locked] */
 BP_EXPORT void bp_memory_begin (void);

@@ -5,6 +5,9 @@
  * under way any more while it waits for the lock, whose holder may be waiting for it.  Requests that are under way together have no order, as the
  * interface says, so a flush needs no special place: what was answered before it is in the image when it starts.
  *
+ * A lone write to the page cache takes less time than a thread to wake up: the vCPU that asked for it does it itself, when it has left the device and the lock.  A host
+ * whose memory for such pages is full makes it wait, though, so after a slow one threads have their turn until many in a row were quick.
+ *
  * What comes to plain transfers of the host's files goes to the kernel, through a ring (image-ring.h), and is answered by the loop that watches it, or at the end
  * of a batch.  It may come back to be done by a thread.
  *
@@ -14,10 +17,14 @@
 #include "image-requests.h"
 #include "image-ring.h"
 #include <backplane/log.h>
+#include <backplane/memory.h>
 #include <errno.h>
 #include <string.h>
 
 #define N_THREADS 4u
+#define HERE_MOST (UINT64_C (256) << 10)        /* bytes that who asks copies himself */
+#define SLOW_US 4000            /* a tick of a guest's clock: longer than this no vCPU stands still twice */
+#define QUICK_IN_A_ROW 256u
 
 struct Requests {
   const void *self;
@@ -36,7 +43,8 @@ struct Requests {
   unsigned watch;               /* of the ring; 0: none, so it is not used */
   GSource *call;                /* to answer, on the main loop; NULL: none is due */
   GSource *again;               /* to have the kernel take what it did not, on the main loop; NULL: it did */
-  bool stop, warned;
+  bool stop, warned, here;      /* here: an access that is under way ends with serve_here */
+  unsigned distrust;            /* quick writes that are wanted before one is done here again */
   Image *image;
   uint64_t bytes[2], n[2];      /* read, written */
 };
@@ -279,9 +287,13 @@ work_on (Requests *r, BpBlockRequest *request)
   Image *image = r->image;
   r->under_way++;
   g_mutex_unlock (&r->lock);
+  gint64 start = g_get_monotonic_time ();
   int code = perform (r, image, request);
+  bool slow = g_get_monotonic_time () - start > SLOW_US;
   g_mutex_lock (&r->lock);
   r->under_way--;
+  if (request->op == BP_BLOCK_WRITE)
+    r->distrust = slow ? QUICK_IN_A_ROW : r->distrust - (r->distrust > 0);
   if (code)
     warn (r, image, request, code);
   else
@@ -337,6 +349,38 @@ run_thread (void *data)
   return NULL;
 }
 
+/* --- on the thread that asks ------------------------------------------------------------------------------ */
+
+/* What waited may be another's by now. */
+static void
+serve_here (void *user)
+{
+  Requests *r = user;
+  g_mutex_lock (&r->lock);
+  BpBlockRequest *request = g_queue_pop_head (&r->waiting);
+  if (request) {
+    work_on (r, request);
+    r->here = false;            /* the answer may leave the next */
+    answer_locked (r);
+  } else {
+    r->here = false;
+  }
+  wake_idle (r);
+  g_mutex_unlock (&r->lock);
+}
+
+/* Under `lock`.  Several at a time are faster on several threads. */
+static bool
+leave_here (Requests *r, BpBlockRequest *request)
+{
+  if (request->op != BP_BLOCK_WRITE || request->size > HERE_MOST || is_durable (r, request) || r->image->options.direct || r->distrust || r->under_way ||
+      r->waiting.length || r->here || !bp_memory_after_access (r->machine, serve_here, r))
+    return false;
+  r->here = true;
+  g_queue_push_tail (&r->waiting, request);
+  return true;
+}
+
 void
 requests_submit (Requests *r, BpBlockRequest *request)
 {
@@ -347,7 +391,7 @@ requests_submit (Requests *r, BpBlockRequest *request)
   } else {
     taken = r->watch && is_sound (r->image, request) && image_ring_take (r->ring, r->image, request, is_durable (r, request));
     kick = taken && !r->batch;
-    wake = !taken && enqueue (r, request);
+    wake = !taken && !leave_here (r, request) && enqueue (r, request);
   }
   g_mutex_unlock (&r->lock);
   if (kick)
@@ -540,6 +584,8 @@ requests_free (Requests *r)
 {
   requests_drain (r);
   g_mutex_lock (&r->lock);
+  while (r->here)
+    wait_idle (r);
   r->stop = true;
   g_cond_broadcast (&r->work);
   g_mutex_unlock (&r->lock);

@@ -16,7 +16,7 @@
 
 #define LATENCY_NS 50000        /* deterministic mode: of a request, and of a byte */
 #define BYTE_NS 4
-#define SMALL 65536u            /* bytes that are copied faster than another thread wakes up */
+#define SMALL (128u << 10)      /* bytes that are copied faster than another thread wakes up */
 
 const char *const ide_policy_names[] = { BP_BLOCK_POLICY_NAMES };
 

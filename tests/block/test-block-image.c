@@ -225,6 +225,56 @@ START_TEST (test_try)
 }
 END_TEST
 
+/* --- a lone write, asked for by a guest's access: the same thread has done it when the access is over ----- */
+
+static Pending here[2];
+static GThread *answered_by;
+
+static void
+done_here (BpBlockRequest *request, int error)
+{
+  answered_by = g_thread_self ();
+  done (request, error);
+}
+
+/* value: how many. */
+static void
+ring (void *self, uint64_t offset, uint64_t value, unsigned size)
+{
+  static uint8_t data[2][4096];
+  for (unsigned i = 0; i < value; i++) {
+    here[i] = (Pending) { .submitted = true, .iov = { { data[i], sizeof data[i] } } };
+    memset (data[i], (int) (offset + i + 1), sizeof data[i]);
+    here[i].request = (BpBlockRequest) { .struct_size = sizeof (BpBlockRequest), .op = BP_BLOCK_WRITE, .flags = offset & 8 ? BP_BLOCK_FUA : 0, .offset = i * 4096, .size = 4096,
+                                         .iov = here[i].iov, .n_iov = 1, .done = done_here, .user = &here[i] };
+    bp_block_submit (&drive->backend, &here[i].request);
+    ck_assert (!here[i].done);
+  }
+}
+
+START_TEST (test_here)
+{
+  static const BpRegionOps ops = BP_REGION_OPS (.write = ring);
+  uint8_t back[8192];
+  block_create ("a", _i ? "raw" : "qcow2", DISK, NULL);
+  ck_assert (!start ("file = a"));
+  BpRegion *region = bp_region_new_io (drive, "doorbell", &ops, 64);
+  bp_region_dispatch_write (region, 1, 1, 4);
+  ck_assert (here[0].done && !here[0].error && answered_by == g_thread_self ());
+  bp_region_dispatch_write (region, 16, 2, 4);
+  wait_for (&here[0]);
+  wait_for (&here[1]);
+  ck_assert_int_eq (request (BP_BLOCK_READ, 0, sizeof back, back, 1, 0), 0);
+  ck_assert_uint_eq (back[0], 17);
+  ck_assert_uint_eq (back[4096], 18);
+  bp_region_dispatch_write (region, 8, 1, 4);   /* durable: a disk is waited for, and nobody else */
+  wait_for (&here[0]);
+  ck_assert (answered_by != g_thread_self ());
+  bp_region_free (region);
+  drive_stop ();
+}
+END_TEST
+
 /* --- many under way: each slot has its own part of the disk, and goes on by itself ----- */
 
 enum { SLOTS = 24, SLOT = 128 << 10, STEPS = 60 };
@@ -505,6 +555,7 @@ main (void)
   tcase_add_test (tc, test_refusals);
   tcase_add_loop_test (tc, test_drain, 0, 2);
   tcase_add_loop_test (tc, test_try, 0, 2);
+  tcase_add_loop_test (tc, test_here, 0, 2);
   tcase_add_loop_test (tc, test_many, 0, 20);
   tcase_add_test (tc, test_drain_locked);
   tcase_add_test (tc, test_media);

@@ -342,6 +342,50 @@ START_TEST (callbacks_are_locked_unless_lock_free)
 }
 END_TEST
 
+/* --- what is left for the end of an access ----------------------------------------------------- */
+
+static char left[64];           /* in order: w the callback, digits what it left, with * the lock was free; ! one too many was refused */
+
+static void
+left_is_done (void *user)
+{
+  bool is_free = GPOINTER_TO_INT (g_thread_join (g_thread_new ("try", try_lock, NULL))) == 1;
+  g_snprintf (left + strlen (left), sizeof left - strlen (left), "%d%s", GPOINTER_TO_INT (user), is_free ? "*" : "");
+  if (GPOINTER_TO_INT (user) < 3)
+    ck_assert (bp_memory_after_access (&machine, left_is_done, GINT_TO_POINTER (GPOINTER_TO_INT (user) + 1)));
+}
+
+static bool
+leave_work (Device *d)
+{
+  bool nested = d->bytes[0] == 7;       /* an access that a device makes in another's is no end */
+  if (nested) {
+    d->bytes[0] = 0;
+    bp_as_store (as, 0x1001, 1, 1);
+  } else {
+    ck_assert (bp_memory_after_access (&machine, left_is_done, GINT_TO_POINTER (1)));
+  }
+  g_strlcat (left, "w", sizeof left);
+  if (!bp_memory_after_access (&machine, left_is_done, NULL))
+    g_strlcat (left, "!", sizeof left);
+  return true;
+}
+
+START_TEST (work_left_for_the_end)
+{
+  static const BpRegionOps ops = BP_REGION_OPS (.read = device_read, .write = device_write);
+  map (&ops);
+  ck_assert (!bp_memory_after_access (&machine, left_is_done, NULL));
+  device->on_write = leave_work;
+  bp_as_store (as, 0x1000, 1, 1);
+  ck_assert_str_eq (left, "w!1*2*3*");
+  left[0] = 0;
+  bp_as_store (as, 0x1000, 7, 1);
+  ck_assert_str_eq (left, "w!w!1*2*3*");
+  ck_assert (!bp_memory_after_access (&machine, left_is_done, NULL));
+}
+END_TEST
+
 int
 main (void)
 {
@@ -358,6 +402,7 @@ main (void)
   tcase_add_test (tcase, rom_and_rom_devices);
   tcase_add_test (tcase, a_callback_changes_the_map);
   tcase_add_test (tcase, callbacks_are_locked_unless_lock_free);
+  tcase_add_test (tcase, work_left_for_the_end);
   suite_add_tcase (suite, tcase);
   return suite_run (suite);
 }
