@@ -116,7 +116,7 @@ write_block (const SnapshotSink *sink, unsigned number, const SnapshotBlock *b)
       start = run ? start : at;
       run += n;
     }
-    if (run && (zero || run + PAGE > SNAPSHOT_PAGES_MOST)) {
+    if (run && (zero || run + PAGE > SNAPSHOT_PAGES_WRITTEN)) {
       write_run (sink, number, host, start, run);
       run = 0;
     }

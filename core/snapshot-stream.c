@@ -170,6 +170,7 @@ snapshot_read_header (const SnapshotPlace *place, uint32_t wanted, SnapshotHeade
   size = GUINT32_FROM_LE (size);
   if (!is_format (format, wanted, error))
     return false;
+  h->format = format;
   if (size < sizeof head + CHECKSUM || size > HEADER_MOST)
     return snapshot_refuse (error, "the snapshot's header is damaged: its size is %u", size);
   g_autofree uint8_t *data = g_malloc (size);
@@ -183,75 +184,97 @@ snapshot_read_header (const SnapshotPlace *place, uint32_t wanted, SnapshotHeade
 
 struct SnapshotWriter {
   SnapshotPlace place;
-  ZSTD_CCtx *zstd;
-  uint8_t *out;
-  size_t out_size;
+  SnapshotPieces *pieces;
+  SnapshotPiece *piece;         /* to be filled */
   uint64_t written, n_sections;
   GError *error;
 };
 
-/* The machine stands, so its processors are free. */
 static void
-set_threads (ZSTD_CCtx *zstd)
+write_out (SnapshotWriter *w, const void *data, size_t size)
 {
-  unsigned n = MIN (g_get_num_processors (), 4);
-  if (n > 1)                    /* (a libzstd without threads refuses, and compresses on this one) */
-    ZSTD_CCtx_setParameter (zstd, ZSTD_c_nbWorkers, (int) n);
+  if (!w->error && w->place.write (w->place.user, data, size, &w->error))
+    w->written += size;
+}
+
+static void
+write_piece_head (SnapshotWriter *w, size_t packed, size_t size)
+{
+  uint32_t head[2] = { GUINT32_TO_LE ((uint32_t) packed), GUINT32_TO_LE ((uint32_t) size) };
+  write_out (w, head, sizeof head);
+}
+
+/* false: none is left. */
+static bool
+write_oldest (SnapshotWriter *w)
+{
+  SnapshotPiece *p = snapshot_pieces_oldest (w->pieces);
+  if (!p)
+    return false;
+  if (p->wrong && !w->error)
+    snapshot_refuse (&w->error, "the snapshot cannot be compressed: %s", p->wrong);
+  write_piece_head (w, p->packed_size, p->size);
+  write_out (w, p->packed, p->packed_size);
+  snapshot_pieces_release (w->pieces);
+  return true;
+}
+
+static void
+next_piece (SnapshotWriter *w)
+{
+  if (w->piece && w->piece->size)
+    snapshot_pieces_give (w->pieces);
+  while (!(w->piece = snapshot_pieces_next (w->pieces)))
+    write_oldest (w);
+  w->piece->size = 0;
 }
 
 SnapshotWriter *
 snapshot_writer_new (const SnapshotPlace *place, const SnapshotHeader *header)
 {
   SnapshotWriter *w = g_new0 (SnapshotWriter, 1);
-  g_autoptr (GByteArray) head = snapshot_header_bytes (header, header->flags & SNAPSHOT_CHANGED ? SNAPSHOT_FORMAT : 1);
+  g_autoptr (GByteArray) head = snapshot_header_bytes (header, SNAPSHOT_FORMAT);
   w->place = *place;
-  w->zstd = ZSTD_createCCtx ();
-  ZSTD_CCtx_setParameter (w->zstd, ZSTD_c_compressionLevel, 1);
-  ZSTD_CCtx_setParameter (w->zstd, ZSTD_c_checksumFlag, 1);
-  set_threads (w->zstd);
-  w->out_size = 1 << 19;
-  w->out = g_malloc (w->out_size);
-  if (place->write (place->user, head->data, head->len, &w->error))
-    w->written = head->len;
+  w->pieces = snapshot_pieces_new (true);
+  write_out (w, head->data, head->len);
+  next_piece (w);
   return w;
 }
 
 static void
-compress (SnapshotWriter *w, const void *data, size_t size, ZSTD_EndDirective how)
+append (SnapshotWriter *w, const void *data, size_t size)
 {
-  ZSTD_inBuffer in = { data, size, 0 };
-  bool more = true;
-  while (more && !w->error) {
-    ZSTD_outBuffer out = { w->out, w->out_size, 0 };
-    size_t left = ZSTD_compressStream2 (w->zstd, &out, &in, how);
-    if (ZSTD_isError (left)) {
-      snapshot_refuse (&w->error, "the snapshot cannot be compressed: %s", ZSTD_getErrorName (left));
-      return;
-    }
-    if (out.pos && w->place.write (w->place.user, w->out, out.pos, &w->error))
-      w->written += out.pos;
-    more = how == ZSTD_e_end ? left > 0 : in.pos < in.size;
+  for (const uint8_t *at = data; size && !w->error;) {
+    if (w->piece->size == SNAPSHOT_PIECE_MOST)
+      next_piece (w);
+    size_t n = MIN (size, SNAPSHOT_PIECE_MOST - w->piece->size);
+    memcpy (w->piece->data + w->piece->size, at, n);
+    w->piece->size += n;
+    at += n;
+    size -= n;
   }
 }
 
+/* One that fits into a piece lies in one: its reader has no need for a copy. */
 void
 snapshot_write_section (SnapshotWriter *w, uint32_t kind, const GByteArray *head, const void *data, size_t size)
 {
   uint32_t numbers[2] = { GUINT32_TO_LE (kind), 0 };
-  uint64_t bytes = GUINT64_TO_LE ((head ? head->len : 0) + (uint64_t) size);
-  compress (w, numbers, sizeof numbers, ZSTD_e_continue);
-  compress (w, &bytes, sizeof bytes, ZSTD_e_continue);
+  uint64_t bytes = (head ? head->len : 0) + (uint64_t) size, bytes_le = GUINT64_TO_LE (bytes);
+  if (SECTION_HEAD + bytes > SNAPSHOT_PIECE_MOST - w->piece->size)
+    next_piece (w);
+  append (w, numbers, sizeof numbers);
+  append (w, &bytes_le, sizeof bytes_le);
   if (head)
-    compress (w, head->data, head->len, ZSTD_e_continue);
-  if (size)
-    compress (w, data, size, ZSTD_e_continue);
+    append (w, head->data, head->len);
+  append (w, data, size);
   w->n_sections++;
 }
 
 void
 snapshot_write_raw (SnapshotWriter *w, const void *data, size_t size)
 {
-  compress (w, data, size, ZSTD_e_continue);
+  append (w, data, size);
 }
 
 void
@@ -268,13 +291,15 @@ snapshot_writer_finish (SnapshotWriter *w, uint64_t *bytes, GError **error)
 {
   uint64_t n = GUINT64_TO_LE (w->n_sections);
   snapshot_write_section (w, SECTION_END, NULL, &n, sizeof n);
-  compress (w, NULL, 0, ZSTD_e_end);
+  snapshot_pieces_give (w->pieces);
+  while (write_oldest (w))
+    ;
+  write_piece_head (w, 0, 0);
   *bytes = w->written;
   bool good = !w->error;
   if (w->error)
     g_propagate_error (error, w->error);
-  ZSTD_freeCCtx (w->zstd);
-  g_free (w->out);
+  snapshot_pieces_free (w->pieces);
   g_free (w);
   return good;
 }
@@ -283,6 +308,13 @@ snapshot_writer_finish (SnapshotWriter *w, uint64_t *bytes, GError **error)
 
 struct SnapshotReader {
   SnapshotPlace place;
+  /* in pieces */
+  SnapshotPieces *pieces;       /* NULL: it is one frame */
+  const SnapshotPiece *piece;   /* that is read from; NULL: none yet */
+  size_t at;                    /* in it */
+  bool all_read;                /* there are no more to be read, */
+  GError *unread;               /* or this is why */
+  /* one frame */
   ZSTD_DCtx *zstd;
   uint8_t *in;
   size_t in_size;
@@ -300,6 +332,10 @@ snapshot_reader_new (const SnapshotPlace *place, SnapshotHeader *header, GError 
     return NULL;
   SnapshotReader *r = g_new0 (SnapshotReader, 1);
   r->place = *place;
+  if (header->format >= SNAPSHOT_FORMAT_PIECES) {
+    r->pieces = snapshot_pieces_new (false);
+    return r;
+  }
   r->zstd = ZSTD_createDCtx ();
   r->in_size = 1 << 18;
   r->in = g_malloc (r->in_size);
@@ -312,6 +348,8 @@ snapshot_reader_free (SnapshotReader *r)
 {
   if (!r)
     return;
+  snapshot_pieces_free (r->pieces);
+  g_clear_error (&r->unread);
   ZSTD_freeDCtx (r->zstd);
   g_free (r->in);
   g_free (r->payload);
@@ -347,18 +385,103 @@ decompress (SnapshotReader *r, void *data, size_t size, GError **error)
   return true;
 }
 
+/* --- pieces: those that come are read while threads unpack --- */
+
+static bool
+read_piece (SnapshotReader *r, SnapshotPiece *p, GError **error)
+{
+  uint32_t head[2];
+  if (!read_all (&r->place, (uint8_t *) head, sizeof head, error))
+    return false;
+  p->packed_size = GUINT32_FROM_LE (head[0]);
+  p->size = GUINT32_FROM_LE (head[1]);
+  r->all_read = !p->packed_size && !p->size;
+  if (!r->all_read && (!p->packed_size || !p->size || p->packed_size > SNAPSHOT_PACKED_MOST || p->size > SNAPSHOT_PIECE_MOST))
+    return snapshot_refuse (error, "the snapshot is damaged: a piece of %zu bytes in %zu", p->size, p->packed_size);
+  return read_all (&r->place, p->packed, p->packed_size, error);
+}
+
+static void
+read_ahead (SnapshotReader *r)
+{
+  SnapshotPiece *p;
+  while (!r->all_read && (p = snapshot_pieces_next (r->pieces)))
+    if (!read_piece (r, p, &r->unread))
+      r->all_read = true;
+    else if (!r->all_read)
+      snapshot_pieces_give (r->pieces);
+}
+
+/* What went wrong is told when all before it was used. */
+static bool
+open_piece (SnapshotReader *r, GError **error)
+{
+  if (r->piece)
+    snapshot_pieces_release (r->pieces);
+  read_ahead (r);
+  r->piece = snapshot_pieces_oldest (r->pieces);
+  r->at = 0;
+  if (r->piece)
+    return !r->piece->wrong || snapshot_refuse (error, "the snapshot is damaged: %s", r->piece->wrong);
+  if (!r->unread)
+    return snapshot_refuse (error, "the snapshot is damaged: it ends within a section");
+  g_propagate_error (error, g_steal_pointer (&r->unread));
+  return false;
+}
+
+static bool
+take (SnapshotReader *r, void *data, size_t size, GError **error)
+{
+  if (!r->pieces)
+    return decompress (r, data, size, error);
+  for (uint8_t *to = data; size;) {
+    if ((!r->piece || r->at == r->piece->size) && !open_piece (r, error))
+      return false;
+    size_t n = MIN (size, r->piece->size - r->at);
+    memcpy (to, r->piece->data + r->at, n);
+    r->at += n;
+    to += n;
+    size -= n;
+  }
+  return true;
+}
+
+static bool
+more_behind (GError **error)
+{
+  return snapshot_refuse (error, "the snapshot is damaged: there is more behind its end");
+}
+
+static bool
+end_pieces (SnapshotReader *r, GError **error)
+{
+  if (r->at < r->piece->size)
+    return more_behind (error);
+  snapshot_pieces_release (r->pieces);
+  r->piece = NULL;
+  read_ahead (r);
+  if (snapshot_pieces_oldest (r->pieces))
+    return more_behind (error);
+  if (!r->unread)
+    return true;
+  g_propagate_error (error, g_steal_pointer (&r->unread));
+  return false;
+}
+
 /* The frame's end has the checksum; behind it there is nothing. */
 static bool
 read_end (SnapshotReader *r, GError **error)
 {
   uint8_t none;
-  while (!r->frame_ended) {
+  if (r->pieces && !end_pieces (r, error))
+    return false;
+  while (!r->pieces && !r->frame_ended) {
     ZSTD_outBuffer out = { &none, 1, 0 };
     size_t n = ZSTD_decompressStream (r->zstd, &out, &r->left);
     if (ZSTD_isError (n))
       return snapshot_refuse (error, "the snapshot is damaged: %s", ZSTD_getErrorName (n));
     if (out.pos)
-      return snapshot_refuse (error, "the snapshot is damaged: there is more behind its end");
+      return more_behind (error);
     r->frame_ended = n == 0;
     if (!r->frame_ended && !read_more (r, error))
       return false;
@@ -366,14 +489,19 @@ read_end (SnapshotReader *r, GError **error)
   ssize_t n = r->left.pos < r->left.size ? 1 : r->place.read (r->place.user, &none, 1, error);
   if (n < 0)
     return false;
-  return n == 0 || snapshot_refuse (error, "the snapshot is damaged: there is more behind its end");
+  return n == 0 || more_behind (error);
 }
 
 static bool
-read_payload (SnapshotReader *r, uint64_t size, GError **error)
+read_payload (SnapshotReader *r, uint64_t size, const uint8_t **payload, GError **error)
 {
   if (size > SNAPSHOT_SECTION_MOST)
     return snapshot_refuse (error, "the snapshot is damaged: a section of %" G_GUINT64_FORMAT " bytes", size);
+  if (r->piece && size && size <= r->piece->size - r->at) {
+    *payload = r->piece->data + r->at;
+    r->at += size;
+    return true;
+  }
   /* What a few bytes of a file claim does not become memory before as much has come. */
   for (size_t done = 0; done < size || !r->payload;) {
     size_t n = (size_t) MIN (size - done, (uint64_t) 4 << 20);
@@ -384,10 +512,11 @@ read_payload (SnapshotReader *r, uint64_t size, GError **error)
       r->payload = more;
       r->payload_size = MAX (done + n, 4096);
     }
-    if (!decompress (r, r->payload + done, n, error))
+    if (!take (r, r->payload + done, n, error))
       return false;
     done += n;
   }
+  *payload = r->payload;
   return true;
 }
 
@@ -395,7 +524,7 @@ bool
 snapshot_read_section (SnapshotReader *r, uint32_t *kind, const uint8_t **payload, size_t *size, GError **error)
 {
   uint8_t head[SECTION_HEAD];
-  if (!decompress (r, head, sizeof head, error))
+  if (!take (r, head, sizeof head, error))
     return false;
   SnapshotBytes b = { head, head + sizeof head, false };
   *kind = (uint32_t) snapshot_get (&b, 4);
@@ -403,14 +532,13 @@ snapshot_read_section (SnapshotReader *r, uint32_t *kind, const uint8_t **payloa
   *size = snapshot_get (&b, 8);
   if (!*kind || *kind > SECTION_CHANGE || zero)
     return snapshot_refuse (error, "the snapshot is damaged: a section of kind %u", *kind);
-  if (!read_payload (r, *size, error))
+  if (!read_payload (r, *size, payload, error))
     return false;
-  *payload = r->payload;
   if (*kind != SECTION_END) {
     r->n_sections++;
     return true;
   }
-  SnapshotBytes end = { r->payload, r->payload + *size, false };
+  SnapshotBytes end = { *payload, *payload + *size, false };
   uint64_t n = snapshot_get (&end, 8);
   if (end.bad || end.at != end.end || n != r->n_sections)
     return snapshot_refuse (error, "the snapshot is damaged: sections are missing");
@@ -428,7 +556,7 @@ struct SnapshotWriter {
 SnapshotWriter *
 snapshot_writer_new (const SnapshotPlace *place, const SnapshotHeader *header)
 {
-  g_autoptr (GByteArray) bytes = snapshot_header_bytes (header, header->flags & SNAPSHOT_CHANGED ? SNAPSHOT_FORMAT : 1);
+  g_autoptr (GByteArray) bytes = snapshot_header_bytes (header, SNAPSHOT_FORMAT);
   return g_new0 (SnapshotWriter, 1);
 }
 

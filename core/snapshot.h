@@ -1,14 +1,15 @@
 /* snapshot.h -- snapshots: the stream that a machine's state is written as, and where streams are kept. */
 /* SPDX-License-Identifier: MIT */
 /*
- * A stream is a header as it is, and behind it one zstd frame (with its checksum) that holds sections.  All numbers are little-endian, a text is a u16 length
- * and its bytes.
+ * A stream is a header as it is, and behind it pieces: u32 bytes packed, u32 bytes unpacked, one zstd frame with its checksum; 0 and 0 are the end.  Unpacked they hold,
+ * one after the other, sections, which may begin and end anywhere.  (In formats 1 and 2 it is one frame alone.)  All numbers are little-endian, a text is a u16 length and
+ * its bytes.
  *   header   "BPSNAP\r\n", u32 format, u32 bytes of the header, i64 date, u32 its nanoseconds, u32 flags, i64 virtual time, texts: name, machine, program version;
  *            32 bytes SHA-256 of all before
  *   section  u32 kind, u32 0, u64 bytes of payload, payload
  * Sections, in this order:
  *   MACHINE  u32 vCPUs, u32 shift of deterministic mode, u64 turn of the timer that was armed last
- *   CHANGE   u8 what (1: joined, 2: left the machine of the descriptor), text kind, text id, u32 how many keys, each: text key, text value; format 2
+ *   CHANGE   u8 what (1: joined, 2: left the machine of the descriptor), text kind, text id, u32 how many keys, each: text key, text value; not in format 1
  *   DISK     text id, u8 inserted, u8 has a part of the snapshot, u64 size, text file
  *   OBJECT   text id, its state (state.c)
  *   PINS     text id, u32 how many, each: text name, u8 level
@@ -27,11 +28,11 @@
 
 #define SNAPSHOT_MAGIC "BPSNAP\r\n"
 #define SNAPSHOT_SUFFIX ".bps"
-enum { SNAPSHOT_FORMAT = 2 };    /* the newest; one without changes is written in format 1, which older programs read */
+enum { SNAPSHOT_FORMAT = 3, SNAPSHOT_FORMAT_PIECES = 3 };        /* the newest, which is written; the first that comes in pieces */
 enum { SNAPSHOT_FORMAT_SECTIONS = 64 };  /* migrate.h */
 enum { SNAPSHOT_DETERMINISTIC = 1 << 0, SNAPSHOT_CHANGED = 1 << 1, SNAPSHOT_TWO_WAY = 1 << 2 };         /* header flags */
 enum { SECTION_MACHINE = 1, SECTION_DISK, SECTION_OBJECT, SECTION_PINS, SECTION_VCPU, SECTION_BLOCK, SECTION_PAGES, SECTION_END, SECTION_CHANGE };
-enum { SNAPSHOT_PAGES_MOST = 1 << 20 }; /* bytes in one PAGES section */
+enum { SNAPSHOT_PAGES_MOST = 1 << 20, SNAPSHOT_PAGES_WRITTEN = 1 << 19 };        /* bytes in one PAGES section; in one of ours: it fits into a piece */
 #define SNAPSHOT_SECTION_MOST (UINT64_C (256) << 20)    /* bytes in any: an object's state with all that belongs to it */
 
 typedef struct SnapshotHeader {
@@ -39,6 +40,7 @@ typedef struct SnapshotHeader {
   uint32_t date_ns, flags;
   int64_t vm_clock;
   char *name, *machine, *version;
+  uint32_t format;              /* that was read */
 } SnapshotHeader;
 
 void snapshot_header_clear (SnapshotHeader *header);
@@ -66,6 +68,24 @@ typedef struct SnapshotPull {
   bool (*next) (void *user, uint32_t *kind, const uint8_t **payload, size_t *size, GError **error);
   void *user;
 } SnapshotPull;
+
+/* --- snapshot-pieces.c ------------------------------------------------------------------------ */
+
+enum { SNAPSHOT_PIECE_MOST = SNAPSHOT_PAGES_WRITTEN + 4096, SNAPSHOT_PACKED_MOST = SNAPSHOT_PIECE_MOST + 8192 };
+typedef struct SnapshotPiece {
+  uint8_t *data, *packed;       /* room for the most */
+  size_t size, packed_size;     /* of data; to be unpacked, of both */
+  const char *wrong;            /* NULL: it went well */
+} SnapshotPiece;
+typedef struct SnapshotPieces SnapshotPieces;
+SnapshotPieces *snapshot_pieces_new (bool packs);
+/* The one to be filled next, and given: then threads work on it.  NULL: so many are under way that the oldest comes first. */
+SnapshotPiece *snapshot_pieces_next (SnapshotPieces *s);
+void snapshot_pieces_give (SnapshotPieces *s);
+/* Waits for the one that was given first; it is the caller's until released.  NULL: none is under way. */
+SnapshotPiece *snapshot_pieces_oldest (SnapshotPieces *s);
+void snapshot_pieces_release (SnapshotPieces *s);
+void snapshot_pieces_free (SnapshotPieces *s);
 
 /* --- snapshot-stream.c ------------------------------------------------------------------------ */
 

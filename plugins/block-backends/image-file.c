@@ -487,6 +487,13 @@ image_file_flush (ImageFile *file)
   return code;
 }
 
+void
+image_file_flush_soon (ImageFile *file)
+{
+  if (image_file_can_flush (file) && !(file->flags & IMAGE_FILE_DIRECT))
+    sync_file_range (file->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
 /* --- space ------------------------------------------------------------------------------------ */
 
 int

@@ -39,6 +39,7 @@ int image_file_try_read (ImageFile *file, uint64_t offset, const ImageSpan *to, 
 int image_file_write_span (ImageFile *file, uint64_t offset, ImageSpan *from, uint64_t size);
 /* What was written is on the disk.  Once it has failed it always fails: nobody knows any more what was lost. */
 int image_file_flush (ImageFile *file);
+void image_file_flush_soon (ImageFile *file);   /* the disk may begin now with what a flush will wait for */
 int image_file_truncate (ImageFile *file, uint64_t size);
 /* Space for all of it now, rather than ENOSPC later. */
 int image_file_allocate (ImageFile *file, uint64_t offset, uint64_t size);

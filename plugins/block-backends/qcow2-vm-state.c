@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#define FLUSH_SOON 22           /* 4 MiB are enough for a disk to begin with: the snapshot that takes the state waits for all of it */
+
 static unsigned
 l1_shift (const Qcow2 *q)
 {
@@ -35,6 +37,8 @@ qcow2_vm_state_write (Qcow2 *q, uint64_t position, const void *data, uint64_t si
     code = qcow2_l1_grow (q, ((start + position + size - 1) >> l1_shift (q)) + 1);
   if (!code)
     code = qcow2_write (q, start + position, data, size);
+  if (!code && position >> FLUSH_SOON != (position + size) >> FLUSH_SOON)
+    image_file_flush_soon (q->file);
   return qcow2_unlock (q, code);
 }
 

@@ -5,6 +5,9 @@
 #include "../suite.h"
 #include <check.h>
 #include <string.h>
+#ifdef HAVE_ZSTD
+#include <zstd.h>
+#endif
 
 /* --- a stream in memory ------------------------------------------------------------------------- */
 
@@ -66,6 +69,38 @@ written (void)
   return m;
 }
 
+/* The same sections as programs before pieces wrote them. */
+static Memory
+written_as_one_frame (void)
+{
+  Memory m = { 0 };
+#ifdef HAVE_ZSTD
+  static const struct { uint32_t kind; uint64_t size; } sections[] = { { SECTION_OBJECT, 3010 }, { SECTION_PINS, 0 }, { SECTION_END, 8 } };
+  SnapshotHeader h = { .date = 1700000000, .date_ns = 5, .flags = SNAPSHOT_DETERMINISTIC, .vm_clock = -1, .name = "a name", .machine = "pc.ini", .version = "1" };
+  g_autoptr (GByteArray) plain = g_byte_array_new ();
+  for (guint i = 0; i < G_N_ELEMENTS (sections); i++) {
+    snapshot_put (plain, sections[i].kind, 8);
+    snapshot_put (plain, sections[i].size, 8);
+    if (i == 0) {
+      snapshot_put (plain, 7, 4);
+      snapshot_put_text (plain, "text");
+      for (unsigned k = 0; k < 3000; k++)
+        snapshot_put (plain, k * k >> 3 & 255, 1);
+    }
+  }
+  snapshot_put (plain, G_N_ELEMENTS (sections) - 1, 8);
+  uint8_t frame[8192];
+  ZSTD_CCtx *zstd = ZSTD_createCCtx ();
+  ZSTD_CCtx_setParameter (zstd, ZSTD_c_checksumFlag, 1);
+  size_t n = ZSTD_compress2 (zstd, frame, sizeof frame, plain->data, plain->len);
+  ck_assert (!ZSTD_isError (n));
+  ZSTD_freeCCtx (zstd);
+  m.bytes = snapshot_header_bytes (&h, 1);
+  g_byte_array_append (m.bytes, frame, (guint) n);
+#endif
+  return m;
+}
+
 /* Reads all; what is wrong, or NULL. */
 static char *
 wrong_with (Memory *m)
@@ -94,7 +129,7 @@ wrong_with (Memory *m)
 
 START_TEST (there_and_back)
 {
-  Memory m = written ();
+  Memory m = _i ? written_as_one_frame () : written ();
   for (m.most = 1; m.most < 5000; m.most *= 7) {
     SnapshotPlace p = place (&m);
     SnapshotHeader h = { 0 };
@@ -132,7 +167,7 @@ END_TEST
 
 START_TEST (cut_short_anywhere)
 {
-  Memory m = written ();
+  Memory m = _i ? written_as_one_frame () : written ();
   ck_assert_ptr_null (wrong_with (&m));
   guint whole = m.bytes->len;
   for (guint n = 0; n < whole; n++) {
@@ -153,7 +188,7 @@ END_TEST
  * need be). */
 START_TEST (any_byte_changed)
 {
-  Memory m = written ();
+  Memory m = _i ? written_as_one_frame () : written ();
   unsigned harmless = 0;
   ck_assert_ptr_null (wrong_with (&m));
   for (guint n = 0; n < m.bytes->len; n++)
@@ -194,6 +229,47 @@ START_TEST (sections_that_lie)
 }
 END_TEST
 
+/* Sections that end where a piece does, that go over several, and more pieces than are under way at a time. */
+START_TEST (many_pieces)
+{
+  enum { N = 60 };
+  Memory m = { .bytes = g_byte_array_new (), .most = 70000 };
+  SnapshotPlace p = place (&m);
+  SnapshotHeader h = { .name = "", .machine = "", .version = "" };
+  SnapshotWriter *w = snapshot_writer_new (&p, &h);
+  size_t most = 3 << 20, size;
+  g_autofree uint8_t *data = g_malloc (most);
+  uint32_t kind, seed = 1;
+  uint64_t bytes;
+  const uint8_t *payload;
+  for (size_t i = 0; i < most; i++)
+    data[i] = (uint8_t) ((seed = seed * 1664525 + 1013904223) >> 30 << (i >> 16 & 7));
+  const size_t sizes[] = { most, SNAPSHOT_PIECE_MOST - 16, SNAPSHOT_PAGES_WRITTEN, 0, 1, SNAPSHOT_PIECE_MOST - 15, 300000 };
+  for (unsigned i = 0; i < N; i++)
+    snapshot_write_section (w, SECTION_PAGES, NULL, data, sizes[i % G_N_ELEMENTS (sizes)]);
+  ck_assert (snapshot_writer_finish (w, &bytes, NULL));
+  ck_assert_uint_eq (bytes, m.bytes->len);
+  p = place (&m);
+  SnapshotReader *r = snapshot_reader_new (&p, &h, NULL);
+  for (unsigned i = 0; i < N; i++) {
+    ck_assert (snapshot_read_section (r, &kind, &payload, &size, NULL));
+    ck_assert_uint_eq (size, sizes[i % G_N_ELEMENTS (sizes)]);
+    ck_assert (memcmp (payload, data, size) == 0);
+  }
+  ck_assert (snapshot_read_section (r, &kind, &payload, &size, NULL));
+  ck_assert_uint_eq (kind, SECTION_END);
+  snapshot_reader_free (r);
+  snapshot_header_clear (&h);
+  /* One that is given up meanwhile waits for its threads. */
+  p = place (&m);
+  r = snapshot_reader_new (&p, &h, NULL);
+  ck_assert (snapshot_read_section (r, &kind, &payload, &size, NULL));
+  snapshot_reader_free (r);
+  snapshot_header_clear (&h);
+  g_byte_array_unref (m.bytes);
+}
+END_TEST
+
 START_TEST (a_full_disk)
 {
   Memory m = { .bytes = g_byte_array_new (), .full = true };
@@ -219,10 +295,11 @@ main (void)
 #endif
   Suite *suite = suite_create ("snapshot-stream");
   TCase *all = tcase_create ("all");
-  tcase_add_test (all, there_and_back);
-  tcase_add_test (all, cut_short_anywhere);
-  tcase_add_test (all, any_byte_changed);
+  tcase_add_loop_test (all, there_and_back, 0, 2);
+  tcase_add_loop_test (all, cut_short_anywhere, 0, 2);
+  tcase_add_loop_test (all, any_byte_changed, 0, 2);
   tcase_add_test (all, sections_that_lie);
+  tcase_add_test (all, many_pieces);
   tcase_add_test (all, a_full_disk);
   suite_add_tcase (suite, all);
   return suite_run (suite);
