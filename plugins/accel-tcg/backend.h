@@ -22,6 +22,8 @@ void code_buffer_finish (CodeBuffer *buffer);
 /* What goes with code, but is not executed: from the end down, for a CPU that sees writes near what it executes starts over.  Until `used` and
  * `limit` are put back; TB_ALIGN-aligned; NULL: it is full. */
 void *code_buffer_take (CodeBuffer *buffer, size_t size);
+/* What the next block is likely to fill has long left the caches: it comes while the block is thought about. */
+void code_buffer_expect (const CodeBuffer *buffer);
 
 typedef struct BackendBlock {           /* what compile() is given besides the IR */
   Tb *tb;                               /* key, mode, n_insns, cflags, counter set; compile fills code .. exit, marks, insns, recoveries */

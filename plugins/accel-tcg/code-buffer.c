@@ -84,6 +84,16 @@ code_buffer_take (CodeBuffer *buffer, size_t size)
 }
 
 void
+code_buffer_expect (const CodeBuffer *buffer)
+{
+  const uint8_t *code = buffer->rw + buffer->used, *taken = buffer->rw + buffer->limit;
+  for (unsigned i = 0; i < 384; i += 64) {
+    __builtin_prefetch (code + i, 1);
+    __builtin_prefetch (taken - i - 64, 1);
+  }
+}
+
+void
 code_buffer_finish (CodeBuffer *buffer)
 {
   if (buffer->rw) {

@@ -17,6 +17,7 @@ fetch_begin_page (TcgVcpu *v, unsigned which, uint64_t ram_page)
   g_mutex_lock (&m->lock);
   tcg_extra (v)->fetch_page[which] = ram_page;
   code_page_watch (m, ram_page);
+  code_buffer_expect (&m->buffer);
   g_mutex_unlock (&m->lock);
 }
 
