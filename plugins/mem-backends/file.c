@@ -20,6 +20,7 @@ typedef struct File {
   /* derived */
   bool made;                    /* by this object, */
   int64_t length;               /* or made longer, from this; -1: not */
+  bool used;                    /* by a machine, and not only looked at */
 } File;
 
 /* --- opening ---------------------------------------------------------------------------------- */
@@ -55,10 +56,12 @@ open_file (File *f, GError **error)
 
 /* Nothing came of it: the file is as it was. */
 static void
-undo (const File *f)
+undo (File *f)
 {
   if (f->made ? unlink (f->path) : f->length >= 0 ? truncate (f->path, (off_t) f->length) : 0)
     bp_warn (f, "`%s` stays as it is now: %s", f->path, g_strerror (errno));
+  f->made = false;
+  f->length = -1;
 }
 
 /* The file must hold the span; with create it is made longer. */
@@ -169,6 +172,7 @@ realize (void *self, GError **error)
 {
   File *f = self;
   BpMachine *machine = bp_object_machine (self);
+  f->used = true;
   if (!f->base.share)
     return true;
   if (machine && bp_machine_is_incoming (machine) && flock (f->base.fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
@@ -177,6 +181,16 @@ realize (void *self, GError **error)
   }
   flock (f->base.fd, LOCK_SH | LOCK_NB);        /* (a file system without locks does without) */
   return true;
+}
+
+static void
+unrealize (void *self)
+{
+  File *f = self;
+  bool was_made = f->base.region;
+  mem_backend_unrealize (self);
+  if (was_made && !f->used)
+    undo (f);
 }
 
 /* --- tables ----------------------------------------------------------------------------------- */
@@ -202,6 +216,6 @@ const BpTypeDesc memory_file_type = {
   .properties = properties,
   .configure = configure,
   .realize = realize,
-  .unrealize = mem_backend_unrealize,
+  .unrealize = unrealize,
   .flags = BP_TYPE_HOT_PLUG,
 };

@@ -253,6 +253,24 @@ START_TEST (file_create_and_lengthen)
 }
 END_TEST
 
+/* As `backplane check' does: nothing is left of it. */
+START_TEST (file_that_is_only_looked_at)
+{
+  for (unsigned i = 0; i < 2; i++) {    /* there is none; there is a short one */
+    BpObject *o = object_new (find_type ("memory-file"), "ram", NULL);
+    struct stat st;
+    ck_assert (object_set (o, "path", "ram", directory, NULL) && object_set (o, "size", "8K", NULL, NULL) && object_set (o, "create", "on", NULL, NULL));
+    if (i)
+      ck_assert (g_file_set_contents (path, "short", -1, NULL));
+    ck_assert (object_configure (o, NULL));
+    ck_assert (stat (path, &st) == 0 && st.st_size == 8192);
+    object_free (o);
+    ck_assert_int_eq (stat (path, &st), i ? 0 : -1);
+    ck_assert (!i || st.st_size == 5);
+  }
+}
+END_TEST
+
 /* --- memfd ------------------------------------------------------------------------------------ */
 
 START_TEST (memfd_is_shared_and_sealed)
@@ -557,6 +575,7 @@ main (void)
   tcase_add_test (tcase, file_shared_and_private);
   tcase_add_test (tcase, file_readonly);
   tcase_add_test (tcase, file_create_and_lengthen);
+  tcase_add_test (tcase, file_that_is_only_looked_at);
   tcase_add_test (tcase, memfd_is_shared_and_sealed);
   tcase_add_loop_test (tcase, hints, 0, 7);
   tcase_add_loop_test (tcase, discarded, 0, 8);
