@@ -111,6 +111,7 @@ void vnc_signal (int eventfd);
 void vnc_drain (int eventfd);
 
 /* listen.c [main] */
+bool vnc_parse_port (const VncDisplay *d, unsigned *first, unsigned *last, GError **error);
 bool vnc_listen (VncDisplay *d, GError **error);
 void vnc_listen_stop (VncDisplay *d);
 /* Another viewer; false: no more are let in.  With `alone` the others' connections end. [client] */

@@ -98,6 +98,13 @@ set_name (VncDisplay *d)
 }
 
 static bool
+vnc_configure (void *self, GError **error)
+{
+  unsigned first, last;
+  return vnc_parse_port (self, &first, &last, error);
+}
+
+static bool
 vnc_realize (void *self, GError **error)
 {
   VncDisplay *d = self;
@@ -193,6 +200,7 @@ const BpTypeDesc display_vnc_type = {
   BP_TYPE ("display-vnc", BP_KIND_DISPLAY, VncDisplay),
   .description = "VNC server (RFB 3.3 to 3.8, WebSocket): the screen, a keyboard and a pointer over the network",
   .properties = vnc_properties,
+  .configure = vnc_configure,
   .realize = vnc_realize,
   .unrealize = vnc_unrealize,
   .property_changed = vnc_property_changed,

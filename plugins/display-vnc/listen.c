@@ -149,8 +149,8 @@ is_loopback (const struct addrinfo *a)
   return IN6_IS_ADDR_LOOPBACK (&((const struct sockaddr_in6 *) a->ai_addr)->sin6_addr);
 }
 
-static bool
-parse_port (const VncDisplay *d, unsigned *first, unsigned *last, GError **error)
+bool
+vnc_parse_port (const VncDisplay *d, unsigned *first, unsigned *last, GError **error)
 {
   char *end;
   unsigned long port = strtoul (d->port, &end, 10);
@@ -189,7 +189,7 @@ bool
 vnc_listen (VncDisplay *d, GError **error)
 {
   unsigned first, last;
-  struct addrinfo *all = parse_port (d, &first, &last, error) ? resolve (d, error) : NULL;
+  struct addrinfo *all = vnc_parse_port (d, &first, &last, error) ? resolve (d, error) : NULL;
   if (!all)
     return false;
   for (d->bound_port = first; d->bound_port <= last && !bind_all (d, all, d->bound_port); d->bound_port++)

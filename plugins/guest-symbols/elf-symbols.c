@@ -160,15 +160,23 @@ unrealize (void *self)
 }
 
 static bool
+configure (void *self, GError **error)
+{
+  const ElfSymbols *s = self;
+  uint64_t base;
+  if (s->debug_path && s->debug_folder) {
+    g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "debug-file and debug-folder are two ways to say one thing");
+    return false;
+  }
+  return !strcmp (s->base, "auto") || parse_base (s, &base, error);
+}
+
+static bool
 realize (void *self, GError **error)
 {
   ElfSymbols *s = self;
   s->bias = 0;
   g_mutex_init (&s->lock);
-  if (s->debug_path && s->debug_folder) {
-    g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "debug-file and debug-folder are two ways to say one thing");
-    return false;
-  }
   if (s->debug_folder && !g_file_test (s->debug_folder, G_FILE_TEST_IS_DIR)) {
     g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "debug-folder: there is no folder `%s`", s->debug_folder);
     return false;
@@ -207,6 +215,7 @@ const BpTypeDesc elf_symbols_type = {
   .description = "symbols and source lines of a guest program or kernel",
   .properties = properties,
   .interfaces = interfaces,
+  .configure = configure,
   .realize = realize,
   .unrealize = unrealize,
 };
