@@ -90,6 +90,7 @@ void machine_press_power_button (BpMachine *m);
 void build_add_object (Build *b, Section *s, const BpTypeDesc *type, const char *id, int number);
 void build_set_properties (Build *b, Item *item);
 void build_take_other_keys (Build *b, Item *item);
+Item *build_item (Build *b, BpObject *o);                /* NULL: it is none of those in the making */
 bool build_is_broken (Build *b, BpObject *o);   /* something about it was reported in this round */
 /* An object by the id a value names.  NULL with the error appended, or without one when the object is known
  * to be broken (*silent). */
@@ -99,6 +100,7 @@ BpObject *build_find (Build *b, Section *s, Value *v, const char *id, bool *sile
 void build_wire_key (Build *b, Item *item, Value *v);           /* irq = pic.in4, apic.in4 */
 void build_wire_section (Build *b, Section *s);                 /* [wire] */
 void build_check_pins (Build *b);
+void build_check_backends (Build *b);      /* each serves one device */
 
 /* machine-map.c */
 void build_map_key (Build *b, Item *item, Value *v);            /* pio0 = io@0x3f8 */

@@ -18,7 +18,7 @@ object_section (BpObject *o)
   return g_hash_table_lookup (full_machine (o->machine)->sections, o);
 }
 
-static Item *
+Item *
 build_item (Build *b, BpObject *o)
 {
   guint at = GPOINTER_TO_UINT (g_hash_table_lookup (b->item_by_object, o));
@@ -598,6 +598,7 @@ machine_build (Descriptor *d)
     build_take_other_keys (&b, &g_array_index (b.items, Item, i));
   take_plain_sections (&b);
   build_check_pins (&b);
+  build_check_backends (&b);
   build_check_maps (&b);
   if (d->errors->len == 0)
     build_apply_maps (&b, 0);

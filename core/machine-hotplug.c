@@ -64,6 +64,7 @@ connect (Build *b, Item *item)
   g_autoptr (GError) error = NULL;
   build_take_other_keys (b, item);
   build_check_pins (b);
+  build_check_backends (b);
   build_check_maps (b);
   if (b->d->errors->len)
     return false;

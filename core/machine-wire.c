@@ -1,6 +1,9 @@
-/* machine-wire.c -- the builder's wires: pins named in keys and in [wire] sections. */
+/* machine-wire.c -- the builder's wires: pins named in keys and in [wire] sections, and who has which backend. */
 /* SPDX-License-Identifier: MIT */
 #include "build.h"
+#include <backplane/iface/block.h>
+#include <backplane/iface/char.h>
+#include <backplane/iface/net.h>
 #include <string.h>
 
 static const char **
@@ -122,6 +125,47 @@ build_check_pins (Build *b)
       if ((pin->desc.flags & BP_PIN_REQUIRED) && !pin_is_connected (pin->pin) && !tried)
         descriptor_error (b->d, NULL, item->section, pin->name, NULL, "the pin must be wired (%s)",
                           pin->desc.help ? pin->desc.help : "");
+    }
+  }
+}
+
+/* --- backends ----------------------------------------------------------------------------- */
+
+/* That it links to, if such backends serve one device each (`attach' of their interface); else NULL. */
+static void *
+backend_of (BpObject *o, const BpProperty *p)
+{
+  static const char *const one_each[] = { BP_BLOCK_ID, BP_CHAR_ID, BP_NET_ID };
+  for (guint i = 0; p->kind == BP_PROPERTY_LINK && i < G_N_ELEMENTS (one_each); i++)
+    if (strcmp (p->interface_id, one_each[i]) == 0)
+      return ((const BpLink *) ((const uint8_t *) object_instance (o) + p->offset))->instance;
+  return NULL;
+}
+
+static void
+report_backend (Build *b, BpObject *o, const char *key, const void *backend, const BpObject *user)
+{
+  const Item *item = build_item (b, o);
+  if (!item || item->broken)
+    return;
+  Value *v = section_value (item->section, key);
+  descriptor_error (b->d, v ? &v->origin : NULL, item->section, key, NULL, "`%s` is in use by another device, `%s`, and serves one", bp_object_id (backend), user->id);
+}
+
+void
+build_check_backends (Build *b)
+{
+  g_autoptr (GHashTable) users = g_hash_table_new (NULL, NULL);         /* of backends: the first */
+  for (guint i = 0; i < b->m->objects->len; i++) {
+    BpObject *o = b->m->objects->pdata[i];
+    for (guint j = 0; j < o->properties->len; j++) {
+      const BpProperty *p = &g_array_index (o->properties, BpProperty, j);
+      void *backend = backend_of (o, p);
+      const BpObject *user = backend ? g_hash_table_lookup (users, backend) : NULL;
+      if (user)
+        report_backend (b, o, p->name, backend, user);
+      else if (backend)
+        g_hash_table_insert (users, backend, o);
     }
   }
 }

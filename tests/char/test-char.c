@@ -216,10 +216,10 @@ END_TEST
 
 START_TEST (one_device_at_a_time)
 {
-  char *message = NULL;
-  ck_assert (!start ("type = char-null\n[device other]\ntype = test-port\nbackend = b", &message));
-  ck_assert_ptr_nonnull (strstr (message, "[device other]: the backend is in use"));
-  g_free (message);
+  ck_assert (g_file_set_contents ("m.ini", "[device port]\ntype = test-port\nbackend = b\n[device other]\ntype = test-port\nbackend = b\n[backend b]\ntype = char-null\n", -1, NULL));
+  d = descriptor_load ("m.ini", NULL);
+  ck_assert_ptr_null (machine_build (d));
+  ck_assert_ptr_nonnull (strstr (d->errors->pdata[0], "m.ini:6: [device other] backend: `b` is in use by another device, `port`, and serves one"));
   stop ();
 }
 END_TEST

@@ -539,7 +539,7 @@ BP_TEST (refusals)
   }
   g_autofree char *two = g_strdup_printf ("%s[device a]\ntype = virtio-net\nbus = bus\naddress = 0\nbackend = net\n[device b]\ntype = virtio-net\nbus = bus\naddress = 1\nbackend = net\n", bus);
   g_autofree char *refusal = bp_test_refusal (types, two);
-  bp_test_expect_has (refusal, "backend = net: another device has it");
+  bp_test_expect_has (refusal, "backend: `net` is in use by another device, `a`, and serves one");
 }
 
 int
