@@ -1,5 +1,8 @@
 /* test-net-faults.c -- network backends on a host whose calls fail: what arrives is whole, what comes back is taken, captures have no half packets. */
 /* SPDX-License-Identifier: MIT */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
 #include "build.h"
 #include "net-backends/backend.h"
 #include "scratch.h"
@@ -7,8 +10,15 @@
 #include "types.h"
 #include <backplane/plugin.h>
 #include <errno.h>
+#include <arpa/inet.h>
 #include <glib/gstdio.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <sched.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 const BpPluginDesc *bp_plugin_query (void);
@@ -225,9 +235,96 @@ START_TEST (test_backends)
 }
 END_TEST
 
+/* --- a tap interface ------------------------------------------------------------------------------------- */
+
+static int wire = -1;           /* the kernel's end of it; what is done there goes round the C library */
+static uint32_t on_wire;
+
+static void
+listen_on_wire (void)
+{
+  struct ifreq r = { .ifr_name = "faults0" };
+  wire = (int) syscall (SYS_socket, AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, htons (0x88b5));
+  ck_assert_int_ge (wire, 0);
+  ck_assert_int_eq ((int) syscall (SYS_ioctl, wire, SIOCGIFINDEX, &r), 0);
+  struct sockaddr_ll there = { .sll_family = AF_PACKET, .sll_protocol = htons (0x88b5), .sll_ifindex = r.ifr_ifindex };
+  r.ifr_flags = IFF_UP;
+  ck_assert_int_eq ((int) syscall (SYS_ioctl, wire, SIOCSIFFLAGS, &r), 0);
+  ck_assert_int_eq ((int) syscall (SYS_bind, wire, &there, sizeof there), 0);
+}
+
+/* Each packet that comes goes back. */
+static void
+answer_on_wire (void)
+{
+  uint8_t bytes[2 * SIZE];
+  struct sockaddr_ll from;
+  socklen_t size = sizeof from;
+  for (ssize_t n; (n = (ssize_t) syscall (SYS_recvfrom, wire, bytes, sizeof bytes, 0, &from, &size)) > 0; size = sizeof from) {
+    if (from.sll_pkttype == PACKET_OUTGOING)
+      continue;
+    on_wire++;
+    syscall (SYS_sendto, wire, bytes, (size_t) n, 0, NULL, 0);
+  }
+}
+
+static void
+run_tap (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_clear_pointer (&message, g_free);
+  on_wire = 0;
+  if (!machine_realize (m, &error)) {
+    message = g_strdup (error->message);
+    return;
+  }
+  a = bp_machine_find (m, "a");
+  listen_on_wire ();
+  for (unsigned i = 0; i < PACKETS; i++) {
+    send_one (a);
+    answer_on_wire ();
+    spin (2);
+  }
+  spin (10);
+}
+
+/* The kernel loses nothing here; what one call in a row refuses is tried again, or is a packet that is lost. */
+static void
+verify_tap (const SweepFault *f, uint32_t failed)
+{
+  bool harmless = !f || !failed || f->fault == EINTR || f->fault == EAGAIN;
+  if (message) {
+    ck_assert (failed);
+    ck_assert_msg (strstr (message, "m.ini:"), "no place in: %s", message);
+  } else {
+    ck_assert_msg (on_wire == PACKETS || (!harmless && on_wire >= PACKETS - failed), "%u of %u packets came", on_wire, PACKETS);
+    ck_assert_msg (a->received == on_wire || (!harmless && a->received >= on_wire - failed), "%u of %u packets came back", a->received, on_wire);
+    close (wire);
+  }
+  g_clear_pointer (&m, machine_free);
+  g_clear_pointer (&d, descriptor_free);
+}
+
+static const SweepFault packets[] = { { INJECT_WRITE, EIO, 1 }, { INJECT_WRITE, EINTR, 1 }, { INJECT_WRITE, EAGAIN, 1 }, { INJECT_READ, EIO, 1 }, { INJECT_READ, EINTR, 1 },
+                                      { INJECT_READ, EAGAIN, 1 }, { INJECT_OPEN, ENOENT, 1 } };
+static const SweepFault asks[] = { { INJECT_CONTROL, EPERM, 1 }, { INJECT_CONTROL, EINVAL, INJECT_FOREVER } };
+
+/* In a network of its own, which takes root. */
+START_TEST (test_tap)
+{
+  static const SweepScenario s = { "a tap interface", prepare, run_tap, verify_tap };
+  if (access ("/dev/net/tun", R_OK | W_OK) || unshare (CLONE_NEWNET))
+    return;
+  one = _i ? "type = net-tap\nifname = faults0\noffload = off" : "type = net-tap\nifname = faults0";
+  two = "type = net-none";
+  sweep (&s, "/dev/net/tun", 6, packets, G_N_ELEMENTS (packets));
+  sweep (&s, "/dev/net/tun", 6, asks, G_N_ELEMENTS (asks));
+}
+END_TEST
+
 int
 main (void)
 {
-  const SweepTest tests[] = { { test_backends, 3 } };
+  const SweepTest tests[] = { { test_backends, 3 }, { test_tap, 2 } };
   return sweep_run ("net faults", enter, scratch_leave, tests, G_N_ELEMENTS (tests));
 }
