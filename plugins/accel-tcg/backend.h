@@ -26,7 +26,7 @@ void *code_buffer_take (CodeBuffer *buffer, size_t size);
 void code_buffer_expect (const CodeBuffer *buffer);
 
 typedef struct BackendBlock {           /* what compile() is given besides the IR */
-  Tb *tb;                               /* key, mode, n_insns, cflags, counter set; compile fills code .. exit, marks, insns, recoveries */
+  Tb *tb;                               /* key, mode, n_insns, cflags, counter, is_loop set; compile fills code .. exit, marks, insns, recoveries */
   const BpTcgFrontend *frontend;
   CodeBuffer *buffer;
   GString *dump;                        /* -d out_asm: appended to when not NULL */

@@ -45,8 +45,9 @@ goes_on (const HotPath *p, const Tb *tb)
   return p->n < TB_MAX_PATH && ((tb->key.pc ^ p->head->key.pc) & TLB_PAGE_MASK) == 0 && !tb->n_path && !is_on_path (p, tb);
 }
 
+/* next: where it leads, NULL: out of what direct jumps reach. */
 static void
-end_path (TcgVcpu *v)
+end_path (TcgVcpu *v, const Tb *next)
 {
   TcgMachine *m = v->machine;
   HotPath *p = &tcg_extra (v)->path;
@@ -56,6 +57,7 @@ end_path (TcgVcpu *v)
     memcpy (head->path, p->offset, p->n * sizeof p->offset[0]);
     head->n_path = (uint8_t) p->n;
     head->is_watched = true;
+    head->is_loop = next == head;
     count_from (head, 0);
   }
   g_mutex_unlock (&m->lock);
@@ -74,7 +76,7 @@ hot_path_enter (TcgVcpu *v, Tb *tb)
   }
   if (p->at) {
     if (!goes_on (p, tb)) {
-      end_path (v);
+      end_path (v, tb);
       return false;
     }
     p->offset[p->n++] = (uint16_t) (tb->key.pc & ~TLB_PAGE_MASK);
@@ -90,7 +92,7 @@ hot_path_leave (TcgVcpu *v)
 {
   VcpuExtra *x = tcg_extra (v);
   if (x->path.head && x->last_tb != x->path.at)
-    end_path (v);
+    end_path (v, NULL);
 }
 
 /* --- compiling ---------------------------------------------------------------------------- */

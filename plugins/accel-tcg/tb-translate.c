@@ -362,6 +362,7 @@ translate (TcgVcpu *v, const BpTbKey *key, uint32_t cflags, const Tb *watched)
     x->scratch = (Tb) { .key = *key, .cflags = cflags, .mode = mode };
     if (watched) {
       x->scratch.is_watched = true;
+      x->scratch.is_loop = watched->is_loop;
       x->scratch.n_path = watched->n_path;
       memcpy (x->scratch.path, watched->path, sizeof watched->path);
     }

@@ -42,6 +42,18 @@ typedef struct TlbNear {
   uint32_t unused;
 } TlbNear;
 
+/*
+ * What generated code takes for an entry's addend before it has it: one of the two that were found there last.  It is compared with the entry's, so
+ * that nobody has to drop it: it is never wrong, only of no use.
+ */
+#define TLB_GUESSES 16
+#define TLB_NO_GUESS 1          /* no entry's addend */
+typedef struct TlbGuess {
+  uint64_t addend[2];
+  uint64_t misses;
+  uint64_t unused;
+} TlbGuess;
+
 /* --- jump cache: guest pc and mode -> host code ------------------------------------ */
 
 #define JUMP_CACHE_BITS 14
@@ -121,6 +133,7 @@ typedef struct TcgVcpu {
   uintptr_t ring[INSTR_MAX];    /* by channel: where the next record goes */
   struct VcpuInstr *instr;      /* C only; NULL: the machine has no instruments */
   InstrLine line[INSTR_FILTERS][INSTR_LINES];
+  TlbGuess guess[TLB_GUESSES];
 } TcgVcpu;
 _Static_assert (sizeof (TcgVcpu) <= sizeof (BpTcgArea), "the vCPU's area is full");
 
@@ -222,6 +235,7 @@ typedef struct Tb {
   struct Tb **page_at[2];       /* what points to it there */
   /* how hot it is: see hot-path.c */
   bool is_watched;              /* its path is known, or that there is none */
+  bool is_loop;                 /* the path leads back to it */
   uint8_t n_path;
   uint16_t path[TB_MAX_PATH];   /* where direct jumps led from it, one after the other: offsets in its page.  Code: which of them it was given to follow */
   uint32_t *counter;            /* of what its code counts down where it is entered; NULL: nothing */

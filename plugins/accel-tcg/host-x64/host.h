@@ -106,6 +106,7 @@ typedef struct Probe {
   unsigned bytes, mmu_index;
   bool store, aligned, wide;    /* wide: BP_MO_ADDR64 */
   bool near;                    /* BP_MO_NEAR */
+  unsigned guess;               /* 1 + number of the TlbGuess, 0: none */
   int32_t before, after;        /* bytes around it that the page must hold as well */
   uint8_t *miss;                /* x64_probe: rel32 of the jump to the slow path */
   uint8_t *found;               /* x64_probe: where to go on with the addend in `entry`; NULL: what missed is not there */
@@ -188,6 +189,9 @@ struct Gen {
   uint16_t *share_of;           /* insn -> index in shares, SHARE_NONE */
   struct Symbols *symbols;      /* temp -> what share.c knows of it */
   uint32_t share_of_size, symbols_size, n_live_shares;
+  uint64_t *made_of;            /* see chase.c */
+  uint32_t made_of_size, n_chased;
+  uint32_t chased[TLB_GUESSES]; /* insns whose addend is guessed */
   uint16_t live_share[2];
   LIST (Share) shares;
   LIST (Fixup) fixups;
@@ -281,6 +285,12 @@ bool x64_share_begin (Gen *g, Share *share);            /* false: too many at a 
 void x64_share_end (Gen *g);
 void x64_share_stale (Gen *g, Late *late);              /* notes what a call of C makes stale */
 void x64_share_clear (Gen *g, const Late *late);        /* emits its clearing */
+
+/* chase.c */
+void x64_chase_analyse (Gen *g);        /* after x64_share_analyse */
+unsigned x64_guess_of (const Gen *g);   /* the current insn's: Probe.guess */
+void x64_chase_finish (Gen *g);
+void x64_guess_addend (Gen *g, Probe *p);       /* entry points to the table's entry and is the addend afterwards */
 
 /* Where to access: after a probe of its own, a probe for all that share it, or just a test that there was
  * one. *share becomes NULL when the access is on its own after all. */

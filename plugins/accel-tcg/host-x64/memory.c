@@ -143,7 +143,10 @@ probe_register (Gen *g, Probe *p)
   enc_alu_ri (e, ALU_AND, p->wide ? X64_W : 0, p->work, (int32_t) compare_mask (p));
   enc_alu_rm (e, ALU_CMP, tag_width (p), p->work, tlb_tag (p));
   p->miss = enc_jcc (e, CC_NE);
-  enc_load (e, X64_W, p->entry, x64_mem (p->entry, offsetof (TlbEntry, addend)));
+  if (p->guess)
+    x64_guess_addend (g, p);
+  else
+    enc_load (e, X64_W, p->entry, x64_mem (p->entry, offsetof (TlbEntry, addend)));
   if (entry != first)
     p->found = e->p;
   return x64_mem_index (p->address.reg, p->entry, 0, disp);
@@ -503,6 +506,7 @@ x64_guest_load (Gen *g, const BpIrInsn *insn)
   if (!proved && (!(TEMPORARIES >> dst & 1) || dst == x64_operand_reg (address)))
     work = ra_scratch (ra, 0);
   Probe probe = probe_for (memop, false, address, entry, work);
+  probe.guess = x64_guess_of (g);
   X64Mem mem = x64_site (g, &probe, &share);
   if (BYTE_SWAPPED (memop))
     load_swapped (g, type, memop, dst, mem);
@@ -527,6 +531,7 @@ x64_guest_store (Gen *g, const BpIrInsn *insn)
   unsigned entry = proved ? ra_use (ra, share->addend, 0) : ra_scratch (ra, 0);
   unsigned work = proved ? entry : ra_scratch (ra, 0);
   Probe probe = probe_for (memop, true, address, entry, work);
+  probe.guess = x64_guess_of (g);
   X64Mem mem = x64_site (g, &probe, &share);
   if (value.kind == IS_IMMEDIATE) {
     store_immediate (g, memop, mem, value.imm);

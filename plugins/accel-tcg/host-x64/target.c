@@ -260,6 +260,7 @@ x64_compile (const BackendBlock *block, BpIrBlock *ir)
   gen_begin (g, block, ir);
   x64_layout (g);
   x64_share_analyse (g);
+  x64_chase_analyse (g);
   ra_begin (&g->ra, &x64_host.ra, g, ir, set, g->set->narrow);
   if (block->tb->page_id[1] && !tb_is_limited (block->tb))
     x64_second_page (g);
@@ -317,6 +318,7 @@ x64_finish (void)
   g_free (gen.label);
   g_free (gen.label_refs);
   x64_share_finish (&gen);
+  x64_chase_finish (&gen);
   g_free (gen.shares.at);
   g_free (gen.fixups.at);
   g_free (gen.late.at);
