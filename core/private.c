@@ -173,7 +173,7 @@ bp_private_load (BpMachine *m, GByteArray *bytes, void (*set_clock) (void *user,
     fine = snapshot_plan_apply (plan, error);
   }
   s.at = 0;
-  fine = fine && snapshot_plan_fill (plan, &place, error);
+  fine = fine && snapshot_plan_fill (plan, error);
   if (fine)
     snapshot_plan_settle (plan);
   if (plan)

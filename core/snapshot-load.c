@@ -47,6 +47,7 @@ struct SnapshotPlan {
   SnapshotFill checked;
   uint32_t last_kind;
   SnapshotPlan *before;         /* what apply has replaced: to go back takes no memory */
+  SnapshotReader *reader;       /* has read all of it once, so that to fill takes none either; NULL: there is no RAM in the stream */
 };
 
 /* --- making and freeing ----------------------------------------------------------------------------- */
@@ -94,6 +95,7 @@ snapshot_plan_free (SnapshotPlan *p)
   g_hash_table_unref (p->missing);
   g_string_free (p->differences, TRUE);
   snapshot_plan_free (p->before);
+  snapshot_reader_free (p->reader);
   g_free (p);
 }
 
@@ -411,7 +413,10 @@ plan_read (BpMachine *m, const SnapshotPlace *place, const GArray *disks, bool p
     return NULL;
   SnapshotPull pull = snapshot_pull (r);
   SnapshotPlan *p = plan_pull (m, &pull, disks, partial, header, error);
-  snapshot_reader_free (r);
+  if (p && !partial)
+    p->reader = r;
+  else
+    snapshot_reader_free (r);
   return p;
 }
 
@@ -574,14 +579,16 @@ snapshot_plan_apply (SnapshotPlan *p, GError **error)
 }
 
 static bool
-fill (SnapshotPlan *p, SnapshotReader *r, GError **error)
+fill (SnapshotPlan *p, GError **error)
 {
   SnapshotFill f = { .blocks = p->blocks }, check = f;
   uint32_t kind = 0;
   const uint8_t *payload;
   size_t size;
+  if (!snapshot_reader_again (p->reader, error))
+    return false;
   while (kind != SECTION_END) {
-    if (!snapshot_read_section (r, &kind, &payload, &size, error))
+    if (!snapshot_read_section (p->reader, &kind, &payload, &size, error))
       return false;
     if (kind != SECTION_PAGES)
       continue;
@@ -594,15 +601,11 @@ fill (SnapshotPlan *p, SnapshotReader *r, GError **error)
 }
 
 bool
-snapshot_plan_fill (SnapshotPlan *p, const SnapshotPlace *place, GError **error)
+snapshot_plan_fill (SnapshotPlan *p, GError **error)
 {
-  SnapshotHeader header = { 0 };
-  SnapshotReader *r = snapshot_reader_new (place, &header, error);
   bp_machine_lock (p->m);
-  bool good = r && fill (p, r, error);
+  bool good = fill (p, error);
   machine_synchronise (p->m);
   bp_machine_unlock (p->m);
-  snapshot_reader_free (r);
-  snapshot_header_clear (&header);
   return good;
 }

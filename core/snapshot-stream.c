@@ -343,6 +343,19 @@ snapshot_reader_new (const SnapshotPlace *place, SnapshotHeader *header, GError 
   return r;
 }
 
+bool
+snapshot_reader_again (SnapshotReader *r, GError **error)
+{
+  SnapshotHeader header = { 0 };
+  bool good = snapshot_read_header (&r->place, SNAPSHOT_FORMAT, &header, error);
+  good = good && ((header.format >= SNAPSHOT_FORMAT_PIECES) == (r->pieces != NULL) || snapshot_refuse (error, "the snapshot is another one by now"));
+  snapshot_header_clear (&header);
+  r->all_read = r->frame_ended = false;
+  r->left = (ZSTD_inBuffer){ r->in, 0, 0 };
+  r->n_sections = 0;
+  return good;
+}
+
 void
 snapshot_reader_free (SnapshotReader *r)
 {
@@ -589,6 +602,12 @@ snapshot_reader_new (const SnapshotPlace *place, SnapshotHeader *header, GError 
   if (snapshot_read_header (place, SNAPSHOT_FORMAT, header, error))
     snapshot_refuse (error, "%s", no_zstd);
   return NULL;
+}
+
+bool
+snapshot_reader_again (SnapshotReader *r, GError **error)
+{
+  return snapshot_refuse (error, "%s", no_zstd);
 }
 
 bool

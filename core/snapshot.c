@@ -239,7 +239,7 @@ put (BpMachine *m, const GArray *disks, Source *s, SnapshotPlan *plan, const Sna
       snapshot_plan_undo (plan);
     return false;
   }
-  *broken = !rewind_source (s, error) || !snapshot_plan_fill (plan, &s->place, error);
+  *broken = !rewind_source (s, error) || !snapshot_plan_fill (plan, error);
   if (!*broken)
     snapshot_plan_settle (plan);
   return !*broken;

@@ -103,6 +103,8 @@ typedef struct SnapshotReader SnapshotReader;
 SnapshotReader *snapshot_reader_new (const SnapshotPlace *place, SnapshotHeader *header, GError **error);
 /* The next section; `payload` is the reader's until the next call.  At SECTION_END everything was read and its checksum is right. */
 bool snapshot_read_section (SnapshotReader *r, uint32_t *kind, const uint8_t **payload, size_t *size, GError **error);
+/* After SECTION_END, with the place at its beginning: the same once more, which takes no memory. */
+bool snapshot_reader_again (SnapshotReader *r, GError **error);
 SnapshotPull snapshot_pull (SnapshotReader *r);
 void snapshot_reader_free (SnapshotReader *r);
 
@@ -195,8 +197,8 @@ SnapshotPlan *snapshot_plan_rest (BpMachine *m, const SnapshotPull *pull, const 
 void snapshot_plan_free (SnapshotPlan *plan);
 /* Puts objects, pins and clocks as the stream has them.  false: an object did not take its state; all is as it was. */
 bool snapshot_plan_apply (SnapshotPlan *plan, GError **error);
-/* After apply: RAM, from the same stream read again, and vCPUs.  false: the machine is neither what it was nor what it should be. */
-bool snapshot_plan_fill (SnapshotPlan *plan, const SnapshotPlace *place, GError **error);
+/* After apply: RAM, from the same stream, its place at the beginning again, and vCPUs.  false: the machine is neither what it was nor what it should be. */
+bool snapshot_plan_fill (SnapshotPlan *plan, GError **error);
 /* After apply: back to what was before. */
 void snapshot_plan_undo (SnapshotPlan *plan);
 /* All of it is there: objects that the snapshot lacks leave. */

@@ -218,7 +218,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   SnapshotPlan *plan = snapshot_plan_new (machine (), &place, disks, &header, NULL);
   if (plan && snapshot_plan_apply (plan, NULL)) {
     memory.at = 0;
-    if (!snapshot_plan_fill (plan, &place, NULL))
+    if (!snapshot_plan_fill (plan, NULL))
       abort ();                 /* what was checked is taken */
     snapshot_plan_undo (plan);
   }
