@@ -1,5 +1,6 @@
 /* test-debug.c -- breakpoints, watchpoints and steps of a debugger, on random programs against a plain interpreter. */
 /* SPDX-License-Identifier: MIT */
+#include "../patience.h"
 #include "toy-cpu.h"
 #include "../suite.h"
 #include <check.h>
@@ -55,7 +56,7 @@ static bool
 go (BpDebugAction action, uint32_t flags, BpDebugStop *stop)
 {
   BpDebugResume how = { .struct_size = sizeof how, .action = action, .flags = flags };
-  int64_t late = g_get_monotonic_time () + 10 * G_USEC_PER_SEC;
+  int64_t late = patience_ends (10);
   __atomic_store_n (&n_stopped, 0, __ATOMIC_RELEASE);
   accel ()->debug_resume (accel_object (), t->vcpu, &how);
   ck_assert (vcpus_start (&t->machine, NULL));

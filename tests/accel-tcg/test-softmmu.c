@@ -1,5 +1,6 @@
 /* test-softmmu.c -- the software TLB: what it may keep, and for how long. */
 /* SPDX-License-Identifier: MIT */
+#include "../patience.h"
 #include "toy-cpu.h"
 #include "../suite.h"
 #include <check.h>
@@ -389,7 +390,7 @@ START_TEST (map_changed_by_another)
     bp_region_set_enabled (t->window_region, k & 1);
     bp_machine_unlock (&t->machine);
     while (__atomic_load_n (t->board.ram + 0x3000, __ATOMIC_ACQUIRE) != (k & 1 ? 0x5a : 0xff)) {
-      if (g_get_monotonic_time () > start + 10 * G_USEC_PER_SEC)
+      if (g_get_monotonic_time () > start + patience (10))
         ck_abort_msg ("change %u was not seen", k);
       g_thread_yield ();
     }

@@ -1,5 +1,6 @@
 /* test-tb-invalidate.c -- code that changes: by itself, by devices on other threads, in ROM, across pages. */
 /* SPDX-License-Identifier: MIT */
+#include "../patience.h"
 #include "toy-cpu.h"
 #include "../suite.h"
 #include <check.h>
@@ -95,7 +96,7 @@ START_TEST (by_device)
     while (word_at (t, DONE) != k) {
       if (spins++ > 200)
         g_usleep (20);
-      if (g_get_monotonic_time () > start + 20 * G_USEC_PER_SEC)
+      if (g_get_monotonic_time () > start + patience (20))
         ck_abort_msg ("way %u, how %u: round %u was not done", way, how, k);
     }
     if (word_at (t, GOT) != (k & 0x7fff))
@@ -244,7 +245,7 @@ START_TEST (in_a_device)
   Toy *t = toy_new (&toy_ways[_i]);
   ToyState s = starting_at (TOY_DEVICE + 0x100);
   toy_start (t, &s);
-  int64_t end = g_get_monotonic_time () + 5 * G_USEC_PER_SEC;
+  int64_t end = patience_ends (5);
   while (__atomic_load_n (&t->board.counter, __ATOMIC_ACQUIRE) < 4 * 0x01020304u && g_get_monotonic_time () < end)
     g_usleep (20);
   toy_stop (t);
@@ -289,7 +290,7 @@ START_TEST (second_page_goes)
   ToyBoard board = { .ram = g_memdup2 (t->board.ram, TOY_RAM_SIZE) };
   ck_assert (!toy_reference (&want, &board, 5));        /* (it goes on faulting) */
   toy_start (t, &s);
-  int64_t end = g_get_monotonic_time () + 5 * G_USEC_PER_SEC;
+  int64_t end = patience_ends (5);
   while (__atomic_load_n (&t->cpu->s.n_faults, __ATOMIC_ACQUIRE) < 3 && g_get_monotonic_time () < end)
     g_usleep (20);
   toy_stop (t);

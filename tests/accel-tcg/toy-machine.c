@@ -1,5 +1,6 @@
 /* toy-machine.c -- a machine of real core memory, the accelerator under test, and one toy CPU. */
 /* SPDX-License-Identifier: MIT */
+#include "../patience.h"
 #include "toy-cpu.h"
 #include <backplane/clock.h>
 #include <check.h>
@@ -199,7 +200,7 @@ toy_stop (Toy *t)
 void
 toy_wait_stopped (Toy *t)
 {
-  int64_t end = g_get_monotonic_time () + 20 * G_USEC_PER_SEC;
+  int64_t end = patience_ends (20);
   while (__atomic_load_n (&t->cpu->s.halted, __ATOMIC_ACQUIRE) != TOY_STOPPED) {
     if (g_get_monotonic_time () > end)
       ck_abort_msg ("the guest did not stop; pc %x after %u interrupts", t->cpu->s.pc, t->cpu->n_interrupts);

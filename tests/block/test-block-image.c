@@ -1,5 +1,6 @@
 /* test-block-image.c -- block-image in a machine: requests of a device of the test's own, media that change, failures of the host. */
 /* SPDX-License-Identifier: MIT */
+#include "../patience.h"
 #include "block-test.h"
 #include "drive.h"
 #include "../suite.h"
@@ -85,7 +86,7 @@ is_done (const Pending *p)
 static void
 wait_for (const Pending *p)
 {
-  gint64 end = g_get_monotonic_time () + 20 * G_USEC_PER_SEC;
+  gint64 end = patience_ends (20);
   while (!is_done (p) && g_get_monotonic_time () < end)
     if (!g_main_context_iteration (NULL, FALSE))
       g_usleep (100);

@@ -1,5 +1,6 @@
 /* test-char.c -- the character backends, each with a device of the test's own at its end. */
 /* SPDX-License-Identifier: MIT */
+#include "../patience.h"
 #include "build.h"
 #include "char-backends/stream.h"
 #include "port.h"
@@ -72,7 +73,7 @@ say (const char *text)
 static void
 expect_input (const char *text)
 {
-  gint64 end = g_get_monotonic_time () + 5 * G_USEC_PER_SEC;
+  gint64 end = patience_ends (5);
   while (strcmp (port->input->str, text) != 0 && g_get_monotonic_time () < end)
     if (!g_main_context_iteration (NULL, FALSE))
       g_usleep (1000);

@@ -1,5 +1,6 @@
 /* test-cpu.c -- vCPU threads: start, stop, kicks that are never lost, work on their thread. */
 /* SPDX-License-Identifier: MIT */
+#include "../patience.h"
 #include "machine.h"
 #include "../suite.h"
 #include <check.h>
@@ -115,7 +116,7 @@ state (unsigned i)
 static void
 wait_irqs (unsigned i, unsigned n)
 {
-  int64_t end = g_get_monotonic_time () + 10 * G_USEC_PER_SEC;
+  int64_t end = patience_ends (10);
   while (__atomic_load_n (&state (i)->n_irqs, __ATOMIC_SEQ_CST) < n) {
     ck_assert_msg (g_get_monotonic_time () < end, "vCPU %u slept through interrupt %u", i, n);
     g_thread_yield ();

@@ -1,5 +1,6 @@
 /* test-encodings.c -- a client of libvncclient sees the same picture whatever it is encoded in, and follows sizes. */
 /* SPDX-License-Identifier: MIT */
+#include "../patience.h"
 #include "vnc-test.h"
 #include "../suite.h"
 #include <rfb/rfbclient.h>
@@ -59,7 +60,7 @@ sees_screen (const rfbClient *client)
 static void
 watch (rfbClient *client)
 {
-  int64_t end = g_get_monotonic_time () + 10 * G_USEC_PER_SEC;
+  int64_t end = patience_ends (10);
   while (!sees_screen (client) && g_get_monotonic_time () < end)
     if (WaitForMessage (client, 100000) > 0)
       ck_assert (HandleRFBServerMessage (client));

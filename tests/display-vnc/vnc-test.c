@@ -1,5 +1,6 @@
 /* vnc-test.c -- a VNC server under test: its machine, and a small RFB client. */
 /* SPDX-License-Identifier: MIT */
+#include "../patience.h"
 #include "vnc-test.h"
 #include "../types.h"
 #include <glib/gstdio.h>
@@ -230,7 +231,7 @@ bool client_read (int fd, void *bytes, size_t size) { return size == 0 || recv (
 bool
 client_has_ended (int fd)
 {
-  int64_t end = g_get_monotonic_time () + 2 * G_USEC_PER_SEC;
+  int64_t end = patience_ends (2);
   uint8_t rest[4096];
   while (g_get_monotonic_time () < end) {
     struct pollfd p = { .fd = fd, .events = POLLIN };

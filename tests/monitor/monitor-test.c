@@ -1,5 +1,6 @@
 /* monitor-test.c -- a small machine for tests of monitors, without a program that runs on it. */
 /* SPDX-License-Identifier: MIT */
+#include "../patience.h"
 #include "monitor-test.h"
 #include "monitor/console.h"
 #include "monitor/qmp.h"
@@ -384,7 +385,7 @@ monitor_test_qmp (const char *text)
 void
 monitor_test_turn (bool (*until) (void))
 {
-  gint64 end = g_get_monotonic_time () + 20 * G_USEC_PER_SEC;
+  gint64 end = patience_ends (20);
   while (until ? !until () && g_get_monotonic_time () < end : g_main_context_pending (NULL))
     if (!g_main_context_iteration (NULL, FALSE))
       g_usleep (200);

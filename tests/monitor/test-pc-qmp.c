@@ -1,5 +1,6 @@
 /* test-pc-qmp.c -- a QMP client of machines/pc.ini with SeaBIOS: pictures of its screen, keys to its keyboard, memory, stop and go, the end. */
 /* SPDX-License-Identifier: MIT */
+#include "../patience.h"
 #include "../scratch.h"
 #include "../suite.h"
 #include <check.h>
@@ -28,7 +29,7 @@ start (void)
   const char *program = getenv ("BACKPLANE_RUN");
   g_autofree char *machine = g_build_filename (getenv ("BACKPLANE_SRCDIR"), "machines", "pc.ini", NULL);
   struct sockaddr_un sun = { .sun_family = AF_UNIX, .sun_path = "qmp.sock" };
-  gint64 end = g_get_monotonic_time () + 30 * G_USEC_PER_SEC;
+  gint64 end = patience_ends (30);
   got = g_string_new (NULL);
   child = fork ();
   if (child == 0) {
@@ -120,7 +121,7 @@ START_TEST (conversation)
   g_autofree char *greeting = line ();
   ck_assert_msg (g_str_has_prefix (greeting, "{\"QMP\": {"), "%s", greeting);
   is ("{\"execute\": \"qmp_capabilities\"}", DONE);
-  gint64 end = g_get_monotonic_time () + 60 * G_USEC_PER_SEC;
+  gint64 end = patience_ends (60);
   unsigned dots = 0;
   while ((dots = lit (720, 400)) < 3000 && g_get_monotonic_time () < end)       /* SeaBIOS's version, and that there is nothing to boot */
     g_usleep (200000);

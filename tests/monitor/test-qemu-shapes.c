@@ -1,5 +1,6 @@
 /* test-qemu-shapes.c -- the same commands to this program and to QEMU: answers of the same shape, errors of the same class; skipped without QEMU. */
 /* SPDX-License-Identifier: MIT */
+#include "../patience.h"
 #include "monitor/json.h"
 #include "../scratch.h"
 #include "../suite.h"
@@ -44,7 +45,7 @@ start (Server *s, const char *socket_name, const char *const *arguments)
 {
   static const JsonStreamClient client = { on_message, on_error };
   struct sockaddr_un sun = { .sun_family = AF_UNIX };
-  gint64 end = g_get_monotonic_time () + 30 * G_USEC_PER_SEC;
+  gint64 end = patience_ends (30);
   g_strlcpy (sun.sun_path, socket_name, sizeof sun.sun_path);
   s->pid = fork ();
   if (s->pid == 0) {

@@ -1,5 +1,6 @@
 /* test-terminal.c -- the program on a terminal: Ctrl-A C goes to the console and back, keys reach it, its commands act on the machine. */
 /* SPDX-License-Identifier: MIT */
+#include "../patience.h"
 #include "../scratch.h"
 #include "../suite.h"
 #include <check.h>
@@ -63,7 +64,7 @@ take (int timeout)
 static void
 shows (const char *text)
 {
-  gint64 end = g_get_monotonic_time () + 20 * G_USEC_PER_SEC;
+  gint64 end = patience_ends (20);
   const char *at;
   while (!(at = strstr (shown->str, text)) && g_get_monotonic_time () < end)
     take (200);
@@ -81,7 +82,7 @@ static void
 ends (int code)
 {
   int status = 0;
-  gint64 end = g_get_monotonic_time () + 20 * G_USEC_PER_SEC;
+  gint64 end = patience_ends (20);
   while (waitpid (child, &status, WNOHANG) == 0 && g_get_monotonic_time () < end)
     take (50);
   ck_assert_msg (WIFEXITED (status) && WEXITSTATUS (status) == code, "status %x: %s", status, shown->str);
