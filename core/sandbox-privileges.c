@@ -99,6 +99,19 @@ on_drop (int signal)
   errno = saved_errno;
 }
 
+/* ThreadSanitizer's own thread blocks all signals for good. */
+static bool
+is_tools_own (const char *status)
+{
+#ifdef __SANITIZE_THREAD__
+  uint64_t blocked;
+  const char *line = strstr (status, "\nSigBlk:");
+  return line && sscanf (line, "\nSigBlk: %" G_GINT64_MODIFIER "x", &blocked) == 1 && (blocked >> (DROP_SIGNAL - 1) & 1);
+#else
+  return false;
+#endif
+}
+
 /* The name of a thread that has more than it keeps, and is asked to drop it; NULL: it has not.  The kernel's own workers for rings are among a process's threads,
  * take no signals, and have the rights of whoever asked. */
 static char *
@@ -106,7 +119,7 @@ ask_thread (const char *tid)
 {
   g_autofree char *path = g_strdup_printf ("/proc/self/task/%s/status", tid), *text = NULL;
   uint64_t permitted;
-  if (!g_file_get_contents (path, &text, NULL, NULL) || g_str_has_prefix (text, "Name:\tiou-"))
+  if (!g_file_get_contents (path, &text, NULL, NULL) || g_str_has_prefix (text, "Name:\tiou-") || is_tools_own (text))
     return NULL;
   const char *line = strstr (text, "\nCapPrm:"), *name = text + strlen ("Name:\t");
   if (!line || sscanf (line, "\nCapPrm: %" G_GINT64_MODIFIER "x", &permitted) != 1 || !(permitted & ~kept_by_all))
