@@ -175,8 +175,7 @@ END_TEST
 static void
 write_file (size_t size, char byte)
 {
-  char *data = g_malloc (size);
-  memset (data, byte, size);
+  char *data = g_strnfill (size, byte);
   ck_assert (g_file_set_contents (path, data, (gssize) size, NULL));
   g_free (data);
 }
