@@ -1,5 +1,6 @@
 /* sweep.c -- a scenario once to count its calls, and once for each call that fails. */
 /* SPDX-License-Identifier: MIT */
+#include "../patience.h"
 #include "sweep.h"
 #include "../suite.h"
 #include <dirent.h>
@@ -11,7 +12,7 @@
 
 #define SLOTS 64
 #define SLOT_BYTES 160
-#define SECONDS (g_getenv ("BACKPLANE_SANITIZE") && *g_getenv ("BACKPLANE_SANITIZE") ? 100 : 20)
+#define SECONDS 20
 
 static const char *const kind_names[INJECT_KINDS] = {
   "open", "read", "write", "flush", "space", "seek", "stat", "lock", "rename", "map", "memory", "socket", "connect", "accept", "send", "receive",
@@ -63,7 +64,7 @@ static void
 point (const SweepScenario *s, const char *pattern, const SweepFault *f, uint32_t first, uint32_t n)
 {
   s->prepare ();
-  alarm (SECONDS);
+  alarm ((unsigned) (patience (SECONDS) / G_USEC_PER_SEC));
   inject_arm (f->kind, pattern, first, n, f->fault);
   s->run ();
   inject_disarm ();
