@@ -165,6 +165,11 @@ char *type_verdict (const BpTypeDesc *type);
 GArray *rows_copy (const void *rows, size_t row_size, size_t our_size);
 extern const BpTypeDesc stub_type;                      /* stub.c */
 
+/* --- interfaces.c -------------------------------------------------------------------------------- */
+bool interface_is_ours (const char *id);                /* of the headers of this ABI */
+/* What its table lacks that every such table has, NULL when fine, or when it is a third party's. */
+char *interface_verdict (const BpInterfaceDesc *interface);
+
 /* --- more of instances (object-instance.c) ------------------------------------------------------ */
 /* Appends a region to those that the descriptor can map; from now on the object frees it. */
 void object_add_region (BpObject *object, const char *name, BpRegion *region, const char *help);

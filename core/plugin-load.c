@@ -10,36 +10,6 @@
 #include <unistd.h>
 
 #include "object.h"
-#include <backplane/arch/x86-irqchip.h>
-#include <backplane/arch/x86-state.h>
-#include <backplane/bus/ata.h>
-#include <backplane/bus/memory-slots.h>
-#include <backplane/bus/pci.h>
-#include <backplane/bus/virtio.h>
-#include <backplane/iface/accel.h>
-#include <backplane/iface/acpi.h>
-#include <backplane/iface/balloon.h>
-#include <backplane/iface/block.h>
-#include <backplane/iface/boot.h>
-#include <backplane/iface/char.h>
-#include <backplane/iface/cmos.h>
-#include <backplane/iface/console.h>
-#include <backplane/iface/cpu-debug.h>
-#include <backplane/iface/firmware-config.h>
-#include <backplane/iface/image-tool.h>
-#include <backplane/iface/input.h>
-#include <backplane/iface/interrupt-controller.h>
-#include <backplane/iface/isa-dma.h>
-#include <backplane/iface/memory-backend.h>
-#include <backplane/iface/msi.h>
-#include <backplane/iface/net.h>
-#include <backplane/iface/power.h>
-#include <backplane/iface/screen.h>
-#include <backplane/iface/symbols.h>
-#include <backplane/iface/terminal.h>
-#include <backplane/iface/tone.h>
-#include <backplane/tcg/frontend.h>
-#include <backplane/tcg/instrument-host.h>
 
 #ifndef PLUGINDIR
 #define PLUGINDIR "/usr/local/lib/backplane"
@@ -75,19 +45,6 @@ plugin_core (void)
 {
   static BpModule core = { .id = (char *) "core", .desc = &core_desc };
   return &core;
-}
-
-/* NULL-terminated: the interface ids that the headers of this ABI define. */
-static const char *const *
-plugin_core_interfaces (void)
-{
-  static const char *const ids[] = {
-    BP_ACCEL_ID, BP_ACPI_ID, BP_ATA_BUS_ID, BP_BALLOON_ID, BP_BLOCK_ID, BP_BOOT_ID, BP_CHAR_ID, BP_CMOS_ID, BP_CONSOLE_ID, BP_CPU_DEBUG_ID, BP_FIRMWARE_CONFIG_ID,
-    BP_IMAGE_TOOL_ID, BP_INPUT_ID, BP_INSTRUMENT_HOST_ID, BP_INTERRUPT_CONTROLLER_ID, BP_ISA_DMA_ID, BP_MEMORY_BACKEND_ID, BP_MEMORY_DEVICE_ID,
-    BP_MEMORY_SLOTS_ID, BP_MSI_ID, BP_NET_ID, BP_PCI_BUS_ID, BP_POWER_BUTTON_ID, BP_SCREEN_ID, BP_SYMBOLS_ID, BP_TCG_FRONTEND_ID, BP_TERMINAL_ID, BP_TONE_ID,
-    BP_VIRTIO_BUS_ID, BP_X86_CPU_ID, BP_X86_IRQCHIP_ID, NULL,
-  };
-  return ids;
 }
 
 static GPtrArray *
@@ -286,7 +243,7 @@ desc_provides (const BpPluginDesc *desc, const char *interface_id)
 static bool
 interface_is_known (const BpPluginDesc *desc, const char *interface_id)
 {
-  if (g_strv_contains (plugin_core_interfaces (), interface_id) || desc_provides (desc, interface_id)) {
+  if (interface_is_ours (interface_id) || desc_provides (desc, interface_id)) {
     return true;
   }
   for (unsigned i = 0; i < modules ()->len; i++) {
@@ -412,6 +369,19 @@ loaded_by_path (const char *path)
   return NULL;
 }
 
+static bool
+check_functions (const char *path, const BpTypeDesc *type, GError **error)
+{
+  for (const BpInterfaceDesc *i = type->interfaces; i && i->id; i++) {
+    g_autofree char *wrong = interface_verdict (i);
+    if (wrong) {
+      g_set_error (error, BP_ERROR, BP_ERROR_PLUGIN, "%s: type `%s`: %s", path, type->name, wrong);
+      return false;
+    }
+  }
+  return true;
+}
+
 /* Every type is checked before the first is registered: a refused plugin leaves nothing behind. */
 static bool
 check_types (const char *path, const BpPluginDesc *desc, GError **error)
@@ -428,6 +398,9 @@ check_types (const char *path, const BpPluginDesc *desc, GError **error)
       g_set_error (error, BP_ERROR, BP_ERROR_PLUGIN,
                    "%s: duplicate type `%s`: the plugin `%s` already provides it", path, (*type)->name,
                    there ? type_module (there)->id : desc->id);
+      return false;
+    }
+    if (!check_functions (path, *type, error)) {
       return false;
     }
   }

@@ -34,7 +34,8 @@ typedef enum BpKind {
 
 typedef enum BpResetKind { BP_RESET_COLD, BP_RESET_WARM } BpResetKind;
 
-/* An interface that instances of the type implement. */
+/* An interface that instances of the type implement.  A table of this ABI's own interfaces has every function that its users call without asking; a type whose
+ * table lacks one is refused when its plugin is loaded, and the message names the function. */
 typedef struct BpInterfaceDesc {
   const char *id;               /* "bp.char/1": name and revision; a third party's own starts with its reversed domain.  NULL ends the table */
   const void *table;            /* starts with struct_size */

@@ -6,6 +6,7 @@
 
 #include "object.h"
 #include "../suite.h"
+#include <backplane/iface/block.h>
 
 /* --- types used below ----------------------------------------------------------------------- */
 
@@ -281,6 +282,37 @@ START_TEST (wrong_rows) {
 }
 END_TEST
 
+static void
+lacks (const BpInterfaceDesc *interface, const char *what)
+{
+  g_autofree char *verdict = interface_verdict (interface);
+  ck_assert_ptr_nonnull (verdict);
+  ck_assert_str_eq (verdict, what);
+}
+
+static void no_submit (void *self, BpBlockRequest *request) { }
+static void no_batch (void *self) { }
+
+START_TEST (lacking_functions) {
+  BpBlockIface block = { .struct_size = sizeof block, .submit = no_submit };
+  BpInterfaceDesc interface = { BP_BLOCK_ID, &block }, own = { "org.example.own/1", NULL };
+  ck_assert_ptr_null (interface_verdict (&own));
+  ck_assert_ptr_null (interface_verdict (&interface));
+  block.submit = NULL;
+  lacks (&interface, "interface `bp.block/1` has no `submit`");
+  block.submit = no_submit;
+  block.struct_size = offsetof (BpBlockIface, submit);
+  lacks (&interface, "interface `bp.block/1` has no `submit`");
+  block.struct_size = sizeof block;
+  block.batch_begin = no_batch;
+  lacks (&interface, "interface `bp.block/1` has no `batch_end`");
+  block.batch_end = no_batch;
+  ck_assert_ptr_null (interface_verdict (&interface));
+  interface.table = NULL;
+  lacks (&interface, "interface `bp.block/1` has no `table`");
+}
+END_TEST
+
 /* --- life cycle ----------------------------------------------------------------------------- */
 
 START_TEST (a_life) {
@@ -416,6 +448,7 @@ main (void)
   tcase_add_test (tests, shorter_rows);
   tcase_add_test (tests, verdicts);
   tcase_add_test (tests, wrong_rows);
+  tcase_add_test (tests, lacking_functions);
   tcase_add_test (tests, a_life);
   tcase_add_test (tests, a_failed_realize_is_undone);
   tcase_add_test (tests, what_was_only_configured_is_released_once);

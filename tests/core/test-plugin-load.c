@@ -189,6 +189,7 @@ END_TEST
 
 START_TEST (wrong_tables) {
   refused ("no-help", "type `no-help`: property `level` has no help");
+  refused ("lacks-function", "type `lacks-function`: interface `bp.block/1` has no `submit`");
   refused ("misnamed", "calls itself `other-name`");
   refused ("load-fails", "refused to start: the moon is not full");
 }
