@@ -118,6 +118,7 @@ typedef struct Call {
   FsServer *s;
   struct fuse_in_header h;
   const uint8_t *in;            /* the fixed part, in_size bytes */
+  size_t in_size;
   const char *names[2];         /* the texts behind it */
   const uint8_t *data;          /* what is behind them */
   size_t data_size;
@@ -128,7 +129,8 @@ typedef struct Call {
 typedef int Operation (Call *c);
 
 enum { NO_NAMES, ONE_NAME, TWO_NAMES, NAME_AND_TEXT, TEXT };
-#define CALL_IN(c, T, v) struct T v; memcpy (&v, (c)->in, sizeof v)
+/* What an older driver's message has not is 0. */
+#define CALL_IN(c, T, v) struct T v = { 0 }; memcpy (&v, (c)->in, MIN (sizeof v, (c)->in_size))
 static inline void
 call_put (Call *c, const void *bytes, size_t size)
 {

@@ -264,6 +264,7 @@ examine (Call *c, const OperationRow *row)
   if (c->data_size < row->in || c->room < row->out)
     return EINVAL;
   c->in = c->data;
+  c->in_size = row->in;
   c->data += row->in;
   c->data_size -= row->in;
   g_mutex_lock (&c->s->lock);

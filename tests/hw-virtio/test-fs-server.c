@@ -628,6 +628,9 @@ BP_TEST (refused)
         size_t n = fs_server_answer (p.s, bytes, size, answer, sizeof answer);
         bp_test_expect (n == 0 || (n == sizeof (struct fuse_out_header) && ((int32_t *) answer)[1] < 0));
         bp_test_expect_eq (fs_server_answer (p.s, bytes, size, answer, 15), 0);
+      } else if (opcode == FUSE_INIT) {         /* of a later FUSE, in as few bytes as the first had */
+        size_t n = fs_server_answer (p.s, bytes, size, answer, sizeof answer);
+        bp_test_expect (n == 0 || (((int32_t *) answer)[1] == 0) == (size >= sizeof h + 16));
       }
       g_free (bytes);
     }
