@@ -627,6 +627,8 @@ machine_free (BpMachine *m)
   if (!m)
     return;
   FullMachine *fm = full_machine (m);
+  if (bp_machine_run_state (m) == BP_RUN_RUNNING)
+    bp_machine_stop (m, BP_RUN_SHUTDOWN);
   vcpus_join (m);
   machine_drop_requests (m);
   loop_make_posts (m->main_loop);       /* what waits to be called knows objects */
