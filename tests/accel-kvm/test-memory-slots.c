@@ -61,7 +61,9 @@ static int
 get_log (const struct kvm_dirty_log *l)
 {
   ck_assert (slot[l->slot].flags & KVM_MEM_LOG_DIRTY_PAGES);
-  memcpy (l->dirty_bitmap, written[l->slot], (slot[l->slot].memory_size / PAGE + 63) / 64 * 8);
+  size_t bytes = (slot[l->slot].memory_size / PAGE + 63) / 64 * 8, kept = MIN (bytes, sizeof written[0]);
+  memcpy (l->dirty_bitmap, written[l->slot], kept);
+  memset ((char *) l->dirty_bitmap + kept, 0, bytes - kept);
   if (!is_manual)
     memset (written[l->slot], 0, sizeof written[0]);
   return 0;
@@ -73,7 +75,7 @@ clear_log (const struct kvm_clear_dirty_log *l)
   uint64_t pages = slot[l->slot].memory_size / PAGE;
   ck_assert (is_manual && l->first_page % 64 == 0);
   ck_assert (l->num_pages % 64 == 0 || l->first_page + l->num_pages == pages);
-  for (unsigned i = 0; i < (l->num_pages + 63) / 64; i++)
+  for (unsigned i = 0; i < (l->num_pages + 63) / 64 && l->first_page / 64 + i < N_PAGES / 64; i++)
     written[l->slot][l->first_page / 64 + i] &= ~((const uint64_t *) l->dirty_bitmap)[i];
   return 0;
 }

@@ -259,8 +259,9 @@ step_human (Drive *d, char **a)
   char *arguments = json_to_string (node, FALSE), *answer = command (d, "human-monitor-command", arguments);
   JsonNode *said = json_from_string (answer, NULL);
   fputs (said ? json_node_get_string (said) : answer, stdout);
+  json_object_unref (object);
   json_node_unref (node);
-  json_node_unref (said);
+  g_clear_pointer (&said, json_node_unref);
   g_free (answer);
   g_free (arguments);
 }
