@@ -368,7 +368,7 @@ fake_cpu_run_flags (FakeCpu *cpu, const Backend *backend, CodeBuffer *buffer, Bp
 {
   CodeBuffer before = buffer != NULL ? *buffer : (CodeBuffer) { 0 };
   Tb *tb = g_aligned_alloc0 (1, sizeof *tb, 64);
-  BackendBlock block = { tb, tcg_vcpu (cpu)->frontend, buffer, NULL, cpu->recoveries };
+  BackendBlock block = { .tb = tb, .frontend = tcg_vcpu (cpu)->frontend, .buffer = buffer, .recoveries = cpu->recoveries };
   FakeResult result = { FAKE_EXIT, 0, 0, 0 };
   for (uint32_t i = 0; i < ir->n_insns; i++)
     tb->n_insns += ir->insns[i].op == BP_IR_insn_start;

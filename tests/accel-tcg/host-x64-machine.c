@@ -204,7 +204,7 @@ compile_with (uint32_t cflags)
   tb->page_id[1] = page_id;
   for (uint32_t i = 0; i < ir.n_insns; i++)
     tb->n_insns += ir.insns[i].op == BP_IR_insn_start;
-  BackendBlock block = { tb, current, &buffer, NULL, NULL };
+  BackendBlock block = { .tb = tb, .frontend = current, .buffer = &buffer };
   ck_assert (backend_x64.compile (&block, &ir));
   bp_ir_block_reset (&ir);
   return tb;

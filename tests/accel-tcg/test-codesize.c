@@ -67,7 +67,7 @@ measure (CodeBuffer *buffer, const char *directory, const char *name)
   Tb *tb = g_aligned_alloc0 (1, sizeof *tb, 64);
   GString *dump = g_string_new (NULL);
   GArray *recoveries = g_array_new (false, false, sizeof (TbRecovery));
-  BackendBlock block = { tb, &wide_frontend, buffer, dump, recoveries };
+  BackendBlock block = { .tb = tb, .frontend = &wide_frontend, .buffer = buffer, .dump = dump, .recoveries = recoveries };
   unsigned guest = 0, hot = 0, hot_bytes = 0, late = 0;
   ck_assert (g_file_get_contents (path, &text, NULL, NULL));
   bp_ir_block_init (&ir, globals, G_N_ELEMENTS (globals), NULL);

@@ -170,7 +170,7 @@ START_TEST (test_full_buffer)
 {
   size_t size = buffer.limit;
   Tb *tb = g_aligned_alloc0 (1, sizeof *tb, 64);
-  BackendBlock block = { tb, &frontend, &buffer, NULL, NULL };
+  BackendBlock block = { .tb = tb, .frontend = &frontend, .buffer = &buffer };
   for (unsigned i = 0; i < 40; i++)
     bp_ir_gst (&ir, g (i % 10), g (0), BP_MO_32);
   bp_ir_exit_tb (&ir, 0);

@@ -197,7 +197,7 @@ START_TEST (test_buffer_fills)
   fake_cpu_block_init (&ir);
   bp_ir_exit_tb (&ir, BP_IR_EXIT_NONE);
   for (; n < 8; n++) {
-    BackendBlock block = { &tb[n], &fake_frontend, &buffer, NULL, NULL };
+    BackendBlock block = { .tb = &tb[n], .frontend = &fake_frontend, .buffer = &buffer };
     if (!backend_interp.compile (&block, &ir))
       break;
   }

@@ -147,7 +147,7 @@ run_once (bool is_loop)
 {
   Tb *tb = g_aligned_alloc0 (1, sizeof *tb, 64);
   tb->is_loop = is_loop;
-  BackendBlock block = { tb, &frontend, &buffer, NULL, NULL };
+  BackendBlock block = { .tb = tb, .frontend = &frontend, .buffer = &buffer };
   bp_ir_exit_tb (&ir, BP_IR_EXIT_NONE);
   ck_assert (backend_x64.compile (&block, &ir));
   bp_ir_block_reset (&ir);
