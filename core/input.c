@@ -67,7 +67,7 @@ find (BpMachine *machine, uint32_t kind, void **self)
 bool
 bp_input_send_key (BpMachine *machine, unsigned code, bool down)
 {
-  CONTRACT_MAIN (machine);
+  CONTRACT_MAIN_OR_LOCKED (machine);
   void *self;
   bp_machine_lock (machine);
   const BpInputIface *t = find (machine, BP_INPUT_KEYS, &self);
@@ -81,7 +81,7 @@ bp_input_send_key (BpMachine *machine, unsigned code, bool down)
 bool
 bp_input_send_relative (BpMachine *machine, int dx, int dy, int wheel, uint32_t buttons)
 {
-  CONTRACT_MAIN (machine);
+  CONTRACT_MAIN_OR_LOCKED (machine);
   void *self;
   bp_machine_lock (machine);
   const BpInputIface *t = find (machine, BP_INPUT_RELATIVE, &self);
@@ -95,7 +95,7 @@ bp_input_send_relative (BpMachine *machine, int dx, int dy, int wheel, uint32_t 
 bool
 bp_input_send_absolute (BpMachine *machine, unsigned x, unsigned y, int wheel, uint32_t buttons)
 {
-  CONTRACT_MAIN (machine);
+  CONTRACT_MAIN_OR_LOCKED (machine);
   void *self;
   bp_machine_lock (machine);
   const BpInputIface *t = find (machine, BP_INPUT_ABSOLUTE, &self);

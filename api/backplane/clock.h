@@ -1,7 +1,8 @@
 /* clock.h -- the machine's clocks and timers. */
 /* SPDX-License-Identifier: MIT */
 /*
- * PURPOSE.  All times are nanoseconds, signed 64 bits.  Timers fire with the machine lock held, [main] or, in deterministic mode, [vcpu].
+ * PURPOSE.  All times are nanoseconds, signed 64 bits.  Timers fire [locked]: those of the realtime clock, and of the host's but in deterministic mode, [main]; others
+ * [main], or on the thread of a vCPU, in deterministic mode and when a guest asks for the time and they are late.
  *   virtual   stops with the machine; in deterministic mode it follows executed instructions
  *   realtime  the host's monotonic clock, never stops
  *   host      the host's wall clock (CLOCK_REALTIME), may jump; in deterministic mode: a fixed start + virtual

@@ -27,9 +27,9 @@ typedef struct BpInputIface {
   void (*absolute) (void *self, unsigned x, unsigned y, int wheel, uint32_t buttons);
   void (*release) (void *self);         /* lets go of every key and button that is held */
   uint32_t (*leds) (void *self);        /* BP_INPUT_LED_*: those of a keyboard that the guest has switched on */
-} BpInputIface;                         /* all [main][locked]; but for kinds each may be NULL */
+} BpInputIface;                         /* all [any][locked]: a key that waits for guest time comes on a vCPU's thread in deterministic mode; but for kinds each may be NULL */
 
-/* To the first that takes it; false: nobody does. [main] */
+/* To the first that takes it; false: nobody does. [main or locked] */
 BP_EXPORT bool bp_input_send_key (BpMachine *machine, unsigned code, bool down);
 BP_EXPORT bool bp_input_send_relative (BpMachine *machine, int dx, int dy, int wheel, uint32_t buttons);
 BP_EXPORT bool bp_input_send_absolute (BpMachine *machine, unsigned x, unsigned y, int wheel, uint32_t buttons);
