@@ -317,7 +317,7 @@ machine_drop_object (BpMachine *m, BpObject *o)
   symbols_collect (m);
   bp_machine_unlock (m);
   drop_section (m, s);
-  if (ran && !m->shutdown_requested && !vcpus_start (m, &error))
+  if (ran && !machine_is_ending (m) && !vcpus_start (m, &error))
     bp_machine_request_shutdown (m, 1, error->message);
   machine_tell (m, BP_MACHINE_OBJECT_REMOVED, id);
 }

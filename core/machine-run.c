@@ -130,7 +130,7 @@ restart (BpMachine *m, const char *reason)
   bool was_running = bp_machine_run_state (m) == BP_RUN_RUNNING;
   vcpus_stop (m);
   machine_reset (m, BP_RESET_WARM);
-  if (was_running && !m->shutdown_requested && !vcpus_start (m, &error))
+  if (was_running && !machine_is_ending (m) && !vcpus_start (m, &error))
     bp_machine_request_shutdown (m, 1, error->message);
   machine_tell (m, BP_MACHINE_RESET, reason);
 }
@@ -229,9 +229,9 @@ bp_machine_request_shutdown (BpMachine *machine, int exit_code, const char *reas
 {
   bp_machine_lock (machine);
   if (!machine->shutdown_requested) {   /* the first reason counts */
-    machine->shutdown_requested = true;
     machine->exit_code = exit_code;
     machine->shutdown_reason = g_strdup (reason);
+    __atomic_store_n (&machine->shutdown_requested, true, __ATOMIC_RELEASE);
   }
   machine_request (machine, REQUEST_SHUTDOWN);
   bp_machine_unlock (machine);
@@ -288,7 +288,7 @@ run_loop (BpMachine *m)
   GSource *terminate = attach (m, g_unix_signal_source_new (SIGTERM), on_signal);
   GSource *timeout = seconds ? attach (m, g_timeout_source_new_seconds (seconds), on_timeout) : NULL;
   m->run_loop = g_main_loop_new (bp_loop_context (m->main_loop), FALSE);
-  if (!m->shutdown_requested)
+  if (!machine_is_ending (m))
     g_main_loop_run (m->run_loop);
   g_clear_pointer (&m->run_loop, g_main_loop_unref);
   detach (timeout);
@@ -381,7 +381,7 @@ machine_run (BpMachine *m)
   g_assert (fm->realized);
   begin (m);
   fm->started = true;
-  if (!m->shutdown_requested) {
+  if (!machine_is_ending (m)) {
     if (!fm->starts_stopped && !fm->incoming && !bp_machine_continue (m, &error))
       bp_machine_request_shutdown (m, 1, error->message);
     run_loop (m);

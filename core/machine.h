@@ -71,12 +71,14 @@ struct BpMachine {
   GArray *message_takers;       /* msi.c; NULL: nobody has sent a message yet */
   bool deterministic;
   unsigned icount_shift;
-  int exit_code;
-  bool shutdown_requested;
+  int exit_code;                /* what belongs to it is set before */
+  bool shutdown_requested;      /* written under the lock, read anywhere by machine_is_ending */
   bool exit_on_reset;           /* [machine] on-reset = exit: a reset by the guest ends the run */
   char *shutdown_reason;
   GMainLoop *run_loop;
 };
+
+static inline bool machine_is_ending (const BpMachine *m) { return __atomic_load_n (&m->shutdown_requested, __ATOMIC_ACQUIRE); }
 
 /* Parse result -> objects, created, checked, mapped, wired, configured (nothing realized).  NULL and errors in the descriptor when anything is wrong. */
 BpMachine *machine_build (Descriptor *d);

@@ -368,7 +368,7 @@ switch_over (Sender *s, GError **error)
 static bool
 prepare (Migration *g, GError **error)
 {
-  return !g->m->shutdown_requested || snapshot_refuse (error, "the machine is about to end");
+  return !machine_is_ending (g->m) || snapshot_refuse (error, "the machine is about to end");
 }
 
 static bool

@@ -113,7 +113,7 @@ bp_private_take_reset (BpMachine *m)
 int
 bp_private_exit_code (const BpMachine *m)
 {
-  return m->shutdown_requested ? m->exit_code : -1;
+  return machine_is_ending (m) ? m->exit_code : -1;
 }
 
 /* --- saving and loading ------------------------------------------------------------------------------ */

@@ -60,7 +60,7 @@ bool
 machine_serve_first (BpMachine *m, Standing *s, BpRunState how, GError **error)
 {
   machine_serve (m);
-  if (m->shutdown_requested)
+  if (machine_is_ending (m))
     return snapshot_refuse (error, "the machine is about to end");
   if (bp_machine_run_state (m) != how) {
     s->ran = false;
@@ -359,7 +359,7 @@ bp_machine_load_snapshot (BpMachine *machine, const char *name, GError **error)
   g_autoptr (GArray) disks = snapshot_disks (machine);
   g_auto (Target) t = target_of (disks, name);
   bool broken = false;
-  bool good = !machine->shutdown_requested || snapshot_refuse (&wrong, "the machine is about to end");
+  bool good = !machine_is_ending (machine) || snapshot_refuse (&wrong, "the machine is about to end");
   if (good)
     good = t.path ? load_file (machine, disks, &t, &broken, &wrong) : load_disk (machine, disks, name, &broken, &wrong);
   if (good)
