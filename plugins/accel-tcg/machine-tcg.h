@@ -337,7 +337,7 @@ static inline VcpuExtra *tcg_extra (TcgVcpu *v) { return (VcpuExtra *) v->extra;
 /* --- leaving generated code: the rest is in exec-leave.c ---------------------------------------------------------- */
 
 /* At the end of the block that runs.  (Others look at exit_request: tb_link.) */
-static inline void
+TCG_IN_SIGNAL static inline void
 tcg_ask_to_leave (TcgVcpu *v)
 {
   __atomic_store_n (&v->exit_request, 1, __ATOMIC_RELEASE);
