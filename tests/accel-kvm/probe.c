@@ -165,8 +165,7 @@ peek (void *cpu, void *user)
   BpX86State s = { .struct_size = sizeof s };
   Probe *p = user;
   x86->get_state (cpu, &s);
-  p->n_peeks += s.gpr[BP_X86_RBP] == 0x5eed;
-  if (p->n_peeks == 5)
+  if (__atomic_add_fetch (&p->n_peeks, s.gpr[BP_X86_RBP] == 0x5eed, __ATOMIC_RELAXED) == 5)
     s.gpr[BP_X86_RDI] = 1;      /* what ends the guest's loop */
   x86->set_state (cpu, &s);
 }
@@ -178,7 +177,7 @@ on_timer (void *user)
   unsigned cursor = 0;
   void *cpu = bp_machine_next (bp_object_machine (p), BP_X86_CPU_ID, &cursor);
   bp_vcpu_run_on (bp_vcpu_of (cpu), peek, p, false);
-  if (p->n_peeks < 5)
+  if (__atomic_load_n (&p->n_peeks, __ATOMIC_RELAXED) < 5)
     bp_timer_arm (p->timer, bp_clock_now (bp_object_machine (p), BP_CLOCK_VIRTUAL) + 5000000);
 }
 

@@ -341,7 +341,7 @@ START_TEST (logs)
 }
 END_TEST
 
-/* Without memory for what was written everything was, which is too much and never too little.  Under AddressSanitizer allocations do not fail. */
+/* Without memory for what was written everything was, which is too much and never too little.  Under sanitizers allocations do not fail. */
 START_TEST (logs_without_memory)
 {
   enum { LARGE = 1 << 17 };     /* pages: 16 KiB of bits */

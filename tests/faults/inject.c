@@ -367,7 +367,7 @@ mmap (void *at, size_t n, int protection, int flags, int fd, off_t offset)
 }
 ALIAS (mmap64, mmap);
 
-#if !defined __SANITIZE_ADDRESS__
+#if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
 extern void *__libc_malloc (size_t n), *__libc_calloc (size_t n, size_t size), *__libc_realloc (void *old, size_t n), *__libc_memalign (size_t alignment, size_t n);
 
 static bool
