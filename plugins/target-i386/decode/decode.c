@@ -380,10 +380,13 @@ parse_mem32 (Decoder *d, X86Mem *mem)
   return fetch_disp (d, mem, disp_size);
 }
 
+/* All of it, the hole between the fields too: equal instructions are equal bytes. */
 static void
 init_mem (const X86Insn *insn, X86Mem *mem)
 {
-  *mem = (X86Mem) { .base = X86_NO_REG, .index = X86_NO_REG, .adsize = insn->adsize };
+  memset (mem, 0, sizeof *mem);
+  mem->base = mem->index = X86_NO_REG;
+  mem->adsize = insn->adsize;
 }
 
 static bool

@@ -270,7 +270,8 @@ typedef enum X86DecodeResult {
   X86_DECODE_TOO_LONG   /* more than 15 bytes: #GP(0) */
 } X86DecodeResult;
 
-/* Decode one instruction; reads no byte past bytes[avail - 1].  *out is always written. */
+/* Decode one instruction; reads no byte past bytes[avail - 1].  *out is always written, to
+ * its last byte: the same bytes in the same mode give what memcmp() finds equal. */
 X86DecodeResult x86_decode (const uint8_t *bytes, size_t avail, X86Mode mode, X86Insn *out);
 
 /* Make of a decoded instruction what a processor without insn->feature makes of the same bytes (LZCNT is
