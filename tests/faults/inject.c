@@ -28,12 +28,15 @@
 #endif
 
 #define BLOCK 4096u
-#define EXPORT __attribute__ ((visibility ("default")))
+#define VISIBLE __attribute__ ((visibility ("default")))
+/* ThreadSanitizer's runtime makes some of the calls before it is ready for instrumented code. */
+#define UNWATCHED __attribute__ ((no_sanitize ("thread")))
+#define EXPORT VISIBLE UNWATCHED
 /* What the C library calls the same function for programs that were built for large files. */
-#define ALIAS(name, of) EXPORT __typeof__ (of) name __attribute__ ((alias (#of)))
+#define ALIAS(name, of) VISIBLE __typeof__ (of) name __attribute__ ((alias (#of)))
 
 static InjectPage own_page = { .kind = -1 };
-EXPORT InjectPage *inject_page = &own_page;
+VISIBLE InjectPage *inject_page = &own_page;
 
 /* --- the plan ---------------------------------------------------------------------------------------- */
 
@@ -74,7 +77,7 @@ share_page (void)
 }
 
 /* 0: the call is made; else what happens instead. */
-static int
+static UNWATCHED int
 count (InjectKind kind)
 {
   InjectPage *p = inject_page;
@@ -85,19 +88,19 @@ count (InjectKind kind)
   return p->fault;
 }
 
-static bool
+static UNWATCHED bool
 is_armed (InjectKind kind)
 {
   return __atomic_load_n (&inject_page->kind, __ATOMIC_SEQ_CST) == (int) kind;
 }
 
-static int
+static UNWATCHED int
 of_path (InjectKind kind, const char *path)
 {
   return is_armed (kind) && strstr (path, inject_page->pattern) ? count (kind) : 0;
 }
 
-static int
+static UNWATCHED int
 of_descriptor (InjectKind kind, int fd)
 {
   char link[32], path[PATH_MAX];
@@ -115,20 +118,20 @@ of_descriptor (InjectKind kind, int fd)
   return strstr (path, inject_page->pattern) ? count (kind) : 0;
 }
 
-static int
+static UNWATCHED int
 of_nothing (InjectKind kind)
 {
   return is_armed (kind) ? count (kind) : 0;
 }
 
-static int
+static UNWATCHED int
 of_bytes (InjectKind kind, size_t n)
 {
   return is_armed (kind) && n >= inject_page->least ? count (kind) : 0;
 }
 
 /* Fails with an errno; what has no short form fails with EIO. */
-static int
+static UNWATCHED int
 refuse (int fault)
 {
   errno = fault > 0 ? fault : EIO;
