@@ -497,7 +497,7 @@ interrupt (void *env, uint32_t pending)
   cpu->s.epc = cpu->s.pc;
   cpu->s.pc = TOY_VECTOR - cpu->s.base;
   cpu->s.enabled = 0;
-  cpu->s.halted = TOY_RUNS;
+  __atomic_store_n (&cpu->s.halted, TOY_RUNS, __ATOMIC_RELEASE);
   __atomic_add_fetch (&cpu->n_interrupts, 1, __ATOMIC_SEQ_CST);
   return true;
 }
