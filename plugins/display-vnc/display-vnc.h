@@ -6,7 +6,7 @@
  *   display.c   type, properties, life cycle      listen.c    sockets, who is let in       client.c   a connection's thread
  *   picture.c   adapter -> picture -> copies      input.c     events on their way          keys.c     keysyms and scan codes -> keys
  *   web.c       files over HTTP, same port        password.c  VNC authentication
- * Lock: `lock` is for what is marked so.  The main loop alone ever has it and the machine lock at a time, in either order; connections' threads never take the machine lock.
+ * Locks, in this order: `frame_lock`, the machine's, `lock`; each of the two is for what is marked with it.  Connections' threads never take the machine's.
  */
 #ifndef DISPLAY_VNC_H
 #define DISPLAY_VNC_H
@@ -62,7 +62,7 @@ typedef struct VncClient {
   VncClientState state;         /* lock */
   bool wants;                   /* atomic: it waits for a picture */
   bool is_refused;              /* atomic: there is no such size as it has asked for */
-  bool wants_any;               /* lock: it waits for the adapter to be asked, even if nothing has changed */
+  bool wants_any;               /* frame_lock: it waits for the adapter to be asked, even if nothing has changed */
   /* its thread's */
   bool is_authentic;
   uint32_t *pixels, width, height;              /* what libvncserver sends from */
@@ -93,14 +93,14 @@ struct VncDisplay {
   unsigned n_clients;           /* places */
   bool is_ready;
   /* derived */
-  GMutex lock;
+  GMutex frame_lock, lock;
   GCond room;                   /* there is room for events, or an end */
   bool ending;                  /* lock */
   VncEvent events[MAX_EVENTS];  /* lock */
   unsigned n_events;            /* lock */
-  BpScreenFrame frame;          /* lock */
-  uint64_t serial, *row_serial; /* lock; of the last change */
-  int64_t asked_at;             /* lock; when the adapter was asked last */
+  BpScreenFrame frame;          /* frame_lock */
+  uint64_t serial, *row_serial; /* frame_lock; of the last change */
+  int64_t asked_at;             /* frame_lock; when the adapter was asked last */
 };
 
 enum { SHARING_SHARED, SHARING_ASK, SHARING_EXCLUSIVE };

@@ -108,6 +108,7 @@ static bool
 vnc_realize (void *self, GError **error)
 {
   VncDisplay *d = self;
+  g_mutex_init (&d->frame_lock);
   g_mutex_init (&d->lock);
   g_cond_init (&d->room);
   d->frame.struct_size = sizeof d->frame;
@@ -162,6 +163,7 @@ vnc_unrealize (void *self)
   g_clear_pointer (&d->title, g_free);
   g_cond_clear (&d->room);
   g_mutex_clear (&d->lock);
+  g_mutex_clear (&d->frame_lock);
 }
 
 static void

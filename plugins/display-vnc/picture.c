@@ -14,7 +14,7 @@ vnc_picture_update (VncDisplay *d)
   const BpScreenIface *screen = d->screen.table;
   BpMachine *machine = bp_object_machine (d);
   BpScreenFrame *f = &d->frame;
-  g_mutex_lock (&d->lock);
+  g_mutex_lock (&d->frame_lock);
   bp_machine_lock (machine);
   bp_screen_update (screen, d->screen.instance, d->head, f);
   bp_machine_unlock (machine);
@@ -31,7 +31,7 @@ vnc_picture_update (VncDisplay *d)
       vnc_signal (c->wake);
     c->wants_any = false;
   }
-  g_mutex_unlock (&d->lock);
+  g_mutex_unlock (&d->frame_lock);
 }
 
 void
@@ -133,7 +133,7 @@ bool
 vnc_picture_take (VncClient *c, rfbClientPtr cl)
 {
   VncDisplay *d = c->display;
-  g_mutex_lock (&d->lock);
+  g_mutex_lock (&d->frame_lock);
   bool fresh = g_get_monotonic_time () - d->asked_at <= G_USEC_PER_SEC / d->refresh;
   c->wants_any = !fresh;
   const BpScreenFrame *f = &d->frame;
@@ -142,7 +142,7 @@ vnc_picture_take (VncClient *c, rfbClientPtr cl)
   if ((width != c->width || height != c->height) && can_follow)
     resize (c, cl, width, height);
   if (!c->pixels) {
-    g_mutex_unlock (&d->lock);
+    g_mutex_unlock (&d->frame_lock);
     return false;
   }
   if (width != c->shown_width || height != c->shown_height) {
@@ -156,6 +156,6 @@ vnc_picture_take (VncClient *c, rfbClientPtr cl)
     for (uint32_t y = 0; y < MIN (height, c->height); y += BAND)
       copy_band (c, y, MIN (y + BAND, MIN (height, c->height)), MIN (width, c->width));
   c->serial = d->serial;
-  g_mutex_unlock (&d->lock);
+  g_mutex_unlock (&d->frame_lock);
   return fresh;
 }
