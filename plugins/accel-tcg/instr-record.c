@@ -77,12 +77,6 @@ tcg_slow_record (void *env, uint64_t address, uint64_t value, uint64_t imm, uint
 
 /* --- instructions that did not happen ---------------------------------------------------------------- */
 
-static void
-take_back (TcgVcpu *v, uint32_t counter, uint64_t n)
-{
-  *(uint64_t *) (void *) (v->score + counter) -= n;
-}
-
 /* The record of an instruction that did not happen is among the last ones. */
 static void
 take_back_record (TcgVcpu *v, unsigned channel, const BpInsn *insn)
@@ -136,11 +130,11 @@ instr_not_executed (TcgVcpu *v, const Tb *tb, unsigned insn, bool is_left)
   for (unsigned i = 0; t->slot && i < t->n_tallies; i++) {
     const InstrTally *y = &t->tally[i];
     if (y->last >= insn)
-      take_back (v, y->counter, y->n * (y->last - MAX (y->first, insn) + 1u));
+      tcg_score_add (v, y->counter, -(y->n * (y->last - MAX (y->first, insn) + 1u)));
   }
   for (unsigned i = 0; i < t->n_whole; i++)
     if (t->whole[i].first >= insn + (t->whole[i].begun && !is_left))
-      take_back (v, t->whole[i].counter, t->whole[i].n);
+      tcg_score_add (v, t->whole[i].counter, -t->whole[i].n);
   if (is_left) {                /* what stands in front of the next instruction has not been reached, and nothing is ahead: see instr-weave.c */
     if (insn < t->n_insns)
       tell_left (v, t, tb, insn);
@@ -148,7 +142,7 @@ instr_not_executed (TcgVcpu *v, const Tb *tb, unsigned insn, bool is_left)
   }
   for (unsigned i = 0; i < t->n_live; i++)
     if (t->live[i].first == insn)       /* those behind it have not been reached */
-      take_back (v, t->live[i].counter, t->live[i].n);
+      tcg_score_add (v, t->live[i].counter, -t->live[i].n);
   uint32_t counted = settle_ahead (v, t, insn);
   for (unsigned c = 0; c < INSTR_MAX; c++)
     if (instr_mask (tb->cflags) >> c & counted >> c & 1 && v->instr->ring[c].base)

@@ -152,13 +152,14 @@ instr_nobody_runs (const TcgInstr *a)
   return true;
 }
 
+/* Each vCPU's thread alone reads and writes its in_block. */
 static bool
 holds_translator (TcgInstr *a)
 {
   for (unsigned i = 0; i < a->m->vcpus->len; i++) {
     TcgVcpu *v = a->m->vcpus->pdata[i];
-    if (v->instr && v->instr->in_block && bp_vcpu_is_current (v->vcpu))
-      return true;
+    if (bp_vcpu_is_current (v->vcpu))
+      return v->instr && v->instr->in_block;
   }
   return false;
 }
@@ -181,7 +182,8 @@ instr_counter_get (BpInstrument *in, BpCounter c, unsigned vcpu)
   } else {
     each_block (a, add_up, &sum);
   }
+  sum.n += __atomic_load_n (score_at (a, c, vcpu), __ATOMIC_RELAXED);   /* where a block that goes takes its part to */
   if (!held)
     g_mutex_unlock (&a->m->lock);
-  return sum.n + __atomic_load_n (score_at (a, c, vcpu), __ATOMIC_RELAXED);
+  return sum.n;
 }

@@ -142,6 +142,14 @@ _Static_assert (sizeof (TcgVcpu) <= sizeof (BpTcgArea), "the vCPU's area is full
 
 static inline TcgVcpu *tcg_vcpu (void *env) { return (TcgVcpu *) env; }
 
+/* The vCPU's own thread writes its counters, as generated code does; any may read them. */
+static inline void
+tcg_score_add (TcgVcpu *v, size_t counter, uint64_t n)
+{
+  uint64_t *at = (uint64_t *) (void *) (v->score + counter);
+  __atomic_store_n (at, *at + n, __ATOMIC_RELAXED);
+}
+
 static inline void
 tlb_near_drop (TcgVcpu *v, unsigned mmu)
 {
