@@ -349,15 +349,29 @@ END_TEST
 
 /* --- privileges --------------------------------------------------------------------------------------- */
 
+/* ThreadSanitizer's own thread blocks all signals for good, and keeps what it has. */
+static bool
+is_tools_own (const char *status)
+{
+#ifdef __SANITIZE_THREAD__
+  return strstr (status, "\nSigBlk:\tfffffff");
+#else
+  return false;
+#endif
+}
+
 /* The line of each thread's status must be as the first one's, and what is expected. */
 static void
 all_threads_say (const char *key, const char *expected)
 {
   g_autoptr (GDir) tasks = g_dir_open ("/proc/self/task", 0, NULL);
   unsigned n = 0;
-  for (const char *tid; (tid = g_dir_read_name (tasks)); n++) {
+  for (const char *tid; (tid = g_dir_read_name (tasks));) {
     g_autofree char *path = g_strdup_printf ("/proc/self/task/%s/status", tid), *text = NULL;
     ck_assert (g_file_get_contents (path, &text, NULL, NULL));
+    if (is_tools_own (text))
+      continue;
+    n++;
     const char *line = strstr (text, key);
     ck_assert_ptr_nonnull (line);
     g_autofree char *value = g_strstrip (g_strndup (line + strlen (key), strcspn (line + strlen (key), "\n")));
