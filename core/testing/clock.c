@@ -5,6 +5,7 @@
 
 typedef struct Clock {
   int64_t now;
+  int64_t pace;                 /* ns that go by at each reading: of a slow host, for who writes it here */
   TestingInstruments *instruments;
 } Clock;
 
@@ -22,7 +23,13 @@ unrealize (void *self)
   ((Clock *) self)->instruments = NULL;
 }
 
-static int64_t virtual_time (void *self) { return ((Clock *) self)->now; }
+static int64_t
+virtual_time (void *self)
+{
+  Clock *clock = self;
+  return clock->now += clock->pace;
+}
+
 static void timer_moved (void *self, int64_t at) { }
 
 static const BpAccelIface iface = { .struct_size = sizeof iface, .virtual_time = virtual_time, .timer_moved = timer_moved };

@@ -55,14 +55,16 @@ static bool is_periodic (const Counter *c) { return c->mode == 2 || c->mode == 3
 static bool is_gated_by_edge (const Counter *c) { return c->mode == 1 || c->mode == 5; }
 
 static uint64_t
-elapsed (Pit *p, const Counter *c)
+elapsed_at (const Counter *c, int64_t at)
 {
   if (!c->loaded || (is_gated_by_edge (c) && !c->triggered))
     return 0;
   if (!c->gate && !is_gated_by_edge (c))
     return c->paused;
-  return ns_to_ticks (now (p) - c->start);
+  return ns_to_ticks (at - c->start);
 }
+
+static uint64_t elapsed (Pit *p, const Counter *c) { return elapsed_at (c, now (p)); }
 
 static uint16_t to_bcd (uint32_t n) { return (uint16_t) (n % 10 | (n / 10 % 10) << 4 | (n / 100 % 10) << 8 | (n / 1000 % 10) << 12); }
 static uint32_t from_bcd (uint16_t n) { return (n & 15u) + ((n >> 4) & 15u) * 10 + ((n >> 8) & 15u) * 100 + (n >> 12) * 1000u; }
@@ -144,11 +146,12 @@ drive_out0 (Pit *p, int level)
   bp_pin_set (p->out0, level);
 }
 
+/* As of `at`, a reading of the clock before: the host may be late already, and a pulse that is over by now is yet to be made. */
 static void
-update_counter0 (Pit *p)
+update_counter0 (Pit *p, int64_t at)
 {
   Counter *c = &p->counter[0];
-  uint64_t t = elapsed (p, c);
+  uint64_t t = elapsed_at (c, at);
   drive_out0 (p, output_at (c, t));
   p->edge = next_edge (c, t);
   arm (p, c);
@@ -205,10 +208,10 @@ update_speaker (Pit *p)
 }
 
 static void
-update (Pit *p, const Counter *c)
+update (Pit *p, const Counter *c, int64_t at)
 {
   if (c == &p->counter[0])
-    update_counter0 (p);
+    update_counter0 (p, at);
   else if (c == &p->counter[2] && p->port_b & PORTB_SPEAKER)
     update_speaker (p);
 }
@@ -218,6 +221,7 @@ update (Pit *p, const Counter *c)
 static void
 load_count (Pit *p, Counter *c, uint32_t value)
 {
+  int64_t at = now (p);
   if (c->bcd)
     value = from_bcd ((uint16_t) value);
   c->reload = value ? value : c->bcd ? 10000 : 65536;
@@ -226,11 +230,11 @@ load_count (Pit *p, Counter *c, uint32_t value)
   /* In modes 2 and 3 a new count takes effect at the end of the period; restarting at once is what software can tell apart only by
    * reading back, and is how a stopped counter starts. */
   if (!is_gated_by_edge (c)) {
-    c->start = now (p);
+    c->start = at;
     c->paused = 0;
   }
   c->loaded = true;
-  update (p, c);
+  update (p, c, at);
 }
 
 static void
@@ -250,7 +254,7 @@ write_counter (Pit *p, Counter *c, uint8_t value)
       c->write_low = value;
       if (c->mode == 0) {       /* the first byte stops the count */
         c->loaded = false;
-        update (p, c);
+        update (p, c, now (p));
       }
     }
     c->write_high_next = !c->write_high_next;
@@ -297,7 +301,7 @@ write_control (Pit *p, uint8_t value)
   }
   bool gate = c->gate;
   *c = (Counter) { .reload = 65536, .access = (uint8_t) access, .mode = (uint8_t) (mode > 5 ? mode & 3 : mode), .bcd = value & 1, .gate = gate };
-  update (p, c);
+  update (p, c, now (p));
 }
 
 static uint8_t
@@ -341,15 +345,16 @@ set_gate (Pit *p, Counter *c, bool gate)
 {
   if (gate == c->gate)
     return;
+  int64_t at = now (p);
   if (!gate && !is_gated_by_edge (c))
-    c->paused = elapsed (p, c);
+    c->paused = elapsed_at (c, at);
   c->gate = gate;
   if (gate && is_gated_by_edge (c)) {
     c->triggered = true;
-    c->start = now (p);
+    c->start = at;
   } else if (gate)              /* modes 2 and 3 start over, 0 and 4 go on */
-    c->start = now (p) - (is_periodic (c) ? 0 : ticks_to_ns (c->paused));
-  update (p, c);
+    c->start = at - (is_periodic (c) ? 0 : ticks_to_ns (c->paused));
+  update (p, c, at);
 }
 
 static uint64_t

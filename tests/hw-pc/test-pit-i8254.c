@@ -80,6 +80,21 @@ START_TEST (a_late_host_still_makes_edges)
 }
 END_TEST
 
+/* A host that stands still while the guest loads a count must not lose the pulse of mode 4 either: the guest would wait for ever. */
+START_TEST (a_late_load_still_makes_its_pulse)
+{
+  Harness *h = harness_new (hw_pc (), timer);
+  struct { int64_t now, pace; } *clock = harness_object (h, "accel");
+  clock->pace = 700000;         /* a reading */
+  load (h, 0, 4, 789);          /* 661 us */
+  clock->pace = 0;
+  unsigned before = harness_rises (h, "probe", 0);
+  harness_advance (h, TICKS (800));
+  ck_assert_uint_eq (harness_rises (h, "probe", 0) - before, 1);
+  harness_free (h);
+}
+END_TEST
+
 START_TEST (the_gate_of_counter_2_holds_it)
 {
   Harness *h = harness_new (hw_pc (), timer);
@@ -150,5 +165,5 @@ START_TEST (state_survives)
 }
 END_TEST
 
-HARNESS_MAIN ("pit-i8254", mode_2_gives_an_edge_a_period, mode_3_is_high_for_half_of_it, mode_0_rises_once, a_late_host_still_makes_edges,
+HARNESS_MAIN ("pit-i8254", mode_2_gives_an_edge_a_period, mode_3_is_high_for_half_of_it, mode_0_rises_once, a_late_host_still_makes_edges, a_late_load_still_makes_its_pulse,
               the_gate_of_counter_2_holds_it, latches_hold_until_read, decimal_counts_are_decimal, a_tiny_period_does_not_stall_the_host, state_survives)
