@@ -66,8 +66,10 @@ settle_block (TcgInstr *a, const InstrTb *t, unsigned vcpu)
   if (!n)
     return;
   *entered = 0;
-  for (unsigned i = 0; i < t->n_tallies; i++)
-    *score_at (a, t->tally[i].counter, vcpu) += n * t->tally[i].n * (t->tally[i].last - t->tally[i].first + 1u);
+  for (unsigned i = 0; i < t->n_tallies; i++) {
+    uint64_t *counter = score_at (a, t->tally[i].counter, vcpu);
+    __atomic_store_n (counter, *counter + n * t->tally[i].n * (t->tally[i].last - t->tally[i].first + 1u), __ATOMIC_RELAXED);
+  }
 }
 
 static void
@@ -170,7 +172,7 @@ instr_counter_get (BpInstrument *in, BpCounter c, unsigned vcpu)
   TcgInstr *a = instr_of (in)->all;
   if (vcpu >= a->n_vcpus || c < SCORE_LAZY || c >= SCORE_BLOCKS)
     return 0;
-  if (c >= SCORE_LIVE || __atomic_load_n (&a->settled, __ATOMIC_RELAXED))
+  if (c >= SCORE_LIVE || __atomic_load_n (&a->settled, __ATOMIC_ACQUIRE))
     return __atomic_load_n (score_at (a, c, vcpu), __ATOMIC_RELAXED);
   bool held = holds_translator (a);
   Sum sum = { c, vcpu, 0 };
@@ -178,7 +180,7 @@ instr_counter_get (BpInstrument *in, BpCounter c, unsigned vcpu)
     g_mutex_lock (&a->m->lock);
   if (instr_nobody_runs (a)) {
     each_block (a, settle_one, NULL);
-    __atomic_store_n (&a->settled, true, __ATOMIC_RELAXED);     /* until a vCPU runs again */
+    __atomic_store_n (&a->settled, true, __ATOMIC_RELEASE);     /* until a vCPU runs again */
   } else {
     each_block (a, add_up, &sum);
   }
