@@ -108,13 +108,13 @@ set_fd (int *to, int fd)
   *to = fd;
 }
 
-/* It is not closed while a test says something on it. */
+/* Of `peer` and `channel`, which are not closed while a test says something on them. */
 static void
-set_channel (BackEnd *b, int fd)
+set_shared (BackEnd *b, int *to, int fd)
 {
-  g_mutex_lock (&b->channel_lock);
-  set_fd (&b->channel, fd);
-  g_mutex_unlock (&b->channel_lock);
+  g_mutex_lock (&b->fds_lock);
+  set_fd (to, fd);
+  g_mutex_unlock (&b->fds_lock);
 }
 
 static uint64_t
@@ -225,7 +225,7 @@ handle_order (BackEnd *b, const Head *head, const uint8_t *payload, Ring *r, con
     g_assert (payload[0] == WRITEBACK_AT && value == 1);
     __atomic_store_n (&b->writeback, payload[12], __ATOMIC_RELEASE);
     break;
-  case VHOST_SET_BACK_END_CHANNEL: set_channel (b, dup (fds[0])); break;
+  case VHOST_SET_BACK_END_CHANNEL: set_shared (b, &b->channel, dup (fds[0])); break;
   case VHOST_SET_INFLIGHT_FD:
     if (b->inflight)
       munmap (b->inflight, RINGS * RING_ENTRIES);
@@ -301,8 +301,8 @@ serve_peer (BackEnd *b)
 static void
 forget_peer (BackEnd *b)
 {
-  set_fd (&b->peer, -1);
-  set_channel (b, -1);
+  set_shared (b, &b->peer, -1);
+  set_shared (b, &b->channel, -1);
   for (unsigned i = 0; i < RINGS; i++) {
     set_fd (&b->rings[i].kick, -1);
     set_fd (&b->rings[i].call, -1);
@@ -320,7 +320,7 @@ static void
 take_peer (BackEnd *b)
 {
   g_assert_cmpint (b->peer, ==, -1);
-  b->peer = accept (b->listener, NULL, NULL);
+  set_shared (b, &b->peer, accept (b->listener, NULL, NULL));
   g_assert (b->peer >= 0);
 }
 
@@ -411,7 +411,7 @@ back_end_new (const char *path, BackEndFault fault, unsigned knows)
   b->sectors = BACK_END_DISK / 512;
   b->writeback = true;
   b->peer = b->channel = -1;
-  g_mutex_init (&b->channel_lock);
+  g_mutex_init (&b->fds_lock);
   b->place.sun_family = AF_UNIX;
   g_strlcpy (b->place.sun_path, path, sizeof b->place.sun_path);
   listen_there (b);
@@ -442,7 +442,7 @@ back_end_free (BackEnd *b)
 {
   tell (b, ENDS);
   g_thread_join (b->thread);
-  g_mutex_clear (&b->channel_lock);
+  g_mutex_clear (&b->fds_lock);
   for (unsigned i = 0; i < 2; i++) {
     close (b->stop[i]);
     close (b->done[i]);
@@ -476,14 +476,22 @@ void
 back_end_babble (BackEnd *b)
 {
   const Head head = { 99, 77, 1 << 30 };
-  g_mutex_lock (&b->channel_lock);
+  g_mutex_lock (&b->fds_lock);
   g_assert (b->channel >= 0 && send (b->channel, &head, sizeof head, MSG_NOSIGNAL) == sizeof head);
-  g_mutex_unlock (&b->channel_lock);
+  g_mutex_unlock (&b->fds_lock);
 }
 
 /* --- in steps ---------------------------------------------------------------------------------------------- */
 
-bool back_end_is_there (BackEnd *b) { return b->peer >= 0; }
+bool
+back_end_is_there (BackEnd *b)
+{
+  g_mutex_lock (&b->fds_lock);
+  bool there = b->peer >= 0;
+  g_mutex_unlock (&b->fds_lock);
+  return there;
+}
+
 bool back_end_listens (BackEnd *b) { return b->listener >= 0; }
 
 static void
@@ -494,8 +502,10 @@ ask (BackEnd *b, char what)
   while ((n = read (b->done[0], &what, 1)) < 0 && errno == EINTR)
     ;
   g_assert (n == 1);
+  g_mutex_lock (&b->fds_lock);
   for (uint8_t answers[512]; b->channel >= 0 && recv (b->channel, answers, sizeof answers, MSG_DONTWAIT) > 0;)
     ;
+  g_mutex_unlock (&b->fds_lock);
 }
 
 void back_end_settle (BackEnd *b) { ask (b, SETTLES); }
@@ -511,8 +521,10 @@ back_end_listen (BackEnd *b, unsigned knows)
 void
 back_end_hang_up (BackEnd *b)
 {
+  g_mutex_lock (&b->fds_lock);
   if (b->peer >= 0)
     shutdown (b->peer, SHUT_RDWR);
+  g_mutex_unlock (&b->fds_lock);
   back_end_settle (b);
 }
 
@@ -533,10 +545,14 @@ back_end_announce (BackEnd *b, uint64_t sectors)
 }
 
 static void
-send_quietly (int fd, const void *bytes, size_t size)
+send_quietly (BackEnd *b, const int *to, const uint8_t *bytes, size_t size, bool last)
 {
-  if (fd >= 0 && send (fd, bytes, size, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+  g_mutex_lock (&b->fds_lock);
+  if (*to >= 0 && send (*to, bytes, size, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
     g_assert (errno == EPIPE || errno == ECONNRESET || errno == EAGAIN);
+  if (*to >= 0 && last)
+    shutdown (*to, SHUT_WR);
+  g_mutex_unlock (&b->fds_lock);
 }
 
 void
@@ -547,16 +563,13 @@ back_end_speak (BackEnd *b, uint32_t request, uint32_t flags, const uint8_t *byt
   memcpy (message, &head, sizeof head);
   if (size)
     memcpy (message + sizeof head, bytes, head.size);
-  send_quietly (b->channel, message, sizeof head + head.size);
+  send_quietly (b, &b->channel, message, sizeof head + head.size, false);
 }
 
 void
 back_end_mumble (BackEnd *b, bool channel, const uint8_t *bytes, size_t size)
 {
-  int fd = channel ? b->channel : b->peer;
-  send_quietly (fd, bytes, size);
-  if (fd >= 0)
-    shutdown (fd, SHUT_WR);
+  send_quietly (b, channel ? &b->channel : &b->peer, bytes, size, true);
 }
 
 void back_end_call (BackEnd *b, unsigned queue) { rings_call (&b->rings[queue % RINGS]); }

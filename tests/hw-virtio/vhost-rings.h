@@ -26,7 +26,7 @@ struct BackEnd {
   BackEndFault fault;
   unsigned knows;
   int listener, peer, channel, stop[2], done[2];
-  GMutex channel_lock;
+  GMutex fds_lock;              /* of peer and channel: their thread closes them, a test speaks on them */
   struct sockaddr_un place;
   GThread *thread;
   uint8_t script[SCRIPT];
