@@ -6,7 +6,9 @@
 enum { T_IN = 0, T_OUT = 1, T_GET_ID = 8 };
 enum { HEADER = 12, ETHERNET = 14, ARP = 28, IP = 20, ECHO_LEAST = 8 };
 
+#ifndef MIN
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
+#endif
 
 /* --- a disk ----------------------------------------------------------------------------------- */
 
