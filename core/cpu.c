@@ -26,6 +26,7 @@ struct BpVcpu {
   pthread_t pthread;
   bool kicked;                  /* since bp_vcpu_wait last returned */
   bool waiting, in_run, parked;
+  bool lent;                    /* parked, and stays so: the loop's thread does its work */
   GQueue work;                  /* of Work * */
 };
 
@@ -114,6 +115,12 @@ bp_vcpu_lower (BpVcpu *vcpu, uint32_t bits)
   __atomic_fetch_and (&vcpu->pending, ~bits, __ATOMIC_SEQ_CST);
 }
 
+static bool
+should_run (const BpVcpu *v)
+{
+  return is_set (&v->wanted) && !is_set (&v->quitting);
+}
+
 /* --- work for the vCPU's thread --------------------------------------------------------------- */
 
 typedef struct Work {
@@ -139,11 +146,18 @@ finish_work (Work *w)
 }
 
 static void
-run_work (BpVcpu *v)
+fetch (BpVcpu *v)
 {
   const BpAccelIface *accel = v->machine->accel_iface;
-  if (is_set (&v->has_work) && v->initialised && BP_TABLE_HAS (accel, vcpu_fetch))
+  if (v->initialised && BP_TABLE_HAS (accel, vcpu_fetch))
     accel->vcpu_fetch (object_instance (v->machine->accel), v);
+}
+
+static void
+run_work (BpVcpu *v)
+{
+  if (is_set (&v->has_work))
+    fetch (v);
   for (;;) {
     g_mutex_lock (&v->lock);
     Work *w = g_queue_pop_head (&v->work);
@@ -157,10 +171,37 @@ run_work (BpVcpu *v)
   }
 }
 
+/* The loop's thread alone starts vCPUs.  In a machine that stands still it writes to them, as in a reset or when a snapshot is loaded, and what a pin does to a
+ * vCPU meanwhile must neither come in between nor after. */
+static bool
+can_be_lent (const BpVcpu *v)
+{
+  return v->parked && !should_run (v) && !is_set (&v->has_work) && v->machine->main_thread == g_thread_self ();
+}
+
+/* Under the vCPU's lock, which is given up meanwhile. */
+static void
+run_lent (BpVcpu *v, void (*f) (void *cpu, void *user), void *user)
+{
+  bool before = v->lent;        /* f may come back here */
+  v->lent = true;
+  g_mutex_unlock (&v->lock);
+  fetch (v);
+  f (bp_vcpu_cpu (v), user);
+  g_mutex_lock (&v->lock);
+  v->lent = before;
+  g_cond_signal (&v->wake);
+}
+
 void
 bp_vcpu_run_on (BpVcpu *vcpu, void (*f) (void *cpu, void *user), void *user, bool wait)
 {
   g_mutex_lock (&vcpu->lock);
+  if (can_be_lent (vcpu)) {
+    run_lent (vcpu, f, user);
+    g_mutex_unlock (&vcpu->lock);
+    return;
+  }
   if (current == vcpu || !vcpu->thread) {       /* no thread: nothing runs, the caller's will do */
     g_mutex_unlock (&vcpu->lock);
     f (bp_vcpu_cpu (vcpu), user);
@@ -180,12 +221,6 @@ bp_vcpu_run_on (BpVcpu *vcpu, void (*f) (void *cpu, void *user), void *user, boo
 }
 
 /* --- for accelerators ------------------------------------------------------------------------- */
-
-static bool
-should_run (BpVcpu *v)
-{
-  return is_set (&v->wanted) && !is_set (&v->quitting);
-}
 
 /* It has asked for something that ends its run: until that is done it executes no more, or how much would depend on the loop's thread. */
 void
@@ -232,7 +267,7 @@ park (BpVcpu *v)
   g_mutex_lock (&v->lock);
   v->parked = true;
   g_cond_broadcast (&v->parked_cond);
-  while (!should_run (v) && !is_set (&v->quitting) && !is_set (&v->has_work))
+  while (v->lent || (!should_run (v) && !is_set (&v->quitting) && !is_set (&v->has_work)))
     g_cond_wait (&v->wake, &v->lock);
   v->parked = false;
   g_mutex_unlock (&v->lock);

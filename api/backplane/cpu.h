@@ -30,8 +30,8 @@ BP_EXPORT void bp_vcpu_lower (BpVcpu *vcpu, uint32_t bits);
 BP_EXPORT uint32_t bp_vcpu_pending (const BpVcpu *vcpu);
 /* Make the vCPU's loop come around: it leaves guest code, or wakes, and looks at everything again. [any] */
 BP_EXPORT void bp_vcpu_kick (BpVcpu *vcpu);
-/* Runs f on the vCPU's thread between guest instructions, without the machine lock; at once and here when that is this thread, or when there is none yet.  Waits for it
- * when `wait` (never from the machine lock's holder that the vCPU may need). [any] */
+/* Runs f on the vCPU's thread between guest instructions, without the machine lock; at once and here when that is this thread, when there is none yet, or
+ * when this is the loop's and the machine stands still.  Waits for it when `wait` (never from the machine lock's holder that the vCPU may need). [any] */
 BP_EXPORT void bp_vcpu_run_on (BpVcpu *vcpu, void (*f) (void *cpu, void *user), void *user, bool wait);
 BP_EXPORT bool bp_vcpu_is_current (const BpVcpu *vcpu);        /* called on its own thread? [any] */
 

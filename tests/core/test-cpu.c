@@ -230,6 +230,46 @@ START_TEST (run_on)
 }
 END_TEST
 
+static void
+note_thread (void *self, void *user)
+{
+  *(GThread **) user = g_thread_self ();
+}
+
+static void
+work_again (void *self, void *user)
+{
+  bp_vcpu_run_on (((Job *) user)->vcpu, work_anywhere, user, false);
+}
+
+/* Of vCPUs that stand still the loop's thread does the work itself, before it goes on; that of others stays with the vCPU's. */
+START_TEST (run_on_what_stands_still)
+{
+  GThread *at = NULL;
+  machine.main_thread = g_thread_self ();
+  ck_assert (vcpus_start (&machine, NULL));
+  bp_vcpu_run_on (vcpu[0], note_thread, &at, true);
+  ck_assert (at && at != g_thread_self ());
+  vcpus_stop (&machine);
+  bp_vcpu_run_on (vcpu[0], note_thread, &at, false);
+  ck_assert_ptr_eq (at, g_thread_self ());
+  Job mine = { vcpu[0], 0 }, others = { vcpu[0], 0 };
+  bp_vcpu_run_on (vcpu[0], work_again, &mine, false);
+  ck_assert_uint_eq (mine.n, 1);
+  GThread *giver = g_thread_new ("giver", give_work, &others);
+  for (unsigned i = 0; i < 2000; i++) {
+    bp_vcpu_run_on (vcpu[0], work_anywhere, &mine, true);
+    ck_assert_uint_eq (mine.n, i + 2);
+  }
+  g_thread_join (giver);
+  ck_assert_uint_eq (others.n, 2000);
+  ck_assert (vcpus_start (&machine, NULL));
+  bp_vcpu_run_on (vcpu[0], note_thread, &at, true);
+  ck_assert_ptr_ne (at, g_thread_self ());
+  vcpus_join (&machine);
+}
+END_TEST
+
 int
 main (void)
 {
@@ -240,6 +280,7 @@ main (void)
   tcase_add_test (tcase, refusals);
   tcase_add_loop_test (tcase, no_interrupt_is_lost, 0, 2);
   tcase_add_test (tcase, run_on);
+  tcase_add_test (tcase, run_on_what_stands_still);
   tcase_set_timeout (tcase, 60);
   suite_add_tcase (suite, tcase);
   return suite_run (suite);
