@@ -400,9 +400,11 @@ static inline TlbEntry *tlb_entry (const TcgVcpu *v, uint64_t address, unsigned 
 { return &v->tlb[mmu].table[tlb_index (v, address, mmu)]; }
 static inline TlbFull *tlb_full (TcgVcpu *v, uint64_t address, unsigned mmu)
 { return &tcg_softmmu (v)->mode[mmu]->full[tlb_index (v, address, mmu)]; }
+/* The one field of an entry that other threads write as well (tlb_watch_page). */
+static inline uint64_t tlb_store_tag (const TlbEntry *e) { return __atomic_load_n (&e->store, __ATOMIC_RELAXED); }
 static inline uint64_t
 tlb_tag (const TlbEntry *e, BpMmuAccess access)
-{ return access == BP_MMU_LOAD ? e->load : access == BP_MMU_STORE ? e->store : e->fetch; }
+{ return access == BP_MMU_LOAD ? e->load : access == BP_MMU_STORE ? tlb_store_tag (e) : e->fetch; }
 static inline bool tlb_covers (uint64_t tag, uint64_t address) { return (tag & (TLB_PAGE_MASK | TLB_INVALID)) == (address & TLB_PAGE_MASK); }
 /* The entry that covers `address` for this access, filled when it has to be: raises, or, quiet, is NULL. */
 static inline TlbEntry *

@@ -47,7 +47,8 @@ ops_store (void *env, uint64_t address, uint64_t value, BpMemOp memop)
   TcgVcpu *v = env;
   unsigned size = BP_MO_BYTES (memop);
   TlbEntry *e = tlb_entry (v, address, BP_MO_MMU_INDEX (memop));
-  if (((address + size - 1) & TLB_PAGE_MASK) != e->store || (address & TLB_PAGE_MASK) != e->store || memop & (BP_MO_ALIGN | BP_MO_BE)) {
+  uint64_t tag = tlb_store_tag (e);
+  if (((address + size - 1) & TLB_PAGE_MASK) != tag || (address & TLB_PAGE_MASK) != tag || memop & (BP_MO_ALIGN | BP_MO_BE)) {
     tcg_slow_store (env, address, value, memop);
     return;
   }

@@ -217,14 +217,14 @@ store_in_page (TcgVcpu *v, uint64_t address, uint64_t value, unsigned size, unsi
 {
   TlbEntry *e = tlb_entry_for (v, address, BP_MMU_STORE, mmu);
   TlbFull *f = tlb_full (v, address, mmu);
-  if (G_UNLIKELY (e->store & TLB_BREAKPOINT))
+  if (G_UNLIKELY (tlb_store_tag (e) & TLB_BREAKPOINT))
     watch (v, address, size, BP_MMU_STORE);
-  if (G_UNLIKELY (e->store & TLB_DEVICE)) {
+  if (G_UNLIKELY (tlb_store_tag (e) & TLB_DEVICE)) {
     device_write (v, f->physical + PAGE_OFFSET (address), value, size);
     return;
   }
   uint8_t *p = (uint8_t *) (uintptr_t) (address + e->addend);
-  if (e->store & TLB_WATCHED) {
+  if (tlb_store_tag (e) & TLB_WATCHED) {
     if (read_host (p, size) == (size == 8 ? value : value & ((UINT64_C (1) << 8 * size) - 1)))
       return;                   /* nothing changes, code neither: programs that patch theirs write much that was there */
     watched_store_begin (v, e, f, address, size);
@@ -254,7 +254,7 @@ static void
 prepare_store (TcgVcpu *v, uint64_t address, unsigned size, unsigned mmu)
 {
   TlbEntry *e = tlb_entry_for (v, address, BP_MMU_STORE, mmu);
-  if ((e->store & (TLB_WATCHED | TLB_DEVICE)) == TLB_WATCHED) {
+  if ((tlb_store_tag (e) & (TLB_WATCHED | TLB_DEVICE)) == TLB_WATCHED) {
     TlbFull *f = tlb_full (v, address, mmu);
     watched_store_begin (v, e, f, address, size);
     watched_store_end (v);
@@ -499,7 +499,7 @@ softmmu_accessed (void *env, uint64_t address, unsigned size, BpMmuAccess access
   if (m->vcpus->len > 1)
     __atomic_thread_fence (__ATOMIC_SEQ_CST);
   const TlbEntry *e = tlb_entry_for (v, address, BP_MMU_STORE, mmu);
-  if (G_LIKELY (!(__atomic_load_n (&e->store, __ATOMIC_RELAXED) & TLB_WATCHED)))
+  if (G_LIKELY (!(tlb_store_tag (e) & TLB_WATCHED)))
     return;
   fp_leave (v);
   g_mutex_lock (&m->lock);

@@ -17,7 +17,7 @@
 static inline bool
 is_plain_store (const TlbEntry *e)
 {
-  return !(e->store & (TLB_INVALID | TLB_DEVICE));
+  return !(tlb_store_tag (e) & (TLB_INVALID | TLB_DEVICE));
 }
 
 static void
@@ -25,7 +25,7 @@ settle_log (TlbFull *f, TlbEntry *e)
 {
   if (!is_plain_store (e) || bp_dirty_test_all (f->ram_address))
     return;
-  if (!(e->store & TLB_WATCHED) || f->written) {
+  if (!(tlb_store_tag (e) & TLB_WATCHED) || f->written) {
     bp_dirty_set (BP_DIRTY_DISPLAY, f->ram_address, 1u << TLB_PAGE_BITS);
     bp_dirty_set (BP_DIRTY_MIGRATION, f->ram_address, 1u << TLB_PAGE_BITS);
   }
@@ -52,7 +52,7 @@ is_logged (const TcgVcpu *v)
 static uint64_t
 entry_page (const TlbEntry *e)
 {
-  uint64_t tag = !(e->load & TLB_INVALID) ? e->load : !(e->store & TLB_INVALID) ? e->store : e->fetch;
+  uint64_t tag = !(e->load & TLB_INVALID) ? e->load : !(tlb_store_tag (e) & TLB_INVALID) ? tlb_store_tag (e) : e->fetch;
   return tag & TLB_INVALID ? ~(uint64_t) 0 : tag & TLB_PAGE_MASK;
 }
 
