@@ -729,6 +729,17 @@ begin (CodeBuffer *buffer, const BpTcgFrontend *frontend, GError **error)
   return true;
 }
 
+/* vCPUs that enter the block at the same time may count as one, here as in generated code. */
+static bool
+is_hot (Tb *tb)
+{
+  if (!tb->counter)
+    return false;
+  uint32_t left = __atomic_load_n (tb->counter, __ATOMIC_RELAXED) - 1;
+  __atomic_store_n (tb->counter, left, __ATOMIC_RELAXED);
+  return (int32_t) left < 0;
+}
+
 static uintptr_t
 execute (void *env, Tb *tb)
 {
@@ -737,7 +748,7 @@ execute (void *env, Tb *tb)
   vcpu->events = 0;
   if (*(volatile uint32_t *) &vcpu->exit_request)
     return (uintptr_t) tb | TCG_EXIT_LEAVE;
-  if (tb->counter && (int32_t) --*tb->counter < 0)
+  if (is_hot (tb))
     return (uintptr_t) tb | TCG_EXIT_HOT;
   if (tb->cflags & BP_TCG_CF_ICOUNT) {
     if (vcpu->icount_left < (int64_t) tb->n_insns)
