@@ -123,11 +123,12 @@ arm (Hpet *h, Comparator *c)
                             ? MAX (at, now (h) + SHORTEST_SLEEP_NS) : at);
 }
 
-/* A value that the counter has passed matches after it has wrapped around, which 64 bits never do. */
+/* A value that the counter, which stands or stood `at`, has passed matches after it has wrapped around, which 64 bits never do.  An access reads the counter
+ * once: were the host to stand still between two readings, what matches in between would never have matched. */
 static void
-await (Hpet *h, Comparator *c)
+await (Hpet *h, uint64_t at, Comparator *c)
 {
-  uint64_t at = count (h), distance = (c->value - at) & width_mask (c);
+  uint64_t distance = (c->value - at) & width_mask (c);
   c->next = at + distance;
   c->waiting = distance <= INT64_MAX;
   arm (h, c);
@@ -148,10 +149,9 @@ match (Hpet *h, unsigned n, uint64_t at)
 }
 
 static void
-sync_timer (Hpet *h, unsigned n)
+sync_timer (Hpet *h, uint64_t at, unsigned n)
 {
   Comparator *c = &h->comparator[n];
-  uint64_t at = count (h);
   if (!is_running (h) || !c->waiting || (int64_t) (at - c->next) < 0)
     return;
   match (h, n, at);
@@ -177,7 +177,7 @@ read_register (Hpet *h, uint64_t offset)
     return 0;
   unsigned n = (unsigned) (offset - REG_TIMERS) / 0x20;
   const Comparator *c = &h->comparator[n];
-  sync_timer (h, n);
+  sync_timer (h, count (h), n);
   switch (offset & 0x1f) {
   case TIMER_CONFIG:
     return (uint64_t) h->routes << 32 | T_CAN_64 | T_CAN_PERIODIC | (c->config & ~(uint32_t) T_SET_VALUE);
@@ -189,9 +189,8 @@ read_register (Hpet *h, uint64_t offset)
 }
 
 static void
-write_config (Hpet *h, uint32_t value)
+write_config (Hpet *h, uint64_t at, uint32_t value)
 {
-  uint64_t at = count (h);
   bool turned = (h->config ^ value) & CONFIG_ENABLE;
   h->config = value & (CONFIG_ENABLE | CONFIG_LEGACY);
   if (turned) {
@@ -200,7 +199,7 @@ write_config (Hpet *h, uint32_t value)
   }
   for (unsigned n = 0; n < N_TIMERS && turned; n++) {
     h->comparator[n].edge = false;
-    await (h, &h->comparator[n]);
+    await (h, at, &h->comparator[n]);
   }
   update_lines (h);
 }
@@ -213,12 +212,12 @@ write_counter (Hpet *h, uint64_t value)
   h->base = value;
   h->start = now (h);
   for (unsigned n = 0; n < N_TIMERS; n++)
-    await (h, &h->comparator[n]);
+    await (h, value, &h->comparator[n]);
 }
 
 /* A route that the timer cannot take leaves the old one (2.3.8, Tn_INT_ROUTE_CNF). */
 static void
-write_timer_config (Hpet *h, Comparator *c, uint32_t value)
+write_timer_config (Hpet *h, uint64_t at, Comparator *c, uint32_t value)
 {
   uint32_t changed = c->config ^ value, route = (value & T_ROUTE) >> T_ROUTE_SHIFT;
   if (!(h->routes >> route & 1))
@@ -227,7 +226,7 @@ write_timer_config (Hpet *h, Comparator *c, uint32_t value)
   if (!(c->config & T_ENABLE) || c->config & T_LEVEL)
     c->edge = false;
   if (changed & (T_32BIT | T_PERIODIC))
-    await (h, c);
+    await (h, at, c);
   else
     arm (h, c);
   update_lines (h);
@@ -235,7 +234,7 @@ write_timer_config (Hpet *h, Comparator *c, uint32_t value)
 
 /* 2.3.9.2.2: in periodic mode a write sets the period, and the match to come only after T_SET_VALUE was written. */
 static void
-write_comparator (Hpet *h, Comparator *c, uint64_t value, uint64_t mask)
+write_comparator (Hpet *h, uint64_t at, Comparator *c, uint64_t value, uint64_t mask)
 {
   bool direct = !is_periodic (c) || c->config & T_SET_VALUE;
   c->period = (c->period & ~mask) | value;
@@ -243,30 +242,30 @@ write_comparator (Hpet *h, Comparator *c, uint64_t value, uint64_t mask)
     c->value = (c->value & ~mask) | value;
   c->config &= ~(uint32_t) T_SET_VALUE;
   if (direct)
-    await (h, c);
+    await (h, at, c);
   else
     arm (h, c);
 }
 
 /* `mask` says which half, or both, is written. */
 static void
-write_register (Hpet *h, uint64_t offset, uint64_t value, uint64_t mask)
+write_register (Hpet *h, uint64_t at, uint64_t offset, uint64_t value, uint64_t mask)
 {
   bool low = (uint32_t) mask;
   if (offset == REG_CONFIG && low)
-    write_config (h, (uint32_t) value);
+    write_config (h, at, (uint32_t) value);
   else if (offset == REG_STATUS && low) {
     h->status &= ~(uint32_t) value;
     update_lines (h);
   } else if (offset == REG_COUNTER)
-    write_counter (h, (count (h) & ~mask) | value);
+    write_counter (h, (at & ~mask) | value);
   if (offset < REG_TIMERS || offset >= REG_END)
     return;
   Comparator *c = &h->comparator[(offset - REG_TIMERS) / 0x20];
   if ((offset & 0x1f) == TIMER_CONFIG && low)
-    write_timer_config (h, c, (uint32_t) value);
+    write_timer_config (h, at, c, (uint32_t) value);
   else if ((offset & 0x1f) == TIMER_COMPARATOR)
-    write_comparator (h, c, value, mask);
+    write_comparator (h, at, c, value, mask);
 }
 
 static uint64_t
@@ -281,9 +280,10 @@ hpet_write (void *self, uint64_t offset, uint64_t value, unsigned size)
 {
   Hpet *h = self;
   unsigned shift = offset & 4 ? 32 : 0;
+  uint64_t at = count (h);
   for (unsigned n = 0; n < N_TIMERS; n++)
-    sync_timer (h, n);
-  write_register (h, offset & ~UINT64_C (7), value << shift, (size == 8 ? UINT64_MAX : UINT32_MAX) << shift);
+    sync_timer (h, at, n);
+  write_register (h, at, offset & ~UINT64_C (7), value << shift, (size == 8 ? UINT64_MAX : UINT32_MAX) << shift);
 }
 
 /* --- events (input, timers) ------------------------------------------------------------ */
@@ -293,7 +293,7 @@ on_match (void *user)
 {
   Hpet *h = user;
   for (unsigned n = 0; n < N_TIMERS; n++) {
-    sync_timer (h, n);
+    sync_timer (h, count (h), n);
     if (!bp_timer_is_armed (h->comparator[n].timer))
       arm (h, &h->comparator[n]);
   }
