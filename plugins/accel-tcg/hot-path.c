@@ -42,7 +42,8 @@ is_on_path (const HotPath *p, const Tb *tb)
 static bool
 goes_on (const HotPath *p, const Tb *tb)
 {
-  return p->n < TB_MAX_PATH && ((tb->key.pc ^ p->head->key.pc) & TLB_PAGE_MASK) == 0 && !tb->n_path && !is_on_path (p, tb);
+  return p->n < TB_MAX_PATH && ((tb->key.pc ^ p->head->key.pc) & TLB_PAGE_MASK) == 0 && !__atomic_load_n (&tb->n_path, __ATOMIC_RELAXED)
+         && !is_on_path (p, tb);
 }
 
 /* next: where it leads, NULL: out of what direct jumps reach. */
@@ -55,7 +56,7 @@ end_path (TcgVcpu *v, const Tb *next)
   g_mutex_lock (&m->lock);
   if (!head->invalid) {
     memcpy (head->path, p->offset, p->n * sizeof p->offset[0]);
-    head->n_path = (uint8_t) p->n;
+    __atomic_store_n (&head->n_path, (uint8_t) p->n, __ATOMIC_RELAXED); /* (another vCPU may ask whether its own path goes on here) */
     head->is_watched = true;
     head->is_loop = next == head;
     count_from (head, 0);
