@@ -89,14 +89,51 @@ drop_here (uint64_t kept)
 
 /* --- all threads ------------------------------------------------------------------------------------------ */
 
+/* A thread is asked once, and has answered when it has nothing more to do: a filter that comes while it is in its handler would end the process. */
+typedef struct Asked Asked;
+struct Asked {
+  pid_t tid;
+  bool answered;                /* atomic */
+  Asked *next;
+};
+
 static uint64_t kept_by_all;
+static Asked *asked;            /* atomic: handlers read it */
+
+static Asked *
+asked_of (pid_t tid)
+{
+  Asked *a = __atomic_load_n (&asked, __ATOMIC_ACQUIRE);
+  while (a && a->tid != tid)
+    a = a->next;
+  return a;
+}
 
 static void
 on_drop (int signal)
 {
   int saved_errno = errno;
   drop_here (kept_by_all);
+  Asked *a = asked_of ((pid_t) syscall (SYS_gettid));
+  if (a)
+    __atomic_store_n (&a->answered, true, __ATOMIC_RELEASE);
   errno = saved_errno;
+}
+
+static void
+ask (pid_t tid)
+{
+  Asked *a = asked_of (tid);
+  if (a && !__atomic_load_n (&a->answered, __ATOMIC_ACQUIRE))
+    return;                     /* its signal waits */
+  if (!a) {
+    a = g_new0 (Asked, 1);
+    a->tid = tid;
+    a->next = asked;
+    __atomic_store_n (&asked, a, __ATOMIC_RELEASE);
+  }
+  __atomic_store_n (&a->answered, false, __ATOMIC_RELEASE);     /* of a thread before it with the same number */
+  syscall (SYS_tgkill, getpid (), tid, DROP_SIGNAL);
 }
 
 /* ThreadSanitizer's own thread blocks all signals for good. */
@@ -124,7 +161,7 @@ ask_thread (const char *tid)
   const char *line = strstr (text, "\nCapPrm:"), *name = text + strlen ("Name:\t");
   if (!line || sscanf (line, "\nCapPrm: %" G_GINT64_MODIFIER "x", &permitted) != 1 || !(permitted & ~kept_by_all))
     return NULL;
-  syscall (SYS_tgkill, getpid (), atoi (tid), DROP_SIGNAL);
+  ask (atoi (tid));
   return g_strndup (name, strcspn (name, "\n"));
 }
 
@@ -144,6 +181,28 @@ ask_threads (void)
   return one;
 }
 
+/* The name of one that is in its handler still; NULL: there is none. */
+static char *
+unanswered (void)
+{
+  char *name = NULL;
+  for (const Asked *a = asked; a && !name; a = a->next) {
+    g_autofree char *path = g_strdup_printf ("/proc/self/task/%d/comm", a->tid);
+    if (!__atomic_load_n (&a->answered, __ATOMIC_ACQUIRE) && g_file_get_contents (path, &name, NULL, NULL))
+      g_strchomp (name);
+  }
+  return name;
+}
+
+static void
+forget_asked (void)
+{
+  for (Asked *a = g_steal_pointer (&asked), *next; a; a = next) {
+    next = a->next;
+    g_free (a);
+  }
+}
+
 bool
 privileges_drop (uint64_t kept, GError **error)
 {
@@ -157,13 +216,15 @@ privileges_drop (uint64_t kept, GError **error)
     return true;                /* nor has a thread that it has made */
   sigemptyset (&action.sa_mask);
   sigaction (DROP_SIGNAL, &action, NULL);
-  for (unsigned i = 0; (name = ask_threads ()) && i < PATIENCE; i++) {
+  for (unsigned i = 0; ((name = ask_threads ()) || (name = unanswered ())) && i < PATIENCE; i++) {
     g_free (name);
     g_usleep (STEP);
   }
-  signal (DROP_SIGNAL, SIG_IGN);        /* one may be on its way yet to a thread that was asked twice */
-  if (!name)
+  signal (DROP_SIGNAL, SIG_IGN);
+  if (!name) {
+    forget_asked ();
     return true;
+  }
   g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "the thread `%s` takes no signals, and keeps root's capabilities (`user = NAME` takes them away)", name);
   g_free (name);
   return false;

@@ -446,6 +446,32 @@ START_TEST (no_capabilities) {
 }
 END_TEST
 
+static void *
+spin (void *user)
+{
+  for (volatile bool on = true; on;)
+    continue;
+  return NULL;
+}
+
+/* Threads that have dropped all, and are in their handlers still when the filter comes, would end the process. */
+START_TEST (a_filter_comes_after_all_handlers) {
+  if (!is_root ())
+    return;
+  for (int round = 0; round < 12; round++) {
+    pid_t child = fork ();
+    if (child == 0) {
+      for (int i = 0; i < 8; i++)
+        g_thread_unref (g_thread_new ("spins", spin, NULL));
+      _exit (!privileges_drop (0, NULL) || !filter_enforce (NULL, 0, NULL));
+    }
+    int status;
+    ck_assert_int_eq (waitpid (child, &status, 0), child);
+    ck_assert_msg (status == 0, "round %d: wait status %x", round, (unsigned) status);
+  }
+}
+END_TEST
+
 START_TEST (some_capabilities) {
   const uint64_t chown_only = UINT64_C (1) << CAP_CHOWN;
   if (!is_root ())
@@ -568,9 +594,10 @@ int
 main (void)
 {
   const TTest *const tests[] = { every_number, other_numbers, names_are_known, arguments, more_is_allowed, refusals, what_is_needed, all_threads, refusals_are_told_once,
-                                 allowed_by_name, observed, another_user, no_capabilities, some_capabilities, deaf_threads, users_that_cannot_be, errors, off, on };
+                                 allowed_by_name, observed, another_user, no_capabilities, a_filter_comes_after_all_handlers, some_capabilities, deaf_threads, users_that_cannot_be, errors, off, on };
   Suite *suite = suite_create ("sandbox");
   TCase *all = tcase_create ("all");
+  tcase_set_timeout (all, 60);
   for (guint i = 0; i < G_N_ELEMENTS (tests); i++)
     tcase_add_test (all, tests[i]);
   suite_add_tcase (suite, all);
