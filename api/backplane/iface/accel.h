@@ -105,8 +105,8 @@ typedef struct BpAccelIface {
   bool (*probe) (GError **error);
   /* bp_memory_flush_writes: late writes that are kept reach their regions.  NULL: none are kept. [any][locked] */
   void (*flush_writes) (void *self);
-  /* Work that bp_vcpu_run_on queued looks at the CPU object now: its registers are there, and what is changed in them counts when the guest goes on.
-   * Called by bp_vcpu_may_run.  NULL: the object always has them. [vcpu] */
+  /* The work of bp_vcpu_run_on looks at the CPU object now: its registers are there, and what is changed in them counts when the guest goes on.
+   * Called by bp_vcpu_may_run, and by bp_vcpu_run_on while the vCPU's thread stands still.  NULL: the object always has them. [vcpu or main] */
   void (*vcpu_fetch) (void *self, BpVcpu *vcpu);
 } BpAccelIface;
 
