@@ -56,7 +56,7 @@ act_on (TcgVcpu *v, InstrMemory *r, uint64_t address, uint64_t value, unsigned b
     break;
   }
   case INSTR_MEMORY_COUNT:
-    tcg_score_add (v, r->counter, r->n);
+    tcg_score_add (v->score, r->counter, r->n);
     break;
   case INSTR_MEMORY_CALL:
     call_access (v, r, address, value, bytes, is_store, false, mmu);

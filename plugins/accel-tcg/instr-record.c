@@ -130,11 +130,11 @@ instr_not_executed (TcgVcpu *v, const Tb *tb, unsigned insn, bool is_left)
   for (unsigned i = 0; t->slot && i < t->n_tallies; i++) {
     const InstrTally *y = &t->tally[i];
     if (y->last >= insn)
-      tcg_score_add (v, y->counter, -(y->n * (y->last - MAX (y->first, insn) + 1u)));
+      tcg_score_add (v->score, y->counter, -(y->n * (y->last - MAX (y->first, insn) + 1u)));
   }
   for (unsigned i = 0; i < t->n_whole; i++)
     if (t->whole[i].first >= insn + (t->whole[i].begun && !is_left))
-      tcg_score_add (v, t->whole[i].counter, -t->whole[i].n);
+      tcg_score_add (v->score, t->whole[i].counter, -t->whole[i].n);
   if (is_left) {                /* what stands in front of the next instruction has not been reached, and nothing is ahead: see instr-weave.c */
     if (insn < t->n_insns)
       tell_left (v, t, tb, insn);
@@ -142,7 +142,7 @@ instr_not_executed (TcgVcpu *v, const Tb *tb, unsigned insn, bool is_left)
   }
   for (unsigned i = 0; i < t->n_live; i++)
     if (t->live[i].first == insn)       /* those behind it have not been reached */
-      tcg_score_add (v, t->live[i].counter, -t->live[i].n);
+      tcg_score_add (v->score, t->live[i].counter, -t->live[i].n);
   uint32_t counted = settle_ahead (v, t, insn);
   for (unsigned c = 0; c < INSTR_MAX; c++)
     if (instr_mask (tb->cflags) >> c & counted >> c & 1 && v->instr->ring[c].base)

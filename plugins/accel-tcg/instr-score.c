@@ -66,10 +66,8 @@ settle_block (TcgInstr *a, const InstrTb *t, unsigned vcpu)
   if (!n)
     return;
   *entered = 0;
-  for (unsigned i = 0; i < t->n_tallies; i++) {
-    uint64_t *counter = score_at (a, t->tally[i].counter, vcpu);
-    __atomic_store_n (counter, *counter + n * t->tally[i].n * (t->tally[i].last - t->tally[i].first + 1u), __ATOMIC_RELAXED);
-  }
+  for (unsigned i = 0; i < t->n_tallies; i++)
+    tcg_score_add (a->score[vcpu], t->tally[i].counter, n * t->tally[i].n * (t->tally[i].last - t->tally[i].first + 1u));
 }
 
 static void

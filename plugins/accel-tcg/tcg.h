@@ -142,11 +142,11 @@ _Static_assert (sizeof (TcgVcpu) <= sizeof (BpTcgArea), "the vCPU's area is full
 
 static inline TcgVcpu *tcg_vcpu (void *env) { return (TcgVcpu *) env; }
 
-/* The vCPU's own thread writes its counters, as generated code does; any may read them. */
+/* A vCPU's counters are written by its own thread, as generated code does, or while it stands still; any thread may read them. */
 static inline void
-tcg_score_add (TcgVcpu *v, size_t counter, uint64_t n)
+tcg_score_add (uint8_t *score, size_t counter, uint64_t n)
 {
-  uint64_t *at = (uint64_t *) (void *) (v->score + counter);
+  uint64_t *at = (uint64_t *) (void *) (score + counter);
   __atomic_store_n (at, *at + n, __ATOMIC_RELAXED);
 }
 

@@ -663,7 +663,7 @@ instrument (Frame *f, const Step *s)
 {
   switch (s->code) {
   ALSO (count)
-    tcg_score_add (f->vcpu, (size_t) s->imm, (uint64_t) (int32_t) s->aux);
+    tcg_score_add (f->vcpu->score, (size_t) s->imm, (uint64_t) (int32_t) s->aux);
     break;
   ALSO (record)
     enter_c (f, s);
