@@ -233,32 +233,6 @@ START_TEST (test_reads_only_what_is_there) {
 }
 END_TEST
 
-/* Fills the stack below the caller, as earlier calls or a signal's handler do. */
-static void __attribute__ ((noinline))
-leave_behind (uint8_t rest)
-{
-  volatile uint8_t left[4096];
-  for (size_t i = 0; i < sizeof left; i++) {
-    left[i] = rest;
-  }
-}
-
-/* Equal instructions are equal bytes, whatever lay on the stack where they were put together. */
-START_TEST (test_equal_bytes) {
-  uint64_t state = 2;
-  for (unsigned i = 0; i < 20000; i++) {
-    uint8_t bytes[16];
-    X86Insn one, other;
-    random_bytes (&state, bytes, sizeof bytes);
-    leave_behind (0);
-    x86_decode (bytes, sizeof bytes, all_modes[i % 3], &one);
-    leave_behind (0xff);
-    x86_decode (bytes, sizeof bytes, all_modes[i % 3], &other);
-    HOLDS (memcmp (&one, &other, sizeof one) == 0);
-  }
-}
-END_TEST
-
 START_TEST (test_too_long) {
   uint8_t bytes[32];
   X86Insn insn;
@@ -720,7 +694,6 @@ main (void)
   tcase_add_test (tests, test_random_bytes);
   tcase_add_test (tests, test_every_slot);
   tcase_add_test (tests, test_reads_only_what_is_there);
-  tcase_add_test (tests, test_equal_bytes);
   tcase_add_test (tests, test_too_long);
   tcase_add_test (tests, test_short_buffers);
   tcase_add_test (tests, test_lock);
