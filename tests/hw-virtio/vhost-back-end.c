@@ -188,7 +188,7 @@ handle_question (BackEnd *b, const Head *head, uint8_t *payload, Ring *r, const 
   case VHOST_GET_QUEUE_NUM: return answer_number (b, head->request, b->fault == BACK_END_NO_QUEUES ? 0 : RINGS);
   case VHOST_GET_CONFIG:
     memset (payload + 12, 0, 60);
-    memcpy (payload + 12, &b->sectors, sizeof b->sectors);
+    memcpy (payload + 12, &(uint64_t) { __atomic_load_n (&b->sectors, __ATOMIC_RELAXED) }, sizeof (uint64_t));
     payload[12 + WRITEBACK_AT] = b->writeback;
     return answer (b, head->request, payload, head->size);
   case VHOST_SET_LOG_BASE: take_log (b, payload, fds[0]); return answer_number (b, head->request, 0);
@@ -460,8 +460,10 @@ void
 back_end_resize (BackEnd *b, uint64_t sectors)
 {
   const Head head = { VHOST_BACK_END_CONFIG_CHANGE, 1 | 8, 0 };
-  b->sectors = sectors;
+  __atomic_store_n (&b->sectors, sectors, __ATOMIC_RELAXED);
+  g_mutex_lock (&b->fds_lock);
   g_assert (b->channel >= 0 && send (b->channel, &head, sizeof head, MSG_NOSIGNAL) == sizeof head);
+  g_mutex_unlock (&b->fds_lock);
 }
 
 bool
@@ -540,7 +542,7 @@ back_end_script (BackEnd *b, const uint8_t *bytes, size_t size)
 void
 back_end_announce (BackEnd *b, uint64_t sectors)
 {
-  b->sectors = sectors;
+  __atomic_store_n (&b->sectors, sectors, __ATOMIC_RELAXED);
   back_end_speak (b, VHOST_BACK_END_CONFIG_CHANGE, 1 | 8, NULL, 0);
 }
 
