@@ -26,6 +26,15 @@ draw (uint32_t width, uint32_t height)
 static unsigned updated;
 static void count (rfbClient *client, int x, int y, int width, int height) { updated++; }
 
+/* Looked at before the server has sent anything. */
+static rfbBool
+make_blank_screen (rfbClient *client)
+{
+  free (client->frameBuffer);
+  client->frameBuffer = calloc ((size_t) client->width * client->height, 4);
+  return client->frameBuffer != NULL;
+}
+
 static rfbClient *
 connect_with (const char *encodings)
 {
@@ -37,6 +46,7 @@ connect_with (const char *encodings)
   client->format.greenShift = 8;
   client->format.blueShift = 0;
   client->canHandleNewFBSize = TRUE;
+  client->MallocFrameBuffer = make_blank_screen;
   client->GotFrameBufferUpdate = count;
   free (client->serverHost);
   client->serverHost = strdup ("127.0.0.1");
