@@ -79,18 +79,18 @@ log_in() {
   wait_for '^guest login: ' "$patience" || return 1
   said=$(stat -c %s "$work/serial")
   type_line root
-  wait_for 'root@guest:.*# ' 60 || return 1
+  wait_for 'root@guest:.*# ' $((60 * ${BACKPLANE_PATIENCE:-1})) || return 1
   type_line 'dmesg -n 1; stty -echo; PS1= exec sh'
   guest true
 }
 
-# guest COMMAND: it has to succeed; its output is in $work/out.
+# guest COMMAND [SECONDS]: it has to succeed; its output is in $work/out.
 guest() {
   steps=$((steps + 1))
   commands=$((commands + 1))
   said=$(stat -c %s "$work/serial")
   type_line "$1; echo \"<\$?:$commands>\""
-  wait_for "<[0-9]+:$commands>" "${2:-60}" || return 1
+  wait_for "<[0-9]+:$commands>" $((${2:-60} * ${BACKPLANE_PATIENCE:-1})) || return 1
   since | sed "s/<[0-9]*:$commands>.*//" >"$work/out"
   since | grep -qa "<0:$commands>" || { wrong "in the guest, \`$1\` fails"; cat "$work/out"; return 1; }
 }
