@@ -6,6 +6,7 @@
  * one that changes a bit; at last COPIES machines begin with a template of it.  The guest is busy-guest.c's: its console has numbers that follow each other over
  * all processes, and the word BAD when something was lost.
  */
+#include "../../patience.h"
 #include "../../scratch.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -488,7 +489,7 @@ begin_copies (Process *original, unsigned copies)
       g_usleep (1000);
     printf ("move: copy %u ran %" G_GINT64_FORMAT " ms after its program was started\n", i, now_ms () - began[i]);
   }
-  g_usleep (1000000);
+  g_usleep ((gulong) patience (1));
   for (unsigned i = 0; i < copies; i++) {
     console = g_string_new (before->str);
     if (finish (p[i], true, true) != 0)
