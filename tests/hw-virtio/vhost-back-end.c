@@ -456,14 +456,20 @@ uint8_t *back_end_disk (BackEnd *b) { return b->disk; }
 bool back_end_writeback (BackEnd *b) { return __atomic_load_n (&b->writeback, __ATOMIC_ACQUIRE); }
 unsigned back_end_inherited (BackEnd *b) { return __atomic_load_n (&b->inherited, __ATOMIC_RELAXED); }
 
-void
-back_end_resize (BackEnd *b, uint64_t sectors)
+/* On the channel, which there is. */
+static void
+send_head (BackEnd *b, Head head)
 {
-  const Head head = { VHOST_BACK_END_CONFIG_CHANGE, 1 | 8, 0 };
-  __atomic_store_n (&b->sectors, sectors, __ATOMIC_RELAXED);
   g_mutex_lock (&b->fds_lock);
   g_assert (b->channel >= 0 && send (b->channel, &head, sizeof head, MSG_NOSIGNAL) == sizeof head);
   g_mutex_unlock (&b->fds_lock);
+}
+
+void
+back_end_resize (BackEnd *b, uint64_t sectors)
+{
+  __atomic_store_n (&b->sectors, sectors, __ATOMIC_RELAXED);
+  send_head (b, (Head) { VHOST_BACK_END_CONFIG_CHANGE, 1 | 8, 0 });
 }
 
 bool
@@ -477,10 +483,7 @@ back_end_heard (BackEnd *b)
 void
 back_end_babble (BackEnd *b)
 {
-  const Head head = { 99, 77, 1 << 30 };
-  g_mutex_lock (&b->fds_lock);
-  g_assert (b->channel >= 0 && send (b->channel, &head, sizeof head, MSG_NOSIGNAL) == sizeof head);
-  g_mutex_unlock (&b->fds_lock);
+  send_head (b, (Head) { 99, 77, 1 << 30 });
 }
 
 /* --- in steps ---------------------------------------------------------------------------------------------- */
