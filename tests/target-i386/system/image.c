@@ -231,8 +231,7 @@ put_registers (BpX86State *r, Mode mode)
 void
 image_build (Slot *slot, Mode mode)
 {
-  memset (slot->memory, 0, SYS_MEMORY);
-  memset (&slot->state, 0, sizeof slot->state);
+  memset (slot, 0, sizeof *slot);
   slot->state.struct_size = sizeof slot->state;
   slot->state.xcr0 = 1;
   put_tables (slot);
