@@ -42,6 +42,18 @@ wrap (const SymbolFile *f, uint64_t address)
   return f->address_bits == 32 ? address & UINT32_MAX : address;
 }
 
+/* Linux has a place for programs; what has no interpreter, a static-pie program or a library, goes where there is room. */
+static bool
+refuse_anywhere (const ElfSymbols *s, GError **error)
+{
+  bool has_place = s->file->has_interpreter && s->file->address_bits == 64;
+  const char *where = has_place ? "0x555555554000 in a 64-bit Linux that was started with norandmaps" : "the same in each run of a Linux that was started with norandmaps";
+  g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY,
+               "`%s` can be loaded anywhere; base must say where its first segment is: --set %s.base=ADDRESS (/proc/PID/maps of the guest has it; %s)", s->path,
+               bp_object_id (s), where);
+  return false;
+}
+
 static bool
 find_bias (ElfSymbols *s, GError **error)
 {
@@ -50,10 +62,7 @@ find_bias (ElfSymbols *s, GError **error)
   if (!strcmp (s->base, "auto")) {
     if (!f->is_position_independent || f->load_address != 0)
       return true;
-    g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY,
-                 "`%s` can be loaded anywhere; base must say where its first segment is (/proc/PID/maps of the guest does; 0x555555554000 for programs of a "
-                 "64-bit Linux that was started with norandmaps)", s->path);
-    return false;
+    return refuse_anywhere (s, error);
   }
   if (!parse_base (s, &base, error))
     return false;

@@ -20,7 +20,7 @@ typedef enum SymbolAudience { FOR_KERNEL, FOR_USER, FOR_ANY } SymbolAudience;
 typedef struct SymbolFile {
   SymbolTable *table;
   GPtrArray *blobs;             /* memory that the symbols' names are in */
-  bool is_elf, is_position_independent, has_load_address;
+  bool is_elf, is_position_independent, has_interpreter, has_load_address;
   uint64_t load_address;        /* of the first PT_LOAD, whole pages; of _text */
   uint64_t moves_from;
   uint8_t address_bits;         /* 32, 64 */

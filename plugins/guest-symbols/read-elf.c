@@ -272,7 +272,7 @@ check_type (SymbolFile *file, const ElfFile *e, GError **error)
 }
 
 static void
-find_load_address (SymbolFile *file, Elf *elf)
+read_program_headers (SymbolFile *file, Elf *elf)
 {
   size_t n = 0;
   if (elf_getphdrnum (elf, &n) != 0)
@@ -281,11 +281,11 @@ find_load_address (SymbolFile *file, Elf *elf)
     GElf_Phdr h;
     if (!gelf_getphdr (elf, (int) i, &h))
       return;
-    if (h.p_type != PT_LOAD)
+    file->has_interpreter |= h.p_type == PT_INTERP;
+    if (h.p_type != PT_LOAD || file->has_load_address)
       continue;
     file->load_address = file->moves_from = h.p_vaddr & ~(PAGE_BYTES - 1);
     file->has_load_address = true;
-    return;
   }
 }
 
@@ -329,7 +329,7 @@ read_pair (SymbolFile *file, ElfFile *e, ElfFile *debug, GError **error)
     return false;
   file->address_bits = e->header.e_ident[EI_CLASS] == ELFCLASS32 ? 32 : 64;
   file->is_multiboot = is_multiboot (e->fd);
-  find_load_address (file, e->elf);
+  read_program_headers (file, e->elf);
   bool any = (debug && add_symbols (file, debug->elf, SHT_SYMTAB)) || add_symbols (file, e->elf, SHT_SYMTAB)
              || add_symbols (file, e->elf, SHT_DYNSYM);
   if (!take_lines (file, e) && debug)
