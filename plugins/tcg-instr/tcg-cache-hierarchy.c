@@ -120,13 +120,9 @@ static CacheSite *
 charged_site (CacheModel *model, const BpSite *site)
 {
   size_t number = (size_t) (site - model->base);
-  if (G_UNLIKELY (number >= model->n_sites)) {
-    size_t n = MAX (number + 1, MAX (model->n_sites * 2, 4096));
-    model->sites = g_renew (CacheSite, model->sites, n);
-    memset (model->sites + model->n_sites, 0, (n - model->n_sites) * sizeof *model->sites);
-    model->n_sites = n;
-  }
-  return &model->sites[number];
+  if (G_UNLIKELY (number >= model->n_sites))
+    model->n_sites = number + 1;
+  return cache_model_site (model, number);
 }
 
 static void

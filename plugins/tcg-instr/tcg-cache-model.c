@@ -95,6 +95,7 @@ cache_model_new (const CacheConfig *config, unsigned n_cores)
   model->line_bytes = config->caches[config->caches[CACHE_L1D].size ? CACHE_L1D : CACHE_L1I].line;
   model->line_mask = ~(uint64_t) (model->line_bytes - 1);
   model->space = &model->nowhere;
+  model->is_out_of_memory = !instr_array_init (&model->sites, sizeof (CacheSite), 0, NULL);
   build (model);
   find_slow_hits (model);
   if (model->is_out_of_memory)
@@ -111,7 +112,7 @@ cache_model_free (CacheModel *model)
     cache_level_free (model->levels[i]);
   g_free (model->levels);
   g_free (model->cores);
-  g_free (model->sites);
+  instr_array_finish (&model->sites);
   g_free (model->ram);
   g_free (model);
 }
@@ -119,7 +120,7 @@ cache_model_free (CacheModel *model)
 CacheMisses
 cache_site_misses (const CacheModel *model, size_t site)
 {
-  const uint64_t *n = model->sites[site].misses;
+  const uint64_t *n = cache_model_site (model, site)->misses;
   CacheMisses m = { 0 };
   m.n[CACHE_MISS_L2] = n[1];
   m.n[CACHE_MISS_L3] = n[2];
@@ -136,8 +137,7 @@ cache_model_forget (CacheModel *model)
     memset (&level->counts, 0, sizeof level->counts);
     memset (level->set_misses, 0, (level->set_mask + 1) * sizeof *level->set_misses);
   }
-  if (model->n_sites)
-    memset (model->sites, 0, model->n_sites * sizeof *model->sites);
+  memset (model->sites.items, 0, model->n_sites * sizeof (CacheSite));
   memset (&model->total, 0, sizeof model->total);
   for (unsigned i = 0; i < model->n_cores; i++) {
     memset (model->cores[i].uncached, 0, sizeof model->cores[i].uncached);

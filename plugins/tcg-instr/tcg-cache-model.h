@@ -18,6 +18,7 @@
 
 #include "tcg-cache-level.h"
 #include <backplane/tcg/instrument.h>
+#include "common/instr-array.h"
 
 enum { CACHE_PAGE_MASK = 4095 };  /* prefetchers stay within a page, physical addresses are known up to its end */
 enum { CACHE_L1I, CACHE_L1D, CACHE_L2, CACHE_L3, CACHE_N_CACHES };
@@ -72,8 +73,8 @@ typedef struct CacheModel {
   uint8_t slow_invert[CACHE_N_KINDS], slow_test[CACHE_N_KINDS]; /* hits whose (flags ^ invert) & test have more to do */
   /* --- who is charged for misses */
   const BpSite *base;           /* the host's sites, by number; NULL before the first access */
-  CacheSite *sites;             /* by the same number */
-  size_t n_sites;
+  InstrArray sites;             /* CacheSite by the same number: a guest decides how many */
+  size_t n_sites;               /* those above were never charged */
   CacheMisses *space;           /* of the address space that runs now; never NULL */
   CacheMisses nowhere, total;
   /* --- memory */
@@ -92,6 +93,7 @@ typedef struct CacheModel {
 /* config has been checked.  NULL: out of memory. */
 CacheModel *cache_model_new (const CacheConfig *config, unsigned n_cores);
 void cache_model_free (CacheModel *model);
+static inline CacheSite *cache_model_site (const CacheModel *model, size_t site) { return instr_array_at (&model->sites, (uint32_t) site); }
 /* The misses of a site, whatever they are called by now. */
 CacheMisses cache_site_misses (const CacheModel *model, size_t site);
 /* All counts begin again; the caches keep their lines. */

@@ -102,9 +102,11 @@ add_insns (const TcgCache *c, InstrRows *rows)
 {
   const CacheModel *model = c->model;
   g_autoptr (GArray) sites = g_array_new (FALSE, FALSE, sizeof (uint32_t));
-  for (uint32_t i = 0; i < model->n_sites; i++)
-    if (model->sites[i].misses[0] | model->sites[i].misses[1] | model->sites[i].misses[2])
+  for (uint32_t i = 0; i < model->n_sites; i++) {
+    const uint64_t *n = cache_model_site (model, i)->misses;
+    if (n[0] | n[1] | n[2])
       g_array_append_val (sites, i);
+  }
   g_array_sort_with_data (sites, compare_sites, (void *) (uintptr_t) model->base);
   for (unsigned i = 0; i < sites->len;) {
     const BpInsn *insn = model->base[g_array_index (sites, uint32_t, i)].insn;
