@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "contract.h"
 #include "instrument.h"
+#include <backplane/iface/symbols.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -49,6 +50,28 @@ own_path (const Attached *a, const char *key)
   return v && *v->text ? g_strdup (v->text) : NULL;
 }
 
+/* An instrument that has seen nothing would report plain zeros. */
+static void
+note_start (const Attached *a, BpReport *report)
+{
+  const BpInstrumentHost *host = a->instrument->host;
+  Value *start = instrument_value (a->object, "start");
+  const char *text = start ? start->text : "";
+  uint64_t address;
+  g_autofree char *why = NULL;
+  if (!BP_TABLE_HAS (host, has_run) || host->has_run (a->instrument))
+    return;
+  if (strcmp (text, "marker") == 0)
+    why = g_strdup ("the guest gave no marker 1 (start = marker)");
+  else if (strcmp (text, "never") == 0)
+    why = g_strdup ("nobody said so (start = never)");
+  else if (bp_machine_symbol_address (a->object->machine, text, &address))
+    why = g_strdup_printf ("0x%" G_GINT64_MODIFIER "x (%s) was not reached", address, text);
+  else
+    why = g_strdup_printf ("%s was not reached", *text ? text : "its start");
+  bp_report_text (report, "never_started", "It never started", why);
+}
+
 static Result *
 ask (const Attached *a)
 {
@@ -59,6 +82,7 @@ ask (const Attached *a)
   r->html_path = own_path (a, "html");
   r->report = report_new ();
   bp_instrument_flush (a->instrument);
+  note_start (a, r->report);
   if (BP_TABLE_HAS (a->ops, report))
     a->ops->report (a->user, r->report);
   return r;

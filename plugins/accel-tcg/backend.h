@@ -46,7 +46,6 @@ _Static_assert (TCG_EXIT_HOT < TB_ALIGN, "exit values in the low bits");
 
 typedef struct Backend {
   const char *name;
-  unsigned max_pins;                    /* globals it can keep in registers */
   /* Emits entry, exit and slow-path thunks for this frontend at the buffer's start. */
   bool (*begin) (CodeBuffer *buffer, const BpTcgFrontend *frontend, GError **error);
   /* Compiles ir (which it may modify).  false: the buffer is full and nothing was taken from it. */
@@ -73,7 +72,7 @@ typedef struct Backend {
   void (*fp_store) (void *env);
   bool resident_fp;                     /* native insns run on the host's registers */
   bool checks_pages;                    /* a block of two pages begins with a look for the second's name */
-  const uint8_t *leave_code;            /* begin() sets it: jumping here returns to the loop with exit number 3 */
+  const uint8_t *leave_code;            /* begin() sets it: jumping here returns to the loop with TCG_EXIT_LEAVE */
 } Backend;
 
 extern Backend backend_x64, backend_interp;

@@ -7,10 +7,10 @@
 #include <unistd.h>
 
 static bool
-fail (GError **error, const char *what, int saved_errno)
+fail (GError **error, size_t size, const char *what, int saved_errno)
 {
-  g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (saved_errno), "code buffer: %s: %s", what,
-               g_strerror (saved_errno));
+  g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (saved_errno), "cannot get %zu MiB for translated code (accel-tcg's `code-cache'): %s: %s",
+               size >> 20, what, g_strerror (saved_errno));
   return false;
 }
 
@@ -43,11 +43,11 @@ code_buffer_init (CodeBuffer *buffer, size_t size, GError **error)
   size = (size + 0xfff) & ~(size_t) 0xfff;
   int fd = memfd_create ("backplane-code", MFD_CLOEXEC);
   if (fd < 0)
-    return fail (error, "memfd_create", errno);
+    return fail (error, size, "memfd_create", errno);
   if (ftruncate (fd, (off_t) size) < 0) {
     int saved = errno;
     close (fd);
-    return fail (error, "ftruncate", saved);
+    return fail (error, size, "ftruncate", saved);
   }
   void *rw = mmap (NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   void *counters, *rx = rw == MAP_FAILED ? MAP_FAILED : map_executable (fd, size, &counters);
@@ -56,7 +56,7 @@ code_buffer_init (CodeBuffer *buffer, size_t size, GError **error)
   if (rx == MAP_FAILED) {
     if (rw != MAP_FAILED)
       munmap (rw, size);
-    return fail (error, "mmap", saved);
+    return fail (error, size, "mmap", saved);
   }
   buffer->rw = rw;
   buffer->rx = rx;

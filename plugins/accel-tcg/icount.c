@@ -1,4 +1,4 @@
-/* icount.c -- deterministic mode: virtual time follows the instructions executed. */
+/* icount.c -- deterministic mode: virtual time follows the instructions executed.  Built with -mgeneral-regs-only. */
 /* SPDX-License-Identifier: MIT */
 /*
  * The loop grants a budget up to the next virtual timer; each block takes its instructions off icount_left at its start, and the loop

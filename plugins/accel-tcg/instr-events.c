@@ -218,6 +218,8 @@ void
 instr_set_running (BpInstrument *instrument, bool running)
 {
   Instr *in = (Instr *) instrument;
+  if (running)
+    __atomic_store_n (&in->has_run, true, __ATOMIC_RELEASE);
   if (__atomic_exchange_n (&in->running, running, __ATOMIC_SEQ_CST) != running)
     instr_kick_all (in->all);
 }

@@ -19,11 +19,7 @@ instr_physical (TcgVcpu *v, uint64_t address, BpMmuAccess access, unsigned mmu)
   uint64_t page = address & TLB_PAGE_MASK;
   if (tlb_covers (tlb_tag (tlb_entry (v, address, mmu), access), address))
     return tlb_full (v, address, mmu)->physical + (address - page);
-  BpTlbFill fill;
-  memset (&fill, 0, sizeof fill);
-  if (!v->frontend->tlb_fill (v, address, access, mmu, true, &fill))
-    return UINT64_MAX;
-  return fill.physical + (address - page);
+  return instr_translate (v, address);
 }
 
 static uint64_t
@@ -232,6 +228,19 @@ consume (void *user)
   return NULL;
 }
 
+static void
+consumer_free (Instr *in)
+{
+  InstrConsumer *c = in->consumer;
+  in->consumer = NULL;
+  for (InstrParcel *p; (p = g_queue_pop_head (&c->full)); g_free (p))
+    g_aligned_free (p->records);
+  g_ptr_array_unref (c->free);
+  g_mutex_clear (&c->lock);
+  g_cond_clear (&c->cond);
+  g_free (c);
+}
+
 bool
 instr_consumer_start (Instr *in, GError **error)
 {
@@ -242,6 +251,8 @@ instr_consumer_start (Instr *in, GError **error)
   c->free = g_ptr_array_new_with_free_func (g_aligned_free);
   in->consumer = c;
   c->thread = g_thread_try_new ("instrument", consume, in, error);
+  if (!c->thread)
+    consumer_free (in);
   return c->thread != NULL;
 }
 
@@ -277,15 +288,8 @@ instr_consumer_stop (Instr *in)
   bool hangs = c->stuck && c->busy;
   g_cond_broadcast (&c->cond);
   g_mutex_unlock (&c->lock);
-  if (c->thread && hangs)
+  if (hangs)
     return;                     /* it never comes back: what it looks at stays */
-  if (c->thread)
-    g_thread_join (c->thread);
-  in->consumer = NULL;
-  for (InstrParcel *p; (p = g_queue_pop_head (&c->full)); g_free (p))
-    g_aligned_free (p->records);
-  g_ptr_array_unref (c->free);
-  g_mutex_clear (&c->lock);
-  g_cond_clear (&c->cond);
-  g_free (c);
+  g_thread_join (c->thread);
+  consumer_free (in);
 }

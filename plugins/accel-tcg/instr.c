@@ -135,7 +135,7 @@ attach (void *accel, void *self, const BpInstrumentOps *ops, void *user, const B
   in->user = user;
   in->control = *control;
   in->wide = ops->flags & BP_INSTRUMENT_WIDE;
-  in->running = control->start == BP_WHEN_NOW;
+  in->running = in->has_run = control->start == BP_WHEN_NOW;
   signals_name_instruments ();
   if (ops->flags & BP_INSTRUMENT_THREAD && !instr_consumer_start (in, error)) {
     g_free (in->label);
@@ -177,6 +177,12 @@ detach (BpInstrument *instrument)
     return;
   g_free (in->label);
   g_free (in);
+}
+
+static bool
+has_run (BpInstrument *instrument)
+{
+  return __atomic_load_n (&instr_of (instrument)->has_run, __ATOMIC_ACQUIRE);
 }
 
 static bool
@@ -407,15 +413,23 @@ write_physical (BpInstrument *in, uint64_t physical, const void *data, size_t si
   return bp_as_write (bp_machine_address_space (instr_of (in)->all->m->machine, "memory"), physical, data, size);
 }
 
+/* Not by the frontend's tlb_fill, which may set bits of the guest's page tables. */
+uint64_t
+instr_translate (TcgVcpu *v, uint64_t address)
+{
+  const BpCpuDebugIface *t = bp_object_interface (v, BP_CPU_DEBUG_ID);
+  BpDebugPage page = { .struct_size = sizeof page };
+  return BP_TABLE_HAS (t, translate) && t->translate (v, address, &page) ? page.physical : UINT64_MAX;
+}
+
 static bool
 translate (BpInstrument *in, unsigned vcpu, uint64_t address, uint64_t *physical)
 {
-  void *cpu;
-  const BpCpuDebugIface *t = debug_of (instr_of (in)->all, vcpu, &cpu);
-  BpDebugPage page = { .struct_size = sizeof page };
-  if (!BP_TABLE_HAS (t, translate) || !t->translate (cpu, address, &page))
+  TcgVcpu *v = vcpu_at (instr_of (in)->all, vcpu);
+  uint64_t found = v ? instr_translate (v, address) : UINT64_MAX;
+  if (found == UINT64_MAX)
     return false;
-  *physical = page.physical;
+  *physical = found;
   return true;
 }
 
@@ -432,6 +446,7 @@ const BpInstrumentHost instr_host = {
   .detach = detach,
   .set_running = instr_set_running,
   .is_running = is_running,
+  .has_run = has_run,
   .select = select_spaces,
   .flush = flush,
   .n_vcpus = n_vcpus,

@@ -120,6 +120,7 @@ typedef struct Instr {
   BpInstrumentControl control;
   bool wide;
   bool running;                 /* atomic: wanted by set_running, markers, addresses */
+  bool has_run;                 /* atomic: it was wanted once */
   uint64_t *spaces;             /* under the lock: selected; n 0: all */
   size_t n_spaces;
   InstrConsumer *consumer;      /* NULL: batches come on the vCPU's thread */
@@ -167,6 +168,7 @@ void instr_vcpu_init (TcgVcpu *v, unsigned index);
 void instr_vcpu_finish (TcgVcpu *v);
 void instr_finish (TcgMachine *m);
 void instr_update_mask (TcgVcpu *v);                    /* [vcpu] between blocks: serial has changed */
+uint64_t instr_translate (TcgVcpu *v, uint64_t address);        /* by the page tables, without a trace in them; UINT64_MAX: nothing is mapped */
 
 /* instr-sites.c */
 void *instr_reserve (size_t size);                      /* memory that is there when it is touched; NULL: no address space is left */
@@ -231,6 +233,7 @@ void instr_rings_init (TcgVcpu *v);
 void instr_rings_finish (TcgVcpu *v);
 void instr_deliver (TcgVcpu *v, unsigned channel);      /* what the ring holds; FP state has been put away */
 void instr_deliver_all (TcgVcpu *v);
+/* The TLB's answer, or that of the page tables as they are now. */
 uint64_t instr_physical (TcgVcpu *v, uint64_t address, BpMmuAccess access, unsigned mmu);       /* [vcpu] UINT64_MAX: nothing is mapped */
 bool instr_consumer_start (Instr *in, GError **error);
 void instr_consumer_wait (Instr *in);                   /* until all has arrived */

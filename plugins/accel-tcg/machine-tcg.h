@@ -195,7 +195,8 @@ typedef struct Softmmu {
 /* --- the machine ------------------------------------------------------------------------------------------------ */
 
 #define TB_HASH_BITS 17
-#define MODE_HASH_BITS 8
+#define MODE_HASH_BITS 10
+#define MOST_MODES 16384u       /* a guest may have a mode for each code segment it makes up: then they go, with all blocks */
 
 typedef struct TbMode {         /* an interned (base, flags, MMU index that fetches) */
   uint64_t base, flags;
@@ -419,6 +420,30 @@ tlb_entry_quiet (TcgVcpu *v, uint64_t address, BpMmuAccess access, unsigned mmu)
   TlbEntry *e = tlb_entry (v, address, mmu);
   return G_LIKELY (tlb_covers (tlb_tag (e, access), address)) ? e : tlb_try (v, address, access, mmu, true);
 }
+/* Guest memory in the host's byte order: one load or store each, wherever it lies. */
+typedef union __attribute__ ((packed, may_alias)) HostWord {
+  uint8_t u8;
+  uint16_t u16;
+  uint32_t u32;
+  uint64_t u64;
+} HostWord;
+static inline uint64_t
+host_load (const void *at, unsigned size)
+{
+  const HostWord *p = at;
+  return size == 1 ? p->u8 : size == 2 ? p->u16 : size == 4 ? p->u32 : p->u64;
+}
+static inline void
+host_store (void *at, uint64_t value, unsigned size)
+{
+  HostWord *p = at;
+  switch (size) {
+  case 1: p->u8 = (uint8_t) value; break;
+  case 2: p->u16 = (uint16_t) value; break;
+  case 4: p->u32 = (uint32_t) value; break;
+  default: p->u64 = value;
+  }
+}
 /* What lies at a physical address and around it: at least the page.  Valid until the next call. */
 static inline const PhysRange *
 phys_range (TcgVcpu *v, uint64_t physical)
@@ -444,6 +469,7 @@ void softmmu_accessed (void *env, uint64_t address, unsigned size, BpMmuAccess a
 /* tb-cache.c */
 #define TB_MMU_SHIFT 24         /* tb->cflags: the MMU index that fetches */
 uint32_t tb_mode (TcgMachine *m, uint64_t base, uint64_t flags, unsigned mmu);
+void tb_modes_forget (TcgMachine *m);                   /* no block is left that has one */
 Tb *tb_lookup (TcgMachine *m, const BpTbKey *key, uint64_t physical, uint32_t cflags);
 bool tb_name_pages (TcgMachine *m, Tb *tb);             /* false: there are no more names */
 void tb_insert (TcgMachine *m, Tb *tb);
@@ -477,6 +503,10 @@ void tb_forget (TcgMachine *m, Tb *tb, bool unlink);
 void tb_cache_finish (TcgMachine *m);
 CodePage *code_page_find (TcgMachine *m, uint64_t page);
 bool code_page_has_code (TcgMachine *m, uint64_t ram_address);
+/* The bytes of a block that lie in its first or second page, as RAM addresses [*start, *end). */
+void tb_bytes_in_page (const Tb *tb, unsigned which, uint64_t *start, uint64_t *end);
+uint64_t tb_lines_between (uint64_t start, uint64_t end);       /* of a page's RAM addresses: as CodePage.lines */
+uint64_t tb_lines (const Tb *tb, unsigned which);               /* those of a block */
 void tb_invalidate (TcgMachine *m, Tb *tb);             /* [any], under the lock */
 void code_page_watch (TcgMachine *m, uint64_t ram_page);        /* under the lock: writes to it are told from now on */
 
@@ -501,7 +531,6 @@ void jump_cache_forget_between (TcgVcpu *v, const void *from, const void *end); 
 
 /* tb-invalidate.c */
 bool tb_is_on_page (const Tb *tb, uint64_t ram_address);
-uint64_t tb_lines (const Tb *tb, unsigned which);       /* of its first or second page: as CodePage.lines */
 /* Blocks that overlap [ram_address, +size) go.  Returns whether `current` overlaps (it may have gone before).  [any], under the lock */
 bool tb_invalidate_range (TcgMachine *m, uint64_t ram_address, uint64_t size, const Tb *current);
 void tb_code_written (void *user, uint64_t ram_address, uint64_t size);        /* the core's code listener */

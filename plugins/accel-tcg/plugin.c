@@ -61,7 +61,7 @@ static TcgMachine *of_process;
 
 /* Its tables are looked into all over: a large page of the host's, if it gives one, is found sooner than hundreds.  NULL: there is no memory. */
 static TcgMachine *
-machine_new (void)
+machine_new (uint64_t code_cache)
 {
   const size_t large = (size_t) 2 << 20, size = (sizeof (TcgMachine) + large - 1) & ~(large - 1);
   TcgMachine *m = aligned_alloc (large, size);
@@ -69,20 +69,30 @@ machine_new (void)
     return NULL;
   madvise (m, size, MADV_HUGEPAGE);
   memset (m, 0, sizeof *m);
+  m->by_address = g_try_new (Tb *, (code_cache + 0x1000) / CODE_BLOCK_LEAST);
+  if (!m->by_address)
+    g_clear_pointer (&m, free);
   return m;
+}
+
+static void
+machine_free (TcgMachine *m)
+{
+  g_free (m->by_address);
+  free (m);
 }
 
 static bool
 accel_realize (void *self, GError **error)
 {
   Accel *a = self;
-  TcgMachine *m = machine_new ();
+  TcgMachine *m = machine_new (a->code_cache);
   if (!m) {
     g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "no memory for the translator's tables");
     return false;
   }
   if (!g_atomic_pointer_compare_and_exchange (&of_process, NULL, m)) {
-    free (m);
+    machine_free (m);
     g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "another machine of this process has it: accel-tcg runs one at a time");
     return false;
   }
@@ -96,7 +106,6 @@ accel_realize (void *self, GError **error)
   m->hot_after = m->chain && !m->deterministic ? a->hot_after : 0;
   m->vcpus = g_ptr_array_new ();
   m->recoveries = g_array_new (false, false, sizeof (TbRecovery));
-  m->by_address = g_new (Tb *, (a->code_cache + 0x1000) / CODE_BLOCK_LEAST);
   g_mutex_init (&m->lock);
   g_mutex_init (&m->run_lock);
   g_cond_init (&m->run_cond);
@@ -117,19 +126,18 @@ accel_unrealize (void *self)
     tb_flush_all (m);
     if (m->backend->finish)
       m->backend->finish ();
-    code_buffer_finish (&m->buffer);
   }
+  code_buffer_finish (&m->buffer);
   debug_attach (m, NULL, NULL);
   instr_finish (m);
   tb_cache_finish (m);
   g_ptr_array_unref (m->vcpus);
   g_array_unref (m->recoveries);
-  g_free (m->by_address);
   g_mutex_clear (&m->lock);
   g_mutex_clear (&m->run_lock);
   g_cond_clear (&m->run_cond);
   g_atomic_pointer_set (&of_process, NULL);
-  free (m);
+  machine_free (m);
   a->tcg = NULL;
 }
 

@@ -154,8 +154,6 @@ void ra_forget (Regalloc *ra, BpTemp t);
 /* Scratch register r holds the value of local t from now on, until ra_forget (for temps that no insn
  * names). */
 void ra_hold (Regalloc *ra, BpTemp t, unsigned r);
-/* A write to register `pin` is about to happen otherwise than by ra_define: copies of its global move
- * away. */
 
 /* Before control goes to the label: locals that are live there are in their slots. */
 void ra_block_end (Regalloc *ra, uint32_t label);

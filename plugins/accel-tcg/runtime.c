@@ -10,14 +10,6 @@ static void ops_leave (void *env) { tcg_leave_loop (env); }
 static void ops_leave_soon (void *env) { tcg_leave_soon (env); }
 static void ops_restore (void *env) { tcg_restore (env); }
 
-/* One load or store each, wherever it lies. */
-typedef union __attribute__ ((packed, may_alias)) UnalignedWord {
-  uint8_t u8;
-  uint16_t u16;
-  uint32_t u32;
-  uint64_t u64;
-} UnalignedWord;
-
 static uint64_t
 ops_load (void *env, uint64_t address, BpMemOp memop)
 {
@@ -25,19 +17,8 @@ ops_load (void *env, uint64_t address, BpMemOp memop)
   unsigned size = BP_MO_BYTES (memop);
   TlbEntry *e = tlb_entry (v, address, BP_MO_MMU_INDEX (memop));
   if (((address + size - 1) & TLB_PAGE_MASK) == e->load && (address & TLB_PAGE_MASK) == e->load
-      && !(memop & (BP_MO_ALIGN | BP_MO_BE | BP_MO_SIGN))) {
-    const UnalignedWord *p = (const void *) (uintptr_t) (address + e->addend);
-    switch (size) {
-    case 1:
-      return p->u8;
-    case 2:
-      return p->u16;
-    case 4:
-      return p->u32;
-    default:
-      return p->u64;
-    }
-  }
+      && !(memop & (BP_MO_ALIGN | BP_MO_BE | BP_MO_SIGN)))
+    return host_load ((const void *) (uintptr_t) (address + e->addend), size);
   return tcg_slow_load (env, address, memop);
 }
 
@@ -52,20 +33,7 @@ ops_store (void *env, uint64_t address, uint64_t value, BpMemOp memop)
     tcg_slow_store (env, address, value, memop);
     return;
   }
-  UnalignedWord *p = (void *) (uintptr_t) (address + e->addend);
-  switch (size) {
-  case 1:
-    p->u8 = (uint8_t) value;
-    break;
-  case 2:
-    p->u16 = (uint16_t) value;
-    break;
-  case 4:
-    p->u32 = (uint32_t) value;
-    break;
-  default:
-    p->u64 = value;
-  }
+  host_store ((void *) (uintptr_t) (address + e->addend), value, size);
 }
 
 /* --- physical memory and ports ----------------------------------------------------------- */
@@ -75,18 +43,8 @@ ops_load_physical (void *env, uint64_t physical, unsigned size)
 {
   TcgVcpu *v = env;
   const void *at = phys_host (phys_range (v, physical), physical);
-  if (G_LIKELY (at && !(physical & (size - 1)))) {
-    switch (size) {
-    case 1:
-      return *(const uint8_t *) at;
-    case 2:
-      return *(const uint16_t *) at;
-    case 4:
-      return *(const uint32_t *) at;
-    default:
-      return *(const uint64_t *) at;
-    }
-  }
+  if (G_LIKELY (at && !(physical & (size - 1))))
+    return host_load (at, size);
   fp_leave (v);
   return bp_as_load (tcg_softmmu (v)->memory, physical, size);
 }

@@ -13,48 +13,6 @@ crosses (uint64_t address, unsigned size)
 }
 
 static inline uint64_t
-read_host (const uint8_t *p, unsigned size)
-{
-  switch (size) {
-  case 1:
-    return *p;
-  case 2: {
-    uint16_t x;
-    __builtin_memcpy (&x, p, 2);
-    return x;
-  }
-  case 4: {
-    uint32_t x;
-    __builtin_memcpy (&x, p, 4);
-    return x;
-  }
-  default: {
-    uint64_t x;
-    __builtin_memcpy (&x, p, 8);
-    return x;
-  }
-  }
-}
-
-static inline void
-write_host (uint8_t *p, uint64_t value, unsigned size)
-{
-  switch (size) {
-  case 1:
-    *p = (uint8_t) value;
-    break;
-  case 2:
-    __builtin_memcpy (p, &value, 2);
-    break;
-  case 4:
-    __builtin_memcpy (p, &value, 4);
-    break;
-  default:
-    __builtin_memcpy (p, &value, 8);
-  }
-}
-
-static inline uint64_t
 swap (uint64_t value, unsigned size)
 {
   return size == 2 ? __builtin_bswap16 ((uint16_t) value) : size == 4 ? __builtin_bswap32 ((uint32_t) value)
@@ -207,7 +165,7 @@ load_in_page (TcgVcpu *v, uint64_t address, unsigned size, unsigned mmu)
   if (G_UNLIKELY (e->load & TLB_BREAKPOINT))
     watch (v, address, size, BP_MMU_LOAD);
   if (G_LIKELY (!(e->load & TLB_DEVICE)))
-    return read_host ((uint8_t *) (uintptr_t) (address + e->addend), size);
+    return host_load ((uint8_t *) (uintptr_t) (address + e->addend), size);
   TlbFull *f = tlb_full (v, address, mmu);
   return device_read (v, f->physical + PAGE_OFFSET (address), size);
 }
@@ -225,14 +183,14 @@ store_in_page (TcgVcpu *v, uint64_t address, uint64_t value, unsigned size, unsi
   }
   uint8_t *p = (uint8_t *) (uintptr_t) (address + e->addend);
   if (tlb_store_tag (e) & TLB_WATCHED) {
-    if (read_host (p, size) == (size == 8 ? value : value & ((UINT64_C (1) << 8 * size) - 1)))
+    if (host_load (p, size) == (size == 8 ? value : value & ((UINT64_C (1) << 8 * size) - 1)))
       return;                   /* nothing changes, code neither: programs that patch theirs write much that was there */
     watched_store_begin (v, e, f, address, size);
-    write_host (p, value, size);
+    host_store (p, value, size);
     watched_store_end (v);
     return;
   }
-  write_host (p, value, size);
+  host_store (p, value, size);
 }
 
 /* --- across two pages: both must be accessible before anything happens ------------------------------ */
@@ -456,7 +414,7 @@ tcg_native_operand (void *env, uint64_t address, uint32_t aux)
     for (unsigned i = 0; i < size; ) {
       unsigned n = size - i >= 8 && !crosses (tlb_wrap (v, address + i), 8) ? 8 : size - i >= 4 && !crosses (tlb_wrap (v, address + i), 4) ? 4 : 1;
       uint64_t part = load_in_page (v, tlb_wrap (v, address + i), n, mmu);
-      write_host (v->bounce + i, part, n);
+      host_store (v->bounce + i, part, n);
       i += n;
     }
   return v->bounce;
@@ -471,7 +429,7 @@ tcg_native_commit (void *env, uint64_t address, uint32_t aux)
     return;
   for (unsigned i = 0; i < size; ) {
     unsigned n = size - i >= 8 && !crosses (tlb_wrap (v, address + i), 8) ? 8 : size - i >= 4 && !crosses (tlb_wrap (v, address + i), 4) ? 4 : 1;
-    store_in_page (v, tlb_wrap (v, address + i), read_host (v->bounce + i, n), n, mmu);
+    store_in_page (v, tlb_wrap (v, address + i), host_load (v->bounce + i, n), n, mmu);
     i += n;
   }
 }

@@ -142,6 +142,36 @@ tb_name_pages (TcgMachine *m, Tb *tb)
   return tb->page_id[0] && (tb->page_id[1] || tb->physical[1] == ~(uint64_t) 0);
 }
 
+void
+tb_bytes_in_page (const Tb *tb, unsigned which, uint64_t *start, uint64_t *end)
+{
+  uint64_t page_end = (tb->physical[0] | ~TLB_PAGE_MASK) + 1;
+  if (which == 0) {
+    *start = tb->physical[0] - tb->n_before;
+    *end = tb->physical[0] + tb->n_bytes;
+    if (tb->physical[1] != ~(uint64_t) 0 || *end > page_end)
+      *end = page_end;
+  } else {
+    *start = tb->physical[1];
+    *end = tb->physical[1] + (tb->n_bytes - (page_end - tb->physical[0]));
+  }
+}
+
+uint64_t
+tb_lines_between (uint64_t start, uint64_t end)
+{
+  unsigned first = start >> 6 & 63, last = MAX (start, end - 1) >> 6 & 63;
+  return (~(uint64_t) 0 >> (63 - (last - first))) << first;
+}
+
+uint64_t
+tb_lines (const Tb *tb, unsigned which)
+{
+  uint64_t start, end;
+  tb_bytes_in_page (tb, which, &start, &end);
+  return tb_lines_between (start, end);
+}
+
 static void
 page_add (CodePage *p, Tb *tb, unsigned which)
 {
@@ -191,6 +221,19 @@ pages_remove (Tb *tb)
   }
 }
 
+void
+tb_modes_forget (TcgMachine *m)
+{
+  for (unsigned i = 0; i < BP_N_ELEMENTS (m->modes); i++)
+    for (TbMode *p; (p = m->modes[i]); g_free (p))
+      m->modes[i] = p->next;
+  m->n_modes = 0;
+  for (unsigned i = 0; i < m->vcpus->len; i++) {
+    Softmmu *s = tcg_softmmu (m->vcpus->pdata[i]);
+    memset (s->last_mode, 0, sizeof s->last_mode);
+  }
+}
+
 /* The blocks themselves went with tb_flush_all. */
 void
 tb_cache_finish (TcgMachine *m)
@@ -200,11 +243,7 @@ tb_cache_finish (TcgMachine *m)
       next = p->next;
       g_free (p);
     }
-  for (unsigned i = 0; i < BP_N_ELEMENTS (m->modes); i++)
-    for (TbMode *p = m->modes[i], *next; p; p = next) {
-      next = p->next;
-      g_free (p);
-    }
+  tb_modes_forget (m);
 }
 
 /* --- by host address --------------------------------------------------------------------- */

@@ -3,46 +3,14 @@
 #include <string.h>
 #include "instr.h"
 
-/* The bytes of a block that lie in its page `which`, as RAM addresses [*start, *end). */
-static void
-bytes_in_page (const Tb *tb, unsigned which, uint64_t *start, uint64_t *end)
-{
-  uint64_t page_end = (tb->physical[0] | ~TLB_PAGE_MASK) + 1;
-  if (which == 0) {
-    *start = tb->physical[0] - tb->n_before;
-    *end = tb->physical[0] + tb->n_bytes;
-    if (tb->physical[1] != ~(uint64_t) 0 || *end > page_end)
-      *end = page_end;
-  } else {
-    *start = tb->physical[1];
-    *end = tb->physical[1] + (tb->n_bytes - (page_end - tb->physical[0]));
-  }
-}
-
 static bool
 overlaps (const Tb *tb, unsigned which, uint64_t start, uint64_t end)
 {
   uint64_t tb_start, tb_end;
   if (tb->physical[which] == ~(uint64_t) 0)
     return false;
-  bytes_in_page (tb, which, &tb_start, &tb_end);
+  tb_bytes_in_page (tb, which, &tb_start, &tb_end);
   return tb_start < end && start < tb_end;
-}
-
-/* The lines that [start, end) of a page's RAM addresses lies in. */
-static uint64_t
-lines_between (uint64_t start, uint64_t end)
-{
-  unsigned first = start >> 6 & 63, last = MAX (start, end - 1) >> 6 & 63;
-  return (~(uint64_t) 0 >> (63 - (last - first))) << first;
-}
-
-uint64_t
-tb_lines (const Tb *tb, unsigned which)
-{
-  uint64_t start, end;
-  bytes_in_page (tb, which, &start, &end);
-  return lines_between (start, end);
 }
 
 bool
@@ -70,7 +38,7 @@ invalidate_in_page (TcgMachine *m, CodePage *p, uint64_t start, uint64_t end)
 {
   uint64_t page = p->page << TLB_PAGE_BITS, lines = 0, starts[BP_N_ELEMENTS (p->starts)] = { 0 };
   bool lost = false;
-  if (!(p->lines & lines_between (MAX (start, page), MIN (end, page + (1u << TLB_PAGE_BITS)))))
+  if (!(p->lines & tb_lines_between (MAX (start, page), MIN (end, page + (1u << TLB_PAGE_BITS)))))
     return;
   for (Tb *link = p->first, *next; link; link = next) {
     Tb *tb = (Tb *) ((uintptr_t) link & ~(uintptr_t) 7);

@@ -114,6 +114,7 @@ tb_flush_all (TcgMachine *m)
     }
   memset (m->n_page_ids, 0, sizeof m->n_page_ids);
   memset (m->retired, 0, sizeof m->retired);
+  tb_modes_forget (m);
   tb_regions_init (m);
   for (unsigned i = 0; i < m->vcpus->len; i++)
     jump_cache_flush (m->vcpus->pdata[i]);
@@ -121,8 +122,10 @@ tb_flush_all (TcgMachine *m)
 }
 
 static bool
-has_names_left (const TcgMachine *m)
+has_numbers_left (const TcgMachine *m)
 {
+  if (m->n_modes > MOST_MODES)
+    return false;
   for (unsigned i = 0; i < BP_N_ELEMENTS (m->n_page_ids); i++)
     if (m->n_page_ids[i] > UINT32_MAX - 16)
       return false;
@@ -153,7 +156,7 @@ empty_region (TcgMachine *m, unsigned region)
 void
 tb_make_room (TcgMachine *m)
 {
-  if (m->n_regions == 1 || !has_names_left (m)) {
+  if (m->n_regions == 1 || !has_numbers_left (m)) {
     tb_flush_all (m);
     return;
   }

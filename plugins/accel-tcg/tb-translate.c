@@ -249,6 +249,16 @@ allocate (TcgMachine *m, const VcpuExtra *x)
   return tb;
 }
 
+/* Kept for jump_cache_find, which has no lock. */
+static uint32_t
+mode_number (TcgVcpu *v, const BpTbKey *key, unsigned mmu)      /* mmu: instr_mode */
+{
+  LastMode *last = &tcg_softmmu (v)->last_mode[LAST_MODE (key, mmu)];
+  if (!last->mode || last->base != key->base || last->flags != key->flags || last->mmu != mmu)
+    *last = (LastMode) { .base = key->base, .flags = key->flags, .mmu = mmu, .mode = tb_mode (v->machine, key->base, key->flags, mmu) };
+  return last->mode;
+}
+
 static uint32_t
 exit_mode (TcgVcpu *v, const Tb *tb)
 {
@@ -289,7 +299,10 @@ make_block (TcgVcpu *v)
   TcgMachine *m = v->machine;
   VcpuExtra *x = tcg_extra (v);
   size_t used = m->buffer.used, limit = m->buffer.limit;
+  if (m->n_modes > MOST_MODES)
+    return NULL;
   place (v, &x->scratch);
+  x->scratch.mode = mode_number (v, &x->scratch.key, instr_mode (x->scratch.cflags));
   Tb *made = made_meanwhile (m, &x->scratch);
   if (made && made != x->again)
     return made;
@@ -332,23 +345,11 @@ make_room (TcgVcpu *v)
     return true;
   g_mutex_lock (&m->lock);
   tb_region_blocks (m, m->region, &n);
+  bool had_any = n > 0 || m->n_modes > MOST_MODES;
   tb_make_room (m);
   g_mutex_unlock (&m->lock);
   exclusive_end (v);
-  return n > 0;
-}
-
-static uint32_t
-mode_number (TcgVcpu *v, const BpTbKey *key, unsigned mmu)      /* mmu: instr_mode */
-{
-  TcgMachine *m = v->machine;
-  LastMode *last = &tcg_softmmu (v)->last_mode[LAST_MODE (key, mmu)];
-  if (last->mode && last->base == key->base && last->flags == key->flags && last->mmu == mmu)
-    return last->mode;
-  g_mutex_lock (&m->lock);
-  *last = (LastMode) { .base = key->base, .flags = key->flags, .mmu = mmu, .mode = tb_mode (m, key->base, key->flags, mmu) };
-  g_mutex_unlock (&m->lock);
-  return last->mode;
+  return had_any;
 }
 
 static Tb *
@@ -356,10 +357,9 @@ translate (TcgVcpu *v, const BpTbKey *key, uint32_t cflags, const Tb *watched)
 {
   VcpuExtra *x = tcg_extra (v);
   TcgMachine *m = v->machine;
-  uint32_t mode = mode_number (v, key, instr_mode (cflags));
   unsigned most = MAX_INSNS;
   for (Tb *tb = NULL;;) {
-    x->scratch = (Tb) { .key = *key, .cflags = cflags, .mode = mode };
+    x->scratch = (Tb) { .key = *key, .cflags = cflags };
     if (watched) {
       x->scratch.is_watched = true;
       x->scratch.is_loop = watched->is_loop;

@@ -1,5 +1,4 @@
-/* test-host-x64.c -- blocks on the host: exits, slow paths, helpers, resident FP state, faults,
- * deterministic mode. */
+/* test-host-x64.c -- blocks on the host: exits, slow paths, helpers, resident FP state, faults, deterministic mode. */
 /* SPDX-License-Identifier: MIT */
 #include "host-x64-machine.h"
 #include "../suite.h"

@@ -102,6 +102,7 @@ wanted_free (Wanted *w)
 /* --- an instrument -------------------------------------------------------------------------------------- */
 
 typedef struct Mine {
+  Toy *toy;
   BpInstrument *in;
   BpCounter lazy, live, loads, stores;
   BpFilter filter;
@@ -110,6 +111,13 @@ typedef struct Mine {
   uint64_t n_calls, n_accesses;
   unsigned n_blocks;
 } Mine;
+
+static uint64_t
+mapped_at (const Toy *t, uint32_t address)
+{
+  uint32_t entry, physical;
+  return toy_walk (&t->cpu->s, t->board.ram, address, &entry, &physical) ? physical : UINT64_MAX;
+}
 
 static void
 on_call (void *user, unsigned vcpu, const BpInsn *insn, void *data)
@@ -124,6 +132,7 @@ static void
 on_access (void *user, unsigned vcpu, const BpInsn *insn, const BpAccess *access, void *data)
 {
   Mine *m = user;
+  ck_assert_uint_eq (access->physical, mapped_at (m->toy, (uint32_t) access->address));
   m->n_accesses++;
 }
 
@@ -180,6 +189,7 @@ mine_new (Toy *t, uint32_t flags)
   BpInstrumentControl control = { .struct_size = sizeof control, .start = BP_WHEN_NOW, .stop = BP_WHEN_NEVER, .patience_ms = 10000 };
   Mine *m = g_new0 (Mine, 1);
   ops.flags = BP_INSTRUMENT_WIDE | flags;
+  m->toy = t;
   m->events = g_array_new (false, false, sizeof (Event));
   m->in = instr_host.attach (object_instance (t->accel_object), t->cpu, &ops, m, &control, NULL);
   ck_assert_ptr_nonnull (m->in);
@@ -230,6 +240,14 @@ compare_events (const GArray *got, const GArray *expected, unsigned seed)
   ck_assert_msg (k == expected->len, "seed %u: %u of %u events are told", seed, k, expected->len);
 }
 
+/* Pages that the TLB has and others; the toy's tlb_fill does not let itself be asked for data that nobody touches. */
+static void
+check_pages (const Toy *t)
+{
+  for (uint32_t address = 0x123; address < 2 * TOY_RAM_SIZE; address += 0x1000)
+    ck_assert_uint_eq (instr_physical ((TcgVcpu *) t->cpu, address, BP_MMU_LOAD, 0), mapped_at (t, address));
+}
+
 static void
 check_program (unsigned way, unsigned seed, uint32_t flags, bool records, bool calls)
 {
@@ -251,6 +269,7 @@ check_program (unsigned way, unsigned seed, uint32_t flags, bool records, bool c
   ck_assert_uint_ge (bp_counter_sum (m->in, m->stores), w->n_stores);
   if (records)
     compare_events (m->events, w->events, seed);
+  check_pages (t);
   if (calls) {
     ck_assert_uint_ge (m->n_calls, w->n_insns);
     ck_assert_uint_eq (m->n_accesses, bp_counter_sum (m->in, m->loads) + bp_counter_sum (m->in, m->stores));

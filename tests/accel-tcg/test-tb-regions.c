@@ -47,6 +47,28 @@ START_TEST (flush_of_everything)
 }
 END_TEST
 
+/* As a guest does that makes up code segments. */
+START_TEST (more_modes_than_are_kept)
+{
+  Toy *t = toy_new (&toy_ways[_i]);
+  TcgMachine *m = toy_tcg (t);
+  ToyCode c = chain (0x6000, 3);
+  run_code (t, &c);
+  uint32_t before = m->n_modes;
+  for (uint64_t base = 1; m->n_modes <= MOST_MODES; base++)
+    tb_mode (m, base << 32, 0, 0);
+  uint64_t flushes = m->n_flushes;
+  run_code (t, &c);             /* nothing is made: they stay */
+  ck_assert_uint_gt (m->n_modes, MOST_MODES);
+  c = chain (0x9000, 3);
+  run_code (t, &c);
+  ck_assert_uint_eq (t->cpu->s.r[1], 3);
+  ck_assert_uint_eq (m->n_flushes, flushes + 1);
+  ck_assert_uint_le (m->n_modes, before);
+  toy_free_machine (t);
+}
+END_TEST
+
 static unsigned
 n_in_region (TcgMachine *m, unsigned region)
 {
@@ -183,6 +205,7 @@ main (void)
   Suite *suite = suite_create ("tb-regions");
   TCase *tcase = tcase_create ("all");
   tcase_add_loop_test (tcase, flush_of_everything, 0, ways);
+  tcase_add_loop_test (tcase, more_modes_than_are_kept, 0, ways);
   tcase_add_test (tcase, oldest_goes);
   tcase_add_test (tcase, what_is_missed);
   tcase_add_test (tcase, what_runs_once);

@@ -1,6 +1,7 @@
 /* toy-cpu.c -- the toy instruction set as a CPU frontend: every instruction as IR. */
 /* SPDX-License-Identifier: MIT */
 #include "toy-cpu.h"
+#include <check.h>
 #include <string.h>
 
 #define STATE(field) ((uint32_t) offsetof (ToyCpu, s.field))
@@ -65,6 +66,7 @@ toy_tlb_fill (void *env, uint64_t address, BpMmuAccess access, unsigned mmu, boo
   ToyCpu *cpu = env;
   uint32_t entry, physical;
   unsigned kind = access == BP_MMU_LOAD ? TOY_FAULT_LOAD : access == BP_MMU_STORE ? TOY_FAULT_STORE : TOY_FAULT_FETCH;
+  ck_assert (!quiet || access == BP_MMU_FETCH);         /* a processor may fetch ahead; it does not touch data that the program does not */
   if (!toy_walk (&cpu->s, ram_of (cpu), (uint32_t) address, &entry, &physical) || !toy_allows (entry, kind)) {
     if (!quiet) {
       cpu->fault_kind = kind;
@@ -83,6 +85,18 @@ toy_tlb_fill (void *env, uint64_t address, BpMmuAccess access, unsigned mmu, boo
     tell_words (cpu, (uint32_t) address >> 12, entry, fill);
   return true;
 }
+
+static bool
+toy_translate (void *self, uint64_t address, BpDebugPage *page)
+{
+  uint32_t entry, physical;
+  if (!toy_walk (&((ToyCpu *) self)->s, ram_of (self), (uint32_t) address, &entry, &physical))
+    return false;
+  page->physical = physical;
+  return true;
+}
+
+const BpCpuDebugIface toy_debug = { .struct_size = sizeof toy_debug, .translate = toy_translate };
 
 /* --- helpers ----------------------------------------------------------------------------------- */
 

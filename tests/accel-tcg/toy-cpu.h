@@ -8,6 +8,7 @@
 #ifndef TESTS_TOY_CPU_H
 #define TESTS_TOY_CPU_H
 
+#include <backplane/iface/cpu-debug.h>
 #include "machine.h"
 #include "machine-tcg.h"
 
@@ -75,6 +76,7 @@ typedef struct ToyCpu {
 } ToyCpu;
 
 extern const BpTcgFrontend toy_frontend;
+extern const BpCpuDebugIface toy_debug;          /* translate alone */
 uint32_t toy_mix (uint32_t a, uint32_t b);
 /* The translation of a linear address: false, or the entry that maps its page and the physical address. */
 bool toy_walk (const ToyState *s, const uint8_t *ram, uint32_t linear, uint32_t *entry, uint32_t *physical);

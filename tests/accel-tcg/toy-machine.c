@@ -69,7 +69,7 @@ timer_fires (void *user)
 
 /* --- building --------------------------------------------------------------------------------- */
 
-static const BpInterfaceDesc cpu_interfaces[] = { { BP_TCG_FRONTEND_ID, &toy_frontend }, { NULL, NULL } };
+static const BpInterfaceDesc cpu_interfaces[] = { { BP_TCG_FRONTEND_ID, &toy_frontend }, { BP_CPU_DEBUG_ID, &toy_debug }, { NULL, NULL } };
 static const BpTypeDesc cpu_type = { BP_TYPE ("toy-cpu", BP_KIND_CPU, ToyCpu), .description = "toy", .interfaces = cpu_interfaces };
 extern const BpPluginDesc *bp_plugin_query (void);
 

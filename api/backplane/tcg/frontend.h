@@ -182,7 +182,8 @@ typedef struct BpTcgFrontend {
   /* insn_start's values of the instruction being executed, to be put into the state. */
   void (*restore) (void *env, uint64_t pc, uint32_t word);
   /* Looks `address` up in the guest's page tables.  false: the fault is recorded in env (and will be raised), or, with `quiet`, nothing
-   * is recorded.  Of an access that runs over into another page, each page is looked up by the first byte that is in it. */
+   * is recorded.  Only fetches are quiet, of code that may run soon: what the walk leaves in the page tables is what a processor's leaves that fetches ahead.
+   * Of an access that runs over into another page, each page is looked up by the first byte that is in it. */
   bool (*tlb_fill) (void *env, uint64_t address, BpMmuAccess access, unsigned mmu_index, bool quiet, BpTlbFill *fill);
   /* Deliver what was recorded before `raise`: an exception or trap.  May itself raise. */
   void (*deliver) (void *env);

@@ -34,7 +34,7 @@ typedef enum BpInsnClass {
   BP_CLASS_IO,                  /* ports */
   BP_CLASS_FENCE,               /* and cache control, prefetch */
   BP_CLASS_NOP,
-  BP_N_CLASSES
+  BP_N_CLASSES                  /* of this header; a newer host may tell of others: they are OTHER to who does not know them */
 } BpInsnClass;
 
 enum {                          /* BpInsn.flags */
@@ -55,7 +55,7 @@ typedef struct BpInsn {
   uint32_t id;                  /* 0, 1, 2 ...: an index for tables of your own */
   uint8_t size;                 /* bytes */
   uint8_t privilege;            /* 0: the most */
-  uint8_t insn_class;           /* BpInsnClass */
+  uint8_t insn_class;           /* BpInsnClass, or BP_N_CLASSES and more (above): compare before it is an index */
   uint8_t code_bits;            /* 16, 32 or 64: how it was decoded; 0: not told */
   uint16_t flags;               /* BP_INSN_* */
   uint8_t bytes[16];

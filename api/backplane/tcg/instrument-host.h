@@ -58,6 +58,8 @@ typedef struct BpInstrumentHost {
   bool (*write_physical) (BpInstrument *instrument, uint64_t physical, const void *data, size_t size);
   bool (*translate) (BpInstrument *instrument, unsigned vcpu, uint64_t address, uint64_t *physical);
   uint64_t (*space) (BpInstrument *instrument, unsigned vcpu);
+  /* Since 0.2, may be left out: whether it was running at any time since it was attached; a report says when it was not. */
+  bool (*has_run) (BpInstrument *instrument);
 } BpInstrumentHost;
 
 /* What an instrument holds of its host. */

@@ -26,7 +26,7 @@ typedef enum BpRecordKind {
 enum { BP_SITE_ATOMIC = 1 << 0 /* the load and the store of one locked access */, BP_SITE_HELPER = 1 << 1 /* sizes are the records' own */ };
 
 /* Where records come from: one request for one instruction.  bp_sites () [record.site]; lives as long as the machine.  Number 0 has no instruction (size 0): it
- * stands for all that came when there were 2^25 of them. */
+ * stands for all that came when there were 2^25 of them.  As large in all of 1.x, as are both records: they come in arrays. */
 typedef struct BpSite {
   const BpInsn *insn;
   uint8_t kind;                 /* BpRecordKind */

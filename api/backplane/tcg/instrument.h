@@ -27,9 +27,9 @@
  * (another vCPU, another mode, the cache was full).  Calls, and records without BP_INSTRUMENT_THREAD, come [vcpu] without any lock; several vCPUs at a
  * time.  The other functions say it.  Nothing here may be called with the machine lock held unless it says so.
  *
- * STABILITY.  The promise of plugin.h: an instrument that is compiled against 1.x works with every later 1.y.  Structs that the host gives are read-only,
- * and only grow at the end.  The inline functions below are calls through BpInstrumentHost, which does likewise; the accelerator that has none of
- * it says so in bp_instrument_attach.
+ * STABILITY.  The promise of plugin.h: an instrument that is compiled against 1.x works with every later 1.y.  Structs that the host gives are read-only;
+ * those with struct_size only grow at the end, the others (BpSite, BpRecord, BpWideRecord, BpInsn) are as large in all of 1.x.  The inline functions below are calls
+ * through BpInstrumentHost, which is appended to; the accelerator that has none of it says so in bp_instrument_attach.
  */
 #ifndef BACKPLANE_TCG_INSTRUMENT_H
 #define BACKPLANE_TCG_INSTRUMENT_H
@@ -39,8 +39,8 @@
 BP_BEGIN_DECLS
 
 /* Attaches an instrument, `self' being the object, which attaches one; ops and user live until detach.  NULL, with error: the accelerator cannot be instrumented, or has
- * too many instruments (8), or the section's `start' or `stop' names a symbol that nobody knows.  The rest of this header works from then until detach.  In realize.
- * [main] */
+ * too many instruments (8), or the section's `start' or `stop' names a symbol that nobody knows, or it is not realized yet (configure).  The rest of this header works from then until detach.
+ * In realize. [main] */
 BP_EXPORT BpInstrument *bp_instrument_attach (void *self, const BpInstrumentOps *ops, void *user, GError **error);
 /* NULL is allowed.  In unrealize. [main] */
 static inline void bp_instrument_detach (BpInstrument *in) { if (in) in->host->detach (in); }
@@ -59,6 +59,7 @@ BP_EXPORT bool bp_instrument_write_report (const void *self, const char *path, G
 
 /* Starts or stops for all vCPUs; each obeys at the end of the block that it is in. [any] */
 static inline void bp_instrument_set_running (BpInstrument *in, bool running) { in->host->set_running (in, running); }
+/* Of the vCPU, as it has heard of it last. [any] */
 static inline bool bp_instrument_is_running (BpInstrument *in, unsigned vcpu) { return in->host->is_running (in, vcpu); }
 /* Runs in these address spaces only (copied); n 0: in all.  Others run without a trace of it. [any] */
 static inline void bp_instrument_select (BpInstrument *in, const uint64_t *spaces, size_t n) { in->host->select (in, spaces, n); }

@@ -243,7 +243,6 @@ void x64_flags_result (Gen *g, BpIrType type, BpTemp t, bool logic);
 void x64_select (Gen *g, const BpIrInsn *insn);
 
 /* compare.c */
-/* emits what sets flags; the cc */
 void x64_setcond (Gen *g, const BpIrInsn *insn);
 void x64_movcond (Gen *g, const BpIrInsn *insn);
 void x64_brcond (Gen *g, const BpIrInsn *insn);

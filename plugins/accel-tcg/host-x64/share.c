@@ -1,5 +1,4 @@
-/* share.c -- which guest accesses can share one probe, and the addends that are alive while code is
- * selected. */
+/* share.c -- which guest accesses can share one probe, and the addends that are alive while code is selected. */
 /* SPDX-License-Identifier: MIT */
 #include "host.h"
 #include "../ir-info.h"

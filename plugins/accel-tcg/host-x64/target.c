@@ -5,7 +5,7 @@
 #include <cpuid.h>
 #include <string.h>
 
-/* Hot globals in registers that C functions preserve; the first one has a name for its second byte. */
+/* The hottest globals come first, in the five registers that C functions preserve; the first of all has a name for its second byte. */
 static const uint8_t x64_pins[MAX_PINS] = { RBX, R14, R15, R12, R13, RSI, R8, R9, R10, R11 };
 static const uint8_t temporaries_in_order[] = { RAX, RCX, RDX, RDI, RA_NONE };
 
@@ -332,7 +332,6 @@ x64_finish (void)
 
 Backend backend_x64 = {
   .name = "x86-64",
-  .max_pins = MAX_PINS,
   .begin = x64_begin,
   .compile = x64_compile,
   .execute = x64_execute,
