@@ -9,6 +9,7 @@
 #include "contract.h"
 #include "machine.h"
 #include <backplane/clock.h>
+#include <backplane/log.h>
 #include <errno.h>
 #include <time.h>
 #ifdef __linux__
@@ -27,6 +28,7 @@
 
 struct BpTimer {
   struct ClockState *state;
+  const BpObject *owner;
   BpClock clock;
   void (*fire) (void *user);
   void *user;
@@ -370,7 +372,8 @@ bp_timer_new (void *self, BpClock clock, void (*fire) (void *user), void *user)
   CONTRACT_MAIN (bp_object_machine (self));
   g_assert ((unsigned) clock < N_CLOCKS && fire);
   BpTimer *t = g_new0 (BpTimer, 1);
-  t->state = object_of (self)->machine->clock;
+  t->owner = object_of (self);
+  t->state = t->owner->machine->clock;
   g_assert (t->state);
   t->clock = clock;
   t->fire = fire;
@@ -385,6 +388,7 @@ bp_timer_free (BpTimer *timer)
 {
   if (!timer)
     return;
+  CONTRACT_LOCKED (timer->state->machine);
   bp_timer_cancel (timer);
   __atomic_sub_fetch (&timer->state->n_timers, 1, __ATOMIC_RELAXED);
   g_free (timer);
@@ -540,6 +544,33 @@ clock_set (BpMachine *m, int64_t now)
   g_assert (!is_running (s));
   __atomic_store_n (&s->frozen, MAX (now, 0), __ATOMIC_RELEASE);
   g_mutex_unlock (&s->lock);
+}
+
+static BpTimer *
+heap_find (GPtrArray *heap, const BpObject *owner)
+{
+  for (guint i = 0; i < heap->len; i++)
+    if (heap_at (heap, (int) i)->owner == owner)
+      return heap_at (heap, (int) i);
+  return NULL;
+}
+
+/* Its timers still armed would fire on memory that is freed, and fire no more.  Nobody is told that time has moved: who wakes for one finds nothing to do. */
+void
+clock_forget (const BpObject *o)
+{
+  struct ClockState *s = o->machine ? o->machine->clock : NULL;
+  unsigned n = 0;
+  if (!s)
+    return;
+  g_mutex_lock (&s->lock);
+  for (unsigned clock = 0; clock < N_CLOCKS; clock++)
+    for (BpTimer *t; (t = heap_find (s->heaps[clock], o)); n++)
+      heap_remove (s->heaps[clock], t);
+  note_first (s);
+  g_mutex_unlock (&s->lock);
+  if (n)
+    bp_warn (NULL, "`%s` (%s) goes with %u timer(s) armed: its unrealize has to free them (bp_timer_free)", o->id, o->type->name, n);
 }
 
 unsigned

@@ -27,8 +27,12 @@ cmd_check (int argc, char **argv)
   BpMachine *m = command_build (argv[1], settings, &d);
   if (!m)
     return EXIT_FAILED;
+  bool is_vain;
+  const char *lack = command_lack (m, &is_vain);
   if (!quiet)
     printf ("%s: %u objects, no errors\n", d->path, m->objects->len);
+  if (!quiet && lack)
+    printf ("%s: note: %s\n", d->path, lack);
   machine_free (m);
   descriptor_free (d);
   return EXIT_OK;

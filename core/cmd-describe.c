@@ -60,7 +60,8 @@ unknown (const char *name, GError **error)
     g_ptr_array_add (names, *id);
   }
   g_ptr_array_add (names, NULL);
-  const char *nearest = nearest_name (name, (const char *const *) names->pdata);
+  g_autofree char *here = g_strdup_printf ("./%s.so", name);
+  const char *nearest = g_file_test (here, G_FILE_TEST_EXISTS) ? here : nearest_name (name, (const char *const *) names->pdata);
   g_autofree char *hint = nearest ? g_strdup_printf ("did you mean `%s`?", nearest)
                                   : g_strdup ("`backplane list` shows what there is");
   g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "there is no type or module `%s` (%s)", name, hint);
@@ -76,11 +77,11 @@ describe (BpReport *report, const char *name, GError **error)
   if (is_module (name)) {
     return describe_loaded (report, name, error);
   }
-  if (section_keys (name)) {
+  plugin_load_all ();
+  if (section_kind (name)) {
     describe_section (report, name);
     return true;
   }
-  plugin_load_all ();
   const BpTypeDesc *type = type_find (name);
   if (type) {
     describe_type (report, type);
@@ -113,7 +114,7 @@ validate_named (const char *name)
   bp_report_count (report, "skipped", NULL, v.skipped);
   g_autofree char *text = json ? report_json (report) : report_text (report, 0);
   report_free (report);
-  fputs (text, stdout);
+  command_print (text);
   return v.failed ? EXIT_FAILED : EXIT_OK;
 }
 
@@ -125,13 +126,13 @@ cmd_describe (int argc, char **argv)
   int status;
   json = validate = FALSE;
   seconds = 10;
-  if (!command_options (&argc, &argv, "TYPE|MODULE|FILE.so",
-                        "Describes a type or a module, says why a plugin's file is refused, or what is wrong with its types.", options,
+  if (!command_options (&argc, &argv, "TYPE|MODULE|SECTION|FILE.so",
+                        "Describes a type, a module or a kind of sections, says why a plugin's file is refused, or what is wrong with its types.", options,
                         &status)) {
     return status;
   }
   if (argc != 2) {
-    return command_usage ("describe", "name one type, module or FILE.so");
+    return command_usage ("describe", "name one type, module, kind of sections or FILE.so");
   }
   if (seconds < 1) {
     return command_usage ("describe", "--time-limit takes a number of seconds");
@@ -149,6 +150,6 @@ cmd_describe (int argc, char **argv)
     command_error ("%s", error->message);
     return EXIT_FAILED;
   }
-  fputs (text, stdout);
+  command_print (text);
   return EXIT_OK;
 }

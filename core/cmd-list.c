@@ -80,12 +80,6 @@ machine_description (const char *path)
   return description;
 }
 
-static int
-compare_strings (gconstpointer a, gconstpointer b)
-{
-  return strcmp (*(const char *const *) a, *(const char *const *) b);
-}
-
 static void
 list_directory (BpReportTable *table, const char *directory)
 {
@@ -100,7 +94,7 @@ list_directory (BpReportTable *table, const char *directory)
   if (dir) {
     g_dir_close (dir);
   }
-  g_ptr_array_sort (names, compare_strings);
+  g_ptr_array_sort (names, strings_compare);
   for (unsigned i = 0; i < names->len; i++) {
     const char *file = g_ptr_array_index (names, i);
     g_autofree char *path = g_build_filename (directory, file, NULL),
@@ -165,6 +159,6 @@ cmd_list (int argc, char **argv)
   }
   g_autofree char *text = json ? report_json (report) : report_text (report, 0);
   report_free (report);
-  fputs (text, stdout);
+  command_print (text);
   return EXIT_OK;
 }

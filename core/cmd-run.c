@@ -119,10 +119,24 @@ say_how_it_begins (void)
     command_error ("waits for a monitor's `cont` (Ctrl-A C goes to the console)");
 }
 
+/* Devices without a CPU are somebody's to look at, and so is anything by a monitor. */
+static bool
+may_happen (BpMachine *m)
+{
+  bool is_vain;
+  const char *lack = command_lack (m, &is_vain);
+  is_vain &= !given.sections.monitors;
+  if (lack && (is_vain || m->vcpus->len > 0))
+    command_error ("%s%s: %s", is_vain ? "" : "warning: ", m->descriptor->path, lack);
+  return !is_vain;
+}
+
 static int
 run_machine (BpMachine *m)
 {
   g_autoptr (GError) error = NULL;
+  if (!may_happen (m))
+    return EXIT_FAILED;
   machine_set_load (m, given.load);
   machine_set_incoming (m, given.incoming);
   machine_set_template (m, given.template);
@@ -217,6 +231,8 @@ cmd_run (int argc, char **argv)
     puts (g_strchomp (text));
     return EXIT_OK;
   }
+  if (given.log_file && !given.topics)
+    command_error ("--debug-file: without -d TOPIC nothing is logged until a monitor says `log TOPIC` (`-d help` lists topics)");
   if (argc != 2)
     return command_usage ("run", argc < 2 ? "which machine? (`backplane list machines` shows those there are)" : "one machine at a time");
   if (given.timeout < 0)

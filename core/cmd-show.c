@@ -58,13 +58,16 @@ cmd_show (int argc, char **argv)
     return code;
   if (argc != 2)
     return command_usage ("show", argc < 2 ? "which machine?" : "one machine at a time");
+  int others = !!tree + !!map + !!explained;
+  if ((dot || effective) && dot + effective + others > 1)
+    return command_usage ("show", dot ? "--dot is a whole file; nothing else can be shown with it" : "--effective is a whole file; nothing else can be shown with it");
   Descriptor *d = NULL;
   BpMachine *m = command_build (argv[1], settings, &d);
   if (!m)
     return EXIT_FAILED;
   g_autoptr (GString) out = g_string_new (NULL);
   bool good = show (m, out);
-  fputs (out->str, stdout);
+  command_print (out->str);
   machine_free (m);
   descriptor_free (d);
   return good ? EXIT_OK : EXIT_FAILED;

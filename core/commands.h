@@ -29,6 +29,8 @@ BP_EXPORT int bp_main (int argc, char **argv);
 /* --- commands.c --------------------------------------------------------------------------- */
 /* "backplane: message" on stderr. */
 void command_error (const char *format, ...) G_GNUC_PRINTF (1, 2);
+/* On standard output; what goes wrong with it ends the program with EXIT_FAILED and a message, after the command. */
+void command_print (const char *text);
 /* Parses options with GOption.  False: *exit_code says how the program ends (0 after --help, EXIT_USAGE with
  * the message printed). */
 bool command_options (int *argc, char ***argv, const char *parameters, const char *summary,
@@ -46,6 +48,9 @@ int command_usage (const char *command, const char *message);
 BpMachine *command_build (const char *name, char **set_options, Descriptor **descriptor);
 /* The same, with sections that options add. */
 BpMachine *command_build_more (const char *name, char **set_options, DescriptorMore *more, Descriptor **descriptor);
+
+/* What a machine without errors lacks for a guest to run; NULL: nothing.  *is_vain: nor has it devices or backends, which are of use without one. */
+const char *command_lack (BpMachine *m, bool *is_vain);
 
 /* A plugin may require what another on the search path brings, whatever their order. */
 void command_offer_plugins (void);

@@ -6,6 +6,12 @@
 
 #include "machine.h"
 
+#ifdef BP_CONTRACTS
+bool contracts_are_kept = true;
+#else
+bool contracts_are_kept;
+#endif
+
 /* A machine that nobody has built (a unit test's) has no main thread, and is not looked at. */
 static bool is_built (const BpMachine *m) { return m && m->main_thread; }
 static bool is_main (const BpMachine *m) { return m->main_thread == g_thread_self (); }

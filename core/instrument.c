@@ -229,6 +229,10 @@ bp_instrument_attach (void *self, const BpInstrumentOps *ops, void *user, GError
   const BpInstrumentHost *host = accel ? bp_object_interface (accel, BP_INSTRUMENT_HOST_ID) : NULL;
   BpInstrumentControl control;
   g_assert (ops);
+  if (o->stage == OBJECT_NEW) {         /* the accelerator is not realized either */
+    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "it is attached too early: bp_instrument_attach is for `realize`, not for `configure`");
+    return NULL;
+  }
   if (instrument_attached (o)) {
     g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "it is attached already");
     return NULL;

@@ -73,6 +73,13 @@ static const Interface interfaces[] = {
   { BP_INPUT_ID, 0, NONE },
   { BP_INSTRUMENT_HOST_ID, 0, { F (BpInstrumentHost, attach), F (BpInstrumentHost, detach), F (BpInstrumentHost, set_running),
       F (BpInstrumentHost, is_running), F (BpInstrumentHost, select), F (BpInstrumentHost, flush), F (BpInstrumentHost, n_vcpus) } },
+  { BP_INSTRUMENT_HOST_ID, 0, { F (BpInstrumentHost, block_n_insns), F (BpInstrumentHost, block_insn), F (BpInstrumentHost, block_count),
+      F (BpInstrumentHost, block_count_memory), F (BpInstrumentHost, block_call), F (BpInstrumentHost, block_call_memory), F (BpInstrumentHost, block_record),
+      F (BpInstrumentHost, block_store_immediate), F (BpInstrumentHost, counter_new), F (BpInstrumentHost, scoreboard_new), F (BpInstrumentHost, counter_at),
+      F (BpInstrumentHost, counter_get), F (BpInstrumentHost, filter_new), F (BpInstrumentHost, filter_clear) } },
+  { BP_INSTRUMENT_HOST_ID, 0, { F (BpInstrumentHost, sites), F (BpInstrumentHost, disassemble), F (BpInstrumentHost, registers), F (BpInstrumentHost, symbol),
+      F (BpInstrumentHost, read_register), F (BpInstrumentHost, write_register), F (BpInstrumentHost, read_memory), F (BpInstrumentHost, write_memory),
+      F (BpInstrumentHost, read_physical), F (BpInstrumentHost, write_physical), F (BpInstrumentHost, translate), F (BpInstrumentHost, space) } },
   { BP_INTERRUPT_CONTROLLER_ID, offsetof (BpInterruptControllerIface, apic_base_read), { F (BpInterruptControllerIface, apic_base_write) } },
   { BP_INTERRUPT_CONTROLLER_ID, offsetof (BpInterruptControllerIface, msr_write), { F (BpInterruptControllerIface, msr_read) } },
   { BP_INTERRUPT_CONTROLLER_ID, offsetof (BpInterruptControllerIface, deadline_write), { F (BpInterruptControllerIface, deadline_read) } },
@@ -83,7 +90,7 @@ static const Interface interfaces[] = {
   { BP_MSI_ID, offsetof (BpMsiIface, attach_fd), { F (BpMsiIface, change_fd), F (BpMsiIface, detach_fd) } },
   { BP_NET_ID, 0, NONE },
   { BP_PCI_BUS_ID, 0, { F (BpPciBusIface, add), F (BpPciBusIface, remove), F (BpPciBusIface, config), F (BpPciBusIface, write_mask),
-      F (BpPciBusIface, set_interrupt), F (BpPciBusIface, dma), F (BpPciBusIface, reset) } },
+      F (BpPciBusIface, set_interrupt), F (BpPciBusIface, dma), F (BpPciBusIface, reset), F (BpPciBusIface, space) } },
   { BP_PCI_BUS_ID, offsetof (BpPciBusIface, hot_plug), { F (BpPciBusIface, ask) } },
   { BP_PCI_BUS_ID, offsetof (BpPciBusIface, add_msix), { F (BpPciBusIface, add_capability), F (BpPciBusIface, n_messages), F (BpPciBusIface, message) } },
   { BP_POWER_BUTTON_ID, 0, NONE },
@@ -114,6 +121,19 @@ interface_is_ours (const char *id)
   return false;
 }
 
+char *
+interface_id_verdict (const char *id)
+{
+  const char *names[G_N_ELEMENTS (interfaces) + 1] = { NULL };
+  if (!g_str_has_prefix (id, "bp.") || interface_is_ours (id))
+    return NULL;
+  for (size_t i = 0; i < G_N_ELEMENTS (interfaces); i++)
+    names[i] = interfaces[i].id;
+  const char *nearest = nearest_name (id, names);
+  return g_strdup_printf ("there is no interface `%s`%s%s%s; one of your own begins with your domain, reversed", id, nearest ? " (did you mean `" : "", nearest ? nearest : "",
+                          nearest ? "`?)" : "");
+}
+
 static bool
 has (const void *table, size_t at)
 {
@@ -136,9 +156,14 @@ lacking (const Interface *i, const void *table)
 char *
 interface_verdict (const BpInterfaceDesc *interface)
 {
+  /* the least that the smallest of all has: whoever forgets struct_size has a table in which nobody finds anything */
+  enum { LEAST = 2 * sizeof (void *) };
   for (const Interface *i = interfaces; i < interfaces + G_N_ELEMENTS (interfaces); i++) {
     if (strcmp (i->id, interface->id) != 0)
       continue;
+    const uint32_t *struct_size = interface->table;
+    if (struct_size && *struct_size < LEAST)
+      return g_strdup_printf ("interface `%s`: its table has a struct_size of %u, which is to be the sizeof of its type", i->id, *struct_size);
     const char *name = interface->table ? lacking (i, interface->table) : "table";
     if (name)
       return g_strdup_printf ("interface `%s` has no `%s`", i->id, name);

@@ -143,12 +143,12 @@ pin_is_connected (BpPin *pin)
 
 /* --- levels --------------------------------------------------------------------------------- */
 
-/* The input's level follows from its drivers; the device hears of a change only. */
+/* The input's level follows from its drivers; the device hears of a change only, and of none that it would forget in the reset that it is about to get. */
 static void
 input_update (BpPin *in)
 {
   int level = in->n_high > 0 || in->forced;
-  if (level != in->level) {
+  if (level != in->level && !in->owner->awaits_reset) {
     in->level = level;
     in->desc.set (object_instance (in->owner), in->index, level);
   }
@@ -225,6 +225,22 @@ pin_reset (BpPin *pin)
     wire->in->n_high -= (unsigned) wire->level;
     wire->level = 0;
     wire->in->level = wire->in->n_high > 0 || wire->in->forced;
+  }
+}
+
+void
+pin_forget (BpPin *pin)
+{
+  if (pin->desc.direction == BP_PIN_IN) {
+    pin->level = 0;
+  }
+}
+
+void
+pin_tell (BpPin *pin)
+{
+  if (pin->desc.direction == BP_PIN_IN) {
+    input_update (pin);
   }
 }
 

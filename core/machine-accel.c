@@ -98,13 +98,15 @@ accel_can_run (Descriptor *d, Section *s, const BpTypeDesc *type)
 {
   if (full_section (s)->choice)
     return true;                /* it was asked when it was chosen */
-  g_autofree char *reason = cannot_run (type);
+  g_autofree char *why = cannot_run (type), *lacking = why ? NULL : lacks (d, type);
   const Value *v = section_value (s, "module");
   if (!v)
     v = section_value (s, "type");
-  if (reason)
-    descriptor_error (d, v ? &v->origin : NULL, s, v ? v->key : NULL, NULL, "`%s` cannot run here: %s", type->name, reason);
-  return !reason;
+  if (why)
+    descriptor_error (d, v ? &v->origin : NULL, s, v ? v->key : NULL, NULL, "`%s` cannot run here: %s", type->name, why);
+  else if (lacking)
+    descriptor_error (d, v ? &v->origin : NULL, s, v ? v->key : NULL, NULL, "`%s` will not do: %s (accel-tcg can)", type->name, lacking);
+  return !why && !lacking;
 }
 
 /* --- choosing ------------------------------------------------------------------------------------- */

@@ -138,8 +138,7 @@ build_add_object (Build *b, Section *s, const BpTypeDesc *type, const char *id, 
     guint index = m->vcpus->len;
     o->vcpu = vcpu_new (o, index);
     o->index = (int) index;
-    if (m->vcpus->len == index)
-      g_ptr_array_add (m->vcpus, o->vcpu);
+    g_ptr_array_add (m->vcpus, o->vcpu);
   }
 }
 
@@ -421,7 +420,7 @@ configure_objects (Build *b)
     if (item->broken || object_configure (o, &error))
       continue;
     item->broken = true;
-    descriptor_error (b->d, NULL, item->section, NULL, NULL, "%s", error->message);
+    descriptor_object_error (b->d, item->section, error->message);
   }
 }
 
@@ -514,9 +513,6 @@ take_clock (Build *b)
   if (shift)
     parse_size (shift->text, &n);
   b->m->icount_shift = (unsigned) MIN (n, 16);
-  if (b->m->deterministic && b->m->accel && !BP_TABLE_HAS (b->m->accel_iface, virtual_time))
-    descriptor_error (b->d, &mode->origin, s, "mode", NULL, "the accelerator `%s` cannot count instructions",
-                      b->m->accel->type->name);
 }
 
 /* --- the machine -------------------------------------------------------------------------- */
@@ -651,6 +647,7 @@ machine_free (BpMachine *m)
   g_ptr_array_unref (m->realize_order);
   g_ptr_array_unref (m->vcpus);
   g_clear_pointer (&m->message_takers, g_array_unref);
+  g_clear_pointer (&m->message_sources, g_ptr_array_unref);
   g_hash_table_unref (fm->sections);
   g_ptr_array_unref (fm->aliases);
   g_hash_table_unref (fm->mapped);

@@ -4,7 +4,7 @@
 #include <string.h>
 
 static void
-append_place (Descriptor *d, GString *out, const Origin *origin)
+append_place (const Descriptor *d, GString *out, const Origin *origin)
 {
   if (!origin || !origin->file)
     g_string_append_printf (out, "%s: ", d->path);
@@ -62,6 +62,47 @@ descriptor_error (Descriptor *d, const Origin *origin, const Section *section, c
   g_ptr_array_add (d->errors, text);
   ErrorPlace place = { origin ? origin->file : NULL, origin ? origin->line : 0 };
   g_array_append_val (full_descriptor (d)->error_places, place);
+}
+
+/* What a type says of one of its keys begins with that: "model: no such", "size is 5, which is no", "address = 9 is not".  The value, which has a place, and the message
+ * behind "KEY: "; NULL: it is about the section. */
+static Value *
+value_meant (const Section *s, const char **message)
+{
+  size_t length = strspn (*message, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_");
+  const char *rest = *message + length;
+  g_autofree char *key = g_strndup (*message, length);
+  Value *v = section_value (s, key);
+  if (!v)
+    return NULL;
+  if (g_str_has_prefix (rest, ": "))
+    *message = rest + 2;
+  else if (!g_str_has_prefix (rest, " = ") && !g_str_has_prefix (rest, " is "))
+    return NULL;
+  return v;
+}
+
+void
+descriptor_object_error (Descriptor *d, const Section *section, const char *message)
+{
+  const char *rest = message;
+  const Value *v = value_meant (section, &rest);
+  descriptor_error (d, v ? &v->origin : NULL, section, rest != message ? v->key : NULL, NULL, "%s", rest);
+}
+
+void
+descriptor_place_error (const Descriptor *d, const Section *section, GError *error)
+{
+  const char *rest = error->message;
+  const Value *v = value_meant (section, &rest);
+  g_autoptr (GString) out = g_string_new (NULL);
+  append_place (d, out, v ? &v->origin : &section->origin);
+  if (rest != error->message)
+    g_string_append_printf (out, "[%s] %s: %s", section_label (section), v->key, rest);
+  else
+    g_string_append_printf (out, "[%s]: %s", section_label (section), rest);
+  g_free (error->message);
+  error->message = g_string_free (g_steal_pointer (&out), FALSE);
 }
 
 void

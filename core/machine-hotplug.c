@@ -2,9 +2,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * An object joins in the builder's steps, of which each can fail: then all that was done is undone, and what was wrong is told in the words of a descriptor's
- * errors.  It leaves while no vCPU runs and no disk transfers anything, so that nobody holds a pointer into it or its memory.
+ * errors.  It leaves, or is undone, while no vCPU runs and no disk transfers anything, so that nobody holds a pointer into it or its memory.
  */
 #include "contract.h"
+#include "instrument.h"
+#include "memory.h"
 #include "migrate.h"
 #include <string.h>
 
@@ -39,6 +41,8 @@ make (Build *b, Section *s)
     return false;
   bp_machine_lock (b->m);
   build_add_object (b, s, type, s->name, -1);
+  if (b->items->len > 0)
+    g_array_index (b->items, Item, 0).object->apart = true;
   bp_machine_unlock (b->m);
   return b->items->len > 0;
 }
@@ -50,9 +54,9 @@ configure (Build *b, Item *item)
   build_set_properties (b, item);
   if (item->broken)
     return false;
-  if (object_configure (item->object, &error))
+  if (object_try_configure (item->object, &error))
     return true;
-  descriptor_error (b->d, NULL, item->section, NULL, NULL, "%s", error->message);
+  descriptor_object_error (b->d, item->section, error->message);
   return false;
 }
 
@@ -68,34 +72,56 @@ connect (Build *b, Item *item)
   build_check_maps (b);
   if (b->d->errors->len)
     return false;
-  if (!object_realize (item->object, &error)) {
-    item->object->stage = OBJECT_NEW;   /* a failed realize was followed by its unrealize */
-    descriptor_error (b->d, NULL, item->section, NULL, NULL, "%s", error->message);
+  if (!object_try_realize (item->object, &error)) {
+    descriptor_object_error (b->d, item->section, error->message);
     return false;
   }
   g_ptr_array_add (b->m->realize_order, item->object);
   object_reset (item->object, BP_RESET_COLD);
   build_apply_maps (b, first);
+  item->object->apart = false;
+  msi_objects_changed (b->m);
   return true;
 }
 
-/* Everything that points to it, and then itself.  The machine is locked. */
+/* Everything that points to it, and then itself.  The machine is locked, and no vCPU runs. */
 static void
 forget (BpMachine *m, BpObject *o)
 {
   FullMachine *fm = full_machine (m);
+  o->apart = true;
+  msi_objects_changed (m);
   build_forget_maps (m, o);
   for (guint i = 0; i < o->pins->len; i++) {
     const ObjectPin *p = &g_array_index (o->pins, ObjectPin, i);
     if (p->desc.direction == BP_PIN_OUT)
       bp_pin_set (p->pin, 0);
   }
-  object_unrealize (o);
+  object_release (o);
+  instrument_forget (o);
   g_ptr_array_remove (m->objects, o);
   g_ptr_array_remove (m->realize_order, o);
   g_hash_table_remove (m->by_id, o->id);
   g_hash_table_remove (fm->sections, o);
   object_free_when_called (o, m->main_loop);
+}
+
+static void
+stop_and_forget (BpMachine *m, BpObject *o)
+{
+  bool ran = bp_machine_run_state (m) == BP_RUN_RUNNING;
+  g_autoptr (GError) error = NULL;
+  if (ran)
+    vcpus_stop (m);
+  vcpus_settle (m);
+  if (!o->apart)                /* else nobody has seen its memory, and it may be a disk that cannot be asked */
+    machine_drain_disks (m);
+  bp_machine_lock (m);
+  forget (m, o);
+  symbols_collect (m);
+  bp_machine_unlock (m);
+  if (ran && !machine_is_ending (m) && !vcpus_start (m, &error))
+    bp_machine_request_shutdown (m, 1, error->message);
 }
 
 /* With the section in the descriptor; on failure it is there still, and nothing else is. */
@@ -112,9 +138,9 @@ join (BpMachine *m, Section *s, GError **error)
   good = good && connect (&b, item);
   if (good)
     symbols_collect (m);
-  else if (o)
-    forget (m, o);
   bp_machine_unlock (m);
+  if (!good && o)
+    stop_and_forget (m, o);
   if (!good) {
     g_ptr_array_add (b.d->errors, NULL);
     g_autofree char *all = g_strjoinv ("\n", (char **) b.d->errors->pdata);
@@ -251,6 +277,14 @@ is_driven (BpMachine *m, BpObject *o, char **by)
   return false;
 }
 
+static bool
+shows (const BpRegion *region, const void *instance)
+{
+  while (region && region->owner != instance && region->publisher != instance)
+    region = region->target;
+  return region;
+}
+
 char *
 machine_users_of (BpMachine *m, BpObject *o)
 {
@@ -264,7 +298,7 @@ machine_users_of (BpMachine *m, BpObject *o)
   }
   for (guint i = 0; i < mappings->len; i++) {
     const Mapping *map = &g_array_index (mappings, Mapping, i);
-    if (map->section != object_section (o) && bp_region_owner (map->region) == object_instance (o))
+    if (map->section != object_section (o) && shows (map->region, object_instance (o)))
       return g_strdup_printf ("[%s] maps it", section_label (map->section));
   }
   return is_driven (m, o, &by) ? by : NULL;
@@ -304,21 +338,10 @@ drop_section (BpMachine *m, Section *s)
 void
 machine_drop_object (BpMachine *m, BpObject *o)
 {
-  bool ran = bp_machine_run_state (m) == BP_RUN_RUNNING;
   g_autofree char *id = g_strdup (o->id);
-  g_autoptr (GError) error = NULL;
   Section *s = object_section (o);
-  if (ran)
-    vcpus_stop (m);
-  vcpus_settle (m);
-  machine_drain_disks (m);
-  bp_machine_lock (m);
-  forget (m, o);
-  symbols_collect (m);
-  bp_machine_unlock (m);
+  stop_and_forget (m, o);
   drop_section (m, s);
-  if (ran && !machine_is_ending (m) && !vcpus_start (m, &error))
-    bp_machine_request_shutdown (m, 1, error->message);
   machine_tell (m, BP_MACHINE_OBJECT_REMOVED, id);
 }
 

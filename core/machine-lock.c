@@ -7,18 +7,16 @@ void
 bp_machine_lock (BpMachine *machine)
 {
   g_rec_mutex_lock (&machine->lock);
-#ifdef BP_CONTRACTS
+  if (G_LIKELY (!contracts_are_kept))
+    return;
   machine->lock_depth++;
   __atomic_store_n (&machine->lock_owner, g_thread_self (), __ATOMIC_RELAXED);
-#endif
 }
 
 void
 bp_machine_unlock (BpMachine *machine)
 {
-#ifdef BP_CONTRACTS
-  if (!--machine->lock_depth)
+  if (G_UNLIKELY (contracts_are_kept) && !--machine->lock_depth)
     __atomic_store_n (&machine->lock_owner, NULL, __ATOMIC_RELAXED);
-#endif
   g_rec_mutex_unlock (&machine->lock);
 }

@@ -248,12 +248,13 @@ report_overlap (Build *b, const Mapping *x, const Mapping *y)
   g_autofree char *x_last = hex (mapping_end (x) - 1);
   g_autofree char *y_first = hex (y->address);
   g_autofree char *y_last = hex (mapping_end (y) - 1);
-  g_autofree char *where = x->value->origin.line
-                               ? g_strdup_printf ("%s:%u", x->value->origin.file, x->value->origin.line)
-                               : g_strdup (x->value->origin.file);
+  const Origin *o = &x->value->origin;
+  g_autofree char *where = origin_has_line (o) ? g_strdup_printf (" (%s:%u)", o->file, o->line)
+                           : *o->file          ? g_strdup_printf (" (%s)", o->file)
+                                               : g_strdup ("");         /* it joined: no file has it */
   descriptor_error (
       b->d, &y->value->origin, y->section, y->value->key, NULL,
-      "%s..%s of `%s` overlaps `%s` at %s..%s (%s); move one, or give the one that shall win a higher `prio`",
+      "%s..%s of `%s` overlaps `%s` at %s..%s%s; move one, or give the one that shall win a higher `prio`",
       y_first, y_last, address_space_name (y->space), x->what, x_first, x_last, where);
 }
 

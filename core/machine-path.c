@@ -35,13 +35,15 @@ no_machine (const char *name, char **directories)
 {
   g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
   g_autofree char *stem = g_strndup (name, strlen (name) - (g_str_has_suffix (name, ".ini") ? 4 : 0));
-  add_machines (names, ".");
   for (char **directory = directories; *directory; directory++)
     add_machines (names, *directory);
+  guint by_name = names->len;           /* those behind are files of this directory, which are not found without their .ini */
+  add_machines (names, ".");
   g_ptr_array_add (names, NULL);
   const char *nearest = nearest_name (stem, (const char *const *) names->pdata);
-  if (nearest)
-    return g_strdup_printf ("there is no machine `%s` (did you mean `%s`?)", name, nearest);
+  guint at;
+  if (nearest && g_ptr_array_find_with_equal_func (names, nearest, g_str_equal, &at))
+    return g_strdup_printf ("there is no machine `%s` (did you mean `%s%s`?)", name, nearest, at < by_name ? "" : ".ini");
   g_autofree char *searched = g_strjoinv (", ", directories);
   return g_strdup_printf ("there is no machine `%s` here nor in: %s; `backplane list machines` shows those there are", name, searched);
 }

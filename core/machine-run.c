@@ -11,13 +11,10 @@
 /* --- realize ------------------------------------------------------------------------------ */
 
 static void
-prefix_section (BpObject *o, GError **error)
+place_error (BpObject *o, GError **error)
 {
-  Section *s = object_section (o);
-  if (origin_has_line (&s->origin))
-    g_prefix_error (error, "%s:%u: [%s]: ", s->origin.file, s->origin.line, section_label (s));
-  else
-    g_prefix_error (error, "%s: [%s]: ", s->origin.file, section_label (s));
+  if (error && *error)
+    descriptor_place_error (o->machine->descriptor, object_section (o), *error);
 }
 
 static bool
@@ -28,7 +25,7 @@ check_boot (BpMachine *m, GError **error)
     full_machine (m)->boot_checked = true;
     return true;
   }
-  prefix_section (m->boot, error);
+  place_error (m->boot, error);
   return false;
 }
 
@@ -56,7 +53,7 @@ machine_realize (BpMachine *m, GError **error)
     BpObject *o = m->realize_order->pdata[i];
     good = object_realize (o, error);
     if (!good) {
-      prefix_section (o, error);
+      place_error (o, error);
       instrument_forget (o);
       o->stage = OBJECT_NEW;    /* a failed realize was followed by its unrealize */
     }
@@ -83,7 +80,7 @@ load_boot (BpMachine *m)
   if (check_boot (m, &error)) {
     if (iface->load (object_instance (m->boot), &error))
       return;
-    prefix_section (m->boot, &error);
+    place_error (m->boot, &error);
   }
   bp_machine_request_shutdown (m, 1, error ? error->message : "the boot program could not be loaded");
 }
@@ -105,6 +102,8 @@ machine_reset_objects (BpMachine *m, BpResetKind kind)
     for (guint j = 0; j < o->pins->len; j++)
       pin_reset (g_array_index (o->pins, ObjectPin, j).pin);
   }
+  for (guint i = 0; i < m->realize_order->len; i++)
+    object_await_reset (m->realize_order->pdata[i]);
   for (guint i = 0; i < m->realize_order->len; i++)
     object_reset (m->realize_order->pdata[i], kind);
 }

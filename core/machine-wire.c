@@ -137,7 +137,7 @@ backend_of (BpObject *o, const BpProperty *p)
 {
   static const char *const one_each[] = { BP_BLOCK_ID, BP_CHAR_ID, BP_NET_ID };
   for (guint i = 0; p->kind == BP_PROPERTY_LINK && i < G_N_ELEMENTS (one_each); i++)
-    if (strcmp (p->interface_id, one_each[i]) == 0)
+    if (g_strcmp0 (p->interface_id, one_each[i]) == 0)
       return ((const BpLink *) ((const uint8_t *) object_instance (o) + p->offset))->instance;
   return NULL;
 }

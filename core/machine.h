@@ -48,6 +48,10 @@ void descriptor_free (Descriptor *d);
 /* Appends an error; hint may be NULL, else becomes "(did you mean `hint`?)". */
 void descriptor_error (Descriptor *d, const Origin *origin, const Section *section, const char *key, const char *hint, const char *format, ...)
   G_GNUC_PRINTF (6, 7);
+/* What an object of the section said of itself: at the place of the key that the message begins with, if it does.  The second puts the same in front of an error
+ * that is not the descriptor's. */
+void descriptor_object_error (Descriptor *d, const Section *section, const char *message);
+void descriptor_place_error (const Descriptor *d, const Section *section, GError *error);
 Value *section_value (const Section *s, const char *key);               /* NULL: not given */
 
 /* --- the machine (machine-build.c, machine-run.c) ------------------------------------------------ */
@@ -63,12 +67,12 @@ struct BpMachine {
   const BpAccelIface *accel_iface;
   GRecMutex lock;               /* the machine lock */
   GThread *main_thread;         /* that has built it, and runs its main loop */
-  GThread *lock_owner;          /* NULL: nobody; kept by a build with contracts alone */
+  GThread *lock_owner;          /* NULL: nobody; kept where contracts are */
   unsigned lock_depth;          /* the owner's */
   BpLoop *main_loop;
   struct ClockState *clock;     /* clock.c */
   GPtrArray *vcpus;             /* of BpVcpu *, by index */
-  GArray *message_takers;       /* msi.c; NULL: nobody has sent a message yet */
+  GArray *message_takers;       /* msi.c; NULL: nobody has sent a message since objects have come or gone */
   bool deterministic;
   unsigned icount_shift;
   int exit_code;                /* what belongs to it is set before */
@@ -76,6 +80,7 @@ struct BpMachine {
   bool exit_on_reset;           /* [machine] on-reset = exit: a reset by the guest ends the run */
   char *shutdown_reason;
   GMainLoop *run_loop;
+  GPtrArray *message_sources;   /* msi.c: of BpMsiSource *; NULL: none yet */
 };
 
 static inline bool machine_is_ending (const BpMachine *m) { return __atomic_load_n (&m->shutdown_requested, __ATOMIC_ACQUIRE); }
@@ -91,6 +96,7 @@ void machine_free (BpMachine *m);
 
 void symbols_collect (BpMachine *m);                    /* objects have come or gone [main] */
 void symbols_forget (BpMachine *m);
+void msi_objects_changed (BpMachine *m);                /* likewise: those that take messages (msi.c); machine locked [main] */
 
 /* --- clock.c, cpu.c, loop.c: their host side ---------------------------------------------------------- */
 bool clock_init (BpMachine *m);                         /* false: the host has no descriptors for it; only to be finished then */
@@ -98,6 +104,7 @@ void clock_finish (BpMachine *m);
 void clock_start (BpMachine *m);                        /* virtual time runs */
 void clock_stop (BpMachine *m);
 void clock_set (BpMachine *m, int64_t now);             /* virtual time, while it stands (deterministic mode: the accelerator's is another) */
+void clock_forget (const BpObject *o);                  /* it is freed, and its timers should have been */
 unsigned clock_n_timers (BpMachine *m);                 /* that were made and not freed */
 /* When a timer is armed, its turn among those that expire at the same time; and armed as it was. */
 uint64_t timer_turn (const BpTimer *timer);

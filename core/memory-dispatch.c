@@ -1,6 +1,7 @@
 /* memory-dispatch.c -- accesses: to host memory, or to callbacks in the sizes that a device takes. */
 /* SPDX-License-Identifier: MIT */
 #include "memory.h"
+#include "contract.h"
 #include <backplane/log.h>
 #include <backplane/object.h>
 #include <string.h>
@@ -64,11 +65,12 @@ fits_as_is (const BpRegionOps *ops, uint64_t offset, unsigned size)
          && (!(offset & (size - 1)) || ops->flags & BP_REGION_OPS_UNALIGNED);
 }
 
+/* The end of a region of 2^64 bytes is 0, so here and below it is not compared but met. */
 static uint64_t
 read_pieces (const BpRegion *r, uint64_t offset, unsigned size)
 {
   uint64_t value = 0;
-  for (uint64_t at = offset; at < offset + size && !r->dead;) {
+  for (uint64_t at = offset; at != offset + size && !r->dead;) {
     Piece p = next_piece (&r->ops, at, offset + size);
     uint64_t part = call_read (r, p.at, p.size) >> 8 * p.skip & ones (p.n_used);
     value |= part << 8 * (at - offset);
@@ -81,7 +83,7 @@ read_pieces (const BpRegion *r, uint64_t offset, unsigned size)
 static void
 write_pieces (const BpRegion *r, uint64_t offset, uint64_t value, unsigned size)
 {
-  for (uint64_t at = offset; at < offset + size && !r->dead;) {
+  for (uint64_t at = offset; at != offset + size && !r->dead;) {
     Piece p = next_piece (&r->ops, at, offset + size);
     uint64_t part = value >> 8 * (at - offset) & ones (p.n_used);
     if (p.n_used != p.size) {
@@ -95,11 +97,26 @@ write_pieces (const BpRegion *r, uint64_t offset, uint64_t value, unsigned size)
 
 /* --- one access to a region's callbacks ------------------------------------------------------- */
 
+/* A guest may point a device's DMA at registers, its own too, that start DMA again.  Machines are not this deep in one access; the host's stack has room for it. */
+enum { DEEPEST = 16 };
+
+/* Once a region: what goes in a circle does so each time. */
+static void
+log_too_deep (BpRegion *r, uint64_t offset, unsigned size, const char *what)
+{
+  if (bp_log_on (BP_LOG_GUEST_ERRORS) && !__atomic_exchange_n (&r->told_too_deep, true, __ATOMIC_RELAXED))
+    bp_log_guest (r->owner, "%s: %u-byte %s at " HEX " from within %d others is refused: DMA that goes in a circle?", r->name, size, what, offset, DEEPEST);
+}
+
 static bool
-is_allowed (const BpRegion *r, uint64_t offset, unsigned size, const char *what, bool has_callback)
+is_allowed (BpRegion *r, unsigned depth, uint64_t offset, unsigned size, const char *what, bool has_callback)
 {
   if (__atomic_load_n (&r->dead, __ATOMIC_ACQUIRE))
     return false;
+  if (G_UNLIKELY (depth > DEEPEST)) {
+    log_too_deep (r, offset, size, what);
+    return false;
+  }
   if (G_LIKELY (has_callback && size >= r->ops.access_min && size <= r->ops.access_max))
     return true;
   if (r->kind == REGION_RESERVED)
@@ -115,14 +132,16 @@ is_allowed (const BpRegion *r, uint64_t offset, unsigned size, const char *what,
 /* This thread's accesses: how deep it is in them, and what a device has left for when they are over. */
 static __thread struct After {
   unsigned depth;
+  unsigned free_depth;          /* in those of lock-free regions, which are no part of depth */
   BpMachine *machine;           /* of the outermost one */
   void (*f) (void *user);
   void *user;
-} after;
+} after __attribute__ ((tls_model ("initial-exec")));   /* (each access looks at it: no call of the linker's for that) */
 
 bool
 bp_memory_after_access (BpMachine *machine, void (*f) (void *user), void *user)
 {
+  CONTRACT_LOCKED (machine);
   if (!after.depth || after.machine != machine || after.f)
     return false;
   after.f = f;
@@ -145,6 +164,7 @@ typedef struct Call {
   BpRegion *region;
   BpMachine *locked;
   unsigned nest;
+  unsigned depth;               /* with this one */
 } Call;
 
 static Call
@@ -154,11 +174,14 @@ call_begin (BpRegion *region)
              .locked = region->ops.flags & BP_REGION_OPS_LOCK_FREE ? NULL : region->machine };
   __atomic_add_fetch (&region->refs, 1, __ATOMIC_RELAXED);
   c.nest = view_pause ();
-  if (!c.locked)
+  if (!c.locked) {
+    c.depth = ++after.free_depth;
     return c;
+  }
   bp_machine_lock (c.locked);
   if (!after.depth++)
     after.machine = c.locked;
+  c.depth = after.depth;
   return c;
 }
 
@@ -171,6 +194,8 @@ call_end (const Call *c, bool leave)
     if (after.depth == 1 && G_UNLIKELY (after.f))
       run_after ();
     after.depth--;
+  } else {
+    after.free_depth--;
   }
   view_resume (leave && c->nest ? c->nest - 1 : c->nest);
   region_unref (c->region);
@@ -180,7 +205,7 @@ static bool
 region_read (BpRegion *region, uint64_t offset, unsigned size, uint64_t *value, bool leave)
 {
   Call c = call_begin (region);
-  bool ok = is_allowed (region, offset, size, "read", region->ops.read != NULL);
+  bool ok = is_allowed (region, c.depth, offset, size, "read", region->ops.read != NULL);
   if (!ok)
     *value = ones (size);
   else if (G_LIKELY (fits_as_is (&region->ops, offset, size)))
@@ -200,7 +225,7 @@ region_write (BpRegion *region, uint64_t offset, uint64_t value, unsigned size, 
     return true;
   }
   Call c = call_begin (region);
-  bool ok = is_allowed (region, offset, size, "write", region->ops.write != NULL);
+  bool ok = is_allowed (region, c.depth, offset, size, "write", region->ops.write != NULL);
   if (ok && G_LIKELY (fits_as_is (&region->ops, offset, size)))
     call_write (region, offset, value, size);
   else if (ok)
@@ -324,7 +349,7 @@ bp_as_store (BpAddressSpace *as, uint64_t address, uint64_t value, unsigned size
   if (r && size - 1 <= range_last (r) - address) {
     uint64_t inside = address - r->address;
     if (r->host && !r->readonly) {
-      ram_before_write (r->ram_address + inside, size);
+      ram_tell_code (r->ram_address + inside, size);
       store_host (r->host + inside, value, size);
       mark_written (r->ram_address + inside, size);
     } else if (r->readonly && r->region->kind != REGION_ROM_DEVICE) {
@@ -375,7 +400,7 @@ transfer_device (BpRegion *region, uint64_t offset, uint8_t *buffer, unsigned si
 static void
 write_host (uint8_t *host, uint64_t ram_address, const uint8_t *buffer, uint64_t size)
 {
-  ram_before_write (ram_address, size);
+  ram_tell_code (ram_address, size);
   memcpy (host, buffer, size);
   mark_written (ram_address, size);
 }

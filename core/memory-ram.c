@@ -235,7 +235,7 @@ bp_dirty_set_watcher (const BpDirtyWatcher *table, void *user)
 }
 
 void
-ram_before_write (uint64_t ram_address, uint64_t size)
+ram_tell_code (uint64_t ram_address, uint64_t size)
 {
   const CodeListener *l = __atomic_load_n (&code_listener, __ATOMIC_ACQUIRE);
   PageSpan span = pages_of (ram_address, size);
@@ -255,7 +255,7 @@ bp_dirty_mark (uint64_t ram_address, uint64_t size)
 {
   PageSpan span = pages_of (ram_address, size);
   __atomic_thread_fence (__ATOMIC_SEQ_CST);
-  ram_before_write (ram_address, size);
+  ram_tell_code (ram_address, size);
   change_bits (BP_DIRTY_DISPLAY, span, BITS_SET);
   change_bits (BP_DIRTY_MIGRATION, span, BITS_SET);
 }

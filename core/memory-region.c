@@ -256,10 +256,10 @@ bp_region_free (BpRegion *region)
   if (!region)
     return;
   g_assert (!region->dead);
-  if (region->published)
-    object_forget_region (object_of (region->owner), region);
+  if (region->publisher)
+    object_forget_region (object_of (region->publisher), region);
   if (region_has_host (region)) /* what was translated from it must not be taken for what another block has at the same number */
-    ram_before_write (region->ram_address, (uint64_t) region->size);
+    ram_tell_code (region->ram_address, (uint64_t) region->size);
   bp_memory_begin ();
   bp_region_remove (region);
   mark_changed (region);
@@ -427,5 +427,5 @@ bp_region_publish (void *self, BpRegion *region, const char *help)
   BpObject *object = object_of (self);
   g_assert (object->magic == OBJECT_MAGIC);
   object_add_region (object, region->name, region, help);
-  region->published = true;
+  region->publisher = self;
 }

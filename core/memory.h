@@ -28,10 +28,11 @@ typedef enum RegionKind {
 struct BpRegion {
   RegionKind kind;
   bool enabled, readonly, rom_mode;
-  bool published;               /* in its owner's list of regions, by bp_region_publish */
+  bool told_too_deep;           /* atomic: that accesses from within others were refused */
   bool dead;                    /* freed by its owner; the struct stays while a view or a dispatch names it */
   int refs;                     /* atomic */
   void *owner;
+  void *publisher;              /* whose list of regions has it, by bp_region_publish: the owner, or another object; NULL: nobody's */
   BpMachine *machine;           /* the owner's; NULL without an owner: dispatched without a lock */
   char *name;
   Wide size;
@@ -173,6 +174,6 @@ void ram_block_free (uint64_t ram_address, uint64_t size);
 bool dirty_take (BpDirtyClient client, uint64_t ram_address, uint64_t n_pages, uint64_t *bits);
 uint64_t dirty_count (BpDirtyClient client, uint64_t ram_address, uint64_t size);       /* pages [any] */
 /* Tells the code listener when pages of the span hold translated code. */
-void ram_before_write (uint64_t ram_address, uint64_t size);
+void ram_tell_code (uint64_t ram_address, uint64_t size);
 
 #endif

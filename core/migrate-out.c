@@ -276,7 +276,7 @@ send_rest (Sender *s, GError **error)
   snapshot_put (head, (uint64_t) bp_clock_now (m, BP_CLOCK_VIRTUAL), 8);
   snapshot_put (head, s->g->ran, 1);
   migrate_write (s->w, SECTION_STOPPED, head, NULL, 0);
-  snapshot_write_objects (m, &sink, disks);
+  snapshot_write_objects (m, &sink, disks, false);
   migrate_write (s->w, SECTION_END, NULL, NULL, 0);
   bool good = migrate_writer_flush (s->w, error);
   bp_machine_unlock (m);

@@ -5,7 +5,7 @@
  *   section  u32 kind, u32 CRC-32C of the kind, the size and the payload, u64 size, payload
  * A kind with bit 31: the payload is u64 size and a zstd frame.  From the sender, in this order:
  *   CHANGE   as in a snapshot: who joined the machine and who left it
- *   SHAPE    what both must have alike (migrate-shape.c)
+ *   SHAPE    as in a snapshot: what both must have alike
  *   BLOCK    as in a snapshot, each piece of RAM
  *   ASK      answer whether all this fits
  *   PAGES, ZERO   in any order, a page as often as it was written to: the last one counts
@@ -24,7 +24,7 @@
 #include <backplane/migration.h>
 
 enum {
-  SECTION_SHAPE = 16, SECTION_ASK, SECTION_ZERO, SECTION_STOPPED, SECTION_RELEASED, SECTION_COMMIT, SECTION_TEMPLATE, SECTION_PLACE, SECTION_MEDIUM,
+  SECTION_ASK = SECTION_SHAPE + 1, SECTION_ZERO, SECTION_STOPPED, SECTION_RELEASED, SECTION_COMMIT, SECTION_TEMPLATE, SECTION_PLACE, SECTION_MEDIUM,
   REPLY_FITS = 32, REPLY_LOADED, REPLY_TAKEN, REPLY_RUNS, REPLY_REFUSED
 };
 
@@ -77,9 +77,8 @@ bool migrate_expect_end (MigrateReader *r, GError **error);     /* there is noth
 SnapshotPull migrate_pull (MigrateReader *r);
 uint64_t migrate_reader_bytes (const MigrateReader *r);
 
-/* --- migrate-shape.c: what the guest can tell of two machines -------------------------------------------- */
+/* --- migrate-shape.c: the same of a stream (shape_of: snapshot.h) --------------------------------------- */
 
-GByteArray *shape_of (BpMachine *m);
 /* false: every difference is in the error. */
 bool shape_check (BpMachine *m, const uint8_t *payload, size_t size, const char *machine, GError **error);
 /* The blocks of the stream get our regions.  false: they are not the same. */

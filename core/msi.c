@@ -17,11 +17,11 @@ static void
 add_taker (BpMachine *m, BpObject *o)
 {
   Taker taker = { object_instance (o), type_interface (o->type, BP_MSI_ID) };
-  if (taker.iface)
+  if (taker.iface && !o->apart)
     g_array_append_val (m->message_takers, taker);
 }
 
-/* The accelerator, and the first of the others: it takes them for all of its kind. */
+/* The accelerator, and the first of the others: it takes them for all of its kind.  Machine locked. */
 static const Taker *
 takers (BpMachine *m, unsigned *n)
 {
@@ -113,6 +113,9 @@ bp_msi_source_new (BpMachine *machine, int fd, uint64_t address, uint32_t data)
   BpMsiSource *s = g_new0 (BpMsiSource, 1);
   *s = (BpMsiSource) { .machine = machine, .fd = fd, .address = address, .data = data };
   bp_machine_lock (machine);
+  if (!machine->message_sources)
+    machine->message_sources = g_ptr_array_new ();
+  g_ptr_array_add (machine->message_sources, s);
   listen_to (s);
   bp_machine_unlock (machine);
   return s;
@@ -157,6 +160,21 @@ bp_msi_source_free (BpMsiSource *source)
   CONTRACT_MAIN_OR_LOCKED (source->machine);
   bp_machine_lock (source->machine);
   listen_no_more (source);
+  g_ptr_array_remove (source->machine->message_sources, source);
   bp_machine_unlock (source->machine);
   g_free (source);
+}
+
+/* Sources of one that goes are given to another, or to the main loop, while it can still be told; and those of the main loop to one that has come. */
+void
+msi_objects_changed (BpMachine *m)
+{
+  g_clear_pointer (&m->message_takers, g_array_unref);
+  for (guint i = 0; m->message_sources && i < m->message_sources->len; i++) {
+    BpMsiSource *s = m->message_sources->pdata[i];
+    if (s->watch || (s->number && object_of (s->taker.self)->apart)) {
+      listen_no_more (s);
+      listen_to (s);
+    }
+  }
 }

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <glib/gstdio.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -259,7 +260,10 @@ move_into (const char *temporary, const char *target, GError **error)
 static bool
 write_project (const char *target, const GPtrArray *files, GError **error)
 {
-  g_autofree char *plain = g_canonicalize_filename (target, NULL);
+  g_autofree char *here = realpath (".", NULL);
+  if (!here && !g_path_is_absolute (target))
+    return refuse (error, "cannot find", "the current directory");
+  g_autofree char *plain = g_canonicalize_filename (target, here ? here : "/");
   bool there;
   if (!check_target (plain, &there, error))
     return false;

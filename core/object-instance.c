@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "object.h"
+#include "machine.h"
 
 /* Where object_instance puts the instance. */
 #define INSTANCE_OFFSET ((sizeof (BpObject) + 63) & ~(size_t) 63)
@@ -149,9 +149,8 @@ release (BpObject *object)
 static void
 finish (BpObject *object)
 {
-  if (object->stage != OBJECT_NEW) {
-    release (object);           /* what only configure acquired goes the same way */
-  }
+  object_release (object);      /* what only configure acquired goes the same way */
+  clock_forget (object);
   free_regions (object);
   g_array_unref (object->regions);
   g_array_unref (object->pins);
@@ -207,7 +206,7 @@ required_are_given (BpObject *object, GError **error)
 }
 
 bool
-object_configure (BpObject *object, GError **error)
+object_try_configure (BpObject *object, GError **error)
 {
   g_assert (object->stage == OBJECT_NEW);
   if (!required_are_given (object, error)) {
@@ -215,27 +214,63 @@ object_configure (BpObject *object, GError **error)
   }
   bool (*configure) (void *, GError **) = CALLBACK (object, configure);
   GError *reason = NULL;
-  if (configure && !configure (object_instance (object), &reason)) {
-    release (object);
-    return failed (reason, "configure", error);
-  }
+  bool good = !configure || configure (object_instance (object), &reason);
   object->stage = OBJECT_CONFIGURED;
-  return true;
+  return good || failed (reason, "configure", error);
 }
 
 bool
-object_realize (BpObject *object, GError **error)
+object_configure (BpObject *object, GError **error)
+{
+  if (object_try_configure (object, error)) {
+    return true;
+  }
+  object_release (object);
+  object->stage = OBJECT_NEW;
+  return false;
+}
+
+bool
+object_try_realize (BpObject *object, GError **error)
 {
   g_assert (object->stage == OBJECT_CONFIGURED);
   bool (*realize) (void *, GError **) = CALLBACK (object, realize);
   GError *reason = NULL;
   object->released = false;
   if (realize && !realize (object_instance (object), &reason)) {
-    release (object);
     return failed (reason, "realize", error);
   }
   object->stage = OBJECT_REALIZED;
   return true;
+}
+
+bool
+object_realize (BpObject *object, GError **error)
+{
+  if (object_try_realize (object, error)) {
+    return true;
+  }
+  object_release (object);
+  return false;
+}
+
+static void
+each_pin (BpObject *object, void (*f) (BpPin *pin))
+{
+  for (unsigned i = 0; i < object->pins->len; i++) {
+    f (g_array_index (object->pins, ObjectPin, i).pin);
+  }
+}
+
+/* An object without a reset forgets nothing, and hears of levels when they come. */
+void
+object_await_reset (BpObject *object)
+{
+  void (*reset) (void *, BpResetKind) = CALLBACK (object, reset);
+  if (reset && !object->awaits_reset) {
+    object->awaits_reset = true;
+    each_pin (object, pin_forget);
+  }
 }
 
 void
@@ -244,7 +279,10 @@ object_reset (BpObject *object, BpResetKind kind)
   g_assert (object->stage == OBJECT_REALIZED);
   void (*reset) (void *, BpResetKind) = CALLBACK (object, reset);
   if (reset) {
+    object_await_reset (object);
     reset (object_instance (object), kind);
+    object->awaits_reset = false;
+    each_pin (object, pin_tell);
   }
 }
 
@@ -252,6 +290,14 @@ void
 object_unrealize (BpObject *object)
 {
   if (object->stage == OBJECT_REALIZED) {
+    object_release (object);
+  }
+}
+
+void
+object_release (BpObject *object)
+{
+  if (object->stage != OBJECT_NEW) {
     object->stage = OBJECT_CONFIGURED;
     release (object);
   }

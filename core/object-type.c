@@ -169,73 +169,30 @@ rows_copy (const void *rows, size_t row_size, size_t our_size)
   return copies;
 }
 
+/* A table of the type behind those of its parents: where BpTypeDesc has it, and the size of its rows. */
 static void
-append_properties (GArray *to, const BpTypeDesc *type)
+append_table (GArray *to, const BpTypeDesc *type, size_t rows, size_t row_size)
 {
-  if (type->parent) {
-    append_properties (to, type->parent);
-  }
-  rows_append (to, type->properties, type->property_size);
+  const char *at = (const char *) type;
+  if (type->parent)
+    append_table (to, type->parent, rows, row_size);
+  rows_append (to, *(const void *const *) (const void *) (at + rows), *(const uint16_t *) (const void *) (at + row_size));
 }
 
-GArray *
-type_properties (const BpTypeDesc *type)
+static GArray *
+whole_table (const BpTypeDesc *type, size_t our_size, size_t rows, size_t row_size)
 {
-  GArray *rows = g_array_new (FALSE, TRUE, sizeof (BpProperty));
-  append_properties (rows, type);
-  return rows;
+  GArray *all = g_array_new (FALSE, TRUE, (guint) our_size);
+  append_table (all, type, rows, row_size);
+  return all;
 }
 
-static void
-append_pins (GArray *to, const BpTypeDesc *type)
-{
-  if (type->parent) {
-    append_pins (to, type->parent);
-  }
-  rows_append (to, type->pins, type->pin_size);
-}
+#define WHOLE_TABLE(type, Row, rows, row_size) whole_table (type, sizeof (Row), offsetof (BpTypeDesc, rows), offsetof (BpTypeDesc, row_size))
 
-GArray *
-type_pins (const BpTypeDesc *type)
-{
-  GArray *rows = g_array_new (FALSE, TRUE, sizeof (BpPinDesc));
-  append_pins (rows, type);
-  return rows;
-}
-
-static void
-append_regions (GArray *to, const BpTypeDesc *type)
-{
-  if (type->parent) {
-    append_regions (to, type->parent);
-  }
-  rows_append (to, type->regions, type->region_size);
-}
-
-GArray *
-type_regions (const BpTypeDesc *type)
-{
-  GArray *rows = g_array_new (FALSE, TRUE, sizeof (BpRegionDesc));
-  append_regions (rows, type);
-  return rows;
-}
-
-static void
-append_state (GArray *to, const BpTypeDesc *type)
-{
-  if (type->parent) {
-    append_state (to, type->parent);
-  }
-  rows_append (to, type->state, type->state_size);
-}
-
-GArray *
-type_state (const BpTypeDesc *type)
-{
-  GArray *rows = g_array_new (FALSE, TRUE, sizeof (BpStateField));
-  append_state (rows, type);
-  return rows;
-}
+GArray *type_properties (const BpTypeDesc *type) { return WHOLE_TABLE (type, BpProperty, properties, property_size); }
+GArray *type_pins (const BpTypeDesc *type) { return WHOLE_TABLE (type, BpPinDesc, pins, pin_size); }
+GArray *type_regions (const BpTypeDesc *type) { return WHOLE_TABLE (type, BpRegionDesc, regions, region_size); }
+GArray *type_state (const BpTypeDesc *type) { return WHOLE_TABLE (type, BpStateField, state, state_size); }
 
 const void *
 type_interface (const BpTypeDesc *type, const char *interface_id)

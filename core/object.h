@@ -7,6 +7,7 @@
 #include <backplane/loop.h>
 #include <backplane/object.h>
 #include <backplane/plugin.h>
+#include <string.h>
 
 struct Bytes;
 
@@ -15,7 +16,6 @@ struct Bytes;
 typedef struct BpModule {
   char *id, *path;              /* "hw-pc", where it was loaded from; the core's built-in types: "core", NULL */
   const BpPluginDesc *desc;
-  struct _GModule *handle;
 } BpModule;
 
 /* Directories searched, in order: --plugin-path entries, $BACKPLANE_PLUGIN_PATH, beside the descriptor, libdir.  Colon-separated text. */
@@ -49,6 +49,8 @@ GArray *type_state (const BpTypeDesc *type);            /* of BpStateField */
 const void *type_interface (const BpTypeDesc *type, const char *interface_id);
 /* The candidate most like `word` (edit distance, transpositions count one), or NULL when none is near. candidates: NULL-terminated. */
 const char *nearest_name (const char *word, const char *const *candidates);
+/* Elements of a GPtrArray of strings, for g_ptr_array_sort. */
+static inline int strings_compare (gconstpointer a, gconstpointer b) { return strcmp (*(const char *const *) a, *(const char *const *) b); }
 /* What is at the path and, if that is a folder, in it, whatever its mode; symbolic links are not followed. */
 void remove_tree (const char *path);
 
@@ -84,6 +86,8 @@ struct BpObject {
   GByteArray *given;            /* one byte a property: set since object_new */
   bool released;                /* unrealize was called after the last realize, or instead of it */
   bool leaving;                 /* the guest was asked to let it go, and has not answered */
+  bool apart;                   /* among the machine's objects, but it has not quite joined them, or is about to go: it takes no messages */
+  bool awaits_reset;            /* the machine is being reset, and it was not yet: its inputs hear of their levels after that */
   /* the instance follows, 64-byte aligned */
 };
 #define OBJECT_MAGIC 0x4a424f42u
@@ -114,8 +118,15 @@ bool parse_size (const char *text, uint64_t *value);    /* 0x.., decimal, k M G 
 bool parse_switch (const char *text, bool *value);      /* on/off, yes/no, true/false, 1/0 */
 bool object_configure (BpObject *object, GError **error);
 bool object_realize (BpObject *object, GError **error);
+/* What an object forgets in its reset it must be told after it: from object_await_reset until object_reset its inputs' `set` is not called, and then once for each
+ * that is high.  Without the first, object_reset alone does so, and tells again what was told before. */
+void object_await_reset (BpObject *object);
 void object_reset (BpObject *object, BpResetKind kind);
 void object_unrealize (BpObject *object);
+/* The same as configure and realize, but what a failed one has acquired stays until object_release: for who stops others first.  That unrealizes, once. */
+bool object_try_configure (BpObject *object, GError **error);
+bool object_try_realize (BpObject *object, GError **error);
+void object_release (BpObject *object);
 /* What the type says to the object's removal (BP_REMOVAL_NOW when it says nothing). */
 BpRemoval object_removal (BpObject *object, GError **error);
 ObjectPin *object_pin (BpObject *object, const char *name);             /* NULL: none */
@@ -130,6 +141,8 @@ BpObject *pin_owner (BpPin *pin);
 char *pin_path (BpPin *pin);                                            /* "pic.in4" */
 bool pin_is_connected (BpPin *pin);
 void pin_reset (BpPin *pin);                                            /* level 0 without calling anyone */
+void pin_forget (BpPin *pin);                                           /* an input was told of nothing: its level follows with pin_tell */
+void pin_tell (BpPin *pin);                                             /* an input, of a level that is not the one it was last told */
 /* What a snapshot keeps of a pin: the level an output drives, or an input is forced to without a wire.  restore calls no one; inputs follow from their drivers,
  * once pin_settle was called for each. */
 bool pin_save (const BpPin *pin);
@@ -161,6 +174,8 @@ char *plugin_file_verdict (const char *path);
 /* --- more of types (object-type.c, type-check.c) ----------------------------------------------- */
 /* What is wrong with a type's tables (offsets outside the instance, rows without help, names used twice), NULL when fine. */
 char *type_verdict (const BpTypeDesc *type);
+/* What a table of its interfaces lacks, its own or an ancestor's, NULL when fine.  Of a plugin's types: a test's stand-ins have what is called there. */
+char *type_functions_verdict (const BpTypeDesc *type);
 /* Rows of one table alone, each row_size bytes apart, ended by one without a name, copied into rows of our size. Free with g_array_unref. */
 GArray *rows_copy (const void *rows, size_t row_size, size_t our_size);
 extern const BpTypeDesc stub_type;                      /* stub.c */
@@ -169,6 +184,7 @@ extern const BpTypeDesc stub_type;                      /* stub.c */
 bool interface_is_ours (const char *id);                /* of the headers of this ABI */
 /* What its table lacks that every such table has, NULL when fine, or when it is a third party's. */
 char *interface_verdict (const BpInterfaceDesc *interface);
+char *interface_id_verdict (const char *id);            /* of a link, or of what requires it */
 
 /* --- more of instances (object-instance.c) ------------------------------------------------------ */
 /* Appends a region to those that the descriptor can map; from now on the object frees it. */
@@ -192,7 +208,7 @@ char *log_topics_text (void);                           /* one line a topic, wit
 /* --- descriptions for people (plugin-describe.c) --------------------------------------------------- */
 struct BpReport;                /* report.h */
 void describe_type (struct BpReport *report, const BpTypeDesc *type);
-void describe_section (struct BpReport *report, const char *kind);      /* its keys, of those that section_keys has */
+void describe_section (struct BpReport *report, const char *kind);      /* section-help.c: one that section_kind has */
 void describe_module (struct BpReport *report, BpModule *module);
 
 #endif

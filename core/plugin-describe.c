@@ -31,6 +31,7 @@ describe_properties (BpReport *report, const BpTypeDesc *type)
     add_word (flags, p->flags & BP_PROPERTY_SECRET, "secret");
     add_word (flags, p->flags & BP_PROPERTY_MAYBE_NEW, "may be new");
     add_word (flags, p->flags & BP_PROPERTY_FOLDER, "folder");
+    add_word (flags, p->flags & BP_PROPERTY_HOST, "host");
     report_row (table, p->name, property_kind_name (p->kind), value, range, flags->len ? flags->str : NULL, p->help);
   }
 }
@@ -144,9 +145,8 @@ describe_type (BpReport *report, const BpTypeDesc *type)
   report_value (report, "module", module ? module->id : NULL);
   report_value (report, "parent", type->parent ? type->parent->name : NULL);
   if (type->state_version) {
-    g_autofree char *versions =
-        g_strdup_printf ("%u (loads %u and later)", type->state_version, MAX (type->state_minimum, 1));
-    report_value (report, "state version", versions);
+    bp_report_count (report, "state-version", "state version", type->state_version);
+    bp_report_count (report, "oldest-state", "loads state from", MAX (type->state_minimum, 1));
   }
   if (type->flags & BP_TYPE_HOT_PLUG)
     report_value (report, "hot-plug", "objects may join and leave a machine that runs");
@@ -160,12 +160,13 @@ describe_type (BpReport *report, const BpTypeDesc *type)
   describe_state (report, type);
 }
 
-void
-describe_section (BpReport *report, const char *kind)
+/* By its path a plugin loads whatever the file is called. */
+static char *
+verdict_of (const BpModule *module)
 {
-  report_value (report, "section", kind);
-  report_value (report, "description", section_kind (kind)->help);
-  describe_section_keys (report, kind);
+  g_autofree char *file = module->path ? g_path_get_basename (module->path) : NULL, *wanted = g_strconcat (module->id, ".so", NULL);
+  return !file || strcmp (file, wanted) == 0 ? g_strdup ("loads")
+                                             : g_strdup_printf ("loads by its path; for `module = %s` the file must be named %s", module->id, wanted);
 }
 
 void
@@ -184,7 +185,8 @@ describe_module (BpReport *report, BpModule *module)
   report_value (report, "ABI", abi);
   report_value (report, "file", module->path);
   report_value (report, "requires", required);
-  report_value (report, "verdict", "loads");
+  g_autofree char *verdict = verdict_of (module);
+  report_value (report, "verdict", verdict);
   for (const BpTypeDesc *const *type = desc->types; type && *type; type++) {
     describe_type (report_item (report, "types"), type_find ((*type)->name));
   }

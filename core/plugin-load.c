@@ -10,6 +10,9 @@
 #include <unistd.h>
 
 #include "object.h"
+#include <backplane/iface/accel.h>
+#include <backplane/tcg/frontend.h>
+#include <backplane/tcg/instrument-host.h>
 
 #ifndef PLUGINDIR
 #define PLUGINDIR "/usr/local/lib/backplane"
@@ -143,12 +146,6 @@ search_path (void)
   return path;
 }
 
-static int
-compare_strings (gconstpointer a, gconstpointer b)
-{
-  return strcmp (*(const char *const *) a, *(const char *const *) b);
-}
-
 static void
 scan_directory (const char *directory, GPtrArray *ids)
 {
@@ -178,7 +175,7 @@ plugin_scan (void)
   for (unsigned i = 0; i < path->len; i++) {
     scan_directory (g_ptr_array_index (path, i), ids);
   }
-  g_ptr_array_sort (ids, compare_strings);
+  g_ptr_array_sort (ids, strings_compare);
   g_ptr_array_add (ids, NULL);
   return (char **) g_ptr_array_free (ids, FALSE);
 }
@@ -369,17 +366,29 @@ loaded_by_path (const char *path)
   return NULL;
 }
 
+/* Structs of these grow in every minor. */
 static bool
-check_functions (const char *path, const BpTypeDesc *type, GError **error)
+check_minor (const char *path, const BpPluginDesc *desc, const BpTypeDesc *type, GError **error)
 {
-  for (const BpInterfaceDesc *i = type->interfaces; i && i->id; i++) {
-    g_autofree char *wrong = interface_verdict (i);
-    if (wrong) {
-      g_set_error (error, BP_ERROR, BP_ERROR_PLUGIN, "%s: type `%s`: %s", path, type->name, wrong);
+  static const char *const ids[] = { BP_ACCEL_ID, BP_TCG_FRONTEND_ID, BP_INSTRUMENT_HOST_ID };
+  for (size_t i = 0; i < G_N_ELEMENTS (ids) && !(desc->build_flags & BP_PLUGIN_SAME_MINOR); i++) {
+    if (type_interface (type, ids[i])) {
+      g_set_error (error, BP_ERROR, BP_ERROR_PLUGIN,
+                   "%s: type `%s` has the interface `%s`, which is the same within a minor only: the plugin needs the build flag BP_PLUGIN_SAME_MINOR "
+                   "(BP_PLUGIN_DEFINE_FLAGS)", path, type->name, ids[i]);
       return false;
     }
   }
   return true;
+}
+
+static bool
+check_functions (const char *path, const BpTypeDesc *type, GError **error)
+{
+  g_autofree char *wrong = type_functions_verdict (type);
+  if (wrong)
+    g_set_error (error, BP_ERROR, BP_ERROR_PLUGIN, "%s: %s", path, wrong);
+  return !wrong;
 }
 
 /* Every type is checked before the first is registered: a refused plugin leaves nothing behind. */
@@ -400,7 +409,7 @@ check_types (const char *path, const BpPluginDesc *desc, GError **error)
                    there ? type_module (there)->id : desc->id);
       return false;
     }
-    if (!check_functions (path, *type, error)) {
+    if (!check_functions (path, *type, error) || !check_minor (path, desc, *type, error)) {
       return false;
     }
   }
@@ -460,7 +469,6 @@ load_file (const char *path, const char *expected_id, GError **error)
   module->id = g_strdup (desc->id);
   module->path = g_strdup (path);
   module->desc = desc;
-  module->handle = handle;
   for (const BpTypeDesc *const *type = desc->types; type && *type; type++) {
     bool registered = type_register (*type, module, NULL);
     g_assert (registered);

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "private.h"
 #include "build.h"
+#include "contract.h"
 #include "memory.h"
 #include "snapshot.h"
 #include <string.h>
@@ -54,6 +55,7 @@ bp_private_machine_new (const char *name, const char *text, char **errors)
 {
   g_autoptr (GError) error = NULL;
   Text t = { name, text };
+  contracts_are_kept = true;
   Descriptor *d = descriptor_load_more (NULL, NULL, all_of_it, &t);
   BpMachine *m = machine_build (d);
   if (!m) {
@@ -151,7 +153,7 @@ bp_private_save (BpMachine *m, int64_t now, GError **error)
   uint64_t bytes;
   SnapshotWriter *w = snapshot_writer_new (&place, &header);
   SnapshotSink sink = snapshot_sink (w);
-  snapshot_write_objects (m, &sink, disks);
+  snapshot_write_objects (m, &sink, disks, false);
   snapshot_write_memory (&sink, blocks);
   if (snapshot_writer_finish (w, &bytes, error))
     return s.bytes;

@@ -1,7 +1,7 @@
 /* run-sections.c -- what options of `run' add to a descriptor, as if the descriptor had it. */
 /* SPDX-License-Identifier: MIT */
 /*
- * Here, and in no other place, the core names modules and types of plugins: an option like --monitor has to mean some, and by this convention they are those that
+ * Here, and in no other place but messages for people, the core names modules and types of plugins: an option like --monitor has to mean some, and by this convention they are those that
  * are shipped.  All that goes through is text; the plugins themselves are found, checked and built like any others.
  */
 #include "commands.h"

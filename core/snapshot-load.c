@@ -32,7 +32,6 @@ typedef struct VcpuState {
 
 struct SnapshotPlan {
   BpMachine *m;
-  bool partial;                 /* without RAM: our own copy of what was */
   int64_t vm_clock;
   uint64_t turn;                /* of timers, the last that was given out */
   GArray *objects, *pins, *vcpus;       /* of the above */
@@ -41,8 +40,10 @@ struct SnapshotPlan {
   GHashTable *disks;            /* ids of those that have a part */
   GHashTable *seen;             /* BpObject * whose state there is */
   GHashTable *missing;          /* ids that were complained about */
+  bool shaped;                  /* the stream has a shape: objects without a state were asked for */
   uint32_t n_vcpus;             /* that the stream says it has */
   GString *differences;         /* lines */
+  GHashTable *told;             /* the same */
   unsigned n_differences;
   SnapshotFill checked;
   uint32_t last_kind;
@@ -65,7 +66,6 @@ plan_new (BpMachine *m, bool partial)
 {
   SnapshotPlan *p = g_new0 (SnapshotPlan, 1);
   p->m = m;
-  p->partial = partial;
   p->objects = g_array_new (FALSE, TRUE, sizeof (ObjectState));
   g_array_set_clear_func (p->objects, object_state_clear);
   p->pins = g_array_new (FALSE, TRUE, sizeof (PinLevel));
@@ -76,6 +76,7 @@ plan_new (BpMachine *m, bool partial)
   p->seen = g_hash_table_new (NULL, NULL);
   p->missing = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   p->differences = g_string_new (NULL);
+  p->told = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   p->checked.blocks = p->blocks;
   return p;
 }
@@ -94,6 +95,7 @@ snapshot_plan_free (SnapshotPlan *p)
   g_hash_table_unref (p->seen);
   g_hash_table_unref (p->missing);
   g_string_free (p->differences, TRUE);
+  g_hash_table_unref (p->told);
   snapshot_plan_free (p->before);
   snapshot_reader_free (p->reader);
   g_free (p);
@@ -107,19 +109,20 @@ snapshot_plan_wants_disk (const SnapshotPlan *p, const char *id)
 
 /* --- checking: one section ----------------------------------------------------------------------------- */
 
+/* Several sections may say the same. */
 static void G_GNUC_PRINTF (2, 3)
 differs (SnapshotPlan *p, const char *format, ...)
 {
   va_list args;
-  if (p->n_differences++ >= DIFFERENCES_MOST) {
-    if (p->n_differences == DIFFERENCES_MOST + 1)
-      g_string_append (p->differences, "\n    and more");
+  if (p->n_differences > DIFFERENCES_MOST)
     return;
-  }
   va_start (args, format);
-  g_string_append (p->differences, "\n    ");
-  g_string_append_vprintf (p->differences, format, args);
+  char *text = g_strdup_vprintf (format, args);
   va_end (args);
+  if (!g_hash_table_add (p->told, text))
+    return;
+  bool more = p->n_differences++ == DIFFERENCES_MOST;
+  g_string_append_printf (p->differences, "\n    %s", more ? "and more" : text);
 }
 
 static bool
@@ -155,6 +158,15 @@ check_change (SnapshotPlan *p, SnapshotBytes *b, GError **error)
     return true;
   }
   return snapshot_objects_read (p->changes, b) || damaged (error, "a change of the machine is not one");
+}
+
+static bool
+check_shape (SnapshotPlan *p, SnapshotBytes *b, GError **error)
+{
+  if (p->shaped || !p->changes)
+    return damaged (error, "it says twice what machine it is of");
+  p->shaped = true;
+  return shape_compare (p->m, b, p->changes, tell_difference, p) || damaged (error, "what it says of the machine is cut short");
 }
 
 static const SnapshotDisk *
@@ -261,7 +273,7 @@ check_pins (SnapshotPlan *p, SnapshotBytes *b, GError **error)
     else if (level && o)
       differs (p, "pin %s.%s is high in the snapshot, and `%s` has no such pin", id, name, o->type->name);
   }
-  if (!o)
+  if (!o && !p->shaped)
     is_missing (p, id, NULL);
   return p->pins->len <= PINS_MOST || damaged (error, "more pins than there can be");
 }
@@ -294,11 +306,11 @@ check_block (SnapshotPlan *p, SnapshotBytes *b, GError **error)
   return snapshot_read_block (p->blocks, b) || damaged (error, "more pieces of RAM than there can be");
 }
 
-/* Changes come behind the machine. */
+/* Changes and the shape come behind the machine. */
 static unsigned
 turn_of (uint32_t kind)
 {
-  return kind == SECTION_CHANGE ? 2 * SECTION_MACHINE + 1 : 2 * kind;
+  return kind == SECTION_CHANGE ? 4 * SECTION_MACHINE + 1 : kind == SECTION_SHAPE ? 4 * SECTION_MACHINE + 2 : 4 * kind;
 }
 
 static bool
@@ -314,6 +326,7 @@ check_section (SnapshotPlan *p, const GArray *disks, uint32_t kind, const uint8_
   switch (kind) {
   case SECTION_MACHINE: good = check_machine (p, &b); break;
   case SECTION_CHANGE: good = check_change (p, &b, error); break;
+  case SECTION_SHAPE: good = check_shape (p, &b, error); break;
   case SECTION_DISK: good = check_disk (p, disks, &b); break;
   case SECTION_OBJECT: good = check_object (p, &b, error); break;
   case SECTION_PINS: good = check_pins (p, &b, error); break;
@@ -397,7 +410,7 @@ plan_pull (BpMachine *m, const SnapshotPull *pull, const GArray *disks, bool par
     if (p->differences->len && partial)
       good = snapshot_refuse (error, "the state of `%s` does not fit this machine:%s", header->machine, p->differences->str);
     else if (p->differences->len)
-      good = snapshot_refuse (error, "snapshot `%s` (of `%s`) does not fit this machine:%s", header->name, header->machine, p->differences->str);
+      good = snapshot_refuse (error, "the snapshot (of `%s`) does not fit this machine:%s", header->machine, p->differences->str);
   }
   if (good)
     return p;
@@ -469,7 +482,7 @@ keep_before (SnapshotPlan *p, GError **error)
   SnapshotWriter *w = snapshot_writer_new (&place, &header);
   uint64_t bytes;
   SnapshotSink sink = snapshot_sink (w);
-  snapshot_write_objects (p->m, &sink, no_disks);
+  snapshot_write_objects (p->m, &sink, no_disks, false);
   bool good = snapshot_writer_finish (w, &bytes, error);
   snapshot_header_clear (&header);
   p->before = good ? plan_read (p->m, &place, no_disks, true, &header, error) : NULL;

@@ -189,7 +189,7 @@ put_page (BpRegion *region, uint64_t offset, const uint8_t *data, size_t size)
   uint8_t *host = region->host + offset;
   if (data ? memcmp (host, data, size) == 0 : snapshot_is_zero (host, size))
     return;
-  ram_before_write (region->ram_address + offset, size);
+  ram_tell_code (region->ram_address + offset, size);
   if (data)
     memcpy (host, data, size);
   else

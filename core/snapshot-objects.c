@@ -198,14 +198,14 @@ compare (const Record *r, BpObject *o, SnapshotDiffers *differs, void *user)
   for (guint i = 0; i < r->keys->len; i++) {
     const BpObjectKey *k = &g_array_index (r->keys, BpObjectKey, i);
     const BpProperty *p = object_property (o, k->key);
-    g_autofree char *now = p && !(p->flags & (BP_PROPERTY_RUNTIME | BP_PROPERTY_SECRET)) ? object_get (o, k->key) : NULL;
+    g_autofree char *now = p && !(p->flags & (BP_PROPERTY_RUNTIME | BP_PROPERTY_SECRET | BP_PROPERTY_HOST)) ? object_get (o, k->key) : NULL;
     if (strcmp (k->key, "type") == 0 && strcmp (k->value, o->type->name) != 0) {
       g_autofree char *text = g_strdup_printf ("%s is of type `%s` in the snapshot and of type `%s` in this machine", r->id, k->value, o->type->name);
       differs (user, text);
       return;
     }
     if (now && p->kind != BP_PROPERTY_FILE && strcmp (now, k->value) != 0) {
-      g_autofree char *text = g_strdup_printf ("%s.%s is %s in the snapshot and %s in this machine", r->id, k->key, k->value, now);
+      g_autofree char *text = g_strdup_printf ("%s.%s is `%s` in the snapshot and `%s` in this machine", r->id, k->key, k->value, now);
       differs (user, text);
     }
   }

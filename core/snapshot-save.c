@@ -87,7 +87,7 @@ drain_messages (BpMachine *m)
 }
 
 void
-snapshot_write_objects (BpMachine *m, const SnapshotSink *sink, const GArray *disks)
+snapshot_write_objects (BpMachine *m, const SnapshotSink *sink, const GArray *disks, bool shape)
 {
   g_autoptr (GByteArray) head = g_byte_array_new ();
   drain_messages (m);
@@ -96,6 +96,10 @@ snapshot_write_objects (BpMachine *m, const SnapshotSink *sink, const GArray *di
   snapshot_put (head, clock_turn (m), 8);
   sink->put (sink->user, SECTION_MACHINE, head, NULL, 0);
   snapshot_write_changes (m, sink);
+  if (shape) {
+    g_autoptr (GByteArray) bytes = shape_of (m);
+    sink->put (sink->user, SECTION_SHAPE, NULL, bytes->data, bytes->len);
+  }
   for (guint i = 0; i < disks->len; i++)
     write_disk (sink, &g_array_index (disks, SnapshotDisk, i));
   for (guint i = 0; i < m->objects->len; i++)

@@ -543,7 +543,7 @@ snapshot_read_section (SnapshotReader *r, uint32_t *kind, const uint8_t **payloa
   *kind = (uint32_t) snapshot_get (&b, 4);
   uint32_t zero = (uint32_t) snapshot_get (&b, 4);
   *size = snapshot_get (&b, 8);
-  if (!*kind || *kind > SECTION_CHANGE || zero)
+  if (!*kind || (*kind > SECTION_CHANGE && *kind != SECTION_SHAPE) || zero)
     return snapshot_refuse (error, "the snapshot is damaged: a section of kind %u", *kind);
   if (!read_payload (r, *size, payload, error))
     return false;

@@ -99,11 +99,26 @@ part_of_file (const char *path)
   return g_strconcat (base, g_str_has_suffix (base, SNAPSHOT_SUFFIX) ? "" : SNAPSHOT_SUFFIX, NULL);
 }
 
+/* The suffix comes by itself.  What has not got it and is there keeps its name: a folder or a device, which is refused, and for who reads (`there'), a file that is not
+ * beside one with the suffix. */
+static char *
+path_of (const char *name, bool there)
+{
+  g_autofree char *path = g_strconcat (name, SNAPSHOT_SUFFIX, NULL);
+  GStatBuf found;
+  if (g_str_has_suffix (name, SNAPSHOT_SUFFIX))
+    return g_strdup (name);
+  if (g_stat (name, &found) == 0 && (!S_ISREG (found.st_mode) || (there && !g_file_test (path, G_FILE_TEST_EXISTS))))
+    return g_strdup (name);
+  return g_steal_pointer (&path);
+}
+
+/* there: it is to be read. */
 static Target
-target_of (const GArray *disks, const char *name)
+target_of (const GArray *disks, const char *name, bool there)
 {
   if (is_file_name (name))
-    return (Target){ g_strdup (name), part_of_file (name) };
+    return (Target){ path_of (name, there), part_of_file (name) };
   if (snapshot_disks_first (disks))
     return (Target){ NULL, g_strdup (name) };
   return (Target){ g_strconcat (name, SNAPSHOT_SUFFIX, NULL), part_of_file (name) };
@@ -136,7 +151,7 @@ write_stream (BpMachine *m, const SnapshotPlace *place, const SnapshotHeader *he
   bp_machine_lock (m);
   SnapshotWriter *w = snapshot_writer_new (place, header);
   SnapshotSink sink = snapshot_sink (w);
-  snapshot_write_objects (m, &sink, disks);
+  snapshot_write_objects (m, &sink, disks, true);
   snapshot_write_memory (&sink, blocks);
   bool good = snapshot_writer_finish (w, bytes, error);
   bp_machine_unlock (m);
@@ -181,7 +196,7 @@ save_standing (BpMachine *m, const char *name, GError **error)
   g_autoptr (GArray) disks = snapshot_disks (m);
   if (!snapshot_disks_able (disks, error))
     return false;
-  g_auto (Target) t = target_of (disks, name);
+  g_auto (Target) t = target_of (disks, name, false);
   SnapshotHeader header = snapshot_header_now (m, t.part);
   bool good = t.path ? save_in_file (m, disks, &t, &header, error) : save_in_disk (m, disks, &t, &header, error);
   if (good)
@@ -258,6 +273,15 @@ load_from (BpMachine *m, const GArray *disks, Source *s, bool *no_part, bool *br
   return good;
 }
 
+/* What is wrong with the host's file has its name already. */
+static void
+name_file (const Target *t, GError **error)
+{
+  g_autofree char *quoted = g_strdup_printf ("`%s`", t->path);
+  if (error && *error && !g_str_has_prefix ((*error)->message, quoted))
+    g_prefix_error (error, "%s: ", quoted);
+}
+
 static bool
 load_file (BpMachine *m, const GArray *disks, const Target *t, bool *broken, GError **error)
 {
@@ -269,7 +293,7 @@ load_file (BpMachine *m, const GArray *disks, const Target *t, bool *broken, GEr
   bool good = load_from (m, disks, &s, &no_part, broken, error);
   snapshot_file_close (s.file);
   if (!good)
-    g_prefix_error (error, "`%s`: ", t->path);
+    name_file (t, error);
   return good;
 }
 
@@ -340,7 +364,7 @@ load_disk (BpMachine *m, const GArray *disks, const char *name, bool *broken, GE
       if (load_from (m, disks, &s, &no_part, broken, error))
         return true;
       if (!no_part) {
-        g_prefix_error (error, "%s, snapshot %s: ", d->object->id, e->id);
+        g_prefix_error (error, "%s, snapshot `%s` (ID %s): ", d->object->id, e->name, e->id);
         return false;
       }
     }
@@ -357,7 +381,7 @@ bp_machine_load_snapshot (BpMachine *machine, const char *name, GError **error)
     return false;
   Standing standing = machine_stand (machine, BP_RUN_LOADING);
   g_autoptr (GArray) disks = snapshot_disks (machine);
-  g_auto (Target) t = target_of (disks, name);
+  g_auto (Target) t = target_of (disks, name, true);
   bool broken = false;
   bool good = !machine_is_ending (machine) || snapshot_refuse (&wrong, "the machine is about to end");
   if (good)
@@ -400,24 +424,37 @@ delete_file (const GArray *disks, const Target *t, GError **error)
   if (good)
     snapshot_disks_forget (disks, t->part, &header);
   else
-    g_prefix_error (error, "`%s`: ", t->path);
+    name_file (t, error);
   snapshot_header_clear (&header);
   return good;
 }
 
-/* An id stands for the name that goes with it. */
+/* Whose id that is; NULL: nobody's. */
 static char *
-name_of (const GArray *disks, const char *id_or_name)
+name_of_id (const GArray *disks, const char *id)
 {
-  char *name = has_name (disks, id_or_name) ? g_strdup (id_or_name) : NULL;
+  char *name = NULL;
   for (guint i = 0; i < disks->len && !name; i++) {
     const SnapshotDisk *d = &g_array_index (disks, SnapshotDisk, i);
     g_autoptr (GArray) all = d->able >= BP_BLOCK_SNAPSHOTS_TEMPORARY ? snapshot_entries (d, NULL) : NULL;
     for (guint j = 0; all && j < all->len && !name; j++)
-      if (is_called (&g_array_index (all, SnapshotEntry, j), id_or_name, false))
+      if (is_called (&g_array_index (all, SnapshotEntry, j), id, false))
         name = g_strdup (g_array_index (all, SnapshotEntry, j).name);
   }
   return name;
+}
+
+/* By its name alone: who deletes `1' twice does not mean another the second time. */
+static bool
+delete_in_disks (const GArray *disks, const char *name, GError **error)
+{
+  unsigned n = 0;
+  if (has_name (disks, name))
+    return snapshot_disks_delete (disks, name, &n, error);
+  g_autofree char *other = name_of_id (disks, name);
+  if (other)
+    return snapshot_refuse (error, "no disk of this machine has a snapshot called `%s`; that is the ID of `%s`, which is deleted by its name", name, other);
+  return none_found (disks, name, false, error);
 }
 
 bool
@@ -428,15 +465,8 @@ bp_machine_delete_snapshot (BpMachine *machine, const char *name, GError **error
     return false;
   Standing standing = machine_stand (machine, BP_RUN_SAVING);
   g_autoptr (GArray) disks = snapshot_disks (machine);
-  g_auto (Target) t = target_of (disks, name);
-  unsigned n = 0;
-  bool good;
-  if (t.path) {
-    good = delete_file (disks, &t, error);
-  } else {
-    g_autofree char *real = name_of (disks, name);
-    good = real ? snapshot_disks_delete (disks, real, &n, error) : none_found (disks, name, false, error);
-  }
+  g_auto (Target) t = target_of (disks, name, true);
+  bool good = t.path ? delete_file (disks, &t, error) : delete_in_disks (disks, name, error);
   machine_go_on (machine, &standing);
   return good;
 }

@@ -10,6 +10,7 @@
  * Sections, in this order:
  *   MACHINE  u32 vCPUs, u32 shift of deterministic mode, u64 turn of the timer that was armed last
  *   CHANGE   u8 what (1: joined, 2: left the machine of the descriptor), text kind, text id, u32 how many keys, each: text key, text value; not in format 1
+ *   SHAPE    what the guest can tell of the machine: objects, their properties, wires, maps (migrate-shape.c); not in formats 1 and 2
  *   DISK     text id, u8 inserted, u8 has a part of the snapshot, u64 size, text file
  *   OBJECT   text id, its state (state.c)
  *   PINS     text id, u32 how many, each: text name, u8 level
@@ -31,7 +32,8 @@
 enum { SNAPSHOT_FORMAT = 3, SNAPSHOT_FORMAT_PIECES = 3 };        /* the newest, which is written; the first that comes in pieces */
 enum { SNAPSHOT_FORMAT_SECTIONS = 64 };  /* migrate.h */
 enum { SNAPSHOT_DETERMINISTIC = 1 << 0, SNAPSHOT_CHANGED = 1 << 1, SNAPSHOT_TWO_WAY = 1 << 2 };         /* header flags */
-enum { SECTION_MACHINE = 1, SECTION_DISK, SECTION_OBJECT, SECTION_PINS, SECTION_VCPU, SECTION_BLOCK, SECTION_PAGES, SECTION_END, SECTION_CHANGE };
+enum { SECTION_MACHINE = 1, SECTION_DISK, SECTION_OBJECT, SECTION_PINS, SECTION_VCPU, SECTION_BLOCK, SECTION_PAGES, SECTION_END, SECTION_CHANGE,
+       SECTION_SHAPE = 16 };
 enum { SNAPSHOT_PAGES_MOST = 1 << 20, SNAPSHOT_PAGES_WRITTEN = 1 << 19 };        /* bytes in one PAGES section; in one of ours: it fits into a piece */
 #define SNAPSHOT_SECTION_MOST (UINT64_C (256) << 20)    /* bytes in any: an object's state with all that belongs to it */
 
@@ -171,6 +173,12 @@ bool snapshot_objects_leaves (const SnapshotObjects *s, BpObject *o);   /* the s
 void snapshot_objects_settle (SnapshotObjects *s);      /* the snapshot is loaded */
 void snapshot_objects_free (SnapshotObjects *s);        /* not settled: who joined leaves */
 
+/* --- migrate-shape.c: what the guest can tell of two machines ------------------------------------ */
+
+GByteArray *shape_of (BpMachine *m);
+/* A snapshot's.  changes: who leaves is not missed.  differs: is told each difference.  false: it is damaged. */
+bool shape_compare (BpMachine *m, SnapshotBytes *bytes, const SnapshotObjects *changes, SnapshotDiffers *differs, void *user);
+
 /* --- snapshot.c ---------------------------------------------------------------------------------- */
 
 /* Nothing is under way at any block backend. [main] */
@@ -186,7 +194,8 @@ typedef struct SnapshotDisk {   /* one of the machine's block backends */
 } SnapshotDisk;
 
 SnapshotHeader snapshot_header_now (BpMachine *m, const char *name);
-void snapshot_write_objects (BpMachine *m, const SnapshotSink *sink, const GArray *disks);      /* all but RAM */
+/* All but RAM.  shape: who reads it has not compared the machines before. */
+void snapshot_write_objects (BpMachine *m, const SnapshotSink *sink, const GArray *disks, bool shape);
 bool snapshot_has_state (const BpObject *o);            /* else it is the same in any snapshot */
 
 typedef struct SnapshotPlan SnapshotPlan;

@@ -3,6 +3,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include "contract.h"
 #include "machine.h"
 #include <backplane/socket.h>
 #include <errno.h>
@@ -51,6 +52,15 @@ host_of (const char *text, size_t length)
   return !length ? NULL : brackets ? g_strndup (text + 1, length - 2) : g_strndup (text, length);
 }
 
+/* Forms that whoever takes an address takes. */
+static char *
+wrong_address (const char *text, const char *port)
+{
+  bool is_number = *port && strspn (port, "0123456789") == strlen (port);
+  return is_number ? g_strdup_printf ("`%s`: a port is a number in 1..65535", text)
+                   : g_strdup_printf ("`%s` is not an address; write unix:PATH or tcp:HOST:PORT", text);
+}
+
 /* Returns what is wrong, NULL: nothing. */
 static char *
 address_parse (const char *text, Address *a)
@@ -63,7 +73,7 @@ address_parse (const char *text, Address *a)
   if (a->path && strlen (a->path) > PATH_MOST)
     return g_strdup_printf ("the path is longer than a Unix socket's may be (%zu bytes)", PATH_MOST);
   if (!a->path && !g_ascii_string_to_unsigned (a->port, 10, 0, 65535, &number, NULL))
-    return g_strdup_printf ("`%s` is not an address; write unix:PATH or HOST:PORT", text);
+    return wrong_address (text, a->port);
   a->host = a->path || !colon ? NULL : host_of (tcp, (size_t) (colon - tcp));
   return NULL;
 }
@@ -358,6 +368,7 @@ watch_socket (BpListener *l)
 void
 bp_listener_watch (BpListener *l, BpMachine *machine, bool locked, bool (*client) (void *user, int fd), void *user)
 {
+  CONTRACT_MAIN (machine);
   l->machine = machine;
   l->locked = locked;
   l->client = client;

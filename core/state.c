@@ -146,10 +146,13 @@ elements_of (const BpStateField *f, const uint8_t *base, uint64_t *count)
   }
 }
 
+/* Of a blob `needed' comes first: it may be what puts the bytes there.  One that says true and leaves none is found by save_field. */
 static bool
 is_saved (const void *self, const BpStateField *f, const uint8_t *base)
 {
   uint64_t count;
+  if (f->kind == BP_STATE_BLOB && f->needed)
+    return f->needed (self);
   return elements_of (f, base, &count) && (!f->needed || f->needed (self));
 }
 
@@ -362,13 +365,11 @@ load_blob (Reader *r, const BpStateField *f, uint64_t count, uint8_t *base)
     b->size = count;
     return true;
   }
-  void *copy = count ? g_try_malloc (count) : NULL;
-  if (count && !copy) {
+  void *copy = g_try_malloc (MAX (count, 1));   /* an empty one is there, too: what could be saved can be saved again */
+  if (!copy) {
     return refuse (r, "field `%s`: the host has no memory for %" G_GUINT64_FORMAT " bytes", f->name, count);
   }
-  if (count) {
-    memcpy (copy, bytes, count);
-  }
+  memcpy (copy, bytes, count);
   g_queue_push_tail (r->blobs, copy);
   return true;
 }

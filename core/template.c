@@ -162,7 +162,7 @@ write_state (BpMachine *m, const Standing *standing, const SnapshotHeader *heade
   write_places (w, blocks);
   write_media (w, disks);
   migrate_write (w, SECTION_STOPPED, stopped, NULL, 0);
-  snapshot_write_objects (m, &sink, disks);
+  snapshot_write_objects (m, &sink, disks, false);
   migrate_write (w, SECTION_END, NULL, NULL, 0);
   bool good = migrate_writer_flush (w, error) && channel_finish (c, error);
   migrate_writer_free (w);
@@ -217,14 +217,29 @@ save (BpMachine *m, const Standing *standing, const char *folder, GError **error
   return good;
 }
 
+/* And none above it: a name with a typing error in its middle makes nothing. */
+static bool
+make_folder (const char *folder, GError **error)
+{
+  int code = g_mkdir (folder, 0700) == 0 ? 0 : errno;
+  g_autofree char *path = g_canonicalize_filename (folder, NULL), *parent = g_path_get_dirname (path);
+  if (code == 0 || g_file_test (folder, G_FILE_TEST_IS_DIR))
+    return true;
+  if (code == EEXIST)
+    return snapshot_refuse (error, "`%s` is no folder", folder);
+  if (code == ENOENT && !g_file_test (parent, G_FILE_TEST_EXISTS))
+    return snapshot_refuse (error, "`%s` cannot be made: there is no folder `%s`", folder, parent);
+  return snapshot_refuse (error, "`%s` cannot be made: %s", folder, g_strerror (code));
+}
+
 bool
 bp_machine_save_template (BpMachine *machine, const char *folder, GError **error)
 {
   CONTRACT_MAIN_UNLOCKED (machine);
   if (migration_holds (machine))
     return snapshot_refuse (error, "the machine is on its way from one process to another");
-  if (g_mkdir_with_parents (folder, 0700) != 0)
-    return failed (folder, "made", error);
+  if (!make_folder (folder, error))
+    return false;
   Standing standing = machine_stand (machine, BP_RUN_SAVING);
   bool good = machine_serve_first (machine, &standing, BP_RUN_SAVING, error) && disks_shareable (machine, error) && save (machine, &standing, folder, error);
   machine_go_on (machine, &standing);

@@ -34,6 +34,11 @@ inside (const Check *check, uint64_t offset, uint64_t size)
 static bool
 key_is_new (Check *check, char *key)
 {
+  if (!reader_is_key (key, strlen (key))) {
+    refuse (check, "the name `%s` cannot be written in a descriptor: letters, digits, '-', '_' and '.' are allowed", key);
+    g_free (key);
+    return false;
+  }
   if (!g_hash_table_add (check->keys, key)) {
     return refuse (check, "the name `%s` stands for two things (a descriptor could not tell them apart)",
                    key);
@@ -111,6 +116,25 @@ has_no_value (const BpProperty *p)
   return is_number && (is_signed ? (int64_t) min > (int64_t) max : min > max);
 }
 
+/* (one without an interface leads to whatever there is) */
+static bool
+link_is_fine (Check *check, const BpProperty *p)
+{
+  g_autofree char *wrong = p->interface_id ? interface_id_verdict (p->interface_id) : NULL;
+  return !wrong || refuse (check, "property `%s`: %s", p->name, wrong);
+}
+
+/* What no object has, because each is given another. */
+static bool
+default_is_fine (Check *check, const BpProperty *p)
+{
+  if (p->flags & BP_PROPERTY_REQUIRED || p->kind == BP_PROPERTY_LINK)
+    return true;
+  g_autofree char *text = property_default_text (p);
+  g_autofree char *wrong = text && *text ? property_check (p, text) : NULL;
+  return !wrong || refuse (check, "property `%s`: its own default is refused: %s", p->name, wrong);
+}
+
 static bool
 property_is_fine (Check *check, const BpProperty *p)
 {
@@ -127,7 +151,8 @@ property_is_fine (Check *check, const BpProperty *p)
   if (has_no_value (p)) {
     return refuse (check, "property `%s` has a range without a number in it", p->name);
   }
-  return key_is_new (check, g_strdup (p->name)) && (p->kind != BP_PROPERTY_ENUM || enum_is_fine (check, p));
+  return key_is_new (check, g_strdup (p->name)) && (p->kind != BP_PROPERTY_ENUM || enum_is_fine (check, p)) && default_is_fine (check, p)
+         && (p->kind != BP_PROPERTY_LINK || link_is_fine (check, p));
 }
 
 /* --- pins and regions ----------------------------------------------------------------------- */
@@ -144,6 +169,9 @@ pin_is_fine (Check *check, const BpPinDesc *pin)
   if (pin->direction == BP_PIN_OUT &&
       !inside (check, pin->offset, (uint64_t) pin->count * sizeof (BpPin *))) {
     return refuse (check, "output pin `%s` lies outside the instance", pin->name);
+  }
+  if (!pin->help || !*pin->help) {
+    return refuse (check, "pin `%s` has no help", pin->name);
   }
   if (pin->count == 1) {
     return key_is_new (check, g_strdup (pin->name));
@@ -190,6 +218,12 @@ region_is_fine (Check *check, const BpRegionDesc *region)
   }
   if (!inside (check, region->offset, sizeof (BpRegion *))) {
     return refuse (check, "region `%s` lies outside the instance", region->name);
+  }
+  if (region->size == 0) {
+    return refuse (check, "region `%s` has a size of 0 bytes", region->name);
+  }
+  if (!region->help || !*region->help) {
+    return refuse (check, "region `%s` has no help", region->name);
   }
   return key_is_new (check, g_strdup (region->name));
 }
@@ -254,6 +288,35 @@ state_is_fine (Check *check, const GArray *rows, uint64_t size, unsigned depth)
   return true;
 }
 
+/* --- interfaces ----------------------------------------------------------------------------- */
+
+static bool
+interfaces_are_fine (Check *check)
+{
+  for (const BpTypeDesc *t = &check->ours; t; t = t->parent) {
+    for (const BpInterfaceDesc *i = t->interfaces; i && i->id; i++) {
+      g_autofree char *wrong = interface_id_verdict (i->id);
+      if (wrong)
+        return refuse (check, "%s", wrong);
+    }
+  }
+  return true;
+}
+
+/* What an ancestor's table lacks does not matter where a descendant's takes its place. */
+char *
+type_functions_verdict (const BpTypeDesc *type)
+{
+  for (const BpTypeDesc *t = type; t; t = t->parent) {
+    for (const BpInterfaceDesc *i = t->interfaces; i && i->id; i++) {
+      g_autofree char *wrong = type_interface (type, i->id) == i->table ? interface_verdict (i) : NULL;
+      if (wrong)
+        return g_strdup_printf ("type `%s`: %s", type->name, wrong);
+    }
+  }
+  return NULL;
+}
+
 /* --- the type ------------------------------------------------------------------------------- */
 
 static bool
@@ -266,6 +329,25 @@ name_is_fine (const char *name)
     if (!g_ascii_isalnum (*name) && !strchr ("-_.+", *name)) {
       return false;
     }
+  }
+  return true;
+}
+
+/* An abstract one is in no list of types, and is looked up by its name all the same. */
+static bool
+ancestor_is_fine (Check *check, const BpTypeDesc *p, unsigned generation)
+{
+  if (!sizes_are_fine (check, p)) {
+    return false;
+  }
+  if (!name_is_fine (p->name)) {
+    return refuse (check, "a parent has the name `%s`: letters, digits, '-', '_', '.' and '+' are allowed", p->name ? p->name : "");
+  }
+  if (!p->description || !*p->description) {
+    return refuse (check, "the parent `%s` has no description", p->name);
+  }
+  if (p->instance_size > check->ours.instance_size || generation > 16) {
+    return refuse (check, "the parent `%s` is larger, or its ancestry has no end", p->name);
   }
   return true;
 }
@@ -289,12 +371,12 @@ head_is_fine (Check *check)
   if (!sizes_are_fine (check, t)) {
     return false;
   }
+  if (t->flags & BP_TYPE_HOT_PLUG && (t->kind == BP_KIND_ACCEL || t->kind == BP_KIND_CPU || t->kind == BP_KIND_BOOT)) {
+    return refuse (check, "what is of kind %s does not join or leave a machine that runs, and cannot have BP_TYPE_HOT_PLUG", kind_name (t->kind));
+  }
   unsigned generations = 0;
   for (const BpTypeDesc *p = t->parent; p; p = p->parent) {
-    if (p->instance_size > t->instance_size || ++generations > 16) {
-      return refuse (check, "the parent `%s` is larger, or its ancestry has no end", p->name);
-    }
-    if (!sizes_are_fine (check, p)) {
+    if (!ancestor_is_fine (check, p, ++generations)) {
       return false;
     }
   }
@@ -325,8 +407,8 @@ check_tables (Check *check)
   for (unsigned i = 0; fine && i < regions->len; i++) {
     fine = region_is_fine (check, &g_array_index (regions, BpRegionDesc, i));
   }
-  if (fine) {
-    state_is_fine (check, state, check->ours.instance_size, 0);
+  if (fine && state_is_fine (check, state, check->ours.instance_size, 0)) {
+    interfaces_are_fine (check);
   }
 }
 

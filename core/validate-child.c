@@ -448,16 +448,6 @@ try_life (Child *c, bool again)
 /* --- items: the values of a property ----------------------------------------------------------------------- */
 
 static bool
-default_is_good (Child *c, const BpProperty *p)
-{
-  if (p->flags & BP_PROPERTY_REQUIRED || p->kind == BP_PROPERTY_LINK)
-    return true;
-  g_autofree char *text = property_default_text (p);
-  g_autofree char *bad = text && *text ? property_check (p, text) : NULL;
-  return !bad || wrong (c, "its own default is refused: %s", bad);
-}
-
-static bool
 wrong_values_are_refused (Child *c, const BpProperty *p, unsigned *n)
 {
   g_auto (GStrv) values = validate_wrong_values (p);
@@ -527,7 +517,7 @@ try_values (Child *c, const BpProperty *p, bool in_machine)
 {
   g_auto (GStrv) values = validate_good_values (p, SAMPLE);
   unsigned n = 0, n_wrong = 0, refusals = 0;
-  bool good = default_is_good (c, p) && wrong_values_are_refused (c, p, &n_wrong);
+  bool good = wrong_values_are_refused (c, p, &n_wrong);
   for (char **v = values; good && *v; v++, n++)
     good = try_value (c, p, *v, in_machine, &refusals);
   g_autofree char *detail = good ? NULL : g_strdup (c->why);

@@ -22,6 +22,10 @@ add (void *self, const char *address, const BpVirtioFunction *function, GError *
   for (GSList *l = bus->devices; l; l = l->next)
     taken |= g_strcmp0 (((const BpVirtioDevice *) l->data)->address, address) == 0;
   bool wrong = function->n_queues && !(function->queue_sizes && function->kick);
+  if (function->struct_size < offsetof (BpVirtioFunction, without)) {
+    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "%s: the device's struct_size is to be sizeof (BpVirtioFunction)", address);
+    return NULL;
+  }
   if (taken || wrong) {
     g_set_error (error, BP_ERROR, BP_ERROR_FAILED, taken ? "the place %s is taken" : "%s: the device has queues without sizes, or takes no kicks", address);
     return NULL;

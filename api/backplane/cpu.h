@@ -27,7 +27,7 @@ BP_EXPORT unsigned bp_vcpu_index (const BpVcpu *vcpu);         /* 0, 1, 2 ... in
 /* Set or clear pending bits; setting kicks the vCPU when it runs or sleeps on another thread. [any] */
 BP_EXPORT void bp_vcpu_raise (BpVcpu *vcpu, uint32_t bits);
 BP_EXPORT void bp_vcpu_lower (BpVcpu *vcpu, uint32_t bits);
-BP_EXPORT uint32_t bp_vcpu_pending (const BpVcpu *vcpu);
+BP_EXPORT uint32_t bp_vcpu_pending (const BpVcpu *vcpu);       /* [any] */
 /* Make the vCPU's loop come around: it leaves guest code, or wakes, and looks at everything again. [any] */
 BP_EXPORT void bp_vcpu_kick (BpVcpu *vcpu);
 /* Runs f on the vCPU's thread between guest instructions, without the machine lock; at once and here when that is this thread, when there is none yet, or

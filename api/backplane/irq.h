@@ -2,9 +2,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * PURPOSE.  An output pin is a BpPin * in the state struct, set by the host before configure; raising it calls the input pins it is wired to, synchronously.  Levels
- * are 0/1 (what is not 0 is 1), and low at first and after each reset of the machine; an input is called only on a change of its level, as soon as its driver
- * is realized or reset, which may be before its own object is.  Levels are saved and restored by the host.  A pin that changes itself by way of others is
- * taken along 32 times, and then reported.
+ * are 0/1 (what is not 0 is 1), and low at first.  An input is called only on a change of its level, as soon as its driver is realized, which may be before its
+ * own object is.  A pin that changes itself by way of others is taken along 32 times, and then reported.
+ *
+ * RESET.  A reset of the machine begins with all levels low, of which nobody is told: an output that is high after it says so in `reset', and an object sets its
+ * own copy of an input's level to 0 there.  Objects are reset one after the other, in an order that nobody may count on: an object that has a `reset' hears
+ * nothing at its inputs until that has returned, and then, once, of each that is high.  What rises and falls before is not heard.
+ *
+ * SNAPSHOTS.  The host saves and restores levels, for bp_pin_level and for what changes later.  A load is a reset, after which levels and saved fields are put in
+ * place: no input's `set' is called for what they are then.  What an object made of a level (a copy, a request that it latched) is its own to save.
  * All of it is [any][locked].
  */
 #ifndef BACKPLANE_IRQ_H
@@ -26,7 +32,7 @@ typedef struct BpPinDesc {
   uint32_t count;               /* at least 1 */
   uint32_t offset;              /* OUT: of BpPin *field, or of the first of BpPin *field[count] */
   uint32_t flags;               /* BP_PIN_* */
-  void (*set) (void *self, unsigned index, int level);  /* IN: input `index', below count, is `level' now.  [any][locked][configured] */
+  void (*set) (void *self, unsigned index, int level);  /* IN: input `index', below count, is `level' now; not called in a RESET or for SNAPSHOTS, see above.  [any][locked][configured] */
   const char *help;             /* what it is, and when it is high; required */
 } BpPinDesc;
 

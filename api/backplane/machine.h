@@ -64,7 +64,8 @@ BP_EXPORT void bp_machine_unwatch (BpMachine *machine, unsigned id);            
 
 /* All objects in the descriptor's order: call with *cursor = 0 first; NULL at the end. [main][configured] */
 BP_EXPORT void *bp_machine_next_object (BpMachine *machine, unsigned *cursor);
-BP_EXPORT const BpTypeDesc *bp_object_type (const void *self);                         /* [any] */
+/* The host's copy of it, as are its parents: it has the host's size, and is never the plugin's own table; compare names. [any] */
+BP_EXPORT const BpTypeDesc *bp_object_type (const void *self);
 /* The object's properties, its parents' first, each once; NULL after the last. [any] */
 BP_EXPORT const BpProperty *bp_object_property (const void *self, unsigned index);
 /* A property's value as text that the descriptor would take; NULL: unset, or, with error, no such property, or a secret.  Free with g_free. [main] */
@@ -81,7 +82,7 @@ BP_EXPORT char *bp_machine_map_text (BpMachine *machine);
 
 typedef struct BpObjectKey {
   const char *key, *value;      /* as in the section; key NULL ends the table */
-} BpObjectKey;
+} BpObjectKey;                  /* as large in all of 1.x */
 /* Adds what the section [KIND ID] (NULL: of the kind that `type' belongs to) with these keys would have made, with the same checks: `type' and `module',
  * properties, wires, maps.  The type must have BP_TYPE_HOT_PLUG.  NULL with error, which has a line for each thing that is wrong: nothing has changed. [main] */
 BP_EXPORT void *bp_machine_add_object (BpMachine *machine, const char *kind, const char *id, const BpObjectKey *keys, GError **error);

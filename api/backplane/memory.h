@@ -25,7 +25,7 @@ enum {
 
 /* Callbacks of an I/O region, copied; NULL reads ones, ignores writes.  self: the region's owner.  offset is from the region's start, size 1, 2, 4 or 8 bytes; values
  * are right-aligned, and of what read returns bits beyond size are ignored.  A write that is narrower than impl_min is merged into what read gives.
- * [any][locked][realized], LOCK_FREE: not locked */
+ * A callback that does DMA (bp_as_write) may be called again by it, a few levels deep. [any][locked][realized], LOCK_FREE: not locked */
 typedef struct BpRegionOps {
   uint32_t struct_size;
   uint32_t flags;               /* BP_REGION_OPS_* */
@@ -69,14 +69,14 @@ BP_EXPORT void bp_region_remove (BpRegion *child);
 BP_EXPORT void bp_region_set_enabled (BpRegion *region, bool enabled);
 BP_EXPORT void bp_region_set_readonly (BpRegion *region, bool readonly);       /* RAM and aliases of RAM: writes are dropped */
 BP_EXPORT void bp_region_set_offset (BpRegion *child, uint64_t offset);
-BP_EXPORT void bp_region_set_size (BpRegion *region, uint64_t size);
+BP_EXPORT void bp_region_set_size (BpRegion *region, uint64_t size);           /* not of RAM, ROM and ROM devices, whose host memory has its size: that ends the process */
 BP_EXPORT void bp_region_set_rom_mode (BpRegion *region, bool on);
 /* [any] */
 BP_EXPORT const char *bp_region_name (const BpRegion *region);
 BP_EXPORT uint64_t bp_region_size (const BpRegion *region);
 BP_EXPORT void *bp_region_owner (const BpRegion *region);
 BP_EXPORT void *bp_region_ram (const BpRegion *region);        /* host memory of RAM/ROM kinds, else NULL */
-/* In configure: the descriptor can map this region of the object's by its name, as if it were in the type's table.  It stays the object's to free. [main] */
+/* In configure: the descriptor can map this region of the object's (or nobody's) by its name, as if it were in the type's table.  It stays the object's to free. [main] */
 BP_EXPORT void bp_region_publish (void *self, BpRegion *region, const char *help);
 
 /* A write of `size' bytes (0: of any) at `offset' signals an eventfd instead of calling the region: the device's thread does the rest, and under KVM the
@@ -114,7 +114,8 @@ BP_EXPORT void bp_address_space_free (BpAddressSpace *as);
 BP_EXPORT BpRegion *bp_address_space_root (BpAddressSpace *as);
 
 /* Access by a device or the host (DMA), of any size and alignment, byte by byte as the bus has them.  false: some of it hit nothing, a reserved region, or was
- * refused; reads give ones there, the rest was read or written.  What lies at a device's registers is called, under the machine lock.  [any] */
+ * refused; reads give ones there, the rest was read or written.  What lies at a device's registers is called, under the machine lock:
+ * those of the device that does the DMA, too, if a guest says so, whose callback then runs within its own.  Of accesses within each other the 17th is refused, and logged.  [any] */
 BP_EXPORT bool bp_as_read (BpAddressSpace *as, uint64_t address, void *buffer, uint64_t size);
 BP_EXPORT bool bp_as_write (BpAddressSpace *as, uint64_t address, const void *buffer, uint64_t size);
 /* One guest access of 1, 2, 4 or 8 bytes, little-endian value. [any] */
@@ -155,7 +156,8 @@ typedef struct BpMemoryListener {
   void (*doorbell_add) (void *user, uint64_t address, const BpDoorbell *doorbell);
   void (*doorbell_remove) (void *user, uint64_t address, const BpDoorbell *doorbell);
 } BpMemoryListener;
-/* Called at commits, in the committing thread, locked.  Returns a number for removal. */
+/* Called at commits, in the committing thread, under the map's lock and perhaps without the machine lock, which a listener must not take.  Returns a number for removal; once
+ * bp_as_unlisten returns, nobody is called any more.  Not between bp_as_lookup and bp_as_leave. [any] */
 BP_EXPORT unsigned bp_as_listen (BpAddressSpace *as, const BpMemoryListener *listener, void *user);
 BP_EXPORT void bp_as_unlisten (BpAddressSpace *as, unsigned number);
 
@@ -166,9 +168,10 @@ typedef enum BpDirtyClient { BP_DIRTY_DISPLAY, BP_DIRTY_MIGRATION, BP_DIRTY_CODE
 BP_EXPORT void bp_dirty_mark (uint64_t ram_address, uint64_t size);
 BP_EXPORT bool bp_dirty_test (BpDirtyClient client, uint64_t ram_address);
 BP_EXPORT bool bp_dirty_test_all (uint64_t ram_address);       /* every client's bit is set: a store needs no care */
-/* Clears the client's bits of a span and returns whether any was set. */
+/* Clears the client's bits of a span and returns whether any was set. [any] */
 BP_EXPORT bool bp_dirty_clear (BpDirtyClient client, uint64_t ram_address, uint64_t size);
-/* Called before any write that goes through bp_as_* or bp_dirty_mark touches a page whose CODE bit is clear. One listener (the accelerator). */
+/* Called before any write that goes through bp_as_* or bp_dirty_mark touches a page whose CODE bit is clear. One listener (the accelerator);
+ * NULL: none.  A call to the one before may be under way still. [any] */
 BP_EXPORT void bp_dirty_set_code_listener (void (*written) (void *user, uint64_t ram_address, uint64_t size), void *user);
 
 /* Of the region's first byte in the machine-wide numbering; ~0 for a region without host memory. */
@@ -190,6 +193,7 @@ typedef struct BpDirtyWatcher {
   /* Somebody wants DISPLAY or MIGRATION bits, or nobody does any more.  Told when the watcher is set, too. [any] */
   void (*wanted) (void *user, BpDirtyClient client, bool wanted);
 } BpDirtyWatcher;
+/* A call to the one before may be under way still. [any] */
 BP_EXPORT void bp_dirty_set_watcher (const BpDirtyWatcher *watcher, void *user);
 /* A client calls this once before it looks at the bits of a span (a display: once a frame). [any] */
 BP_EXPORT void bp_dirty_sync (uint64_t ram_address, uint64_t size);

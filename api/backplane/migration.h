@@ -86,7 +86,7 @@ BP_EXPORT bool bp_machine_is_incoming (BpMachine *machine);
  * write to stays in that file, one copy for all who begin with it.
  */
 
-/* The machine stands meanwhile.  The folder is made; one that holds a template gets the new one when that is complete.  false: a disk is written to, which
+/* The machine stands meanwhile.  The folder is made, and none above it; one that holds a template gets the new one when that is complete.  false: a disk is written to, which
  * many cannot share (the message names it), or the host's disk is full ... */
 BP_EXPORT bool bp_machine_save_template (BpMachine *machine, const char *folder, GError **error);
 

@@ -3,16 +3,20 @@
 /*
  * PURPOSE.  A type is a BpTypeDesc: data and callbacks.  The host allocates the state struct (zeroed, 64-byte aligned), sets its
  * properties, creates its pins and regions, and drives the one life cycle, the same for every kind of object:
- *     configure   [main] properties are set, links too, in the descriptor's order; check what no row can say; add regions or pins whose number depends on them
+ *     configure   [main] properties are set, links too, and what the object links to was configured before it (of two that link to each other, one was not); check
+ *                 what no row can say; add regions or pins whose number depends on them.  Objects that have no link between them: rely on no order
  *     realize     [main] everything is wired and mapped, and what the object links to was realized before it (of two that link to each other, one was not); acquire
  *                 host resources, attach to backends and buses, create timers
  *     reset       [main][locked] to the state after power-on (cold) or after a reset line (warm); once before the machine first runs, in the
  *                 order of realize.  Before the first object's all pins of the machine have become low without a word (no input is called): who drives a line that is
- *                 high after power-on raises it here, and an input that others raise may be called before or after its own object's reset
+ *                 high after power-on raises it here, and an input hears of it after its own object's reset (irq.h)
  *     unrealize   [main] in the opposite order; release what configure and realize acquired: also after either has failed, and when realize was never called.
  *                 The state is zeroed before configure, so what is NULL was not acquired yet.  The host frees what rows have made: strings, pins, regions
- * Each callback may be NULL.  configure and realize report failure through GError; the message need not name the object, the host adds file, line and section.
+ * Each callback may be NULL: then the nearest ancestor's is called.  One that is set takes its place, and calls it itself if it wants that.
+ * configure and realize report failure through GError; the message need not name the object, the host adds file, line and section:
+ * those of a key's value where it begins with the key ("size: it is no power of two").
  * The machine lock is not held in configure, realize and unrealize of a machine that is built or taken down: nothing else runs then, and what is [locked] may be called.
+ * Of an object that joins a machine that runs, or leaves it, see BP_TYPE_HOT_PLUG.
  * A machine that has started may be confined ([sandbox] of its descriptor): files are opened as another user, no process is started, and system calls that machines seldom
  * make fail with EPERM.  What can be opened is opened in realize; threads leave SIGSYS unblocked.
  */
@@ -35,16 +39,18 @@ typedef enum BpKind {
 typedef enum BpResetKind { BP_RESET_COLD, BP_RESET_WARM } BpResetKind;
 
 /* An interface that instances of the type implement.  A table of this ABI's own interfaces has every function that its users call without asking; a type whose
- * table lacks one is refused when its plugin is loaded, and the message names the function. */
+ * table, or an ancestor's, lacks one is refused when its plugin is loaded, and the message names the function (a test's own types, bp_test_new, may lack what is not called there).  As large
+ * in all of 1.x. */
 typedef struct BpInterfaceDesc {
-  const char *id;               /* "bp.char/1": name and revision; a third party's own starts with its reversed domain.  NULL ends the table */
+  const char *id;               /* "bp.char/1": name and revision; a third party's own starts with its reversed domain, and others that start with "bp." are refused.
+                                 * NULL ends the table */
   const void *table;            /* starts with struct_size */
 } BpInterfaceDesc;
 
 /* For BpTypeDesc.flags; not inherited. */
 enum {
-  BP_TYPE_HOT_PLUG = 1 << 0,    /* objects of the type may join and leave a machine that runs (machine.h); their realize, reset and unrealize are then called
-                                   locked, unrealize while no vCPU runs */
+  BP_TYPE_HOT_PLUG = 1 << 0,    /* objects of the type may join and leave a machine that runs (machine.h); their configure is then called beside vCPUs that run, without
+                                   the lock, realize and reset locked, unrealize locked and while no vCPU runs, also after either has failed.  Not of kind accel, cpu or boot */
   BP_TYPE_STAYS = 1 << 1        /* a machine with such an object is not moved (migration.h): somebody writes to its memory who does not mark what is dirty */
 };
 

@@ -4,7 +4,7 @@
  * PURPOSE.  A plugin is a shared object that exports one function, bp_plugin_query, made by BP_PLUGIN_DEFINE.
  * THE PROMISE.  A device, bus, memory, backend, boot or instrumentation plugin compiled against ABI 1.x loads in every 1.y, y >= x, without
  * being rebuilt.  A plugin that sets BP_PLUGIN_SAME_MINOR (accelerators and CPU frontends, which share data structures with the
- * translator) loads only where the minor is the same.  Plugins may have any licence; say which.
+ * translator) loads only where the minor is the same; one whose types implement BP_ACCEL_ID, BP_TCG_FRONTEND_ID or BP_INSTRUMENT_HOST_ID has to.  Plugins may have any licence; say which.
  * Loading never ends the process: each refusal has a message of its own (`backplane describe FILE.so` prints it).
  */
 #ifndef BACKPLANE_PLUGIN_H
@@ -44,7 +44,7 @@ typedef struct BpPluginDesc {
   const BpTypeDesc *const *types;       /* NULL-terminated */
   const char *const *requires_interfaces; /* NULL-terminated ids that some loaded plugin or the core must know; may be NULL */
   bool (*load) (GError **error);        /* [main]; may be NULL */
-  void (*unload) (void);                /* [main]; tests only */
+  void (*unload) (void);                /* reserved, and never called: a plugin that was loaded stays until the program ends */
 } BpPluginDesc;
 
 typedef const BpPluginDesc *(*BpPluginQuery) (void);

@@ -25,7 +25,8 @@ enum {
   BP_PROPERTY_RUNTIME = 1 << 1,         /* may be changed while running; the type's property_changed is called */
   BP_PROPERTY_SECRET = 1 << 2,          /* a password or its like: bp_object_get does not tell it */
   BP_PROPERTY_MAYBE_NEW = 1 << 3,       /* FILE: it need not be there when the descriptor is checked; the type makes it, or says what is wrong */
-  BP_PROPERTY_FOLDER = 1 << 4           /* FILE: the path is a folder's */
+  BP_PROPERTY_FOLDER = 1 << 4,          /* FILE: the path is a folder's */
+  BP_PROPERTY_HOST = 1 << 5             /* of a device: how the host does its part, which the guest cannot tell; the machine may go on in one where it is another.  FILE is that too */
 };
 
 typedef struct BpProperty {
@@ -37,7 +38,7 @@ typedef struct BpProperty {
   const char *default_text;     /* STRING, FILE, LIST; may be NULL */
   uint64_t min, max;            /* integers and SIZE; both 0: the kind's whole range; max 0, and min above it: no upper end (signed kinds: cast from int64_t) */
   const char *const *names;     /* ENUM: NULL-terminated */
-  const char *interface_id;     /* LINK */
+  const char *interface_id;     /* LINK: that of BpLink.table; NULL: any object will do, and table is NULL */
   const char *help;             /* one or two sentences with units; required */
 } BpProperty;
 

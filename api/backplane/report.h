@@ -45,7 +45,7 @@ typedef enum BpReportKind {
 typedef struct BpReportColumn {
   const char *key, *title;
   BpReportKind kind;
-} BpReportColumn;
+} BpReportColumn;               /* as large in all of 1.x */
 
 /* n at least 1; a column's title NULL: its key.  People see the first rows on the terminal, and how many more there are; JSON and the page have them all, and the page sorts and filters them: put the
  * most important ones first. */

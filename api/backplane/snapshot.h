@@ -5,7 +5,7 @@
  * themselves (each writable one whose format can takes an internal snapshot of that name, and the first of them the machine's state as well), or, when no
  * disk can, in a file of its own.
  *
- * A name that holds a '/' or ends in ".bps" is a file's; any other is a snapshot's in the disks, or, when no disk can keep one, of the file NAME.bps in the
+ * A name that holds a '/' or ends in ".bps" is a file's, which gets that ending when the name has none (a file without it is loaded when there is none with it); any other is a snapshot's in the disks, or, when no disk can keep one, of the file NAME.bps in the
  * current directory.  Disks take their part of a file's snapshot under the file's name without its folder (which ends in ".bps" there in any case).
  *
  * All functions are called [main], never under the machine lock, and not from a watcher of the machine's events.  All but the listing stop the machine for as long as
@@ -38,7 +38,7 @@ BP_EXPORT bool bp_machine_save_snapshot (BpMachine *machine, const char *name, G
 /* Everything is checked before anything changes: what does not fit this machine is listed, all of it, and the machine goes on as it was.  When the host fails
  * later than that, the message says so and the machine stays stopped.  `name` may be the id of one in a disk. */
 BP_EXPORT bool bp_machine_load_snapshot (BpMachine *machine, const char *name, GError **error);
-/* Of all disks, or the file and what the disks have of it.  false: there is none, or it could not be deleted everywhere. */
+/* By its name alone: of all disks, or the file and what the disks have of it.  false: there is none, or it could not be deleted everywhere. */
 BP_EXPORT bool bp_machine_delete_snapshot (BpMachine *machine, const char *name, GError **error);
 /* Those in the machine's disks, oldest first, then those of this machine in files *.bps of the current directory.  `found` must not change any.  false: a disk cannot
  * tell, and nothing was found. */

@@ -1,4 +1,4 @@
-/* test-check.h -- libbackplane-test in a suite of Check; test.h includes it when <check.h> came first. */
+/* test-check.h -- libbackplane-test in a suite of Check; test.h includes it. */
 /* SPDX-License-Identifier: MIT */
 /*
  * PURPOSE.  In a test that Check runs, a failure of the harness is a failure of that test.  It is inline, so that the library needs no Check.
@@ -7,7 +7,18 @@
 #define BACKPLANE_TEST_CHECK_H
 
 #include <backplane/common.h>
-#ifdef CHECK_MAJOR_VERSION
+BP_BEGIN_DECLS
+
+/* Who is told of a failure; it does not return.  NULL: the message goes to stderr and the process ends with 1. */
+typedef void BpTestFailed (const char *file, int line, const char *message);
+BP_EXPORT void bp_test_on_failure (BpTestFailed *failed);
+
+BP_END_DECLS
+#endif
+
+/* Once <check.h> was there: test.h, which includes this header, may come before it. */
+#if defined CHECK_MAJOR_VERSION && !defined BACKPLANE_TEST_CHECK_INLINE_
+#define BACKPLANE_TEST_CHECK_INLINE_
 BP_BEGIN_DECLS
 
 static inline void
@@ -46,5 +57,4 @@ bp_test_check_run (const char *name, const TTest *const *tests, unsigned n)
   }
 
 BP_END_DECLS
-#endif
 #endif

@@ -33,6 +33,7 @@
 #define BACKPLANE_TEST_H
 
 #include <backplane/device.h>
+#include <backplane/test-check.h>
 BP_BEGIN_DECLS
 
 typedef struct BpTest BpTest;
@@ -147,9 +148,6 @@ BP_EXPORT int bp_test_main (const char *suite, const BpTestCase *const *tests, i
     return bp_test_main (suite_, tests, argc, argv); \
   }
 
-/* Who is told of a failure; it does not return.  NULL: the message goes to stderr and the process ends with 1. */
-typedef void BpTestFailed (const char *file, int line, const char *message);
-BP_EXPORT void bp_test_on_failure (BpTestFailed *failed);
 /* Where the test is: the calls above say it by themselves (test-where.h). */
 BP_EXPORT void bp_test_at (const char *file, int line);
 BP_EXPORT const char *bp_test_where (int *line);
@@ -157,7 +155,4 @@ BP_EXPORT const char *bp_test_where (int *line);
 BP_END_DECLS
 
 #include <backplane/test-where.h>
-#ifdef CHECK_MAJOR_VERSION
-#include <backplane/test-check.h>
-#endif
 #endif

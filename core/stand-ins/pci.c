@@ -75,6 +75,8 @@ follow (BpPciSlot *s)
 static const char *
 verdict (const BpPciFunction *f)
 {
+  if (f->struct_size < offsetof (BpPciFunction, rom))
+    return "the function's struct_size is to be sizeof (BpPciFunction)";
   for (unsigned i = 0; i < PCI_BARS; i++) {
     const BpPciBar *bar = &f->bars[i];
     uint64_t size = bar->region ? bp_region_size (bar->region) : 16;

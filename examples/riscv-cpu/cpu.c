@@ -44,11 +44,12 @@ realize (void *self, GError **error)
   return true;
 }
 
-/* The pins are their drivers' business (privileged, 3.4, leaves all but the pc, mstatus.MIE and mcause open). */
+/* Pins are low: who drives one is heard after this.  (privileged, 3.4, leaves all but the pc, mstatus.MIE and mcause open.) */
 static void
 reset (void *self, BpResetKind kind)
 {
   RvCpu *env = self;
+  bp_vcpu_lower (bp_vcpu_of (self), IRQ_SOFTWARE | IRQ_TIMER | IRQ_EXTERNAL);
   memset (env->x, 0, sizeof env->x);
   env->pc = env->reset_vector;
   env->halted = false;

@@ -1,8 +1,10 @@
 /* file.c -- char-file: output goes to a file, input may come from another. */
 /* SPDX-License-Identifier: MIT */
 #include "stream.h"
+#include <backplane/machine.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 
 typedef struct CharFile {
@@ -34,6 +36,41 @@ broken (void *self)
 }
 
 /* --- life cycle --------------------------------------------------------------------------- */
+
+/* The one before it in the descriptor that writes to the same regular file; NULL: none.  Two that append may share it. */
+static const CharFile *
+other_writer (const CharFile *file)
+{
+  unsigned cursor = 0;
+  g_autofree char *path = g_canonicalize_filename (file->path, NULL);
+  if (g_file_test (path, G_FILE_TEST_EXISTS) && !g_file_test (path, G_FILE_TEST_IS_REGULAR))
+    return NULL;
+  for (const CharFile *o; (o = bp_machine_next (bp_object_machine (file), BP_CHAR_ID, &cursor)) && o != file;) {
+    if (strcmp (bp_object_type (o)->name, char_file_type.name) != 0 || !o->path || (o->append && file->append))
+      continue;
+    g_autofree char *its = g_canonicalize_filename (o->path, NULL);
+    if (strcmp (path, its) == 0)
+      return o;
+  }
+  return NULL;
+}
+
+/* What can be told before the file is made. */
+static bool
+file_configure (void *self, GError **error)
+{
+  CharFile *file = self;
+  g_autofree char *directory = g_path_get_dirname (file->path);
+  const CharFile *other = other_writer (file);
+  if (!g_file_test (directory, G_FILE_TEST_IS_DIR))
+    g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "path: cannot write `%s`: there is no directory `%s`", file->path, directory);
+  else if (other)
+    g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "path: `%s` writes `%s` too, and one would overwrite the other; give each a file, or append = on to both",
+                 bp_object_id (other), file->path);
+  else
+    return true;
+  return false;
+}
 
 static bool
 file_realize (void *self, GError **error)
@@ -81,6 +118,7 @@ const BpTypeDesc char_file_type = {
   .description = "output to a file, input from another",
   .properties = properties,
   .interfaces = interfaces,
+  .configure = file_configure,
   .realize = file_realize,
   .unrealize = file_unrealize,
 };

@@ -28,8 +28,6 @@ vnc_library_start (GError **error)
   return true;
 }
 
-void vnc_library_stop (void) { rfbUnregisterProtocolExtension (&vnc_scan_codes); }
-
 /* --- libvncserver's callbacks ---------------------------------------------------------------- */
 
 static void on_key (rfbBool down, rfbKeySym keysym, rfbClientPtr cl) { vnc_input_push (cl->screen->screenData, VNC_KEYSYM, keysym, down != 0, 0); }

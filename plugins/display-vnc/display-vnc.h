@@ -120,7 +120,6 @@ void vnc_end_others (VncClient *c);
 
 /* client.c */
 bool vnc_library_start (GError **error);                /* once */
-void vnc_library_stop (void);
 bool vnc_clients_new (VncDisplay *d, GError **error);
 void vnc_clients_free (VncDisplay *d);
 void *vnc_client_thread (void *client);

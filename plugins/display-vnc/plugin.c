@@ -6,4 +6,4 @@
 static const BpTypeDesc *const types[] = { &display_vnc_type, NULL };
 
 BP_PLUGIN_DEFINE (.id = "display-vnc", .version = "1.0", .licence = "MIT AND GPL-2.0-or-later", .description = "VNC server, with libvncserver (GPL)", .types = types,
-                  .load = vnc_library_start, .unload = vnc_library_stop);
+                  .load = vnc_library_start);

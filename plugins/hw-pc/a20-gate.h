@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define A20_GATE_ID "bp.pc-a20-gate/1"
+#define A20_GATE_ID "hw-pc.a20-gate/1"
 
 typedef struct A20GateIface {   /* both [locked] */
   uint32_t struct_size;

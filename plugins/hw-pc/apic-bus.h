@@ -9,7 +9,7 @@
 
 #include <backplane/common.h>
 
-#define APIC_BUS_ID "bp.apic-bus/1"
+#define APIC_BUS_ID "hw-pc.apic-bus/1"
 
 typedef enum ApicDelivery {     /* SDM 3A, 11.6.1, bits 10..8 of ICR, LVT and redirection entries */
   APIC_FIXED, APIC_LOWEST, APIC_SMI, APIC_REMOTE_READ, APIC_NMI, APIC_INIT, APIC_STARTUP, APIC_EXTINT

@@ -127,6 +127,11 @@ add (void *bus, unsigned address, const BpAtaDrive *drive, GError **error)
                  bp_object_id (bus));
     return NULL;
   }
+  if (drive->struct_size < offsetof (BpAtaDrive, cylinders)) {
+    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "the drive for %u.%u on `%s' has a struct_size of %u, which is to be sizeof (BpAtaDrive)", address >> 1, address & 1,
+                 bp_object_id (bus), drive->struct_size);
+    return NULL;
+  }
   memset (slot, 0, sizeof *slot);
   memcpy (&slot->drive, drive, MIN (drive->struct_size, sizeof slot->drive));
   slot->channel = channel_of (bus, address >> 1);

@@ -1,4 +1,4 @@
-/* lapic.c -- local APIC (Intel SDM 3A, chapter 11): vectors, LVT, IPIs, MMIO page; its life cycle and tables. */
+/* lapic.c -- local APIC (Intel SDM 3A, chapter 11): its life cycle, what is saved of it, its tables. */
 /* SPDX-License-Identifier: MIT */
 #include <backplane/arch/x86-irqchip.h>
 #include <backplane/arch/x86-state.h>

@@ -228,6 +228,11 @@ add (void *self, unsigned address, const BpPciFunction *function, GError **error
                  address >> 3, address & 7, bp_object_id (bus));
     return NULL;
   }
+  if (function->struct_size < offsetof (BpPciFunction, rom)) {
+    g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "the function for %02x.%x on `%s' has a struct_size of %u, which is to be sizeof (BpPciFunction)", address >> 3, address & 7,
+                 bp_object_id (bus), function->struct_size);
+    return NULL;
+  }
   BpPciSlot *s = g_new0 (BpPciSlot, 1);
   memcpy (&s->function, function, MIN (function->struct_size, sizeof s->function));
   if (!bars_are_fine (&s->function, error)) {

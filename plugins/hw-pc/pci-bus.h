@@ -61,7 +61,7 @@ extern const PciPlugIface pci_plug_iface;
 /* --- port 0xcf9 ------------------------------------------------------------------------------- */
 /* The port lies inside the host bridge's configuration address register; a bridge that passes byte accesses on implements this, and the
  * south bridge attaches its register. */
-#define RESET_PORT_ID "bp.pc-reset-port/1"
+#define RESET_PORT_ID "hw-pc.reset-port/1"
 typedef struct ResetPortIface {
   uint32_t struct_size;
   void (*attach) (void *bridge, uint8_t (*read) (void *self), void (*write) (void *self, uint8_t value), void *self);   /* NULL: detach */

@@ -374,7 +374,8 @@ pm_reset (void *self, BpResetKind kind)
   map_blocks (p);
   smbus_reset (&p->smbus);
   p->status = p->enable = p->control = p->gp_enable = p->global_enable = 0;
-  p->gp_status = p->gp_input1 ? GP_INPUT1 : 0;
+  p->gp_input1 = false;
+  p->gp_status = 0;
   p->processor = p->global_control = p->device_control = 0;
   p->gp_output = 0x7fffbfff;
   p->apm_control = p->apm_status = 0;

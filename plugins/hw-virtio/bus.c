@@ -26,9 +26,11 @@ static bool
 function_is_fine (const BpVirtioFunction *f, GError **error)
 {
   const char *wrong = NULL;
-  if (!f->device_id)
+  if (f->struct_size < offsetof (BpVirtioFunction, without))
+    wrong = "its struct_size is to be sizeof (BpVirtioFunction)";
+  else if (!f->device_id)
     wrong = "0 says that there is no device (VIRTIO 1.2, chapter 5)";
-  if (f->n_queues > QUEUES_MOST || (f->n_queues && (!f->queue_sizes || !f->kick)))
+  if (!wrong && (f->n_queues > QUEUES_MOST || (f->n_queues && (!f->queue_sizes || !f->kick))))
     wrong = "it has up to 1024 queues, each with a size, and takes kicks of them";
   for (unsigned i = 0; !wrong && i < f->n_queues; i++)
     if (!f->queue_sizes[i] || f->queue_sizes[i] > BP_VIRTIO_QUEUE_SIZE_MAX || f->queue_sizes[i] & (f->queue_sizes[i] - 1))

@@ -25,7 +25,7 @@ typedef struct Buffers {        /* of one that serves */
 } Buffers;
 
 typedef struct Fs {
-  BpStateBuffer saved;          /* what the server knows, when it is saved or was loaded; never empty */
+  BpStateBuffer saved;          /* what the server knows, from when it is saved or loaded until the next reset */
   /* wiring */
   BpLink bus;
   char *address, *tag, *folder;
@@ -243,13 +243,22 @@ on_event (void *user, BpMachineEvent event, const char *detail)
     drain (f);
 }
 
+static void
+release_saved (Fs *f)
+{
+  g_free (f->saved.data);
+  f->saved = (BpStateBuffer) { NULL, 0 };
+}
+
 /* Asked before it is saved: what the server knows is put there then. */
 static bool
 fill_saved (const void *self)
 {
   Fs *f = (Fs *) self;
-  GByteArray *bytes = f->server ? fs_server_save (f->server) : g_byte_array_append (g_byte_array_new (), (const uint8_t *) "", 1);
-  g_free (f->saved.data);
+  release_saved (f);
+  if (!f->server)
+    return false;
+  GByteArray *bytes = fs_server_save (f->server);
   f->saved.size = bytes->len;
   f->saved.data = g_byte_array_free (bytes, FALSE);
   return true;
@@ -260,10 +269,8 @@ fs_post_load (void *self, GError **error)
 {
   Fs *f = self;
   g_clear_pointer (&f->loaded, fs_server_unref);
-  if (!f->saved.data)
-    f->saved = (BpStateBuffer) { g_malloc0 (1), 1 };
   if (f->saved.size <= 1)
-    return true;
+    return true;                /* there was no server; older states say it with a byte */
   if (!f->device) {
     g_set_error (error, BP_ERROR, BP_ERROR_FAILED, "the saved machine shares a folder here, and this one does not: folder is not given");
     return false;
@@ -309,7 +316,6 @@ fs_realize (void *self, GError **error)
 {
   Fs *f = self;
   uint16_t sizes[1 + QUEUES_MOST];
-  f->saved = (BpStateBuffer) { g_malloc0 (1), 1 };
   if (!f->folder || !*f->folder)
     return true;                /* there is no device */
   for (unsigned i = 0; i <= f->queues; i++)
@@ -353,7 +359,7 @@ static void
 fs_unrealize (void *self)
 {
   Fs *f = self;
-  g_clear_pointer (&f->saved.data, g_free);
+  release_saved (f);
   if (!f->workers)
     return;                     /* it was never realized, or is none */
   if (f->watch)
@@ -372,6 +378,7 @@ static void
 fs_reset (void *self, BpResetKind kind)
 {
   Fs *f = self;
+  release_saved (f);
   if (!f->device)
     return;
   bus_of (f)->reset (f->bus.instance, f->device);

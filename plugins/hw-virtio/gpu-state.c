@@ -79,10 +79,8 @@ gpu_state_fill (const void *gpu)
 void
 gpu_state_release (Gpu *g)
 {
-  if (g->saved.data && g->saved.size == 1)
-    return;
   g_free (g->saved.data);
-  g->saved = (BpStateBuffer) { g_malloc0 (1), 1 };
+  g->saved = (BpStateBuffer) { NULL, 0 };
 }
 
 /* --- loading ----------------------------------------------------------------------------------------- */

@@ -231,7 +231,6 @@ gpu_realize (void *self, GError **error)
                          .accept_features = on_features, .stop = on_stop, .kick = on_kick };
   g->deterministic = bp_machine_is_deterministic (bp_object_machine (g), NULL);
   gpu_resources_init (g);
-  gpu_state_release (g);
   for (unsigned i = 0; i < GPU_HEADS; i++) {
     g->heads[i].wanted_width = g->width;
     g->heads[i].wanted_height = g->height;
@@ -249,7 +248,7 @@ gpu_unrealize (void *self)
   g->device = NULL;
   gpu_heads_clear (g);
   gpu_resources_finish (g);
-  g_clear_pointer (&g->saved.data, g_free);
+  gpu_state_release (g);
 }
 
 /* What monitors like best is no state of the guest's. */
@@ -258,6 +257,7 @@ gpu_reset (void *self, BpResetKind kind)
 {
   Gpu *g = self;
   gpu_bus (g)->reset (g->bus.instance, g->device);
+  gpu_state_release (g);
   forget (g);
 }
 

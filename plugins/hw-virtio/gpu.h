@@ -55,7 +55,7 @@ typedef struct Gpu {
   /* saved */
   uint32_t events;              /* for the driver; 1: a monitor's wish has changed */
   GpuHead heads[GPU_HEADS];
-  BpStateBuffer saved;          /* resources and cursors, while they are saved or loaded; never empty */
+  BpStateBuffer saved;          /* resources and cursors, while they are saved or loaded */
   /* wiring */
   BpLink bus;
   char *address;

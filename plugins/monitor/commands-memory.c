@@ -115,11 +115,40 @@ save (Call *call, const Source *source, JsonObject *arguments, GError **error)
   return NULL;
 }
 
+static void
+note_last (void *user, const BpFlatRange *range)
+{
+  uint64_t *last = user, last_of_range = range->address + (range->size - 1);
+  *last = MAX (*last, last_of_range);
+}
+
+static void
+ignore_range (void *user, const BpFlatRange *range)
+{
+}
+
+/* The greatest address at which anything is; 0: none. */
+static uint64_t
+last_mapped (BpAddressSpace *space)
+{
+  static const BpMemoryListener listener = { .struct_size = sizeof listener, .add = note_last, .remove = ignore_range };
+  uint64_t last = 0;
+  bp_as_unlisten (space, bp_as_listen (space, &listener, &last));
+  return last;
+}
+
+/* Holes read as ones; behind all that is there, a typing error would fill the host's disk with them. */
 static JsonNode *
 pmemsave (Call *call, JsonObject *arguments, GError **error)
 {
   Source s;
+  uint64_t address = (uint64_t) argument_int (arguments, "val", 0);
+  int64_t size = argument_int (arguments, "size", 0);
   source_space (call, "memory", &s);
+  uint64_t last = last_mapped (s.space);
+  if (size > 0 && (address > last || (uint64_t) size - 1 > last - address))
+    return monitor_fail (error, MONITOR_ERROR_GENERIC, "Invalid addr 0x%016" G_GINT64_MODIFIER "x/size %" G_GINT64_FORMAT " specified: nothing is mapped behind 0x%"
+                         G_GINT64_MODIFIER "x", address, size, last);
   return save (call, &s, arguments, error);
 }
 

@@ -18,7 +18,9 @@ savevm (Call *call, JsonObject *arguments, GError **error)
 {
   const char *name = argument_string (arguments, "name");
   g_autofree char *dated = name ? NULL : dated_name ();
-  return bp_machine_save_snapshot (call->monitor->machine, name ? name : dated, error) ? node_empty () : NULL;
+  if (!bp_machine_save_snapshot (call->monitor->machine, name ? name : dated, error))
+    return NULL;
+  return name ? node_empty () : node_take_string (g_strdup_printf ("Saved as %s\n", dated));
 }
 
 static JsonNode *

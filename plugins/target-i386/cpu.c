@@ -224,6 +224,7 @@ configure (void *self, GError **error)
 {
   X86Cpu *env = self;
   env->a20_mask = 0xffffffff;
+  env->tsc_frequency = env->tsc_asked;
   return x86_configure_features (env, error);
 }
 
@@ -241,13 +242,13 @@ realize (void *self, GError **error)
   return true;
 }
 
-/* The A20 gate is a pin: whoever drives it says so again after a reset.  Until then it is open. */
+/* Pins are low: whoever drives one says so again after this.  Until then the A20 gate is open. */
 static void
 reset (void *self, BpResetKind kind)
 {
   X86Cpu *env = self;
   env->a20_mask = 0xffffffff;
-  bp_vcpu_lower (bp_vcpu_of (self), ~(uint32_t) BP_VCPU_IRQ_HARD);
+  bp_vcpu_lower (bp_vcpu_of (self), UINT32_MAX);
   x86_reset_registers (env, false);
 }
 
@@ -288,7 +289,7 @@ static const BpProperty properties[] = {
                   "are provided.  Features to add or take away may follow, as in max,-avx2."),
   BP_PROP_STRING ("features", X86Cpu, features, NULL,
                   "Features to add to the model's or take from them, as in +sse3,-cx8; the names are those of CPUID in lower case."),
-  BP_PROP_ ("tsc-frequency", BP_PROPERTY_U64, X86Cpu, tsc_frequency, .default_int = 2400000000u, .min = 1000000, .max = 4294967295u,
+  BP_PROP_ ("tsc-frequency", BP_PROPERTY_U64, X86Cpu, tsc_asked, .default_int = 2400000000u, .min = 1000000, .max = 4294967295u,
             .help = "Ticks of the time-stamp counter in a second of virtual time, in Hz."),
   BP_PROP_U32_RANGE ("apic-id", X86Cpu, apic_id, 0, 0, 254, "Initial APIC identifier that CPUID leaf 1 reports."),
   BP_PROP_U32_RANGE ("cores", X86Cpu, cores, 0, 0, 128,

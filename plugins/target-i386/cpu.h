@@ -161,7 +161,8 @@ typedef struct X86Cpu {
   uint32_t cores;               /* property: at most so many; 0: all of the machine's */
   uint32_t cr4_allowed;         /* bits that may be set */
   uint32_t physical_bits;       /* MAXPHYADDR */
-  uint64_t tsc_frequency;       /* property: Hz */
+  uint64_t tsc_frequency;       /* Hz: the property's, or the host's where that cannot be scaled */
+  uint64_t tsc_asked;           /* property */
   uint32_t apic_id;             /* property */
   int bsp;                      /* property: BSP_* */
   bool hypervisor;              /* property: CPUID.1:ECX[31] */

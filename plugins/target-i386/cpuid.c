@@ -138,9 +138,9 @@ find_bit (const char *name)
   return NULL;
 }
 
-/* Says what there is instead of `name`; the names are `step` bytes apart. */
+/* Says what there is instead of `name`; the names are `step` bytes apart, and `all` are their list, when they are few. */
 static void
-refuse_name (const char *key, const char *what, const char *name, const char *const *first, size_t n, size_t step, GError **error)
+refuse_name (const char *key, const char *what, const char *name, const char *const *first, size_t n, size_t step, const char *all, GError **error)
 {
   const char *nearest = NULL;
   unsigned best = 1 + (unsigned) strlen (name) / 2;
@@ -153,9 +153,9 @@ refuse_name (const char *key, const char *what, const char *name, const char *co
     }
   }
   if (nearest)
-    g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "%s: no %s `%s` (did you mean `%s`?)", key, what, name, nearest);
+    g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "%s: no %s `%s` (did you mean `%s`?)%s", key, what, name, nearest, all);
   else
-    g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "%s: no %s `%s`", key, what, name);
+    g_set_error (error, BP_ERROR, BP_ERROR_PROPERTY, "%s: no %s `%s`%s", key, what, name, all);
 }
 
 /* One element of the property: "+name" or "-name". */
@@ -166,7 +166,7 @@ switch_feature (X86Cpu *env, const char *key, const char *text, GError **error)
   const char *name = text[0] == '+' || text[0] == '-' ? text + 1 : text;
   const FeatureBit *b = find_bit (name);
   if (!b) {
-    refuse_name (key, "feature", name, &bits[0].name, G_N_ELEMENTS (bits), sizeof bits[0], error);
+    refuse_name (key, "feature", name, &bits[0].name, G_N_ELEMENTS (bits), sizeof bits[0], "", error);
     return false;
   }
   if (on && !is_provided (b)) {
@@ -203,8 +203,12 @@ find_model (const char *text, const char **rest, GError **error)
   for (size_t i = 0; i < G_N_ELEMENTS (models) && !found; i++)
     if (!strcmp (models[i].name, name))
       found = &models[i];
-  if (!found)
-    refuse_name ("model", "model", name, &models[0].name, G_N_ELEMENTS (models), sizeof models[0], error);
+  if (!found) {
+    char *names = g_strjoinv (", ", (char **) x86_model_names), *all = g_strconcat ("; there are ", names, NULL);
+    refuse_name ("model", "model", name, &models[0].name, G_N_ELEMENTS (models), sizeof models[0], all, error);
+    g_free (names);
+    g_free (all);
+  }
   g_free (name);
   *rest = text + n;
   return found;

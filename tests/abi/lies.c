@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 
 #include <backplane/device.h>
+#include <backplane/iface/accel.h>
 #include <string.h>
 
 typedef struct Liar {
@@ -15,6 +16,9 @@ static BpRegionOps ops = BP_REGION_OPS (.read = read_none);
 static const BpProperty properties[] = { BP_PROP_U32 ("level", Liar, level, 0, "How much."), BP_PROP_END };
 static const BpRegionDesc regions[] = { BP_REGION_DESC ("pio0", Liar, region, &ops, 8, "registers"), BP_REGION_DESC_END };
 static BpTypeDesc type = { BP_TYPE ("liar", BP_KIND_DEVICE, Liar), .description = "lies", .properties = properties, .regions = regions };
+static BpTypeDesc parent = { BP_TYPE (NULL, BP_KIND_DEVICE, Liar), .description = "nobody's name is looked up" };
+static const BpAccelIface accel = { .struct_size = sizeof accel };
+static const BpInterfaceDesc interfaces[] = { { BP_ACCEL_ID, &accel }, { NULL, NULL } };
 static const BpTypeDesc *const types[] = { &type, NULL };
 
 BP_EXPORT const BpPluginDesc *bp_plugin_query (void);
@@ -42,5 +46,9 @@ bp_plugin_query (void)
     type.instance_size = UINT32_MAX;
   else if (strcmp (lie, "callbacks") == 0)
     ops.struct_size = 4;
+  else if (strcmp (lie, "parent") == 0)
+    type.parent = &parent;
+  else if (strcmp (lie, "any-minor") == 0)
+    type.interfaces = interfaces;
   return &desc;
 }

@@ -124,8 +124,11 @@ unrealize (void *self)
 
 static const BpProperty properties[] = {
   BP_PROP_LINK ("bus", ChipDevice, bus, BP_PCI_BUS_ID, BP_PROPERTY_REQUIRED, "The PCI bus; it is device 5 there."),
-  BP_PROP_STRING ("save", ChipDevice, save, NULL, "File for the machine's state."),
-  BP_PROP_U32 ("save-at", ChipDevice, save_at, 0, "At which of the guest's marks the machine is saved, which ends the run; 0: none."), BP_PROP_END
+  /* Nothing that the guest could tell: who loads the snapshot has others. */
+  { .name = "save", .kind = BP_PROPERTY_STRING, .offset = offsetof (ChipDevice, save), .flags = BP_PROPERTY_RUNTIME, .help = "File for the machine's state." },
+  { .name = "save-at", .kind = BP_PROPERTY_U32, .offset = offsetof (ChipDevice, save_at), .flags = BP_PROPERTY_RUNTIME, .max = UINT32_MAX,
+    .help = "At which of the guest's marks the machine is saved, which ends the run; 0: none." },
+  BP_PROP_END
 };
 static const BpStateField state[] = { BP_STATE_FIELD_U32 (ChipDevice, left), BP_STATE_END };
 static const BpTypeDesc chip_device_type = {

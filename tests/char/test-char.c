@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -148,11 +149,36 @@ END_TEST
 START_TEST (file_errors)
 {
   char *message = NULL;
-  ck_assert (!start ("type = char-file\npath = none/out", &message));
-  ck_assert_msg (strstr (message, "m.ini:4: [backend b]: cannot open `none/out`: No such file") != NULL, "%s",
-                 message);
+  ck_assert (!start ("type = char-file\npath = .", &message));
+  ck_assert_msg (strstr (message, "m.ini:4: [backend b]: cannot open `.`: Is a directory") != NULL, "%s", message);
   g_free (message);
   stop ();
+}
+END_TEST
+
+/* What the builder says of two backends, which is one error or (NULL) none. */
+static void
+two_files (const char *first, const char *second, const char *wanted)
+{
+  g_autofree char *text = g_strdup_printf ("[backend a]\ntype = char-file\n%s\n[backend b]\ntype = char-file\n%s\n", first, second);
+  ck_assert (g_file_set_contents ("m.ini", text, -1, NULL));
+  d = descriptor_load ("m.ini", NULL);
+  m = machine_build (d);
+  ck_assert_uint_eq (d->errors->len, wanted ? 1 : 0);
+  ck_assert_msg (!wanted || g_str_has_prefix (d->errors->pdata[0], wanted), "%s", wanted ? (char *) d->errors->pdata[0] : "");
+  machine_free (m);
+  descriptor_free (d);
+}
+
+START_TEST (files_that_cannot_be_written)
+{
+  const char *twice = "m.ini:6: [backend b] path: `a` writes `./out` too, and one would overwrite the other";
+  ck_assert_int_eq (mkfifo ("fifo", 0600), 0);
+  two_files ("path = out", "path = none/out", "m.ini:6: [backend b] path: cannot write `none/out`: there is no directory `none`");
+  two_files ("path = out", "path = ./out", twice);
+  two_files ("path = out\nappend = off", "path = out2", NULL);
+  two_files ("path = out\nappend = on", "path = ./out\nappend = on", NULL);
+  two_files ("path = fifo", "path = fifo", NULL);
 }
 END_TEST
 
@@ -527,6 +553,7 @@ main (void)
   tcase_add_test (tcase, null);
   tcase_add_test (tcase, file);
   tcase_add_test (tcase, file_errors);
+  tcase_add_test (tcase, files_that_cannot_be_written);
   tcase_add_test (tcase, flow_control);
   tcase_add_test (tcase, room);
   tcase_add_test (tcase, one_device_at_a_time);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 typedef struct Thing {
   BpTimer *timer;
@@ -337,6 +338,47 @@ START_TEST (deterministic_mode)
 }
 END_TEST
 
+/* What freeing the object says on the terminal. */
+static char *
+free_and_hear (BpObject *o)
+{
+  char text[512] = "";
+  int ends[2], terminal = dup (2);
+  ck_assert_int_eq (pipe (ends), 0);
+  dup2 (ends[1], 2);
+  close (ends[1]);
+  object_free (o);
+  dup2 (terminal, 2);
+  close (terminal);
+  ck_assert_int_ge (read (ends[0], text, sizeof text - 1), 0);
+  close (ends[0]);
+  return g_strdup (text);
+}
+
+/* It does not fire on memory that is gone, and its owner is named. */
+START_TEST (forgotten_by_its_owner)
+{
+  BpObject *o = object_new (&thing_type, "careless", &machine), *careful = object_new (&thing_type, "careful", &machine);
+  BpTimer *mine[4], *kept = bp_timer_new (things, BP_CLOCK_REALTIME, fire, things);
+  for (unsigned i = 0; i < 4; i++)
+    mine[i] = bp_timer_new (object_instance (o), i < 3 ? BP_CLOCK_REALTIME : BP_CLOCK_HOST, fire, object_instance (o));
+  for (unsigned i = 0; i < 4; i++)
+    bp_timer_arm (mine[i], 1000 - i);
+  bp_timer_arm (kept, 500);
+  bp_timer_cancel (mine[1]);
+  things->timer = kept;
+  things->name = 'k';
+  g_autofree char *nothing = free_and_hear (careful), *said = free_and_hear (o);
+  ck_assert_str_eq (nothing, "");
+  ck_assert_str_eq (said, "backplane: warning: `careless` (test-thing) goes with 3 timer(s) armed: its unrealize has to free them (bp_timer_free)\n");
+  run_for (5);
+  ck_assert_str_eq (order, "k");
+  for (unsigned i = 0; i < 4; i++)
+    bp_timer_free (mine[i]);
+  bp_timer_free (kept);
+}
+END_TEST
+
 START_TEST (muldiv)
 {
   ck_assert_uint_eq (bp_muldiv (UINT64_C (1) << 63, 1193182, 1193182), UINT64_C (1) << 63);
@@ -358,6 +400,7 @@ main (void)
   tcase_add_test (tcase, a_timer_in_the_past_does_not_hold_the_loop);
   tcase_add_loop_test (tcase, arming_wakes_the_loop, 0, 3);
   tcase_add_test (tcase, deterministic_mode);
+  tcase_add_test (tcase, forgotten_by_its_owner);
   tcase_add_test (tcase, muldiv);
   tcase_set_timeout (tcase, 30);
   suite_add_tcase (suite, tcase);

@@ -47,6 +47,31 @@ START_TEST (without_the_lock) { make (BP_RUN_RUNNING); contract_locked (machine,
 START_TEST (with_the_lock) { make (BP_RUN_RUNNING); lock_it (); contract_main_unlocked (machine, "f"); } END_TEST
 START_TEST (no_vcpu) { make (BP_RUN_RUNNING); contract_vcpu_unlocked (machine, "f"); } END_TEST
 
+/* What exported functions do at their beginning. */
+START_TEST (kept_where_wanted)
+{
+  make (BP_RUN_RUNNING);
+  contracts_are_kept = false;
+  CONTRACT_LOCKED (machine);
+  contracts_are_kept = true;
+  bp_machine_lock (machine);
+  bp_machine_lock (machine);
+  CONTRACT_LOCKED (machine);
+  bp_machine_unlock (machine);
+  CONTRACT_LOCKED (machine);
+  bp_machine_unlock (machine);
+  exit (machine->lock_owner ? 1 : 0);
+}
+END_TEST
+
+START_TEST (and_then_end_it)
+{
+  make (BP_RUN_RUNNING);
+  contracts_are_kept = true;
+  CONTRACT_LOCKED (machine);
+}
+END_TEST
+
 int
 main (void)
 {
@@ -58,6 +83,8 @@ main (void)
   tcase_add_test_raise_signal (t, without_the_lock, SIGTRAP);
   tcase_add_test_raise_signal (t, with_the_lock, SIGTRAP);
   tcase_add_test_raise_signal (t, no_vcpu, SIGTRAP);
+  tcase_add_exit_test (t, kept_where_wanted, 0);
+  tcase_add_test_raise_signal (t, and_then_end_it, SIGTRAP);
   suite_add_tcase (suite, t);
   return suite_run (suite);
 }

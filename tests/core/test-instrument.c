@@ -122,7 +122,7 @@ START_TEST (unknown_symbol)
   g_autoptr (GError) error = NULL;
   build (HEAD PROBE "stop = nevr\n" NAMES);
   ck_assert (!machine_realize (machine, &error));
-  ck_assert_msg (strstr (error->message, "[instrument probe]: stop: no object of the machine knows a symbol `nevr` (did you mean `never`?)") != NULL, "%s", error->message);
+  ck_assert_msg (strstr (error->message, "[instrument probe] stop: no object of the machine knows a symbol `nevr` (did you mean `never`?)") != NULL, "%s", error->message);
   ck_assert_ptr_null (bp_instrument_of (probe ()));
 }
 END_TEST
@@ -158,10 +158,9 @@ END_TEST
 
 START_TEST (no_host)
 {
-  g_autoptr (GError) error = NULL;
-  build ("[accel]\ntype = toy-accel\n" PROBE);
-  ck_assert (!machine_realize (machine, &error));
-  ck_assert_msg (strstr (error->message, "[instrument probe]: the accelerator toy-accel cannot be instrumented (accel-tcg can)") != NULL, "%s", error->message);
+  g_autofree char *errors = NULL;
+  ck_assert_ptr_null (toy_build ("[accel]\ntype = toy-accel\n" PROBE, NULL, &errors));
+  ck_assert_msg (strstr (errors, "`toy-accel` will not do: it cannot be instrumented, which [instrument probe] asks for (accel-tcg can)") != NULL, "%s", errors);
 }
 END_TEST
 
@@ -172,6 +171,35 @@ START_TEST (once_only)
   ck_assert (!machine_realize (machine, &error));
   ck_assert_msg (strstr (error->message, "attached already") != NULL, "%s", error->message);
   ck_assert_ptr_null (bp_instrument_of (probe ()));
+}
+END_TEST
+
+START_TEST (not_in_configure)
+{
+  g_autofree char *errors = NULL;
+  ck_assert_ptr_null (toy_build (HEAD PROBE "early = on\n", NULL, &errors));
+  ck_assert_msg (strstr (errors, "[instrument probe]: it is attached too early: bp_instrument_attach is for `realize`, not for `configure`") != NULL, "%s", errors);
+}
+END_TEST
+
+/* Who has left, or has never quite joined, is asked for nothing any more. */
+START_TEST (comes_and_goes)
+{
+  static const BpObjectKey good[] = { { "type", "toy-probe" }, { NULL, NULL } }, wrong[] = { { "type", "toy-probe" }, { "twice", "on" }, { NULL, NULL } };
+  g_autoptr (GError) error = NULL;
+  realize (HEAD);
+  ck_assert_ptr_nonnull (bp_machine_add_object (machine, "instrument", "probe", good, NULL));
+  ck_assert_ptr_nonnull (bp_instrument_of (probe ()));
+  ck_assert_int_eq (bp_machine_remove_object (machine, "probe", NULL), BP_REMOVAL_NOW);
+  ck_assert_ptr_null (results_collect (machine));
+  ck_assert_ptr_null (bp_machine_add_object (machine, "instrument", "probe", wrong, &error));
+  ck_assert_msg (strstr (error->message, "attached already") != NULL, "%s", error->message);
+  ck_assert_ptr_null (results_collect (machine));
+  ck_assert_ptr_nonnull (bp_machine_add_object (machine, "instrument", "probe", good, NULL));
+  Results *results = results_collect (machine);
+  g_autofree char *text = results_text (results);
+  ck_assert_str_eq (text, "probe (toy-probe)\n=================\nSize          7\nnone          -\n");
+  results_free (results);
 }
 END_TEST
 
@@ -331,6 +359,8 @@ main (void)
   tcase_add_test (tests, order);
   tcase_add_test (tests, no_host);
   tcase_add_test (tests, once_only);
+  tcase_add_test (tests, not_in_configure);
+  tcase_add_test (tests, comes_and_goes);
   tcase_add_test (tests, symbols);
   tcase_add_test (tests, at_the_end);
   tcase_add_test (tests, no_instruments);

@@ -4,6 +4,7 @@
 #include "toy.h"
 #include "../scratch.h"
 #include "../suite.h"
+#include "../types.h"
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,6 +110,22 @@ START_TEST (links_and_cpus)
 }
 END_TEST
 
+/* A row without an interface takes any object, and leaves the table alone. */
+START_TEST (links_to_anything)
+{
+  BpMachine *m = build (HEAD "[device w]\ntype = toy-window\n[device v]\ntype = toy-window\nbeside = console\n[backend console]\ntype = toy-char\n");
+  const BpProperty *p = object_property (object (m, "v"), "beside");
+  const BpLink *link = (const BpLink *) ((const char *) object_instance (object (m, "v")) + p->offset);
+  g_autofree char *range = property_range_text (p);
+  ck_assert_ptr_eq (link->instance, object_instance (object (m, "console")));
+  ck_assert_ptr_null (link->table);
+  ck_assert_str_eq (range, "any object");
+  toy_free (m);
+  wrong (HEAD "[device w]\ntype = toy-window\nbeside = consol\n[backend console]\ntype = toy-char\n",
+         "[device w] beside: there is no object `consol` (did you mean `console`?)");
+}
+END_TEST
+
 START_TEST (devices_by_count)
 {
   BpMachine *m = build (HEAD "[device pic]\ntype = toy-pic\nintr = cpu0.intr\n[device com]\ntype = toy-uart\ncount = 2\nirq = pic.in${index}\n"
@@ -137,7 +154,7 @@ START_TEST (settings_reach_objects)
   BpMachine *m =
       toy_build (HEAD "[device com1]\ntype = toy-uart\n[boot]\ntype = toy-boot\n", options, &errors);
   ck_assert_ptr_null (m);
-  ck_assert_ptr_nonnull (strstr (errors, "the accelerator `toy-accel` cannot count instructions"));
+  ck_assert_ptr_nonnull (strstr (errors, "`toy-accel` will not do: it cannot count instructions, which [clock] asks for"));
   options[3] = NULL;
   m = build_with (HEAD "[device com1]\ntype = toy-uart\n[boot]\ntype = toy-boot\n", options);
   expect_property (m, "com1", "depth", "8");
@@ -226,6 +243,67 @@ START_TEST (failed_realize)
   g_autofree char *seen = events ();
   ck_assert_str_eq (seen, "realize a, realize b, unrealize b, unrealize a");
   toy_free (m);
+}
+END_TEST
+
+/* One whose `configure` or `realize` refuses, with what it is told to say. */
+typedef struct Picky {
+  uint32_t number;
+  bool late;
+  char *says;
+} Picky;
+
+static bool
+picky (const Picky *p, bool is_late, GError **error)
+{
+  if (p->late != is_late || !p->says)
+    return true;
+  g_set_error_literal (error, BP_ERROR, BP_ERROR_PROPERTY, p->says);
+  return false;
+}
+
+static bool picky_configure (void *self, GError **error) { return picky (self, false, error); }
+static bool picky_realize (void *self, GError **error) { return picky (self, true, error); }
+
+static const BpProperty picky_properties[] = {
+  BP_PROP_U32 ("number", Picky, number, 0, "A number."), BP_PROP_BOOL ("late", Picky, late, false, "Not before it is realized."),
+  BP_PROP_STRING ("says", Picky, says, NULL, "What it refuses with."), BP_PROP_END
+};
+static const BpTypeDesc picky_type = {
+  BP_TYPE ("test-picky", BP_KIND_DEVICE, Picky), .description = "refuses", .properties = picky_properties,
+  .configure = picky_configure, .realize = picky_realize
+};
+
+/* Where the value came from, and not where its object begins, when the message is about a value. */
+START_TEST (refusals_have_the_place_of_the_value)
+{
+  static const struct {
+    const char *says, *place, *text;
+  } cases[] = {
+    { "number: it is odd", "base.ini:5: ", "[device p] number: it is odd" },
+    { "number = 5 is odd", "base.ini:5: ", "[device p]: number = 5 is odd" },
+    { "number is odd", "base.ini:5: ", "[device p]: number is odd" },
+    { "numbers: odd", "base.ini:2: ", "[device p]: numbers: odd" },
+    { "number and says differ", "base.ini:2: ", "[device p]: number and says differ" },
+    { "late: so it is", "--set: ", "[device p] late: so it is" },
+    { "says: nothing", "toy-", "[device p] says: nothing" },
+  };
+  static const BpTypeDesc *const types[] = { &picky_type, NULL };
+  types_register_of ("test", types);
+  ck_assert (g_file_set_contents ("base.ini", "\n[device p]\ntype = test-picky\n\nnumber = 5\n", -1, NULL));
+  for (unsigned i = 0; i < 2 * G_N_ELEMENTS (cases); i++) {
+    char *set[] = { i & 1 ? (char *) "p.late=on" : (char *) "p.late=off", NULL };
+    g_autofree char *errors = NULL, *text = g_strdup_printf ("[machine]\ninclude = base.ini\n[override p]\nsays = %s\n", cases[i / 2].says);
+    g_autoptr (GError) error = NULL;
+    BpMachine *m = toy_build (text, set, &errors);
+    ck_assert (!m == !(i & 1));
+    if (m) {
+      ck_assert (!machine_realize (m, &error));
+      toy_free (m);
+    }
+    const char *message = error ? error->message : errors;
+    ck_assert_msg (g_str_has_prefix (message, cases[i / 2].place) && strstr (message, cases[i / 2].text), "%s", message);
+  }
 }
 END_TEST
 
@@ -407,6 +485,7 @@ main (void)
   tcase_set_timeout (good, 60);
   tcase_add_test (good, properties);
   tcase_add_test (good, links_and_cpus);
+  tcase_add_test (good, links_to_anything);
   tcase_add_test (good, devices_by_count);
   tcase_add_test (good, settings_reach_objects);
   tcase_add_test (good, wires);
@@ -414,6 +493,7 @@ main (void)
   tcase_add_test (good, clipped_maps);
   tcase_add_test (good, targets_are_realized_first);
   tcase_add_test (good, failed_realize);
+  tcase_add_test (good, refusals_have_the_place_of_the_value);
   tcase_add_test (good, runs_resets_and_ends);
   tcase_add_test (good, times_out);
   tcase_add_test (good, a_thousand_devices);

@@ -4,15 +4,18 @@
 #include "toy.h"
 #include "../suite.h"
 #include <backplane/clock.h>
+#include <backplane/iface/msi.h>
 #include <backplane/iface/symbols.h>
 #include <check.h>
 #include <backplane/snapshot.h>
 #include <glib/gstdio.h>
 #include <malloc.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #define FILE_NAME "hotplug-test.bps"
-#define HEAD "[accel]\ntype = toy-accel\n[cpu]\ntype = toy-cpu\n[device pic]\ntype = toy-pic\nintr = cpu0.intr\n"
+#define HEAD_OF(accel) "[accel]\ntype = " accel "\n[cpu]\ntype = toy-cpu\n[device pic]\ntype = toy-pic\nintr = cpu0.intr\n"
 
 /* --- plug: joins and leaves as it is told ---------------------------------------------------------- */
 
@@ -37,6 +40,7 @@ plug_configure (void *self, GError **error)
   p->host = g_aligned_alloc0 (1, p->size, 4096);
   p->ram = bp_region_new_ram (self, "ram", p->host, p->size);
   bp_region_publish (self, p->ram, "its memory");
+  bp_region_publish (self, bp_region_new_container (NULL, "box", 4096), "nobody's");
   return true;
 }
 
@@ -57,10 +61,26 @@ plug_reset (void *self, BpResetKind kind)
   bp_pin_set (((Plug *) self)->line, 1);
 }
 
+static unsigned n_undone, n_undone_unlocked, n_undone_running;
+static int n_running;           /* vCPUs in the guest */
+
+static void *
+can_lock (void *user)
+{
+  BpMachine *m = user;
+  bool can = g_rec_mutex_trylock (&m->lock);
+  if (can)
+    g_rec_mutex_unlock (&m->lock);
+  return GINT_TO_POINTER (can);
+}
+
 static void
 plug_unrealize (void *self)
 {
   Plug *p = self;
+  n_undone++;
+  n_undone_unlocked += g_thread_join (g_thread_new ("other", can_lock, bp_object_machine (self))) != NULL;
+  n_undone_running += __atomic_load_n (&n_running, __ATOMIC_SEQ_CST) != 0;
   if (p->ram)
     bp_region_set_enabled (p->ram, false);
   g_clear_pointer (&p->host, g_aligned_free);
@@ -110,9 +130,9 @@ listen_to (void *user, BpMachineEvent event, const char *detail)
 }
 
 static void
-build (const char *text)
+build_with (const char *head, const char *text)
 {
-  g_autofree char *errors = NULL, *all = g_strconcat (HEAD, text, NULL);
+  g_autofree char *errors = NULL, *all = g_strconcat (head, text, NULL);
   toy_forget ();
   toy_exit_code = -1;
   toy_resets = 0;
@@ -120,6 +140,12 @@ build (const char *text)
   ck_assert_msg (machine != NULL, "%s", errors);
   ck_assert (machine_realize (machine, NULL));
   bp_machine_watch (machine, listen_to, NULL);
+}
+
+static void
+build (const char *text)
+{
+  build_with (HEAD_OF ("toy-accel"), text);
 }
 
 static void
@@ -268,6 +294,58 @@ START_TEST (while_it_runs)
 }
 END_TEST
 
+/* --- what undoes one that leaves or fails to join finds nothing running, and the machine locked ------------------ */
+
+typedef struct Accel {
+  int unused;
+} Accel;
+
+static void
+accel_run (void *self, BpVcpu *vcpu)
+{
+  __atomic_add_fetch (&n_running, 1, __ATOMIC_SEQ_CST);
+  while (bp_vcpu_may_run (vcpu))
+    bp_vcpu_wait (vcpu);
+  __atomic_sub_fetch (&n_running, 1, __ATOMIC_SEQ_CST);
+}
+
+static void
+accel_kick (void *self, BpVcpu *vcpu, GThread *thread, uint64_t pthread_id)
+{
+}
+
+static const BpAccelIface accel_iface = { .struct_size = sizeof accel_iface, .vcpu_run = accel_run, .vcpu_kick = accel_kick };
+static const BpInterfaceDesc accel_interfaces[] = { { BP_ACCEL_ID, &accel_iface }, { NULL, NULL } };
+static const BpTypeDesc accel_type = { BP_TYPE ("test-accel", BP_KIND_ACCEL, Accel), .description = "counts who runs", .interfaces = accel_interfaces };
+
+static void
+undo_each (void *user)
+{
+  static const char *const wrong[] = { "type=test-plug fails=configure", "type=test-plug fails=realize", "type=test-plug line=pic.in99" };
+  for (unsigned i = 0; i < G_N_ELEMENTS (wrong); i++) {
+    while (!__atomic_load_n (&n_running, __ATOMIC_SEQ_CST))
+      g_usleep (1000);
+    ck_assert (!add ("device", "p", wrong[i], NULL));
+    ck_assert_uint_eq (n_undone, i + 1);
+    ck_assert_int_eq (bp_machine_run_state (machine), BP_RUN_RUNNING);
+  }
+  ck_assert (add ("device", "p", "type=test-plug", NULL));
+  ck_assert_int_eq (bp_machine_remove_object (machine, "p", NULL), BP_REMOVAL_NOW);
+  ck_assert_uint_eq (n_undone, 4);
+  bp_machine_request_shutdown (machine, 4, NULL);
+}
+
+START_TEST (undone_while_nothing_runs)
+{
+  n_undone = n_undone_unlocked = n_undone_running = 0;
+  build_with (HEAD_OF ("test-accel"), "");
+  bp_loop_post (bp_loop_main (machine), false, machine, undo_each, NULL);
+  ck_assert_int_eq (machine_run (machine), 4);
+  ck_assert_uint_eq (n_undone_unlocked, 0);
+  ck_assert_uint_eq (n_undone_running, 0);
+}
+END_TEST
+
 /* --- symbols, which vCPUs ask for without a lock ----------------------------------------------------------- */
 
 static bool asking;
@@ -310,7 +388,7 @@ START_TEST (refusals)
   build ("[device s]\ntype = stub\nregs = memory@0x1000\n[device many]\ntype = stub\ncount = 2\n[memory ram]\ntype = toy-ram\nsize = 4K\n"
          "[map low]\nregion = ram\nat = memory@0\n");
   refuses ("device", "x", "type=test-soldered",
-           "[device x] type: a `test-soldered` cannot join a machine that runs; these can: stub, test-plug");
+           "[device x] type: a `test-soldered` cannot join a machine that runs; these can: stub, test-plug, test-taker");
   refuses ("device", "x", "type=test-plig", "[device x] type: no plugin here has a type `test-plig` (did you mean `test-plug`?)");
   refuses (NULL, "x", "type=test-plig", "no plugin here has a type `test-plig` (did you mean `test-plug`?)");
   refuses (NULL, "x", "size=4K", "the key `type` is missing");
@@ -339,6 +417,26 @@ START_TEST (refusals)
 }
 END_TEST
 
+START_TEST (mapped_by_others)
+{
+  build ("[device p]\ntype = test-plug\n[device q]\ntype = test-plug\n[device r]\ntype = test-plug\n[map whole]\nregion = p.box\nat = memory@0x20000\n"
+         "[map part]\nregion = q.box\nat = memory@0x30000\noffset = 0x800\nsize = 0x800\n");
+  stays ("p", "`p` cannot leave: [map whole] maps it");
+  stays ("q", "`q` cannot leave: [map part] maps it");
+  ck_assert_int_eq (bp_machine_remove_object (machine, "r", NULL), BP_REMOVAL_NOW);
+}
+END_TEST
+
+/* The one that is in the way has no line in any file. */
+START_TEST (overlaps_one_that_joined)
+{
+  build ("");
+  ck_assert (add ("device", "p", "type=test-plug size=4K ram=memory@0x10000", NULL));
+  refuses ("device", "x", "type=test-plug size=4K ram=memory@0x10000",
+           "[device x] ram: 0x10000..0x10fff of `memory` overlaps `p.ram` at 0x10000..0x10fff; move one, or give the one that shall win a higher `prio`");
+}
+END_TEST
+
 START_TEST (of_the_descriptor)
 {
   GError *error = NULL;
@@ -351,6 +449,112 @@ START_TEST (of_the_descriptor)
   ck_assert (!machine_replug (machine, "t", &error));
   ck_assert_str_eq (error->message, "the machine never had an object `t`");
   g_error_free (error);
+}
+END_TEST
+
+/* --- messages ------------------------------------------------------------------------------------------- */
+
+typedef struct Taker {
+  bool ready;
+} Taker;
+
+static unsigned n_messages, n_attached;
+static bool reached_early;
+
+static bool
+taker_send (void *self, uint64_t address, uint32_t data)
+{
+  ck_assert (((Taker *) self)->ready);
+  n_messages++;
+  return true;
+}
+
+static unsigned
+taker_attach_fd (void *self, int fd, uint64_t address, uint32_t data)
+{
+  ck_assert (((Taker *) self)->ready);
+  return ++n_attached;
+}
+
+static void
+taker_detach_fd (void *self, unsigned number)
+{
+  ck_assert (((Taker *) self)->ready);
+  n_attached--;
+}
+
+static bool
+message_arrives (void)
+{
+  bp_machine_lock (machine);
+  bool taken = bp_msi_send (machine, 0xfee00000, 1);
+  bp_machine_unlock (machine);
+  return taken;
+}
+
+/* A vCPU's message might come now. */
+static bool
+taker_configure (void *self, GError **error)
+{
+  reached_early = message_arrives ();
+  return true;
+}
+
+static bool
+taker_realize (void *self, GError **error)
+{
+  ((Taker *) self)->ready = true;
+  return true;
+}
+
+static void
+taker_unrealize (void *self)
+{
+  ((Taker *) self)->ready = false;
+}
+
+static const BpMsiIface taker_iface = { .struct_size = sizeof taker_iface, .send = taker_send, .attach_fd = taker_attach_fd, .detach_fd = taker_detach_fd };
+static const BpInterfaceDesc taker_interfaces[] = { { BP_MSI_ID, &taker_iface }, { NULL, NULL } };
+static const BpTypeDesc taker_type = { BP_TYPE ("test-taker", BP_KIND_DEVICE, Taker), .description = "takes messages", .interfaces = taker_interfaces,
+                                       .configure = taker_configure, .realize = taker_realize, .unrealize = taker_unrealize, .flags = BP_TYPE_HOT_PLUG };
+
+START_TEST (takers_of_messages)
+{
+  build ("");
+  n_messages = n_attached = 0;
+  ck_assert (!message_arrives ());
+  for (unsigned i = 1; i <= 2; i++) {
+    ck_assert (add ("device", "t", "type=test-taker", NULL));
+    ck_assert (!reached_early);
+    ck_assert (message_arrives ());
+    ck_assert_uint_eq (n_messages, i);
+    ck_assert_int_eq (bp_machine_remove_object (machine, "t", NULL), BP_REMOVAL_NOW);
+    ck_assert (!message_arrives ());
+  }
+}
+END_TEST
+
+/* An eventfd is the main loop's while nobody takes messages, and its messages go to who is there. */
+START_TEST (sources_of_messages)
+{
+  const uint64_t one = 1;
+  int fd = eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC);
+  build ("");
+  n_messages = n_attached = 0;
+  BpMsiSource *source = bp_msi_source_new (machine, fd, 0xfee00000, 7);
+  ck_assert (add ("device", "t", "type=test-taker", NULL));
+  ck_assert_uint_eq (n_attached, 1);
+  ck_assert (add ("device", "u", "type=test-taker", NULL));
+  ck_assert_int_eq (bp_machine_remove_object (machine, "t", NULL), BP_REMOVAL_NOW);
+  ck_assert_uint_eq (n_attached, 1);    /* by the other */
+  ck_assert_int_eq (bp_machine_remove_object (machine, "u", NULL), BP_REMOVAL_NOW);
+  ck_assert_uint_eq (n_attached, 0);
+  n_messages = 0;
+  ck_assert_int_eq (write (fd, &one, sizeof one), sizeof one);
+  work ();                              /* nobody is there */
+  ck_assert_uint_eq (n_messages, 0);
+  bp_msi_source_free (source);
+  close (fd);
 }
 END_TEST
 
@@ -464,7 +668,7 @@ START_TEST (differences_in_a_snapshot)
   save ();
   restart ("");
   ck_assert (add ("device", "p", "type=test-plug size=8K ram=memory@0x10000", NULL));
-  does_not_load ("p.size is 4K in the snapshot and 8K in this machine");
+  does_not_load ("p.size is `4K` in the snapshot and `8K` in this machine");
   restart ("");
   ck_assert (add ("device", "p", "type=stub", NULL));
   does_not_load ("p is of type `test-plug` in the snapshot and of type `stub` in this machine");
@@ -504,6 +708,8 @@ main (void)
   toy_register ();
   type_register (&plug_type, plugin_core (), NULL);
   type_register (&soldered_type, plugin_core (), NULL);
+  type_register (&taker_type, plugin_core (), NULL);
+  type_register (&accel_type, plugin_core (), NULL);
   Suite *s = suite_create ("machine-hotplug");
   TCase *c = tcase_create ("machine-hotplug");
   tcase_add_checked_fixture (c, setup, teardown);
@@ -511,9 +717,14 @@ main (void)
   tcase_add_test (c, leaves_with_a_call_posted);
   tcase_add_test (c, stub_joins);
   tcase_add_test (c, while_it_runs);
+  tcase_add_test (c, undone_while_nothing_runs);
   tcase_add_test (c, symbols_meanwhile);
   tcase_add_test (c, refusals);
+  tcase_add_test (c, mapped_by_others);
+  tcase_add_test (c, overlaps_one_that_joined);
   tcase_add_test (c, of_the_descriptor);
+  tcase_add_test (c, takers_of_messages);
+  tcase_add_test (c, sources_of_messages);
   tcase_add_test (c, asks_the_guest);
   tcase_add_test (c, answers_too_late);
   tcase_add_test (c, joined_in_a_snapshot);

@@ -182,6 +182,40 @@ START_TEST (limits_of_the_guest)
 }
 END_TEST
 
+static uint64_t
+read_pattern (void *self, uint64_t offset, unsigned size)
+{
+  note (self, 'r', -offset, size);
+  return 0x0123456789abcdef >> 8 * (offset & 7);
+}
+
+static void
+write_pattern (void *self, uint64_t offset, uint64_t value, unsigned size)
+{
+  note (self, 'w', -offset, size);
+  memcpy (((Device *) self)->bytes + (offset & 7), &value, size);
+}
+
+/* The last bytes of a region of 2^64; offsets are noted from its end. */
+START_TEST (the_top_of_2_64)
+{
+  static const BpRegionOps ops = BP_REGION_OPS (.read = read_pattern, .write = write_pattern);
+  BpRegion *all = bp_region_new_io (device, "all", &ops, UINT64_MAX);
+  BpAddressSpace *its = bp_address_space_new (&machine, "its", all);
+  uint8_t buffer[8] = { 0 };
+  ck_assert_uint_eq (bp_as_load (its, UINT64_MAX - 7, 8), 0x0123456789abcdef);
+  check_calls ("r4@8 r4@4");
+  ck_assert (bp_as_read (its, UINT64_MAX - 2, buffer, 3));
+  check_calls ("r1@3 r2@2");
+  ck_assert_mem_eq (buffer, "\x45\x23\x01", 3);
+  bp_as_store (its, UINT64_MAX - 7, 0x1122334455667788, 8);
+  check_calls ("w4@8 w4@4");
+  ck_assert_mem_eq (device->bytes, "\x88\x77\x66\x55\x44\x33\x22\x11", 8);
+  bp_address_space_free (its);
+  bp_region_free (all);
+}
+END_TEST
+
 START_TEST (an_older_and_smaller_table)
 {
   struct {
@@ -342,6 +376,52 @@ START_TEST (callbacks_are_locked_unless_lock_free)
 }
 END_TEST
 
+/* --- DMA that goes in a circle ----------------------------------------------------------------- */
+
+static unsigned n_calls, n_refused, n_complaints;
+
+static void
+count_complaint (const char *line)
+{
+  n_complaints += strstr (line, "guest_errors: regs: 4-byte ") && strstr (line, " at 0x0 from within 16 others is refused") ? 1 : 100;
+}
+
+static void
+write_to_itself (void *self, uint64_t offset, uint64_t value, unsigned size)
+{
+  uint32_t again = 1;
+  ck_assert_uint_lt (++n_calls, 100);
+  n_refused += !bp_as_write (as, 0x1000, &again, sizeof again);
+}
+
+static uint64_t
+read_from_itself (void *self, uint64_t offset, unsigned size)
+{
+  ck_assert_uint_lt (++n_calls, 100);
+  return bp_as_load (as, 0x1000, 4) - 1;
+}
+
+START_TEST (circles_end)
+{
+  const BpRegionOps ops = BP_REGION_OPS (.flags = _i ? BP_REGION_OPS_LOCK_FREE : 0, .write = write_to_itself, .read = read_from_itself);
+  map (&ops);
+  log_set_topics ("guest_errors", NULL);
+  log_set_sink (count_complaint);
+  for (unsigned i = 1; i <= 2; i++) {
+    n_calls = n_refused = 0;
+    bp_as_store (as, 0x1000, 1, 4);
+    ck_assert_uint_eq (n_calls, 16);
+    ck_assert_uint_eq (n_refused, 1);
+    n_calls = 0;
+    ck_assert_uint_eq (bp_as_load (as, 0x1000, 4), UINT32_MAX - 16);
+    ck_assert_uint_eq (n_calls, 16);
+    ck_assert_uint_eq (n_complaints, 1);
+  }
+  log_set_sink (NULL);
+  log_set_topics ("", NULL);
+}
+END_TEST
+
 /* --- what is left for the end of an access ----------------------------------------------------- */
 
 static char left[64];           /* in order: w the callback, digits what it left, with * the lock was free; ! one too many was refused */
@@ -397,11 +477,13 @@ main (void)
   tcase_add_test (tcase, unaligned_is_passed_on);
   tcase_add_test (tcase, big_endian);
   tcase_add_test (tcase, limits_of_the_guest);
+  tcase_add_test (tcase, the_top_of_2_64);
   tcase_add_test (tcase, an_older_and_smaller_table);
   tcase_add_test (tcase, holes_and_borders);
   tcase_add_test (tcase, rom_and_rom_devices);
   tcase_add_test (tcase, a_callback_changes_the_map);
   tcase_add_test (tcase, callbacks_are_locked_unless_lock_free);
+  tcase_add_loop_test (tcase, circles_end, 0, 2);
   tcase_add_test (tcase, work_left_for_the_end);
   suite_add_tcase (suite, tcase);
   return suite_run (suite);

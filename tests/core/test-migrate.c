@@ -369,11 +369,12 @@ START_TEST (another_machine)
 {
   static const char *const others[][2] = {
     { "[device a]\ntype = move-chip\n[device b]\ntype = move-other\n" DISK, "b is of type `move-chip` there and of type `move-other` here" },
-    { "[device a]\ntype = move-chip\n" DISK, "b (type `move-chip`) is not here" },
+    { "[device a]\ntype = move-chip\n" DISK, "b (type `move-chip`) is there and not here" },
     { CHIPS "[device c]\ntype = move-chip\n" DISK, "c (type `move-chip`) is here and not there" },
     { "[device a]\ntype = move-chip\nsize = 32K\n[device b]\ntype = move-chip\n" DISK, "a.size is `64K` there and `32K` here" },
     { "[device a]\ntype = move-chip\nmodel = 2\n[device b]\ntype = move-chip\n" DISK, "a.model is `1` there and `2` here" },
     { "[device a]\ntype = move-chip\nlabel = new\n[device b]\ntype = move-chip\n" DISK, "a.label is not set there and `new` here" },
+    { CHIPS "bytes = memory@0x4000\n" DISK, "b.bytes is not set there and `memory@0x4000` here" },
     { CHIPS, "disk `hd` (`image`) is not in this machine" },
     { CHIPS DISK "fails = on\n", "another has the image" },
   };
@@ -706,6 +707,24 @@ START_TEST (template_there_and_back)
 }
 END_TEST
 
+START_TEST (template_folders)
+{
+  GError *error = NULL;
+  g_autofree char *one = g_build_filename (folder, "one", NULL), *two = g_build_filename (one, "two", NULL), *wanted = g_strdup_printf ("there is no folder `%s`", one);
+  begin (CHIPS);
+  ck_assert (!bp_machine_save_template (from, two, &error));
+  ck_assert_msg (strstr (error->message, wanted) != NULL, "%s", error->message);
+  ck_assert (!g_file_test (one, G_FILE_TEST_EXISTS));
+  g_clear_error (&error);
+  write_file (one, "x", 1);
+  ck_assert (!bp_machine_save_template (from, one, &error));
+  ck_assert_msg (strstr (error->message, "is no folder") != NULL, "%s", error->message);
+  g_clear_error (&error);
+  ck_assert_int_eq (g_unlink (one), 0);
+  ck_assert_msg (bp_machine_save_template (from, one, &error), "%s", error ? error->message : "");
+}
+END_TEST
+
 int
 main (void)
 {
@@ -719,7 +738,7 @@ main (void)
   tcase_add_loop_test (tcase, by_a_file, 0, 2);
   tcase_add_test (tcase, by_a_socket);
   tcase_add_test (tcase, paused_stays_paused);
-  tcase_add_loop_test (tcase, another_machine, 0, 8);
+  tcase_add_loop_test (tcase, another_machine, 0, 9);
   tcase_add_test (tcase, a_device_that_refuses);
   tcase_add_test (tcase, nobody_there);
   tcase_add_test (tcase, a_command_that_stays);
@@ -732,6 +751,7 @@ main (void)
   tcase_add_test (tcase, sections_that_moved);
   tcase_add_test (tcase, sections_that_lie);
   tcase_add_test (tcase, template_there_and_back);
+  tcase_add_test (tcase, template_folders);
   suite_add_tcase (suite, tcase);
   return suite_run (suite);
 }

@@ -93,6 +93,7 @@ teardown (void)
   close (fd);
   bp_loop_free (machine.main_loop);
   g_clear_pointer (&machine.message_takers, g_array_unref);
+  g_clear_pointer (&machine.message_sources, g_ptr_array_unref);
   g_ptr_array_unref (machine.objects);
   g_rec_mutex_clear (&machine.lock);
   g_string_free (heard, TRUE);

@@ -257,7 +257,7 @@ START_TEST (wrong_rows) {
   static const BpPinDesc no_set[] = { BP_PIN_DESC_IN ("in", 2, NULL, 0, "nothing hears it"),
                                       BP_PIN_DESC_END };
   static const BpStateField no_version[] = { BP_STATE_FIELD_U32 (Base, depth), BP_STATE_END };
-  static const BpStateField wrong_width[] = { BP_STATE_FIELD_U16 (Base, depth), BP_STATE_END };
+  static const BpStateField wrong_width[] = { { "depth", BP_STATE_U16, offsetof (Base, depth), 1, sizeof (uint32_t), 1, 0, NULL, NULL }, BP_STATE_END };
   BpTypeDesc type = base_type;
   type.properties = no_help;
   wrong (&type, "`x` has no help");
@@ -308,6 +308,8 @@ START_TEST (lacking_functions) {
   lacks (&interface, "interface `bp.block/1` has no `batch_end`");
   block.batch_end = no_batch;
   ck_assert_ptr_null (interface_verdict (&interface));
+  block.struct_size = 0;
+  lacks (&interface, "interface `bp.block/1`: its table has a struct_size of 0, which is to be the sizeof of its type");
   interface.table = NULL;
   lacks (&interface, "interface `bp.block/1` has no `table`");
 }
@@ -421,6 +423,21 @@ START_TEST (published_regions) {
 }
 END_TEST
 
+/* Whoever frees it. */
+START_TEST (published_and_nobodys) {
+  BpObject *object = object_new (&base_type, "it", NULL);
+  BpRegion *box = bp_region_new_container (NULL, "box", 4096);
+  bp_region_publish (object_instance (object), box, "a box");
+  bp_region_publish (object_instance (object), bp_region_new_container (NULL, "left", 4096), "the host frees it");
+  ck_assert_ptr_eq (object_region (object, "box")->region, box);
+  ck_assert_ptr_null (bp_region_owner (box));
+  bp_region_free (box);
+  ck_assert_ptr_null (object_region (object, "box"));
+  ck_assert_ptr_nonnull (object_region (object, "left"));
+  object_free (object);
+}
+END_TEST
+
 START_TEST (stub_has_its_size) {
   BpObject *object = object_new (type_find ("stub"), "hole", NULL);
   ck_assert (object_set (object, "size", "4k", NULL, NULL));
@@ -453,6 +470,7 @@ main (void)
   tcase_add_test (tests, a_failed_realize_is_undone);
   tcase_add_test (tests, what_was_only_configured_is_released_once);
   tcase_add_test (tests, published_regions);
+  tcase_add_test (tests, published_and_nobodys);
   tcase_add_test (tests, stub_has_its_size);
   suite_add_tcase (suite, tests);
   return suite_run (suite);

@@ -400,6 +400,7 @@ START_TEST (another_machine)
   refuses (bp_machine_load_snapshot, "x", "d (type `snap-chip`) is in this machine and not in the snapshot");
   refuses (bp_machine_load_snapshot, "x", "RAM `bytes` of b has 16384 bytes in the snapshot and 8192 in this machine");
   refuses (bp_machine_load_snapshot, "x", "RAM `bytes` of c is in the snapshot");
+  refuses (bp_machine_load_snapshot, "x", "`x.bps`: the snapshot (of `");
   ck_assert_uint_eq (chip (machine, "b")->value, 5);
 }
 END_TEST
@@ -468,6 +469,28 @@ START_TEST (names)
   refuses (bp_machine_load_snapshot, "/tmp", "no file");
   refuses (bp_machine_save_snapshot, "/dev/null", "no file");
   refuses (bp_machine_delete_snapshot, "nothing", "cannot be opened");
+  refuses (bp_machine_load_snapshot, "./nothing", "`./nothing.bps` cannot be opened");
+  ck_assert (!g_file_test ("/dev/null.bps", G_FILE_TEST_EXISTS));
+}
+END_TEST
+
+/* A path is called what a name is; and what was saved without the suffix can be loaded. */
+START_TEST (paths_get_the_suffix)
+{
+  g_autofree char *here = g_get_current_dir (), *path = g_build_filename (here, "x", NULL);
+  machine = build (CHIPS);
+  set (7, 9, 1, 0x55);
+  save ("./x");
+  ck_assert_int_eq (g_rename ("x.bps", "x"), 0);
+  set (1, 2, 0, 0xaa);
+  save (path);                  /* the older one stays */
+  load (path);
+  check_is (1, 2, 0, 0xaa);
+  ck_assert (bp_machine_delete_snapshot (machine, "./x", NULL));
+  load ("./x");
+  check_is (7, 9, 1, 0x55);
+  ck_assert (bp_machine_delete_snapshot (machine, "./x", NULL));
+  refuses (bp_machine_load_snapshot, "./x", "`./x.bps` cannot be opened");
 }
 END_TEST
 
@@ -719,6 +742,8 @@ START_TEST (names_before_ids)
   check_is (7, 9, 1, 0x55);
   ck_assert (bp_machine_delete_snapshot (machine, "2", NULL));
   lists ("other:2:hd0 ");
+  refuses (bp_machine_delete_snapshot, "2", "has a snapshot called `2`; that is the ID of `other`, which is deleted by its name");
+  lists ("other:2:hd0 ");
   load ("2");
   check_is (1, 2, 0, 0xaa);
 }
@@ -761,7 +786,7 @@ main (void)
   puts ("built without libzstd");
   return 77;
 #endif
-  const TTest *const tests[] = { there_and_back, post_load_fails, another_machine, damaged_files, other_timers_go_on, names, a_reset_that_waits_is_done_first, in_disks,
+  const TTest *const tests[] = { there_and_back, post_load_fails, another_machine, damaged_files, other_timers_go_on, names, paths_get_the_suffix, a_reset_that_waits_is_done_first, in_disks,
                                  a_disk_leaves, a_disk_fails, one_of_two_is_complete, disks_that_cannot, filters, a_file_and_disks, a_file_that_cannot_have_its_name, a_file_is_the_users_alone, names_before_ids, times_that_cannot_be,
                                  loaded_in_part };
   Suite *suite = suite_create ("snapshot");

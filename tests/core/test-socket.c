@@ -46,6 +46,9 @@ START_TEST (addresses)
     refuses (bad[i], wrong);
     ck_assert_int_eq (bp_socket_connect (bad[i], NULL), -1);
   }
+  g_autofree char *port = bp_socket_wrong ("tcp:h:99999"), *word = bp_socket_wrong ("foo");
+  ck_assert_str_eq (port, "`tcp:h:99999`: a port is a number in 1..65535");
+  ck_assert_str_eq (word, "`foo` is not an address; write unix:PATH or tcp:HOST:PORT");
   g_autofree char *path = g_strnfill (200, 'p'), *name = g_strconcat ("unix:", path, NULL), *wrong = bp_socket_wrong (name);
   ck_assert (strstr (wrong, "longer than"));
 }

@@ -342,6 +342,62 @@ START_TEST (blobs_have_the_size_that_was_saved) {
 }
 END_TEST
 
+static unsigned n_asked;
+static bool lacks_memory;
+
+static bool
+bag_fill (const void *self)
+{
+  Box *bag = (Box *) self;
+  n_asked++;
+  g_free (bag->table.data);
+  bag->table = (BpStateBuffer) { NULL, 0 };
+  if (bag->control && !lacks_memory)
+    bag->table = (BpStateBuffer) { g_strdup ("filled"), bag->control };
+  return bag->control;
+}
+
+static const BpStateField filled_state[] = { BP_STATE_FIELD_U8 (Box, control), BP_STATE_ (BP_STATE_BLOB, Box, table, 1, .needed = bag_fill), BP_STATE_END };
+static const BpTypeDesc filled_type = { BP_TYPE ("box", BP_KIND_DEVICE, Box), .description = "a bag", .state_version = 1, .state_minimum = 1,
+                                        .state = filled_state };
+
+START_TEST (a_blob_is_made_when_it_is_asked_for) {
+  BpObject *from = object_new (&filled_type, "box0", NULL), *to = object_new (&filled_type, "box1", NULL);
+  Box *box = object_instance (from), *there = object_instance (to);
+  box->control = 6;
+  lacks_memory = true;
+  g_autoptr (GByteArray) lost = state_saved (from);
+  ck_assert_ptr_null (lost);
+  ck_assert_uint_eq (n_asked, 1);
+  lacks_memory = false;
+  g_autoptr (GByteArray) bytes = state_saved (from);
+  ck_assert_uint_eq (n_asked, 2);
+  ck_assert (bytes && state_load (to, bytes->data, bytes->len, NULL));
+  ck_assert_uint_eq (there->table.size, 6);
+  ck_assert_mem_eq (there->table.data, "filled", 6);
+  /* who does not need it has said so */
+  box->control = 0;
+  g_autoptr (GByteArray) without = state_saved (from);
+  ck_assert (without && without->len < bytes->len);
+  ck_assert_ptr_null (box->table.data);
+  g_free (there->table.data);
+  object_free (from);
+  object_free (to);
+}
+END_TEST
+
+START_TEST (an_empty_blob_is_there) {
+  char none[] = "";
+  g_autoptr (GByteArray) empty = box_saved (&bag_type, none, 0);
+  BpObject *object = object_new (&bag_type, "box0", NULL);
+  Box *bag = object_instance (object);
+  ck_assert (state_load (object, empty->data, empty->len, NULL));
+  ck_assert (bag->table.data && bag->table.size == 0);
+  g_free (bag->table.data);
+  object_free (object);
+}
+END_TEST
+
 /* --- tables ------------------------------------------------------------------------------------ */
 
 typedef struct Lane {
@@ -476,6 +532,8 @@ main (void)
   tcase_add_test (tests, arrays_that_grew);
   tcase_add_test (tests, buffers_are_saved_while_they_exist);
   tcase_add_test (tests, blobs_have_the_size_that_was_saved);
+  tcase_add_test (tests, a_blob_is_made_when_it_is_asked_for);
+  tcase_add_test (tests, an_empty_blob_is_there);
   tcase_add_test (tests, tables_within_tables);
   tcase_add_test (tests, a_refusing_post_load);
   tcase_add_test (tests, every_truncation_is_refused);

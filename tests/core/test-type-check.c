@@ -2,6 +2,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "object.h"
 #include "../suite.h"
+#include <backplane/bus/pci.h>
+#include <backplane/iface/block.h>
+#include <backplane/tcg/instrument-host.h>
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +35,13 @@ setup (void)
   state[0] = (BpStateField) BP_STATE_FIELD_U64 (Thing, saved);
   type = (BpTypeDesc) { BP_TYPE ("thing", BP_KIND_DEVICE, Thing), .description = "a thing", .properties = properties, .pins = pins, .regions = regions,
                         .state_version = 1, .state = state };
+}
+
+static void
+lacks (const char *because)
+{
+  g_autofree char *wrong = type_functions_verdict (&type);
+  ck_assert_msg (wrong && strstr (wrong, because), "`%s` instead of `%s`", wrong ? wrong : "fine", because);
 }
 
 static void
@@ -86,6 +96,14 @@ START_TEST (ancestors)
   parent.property_size = 0;
   refused ("its properties have rows of 0 bytes");
   parent = type;
+  parent.name = NULL;
+  type.parent = &parent;
+  refused ("type `thing`: a parent has the name ``");
+  parent = type;
+  parent.description = "";
+  type.parent = &parent;
+  refused ("the parent `thing` has no description");
+  parent = type;
   parent.instance_size++;
   type.parent = &parent;
   refused ("the parent `thing` is larger");
@@ -106,6 +124,19 @@ START_TEST (rows)
   refused ("an enum needs names");
   properties[0].help = NULL;
   refused ("property `n` has no help");
+  properties[0].default_int = 300, properties[0].kind = BP_PROPERTY_U8;
+  refused ("property `n`: its own default is refused: `300` is outside the range 0..255");
+  properties[0].default_int = 0, properties[0].min = 1;
+  refused ("property `n`: its own default is refused: `0` is outside the range 1..");
+  properties[0].default_int = 0, properties[0].min = 1, properties[0].flags = BP_PROPERTY_REQUIRED;
+  ck_assert_ptr_null (type_verdict (&type));
+  setup ();
+  pins[0].help = NULL;
+  refused ("pin `out` has no help");
+  regions[0].help = "";
+  refused ("region `pio0` has no help");
+  regions[0].size = 0;
+  refused ("region `pio0` has a size of 0 bytes");
   pins[0].count = 4;
   refused ("output pin `out` lies outside the instance");
   pins[0].count = UINT32_MAX;
@@ -129,6 +160,109 @@ START_TEST (rows)
 }
 END_TEST
 
+START_TEST (names)
+{
+  static const char *const wrong[] = { "", "My Prop=", "1.x,y", "a/b" };
+  for (unsigned i = 0; i < G_N_ELEMENTS (wrong); i++) {
+    g_autofree char *because = g_strdup_printf ("the name `%s` cannot be written in a descriptor", wrong[i]);
+    properties[0].name = wrong[i];
+    refused (because);
+    regions[0].name = wrong[i];
+    refused (because);
+    pins[0].name = wrong[i];
+    pins[0].count = 1;
+    refused (because);
+  }
+  pins[0].name = "IRQ 1.x,y";
+  refused ("the name `IRQ 1.x,y0` cannot be written in a descriptor");
+}
+END_TEST
+
+START_TEST (hot_plug)
+{
+  static const BpKind cannot[] = { BP_KIND_ACCEL, BP_KIND_CPU, BP_KIND_BOOT };
+  type.flags = BP_TYPE_HOT_PLUG;
+  ck_assert_ptr_null (type_verdict (&type));
+  for (unsigned i = 0; i < G_N_ELEMENTS (cannot); i++) {
+    type.flags = BP_TYPE_HOT_PLUG;
+    type.kind = cannot[i];
+    refused ("does not join or leave a machine that runs, and cannot have BP_TYPE_HOT_PLUG");
+  }
+}
+END_TEST
+
+/* --- interfaces ------------------------------------------------------------------------------------ */
+
+typedef struct Linked {
+  BpLink link;
+} Linked;
+
+static void no_submit (void *self, BpBlockRequest *request) { }
+
+/* A type's own, and an abstract ancestor's. */
+START_TEST (interfaces)
+{
+  BpBlockIface block = { .struct_size = sizeof block }, whole = { .struct_size = sizeof whole, .submit = no_submit };
+  BpInterfaceDesc ids[] = { { BP_BLOCK_ID, &block }, { NULL, NULL } }, own[] = { { BP_BLOCK_ID, &whole }, { NULL, NULL } };
+  BpTypeDesc parent = type, grandparent = type;
+  type.interfaces = ids;
+  lacks ("type `thing`: interface `bp.block/1` has no `submit`");
+  grandparent.interfaces = ids;
+  parent.properties = NULL, parent.pins = NULL, parent.regions = NULL, parent.state = NULL;
+  type.properties = NULL, type.pins = NULL, type.regions = NULL, type.state = NULL;
+  parent.parent = &grandparent;
+  type.parent = &parent;
+  type.interfaces = own;                /* which takes the other's place */
+  ck_assert_ptr_null (type_functions_verdict (&type));
+  type.interfaces = NULL;
+  lacks ("type `thing`: interface `bp.block/1` has no `submit`");
+  ids[0].id = "bp.chr/1";
+  type.interfaces = ids;
+  refused ("there is no interface `bp.chr/1` (did you mean `bp.char/1`?); one of your own begins with your domain, reversed");
+}
+END_TEST
+
+static void nothing (void) { }
+
+/* What is called unasked. */
+START_TEST (functions)
+{
+  static const struct {
+    const char *id;
+    size_t size, lacks;
+    const char *name;
+  } cases[] = { { BP_PCI_BUS_ID, sizeof (BpPciBusIface), offsetof (BpPciBusIface, space), "space" },
+                { BP_INSTRUMENT_HOST_ID, sizeof (BpInstrumentHost), offsetof (BpInstrumentHost, block_record), "block_record" },
+                { BP_INSTRUMENT_HOST_ID, sizeof (BpInstrumentHost), offsetof (BpInstrumentHost, counter_new), "counter_new" },
+                { BP_INSTRUMENT_HOST_ID, sizeof (BpInstrumentHost), offsetof (BpInstrumentHost, space), "space" } };
+  void (*function) (void) = nothing;
+  for (unsigned i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autofree uint8_t *table = g_malloc0 (cases[i].size);
+    *(uint32_t *) table = (uint32_t) cases[i].size;
+    for (size_t at = sizeof function; at < cases[i].size; at += sizeof function)
+      memcpy (table + at, &function, sizeof function);
+    BpInterfaceDesc ids[] = { { cases[i].id, table }, { NULL, NULL } };
+    type.interfaces = ids;
+    ck_assert_ptr_null (type_functions_verdict (&type));
+    memset (table + cases[i].lacks, 0, sizeof function);
+    g_autofree char *because = g_strdup_printf ("interface `%s` has no `%s`", cases[i].id, cases[i].name);
+    lacks (because);
+  }
+}
+END_TEST
+
+START_TEST (links)
+{
+  static BpProperty one[] = { BP_PROP_LINK ("link", Linked, link, "bp.chr/1", 0, "A link."), BP_PROP_END };
+  BpTypeDesc linked = { BP_TYPE ("thing", BP_KIND_DEVICE, Linked), .description = "a thing", .properties = one };
+  type = linked;
+  refused ("property `link`: there is no interface `bp.chr/1` (did you mean `bp.char/1`?)");
+  one[0].interface_id = "org.example.own/1";
+  type = linked;
+  ck_assert_ptr_null (type_verdict (&type));
+}
+END_TEST
+
 int
 main (void)
 {
@@ -139,6 +273,11 @@ main (void)
   tcase_add_test (c, sizes);
   tcase_add_test (c, ancestors);
   tcase_add_test (c, rows);
+  tcase_add_test (c, names);
+  tcase_add_test (c, hot_plug);
+  tcase_add_test (c, interfaces);
+  tcase_add_test (c, functions);
+  tcase_add_test (c, links);
   suite_add_tcase (s, c);
   return suite_run (s);
 }

@@ -110,7 +110,7 @@ static const BpTypeDesc accel_type = { BP_TYPE ("toy-tcg", BP_KIND_ACCEL, Accel)
 typedef struct Probe {
   BpInstrument *instrument;
   uint32_t size;
-  bool silent, twice;
+  bool silent, twice, early;
 } Probe;
 
 static void
@@ -123,6 +123,13 @@ probe_report (void *user, BpReport *report)
 }
 
 static const BpInstrumentOps probe_ops = { .struct_size = sizeof probe_ops, .report = probe_report }, silent_ops = { .struct_size = sizeof silent_ops };
+
+static bool
+probe_configure (void *self, GError **error)
+{
+  Probe *p = self;
+  return !p->early || bp_instrument_attach (self, &probe_ops, p, error);
+}
 
 static bool
 probe_realize (void *self, GError **error)
@@ -143,9 +150,10 @@ probe_unrealize (void *self)
 }
 
 static const BpProperty probe_properties[] = { BP_PROP_U32 ("size", Probe, size, 7, "What it reports."), BP_PROP_BOOL ("silent", Probe, silent, false, "It reports nothing."),
-                                               BP_PROP_BOOL ("twice", Probe, twice, false, "It attaches itself twice."), BP_PROP_END };
+                                               BP_PROP_BOOL ("twice", Probe, twice, false, "It attaches itself twice."),
+                                               BP_PROP_BOOL ("early", Probe, early, false, "It attaches itself in configure."), BP_PROP_END };
 static const BpTypeDesc probe_type = { BP_TYPE ("toy-probe", BP_KIND_INSTRUMENT, Probe), .description = "counts nothing", .properties = probe_properties,
-                                       .realize = probe_realize, .unrealize = probe_unrealize };
+                                       .configure = probe_configure, .realize = probe_realize, .unrealize = probe_unrealize, .flags = BP_TYPE_HOT_PLUG };
 
 /* --- symbols ------------------------------------------------------------------------------------ */
 

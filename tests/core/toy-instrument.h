@@ -8,7 +8,7 @@
 
 /*
  * toy-tcg      accel       vCPUs only wait; instruments attach, start and stop
- * toy-probe    instrument  `size' (u32) is what it reports; `silent': it has no report; `twice': it attaches itself twice
+ * toy-probe    instrument  `size' (u32) is what it reports; `silent': it has no report; `twice': it attaches itself twice; `early': in configure
  * toy-names    device      bp.symbols/1: main at 0x401000 (64 bytes, main.c:7), start_kernel at 0xffffffff81000000 (privilege 0 only)
  */
 void toy_instrument_register (void);

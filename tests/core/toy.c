@@ -217,6 +217,7 @@ static const BpTypeDesc gpio_type = { BP_TYPE ("toy-gpio", BP_KIND_DEVICE, Gpio)
 
 typedef struct Window {
   BpRegion *window;
+  BpLink beside;
 } Window;
 
 static bool
@@ -228,7 +229,8 @@ window_configure (void *self, GError **error)
   return true;
 }
 
-static const BpTypeDesc window_type = { BP_TYPE ("toy-window", BP_KIND_DEVICE, Window),
+static const BpProperty window_properties[] = { BP_PROP_LINK ("beside", Window, beside, NULL, 0, "Any object."), BP_PROP_END };
+static const BpTypeDesc window_type = { BP_TYPE ("toy-window", BP_KIND_DEVICE, Window), .properties = window_properties,
                                         .description = "a container", .configure = window_configure, LIFE };
 
 /* --- backend and boot --------------------------------------------------------------------- */

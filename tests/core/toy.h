@@ -12,7 +12,7 @@
  * toy-uart     device   pio0 (8 bytes); output irq; backend (link to bp.char/1), depth 1..64, parity
  * none|odd|even, firmware (file), label toy-pic      device   inputs in0..in15 and a wired-or `any`; output
  * intr, which must be wired toy-gpio     device   outputs out0.. made by configure, as many as `lines`
- * toy-window   device   region window: a container of 64 KiB
+ * toy-window   device   region window: a container of 64 KiB; beside (link to any object)
  * toy-char     backend  bp.char/1
  * toy-button   device   a power button; strength 1..9 may change at run time
  * toy-keyboard device   takes the kinds of input that `kinds` says

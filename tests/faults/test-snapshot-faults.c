@@ -180,7 +180,7 @@ static void
 keeper_forget (Keeper *k)
 {
   g_free (k->saved.data);
-  k->saved = (BpStateBuffer) { g_malloc0 (1), 1 };
+  k->saved = (BpStateBuffer) { NULL, 0 };
 }
 
 static bool

@@ -175,7 +175,7 @@ right_sections (void)
   bp_timer_arm (a->timer, 1000);
   SnapshotWriter *w = snapshot_writer_new (&place, &h);
   SnapshotSink sink = snapshot_sink (w);
-  snapshot_write_objects (machine (), &sink, disks);
+  snapshot_write_objects (machine (), &sink, disks, true);
   snapshot_write_memory (&sink, blocks);
   snapshot_writer_finish (w, &bytes, NULL);
   h = (SnapshotHeader){ .date = 0 };

@@ -12,6 +12,7 @@ typedef struct Card {
   BpLink bus;
   char *address;
   BpPciSlot *slot;
+  bool sizeless;
 } Card;
 
 static const BpPciBusIface *bus_of (const Card *c) { return c->bus.table; }
@@ -20,7 +21,7 @@ static bool
 card_realize (void *self, GError **error)
 {
   Card *c = self;
-  BpPciFunction f = { .struct_size = sizeof f, .vendor_id = 0x1234, .device_id = 0x5678, .self = c };
+  BpPciFunction f = { .struct_size = c->sizeless ? 0 : sizeof f, .vendor_id = 0x1234, .device_id = 0x5678, .self = c };
   c->slot = bus_of (c)->add (c->bus.instance, (unsigned) bp_pci_address_parse (c->address), &f, error);
   return c->slot && (!(bp_object_type (c)->flags & BP_TYPE_HOT_PLUG) || bus_of (c)->hot_plug (c->bus.instance, c->slot, c, error));
 }
@@ -42,7 +43,8 @@ card_removal (void *self, GError **error)
 }
 
 static const BpProperty card_properties[] = {
-  BP_PROP_LINK ("bus", Card, bus, BP_PCI_BUS_ID, BP_PROPERTY_REQUIRED, "The bus."), BP_PROP_STRING ("address", Card, address, "09.0", "The place."), BP_PROP_END
+  BP_PROP_LINK ("bus", Card, bus, BP_PCI_BUS_ID, BP_PROPERTY_REQUIRED, "The bus."), BP_PROP_STRING ("address", Card, address, "09.0", "The place."),
+  BP_PROP_BOOL ("sizeless", Card, sizeless, false, "Has forgotten struct_size."), BP_PROP_END
 };
 #define CARD .description = "a function", .properties = card_properties, .realize = card_realize, .unrealize = card_unrealize
 static const BpTypeDesc card_type = { BP_TYPE ("test-card", BP_KIND_DEVICE, Card), CARD, .flags = BP_TYPE_HOT_PLUG, .removal = card_removal };
@@ -169,6 +171,16 @@ START_TEST (ejected_while_the_machine_moves)
 }
 END_TEST
 
+START_TEST (a_function_without_a_size)
+{
+  static const BpTypeDesc *types[64] = { &card_type };
+  for (unsigned i = 0; hw_pc ()[i]; i++)
+    types[i + 1] = hw_pc ()[i];
+  g_autofree char *refusal = harness_refusal (types, PC SLOTS CARD_AT ("card", "test-card", "04.0") "sizeless = on\n");
+  ck_assert_msg (strstr (refusal, "the function for 04.0 on `host' has a struct_size of 0, which is to be sizeof (BpPciFunction)"), "%s", refusal);
+}
+END_TEST
+
 START_TEST (what_does_not_go)
 {
   GError *error = NULL;
@@ -223,4 +235,4 @@ START_TEST (two_of_a_kind)
 }
 END_TEST
 
-HARNESS_MAIN ("pci-slots", a_function_comes, a_function_goes, a_reset_answers, ejected_while_the_machine_moves, what_does_not_go, without_slots, two_of_a_kind)
+HARNESS_MAIN ("pci-slots", a_function_comes, a_function_goes, a_reset_answers, ejected_while_the_machine_moves, a_function_without_a_size, what_does_not_go, without_slots, two_of_a_kind)

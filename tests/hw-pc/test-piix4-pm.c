@@ -26,12 +26,18 @@ set_config (Harness *h, unsigned reg, uint32_t value)
   out32 (h, 0xcfc, value);
 }
 
+static void
+place (Harness *h)
+{
+  set_config (h, 0x40, 0x601);
+  set_config (h, 0x80, 1);
+}
+
 static Harness *
 start (void)
 {
   Harness *h = harness_new (hw_pc (), machine);
-  set_config (h, 0x40, 0x601);
-  set_config (h, 0x80, 1);
+  place (h);
   return h;
 }
 
@@ -249,6 +255,10 @@ START_TEST (an_input_is_an_event)
   out8 (h, GP_STATUS + 1, 0x02);
   ck_assert_uint_eq (in16 (h, GP_STATUS), 0);
   ck_assert_int_eq (harness_level (h, "pm.sci"), 0);
+  harness_drive (h, "pm.gpi1", 1);
+  harness_reset (h, BP_RESET_WARM);     /* inputs are low after it */
+  place (h);
+  ck_assert_uint_eq (in16 (h, GP_STATUS), 0);
   harness_free (h);
 }
 END_TEST

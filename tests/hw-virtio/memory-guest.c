@@ -1,5 +1,6 @@
-/* memory-guest.c -- a guest program that takes memory and frees it: what it gets must be zeros, and what it has written must stay.  churn MIB SECONDS PAUSE-MS */
+/* memory-guest.c -- a guest program that takes memory and frees it: what it gets must be zeros, and what it has written must stay. */
 /* SPDX-License-Identifier: MIT */
+/* churn MIB SECONDS PAUSE-MS */
 #define _GNU_SOURCE
 #include <stdint.h>
 #include <stdio.h>

@@ -228,6 +228,8 @@ BP_TEST (places)
     g_autofree char *refusal = virtio_test_refusal (&pci, section);
     bp_test_expect_has (refusal, cases[i][1]);
   }
+  g_autofree char *sizeless = virtio_test_refusal (&pci, "[device other]\ntype = echo\nbus = bus\naddress = 05.0\nsizeless = on\n");
+  bp_test_expect_has (sizeless, "its struct_size is to be sizeof (BpVirtioFunction)");
 }
 
 BP_TEST_MAIN ("virtio-pci", &identity, &configuration_cycles_reach_registers, &vectors, &without_vectors, &ports, &ports_before_driver_ok, &ports_after_registers, &places)

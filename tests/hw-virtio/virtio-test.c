@@ -99,7 +99,7 @@ echo_realize (void *self, GError **error)
 {
   static const uint16_t sizes[ECHO_QUEUES] = { 16, 64, 256 };
   Echo *e = self;
-  BpVirtioFunction f = { .struct_size = sizeof f, .device_id = 63, .n_queues = ECHO_QUEUES, .queue_sizes = sizes, .features = ECHO_FEATURES,
+  BpVirtioFunction f = { .struct_size = e->sizeless ? 0 : sizeof f, .device_id = 63, .n_queues = ECHO_QUEUES, .queue_sizes = sizes, .features = ECHO_FEATURES,
                          .config_size = e->config_bytes, .data_size = sizeof (Note), .self = e, .config_read = echo_config_read,
                          .config_written = echo_config_written, .accept_features = echo_accept, .start = echo_start, .stop = echo_stop, .kick = echo_kick };
   if (e->thread)
@@ -132,6 +132,7 @@ static const BpProperty echo_properties[] = {
   BP_PROP_LINK ("bus", Echo, bus, BP_VIRTIO_BUS_ID, BP_PROPERTY_REQUIRED, "The bus."), BP_PROP_STRING ("address", Echo, address, NULL, "The place."),
   BP_PROP_ ("hold", BP_PROPERTY_BOOL, Echo, hold, .flags = BP_PROPERTY_RUNTIME, .help = "Keeps buffers of queue 0."),
   BP_PROP_BOOL ("picky", Echo, picky, false, "Wants feature 3."), BP_PROP_BOOL ("thread", Echo, thread, false, "Has a loop of its own."), BP_PROP_BOOL ("looks", Echo, looks, false, "Wants no kicks of queue 1."),
+  BP_PROP_BOOL ("sizeless", Echo, sizeless, false, "Has forgotten struct_size."),
   BP_PROP_U32_RANGE ("config-bytes", Echo, config_bytes, 64, 0, 64, "Size of its configuration."), BP_PROP_END
 };
 static const BpStateField echo_state[] = { BP_STATE_FIELD_BYTES (Echo, config), BP_STATE_END };

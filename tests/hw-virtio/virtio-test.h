@@ -15,6 +15,7 @@ typedef struct Echo {
   bool hold;                    /* keeps what it gets in queue 0 until the test says otherwise; runtime */
   bool picky;                   /* does not work without feature 3 */
   bool looks;                   /* wants no kicks */
+  bool sizeless;                /* has forgotten struct_size */
   bool thread;                  /* has a loop of its own */
   BpLoop *loop;
   GThread *kicked_on;

@@ -107,7 +107,7 @@ static const BpProperty properties[] = {
 };
 
 static const BpTypeDesc type = {
-  BP_TYPE ("snapshotter", BP_KIND_DEVICE, Snapshotter),
+  BP_TYPE ("snapshotter", BP_KIND_MONITOR, Snapshotter),
   .description = "saves and loads the machine",
   .properties = properties,
   .realize = realize,

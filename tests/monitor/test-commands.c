@@ -1,5 +1,6 @@
 /* test-commands.c -- every command: QMP's answers, what the console prints, what is refused and how. */
 /* SPDX-License-Identifier: MIT */
+#include "config.h"
 #include "monitor-test.h"
 #include "../suite.h"
 #include <backplane/log.h>
@@ -178,7 +179,7 @@ static const struct { const char *in, *out; } console[] = {
   { "info version", "backplane *" },
   { "info  status", "VM status: paused (prelaunch)\n" },
   { "info name", "a test\n" },
-  { "info kvm", "kvm support: not compiled\n" },
+  { "info kvm", "kvm support: disabled\n" },
   { "info chardev", "console: filename=toy-char\n" },
   { "device_add stub,id=s,size", "Error: 'size' is not KEY=VALUE\n" },
   { "device_add stub,size=4", "Error: Parameter 'id' is missing\n" },
@@ -362,6 +363,11 @@ START_TEST (memory_into_files)
   /* what fails leaves what was there, and nothing beside it */
   qmp_is (WITH ("memsave", "val": 16, "size": 65521, "filename": "saved"), GENERIC ("Invalid addr 0x0000000000000010/size 65521 specified"));
   contents_are ("saved", bytes + 0x1010, 65520);
+  qmp_is (WITH ("pmemsave", "val": 1, "size": 131072, "filename": "saved"),
+          GENERIC ("Invalid addr 0x0000000000000001/size 131072 specified: nothing is mapped behind 0x1ffff"));
+  line_is ("pmemsave 0 99999999999999999 saved", "Error: Invalid addr 0x0000000000000000/size 99999999999999999 specified: nothing is mapped behind 0x1ffff\n");
+  line_is ("pmemsave 0x8000000000000000 1 saved", "Error: Invalid addr 0x8000000000000000/size 1 specified: nothing is mapped behind 0x1ffff\n");
+  contents_are ("saved", bytes + 0x1010, 65520);
   line_is ("pmemsave 0x10 1K+8 \"a name\"", "");
   contents_are ("a name", bytes + 0x10, 1032);
   line_is ("memsave 0 1 none 5", "Error: Parameter 'cpu-index' expects a CPU number\n");
@@ -374,6 +380,23 @@ START_TEST (memory_into_files)
     qmp_is (WITH ("pmemsave", "val": 0, "size": 1, "filename": "/dev/full"), GENERIC ("Could not write '/dev/full': No space left on device"));
 }
 END_TEST
+
+#ifdef HAVE_ZSTD
+/* Who gives no name is told which it was. */
+START_TEST (a_name_that_was_made)
+{
+  monitor_test_end ();
+  machine = monitor_test_machine ("");
+  g_autofree char *said = monitor_test_line ("savevm"), *name = g_str_has_prefix (said, "Saved as vm-") ? g_strstrip (g_strdup (said + 9)) : NULL;
+  ck_assert_msg (name != NULL, "%s", said);
+  g_autofree char *load = g_strconcat ("loadvm ", name, NULL), *delete = g_strconcat ("delvm ", name, NULL);
+  line_is (load, "");
+  line_is (delete, "");
+  line_is ("savevm ./named", "");
+  ck_assert_int_eq (g_unlink ("named.bps"), 0);
+}
+END_TEST
+#endif
 
 START_TEST (pictures)
 {
@@ -638,6 +661,9 @@ main (void)
   tcase_add_test (tcase, stop_and_go);
   tcase_add_test (tcase, comes_and_goes);
   tcase_add_test (tcase, memory_into_files);
+#ifdef HAVE_ZSTD
+  tcase_add_test (tcase, a_name_that_was_made);
+#endif
   tcase_add_test (tcase, pictures);
   tcase_add_test (tcase, networks);
   tcase_add_test (tcase, media);

@@ -27,7 +27,7 @@ static void
 setup (void)
 {
   machine = monitor_test_machine ("[device vga]\ntype = test-screen\n[device vga2]\ntype = test-screen\n[device button]\ntype = toy-button\n"
-                                  "[device input]\ntype = test-input\n[monitor c]\ntype = monitor-console\nstart = on\n");
+                                  "[device input]\ntype = test-input\n[device far]\ntype = stub\nsize = 4\nregs = memory@0xfffffffffc\n[monitor c]\ntype = monitor-console\nstart = on\n");
   console = bp_machine_find (machine, "c");
   iface = bp_object_interface (console, BP_CONSOLE_ID);
   shown = g_string_new (NULL);

@@ -320,7 +320,7 @@ END_TEST
 /* Megabytes are saved a piece at a time: another client is served in between, and one that leaves meanwhile harms nothing. */
 START_TEST (long_commands)
 {
-  start ("");
+  start ("[map far]\nregion = ram\nat = memory@0x10000000000\n");
   Peer *a = negotiated (), *b = negotiated ();
   say (a, "{\"execute\": \"pmemsave\", \"arguments\": {\"val\": 0, \"size\": 67108864, \"filename\": \"big\"}, \"id\": \"a\"}{\"execute\": \"query-name\", \"id\": \"a2\"}");
   for (unsigned i = 0; i < 4; i++)

@@ -102,6 +102,17 @@ START_TEST (one_that_runs_ignores_it)
 }
 END_TEST
 
+/* The machine's reset begins with all levels low, and a controller that asks again is heard after the processor's own. */
+START_TEST (a_request_does_not_outlive_a_reset)
+{
+  processor (0, BSP_AUTO);
+  drive ("intr", 1);
+  ck_assert_uint_eq (stub.pending, BP_VCPU_IRQ_HARD);
+  x86_cpu_type.reset (env, BP_RESET_WARM);
+  ck_assert_uint_eq (stub.pending, 0);
+}
+END_TEST
+
 /* Nobody looks between the two messages. */
 START_TEST (init_and_start_at_once)
 {
@@ -206,6 +217,7 @@ add (TCase *tc)
   tcase_add_test (tc, one_that_runs_ignores_it);
   tcase_add_test (tc, init_and_start_at_once);
   tcase_add_test (tc, what_came_before_init_is_forgotten);
+  tcase_add_test (tc, a_request_does_not_outlive_a_reset);
   tcase_add_test (tc, nmis_wait);
   tcase_add_test (tc, init_keeps_what_it_must);
   tcase_add_test (tc, each_has_its_number);

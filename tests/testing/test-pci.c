@@ -11,7 +11,7 @@ typedef struct Toy {
   uint32_t level;
   BpLink bus;
   char *address;
-  bool pinless, wide_msi, odd, own;
+  bool pinless, wide_msi, odd, own, sizeless;
   BpPciSlot *slot;
   BpRegion *memory, *ports, *vectors;
 } Toy;
@@ -39,7 +39,7 @@ toy_realize (void *self, GError **error)
   toy->memory = bp_region_new_io (self, "memory", &toy_ops, toy->odd ? 384 : 256);
   toy->ports = bp_region_new_io (self, "ports", &toy_ops, 8);
   toy->vectors = bp_region_new_container (self, "vectors", 4096);
-  BpPciFunction f = { .struct_size = sizeof f, .vendor_id = 0x1234, .device_id = 0x5678, .class_code = 0xff, .interrupt_pin = !toy->pinless, .self = toy,
+  BpPciFunction f = { .struct_size = toy->sizeless ? 0 : sizeof f, .vendor_id = 0x1234, .device_id = 0x5678, .class_code = 0xff, .interrupt_pin = !toy->pinless, .self = toy,
                       .bars = { { toy->memory, BP_PCI_BAR_64BIT }, { NULL, 0 }, { toy->ports, BP_PCI_BAR_IO }, { NULL, 0 }, { toy->vectors, 0 } } };
   toy->slot = bus->add (toy->bus.instance, (unsigned) bp_pci_address_parse (toy->address), &f, error);
   if (toy->slot && toy->own) {   /* one at 0x40, and two that are 0 and can be written */
@@ -68,7 +68,8 @@ toy_unrealize (void *self)
 static const BpProperty toy_properties[] = {
   BP_PROP_LINK ("bus", Toy, bus, BP_PCI_BUS_ID, BP_PROPERTY_REQUIRED, "The bus."), BP_PROP_STRING ("address", Toy, address, "03.0", "The place."),
   BP_PROP_BOOL ("pinless", Toy, pinless, false, "Has no pin."), BP_PROP_BOOL ("wide-msi", Toy, wide_msi, false, "Asks for 3 vectors."),
-  BP_PROP_BOOL ("own", Toy, own, false, "Has registers of its own."), BP_PROP_BOOL ("odd", Toy, odd, false, "Has a BAR of 384 bytes."), BP_PROP_END
+  BP_PROP_BOOL ("own", Toy, own, false, "Has registers of its own."), BP_PROP_BOOL ("odd", Toy, odd, false, "Has a BAR of 384 bytes."),
+  BP_PROP_BOOL ("sizeless", Toy, sizeless, false, "Has forgotten struct_size."), BP_PROP_END
 };
 static const BpStateField toy_state[] = { BP_STATE_FIELD_U32 (Toy, level), BP_STATE_END };
 static const BpTypeDesc toy_type = {
@@ -141,6 +142,8 @@ BP_TEST (impossible_functions_are_refused)
 {
   g_autofree char *taken = bp_test_refusal (types, MACHINE TOY "[device other]\ntype = toy-pci\nbus = pci\n");
   bp_test_expect_has (taken, "03.0 on `pci`: the place is taken");
+  g_autofree char *sizeless = bp_test_refusal (types, MACHINE TOY "sizeless = on\n");
+  bp_test_expect_has (sizeless, "03.0 on `pci`: the function's struct_size is to be sizeof (BpPciFunction)");
   g_autofree char *odd = bp_test_refusal (types, MACHINE TOY "odd = on\n");
   bp_test_expect_has (odd, "not a power of two");
   g_autofree char *three = bp_test_refusal (types, MACHINE TOY "wide-msi = on\n");

@@ -10,7 +10,6 @@
 #define BACKPLANE_BUS_ATA_H
 
 #include <backplane/common.h>
-#include <stdio.h>
 #include <sys/uio.h>
 BP_BEGIN_DECLS
 
@@ -70,11 +69,16 @@ typedef struct BpAtaBusIface {
 /* "CHANNEL.UNIT" -> channel << 1 | unit; -1 when malformed. */
 static inline int bp_ata_address_parse (const char *text)
 {
-  unsigned channel, unit;
-  char end;
-  if (!text || sscanf (text, "%u.%u%c", &channel, &unit, &end) != 2 || channel > 127 || unit > 1)
+  unsigned channel = 0, unit = 0;
+  if (!text || !g_ascii_isdigit (*text))
     return -1;
-  return (int) (channel << 1 | unit);
+  for (; g_ascii_isdigit (*text) && channel <= 127; text++)
+    channel = channel * 10 + (unsigned) g_ascii_digit_value (*text);
+  if (channel > 127 || *text != '.' || !g_ascii_isdigit (text[1]))
+    return -1;
+  for (text++; g_ascii_isdigit (*text) && unit <= 1; text++)
+    unit = unit * 10 + (unsigned) g_ascii_digit_value (*text);
+  return *text || unit > 1 ? -1 : (int) (channel << 1 | unit);
 }
 
 BP_END_DECLS

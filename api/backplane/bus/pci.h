@@ -8,7 +8,6 @@
 #define BACKPLANE_BUS_PCI_H
 
 #include <backplane/memory.h>
-#include <stdio.h>
 BP_BEGIN_DECLS
 
 #define BP_PCI_BUS_ID "bp.pci-bus/1"
@@ -28,7 +27,7 @@ enum { BP_PCI_ROM_ENABLE = 1 << 0 };
 typedef struct BpPciBar {
   BpRegion *region;             /* NULL: unused; size a power of two */
   uint32_t type;                /* BP_PCI_BAR_* */
-} BpPciBar;
+} BpPciBar;                     /* as large in all of 1.x */
 
 /* What the device registers; copied by the bus. */
 typedef struct BpPciFunction {
@@ -125,11 +124,16 @@ static inline void bp_pci_put16 (uint8_t *config, unsigned offset, uint16_t valu
 /* "DD.F" (hex device, function) -> device << 3 | function; -1 when malformed. */
 static inline int bp_pci_address_parse (const char *text)
 {
-  unsigned device, function;
-  char end;
-  if (!text || sscanf (text, "%x.%u%c", &device, &function, &end) != 2 || device > 31 || function > 7)
+  unsigned device = 0, function = 0;
+  if (!text || !g_ascii_isxdigit (*text))
     return -1;
-  return (int) (device << 3 | function);
+  for (; g_ascii_isxdigit (*text) && device <= 31; text++)
+    device = device << 4 | (unsigned) g_ascii_xdigit_value (*text);
+  if (device > 31 || *text != '.' || !g_ascii_isdigit (text[1]))
+    return -1;
+  for (text++; g_ascii_isdigit (*text) && function <= 7; text++)
+    function = function * 10 + (unsigned) g_ascii_digit_value (*text);
+  return *text || function > 7 ? -1 : (int) (device << 3 | function);
 }
 
 BP_END_DECLS

@@ -12,7 +12,7 @@ BP_BEGIN_DECLS
 typedef struct BpBalloonNumber {
   const char *name;             /* "stat-free-memory" ..., as QEMU names it */
   uint64_t value;               /* bytes, or a count */
-} BpBalloonNumber;
+} BpBalloonNumber;              /* as large in all of 1.x */
 
 typedef struct BpBalloonIface {
   uint32_t struct_size;

@@ -22,6 +22,7 @@ enum {
 /* A format's own options, as on the command line: "cluster_size=4k". NULL-terminated; NULL: none. */
 typedef const char *const *BpImageOptions;
 
+/* As large in all of 1.x: it comes in arrays. */
 typedef struct BpImageSnapshot {
   uint32_t struct_size;
   const char *id, *name;

@@ -18,25 +18,12 @@
 #define ARGS_eww   { E, W, W }
 #define ARGS_ewq   { E, W, Q }
 #define ARGS_eqw   { E, Q, W }
-#define ARGS_eqq   { E, Q, Q }
-#define ARGS_eqqq  { E, Q, Q, Q }
 #define ARGS_ewww  { E, W, W, W }
 #define ARGS_ewqw  { E, W, Q, W }
-#define ARGS_ewwq  { E, W, W, Q }
-#define ARGS_eqww  { E, Q, W, W }
-#define ARGS_eqqw  { E, Q, Q, W }
 #define ARGS_eqqq  { E, Q, Q, Q }
-#define ARGS_ewwww { E, W, W, W, W }
 #define ARGS_ewqwq { E, W, Q, W, Q }
-#define ARGS_w     { W }
-#define ARGS_ww    { W, W }
-#define ARGS_www   { W, W, W }
 #define ARGS_wwww  { W, W, W, W }
-#define ARGS_q     { Q }
-#define ARGS_qw    { Q, W }
 #define ARGS_qq    { Q, Q }
-#define ARGS_qww   { Q, W, W }
-#define ARGS_qwww  { Q, W, W, W }
 #define ARGS_wqqq  { W, Q, Q, Q }
 #define ARGS_wqw   { W, Q, W }
 

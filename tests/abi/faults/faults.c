@@ -224,9 +224,6 @@ picky_configure (void *self, GError **error)
 static const BpProperty picky_properties[] = { BP_PROP_U32 ("n", Faulty, n, 1, "A number."), BP_PROP_END };
 FAULTY (picky, "fault-picky", "refuses its own default", .configure = picky_configure, .properties = picky_properties);
 
-static const BpProperty outside_properties[] = { BP_PROP_U32_RANGE ("n", Faulty, n, 500, 1, 100, "A number."), BP_PROP_END };
-FAULTY (outside, "fault-outside", "has a default outside of its range", .properties = outside_properties);
-
 /* Writes behind what it has declared. */
 static void overflow_reset (void *self, BpResetKind kind) { memset (self, 0, sizeof (Faulty)); }
 static const BpTypeDesc small = { BP_TYPE ("fault-small", BP_KIND_DEVICE, uint64_t), .description = "is greater than it says", .reset = overflow_reset };
@@ -314,7 +311,7 @@ FAULTY (fine, "fine", "is all right", .state_version = 1, .state = state, .prope
 
 static const BpTypeDesc *const types[] = {
   &crashes, &asserts, &hangs, &exits, &at_limit, &leaks_timer, &leaks_early_timer, &leaks_armed_timer, &leaks_fd, &leaks_region, &leaks_memory, &leaks_great_memory, &leaks_mapping,
-  &leaks_thread, &leaks_watch, &leaks_listener, &leaks_space, &half, &half_early, &picky, &outside, &small, &linked, &text, &pin, &no_load, &other_load, &fine, NULL
+  &leaks_thread, &leaks_watch, &leaks_listener, &leaks_space, &half, &half_early, &picky, &small, &linked, &text, &pin, &no_load, &other_load, &fine, NULL
 };
 
 BP_PLUGIN_DEFINE (.id = "faults", .version = "1.0", .licence = "MIT", .description = "a fault a type", .types = types);
