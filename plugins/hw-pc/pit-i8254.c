@@ -108,7 +108,10 @@ output_at (const Counter *c, uint64_t t)
 
 static int output (Pit *p, const Counter *c) { return output_at (c, elapsed (p, c)); }
 
-/* Ticks since the start at which the output changes after t; 0: never. */
+/* Modes in which the output is low for one tick. */
+static bool is_pulse (const Counter *c) { return c->mode == 2 || c->mode > 3; }
+
+/* Ticks since the start at which the output changes after t, of a pulse its end; 0: never. */
 static uint64_t
 next_edge (const Counter *c, uint64_t t)
 {
@@ -120,11 +123,11 @@ next_edge (const Counter *c, uint64_t t)
   case 1:
     return t < c->reload ? c->reload : 0;
   case 2:
-    return t % c->reload < c->reload - 1 ? base + c->reload - 1 : base + c->reload;
+    return base + c->reload;
   case 3:
     return t % c->reload < (c->reload + 1) / 2 ? base + (c->reload + 1) / 2 : base + c->reload;
   default:
-    return t < c->reload ? c->reload : t == c->reload ? c->reload + 1 : 0;
+    return t <= c->reload ? c->reload + 1 : 0;
   }
 }
 
@@ -157,8 +160,9 @@ update_counter0 (Pit *p, int64_t at)
   arm (p, c);
 }
 
-/* The edge is made as of its own time, though the host is late; else a pulse of one tick, which mode 2 makes, would be missed.  Whole periods
- * that have gone by are lost. */
+/* The edge is made as of its own time, though the host is late; else a pulse of one tick would be missed.  Both edges of one are made at its end, without
+ * letting go of the machine between them: a low that a host makes longer than its tick takes a request back that an i8259 has shown the guest already.  Whole
+ * periods that have gone by are lost. */
 static void
 run_counter0 (Pit *p)
 {
@@ -168,6 +172,8 @@ run_counter0 (Pit *p)
     arm (p, c);
     return;
   }
+  if (is_pulse (c))
+    drive_out0 (p, output_at (c, p->edge - 1));
   drive_out0 (p, output_at (c, p->edge));
   p->edge = next_edge (c, p->edge);
   if (is_periodic (c) && p->edge && p->edge < t)

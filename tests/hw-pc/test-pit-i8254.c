@@ -95,6 +95,25 @@ START_TEST (a_late_load_still_makes_its_pulse)
 }
 END_TEST
 
+/* Whenever the host stands still: the guest never finds the output low for longer than its tick, and an i8259's request with it. */
+START_TEST (a_late_host_makes_no_pulse_longer)
+{
+  static const uint8_t modes[] = { 2, 4 };
+  Harness *h = harness_new (hw_pc (), timer);
+  for (unsigned i = 0; i < G_N_ELEMENTS (modes); i++) {
+    load (h, 0, modes[i], 1193);
+    for (unsigned n = 0; n < (modes[i] == 2 ? 5 : 1); n++) {
+      unsigned rises = harness_rises (h, "probe", 0), falls = bp_test_falls (h, "probe", 0);
+      harness_advance (h, bp_test_next_timer (h) - harness_now (h));
+      ck_assert_int_eq (harness_level (h, "pit.out0"), 1);
+      ck_assert_uint_eq (harness_rises (h, "probe", 0) - rises, 1);
+      ck_assert_uint_eq (bp_test_falls (h, "probe", 0) - falls, 1);
+    }
+  }
+  harness_free (h);
+}
+END_TEST
+
 START_TEST (the_gate_of_counter_2_holds_it)
 {
   Harness *h = harness_new (hw_pc (), timer);
@@ -166,4 +185,4 @@ START_TEST (state_survives)
 END_TEST
 
 HARNESS_MAIN ("pit-i8254", mode_2_gives_an_edge_a_period, mode_3_is_high_for_half_of_it, mode_0_rises_once, a_late_host_still_makes_edges, a_late_load_still_makes_its_pulse,
-              the_gate_of_counter_2_holds_it, latches_hold_until_read, decimal_counts_are_decimal, a_tiny_period_does_not_stall_the_host, state_survives)
+              a_late_host_makes_no_pulse_longer, the_gate_of_counter_2_holds_it, latches_hold_until_read, decimal_counts_are_decimal, a_tiny_period_does_not_stall_the_host, state_survives)
