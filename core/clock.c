@@ -51,7 +51,8 @@ struct ClockState {
   uint64_t last_order;          /* the one given out last */
   int64_t frozen;               /* atomic: virtual time while it stands, -1 while it runs */
   int64_t offset;               /* atomic: host monotonic - virtual, while it runs */
-  int64_t first_virtual;        /* atomic: expiry of the earliest timer of the virtual clock */
+  int64_t first_virtual;        /* atomic: expiry of the earliest timer of the virtual clock, one that fires just now among them */
+  int64_t firing_virtual;       /* expiry of that one; INT64_MAX: none does */
   unsigned n_timers;            /* atomic: armed or not */
   GSource *source;
   Wake wakes[N_WAKES];
@@ -175,7 +176,7 @@ static void
 note_first (struct ClockState *s)
 {
   BpTimer *t = heap_first (s->heaps[BP_CLOCK_VIRTUAL]);
-  __atomic_store_n (&s->first_virtual, t ? t->expiry : INT64_MAX, __ATOMIC_RELAXED);
+  __atomic_store_n (&s->first_virtual, MIN (s->firing_virtual, t ? t->expiry : INT64_MAX), __ATOMIC_RELAXED);
 }
 
 /* --- waking the loop -------------------------------------------------------------------------- */
@@ -234,7 +235,7 @@ update_wakes (struct ClockState *s, bool afresh)
 /* --- firing ----------------------------------------------------------------------------------- */
 
 /* The next due timer, disarmed; of those armed up to `order`, so that one that rearms itself in the past
- * cannot hold the caller for good. */
+ * cannot hold the caller for good.  The one before has fired. */
 static BpTimer *
 take_due (struct ClockState *s, BpClock clock, int64_t now, uint64_t order)
 {
@@ -244,6 +245,8 @@ take_due (struct ClockState *s, BpClock clock, int64_t now, uint64_t order)
     t = NULL;
   if (t)
     heap_remove (s->heaps[clock], t);
+  if (clock == BP_CLOCK_VIRTUAL)
+    s->firing_virtual = t ? t->expiry : INT64_MAX;
   note_first (s);
   g_mutex_unlock (&s->lock);
   return t;
@@ -466,7 +469,7 @@ clock_init (BpMachine *m)
 {
   struct ClockState *s = g_new0 (struct ClockState, 1);
   bool good = true;
-  s->first_virtual = INT64_MAX;
+  s->first_virtual = s->firing_virtual = INT64_MAX;
   m->clock = s;
   s->machine = m;
   g_mutex_init (&s->lock);

@@ -133,6 +133,46 @@ START_TEST (a_reader_of_time_hears_what_was_due)
 }
 END_TEST
 
+/* --- a timer that fires on a thread that the host makes wait ---------------------------------- */
+
+static bool has_fired;
+static BpTimer *other;
+
+static void *
+read_time (void *user)
+{
+  bool was_due = bp_machine_catch_up (&machine, bp_clock_now (&machine, BP_CLOCK_VIRTUAL));
+  return GINT_TO_POINTER (was_due && __atomic_load_n (&has_fired, __ATOMIC_SEQ_CST));
+}
+
+static void
+fire_slowly (void *user)
+{
+  GThread **reader = user;
+  *reader = g_thread_new ("reader", read_time, NULL);
+  bp_timer_arm (other, INT64_MAX / 2);
+  g_usleep (50000);
+  __atomic_store_n (&has_fired, true, __ATOMIC_SEQ_CST);
+}
+
+START_TEST (a_reader_of_time_waits_for_one_that_fires)
+{
+  GThread *reader = NULL;
+  BpTimer *slow = bp_timer_new (things, BP_CLOCK_VIRTUAL, fire_slowly, &reader);
+  other = bp_timer_new (things, BP_CLOCK_VIRTUAL, fire, NULL);
+  has_fired = false;
+  clock_start (&machine);
+  bp_timer_arm (slow, bp_clock_now (&machine, BP_CLOCK_VIRTUAL));
+  g_usleep (3000);
+  ck_assert (bp_machine_catch_up (&machine, bp_clock_now (&machine, BP_CLOCK_VIRTUAL)));
+  ck_assert_msg (g_thread_join (reader), "time went on without the timer");
+  ck_assert (!bp_machine_catch_up (&machine, bp_clock_now (&machine, BP_CLOCK_VIRTUAL)));
+  clock_stop (&machine);
+  bp_timer_free (slow);
+  bp_timer_free (other);
+}
+END_TEST
+
 START_TEST (virtual_time_stands_while_stopped)
 {
   ck_assert_int_eq (bp_clock_now (&machine, BP_CLOCK_VIRTUAL), 0);
@@ -393,6 +433,7 @@ main (void)
   TCase *tcase = tcase_create ("all");
   tcase_add_checked_fixture (tcase, setup, teardown);
   tcase_add_test (tcase, a_reader_of_time_hears_what_was_due);
+  tcase_add_test (tcase, a_reader_of_time_waits_for_one_that_fires);
   tcase_add_test (tcase, virtual_time_stands_while_stopped);
   tcase_add_test (tcase, timers_fire_in_order);
   tcase_add_test (tcase, many_timers_in_a_heap);
