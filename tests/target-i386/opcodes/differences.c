@@ -1,8 +1,8 @@
 /* differences.c -- where this processor and the one that is modelled are not the same, by instruction. */
 /* SPDX-License-Identifier: MIT */
 /*
- * Three kinds: what belongs to a feature that the model's CPUID does not show, or that this processor has not; and what AMD's processors do
- * otherwise than Intel's, which are the ones modelled.
+ * Four kinds: what belongs to a feature that the model's CPUID does not show, or that this processor has not; what AMD's processors do
+ * otherwise than Intel's, which are the ones modelled; and what a hypervisor below this system makes of an instruction.
  */
 #include <cpuid.h>
 #include <string.h>
@@ -272,6 +272,15 @@ is_masked_access (const X86Insn *i, bool kernel, const Outcome *native, const Ou
   }
 }
 
+/* --- a hypervisor's -------------------------------------------------------------------------------- */
+
+/* INT1 is a trap in both manuals (SDM 3A 6.15, APM 3 INT1); one that delivers it in the processor's place may leave RIP where it was. */
+static bool
+is_int1_in_place (const X86Insn *i, bool kernel, const Outcome *native, const Outcome *guest)
+{
+  return i->map == 0 && i->opcode == 0xf1 && native->vector == TRAP && native->rip == 0 && guest->vector == TRAP;
+}
+
 /* --- the kernel's own ------------------------------------------------------------------------------- */
 
 /* CLAC and STAC are #UD for the user alone; DR4 and DR5 with CR4.DE are #UD, but the user is not privileged in the first place. */
@@ -298,7 +307,7 @@ const Difference differences[N_DIFFERENCES] = {
   { "AMD: 66 makes branches of 64-bit code narrow", is_narrow_branch }, { "AMD: F2 and F3 with LOOPE and LOOPNE", is_repeated_loop },
   { "AMD: LOCK VERW", is_locked_verw }, { "AMD: VPERMQ and VPERMPD with W 0", is_vperm_w0 }, { "AMD: VPEXTRQ and VPINSRQ outside 64-bit code", is_narrow_pextrq }, { "AMD: SHA of any alignment", is_sha },
   { "order of two faults of a masked access", is_masked_access }, { "order of two faults of a far pointer", is_far },
-  { "#UD for one privilege level", is_privileged }
+  { "a hypervisor: INT1 leaves RIP", is_int1_in_place }, { "#UD for one privilege level", is_privileged }
 };
 
 int
